@@ -1,0 +1,76 @@
+# `make` alone says what there is. Needs Python 3.11 to 3.13 with venv, git and make; everything else goes into .venv.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint setup lock clean
+
+# The first of these that fits makes .venv; PYTHON=/path/to/python3.12 names another.
+FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(FITS)' 2> /dev/null && echo $$python && break; done)
+BIN := .venv/bin
+DEMO_READY := .venv/.demo-ready
+TEST_READY := .venv/.test-ready
+
+# pip says "Downloading NAME (SIZE)" among much else; show the large ones. Its warnings and errors go to stderr, and its
+# exit code through a file, since a pipe in sh has only the last one's.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install
+INSTALL = rm -f .venv/.failed; \
+	{ $(PIP) --progress-bar off --require-hashes -r $(1) && $(PIP) -q --no-build-isolation --no-deps -e . || touch .venv/.failed; } \
+	| awk '/Downloading.* MB\)/ { print "  " $$2, $$3, $$4; fflush() } /^Installing/ { print "  installing"; fflush() }' >&2; \
+	test ! -e .venv/.failed && touch $(2)
+
+help:
+	@echo "make demo [SECONDS=n] [FRAMES=DIR BUNDLE=FILE] [BROKER=host:port]"
+	@echo "                      simulated cameras, Kafka and the worker, live in the terminal"
+	@echo "make test [ARGS=...]  every check and test; ARGS go to pytest"
+	@echo "make lint             the checks alone: ruff, mypy, import rules"
+	@echo "make setup            .venv with everything, as make test needs it"
+	@echo "make lock             requirements/*.txt anew from pyproject.toml"
+	@echo "make clean            remove .venv, fetched jars, caches and build output"
+
+demo: $(DEMO_READY)
+	@$(BIN)/python -m worker demo $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(FRAMES),--frames '$(FRAMES)') \
+		$(if $(BUNDLE),--bundle '$(BUNDLE)') $(if $(BROKER),--broker '$(BROKER)')
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(TEST_READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: $(TEST_READY)
+
+# The two sets agree on every version, so either may be installed first.
+$(DEMO_READY): .venv/.made requirements/demo.txt pyproject.toml
+	@echo "Setting up .venv for the demo (125 MB to download, once):" >&2
+	@$(call INSTALL,requirements/demo.txt,$@)
+
+$(TEST_READY): .venv/.made requirements/test.txt pyproject.toml
+	@echo "Setting up .venv for training and tests (600 MB to download, half of it TensorFlow, once):" >&2
+	@$(call INSTALL,requirements/test.txt,$@ $(DEMO_READY))
+
+.venv/.made:
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' 2> /dev/null || { echo "error: '$(PYTHON)' is not Python 3.11, 3.12 \
+	or 3.13 with venv; install one (Debian: apt install python3-venv) or name it with PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+# test.txt first: the other locks take its versions. LOCK_ARGS=--upgrade takes the newest.
+COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" --no-emit-package opencv-python \
+	--override requirements/train.in $(LOCK_ARGS) pyproject.toml requirements/every.in
+LIKE_TEST := -c requirements/test.txt
+
+lock: $(TEST_READY)
+	$(COMPILE) requirements/train.in --extra cpu --extra demo --extra train --extra dev -o requirements/test.txt
+	$(COMPILE) requirements/train.in --extra cpu --extra train $(LIKE_TEST) -o requirements/train.txt
+	$(COMPILE) --extra cpu --extra demo $(LIKE_TEST) -o requirements/demo.txt
+	$(COMPILE) --extra gpu $(LIKE_TEST) -o requirements/gpu.txt
+
+clean:
+	rm -rf .venv .kafka .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,59 @@
+"""Keras to ONNX, with the names and sizes that the worker relies on."""
+
+from typing import cast
+
+import keras
+import onnx
+import tensorflow as tf
+import tf2onnx.convert
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME
+from worker.errors import ExportRefused
+
+OPSET = 17
+_OUTPUTS = (SCORES_NAME, HEATMAPS_NAME)
+
+
+def to_onnx(model: keras.Model) -> onnx.ModelProto:
+    """Convert a model with a list of outputs: scores, or scores and heatmaps. Only the batch stays dynamic.
+
+    The variables are frozen first: converting the function itself leaves constants as graph inputs for some networks.
+    Raises ExportRefused when a layer cannot be converted.
+    """
+    frozen = _freeze(model)
+    names = (INPUT_NAME, *_OUTPUTS[: len(model.outputs)])
+    tensors = [tensor.name for tensor in (*frozen.inputs, *frozen.outputs)]
+    try:
+        proto, _ = tf2onnx.convert.from_graph_def(
+            frozen.graph.as_graph_def(),
+            input_names=tensors[:1],
+            output_names=tensors[1:],
+            opset=OPSET,
+            tensors_to_rename=dict(zip(tensors, names, strict=True)),
+        )
+    except Exception as error:  # tf2onnx raises what it meets
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportRefused(f"tf2onnx cannot convert this model: {reason}") from error
+    _fix_sizes(proto.graph.input[0], model.input_shape)
+    for value, output in zip(proto.graph.output, model.outputs, strict=True):
+        _fix_sizes(value, output.shape)
+    return cast(onnx.ModelProto, proto)
+
+
+def _freeze(model: keras.Model) -> tf.types.experimental.ConcreteFunction:
+    spec = tf.TensorSpec(model.input_shape, tf.uint8, name=INPUT_NAME)
+
+    @tf.function(input_signature=[spec])  # type: ignore[untyped-decorator]  # tensorflow has no types
+    def forward(frames: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return tuple(keras.tree.flatten(model(frames, training=False)))
+
+    return convert_variables_to_constants_v2(forward.get_concrete_function())
+
+
+def _fix_sizes(value: onnx.ValueInfoProto, shape: tuple[int | None, ...]) -> None:
+    for dimension, size in zip(value.type.tensor_type.shape.dim, shape, strict=True):
+        if size is None:
+            dimension.dim_param = "batch"
+        else:
+            dimension.dim_value = size

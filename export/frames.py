@@ -1,0 +1,25 @@
+"""The frames of a run, read again from the data folder and proved to be the same."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from export.files import read_whole
+from export.runfolder import SplitFrame
+from worker.decode import DecodeSpec, Pixels, decode
+from worker.errors import InputError
+
+
+def read_frame(root: Path, frame: SplitFrame) -> bytes:
+    """The encoded file. Raises InputError when it is gone, or not the file of the run any more."""
+    encoded = read_whole(root / frame.name)
+    if hashlib.sha256(encoded).hexdigest() != frame.sha256:
+        raise InputError(f"{root / frame.name} is not the file that the run was validated on: its sha256 differs")
+    return encoded
+
+
+def read_pixels(root: Path, frames: Sequence[SplitFrame], spec: DecodeSpec) -> Pixels:
+    """uint8 [n, h, w, c]."""
+    return np.stack([decode(read_frame(root, frame), spec).pixels for frame in frames])

@@ -1,0 +1,35 @@
+"""The Keras model of a run, and the view on it that is exported."""
+
+from pathlib import Path
+
+import keras
+
+from export.runfolder import MODEL_FILE, Head
+from worker.errors import InputError
+
+
+def load_model(folder: Path) -> keras.Model:
+    """The trained model: uint8 [n, h, w, c] -> scores float32 [n, labels]. Raises InputError, with the path."""
+    path = folder / MODEL_FILE
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # zipfile, h5py and keras raise a handful of types
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"cannot load {path}: {reason}") from error
+
+
+def exported_view(model: keras.Model, head: Head) -> keras.Model:
+    """The same layers with all outputs: scores, and for the `gap` head heatmaps float32 [n, h, w, labels].
+
+    A heatmap is the dense layer "scores" applied at each place before "pool", bias included, before the activation.
+    Mean and dense layer are linear, so the mean of a heatmap over its places is the logit
+    (class activation maps: Zhou et al. 2016, https://arxiv.org/abs/1512.04150).
+    """
+    if head != "gap":
+        return model
+    places = model.get_layer("pool").input
+    kernel, bias = model.get_layer("scores").get_weights()
+    at_each_place = keras.layers.Conv2D(len(bias), 1, name="heatmaps")
+    heatmaps = at_each_place(places)
+    at_each_place.set_weights([kernel[None, None], bias])
+    return keras.Model(model.inputs, [model.outputs[0], heatmaps])

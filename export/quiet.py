@@ -1,0 +1,45 @@
+"""Libraries of the `train` extra, loaded late, with a sentence where they are missing and without their chatter."""
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from worker.errors import SettingsError
+
+
+def require(*modules: str) -> None:
+    """Import modules by name. Raises SettingsError when one is not installed."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise SettingsError(f"this command needs {module}: install stripwatch[train] ({error})") from error
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow, which takes seconds, so only the commands that need it call this, before anything else of it.
+
+    Raises SettingsError when it is not installed.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
+    with _stderr_closed():
+        require("tensorflow")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """TensorFlow 2.21 writes two lines to the file descriptor at import, whatever its log level is."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,181 @@
+"""The run folder: what training leaves and export takes. It lives here since export never imports training.
+
+model.keras   the best epoch, preprocessing inside
+history.csv   one line an epoch
+run.json      everything else; written last, so a folder that has it is whole
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from export.files import read_whole, write_whole
+from worker.bundle import Validation
+from worker.decode import DecodeSpec
+from worker.errors import InputError
+
+SCHEMA = "stripwatch.run/1"
+MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"
+MODEL_PART = "model.part.keras"  # Keras insists on its suffix
+# What a killed fit can go on from; a finished run has none of it.
+BEGUN_FILE, FEATURES_FILE, STATE_SUFFIX = "begun.json", "features.npy", ".weights.h5"
+
+Head = Literal["gap", "article"]
+Task = Literal["multiclass", "multilabel"]
+Schedule = Literal["cosine", "plateau", "constant"]
+Optimizer = Literal["adam", "adamw"]
+Loss = Literal["crossentropy", "focal"]
+BestBy = Literal["val_accuracy", "val_loss"]
+Keep = Literal["best", "last"]
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """The settings of a fit. weights: "imagenet", "none", or the name of a file. cut: "" where nothing was cut off.
+
+    keep: which epoch counts; best_by: what makes it the best. patience: epochs without a better one that end a stage,
+    0: none do. fine_tune: epochs, with the rate fine_tune_rate, of the layers from fine_tune_from on ("": the last
+    third of the backbone).
+    """
+
+    layout: str
+    network: str
+    alpha: float
+    weights: str
+    frozen: bool
+    head: Head
+    dropout: float
+    augment: bool
+    epochs: int
+    batch: int
+    learning_rate: float
+    seed: int
+    val_share: float
+    cut: str = ""
+    task: Task = "multiclass"
+    schedule: Schedule = "cosine"
+    scale_features: bool = True
+    optimizer: Optimizer = "adam"
+    loss: Loss = "crossentropy"
+    label_smoothing: float = 0.0
+    class_weights: bool = False
+    best_by: BestBy = "val_accuracy"
+    patience: int = 0
+    fine_tune: int = 0
+    fine_tune_from: str = ""
+    fine_tune_rate: float = 1e-4
+    keep: Keep = "best"
+
+    @property
+    def title(self) -> str:
+        """The network in a few words, such as "mobilenet 0.25" or "xception before:block14_sepconv1"."""
+        width = f"{self.alpha:g}" if self.alpha != 1 else ""
+        return " ".join(word for word in (self.network, width, self.cut) if word)
+
+
+class SplitFrame(msgspec.Struct, frozen=True):
+    """One file of the data folder. name: its path from there, with "/"; sha256: of the file's bytes.
+
+    label: as a manifest writes it: "a|b" for an image with two labels, "" for one without.
+    """
+
+    name: str
+    label: str
+    sha256: str
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.label.split("|")) if self.label else ()
+
+
+class Split(msgspec.Struct, frozen=True):
+    train: list[SplitFrame]
+    validation: list[SplitFrame]
+
+
+class Run(msgspec.Struct, frozen=True):
+    """run.json. Later versions may add fields; a reader of this one passes over them.
+
+    data: the folder as it was then. seconds: how long each step took. best_epoch counts from 1.
+    """
+
+    schema: str
+    run_id: str
+    created_at: str
+    configuration: Configuration
+    decode: DecodeSpec
+    labels: list[str]
+    clean_label: str | None
+    data: str
+    data_sha256: str
+    split: Split
+    best_epoch: int
+    validation: Validation
+    seconds: dict[str, float]
+    versions: dict[str, str]
+    commit: str | None
+    model_sha256: str
+
+
+def read_run(folder: Path) -> Run:
+    """Read run.json and check that model.keras is the one it describes. Raises InputError for anything else."""
+    if not folder.is_dir():
+        raise InputError(f"there is no run folder {folder}")
+    record = folder / RECORD_FILE
+    if not record.exists():
+        raise InputError(f"{folder} is no finished run: it has no {RECORD_FILE}, which training writes last")
+    run = _decode(record)
+    if file_sha256(folder / MODEL_FILE) != run.model_sha256:
+        raise InputError(f"{folder / MODEL_FILE} is not the model that {RECORD_FILE} describes: its sha256 differs")
+    return run
+
+
+def claim_folder(folder: Path, resume: bool = False) -> None:
+    """Make an empty run folder, or clear one that a killed run left; with resume that is kept.
+
+    Raises InputError when the folder holds a finished run, or anything else that is not ours.
+    """
+    if (folder / RECORD_FILE).exists():
+        raise InputError(f"{folder} is a finished run: choose another --out, or remove it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = sorted(path.name for path in folder.iterdir())
+        foreign = [name for name in found if not _is_ours(name)]
+        if foreign:
+            raise InputError(f"{folder} is in use: it holds {foreign[0]!r}; choose another --out")
+        for name in [] if resume and BEGUN_FILE in found else found:
+            (folder / name).unlink()
+    except OSError as error:
+        raise InputError(f"cannot use {folder} as run folder: {error.strerror}") from error
+
+
+def _is_ours(name: str) -> bool:
+    bare = name.removesuffix(".part").removeprefix("part.")
+    known = {MODEL_FILE, MODEL_PART, HISTORY_FILE, RECORD_FILE, BEGUN_FILE, FEATURES_FILE}
+    return bare in known or name.endswith(STATE_SUFFIX)
+
+
+def write_run(folder: Path, run: Run) -> None:
+    """Write run.json, which marks the folder as finished."""
+    write_whole(folder / RECORD_FILE, msgspec.json.format(msgspec.json.encode(run)))
+
+
+def file_sha256(path: Path) -> str:
+    """Of the whole file. Raises InputError when it cannot be read."""
+    return hashlib.sha256(read_whole(path)).hexdigest()
+
+
+class _Schema(msgspec.Struct):
+    schema: str
+
+
+def _decode(record: Path) -> Run:
+    text = read_whole(record)
+    try:
+        schema = msgspec.json.decode(text, type=_Schema).schema
+        if schema != SCHEMA:
+            raise InputError(f"{record} is {schema!r}; this version reads {SCHEMA!r}, so update one of the two")
+        return msgspec.json.decode(text, type=Run)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{record} is malformed: {error}") from error

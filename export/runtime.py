@@ -1,0 +1,32 @@
+"""ONNX Runtime on the CPU with all outputs of a model, for proofs; the worker's own session gives the scores only."""
+
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from worker.bundle import INPUT_NAME
+from worker.decode import Pixels
+from worker.errors import ExportRefused
+
+Outputs = dict[str, NDArray[np.float32]]
+
+
+def open_cpu(model: bytes) -> ort.InferenceSession:
+    """Raises ExportRefused when ONNX Runtime cannot load the model."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a dozen types without a common base
+        raise ExportRefused(f"ONNX Runtime cannot load the converted model: {str(error).splitlines()[0]}") from error
+
+
+def run_batches(session: ort.InferenceSession, frames: Pixels, batch: int) -> Outputs:
+    """Every output, by name, of frames that are fed `batch` at a time."""
+    names = [output.name for output in session.get_outputs()]
+    parts: list[list[Any]] = [
+        session.run(names, {INPUT_NAME: frames[at : at + batch]}) for at in range(0, len(frames), batch)
+    ]
+    return {name: np.concatenate(column) for name, column in zip(names, zip(*parts, strict=True), strict=True)}

@@ -1,0 +1,96 @@
+"""Real Apache Kafka for the tests: one node in KRaft mode on loopback, its data in a temporary folder.
+
+`python -m tests.brokers.apache` fetches it ahead, so that the first test need not wait.
+"""
+
+import base64
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from worker.tools.broker import Broker, free_port, running_broker
+
+POM = Path(__file__).with_name("pom.xml")
+STORE = Path(__file__).parents[2] / ".kafka"
+FETCH_S_MAX = 600
+FORMAT_S_MAX = 60
+READY_S_MAX = 60.0
+
+# One node holds every internal topic alone, and a group starts without waiting for more members.
+SETTINGS = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://{address},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://{address}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+message.max.bytes=20971520
+"""
+
+
+class KafkaAbsent(Exception):
+    """Apache Kafka cannot be had here; the text is the reason."""
+
+
+@contextmanager
+def apache_broker() -> Iterator[Broker]:
+    """Run Apache Kafka while the block lasts. Raises KafkaAbsent without Java, or without jars and Maven."""
+    java, jars = find_tool("java"), fetch_jars()
+    cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+    broker = Broker(f"127.0.0.1:{free_port()}", cluster_id)
+    run = [java, "-Xmx512m", "-cp", f"{jars}/*"]
+    with tempfile.TemporaryDirectory(prefix="stripwatch-kafka-") as folder:
+        settings = Path(folder, "server.properties")
+        settings.write_text(
+            SETTINGS.format(address=broker.bootstrap_servers, controller_port=free_port(), data=Path(folder, "data"))
+        )
+        subprocess.run(
+            [*run, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings)],
+            check=True,
+            capture_output=True,
+            timeout=FORMAT_S_MAX,
+        )
+        with running_broker("Apache Kafka", [*run, "kafka.Kafka", str(settings)], broker, READY_S_MAX):
+            yield broker
+
+
+def fetch_jars() -> Path:
+    """The folder with Apache Kafka and all it needs, fetched once for each state of pom.xml (45 MB)."""
+    jars = STORE / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+    if jars.is_dir():
+        return jars
+    maven = find_tool("mvn")
+    STORE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=STORE, suffix=".part") as part:
+        command = [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+        done = subprocess.run(
+            [*command, f"-DoutputDirectory={part}/jars"], capture_output=True, text=True, timeout=FETCH_S_MAX
+        )
+        if done.returncode != 0:
+            raise KafkaAbsent(f"Maven could not fetch Apache Kafka: {done.stdout.strip()[:500]}")
+        Path(part, "jars").rename(jars)
+    return jars
+
+
+def find_tool(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise KafkaAbsent(f"'{name}' is not there: it takes Java 17 and Maven, or KAFKA_BOOTSTRAP_SERVERS=host:port")
+    return path
+
+
+if __name__ == "__main__":
+    print(fetch_jars())

@@ -1,0 +1,42 @@
+"""Short steps that broker tests share: write records, read them, poll until something is so."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from tests.brokers.handle import BrokerHandle
+
+AWAIT_S_MAX = 30.0
+
+
+def write(broker: BrokerHandle, topic: str, count: int, partition: int = 0, **settings: Any) -> None:
+    """Send `count` records with the values 0, 1, 2, ... to one partition; all are acknowledged."""
+    with broker.producer(**settings) as producer:
+        sent = [producer.send(topic, str(number).encode(), partition=partition) for number in range(count)]
+        for acknowledgement in sent:
+            acknowledgement.get(AWAIT_S_MAX)
+
+
+def read(broker: BrokerHandle, topic: str, count: int, **settings: Any) -> list[Any]:
+    """Read a topic from its start until `count` records came (or more, which is then an error of the test's)."""
+    records: list[Any] = []
+    with broker.consumer(topic, **settings) as consumer:
+        poll_until(lambda: len(records) >= count, consumer, into=records)
+    return records
+
+
+def poll_until(done: Callable[[], bool], *consumers: KafkaConsumer, into: list[Any] | None = None) -> None:
+    """Poll the consumers in turn until `done`, and put what comes `into` a list."""
+    deadline_s = time.monotonic() + AWAIT_S_MAX
+    while not done():
+        assert time.monotonic() < deadline_s, f"not within {AWAIT_S_MAX:g} s; records so far: {into}"
+        for consumer in consumers:
+            for batch in consumer.poll(timeout_ms=50).values():
+                if into is not None:
+                    into += batch
+
+
+def partitions(topic: str, count: int) -> set[TopicPartition]:
+    return {TopicPartition(topic, number) for number in range(count)}

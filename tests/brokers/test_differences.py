@@ -1,0 +1,87 @@
+"""Where the embedded broker differs from Apache Kafka. Each test fails on the day its difference is gone.
+
+The promises that rest on these lines are tested on Apache Kafka alone.
+"""
+
+from typing import Any
+
+import pytest
+from kafka import TopicPartition
+from kafka.errors import MessageSizeTooLargeError, ProducerFencedError
+
+from tests.brokers.clients import AWAIT_S_MAX, read, write
+from tests.brokers.handle import BrokerHandle
+
+
+def abort_then_write(broker: BrokerHandle) -> list[Any]:
+    """The first record that a reader of committed records sees after an aborted and a good one."""
+    topic = broker.new_topic()
+    with broker.producer(transactional_id=broker.new_name("worker")) as producer:
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer.send(topic, b"aborted").get(AWAIT_S_MAX)
+        producer.abort_transaction()
+    write(broker, topic, 1)
+    return [record.value for record in read(broker, topic, 1, isolation_level="read_committed")]
+
+
+def commit_as_a_zombie(broker: BrokerHandle) -> None:
+    """A producer commits its transaction after another has taken over its transactional id."""
+    topic, worker = broker.new_topic(), broker.new_name("worker")
+    with broker.producer(transactional_id=worker) as zombie, broker.producer(transactional_id=worker) as heir:
+        zombie.init_transactions()
+        zombie.begin_transaction()
+        zombie.send(topic, b"from the zombie").get(AWAIT_S_MAX)
+        heir.init_transactions()
+        zombie.commit_transaction()
+
+
+def end_after_seven(broker: BrokerHandle) -> int:
+    """The end of a partition that seven records were sent to in one batch."""
+    topic = broker.new_topic()
+    partition = TopicPartition(topic, 0)
+    write(broker, topic, 7, linger_ms=1_000)
+    with broker.consumer() as consumer:
+        end: int = consumer.end_offsets([partition])[partition]
+    return end
+
+
+def oversize(broker: BrokerHandle) -> None:
+    topic = broker.new_topic(max_message_bytes="1000")
+    with broker.producer() as producer:
+        producer.send(topic, bytes(2_000)).get(AWAIT_S_MAX)
+
+
+@pytest.mark.kafka
+def test_apache_hides_aborted_records(apache_broker: BrokerHandle) -> None:
+    assert abort_then_write(apache_broker) == [b"0"]
+
+
+def test_embedded_shows_aborted_records(embedded_broker: BrokerHandle) -> None:
+    assert abort_then_write(embedded_broker)[0] == b"aborted"
+
+
+@pytest.mark.kafka
+def test_apache_fences_a_zombie_that_commits(apache_broker: BrokerHandle) -> None:
+    """The embedded broker has no answer to it: there the client would ask for ever."""
+    with pytest.raises(ProducerFencedError):
+        commit_as_a_zombie(apache_broker)
+
+
+@pytest.mark.kafka
+def test_apache_tells_the_end_of_a_partition(apache_broker: BrokerHandle) -> None:
+    assert end_after_seven(apache_broker) == 7
+
+
+def test_embedded_tells_the_first_record_of_the_last_batch(embedded_broker: BrokerHandle) -> None:
+    assert end_after_seven(embedded_broker) < 7
+
+
+@pytest.mark.kafka
+def test_apache_refuses_a_record_over_the_limit_of_the_topic(apache_broker: BrokerHandle) -> None:
+    with pytest.raises(MessageSizeTooLargeError):
+        oversize(apache_broker)
+
+
+def test_embedded_takes_a_record_over_the_limit_of_the_topic(embedded_broker: BrokerHandle) -> None:
+    oversize(embedded_broker)

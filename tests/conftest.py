@@ -1,0 +1,17 @@
+"""Fixtures for all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tests.brokers.plugin"]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real photographs and weights: STEEL_SHARED, else beside the project."""
+    folder = Path(os.environ.get("STEEL_SHARED") or Path(__file__).parents[2] / "shared")
+    if not (folder / "data").is_dir():
+        pytest.skip(f"the shared data folder {folder} is not there (STEEL_SHARED names it)")
+    return folder

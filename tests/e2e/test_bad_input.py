@@ -1,0 +1,103 @@
+"""Whatever a sender sends gives a result or a reject with a reason: never a crash, a stall or a loss."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.badframes import BAD_FRAMES, GOOD_FRAMES
+from tests.e2e.line import Line, running_worker
+
+BAD_HEADERS: dict[str, list[tuple[str, bytes]]] = {
+    "none": [],
+    "no time": [("ce_time", b"yesterday"), ("ce_subject", b"C1")],
+    "a time without offset": [("ce_time", b"2026-11-23T02:00:00")],
+    "a position that is no number": [("ce_strippositionmm", b"12.5m")],
+    "a position too large": [("ce_strippositionmm", b"9" * 40)],
+    "bytes that are not UTF-8": [("ce_subject", b"\xff\xfe"), ("ce_source", b"\xff/\xfe")],
+    "a coil with control characters": [("ce_subject", b"C1\x00\n")],
+    "empty values": [("ce_subject", b""), ("ce_source", b""), ("ce_time", b"")],
+    "only slashes": [("ce_source", b"///")],
+    "a huge value": [("ce_subject", b"C" * 100_000)],
+    "one name twice": [("ce_subject", b"C1"), ("ce_subject", b"C2")],
+    "a broken traceparent": [("traceparent", b"00-zz")],
+}
+
+
+def test_bad_frames_are_rejected_with_reason_and_position(line: Line, bundle: Path) -> None:
+    bad = line.send([value for value, _ in BAD_FRAMES.values()], key=b"top-1", headers=[("ce_subject", b"C1")])
+    good = line.send(list(GOOD_FRAMES.values()), key=b"top-1")
+    with running_worker(line, bundle, "g") as worker:
+        worker.await_ready()
+        rejects = line.read("rejects", len(bad))
+        results = line.read("results", len(good))
+        assert worker.stop() == 0
+    found = {(int(r.headers["stripwatch_partition"]), int(r.headers["stripwatch_offset"])): r for r in rejects}
+    for frame, (name, (value, reason)) in zip(bad, BAD_FRAMES.items(), strict=True):
+        reject = found[frame.partition, frame.offset]
+        assert reject.headers["stripwatch_reason"] == reason.value.encode(), name
+        assert reject.headers["stripwatch_detail"], name
+        assert reject.headers["stripwatch_topic"] == line.topics["frames"].encode()
+        assert reject.headers["original.ce_subject"] == b"C1"
+        assert (reject.value or b"") == (value or b""), name
+    assert len(results) == len(good)
+    assert {event.json["label"] for event in results} == {"grey"}
+    assert sum(line.committed("g").values()) == len(bad) + len(good)
+
+
+def test_bad_headers_and_keys_cost_no_frame(line: Line, bundle: Path) -> None:
+    frame = GOOD_FRAMES["grey PNG"]
+    sent = [line.send([frame], headers=headers)[0] for headers in BAD_HEADERS.values()]
+    sent += [line.send([frame], key=key)[0] for key in (b"\xff\xfe", b"", b"k" * 5000, b"a\nb")]
+    with running_worker(line, bundle, "g") as worker:
+        worker.await_ready()
+        results = line.read("results", len(sent))
+        assert worker.stop() == 0
+    by_offset = {event.json["frame"]["offset"]: event.json["frame"] for event in results}
+    assert sorted(by_offset) == [frame.offset for frame in sent]
+    frames = dict(zip(BAD_HEADERS, (by_offset[frame.offset] for frame in sent), strict=False))
+    fallback = f"{line.topics['frames']}-0"
+    assert {by_offset[frame.offset]["camera"] for frame in sent} == {fallback}
+    assert frames["no time"]["coil"] == "C1"
+    assert frames["a position that is no number"]["strip_position_mm"] is None
+    assert frames["a huge value"]["coil"] is None
+    assert frames["bytes that are not UTF-8"]["line"] is None
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_a_sender_may_compress_as_it_likes(line: Line, bundle: Path, codec: str) -> None:
+    with line.broker.producer(compression_type=codec) as producer:
+        for number in range(20):
+            producer.send(line.topics["frames"], GOOD_FRAMES["grey PNG"], partition=number % 3)
+    with running_worker(line, bundle, "g") as worker:
+        worker.await_ready()
+        assert len(line.read("results", 20)) == 20
+        assert worker.stop() == 0
+
+
+class OddName(str):
+    """A header name that is not UTF-8."""
+
+    def encode(self, *_: object) -> bytes:
+        return b"caf\xe9"
+
+
+def test_hostile_headers_cost_no_frame(line: Line, bundle: Path) -> None:
+    headers = {"a name that is no UTF-8": [(OddName("x"), b"1")], "very many": [("", b"")] * 150_000}
+    sent = [line.send([b"no image"], headers=found)[0] for found in headers.values()]
+    sent += line.send([GOOD_FRAMES["grey PNG"]])
+    with running_worker(line, bundle, "g") as worker:
+        worker.await_ready()
+        assert len(line.read("rejects", 2)) == 2
+        assert len(line.read("results", 1)) == 1
+        assert worker.stop() == 0
+
+
+def test_a_frame_larger_than_a_reject_may_be_is_cut_and_says_so(line: Line, bundle: Path) -> None:
+    line.send([b"x" * 3000], key=b"top-1")
+    with running_worker(line, bundle, "g", "--set", "reject_bytes_max=1000") as worker:
+        worker.await_ready()
+        (reject,) = line.read("rejects", 1)
+        worker.stop()
+    assert reject.value == b"x" * 1000
+    assert reject.headers["stripwatch_bytes"] == b"3000"
+    assert reject.headers["stripwatch_bytes_kept"] == b"1000"

@@ -1,0 +1,127 @@
+"""The demo as a newcomer runs it, and what it says when something is wrong."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import START_S_MAX, run_cli
+from tests.tiny import LABELS, write_frames
+from worker.tools.demo import DEMO_BUNDLE
+
+KEYS = {
+    "frames_sent",
+    "results",
+    "rejects",
+    "defects",
+    "frames_per_second",
+    "latency_ms_p50",
+    "latency_ms_p99",
+    "correct_ratio",
+    "provider",
+}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    write_frames(tmp_path / "photos", [i / 50 for i in range(50)])
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 broken")
+    return tmp_path / "photos"
+
+
+def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_the_demo_bundle_judges_a_strip_it_has_never_seen(embedded_broker: BrokerHandle) -> None:
+    assert DEMO_BUNDLE.stat().st_size <= 4_000_000
+    done = run_cli("demo", "--seconds", "8")
+    assert done.returncode == 0, done.stderr
+    found = summary_of(done)
+    assert set(found) == KEYS
+    assert found["results"] + found["rejects"] == found["frames_sent"] > 0
+    assert found["correct_ratio"] >= 0.9
+    assert found["latency_ms_p50"] <= found["latency_ms_p99"]
+
+
+def test_a_folder_through_another_bundle_on_a_kafka_that_is_there(
+    broker: BrokerHandle, photos: Path, bundle: Path
+) -> None:
+    arguments = ("--frames", str(photos), "--bundle", str(bundle), "--broker", broker.bootstrap_servers)
+    done = run_cli("demo", "--seconds", "4", *arguments)
+    assert done.returncode == 0, done.stderr
+    found = summary_of(done)
+    assert found["results"] + found["rejects"] == found["frames_sent"] > found["rejects"] > 0
+    assert found["correct_ratio"] == 1.0
+    with broker.admin() as admin:
+        assert not [topic for topic in admin.list_topics() if "demo-" in str(topic)]
+
+
+def test_wrong_labels_fail_the_demo(embedded_broker: BrokerHandle, photos: Path, bundle: Path) -> None:
+    for number, path in enumerate(sorted(photos.glob("*_*.png"))):
+        path.rename(path.with_name(f"{LABELS[number % 3]}_{number + 1000}.png"))
+    done = run_cli("demo", "--seconds", "2", "--frames", str(photos), "--bundle", str(bundle))
+    assert done.returncode == 9
+    assert "of the labels are right" in done.stderr
+    assert summary_of(done)["correct_ratio"] < 0.9
+
+
+def test_where_no_name_tells_the_truth_the_ratio_is_null(
+    embedded_broker: BrokerHandle, photos: Path, bundle: Path
+) -> None:
+    for number, path in enumerate(sorted(photos.glob("*_*.png"))):
+        path.rename(path.with_name(f"photo_{number}.png"))
+    done = run_cli("demo", "--seconds", "2", "--frames", str(photos), "--bundle", str(bundle))
+    assert done.returncode == 0, done.stderr
+    assert summary_of(done)["correct_ratio"] is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order(
+    embedded_broker: BrokerHandle, photos: Path, bundle: Path, number: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "worker", "demo", "--frames", str(photos), "--bundle", str(bundle)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        while "results" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=START_S_MAX)
+    assert process.returncode == 0, errors
+    found = json.loads(output.splitlines()[-1])
+    assert found["results"] + found["rejects"] == found["frames_sent"]
+
+
+def test_a_signal_before_the_first_frame_ends_it_at_once(
+    embedded_broker: BrokerHandle, photos: Path, bundle: Path
+) -> None:
+    command = [sys.executable, "-m", "worker", "demo", "--frames", str(photos), "--bundle", str(bundle)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stderr.readline().startswith("starting the worker")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=START_S_MAX)
+    assert process.returncode in (0, 9), errors  # 0: it was quicker than the signal
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["--bundle", "missing.onnx"], 3, "missing.onnx"),
+        (["--frames", "missing", "--bundle", "BUNDLE"], 6, "missing"),
+        (["--broker", "127.0.0.1:1", "--bundle", "BUNDLE"], 4, "127.0.0.1:1"),
+    ],
+)
+def test_what_is_missing_is_named(bundle: Path, arguments: list[str], code: int, sentence: str) -> None:
+    done = run_cli("demo", *[str(bundle) if argument == "BUNDLE" else argument for argument in arguments])
+    assert done.returncode == code
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,208 @@
+"""The worker as a process on a real broker: frames in, events out, offsets committed."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import START_S_MAX, Line, Record, WorkerProcess, fetch, running_worker
+from tests.tiny import LABELS, encode_frame, expected_scores
+from worker.event import Result
+from worker.tools.broker import embedded_broker as running_embedded_broker
+
+HEADERS = [
+    ("ce_specversion", b"1.0"),
+    ("ce_id", b"f-1"),
+    ("ce_source", b"/plant/hot-rolling/line-1/top-1"),
+    ("ce_type", b"stripwatch.frame.v1"),
+    ("ce_time", b"2026-11-23T02:00:00.123Z"),
+    ("ce_subject", b"C4711"),
+    ("ce_strippositionmm", b"120000"),
+    ("content-type", b"image/png"),
+    ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+]
+
+
+def frames(n: int) -> list[bytes]:
+    return [encode_frame((i % 100) / 100, seed=i) for i in range(n)]
+
+
+def positions(events: list[Record]) -> list[tuple[int, int]]:
+    return [(event.json["frame"]["partition"], event.json["frame"]["offset"]) for event in events]
+
+
+def in_partition_order(events: list[Record]) -> bool:
+    found = positions(events)
+    return all(
+        offsets == sorted(offsets)
+        for partition in {p for p, _ in found}
+        if (offsets := [offset for p, offset in found if p == partition])
+    )
+
+
+def test_every_frame_becomes_one_result_with_the_scores_of_the_model(line: Line, bundle: Path) -> None:
+    sent = line.send(frames(200), key=b"top-1", headers=HEADERS)
+    with running_worker(line, bundle, "g") as worker:
+        worker.await_ready()
+        line.read("results", len(sent))
+        assert worker.stop() == 0
+    results = line.read_all("results")
+    by_position = {(frame.partition, frame.offset): frame for frame in sent}
+    assert sorted(positions(results)) == sorted(by_position)
+    assert in_partition_order(results)
+    for record in results:
+        event = msgspec.json.decode(record.value or b"", type=Result)
+        frame = by_position[event.frame.partition or 0, event.frame.offset or 0]
+        scores = expected_scores(frame.value or b"")
+        assert max(abs(event.scores[label] - s) for label, s in zip(LABELS, scores, strict=True)) < 1e-5
+        assert event.label == LABELS[int(scores.argmax())]
+    assert line.committed("g") == {p: sum(f.partition == p for f in sent) for p in range(line.partitions)}
+
+
+def test_an_event_knows_coil_camera_time_and_metre(line: Line, bundle: Path) -> None:
+    line.send([encode_frame(0.9)], key=b"top-1", headers=HEADERS)
+    with running_worker(line, bundle, "g", "--set", "cameras.top-1.mm_per_px=0.5") as worker:
+        worker.await_ready()
+        (defect,) = line.read("defects", 1)
+        worker.stop()
+    (result,) = line.read_all("results")
+    event = defect.json
+    assert event == result.json
+    assert event["verdict"] == "defect"
+    assert event["defects"][0]["label"] == "bright"
+    assert event["defects"][0]["strip_mm"] == {"start": 120000, "end": 120024}
+    assert event["frame"]["line"] == "/plant/hot-rolling/line-1"
+    assert event["frame"]["coil"] == "C4711"
+    assert event["frame"]["captured_at"] == "2026-11-23T02:00:00.123Z"
+    assert event["model"]["name"] == "tiny"
+    assert defect.key == b"top-1"
+    assert defect.headers["ce_type"] == b"stripwatch.defect.v1"
+    assert result.headers["ce_type"] == b"stripwatch.result.v1"
+    assert defect.headers["ce_subject"] == b"C4711"
+    assert defect.headers["traceparent"] == dict(HEADERS)["traceparent"]
+    assert result.headers["ce_id"].decode() == event["id"]
+    assert defect.headers["ce_id"] == result.headers["ce_id"] + b"-defect"
+
+
+def test_a_worker_goes_on_where_the_last_one_stopped(line: Line, bundle: Path) -> None:
+    first = line.send(frames(30), key=b"a")
+    with running_worker(line, bundle, "g") as worker:
+        worker.await_ready()
+        line.read("results", 30)
+        assert worker.stop(signal.SIGINT) == 0
+    second = line.send(frames(30), key=b"a")
+    with running_worker(line, bundle, "g") as worker:
+        worker.await_ready()
+        line.read("results", 60)
+        assert worker.stop() == 0
+    results = line.read_all("results")
+    assert sorted(positions(results)) == sorted((f.partition, f.offset) for f in first + second)
+
+
+def test_a_stop_under_load_settles_and_commits_what_it_took(line: Line, bundle: Path) -> None:
+    sent = line.send(frames(2000), key=b"a")
+    with running_worker(line, bundle, "g", "--set", "inflight_frames_max=64") as worker:
+        worker.await_ready()
+        line.read("results", 1)
+        assert worker.stop() == 0
+        assert worker.lines[-1]["everything_settled"] is True
+    results = line.read_all("results")
+    committed = line.committed("g")
+    assert sum(committed.values()) == len(results) == len(set(positions(results)))
+    assert all(offset < committed[partition] for partition, offset in positions(results))
+    with running_worker(line, bundle, "g") as worker:
+        worker.await_ready()
+        line.read("results", len(sent))
+        assert worker.stop() == 0
+    assert sorted(positions(line.read_all("results"))) == sorted((f.partition, f.offset) for f in sent)
+
+
+def test_two_workers_that_join_and_leave_repeat_nothing(line: Line, bundle: Path) -> None:
+    sent = line.send(frames(600), key=b"a")
+    with running_worker(line, bundle, "g", "--set", "inflight_frames_max=32") as one:
+        one.await_ready()
+        line.read("results", 100)
+        with running_worker(line, bundle, "g") as two:
+            two.await_ready()
+            sent += line.send(frames(600), key=b"a")
+            line.read("results", 900)
+            assert one.stop() == 0
+            sent += line.send(frames(300), key=b"a")
+            line.read("results", len(sent))
+            assert two.stop() == 0
+    results = line.read_all("results")
+    assert sorted(positions(results)) == sorted((f.partition, f.offset) for f in sent)
+    assert sum(line.committed("g").values()) == len(sent)
+
+
+def test_a_killed_worker_loses_nothing_and_a_repeat_has_the_same_id(line: Line, bundle: Path) -> None:
+    sent = line.send(frames(1500), key=b"a")
+    with running_worker(line, bundle, "g", "--set", "commit_ms=60000", "--set", "inflight_frames_max=64") as one:
+        one.await_ready()
+        line.read("results", 200)
+        one.kill()
+    with running_worker(line, bundle, "g") as two:
+        two.await_ready()
+        line.read("results", 200 + len(sent))  # it had committed nothing: all of it comes again
+        assert two.stop() == 0
+    results = line.read_all("results")
+    assert set(positions(results)) == {(frame.partition, frame.offset) for frame in sent}
+    ids = {(position, result.json["id"]) for position, result in zip(positions(results), results, strict=True)}
+    assert len(ids) == len(sent) < len(results)
+    first = {result.json["id"]: result for result in reversed(results)}
+    assert in_partition_order(sorted(first.values(), key=lambda result: result.offset))
+
+
+def test_metrics_add_up_and_readiness_tells_the_truth(line: Line, bundle: Path) -> None:
+    line.send([*frames(50), b"no image"], key=b"top-1")
+    with running_worker(line, bundle, "g") as worker:
+        port = worker.await_ready()
+        line.read("results", 50)
+        line.read("rejects", 1)
+        status, body = fetch(port, "/readyz")
+        assert (status, json.loads(body)["ready"]) == (200, True)
+        assert fetch(port, "/healthz")[0] == 200
+        metrics = fetch(port, "/metrics")[1].splitlines()
+        worker.stop()
+    values = dict(text.rsplit(" ", 1) for text in metrics if not text.startswith("#"))
+    assert values['stripwatch_frames_total{camera="top-1"}'] == "51.0"
+    assert sum(float(v) for k, v in values.items() if k.startswith("stripwatch_results_total")) == 50
+    assert values['stripwatch_rejects_total{reason="unsupported_format"}'] == "1.0"
+    assert values["stripwatch_frame_age_seconds_count"] == "50.0"
+    assert values['stripwatch_stage_seconds_count{stage="inference"}'] == "50.0"
+
+
+def test_a_broker_that_dies_under_load_is_one_sentence_and_exit_code_4(bundle: Path) -> None:
+    with running_embedded_broker() as broker:
+        line = Line.on(BrokerHandle("embedded", broker.bootstrap_servers, 3000))
+        line.send(frames(100) * 200, key=b"a")  # seconds of work: the broker dies in the middle
+        worker = WorkerProcess(line, bundle, "g", "--set", "send_s_max=2", "--set", "drain_s_max=5")
+        worker.await_ready()
+        line.read("results", 1)
+    try:
+        assert worker.process.wait(START_S_MAX) == 4
+    finally:
+        worker.kill()
+    said = [entry["event"] for entry in worker.lines]
+    assert said[-1].startswith("error: ")
+    assert not any("Traceback" in event for event in said)
+
+
+def test_it_can_be_asked_and_stopped_while_it_waits_for_a_broker(bundle: Path) -> None:
+    command = [sys.executable, "-m", "worker", "run", "--bundle", str(bundle), "--bootstrap-servers", "127.0.0.1:1"]
+    with subprocess.Popen(
+        [*command, "--metrics-port", "0", "--log-format", "json"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        lines = map(json.loads, process.stderr)
+        port = next(line["metrics_port"] for line in lines if line["event"] == "starting")
+        assert next(line for line in lines if line["event"] == "connecting")
+        status, body = fetch(port, "/readyz")
+        assert (status, json.loads(body)["checks"]["bundle_verified"]) == (503, True)
+        assert fetch(port, "/healthz")[0] == 200
+        process.terminate()
+        assert process.wait(30) == -signal.SIGTERM

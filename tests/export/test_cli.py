@@ -1,0 +1,65 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from export.cli import main
+
+
+def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["stripwatch-export", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("arguments", [["run", "--help"], ["verify", "FILE"], ["show", "FILE"]])
+def test_what_needs_no_tensorflow_does_not_load_it(exported: Path, arguments: list[str]) -> None:
+    words = [str(exported) if word == "FILE" else word for word in arguments]
+    script = f"import sys; from export.cli import app; app({words!r}, standalone_mode=False); "
+    check = "sys.exit('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script + check], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.training
+def test_run_ends_with_one_json_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fitted_run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "model.onnx"
+    assert run_cli(monkeypatch, "run", fitted_run, "--out", out, "--golden", 4, "--version", "3") == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert summary["name"] == "textures-mobilenet"
+    assert summary["version"] == "3"
+    assert summary["golden_frames"] == 4
+    assert summary["bytes"] == out.stat().st_size
+    assert summary["score_difference"] <= 5e-5
+
+
+@pytest.mark.training
+def test_verify_and_show_end_with_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], exported: Path
+) -> None:
+    assert run_cli(monkeypatch, "verify", exported) == 0
+    verified = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert run_cli(monkeypatch, "show", exported, "--json") == 0
+    shown = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert verified["sha256"] == shown["sha256"]
+    assert verified["golden_frames"] == len(shown["golden"])
+
+
+@pytest.mark.parametrize("command", ["verify", "show"])
+def test_a_file_that_is_no_bundle_is_one_sentence_and_exit_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "text.onnx").write_text("no model")
+    for file, says in ((tmp_path / "text.onnx", "is no usable bundle"), (tmp_path / "gone.onnx", "cannot read")):
+        assert run_cli(monkeypatch, command, file) == 3
+        shown = capsys.readouterr()
+        assert shown.err.startswith("error: ")
+        assert says in shown.err
+        assert len(shown.err.splitlines()) == 1

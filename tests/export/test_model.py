@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.frames import read_pixels
+from export.model import exported_view, load_model
+from export.runfolder import read_run
+from worker.errors import InputError
+
+pytestmark = pytest.mark.training
+
+
+def test_the_mean_of_a_heatmap_is_the_logit(fitted_run: Path) -> None:
+    run = read_run(fitted_run)
+    pixels = read_pixels(Path(run.data), run.split.validation, run.decode)
+    model = load_model(fitted_run)
+    scores, heatmaps = exported_view(model, "gap").predict(pixels, verbose=0)
+    assert heatmaps.shape == (15, 2, 2, 3)
+    assert np.ptp(heatmaps, axis=(1, 2)).max() > 0.01  # places differ, or the mean would prove nothing
+    logits = heatmaps.mean(axis=(1, 2))
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), scores, atol=1e-5)
+    np.testing.assert_array_equal(scores, model.predict(pixels, verbose=0))
+
+
+def test_a_model_file_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.keras").write_bytes(b"no model")
+    with pytest.raises(InputError, match=r"cannot load .*model\.keras"):
+        load_model(tmp_path)

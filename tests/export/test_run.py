@@ -1,0 +1,124 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from export.convert import OPSET, to_onnx
+from export.frames import read_frame, read_pixels
+from export.model import load_model
+from export.run import ExportSettings, export_run
+from export.runfolder import read_run
+from worker.bundle import Threshold, read_bundle
+from worker.errors import ExportRefused, InputError
+from worker.session import open_session
+
+pytestmark = pytest.mark.training
+
+
+def test_the_file_has_the_names_and_sizes_that_the_worker_relies_on(exported: Path) -> None:
+    graph = onnx.load(exported).graph
+    shapes = {
+        value.name: [dimension.dim_param or dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
+    assert shapes == {"frames": ["batch", 64, 64, 3], "scores": ["batch", 3], "heatmaps": ["batch", 2, 2, 3]}
+    assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
+
+
+def test_the_bundle_says_what_the_run_says(exported: Path, fitted_run: Path, textures: Path) -> None:
+    contract, run = read_bundle(exported).contract, read_run(fitted_run)
+    assert (contract.name, contract.version) == ("textures", "7")
+    assert contract.labels == run.labels
+    assert contract.clean_label == "plain"
+    assert contract.decode == run.decode
+    assert contract.validation == run.validation
+    assert contract.opset == OPSET
+    assert contract.thresholds == {label: Threshold() for label in run.labels}
+    assert contract.provenance.run_id == run.run_id
+    assert contract.provenance.data == textures.name  # where the folder was is nobody's business
+    assert contract.provenance.network == "mobilenet 0.25"
+    assert {"keras", "tf2onnx", "onnxruntime", "numpy"} <= set(contract.provenance.versions)
+
+
+def test_golden_frames_are_real_validation_files_with_the_scores_of_keras(exported: Path, fitted_run: Path) -> None:
+    contract, run = read_bundle(exported).contract, read_run(fitted_run)
+    validation = {frame.name: frame for frame in run.split.validation}
+    model = load_model(fitted_run)
+    assert {golden.label for golden in contract.golden} == set(run.labels)
+    assert len(contract.golden) == 6
+    for golden in contract.golden:
+        frame = validation[golden.name]
+        assert golden.encoded == read_frame(Path(run.data), frame)
+        assert golden.label == frame.label
+        scores = model.predict(read_pixels(Path(run.data), [frame], run.decode), verbose=0)[0]
+        np.testing.assert_allclose(golden.scores, scores, atol=1e-6)
+
+
+def test_the_worker_gives_every_validation_frame_the_label_that_keras_gives(exported: Path, fitted_run: Path) -> None:
+    run = read_run(fitted_run)
+    pixels = read_pixels(Path(run.data), run.split.validation, run.decode)
+    session = open_session(read_bundle(exported), "cpu", batch_frames_max=2)
+    keras = load_model(fitted_run).predict(pixels, verbose=0)
+    for batch in (1, 3, 15):
+        scores = np.concatenate([session.predict(pixels[at : at + batch]) for at in range(0, 15, batch)])
+        np.testing.assert_array_equal(scores.argmax(axis=1), keras.argmax(axis=1))
+        np.testing.assert_allclose(scores, keras, atol=5e-5)
+
+
+def test_a_bundle_is_never_overwritten(exported: Path, fitted_run: Path) -> None:
+    before = exported.read_bytes()
+    with pytest.raises(InputError, match="never overwritten"):
+        export_run(ExportSettings(fitted_run, exported))
+    assert exported.read_bytes() == before
+
+
+def test_a_model_that_does_not_agree_is_refused_and_nothing_is_written(
+    fitted_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another(model: object) -> onnx.ModelProto:
+        proto = to_onnx(model)
+        kernel = next(each for each in proto.graph.initializer if each.name == scores_kernel(proto))
+        kernel.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(kernel) * 1.01, kernel.name))
+        return proto
+
+    monkeypatch.setattr("export.run.to_onnx", another)
+    with pytest.raises(
+        ExportRefused, match=r"scores differ by .* at batch size 1, allowed is 5e-05; nothing was written"
+    ):
+        export_run(ExportSettings(fitted_run, tmp_path / "model.onnx"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def scores_kernel(proto: onnx.ModelProto) -> str:
+    """The constant that the last matrix product of the graph multiplies with."""
+    product = [node for node in proto.graph.node if node.op_type == "MatMul"][-1]
+    return str(product.input[1])
+
+
+def test_a_changed_validation_file_is_refused(fitted_run: Path, textures: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(textures, moved)
+    settings = ExportSettings(fitted_run, tmp_path / "model.onnx", data=moved)
+    victim = moved / read_run(fitted_run).split.validation[0].name
+    victim.write_bytes(victim.read_bytes() + b"\0")
+    with pytest.raises(InputError, match=f"{victim.name} is not the file that the run was validated on"):
+        export_run(settings)
+    victim.unlink()
+    with pytest.raises(InputError, match=f"cannot read .*{victim.name}"):
+        export_run(settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"run": Path("nowhere")}, "there is no run folder nowhere"),
+        ({"out": Path("nowhere/model.onnx")}, "there is no folder nowhere"),
+    ],
+)
+def test_a_wrong_place_is_one_sentence(fitted_run: Path, tmp_path: Path, changes: dict[str, Path], says: str) -> None:
+    settings = ExportSettings(fitted_run, tmp_path / "model.onnx")
+    with pytest.raises(InputError, match=says):
+        export_run(replace(settings, **changes))  # type: ignore[arg-type]

@@ -1,0 +1,155 @@
+import hashlib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from export.runfolder import (
+    SCHEMA,
+    Configuration,
+    Run,
+    Split,
+    SplitFrame,
+    claim_folder,
+    read_run,
+    write_run,
+)
+from worker.bundle import ClassFigures, Validation
+from worker.decode import DecodeSpec
+from worker.errors import InputError
+
+MODEL = b"a model"
+RUN = Run(
+    schema=SCHEMA,
+    run_id="1",
+    created_at="2026-01-02T03:04:05+00:00",
+    configuration=Configuration(
+        layout="prefix",
+        network="mobilenet",
+        alpha=0.25,
+        weights="none",
+        frozen=False,
+        head="gap",
+        dropout=0.2,
+        augment=False,
+        epochs=1,
+        batch=2,
+        learning_rate=0.01,
+        seed=0,
+        val_share=0.2,
+    ),
+    decode=DecodeSpec(32, 32),
+    labels=["a", "b"],
+    clean_label=None,
+    data="/data",
+    data_sha256="0",
+    split=Split([SplitFrame("a_1.png", "a", "0")], [SplitFrame("b_1.png", "b", "0")]),
+    best_epoch=1,
+    validation=Validation(1, 1.0, {"b": ClassFigures(1.0, 1.0, 1.0, 1)}),
+    seconds={"total": 1.0},
+    versions={},
+    commit=None,
+    model_sha256=hashlib.sha256(MODEL).hexdigest(),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model.keras").write_bytes(MODEL)
+    write_run(tmp_path, RUN)
+    return tmp_path
+
+
+def test_what_was_written_is_read(folder: Path) -> None:
+    assert read_run(folder) == RUN
+
+
+def test_fields_of_a_later_version_are_passed_over(folder: Path) -> None:
+    record = msgspec.json.decode((folder / "run.json").read_bytes())
+    (folder / "run.json").write_bytes(msgspec.json.encode(record | {"mood": "good"}))
+    assert read_run(folder) == RUN
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        (b'{"schema": "stripwatch.run/2"}', "is 'stripwatch.run/2'; this version reads 'stripwatch.run/1'"),
+        (b'{"schema": "stripwatch.run/1"}', "is malformed: Object missing required field"),
+        (b'{"schema": "stripw', "is malformed: Input data was truncated"),
+        (b"{}", "is malformed"),
+    ],
+)
+def test_another_or_broken_record_is_refused(folder: Path, record: bytes, says: str) -> None:
+    (folder / "run.json").write_bytes(record)
+    with pytest.raises(InputError, match=says):
+        read_run(folder)
+
+
+def test_a_folder_without_a_record_is_no_finished_run(folder: Path) -> None:
+    (folder / "run.json").unlink()
+    with pytest.raises(InputError, match="is no finished run"):
+        read_run(folder)
+
+
+def test_another_model_than_the_recorded_one_is_refused(folder: Path) -> None:
+    (folder / "model.keras").write_bytes(b"another")
+    with pytest.raises(InputError, match=r"model\.keras is not the model that run\.json describes"):
+        read_run(folder)
+
+
+def test_a_missing_folder_or_model_is_named(folder: Path) -> None:
+    with pytest.raises(InputError, match="there is no run folder"):
+        read_run(folder / "nowhere")
+    (folder / "model.keras").unlink()
+    with pytest.raises(InputError, match=r"cannot read .*model\.keras"):
+        read_run(folder)
+
+
+LEFT = (
+    "model.keras",
+    "model.part.keras",
+    "history.csv",
+    "history.csv.part",
+    "run.json.part",
+    "features.npy",
+    "part.features.npy",
+    "fine-tune.weights.h5",
+    "part.weights.h5",
+)
+
+
+def test_what_a_killed_run_left_is_cleared_or_kept_to_go_on(tmp_path: Path) -> None:
+    for name in LEFT:
+        (tmp_path / name).touch()
+    (tmp_path / "begun.json").touch()
+    claim_folder(tmp_path, resume=True)
+    assert len(list(tmp_path.iterdir())) == len(LEFT) + 1
+    claim_folder(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_note_of_what_was_begun_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+    for name in LEFT:
+        (tmp_path / name).touch()
+    claim_folder(tmp_path, resume=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_run_and_a_foreign_folder_stay_untouched(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with pytest.raises(InputError, match="is a finished run"):
+        claim_folder(folder)
+    assert read_run(folder) == RUN
+    foreign = tmp_path_factory.mktemp("foreign")
+    (foreign / "model.keras").touch()
+    (foreign / "thesis.txt").touch()
+    with pytest.raises(InputError, match=r"holds 'thesis\.txt'"):
+        claim_folder(foreign)
+    assert len(list(foreign.iterdir())) == 2
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(InputError, match=r"cannot use .*run as run folder"):
+        claim_folder(tmp_path / "run")

@@ -1,0 +1,113 @@
+"""What a bundle is protected from: a changed byte by its seal; with the seal made anew, by its golden frames."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import pytest
+
+from export.pack import pack
+from export.verify import verify
+from worker.bundle import Contract, read_bundle
+from worker.errors import BundleError
+
+pytestmark = pytest.mark.training
+
+Change = Callable[[onnx.ModelProto, Contract], Contract]
+
+
+def reseal(exported: Path, out: Path, change: Change) -> Path:
+    """Change model or contract, and make the digest anew as a thorough forger would."""
+    proto = onnx.load(exported)
+    contract = change(proto, read_bundle(exported).contract)
+    out.write_bytes(pack(proto, contract))
+    return out
+
+
+def scale(proto: onnx.ModelProto, name: str, factor: float) -> None:
+    tensor = next(each for each in proto.graph.initializer if each.name == name)
+    scaled = (onnx.numpy_helper.to_array(tensor) * np.float32(factor)).astype(np.float32)
+    tensor.CopyFrom(onnx.numpy_helper.from_array(scaled, name))
+
+
+def constant_into(proto: onnx.ModelProto, op_type: str) -> str:
+    """The constant that the first node of a kind takes."""
+    constants = {each.name for each in proto.graph.initializer}
+    node = next(each for each in proto.graph.node if each.op_type == op_type)
+    return next(str(name) for name in node.input if name in constants)
+
+
+def nothing(proto: onnx.ModelProto, contract: Contract) -> Contract:
+    return contract
+
+
+def two_labels_swapped(proto: onnx.ModelProto, contract: Contract) -> Contract:
+    first, second, *rest = contract.labels
+    return msgspec.structs.replace(contract, labels=[second, first, *rest])
+
+
+def a_layer_scaled(proto: onnx.ModelProto, contract: Contract) -> Contract:
+    scale(proto, constant_into(proto, "Conv"), 1.05)
+    return contract
+
+
+def another_preprocessing_constant(proto: onnx.ModelProto, contract: Contract) -> Contract:
+    scale(proto, constant_into(proto, "Mul"), 127.5 / 128)
+    return contract
+
+
+def another_decode(proto: onnx.ModelProto, contract: Contract) -> Contract:
+    return msgspec.structs.replace(contract, decode=msgspec.structs.replace(contract.decode, interpolation="linear"))
+
+
+def test_a_bundle_proves_itself(exported: Path) -> None:
+    proved = verify(exported)
+    assert proved.golden_difference <= 5e-5
+    assert proved.frames_per_second > 0
+
+
+def test_sealed_anew_without_a_change_it_still_does(exported: Path, tmp_path: Path) -> None:
+    verify(reseal(exported, tmp_path / "same.onnx", nothing))
+
+
+def test_one_changed_byte_of_a_weight_is_caught_by_the_seal(exported: Path, tmp_path: Path) -> None:
+    model = bytearray(exported.read_bytes())
+    kernel = max((each.raw_data for each in onnx.load(exported).graph.initializer), key=len)
+    model[model.index(kernel) + len(kernel) // 2] ^= 1
+    (tmp_path / "changed.onnx").write_bytes(model)
+    with pytest.raises(BundleError, match="its bytes were changed"):
+        verify(tmp_path / "changed.onnx")
+
+
+@pytest.mark.parametrize("change", [two_labels_swapped, a_layer_scaled, another_preprocessing_constant, another_decode])
+def test_a_change_sealed_anew_is_caught_by_the_golden_frames(exported: Path, tmp_path: Path, change: Change) -> None:
+    with pytest.raises(BundleError, match=r"does not compute what was trained|calls golden frame"):
+        verify(reseal(exported, tmp_path / "forged.onnx", change))
+
+
+def test_heatmaps_of_another_model_are_caught(exported: Path, tmp_path: Path) -> None:
+    def change(proto: onnx.ModelProto, contract: Contract) -> Contract:
+        heatmaps = [node for node in proto.graph.node if node.op_type == "Conv"][-1]
+        scale(proto, heatmaps.input[1], 1.5)
+        return contract
+
+    with pytest.raises(BundleError, match="its heatmaps do not belong to its scores"):
+        verify(reseal(exported, tmp_path / "forged.onnx", change))
+
+
+def test_a_file_cut_in_half_is_no_bundle(exported: Path, tmp_path: Path) -> None:
+    model = exported.read_bytes()
+    (tmp_path / "half.onnx").write_bytes(model[: len(model) // 2])
+    with pytest.raises(BundleError, match=r"half\.onnx is no usable bundle"):
+        verify(tmp_path / "half.onnx")
+
+
+def test_a_graph_that_breaks_the_rules_is_named(exported: Path, tmp_path: Path) -> None:
+    def change(proto: onnx.ModelProto, contract: Contract) -> Contract:
+        proto.graph.node[0].input[0] = "nowhere"
+        return contract
+
+    with pytest.raises(BundleError, match=r"broken\.onnx breaks the rules of ONNX"):
+        verify(reseal(exported, tmp_path / "broken.onnx", change))

@@ -1,0 +1,12 @@
+"""A frame of which only some fields matter."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from worker.frame import Frame, Position, Record, read_record
+
+
+def make_frame(offset: int = 0, encoded: bytes = b"x", partition: int = 0, **changes: Any) -> Frame:
+    record = Record(Position("frames", partition, offset), 1_700_000_000_000, b"top-1", encoded, [])
+    return replace(read_record(record, "cluster", time.monotonic()), **changes)

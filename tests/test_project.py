@@ -1,0 +1,65 @@
+"""The project file, the locks and the imports agree."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Set
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCKS = {
+    "demo": {"cpu", "demo"},
+    "gpu": {"gpu"},
+    "train": {"cpu", "train"},
+    "test": {"cpu", "demo", "train", "dev"},
+}
+# The locks bring the like of it: see requirements/*.in.
+IN_PLACE_OF = {"opencv-python": "opencv-python-headless", "tensorflow": "tensorflow-cpu"}
+
+
+def read_pins(lock: str) -> list[Requirement]:
+    """The pins of a lock; fails on a line that is neither a pin with a hash nor a hash nor a comment."""
+    text = (ROOT / "requirements" / f"{lock}.txt").read_text().replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+    pins = [
+        re.fullmatch(r"(\S+==[^;]*?(?: ; .*?)?)((?:\s+--hash=sha256:[0-9a-f]{64})+)", line.strip()) for line in lines
+    ]
+    assert all(pins), "every line of a lock is a pin with its hashes, without addresses"
+    return [Requirement(pin[1]) for pin in pins if pin]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_a_lock_has_what_the_project_asks_for(lock: str, python: str) -> None:
+    environment: dict[str, str | Set[str]] = {
+        **{key: str(value) for key, value in default_environment().items()},
+        "sys_platform": "linux",
+        "platform_machine": "x86_64",
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+    }
+    pins = {
+        pin.name: next(iter(pin.specifier)).version
+        for pin in read_pins(lock)
+        if pin.marker is None or pin.marker.evaluate(environment)
+    }
+    extras = PROJECT["optional-dependencies"]
+    for line in [*PROJECT["dependencies"], *(line for extra in LOCKS[lock] for line in extras[extra])]:
+        wanted = Requirement(line)
+        pin = pins[IN_PLACE_OF.get(wanted.name, wanted.name)]
+        assert wanted.specifier.contains(pin), f"run make lock: {line}"
+
+
+def test_the_worker_loads_nothing_heavy() -> None:
+    """The import rules read the source; this one asks Python, so that a library's own imports count as well."""
+    script = "import sys, worker.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "worker" in loaded.stdout.split()
+    assert not {"tensorflow", "keras", "onnx", "tf2onnx", "training", "export"} & set(loaded.stdout.split())

@@ -1,0 +1,42 @@
+"""The README's table of settings is made from the code. `python -m tests.test_readme` writes it anew."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from worker.settings import Camera, Settings, ThresholdOverride, Topics
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"(?<=worker/settings\.py -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+SECTIONS: dict[str, tuple[str, type[BaseModel]]] = {
+    "topics": ("topics.", Topics),
+    "cameras": ("cameras.ID.", Camera),
+    "thresholds": ("thresholds.LABEL.", ThresholdOverride),
+}
+
+
+def settings_table() -> str:
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        if name in SECTIONS:
+            prefix, model = SECTIONS[name]
+            rows += [row(prefix + inner, inner_field) for inner, inner_field in model.model_fields.items()]
+        else:
+            rows.append(row(name, field))
+    return "\n".join(rows) + "\n"
+
+
+def row(name: str, field: Any) -> str:
+    default = "required" if field.is_required() else "" if field.default is None else f"`{field.default}`"
+    return f"| `{name}` | {default} | {field.description} |"
+
+
+def test_the_table_of_settings_is_that_of_the_code() -> None:
+    (found,) = BLOCK.findall(README.read_text())
+    assert found == settings_table(), "run: python -m tests.test_readme"
+
+
+if __name__ == "__main__":
+    README.write_text(BLOCK.sub(lambda _: settings_table(), README.read_text()))

@@ -1,0 +1,122 @@
+"""A tiny real model and its bundle, made in a moment without TensorFlow: it judges a frame by its mean brightness."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from worker.bundle import (
+    SCHEMA,
+    ClassFigures,
+    Contract,
+    GoldenFrame,
+    Provenance,
+    Threshold,
+    Validation,
+    encode_contract,
+)
+from worker.decode import DecodeSpec, decode
+from worker.onnxfile import seal
+
+LABELS = ["dark", "grey", "bright"]
+CENTRES = (0.1, 0.5, 0.9)
+SPEC = DecodeSpec(height_px=16, width_px=24)
+_SHARPNESS = 20.0
+
+
+def encode_frame(brightness: float, size: tuple[int, int] = (32, 48), suffix: str = ".png", seed: int = 0) -> bytes:
+    """An encoded grey frame of this mean brightness (0 to 1), with a little noise. size: height, width."""
+    noise = np.random.default_rng(seed).normal(0, 3, size)
+    pixels = np.clip(brightness * 255 + noise, 0, 255).astype(np.uint8)
+    return bytes(cv2.imencode(suffix, pixels)[1].tobytes())
+
+
+def expected_scores(encoded: bytes, spec: DecodeSpec = SPEC) -> NDArray[np.float32]:
+    """What the tiny model says, by numpy: softmax of 20 * (2 c m - c^2), so the nearest centre c wins."""
+    mean = decode(encoded, spec).pixels.astype(np.float64).mean() / 255
+    centres = np.array(CENTRES)
+    logits = _SHARPNESS * (2 * centres * mean - centres**2)
+    exponents = np.exp(logits - logits.max())
+    return np.asarray(exponents / exponents.sum(), np.float32)
+
+
+def build_model(spec: DecodeSpec = SPEC, metadata: dict[str, str] | None = None) -> onnx.ModelProto:
+    centres = np.array([CENTRES])
+    weights = np.repeat(_SHARPNESS * 2 * centres / spec.channels, spec.channels, axis=0).astype(np.float32)
+    bias = (-_SHARPNESS * centres[0] ** 2).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", ["frames"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["float", "scale"], ["scaled"]),
+        helper.make_node("ReduceMean", ["scaled"], ["means"], axes=[1, 2], keepdims=0),
+        helper.make_node("Gemm", ["means", "weights", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["scores"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("frames", TensorProto.UINT8, ["batch", *spec.shape])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", len(LABELS)])],
+        [
+            numpy_helper.from_array(np.array(1 / 255, np.float32), "scale"),
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(bias, "bias"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    helper.set_model_props(model, metadata or {})
+    return model
+
+
+def tiny_contract(**changes: Any) -> Contract:
+    spec = changes.get("decode", SPEC)
+    golden = [_golden(label, brightness, spec) for label, brightness in zip(LABELS, CENTRES, strict=True)]
+    fields: dict[str, Any] = {
+        "schema": SCHEMA,
+        "name": "tiny",
+        "version": "1",
+        "task": "multiclass",
+        "labels": LABELS,
+        "clean_label": "grey",
+        "thresholds": {label: Threshold() for label in LABELS},
+        "thresholds_chosen": "default",
+        "decode": spec,
+        "heatmaps": None,
+        "precision": "fp32",
+        "opset": 17,
+        "score_tolerance": 1e-4,
+        "provenance": Provenance("tiny", "2026-01-01T00:00:00Z", "tiny", "none", "made", "0" * 64, 0, {}),
+        "validation": Validation(3, 1.0, {label: ClassFigures(1.0, 1.0, 1.0, 1) for label in LABELS}),
+        "golden": golden,
+    }
+    return Contract(**(fields | changes))
+
+
+def write_bundle(path: Path, contract: Contract | None = None, model: onnx.ModelProto | None = None) -> Path:
+    contract = contract or tiny_contract()
+    model = model or build_model(contract.decode)
+    helper.set_model_props(model, encode_contract(contract))
+    path.write_bytes(seal(model.SerializeToString()))
+    return path
+
+
+def write_frames(folder: Path, brightnesses: Sequence[float]) -> list[Path]:
+    """Numbered frames, named by the label that the tiny model gives them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, brightness in enumerate(brightnesses):
+        label = LABELS[int(np.argmin([abs(brightness - centre) for centre in CENTRES]))]
+        path = folder / f"{label}_{number:04d}.png"
+        path.write_bytes(encode_frame(brightness, seed=number))
+        paths.append(path)
+    return paths
+
+
+def _golden(label: str, brightness: float, spec: DecodeSpec) -> GoldenFrame:
+    encoded = encode_frame(brightness)
+    return GoldenFrame(f"{label}.png", label, encoded, expected_scores(encoded, spec).tolist())

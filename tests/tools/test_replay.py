@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from tests.tools.conftest import CommandLine, consume, last_json, read_lines
+from worker.errors import InputError
+from worker.tools.replay import find_images
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "images"
+    (root / "sub").mkdir(parents=True)
+    (root / "b.jpg").write_bytes(b"\xff\xd8 cut off")
+    (root / "a.PNG").write_bytes(b"")
+    (root / "sub" / "c.jpeg").write_bytes(b"third")
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
+def test_files_go_out_in_order_as_they_are(folder: Path, line_broker: str, command_line: CommandLine) -> None:
+    sent_path = folder.parent / "sent.jsonl"
+    code, stdout, stderr = command_line(
+        *("replay", folder, "--bootstrap-servers", line_broker, "--cameras", "2", "--rate", "0"),
+        *("--coil", "C9", "--mm-per-frame", "40", "--sent", sent_path),
+    )
+    assert code == 0, stderr
+    assert "skipping 1 files" in stderr
+    assert last_json(stdout) | {"frames_sent": 3, "files": 3, "files_skipped": 1} == last_json(stdout)
+    records = sorted(consume(line_broker, 3), key=lambda record: record.value)
+    assert [record.value for record in records] == [b"", b"third", b"\xff\xd8 cut off"]
+    assert [record.key for record in records] == [b"top-1", b"top-1", b"top-2"]
+    headers = [dict(record.headers) for record in records]
+    assert [each["content-type"] for each in headers] == [b"image/png", b"image/jpeg", b"image/jpeg"]
+    assert [each["ce_strippositionmm"] for each in headers] == [b"0", b"40", b"0"]
+    assert {each["ce_subject"] for each in headers} == {b"C9"}
+    sent = {line["file"]: line for line in read_lines(sent_path)}
+    assert set(sent) == {"a.PNG", "b.jpg", "sub/c.jpeg"}
+    assert all(line["label"] is None and line["boxes"] == [] for line in sent.values())
+
+
+def test_loop_starts_again(folder: Path) -> None:
+    shots = find_images(folder).shots(loop=True)
+    assert [next(shots).file for _ in range(5)] == ["a.PNG", "b.jpg", "sub/c.jpeg", "a.PNG", "b.jpg"]
+
+
+def test_a_file_that_vanished_is_named(folder: Path) -> None:
+    images = find_images(folder)
+    (folder / "b.jpg").unlink()
+    with pytest.raises(InputError, match=r"cannot read .*b\.jpg: No such file"):
+        list(images.shots(loop=False))
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("nowhere", "there is no folder "),
+        ("images/b.jpg", "is not a folder"),
+        ("empty", "has no .jpg, .jpeg, .png file"),
+    ],
+)
+def test_a_folder_without_images(path: str, sentence: str, folder: Path, command_line: CommandLine) -> None:
+    (folder.parent / "empty").mkdir()
+    code, stdout, stderr = command_line("replay", folder.parent / path, "--bootstrap-servers", "127.0.0.1:1")
+    assert (code, stdout) == (6, "")
+    assert sentence in stderr
+    assert str(folder.parent / path) in stderr
+
+
+def test_a_topic_that_is_not_there(folder: Path, broker: str, command_line: CommandLine) -> None:
+    code, stdout, stderr = command_line("replay", folder, "--bootstrap-servers", broker)
+    assert (code, stdout) == (2, "")
+    assert f"there is no topic inspection.frames at {broker}; make it with 'stripwatch topics" in stderr

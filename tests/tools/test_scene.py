@@ -1,0 +1,100 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from worker.decode import DecodeSpec, Pixels, decode
+from worker.tools.scene import CLEAN, KINDS, Box, encode_jpeg, frame_seed, render
+from worker.tools.surface import Shape
+
+SHAPES: tuple[Shape, ...] = ((200, 200), (256, 1600))
+DEFECTS = [kind for kind in KINDS if kind != CLEAN]
+BLUR_PX = 5  # the lens blur carries a defect so far out of its box
+
+
+def changed_pixels(kind: str, shape: Shape, seed: int) -> Pixels:
+    """Where the frame differs from the clean one of the same seed: 1 or 0."""
+    return np.asarray(render(kind, shape, seed).pixels != render(CLEAN, shape, seed).pixels, np.uint8)
+
+
+def cut(pixels: Pixels, box: Box, margin_px: int = 0) -> Pixels:
+    rows = slice(max(box.y - margin_px, 0), box.y + box.height + margin_px)
+    return pixels[rows, max(box.x - margin_px, 0) : box.x + box.width + margin_px]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_bytes(kind: str, shape: Shape) -> None:
+    first, again, other = (render(kind, shape, seed) for seed in (7, 7, 8))
+    assert first.pixels.shape == shape
+    assert first.pixels.dtype == np.uint8
+    assert first.pixels.tobytes() == again.pixels.tobytes()
+    assert first.boxes == again.boxes
+    assert first.pixels.tobytes() != other.pixels.tobytes()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", DEFECTS)
+def test_boxes_hold_all_that_a_defect_changes(kind: str, shape: Shape) -> None:
+    for seed in range(5):
+        changed = changed_pixels(kind, shape, seed)
+        boxes = render(kind, shape, seed).boxes
+        assert all(cut(changed, box).any() for box in boxes)
+        for box in boxes:
+            cut(changed, box, BLUR_PX)[:] = 0
+        assert not changed.any()
+
+
+@given(kind=st.sampled_from(DEFECTS), shape=st.sampled_from([(200, 200), (64, 300)]), seed=st.integers(0, 2**64 - 1))
+def test_boxes_lie_inside_the_frame(kind: str, shape: Shape, seed: int) -> None:
+    boxes = render(kind, shape, seed).boxes
+    assert boxes
+    for box in boxes:
+        assert 0 <= box.x < box.x + box.width <= shape[1]
+        assert 0 <= box.y < box.y + box.height <= shape[0]
+
+
+def test_a_clean_frame_has_no_box() -> None:
+    assert render(CLEAN, (200, 200), 3).boxes == ()
+
+
+def test_every_defect_can_be_seen() -> None:
+    """More than 5 grey values somewhere, the mean of 3x3 px, against the clean frame with the same noise."""
+    for kind in DEFECTS:
+        for seed in range(30):
+            scene, clean = render(kind, (200, 200), seed), render(CLEAN, (200, 200), seed)
+            difference = cv2.blur(scene.pixels.astype(np.float32) - clean.pixels.astype(np.float32), (3, 3))
+            assert np.abs(difference).max() > 5, (kind, seed)
+
+
+def test_grey_histograms_do_not_tell_the_kinds_apart() -> None:
+    """The bar for a simulation that is no toy: a logistic regression on histograms stays below 60 % (chance: 17 %)."""
+    train, test = _histograms(0, frames=2400), _histograms(10_000, frames=600)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train, _labels(2400))
+    score = model.score(test, _labels(600))
+    print(f"logistic regression on grey histograms: {score:.3f}")
+    assert score < 0.6
+
+
+def test_frame_seeds_of_neighbouring_runs_do_not_meet() -> None:
+    seeds = {frame_seed(seed, number) for seed in range(20) for number in range(200)}
+    assert len(seeds) == 20 * 200
+
+
+def test_a_frame_survives_jpeg() -> None:
+    scene = render("patch", (256, 1600), 1)
+    image = decode(encode_jpeg(scene.pixels), DecodeSpec(256, 1600, colour="grey"))
+    assert np.abs(image.pixels[..., 0].astype(int) - scene.pixels).mean() < 4
+
+
+def _labels(frames: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.arange(frames) % len(KINDS)
+
+
+def _histograms(first_seed: int, frames: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    rows = [render(KINDS[n % len(KINDS)], (200, 200), frame_seed(first_seed, n)).pixels for n in range(frames)]
+    return np.array([np.histogram(row, bins=64, range=(0, 256))[0] / row.size for row in rows])

@@ -1,0 +1,132 @@
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+
+from tests.tools.conftest import FakeProducer, read_lines
+from worker import topics
+from worker.errors import BrokerLost, InputError
+from worker.tools import sender as sender_module
+from worker.tools.cameras import Exposure, Shot
+from worker.tools.scene import Box
+from worker.tools.sender import FrameSender, open_sent_file
+
+SHOT = Shot(b"0123456789", "image/jpeg", label="pits", boxes=(Box(1, 2, 3, 4),))
+EXPOSURE = Exposure(SHOT, "top-1", "C7", 500, datetime(2026, 11, 23, tzinfo=UTC), "run-0")
+FROM_FILE = replace(EXPOSURE, shot=Shot(b"ab", "image/png", file="sub/a.png"), camera="top-2")
+
+
+def test_each_acknowledged_frame_is_written_down_once(tmp_path: Path, producer: FakeProducer) -> None:
+    path = tmp_path / "sent.jsonl"
+    with open_sent_file(path) as sent_file:
+        sender = FrameSender(producer, topics.FRAMES, sent_file)
+        sender.send(EXPOSURE)
+        sender.send(FROM_FILE)
+        producer.acknowledge(1)
+        producer.acknowledge(0)
+        sender.finish()
+        assert not path.exists()
+    common = {"topic": "inspection.frames", "partition": 3, "coil": "C7"}
+    assert read_lines(path) == [
+        {**common, "offset": 41, "camera": "top-2", "label": None, "file": "sub/a.png", "boxes": []},
+        {
+            **common,
+            "offset": 40,
+            "camera": "top-1",
+            "label": "pits",
+            "file": None,
+            "boxes": [{"x": 1, "y": 2, "width": 3, "height": 4}],
+        },
+    ]
+    assert sender.frames_acknowledged == 2
+    assert sender.bytes_acknowledged == 12
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_record_is_the_bytes_keyed_by_camera(producer: FakeProducer) -> None:
+    FrameSender(producer, topics.FRAMES, None).send(EXPOSURE)
+    (record,) = producer.records
+    assert (record.value, record.key) == (SHOT.encoded, b"top-1")
+    assert record.timestamp_ms == 1_795_392_000_000
+    assert record.headers == EXPOSURE.headers()
+
+
+def test_a_refused_frame_ends_the_run_and_leaves_the_sent_file_unfinished(
+    tmp_path: Path, producer: FakeProducer
+) -> None:
+    path = tmp_path / "sent.jsonl"
+    with pytest.raises(BrokerLost, match="did not take frame run-0"), open_sent_file(path) as sent_file:
+        _send_three_of_which_one_is_refused(FrameSender(producer, topics.FRAMES, sent_file), producer)
+    assert len(read_lines(tmp_path / "sent.jsonl.part")) == 1
+    assert not path.exists()
+    assert len(producer.records) == 2
+
+
+def _send_three_of_which_one_is_refused(sender: FrameSender, producer: FakeProducer) -> None:
+    sender.send(EXPOSURE)
+    sender.send(EXPOSURE)
+    producer.acknowledge(1)
+    producer.records[0].future.failure(KafkaTimeoutError("too late"))
+    sender.send(EXPOSURE)
+
+
+@pytest.mark.parametrize("acknowledged", [0, 1])
+def test_finish_demands_every_acknowledgement(producer: FakeProducer, acknowledged: int) -> None:
+    sender = FrameSender(producer, topics.FRAMES, None)
+    sender.send(EXPOSURE)
+    sender.send(EXPOSURE)
+    for number in range(acknowledged):
+        producer.acknowledge(number)
+    with pytest.raises(BrokerLost, match="never acknowledged"):
+        sender.finish()
+
+
+def test_a_flush_that_times_out_is_a_lost_broker(producer: FakeProducer) -> None:
+    producer.flush_error = KafkaTimeoutError()
+    with pytest.raises(BrokerLost, match="Kafka acknowledged nothing for 35 s"):
+        FrameSender(producer, topics.FRAMES, None).finish()
+
+
+def test_a_frame_over_the_limit_is_named(producer: FakeProducer) -> None:
+    sender = FrameSender(producer, topics.FRAMES, None)
+    sender.send(FROM_FILE)
+    producer.records[0].future.failure(MessageSizeTooLargeError())
+    with pytest.raises(InputError, match=r"sub/a\.png has 2 bytes, more than topic inspection\.frames takes"):
+        sender.finish()
+
+
+def test_bytes_in_flight_are_bounded(monkeypatch: pytest.MonkeyPatch, producer: FakeProducer) -> None:
+    monkeypatch.setattr(sender_module, "INFLIGHT_BYTES_MAX", 15)
+    sender = FrameSender(producer, topics.FRAMES, None)
+    sender.send(EXPOSURE)  # 10 bytes
+    waiting = threading.Thread(target=sender.send, args=(EXPOSURE,))
+    waiting.start()
+    sent_before = len(producer.records)
+    producer.acknowledge(0)
+    waiting.join(timeout=10)
+    assert (sent_before, len(producer.records)) == (1, 2)
+
+
+def test_a_producer_that_falls_silent_is_a_lost_broker(monkeypatch: pytest.MonkeyPatch, producer: FakeProducer) -> None:
+    monkeypatch.setattr(sender_module, "INFLIGHT_BYTES_MAX", 15)
+    monkeypatch.setattr(sender_module, "_ACKNOWLEDGEMENT_S_MAX", 0.0)
+    sender = FrameSender(producer, topics.FRAMES, None)
+    sender.send(EXPOSURE)
+    with pytest.raises(BrokerLost, match="Kafka acknowledged nothing"):
+        sender.send(EXPOSURE)
+
+
+def test_a_frame_larger_than_the_bound_still_goes_alone(
+    monkeypatch: pytest.MonkeyPatch, producer: FakeProducer
+) -> None:
+    monkeypatch.setattr(sender_module, "INFLIGHT_BYTES_MAX", 5)
+    FrameSender(producer, topics.FRAMES, None).send(EXPOSURE)
+    assert len(producer.records) == 1
+
+
+def test_a_sent_file_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot write the sent file"), open_sent_file(tmp_path / "no" / "sent.jsonl"):
+        pass

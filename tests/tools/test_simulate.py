@@ -1,0 +1,82 @@
+import signal
+import subprocess
+import sys
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tools.conftest import CommandLine, consume, last_json, read_lines
+from worker.tools.simulate import render_pool, repeat_pool
+
+
+def positions(sent: list[dict[str, Any]]) -> set[tuple[str, int, int]]:
+    return {(line["topic"], line["partition"], line["offset"]) for line in sent}
+
+
+def test_every_frame_of_every_camera_is_on_kafka_and_in_the_sent_file(
+    line_broker: str, tmp_path: Path, command_line: CommandLine
+) -> None:
+    sent_path = tmp_path / "sent.jsonl"
+    code, stdout, stderr = command_line(
+        *("simulate", "--bootstrap-servers", line_broker, "--cameras", "3", "--frames", "20", "--rate", "0"),
+        *("--shape", "64x96", "--pool", "10", "--coil-frames", "8", "--sent", sent_path),
+    )
+    assert code == 0, stderr
+    summary, sent = last_json(stdout), read_lines(sent_path)
+    records = consume(line_broker, 60)
+    assert summary["frames_sent"] == len(sent) == 60
+    assert positions(sent) == {(record.topic, record.partition, record.offset) for record in records}
+    assert len({dict(record.headers)["ce_id"] for record in records}) == 60
+    assert Counter(line["camera"] for line in sent) == {"top-1": 20, "top-2": 20, "top-3": 20}
+    assert Counter(line["coil"] for line in sent) == {"S1-001": 24, "S1-002": 24, "S1-003": 12}
+
+
+def test_sigterm_ends_it_in_order(line_broker: str, tmp_path: Path) -> None:
+    sent_path = tmp_path / "sent.jsonl"
+    command = [sys.executable, "-m", "worker", "simulate", "--bootstrap-servers", line_broker, "--shape", "64x64"]
+    options = ["--rate", "50", "--pool", "6", "--sent", str(sent_path)]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
+        consume(line_broker, 1)  # it is under way
+        process.send_signal(signal.SIGTERM)
+        stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    sent = read_lines(sent_path)
+    assert last_json(stdout)["frames_sent"] == len(sent) > 0
+    assert positions(sent) == {(each.topic, each.partition, each.offset) for each in consume(line_broker, len(sent))}
+
+
+def test_the_pool_repeats_in_another_order_that_the_seed_sets() -> None:
+    pool = render_pool(5, (64, 64), seed=3, defect_share=0.5)
+    first, again, other = (list(islice(repeat_pool(pool, seed), 25)) for seed in (3, 3, 4))
+    assert first == again != other
+    assert first[:5] != first[5:10]
+    assert {shot.encoded for shot in first[5:10]} == {shot.encoded for shot in pool}
+
+
+@pytest.mark.parametrize(("defect_share", "clean"), [(0.0, 20), (1.0, 0)])
+def test_the_share_of_defects(defect_share: float, clean: int) -> None:
+    labels = [shot.label for shot in render_pool(20, (64, 64), seed=3, defect_share=defect_share)]
+    assert labels.count("clean") == clean
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "either --out DIR (a training set) or --bootstrap-servers HOST:PORT (cameras)"),
+        (["--out", "x", "--bootstrap-servers", "localhost:9092"], "either --out DIR (a training set) or"),
+        (["--out", "x"], "simulate --out needs --frames N"),
+        (["--out", "x", "--shape", "200"], "--shape takes HEIGHTxWIDTH of 64 to 4096 px, such as 256x1600, not '200'"),
+        (["--out", "x", "--shape", "10x5000"], "--shape takes HEIGHTxWIDTH of 64 to 4096 px"),
+        (["--bootstrap-servers", "nowhere"], "bootstrap servers are HOST:PORT[,HOST:PORT...], not 'nowhere'"),
+        (["--out", "x", "--frames", "-1"], "--frames"),
+    ],
+)
+def test_wrong_flags_get_one_sentence(arguments: list[str], sentence: str, command_line: CommandLine) -> None:
+    code, stdout, stderr = command_line("simulate", *arguments)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("error: ")
+    assert sentence in stderr
+    assert len(stderr.splitlines()) == 1

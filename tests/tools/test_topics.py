@@ -1,0 +1,50 @@
+from tests.tools.conftest import CommandLine, last_json
+from worker import topics as names
+from worker.tools.connect import open_admin
+from worker.tools.topics import plan_topics
+
+
+def test_every_topic_is_planned_and_copies_of_a_frame_fit() -> None:
+    plans = {plan.name: plan for plan in plan_topics(6, 3, 24, 1_000_000)}
+    assert set(plans) == set(names.ALL)
+    frame_bytes_max = int(plans[names.FRAMES].settings["max.message.bytes"])
+    assert frame_bytes_max == 1_000_000
+    for copy in (names.REJECTS, names.REVIEW):
+        assert int(plans[copy].settings["max.message.bytes"]) > frame_bytes_max
+    assert plans[names.FRAMES].settings["retention.ms"] == "86400000"
+    assert {plan.settings["min.insync.replicas"] for plan in plans.values()} == {"2"}
+
+
+def test_created_once_then_they_exist(broker: str, command_line: CommandLine) -> None:
+    summaries = []
+    for _ in range(2):
+        code, stdout, stderr = command_line("topics", "--bootstrap-servers", broker)
+        assert code == 0, stderr
+        summaries.append(last_json(stdout)["topics"])
+    assert summaries == [dict.fromkeys(names.ALL, "created"), dict.fromkeys(names.ALL, "exists")]
+
+
+def test_a_difference_is_told_and_left(line_broker: str, command_line: CommandLine) -> None:
+    for _ in range(2):
+        code, stdout, _ = command_line(
+            *("topics", "--bootstrap-servers", line_broker, "--partitions", "3", "--retention-hours", "48")
+        )
+        assert code == 0
+        assert "inspection.frames    differs  partitions is 6, not 3  retention.ms is 86400000, not 172800000" in stdout
+        assert last_json(stdout)["differs"] == 6
+
+
+def test_a_topic_that_something_else_made(broker: str, command_line: CommandLine) -> None:
+    with open_admin(broker) as admin:
+        admin.create_topics({names.RESULTS: {"num_partitions": 6, "replication_factor": 1}})
+    code, stdout, _ = command_line("topics", "--bootstrap-servers", broker)
+    assert code == 0
+    assert "inspection.results   differs  cleanup.policy is unset, not delete  retention.ms is unset" in stdout
+    assert last_json(stdout)["created"] == len(names.ALL) - 1
+
+
+def test_dry_run_creates_nothing(broker: str, command_line: CommandLine) -> None:
+    for _ in range(2):
+        code, stdout, _ = command_line("topics", "--bootstrap-servers", broker, "--dry-run")
+        assert code == 0
+        assert last_json(stdout)["missing"] == len(names.ALL)

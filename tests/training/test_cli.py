@@ -1,0 +1,83 @@
+import json
+import subprocess
+import sys
+from dataclasses import MISSING, fields
+from inspect import signature
+from pathlib import Path
+
+import pytest
+
+from export.runfolder import read_run
+from training.cli import fit, main
+
+
+def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["stripwatch-train", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+def test_help_teaches_without_tensorflow() -> None:
+    script = "import sys; from training.cli import app; app(['fit', '--help'], standalone_mode=False); "
+    check = "sys.exit('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script + check], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Example:" in done.stdout
+
+
+@pytest.mark.training
+def test_the_defaults_of_the_command_are_those_of_the_settings() -> None:
+    from training.fit import FitSettings
+
+    usual = {field.name: field.default for field in fields(FitSettings) if field.default is not MISSING}
+    options = {name: option.default for name, option in signature(fit).parameters.items()}
+    shared = usual.keys() & options.keys()
+    assert usual.keys() - shared == {"height_px", "width_px"}  # the option is --input
+    assert {name: options[name] for name in shared} == {name: usual[name] for name in shared}
+
+
+@pytest.mark.training
+def test_fit_ends_with_one_json_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    textures: Path,
+    random_weights: Path,
+    tmp_path: Path,
+) -> None:
+    flags = {"--network": "mobilenet", "--alpha": "0.25", "--input": "64x64", "--epochs": "2", "--batch": "8"}
+    places = {"--data": str(textures), "--weights": str(random_weights), "--out": str(tmp_path / "run")}
+    code = run_cli(monkeypatch, "fit", *(word for pair in (flags | places).items() for word in pair))
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    run = read_run(tmp_path / "run")
+    assert code == 0
+    assert summary["frames"] == 60
+    assert summary["val_accuracy"] == pytest.approx(run.validation.accuracy, abs=1e-4)
+    assert (run.decode.height_px, run.decode.width_px) == (64, 64)
+
+
+@pytest.mark.training
+@pytest.mark.parametrize(
+    ("flags", "code", "says"),
+    [
+        (["--input", "64"], 2, "error: --input '64' is no HEIGHTxWIDTH such as 224x224"),
+        (["--weights", "missing.h5"], 6, "error: --weights missing.h5: there is no such file"),
+        (["--network", "vgg"], 2, "error: --network 'vgg' is not known"),
+        (["--data", "missing"], 6, "error: there is no data folder missing"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_its_own_code(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    textures: Path,
+    tmp_path: Path,
+    flags: list[str],
+    code: int,
+    says: str,
+) -> None:
+    usual = ["--data", str(textures), "--network", "mobilenet", "--out", str(tmp_path / "run")]
+    assert run_cli(monkeypatch, "fit", *usual, *flags) == code
+    shown = capsys.readouterr()
+    assert shown.err.startswith(says)
+    assert len(shown.err.splitlines()) == 1
+    assert shown.out == ""

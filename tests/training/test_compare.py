@@ -1,0 +1,79 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from export.runfolder import read_run
+from tests.training.test_cli import run_cli
+from training.compare import Candidate, parse_candidates
+from worker.bundle import read_bundle
+from worker.errors import SettingsError
+
+pytestmark = pytest.mark.training
+
+
+def test_networks_may_have_names_and_flags_of_their_own() -> None:
+    assert parse_candidates("vgg19, small=mobilenet", ["small:alpha=0.25", "small:weights=a=b.h5"]) == [
+        Candidate("vgg19", "vgg19", ()),
+        Candidate("small", "mobilenet", ("--alpha", "0.25", "--weights", "a=b.h5")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("networks", "settings", "says"),
+    [
+        ("a,a", [], "names 'a' twice"),
+        ("a", [], "a comparison needs two or more"),
+        ("", [], "a comparison needs two or more"),
+        ("../a,b", [], r"'\.\./a' cannot be the name of a folder"),
+        ("a,b", ["c:x=1"], "--set 'c:x=1' is no NAME:FLAG=VALUE with a name of a, b"),
+        ("a,b", ["a:x"], "is no NAME:FLAG=VALUE"),
+    ],
+)
+def test_a_wrong_list_is_refused(networks: str, settings: list[str], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        parse_candidates(networks, settings)
+
+
+def test_the_network_cannot_be_passed_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], textures: Path, tmp_path: Path
+) -> None:
+    words = ["--data", str(textures), "--out", str(tmp_path / "x"), "--networks", "vgg19,mobilenet"]
+    assert run_cli(monkeypatch, "compare", *words, "--network", "xception") == 2
+    assert "error: --network is set by this command" in capsys.readouterr().err
+
+
+def test_two_networks_on_one_split_and_going_on_after_a_stop(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    textures: Path,
+    random_weights: Path,
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "compared"
+    words = ["compare", "--data", str(textures), "--out", str(out), "--networks", "long=mobilenet,short=mobilenet"]
+    words += ["--set", "long:epochs=60", "--set", "long:learning-rate=0.1", "--set", "long:dropout=0"]
+    words += ["--alpha", "0.25", "--input", "64x64", "--batch", "8", "--epochs", "2", "--weights", str(random_weights)]
+    assert run_cli(monkeypatch, *words) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    runs = {name: read_run(out / name) for name in ("long", "short")}
+    assert runs["long"].split == runs["short"].split
+    assert {name: run.configuration.epochs for name, run in runs.items()} == {"long": 60, "short": 2}
+    board = json.loads((out / "leaderboard.json").read_text())
+    assert summary["winner"] == board["winner"] == board["entries"][0]["name"]
+    for entry in board["entries"]:
+        run = runs[entry["name"]]
+        assert entry["accuracy"]["value"] == pytest.approx(run.validation.accuracy)
+        assert entry["model_sha256"] == run.model_sha256
+        assert read_bundle(out / f"{entry['name']}.onnx").contract.provenance.run_id == run.run_id
+        assert 200_000 < entry["parameters"] < 300_000
+    assert (out / "leaderboard.png").stat().st_size > 1000
+
+    (out / "leaderboard.json").unlink()
+    (out / "short.entry.json").write_text("{}")  # of another version
+    assert run_cli(monkeypatch, *words, "--rule", "fastest-within:100") == 0
+    again = json.loads((out / "leaderboard.json").read_text())
+    assert again["rule"] == "fastest-within:100"
+    assert {name: read_run(out / name).run_id for name in runs} == {name: run.run_id for name, run in runs.items()}
+    kept = [next(e for e in found["entries"] if e["name"] == "long") for found in (board, again)]
+    assert kept[0] == kept[1]

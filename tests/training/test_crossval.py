@@ -1,0 +1,88 @@
+import json
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from export.runfolder import Split, SplitFrame, read_run
+from tests.training.test_cli import run_cli
+from training.children import check_flags, fit_once
+from worker.errors import InputError, SettingsError
+
+pytestmark = pytest.mark.training
+
+FLAGS = ["--network", "mobilenet", "--alpha", "0.25", "--input", "64x64", "--epochs", "3", "--batch", "8"]
+SPLIT = Split([SplitFrame("a.png", "a", "")], [])
+
+
+def test_each_frame_is_scored_once_by_a_model_that_did_not_see_it(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    textures: Path,
+    random_weights: Path,
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "folds"
+    words = ["crossval", "--data", str(textures), "--folds", "2", "--seed", "4", "--out", str(out)]
+    words += [*FLAGS, "--weights", str(random_weights)]
+    assert run_cli(monkeypatch, *words) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    runs = [read_run(out / "fold-1"), read_run(out / "fold-2")]
+    scored = [frame.name for run in runs for frame in run.split.validation]
+    assert sorted(scored) == sorted(path.name for path in textures.iterdir())
+    assert {run.configuration.keep for run in runs} == {"last"}
+    assert [run.best_epoch for run in runs] == [3, 3]  # the last, whatever the scored fold says
+    assert summary["frames"] == 60
+    assert summary["errors"] == len(summary["wrong"])
+    assert summary["fold_accuracy"] == [round(run.validation.accuracy, 4) for run in runs]
+    record = json.loads((out / "crossval.json").read_text())
+    assert record["runs"] == [run.run_id for run in runs]
+
+    (out / "crossval.json").unlink()  # as if it had been stopped before the end
+    assert run_cli(monkeypatch, *words) == 0
+    again = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert again == summary
+    assert read_run(out / "fold-1").run_id == runs[0].run_id
+
+
+def test_a_fold_that_fails_ends_with_the_sentence_and_code_of_fit(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], textures: Path, tmp_path: Path
+) -> None:
+    words = ["--data", str(textures), "--folds", "2", "--out", str(tmp_path / "folds"), *FLAGS]
+    assert run_cli(monkeypatch, "crossval", *words, "--weights", "missing.h5") == 6
+    shown = capfd.readouterr()
+    assert "error: --weights missing.h5: there is no such file" in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_a_finished_run_of_other_flags_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    folder, root, flags = tmp_path / "fold-1", Path("/"), ["--epochs", "3"]
+    folder.mkdir()
+    (folder / "run.json").touch()
+    (tmp_path / "fold-1.fit.json").write_bytes(msgspec.json.encode({"split": SPLIT, "data": "/", "flags": flags}))
+    fit_once("fold-1", folder, root, SPLIT, flags)
+    for data, split, others in ((tmp_path, SPLIT, flags), (root, Split([], []), flags), (root, SPLIT, [])):
+        with pytest.raises(InputError, match="fold-1 is a run of other data, another split or other flags"):
+            fit_once("fold-1", folder, data, split, others)
+
+
+def test_a_killed_fit_goes_on_where_it_was_asked_for_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> SimpleNamespace:
+        commands.append(command)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    for flags in (["--epochs", "3"], ["--epochs", "3"], ["--epochs", "4"]):
+        fit_once("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, flags)
+    assert ["--resume" in command for command in commands] == [False, True, False]
+
+
+@pytest.mark.parametrize("word", ["--split", "--keep=best"])
+def test_a_flag_that_the_command_sets_cannot_be_passed_on(word: str) -> None:
+    with pytest.raises(SettingsError, match="is set by this command"):
+        check_flags(["--epochs", "3", word, "x"])

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from training.datasets import read_dataset
+from training.samples import Sample
+from worker.errors import DataError, InputError, SettingsError
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return root
+
+
+def test_a_prefix_is_the_name_up_to_the_last_number(tmp_path: Path) -> None:
+    touch(tmp_path, "crazing_12.jpg", "images/rolled-in_scale_3.JPG", "b/pitted_surface_1.png", "x/line_2_7.jpeg")
+    dataset = read_dataset(tmp_path, "prefix")
+    assert dataset.samples == [
+        Sample("b/pitted_surface_1.png", ("pitted_surface",)),
+        Sample("crazing_12.jpg", ("crazing",)),
+        Sample("images/rolled-in_scale_3.JPG", ("rolled-in_scale",)),
+        Sample("x/line_2_7.jpeg", ("line_2",)),
+    ]
+    assert dataset.labels == ["crazing", "line_2", "pitted_surface", "rolled-in_scale"]
+
+
+def test_files_that_are_no_images_are_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a_1.jpg", "b_1.jpg", "notes.txt", "a_1.xml", "._b_1.jpg")
+    assert [sample.name for sample in read_dataset(tmp_path, "prefix").samples] == ["a_1.jpg", "b_1.jpg"]
+
+
+@pytest.mark.parametrize("name", ["crazing.jpg", "12.jpg", "_12.jpg", "crazing_.jpg", "crazing_1a.jpg"])
+def test_a_file_without_a_class_is_named(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, "a_1.jpg", "b_1.jpg", name)
+    with pytest.raises(DataError, match=f"{name} has no class"):
+        read_dataset(tmp_path, "prefix")
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "readme.txt")
+    with pytest.raises(DataError, match="holds no JPEG or PNG file"):
+        read_dataset(tmp_path, "prefix")
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "a_1.jpg", "a_2.jpg")
+    with pytest.raises(DataError, match="one class only, 'a'"):
+        read_dataset(tmp_path, "prefix")
+
+
+def test_more_classes_than_a_bundle_may_have_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"c{number}x_1.jpg" for number in range(1001)))
+    with pytest.raises(DataError, match="1001 classes"):
+        read_dataset(tmp_path, "prefix")
+
+
+def test_a_missing_folder_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no data folder"):
+        read_dataset(tmp_path / "nowhere", "prefix")
+
+
+def test_an_unknown_layout_is_a_settings_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="known are auto, prefix"):
+        read_dataset(tmp_path, "tree")

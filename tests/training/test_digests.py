@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.datasets import DataSet
+from training.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
+from training.samples import Sample
+from worker.decode import DecodeSpec
+from worker.errors import DataError
+
+SPEC = DecodeSpec(32, 32)
+
+
+def dataset_of(root: Path, *names: str) -> DataSet:
+    return DataSet(root, [Sample(name, (name.split("_")[0],)) for name in names], ["a", "b"], "prefix")
+
+
+def test_the_same_picture_in_two_files_has_one_pixel_digest(tmp_path: Path) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (40, 40), np.uint8)
+    for name, compression in (("a_1.png", 0), ("a_2.png", 9)):
+        cv2.imwrite(str(tmp_path / name), picture, [cv2.IMWRITE_PNG_COMPRESSION, compression])
+    seen: list[None] = []
+    first, second = digest_frames(dataset_of(tmp_path, "a_1.png", "a_2.png"), SPEC, lambda: seen.append(None))
+    assert first.pixels_sha256 == second.pixels_sha256
+    assert first.file_sha256 != second.file_sha256
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "empty"), (b"no picture", "unsupported_format")])
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "b_3.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=rf"b_3\.jpg cannot be learned from: {reason}"):
+        digest_frames(dataset_of(tmp_path, "b_3.jpg"), SPEC, lambda: None)
+
+
+def test_one_picture_under_two_labels_is_refused() -> None:
+    digests = [FrameDigest("", pixels, 1, 1, np.zeros((64, 64, 1), np.uint8)) for pixels in ("same", "other", "same")]
+    check_contradictions([Sample("a_1", ("a",)), Sample("b_1", ("b",)), Sample("a_2", ("a",))], digests)
+    with pytest.raises(DataError, match="a_1 and b_2 are the same picture under two labels"):
+        check_contradictions([Sample("a_1", ("a",)), Sample("b_1", ("b",)), Sample("b_2", ("b",))], digests)
+
+
+frames = st.lists(
+    st.tuples(st.text("ab/", max_size=3), st.text("xy", max_size=2), st.text("01", max_size=2)), min_size=1
+)
+
+
+@given(frames, st.randoms())
+def test_the_order_of_frames_does_not_matter_to_the_digest(found: list[tuple[str, str, str]], random: object) -> None:
+    turned = found.copy()
+    random.shuffle(turned)  # type: ignore[attr-defined]
+    assert data_sha256(turned) == data_sha256(found)
+
+
+@given(frames)
+def test_every_name_label_and_file_counts_in_the_digest(found: list[tuple[str, str, str]]) -> None:
+    for at, (name, label, sha256) in enumerate(found):
+        for changed in ((name + "z", label, sha256), (name, label + "z", sha256), (name, label, sha256 + "z")):
+            assert data_sha256([*found[:at], changed, *found[at + 1 :]]) != data_sha256(found)

@@ -1,0 +1,86 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.trained import tiny_configuration
+from training.epochs import EpochLog, read_history
+from worker.errors import DataError
+
+pytestmark = pytest.mark.training
+
+
+def run_epochs(folder: Path, *results: tuple[float, float], **changes: Any) -> tuple[EpochLog, list[int]]:
+    """Feed (validation accuracy, validation loss) of one epoch after the other; returns the epochs that were kept."""
+    kept: list[int] = []
+    configuration = tiny_configuration(**changes)
+    log = EpochLog(folder / "history.csv", configuration, on_best=lambda: kept.append(log.best_epoch))
+    feed(log, *results)
+    return log, kept
+
+
+def feed(log: EpochLog, *results: tuple[float, float]) -> None:
+    log.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.5), stop_training=False))
+    for epoch, (accuracy, loss) in enumerate(results):
+        log.on_epoch_end(epoch, {"loss": 1.0, "accuracy": 0.5, "val_loss": loss, "val_accuracy": accuracy})
+
+
+def test_the_highest_accuracy_is_kept_and_of_equal_ones_the_lowest_loss(tmp_path: Path) -> None:
+    log, kept = run_epochs(tmp_path, (0.5, 1.0), (0.9, 0.4), (0.8, 0.1), (0.9, 0.3), (0.9, 0.35))
+    assert kept == [1, 2, 4]
+    assert log.best_epoch == 4
+
+
+def test_the_lowest_loss_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    log, kept = run_epochs(tmp_path, (0.5, 1.0), (0.9, 0.4), (0.8, 0.1), (0.9, 0.3), best_by="val_loss")
+    assert kept == [1, 2, 3]
+    assert log.best_epoch == 3
+
+
+def test_the_last_epoch_is_kept_whatever_the_validation_frames_say(tmp_path: Path) -> None:
+    log, kept = run_epochs(tmp_path, (0.9, 0.1), (0.1, 1.0), (0.5, 0.5), keep="last")
+    assert kept == [1, 2, 3]
+    assert log.best_epoch == 3
+
+
+@pytest.mark.parametrize(("patience", "stops"), [(0, False), (2, False), (1, True)])
+def test_patience_ends_a_stage_that_gets_no_better(tmp_path: Path, patience: int, stops: bool) -> None:
+    log, _ = run_epochs(tmp_path, (0.5, 1.0), (0.9, 0.4), (0.8, 0.5), patience=patience)
+    assert log.model.stop_training is stops
+
+
+def test_a_later_stage_counts_on_and_has_patience_of_its_own(tmp_path: Path) -> None:
+    first, _ = run_epochs(tmp_path, (0.9, 0.4), (0.8, 0.5), patience=2)
+    later = EpochLog(tmp_path / "history.csv", tiny_configuration(patience=2), first.rows, "fine-tune")
+    feed(later, (0.7, 0.5))
+    assert not later.model.stop_training
+    assert later.best_epoch == 1
+    feed(later, (0.95, 0.5))
+    assert later.best_epoch == 4
+    assert [(row["epoch"], row["stage"]) for row in read_history(tmp_path / "history.csv")] == [
+        (1, "head"),
+        (2, "head"),
+        (3, "fine-tune"),
+        (4, "fine-tune"),
+    ]
+
+
+def test_the_history_has_a_line_an_epoch(tmp_path: Path) -> None:
+    log, _ = run_epochs(tmp_path, (0.5, 1.0), (0.75, 0.25))
+    assert (tmp_path / "history.csv").read_text().splitlines() == [
+        "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,stage",
+        "1,1,0.5,1,0.5,0.5,head",
+        "2,1,0.5,0.25,0.75,0.5,head",
+    ]
+    assert read_history(tmp_path / "history.csv") == log.rows
+
+
+@pytest.mark.parametrize(("loss", "val_loss"), [(float("nan"), 1.0), (float("inf"), 1.0), (1.0, float("nan"))])
+def test_a_loss_that_is_no_number_stops_the_fit(tmp_path: Path, loss: float, val_loss: float) -> None:
+    log, kept = run_epochs(tmp_path, (0.5, 1.0))
+    with pytest.raises(
+        DataError, match=f"loss became {loss}, in validation {val_loss}, in epoch 2: lower --learning-rate"
+    ):
+        log.on_epoch_end(1, {"loss": loss, "accuracy": 0.0, "val_loss": val_loss, "val_accuracy": 1.0})
+    assert kept == [1]

@@ -1,0 +1,160 @@
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export.evaluation import Evaluation, read_evaluation
+from export.runfolder import Run, SplitFrame, read_run
+from tests.trained import FRAME_PX, LABELS, write_textures
+from training.evaluate import EvaluateSettings, evaluate, evaluate_run
+from training.mistakes import caption, overlay, pick_worst
+from training.report import write_report
+from training.scoring import Scored
+from worker.errors import DataError, InputError
+
+pytestmark = pytest.mark.training
+
+
+@pytest.fixture(scope="module")
+def folder(fitted_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with its evaluation."""
+    copy = tmp_path_factory.mktemp("evaluated") / "run"
+    shutil.copytree(fitted_run, copy)
+    evaluate_run(EvaluateSettings(copy))
+    return copy
+
+
+def read(folder: Path) -> Evaluation:
+    found = read_evaluation(folder, read_run(folder))
+    assert found is not None
+    return found
+
+
+def test_the_figures_are_those_of_the_fit(folder: Path) -> None:
+    run, found = read_run(folder), read(folder)
+    assert found.accuracy.value == pytest.approx(run.validation.accuracy)
+    assert found.classes == run.validation.classes
+    assert (found.measured_on, found.frames, found.thresholds_chosen) == ("validation", 15, "best F1 on validation")
+    assert found.confusion is not None
+    assert np.sum(found.confusion) == 15
+    assert np.trace(found.confusion) == pytest.approx(15 * found.accuracy.value)
+    assert set(found.thresholds) == set(LABELS)
+
+
+def test_the_report_is_one_file_with_every_picture(folder: Path) -> None:
+    out = folder / "evaluation"
+    names = {"curves", "confusion", "precision_recall", "reliability", "mistakes"}
+    assert {path.name for path in out.iterdir()} == {"report.html", *(f"{name}.png" for name in names)}
+    page = (out / "report.html").read_text()
+    assert page.count('src="data:image/png;base64,') == len(names)
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    for name in names:
+        picture = cv2.imread(str(out / f"{name}.png"))
+        assert picture is not None
+        assert picture.std() > 1
+
+
+def test_other_frames_are_measured_with_the_thresholds_of_validation(
+    folder: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write_textures(tmp_path / "other", 4)
+    copy = tmp_path / "run"
+    shutil.copytree(folder, copy)
+    evaluate_run(EvaluateSettings(copy, test=tmp_path / "other", out=tmp_path / "report"))
+    found = read(copy)
+    assert (found.measured_on, found.frames) == ("test", 12)
+    assert found.thresholds == read(folder).thresholds
+    assert found.data == str((tmp_path / "other").resolve())
+    assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_a_class_the_model_does_not_know_is_refused(folder: Path, tmp_path: Path) -> None:
+    for label in ("plain", "rust"):
+        cv2.imwrite(str(tmp_path / f"{label}_1.png"), np.zeros((FRAME_PX, FRAME_PX), np.uint8))
+    with pytest.raises(DataError, match=r"rust_1\.png is 'rust'; the model knows plain, spots, stripes"):
+        evaluate_run(EvaluateSettings(folder, test=tmp_path))
+
+
+def test_a_changed_validation_frame_is_refused(folder: Path, textures: Path, tmp_path: Path) -> None:
+    shutil.copytree(textures, tmp_path / "data")
+    name = read_run(folder).split.validation[0].name
+    cv2.imwrite(str(tmp_path / "data" / name), np.zeros((FRAME_PX, FRAME_PX), np.uint8))
+    with pytest.raises(InputError, match=f"{name} is not the file"):
+        evaluate_run(EvaluateSettings(folder, data=tmp_path / "data"))
+
+
+def test_an_evaluation_of_another_model_is_refused(folder: Path) -> None:
+    run = read_run(folder)
+    with pytest.raises(InputError, match="is of another model"):
+        read_evaluation(folder, msgspec.structs.replace(run, model_sha256="0"))
+    assert read_evaluation(folder.parent, run) is None
+
+
+@pytest.fixture
+def multilabel(folder: Path) -> Run:
+    run = read_run(folder)
+    return msgspec.structs.replace(run, configuration=msgspec.structs.replace(run.configuration, task="multilabel"))
+
+
+def scored(targets: list[list[int]], scores: list[list[float]]) -> Scored:
+    frames = [
+        SplitFrame(f"{at}.png", "|".join(np.array(LABELS)[np.array(row) > 0]), "") for at, row in enumerate(targets)
+    ]
+    return Scored(Path(), frames, np.array(targets, np.float32), np.array(scores, np.float32))
+
+
+def test_images_with_several_labels_are_measured_label_by_label(multilabel: Run, tmp_path: Path) -> None:
+    frames = scored([[1, 1, 0], [0, 0, 0], [0, 1, 0]], [[0.9, 0.8, 0.2], [0.6, 0.2, 0.1], [0.1, 0.7, 0.3]])
+    found = evaluate(multilabel, frames, frames, recall=1.0)
+    assert found.confusion is None
+    assert found.accuracy.value == pytest.approx(2 / 3)
+    assert (found.classes["plain"].precision, found.classes["plain"].recall) == (0.5, 1.0)
+    assert found.thresholds["plain"].value == pytest.approx(0.75)
+    assert found.average_precision["stripes"] is None
+    write_report(tmp_path, multilabel, found, {})
+    assert "<td>-</td>" in (tmp_path / "report.html").read_text()
+
+
+def test_the_surest_mistake_comes_first(folder: Path) -> None:
+    run = read_run(folder)
+    frames = scored([[1, 0, 0]] * 4, [[0.9, 0.1, 0], [0.4, 0.6, 0], [0.1, 0.9, 0], [0.99, 0.01, 0]])
+    assert pick_worst(run, frames) == (2, [2, 1, 0, 3])
+    right = replace(frames, frames=frames.frames[::3], targets=frames.targets[::3], scores=frames.scores[::3])
+    assert pick_worst(run, right) == (0, [0, 1])
+
+
+def test_a_caption_says_every_label_of_truth_and_answer(folder: Path, multilabel: Run) -> None:
+    frames = scored([[1, 1, 0], [0, 0, 0]], [[0.9, 0.4, 0.6], [0.1, 0.2, 0.3]])
+    assert caption(multilabel, frames, 0) == (
+        "0.png\ntruth: plain 0.900, spots 0.400\nanswer: plain 0.900, stripes 0.600\nmap of spots, 0.400"
+    )
+    assert caption(multilabel, frames, 1).startswith("1.png\ntruth: no label\nanswer: no label\n")
+    assert caption(read_run(folder), frames, 1) == "1.png\ntruth: no label\nanswer: stripes 0.300"
+
+
+@given(st.floats(-5, 5), st.floats(-5, 5))
+def test_an_overlay_colours_only_what_speaks_for_a_label(one: float, other: float) -> None:
+    picture = np.full((40, 60, 3), 100, np.uint8)
+    shown = overlay(picture, np.array([[one, other]], np.float32))
+    assert shown.shape == picture.shape
+    if max(one, other) <= 0:
+        np.testing.assert_array_equal(shown, picture)
+    elif min(one, other) <= 0:
+        strong, weak = (0, -1) if one > other else (-1, 0)
+        np.testing.assert_array_equal(shown[:, weak], picture[:, weak])
+        if max(one, other) > 1e-3:
+            assert np.any(shown[:, strong] != picture[:, strong])
+
+
+def test_evaluation_json_can_be_read_by_anyone(folder: Path) -> None:
+    record = json.loads((folder / "evaluation.json").read_text())
+    assert record["schema"] == "stripwatch.evaluation/1"
+    assert record["thresholds"]["plain"].keys() == {"value", "precision", "recall", "reached"}

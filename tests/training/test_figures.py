@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score, precision_recall_fscore_support
+
+from export.runfolder import Task
+from training.figures import answer, average_precisions, macro_f1, measure, share_interval
+from worker.bundle import ClassFigures
+
+LABELS = ["a", "b", "never"]
+
+
+def one_hot(positions: list[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.eye(len(LABELS), dtype=np.float32)[positions]
+
+
+def test_figures_of_a_small_case_by_hand() -> None:
+    validation = measure(LABELS, one_hot([0, 0, 0, 1, 1]), one_hot([0, 0, 1, 1, 0]), "multiclass")
+    assert validation.frames == 5
+    assert validation.accuracy == pytest.approx(3 / 5)
+    for label, ratio, frames in (("a", 2 / 3, 3), ("b", 1 / 2, 2)):
+        found = validation.classes[label]
+        assert (found.precision, found.recall, found.f1) == pytest.approx((ratio, ratio, ratio))
+        assert found.frames == frames
+    assert validation.classes["never"] == ClassFigures(0.0, 0.0, 0.0, 0)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@given(seed=st.integers(0, 1000))
+def test_figures_are_those_of_scikit_learn(task: Task, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.random((40, 3), np.float32)
+    targets = one_hot(rng.integers(0, 3, 40).tolist())
+    if task == "multilabel":
+        targets = rng.integers(0, 2, (40, 3)).astype(np.float32)
+    expected = precision_recall_fscore_support(targets > 0, answer(scores, task), zero_division=0)
+    found = measure(LABELS, targets, scores, task).classes.values()
+    for at, name in enumerate(("precision", "recall", "f1", "frames")):
+        np.testing.assert_allclose([getattr(figures, name) for figures in found], expected[at])
+
+
+def test_a_multilabel_frame_is_right_when_all_its_labels_are() -> None:
+    targets = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0]], np.float32)
+    scores = np.array([[0.9, 0.5, 0.1], [0.4, 0.49, 0], [0.9, 0.6, 0]], np.float32)
+    assert measure(LABELS, targets, scores, "multilabel").accuracy == pytest.approx(2 / 3)
+
+
+def test_average_precision_is_none_without_frames() -> None:
+    found = average_precisions(LABELS, one_hot([0, 0, 1]), one_hot([0, 1, 1]))
+    assert found["never"] is None
+    assert found["a"] == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+
+
+def test_no_mistake_still_leaves_doubt() -> None:
+    found = share_interval(312, 312)
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == pytest.approx(1 / (1 + 1.96**2 / 312), abs=1e-4)
+
+
+def test_the_macro_f1_has_the_interval_that_repetitions_have() -> None:
+    rng = np.random.default_rng(1)
+
+    def draw() -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.bool_]], ...]:
+        truth = rng.integers(0, 2, 400)
+        said = np.where(rng.random(400) < 0.9, truth, 1 - truth)
+        return np.eye(2, dtype=bool)[truth], np.eye(2, dtype=bool)[said]
+
+    truth, said = draw()
+    found = macro_f1(truth, said, seed=0)
+    assert found.value == pytest.approx(f1_score(truth, said, average="macro"))
+    again = [f1_score(*draw(), average="macro") for _ in range(300)]
+    spread = np.quantile(again, 0.975) - np.quantile(again, 0.025)
+    assert found.high - found.low == pytest.approx(spread, rel=0.25)
+    assert found.low < found.value < found.high
+
+
+def test_labels_that_never_occur_do_not_count_in_the_macro_f1() -> None:
+    truth = one_hot([0, 1, 1, 0]) > 0
+    assert macro_f1(truth, truth, seed=0).value == 1

@@ -1,0 +1,158 @@
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from export.runfolder import read_run
+from tests.trained import LABELS, tiny_fit
+from training.backbone import build_backbone
+from training.fit import fit
+from training.networks import find_network
+from worker.decode import decode
+from worker.errors import DataError, InputError, SettingsError
+
+pytestmark = pytest.mark.training
+
+
+def read_history(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
+
+
+def test_a_head_learns_textures(fitted_run: Path) -> None:
+    run = read_run(fitted_run)
+    assert run.validation.accuracy >= 0.8
+    assert run.labels == LABELS
+    assert run.clean_label == "plain"
+    assert [run.validation.classes[label].frames for label in LABELS] == [5, 5, 5]
+    assert run.configuration.frozen
+    assert run.configuration.weights == "random.weights.h5"
+
+
+def test_without_weights_every_layer_is_fitted(textures: Path, tmp_path: Path) -> None:
+    run = fit(tiny_fit(textures, tmp_path / "run", weights="none", epochs=3, augment=True))
+    keras.utils.set_random_seed(0)  # the seed of the fit, so this is what it began with
+    before = build_backbone(find_network("mobilenet"), (64, 64, 3), 0.25, "none")
+    after = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False).get_layer(before.name)
+    changed = [not np.array_equal(*pair) for pair in zip(before.get_weights(), after.get_weights(), strict=True)]
+    assert all(changed)
+    rows = read_history(tmp_path / "run")
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert not run.configuration.frozen
+    assert run.seconds["features"] == 0
+
+
+def test_the_record_holds_the_figures_of_the_model_in_the_folder(fitted_run: Path) -> None:
+    run = read_run(fitted_run)
+    frames = run.split.validation
+    pixels = np.stack([decode((Path(run.data) / frame.name).read_bytes(), run.decode).pixels for frame in frames])
+    answers = keras.saving.load_model(fitted_run / "model.keras", compile=False).predict(pixels, verbose=0).argmax(1)
+    right = [run.labels[answer] == frame.label for answer, frame in zip(answers, frames, strict=True)]
+    assert run.validation.accuracy == pytest.approx(np.mean(right))
+
+
+def test_the_best_epoch_of_the_history_is_the_one_that_was_kept(fitted_run: Path) -> None:
+    run = read_run(fitted_run)
+    rows = read_history(fitted_run)
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 61))
+    best = max(rows, key=lambda row: float(row["val_accuracy"]))
+    assert float(rows[run.best_epoch - 1]["val_accuracy"]) == float(best["val_accuracy"])
+    assert run.validation.accuracy == pytest.approx(float(best["val_accuracy"]), abs=1e-5)
+
+
+def test_a_frozen_backbone_keeps_its_weights(fitted_run: Path, random_weights: Path) -> None:
+    backbone = build_backbone(find_network("mobilenet"), (64, 64, 3), 0.25, str(random_weights))
+    kept = keras.saving.load_model(fitted_run / "model.keras", compile=False).get_layer(backbone.name)
+    for before, after in zip(backbone.get_weights(), kept.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_a_finished_run_is_not_overwritten(textures: Path, fitted_run: Path) -> None:
+    before = (fitted_run / "run.json").read_bytes()
+    with pytest.raises(InputError, match="finished run"):
+        fit(tiny_fit(textures, fitted_run, weights="none"))
+    assert (fitted_run / "run.json").read_bytes() == before
+
+
+def test_a_lost_fit_leaves_nothing_that_looks_finished(textures: Path, tmp_path: Path) -> None:
+    backbone = build_backbone(find_network("mobilenet"), (64, 64, 3), 0.25, "none")
+    backbone.set_weights([np.full_like(weight, np.nan) for weight in backbone.get_weights()])
+    backbone.save_weights(tmp_path / "nan.weights.h5")
+    out = tmp_path / "run"
+    with pytest.raises(DataError, match="loss became nan, in validation nan, in epoch 1"):
+        fit(tiny_fit(textures, out, weights=str(tmp_path / "nan.weights.h5")))
+    with pytest.raises(InputError, match=r"no run\.json"):
+        read_run(out)
+
+
+def test_a_killed_run_can_be_started_again(textures: Path, tmp_path: Path, random_weights: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "model.keras").write_bytes(b"of an epoch before the kill")
+    (out / "history.csv.part").write_bytes(b"half")
+    fit(tiny_fit(textures, out, weights=str(random_weights), epochs=1))
+    assert read_run(out).configuration.epochs == 1
+    assert sorted(path.name for path in out.iterdir()) == ["history.csv", "model.keras", "run.json"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        ({"network": "mobilnet"}, SettingsError, "did you mean 'mobilenet'"),
+        ({"layout": "folders"}, SettingsError, "--layout 'folders'"),
+        ({"clean_label": "good"}, SettingsError, "--clean-label 'good' is none of plain, spots, stripes"),
+        ({"weights": "nowhere.h5"}, InputError, "nowhere.h5: there is no such file"),
+        ({"weights": "none", "height_px": 16}, SettingsError, "needs at least 32 a side"),
+        ({"weights": "imagenet", "alpha": 0.3}, SettingsError, "--weights imagenet"),
+        ({"weights": "none", "fine_tune": 1}, SettingsError, "--fine-tune needs weights that have learned before"),
+        ({"class_weights": True, "task": "multilabel"}, SettingsError, "--class-weights is for --task multiclass"),
+        ({"weights": "none", "head": "article"}, SettingsError, "--head article needs 5x5 places, .* gives 2x2"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(
+    textures: Path, tmp_path: Path, changes: dict[str, object], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        fit(tiny_fit(textures, tmp_path / "run", **changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_split_of_an_earlier_run_is_repeated(
+    textures: Path, tmp_path: Path, fitted_run: Path, random_weights: Path
+) -> None:
+    earlier = fitted_run / "run.json"
+    settings = tiny_fit(textures, tmp_path / "run", weights=str(random_weights), seed=9, epochs=1, split=earlier)
+    assert fit(settings).split == read_run(fitted_run).split
+
+
+def test_images_with_several_labels_are_learned_as_multilabel(
+    textures: Path, tmp_path: Path, random_weights: Path
+) -> None:
+    shutil.copytree(textures, tmp_path / "data")
+    names = [path.name for path in textures.iterdir()]
+    rows = [f"{name},{'spots|stripes' if name.endswith('1.png') else name.split('_')[0]}" for name in names]
+    (tmp_path / "data" / "manifest.csv").write_text("\n".join(["file,label", *rows]))
+    settings = tiny_fit(tmp_path / "data", tmp_path / "run", weights=str(random_weights), clean_label="plain")
+    with pytest.raises(DataError, match=r"1\.png has 2 labels, spots and stripes: .*--task multilabel"):
+        fit(settings)
+    run = fit(replace(settings, task="multilabel"))
+    assert (run.labels, run.clean_label) == (["spots", "stripes"], None)
+    assert {frame.labels for frame in run.split.train} == {(), ("spots",), ("stripes",), ("spots", "stripes")}
+
+
+def test_weights_of_another_width_are_refused(textures: Path, tmp_path: Path, random_weights: Path) -> None:
+    with pytest.raises(InputError, match=r"random\.weights\.h5 does not fit mobilenet"):
+        fit(tiny_fit(textures, tmp_path / "run", weights=str(random_weights), alpha=0.5))
+
+
+def test_the_record_says_where_everything_came_from(fitted_run: Path, textures: Path) -> None:
+    record = json.loads((fitted_run / "run.json").read_text())
+    assert record["data"] == str(textures.resolve())
+    assert record["versions"]["keras"] == keras.__version__
+    assert record["decode"]["height_px"] == 64
+    names = [frame["name"] for part in record["split"].values() for frame in part]
+    assert sorted(names) == sorted(path.name for path in textures.iterdir())

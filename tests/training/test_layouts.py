@@ -1,0 +1,213 @@
+import csv
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.training.test_datasets import touch
+from training.datasets import for_task, read_dataset
+from training.samples import Sample
+from worker.errors import DataError, SettingsError
+
+
+def write(path: Path, *lines: str, encoding: str = "utf-8") -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding=encoding)
+    return path
+
+
+def test_a_class_is_the_first_folder_on_the_way(tmp_path: Path) -> None:
+    touch(tmp_path, "scratch/1.jpg", "pits/1.jpg", "pits/night shift/2.png")
+    dataset = read_dataset(tmp_path)
+    assert dataset.layout == "folder"
+    assert dataset.samples == [
+        Sample("pits/1.jpg", ("pits",)),
+        Sample("pits/night shift/2.png", ("pits",)),
+        Sample("scratch/1.jpg", ("scratch",)),
+    ]
+
+
+def test_a_prefix_is_recognised_in_one_or_no_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "images/pits_1.jpg", "images/scratch_1.jpg")
+    assert read_dataset(tmp_path).layout == "prefix"
+    assert read_dataset(tmp_path / "images").layout == "prefix"
+
+
+def test_folder_and_prefix_that_agree_are_no_question(tmp_path: Path) -> None:
+    touch(tmp_path, "pits/pits_1.jpg", "scratch/scratch_2.jpg")
+    assert read_dataset(tmp_path).layout == "folder"
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["line1/pits_1.jpg", "line2/scratch_1.jpg"], r"folder \(line1, line2\) or prefix \(pits, scratch\): choose"),
+        (["train/pits/1.jpg", "val/pits/2.jpg"], "holds train, val, parts and not classes"),
+        (
+            ["pits/1.jpg", "scratch/1.jpg", "odd.jpg"],
+            r"folder: .*odd\.jpg has no class.*; prefix: .*odd\.jpg has no class",
+        ),
+        (["a/x_1.jpg", "b/x_1.jpg", "x_2.jpg"], r"a/x_1\.jpg and .*b/x_1\.jpg are two files of one name"),
+        (["notes.txt"], "holds no JPEG or PNG file"),
+        (["pits_1.jpg", "pits_2.jpg"], "one class only, pits"),
+    ],
+)
+def test_what_is_not_plain_is_refused_with_the_file(tmp_path: Path, names: list[str], says: str) -> None:
+    touch(tmp_path, *names)
+    with pytest.raises(DataError, match=says):
+        read_dataset(tmp_path)
+
+
+def test_a_manifest_has_labels_in_rows_or_lists_and_coils(tmp_path: Path) -> None:
+    touch(tmp_path, "x/1.jpg", "x/2.jpg", "3.png", "4.png", "not named.jpg")
+    write(
+        tmp_path / "manifest.csv",
+        "file,label,coil",
+        "x/1.jpg,scratch,C1",
+        "x/1.jpg,pits,C1",
+        "./x/2.jpg,pits | edge crack,C1",
+        "3.png,,C2",
+        '"4.png",pits,',
+    )
+    dataset = read_dataset(tmp_path)
+    assert dataset.layout == "manifest"
+    assert dataset.samples == [
+        Sample("3.png", (), "C2"),
+        Sample("4.png", ("pits",), None),
+        Sample("x/1.jpg", ("pits", "scratch"), "C1"),
+        Sample("x/2.jpg", ("edge crack", "pits"), "C1"),
+    ]
+    assert dataset.labels == ["edge crack", "pits", "scratch"]
+
+
+def test_a_manifest_saved_by_excel_is_read(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg", "2.jpg")
+    write(tmp_path / "manifest.csv", "file;label\r", "1.jpg;Riß\r", "2.jpg;pits\r", encoding="utf-8-sig")
+    assert read_dataset(tmp_path).labels == ["Riß", "pits"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["name,label", "1.jpg,a"], r"manifest\.csv needs the columns file and label; it has name, label"),
+        (["file,label", "1.jpg,a", "gone.jpg,b"], r"manifest\.csv line 3: there is no file .*gone\.jpg"),
+        (["file,label", "../1.jpg,a"], r"line 2: '\.\./1\.jpg' is no path inside the data folder"),
+        (["file,label,coil", "1.jpg,a,C1", "1.jpg,b,C2"], r"line 3: 1\.jpg is of coil 'C2' here and of 'C1' above"),
+        (["file,label", "1.jpg,a,b"], "line 2 has not as many cells"),
+        (["file,label", '1.jpg,"a"b'], "line 2 is no CSV"),
+        (["file,label", "1.jpg,a", "2.jpg,a"], "one class only, 'a'"),
+        (["file,label", "1.jpg,", "2.jpg,"], "one class only, images without a label"),
+        ([""], "needs the columns file and label; it has none"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_with_its_line(tmp_path: Path, lines: list[str], says: str) -> None:
+    touch(tmp_path, "1.jpg", "2.jpg")
+    write(tmp_path / "manifest.csv", *lines)
+    with pytest.raises(DataError, match=says):
+        read_dataset(tmp_path)
+
+
+def test_a_manifest_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg")
+    write(tmp_path / "manifest.csv", "file,label", "1.jpg,Riß", encoding="latin-1")
+    with pytest.raises(DataError, match=r"manifest\.csv is not UTF-8"):
+        read_dataset(tmp_path)
+
+
+SEPARATE = ["ImageId,ClassId,EncodedPixels", "a.jpg,1,1 3", "a.jpg,3,10 5 20 5", "b.jpg,4,409600 1"]
+COMBINED = ["ImageId_ClassId,EncodedPixels", *(f"{image}.jpg_{number}," for image in "abc" for number in range(1, 5))]
+COMBINED[1], COMBINED[3], COMBINED[8] = "a.jpg_1,1 3", "a.jpg_3,10 5 20 5", "b.jpg_4,409600 1"
+
+
+@pytest.mark.parametrize("lines", [SEPARATE, COMBINED])
+def test_severstal_is_read_in_both_column_layouts(tmp_path: Path, lines: list[str]) -> None:
+    touch(tmp_path, "train_images/a.jpg", "train_images/b.jpg", "train_images/c.jpg", "test_images/d.jpg")
+    write(tmp_path / "train.csv", *lines)
+    dataset = read_dataset(tmp_path)
+    assert dataset.layout == "severstal"
+    assert dataset.samples == [
+        Sample("train_images/a.jpg", ("defect_1", "defect_3")),
+        Sample("train_images/b.jpg", ("defect_4",)),
+        Sample("train_images/c.jpg", ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["Image,Class", "a.jpg,1"], r"train\.csv has columns Image, Class; known are"),
+        ([*SEPARATE, "z.jpg,1,1 3"], r"train\.csv line 5: there is no image .*z\.jpg"),
+        ([*SEPARATE, "a.jpg,1,9 3"], r"line 5: a\.jpg has class 1 above already"),
+        ([*SEPARATE, "c.jpg,5,1 3"], "line 5: class '5' is none of 1, 2, 3, 4"),
+        ([*SEPARATE, "c.jpg,1,409600 2"], "line 5: the mask runs to pixel 409601, past the last one"),
+        ([*SEPARATE, "c.jpg,1,5"], "line 5: the mask is no list of START LENGTH pairs: '5'"),
+    ],
+)
+def test_a_wrong_train_csv_is_refused_with_its_line(tmp_path: Path, lines: list[str], says: str) -> None:
+    touch(tmp_path, "train_images/a.jpg", "train_images/b.jpg", "train_images/c.jpg")
+    write(tmp_path / "train.csv", *lines)
+    with pytest.raises(DataError, match=says):
+        read_dataset(tmp_path)
+
+
+def test_train_csv_without_its_images_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "train.csv", *SEPARATE)
+    with pytest.raises(DataError, match=r"the folder .*train_images of its images is not"):
+        read_dataset(tmp_path)
+
+
+def test_all_of_severstal_is_counted_as_its_owners_do(shared: Path, tmp_path: Path) -> None:
+    with (shared / "data" / "severstal" / "image_labels_all.csv").open(newline="") as file:
+        images = [row for row in csv.DictReader(file) if row["split"] == "train_images"]
+    folder = tmp_path / "train_images"
+    folder.mkdir()
+    lines = ["ImageId,ClassId,EncodedPixels"]
+    for row in images:
+        (folder / row["ImageId"]).touch()
+        lines += [f"{row['ImageId']},{number},1 1" for number in range(1, 5) if int(row[f"objects_{number}"])]
+    write(tmp_path / "train.csv", *lines)
+    dataset = read_dataset(tmp_path)
+    assert len(dataset.samples) == 12568
+    counts = Counter(label for sample in dataset.samples for label in sample.labels)
+    assert [counts[f"defect_{number}"] for number in range(1, 5)] == [897, 247, 5150, 801]
+    assert sum(not sample.labels for sample in dataset.samples) == 5902
+
+
+def test_the_strips_as_they_lie_there_are_a_manifest(shared: Path) -> None:
+    dataset = read_dataset(shared / "data" / "severstal")
+    assert dataset.layout == "manifest"
+    counts = Counter(label for sample in dataset.samples for label in sample.labels or ("none",))
+    assert (len(dataset.samples), counts) == (47, {"1": 7, "2": 1, "3": 32, "4": 10, "none": 3})
+    assert Sample("images/03db6bbc3.jpg", ("3", "4")) in dataset.samples
+
+
+def test_multiclass_refuses_several_labels_and_names_the_clean_ones(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg", "2.jpg", "3.jpg")
+    manifest = write(tmp_path / "manifest.csv", "file,label", "1.jpg,a|b", "2.jpg,b", "3.jpg,")
+    dataset = read_dataset(tmp_path)
+    with pytest.raises(DataError, match=r"1\.jpg has 2 labels, a and b: .* use --task multilabel"):
+        for_task(dataset, "multiclass", None)
+    assert for_task(dataset, "multilabel", None) == (dataset, None)
+    write(manifest, "file,label", "1.jpg,a", "2.jpg,b", "3.jpg,")
+    for asked, given in ((None, "clean"), ("good", "good")):
+        changed, clean_label = for_task(read_dataset(tmp_path), "multiclass", asked)
+        assert (clean_label, changed.labels) == (given, ["a", "b", given])
+
+
+def test_multilabel_takes_the_clean_class_as_no_label(tmp_path: Path) -> None:
+    touch(tmp_path, "good_1.jpg", "pits_1.jpg")
+    dataset = read_dataset(tmp_path)
+    assert for_task(dataset, "multiclass", None) == (dataset, None)
+    assert for_task(dataset, "multiclass", "good") == (dataset, "good")
+    changed, clean_label = for_task(dataset, "multilabel", "good")
+    assert [sample.labels for sample in changed.samples] == [(), ("pits",)]
+    assert (clean_label, changed.labels) == (None, ["pits"])
+
+
+def test_a_clean_label_is_one_of_the_labels_and_stands_alone(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg", "2.jpg")
+    write(tmp_path / "manifest.csv", "file,label", "1.jpg,good|pits", "2.jpg,pits")
+    dataset = read_dataset(tmp_path)
+    with pytest.raises(DataError, match=r"1\.jpg is 'good', and has other labels too"):
+        for_task(dataset, "multilabel", "good")
+    with pytest.raises(SettingsError, match="--clean-label 'fine' is none of good, pits"):
+        for_task(dataset, "multilabel", "fine")

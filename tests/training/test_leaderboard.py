@@ -1,0 +1,95 @@
+import csv
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export.evaluation import Interval
+from training.leaderboard import Entry, Rule, draw, rank, to_csv, to_table
+from worker.errors import SettingsError
+
+
+def entry(name: str, accuracy: float, speed: float, macro_f1: float = 0.9) -> Entry:
+    interval = Interval(accuracy, accuracy - 0.01, min(1, accuracy + 0.01))
+    return Entry(
+        name=name,
+        network="mobilenet",
+        weights="none",
+        input="64x64",
+        accuracy=interval,
+        macro_f1=Interval(macro_f1, macro_f1, macro_f1),
+        parameters=1000,
+        epoch_s=1,
+        features_s=0,
+        total_s=10,
+        model_sha256="0",
+        bundle_bytes=4_000_000,
+        frames_per_second_batch_1=speed / 2,
+        frames_per_second=speed,
+        batch=8,
+    )
+
+
+ENTRIES = [entry("slow", 0.995, 10), entry("middle", 0.992, 40), entry("beaten", 0.98, 30), entry("fast", 0.97, 200)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "winner"),
+    [("best", "slow"), ("fastest-within:0.2", "slow"), ("fastest-within:0.3", "middle"), ("fastest-within:5", "fast")],
+)
+def test_the_rule_names_the_winner(rule: str, winner: str) -> None:
+    assert rank(ENTRIES, Rule.parse(rule)).winner == winner
+
+
+def test_equal_accuracy_is_decided_by_macro_f1_then_by_speed() -> None:
+    equal = [entry("a", 0.9, 10, 0.8), entry("b", 0.9, 5, 0.9), entry("c", 0.9, 7, 0.9)]
+    assert rank(equal, Rule.parse("best")).winner == "c"
+
+
+def test_one_that_was_not_timed_is_no_front_and_no_point() -> None:
+    board = rank([*ENTRIES, entry("untimed", 0.9, 0)], Rule.parse("best"))
+    assert "untimed" not in board.front
+    assert draw(board) == draw(rank(ENTRIES, Rule.parse("best")))
+
+
+@pytest.mark.parametrize("text", ["", "fastest", "fastest-within:", "fastest-within:-1", "best:1"])
+def test_another_rule_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="is neither 'best' nor"):
+        Rule.parse(text)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), min_size=1, max_size=8))
+def test_the_front_is_what_no_other_beats(found: list[tuple[int, int]]) -> None:
+    entries = [entry(str(at), accuracy / 5, speed) for at, (accuracy, speed) in enumerate(found)]
+    front = set(rank(entries, Rule.parse("best")).front)
+
+    def beats(other: Entry, one: Entry) -> bool:
+        pairs = ((other.accuracy.value, one.accuracy.value), (other.frames_per_second, one.frames_per_second))
+        return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
+
+    for one in entries:
+        beaten = any(beats(other, one) for other in entries)
+        same = {e.name for e in entries if not beats(e, one) and not beats(one, e) and e.accuracy == one.accuracy}
+        assert bool(front & same) == (not beaten)
+
+
+def test_the_table_is_written_for_people_and_programs() -> None:
+    board = rank(ENTRIES, Rule.parse("best"))
+    rows = list(csv.DictReader(to_csv(board).decode().splitlines()))
+    assert [row["name"] for row in rows] == ["slow", "middle", "beaten", "fast"]
+    assert (rows[0]["accuracy"], rows[0]["accuracy_low"], rows[0]["winner"]) == ("0.995", "0.985", "True")
+    assert [row["front"] for row in rows] == ["True", "True", "False", "True"]
+    assert to_table(board).row_count == 4
+
+
+def test_the_plot_shows_every_network() -> None:
+    read: Callable[[bytes], np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = lambda png: np.asarray(  # noqa: E731
+        cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), np.uint8
+    )
+    every = read(draw(rank(ENTRIES, Rule.parse("best"))))
+    without = read(draw(rank(ENTRIES[:3], Rule.parse("best"))))
+    assert every.shape == without.shape
+    assert np.any(every != without)

@@ -1,0 +1,55 @@
+from types import ModuleType
+
+import keras
+import numpy as np
+import pytest
+from keras import applications
+
+from training.classifier import build_classifier
+from training.networks import NETWORKS, find_network
+from worker.errors import SettingsError
+
+pytestmark = pytest.mark.training
+
+# Where keras.applications keeps the preprocessing of a network; not read from the registry that is tested.
+MODULES: dict[str, ModuleType] = {
+    "vgg19": applications.vgg19,
+    "efficientnetb0": applications.efficientnet,
+    "xception": applications.xception,
+    "inceptionv3": applications.inception_v3,
+    "mobilenet": applications.mobilenet,
+    "mobilenetv3large": applications.mobilenet_v3,
+    "efficientnetv2b0": applications.efficientnet_v2,
+    "resnet50v2": applications.resnet_v2,
+    "densenet121": applications.densenet,
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_preprocessing_in_the_model_is_that_of_keras(name: str) -> None:
+    pixels = keras.Input((32, 48, 3))
+    nothing = keras.Model(pixels, keras.layers.Identity()(pixels))  # as backbone: it lets through what it is given
+    whole = build_classifier(NETWORKS[name], nothing, 2, 0.0, frozen=True).whole
+    entering = keras.Model(whole.inputs, whole.get_layer("pool").input)
+    frames = np.random.default_rng(1).integers(0, 256, (3, 32, 48, 3), np.uint8)
+    frames[0], frames[1] = 0, 255
+    expected = MODULES[name].preprocess_input(frames.astype(np.float32))
+    np.testing.assert_allclose(entering.predict(frames, verbose=0), expected, rtol=1e-6, atol=2e-6)
+
+
+def test_the_help_names_every_network() -> None:
+    from typing import get_type_hints
+
+    from training.cli import fit
+
+    option = get_type_hints(fit, include_extras=True)["network"].__metadata__[0]
+    assert option.help == f"Backbone: {', '.join(NETWORKS)}."
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("xceptoin", "did you mean 'xception'"), ("resnet9", "'resnet9' is not known"), ("unet", "known are vgg19, eff")],
+)
+def test_an_unknown_network_is_refused_with_the_known_ones(name: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        find_network(name)

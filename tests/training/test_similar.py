@@ -1,0 +1,78 @@
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training.groups import join
+from training.similar import THUMBNAIL, find_similar
+from worker.decode import Pixels, decode
+
+Change = Callable[[Pixels], Pixels]
+
+
+def gamma(power: float) -> Change:
+    table = np.asarray((255 * (np.arange(256) / 255) ** power).round(), np.uint8)
+    return lambda picture: np.asarray(table[picture], np.uint8)
+
+
+def encode(picture: Pixels, suffix: str = ".png", quality: int = 95) -> bytes:
+    return bytes(cv2.imencode(suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, quality] if suffix == ".jpg" else [])[1])
+
+
+def thumbnail(encoded: bytes) -> Pixels:
+    return decode(encoded, THUMBNAIL).pixels
+
+
+def strips(shared: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((shared / "data" / "severstal" / "images").iterdir())}
+
+
+def grey(encoded: bytes) -> Pixels:
+    return np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
+
+
+def half(picture: Pixels) -> Pixels:
+    return np.asarray(cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+CHANGES: dict[str, Change] = {
+    "brighter": gamma(0.6),
+    "darker": gamma(1.5),
+    "compressed": lambda picture: grey(encode(picture, ".jpg", 40)),
+    "half": half,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_copy_of_every_strip_is_found_and_nothing_else(shared: Path, change: str) -> None:
+    found = list(strips(shared).values())
+    copies = [encode(CHANGES[change](grey(strip))) for strip in found]
+    pairs = find_similar([thumbnail(strip) for strip in found + copies])
+    assert pairs == [(at, at + len(found)) for at in range(len(found))]
+
+
+def test_the_brightened_strips_have_no_original_beside_them(shared: Path) -> None:
+    """manifest.csv calls 14 strips brightened copies; their originals are not among the 47."""
+    with (shared / "data" / "severstal" / "manifest.csv").open(newline="") as file:
+        brightened = [row["ImageId"] for row in csv.DictReader(file) if "brightened copy" in row["note"]]
+    assert len(brightened) == 14
+    assert find_similar([thumbnail(strip) for strip in strips(shared).values()]) == []
+
+
+def test_of_neu_two_files_are_one_photograph(shared: Path) -> None:
+    files = sorted((shared / "data" / "neu-det" / "images").iterdir())
+    pairs = find_similar([thumbnail(path.read_bytes()) for path in files])
+    assert [(files[a].name, files[b].name) for a, b in pairs] == [("patches_101.jpg", "patches_105.jpg")]
+
+
+def test_pictures_without_detail_are_not_called_similar() -> None:
+    flat = [np.full((64, 64, 1), value, np.uint8) for value in (0, 100, 100)]
+    assert find_similar(flat) == []
+
+
+def test_what_is_joined_to_the_same_is_joined() -> None:
+    assert join(6, [(0, 3), (3, 5), (1, 2)]) == [0, 1, 1, 0, 2, 0]
+    assert join(2, []) == [0, 1]

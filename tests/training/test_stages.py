@@ -1,0 +1,159 @@
+"""What a fit is made of: fine-tuning, augmented frames with a frozen backbone, going on after a kill."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from export.runfolder import read_run
+from tests.trained import tiny_fit
+from training import loops
+from training.checkpoint import Checkpoint
+from training.epochs import read_history
+from training.fit import FitSettings, as_article, fit
+from worker.errors import InputError, SettingsError
+
+pytestmark = pytest.mark.training
+
+
+class Killed(Exception):
+    """Stands for a kill: nothing of ours catches it."""
+
+
+def kill_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
+    """Let a stage on frames die once its state of that many epochs is on disk."""
+    write: Callable[..., None] = Checkpoint.on_epoch_end
+
+    def write_and_die(self: Checkpoint, epoch: int, logs: object = None) -> None:
+        write(self, epoch, logs)
+        if epoch + 1 == epochs:
+            raise Killed
+
+    monkeypatch.setattr(Checkpoint, "on_epoch_end", write_and_die)
+
+
+def backbone_weights(folder: Path) -> dict[str, list[NDArray[np.float32]]]:
+    model = keras.saving.load_model(folder / "model.keras", compile=False)
+    backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    return {layer.name: layer.get_weights() for layer in backbone.layers if layer.weights}
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    return {name for name in before if not all(map(np.array_equal, before[name], after[name]))}
+
+
+@pytest.fixture
+def settings(textures: Path, tmp_path: Path, random_weights: Path) -> FitSettings:
+    changes = {"weights": str(random_weights), "best_by": "val_loss", "learning_rate": 0.01}
+    return tiny_fit(textures, tmp_path / "run", epochs=2, **changes)
+
+
+def test_fine_tuning_changes_the_last_layers_but_no_batch_norm(settings: FitSettings, tmp_path: Path) -> None:
+    fit(replace(settings, out=tmp_path / "frozen"))
+    tuned = replace(settings, fine_tune=3, fine_tune_from="conv_dw_12", fine_tune_rate=0.01, schedule="constant")
+    run = fit(tuned)
+    rows = read_history(settings.out / "history.csv")
+    assert [row["stage"] for row in rows] == ["head"] * 2 + ["fine-tune"] * 3
+    assert run.best_epoch > 2
+    assert rows[-1]["learning_rate"] == pytest.approx(0.01)
+    assert changed(backbone_weights(tmp_path / "frozen"), backbone_weights(settings.out)) == {
+        "conv_dw_12",
+        "conv_pw_12",
+        "conv_dw_13",
+        "conv_pw_13",
+    }
+    assert sorted(path.name for path in settings.out.iterdir()) == ["history.csv", "model.keras", "run.json"]
+
+
+def test_fine_tuning_from_no_layer_is_refused_before_anything_is_read(settings: FitSettings) -> None:
+    with pytest.raises(SettingsError, match="--fine-tune-from block9: the backbone has no such layer"):
+        fit(replace(settings, fine_tune=1, fine_tune_from="block9"))
+    assert not settings.out.exists()
+
+
+def test_a_frozen_backbone_sees_augmented_frames(settings: FitSettings, tmp_path: Path) -> None:
+    fit(replace(settings, out=tmp_path / "plain"))
+    run = fit(replace(settings, augment=True, epochs=3))
+    assert run.seconds["features"] == 0
+    assert run.configuration.frozen
+    assert changed(backbone_weights(tmp_path / "plain"), backbone_weights(settings.out)) == set()
+    rows = read_history(settings.out / "history.csv")
+    assert rows[-1]["loss"] < rows[0]["loss"]
+
+
+@pytest.mark.parametrize("stage", ["head", "fine-tune"])
+def test_a_killed_fit_goes_on_where_it_was(settings: FitSettings, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    plain = replace(settings, epochs=4, augment=True) if stage == "head" else replace(settings, fine_tune=4)
+    with monkeypatch.context() as patch:
+        kill_after(patch, 2)
+        with pytest.raises(Killed):
+            fit(plain)
+    kept = read_history(settings.out / "history.csv")
+    assert keras.saving.load_model(settings.out / "model.keras", compile=False)  # usable at any moment
+    with pytest.raises(InputError, match=r"no run\.json"):
+        read_run(settings.out)
+    with pytest.raises(InputError, match="was begun with other learning_rate, seed: --resume needs the same"):
+        fit(replace(plain, resume=True, seed=9, learning_rate=0.5))
+
+    epochs_run: list[int] = []
+    monkeypatch.setattr(Checkpoint, "on_epoch_end", lambda self, epoch, logs=None: epochs_run.append(epoch))
+    run = fit(replace(plain, resume=True))
+    rows = read_history(settings.out / "history.csv")
+    assert epochs_run == [2, 3]
+    assert rows[: len(kept)] == kept
+    assert [row["epoch"] for row in rows] == list(range(1, len(kept) + 3))
+    assert rows[-1]["learning_rate"] < 1e-4  # the cosine went on to its end: the optimizer's state was kept
+    assert run.configuration.epochs == plain.epochs
+    assert sorted(path.name for path in settings.out.iterdir()) == ["history.csv", "model.keras", "run.json"]
+
+
+def test_features_that_were_computed_are_not_computed_again(
+    settings: FitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loops, "_fit_head", die)
+        with pytest.raises(Killed):
+            fit(settings)
+    monkeypatch.setattr(loops, "predict", die)
+    assert fit(replace(settings, resume=True)).best_epoch > 0
+
+
+def test_the_recipe_of_the_article(textures: Path, tmp_path: Path, random_weights: Path) -> None:
+    usual = tiny_fit(textures, tmp_path / "run", weights=str(random_weights), cut="conv_pw_5_relu")
+    run = fit(as_article(usual))
+    assert run.configuration.title == "mobilenet 0.25 conv_pw_5_relu"
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
+    assert [type(layer).__name__ for layer in model.layers[-5:]] == [
+        "AveragePooling2D",
+        "Flatten",
+        "Dense",
+        "Dropout",
+        "Dense",
+    ]
+    assert model.get_layer("pool").output.shape == (None, 1, 1, 64)
+    assert model.get_layer("hidden").units == 512
+    assert {row["learning_rate"] for row in read_history(tmp_path / "run" / "history.csv")} == {0.001}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": "multilabel", "loss": "focal"},
+        {"task": "multilabel", "label_smoothing": 0.1, "schedule": "plateau"},
+        {"loss": "focal", "optimizer": "adamw", "class_weights": True, "label_smoothing": 0.1},
+    ],
+)
+def test_other_tasks_losses_and_optimizers_learn_too(settings: FitSettings, changes: dict[str, Any]) -> None:
+    fit(replace(settings, epochs=20, learning_rate=0.02, dropout=0.0, **changes))
+    rows = read_history(settings.out / "history.csv")
+    assert rows[-1]["val_loss"] < 0.8 * rows[0]["val_loss"]
+    model = keras.saving.load_model(settings.out / "model.keras", compile=False)
+    assert model.get_layer("scores").activation.__name__ == ("sigmoid" if "task" in changes else "softmax")

@@ -1,0 +1,101 @@
+"""What a bundle must be to be read."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+from onnx import helper
+
+from tests.tiny import LABELS, build_model, tiny_contract, write_bundle
+from worker.bundle import CONTRACT_KEY, GoldenFrame, Threshold, decode_contract, encode_contract, read_bundle
+from worker.decode import DecodeSpec
+from worker.errors import BundleError
+from worker.onnxfile import SEAL_KEY, UNSEALED, seal
+
+
+def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
+    contract = tiny_contract()
+    bundle = read_bundle(write_bundle(tmp_path / "a.onnx", contract))
+    assert bundle.contract == contract
+    assert len(bundle.sha256) == 64
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"missing\.onnx"):
+        read_bundle(tmp_path / "missing.onnx")
+
+
+def test_a_plain_onnx_file_and_a_cut_one_are_refused(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.onnx"
+    plain.write_bytes(build_model().SerializeToString())
+    with pytest.raises(BundleError, match=r"plain\.onnx.*without a Stripwatch contract"):
+        read_bundle(plain)
+    whole = write_bundle(tmp_path / "whole.onnx").read_bytes()
+    plain.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BundleError, match="cut short"):
+        read_bundle(plain)
+
+
+def test_a_changed_byte_is_refused(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "a.onnx")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"weights") + 1
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match="bytes were changed"):
+        read_bundle(path)
+
+
+def test_a_contract_of_a_later_version_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "later.onnx"
+    model = build_model()
+    helper.set_model_props(model, {CONTRACT_KEY: '{"schema": "stripwatch.bundle/2"}', SEAL_KEY: UNSEALED})
+    path.write_bytes(seal(model.SerializeToString()))
+    with pytest.raises(BundleError, match=r"'stripwatch\.bundle/2'.*reads 'stripwatch\.bundle/1'"):
+        read_bundle(path)
+
+
+def test_a_field_that_this_version_does_not_know_is_passed_over() -> None:
+    text = encode_contract(tiny_contract())[CONTRACT_KEY]
+    assert decode_contract({CONTRACT_KEY: '{"new": 1, ' + text[1:]}) == tiny_contract()
+
+
+def test_a_malformed_contract_names_the_field() -> None:
+    fields = msgspec.json.decode(encode_contract(tiny_contract())[CONTRACT_KEY])
+    fields["decode"]["width_px"] = "wide"
+    with pytest.raises(BundleError, match=r"decode\.width_px"):
+        decode_contract({CONTRACT_KEY: msgspec.json.encode(fields).decode()})
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"labels": [], "thresholds": {}}, "0 labels"),
+        ({"labels": [f"l{i}" for i in range(1001)]}, "1001 labels"),
+        ({"labels": ["dark", "grey", "bright", "dark"]}, "names a label twice"),
+        ({"clean_label": "spotless"}, "'spotless'"),
+        ({"thresholds": {"dark": Threshold()}}, "thresholds"),
+        ({"thresholds": {label: Threshold(0.5, 0.6) for label in LABELS}}, "not in order"),
+        ({"thresholds": {label: Threshold(9, 0.5) for label in LABELS}}, "not in order"),
+        ({"labels": ["dark", "grey", "br\night"]}, "unprintable"),
+        ({"labels": ["dark", "grey", "b" * 201]}, "over 200 characters"),
+        ({"decode": DecodeSpec(0, 0)}, "1 to 8192 pixels"),
+        ({"decode": DecodeSpec(40_000, 40_000)}, "1 to 8192 pixels"),
+        ({"score_tolerance": 1e300}, "score tolerance"),
+        ({"score_tolerance": 0.0}, "score tolerance"),
+        ({"golden": []}, "no golden frames"),
+        ({"golden": [GoldenFrame("g", "dark", b"", [1.0])]}, "'g'"),
+        ({"golden": [GoldenFrame("g", "pink", b"", [0.1] * len(LABELS))]}, "'g'"),
+    ],
+)
+def test_a_contract_that_makes_no_sense_is_refused(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BundleError, match=sentence):
+        encode_contract(replace(tiny_contract(), **changes))
+
+
+def test_a_contract_that_is_nested_without_end_is_refused() -> None:
+    text = encode_contract(tiny_contract())[CONTRACT_KEY]
+    with pytest.raises(BundleError, match="malformed"):
+        decode_contract({CONTRACT_KEY: '{"new": ' + "[" * 100_000 + "]" * 100_000 + ", " + text[1:]})

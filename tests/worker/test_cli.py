@@ -1,0 +1,85 @@
+"""The command line as a person meets it: one sentence, an exit code, no traceback."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.line import run_cli
+from tests.tiny import write_bundle, write_frames
+from worker import __version__
+from worker.cli import parse_pairs
+from worker.errors import SettingsError
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> str:
+    return str(write_bundle(tmp_path / "tiny.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["run"], 2, "setting 'bundle' is missing"),
+        (["run", "--bundel", "x"], 2, "No such option: --bundel"),
+        (["rum"], 2, "No such command 'rum'"),
+        (["run", "--set", "batch_frame_max=3"], 2, "did you mean 'batch_frames_max'?"),
+        (["run", "--set", "nonsense"], 2, "is not KEY=VALUE"),
+        (["run", "--provider", "gpu"], 2, "setting 'provider'"),
+        (["run", "--batch-frames-max", "many"], 2, "--batch-frames-max"),
+        (["run", "--config", "missing.toml"], 6, "missing.toml"),
+        (["check", "--bundle", "missing.onnx"], 3, "missing.onnx"),
+        (["check", "--bundle", __file__], 3, "it is no ONNX file"),
+        (["inspect", "missing", "--out", "x.jsonl", "--bundle", "x"], 6, "no folder missing"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(arguments: list[str], code: int, sentence: str) -> None:
+    done = run_cli(*arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broker_that_is_not_there_is_one_sentence(bundle: str) -> None:
+    done = run_cli("run", "--bundle", bundle, "--bootstrap-servers", "127.0.0.1:1", "--set", "broker_wait_s_max=0.5")
+    assert done.returncode == 4
+    assert done.stderr.strip().splitlines()[-1].startswith("error: no Kafka broker answers at 127.0.0.1:1")
+    assert "Traceback" not in done.stderr
+
+
+def test_check_prints_one_json_line(bundle: str) -> None:
+    done = run_cli("check", "--bundle", bundle, "--batch-frames-max", "4")
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert (found["provider"], found["precision"]) == ("CPUExecutionProvider", "fp32")
+    assert sorted(found["frames_per_second"]) == ["1", "2", "4"]
+
+
+def test_inspect_ends_with_a_json_summary(bundle: str, tmp_path: Path) -> None:
+    write_frames(tmp_path / "in", [0.1, 0.5, 0.9])
+    done = run_cli("inspect", "--bundle", bundle, str(tmp_path / "in"), "--out", str(tmp_path / "out.jsonl"))
+    assert done.returncode == 0
+    assert json.loads(done.stdout.splitlines()[-1])["results"] == 3
+
+
+def test_the_environment_is_read() -> None:
+    done = run_cli("check", STRIPWATCH_BUNDLE="from-environment.onnx")
+    assert "from-environment.onnx" in done.stderr
+
+
+def test_version_and_help() -> None:
+    assert run_cli("--version").stdout == f"stripwatch {__version__}\n"
+    assert "Example: stripwatch run" in run_cli("run", "--help").stdout
+    assert "inspect" in run_cli().stdout
+
+
+def test_pairs_are_toml_or_text() -> None:
+    assert parse_pairs(["a=1", "b.c=x y", "b.d=true", 'e="q"', "f=C:\\x"]) == {
+        "a": 1,
+        "b": {"c": "x y", "d": True},
+        "e": "q",
+        "f": "C:\\x",
+    }
+    with pytest.raises(SettingsError, match="KEY=VALUE"):
+        parse_pairs(["a b=1"])

@@ -1,0 +1,40 @@
+"""Credits: frames and bytes in flight stay under their limits, and a frame above the limit still gets through."""
+
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.credits import Credits
+
+
+@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 10), st.integers(1, 100))
+def test_whoever_asks_for_room_first_keeps_the_limits(sizes: list[int], frames_max: int, bytes_max: int) -> None:
+    credits = Credits(frames_max, bytes_max)
+    inside: list[int] = []
+    for size in sizes:
+        while credits.wait_for_room(0) == 0:
+            credits.give_back(inside.pop(0))
+        credits.take(size)
+        inside.append(size)
+        assert credits.frames == len(inside) <= frames_max
+        assert credits.bytes == sum(inside) < bytes_max + size
+
+
+def test_a_frame_above_the_limit_goes_through_and_leaves_no_mark() -> None:
+    credits = Credits(frames_max=10, bytes_max=100)
+    credits.take(500)
+    assert credits.wait_for_room(0) == 0
+    credits.give_back(500)
+    assert credits.wait_for_room(0) == 10
+
+
+def test_whoever_waits_is_woken_by_a_credit() -> None:
+    credits = Credits(frames_max=1, bytes_max=100)
+    credits.take(10)
+    room: list[int] = []
+    waiter = threading.Thread(target=lambda: room.append(credits.wait_for_room(30)))
+    waiter.start()
+    credits.give_back(10)
+    waiter.join(30)
+    assert room == [1]

@@ -1,0 +1,99 @@
+"""The decode that training and the worker share: right pixels, or a reason."""
+
+from contextlib import suppress
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.badframes import BAD_FRAMES, GOOD_FRAMES
+from tests.tiny import SPEC, encode_frame
+from worker.decode import DecodeLimits, DecodeSpec, decode
+from worker.errors import FrameRejected, RejectReason
+
+COLOURS = np.zeros((32, 48, 3), np.uint8)
+COLOURS[..., 0], COLOURS[..., 1], COLOURS[..., 2] = 200, 100, 50
+
+
+@pytest.mark.parametrize("name", BAD_FRAMES)
+def test_a_bad_frame_has_its_reason(name: str) -> None:
+    value, reason = BAD_FRAMES[name]
+    with pytest.raises(FrameRejected) as caught:
+        decode(value or b"", SPEC)
+    assert caught.value.reason == reason
+    assert caught.value.detail
+
+
+@pytest.mark.parametrize("name", GOOD_FRAMES)
+def test_odd_but_whole_frames_are_read(name: str) -> None:
+    image = decode(GOOD_FRAMES[name], SPEC)
+    assert image.pixels.shape == SPEC.shape
+    assert image.pixels.dtype == np.uint8
+    assert (image.width_px, image.height_px) == (48, 32)
+    assert np.abs(image.pixels.astype(int) - 128).max() <= 1
+
+
+@pytest.mark.parametrize("jpeg_scale", [1, 2, 4, 8])
+def test_colours_come_as_rgb_at_every_scale(jpeg_scale: int) -> None:
+    encoded = cv2.imencode(".jpg", COLOURS[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    spec = DecodeSpec(8, 8, jpeg_scale=jpeg_scale)  # type: ignore[arg-type]
+    assert np.abs(decode(encoded, spec).pixels.reshape(-1, 3).mean(0) - [200, 100, 50]).max() < 3
+
+
+def test_grey_is_one_channel() -> None:
+    spec = DecodeSpec(32, 48, colour="grey")
+    encoded = cv2.imencode(".png", COLOURS[..., ::-1])[1].tobytes()
+    expected = round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)  # ITU-R BT.601
+    assert decode(encoded, spec).pixels.shape == (32, 48, 1)
+    assert np.abs(decode(encoded, spec).pixels.astype(int) - expected).max() <= 1
+
+
+def test_pixels_are_untouched_where_the_size_fits() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, SPEC.shape, np.uint8)
+    encoded = cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
+    assert np.array_equal(decode(encoded, SPEC).pixels, pixels)
+
+
+def test_area_averages_where_the_frame_shrinks() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 48), np.uint8)
+    encoded = cv2.imencode(".png", pixels)[1].tobytes()
+    means = pixels.reshape(16, 2, 24, 2).mean(axis=(1, 3))
+    assert np.abs(decode(encoded, DecodeSpec(16, 24, "grey")).pixels[..., 0] - means).max() <= 1
+
+
+def test_a_rotation_in_exif_is_ignored() -> None:
+    exif = bytes.fromhex("ffe1002245786966000049492a000800000001001201030001000000060000000000000000")
+    plain = encode_frame(0.5, suffix=".jpg")
+    turned = plain[:2] + exif[: 2 + 0x22] + plain[2:]
+    assert np.array_equal(decode(turned, SPEC).pixels, decode(plain, SPEC).pixels)
+    assert (decode(turned, SPEC).width_px, decode(turned, SPEC).height_px) == (48, 32)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (DecodeLimits(bytes_max=100), RejectReason.TOO_MANY_BYTES),
+        (DecodeLimits(pixels_max=1000), RejectReason.TOO_MANY_PIXELS),
+        (DecodeLimits(side_px_min=33), RejectReason.TOO_SMALL),
+    ],
+)
+def test_limits_hold(limits: DecodeLimits, reason: RejectReason) -> None:
+    with pytest.raises(FrameRejected) as caught:
+        decode(encode_frame(0.5), SPEC, limits)
+    assert caught.value.reason == reason
+
+
+SEEDS = [encode_frame(0.5, suffix=".jpg"), encode_frame(0.5), encode_frame(0.5, (16, 16), ".jpg")]
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=8), st.data())
+def test_no_mutation_of_a_file_escapes(seed: bytes, changes: list[tuple[int, int]], data: st.DataObject) -> None:
+    mutated = bytearray(seed)
+    for at, value in changes:
+        mutated[at % len(mutated)] = value
+    encoded = bytes(mutated[: data.draw(st.integers(0, len(mutated)))])
+    with suppress(FrameRejected):
+        assert decode(encoded, SPEC).pixels.shape == SPEC.shape

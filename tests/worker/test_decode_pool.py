@@ -1,0 +1,72 @@
+"""Decoding in parallel, handed on in order."""
+
+import threading
+
+import numpy as np
+from structlog.testing import capture_logs
+
+from tests.frames import make_frame
+from worker.decode import Image
+from worker.decode_pool import DecodePool
+from worker.errors import FrameRejected, RejectReason
+from worker.outcome import Decoded, Refusal
+
+IMAGE = Image(np.zeros((1, 1, 1), np.uint8), 1, 1)
+
+
+def test_the_head_is_the_oldest_even_if_a_younger_one_is_done_first() -> None:
+    first_may_go = threading.Event()
+    second_done = threading.Event()
+
+    def decode(encoded: bytes) -> Image:
+        if encoded == b"first":
+            assert first_may_go.wait(30)
+        else:
+            second_done.set()
+        return IMAGE
+
+    pool = DecodePool(decode, threads=2)
+    first, second = make_frame(0, b"first"), make_frame(1, b"second")
+    pool.submit(first)
+    pool.submit(second)
+    assert second_done.wait(30)
+    assert pool.head(0) is None
+    first_may_go.set()
+    heads = [pool.head(None), pool.head(None)]
+    assert [head.frame for head in heads if head] == [first, second]
+    pool.close()
+    assert pool.head(None) is None
+    assert pool.head(0) is None
+
+
+def test_nothing_is_there_within_no_time() -> None:
+    pool = DecodePool(lambda _: IMAGE, threads=1)
+    assert pool.head(0) is None
+    assert pool.head(0.001) is None
+    pool.close()
+
+
+def test_a_refused_frame_keeps_its_place() -> None:
+    def decode(encoded: bytes) -> Image:
+        if encoded == b"bad":
+            raise FrameRejected(RejectReason.TRUNCATED, "half of it")
+        return IMAGE
+
+    pool = DecodePool(decode, threads=2)
+    for offset, encoded in enumerate((b"good", b"bad", b"good")):
+        pool.submit(make_frame(offset, encoded))
+    pool.close()
+    heads = [pool.head(None) for _ in range(4)]
+    assert [type(head) for head in heads] == [Decoded, Refusal, Decoded, type(None)]
+
+
+def test_a_fault_of_ours_costs_one_frame_and_is_logged() -> None:
+    pool = DecodePool(lambda _: Image(*[]), threads=1)
+    with capture_logs() as logs:
+        pool.submit(make_frame(7))
+        head = pool.head(None)
+    pool.close()
+    assert isinstance(head, Refusal)
+    assert head.error.reason == RejectReason.UNDECODABLE
+    assert "TypeError" in head.error.detail
+    assert logs[0]["frame"] == head.frame.id

@@ -1,0 +1,90 @@
+"""Events as downstream reads them."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.frames import make_frame
+from worker.bundle import Threshold
+from worker.errors import FrameRejected, RejectReason
+from worker.event import Box, EventMaker, ModelInfo, Result, StripSpan
+from worker.outcome import Prediction, Refusal
+from worker.settings import Camera
+from worker.verdict import Judge
+
+MODEL = ModelInfo("neu", "3", "f" * 64, "bundle")
+JUDGE = Judge(("clean", "pits"), "clean", True, (Threshold(), Threshold()), False)
+CAMERAS = {"top-1": Camera(mm_per_px=0.5, side="top", lane_offset_mm=200)}
+
+
+def prediction(scores: tuple[float, ...], **frame: Any) -> Prediction:
+    return Prediction(make_frame(5, **frame), 1600, 256, scores, 0.0011, 0.004, 0.0097)
+
+
+def test_a_result_says_what_where_when_and_by_which_model() -> None:
+    frame: dict[str, Any] = {"coil": "C1", "line": "/p/l", "strip_position_mm": 120_000, "received_s": 100.0}
+    event = EventMaker(MODEL, JUDGE, CAMERAS).result(prediction((0.1, 0.9), **frame), now_s=100.0162)
+    found = msgspec.json.decode(msgspec.json.encode(event))
+    assert found == {
+        "schema": "stripwatch.result/1",
+        "id": event.id,
+        "state": "inspected",
+        "verdict": "defect",
+        "label": "pits",
+        "score": 0.9,
+        "scores": {"clean": 0.1, "pits": 0.9},
+        "defects": [{"label": "pits", "score": 0.9, "box_px": None, "strip_mm": {"start": 120_000, "end": 120_800}}],
+        "frame": {
+            "camera": "top-1",
+            "line": "/p/l",
+            "coil": "C1",
+            "captured_at": "2023-11-14T22:13:20.000Z",
+            "strip_position_mm": 120_000,
+            "side": "top",
+            "lane_offset_mm": 200.0,
+            "width_px": 1600,
+            "height_px": 256,
+            "topic": "frames",
+            "partition": 0,
+            "offset": 5,
+            "file": None,
+        },
+        "model": {"name": "neu", "version": "3", "sha256": "f" * 64, "thresholds": "bundle"},
+        "timing_ms": {"decode": 1.1, "queue": 4.0, "inference": 9.7, "total": 16.2},
+    }
+
+
+@pytest.mark.parametrize("frame", [{"strip_position_mm": None}, {"strip_position_mm": 5, "camera": "unknown"}])
+def test_millimetres_are_null_where_they_are_not_known(frame: dict[str, Any]) -> None:
+    event = EventMaker(MODEL, JUDGE, CAMERAS).result(prediction((0.1, 0.9), **frame), 0.0)
+    assert event.defects[0].strip_mm is None
+
+
+def test_a_clean_frame_has_no_defects() -> None:
+    event = EventMaker(MODEL, JUDGE, {}).result(prediction((0.9, 0.1)), 0.0)
+    assert (event.verdict, event.label, event.defects) == ("clean", "clean", [])
+
+
+def test_a_file_has_no_position() -> None:
+    event = EventMaker(MODEL, JUDGE, {}).result(prediction((0.9, 0.1), file="a/b.jpg"), 0.0)
+    assert (event.frame.file, event.frame.topic, event.frame.offset) == ("a/b.jpg", None, None)
+
+
+def test_a_reject_has_reason_and_detail() -> None:
+    refusal = Refusal(make_frame(5), FrameRejected(RejectReason.TRUNCATED, "half of it"))
+    reject = EventMaker(MODEL, JUDGE, {}).reject(refusal)
+    assert (reject.reason, reject.detail, reject.frame.offset) == ("truncated", "half of it", 5)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_events_survive_json(a: float, b: float) -> None:
+    event = EventMaker(MODEL, JUDGE, CAMERAS).result(prediction((a, b), strip_position_mm=7), 1e9)
+    assert msgspec.json.decode(msgspec.json.encode(event), type=Result) == event
+
+
+def test_boxes_and_spans_have_their_field_names() -> None:
+    assert msgspec.json.encode(Box(1, 2, 3, 4)) == b'{"x":1,"y":2,"width":3,"height":4}'
+    assert msgspec.json.encode(StripSpan(1, 2)) == b'{"start":1,"end":2}'

@@ -1,0 +1,51 @@
+"""Headers read without decoding, against what OpenCV decodes."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.badframes import GOOD_FRAMES
+from tests.tiny import encode_frame
+from worker.errors import FrameRejected, RejectReason
+from worker.imagefile import read_header
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([1, 3]), st.sampled_from([".jpg", ".png"]))
+def test_size_and_channels_are_those_of_the_image(height: int, width: int, channels: int, suffix: str) -> None:
+    encoded = cv2.imencode(suffix, np.zeros((height, width, channels), np.uint8))[1].tobytes()
+    header = read_header(encoded)
+    assert (header.height_px, header.width_px, header.channels, header.bits) == (height, width, channels, 8)
+
+
+def test_depth_and_alpha_are_seen() -> None:
+    assert read_header(GOOD_FRAMES["16-bit PNG"]).bits == 16
+    assert read_header(GOOD_FRAMES["PNG with alpha"]).channels == 4
+    assert read_header(GOOD_FRAMES["progressive JPEG"]).format == "jpeg"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_every_cut_is_seen(suffix: str) -> None:
+    encoded = encode_frame(0.5, suffix=suffix)
+    for size in range(9, len(encoded)):
+        with pytest.raises(FrameRejected) as caught:
+            read_header(encoded[:size])
+        assert caught.value.reason in (RejectReason.TRUNCATED, RejectReason.UNDECODABLE)
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_file() -> None:
+    plain, thumbnail = encode_frame(0.5, suffix=".jpg"), encode_frame(0.2, (8, 8), ".jpg")
+    segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    whole = plain[:2] + segment + plain[2:]
+    assert read_header(whole).width_px == 48
+    with pytest.raises(FrameRejected) as caught:
+        read_header(whole[:-10])
+    assert caught.value.reason == RejectReason.TRUNCATED
+
+
+def test_a_segment_of_impossible_size_is_refused() -> None:
+    plain = encode_frame(0.5, suffix=".jpg")
+    with pytest.raises(FrameRejected) as caught:
+        read_header(plain[:2] + b"\xff\xe1\x00\x00" + plain[2:])
+    assert caught.value.reason == RejectReason.UNDECODABLE

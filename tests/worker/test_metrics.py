@@ -1,0 +1,30 @@
+"""Metrics: names, bounded labels, gauges that read."""
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from worker.metrics import BoundedLabels, Metrics
+
+
+def test_a_sender_cannot_grow_the_worker() -> None:
+    labels = BoundedLabels(2)
+    assert [labels.label(name) for name in ("a", "b", "c", "a", "d")] == ["a", "b", "other", "a", "other"]
+
+
+def test_every_metric_has_the_prefix_a_text_and_no_coil() -> None:
+    metrics = Metrics(CollectorRegistry())
+    metrics.frames.labels("top-1").inc()
+    text = generate_latest(metrics.registry).decode()
+    families = [line.split(" ", 3) for line in text.splitlines() if line.startswith("# HELP")]
+    assert len(families) > 15
+    assert all(name.startswith("stripwatch_") and help_text for _, _, name, help_text in families)
+    assert "coil" not in text
+    assert 'stripwatch_frames_total{camera="top-1"} 1.0' in text
+
+
+def test_a_watched_gauge_is_read_at_each_scrape() -> None:
+    metrics = Metrics(CollectorRegistry())
+    depth = [3.0]
+    metrics.watch(metrics.queue_frames, lambda: depth[0], queue="decode")
+    assert metrics.registry.get_sample_value("stripwatch_queue_frames", {"queue": "decode"}) == 3
+    depth[0] = 5
+    assert metrics.registry.get_sample_value("stripwatch_queue_frames", {"queue": "decode"}) == 5

@@ -1,0 +1,137 @@
+"""A session proves its bundle before it serves, and tells the truth about where it runs."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from msgspec.structs import replace
+from onnx import numpy_helper
+
+from tests.tiny import LABELS, SPEC, build_model, encode_frame, expected_scores, tiny_contract, write_bundle
+from worker.bundle import Contract, read_bundle
+from worker.decode import DecodeSpec, decode
+from worker.errors import BundleError, PredictFailed, SettingsError
+from worker.session import Session, WarmedBatch, open_session
+
+
+def opened(tmp_path: Path, contract: Contract | None = None, model: onnx.ModelProto | None = None) -> Session:
+    return open_session(read_bundle(write_bundle(tmp_path / "b.onnx", contract, model)), "cpu", 1, 4)
+
+
+def test_it_computes_what_the_model_says(tmp_path: Path) -> None:
+    encoded = [encode_frame(i / 10, seed=i) for i in range(7)]
+    frames = np.stack([decode(e, SPEC).pixels for e in encoded])
+    scores = opened(tmp_path).predict(frames)
+    assert scores.dtype == np.float32
+    assert np.abs(scores - np.stack([expected_scores(e) for e in encoded])).max() < 1e-5
+
+
+def test_every_batch_size_is_warm_and_measured(tmp_path: Path) -> None:
+    session = opened(tmp_path)
+    assert [batch.frames for batch in session.batches] == [1, 2, 4]
+    assert all(batch.frames_per_second > 0 for batch in session.batches)
+    assert session.golden_difference < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("speeds", "best"), [([100, 101, 104], 1), ([100, 150, 140], 2), ([100, 120, 200], 4), ([158, 120, 101], 1)]
+)
+def test_a_larger_batch_must_be_worth_it(tmp_path: Path, speeds: list[float], best: int) -> None:
+    session = opened(tmp_path)
+    session.batches = [WarmedBatch(size, speed) for size, speed in zip((1, 2, 4), speeds, strict=True)]
+    assert session.best_batch_frames == best
+
+
+def scaled_weights() -> onnx.ModelProto:
+    model = build_model()
+    weights = next(tensor for tensor in model.graph.initializer if tensor.name == "weights")
+    weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * np.float32(1.05), "weights"))
+    return model
+
+
+def other_preprocessing() -> onnx.ModelProto:
+    model = build_model()
+    scale = next(tensor for tensor in model.graph.initializer if tensor.name == "scale")
+    scale.CopyFrom(numpy_helper.from_array(np.array(1 / 127.5, np.float32), "scale"))
+    return model
+
+
+@pytest.mark.parametrize("model", [scaled_weights(), other_preprocessing()])
+def test_golden_frames_catch_a_changed_computation(tmp_path: Path, model: onnx.ModelProto) -> None:
+    with pytest.raises(BundleError, match="does not compute what was trained"):
+        opened(tmp_path, model=model)
+
+
+def test_golden_frames_catch_swapped_labels(tmp_path: Path) -> None:
+    swapped = replace(tiny_contract(), labels=[LABELS[1], LABELS[0], LABELS[2]])
+    with pytest.raises(BundleError, match=r"'dark\.png' 'grey', expected 'dark'"):
+        opened(tmp_path, swapped)
+
+
+def test_golden_frames_catch_another_decode(tmp_path: Path) -> None:
+    encoded = encode_frame(0.5, (64, 20), seed=1)
+    left_dark = decode(encoded, DecodeSpec(64, 20)).pixels.copy()
+    left_dark[:40] = 10
+    golden = cv2.imencode(".png", left_dark)[1].tobytes()
+    area, linear = DecodeSpec(16, 24, interpolation="area"), DecodeSpec(3, 5, interpolation="linear")
+    contract = tiny_contract()
+    frame = replace(contract.golden[0], encoded=golden, scores=expected_scores(golden, area).tolist())
+    changed = replace(contract, decode=linear, golden=[frame])
+    with pytest.raises(BundleError, match=r"differs by|does not compute"):
+        opened(tmp_path, changed, build_model(linear))
+
+
+def test_a_golden_frame_that_cannot_be_decoded_is_an_unfit_bundle(tmp_path: Path) -> None:
+    contract = tiny_contract()
+    broken = replace(contract, golden=[replace(contract.golden[0], encoded=b"nothing")])
+    with pytest.raises(BundleError, match="golden frame cannot be decoded"):
+        opened(tmp_path, broken)
+
+
+def test_scores_that_are_no_numbers_are_caught(tmp_path: Path) -> None:
+    model = build_model()
+    bias = next(tensor for tensor in model.graph.initializer if tensor.name == "bias")
+    bias.CopyFrom(numpy_helper.from_array(np.full(len(LABELS), np.nan, np.float32), "bias"))
+    with pytest.raises(BundleError, match="differs by nan"):
+        opened(tmp_path, model=model)
+
+
+def test_an_input_that_is_not_the_decode_spec_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="its decode spec says"):
+        opened(tmp_path, model=build_model(DecodeSpec(8, 8)))
+
+
+def test_a_provider_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    bundle = read_bundle(write_bundle(tmp_path / "b.onnx"))
+    with pytest.raises(SettingsError, match="CUDAExecutionProvider"):
+        open_session(bundle, "cuda")
+
+
+def test_a_provider_that_falls_back_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime with CUDA built in, on a machine without its libraries: it loads on the CPU and only warns."""
+
+    class FallsBack(ort.InferenceSession):  # type: ignore[misc]
+        def __init__(self, model: bytes, options: ort.SessionOptions, providers: Any) -> None:
+            super().__init__(model, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(ort, "InferenceSession", FallsBack)
+    bundle = read_bundle(write_bundle(tmp_path / "b.onnx"))
+    with pytest.raises(SettingsError, match="fell back to CPUExecutionProvider"):
+        open_session(bundle, "auto")
+
+
+def test_a_batch_size_that_is_baked_in_is_an_unfit_bundle(tmp_path: Path) -> None:
+    model = build_model()
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 3
+    with pytest.raises(BundleError, match="does not run here"):
+        opened(tmp_path, model=model)
+
+
+def test_a_failing_run_is_a_typed_error(tmp_path: Path) -> None:
+    with pytest.raises(PredictFailed, match="batch of 1"):
+        opened(tmp_path).predict(np.zeros((1, 3, 3, 3), np.uint8))

@@ -1,0 +1,91 @@
+"""Settings: the later source wins, and whatever is wrong is named."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from worker.errors import InputError, SettingsError
+from worker.settings import ENV_PREFIX, Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(ENV_PREFIX):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "worker.toml"
+
+
+def test_flags_win_over_environment_over_file_over_defaults(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text(
+        'group_id = "file"\nbatch_frames_max = 3\nlinger_ms_max = 7\n[topics]\nframes = "f"\nresults = "file-r"'
+    )
+    monkeypatch.setenv("STRIPWATCH_BATCH_FRAMES_MAX", "4")
+    monkeypatch.setenv("STRIPWATCH_LINGER_MS_MAX", "8")
+    monkeypatch.setenv("STRIPWATCH_TOPICS__RESULTS", "env-r")
+    settings = load_settings(config, {"linger_ms_max": 9, "bundle": None})
+    assert (settings.group_id, settings.batch_frames_max, settings.linger_ms_max) == ("file", 4, 9)
+    assert (settings.topics.frames, settings.topics.results) == ("f", "env-r")
+    assert settings.topics.defects == "inspection.defects"
+
+
+def test_cameras_and_thresholds_are_tables(config: Path) -> None:
+    config.write_text('[cameras.top-1]\nmm_per_px = 0.5\nside = "top"\n[thresholds.scratches]\nsure = 0.9')
+    settings = load_settings(config, {})
+    assert settings.cameras["top-1"].mm_per_px == 0.5
+    assert settings.thresholds["scratches"].sure == 0.9
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("batch_frame_max = 4", r"unknown setting 'batch_frame_max'; did you mean 'batch_frames_max'\?"),
+        ('[topics]\nframe = "x"', r"unknown setting 'topics.frame'; did you mean 'topics.frames'\?"),
+        ("[cameras.a]\nmm_per_pixel = 1", r"'cameras.a.mm_per_pixel'; did you mean 'cameras.ID.mm_per_px'\?"),
+        ("qqqqqq = 1", r"unknown setting 'qqqqqq'$"),
+        ("batch_frames_max = 0", r"'batch_frames_max': input should be greater than or equal to 1 \(it is 0\)"),
+        ('delivery = "exactly-once"', r"'delivery': input should be 'at-least-once'"),
+        ("batch_frames_max =", "is no valid TOML"),
+        ("drain_s_max = inf", "'drain_s_max'"),
+        ("broker_wait_s_max = inf", "'broker_wait_s_max'"),
+        ("[cameras.a]\nmm_per_px = inf", "'cameras.a.mm_per_px'"),
+        ("[thresholds.a]\nsure = 0.2\nunsure = 0.9", "'thresholds.a': value error, unsure is above sure"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_key(config: Path, text: str, sentence: str) -> None:
+    config.write_text(text)
+    with pytest.raises(SettingsError, match=sentence):
+        load_settings(config, {})
+
+
+def test_the_file_is_named_by_its_flag_alone() -> None:
+    with pytest.raises(SettingsError, match="unknown setting 'config'"):
+        load_settings(None, {"config": "x"})
+
+
+def test_a_missing_file_is_named(config: Path) -> None:
+    with pytest.raises(InputError, match=r"worker\.toml"):
+        load_settings(config, {})
+
+
+def test_a_typing_error_in_a_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPWATCH_BUNDEL", "a.onnx")
+    with pytest.raises(SettingsError, match=r"STRIPWATCH_BUNDEL; did you mean 'STRIPWATCH_BUNDLE'\?"):
+        load_settings(None, {})
+
+
+def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPWATCH_CAMERAS", "{")
+    with pytest.raises(SettingsError, match='"cameras"'):
+        load_settings(None, {})
+
+
+@pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_9108_TCP_ADDR"])
+def test_variables_of_a_kubernetes_service_are_let_pass(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(ENV_PREFIX + name, "tcp://10.0.0.1:9108")
+    assert load_settings(None, {}).metrics_port == Settings.model_fields["metrics_port"].default

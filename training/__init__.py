@@ -1,0 +1,1 @@
+"""Pictures of steel in, a trained Keras model out."""

@@ -1,0 +1,76 @@
+"""Boxes around defects, from Pascal VOC XML."""
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.files import read_whole
+from training.samples import Sample
+from worker.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Pixels from 0; right and bottom are the first ones outside."""
+
+    label: str
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoxFile:
+    """What one XML file says of one image."""
+
+    width_px: int
+    height_px: int
+    boxes: list[Box]
+
+
+def read_boxes(folder: Path, samples: list[Sample]) -> dict[str, BoxFile]:
+    """The box file of each sample that has one in folder: the same name, with .xml. Keys are the samples' names.
+
+    Raises DataError for a file that cannot be read, whose image is not there, or that belongs to two images.
+    """
+    by_stem: dict[str, str] = {}
+    for sample in samples:
+        first = by_stem.setdefault(Path(sample.name).stem, sample.name)
+        if first != sample.name:
+            raise DataError(f"{first} and {sample.name} are two files of one name: whose is {Path(first).stem}.xml?")
+    found = {}
+    for path in sorted(folder.glob("*.xml")):
+        if path.stem not in by_stem:
+            raise DataError(f"{path} has no image of its name")
+        found[by_stem[path.stem]] = read_box_file(path)
+    return found
+
+
+def read_box_file(path: Path) -> BoxFile:
+    """Read one VOC file; its coordinates count from 1 and include the last pixel; a 0 is taken as 1, as labelling
+    tools write it. Raises DataError, with the path."""
+    try:
+        root = ElementTree.fromstring(read_whole(path))  # noqa: S314  # expat 2.4.1 and later stops entity bombs
+        width_px, height_px = (int(_text(root, f"size/{side}")) for side in ("width", "height"))
+        boxes = [_box(item) for item in root.iterfind("object")]
+    except (ElementTree.ParseError, ValueError) as error:
+        raise DataError(f"{path} is no VOC box file: {error}") from error
+    for box in boxes:
+        if not (0 <= box.left < box.right <= width_px and 0 <= box.top < box.bottom <= height_px):
+            raise DataError(f"{path}: a box of {box.label!r} is empty or lies outside {width_px}x{height_px} pixels")
+    return BoxFile(width_px, height_px, boxes)
+
+
+def _box(item: ElementTree.Element) -> Box:
+    left, top, right, bottom = (
+        round(float(_text(item, f"bndbox/{side}"))) for side in ("xmin", "ymin", "xmax", "ymax")
+    )
+    return Box(_text(item, "name").strip(), max(left, 1) - 1, max(top, 1) - 1, right, bottom)
+
+
+def _text(element: ElementTree.Element, path: str) -> str:
+    text = element.findtext(path)
+    if text is None:
+        raise ValueError(f"<{element.tag}> has no {path}")
+    return text

@@ -1,0 +1,64 @@
+"""Does a score of 0.9 mean right in nine of ten? Measured, and mended by one number: the temperature."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from export.evaluation import Bin
+from export.runfolder import Task
+from training.figures import Flags, Matrix, answer
+
+TEMPERATURE_MIN, TEMPERATURE_MAX = 0.2, 5.0
+_BINS = 15
+_TINY = 1e-7  # float32 scores saturate at 0 and 1
+
+
+def fit_temperature(targets: Matrix, scores: Matrix, task: Task) -> float:
+    """The temperature with the lowest cross-entropy (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
+
+    Where the frames hold no mistake it would go to 0: it ends at TEMPERATURE_MIN, and says only that there are too few.
+    """
+
+    def loss(log_temperature: float) -> float:
+        scaled = scale(scores, float(np.exp(log_temperature)), task)
+        chosen = np.where(targets > 0, scaled, 1 - scaled) if task == "multilabel" else (scaled * targets).sum(axis=1)
+        return float(-np.log(np.maximum(chosen, _TINY)).mean())
+
+    bounds = (float(np.log(TEMPERATURE_MIN)), float(np.log(TEMPERATURE_MAX)))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def scale(scores: Matrix, temperature: float, task: Task) -> Matrix:
+    """The scores the model would give with its logits divided by temperature."""
+    known = np.clip(scores.astype(np.float64), _TINY, 1 - _TINY)
+    if task == "multilabel":
+        odds = (known / (1 - known)) ** (1 / temperature)
+        return np.asarray(odds / (1 + odds), np.float32)
+    powers = known ** (1 / temperature)  # a softmax's logits are its logarithms, but for a constant
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def reliability(targets: Matrix, scores: Matrix, task: Task) -> list[Bin]:
+    """Answers sorted into 15 bins of equal width of confidence; empty ones left out.
+
+    In multiclass each frame is one answer; in multilabel each frame and label is one: yes or no.
+    """
+    confidence, right = _answers(targets, scores, task)
+    place = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    return [
+        Bin(int((place == at).sum()), float(confidence[place == at].mean()), float(right[place == at].mean()))
+        for at in np.unique(place)
+    ]
+
+
+def expected_error(bins: list[Bin]) -> float:
+    """The gap between confidence and accuracy, averaged over all answers."""
+    answers = sum(found.answers for found in bins)
+    return sum(found.answers * abs(found.confidence - found.accuracy) for found in bins) / answers
+
+
+def _answers(targets: Matrix, scores: Matrix, task: Task) -> tuple[NDArray[np.float32], Flags]:
+    said, truth = answer(scores, task), targets > 0
+    if task == "multilabel":
+        return np.maximum(scores, 1 - scores).ravel(), (said == truth).ravel()
+    return scores.max(axis=1), np.asarray((said & truth).any(axis=1))

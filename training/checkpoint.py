@@ -1,0 +1,94 @@
+"""What a fit needs to go on after a kill; it lies in the run folder until the run is finished."""
+
+from pathlib import Path
+
+import keras
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from export.files import read_whole, write_whole
+from export.runfolder import BEGUN_FILE, FEATURES_FILE, STATE_SUFFIX, Configuration
+from worker.errors import InputError
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """What a fit was begun with: only the same may go on with it."""
+
+    configuration: Configuration
+    data_sha256: str
+    weights_sha256: str | None
+
+
+def begin(folder: Path, begun: Begun) -> None:
+    """Note what is begun, or check it against what was begun before. Raises InputError, naming what differs."""
+    path = folder / BEGUN_FILE
+    if not path.exists():
+        write_whole(path, msgspec.json.encode(begun))
+        return
+    before = msgspec.json.decode(read_whole(path), type=Begun)
+    different = _different(before.configuration, begun.configuration)
+    if before.data_sha256 != begun.data_sha256:
+        different.append("data")
+    if before.weights_sha256 != begun.weights_sha256:
+        different.append("weights")
+    if different:
+        raise InputError(f"{folder} was begun with other {', '.join(different)}: --resume needs the same")
+
+
+class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """After each epoch of a stage: all weights and the optimizer's state, in one file."""
+
+    def __init__(self, folder: Path, stage: str) -> None:
+        super().__init__()
+        self._path = state_path(folder, stage)
+
+    def on_epoch_end(self, *_: object, **__: object) -> None:
+        part = self._path.with_name("part" + STATE_SUFFIX)
+        self.model.save_weights(part)
+        part.replace(self._path)
+
+
+def restore(model: keras.Model, folder: Path, stage: str, steps_an_epoch: int) -> int:
+    """Bring a compiled model to where its stage was; returns the epochs done, 0 where nothing was kept."""
+    path = state_path(folder, stage)
+    if not path.exists():
+        return 0
+    model.optimizer.build(model.trainable_variables)
+    try:
+        model.load_weights(path)
+    except Exception as error:  # h5py and keras raise a handful of types
+        raise InputError(f"cannot go on from {path}: {str(error).strip().splitlines()[0]}") from error
+    return int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps_an_epoch
+
+
+def state_path(folder: Path, stage: str) -> Path:
+    return folder / (stage + STATE_SUFFIX)
+
+
+def keep_features(folder: Path, features: NDArray[np.float32]) -> None:
+    """Raises InputError when they cannot be written."""
+    part = folder / ("part." + FEATURES_FILE)
+    try:
+        np.save(part, features)
+        part.replace(folder / FEATURES_FILE)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f"cannot write {folder / FEATURES_FILE}: {error.strerror or error}") from error
+
+
+def kept_features(folder: Path) -> NDArray[np.float32] | None:
+    path = folder / FEATURES_FILE
+    return np.load(path) if path.exists() else None
+
+
+def clear(folder: Path) -> None:
+    """Remove all of it."""
+    for path in folder.iterdir():
+        if path.name in (BEGUN_FILE, FEATURES_FILE) or path.name.endswith(STATE_SUFFIX):
+            path.unlink()
+
+
+def _different(before: Configuration, now: Configuration) -> list[str]:
+    fields = msgspec.structs.fields(Configuration)
+    return [field.name for field in fields if getattr(before, field.name) != getattr(now, field.name)]

@@ -1,0 +1,74 @@
+"""Several fits on splits that were made before: each in a process of its own, finished ones never done again."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import typer
+
+from export.files import make_folder, read_whole, write_whole
+from export.runfolder import RECORD_FILE, Split, SplitFrame, Task
+from training.datasets import for_task, read_dataset
+from training.material import read_frames
+from worker.console import STDERR, new_progress
+from worker.decode import DecodeSpec
+from worker.errors import InputError, SettingsError
+
+_ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
+_OURS = ("--data", "--out", "--split", "--val-share", "--keep", "--resume")
+
+
+class _Request(msgspec.Struct, frozen=True):
+    """NAME.fit.json beside the run folder: what the fit was asked for. It is the split file too."""
+
+    split: Split
+    data: str
+    flags: list[str]
+
+
+def check_flags(flags: Sequence[str], also: Sequence[str] = ()) -> None:
+    """Raises SettingsError for a flag that cannot be passed on to fit."""
+    for flag in (*_OURS, *also):
+        if any(word == flag or word.startswith(f"{flag}=") for word in flags):
+            raise SettingsError(f"{flag} is set by this command and cannot be passed on to fit")
+
+
+def common_flags(seed: int, layout: str, task: Task, clean_label: str | None) -> list[str]:
+    """What the commands take themselves and fit must know too."""
+    flags = ["--seed", str(seed), "--layout", layout, "--task", task]
+    return flags if clean_label is None else [*flags, "--clean-label", clean_label]
+
+
+def read_split_frames(
+    data: Path, layout: str, task: Task, clean_label: str | None
+) -> tuple[list[SplitFrame], list[int]]:
+    """The frames as fit will see them, and their groups. Raises what read_dataset and read_frames raise."""
+    dataset, _ = for_task(read_dataset(data, layout), task, clean_label)
+    with new_progress() as progress:
+        bar = progress.add_task("reading", total=len(dataset.samples))
+        return read_frames(dataset, _ANY_SIZE, lambda: progress.advance(bar))
+
+
+def fit_once(title: str, folder: Path, data: Path, split: Split, flags: Sequence[str]) -> None:
+    """Run `fit` into a folder unless it holds a finished run; go on with one that was killed.
+
+    The sentence of fit is the one shown when it fails. Raises InputError when the finished run was asked for otherwise.
+    """
+    request_file = folder.with_name(f"{folder.name}.fit.json")
+    request = msgspec.json.encode(_Request(split, str(data.resolve()), list(flags)))
+    asked_before = request_file.exists() and read_whole(request_file) == request
+    if (folder / RECORD_FILE).exists():
+        if not asked_before:
+            raise InputError(f"{folder} is a run of other data, another split or other flags: choose another --out")
+        STDERR.print(f"{title}: was finished before")
+        return
+    STDERR.print(title)
+    make_folder(folder.parent)
+    write_whole(request_file, request)
+    places = ["--data", str(data), "--out", str(folder), "--split", str(request_file)]
+    command = [sys.executable, "-m", "training", "fit", *places, *flags, *(["--resume"] if asked_before else [])]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603  # run.json says more
+    if done.returncode:
+        raise typer.Exit(done.returncode)

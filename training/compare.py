@@ -1,0 +1,165 @@
+"""Several networks on one split: fitted, evaluated, exported, timed through the worker's session, and ranked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from export.evaluation import Evaluation, read_evaluation
+from export.files import read_whole, write_whole
+from export.model import load_model
+from export.run import ExportSettings, export_run
+from export.runfolder import Run, Split, Task, read_run
+from training.children import check_flags, common_flags, fit_once, read_split_frames
+from training.evaluate import EvaluateSettings, evaluate_run
+from training.leaderboard import Entry, Leaderboard, Rule, draw, rank, to_csv
+from training.material import deal
+from training.split import split_frames
+from worker.bundle import read_bundle
+from worker.console import STDERR
+from worker.errors import ExportRefused, SettingsError
+from worker.session import open_session
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network under a name of its own. flags: for its fit alone."""
+
+    name: str
+    network: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareSettings:
+    """What the command was given. flags: passed on to each fit."""
+
+    data: Path
+    out: Path
+    candidates: Sequence[Candidate]
+    rule: Rule
+    seed: int = 0
+    val_share: float = 0.2
+    layout: str = "auto"
+    task: Task = "multiclass"
+    clean_label: str | None = None
+    flags: Sequence[str] = ()
+
+
+def parse_candidates(networks: str, settings: Sequence[str]) -> list[Candidate]:
+    """networks: "vgg19,small=mobilenet", a network or NAME=NETWORK each. settings: "NAME:FLAG=VALUE" each.
+
+    Raises SettingsError for a name that comes twice, or a setting of no candidate.
+    """
+    names: dict[str, str] = {}
+    for word in filter(None, map(str.strip, networks.split(","))):
+        name, _, network = word.partition("=")
+        if name in names:
+            raise SettingsError(f"--networks names {name!r} twice: write NAME=NETWORK to tell them apart")
+        if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+            raise SettingsError(f"--networks: {name!r} cannot be the name of a folder")
+        names[name] = network or name
+    flags: dict[str, list[str]] = {name: [] for name in names}
+    for text in settings:
+        name, _, rest = text.partition(":")
+        flag, equals, value = rest.partition("=")
+        if name not in flags or not flag or not equals:
+            raise SettingsError(f"--set {text!r} is no NAME:FLAG=VALUE with a name of {', '.join(names) or 'none'}")
+        flags[name] += [f"--{flag}", value]
+    if len(names) < 2:
+        raise SettingsError(f"--networks {networks!r}: a comparison needs two or more")
+    return [Candidate(name, network, tuple(flags[name])) for name, network in names.items()]
+
+
+def compare(settings: CompareSettings) -> Leaderboard:
+    """Write leaderboard.csv, leaderboard.json and leaderboard.png; goes on where it was stopped.
+
+    Raises what fit raises, for the first network that fails; what was finished stays.
+    """
+    for candidate in settings.candidates:
+        check_flags([*settings.flags, *candidate.flags], also=["--network"])
+    frames, groups = read_split_frames(settings.data, settings.layout, settings.task, settings.clean_label)
+    label_sets, every = [frame.labels for frame in frames], settings.task == "multiclass"
+    parts = split_frames(label_sets, groups, settings.val_share, settings.seed, every)
+    for candidate in settings.candidates:
+        _fit(settings, candidate, deal(frames, parts))
+    entries = [_measure(settings.out, candidate) for candidate in settings.candidates]
+    board = rank(entries, settings.rule)
+    write_whole(settings.out / "leaderboard.csv", to_csv(board))
+    write_whole(settings.out / "leaderboard.png", draw(board))
+    write_whole(settings.out / "leaderboard.json", msgspec.json.format(msgspec.json.encode(board)))
+    return board
+
+
+def _fit(settings: CompareSettings, candidate: Candidate, split: Split) -> None:
+    common = common_flags(settings.seed, settings.layout, settings.task, settings.clean_label)
+    flags = ["--network", candidate.network, *common, *settings.flags, *candidate.flags]
+    folder = settings.out / candidate.name
+    fit_once(candidate.name, folder, settings.data, split, flags)
+
+
+def _measure(out: Path, candidate: Candidate) -> Entry:
+    """Evaluate, export and time a finished run, or read what that gave before."""
+    folder, record = out / candidate.name, out / f"{candidate.name}.entry.json"
+    run = read_run(folder)
+    before = _read_entry(record)
+    if before is not None and before.model_sha256 == run.model_sha256:
+        return before
+    STDERR.print(f"{candidate.name}: evaluating, exporting, timing")
+    evaluation = read_evaluation(folder, run)
+    if evaluation is None or evaluation.measured_on != "validation":
+        evaluation = evaluate_run(EvaluateSettings(folder))
+    entry = _entry(candidate, run, evaluation, load_model(folder).count_params())
+    try:
+        entry = _timed(entry, folder, out / f"{candidate.name}.onnx")
+    except ExportRefused as error:  # a network that learned nothing has no frame to prove its file with
+        STDERR.print(f"{candidate.name}: not exported, so not timed: {error}")
+        entry = msgspec.structs.replace(entry, note=str(error))
+    write_whole(record, msgspec.json.encode(entry))
+    return entry
+
+
+def _read_entry(record: Path) -> Entry | None:
+    """None where there is none, or one of another version."""
+    if not record.exists():
+        return None
+    try:
+        return msgspec.json.decode(read_whole(record), type=Entry)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _entry(candidate: Candidate, run: Run, evaluation: Evaluation, parameters: int) -> Entry:
+    configuration = run.configuration
+    return Entry(
+        name=candidate.name,
+        network=configuration.title,
+        weights=configuration.weights,
+        input=f"{run.decode.height_px}x{run.decode.width_px}",
+        accuracy=evaluation.accuracy,
+        macro_f1=evaluation.macro_f1,
+        parameters=parameters,
+        epoch_s=run.seconds["epochs"] / configuration.epochs,
+        features_s=run.seconds["features"],
+        total_s=run.seconds["total"],
+        model_sha256=run.model_sha256,
+    )
+
+
+def _timed(entry: Entry, folder: Path, file: Path) -> Entry:
+    """Export, unless that was done, and take the speeds that the worker's session finds as it warms up."""
+    if not file.exists():
+        export_run(ExportSettings(folder, file, name=entry.name))
+    bundle = read_bundle(file)
+    session = open_session(bundle)
+    speeds = {batch.frames: batch.frames_per_second for batch in session.batches}
+    best = session.best_batch_frames
+    return msgspec.structs.replace(
+        entry,
+        bundle_bytes=len(bundle.model),
+        provider=session.provider,
+        frames_per_second_batch_1=speeds[1],
+        frames_per_second=speeds[best],
+        batch=best,
+    )

@@ -1,0 +1,93 @@
+"""Which file has which labels: what every layout gives, whatever the data looks like on disk."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from export.runfolder import Task
+from training.layouts import LAYOUTS, recognise
+from training.samples import Sample
+from worker.bundle import LABELS_MAX
+from worker.errors import DataError, InputError, SettingsError
+
+AUTO = "auto"
+CLEAN = "clean"
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """samples: sorted by name. labels: sorted, each with a sample. layout: the one it was read by."""
+
+    root: Path
+    samples: list[Sample]
+    labels: list[str]
+    layout: str
+
+
+def read_dataset(root: Path, layout: str = AUTO) -> DataSet:
+    """Find the labelled images in a folder. No image is opened here.
+
+    Raises SettingsError for an unknown layout, InputError where there is no folder, DataError where the files cannot be
+    learned from.
+    """
+    if layout not in (AUTO, *LAYOUTS):
+        raise SettingsError(f"--layout {layout!r} is not known; known are {', '.join((AUTO, *LAYOUTS))}")
+    if not root.is_dir():
+        raise InputError(f"there is no data folder {root}")
+    if layout == AUTO:
+        layout = recognise(root)
+    samples = sorted(LAYOUTS[layout](root), key=lambda sample: sample.name)
+    if not samples:
+        raise DataError(f"{root} holds no JPEG or PNG file")
+    dataset = DataSet(root, samples, _labels_of(samples), layout)
+    _check_labels(dataset)
+    return dataset
+
+
+def for_task(dataset: DataSet, task: Task, clean_label: str | None) -> tuple[DataSet, str | None]:
+    """The set as a model of this task learns it, and the label that means "no defect" to that model, if it has one.
+
+    clean_label: the one asked for. multiclass: each image has exactly one label; one that had none gets clean_label, or
+    "clean". multilabel: an image of clean_label has no label, and no label means "no defect".
+    Raises SettingsError for a clean_label that no image has, DataError, with the name, for an image with too many.
+    """
+    unlabelled = any(not sample.labels for sample in dataset.samples)
+    if clean_label is not None and clean_label not in dataset.labels and not unlabelled:
+        raise SettingsError(f"--clean-label {clean_label!r} is none of {', '.join(dataset.labels)}")
+    if task == "multiclass":
+        clean_label = clean_label or (CLEAN if unlabelled else None)
+        samples = [replace(sample, labels=_only_label(dataset, sample, clean_label)) for sample in dataset.samples]
+        return replace(dataset, samples=samples, labels=_labels_of(samples)), clean_label
+    samples = [replace(sample, labels=_defects(dataset, sample, clean_label)) for sample in dataset.samples]
+    return replace(dataset, samples=samples, labels=_labels_of(samples)), None
+
+
+def _only_label(dataset: DataSet, sample: Sample, clean_label: str | None) -> tuple[str, ...]:
+    if len(sample.labels) > 1:
+        raise DataError(
+            f"{dataset.root / sample.name} has {len(sample.labels)} labels, {' and '.join(sample.labels)}: "
+            "multiclass allows one an image; use --task multilabel"
+        )
+    return sample.labels or ((clean_label,) if clean_label is not None else ())
+
+
+def _defects(dataset: DataSet, sample: Sample, clean_label: str | None) -> tuple[str, ...]:
+    if clean_label in sample.labels and len(sample.labels) > 1:
+        raise DataError(f"{dataset.root / sample.name} is {clean_label!r}, and has other labels too")
+    return tuple(label for label in sample.labels if label != clean_label)
+
+
+def _labels_of(samples: list[Sample]) -> list[str]:
+    return sorted({label for sample in samples for label in sample.labels})
+
+
+def _check_labels(dataset: DataSet) -> None:
+    labels = dataset.labels
+    kinds = {sample.labels for sample in dataset.samples}
+    if len(kinds) == 1:
+        only = repr("|".join(kinds.pop())) if labels else "images without a label"
+        raise DataError(f"{dataset.root} holds one class only, {only}: there is nothing to tell apart")
+    if len(labels) > LABELS_MAX:
+        raise DataError(f"{dataset.root} holds {len(labels)} classes, over the limit of {LABELS_MAX}")
+    joined = next((label for label in labels if "|" in label), None)
+    if joined is not None:
+        raise DataError(f"{dataset.root}: the class {joined!r} has a '|' in its name, which stands between labels")

@@ -1,0 +1,88 @@
+"""Every file of a data set read once: can it be decoded, which are identical, and what is the whole set's digest."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from export.files import read_whole
+from training.datasets import DataSet
+from training.samples import Sample
+from training.similar import THUMBNAIL
+from worker.decode import DecodeSpec, Pixels, decode
+from worker.errors import DataError, FrameRejected
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDigest:
+    """sha256 of the file and of the pixels it decodes to: a file may differ where its picture does not.
+
+    thumbnail: uint8 [64, 64, 1]. The sizes are those of the file.
+    """
+
+    file_sha256: str
+    pixels_sha256: str
+    width_px: int
+    height_px: int
+    thumbnail: Pixels = field(compare=False, repr=False)
+
+
+def digest_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> list[FrameDigest]:
+    """One digest a sample, in their order; on_frame is called after each.
+
+    Raises DataError, with the name, for the first file that the worker would reject.
+    """
+    digests = []
+    for found in try_digests(dataset, spec, on_frame):
+        if isinstance(found, DataError):
+            raise found
+        digests.append(found)
+    return digests
+
+
+def try_digests(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> Iterator[FrameDigest | DataError]:
+    """The same, with the error in the place of a file that the worker would reject."""
+
+    def digest(name: str) -> FrameDigest | DataError:
+        try:
+            return _digest_file(dataset.root / name, spec)
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor() as pool:
+        for found in pool.map(digest, [sample.name for sample in dataset.samples]):
+            on_frame()
+            yield found
+
+
+def check_contradictions(samples: Sequence[Sample], digests: Sequence[FrameDigest]) -> None:
+    """Raises DataError where one picture has two sets of labels."""
+    first: dict[str, Sample] = {}
+    for sample, digest in zip(samples, digests, strict=True):
+        same = first.setdefault(digest.pixels_sha256, sample)
+        if same.labels != sample.labels:
+            raise DataError(f"{same.name} and {sample.name} are the same picture under two labels: keep one of them")
+
+
+def data_sha256(frames: Iterable[tuple[str, str, str]]) -> str:
+    """The digest of a whole set: over name, label and file digest of each frame, sorted by name."""
+    digest = hashlib.sha256()
+    for frame in sorted(frames):
+        digest.update("\0".join(frame).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:
+    encoded = read_whole(path)
+    try:
+        image, thumbnail = decode(encoded, spec), decode(encoded, THUMBNAIL).pixels
+    except FrameRejected as error:
+        raise DataError(f"{path} cannot be learned from: {error}") from error
+    return FrameDigest(
+        hashlib.sha256(encoded).hexdigest(),
+        hashlib.sha256(image.pixels.tobytes()).hexdigest(),
+        image.width_px,
+        image.height_px,
+        thumbnail,
+    )

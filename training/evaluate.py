@@ -1,0 +1,88 @@
+"""`training evaluate`: how good a finished run is, with thresholds for export and a report for people."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import confusion_matrix
+
+from export.evaluation import SCHEMA, Calibration, Evaluation, write_evaluation
+from export.files import make_folder
+from export.model import load_model
+from export.runfolder import Run, read_run
+from training.calibration import expected_error, fit_temperature, reliability, scale
+from training.figures import answer, average_precisions, macro_f1, measure, share_interval
+from training.mistakes import draw_mistakes
+from training.plots import draw_plots
+from training.report import write_report
+from training.scoring import Scored, read_test_frames, score_frames
+from training.thresholds import choose_thresholds
+from worker.console import new_progress
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateSettings:
+    """What the command was given. data: where the run's data folder is now. test: other frames to measure on.
+
+    recall: what thresholds are chosen for; None takes the best F1. out: for pictures and report.html.
+    """
+
+    run: Path
+    data: Path | None = None
+    test: Path | None = None
+    recall: float | None = None
+    out: Path | None = None
+
+
+def evaluate_run(settings: EvaluateSettings) -> Evaluation:
+    """Score, measure, and write evaluation.json, pictures and report.html.
+
+    Raises InputError for a run or a file that is not what it was, DataError for a test folder that does not fit.
+    """
+    run = read_run(settings.run)
+    model = load_model(settings.run)
+    with new_progress() as progress:
+        root = settings.data or Path(run.data)
+        validation = score_frames(model, run, root, run.split.validation, progress)
+        measured = validation
+        if settings.test is not None:
+            frames = read_test_frames(run, settings.test, progress)
+            measured = score_frames(model, run, settings.test, frames, progress)
+    evaluation = evaluate(run, validation, measured, settings.recall)
+    out = settings.out or settings.run / "evaluation"
+    make_folder(out)
+    pictures = draw_plots(run, measured, evaluation, settings.run)
+    pictures["mistakes"] = draw_mistakes(model, run, measured)
+    write_report(out, run, evaluation, pictures)
+    write_evaluation(settings.run, evaluation)
+    return evaluation
+
+
+def evaluate(run: Run, validation: Scored, measured: Scored, recall: float | None) -> Evaluation:
+    """Thresholds and temperature come from validation, figures from measured, which may be the same."""
+    task, targets, scores = run.configuration.task, measured.targets, measured.scores
+    truth, said = targets > 0, answer(scores, task)
+    temperature = fit_temperature(validation.targets, validation.scores, task)
+    bins = reliability(targets, scores, task)
+    scaled = reliability(targets, scale(scores, temperature, task), task)
+    confusion = None
+    if task == "multiclass":
+        every = np.arange(len(run.labels))
+        confusion = confusion_matrix(targets.argmax(axis=1), scores.argmax(axis=1), labels=every).tolist()
+    return Evaluation(
+        schema=SCHEMA,
+        run_id=run.run_id,
+        model_sha256=run.model_sha256,
+        measured_on="validation" if measured is validation else "test",
+        data=str(measured.root.resolve()),
+        data_sha256=measured.data_sha256,
+        frames=len(targets),
+        accuracy=share_interval(int(measured.right(run).sum()), len(targets)),
+        macro_f1=macro_f1(truth, said, run.configuration.seed),
+        classes=measure(run.labels, targets, scores, task).classes,
+        average_precision=average_precisions(run.labels, targets, scores),
+        confusion=confusion,
+        calibration=Calibration(temperature, expected_error(bins), expected_error(scaled), bins),
+        thresholds=choose_thresholds(run.labels, validation.targets, validation.scores, task, recall),
+        thresholds_chosen="best F1 on validation" if recall is None else f"recall {recall:g} on validation",
+    )

@@ -1,0 +1,74 @@
+"""How good a model is, measured on frames it was not fitted on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import average_precision_score
+
+from export.evaluation import Interval
+from export.runfolder import Task
+from worker.bundle import ClassFigures, Validation
+
+Matrix = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+_RESAMPLES = 1000
+_LEVEL = 0.95
+
+
+def answer(scores: Matrix, task: Task) -> Flags:
+    """What the model says: bool [n, labels]. The best label in multiclass, every one from 0.5 on in multilabel."""
+    if task == "multilabel":
+        return scores >= 0.5
+    said = np.zeros(scores.shape, bool)
+    said[np.arange(len(scores)), scores.argmax(axis=1)] = True
+    return said
+
+
+def measure(labels: Sequence[str], targets: Matrix, scores: Matrix, task: Task) -> Validation:
+    """Accuracy, and precision, recall and F1 a label; 0 where a figure is 0 / 0.
+
+    targets: [n, labels] of 0 and 1. scores: [n, labels]. A frame counts as right when all its labels are.
+    """
+    truth, said = targets > 0, answer(scores, task)
+    right, called, there = (truth & said).sum(axis=0), said.sum(axis=0), truth.sum(axis=0)
+    classes = {
+        label: ClassFigures(_ratio(tp, n_said), _ratio(tp, n_true), _ratio(2 * tp, n_said + n_true), int(n_true))
+        for label, tp, n_said, n_true in zip(labels, right, called, there, strict=True)
+    }
+    return Validation(len(truth), float((truth == said).all(axis=1).mean()), classes)
+
+
+def average_precisions(labels: Sequence[str], targets: Matrix, scores: Matrix) -> dict[str, float | None]:
+    """Area under precision over recall, a label; None for one without frames."""
+    return {
+        label: float(average_precision_score(targets[:, at], scores[:, at])) if targets[:, at].any() else None
+        for at, label in enumerate(labels)
+    }
+
+
+def share_interval(right: int, of: int) -> Interval:
+    """Wilson's: unlike the bootstrap it does not shrink to nothing when none, or every one, is right."""
+    found = binomtest(right, of).proportion_ci(_LEVEL, method="wilson")
+    return Interval(right / of, float(found.low), float(found.high))
+
+
+def macro_f1(truth: Flags, said: Flags, seed: int) -> Interval:
+    """The mean of the labels' F1 over those that occur, with a bootstrap interval over frames."""
+    once = np.ones((1, len(truth)))
+    draws = np.random.default_rng(seed).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), _RESAMPLES)
+    value = float(_macro_f1(truth, said, once)[0])
+    low, high = np.quantile(_macro_f1(truth, said, draws), [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def _ratio(part: int, whole: int) -> float:
+    return float(part / whole) if whole else 0.0
+
+
+def _macro_f1(truth: Flags, said: Flags, weights: NDArray[np.generic]) -> NDArray[np.float64]:
+    """weights: [resamples, n], how often each frame is drawn -> [resamples]."""
+    both, either = weights @ (truth & said), weights @ (truth.astype(int) + said)
+    f1 = np.divide(2 * both, either, out=np.full(both.shape, np.nan), where=either > 0)
+    return np.asarray(np.nanmean(f1, axis=1))

@@ -1,0 +1,101 @@
+"""The ways a labelled data set may lie on disk: one reader each, and how they are told apart."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from training import manifest, severstal
+from training.samples import Sample, find_images
+from worker.errors import DataError
+
+_PREFIX = re.compile(r"(?P<label>.+)_\d+")
+_PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+
+
+def recognise(root: Path) -> str:
+    """The layout of a folder. Raises DataError, which names what is in the way, where that is not plain to see."""
+    if (root / severstal.CSV_FILE).is_file():
+        return "severstal"
+    if (root / manifest.CSV_FILE).is_file():
+        return "manifest"
+    images = sorted(find_images(root))
+    if not images:
+        raise DataError(f"{root} holds no JPEG or PNG file")
+    by_folder, folder_says = _try(_folder_labels, root, images)
+    by_prefix, prefix_says = _try(_prefix_labels, root, images)
+    if by_folder and by_prefix and by_folder != by_prefix:
+        both = f"folder ({_few(by_folder.values())}) or prefix ({_few(by_prefix.values())})"
+        raise DataError(f"{root} can be read as layout {both}: choose one with --layout")
+    if by_folder or by_prefix:
+        return "folder" if by_folder else "prefix"
+    raise DataError(
+        f"the layout of {root} is not known. severstal needs {severstal.CSV_FILE}; manifest needs {manifest.CSV_FILE}; "
+        f"folder: {folder_says}; prefix: {prefix_says}"
+    )
+
+
+def _read_prefix(root: Path) -> Iterator[Sample]:
+    """crazing_12.jpg is of class "crazing": the name up to the last _number."""
+    return _samples(_prefix_labels(root, sorted(find_images(root))))
+
+
+def _read_folder(root: Path) -> Iterator[Sample]:
+    """crazing/12.jpg is of class "crazing": the first folder on the way to the file."""
+    return _samples(_folder_labels(root, sorted(find_images(root))))
+
+
+def _samples(label_of: dict[str, str]) -> Iterator[Sample]:
+    return (Sample(name, (label,)) for name, label in label_of.items())
+
+
+def _prefix_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
+    found, seen = {}, defaultdict(list)
+    for path in images:
+        match = _PREFIX.fullmatch(path.stem)
+        if match is None:
+            raise DataError(
+                f"{path} has no class: in layout 'prefix' a file is named CLASS_NUMBER, as in scratch_12.jpg"
+            )
+        seen[path.stem].append(path)
+        if len(seen[path.stem]) > 1:
+            raise DataError(f"{seen[path.stem][0]} and {path} are two files of one name: keep one of them")
+        found[path.relative_to(root).as_posix()] = match["label"]
+    return found
+
+
+def _folder_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
+    found = {}
+    for path in images:
+        name = path.relative_to(root)
+        if len(name.parts) < 2:
+            raise DataError(f"{path} has no class: in layout 'folder' a file lies in the folder of its class")
+        found[name.as_posix()] = name.parts[0]
+    if found and {label.lower() for label in found.values()} <= _PART_NAMES:
+        raise DataError(f"{root} holds {_few(found.values())}, parts and not classes: give one of them as data folder")
+    return found
+
+
+def _try(
+    labels: Callable[[Path, Iterable[Path]], dict[str, str]], root: Path, images: list[Path]
+) -> tuple[dict[str, str], str]:
+    """What a layout makes of the files where they make at least two classes; else nothing, and why not."""
+    try:
+        found = labels(root, images)
+    except DataError as error:
+        return {}, str(error)
+    kinds = set(found.values())
+    return (found, "") if len(kinds) > 1 else ({}, f"one class only, {_few(kinds)}")
+
+
+def _few(labels: Iterable[str]) -> str:
+    kinds = sorted(set(labels))
+    return ", ".join(kinds[:4]) + (", ..." if len(kinds) > 4 else "")
+
+
+LAYOUTS: dict[str, Callable[[Path], Iterator[Sample]]] = {
+    "prefix": _read_prefix,
+    "folder": _read_folder,
+    "manifest": manifest.read_manifest,
+    "severstal": severstal.read_severstal,
+}

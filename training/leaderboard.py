@@ -1,0 +1,163 @@
+"""The table of a comparison: who is on the front of accuracy against speed, who wins by which rule, and its plot."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import seaborn as sns
+from matplotlib.ticker import LogLocator, NullFormatter
+from rich.table import Table
+
+from export.evaluation import Interval
+from training.pictures import new_figure, to_png
+from worker.errors import SettingsError
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One network. features_s: the one pass of a frozen backbone.
+
+    Speeds are of ONNX Runtime through the worker's session, frames_per_second at the best batch; 0 where the model
+    could not be exported, and note says why.
+    """
+
+    name: str
+    network: str
+    weights: str
+    input: str
+    accuracy: Interval
+    macro_f1: Interval
+    parameters: int
+    epoch_s: float
+    features_s: float
+    total_s: float
+    model_sha256: str
+    bundle_bytes: int = 0
+    provider: str = ""
+    frames_per_second_batch_1: float = 0.0
+    frames_per_second: float = 0.0
+    batch: int = 0
+    note: str = ""
+
+
+class Leaderboard(msgspec.Struct, frozen=True):
+    """leaderboard.json. entries: best accuracy first. front: names of those that no other beats in both."""
+
+    rule: str
+    winner: str
+    front: list[str]
+    entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who wins: the most accurate, or the fastest of those at most points (per cent) below it."""
+
+    text: str
+    points: float | None
+
+    @classmethod
+    def parse(cls, text: str) -> "Rule":
+        match = re.fullmatch(r"best|fastest-within:(\d+(?:\.\d+)?)", text)
+        if match is None:
+            raise SettingsError(f"--rule {text!r} is neither 'best' nor 'fastest-within:POINTS', as fastest-within:0.5")
+        return cls(text, float(match[1]) if match[1] else None)
+
+    def winner(self, entries: Sequence[Entry]) -> Entry:
+        """Equal ones are told apart by macro-F1, then by speed."""
+        best = max(entries, key=lambda entry: (entry.accuracy.value, entry.macro_f1.value, entry.frames_per_second))
+        if self.points is None:
+            return best
+        near = [entry for entry in entries if entry.accuracy.value >= best.accuracy.value - self.points / 100 - 1e-9]
+        return max(near, key=lambda entry: entry.frames_per_second)
+
+
+def rank(entries: Sequence[Entry], rule: Rule) -> Leaderboard:
+    ordered = sorted(entries, key=lambda entry: (-entry.accuracy.value, -entry.frames_per_second))
+    front, fastest = [], 0.0
+    for entry in ordered:  # from the most accurate on, each that is faster than all before
+        if entry.frames_per_second > fastest:
+            front.append(entry.name)
+            fastest = entry.frames_per_second
+    return Leaderboard(rule.text, rule.winner(ordered).name, front, ordered)
+
+
+def to_csv(board: Leaderboard) -> bytes:
+    written = io.StringIO()
+    rows = [_row(entry, board) for entry in board.entries]
+    writer = csv.DictWriter(written, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return written.getvalue().encode()
+
+
+def to_table(board: Leaderboard) -> Table:
+    """For people. A star marks the front."""
+    table = Table("network", "accuracy", "95 %", "macro-F1", "parameters", "MB", "s/epoch", "f/s at 1", "f/s", "batch")
+    for entry in board.entries:
+        accuracy = entry.accuracy
+        mark = ("* " if entry.name in board.front else "") + ("(winner)" if entry.name == board.winner else "")
+        table.add_row(
+            f"{entry.name} {mark}".strip(),
+            f"{accuracy.value:.4f}",
+            f"{accuracy.low:.4f}-{accuracy.high:.4f}",
+            f"{entry.macro_f1.value:.4f}",
+            f"{entry.parameters:,}",
+            f"{entry.bundle_bytes / 1e6:.1f}",
+            f"{entry.epoch_s:.2f}",
+            f"{entry.frames_per_second_batch_1:.1f}",
+            f"{entry.frames_per_second:.1f}",
+            str(entry.batch),
+        )
+    return table
+
+
+def draw(board: Leaderboard) -> bytes:
+    """PNG: accuracy against frames per second at the best batch, with the front as a line."""
+    with sns.axes_style("whitegrid"):
+        figure = new_figure(8, 5)
+        axis = figure.subplots()
+        front = sorted((e for e in board.entries if e.name in board.front), key=lambda e: e.frames_per_second)
+        axis.plot(
+            [e.frames_per_second for e in front],
+            [100 * e.accuracy.value for e in front],
+            color="tab:orange",
+            label="front",
+            drawstyle="steps-pre",
+        )
+        for entry in filter(lambda entry: entry.frames_per_second, board.entries):
+            _draw_entry(axis, entry, entry.name == board.winner)
+        axis.set(xscale="log", xlabel="frames per second, ONNX Runtime, best batch", ylabel="accuracy, per cent")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:,.0f}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.margins(x=0.2, y=0.1)
+        axis.legend(loc="lower left")
+        return to_png(figure)
+
+
+def _draw_entry(axis: Any, entry: Entry, wins: bool) -> None:
+    accuracy = entry.accuracy
+    reach = [[100 * (accuracy.value - accuracy.low)], [100 * (accuracy.high - accuracy.value)]]
+    place = (entry.frames_per_second, 100 * accuracy.value)
+    axis.errorbar(
+        *place,
+        yerr=reach,
+        fmt="*" if wins else "o",
+        markersize=15 if wins else 7,
+        color="tab:red" if wins else "tab:blue",
+        capsize=3,
+        label="winner" if wins else None,
+    )
+    axis.annotate(entry.name, place, xytext=(8, 5), textcoords="offset points", fontsize=9)
+
+
+def _row(entry: Entry, board: Leaderboard) -> dict[str, Any]:
+    row: dict[str, Any] = msgspec.to_builtins(entry)
+    for name in ("accuracy", "macro_f1"):
+        figure = row.pop(name)
+        row |= {name: figure["value"], f"{name}_low": figure["low"], f"{name}_high": figure["high"]}
+    return row | {"front": entry.name in board.front, "winner": entry.name == board.winner}

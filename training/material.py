@@ -1,0 +1,108 @@
+"""A data set made ready for fitting: read once, split, labels as rows of 0 and 1."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.runfolder import Split, SplitFrame
+from training.datasets import DataSet
+from training.digests import check_contradictions, data_sha256, digest_frames
+from training.groups import group_frames
+from training.split import Parts, split_frames
+from training.splitfile import check_split, read_split
+from worker.console import STDERR
+from worker.decode import DecodeSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """files: [n]. targets: float32 [n, labels], 1 for each label an image has: one in multiclass, any in multilabel."""
+
+    files: list[Path]
+    targets: NDArray[np.float32]
+
+    @property
+    def truth(self) -> NDArray[np.intp]:
+        """Of multiclass: the position of each image's label."""
+        return np.asarray(self.targets.argmax(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    spec: DecodeSpec
+    split: Split
+    train: Part
+    validation: Part
+
+    @property
+    def data_sha256(self) -> str:
+        frames = self.split.train + self.split.validation
+        return data_sha256((frame.name, frame.label, frame.sha256) for frame in frames)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPlan:
+    """How to split. every: each class must be in both parts. file: take the split of this run.json."""
+
+    val_share: float
+    seed: int
+    every: bool = True
+    file: Path | None = None
+
+
+def prepare(dataset: DataSet, spec: DecodeSpec, plan: SplitPlan, on_frame: Callable[[], None]) -> Material:
+    """Read every file and split, or take a split that was made before.
+
+    Raises DataError for a file or a class that cannot be learned from, or a split that is not of these files.
+    """
+    frames, groups = read_frames(dataset, spec, on_frame)
+    if plan.file is None:
+        label_sets = [frame.labels for frame in frames]
+        split = deal(frames, split_frames(label_sets, groups, plan.val_share, plan.seed, plan.every))
+    else:
+        split = read_split(plan.file)
+        check_split(split, frames, plan.file)
+    _warn(dataset.labels, split)
+    return Material(spec, split, _part(dataset, split.train), _part(dataset, split.validation))
+
+
+def _warn(labels: Sequence[str], split: Split) -> None:
+    for name, frames in (("training", split.train), ("validation", split.validation)):
+        missing = sorted(set(labels) - {label for frame in frames for label in frame.labels})
+        if missing:
+            STDERR.print(f"warning: no {name} image has {', '.join(missing)}: figures of that say nothing")
+
+
+def read_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> tuple[list[SplitFrame], list[int]]:
+    """What a run folder says of each frame, and the number of its group, in the order of the samples.
+
+    Raises DataError for a file that cannot be learned from.
+    """
+    digests = digest_frames(dataset, spec, on_frame)
+    check_contradictions(dataset.samples, digests)
+    frames = [
+        SplitFrame(sample.name, sample.joined, digest.file_sha256)
+        for sample, digest in zip(dataset.samples, digests, strict=True)
+    ]
+    return frames, group_frames(dataset.samples, digests)
+
+
+def deal(frames: Sequence[SplitFrame], parts: Parts) -> Split:
+    return Split([frames[at] for at in parts.train], [frames[at] for at in parts.validation])
+
+
+def to_targets(label_sets: Sequence[tuple[str, ...]], labels: Sequence[str]) -> NDArray[np.float32]:
+    """float32 [n, labels] of 0 and 1."""
+    position = {label: at for at, label in enumerate(labels)}
+    targets = np.zeros((len(label_sets), len(labels)), np.float32)
+    for row, found in zip(targets, label_sets, strict=True):
+        row[[position[label] for label in found]] = 1
+    return targets
+
+
+def _part(dataset: DataSet, frames: Sequence[SplitFrame]) -> Part:
+    targets = to_targets([frame.labels for frame in frames], dataset.labels)
+    return Part([dataset.root / frame.name for frame in frames], targets)

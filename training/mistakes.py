@@ -1,0 +1,77 @@
+"""The sheet of the worst mistakes: each image, and the same with the heatmap of what the model saw in it."""
+
+import cv2
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from export.frames import read_frame
+from export.model import exported_view
+from export.runfolder import Run
+from training.figures import Flags, answer
+from training.pictures import Tile, decode_tile, draw_sheet
+from training.scoring import Scored
+from worker.decode import Pixels, decode
+
+_TILES_MIN, _TILES_MAX = 8, 20
+_STRENGTH = 0.45
+
+
+def draw_mistakes(model: keras.Model, run: Run, measured: Scored) -> bytes:
+    """PNG: the surest wrong answers first, then the least sure right ones."""
+    wrong, positions = pick_worst(run, measured)
+    title = f"{wrong} of {len(measured.frames)} wrong; the worst of them, then the least sure right answers"
+    view = exported_view(model, run.configuration.head)
+    return draw_sheet(title, [_tile(view, run, measured, at) for at in positions])
+
+
+def pick_worst(run: Run, measured: Scored) -> tuple[int, list[int]]:
+    """How many are wrong, and the frames to show: wrong ones first, each part by its label furthest from the truth."""
+    distance = np.abs(measured.targets - measured.scores).max(axis=1)
+    wrong = ~measured.right(run)
+    order = np.lexsort((-distance, ~wrong))
+    count = int(wrong.sum())
+    return count, [int(at) for at in order[: min(max(count, _TILES_MIN), _TILES_MAX)]]
+
+
+def _tile(view: keras.Model, run: Run, measured: Scored, at: int) -> Tile:
+    encoded = read_frame(measured.root, measured.frames[at])
+    picture = decode_tile(encoded)
+    shown = _label_shown(run, measured, at)
+    if len(view.outputs) > 1:  # a head may have no heatmaps
+        heatmaps = view.predict_on_batch(decode(encoded, run.decode).pixels[None])[1][0]
+        coloured = overlay(picture, heatmaps[..., shown])
+        picture = np.concatenate([picture, coloured], axis=0 if picture.shape[1] > 2 * picture.shape[0] else 1)
+    return Tile(picture, caption(run, measured, at))
+
+
+def _label_shown(run: Run, measured: Scored, at: int) -> int:
+    """The answer; in multilabel, where there may be none, the label that is most wrong."""
+    scores = measured.scores[at]
+    distance = np.abs(measured.targets[at] - scores)
+    return int((scores if run.configuration.task == "multiclass" else distance).argmax())
+
+
+def caption(run: Run, measured: Scored, at: int) -> str:
+    """Name, truth and answer, each label with its score."""
+    scores = measured.scores[at]
+
+    def scored(flags: Flags) -> str:
+        return ", ".join(f"{run.labels[label]} {scores[label]:.3f}" for label in np.flatnonzero(flags)) or "no label"
+
+    said = scored(answer(measured.scores[at : at + 1], run.configuration.task)[0])
+    lines = [measured.frames[at].name, f"truth: {scored(measured.targets[at] > 0)}", f"answer: {said}"]
+    if run.configuration.task == "multilabel":
+        label = _label_shown(run, measured, at)
+        lines.append(f"map of {run.labels[label]}, {scores[label]:.3f}")
+    return "\n".join(lines)
+
+
+def overlay(picture: Pixels, heatmap: NDArray[np.float32]) -> Pixels:
+    """uint8 [h, w, 3]: the places that speak for a label in colour, the strongest red; the map is [places, places]."""
+    for_it = np.maximum(heatmap, 0)
+    level = np.asarray(255 * for_it / max(float(for_it.max()), 1e-6), np.uint8)
+    smooth = cv2.resize(level, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    colour = cv2.cvtColor(cv2.applyColorMap(smooth, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    strength = _STRENGTH * smooth[..., None] / 255
+    return np.asarray(picture * (1 - strength) + colour * strength, np.uint8)

@@ -1,0 +1,64 @@
+"""The networks that can be a backbone: one entry each, with its usual input and its own preprocessing."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import applications
+
+from training.efficientnet import build_efficientnetb0
+from worker.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A member of keras.applications. side_px: the square it was published with; side_px_min: Keras's own limit.
+
+    build: weights ("imagenet" or None), include_top, input_shape, and alpha where has_alpha -> the network.
+    preprocess: keras.applications' own function; it takes pixels 0 to 255 as float32, RGB. Where the network
+    rescales by layers of its own, Keras's function lets pixels through, so nothing is rescaled twice.
+    """
+
+    name: str
+    side_px: int
+    side_px_min: int
+    build: Callable[..., keras.Model]
+    preprocess: Callable[[Any], Any]
+    has_alpha: bool = False
+
+
+# ConvNeXtTiny is left out: tf2onnx 1.17 converts neither its Erfc (GELU) nor its grouped convolution.
+NETWORKS = {
+    network.name: network
+    for network in (
+        Network("vgg19", 224, 32, applications.VGG19, applications.vgg19.preprocess_input),
+        Network("efficientnetb0", 224, 32, build_efficientnetb0, applications.efficientnet.preprocess_input),
+        Network("xception", 299, 71, applications.Xception, applications.xception.preprocess_input),
+        Network("inceptionv3", 299, 75, applications.InceptionV3, applications.inception_v3.preprocess_input),
+        Network("mobilenet", 224, 32, applications.MobileNet, applications.mobilenet.preprocess_input, has_alpha=True),
+        Network(
+            "mobilenetv3large",
+            224,
+            32,
+            applications.MobileNetV3Large,
+            applications.mobilenet_v3.preprocess_input,
+            has_alpha=True,
+        ),
+        Network(
+            "efficientnetv2b0", 224, 32, applications.EfficientNetV2B0, applications.efficientnet_v2.preprocess_input
+        ),
+        Network("resnet50v2", 224, 32, applications.ResNet50V2, applications.resnet_v2.preprocess_input),
+        Network("densenet121", 224, 32, applications.DenseNet121, applications.densenet.preprocess_input),
+    )
+}
+
+
+def find_network(name: str) -> Network:
+    """The network of that name. Raises SettingsError, with the nearest known name."""
+    if name in NETWORKS:
+        return NETWORKS[name]
+    near = difflib.get_close_matches(name, NETWORKS, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(NETWORKS)}"
+    raise SettingsError(f"--network {name!r} is not known{hint}")

@@ -1,0 +1,51 @@
+"""What is minimised, by which optimizer, at which rate."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from export.runfolder import Configuration
+
+# A plateau is this many epochs without a lower validation loss; the rate is then multiplied by the factor.
+_PLATEAU_EPOCHS = 3
+_PLATEAU_FACTOR = 0.3
+_OPTIMIZERS = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
+
+
+def compile_model(model: keras.Model, configuration: Configuration, learning_rate: float, steps: int) -> None:
+    """Make a model ready to be fitted for that many steps, starting at learning_rate."""
+    rate: Any = learning_rate
+    if configuration.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    metric = keras.metrics.CategoricalAccuracy if configuration.task == "multiclass" else keras.metrics.BinaryAccuracy
+    model.compile(_OPTIMIZERS[configuration.optimizer](rate), loss=_loss(configuration), metrics=[metric("accuracy")])
+
+
+def rate_callbacks(configuration: Configuration) -> list[keras.callbacks.Callback]:
+    if configuration.schedule != "plateau":
+        return []
+    return [keras.callbacks.ReduceLROnPlateau("val_loss", _PLATEAU_FACTOR, _PLATEAU_EPOCHS)]
+
+
+def class_weight(configuration: Configuration, targets: NDArray[np.float32]) -> dict[int, float] | None:
+    """Every class as heavy as any other: frames / (classes * frames of the class). targets: one-hot [n, labels]."""
+    if not configuration.class_weights:
+        return None
+    frames = targets.sum(axis=0)
+    return dict(enumerate((frames.sum() / (len(frames) * frames)).tolist()))
+
+
+def _loss(configuration: Configuration) -> keras.losses.Loss:
+    """Of the one right label, or of each label alone where a frame may have several.
+
+    focal: what is right already counts less (Lin et al. 2017, https://arxiv.org/abs/1708.02002).
+    """
+    losses = {
+        ("multiclass", "crossentropy"): keras.losses.CategoricalCrossentropy,
+        ("multiclass", "focal"): keras.losses.CategoricalFocalCrossentropy,
+        ("multilabel", "crossentropy"): keras.losses.BinaryCrossentropy,
+        ("multilabel", "focal"): keras.losses.BinaryFocalCrossentropy,
+    }
+    return losses[configuration.task, configuration.loss](label_smoothing=configuration.label_smoothing)

@@ -1,0 +1,79 @@
+"""Options of `fit` that take more than a line."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from export.runfolder import BestBy, Head, Keep, Loss, Optimizer, Schedule, Task
+
+NETWORKS = (
+    "vgg19, efficientnetb0, xception, inceptionv3, mobilenet, mobilenetv3large, efficientnetv2b0, resnet50v2, "
+    "densenet121"
+)
+RecipeName = Literal["default", "article"]
+
+Cut = Annotated[
+    str,
+    typer.Option(
+        metavar="[before:]LAYER", help="End the backbone with this layer, or with what it takes; whole if not given."
+    ),
+]
+HeadOption = Annotated[
+    Head,
+    typer.Option(
+        "--head", help="gap: mean over places, gives heatmaps. article: 5x5 pooling, dense 512; as the article did."
+    ),
+]
+TaskOption = Annotated[
+    Task, typer.Option("--task", help="multiclass: one label a frame. multilabel: any number of labels.")
+]
+Recipe = Annotated[
+    RecipeName,
+    typer.Option(
+        help="article: its head, Adam at a constant 0.001, batches of 64, dropout 0.2, features as they are; "
+        "this wins over other flags."
+    ),
+]
+ScheduleOption = Annotated[
+    Schedule,
+    typer.Option(
+        "--schedule",
+        help="Of the rate. cosine: falls to 0 over a stage. plateau: falls when val_loss does not. constant: stays.",
+    ),
+]
+OptimizerOption = Annotated[Optimizer, typer.Option("--optimizer", help="adamw lets weights decay.")]
+LossOption = Annotated[Loss, typer.Option("--loss", help="focal: frames that are right already count less.")]
+LabelSmoothing = Annotated[float, typer.Option(min=0, max=0.5, help="Share of certainty taken from the targets.")]
+ClassWeights = Annotated[bool, typer.Option("--class-weights", help="Rare classes weigh as much as common ones.")]
+BestByOption = Annotated[BestBy, typer.Option("--best-by", help="The figure that names the best epoch, which is kept.")]
+Patience = Annotated[int, typer.Option(min=0, help="Epochs without a better one that end a stage; 0: none do.")]
+FineTune = Annotated[int, typer.Option(min=0, help="Epochs of the last layers of the backbone, after the head.")]
+FineTuneFrom = Annotated[
+    str, typer.Option(metavar="LAYER", help="The first layer to fine-tune; the last third of them if not given.")
+]
+FineTuneRate = Annotated[float, typer.Option(min=1e-8, help="First rate of fine-tuning.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a fit that was killed, with the same settings.")]
+ScaleFeatures = Annotated[
+    bool,
+    typer.Option("--scale-features/--raw-features", help="Scale what the backbone gives before the head is fitted."),
+]
+Layout = Annotated[
+    str, typer.Option(help="How the data lies: auto, prefix (CLASS_NUMBER.jpg), folder, manifest or severstal.")
+]
+Weights = Annotated[
+    str,
+    typer.Option(help="imagenet (downloads), a Keras weights file without top, or none: fit every layer."),
+]
+InputSize = Annotated[
+    str, typer.Option("--input", metavar="HxW", help="Pixels the network sees; its usual size if not given.")
+]
+KeepOption = Annotated[
+    Keep, typer.Option(help="Epoch to keep: best on validation frames, or last, so that those choose nothing.")
+]
+Augment = Annotated[
+    bool, typer.Option("--augment", help="Flip, shift, relight, soil and blur frames; reads them anew each epoch.")
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(min=1e-7, help="First rate; else 0.01 for the gap head, 0.001 for article, 0.003 for all layers."),
+]

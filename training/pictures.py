@@ -1,0 +1,61 @@
+"""Figures as PNG files: drawn without a display, one look for all."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from worker.decode import DecodeSpec, Pixels, decode
+from worker.imagefile import read_header
+
+_DPI = 110
+_SHEET_INCHES = 11.0
+_TILE_HEIGHT_PX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One image of a sheet. pixels: uint8 [h, w, 3], RGB."""
+
+    pixels: Pixels
+    caption: str
+
+
+def new_figure(width_inches: float, height_inches: float) -> Figure:
+    figure = Figure(figsize=(width_inches, height_inches), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def to_png(figure: Figure) -> bytes:
+    written = io.BytesIO()
+    figure.savefig(written, format="png")
+    return written.getvalue()
+
+
+def decode_tile(encoded: bytes) -> Pixels:
+    """An image for a sheet: uint8 [h, w, 3], at its own aspect, and no higher than needed."""
+    header = read_header(encoded)
+    width_px = max(1, round(_TILE_HEIGHT_PX * header.width_px / header.height_px))
+    return decode(encoded, DecodeSpec(_TILE_HEIGHT_PX, width_px)).pixels
+
+
+def draw_sheet(title: str, tiles: Sequence[Tile]) -> bytes:
+    """A PNG with all tiles in a grid, captions above; wide images get fewer columns."""
+    aspect = float(np.median([tile.pixels.shape[1] / tile.pixels.shape[0] for tile in tiles]))
+    columns = max(2, min(6, round(7 / aspect)))
+    rows = -(-len(tiles) // columns)
+    lines = max(tile.caption.count("\n") for tile in tiles) + 1
+    row_inches = _SHEET_INCHES / columns / aspect + 0.12 * lines + 0.08
+    figure = new_figure(_SHEET_INCHES, rows * row_inches + 0.4)
+    figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for at, axis in enumerate(axes):
+        axis.axis("off")
+        if at < len(tiles):
+            axis.imshow(tiles[at].pixels)
+            axis.set_title(tiles[at].caption, fontsize=7, pad=2)
+    return to_png(figure)

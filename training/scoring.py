@@ -1,0 +1,61 @@
+"""What a finished run says of labelled frames."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from rich.progress import Progress
+
+from export.frames import read_pixels
+from export.runfolder import Run, SplitFrame
+from training.datasets import for_task, read_dataset
+from training.digests import data_sha256
+from training.figures import Flags, Matrix, answer
+from training.material import read_frames, to_targets
+from worker.errors import DataError
+
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """frames: [n], in root. targets, scores: float32 [n, labels]; targets are 0 and 1."""
+
+    root: Path
+    frames: list[SplitFrame]
+    targets: Matrix
+    scores: Matrix
+
+    @property
+    def data_sha256(self) -> str:
+        return data_sha256((frame.name, frame.label, frame.sha256) for frame in self.frames)
+
+    def right(self, run: Run) -> Flags:
+        """bool [n]: whether all labels of a frame are."""
+        said = answer(self.scores, run.configuration.task)
+        return np.asarray((said == (self.targets > 0)).all(axis=1))
+
+
+def score_frames(model: keras.Model, run: Run, root: Path, frames: Sequence[SplitFrame], progress: Progress) -> Scored:
+    """Raises InputError for a file that is gone or is not the one of the run."""
+    task = progress.add_task("scoring", total=len(frames))
+    rows = []
+    for at in range(0, len(frames), _BATCH):
+        pixels = read_pixels(root, frames[at : at + _BATCH], run.decode)
+        rows.append(np.asarray(model.predict_on_batch(pixels), np.float32))
+        progress.advance(task, len(pixels))
+    targets = to_targets([frame.labels for frame in frames], run.labels)
+    return Scored(root, list(frames), targets, np.concatenate(rows))
+
+
+def read_test_frames(run: Run, root: Path, progress: Progress) -> list[SplitFrame]:
+    """Every frame of another data folder. Raises DataError for a label that the run does not know."""
+    dataset, _ = for_task(read_dataset(root), run.configuration.task, run.clean_label)
+    for sample in dataset.samples:
+        unknown = sorted(set(sample.labels) - set(run.labels))
+        if unknown:
+            raise DataError(f"{root / sample.name} is {unknown[0]!r}; the model knows {', '.join(run.labels)}")
+    task = progress.add_task("reading", total=len(dataset.samples))
+    return read_frames(dataset, run.decode, lambda: progress.advance(task))[0]

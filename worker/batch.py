@@ -1,0 +1,34 @@
+"""When a batch goes out: full, or at its deadline, or at once where there is no linger."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """linger_s_max = 0: a free device takes what is there."""
+
+    frames_max: int
+    linger_s_max: float
+
+
+def gather(first: T, head: Callable[[float], T | None], limits: BatchLimits, clock: Clock) -> list[T]:
+    """Grow a batch from its first item until it is full or that item has waited long enough.
+
+    head: the next item, or None if none is there within the given seconds (0: at once).
+    """
+    batch = [first]
+    deadline = clock.monotonic() + limits.linger_s_max
+    while len(batch) < limits.frames_max:
+        item = head(max(0.0, deadline - clock.monotonic()))
+        if item is None:
+            break
+        batch.append(item)
+    return batch

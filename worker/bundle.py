@@ -1,0 +1,166 @@
+"""The bundle: one ONNX file that says all the worker must know to run it (its contract)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from worker.decode import DecodeSpec
+from worker.errors import BundleError
+from worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, read_metadata
+
+CONTRACT_KEY = "stripwatch.contract"
+SCHEMA = "stripwatch.bundle/1"
+INPUT_NAME = "frames"
+SCORES_NAME = "scores"
+HEATMAPS_NAME = "heatmaps"
+LABELS_MAX, LABEL_CHARS_MAX = 1000, 200
+SIDE_PX_MAX = 8192
+TOLERANCE_MAX = 0.05  # an eight-bit model needs some; from here on golden frames would prove nothing
+
+
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A score at or above `sure` settles the label; from `unsure` up to there a person should look."""
+
+    sure: float = 0.5
+    unsure: float = 0.5
+
+
+class ClassFigures(msgspec.Struct, frozen=True):
+    """How one label did on the validation frames: ratios between 0 and 1, and the number of frames with it."""
+
+    precision: float
+    recall: float
+    f1: float
+    frames: int
+
+
+class Validation(msgspec.Struct, frozen=True):
+    """Measured by Keras on frames that took no part in fitting."""
+
+    frames: int
+    accuracy: float
+    classes: dict[str, ClassFigures]
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """Where the model comes from. versions: library name to version; data_sha256 covers names, bytes and labels."""
+
+    run_id: str
+    created_at: str
+    network: str
+    weights: str
+    data: str
+    data_sha256: str
+    seed: int
+    versions: dict[str, str]
+    commit: str | None = None
+
+
+class GoldenFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A real frame, still encoded, and what Keras said of it. scores: one a label, in the order of the labels."""
+
+    name: str
+    label: str
+    encoded: bytes
+    scores: list[float]
+
+
+class Contract(msgspec.Struct, frozen=True):
+    """What a bundle says of itself. Later versions may add fields; a reader of this one passes over them."""
+
+    schema: str
+    name: str
+    version: str
+    task: Literal["multiclass", "multilabel"]
+    labels: list[str]
+    clean_label: str | None
+    thresholds: dict[str, Threshold]
+    thresholds_chosen: str
+    decode: DecodeSpec
+    heatmaps: Literal["activation", "place"] | None
+    precision: Literal["fp32", "fp16", "int8"]
+    opset: int
+    score_tolerance: float
+    provenance: Provenance
+    validation: Validation
+    golden: list[GoldenFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A sealed model file in memory: what runs is what was checked, even if the file changes meanwhile."""
+
+    path: Path
+    contract: Contract
+    sha256: str
+    model: bytes
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read and check a bundle: complete, unchanged since its export, and with a contract that makes sense.
+
+    Raises BundleError, with the path, for anything else.
+    """
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"cannot read the bundle {path}: {error.strerror}") from error
+    try:
+        contract = decode_contract(read_metadata(model))
+        return Bundle(path, contract, check_seal(model), model)
+    except BundleError as error:
+        raise BundleError(f"{path} is no usable bundle: {error}") from error
+
+
+def decode_contract(metadata: dict[str, str]) -> Contract:
+    """The contract in an ONNX file's metadata. Raises BundleError if there is none, or it is malformed or newer."""
+    text = metadata.get(CONTRACT_KEY)
+    if text is None:
+        raise BundleError("it is an ONNX file without a Stripwatch contract")
+    try:
+        schema = msgspec.json.decode(text, type=_Schema).schema
+        if schema != SCHEMA:
+            raise BundleError(f"its contract is {schema!r}; this version reads {SCHEMA!r}, so update one of the two")
+        contract = msgspec.json.decode(text, type=Contract)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BundleError(f"its contract is malformed: {error}") from error
+    _check(contract)
+    return contract
+
+
+def encode_contract(contract: Contract) -> dict[str, str]:
+    """The metadata that turns an ONNX file into a bundle, once it is sealed (`onnxfile.seal`)."""
+    _check(contract)
+    return {CONTRACT_KEY: msgspec.json.encode(contract).decode(), SEAL_KEY: UNSEALED}
+
+
+class _Schema(msgspec.Struct):
+    schema: str
+
+
+def _check(contract: Contract) -> None:
+    """What the types alone cannot say."""
+    labels = set(contract.labels)
+    if not 1 <= len(labels) <= LABELS_MAX:
+        raise BundleError(f"its contract has {len(labels)} labels; 1 to {LABELS_MAX} are allowed")
+    if len(labels) != len(contract.labels):
+        raise BundleError("its contract names a label twice")
+    if not all(0 < len(label) <= LABEL_CHARS_MAX and label.isprintable() for label in labels):
+        raise BundleError(f"its contract has a label that is empty, unprintable or over {LABEL_CHARS_MAX} characters")
+    if not all(1 <= side <= SIDE_PX_MAX for side in (contract.decode.height_px, contract.decode.width_px)):
+        raise BundleError(f"its decode spec says {contract.decode.shape}; a side has 1 to {SIDE_PX_MAX} pixels")
+    if not 0 < contract.score_tolerance <= TOLERANCE_MAX:
+        raise BundleError(f"its score tolerance is {contract.score_tolerance:g}; it must be in 0 to {TOLERANCE_MAX}")
+    if contract.clean_label is not None and contract.clean_label not in labels:
+        raise BundleError(f"its clean label {contract.clean_label!r} is not among its labels")
+    if set(contract.thresholds) != labels:
+        raise BundleError("its thresholds are not those of its labels")
+    if not all(0 <= threshold.unsure <= threshold.sure <= 1 for threshold in contract.thresholds.values()):
+        raise BundleError("its thresholds are not in order: 0 <= unsure <= sure <= 1")
+    if not contract.golden:
+        raise BundleError("it has no golden frames, so nothing shows that it still computes what was trained")
+    for frame in contract.golden:
+        if frame.label not in labels or len(frame.scores) != len(contract.labels):
+            raise BundleError(f"its golden frame {frame.name!r} does not fit its labels")

@@ -1,0 +1,26 @@
+"""`stripwatch check`: everything that `run` does before its first frame."""
+
+from typing import Any
+
+from worker.run import load_session
+from worker.settings import Settings
+from worker.verdict import judge_of
+
+
+def check(settings: Settings) -> dict[str, Any]:
+    """Load, verify and warm up; what the bundle is and how fast it runs here. Raises as `run` does."""
+    session = load_session(settings)
+    contract = session.bundle.contract
+    judge_of(contract, settings.thresholds)
+    return {
+        "bundle": str(session.bundle.path),
+        "name": contract.name,
+        "version": contract.version,
+        "sha256": session.bundle.sha256,
+        "provider": session.provider,
+        "precision": contract.precision,
+        "golden_frames": len(contract.golden),
+        "golden_difference": session.golden_difference,
+        "batch_frames_best": session.best_batch_frames,
+        "frames_per_second": {str(batch.frames): batch.frames_per_second for batch in session.batches},
+    }

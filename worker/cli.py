@@ -1,0 +1,155 @@
+"""`stripwatch`, the same as `python -m worker`: every command of the worker."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from worker.console import new_app, print_summary, run_app
+from worker.errors import SettingsError
+from worker.logs import set_up_logs
+from worker.settings import Settings, load_settings
+from worker.tools.demo import demo
+from worker.tools.replay import replay
+from worker.tools.simulate import simulate
+from worker.tools.topics import topics
+
+PROGRAM = "stripwatch"
+app = new_app(PROGRAM, "Inspect moving steel strip: frames from Kafka in, defect events out.")
+
+Config = Annotated[Path | None, typer.Option(help="A TOML file with any of the settings.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, as in the file.")]
+BundleFile = Annotated[Path | None, typer.Option("--bundle", help="The model file to run.")]
+Provider = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+BatchFramesMax = Annotated[int | None, typer.Option(help="Largest batch to warm up.")]
+LogFormat = Annotated[str | None, typer.Option(help="auto, console or json.")]
+
+
+@app.command()
+def run(
+    config: Config = None,
+    bundle: BundleFile = None,
+    bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka brokers, host:port, comma between.")] = None,
+    group_id: Annotated[str | None, typer.Option(help="Consumer group.")] = None,
+    provider: Provider = None,
+    batch_frames_max: BatchFramesMax = None,
+    linger_ms_max: Annotated[float | None, typer.Option(help="How long a free device waits for more frames.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics, /healthz and /readyz.")] = None,
+    log_format: LogFormat = None,
+    setting: Set = None,
+) -> None:
+    """Inspect frames from Kafka until stopped.
+
+    Settings come from --config, then the environment (STRIPWATCH_BUNDLE=...), then flags; the later wins.
+    SIGTERM finishes and commits the frames in flight. Exit codes: 2 settings, 3 bundle, 4 broker, 5 inference.
+
+    Example: stripwatch run --bundle model.onnx --bootstrap-servers 127.0.0.1:9092 --set topics.frames=my.frames
+    """
+    settings = _settings(
+        config,
+        setting,
+        bundle=bundle,
+        bootstrap_servers=bootstrap_servers,
+        group_id=group_id,
+        provider=provider,
+        batch_frames_max=batch_frames_max,
+        linger_ms_max=linger_ms_max,
+        metrics_port=metrics_port,
+        log_format=log_format,
+    )
+    from worker.run import run as run_worker
+
+    run_worker(settings)
+
+
+@app.command()
+def check(
+    config: Config = None,
+    bundle: BundleFile = None,
+    provider: Provider = None,
+    batch_frames_max: BatchFramesMax = None,
+    setting: Set = None,
+) -> None:
+    """Load a bundle, verify its golden frames, warm up, print one JSON line, and exit.
+
+    frames_per_second is that of inference alone, by batch size, on this machine.
+
+    Example: stripwatch check --bundle model.onnx
+    """
+    settings = _settings(
+        config, setting, quiet=True, bundle=bundle, provider=provider, batch_frames_max=batch_frames_max
+    )
+    from worker.check import check as check_bundle
+
+    print_summary(check_bundle(settings))
+
+
+@app.command()
+def inspect(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of JPEG and PNG files.")],
+    out: Annotated[Path, typer.Option(help="JSON lines to write: one event a frame.")],
+    config: Config = None,
+    bundle: BundleFile = None,
+    provider: Provider = None,
+    batch_frames_max: BatchFramesMax = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    setting: Set = None,
+) -> None:
+    """Inspect a folder of images, without a broker, by the same steps as on the line.
+
+    Example: stripwatch inspect --bundle model.onnx photos --out results.jsonl
+    """
+    settings = _settings(
+        config, setting, quiet=True, bundle=bundle, provider=provider, batch_frames_max=batch_frames_max
+    )
+    from worker.folder import inspect_folder
+
+    print_summary(inspect_folder(settings, folder, out, force))
+
+
+for command in (simulate, replay, topics, demo):
+    app.command()(command)
+
+
+def main() -> None:
+    run_app(app, PROGRAM)
+
+
+def _settings(config: Path | None, pairs: list[str] | None, quiet: bool = False, **flags: Any) -> Settings:
+    """quiet: only warnings, unless --set log_level says otherwise."""
+    given = ({"log_level": "warning"} if quiet else {}) | parse_pairs(pairs or [])
+    given.update({key: value for key, value in flags.items() if value is not None})
+    settings = load_settings(config, given)
+    set_up_logs(settings.log_format, settings.log_level)
+    return settings
+
+
+def parse_pairs(pairs: list[str]) -> dict[str, Any]:
+    """`a.b=1` as {"a": {"b": 1}}. The value is TOML, or else text. Raises SettingsError."""
+    merged: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {pair!r} is not KEY=VALUE")
+        _merge(merged, _parse_toml(key, value))
+    return merged
+
+
+def _parse_toml(key: str, value: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(f"{key} = {value}")
+    except tomllib.TOMLDecodeError:
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    try:
+        return tomllib.loads(f'{key} = "{quoted}"')
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"--set {key}={value} is not KEY=VALUE: {error}") from error
+
+
+def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value

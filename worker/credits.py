@@ -1,0 +1,46 @@
+"""How much may be inside the worker at once. Memory is bounded because every frame needs a credit to come in."""
+
+import threading
+
+
+class Credits:
+    """Frames and encoded bytes in flight, under a limit each. Any thread may call."""
+
+    def __init__(self, frames_max: int, bytes_max: int) -> None:
+        self._frames_max = frames_max
+        self._bytes_max = bytes_max
+        self._changed = threading.Condition()
+        self._frames = 0
+        self._bytes = 0
+
+    @property
+    def frames(self) -> int:
+        return self._frames
+
+    @property
+    def bytes(self) -> int:
+        return self._bytes
+
+    def take(self, size_bytes: int) -> None:
+        """Count a frame in. It may pass the limit: what was already fetched has to go somewhere."""
+        with self._changed:
+            self._frames += 1
+            self._bytes += size_bytes
+
+    def give_back(self, size_bytes: int) -> None:
+        with self._changed:
+            self._frames -= 1
+            self._bytes -= size_bytes
+            self._changed.notify_all()
+
+    def wait_for_room(self, timeout_s: float) -> int:
+        """How many frames may come in; 0 after timeout_s without room.
+
+        Their size is not known before: while bytes are below the limit, they may pass it by what one poll brings.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._room() > 0, timeout_s)
+            return self._room()
+
+    def _room(self) -> int:
+        return max(0, self._frames_max - self._frames) if self._bytes < self._bytes_max else 0

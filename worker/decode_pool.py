@@ -1,0 +1,77 @@
+"""Frames are decoded in parallel and handed on in the order they came, so no later stage has to sort."""
+
+import queue
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import structlog
+
+from worker.decode import Image
+from worker.errors import FrameRejected, RejectReason
+from worker.frame import Frame
+from worker.outcome import Decoded, Refusal
+
+log = structlog.get_logger()
+
+
+class DecodePool:
+    """One thread submits, one takes the head; OpenCV releases the GIL, so the pool's threads really run together.
+
+    decode: from encoded bytes to an image; raises FrameRejected.
+    """
+
+    def __init__(self, decode: Callable[[bytes], Image], threads: int) -> None:
+        self._decode = decode
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._queue: queue.SimpleQueue[Future[Decoded | Refusal] | None] = queue.SimpleQueue()
+        self._head: Future[Decoded | Refusal] | None = None
+        self._ended = False
+
+    def submit(self, frame: Frame) -> None:
+        self._queue.put(self._pool.submit(self._work, frame))
+
+    def close(self) -> None:
+        """Nothing comes after this. What was submitted can still be taken."""
+        self._queue.put(None)
+        self._pool.shutdown(wait=False)
+
+    def head(self, timeout_s: float | None) -> Decoded | Refusal | None:
+        """The next frame in order; None if it is not decoded within timeout_s (None: wait), or after the last."""
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        if self._head is None:
+            self._head = self._next(timeout_s)
+        if self._head is None:
+            return None
+        try:
+            outcome = self._head.result(None if deadline_s is None else max(0.0, deadline_s - time.monotonic()))
+        except TimeoutError:
+            return None
+        self._head = None
+        return outcome
+
+    @property
+    def waiting_frames(self) -> int:
+        return self._queue.qsize()
+
+    def _next(self, timeout_s: float | None) -> Future[Decoded | Refusal] | None:
+        if self._ended:
+            return None
+        try:
+            head = self._queue.get(timeout=timeout_s) if timeout_s != 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return None
+        self._ended = head is None
+        return head
+
+    def _work(self, frame: Frame) -> Decoded | Refusal:
+        started_s = time.monotonic()
+        try:
+            image = self._decode(frame.encoded)
+        except FrameRejected as error:
+            return Refusal(frame, error)
+        except Exception as error:  # one bad frame never stops the line, not even by a fault of ours
+            log.exception("decode failed", frame=frame.id)
+            return Refusal(frame, FrameRejected(RejectReason.UNDECODABLE, f"{type(error).__name__}: {error}"))
+        finished_s = time.monotonic()
+        return Decoded(frame, image, finished_s - started_s, finished_s)

@@ -1,0 +1,76 @@
+"""Every error this project raises on purpose, and the exit code it ends a command with.
+
+StripwatchError
+  SettingsError     a wrong flag, key or value                     -> exit 2
+  BundleError       a model file that is unfit to run              -> exit 3
+  BrokerLost        Kafka cannot be reached, or away for too long  -> exit 4
+  PredictFailed     the inference session failed                   -> exit 5
+  InputError        a file or folder that is missing or in the way -> exit 6
+  DataError         a training set that cannot be learned from     -> exit 7
+  ExportRefused     a model whose ONNX file does not agree with it -> exit 8
+  DemoFailed        the demo lost frames or judged them wrongly    -> exit 9
+  FrameRejected     one bad frame: it goes to the reject topic, the worker goes on
+"""
+
+from enum import StrEnum
+
+
+class StripwatchError(Exception):
+    """Base of all: the text is one sentence for a person, and names the file, field or setting."""
+
+    exit_code = 1
+
+
+class SettingsError(StripwatchError):
+    exit_code = 2
+
+
+class BundleError(StripwatchError):
+    exit_code = 3
+
+
+class BrokerLost(StripwatchError):
+    exit_code = 4
+
+
+class PredictFailed(StripwatchError):
+    exit_code = 5
+
+
+class InputError(StripwatchError):
+    exit_code = 6
+
+
+class DataError(StripwatchError):
+    exit_code = 7
+
+
+class ExportRefused(StripwatchError):
+    exit_code = 8
+
+
+class DemoFailed(StripwatchError):
+    exit_code = 9
+
+
+class RejectReason(StrEnum):
+    """Why a frame could not be inspected. The values are labels of a metric: few, and never changed."""
+
+    EMPTY = "empty"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    UNSUPPORTED_COLOUR = "unsupported_colour"
+    TRUNCATED = "truncated"
+    UNDECODABLE = "undecodable"
+    TOO_MANY_BYTES = "too_many_bytes"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_SMALL = "too_small"
+    INFERENCE_FAILED = "inference_failed"
+
+
+class FrameRejected(StripwatchError):
+    """One frame that cannot be inspected, with the reason and a sentence of detail."""
+
+    def __init__(self, reason: RejectReason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

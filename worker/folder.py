@@ -1,0 +1,142 @@
+"""`stripwatch inspect`: the same pipeline over a folder of images, without a broker; one event a line."""
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry
+from rich.progress import Progress
+
+from worker.console import new_progress
+from worker.credits import Credits
+from worker.errors import InputError
+from worker.event import Reject, Result
+from worker.frame import Frame, Position, event_id
+from worker.images import list_images
+from worker.metrics import Metrics
+from worker.offsets import Partition
+from worker.pipeline import Parts, Pipeline
+from worker.run import build_parts, load_session
+from worker.settings import Settings
+
+
+def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = False) -> dict[str, Any]:
+    """Write an event for every image below the folder, in the order of their names; the counts of what was found.
+
+    The file has its name only once it is complete. Raises InputError for a folder that is missing or without images,
+    and for a file that is already there (without force).
+    """
+    files = list_images(folder)
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; --out names a file")
+    if out.exists() and not force:
+        raise InputError(f"{out} is already there; --force replaces it")
+    session = load_session(settings)
+    credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
+    part = out.with_name(out.name + ".part")
+    try:
+        lines = part.open("wb", buffering=0)  # so that a full disk is told at the line, not at the close
+    except OSError as error:
+        raise InputError(f"cannot write {part}: {error.strerror}") from error
+    with lines, new_progress() as progress:
+        parts = build_parts(settings, session, Metrics(CollectorRegistry()), LinesPublisher(lines), credits)
+        summary = _Inspection(parts, folder, progress).run(files)
+    part.replace(out)
+    contract = session.bundle.contract
+    return {"out": str(out), "bundle": contract.name, "provider": session.provider, **summary}
+
+
+class LinesPublisher:
+    """A JSON object a line. Settled when written; the file is complete when it gets its name."""
+
+    def __init__(self, lines: FileIO) -> None:
+        self._lines = lines
+        self._encoder = msgspec.json.Encoder()
+
+    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:  # noqa: ARG002
+        try:
+            self._lines.write(self._encoder.encode(event) + b"\n")
+        except OSError as error:
+            raise InputError(f"cannot write {self._lines.name}: {error.strerror}") from error
+        settle()
+
+    def flush(self, timeout_s: float) -> None:
+        """Each line is written as it comes."""
+
+
+class _Inspection:
+    """One run over the files: the intake of a folder, and the counts."""
+
+    def __init__(self, parts: Parts, folder: Path, progress: Progress) -> None:
+        self._parts = parts
+        self._folder = folder
+        self._progress = progress
+        self._counts: Counter[str] = Counter()
+        self._labels: Counter[str] = Counter()
+        self._pipeline = Pipeline(parts, self._count)
+
+    def run(self, files: list[Path]) -> dict[str, Any]:
+        started_s = time.monotonic()
+        self._task = self._progress.add_task("inspect", total=len(files))
+        self._parts.ledger.assign([Partition(str(self._folder), 0)])
+        self._pipeline.start()
+        try:
+            for number, path in enumerate(files):
+                self._take(number, path)
+        finally:  # also when stopped by the keyboard: the stages end before the file closes
+            self._pipeline.drain(threading.TIMEOUT_MAX)
+        self._pipeline.raise_failure()
+        seconds = time.monotonic() - started_s
+        return {
+            "frames": len(files),
+            **{name: self._counts[name] for name in ("results", "rejects", "clean", "unsure", "defect")},
+            "labels": dict(sorted(self._labels.items())),
+            "seconds": round(seconds, 2),
+            "frames_per_second": round(len(files) / seconds, 1),
+        }
+
+    def _take(self, number: int, path: Path) -> None:
+        while not self._parts.credits.wait_for_room(1):
+            self._pipeline.raise_failure()
+        frame = read_file(path, self._folder, number)
+        self._parts.credits.take(len(frame.encoded))
+        self._parts.ledger.opened(frame.position)
+        self._pipeline.take(frame)
+
+    def _count(self, event: Result | Reject) -> None:
+        if isinstance(event, Reject):
+            self._counts["rejects"] += 1
+        else:
+            self._counts.update(("results", event.verdict or "skipped"))
+            self._labels[event.label or ""] += 1
+        self._progress.advance(self._task)
+
+
+def read_file(path: Path, folder: Path, number: int) -> Frame:
+    """A file as a frame: captured when it was written. Raises InputError."""
+    try:
+        encoded = path.read_bytes()
+        captured_ms = round(path.stat().st_mtime * 1000)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    name = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
+    position = Position(str(folder), 0, number)
+    return Frame(
+        id=event_id(Position(name, 0, number), captured_ms, ""),
+        position=position,
+        encoded=encoded,
+        camera=path.parent.name or "folder",
+        line=None,
+        coil=None,
+        strip_position_mm=None,
+        captured_ms=captured_ms,
+        timestamp_ms=captured_ms,
+        received_s=time.monotonic(),
+        file=name,
+    )

@@ -1,0 +1,72 @@
+"""/metrics, /healthz and /readyz, on one port that listens on loopback unless told otherwise.
+
+healthz: the process answers; restart it when it does not. readyz: 200 only while every check holds, else 503; the body
+names each check, so that a person at 3 a.m. sees which one does not.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from prometheus_client import make_wsgi_app
+
+from worker.errors import SettingsError
+from worker.metrics import Metrics
+
+Checks = dict[str, bool]
+
+
+class HealthServer:
+    """Serves until closed. checks: asked at every request, from the server's thread."""
+
+    def __init__(self, host: str, port: int, metrics: Metrics, checks: Callable[[], Checks]) -> None:
+        self._checks = checks
+        self._metrics_app = make_wsgi_app(metrics.registry)
+        metrics.watch(metrics.ready, lambda: float(all(checks().values())))
+        try:
+            self._server = make_server(host, port, self._answer, server_class=_ThreadingServer, handler_class=_Quiet)
+        except (OSError, OverflowError) as error:
+            raise SettingsError(
+                f"cannot listen on metrics_host = {host!r}, metrics_port = {port}: {error}. Is another worker there?"
+            ) from error
+        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "/")
+        if path == "/metrics":
+            answer: Iterable[bytes] = self._metrics_app(environ, start)
+            return answer
+        if path == "/healthz":
+            return _json(start, "200 OK", {"alive": True})
+        if path == "/readyz":
+            checks = self._checks()
+            ready = all(checks.values())
+            return _json(start, "200 OK" if ready else "503 Service Unavailable", {"ready": ready, "checks": checks})
+        return _json(start, "404 Not Found", {"paths": ["/metrics", "/healthz", "/readyz"]})
+
+
+def _json(start: StartResponse, status: str, body: object) -> list[bytes]:
+    start(status, [("Content-Type", "application/json")])
+    return [json.dumps(body).encode() + b"\n"]
+
+
+class _ThreadingServer(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """A line for each scrape helps nobody."""

@@ -1,0 +1,94 @@
+"""Every metric, each with its story. A coil is never a label: there are too many of them."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from worker.bundle import Bundle
+
+_STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_AGE_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+
+
+class Metrics:
+    """Made once per registry; a test makes its own registry and reads it."""
+
+    def __init__(self, registry: CollectorRegistry, camera_labels_max: int = 64) -> None:
+        self.registry = registry
+        self._cameras = BoundedLabels(camera_labels_max)
+        # Flat while cameras run: nothing arrives. Its rate is the load.
+        self.frames = self._counter("frames", "Frames taken from Kafka.", "camera")
+        # Together with rejects this follows frames; the distance is what is in flight.
+        self.results = self._counter("results", "Acknowledged results.", "verdict")
+        self.defects = self._counter("defects", "Defects in acknowledged results.", "label", "camera")
+        # A camera or its cable fails long before the line does: watch the rate by reason.
+        self.rejects = self._counter("rejects", "Acknowledged rejects.", "reason")
+        # A sender whose headers cannot be read: frames are inspected, their place on the coil is lost.
+        self.header_faults = self._counter("header_faults", "Headers that are there but malformed.", "header")
+        # Exposure at the camera to acknowledged event. Rises first when the worker falls behind.
+        self.frame_age = self._histogram("frame_age_seconds", "Capture to acknowledged result.", _AGE_S)
+        # A camera's clock runs ahead of this one: its ages mean nothing.
+        self.negative_ages = self._counter(
+            "negative_frame_ages", "Frames captured in the future; their age counts as 0."
+        )
+        # Which stage takes the time. queue: decoded and waiting for the device.
+        self.stage = self._histogram("stage_seconds", "Time of a frame in a stage.", _STAGE_S, "stage")
+        # Stuck at 1 under load: one frame at a time is fastest here, or decoding is the bottleneck.
+        self.batch_frames = self._histogram("batch_frames", "Frames in a batch.", (1, 2, 4, 8, 16, 32, 64, 128))
+        # decode full: the device or the decoders bind. publish full: making events binds. A slow broker shows in
+        # neither, but in inflight_frames and in the stage time of publish.
+        self.queue_frames = self._gauge("queue_frames", "Frames that wait for a stage.", "queue")
+        self.inflight_frames = self._gauge("inflight_frames", "Frames between Kafka and acknowledged result.")
+        self.inflight_bytes = self._gauge("inflight_bytes", "Their encoded bytes.")
+        # Grows while frames_total runs: the worker is too slow for its cameras.
+        self.lag_frames = self._gauge(
+            "consumer_lag_frames", "Frames in Kafka without acknowledged result.", "partition"
+        )
+        self.commit_failures = self._counter("commit_failures", "Commits of offsets that Kafka refused.")
+        # 0 with healthz still fine: look at /readyz, it says why.
+        self.ready = self._gauge("ready", "1 while /readyz says yes.")
+        self.bundle_info = self._gauge(
+            "bundle_info", "Always 1: the bundle that runs.", "name", "version", "sha256", "precision", "provider"
+        )
+
+    def camera_label(self, camera: str) -> str:
+        return self._cameras.label(camera)
+
+    def show_bundle(self, bundle: Bundle, provider: str) -> None:
+        contract = bundle.contract
+        self.bundle_info.clear()
+        self.bundle_info.labels(contract.name, contract.version, bundle.sha256, contract.precision, provider).set(1)
+
+    def forget_partition(self, number: int) -> None:
+        """It is another worker's now, and so is its lag."""
+        with suppress(KeyError):  # it may never have had a lag
+            self.lag_frames.remove(str(number))
+
+    def watch(self, gauge: Gauge, read: Callable[[], float], **labels: str) -> None:
+        """Let a gauge read a value whenever it is scraped."""
+        (gauge.labels(**labels) if labels else gauge).set_function(read)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"stripwatch_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"stripwatch_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"stripwatch_{name}", text, labels, registry=self.registry, buckets=buckets)
+
+
+class BoundedLabels:
+    """The first few names as they are, the rest as `other`, so that a sender cannot grow the worker."""
+
+    def __init__(self, names_max: int) -> None:
+        self._names_max = names_max
+        self._names: set[str] = set()
+
+    def label(self, name: str) -> str:
+        if name not in self._names:
+            if len(self._names) >= self._names_max:
+                return "other"
+            self._names.add(name)
+        return name

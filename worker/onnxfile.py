@@ -1,0 +1,107 @@
+"""The metadata of an ONNX file, read and sealed without loading the model and without the onnx package.
+
+An ONNX file is one protobuf message, ModelProto; its metadata is field 14, a repeated pair of strings
+(https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Only the top level of the message is walked here.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+from worker.errors import BundleError
+
+SEAL_KEY = "stripwatch.sha256"
+UNSEALED = "0" * 64
+_METADATA_FIELD = 14
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_Span = tuple[int, int]
+
+
+def read_metadata(model: bytes) -> dict[str, str]:
+    """The metadata pairs of an ONNX file. Raises BundleError when the bytes are no complete ONNX file."""
+    return {key: _text(model, span) for key, span in _metadata_spans(model).items()}
+
+
+def seal(model: bytes) -> bytes:
+    """The same file with its sha256 written over the UNSEALED value of SEAL_KEY.
+
+    The digest is that of the file with 64 zeros in its own place, so it covers every other byte.
+    """
+    start, end = _seal_span(model)
+    return model[:start] + _digest(model, (start, end)).encode() + model[end:]
+
+
+def check_seal(model: bytes) -> str:
+    """The sha256 that the file states. Raises BundleError if any byte of the file was changed since."""
+    span = _seal_span(model)
+    stated, found = _text(model, span), _digest(model, span)
+    if stated != found:
+        raise BundleError(f"its bytes were changed: sha256 is {found[:12]}…, the file states {stated[:12]}…")
+    return stated
+
+
+def _digest(model: bytes, seal_span: _Span) -> str:
+    digest = hashlib.sha256(memoryview(model)[: seal_span[0]])
+    digest.update(UNSEALED.encode())
+    digest.update(memoryview(model)[seal_span[1] :])
+    return digest.hexdigest()
+
+
+def _seal_span(model: bytes) -> _Span:
+    start, end = _metadata_spans(model).get(SEAL_KEY, (0, 0))
+    if end - start != len(UNSEALED):
+        raise BundleError("it is an ONNX file without a Stripwatch contract")
+    return start, end
+
+
+def _metadata_spans(model: bytes) -> dict[str, _Span]:
+    """Where the value of each metadata key stands in the file."""
+    spans: dict[str, _Span] = {}
+    fields_seen: set[int] = set()
+    for field, (start, end) in _fields(model, 0, len(model)):
+        fields_seen.add(field)
+        if field == _METADATA_FIELD:
+            pair = dict(_fields(model, start, end))
+            spans[_text(model, pair.get(1, (0, 0)))] = pair.get(2, (0, 0))
+    if not {1, 7} <= fields_seen:  # ir_version and graph
+        raise BundleError("it is no ONNX file")
+    return spans
+
+
+def _fields(model: bytes, start: int, end: int) -> Iterator[tuple[int, _Span]]:
+    """Number and span of each field of the protobuf message that lies in model[start:end]."""
+    at = start
+    while at < end:
+        tag, at = _varint(model, at, end)
+        kind = tag & 7
+        if kind == _VARINT:
+            _, field_end = _varint(model, at, end)
+        elif kind == _BYTES:
+            size, at = _varint(model, at, end)
+            field_end = at + size
+        elif kind in (_FIXED32, _FIXED64):
+            field_end = at + (4 if kind == _FIXED32 else 8)
+        else:
+            raise BundleError("it is no ONNX file")
+        if field_end > end:
+            raise BundleError("it is cut short, or no ONNX file")
+        yield tag >> 3, (at, field_end)
+        at = field_end
+
+
+def _varint(model: bytes, at: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < end and shift < 64:
+        byte = model[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    raise BundleError("it is cut short, or no ONNX file")
+
+
+def _text(model: bytes, span: _Span) -> str:
+    try:
+        return model[span[0] : span[1]].decode()
+    except UnicodeDecodeError as error:
+        raise BundleError("its metadata is not UTF-8") from error

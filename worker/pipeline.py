@@ -1,0 +1,160 @@
+"""The stages between intake and offsets, and the threads that run them.
+
+    take -> decode pool -> [predict thread] -> [publish thread] -> publisher -> settled
+
+Frames stay in order all the way: the pool hands them on as they came, and each later stage is one thread.
+A stage that dies takes the worker with it: `failure` is set, and whoever runs the pipeline stops and raises it.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from worker.batch import BatchLimits, gather
+from worker.credits import Credits
+from worker.decode_pool import DecodePool
+from worker.errors import StripwatchError
+from worker.event import EventMaker, Reject, Result
+from worker.frame import Frame
+from worker.metrics import Metrics
+from worker.offsets import Ledger
+from worker.outcome import Outcome, Prediction
+from worker.predict import Model, predict
+from worker.publish import Publisher
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is made of. Each part has one owner: see ARCHITECTURE.md."""
+
+    decoding: DecodePool
+    model: Model
+    limits: BatchLimits
+    events: EventMaker
+    publisher: Publisher
+    ledger: Ledger
+    credits: Credits
+    metrics: Metrics
+
+
+class Pipeline:
+    """Frames in by `take`, events out by the publisher; at the end `drain`."""
+
+    def __init__(self, parts: Parts, on_settled: Callable[[Result | Reject], None] = lambda _: None) -> None:
+        self._parts = parts
+        self._on_settled = on_settled
+        self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        self._failed = threading.Event()
+        self._failure: BaseException | None = None
+        self._threads = [
+            threading.Thread(target=self._guard, args=(stage,), name=name, daemon=True)
+            for name, stage in (("predict", self._predict_stage), ("publish", self._publish_stage))
+        ]
+        metrics = parts.metrics
+        metrics.watch(metrics.queue_frames, lambda: parts.decoding.waiting_frames, queue="decode")
+        metrics.watch(metrics.queue_frames, self._outcomes.qsize, queue="publish")
+        metrics.watch(metrics.inflight_frames, lambda: parts.credits.frames)
+        metrics.watch(metrics.inflight_bytes, lambda: parts.credits.bytes)
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def take(self, frame: Frame) -> None:
+        """Let a frame in. Its position is open in the ledger, and its credit is taken."""
+        self._parts.decoding.submit(frame)
+
+    def fail(self, error: BaseException) -> None:
+        """The pipeline cannot go on. The first error counts; any thread may call."""
+        if not self._failed.is_set():
+            self._failure = error
+            self._failed.set()
+
+    @property
+    def failed(self) -> threading.Event:
+        return self._failed
+
+    def raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def drain(self, timeout_s: float) -> bool:
+        """Let what is inside run out, upstream first. False: frames are still open at the end of the time.
+
+        They are not lost: their offsets were never committed, so the next worker inspects them.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        self._parts.decoding.close()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        self._parts.publisher.flush(max(0.1, deadline_s - time.monotonic()))
+        return self._parts.credits.frames == 0
+
+    def _guard(self, stage: Callable[[], None]) -> None:
+        try:
+            stage()
+        except StripwatchError as error:
+            self.fail(error)
+        except BaseException as error:
+            log.exception("a stage died", stage=threading.current_thread().name)
+            self.fail(error)
+
+    def _predict_stage(self) -> None:
+        parts = self._parts
+        try:
+            while (first := parts.decoding.head(None)) is not None:
+                batch = gather(first, parts.decoding.head, parts.limits, time)
+                outcomes = predict(batch, parts.model)
+                self._observe(outcomes)
+                for outcome in outcomes:
+                    self._outcomes.put(outcome)
+        finally:  # even after a failure, or the next stage would wait for ever
+            self._outcomes.put(None)
+
+    def _publish_stage(self) -> None:
+        while (outcome := self._outcomes.get()) is not None:
+            self._publish(outcome)
+
+    def _publish(self, outcome: Outcome) -> None:
+        sent_s = time.monotonic()
+        events = self._parts.events
+        event = events.result(outcome, sent_s) if isinstance(outcome, Prediction) else events.reject(outcome)
+        self._parts.publisher.publish(event, outcome.frame, lambda: self._settle(outcome.frame, event, sent_s))
+
+    def _settle(self, frame: Frame, event: Result | Reject, sent_s: float) -> None:
+        """The frame is fully accounted for. Runs on the publisher's thread."""
+        parts = self._parts
+        self._count(frame, event)
+        parts.metrics.stage.labels("publish").observe(time.monotonic() - sent_s)
+        self._on_settled(event)
+        parts.ledger.settled(frame.position)
+        parts.credits.give_back(len(frame.encoded))
+
+    def _observe(self, outcomes: list[Outcome]) -> None:
+        metrics = self._parts.metrics
+        predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
+        if predictions:
+            metrics.batch_frames.observe(len(predictions))
+        for prediction in predictions:
+            metrics.stage.labels("decode").observe(prediction.decode_s)
+            metrics.stage.labels("queue").observe(prediction.queue_s)
+            metrics.stage.labels("inference").observe(prediction.inference_s)
+
+    def _count(self, frame: Frame, event: Result | Reject) -> None:
+        metrics = self._parts.metrics
+        if isinstance(event, Reject):
+            metrics.rejects.labels(event.reason).inc()
+            return
+        metrics.results.labels(event.verdict).inc()
+        for defect in event.defects:
+            metrics.defects.labels(defect.label, metrics.camera_label(frame.camera)).inc()
+        age_s = time.time() - frame.captured_ms / 1000
+        if age_s < 0:
+            metrics.negative_ages.inc()
+        metrics.frame_age.observe(max(0.0, age_s))

@@ -1,0 +1,64 @@
+"""A batch of decoded frames through the model. A frame that the model cannot take does not take the others with it."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from worker.decode import Pixels
+from worker.errors import FrameRejected, PredictFailed, RejectReason
+from worker.outcome import Decoded, Outcome, Prediction, Refusal
+from worker.session import Scores
+
+
+class Model(Protocol):
+    """A session. predict: uint8 [n, height, width, channels] to float32 [n, labels]; raises PredictFailed."""
+
+    def predict(self, frames: Pixels) -> Scores: ...
+
+
+def predict(batch: Sequence[Decoded | Refusal], model: Model) -> list[Outcome]:
+    """The outcome of each frame, in order; what was refused before passes through.
+
+    Raises PredictFailed when the model fails on a blank frame too: then it is the device, not a frame.
+    """
+    decoded = [item for item in batch if isinstance(item, Decoded)]
+    predicted = iter(_predict_decoded(decoded, model) if decoded else ())
+    return [item if isinstance(item, Refusal) else next(predicted) for item in batch]
+
+
+def _predict_decoded(decoded: list[Decoded], model: Model) -> list[Outcome]:
+    frames = np.stack([item.image.pixels for item in decoded])
+    started_s = time.monotonic()
+    try:
+        scores = model.predict(frames)
+    except PredictFailed:
+        model.predict(np.zeros_like(frames[:1]))
+        return [_predict_alone(item, model) for item in decoded]
+    inference_s = time.monotonic() - started_s
+    return [_outcome(item, row.tolist(), started_s, inference_s) for item, row in zip(decoded, scores, strict=True)]
+
+
+def _predict_alone(item: Decoded, model: Model) -> Outcome:
+    started_s = time.monotonic()
+    try:
+        row = model.predict(item.image.pixels[np.newaxis])[0]
+    except PredictFailed as error:
+        return Refusal(item.frame, FrameRejected(RejectReason.INFERENCE_FAILED, str(error)))
+    return _outcome(item, row.tolist(), started_s, time.monotonic() - started_s)
+
+
+def _outcome(item: Decoded, scores: list[float], started_s: float, inference_s: float) -> Outcome:
+    if not all(map(math.isfinite, scores)):
+        return Refusal(item.frame, FrameRejected(RejectReason.INFERENCE_FAILED, "a score is not a finite number"))
+    return Prediction(
+        frame=item.frame,
+        width_px=item.image.width_px,
+        height_px=item.image.height_px,
+        scores=tuple(scores),
+        decode_s=item.decode_s,
+        queue_s=max(0.0, started_s - item.finished_s),
+        inference_s=inference_s,
+    )

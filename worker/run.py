@@ -1,0 +1,218 @@
+"""`stripwatch run`: puts the stages together, runs them, and takes them apart in an order one can read aloud."""
+
+import os
+import signal
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import structlog
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+
+from worker.batch import BatchLimits
+from worker.bundle import read_bundle
+from worker.connection import open_consumer, open_producer, require_topics
+from worker.credits import Credits
+from worker.decode import DecodeLimits, decode
+from worker.decode_pool import DecodePool
+from worker.errors import BrokerLost, SettingsError
+from worker.event import event_maker
+from worker.health import Checks, HealthServer
+from worker.intake import IntakeTimes, KafkaIntake
+from worker.metrics import Metrics
+from worker.offsets import Ledger
+from worker.pipeline import Parts, Pipeline
+from worker.publish import KafkaPublisher, Publisher
+from worker.session import Session, open_session
+from worker.settings import Settings
+from worker.verdict import judge_of
+
+log = structlog.get_logger()
+_CLOSE_S = 3.0
+_LOOK_S = 0.1
+
+
+def run(settings: Settings) -> None:
+    """Inspect frames until a signal. Raises whatever ended the worker against its will."""
+    require_bundle(settings)
+    metrics = Metrics(CollectorRegistry(), settings.camera_labels_max)
+    readiness = Readiness()
+    health = HealthServer(settings.metrics_host, settings.metrics_port, metrics, readiness.checks)
+    try:
+        log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
+        session = load_session(settings)
+        metrics.show_bundle(session.bundle, session.provider)
+        readiness.bundle_verified = True
+        log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
+        readiness.worker = Worker(settings, session, metrics)
+        readiness.worker.run(StopRequest())  # until here a signal ends the process: no frame was taken yet
+    finally:
+        health.close()
+
+
+class StopRequest:
+    """Made by SIGTERM or SIGINT; a second one ends the process at once.
+
+    A plain flag: setting an Event in a signal handler can deadlock with the main thread that waits on it.
+    """
+
+    def __init__(self) -> None:
+        self.made = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._make)
+
+    def _make(self, number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        self.made = True
+
+
+class Readiness:
+    """What /readyz asks, from the first moment on: not ready yet is an answer too."""
+
+    def __init__(self) -> None:
+        self.bundle_verified = False  # and warm, on the provider that was asked for
+        self.worker: Worker | None = None
+
+    def checks(self) -> Checks:
+        worker = self.worker
+        return {
+            "bundle_verified": self.bundle_verified,
+            "broker_connected": worker is not None and worker.connected,
+            "group_joined": worker is not None and worker.joined,
+            "stages_alive": worker is not None and worker.alive,
+            "not_stopping": worker is not None and not worker.stopping,
+        }
+
+
+def load_session(settings: Settings) -> Session:
+    """The bundle of the settings, verified and warm."""
+    bundle = read_bundle(require_bundle(settings))
+    session = open_session(bundle, settings.provider, settings.inference_threads, settings.batch_frames_max)
+    log.info(
+        "bundle verified",
+        bundle=str(bundle.path),
+        provider=session.provider,
+        golden_difference=session.golden_difference,
+        frames_per_second={batch.frames: batch.frames_per_second for batch in session.batches},
+    )
+    return session
+
+
+def require_bundle(settings: Settings) -> Path:
+    if settings.bundle is None:
+        raise SettingsError("setting 'bundle' is missing: name the model file, as in --bundle model.onnx")
+    return settings.bundle
+
+
+def build_parts(
+    settings: Settings, session: Session, metrics: Metrics, publisher: Publisher, credits: Credits
+) -> Parts:
+    """The stages of any pipeline, whether frames come from Kafka or from a folder."""
+    contract = session.bundle.contract
+    return Parts(
+        decoding=DecodePool(
+            partial(decode, spec=contract.decode, limits=decode_limits(settings)),
+            settings.decode_threads or os.cpu_count() or 1,
+        ),
+        model=session,
+        limits=BatchLimits(session.best_batch_frames, settings.linger_ms_max / 1000),
+        events=event_maker(session.bundle, judge_of(contract, settings.thresholds), settings.cameras),
+        publisher=publisher,
+        ledger=Ledger(),
+        credits=credits,
+        metrics=metrics,
+    )
+
+
+class Worker:
+    """One worker on Kafka, from connection to a clean stop."""
+
+    def __init__(self, settings: Settings, session: Session, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self.stopping = False
+        consumer = open_consumer(settings)
+        require_topics(consumer, settings.topics.model_dump().values())
+        self._producer: KafkaProducer = open_producer(settings)
+        publisher = KafkaPublisher(self._producer, settings.topics, settings.reject_bytes_max, self._lost)
+        parts = build_parts(
+            settings, session, metrics, publisher, Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
+        )
+        self._pipeline = Pipeline(parts)
+        self._intake = KafkaIntake(
+            consumer,
+            settings.topics.frames,
+            parts.ledger,
+            parts.credits,
+            metrics,
+            IntakeTimes(settings.commit_ms / 1000, settings.drain_s_max),
+            self._pipeline.take,
+        )
+        self._intake_thread = threading.Thread(target=self._read, name="intake", daemon=True)
+
+    def run(self, stop: StopRequest) -> None:
+        """Until a stop is asked for or a stage fails. Raises what failed."""
+        log.info("started")
+        self._pipeline.start()
+        self._intake_thread.start()
+        while not stop.made and not self._pipeline.failed.wait(_LOOK_S):
+            pass
+        self._stop()
+        self._pipeline.raise_failure()
+
+    @property
+    def connected(self) -> bool:
+        return self._intake.connected
+
+    @property
+    def joined(self) -> bool:
+        return self._intake.assigned
+
+    @property
+    def alive(self) -> bool:
+        return self._intake_thread.is_alive() and not self._pipeline.failed.is_set()
+
+    def _stop(self) -> None:
+        """One deadline for all of it. What is not settled by then is inspected again by whoever comes next."""
+        self.stopping = True
+        started_s = time.monotonic()
+        deadline_s = started_s + self._settings.drain_s_max
+        self._intake.stop()  # nothing new comes in
+        self._intake_thread.join(self._settings.drain_s_max)
+        drained = self._drain(deadline_s)  # what is inside runs out, upstream first
+        self._intake.close(_CLOSE_S)  # commits, and leaves the group last: its heartbeats kept us alive
+        self._close_producer()
+        log.info("stopped", everything_settled=drained, seconds=round(time.monotonic() - started_s, 2))
+
+    def _drain(self, deadline_s: float) -> bool:
+        """Also after a failure: what the stages still can settle must be committed, or it is repeated."""
+        try:
+            return self._pipeline.drain(max(_CLOSE_S, deadline_s - time.monotonic()))
+        except BrokerLost as error:
+            self._pipeline.fail(error)
+            return False
+
+    def _close_producer(self) -> None:
+        try:
+            self._producer.close(timeout=_CLOSE_S)
+        except KafkaError as error:
+            log.warning("results were not acknowledged; their frames will be inspected again", error=str(error))
+
+    def _read(self) -> None:
+        try:
+            self._intake.run()
+        except BaseException as error:
+            if not isinstance(error, BrokerLost):
+                log.exception("intake died")
+            self._pipeline.fail(error)
+
+    def _lost(self, error: BrokerLost) -> None:
+        self._pipeline.fail(error)
+
+
+def decode_limits(settings: Settings) -> DecodeLimits:
+    return DecodeLimits(settings.frame_bytes_max, settings.frame_pixels_max, settings.frame_side_px_min)

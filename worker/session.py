@@ -1,0 +1,184 @@
+"""An ONNX Runtime session on the provider it was told to use, and proof that it computes what was trained."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from worker.bundle import INPUT_NAME, SCORES_NAME, Bundle
+from worker.decode import Pixels, decode
+from worker.errors import BundleError, FrameRejected, PredictFailed, SettingsError
+
+Scores = NDArray[np.float32]
+Provider = Literal["auto", "cpu", "cuda"]
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# EXHAUSTIVE search, the default, starts anew for each shape. TF32 keeps 10 bits of a float: golden frames would fail.
+_CUDA_SETTINGS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+_WARM_UP_S_MAX = 0.25
+_SPEED_GAIN_MIN = 1.05
+
+
+@dataclass(frozen=True, slots=True)
+class WarmedBatch:
+    """One batch size, run at least twice. frames_per_second is that of its fastest run."""
+
+    frames: int
+    frames_per_second: float
+
+
+@dataclass(slots=True)
+class Session:
+    """A bundle, verified and ready. One thread calls `predict` at a time."""
+
+    bundle: Bundle
+    provider: str
+    golden_difference: float
+    batches: list[WarmedBatch]
+    _ort: ort.InferenceSession = field(repr=False)
+
+    def predict(self, frames: Pixels) -> Scores:
+        """Scores, float32 [n, labels], of frames, uint8 [n, height, width, channels].
+
+        Where the provider is a GPU the batch is padded to a size that was warmed up: each new shape there costs a
+        search for convolution algorithms and memory that is not given back (onnxruntime #709, #24376).
+        Raises PredictFailed.
+        """
+        n = len(frames)
+        if self.provider != _CPU:
+            frames = _pad(frames, next((b.frames for b in self.batches if b.frames >= n), n))
+        return _run(self._ort, frames)[:n]
+
+    @property
+    def best_batch_frames(self) -> int:
+        """The smallest warmed batch size that no larger one beats by more than 5 %."""
+        best = self.batches[0]
+        for batch in self.batches:
+            if batch.frames_per_second > best.frames_per_second * _SPEED_GAIN_MIN:
+                best = batch
+        return best.frames
+
+
+def open_session(bundle: Bundle, provider: Provider = "auto", threads: int = 0, batch_frames_max: int = 16) -> Session:
+    """Load a bundle, verify its golden frames, warm up every batch size up to batch_frames_max.
+
+    threads: of ONNX Runtime on a CPU; 0 leaves the choice to it.
+    Raises SettingsError when the provider is not to be had, BundleError when the bundle does not do what it says.
+    """
+    name = _choose_provider(provider)
+    session = _load(bundle, name, threads)
+    _check_signature(bundle, session)
+    sizes = [size for size in _BATCH_SIZES if size < batch_frames_max] + [batch_frames_max]
+    try:
+        difference = verify_golden(bundle, session)
+        batches = [_warm_up(bundle, session, size) for size in sizes]
+    except PredictFailed as error:
+        raise BundleError(f"{bundle.path} does not run here: {error}") from error
+    return Session(bundle, name, difference, batches, session)
+
+
+def verify_golden(bundle: Bundle, session: ort.InferenceSession) -> float:
+    """The largest difference between the scores of Keras and those of this session on the golden frames.
+
+    Raises BundleError when it is over the tolerance, or when a frame's best label is not the expected one.
+    """
+    contract = bundle.contract
+    try:
+        frames = np.stack([decode(golden.encoded, contract.decode).pixels for golden in contract.golden])
+    except FrameRejected as error:
+        raise BundleError(f"{bundle.path}: a golden frame cannot be decoded: {error}") from error
+    scores = _run(session, frames)
+    expected = np.array([golden.scores for golden in contract.golden], np.float32)
+    differences = np.abs(scores - expected).max(axis=1)
+    worst = int(np.argmax(differences))
+    if not differences[worst] <= contract.score_tolerance:  # NaN fails too
+        raise BundleError(
+            f"{bundle.path} does not compute what was trained: golden frame {contract.golden[worst].name!r} "
+            f"differs by {differences[worst]:.2g}, allowed is {contract.score_tolerance:.2g}"
+        )
+    for golden, row in zip(contract.golden, scores, strict=True):
+        label = contract.labels[int(np.argmax(row))]
+        if contract.task == "multiclass" and label != golden.label:
+            raise BundleError(f"{bundle.path} calls golden frame {golden.name!r} {label!r}, expected {golden.label!r}")
+    return float(differences[worst])
+
+
+def _choose_provider(wanted: Provider) -> str:
+    available = ort.get_available_providers()
+    if wanted == "auto":
+        return _CUDA if _CUDA in available else _CPU
+    name = _CUDA if wanted == "cuda" else _CPU
+    if name not in available:
+        raise SettingsError(
+            f"provider = {wanted!r} needs {name}; the ONNX Runtime installed here has {', '.join(available)}. "
+            "Install stripwatch[gpu], or set provider = 'cpu'"
+        )
+    return name
+
+
+def _load(bundle: Bundle, provider: str, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    # Idle threads of ONNX Runtime spin by default, and take the cores that decoding needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    settings = _CUDA_SETTINGS if provider == _CUDA else {}
+    try:
+        session = ort.InferenceSession(bundle.model, options, providers=[(provider, settings)])
+    except Exception as error:  # onnxruntime raises a dozen types without a common base
+        raise BundleError(f"{bundle.path}: ONNX Runtime cannot load it: {_first_line(error)}") from error
+    if session.get_providers()[0] != provider:  # it falls back without an error (onnxruntime #23372)
+        raise SettingsError(
+            f"{provider} did not start, and ONNX Runtime fell back to {session.get_providers()[0]}: "
+            "its CUDA or cuDNN libraries are missing or too old. Mend that, or set provider = 'cpu'"
+        )
+    return session
+
+
+def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:
+    inputs = {value.name: value for value in session.get_inputs()}
+    outputs = {value.name: value for value in session.get_outputs()}
+    shape = list(bundle.contract.decode.shape)
+    if set(inputs) != {INPUT_NAME} or inputs[INPUT_NAME].type != "tensor(uint8)":
+        raise BundleError(f"{bundle.path}: its one input must be {INPUT_NAME!r}, uint8; it has {sorted(inputs)}")
+    if inputs[INPUT_NAME].shape[1:] != shape:
+        raise BundleError(f"{bundle.path}: its input is {inputs[INPUT_NAME].shape[1:]}, its decode spec says {shape}")
+    labels = len(bundle.contract.labels)
+    if SCORES_NAME not in outputs or outputs[SCORES_NAME].shape[1:] != [labels]:
+        raise BundleError(f"{bundle.path}: it must have an output {SCORES_NAME!r} of {labels} scores a frame")
+
+
+def _warm_up(bundle: Bundle, session: ort.InferenceSession, size: int) -> WarmedBatch:
+    frames = np.zeros((size, *bundle.contract.decode.shape), np.uint8)
+    _run(session, frames)  # the first run of a shape allocates and searches
+    started = time.perf_counter()
+    best_s = float("inf")
+    while best_s == float("inf") or time.perf_counter() - started < _WARM_UP_S_MAX:
+        run_started = time.perf_counter()
+        _run(session, frames)
+        best_s = min(best_s, time.perf_counter() - run_started)
+    return WarmedBatch(size, round(size / best_s, 1))
+
+
+def _run(session: ort.InferenceSession, frames: Pixels) -> Scores:
+    try:
+        scores: Scores = session.run([SCORES_NAME], {INPUT_NAME: frames})[0]
+    except Exception as error:  # onnxruntime raises a dozen types without a common base
+        raise PredictFailed(f"ONNX Runtime failed on a batch of {len(frames)}: {_first_line(error)}") from error
+    return scores
+
+
+def _pad(frames: Pixels, size: int) -> Pixels:
+    padded = np.zeros((size, *frames.shape[1:]), np.uint8)
+    padded[: len(frames)] = frames
+    return padded
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,200 @@
+"""What can be set: one model, filled from defaults, a TOML file, the environment and flags; the later wins."""
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+from worker.errors import InputError, SettingsError
+from worker.topics import DEFECTS, FRAMES, REJECTS, RESULTS
+
+ENV_PREFIX = "STRIPWATCH_"
+# Kubernetes puts these into every pod for a service of this name; they are no settings of ours.
+_KUBERNETES = re.compile(ENV_PREFIX + r"(SERVICE_(HOST|PORT)|PORT)(_|$)")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Topics(_Section):
+    frames: str = Field(default=FRAMES, min_length=1, description="Frames are read from here.")
+    results: str = Field(default=RESULTS, min_length=1, description="A result for every frame that is not rejected.")
+    defects: str = Field(default=DEFECTS, min_length=1, description="The results with a defect once more.")
+    rejects: str = Field(default=REJECTS, min_length=1, description="Frames that could not be inspected.")
+
+
+class Camera(_Section):
+    mm_per_px: float | None = Field(
+        default=None, gt=0, description="Millimetres of strip a pixel shows, along the strip."
+    )
+    side: Literal["top", "bottom"] | None = Field(default=None, description="Side of the strip.")
+    lane_offset_mm: float | None = Field(
+        default=None, description="Left edge of the image from the left edge of the strip."
+    )
+
+
+class ThresholdOverride(_Section):
+    sure: float = Field(ge=0, le=1, description="From this score on the label is taken as a fact.")
+    unsure: float | None = Field(default=None, ge=0, le=1, description="From this score on a person should look.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.unsure is not None and self.unsure > self.sure:
+            raise ValueError("unsure is above sure")
+        return self
+
+
+class Settings(BaseSettings):
+    """Every setting of `stripwatch run`. A field's description is its line in the README's table."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        nested_model_default_partial_update=True,
+    )
+
+    bundle: Path | None = Field(default=None, description="The model file to run.")
+    provider: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="Where the model runs. auto: CUDA where ONNX Runtime has it, else the CPU; no silent fallback.",
+    )
+    bootstrap_servers: str = Field(
+        "127.0.0.1:9092", min_length=1, description="Kafka brokers, host:port, comma between."
+    )
+    group_id: str = Field(
+        "stripwatch", min_length=1, description="Consumer group; workers with one group share the partitions."
+    )
+    session_timeout_ms: int = Field(
+        45_000, ge=1000, description="A worker silent for this long loses its partitions to the others of the group."
+    )
+    fetch_wait_ms_max: int = Field(
+        500, ge=1, le=10_000, description="How long the broker holds a fetch while there is no frame."
+    )
+    delivery: Literal["at-least-once"] = Field(
+        "at-least-once", description="When offsets are committed: after the broker acknowledged the results."
+    )
+    start_at: Literal["earliest", "latest"] = Field(
+        "earliest", description="Where a group without committed offsets begins."
+    )
+    topics: Topics = Field(default_factory=Topics)
+
+    batch_frames_max: int = Field(
+        16, ge=1, le=1024, description="Largest batch. Warm-up may find a smaller one faster."
+    )
+    linger_ms_max: float = Field(0, ge=0, le=1000, description="How long a free device waits for more frames.")
+    inference_threads: int = Field(0, ge=0, description="ONNX Runtime threads on a CPU. 0: as many as cores.")
+    decode_threads: int = Field(0, ge=0, description="Threads that decode. 0: as many as cores.")
+    inflight_frames_max: int = Field(
+        256, ge=1, description="Frames in the worker at once; at the limit partitions pause."
+    )
+    inflight_bytes_max: int = Field(256_000_000, ge=1, description="Encoded bytes in the worker at once.")
+
+    frame_bytes_max: int = Field(16_000_000, ge=1, description="A larger frame is rejected.")
+    frame_pixels_max: int = Field(20_000_000, ge=1, description="A frame with more pixels is rejected before decoding.")
+    frame_side_px_min: int = Field(8, ge=1, description="A frame with a shorter side is rejected.")
+    reject_bytes_max: int = Field(
+        16_000_000, ge=0, description="A reject carries this much of the frame, and says if it was cut."
+    )
+
+    commit_ms: int = Field(500, ge=10, description="Time between commits of offsets.")
+    drain_s_max: float = Field(
+        20, gt=0, le=600, description="Longest wait for frames in flight at a stop or a rebalance."
+    )
+    broker_wait_s_max: float = Field(30, gt=0, le=3600, description="Longest wait for the broker at start.")
+    send_s_max: float = Field(60, ge=1, le=600, description="Longest wait for the broker to acknowledge a result.")
+
+    metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
+    metrics_port: int = Field(9108, ge=0, le=65535, description="Their port. 0: any free one, named in the log.")
+    camera_labels_max: int = Field(
+        64, ge=1, description="Cameras with a metric label of their own; the rest are 'other'."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: console on a terminal, else json."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line shown.")
+
+    cameras: dict[str, Camera] = Field(
+        default_factory=dict, description="By camera id: mm_per_px, side, lane_offset_mm."
+    )
+    thresholds: dict[str, ThresholdOverride] = Field(
+        default_factory=dict, description="By label: sure and unsure, over those of the bundle; events then say so."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        assert isinstance(init_settings, InitSettingsSource)
+        config = init_settings.init_kwargs.pop("config", None)
+        toml = TomlConfigSettingsSource(settings_cls, config)
+        return init_settings, env_settings, toml
+
+
+def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Settings from a TOML file (or none), the environment and flags (None: not given).
+
+    Raises InputError when the file cannot be read, SettingsError that names the key, and the nearest known one.
+    """
+    if config is not None and not config.is_file():
+        raise InputError(f"there is no configuration file {config}")
+    _check_environment(os.environ)
+    given = {key: value for key, value in flags.items() if value is not None}
+    if "config" in given:
+        raise SettingsError("unknown setting 'config'; a file is named by --config alone")
+    try:
+        return Settings(config=config, **given)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from error
+    except SourceError as error:
+        raise SettingsError(f"{error}: {error.__cause__}") from error
+    except ValueError as error:  # a TOML file that is no TOML
+        raise SettingsError(f"{config} is no valid TOML: {error}") from error
+
+
+def _check_environment(environment: Mapping[str, str]) -> None:
+    """pydantic-settings passes over unknown variables; a typing error in one would go unnoticed."""
+    known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
+    for name in environment:
+        if name.startswith(ENV_PREFIX) and name.split("__")[0] not in known and not _KUBERNETES.match(name):
+            raise SettingsError(f"unknown environment variable {name}{_nearest(name, known)}")
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {key!r}{_nearest(key, _known_keys())}"
+    return f"setting {key!r}: {first['msg'][0].lower()}{first['msg'][1:]} (it is {first['input']!r})"
+
+
+def _known_keys() -> list[str]:
+    keys = list(Settings.model_fields)
+    for section, model in (("topics", Topics), ("cameras.ID", Camera), ("thresholds.LABEL", ThresholdOverride)):
+        keys += [f"{section}.{name}" for name in model.model_fields]
+    return keys
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,1 @@
+"""Commands beside the path of a frame: simulate, replay, topics, demo."""

@@ -1,0 +1,50 @@
+"""The demo's live table."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from worker.tools.tally import CameraCounts, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is shown beside the counts. lag_frames None: the worker does not answer."""
+
+    seconds_max: float
+    lag_frames: float | None
+    metrics_url: str
+
+
+def draw_board(tally: Tally, labels: list[str], moment: Moment) -> Group:
+    """A row a camera, a column a defect, and a line on how the worker does."""
+    table = Table(title="Stripwatch: a simulated line, inspected live", title_justify="left", expand=False)
+    for name in ("camera", "frames", "clean", "unsure", *labels, "latency p50", "p99"):
+        table.add_column(name, justify="left" if name == "camera" else "right")
+    for camera, counts in sorted(tally.cameras.items()):
+        table.add_row(camera, *_cells(counts, labels))
+    return Group(table, Text(status_line(tally, moment)))
+
+
+def status_line(tally: Tally, moment: Moment) -> str:
+    lag = "?" if moment.lag_frames is None else f"{moment.lag_frames:.0f}"
+    return (
+        f"{tally.seconds:4.0f} of {moment.seconds_max:.0f} s   {tally.frames_per_second:.0f} frames/s   "
+        f"results {tally.results}   defects {tally.defects}   rejects {tally.rejects}   lag {lag}   "
+        f"metrics {moment.metrics_url}   Ctrl-C stops"
+    )
+
+
+def _cells(counts: CameraCounts, labels: list[str]) -> list[str]:
+    p50, p99 = np.percentile(counts.recent_ms or [0.0], [50, 99])
+    return [
+        str(counts.verdicts.total()),
+        str(counts.verdicts["clean"]),
+        str(counts.verdicts["unsure"]),
+        *(str(counts.defects[label]) for label in labels),
+        f"{p50:.0f} ms",
+        f"{p99:.0f} ms",
+    ]

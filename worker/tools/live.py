@@ -1,0 +1,78 @@
+"""Plays shots on Kafka from start to end: what simulate and replay have in common."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from worker.console import new_progress
+from worker.tools.cameras import Exposure, Line, Shot, play
+from worker.tools.clock import SystemClock
+from worker.tools.connect import open_producer
+from worker.tools.sender import FrameSender, open_sent_file
+
+BootstrapServers = Annotated[str, typer.Option(help="The Kafka brokers, HOST:PORT[,HOST:PORT...].")]
+Cameras = Annotated[int, typer.Option(min=1, max=1000, help="Cameras, named top-1, top-2, ...")]
+Rate = Annotated[float, typer.Option(min=0, help="Frames a second of each camera; 0 is as fast as it goes.")]
+Seconds = Annotated[float, typer.Option(min=0, help="Stop after so many seconds; 0 sets no limit.")]
+Topic = Annotated[str, typer.Option(help="The topic that takes the frames; it must be there.")]
+SentPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--sent",
+        metavar="FILE",
+        help="Write a JSON line for each frame that the broker acknowledged; FILE.part until done.",
+    ),
+]
+
+
+def play_on_kafka(
+    shots: Iterable[Shot],
+    line: Line,
+    *,
+    bootstrap_servers: str,
+    topic: str,
+    seconds_max: float,
+    frames_total: int | None,
+    sent_path: Path | None,
+) -> dict[str, Any]:
+    """Send every shot and wait for the acknowledgements; SIGTERM and SIGINT end it early and in order.
+
+    seconds_max 0 sets no limit. Returns the summary of the run. Raises BrokerLost if a frame was not acknowledged.
+    """
+    clock = SystemClock()
+    with (
+        clock.stopped_by_signals(),
+        open_producer(bootstrap_servers, topic) as producer,
+        open_sent_file(sent_path) as sent_file,
+    ):
+        sender = FrameSender(producer, topic, sent_file)
+        started_s = clock.monotonic()
+        with _counted(sender, frames_total) as send:
+            play(shots, line, send, clock, seconds_max or math.inf)
+        sender.finish()
+        seconds = clock.monotonic() - started_s
+    return {
+        "frames_sent": sender.frames_acknowledged,
+        "bytes_sent": sender.bytes_acknowledged,
+        "seconds": round(seconds, 3),
+        "frames_per_second": round(sender.frames_acknowledged / seconds, 1) if seconds else 0.0,
+        "cameras": line.cameras,
+        "topic": topic,
+    }
+
+
+@contextmanager
+def _counted(sender: FrameSender, frames_total: int | None) -> Iterator[Callable[[Exposure], None]]:
+    """The sender with a progress bar."""
+    with new_progress() as progress:
+        bar = progress.add_task("sending", total=frames_total)
+
+        def send(exposure: Exposure) -> None:
+            sender.send(exposure)
+            progress.advance(bar)
+
+        yield send

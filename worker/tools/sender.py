@@ -1,0 +1,169 @@
+"""Puts exposures on Kafka and keeps account: each is acknowledged and written down once, or it is an error."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import msgspec
+from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+
+from worker.errors import BrokerLost, InputError, StripwatchError
+from worker.tools.cameras import Exposure, Headers
+from worker.tools.scene import Box
+
+DELIVERY_S_MAX = 30.0  # the producer gives a frame up after so long; then the broker is lost
+_ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5  # past its own limit the producer itself must be broken
+INFLIGHT_BYTES_MAX = 64_000_000  # kafka-python itself sets no limit to what waits for an acknowledgement
+
+
+class Producer(Protocol):
+    """What of KafkaProducer is used here."""
+
+    def send(self, topic: str, *, value: bytes, key: bytes, headers: Headers, timestamp_ms: int) -> Any: ...
+
+    def flush(self, timeout: float) -> None: ...
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A line of the sent file: one frame that the broker acknowledged."""
+
+    topic: str
+    partition: int
+    offset: int
+    camera: str
+    coil: str
+    label: str | None
+    file: str | None
+    boxes: tuple[Box, ...]
+
+
+class SentFile:
+    """JSON lines, each written whole as the acknowledgement comes in."""
+
+    def __init__(self, lines: BinaryIO) -> None:
+        self._lines = lines
+
+    def write(self, sent: Sent) -> None:
+        self._lines.write(msgspec.json.encode(sent) + b"\n")
+        self._lines.flush()
+
+
+@contextmanager
+def open_sent_file(path: Path | None) -> Iterator[SentFile | None]:
+    """The sent file, called NAME.part until the run ends well; None where none is wanted."""
+    if path is None:
+        yield None
+        return
+    part = path.with_name(path.name + ".part")
+    try:
+        lines = part.open("wb")
+    except OSError as error:
+        raise InputError(f"cannot write the sent file {path}: {error.strerror}") from error
+    with lines:
+        yield SentFile(lines)
+    part.replace(path)
+
+
+class FrameSender:
+    """Owns no connection: the producer is given, and its I/O thread calls back here with each acknowledgement."""
+
+    def __init__(self, producer: Producer, topic: str, sent_file: SentFile | None) -> None:
+        self.frames_acknowledged = 0
+        self.bytes_acknowledged = 0
+        self._producer = producer
+        self._topic = topic
+        self._sent_file = sent_file
+        self._changed = threading.Condition()
+        self._inflight_bytes = 0
+        self._failure: StripwatchError | None = None
+
+    def send(self, exposure: Exposure) -> None:
+        """Hand the frame to the producer; waits while too many bytes are in flight.
+
+        Raises BrokerLost or InputError, also for a frame sent earlier.
+        """
+        size = len(exposure.shot.encoded)
+        self._wait_for_room(size)
+        try:
+            future = self._producer.send(
+                self._topic,
+                value=exposure.shot.encoded,
+                key=exposure.camera.encode(),
+                headers=exposure.headers(),
+                timestamp_ms=int(exposure.captured_at.timestamp() * 1000),
+            )
+        except KafkaError as error:
+            raise self._explain(exposure, error) from error
+        future.add_callback(self._acknowledged, exposure)
+        future.add_errback(self._refused, exposure)
+
+    def finish(self) -> None:
+        """Wait until every frame is acknowledged. Raises BrokerLost or InputError if one is not."""
+        try:
+            self._producer.flush(timeout=_ACKNOWLEDGEMENT_S_MAX)
+        except KafkaError as error:
+            raise BrokerLost(f"Kafka acknowledged nothing for {_ACKNOWLEDGEMENT_S_MAX:.0f} s") from error
+        with self._changed:
+            self._raise_failure()
+            if self._inflight_bytes:
+                raise BrokerLost(f"{self._inflight_bytes} bytes of frames were never acknowledged by Kafka")
+
+    def _wait_for_room(self, size: int) -> None:
+        def has_room() -> bool:
+            return not self._inflight_bytes or self._inflight_bytes + size <= INFLIGHT_BYTES_MAX
+
+        with self._changed:
+            in_time = self._changed.wait_for(lambda: self._failure or has_room(), timeout=_ACKNOWLEDGEMENT_S_MAX)
+            self._raise_failure()
+            if not in_time:
+                raise BrokerLost(f"Kafka acknowledged nothing for {_ACKNOWLEDGEMENT_S_MAX:.0f} s")
+            self._inflight_bytes += size
+
+    def _raise_failure(self) -> None:
+        if self._failure:
+            raise self._failure
+
+    def _acknowledged(self, exposure: Exposure, record: Any) -> None:
+        try:
+            self._write_down(exposure, record)
+        except OSError as error:  # kafka-python would swallow it
+            self._fail(InputError(f"cannot write the sent file: {error.strerror}"))
+        with self._changed:
+            size = len(exposure.shot.encoded)
+            self.frames_acknowledged += 1
+            self.bytes_acknowledged += size
+            self._inflight_bytes -= size
+            self._changed.notify_all()
+
+    def _write_down(self, exposure: Exposure, record: Any) -> None:
+        if self._sent_file:
+            shot = exposure.shot
+            sent = Sent(
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                camera=exposure.camera,
+                coil=exposure.coil,
+                label=shot.label,
+                file=shot.file,
+                boxes=shot.boxes,
+            )
+            self._sent_file.write(sent)
+
+    def _refused(self, exposure: Exposure, error: BaseException) -> None:
+        self._fail(self._explain(exposure, error))
+
+    def _fail(self, failure: StripwatchError) -> None:
+        with self._changed:
+            self._failure = self._failure or failure
+            self._changed.notify_all()
+
+    def _explain(self, exposure: Exposure, error: BaseException) -> StripwatchError:
+        if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+            return InputError(
+                f"{exposure} has {len(exposure.shot.encoded)} bytes, more than topic {self._topic} takes "
+                "in one message: raise its max.message.bytes ('stripwatch topics --message-bytes-max' for a new topic)"
+            )
+        return BrokerLost(f"Kafka did not take {exposure}: {error}")

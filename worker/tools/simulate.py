@@ -1,0 +1,138 @@
+"""`stripwatch simulate`: a strip that does not exist, as a training set on disk or as cameras on Kafka."""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from worker import topics
+from worker.console import new_progress, print_summary
+from worker.errors import SettingsError
+from worker.tools.cameras import Line, Shot
+from worker.tools.connect import require_topic
+from worker.tools.live import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
+from worker.tools.scene import CLEAN, KINDS, encode_jpeg, frame_seed, render
+from worker.tools.strip_set import write_strip_set
+from worker.tools.surface import Shape
+
+_DEFECT_KINDS = [kind for kind in KINDS if kind != CLEAN]
+_SIDE_PX = range(64, 4097)
+
+
+def simulate(
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a training set to this new folder.")] = None,
+    bootstrap_servers: Annotated[
+        str, typer.Option(help="Or play cameras on these Kafka brokers, HOST:PORT[,HOST:PORT...].")
+    ] = "",
+    frames: Annotated[
+        int, typer.Option(min=0, help="Frames in the set; or of each camera, where 0 is until stopped.")
+    ] = 0,
+    shape: Annotated[str, typer.Option(help="Height x width in px; usual are 200x200 and 256x1600.")] = "200x200",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same frames.")] = 1,
+    cameras: Cameras = 4,
+    rate: Rate = 10.0,
+    seconds: Seconds = 0.0,
+    defect_share: Annotated[float, typer.Option(min=0, max=1, help="Share of frames with a defect (cameras).")] = 0.3,
+    coil_frames: Annotated[
+        int, typer.Option(min=0, help="A new coil after so many frames of a camera; 0 is one coil.")
+    ] = 500,
+    mm_per_frame: Annotated[
+        float,
+        typer.Option(min=0, help="How far the strip runs from frame to frame; 0 is the frame's width at 1 mm/px."),
+    ] = 0.0,
+    pool: Annotated[
+        int,
+        typer.Option(min=1, help="Distinct frames, rendered before the cameras start and repeated in seeded order."),
+    ] = 300,
+    topic: Topic = topics.FRAMES,
+    sent: SentPath = None,
+) -> None:
+    """Simulate a hot-rolled strip with scratches, pits, inclusions, patches, edge cracks and clean stretches.
+
+    As a training set: files LABEL_NUMBER.jpg, as many of each label, and truth.jsonl with the boxes:
+
+        stripwatch simulate --out strips --frames 6000 --shape 200x200 --seed 1
+
+    As cameras on Kafka, which repeat a pool of frames so that the CPU is left to the worker:
+
+        stripwatch simulate --bootstrap-servers localhost:9092 --cameras 4 --rate 25 --seconds 60 --sent sent.jsonl
+
+    SIGTERM and Ctrl-C end the cameras in order. The last line on stdout is JSON.
+    """
+    height_width = _parse_shape(shape)
+    if bool(out) == bool(bootstrap_servers):
+        raise SettingsError(
+            "simulate takes either --out DIR (a training set) or --bootstrap-servers HOST:PORT (cameras)"
+        )
+    if out:
+        _simulate_set(out, frames, height_width, seed)
+        return
+    line = Line(
+        cameras=cameras,
+        rate_fps=rate,
+        mm_per_frame=mm_per_frame or height_width[1],
+        coil=f"S{seed}",
+        coil_frames=coil_frames,
+    )
+    total = frames * cameras or None
+    require_topic(bootstrap_servers, topic)  # before the pool is rendered: that takes a while
+    shots = render_pool(min(pool, total or pool), height_width, seed, defect_share)
+    summary = play_on_kafka(
+        itertools.islice(repeat_pool(shots, seed), total),
+        line,
+        bootstrap_servers=bootstrap_servers,
+        topic=topic,
+        seconds_max=seconds,
+        frames_total=total,
+        sent_path=sent,
+    )
+    print_summary(summary | {"pool_frames": len(shots), "seed": seed})
+
+
+def render_pool(frames: int, shape: Shape, seed: int, defect_share: float) -> list[Shot]:
+    """Distinct frames; each shows a defect with the given chance, each kind as likely."""
+    rng = np.random.default_rng([seed, 0])
+    with new_progress() as progress:
+        return [
+            _render_shot(_draw_kind(defect_share, rng), shape, frame_seed(seed, number))
+            for number in progress.track(range(frames), description="rendering")
+        ]
+
+
+def repeat_pool(pool: list[Shot], seed: int) -> Iterator[Shot]:
+    """The pool over and over, each time in another order that the seed sets."""
+    rng = np.random.default_rng([seed, 1])
+    while True:
+        for index in rng.permutation(len(pool)):
+            yield pool[index]
+
+
+def _simulate_set(out: Path, frames: int, shape: Shape, seed: int) -> None:
+    if not frames:
+        raise SettingsError("simulate --out needs --frames N, how many frames to write")
+    write_strip_set(out, frames, shape, seed)
+    labels = Counter(KINDS[number % len(KINDS)] for number in range(frames))
+    print_summary({"out": str(out), "frames": frames, "labels": labels, "shape": list(shape), "seed": seed})
+
+
+def _render_shot(kind: str, shape: Shape, seed: int) -> Shot:
+    scene = render(kind, shape, seed)
+    return Shot(encode_jpeg(scene.pixels), "image/jpeg", label=scene.label, boxes=scene.boxes)
+
+
+def _draw_kind(defect_share: float, rng: np.random.Generator) -> str:
+    kind = _DEFECT_KINDS[rng.integers(len(_DEFECT_KINDS))]
+    return kind if rng.random() < defect_share else CLEAN
+
+
+def _parse_shape(text: str) -> Shape:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    sides = [int(side) for side in match.groups()] if match else []
+    if not match or not all(side in _SIDE_PX for side in sides):
+        raise SettingsError(f"--shape takes HEIGHTxWIDTH of 64 to 4096 px, such as 256x1600, not {text!r}")
+    return sides[0], sides[1]

@@ -1,0 +1,52 @@
+"""Writes simulated frames as a training set: LABEL_NUMBER.jpg files, and the truth about them."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from worker.console import new_progress
+from worker.errors import InputError
+from worker.tools.scene import KINDS, Box, encode_jpeg, frame_seed, render
+from worker.tools.surface import Shape
+
+TRUTH_NAME = "truth.jsonl"
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """A line of truth.jsonl."""
+
+    file: str
+    label: str
+    boxes: tuple[Box, ...]
+
+
+def write_strip_set(out: Path, frames: int, shape: Shape, seed: int) -> None:
+    """Write frames of all kinds in turn to a new or empty folder, which appears under its name when it is complete.
+
+    Raises InputError if something is in the way.
+    """
+    part = out.with_name(out.name + ".part")
+    _require_free(out, part)
+    try:
+        part.mkdir(parents=True)
+        with (part / TRUTH_NAME).open("wb") as truth, new_progress() as progress:
+            for number in progress.track(range(frames), description="rendering"):
+                _write_frame(part, truth, number, shape, seed)
+        part.replace(out)
+    except OSError as error:
+        raise InputError(f"cannot write the training set {out}: {error.strerror}") from error
+
+
+def _require_free(out: Path, part: Path) -> None:
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise InputError(f"{out} is in the way: a training set is written to a new or empty folder")
+    if part.exists():
+        raise InputError(f"{part} is in the way, left by a run that was cut off: remove it")
+
+
+def _write_frame(folder: Path, truth: BinaryIO, number: int, shape: Shape, seed: int) -> None:
+    scene = render(KINDS[number % len(KINDS)], shape, frame_seed(seed, number))
+    name = f"{scene.label}_{number:06d}.jpg"
+    (folder / name).write_bytes(encode_jpeg(scene.pixels))
+    truth.write(msgspec.json.encode(Truth(name, scene.label, scene.boxes)) + b"\n")

@@ -1,0 +1,125 @@
+"""What the demo counts: results and rejects as a reader of the topics sees them, held against what was sent."""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from worker.event import Result
+from worker.tools.sender import Sent
+
+_RECENT = 2000
+Place = tuple[int, int]  # partition and offset of a frame
+
+
+@dataclass(slots=True)
+class CameraCounts:
+    verdicts: Counter[str] = field(default_factory=Counter)
+    defects: Counter[str] = field(default_factory=Counter)
+    recent_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Frames are counted by their place, so that a repeat cannot stand for a lost one.
+
+    labels: the best label of each result. latencies_ms: capture to the moment the result was read back.
+    """
+
+    cameras: dict[str, CameraCounts] = field(default_factory=dict)
+    labels: dict[Place, str | None] = field(default_factory=dict)
+    latencies_ms: list[float] = field(default_factory=list)
+    rejected: set[Place] = field(default_factory=set)
+    repeats: int = 0
+    defects: int = 0
+    first_ms: float | None = None
+    last_ms: float = 0.0
+
+    @property
+    def results(self) -> int:
+        return len(self.labels)
+
+    @property
+    def rejects(self) -> int:
+        return len(self.rejected)
+
+    @property
+    def seconds(self) -> float:
+        """From the first result or reject to the last one."""
+        return (self.last_ms - (self.first_ms or self.last_ms)) / 1000
+
+    @property
+    def frames_per_second(self) -> float:
+        return (self.results + self.rejects) / self.seconds if self.seconds else 0.0
+
+    def add_result(self, result: Result, read_ms: float) -> None:
+        """read_ms: the time of day at which it was read."""
+        frame = result.frame
+        self._seen((frame.partition or 0, frame.offset or 0), read_ms)
+        self.labels[frame.partition or 0, frame.offset or 0] = result.label
+        self.defects += result.verdict == "defect"
+        latency_ms = read_ms - datetime.fromisoformat(frame.captured_at).timestamp() * 1000
+        self.latencies_ms.append(latency_ms)
+        camera = self.cameras.setdefault(frame.camera, CameraCounts())
+        camera.verdicts[result.verdict or "skipped"] += 1
+        camera.defects.update(defect.label for defect in result.defects)
+        camera.recent_ms.append(latency_ms)
+
+    def add_reject(self, place: Place, read_ms: float) -> None:
+        self._seen(place, read_ms)
+        self.rejected.add(place)
+
+    def latency_ms(self, percent: float) -> float | None:
+        return round(float(np.percentile(self.latencies_ms, percent)), 1) if self.latencies_ms else None
+
+    def _seen(self, place: Place, read_ms: float) -> None:
+        self.repeats += place in self.labels or place in self.rejected
+        self.first_ms = self.first_ms or read_ms
+        self.last_ms = read_ms
+
+
+def read_sent(path: Path) -> list[Sent]:
+    """The lines of a sent file; none where it is not there yet."""
+    if not path.exists():
+        return []
+    return [msgspec.json.decode(line, type=Sent) for line in path.read_bytes().splitlines()]
+
+
+def correct_ratio(sent: list[Sent], tally: Tally, labels: list[str]) -> float | None:
+    """The share of frames whose best label is the truth; None where there is no truth.
+
+    The truth of a simulated frame is its label; of a file, the label its name begins with, as in scratches_12.jpg.
+    A frame with a truth but without a result counts as wrong.
+    """
+    truths = {(frame.partition, frame.offset): truth for frame in sent if (truth := truth_of(frame, labels))}
+    if not truths:
+        return None
+    return sum(tally.labels.get(place) == truth for place, truth in truths.items()) / len(truths)
+
+
+def truth_of(frame: Sent, labels: list[str]) -> str | None:
+    if frame.label is not None or frame.file is None:
+        return frame.label
+    prefix = Path(frame.file).stem.rpartition("_")[0]
+    return prefix if prefix in labels else None
+
+
+def summary(sent: list[Sent], tally: Tally, labels: list[str], provider: str) -> dict[str, Any]:
+    """The last line of the demo, and how many frames have more than one result or reject."""
+    ratio = correct_ratio(sent, tally, labels)
+    return {
+        "frames_sent": len(sent),
+        "results": tally.results,
+        "rejects": tally.rejects,
+        "defects": tally.defects,
+        "frames_per_second": round(tally.frames_per_second, 1),
+        "latency_ms_p50": tally.latency_ms(50),
+        "latency_ms_p99": tally.latency_ms(99),
+        "correct_ratio": None if ratio is None else round(ratio, 4),
+        "provider": provider,
+        "repeats": tally.repeats,
+    }

@@ -1,0 +1,138 @@
+"""`stripwatch topics`: makes the topics the line needs, and tells where those that are there differ."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import TopicAlreadyExistsError
+
+from worker import topics as names
+from worker.console import print_summary
+from worker.errors import SettingsError
+from worker.tools.connect import open_admin
+from worker.tools.live import BootstrapServers
+
+_HEADER_BYTES = 65_536  # a reject is the frame with more headers: it must still fit
+_EVENT_BYTES_MAX = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPlan:
+    """How a topic should be. settings: Kafka's names and values, as text."""
+
+    name: str
+    partitions: int
+    replication: int
+    settings: dict[str, str]
+
+
+def plan_topics(partitions: int, replication: int, retention_hours: int, message_bytes_max: int) -> list[TopicPlan]:
+    """Frames stay for retention_hours; results, evidence and rejects 7 times and defects and review 30 times as long.
+
+    Rejects and review are few and read by people, so one partition keeps them in order.
+    """
+    copies_bytes_max = message_bytes_max + _HEADER_BYTES
+
+    def plan(name: str, partitions: int, periods: int, bytes_max: int) -> TopicPlan:
+        settings = {
+            "cleanup.policy": "delete",
+            "retention.ms": str(periods * retention_hours * 3_600_000),
+            "max.message.bytes": str(bytes_max),
+            "min.insync.replicas": str(max(replication - 1, 1)),
+        }
+        return TopicPlan(name, partitions, replication, settings)
+
+    return [
+        plan(names.FRAMES, partitions, 1, message_bytes_max),
+        plan(names.RESULTS, partitions, 7, _EVENT_BYTES_MAX),
+        plan(names.DEFECTS, partitions, 30, _EVENT_BYTES_MAX),
+        plan(names.EVIDENCE, partitions, 7, message_bytes_max),
+        plan(names.REJECTS, 1, 7, copies_bytes_max),
+        plan(names.REVIEW, 1, 30, copies_bytes_max),
+    ]
+
+
+def topics(
+    bootstrap_servers: BootstrapServers,
+    partitions: Annotated[
+        int, typer.Option(min=1, help="Partitions of frames, results, defects and evidence: as many workers can share.")
+    ] = 6,
+    replication: Annotated[int, typer.Option(min=1, max=9, help="Copies of each record; 3 on a real cluster.")] = 1,
+    retention_hours: Annotated[
+        int,
+        typer.Option(min=1, help="Keep frames so long; results, evidence, rejects 7 times, defects, review 30 times."),
+    ] = 24,
+    message_bytes_max: Annotated[
+        int,
+        typer.Option(
+            "--message-bytes-max", min=100_000, max=100_000_000, help="The largest frame, its headers included."
+        ),
+    ] = 16_777_216,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look, and say what would be done.")] = False,
+) -> None:
+    """Create the topics of the line. What is there is left as it is, and where it differs is told.
+
+        stripwatch topics --bootstrap-servers localhost:9092 --partitions 6 --replication 3
+
+    The last line on stdout is JSON: what was done to each topic.
+    """
+    plans = plan_topics(partitions, replication, retention_hours, message_bytes_max)
+    with open_admin(bootstrap_servers) as admin:
+        differences = _compare(admin, plans)
+        missing = [plan for plan in plans if plan.name not in differences]
+        if not dry_run:
+            create_topics(admin, missing)
+    outcomes = {plan.name: "missing" if dry_run else "created" for plan in missing}
+    outcomes |= {name: "differs" if found else "exists" for name, found in differences.items()}
+    for plan in plans:
+        typer.echo("  ".join([f"{plan.name:20} {outcomes[plan.name]}", *differences.get(plan.name, [])]))
+    counts = {
+        outcome: list(outcomes.values()).count(outcome) for outcome in ("created", "exists", "differs", "missing")
+    }
+    print_summary({"topics": {plan.name: outcomes[plan.name] for plan in plans}, **counts})
+
+
+def _compare(admin: Any, plans: list[TopicPlan]) -> dict[str, list[str]]:
+    """For each planned topic that is there, how it differs."""
+    described = {topic["name"]: topic for topic in admin.describe_topics([plan.name for plan in plans])}
+    there = [plan for plan in plans if described[plan.name]["error_code"] == 0]
+    return {
+        plan.name: [*_partition_differences(plan, described[plan.name]), *_setting_differences(admin, plan)]
+        for plan in there
+    }
+
+
+def _partition_differences(plan: TopicPlan, described: dict[str, Any]) -> list[str]:
+    partitions = described["partitions"]
+    replication = min(len(partition["replica_nodes"]) for partition in partitions)
+    found = {"partitions": (len(partitions), plan.partitions), "replication": (replication, plan.replication)}
+    return [f"{name} is {is_}, not {planned}" for name, (is_, planned) in found.items() if is_ != planned]
+
+
+def _setting_differences(admin: Any, plan: TopicPlan) -> list[str]:
+    # All settings are asked for, not some by name: the embedded broker breaks the connection over a list of names.
+    resource = ConfigResource(ConfigResourceType.TOPIC, plan.name)
+    described = admin.describe_configs([resource], config_filter="all")["topic"][plan.name]
+    found = {name: described[name]["value"] if name in described else "unset" for name in plan.settings}
+    return [
+        f"{name} is {found[name]}, not {planned}" for name, planned in plan.settings.items() if found[name] != planned
+    ]
+
+
+def create_topics(admin: Any, plans: list[TopicPlan]) -> None:
+    """Create them; one that is there is left as it is. Raises SettingsError when Kafka refuses one."""
+    if not plans:
+        return
+    wanted = {
+        plan.name: {
+            "num_partitions": plan.partitions,
+            "replication_factor": plan.replication,
+            "configs": plan.settings,
+        }
+        for plan in plans
+    }
+    for created in admin.create_topics(wanted, raise_errors=False)["topics"]:
+        if created["error_code"] not in (0, TopicAlreadyExistsError.errno):  # another may make it at the same moment
+            raise SettingsError(f"Kafka refuses topic {created['name']}: {created['error_message']}")
+    admin.wait_for_topics(list(wanted))

@@ -1,0 +1,103 @@
+"""Reads what the worker publishes and shows it, until the cameras have ended or somebody asks to stop."""
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from kafka import KafkaConsumer
+from kafka.structs import TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
+from rich.live import Live
+
+from worker.connection import connect
+from worker.console import STDERR
+from worker.event import Result
+from worker.tools.board import Moment, draw_board, status_line
+from worker.tools.tally import Tally
+
+# The embedded broker waits a fetch out even when data comes, for several partitions: at kafka-python's 500 ms a frame
+# waited for 136 ms (median), at 20 for about 10. Apache Kafka answers at once.
+FETCH_WAIT_MS = 20
+_BROKER_S_MAX = 10.0
+_POLL_MS = 100
+_BOARD_S, _LINE_S = 0.25, 5.0
+_decode_result = msgspec.json.Decoder(Result).decode
+
+
+@contextmanager
+def open_reader(bootstrap_servers: str, topics: list[str]) -> Iterator[KafkaConsumer]:
+    """A consumer of these topics from their beginning, in no group. Raises BrokerLost."""
+    consumer = connect(
+        KafkaConsumer, bootstrap_servers, _BROKER_S_MAX, auto_offset_reset="earliest", fetch_max_wait_ms=FETCH_WAIT_MS
+    )
+    try:
+        consumer.assign([TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t))])
+        consumer.seek_to_beginning()
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def read_into(tally: Tally, consumer: KafkaConsumer, results_topic: str) -> None:
+    """Count what has come since the last time; waits a moment where there is nothing."""
+    for partition, records in consumer.poll(timeout_ms=_POLL_MS).items():
+        read_ms = time.time() * 1000
+        for record in records:
+            if partition.topic == results_topic:
+                tally.add_result(_decode_result(record.value), read_ms)
+            else:
+                headers = dict(record.headers)
+                place = int(headers["stripwatch_partition"]), int(headers["stripwatch_offset"])
+                tally.add_reject(place, read_ms)
+
+
+class Screen:
+    """The live table on a terminal; elsewhere a line every few seconds. On stderr: stdout is for the summary."""
+
+    def __init__(self, tally: Tally, defect_labels: list[str], seconds_max: float, metrics_url: str) -> None:
+        self._tally = tally
+        self._labels = defect_labels
+        self._seconds_max = seconds_max
+        self._metrics_url = metrics_url
+        self._live = Live(console=STDERR, auto_refresh=False) if STDERR.is_terminal else None
+        self._due_s = 0.0
+
+    def __enter__(self) -> "Screen":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self) -> None:
+        """Draw what is counted by now, if it is time to."""
+        now_s = time.monotonic()
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + (_BOARD_S if self._live else _LINE_S)
+        lag = scrape(self._metrics_url).get("lag_frames")
+        moment = Moment(self._seconds_max, lag, self._metrics_url)
+        if self._live:
+            self._live.update(draw_board(self._tally, self._labels, moment), refresh=True)
+        else:
+            STDERR.print(status_line(self._tally, moment), soft_wrap=True, highlight=False)
+
+
+def scrape(metrics_url: str) -> dict[str, Any]:
+    """Lag, readiness and provider by the worker's own metrics; empty while it does not answer."""
+    try:
+        with urllib.request.urlopen(metrics_url, timeout=2) as answer:  # noqa: S310 - our own http address
+            families = {f.name: f.samples for f in text_string_to_metric_families(answer.read().decode())}
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return {}
+    return {
+        "lag_frames": sum(sample.value for sample in families["stripwatch_consumer_lag_frames"]),
+        "ready": families["stripwatch_ready"][0].value == 1,
+        "provider": next((sample.labels["provider"] for sample in families["stripwatch_bundle_info"]), None),
+    }

@@ -1,0 +1,10 @@
+"""The topics on Kafka, in one place: who writes what, and with which key, is told in ARCHITECTURE.md."""
+
+FRAMES = "inspection.frames"
+RESULTS = "inspection.results"
+DEFECTS = "inspection.defects"
+EVIDENCE = "inspection.evidence"
+REJECTS = "inspection.rejects"
+REVIEW = "inspection.review"
+
+ALL = (FRAMES, RESULTS, DEFECTS, EVIDENCE, REJECTS, REVIEW)

@@ -1,0 +1,85 @@
+"""From scores to a verdict: two thresholds a label make clean, unsure or defect."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.bundle import Contract, Threshold
+from worker.errors import SettingsError
+from worker.settings import ThresholdOverride
+
+Verdict = Literal["clean", "unsure", "defect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """label: the best one, which may mean "no defect". defects: each label that is taken as a fact, best first."""
+
+    verdict: Verdict
+    label: str
+    score: float
+    defects: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The labels of a bundle and the thresholds in force."""
+
+    labels: tuple[str, ...]
+    clean_label: str | None
+    one_label: bool
+    thresholds: tuple[Threshold, ...]
+    overridden: bool
+
+    def judge(self, scores: Sequence[float]) -> Judgement:
+        """Scores in the order of the labels.
+
+        A defect: a defect label reaches its `sure`; where labels exclude each other only the best one counts.
+        Clean: no defect label reaches its `unsure`, and the clean label, where there is one, is best and `sure`; where
+        labels exclude each other and none means clean, never. Anything else is unsure.
+        """
+        best = max(range(len(scores)), key=scores.__getitem__)
+        defects = sorted(((scores[i], i) for i in self._candidates(best) if self._sure(i, scores)), reverse=True)
+        return Judgement(
+            verdict="defect" if defects else "clean" if self._is_clean(best, scores) else "unsure",
+            label=self.labels[best],
+            score=scores[best],
+            defects=tuple((self.labels[i], score) for score, i in defects),
+        )
+
+    def _candidates(self, best: int) -> list[int]:
+        indices = [best] if self.one_label else range(len(self.labels))
+        return [i for i in indices if self.labels[i] != self.clean_label]
+
+    def _sure(self, i: int, scores: Sequence[float]) -> bool:
+        return scores[i] >= self.thresholds[i].sure
+
+    def _is_clean(self, best: int, scores: Sequence[float]) -> bool:
+        if self.clean_label is None:
+            calm = not self.one_label
+        else:
+            calm = self.labels[best] == self.clean_label and self._sure(best, scores)
+        return calm and not any(
+            scores[i] >= self.thresholds[i].unsure for i, label in enumerate(self.labels) if label != self.clean_label
+        )
+
+
+def judge_of(contract: Contract, overrides: Mapping[str, ThresholdOverride]) -> Judge:
+    """Thresholds of the bundle, with those of the settings over them. Raises SettingsError for an unknown label."""
+    for label in overrides:
+        if label not in contract.labels:
+            raise SettingsError(f"setting 'thresholds.{label}': the bundle has no such label, only {contract.labels}")
+    return Judge(
+        labels=tuple(contract.labels),
+        clean_label=contract.clean_label,
+        one_label=contract.task == "multiclass",
+        thresholds=tuple(_threshold(contract.thresholds[label], overrides.get(label)) for label in contract.labels),
+        overridden=bool(overrides),
+    )
+
+
+def _threshold(stated: Threshold, override: ThresholdOverride | None) -> Threshold:
+    if override is None:
+        return stated
+    unsure = min(stated.unsure, override.sure) if override.unsure is None else override.unsure
+    return Threshold(sure=override.sure, unsure=unsure)

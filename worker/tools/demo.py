@@ -121,8 +121,9 @@ def _own_topics(bootstrap_servers: str, prefix: str) -> Iterator[dict[str, str]]
 def _run(plan: Plan) -> dict[str, Any]:
     """Start the worker, then the cameras; watch until they end; stop both; the summary."""
     tally, clock = Tally(), SystemClock()
-    STDERR.print(f"starting the worker with {plan.bundle.path.name} on Kafka at {plan.broker}", highlight=False)
     with clock.stopped_by_signals(), running_child("the worker", plan.worker_command()) as worker:
+        # said only now: from this line on a signal ends the demo in order
+        STDERR.print(f"starting the worker with {plan.bundle.path.name} on Kafka at {plan.broker}", highlight=False)
         provider = _await_ready(worker, plan, clock)
         with (
             running_child("the cameras", plan.camera_command()) as cameras,

@@ -33,8 +33,9 @@ demo: $(DEMO_READY)
 	@$(BIN)/python -m worker demo $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(FRAMES),--frames '$(FRAMES)') \
 		$(if $(BUNDLE),--bundle '$(BUNDLE)') $(if $(BROKER),--broker '$(BROKER)')
 
+# Two processes: much of a test is waiting for a broker. A file stays in one of them, and shares what it has set up.
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile)
 
 lint: $(TEST_READY)
 	$(BIN)/ruff check

@@ -36,8 +36,7 @@ class BrokerHandle:
 
     def consumer(self, *topics: str, **settings: Any) -> KafkaConsumer:
         """A consumer that starts at the beginning, commits by hand, and is soon missed in its group."""
-        return KafkaConsumer(
-            *topics,
+        consumer = KafkaConsumer(
             bootstrap_servers=self.bootstrap_servers,
             **{
                 "auto_offset_reset": "earliest",
@@ -47,3 +46,7 @@ class BrokerHandle:
             }
             | settings,
         )
+        if topics:
+            consumer.subscribe(topics)
+            consumer.topics()  # as the worker does: kafka-python 3.0.12 may otherwise join and be assigned nothing
+        return consumer

@@ -1,5 +1,6 @@
 """evaluation.json in a run folder: how good the model is, and the thresholds chosen. Export does not read it yet."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -50,11 +51,45 @@ class Calibration(msgspec.Struct, frozen=True):
     bins: list[Bin]
 
 
+class Localised(msgspec.Struct, frozen=True):
+    """Counts over pairs of a frame and one of its labels that is marked on it.
+
+    pointing: the heatmap's peak lies inside a mark of the label (the pointing game, Zhang et al. 2016). boxes: a box
+    derived from the heatmap and one around a mark have an intersection over union of 0.5 or more. centre, whole: the
+    same for the middle of the image, and for the whole image as box: what knows nothing of the image.
+    """
+
+    pairs: int
+    pointing: int
+    boxes: int
+    centre: int
+    whole: int
+
+    def __add__(self, other: "Localised") -> "Localised":
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        return Localised(*(a + b for a, b in pairs))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Of the pairs, without their number."""
+        names = ("pointing", "boxes", "centre", "whole")
+        return {name: getattr(self, name) / self.pairs if self.pairs else 0.0 for name in names}
+
+
+NONE_LOCALISED = Localised(0, 0, 0, 0, 0)
+
+
+def total(counts: Mapping[str, Localised]) -> Localised:
+    """Over all labels."""
+    return sum(counts.values(), NONE_LOCALISED)
+
+
 class Evaluation(msgspec.Struct, frozen=True):
     """measured_on: "validation", the frames that also chose thresholds and temperature, or "test", others.
 
     average_precision: None for a label without frames. confusion: rows are true labels, columns answers; None in task
-    multilabel. thresholds are of scores as the model gives them, without the temperature.
+    multilabel. thresholds are of scores as the model gives them, without the temperature. localisation: a label; None
+    where nothing is marked, or the head has no heatmaps.
     """
 
     schema: str
@@ -72,6 +107,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     calibration: Calibration
     thresholds: dict[str, ChosenThreshold]
     thresholds_chosen: str
+    localisation: dict[str, Localised] | None = None
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:

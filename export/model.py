@@ -19,14 +19,19 @@ def load_model(folder: Path) -> keras.Model:
 
 
 def exported_view(model: keras.Model, head: Head) -> keras.Model:
-    """The same layers with all outputs: scores, and for the `gap` head heatmaps float32 [n, h, w, labels].
+    """The same layers with all outputs: scores, and heatmaps float32 [n, h, w, labels] where the head has them.
 
-    A heatmap is the dense layer "scores" applied at each place before "pool", bias included, before the activation.
-    Mean and dense layer are linear, so the mean of a heatmap over its places is the logit
-    (class activation maps: Zhou et al. 2016, https://arxiv.org/abs/1512.04150).
+    `dense`: the scores of the labels at each place; in multiclass what is missing to 1 is that of "no defect here".
+    `gap`: the dense layer "scores" applied at each place before "pool", bias included, before the activation. Mean and
+    dense layer are linear, so the mean of a heatmap over its places is the logit (class activation maps: Zhou et al.
+    2016, https://arxiv.org/abs/1512.04150).
     """
-    if head != "gap":
+    if head == "article":
         return model
+    if head == "dense":
+        judged = keras.layers.Activation(model.get_layer("scores").activation)(model.get_layer("places").output)
+        of_labels = keras.ops.take(judged, range(model.output_shape[-1]), axis=-1)
+        return keras.Model(model.inputs, [model.outputs[0], of_labels])
     places = model.get_layer("pool").input
     kernel, bias = model.get_layer("scores").get_weights()
     at_each_place = keras.layers.Conv2D(len(bias), 1, name="heatmaps")

@@ -12,7 +12,8 @@ from typing import Literal
 import msgspec
 
 from export.files import read_whole, write_whole
-from worker.bundle import Validation
+from worker.boxes import MapReader
+from worker.bundle import PlaceGrid, Validation
 from worker.decode import DecodeSpec
 from worker.errors import InputError
 
@@ -20,15 +21,17 @@ SCHEMA = "stripwatch.run/1"
 MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"
 MODEL_PART = "model.part.keras"  # Keras insists on its suffix
 # What a killed fit can go on from; a finished run has none of it.
-BEGUN_FILE, FEATURES_FILE, STATE_SUFFIX = "begun.json", "features.npy", ".weights.h5"
+BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX = "begun.json", "features-", ".weights.h5"
 
-Head = Literal["gap", "article"]
+Head = Literal["gap", "article", "dense"]
 Task = Literal["multiclass", "multilabel"]
 Schedule = Literal["cosine", "plateau", "constant"]
 Optimizer = Literal["adam", "adamw"]
 Loss = Literal["crossentropy", "focal"]
 BestBy = Literal["val_accuracy", "val_loss"]
 Keep = Literal["best", "last"]
+FitPrecision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+PrecisionChoice = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -36,7 +39,7 @@ class Configuration(msgspec.Struct, frozen=True):
 
     keep: which epoch counts; best_by: what makes it the best. patience: epochs without a better one that end a stage,
     0: none do. fine_tune: epochs, with the rate fine_tune_rate, of the layers from fine_tune_from on ("": the last
-    third of the backbone).
+    third of the backbone). precision: of the arithmetic of the fit; the model that is kept is float32.
     """
 
     layout: str
@@ -66,6 +69,7 @@ class Configuration(msgspec.Struct, frozen=True):
     fine_tune_from: str = ""
     fine_tune_rate: float = 1e-4
     keep: Keep = "best"
+    precision: FitPrecision = "float32"
 
     @property
     def title(self) -> str:
@@ -94,10 +98,27 @@ class Split(msgspec.Struct, frozen=True):
     validation: list[SplitFrame]
 
 
+class MapFacts(msgspec.Struct, frozen=True):
+    """How the heatmaps of a model are read. threshold: as worker.boxes.MapReader takes it."""
+
+    kind: Literal["activation", "place"]
+    grid: PlaceGrid
+    threshold: float
+
+
+class MarksFacts(msgspec.Struct, frozen=True):
+    """The boxes or masks that the places were fitted on. path: as it was then, None where they are part of the data."""
+
+    path: str | None
+    sha256: str
+    images: int
+
+
 class Run(msgspec.Struct, frozen=True):
     """run.json. Later versions may add fields; a reader of this one passes over them.
 
-    data: the folder as it was then. seconds: how long each step took. best_epoch counts from 1.
+    data: the folder as it was then. seconds: how long each step took. best_epoch counts from 1. heatmaps: None for a
+    head without. marks: None for a head that does not use any.
     """
 
     schema: str
@@ -116,6 +137,16 @@ class Run(msgspec.Struct, frozen=True):
     versions: dict[str, str]
     commit: str | None
     model_sha256: str
+    heatmaps: MapFacts | None = None
+    marks: MarksFacts | None = None
+
+    @property
+    def map_reader(self) -> MapReader | None:
+        """None for a head without heatmaps."""
+        if self.heatmaps is None:
+            return None
+        facts, spec = self.heatmaps, self.decode
+        return MapReader(facts.kind, facts.grid, facts.threshold, spec.height_px, spec.width_px)
 
 
 def read_run(folder: Path) -> Run:
@@ -151,9 +182,9 @@ def claim_folder(folder: Path, resume: bool = False) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    bare = name.removesuffix(".part").removeprefix("part.")
-    known = {MODEL_FILE, MODEL_PART, HISTORY_FILE, RECORD_FILE, BEGUN_FILE, FEATURES_FILE}
-    return bare in known or name.endswith(STATE_SUFFIX)
+    bare = name.removesuffix(".part")
+    known = {MODEL_FILE, MODEL_PART, HISTORY_FILE, RECORD_FILE, BEGUN_FILE}
+    return bare in known or name.endswith(STATE_SUFFIX) or (bare.startswith(FEATURES_STEM) and bare.endswith(".npy"))
 
 
 def write_run(folder: Path, run: Run) -> None:

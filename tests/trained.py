@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from export.runfolder import Configuration
 
 if TYPE_CHECKING:
-    from training.fit import FitSettings
+    from training.fitsettings import FitSettings
 
 LABELS = ["plain", "spots", "stripes"]
 FRAMES_A_LABEL = 20
@@ -67,7 +67,7 @@ def fitted_run(tmp_path_factory: pytest.TempPathFactory, textures: Path, random_
 
 def tiny_fit(data: Path, out: Path, **changes: Any) -> "FitSettings":
     """Settings of a fit that takes seconds."""
-    from training.fit import FitSettings
+    from training.fitsettings import FitSettings
 
     usual = FitSettings(data, out, "mobilenet", alpha=0.25, height_px=INPUT_PX, width_px=INPUT_PX, epochs=2, batch=8)
     return replace(usual, **changes)

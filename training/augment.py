@@ -18,8 +18,23 @@ def augment_frames(frames: tf.Tensor) -> tf.Tensor:
 
     uint8 [n, h, w, c] in and out. The strip runs along the width.
     """
-    frames = tf.image.random_flip_left_right(tf.image.random_flip_up_down(frames))
-    values = tf.cast(_shift(frames), tf.float32)
+    return _change_look(_move(frames))
+
+
+def augment_marked(marked: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    """The same for frames with rasters of their marks, uint8 [n, h, w, labels], which move with them."""
+    frames, rasters = marked
+    channels = frames.shape[-1]
+    moved = _move(tf.concat([frames, rasters], axis=-1))
+    return _change_look(moved[..., :channels]), moved[..., channels:]
+
+
+def _move(frames: Any) -> Any:
+    return _shift(tf.image.random_flip_left_right(tf.image.random_flip_up_down(frames)))
+
+
+def _change_look(frames: Any) -> Any:
+    values = tf.cast(frames, tf.float32)
     for change in (_relight, _soil, _blur):
         values = change(values)
     return tf.cast(tf.round(tf.clip_by_value(values, 0, 255)), tf.uint8)

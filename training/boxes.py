@@ -1,8 +1,10 @@
-"""Boxes around defects, from Pascal VOC XML."""
+"""Boxes around defects: from Pascal VOC XML, or from the truth.jsonl that `stripwatch simulate` writes."""
 
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from export.files import read_whole
 from training.samples import Sample
@@ -56,10 +58,49 @@ def read_box_file(path: Path) -> BoxFile:
         boxes = [_box(item) for item in root.iterfind("object")]
     except (ElementTree.ParseError, ValueError) as error:
         raise DataError(f"{path} is no VOC box file: {error}") from error
+    _check_inside(boxes, width_px, height_px, str(path))
+    return BoxFile(width_px, height_px, boxes)
+
+
+class _Corner(msgspec.Struct, frozen=True):
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """A line of truth.jsonl; a clean image has no boxes."""
+
+    file: str
+    label: str
+    width_px: int
+    height_px: int
+    boxes: list[_Corner]
+
+
+def read_box_lines(path: Path, samples: list[Sample]) -> dict[str, BoxFile]:
+    """The boxes of each sample that has a line. Raises DataError, with the line, for one that is malformed."""
+    names = {sample.name for sample in samples}
+    found = {}
+    for number, text in enumerate(read_whole(path).splitlines(), start=1):
+        where = f"{path} line {number}"
+        try:
+            line = msgspec.json.decode(text, type=_Line)
+        except msgspec.MsgspecError as error:
+            raise DataError(f"{where} is no line of a truth.jsonl: {error}") from error
+        if line.file not in names:
+            raise DataError(f"{where}: there is no image {line.file} in the data folder")
+        boxes = [Box(line.label, b.x, b.y, b.x + b.width, b.y + b.height) for b in line.boxes]
+        _check_inside(boxes, line.width_px, line.height_px, where)
+        found[line.file] = BoxFile(line.width_px, line.height_px, boxes)
+    return found
+
+
+def _check_inside(boxes: list[Box], width_px: int, height_px: int, where: str) -> None:
     for box in boxes:
         if not (0 <= box.left < box.right <= width_px and 0 <= box.top < box.bottom <= height_px):
-            raise DataError(f"{path}: a box of {box.label!r} is empty or lies outside {width_px}x{height_px} pixels")
-    return BoxFile(width_px, height_px, boxes)
+            raise DataError(f"{where}: a box of {box.label!r} is empty or lies outside {width_px}x{height_px} pixels")
 
 
 def _box(item: ElementTree.Element) -> Box:

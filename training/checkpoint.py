@@ -4,11 +4,9 @@ from pathlib import Path
 
 import keras
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from export.files import read_whole, write_whole
-from export.runfolder import BEGUN_FILE, FEATURES_FILE, STATE_SUFFIX, Configuration
+from export.runfolder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
 from worker.errors import InputError
 
 
@@ -18,6 +16,7 @@ class Begun(msgspec.Struct, frozen=True):
     configuration: Configuration
     data_sha256: str
     weights_sha256: str | None
+    marks_sha256: str | None = None
 
 
 def begin(folder: Path, begun: Begun) -> None:
@@ -32,6 +31,8 @@ def begin(folder: Path, begun: Begun) -> None:
         different.append("data")
     if before.weights_sha256 != begun.weights_sha256:
         different.append("weights")
+    if before.marks_sha256 != begun.marks_sha256:
+        different.append("boxes")
     if different:
         raise InputError(f"{folder} was begun with other {', '.join(different)}: --resume needs the same")
 
@@ -66,26 +67,10 @@ def state_path(folder: Path, stage: str) -> Path:
     return folder / (stage + STATE_SUFFIX)
 
 
-def keep_features(folder: Path, features: NDArray[np.float32]) -> None:
-    """Raises InputError when they cannot be written."""
-    part = folder / ("part." + FEATURES_FILE)
-    try:
-        np.save(part, features)
-        part.replace(folder / FEATURES_FILE)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"cannot write {folder / FEATURES_FILE}: {error.strerror or error}") from error
-
-
-def kept_features(folder: Path) -> NDArray[np.float32] | None:
-    path = folder / FEATURES_FILE
-    return np.load(path) if path.exists() else None
-
-
 def clear(folder: Path) -> None:
     """Remove all of it."""
     for path in folder.iterdir():
-        if path.name in (BEGUN_FILE, FEATURES_FILE) or path.name.endswith(STATE_SUFFIX):
+        if path.name == BEGUN_FILE or path.name.startswith(FEATURES_STEM) or path.name.endswith(STATE_SUFFIX):
             path.unlink()
 
 

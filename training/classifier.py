@@ -1,44 +1,46 @@
 """The model that is trained: raw frames in, scores out. Preprocessing is inside, so the line cannot get it wrong."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from export.runfolder import Head, Task
-from training.heads import activation_of, apply, find_head
+from export.runfolder import Head
+from training.dense import PlaceLoss, place_targets
+from training.heads import Answers, find_head
 from training.networks import Network
+from training.places import place_grid
 from worker.errors import SettingsError
 
 Features = NDArray[np.float32]
 _BATCH_NORM_MOMENTUM = 0.9
+_MAPS_LOOKED_AT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """Three views on the same layers.
+    """Views on the same layers.
 
-    whole: uint8 [n, h, w, 3] -> float32 [n, labels], by way of features: -> float32 [n, f]. scorer: the fitted part,
-    float32 [n, f] -> float32 [n, labels]; first is its dense layer that reads the features.
+    whole: uint8 [n, h, w, 3] -> float32 [n, labels], by way of features: -> float32 [n, f], or the map [n, h, w, c] of
+    the dense head. fit_whole, fit_scorer: what is compiled and fitted, from frames or from features; for the dense head
+    they take the targets of the places as well. first is the layer that reads the features. place_targets: from rasters
+    of marks to the targets of the places; None for a head that does not judge places.
     """
 
     backbone: keras.Model
-
     whole: keras.Model
     features: keras.Model
-    scorer: keras.Model
-    first: keras.layers.Dense
+    fit_whole: keras.Model
+    fit_scorer: keras.Model
+    first: keras.layers.Layer
+    place_targets: Callable[[Any], Any] | None
 
 
 def build_classifier(
-    network: Network,
-    backbone: keras.Model,
-    labels: int,
-    dropout: float,
-    frozen: bool,
-    head: Head = "gap",
-    task: Task = "multiclass",
+    network: Network, backbone: keras.Model, answers: Answers, dropout: float, frozen: bool, head: Head = "gap"
 ) -> Classifier:
     """Cast, the network's own preprocessing, the backbone, and the head.
 
@@ -49,42 +51,53 @@ def build_classifier(
     if not frozen:
         _quicken_batch_norm(backbone)
     frames = keras.Input(backbone.input_shape[1:], dtype="uint8", name="frames")
-    places = backbone(network.preprocess(keras.ops.cast(frames, "float32")))
-    features = apply(parts.pool(), places)
-    scores = apply(parts.score(labels, dropout, activation_of(task)), features)
-    whole, scorer = keras.Model(frames, scores), keras.Model(features, scores)
-    return Classifier(backbone, whole, keras.Model(frames, features), scorer, whole.get_layer(parts.first))
+    features = parts.pool(backbone(network.preprocess(keras.ops.cast(frames, "float32"))))
+    scores, logits = parts.score(features, answers, dropout)
+    whole = keras.Model(frames, scores)
+    fit_whole, fit_scorer, targets = whole, keras.Model(features, scores), None
+    if logits is not None:
+        marked = keras.Input(logits.shape[1:], name="marked")
+        judged = PlaceLoss(answers.task)(scores, logits, marked)
+        fit_whole, fit_scorer = keras.Model([frames, marked], judged), keras.Model([features, marked], judged)
+        grid = place_grid(backbone)
+        targets = place_targets(logits.shape[1:3], grid, answers.labels, answers.task, answers.clean_at)
+    first = whole.get_layer(parts.first)
+    return Classifier(backbone, whole, keras.Model(frames, features), fit_whole, fit_scorer, first, targets)
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureScale:
     """Brings each feature to mean 0, and all by one factor to deviation 1: one learning rate suits every backbone.
 
+    The features of a map keep their means: a convolution over them pads with 0, which would then mean something else.
     It is folded into the dense layer afterwards: the model that is kept has no trace of it. A factor for each feature
     would blow up those that hardly vary: on MobileNet 1.0 rounding errors grew by 200, with no gain in accuracy.
-    mean: [c].
+    mean: [c]; None leaves the means as they are.
     """
 
-    mean: Features
+    mean: Features | None
     deviation: float
 
     @classmethod
     def of(cls, features: Features) -> "FeatureScale":
-        deviation = float(np.sqrt(features.var(axis=0).mean()))
-        return cls(features.mean(axis=0), deviation or 1.0)
+        """features: [n, c], or a map [n, h, w, c]."""
+        mean = features.mean(axis=0) if features.ndim == 2 else None
+        if mean is None:  # some maps tell what all do
+            features = features[:: len(features) // _MAPS_LOOKED_AT + 1].reshape(-1, features.shape[-1])
+        return cls(mean, float(np.sqrt(features.var(axis=0).mean())) or 1.0)
 
     @classmethod
-    def none(cls, features: Features) -> "FeatureScale":
+    def none(cls) -> "FeatureScale":
         """Leaves them as they are."""
-        return cls(np.zeros(features.shape[1], np.float32), 1.0)
+        return cls(None, 1.0)
 
     def apply(self, features: Features) -> Features:
-        return (features - self.mean) / self.deviation
+        return (features if self.mean is None else features - self.mean) / np.float32(self.deviation)
 
     def fold(self, kernel: Features, bias: Features) -> tuple[Features, Features]:
-        """Weights that give on raw features what kernel [c, units] and bias [units] give on scaled ones."""
+        """Weights that give on raw features what kernel [..., c, units] and bias [units] give on scaled ones."""
         folded = kernel / self.deviation
-        return folded, bias - self.mean @ folded
+        return folded, bias if self.mean is None else bias - self.mean @ folded
 
 
 def find_start(backbone: keras.Model, start: str) -> int:

@@ -51,6 +51,9 @@ def fit(
     fine_tune: options.FineTune = 0,
     fine_tune_from: options.FineTuneFrom = "",
     fine_tune_rate: options.FineTuneRate = 1e-4,
+    boxes: options.Boxes = None,
+    cache: options.Cache = None,
+    precision: options.PrecisionOption = "auto",
     resume: options.Resume = False,
 ) -> None:
     """Train a classifier on a folder of labelled images.
@@ -65,13 +68,15 @@ def fit(
         --weights imagenet --epochs 10 --out runs/first
       stripwatch-train fit --data images/ --network xception --cut before:block14_sepconv1 \\
         --fine-tune 10 --augment --out runs/second
+      stripwatch-train fit --data images/ --network inceptionv3 --cut mixed7 --head dense \\
+        --boxes annotations/ --out runs/where
     """
     given = dict(locals())
     height_px, width_px = _parse_size(input_size)
     load_tensorflow()
     require("sklearn")
-    from training.fit import FitSettings, as_article
     from training.fit import fit as run_fit
+    from training.fitsettings import FitSettings, as_article
 
     names = {field.name for field in fields(FitSettings)} & given.keys()
     settings = FitSettings(**{name: given[name] for name in names}, height_px=height_px, width_px=width_px)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from export.evaluation import Interval
+from export.evaluation import Interval, total
 from export.quiet import load_tensorflow, require
 from training.options import TaskOption
 from worker.console import print_summary
@@ -51,6 +51,9 @@ def evaluate(
     recall: Annotated[
         float | None, typer.Option(min=0.01, max=1, help="Choose thresholds that reach it; else for the best F1.")
     ] = None,
+    boxes: Annotated[
+        Path | None, typer.Option(help="VOC XML folder or truth.jsonl, to measure places; else what fit was given.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.html and pictures; else RUN/evaluation.")] = None,
 ) -> None:
     """Measure a finished run: figures a label, calibration, thresholds, pictures and one report.html.
@@ -66,7 +69,7 @@ def evaluate(
     require("matplotlib", "scipy", "seaborn", "sklearn")
     from training.evaluate import EvaluateSettings, evaluate_run
 
-    settings = EvaluateSettings(run, data, test, recall, out)
+    settings = EvaluateSettings(run, data, test, recall, out, boxes)
     found = evaluate_run(settings)
     print_summary(
         {
@@ -80,6 +83,7 @@ def evaluate(
             "calibration_error_scaled": round(found.calibration.error_scaled, 4),
             "thresholds": {label: round(chosen.value, 4) for label, chosen in found.thresholds.items()},
             "unreached": [label for label, chosen in found.thresholds.items() if not chosen.reached],
+            "localisation": found.localisation and total(found.localisation).shares,
             "report": str((out or run / "evaluation") / "report.html"),
         }
     )

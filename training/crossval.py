@@ -1,5 +1,6 @@
 """Cross-validation: each frame is scored once, by a model that it had no part in."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,13 @@ import keras
 import msgspec
 import numpy as np
 
-from export.evaluation import Interval
+from export.evaluation import Interval, Localised, total
 from export.files import write_whole
 from export.model import load_model
 from export.runfolder import Run, Task, read_run
 from training.children import check_flags, common_flags, fit_once, read_split_frames
 from training.figures import answer, macro_f1, measure, share_interval
+from training.localise import measure_places
 from training.material import deal
 from training.scoring import Scored, score_frames
 from training.split import fold_frames
@@ -36,6 +38,15 @@ class CrossvalSettings:
     flags: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A fit, and what it says of the frames that it left out."""
+
+    run: Run
+    scored: Scored
+    places: dict[str, Localised] | None
+
+
 class CrossvalResult(msgspec.Struct, frozen=True):
     """crossval.json: over all frames, each scored by the one model that was not fitted on it.
 
@@ -48,6 +59,7 @@ class CrossvalResult(msgspec.Struct, frozen=True):
     macro_f1: Interval
     fold_accuracy: list[float]
     classes: dict[str, ClassFigures]
+    localisation: dict[str, Localised] | None
     wrong: list[tuple[str, str, str]]
     runs: list[str]
 
@@ -65,22 +77,26 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
     common = common_flags(settings.seed, settings.layout, settings.task, settings.clean_label)
     flags = ["--keep", "last", *common, *settings.flags]
     folders = [settings.out / f"fold-{number}" for number in range(1, settings.folds + 1)]
+    cache = settings.out / "features"  # a frozen backbone gives the same in every fold
+    if "--cache" not in settings.flags:
+        flags += ["--cache", str(cache)]
     for folder, part in zip(folders, parts, strict=True):
         fit_once(f"{folder.name} of {settings.folds}", folder, settings.data, deal(frames, part), flags)
     result = pool([_score(folder, settings.data) for folder in folders], settings.seed)
     write_whole(settings.out / "crossval.json", msgspec.json.format(msgspec.json.encode(result)))
+    shutil.rmtree(cache, ignore_errors=True)
     return result
 
 
-def pool(folds: Sequence[tuple[Run, Scored]], seed: int) -> CrossvalResult:
+def pool(folds: Sequence[Fold], seed: int) -> CrossvalResult:
     """One summary over the frames of all folds."""
-    run = folds[0][0]
+    run = folds[0].run
     task, labels = run.configuration.task, run.labels
-    targets = np.concatenate([scored.targets for _, scored in folds])
-    scores = np.concatenate([scored.scores for _, scored in folds])
-    right = [scored.right(run) for run, scored in folds]
+    targets = np.concatenate([fold.scored.targets for fold in folds])
+    scores = np.concatenate([fold.scored.scores for fold in folds])
+    right = [fold.scored.right(fold.run) for fold in folds]
     said = answer(scores, task)
-    frames = [frame for _, scored in folds for frame in scored.frames]
+    frames = [frame for fold in folds for frame in fold.scored.frames]
     wrong = np.flatnonzero(~np.concatenate(right))
     return CrossvalResult(
         frames=len(frames),
@@ -89,15 +105,21 @@ def pool(folds: Sequence[tuple[Run, Scored]], seed: int) -> CrossvalResult:
         macro_f1=macro_f1(targets > 0, said, seed),
         fold_accuracy=[float(part.mean()) for part in right],
         classes=measure(labels, targets, scores, task).classes,
+        localisation=_add_up([fold.places for fold in folds if fold.places is not None]),
         wrong=[
             (frames[at].name, frames[at].label, "|".join(np.array(labels)[said[at]].tolist())) for at in wrong.tolist()
         ],
-        runs=[run.run_id for run, _ in folds],
+        runs=[fold.run.run_id for fold in folds],
     )
 
 
+def _add_up(counts: Sequence[dict[str, Localised]]) -> dict[str, Localised] | None:
+    labels = sorted({label for count in counts for label in count})
+    return {label: total({str(at): c[label] for at, c in enumerate(counts) if label in c}) for label in labels} or None
+
+
 def summarise(result: CrossvalResult) -> dict[str, Any]:
-    accuracy, f1 = result.accuracy, result.macro_f1
+    accuracy, f1, places = result.accuracy, result.macro_f1, result.localisation
     return {
         "frames": result.frames,
         "errors": result.errors,
@@ -105,11 +127,14 @@ def summarise(result: CrossvalResult) -> dict[str, Any]:
         "macro_f1": [round(limit, 4) for limit in (f1.value, f1.low, f1.high)],
         "fold_accuracy": [round(value, 4) for value in result.fold_accuracy],
         "wrong": [name for name, _, _ in result.wrong],
+        "localisation": places and {name: round(share, 4) for name, share in total(places).shares.items()},
     }
 
 
-def _score(folder: Path, data: Path) -> tuple[Run, Scored]:
+def _score(folder: Path, data: Path) -> Fold:
     run = read_run(folder)
     keras.backend.clear_session()
+    model = load_model(folder)
     with new_progress() as progress:
-        return run, score_frames(load_model(folder), run, data, run.split.validation, progress)
+        scored = score_frames(model, run, data, run.split.validation, progress)
+        return Fold(run, scored, measure_places(model, run, scored, None, progress))

@@ -32,7 +32,7 @@ class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no 
         rows: Iterable[Row] = (),
         stage: str = "head",
         on_best: Callable[[], None] = lambda: None,
-        on_batch: Callable[[], None] = lambda: None,
+        on_steps: Callable[[int], None] = lambda _: None,
     ) -> None:
         super().__init__()
         self.rows = list(rows)
@@ -41,7 +41,8 @@ class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no 
         self._stage = stage
         self._first = len([row for row in self.rows if row["stage"] != stage])
         self._on_best = on_best
-        self._on_batch = on_batch
+        self._on_steps = on_steps
+        self._steps = 0
 
     @property
     def best_epoch(self) -> int:
@@ -51,8 +52,13 @@ class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no 
         merits = [(self._merit(row), epoch) for epoch, row in enumerate(self.rows, start=1)]
         return max(merits)[1] if merits else 0
 
-    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-        self._on_batch()
+    def on_epoch_begin(self, *_: Any, **__: Any) -> None:
+        self._steps = 0
+
+    def on_train_batch_end(self, step: int, *_: Any, **__: Any) -> None:
+        """Keras may run several steps before it calls; step is the last of them, from 0."""
+        self._on_steps(step + 1 - self._steps)
+        self._steps = step + 1
 
     def on_epoch_end(self, _epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Raises DataError when the loss is no number any more."""

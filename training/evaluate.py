@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from export.evaluation import SCHEMA, Calibration, Evaluation, write_evaluation
+from export.evaluation import SCHEMA, Calibration, Evaluation, Localised, write_evaluation
 from export.files import make_folder
 from export.model import load_model
 from export.runfolder import Run, read_run
 from training.calibration import expected_error, fit_temperature, reliability, scale
 from training.figures import answer, average_precisions, macro_f1, measure, share_interval
+from training.localise import measure_places
 from training.mistakes import draw_mistakes
 from training.plots import draw_plots
 from training.report import write_report
@@ -24,7 +25,8 @@ from worker.console import new_progress
 class EvaluateSettings:
     """What the command was given. data: where the run's data folder is now. test: other frames to measure on.
 
-    recall: what thresholds are chosen for; None takes the best F1. out: for pictures and report.html.
+    recall: what thresholds are chosen for; None takes the best F1. out: for pictures and report.html. boxes: what is
+    marked on the frames; None takes what the run was fitted with.
     """
 
     run: Path
@@ -32,6 +34,7 @@ class EvaluateSettings:
     test: Path | None = None
     recall: float | None = None
     out: Path | None = None
+    boxes: Path | None = None
 
 
 def evaluate_run(settings: EvaluateSettings) -> Evaluation:
@@ -48,7 +51,8 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         if settings.test is not None:
             frames = read_test_frames(run, settings.test, progress)
             measured = score_frames(model, run, settings.test, frames, progress)
-    evaluation = evaluate(run, validation, measured, settings.recall)
+        places = measure_places(model, run, measured, settings.boxes, progress)
+    evaluation = evaluate(run, validation, measured, settings.recall, places)
     out = settings.out or settings.run / "evaluation"
     make_folder(out)
     pictures = draw_plots(run, measured, evaluation, settings.run)
@@ -58,7 +62,13 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     return evaluation
 
 
-def evaluate(run: Run, validation: Scored, measured: Scored, recall: float | None) -> Evaluation:
+def evaluate(
+    run: Run,
+    validation: Scored,
+    measured: Scored,
+    recall: float | None,
+    places: dict[str, Localised] | None = None,
+) -> Evaluation:
     """Thresholds and temperature come from validation, figures from measured, which may be the same."""
     task, targets, scores = run.configuration.task, measured.targets, measured.scores
     truth, said = targets > 0, answer(scores, task)
@@ -85,4 +95,5 @@ def evaluate(run: Run, validation: Scored, measured: Scored, recall: float | Non
         calibration=Calibration(temperature, expected_error(bins), expected_error(scaled), bins),
         thresholds=choose_thresholds(run.labels, validation.targets, validation.scores, task, recall),
         thresholds_chosen="best F1 on validation" if recall is None else f"recall {recall:g} on validation",
+        localisation=places,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from export.runfolder import Head, Task
+from training.dense import score_places
 from worker.errors import SettingsError
 
 Layers = list[keras.layers.Layer]
@@ -15,17 +16,31 @@ _ARTICLE_HIDDEN = 512
 
 
 @dataclass(frozen=True, slots=True)
-class HeadParts:
-    """pool: the layers from a map [n, h, w, c] to features [n, f], h and w at least places_min.
+class Answers:
+    """What a head is to tell apart. clean_at: the position of the label that means "no defect", if there is one."""
 
-    score: labels, dropout, activation -> the layers from features to scores [n, labels]; the one named first reads
-    the features. Export finds the layers "pool" and "scores" by their names.
+    labels: int
+    task: Task = "multiclass"
+    clean_at: int | None = None
+
+    @property
+    def activation(self) -> str:
+        return "softmax" if self.task == "multiclass" else "sigmoid"
+
+
+@dataclass(frozen=True, slots=True)
+class HeadParts:
+    """pool: from a map [n, h, w, c] to features, [n, f] or the map itself; h and w at least places_min.
+
+    score: features, what is told apart, dropout -> scores [n, labels] and, where the head judges each place, its logits
+    there [n, h, w, classes]. The layer named first is the one that reads the features. Export finds the layers "pool",
+    "scores" and "places" by their names.
     """
 
-    pool: Callable[[], Layers]
-    score: Callable[[int, float, str], Layers]
+    pool: Callable[[Any], Any]
+    score: Callable[[Any, Answers, float], tuple[Any, Any]]
     first: str
-    places_min: int
+    places_min: int = 1
 
 
 def find_head(head: Head, places: tuple[int, int]) -> HeadParts:
@@ -39,41 +54,39 @@ def find_head(head: Head, places: tuple[int, int]) -> HeadParts:
     return parts
 
 
-def activation_of(task: Task) -> str:
-    return "softmax" if task == "multiclass" else "sigmoid"
+def _gap_pool(places: Any) -> Any:
+    return keras.layers.GlobalAveragePooling2D(name="pool")(places)
 
 
-def apply(layers: Layers, values: Any) -> Any:
-    for layer in layers:
-        values = layer(values)
-    return values
+def _gap_score(features: Any, answers: Answers, dropout: float) -> tuple[Any, Any]:
+    kept = keras.layers.Dropout(dropout)(features)
+    return _scores(kept, answers), None
 
 
-def _gap_score(labels: int, dropout: float, activation: str) -> Layers:
-    return [keras.layers.Dropout(dropout), keras.layers.Dense(labels, activation=activation, name="scores")]
+def _scores(features: Any, answers: Answers) -> Any:
+    """In float32 whatever the rest computes in: half precision would round the scores and their loss."""
+    return keras.layers.Dense(answers.labels, activation=answers.activation, name="scores", dtype="float32")(features)
 
 
-def _article_score(labels: int, dropout: float, activation: str) -> Layers:
-    return [
-        keras.layers.Dense(_ARTICLE_HIDDEN, activation="relu", name="hidden"),
-        keras.layers.Dropout(dropout),
-        keras.layers.Dense(labels, activation=activation, name="scores"),
-    ]
+def _article_pool(places: Any) -> Any:
+    return keras.layers.Flatten(name="flat")(keras.layers.AveragePooling2D(_ARTICLE_POOL, name="pool")(places))
+
+
+def _article_score(features: Any, answers: Answers, dropout: float) -> tuple[Any, Any]:
+    hidden = keras.layers.Dense(_ARTICLE_HIDDEN, activation="relu", name="hidden")(features)
+    kept = keras.layers.Dropout(dropout)(hidden)
+    return _scores(kept, answers), None
+
+
+def _dense_score(features: Any, answers: Answers, dropout: float) -> tuple[Any, Any]:
+    return score_places(features, answers.labels, answers.task, answers.clean_at, dropout)
 
 
 HEADS: dict[Head, HeadParts] = {
     # Mean over places: the dense layer at each place gives heatmaps for nothing.
-    "gap": HeadParts(
-        pool=lambda: [keras.layers.GlobalAveragePooling2D(name="pool")],
-        score=_gap_score,
-        first="scores",
-        places_min=1,
-    ),
+    "gap": HeadParts(_gap_pool, _gap_score, first="scores"),
     # The article's, suhasmaddali/Steel-Defect-Detection-Challenge.
-    "article": HeadParts(
-        pool=lambda: [keras.layers.AveragePooling2D(_ARTICLE_POOL, name="pool"), keras.layers.Flatten(name="flat")],
-        score=_article_score,
-        first="hidden",
-        places_min=_ARTICLE_POOL,
-    ),
+    "article": HeadParts(_article_pool, _article_score, first="hidden", places_min=_ARTICLE_POOL),
+    # A classifier at each place, for data with boxes or masks.
+    "dense": HeadParts(lambda places: places, _dense_score, first="hidden"),
 }

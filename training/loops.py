@@ -1,7 +1,7 @@
 """The stages of a fit: the head alone on features that are computed once, or layers of the whole on frames."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,26 +11,33 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from export.runfolder import HISTORY_FILE, MODEL_FILE, MODEL_PART, Configuration
-from training.checkpoint import Checkpoint, keep_features, kept_features, restore, state_path
+from training.checkpoint import Checkpoint, restore, state_path
 from training.classifier import Classifier, FeatureScale, thaw
 from training.epochs import EpochLog, Row, read_history
-from training.material import Material, Part
+from training.features import Features, read_features, write_features
+from training.material import Material, Part, join_parts
 from training.optimise import class_weight, compile_model, rate_callbacks
-from training.pipeline import read_batches, shuffled_batches
+from training.pipeline import place_batches, read_batches, shuffled_batches
 from worker.errors import InputError
 
 _FINE_TUNE = "fine-tune"
+_HEAD_STEPS_AT_ONCE, _HEAD_PREDICT_BATCH = 8, 256  # a step of a head is shorter than the way to it
 _PREDICT_BATCH = 32  # whatever a step takes: 64 frames of VGG19 at 224x224 already fill 800 MB a layer
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that a stage needs."""
+    """All that a stage needs. kept: the model that is written, in float32.
+
+    features_file: where the features lie or will; None where frames are read anew each epoch.
+    """
 
     classifier: Classifier
+    kept: keras.Model
     material: Material
     configuration: Configuration
     folder: Path
+    features_file: Path | None
     progress: Progress
 
 
@@ -64,8 +71,8 @@ def fit_model(job: Job) -> Fitted:
     started = time.perf_counter()
     stage = Stage("head" if configuration.frozen else "all", configuration.epochs, configuration.learning_rate)
     if not state_path(job.folder, _FINE_TUNE).exists():
-        if configuration.frozen and not configuration.augment:
-            train, validation = _features(job)
+        if job.features_file is not None:
+            train, validation = _features(job, job.features_file)
             features_s = time.perf_counter() - started
             rows = _fit_head(job, stage, train, validation)
         else:
@@ -78,23 +85,32 @@ def fit_model(job: Job) -> Fitted:
     return Fitted(best_epoch, features_s, main_s - features_s, time.perf_counter() - started - main_s)
 
 
-def _features(job: Job) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Of the training and of the validation frames, float32 [n, f]; those that a killed fit kept, if any."""
-    material, train_frames = job.material, len(job.material.train.files)
-    kept = kept_features(job.folder)
-    if kept is None:
-        parts = {"features, training": material.train, "features, validation": material.validation}
-        model = job.classifier.features
-        kept = np.concatenate([predict(model, material, part, job.progress, title) for title, part in parts.items()])
-        keep_features(job.folder, kept)
-    return kept[:train_frames], kept[train_frames:]
+def _features(job: Job, file: Path) -> tuple[Features, Features]:
+    """Of the training and of the validation frames, float32 [n, ...]; those that were kept before, if any."""
+    material, model = job.material, job.classifier.features
+    frames = material.split.train + material.split.validation
+    order = sorted(range(len(frames)), key=lambda at: frames[at].name)  # whatever the split, the file is the same
+    if not file.exists():
+        every = join_parts(material.train, material.validation, order)
+        write_features(file, _predicted(model, job, every), (len(frames), *model.output_shape[1:]))
+    kept, row = read_features(file), np.argsort(order)
+    split_at = len(material.split.train)
+    return kept[row[:split_at]], kept[row[split_at:]]
 
 
-def _fit_head(job: Job, stage: Stage, train: NDArray[np.float32], validation: NDArray[np.float32]) -> list[Row]:
+def _predicted(model: keras.Model, job: Job, part: Part) -> Iterator[Features]:
+    batches = read_batches(part, job.material.spec, _PREDICT_BATCH)
+    task = job.progress.add_task("features", total=len(part.files))
+    for frames, _ in batches:
+        yield np.asarray(model.predict_on_batch(frames), np.float32)
+        job.progress.advance(task, len(frames))
+
+
+def _fit_head(job: Job, stage: Stage, train: Features, validation: Features) -> list[Row]:
     """An epoch takes a moment; the model is written once, with the best one."""
-    configuration, material, scorer = job.configuration, job.material, job.classifier.scorer
-    scale = FeatureScale.of(train) if configuration.scale_features else FeatureScale.none(train)
-    compile_model(scorer, configuration, stage.learning_rate, _steps(job, stage))
+    configuration, material, scorer = job.configuration, job.material, job.classifier.fit_scorer
+    scale = FeatureScale.of(train) if configuration.scale_features else FeatureScale.none()
+    compile_model(scorer, configuration, stage.learning_rate, _steps(job, stage), _HEAD_STEPS_AT_ONCE)
     best: list[NDArray[np.float32]] = []
 
     def keep() -> None:
@@ -102,10 +118,11 @@ def _fit_head(job: Job, stage: Stage, train: NDArray[np.float32], validation: ND
 
     log = EpochLog(job.folder / HISTORY_FILE, configuration, [], stage.name, keep, _advance(job, stage))
     scorer.fit(
-        scale.apply(train),
+        _inputs(job, material.train, scale.apply(train)),
         material.train.targets,
-        validation_data=(scale.apply(validation), material.validation.targets),
+        validation_data=(_inputs(job, material.validation, scale.apply(validation)), material.validation.targets),
         batch_size=configuration.batch,
+        validation_batch_size=_HEAD_PREDICT_BATCH,
         epochs=stage.epochs,
         class_weight=class_weight(configuration, material.train.targets),
         callbacks=[log, *rate_callbacks(configuration)],
@@ -114,30 +131,35 @@ def _fit_head(job: Job, stage: Stage, train: NDArray[np.float32], validation: ND
     scorer.set_weights(best)
     first = job.classifier.first
     first.set_weights(scale.fold(*first.get_weights()))
-    save_model(job.classifier.whole, job.folder)
+    save_model(job)
     return log.rows
+
+
+def _inputs(job: Job, part: Part, features: Features) -> Features | list[Features]:
+    """What the fitted part of the classifier takes."""
+    places = job.classifier.place_targets
+    if places is None:
+        return features
+    batches = place_batches(part, job.material.spec, _PREDICT_BATCH, places)
+    return [features, np.concatenate(list(batches.as_numpy_iterator()))]
 
 
 def _fit_frames(job: Job, stage: Stage, rows: list[Row]) -> list[Row]:
     """Fit whatever layers are trainable, reading the frames anew each epoch."""
-    configuration, material, model = job.configuration, job.material, job.classifier.whole
+    configuration, material, model = job.configuration, job.material, job.classifier.fit_whole
     train, validation, spec, batch = material.train, material.validation, material.spec, configuration.batch
+    places = job.classifier.place_targets
     compile_model(model, configuration, stage.learning_rate, _steps(job, stage))
     done = restore(model, job.folder, stage.name, _steps(job, stage) // stage.epochs)
     before = [row for row in rows if row["stage"] != stage.name]
     rows = rows[: len(before) + done]  # of an epoch whose state was not kept there may be one more
     log = EpochLog(
-        job.folder / HISTORY_FILE,
-        configuration,
-        rows,
-        stage.name,
-        lambda: save_model(model, job.folder),
-        _advance(job, stage),
+        job.folder / HISTORY_FILE, configuration, rows, stage.name, lambda: save_model(job), _advance(job, stage)
     )
     model.fit(
-        shuffled_batches(train.files, train.targets, spec, batch, configuration.seed, configuration.augment),
+        shuffled_batches(train, spec, batch, configuration.seed, configuration.augment, places),
         shuffle=False,  # the batches are in a new order already
-        validation_data=read_batches(validation.files, validation.targets, spec, batch),
+        validation_data=read_batches(validation, spec, batch, places),
         initial_epoch=done,
         epochs=stage.epochs,
         class_weight=class_weight(configuration, train.targets),
@@ -147,27 +169,30 @@ def _fit_frames(job: Job, stage: Stage, rows: list[Row]) -> list[Row]:
     return log.rows
 
 
-def predict(model: keras.Model, material: Material, part: Part, progress: Progress, title: str) -> NDArray[np.float32]:
+def predict(model: keras.Model, material: Material, part: Part, progress: Progress, title: str) -> Features:
     """What the model says of each frame of a part, in order."""
-    batches = read_batches(part.files, part.targets, material.spec, _PREDICT_BATCH)
+    batches = read_batches(part, material.spec, _PREDICT_BATCH)
     task = progress.add_task(title, total=len(batches))
     advance = keras.callbacks.LambdaCallback(on_predict_batch_end=lambda *_, **__: progress.advance(task))
-    found: NDArray[np.float32] = model.predict(batches, callbacks=[advance], verbose=0)
+    found: Features = model.predict(batches, callbacks=[advance], verbose=0)
     return found
 
 
-def save_model(model: keras.Model, folder: Path) -> None:
+def save_model(job: Job) -> None:
     """Write model.keras, without the optimizer's state, whole or not at all. Raises InputError."""
+    if job.kept is not job.classifier.whole:
+        job.kept.set_weights(job.classifier.whole.get_weights())
+    part = job.folder / MODEL_PART
     try:
-        keras.Model(model.inputs, model.outputs).save(folder / MODEL_PART)
-        (folder / MODEL_PART).replace(folder / MODEL_FILE)
+        keras.Model(job.kept.inputs, job.kept.outputs).save(part)
+        part.replace(job.folder / MODEL_FILE)
     except OSError as error:
-        raise InputError(f"cannot write {folder / MODEL_FILE}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {job.folder / MODEL_FILE}: {error.strerror or error}") from error
 
 
-def _advance(job: Job, stage: Stage) -> Callable[[], None]:
+def _advance(job: Job, stage: Stage) -> Callable[[int], None]:
     task = job.progress.add_task(f"{stage.name}, {stage.epochs} epochs", total=_steps(job, stage))
-    return lambda: job.progress.advance(task)
+    return lambda steps: job.progress.advance(task, steps)
 
 
 def _steps(job: Job, stage: Stage) -> int:

@@ -1,7 +1,7 @@
 """A data set made ready for fitting: read once, split, labels as rows of 0 and 1."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from export.runfolder import Split, SplitFrame
 from training.datasets import DataSet
 from training.digests import check_contradictions, data_sha256, digest_frames
 from training.groups import group_frames
+from training.marks import CLEAN, Marks
 from training.split import Parts, split_frames
 from training.splitfile import check_split, read_split
 from worker.console import STDERR
@@ -19,10 +20,15 @@ from worker.decode import DecodeSpec
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """files: [n]. targets: float32 [n, labels], 1 for each label an image has: one in multiclass, any in multilabel."""
+    """files: [n]. targets: float32 [n, labels], 1 for each label an image has: one in multiclass, any in multilabel.
+
+    marks: [n] where the head judges places, else empty; None for an image that nobody has marked.
+    """
 
     files: list[Path]
     targets: NDArray[np.float32]
+    labels: list[str]
+    marks: list[Marks | None] = field(default_factory=list)
 
     @property
     def truth(self) -> NDArray[np.intp]:
@@ -53,8 +59,14 @@ class SplitPlan:
     file: Path | None = None
 
 
-def prepare(dataset: DataSet, spec: DecodeSpec, plan: SplitPlan, on_frame: Callable[[], None]) -> Material:
-    """Read every file and split, or take a split that was made before.
+def prepare(
+    dataset: DataSet,
+    spec: DecodeSpec,
+    plan: SplitPlan,
+    on_frame: Callable[[], None],
+    find_marks: Callable[[SplitFrame], Marks | None] | None = None,
+) -> Material:
+    """Read every file and split, or take a split that was made before. find_marks: those of a frame.
 
     Raises DataError for a file or a class that cannot be learned from, or a split that is not of these files.
     """
@@ -66,7 +78,8 @@ def prepare(dataset: DataSet, spec: DecodeSpec, plan: SplitPlan, on_frame: Calla
         split = read_split(plan.file)
         check_split(split, frames, plan.file)
     _warn(dataset.labels, split)
-    return Material(spec, split, _part(dataset, split.train), _part(dataset, split.validation))
+    train, validation = (_part(dataset, frames, find_marks) for frames in (split.train, split.validation))
+    return Material(spec, split, train, validation)
 
 
 def _warn(labels: Sequence[str], split: Split) -> None:
@@ -103,6 +116,26 @@ def to_targets(label_sets: Sequence[tuple[str, ...]], labels: Sequence[str]) -> 
     return targets
 
 
-def _part(dataset: DataSet, frames: Sequence[SplitFrame]) -> Part:
+def join_parts(first: Part, second: Part, order: Sequence[int]) -> Part:
+    """Both in one, without marks. order: positions in the one after the other."""
+    files = first.files + second.files
+    targets = np.concatenate([first.targets, second.targets])
+    return Part([files[at] for at in order], targets[list(order)], first.labels)
+
+
+def marks_finder(marks: Mapping[str, Marks], clean_label: str | None) -> Callable[[SplitFrame], Marks | None]:
+    """The marks of a frame; a clean one has none, and one that is neither clean nor marked has not been looked at."""
+
+    def find(frame: SplitFrame) -> Marks | None:
+        clean = all(label == clean_label for label in frame.labels)
+        return marks.get(frame.name, CLEAN if clean else None)
+
+    return find
+
+
+def _part(
+    dataset: DataSet, frames: Sequence[SplitFrame], find_marks: Callable[[SplitFrame], Marks | None] | None
+) -> Part:
     targets = to_targets([frame.labels for frame in frames], dataset.labels)
-    return Part([dataset.root / frame.name for frame in frames], targets)
+    marks = [find_marks(frame) for frame in frames] if find_marks else []
+    return Part([dataset.root / frame.name for frame in frames], targets, dataset.labels, marks)

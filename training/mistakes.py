@@ -3,7 +3,6 @@
 import cv2
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from export.frames import read_frame
 from export.model import exported_view
@@ -11,6 +10,7 @@ from export.runfolder import Run
 from training.figures import Flags, answer
 from training.pictures import Tile, decode_tile, draw_sheet
 from training.scoring import Scored
+from worker.boxes import Heatmap
 from worker.decode import Pixels, decode
 
 _TILES_MIN, _TILES_MAX = 8, 20
@@ -38,9 +38,10 @@ def _tile(view: keras.Model, run: Run, measured: Scored, at: int) -> Tile:
     encoded = read_frame(measured.root, measured.frames[at])
     picture = decode_tile(encoded)
     shown = _label_shown(run, measured, at)
-    if len(view.outputs) > 1:  # a head may have no heatmaps
+    reader = run.map_reader
+    if reader is not None:
         heatmaps = view.predict_on_batch(decode(encoded, run.decode).pixels[None])[1][0]
-        coloured = overlay(picture, heatmaps[..., shown])
+        coloured = overlay(picture, reader.enlarge(np.ascontiguousarray(heatmaps[..., shown])))
         picture = np.concatenate([picture, coloured], axis=0 if picture.shape[1] > 2 * picture.shape[0] else 1)
     return Tile(picture, caption(run, measured, at))
 
@@ -67,10 +68,9 @@ def caption(run: Run, measured: Scored, at: int) -> str:
     return "\n".join(lines)
 
 
-def overlay(picture: Pixels, heatmap: NDArray[np.float32]) -> Pixels:
-    """uint8 [h, w, 3]: the places that speak for a label in colour, the strongest red; the map is [places, places]."""
-    for_it = np.maximum(heatmap, 0)
-    level = np.asarray(255 * for_it / max(float(for_it.max()), 1e-6), np.uint8)
+def overlay(picture: Pixels, heatmap: Heatmap) -> Pixels:
+    """uint8 [h, w, 3]: the places that speak for a label in colour, 1 is red; the map is of any size, 0 to 1."""
+    level = np.asarray(255 * heatmap.clip(0, 1), np.uint8)
     smooth = cv2.resize(level, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     colour = cv2.cvtColor(cv2.applyColorMap(smooth, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
     strength = _STRENGTH * smooth[..., None] / 255

@@ -14,13 +14,25 @@ _PLATEAU_FACTOR = 0.3
 _OPTIMIZERS = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
 
 
-def compile_model(model: keras.Model, configuration: Configuration, learning_rate: float, steps: int) -> None:
-    """Make a model ready to be fitted for that many steps, starting at learning_rate."""
+def compile_model(
+    model: keras.Model, configuration: Configuration, learning_rate: float, steps: int, at_once: int = 1
+) -> None:
+    """Make a model ready to be fitted for that many steps, starting at learning_rate.
+
+    at_once: steps that Keras runs without coming back to Python, which costs more than a step of a small head; not
+    where several devices share a step (Keras 3.15 with TensorFlow 2.21 fails).
+    """
     rate: Any = learning_rate
     if configuration.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     metric = keras.metrics.CategoricalAccuracy if configuration.task == "multiclass" else keras.metrics.BinaryAccuracy
-    model.compile(_OPTIMIZERS[configuration.optimizer](rate), loss=_loss(configuration), metrics=[metric("accuracy")])
+    with model.distribute_strategy.scope():  # the optimizer's state lies where the weights lie
+        model.compile(
+            _OPTIMIZERS[configuration.optimizer](rate),
+            loss=_loss(configuration),
+            metrics=[metric("accuracy")],
+            steps_per_execution=at_once if model.distribute_strategy.num_replicas_in_sync == 1 else 1,
+        )
 
 
 def rate_callbacks(configuration: Configuration) -> list[keras.callbacks.Callback]:

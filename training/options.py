@@ -1,10 +1,11 @@
 """Options of `fit` that take more than a line."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from export.runfolder import BestBy, Head, Keep, Loss, Optimizer, Schedule, Task
+from export.runfolder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule, Task
 
 NETWORKS = (
     "vgg19, efficientnetb0, xception, inceptionv3, mobilenet, mobilenetv3large, efficientnetv2b0, resnet50v2, "
@@ -21,7 +22,9 @@ Cut = Annotated[
 HeadOption = Annotated[
     Head,
     typer.Option(
-        "--head", help="gap: mean over places, gives heatmaps. article: 5x5 pooling, dense 512; as the article did."
+        "--head",
+        help="gap: mean over places. article: 5x5 pooling, dense 512; as the article did. dense: a classifier at each "
+        "place, fitted on boxes or masks; says where.",
     ),
 ]
 TaskOption = Annotated[
@@ -76,4 +79,15 @@ Augment = Annotated[
 LearningRate = Annotated[
     float | None,
     typer.Option(min=1e-7, help="First rate; else 0.01 for the gap head, 0.001 for article, 0.003 for all layers."),
+]
+Boxes = Annotated[
+    Path | None,
+    typer.Option(help="VOC XML folder, or truth.jsonl of simulate: what lies where. Layout severstal has masks."),
+]
+Cache = Annotated[
+    Path | None, typer.Option(help="Folder that keeps what a frozen backbone gives, for later fits on the same data.")
+]
+PrecisionOption = Annotated[
+    PrecisionChoice,
+    typer.Option("--precision", help="Of the fit. auto: mixed_float16 where every GPU is fast in it, else float32."),
 ]

@@ -1,42 +1,70 @@
 """Files to batches, read with the worker's own decode, in parallel with the network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from training.augment import augment_frames
+from training.augment import augment_frames, augment_marked
+from training.marks import Raster, rasterise
+from training.material import Part
 from worker.decode import DecodeSpec, Pixels, decode
 
+PlaceTargets = Callable[[Any], Any]
 
-def read_batches(files: Sequence[Path], targets: NDArray[np.float32], spec: DecodeSpec, batch: int) -> tf.data.Dataset:
-    """Batches (frames, targets) in order. frames: uint8 [n, h, w, c] as the spec says; targets: one row a file."""
-    return _decoded(tf.data.Dataset.from_tensor_slices(_slices(files, targets)), spec).batch(batch).prefetch(2)
+
+def read_batches(part: Part, spec: DecodeSpec, batch: int, places: PlaceTargets | None = None) -> tf.data.Dataset:
+    """Batches (frames, targets) in order. frames: uint8 [n, h, w, c] as the spec says; targets: one row a file.
+
+    places: the batches are ((frames, place targets), targets), with what it makes of the part's marks.
+    """
+    batches = _decoded(tf.data.Dataset.range(len(part.files)), part, spec, places is not None).batch(batch)
+    return _with_places(batches, places).prefetch(2)
 
 
 def shuffled_batches(
-    files: Sequence[Path], targets: NDArray[np.float32], spec: DecodeSpec, batch: int, seed: int, augment: bool
+    part: Part, spec: DecodeSpec, batch: int, seed: int, augment: bool, places: PlaceTargets | None = None
 ) -> tf.data.Dataset:
     """The same in a new order each epoch, seeded; with augment each frame is changed as a strip might show it."""
-    shuffled = tf.data.Dataset.from_tensor_slices(_slices(files, targets)).shuffle(len(files), seed=seed)
-    batches = _decoded(shuffled, spec).batch(batch)
+    count = len(part.files)
+    shuffled = tf.data.Dataset.range(count).shuffle(count, seed=seed)
+    batches = _decoded(shuffled, part, spec, places is not None).batch(batch)
     if augment:
-        batches = batches.map(lambda frames, targets: (augment_frames(frames), targets))  # one thread: the seed holds
-    return batches.prefetch(2)
+        change = augment_frames if places is None else augment_marked
+        batches = batches.map(lambda frames, targets: (change(frames), targets))  # one thread: the seed holds
+    return _with_places(batches, places).prefetch(2)
 
 
-def _slices(files: Sequence[Path], targets: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float32]]:
-    return [str(file) for file in files], targets
+def place_batches(part: Part, spec: DecodeSpec, batch: int, places: PlaceTargets) -> tf.data.Dataset:
+    """The place targets alone, in order, for frames whose features are known already."""
+    rasters = tf.data.Dataset.range(len(part.files)).map(_raster_loader(part, spec), tf.data.AUTOTUNE)
+    return rasters.batch(batch).map(places).prefetch(2)
 
 
-def _decoded(dataset: tf.data.Dataset, spec: DecodeSpec) -> tf.data.Dataset:
-    def read(file: bytes) -> Pixels:
-        return decode(Path(file.decode()).read_bytes(), spec).pixels
+def _decoded(order: tf.data.Dataset, part: Part, spec: DecodeSpec, marked: bool) -> tf.data.Dataset:
+    files, targets, raster = part.files, tf.constant(part.targets), _raster_loader(part, spec)
 
-    def load(file: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels = tf.numpy_function(read, [file], tf.uint8)
-        return tf.ensure_shape(pixels, spec.shape), target
+    def read(at: np.int64) -> Pixels:
+        return decode(Path(files[at]).read_bytes(), spec).pixels
 
-    return dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    def load(at: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        pixels = tf.ensure_shape(tf.numpy_function(read, [at], tf.uint8), spec.shape)
+        return (pixels, raster(at)) if marked else pixels, targets[at]
+
+    return order.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _raster_loader(part: Part, spec: DecodeSpec) -> Callable[[tf.Tensor], tf.Tensor]:
+    def draw(at: np.int64) -> Raster:
+        return rasterise(part.marks[at], part.labels, spec.height_px, spec.width_px)
+
+    shape = (spec.height_px, spec.width_px, len(part.labels))
+    return lambda at: tf.ensure_shape(tf.numpy_function(draw, [at], tf.uint8), shape)
+
+
+def _with_places(batches: tf.data.Dataset, places: PlaceTargets | None) -> tf.data.Dataset:
+    if places is None:
+        return batches
+    return batches.map(lambda pair, targets: ((pair[0], places(pair[1])), targets))

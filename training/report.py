@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from export.evaluation import Evaluation, Interval
+from export.evaluation import Evaluation, Interval, total
 from export.files import write_whole
 from export.runfolder import Run
 
@@ -42,6 +42,7 @@ def _page(run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> str:
             _facts(run, evaluation),
             "<h2>Labels</h2>",
             _labels(run, evaluation),
+            _places(run, evaluation),
             *(_image(_TITLES[name], png) for name, png in pictures.items()),
             "</html>",
         ]
@@ -92,6 +93,20 @@ def _labels(run: Run, evaluation: Evaluation) -> str:
         reached = f"{threshold.recall:.4f}" + ("" if threshold.reached else " (asked for more)")
         rows.append((label, str(figures.frames), *shown, reached))
     return _table(columns, rows)
+
+
+def _places(run: Run, evaluation: Evaluation) -> str:
+    if evaluation.localisation is None:
+        return ""
+    columns = ("label", "marked", "peak inside", "box right", "image centre inside", "whole image right")
+    counts = {**evaluation.localisation, "all": total(evaluation.localisation)}
+    rows = [
+        (label, str(count.pairs), *(f"{share:.1%}" for share in count.shares.values()))
+        for label, count in counts.items()
+    ]
+    told = "class scores at each place" if run.configuration.head == "dense" else "activation maps, never told where"
+    note = f"Heatmaps are {told}. A box is right from an overlap of 0.5 on; image centre and whole image know nothing."
+    return f'<h2>Places</h2><p class="note">{note}</p>{_table(columns, rows)}'
 
 
 def _table(columns: Iterable[str], rows: Iterable[tuple[str, ...]], style: str = "") -> str:

@@ -67,6 +67,16 @@ class GoldenFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scores: list[float]
 
 
+class PlaceGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the places of a heatmap look: the centre of the first one and the step to the next, in pixels of the input.
+
+    Both are (down, across); pixel centres are whole numbers.
+    """
+
+    first_px: tuple[float, float]
+    step_px: tuple[float, float]
+
+
 class Contract(msgspec.Struct, frozen=True):
     """What a bundle says of itself. Later versions may add fields; a reader of this one passes over them."""
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from worker.boxes import Box
 from worker.bundle import Bundle
 from worker.frame import Frame, rfc3339
 from worker.outcome import Prediction, Refusal
@@ -14,15 +15,6 @@ from worker.verdict import Judge, Judgement, Verdict
 
 RESULT_SCHEMA = "stripwatch.result/1"
 REJECT_SCHEMA = "stripwatch.reject/1"
-
-
-class Box(msgspec.Struct, frozen=True):
-    """In pixels of the source image, from its upper left corner."""
-
-    x: int
-    y: int
-    width: int
-    height: int
 
 
 class StripSpan(msgspec.Struct, frozen=True):

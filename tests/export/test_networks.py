@@ -11,6 +11,7 @@ from export.runfolder import Head, Task
 from tests.lively import enliven
 from training.backbone import build_backbone
 from training.classifier import build_classifier
+from training.heads import Answers
 from training.networks import NETWORKS, find_network
 from worker.decode import Pixels
 
@@ -31,7 +32,7 @@ def lively_classifier(name: str, frames: Pixels, head: Head, task: Task, cut: st
     """Scores that differ from frame to frame: logits with a deviation of about 0.5."""
     network = find_network(name)
     backbone = build_backbone(network, frames.shape[1:], 1.0, "none", cut)
-    classifier = build_classifier(network, backbone, LABELS, 0.2, frozen=True, head=head, task=task)
+    classifier = build_classifier(network, backbone, Answers(LABELS, task), 0.2, frozen=True, head=head)
     enliven(classifier.whole, frames)
     features = classifier.features.predict(frames, verbose=0)
     width = classifier.first.kernel.shape[1]

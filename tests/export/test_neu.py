@@ -11,7 +11,8 @@ from export.model import load_model
 from export.run import ExportSettings, export_run
 from export.runfolder import read_run
 from export.verify import verify
-from training.fit import FitSettings, fit
+from training.fit import fit
+from training.fitsettings import FitSettings
 from worker.bundle import read_bundle
 from worker.session import open_session
 

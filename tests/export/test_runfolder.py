@@ -111,8 +111,8 @@ LEFT = (
     "history.csv",
     "history.csv.part",
     "run.json.part",
-    "features.npy",
-    "part.features.npy",
+    "features-0.npy",
+    "features-0.npy.part",
     "fine-tune.weights.h5",
     "part.weights.h5",
 )

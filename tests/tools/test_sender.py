@@ -8,10 +8,10 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from tests.tools.conftest import FakeProducer, read_lines
 from worker import topics
+from worker.boxes import Box
 from worker.errors import BrokerLost, InputError
 from worker.tools import sender as sender_module
 from worker.tools.cameras import Exposure, Shot
-from worker.tools.scene import Box
 from worker.tools.sender import FrameSender, open_sent_file
 
 SHOT = Shot(b"0123456789", "image/jpeg", label="pits", boxes=(Box(1, 2, 3, 4),))

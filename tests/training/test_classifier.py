@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from training.backbone import build_backbone
 from training.classifier import FeatureScale, build_classifier
+from training.heads import Answers
 from training.networks import find_network
 
 pytestmark = pytest.mark.training
@@ -38,7 +39,7 @@ def test_features_that_never_vary_do_not_become_nan() -> None:
 
 def test_a_classifier_takes_raw_frames_and_gives_a_distribution() -> None:
     backbone = build_backbone(find_network("mobilenet"), (64, 32, 3), 0.25, "none")
-    classifier = build_classifier(find_network("mobilenet"), backbone, 4, 0.2, frozen=True)
+    classifier = build_classifier(find_network("mobilenet"), backbone, Answers(4), 0.2, frozen=True)
     assert classifier.whole.inputs[0].dtype == "uint8"
     assert classifier.whole.input_shape == (None, 64, 32, 3)
     scores = classifier.whole.predict(np.zeros((2, 64, 32, 3), np.uint8), verbose=0)
@@ -48,6 +49,6 @@ def test_a_classifier_takes_raw_frames_and_gives_a_distribution() -> None:
 
 def test_batch_norm_follows_faster_where_every_layer_is_fitted() -> None:
     backbone = build_backbone(find_network("mobilenet"), (32, 32, 3), 0.25, "none")
-    build_classifier(find_network("mobilenet"), backbone, 2, 0.2, frozen=False)
+    build_classifier(find_network("mobilenet"), backbone, Answers(2), 0.2, frozen=False)
     norms = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert {norm.momentum for norm in norms} == {0.9}

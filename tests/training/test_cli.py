@@ -28,7 +28,7 @@ def test_help_teaches_without_tensorflow() -> None:
 
 @pytest.mark.training
 def test_the_defaults_of_the_command_are_those_of_the_settings() -> None:
-    from training.fit import FitSettings
+    from training.fitsettings import FitSettings
 
     usual = {field.name: field.default for field in fields(FitSettings) if field.default is not MISSING}
     options = {name: option.default for name, option in signature(fit).parameters.items()}

@@ -6,6 +6,7 @@ import pytest
 from keras import applications
 
 from training.classifier import build_classifier
+from training.heads import Answers
 from training.networks import NETWORKS, find_network
 from worker.errors import SettingsError
 
@@ -29,7 +30,7 @@ MODULES: dict[str, ModuleType] = {
 def test_the_preprocessing_in_the_model_is_that_of_keras(name: str) -> None:
     pixels = keras.Input((32, 48, 3))
     nothing = keras.Model(pixels, keras.layers.Identity()(pixels))  # as backbone: it lets through what it is given
-    whole = build_classifier(NETWORKS[name], nothing, 2, 0.0, frozen=True).whole
+    whole = build_classifier(NETWORKS[name], nothing, Answers(2), 0.0, frozen=True).whole
     entering = keras.Model(whole.inputs, whole.get_layer("pool").input)
     frames = np.random.default_rng(1).integers(0, 256, (3, 32, 48, 3), np.uint8)
     frames[0], frames[1] = 0, 255

@@ -15,7 +15,8 @@ from tests.trained import tiny_fit
 from training import loops
 from training.checkpoint import Checkpoint
 from training.epochs import read_history
-from training.fit import FitSettings, as_article, fit
+from training.fit import fit
+from training.fitsettings import FitSettings, as_article
 from worker.errors import InputError, SettingsError
 
 pytestmark = pytest.mark.training

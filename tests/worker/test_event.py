@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.frames import make_frame
+from worker.boxes import Box
 from worker.bundle import Threshold
 from worker.errors import FrameRejected, RejectReason
-from worker.event import Box, EventMaker, ModelInfo, Result, StripSpan
+from worker.event import EventMaker, ModelInfo, Result, StripSpan
 from worker.outcome import Prediction, Refusal
 from worker.settings import Camera
 from worker.verdict import Judge

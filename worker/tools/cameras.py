@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
+from worker.boxes import Box
 from worker.tools.clock import Clock
-from worker.tools.scene import Box
 
 Headers = list[tuple[str, bytes]]
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import cv2
-import msgspec
 import numpy as np
 
+from worker.boxes import Box
 from worker.decode import Pixels
 from worker.tools import surface
 from worker.tools.defects import DEFECTS, DISTRACTORS
@@ -15,15 +15,6 @@ CLEAN = "clean"
 KINDS = (CLEAN, *DEFECTS)
 
 _VISIBLE = 0.05  # a mark fainter than this, in relative brightness, is lost in the texture: outside the box
-
-
-class Box(msgspec.Struct, frozen=True):
-    """Where a defect is, in px of the frame."""
-
-    x: int
-    y: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)

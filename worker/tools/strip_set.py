@@ -5,9 +5,10 @@ from typing import BinaryIO
 
 import msgspec
 
+from worker.boxes import Box
 from worker.console import new_progress
 from worker.errors import InputError
-from worker.tools.scene import KINDS, Box, encode_jpeg, frame_seed, render
+from worker.tools.scene import KINDS, encode_jpeg, frame_seed, render
 from worker.tools.surface import Shape
 
 TRUTH_NAME = "truth.jsonl"
@@ -18,6 +19,8 @@ class Truth(msgspec.Struct, frozen=True):
 
     file: str
     label: str
+    width_px: int
+    height_px: int
     boxes: tuple[Box, ...]
 
 
@@ -49,4 +52,4 @@ def _write_frame(folder: Path, truth: BinaryIO, number: int, shape: Shape, seed:
     scene = render(KINDS[number % len(KINDS)], shape, frame_seed(seed, number))
     name = f"{scene.label}_{number:06d}.jpg"
     (folder / name).write_bytes(encode_jpeg(scene.pixels))
-    truth.write(msgspec.json.encode(Truth(name, scene.label, scene.boxes)) + b"\n")
+    truth.write(msgspec.json.encode(Truth(name, scene.label, shape[1], shape[0], scene.boxes)) + b"\n")

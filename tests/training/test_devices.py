@@ -1,0 +1,90 @@
+"""Precision and several devices, shown on what a processor can do: bfloat16, and two logical processors as replicas."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from export.runfolder import read_run
+from tests.trained import tiny_fit
+from training import devices
+from training.devices import choose_precision, placed
+from training.fit import fit
+
+pytestmark = pytest.mark.training
+
+
+def gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]) -> None:
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: list(capabilities))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda found: {"compute_capability": found})
+
+
+def test_half_precision_is_chosen_only_where_every_gpu_is_fast_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus(monkeypatch)
+    assert choose_precision("auto") == "float32"
+    gpus(monkeypatch, (9, 0), (7, 0))
+    assert choose_precision("auto") == "mixed_float16"
+    assert choose_precision("float32") == "float32"
+    gpus(monkeypatch, (9, 0), (6, 1))
+    assert choose_precision("auto") == "float32"
+
+
+def test_the_precision_ends_with_the_block() -> None:
+    with placed("mixed_bfloat16"):
+        assert keras.layers.Dense(1).compute_dtype == "bfloat16"
+    assert keras.layers.Dense(1).compute_dtype == "float32"
+
+
+def test_several_gpus_share_a_batch_and_one_needs_no_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for names, expected in ([], []), (["GPU:0"], []), (["GPU:0", "GPU:1"], ["GPU:0", "GPU:1"]):
+        found = [tf.config.LogicalDevice(name, "GPU") for name in names]
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda _, found=found: found)
+        assert devices.replicas() == expected
+
+
+@pytest.mark.parametrize("fine_tune", [0, 1])
+def test_a_fit_in_half_precision_keeps_a_float32_model(
+    textures: Path, random_weights: Path, tmp_path: Path, fine_tune: int
+) -> None:
+    settings = tiny_fit(textures, tmp_path / "run", weights=str(random_weights), precision="mixed_bfloat16")
+    run = fit(replace(settings, epochs=10, learning_rate=0.1, fine_tune=fine_tune, clean_label="plain"))
+    assert run.configuration.precision == "mixed_bfloat16"
+    assert read_run(tmp_path / "run") == run
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
+    assert {layer.compute_dtype for layer in model._flatten_layers() if layer.weights} == {"float32"}
+    assert model.predict(np.zeros((1, 64, 64, 3), np.uint8), verbose=0).dtype == np.float32
+    assert run.validation.accuracy > 0.5  # of three classes: what was learned in half precision was kept
+
+
+TWO_PROCESSORS = """
+import sys
+from pathlib import Path
+import tensorflow as tf
+processor = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+from tests.trained import tiny_fit
+from training import devices, loops
+from training.fit import fit
+devices.replicas = lambda: ["CPU:0", "CPU:1"]
+compile_model, seen = loops.compile_model, []
+def watch(model, *rest):
+    compile_model(model, *rest)
+    seen.append(model.distribute_strategy.num_replicas_in_sync)
+loops.compile_model = watch
+data, out, weights = map(Path, sys.argv[1:])
+run = fit(tiny_fit(data, out, weights=str(weights), epochs=3, fine_tune=1, best_by="val_loss"))
+print(seen, run.best_epoch > 0)
+"""
+
+
+def test_a_fit_on_several_devices_ends_like_any_other(textures: Path, random_weights: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TWO_PROCESSORS, str(textures), str(tmp_path / "run"), str(random_weights)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr[-8000:]
+    assert done.stdout.strip() == "[2, 2] True"
+    assert read_run(tmp_path / "run").validation.frames == 12

@@ -1,0 +1,148 @@
+"""Heatmaps held against marks; and a dense head that learns where, from frames to boxes in the run folder."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+from export.evaluation import Localised, read_evaluation, total
+from export.model import exported_view, load_model
+from export.runfolder import read_run
+from tests.trained import tiny_fit
+from training.boxes import Box
+from training.evaluate import EvaluateSettings, evaluate_run
+from training.fit import fit
+from training.localise import Located, localise
+from training.marks import Marks
+from worker.boxes import MapReader
+from worker.bundle import PlaceGrid
+from worker.errors import InputError, SettingsError
+
+pytestmark = pytest.mark.training
+
+READER = MapReader("place", PlaceGrid((7.5, 7.5), (16.0, 16.0)), 0.5, 64, 64)
+MARKS = Marks(128, 128, (Box("pits", 64, 0, 128, 64), Box("rust", 0, 0, 128, 128)))
+FRAME_PX, PATCH_PX = 96, 40
+
+
+def located(row: int, column: int, label: str = "pits", marks: Marks = MARKS) -> Located:
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[row : row + 2, column : column + 2] = 1
+    return Located(label, heatmap, marks)
+
+
+def test_a_peak_inside_and_a_box_that_overlaps_by_half_are_right() -> None:
+    assert localise([located(0, 2)], READER) == {"pits": Localised(1, pointing=1, boxes=1, centre=0, whole=0)}
+    assert localise([located(2, 0)], READER) == {"pits": Localised(1, pointing=0, boxes=0, centre=0, whole=0)}
+
+
+def test_a_map_of_one_label_is_held_against_the_marks_of_that_label() -> None:
+    assert localise([located(2, 0, "rust")], READER) == {"rust": Localised(1, pointing=1, boxes=0, centre=1, whole=1)}
+
+
+def test_counts_add_up_over_labels() -> None:
+    counts = localise([located(0, 2), located(2, 0), located(2, 0, "rust")], READER)
+    assert set(counts) == {"pits", "rust"}
+    assert total(counts) == Localised(3, pointing=2, boxes=1, centre=1, whole=1)
+    assert total(counts).shares == {"pointing": 2 / 3, "boxes": 1 / 3, "centre": 1 / 3, "whole": 1 / 3}
+
+
+@pytest.fixture(scope="session")
+def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noise with one patch of stripes, along or across, anywhere; and where it is."""
+    folder = tmp_path_factory.mktemp("patches")
+    rng = np.random.default_rng(11)
+    lines = []
+    for number in range(60):
+        label = ("along", "across", "clean")[number % 3]
+        surface = rng.normal(120, 12, (FRAME_PX, FRAME_PX))
+        x, y = (int(value) for value in rng.integers(0, FRAME_PX - PATCH_PX, 2))
+        stripes = 70 * np.sin(np.indices((PATCH_PX, PATCH_PX))[int(label == "across")] * 0.8)
+        if label != "clean":
+            surface[y : y + PATCH_PX, x : x + PATCH_PX] += stripes
+        name = f"{label}_{number}.png"
+        cv2.imwrite(str(folder / name), surface.clip(0, 255).astype(np.uint8))
+        boxes = [] if label == "clean" else [{"x": x, "y": y, "width": PATCH_PX, "height": PATCH_PX}]
+        size = {"width_px": FRAME_PX, "height_px": FRAME_PX}
+        lines.append(json.dumps({"file": name, "label": label, "boxes": boxes} | size))
+    (folder / "truth.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dense_run(patches: Path, tmp_path_factory: pytest.TempPathFactory, random_weights: Path) -> Path:
+    out = tmp_path_factory.mktemp("dense") / "run"
+    settings = tiny_fit(patches, out, weights=str(random_weights), cut="conv_pw_5_relu", head="dense")
+    settings = replace(settings, boxes=patches / "truth.jsonl", height_px=96, width_px=96, clean_label="clean")
+    fit(replace(settings, epochs=40, learning_rate=0.01, dropout=0.0, val_share=0.3))
+    return out
+
+
+def test_a_dense_head_says_what_and_where(dense_run: Path) -> None:
+    run = read_run(dense_run)
+    assert run.validation.accuracy >= 0.8
+    assert run.heatmaps is not None
+    assert (run.heatmaps.kind, run.heatmaps.grid) == ("place", PlaceGrid((7.0, 7.0), (8.0, 8.0)))
+    assert run.marks is not None
+    assert run.marks.images == 60
+    found = evaluate_run(EvaluateSettings(dense_run))
+    assert found.localisation is not None
+    assert set(found.localisation) == {"across", "along"}
+    counts = total(found.localisation)
+    assert counts.pairs == 12
+    assert counts.pointing >= 10
+    assert counts.boxes >= 6
+    assert counts.pointing > counts.centre
+    assert read_evaluation(dense_run, run) == found
+    assert "peak inside" in (dense_run / "evaluation" / "report.html").read_text()
+
+
+def test_places_of_the_kept_model_are_scores_of_its_labels(dense_run: Path, patches: Path) -> None:
+    run, model = read_run(dense_run), load_model(dense_run)
+    frame = cv2.imread(str(patches / "clean_2.png"))[None]
+    scores, heatmaps = exported_view(model, "dense").predict_on_batch(frame)
+    np.testing.assert_array_equal(scores, model.predict_on_batch(frame))
+    np.testing.assert_allclose(heatmaps.sum(-1), 1, atol=1e-5)  # "clean" is among the labels: nothing is left out
+    assert heatmaps[..., run.labels.index("clean")].mean() > 0.8
+
+
+def test_an_evaluation_needs_its_marks_or_others(dense_run: Path, patches: Path, tmp_path: Path) -> None:
+    run = read_run(dense_run)
+    assert run.marks is not None
+    lost = msgspec.structs.replace(run.marks, path=str(tmp_path / "gone"))
+    (dense_run / "run.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(run, marks=lost)))
+    try:
+        with pytest.raises(InputError, match="gone: there is no such folder or file"):
+            evaluate_run(EvaluateSettings(dense_run, out=tmp_path))
+        found = evaluate_run(EvaluateSettings(dense_run, out=tmp_path, boxes=patches / "truth.jsonl"))
+        assert found.localisation is not None
+    finally:
+        (dense_run / "run.json").write_bytes(msgspec.json.encode(run))
+
+
+def test_a_gap_head_is_measured_by_the_same_marks(patches: Path, random_weights: Path, tmp_path: Path) -> None:
+    settings = tiny_fit(patches, tmp_path / "run", weights=str(random_weights), cut="conv_pw_5_relu")
+    run = fit(replace(settings, boxes=patches / "truth.jsonl", epochs=10))
+    assert run.heatmaps is not None
+    assert run.heatmaps.kind == "activation"
+    found = evaluate_run(EvaluateSettings(tmp_path / "run"))
+    assert found.localisation is not None
+    assert total(found.localisation).pairs == 8
+
+
+def test_every_layer_and_augmented_frames_learn_places_too(patches: Path, tmp_path: Path) -> None:
+    settings = tiny_fit(patches, tmp_path / "run", weights="none", head="dense", boxes=patches / "truth.jsonl")
+    fit(replace(settings, augment=True, epochs=2, cut="conv_pw_5_relu"))
+    model = load_model(tmp_path / "run")
+    assert model.get_layer("places").output.shape == (None, 8, 8, 4)  # three labels, and nothing
+
+
+def test_a_dense_head_without_marks_is_refused(patches: Path, tmp_path: Path) -> None:
+    settings = tiny_fit(patches, tmp_path / "run", weights="none", head="dense")
+    with pytest.raises(SettingsError, match="--boxes is missing"):
+        fit(settings)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from worker.boxes import BOXES_MAX, Box, MapReader
+from worker.bundle import PlaceGrid
+
+# 4x6 places, 16 px apart, over an input of 64x96: the middle of the first cell is at 7.5 px.
+GRID = PlaceGrid((7.5, 7.5), (16.0, 16.0))
+
+
+def reader(**changes: object) -> MapReader:
+    settings = {"kind": "place", "grid": GRID, "threshold": 0.5, "height_px": 64, "width_px": 96} | changes
+    return MapReader(**settings)  # type: ignore[arg-type]
+
+
+def heatmap(*sure: tuple[int, int]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    values = np.zeros((4, 6), np.float32)
+    for place in sure:
+        values[place] = 1
+    return values
+
+
+def test_a_place_stands_at_its_own_centre() -> None:
+    large = reader().enlarge(heatmap((1, 2)))
+    assert large.shape == (64, 96)
+    row, column = np.mean(np.nonzero(large == large.max()), axis=1)
+    assert (row, column) == (pytest.approx(16 + 7.5, abs=0.5), pytest.approx(32 + 7.5, abs=0.5))
+    unpadded = reader(grid=PlaceGrid((20.0, 30.0), (8.0, 8.0))).enlarge(heatmap((1, 2)))
+    assert np.unravel_index(int(unpadded.argmax()), (64, 96)) == (28, 46)
+
+
+def test_one_sure_place_is_a_box_of_about_its_cell() -> None:
+    (box,) = reader().boxes(heatmap((1, 2)), 96, 64)
+    assert (box.x, box.y) == (pytest.approx(32, abs=1), pytest.approx(16, abs=1))
+    assert (box.width, box.height) == (pytest.approx(16, abs=2), pytest.approx(16, abs=2))
+
+
+def test_a_box_is_in_pixels_of_the_frame() -> None:
+    (small,) = reader().boxes(heatmap((1, 2), (1, 3)), 96, 64)
+    (large,) = reader().boxes(heatmap((1, 2), (1, 3)), 192, 256)
+    assert large == Box(2 * small.x, 4 * small.y, 2 * small.width, 4 * small.height)
+
+
+def test_regions_apart_are_boxes_apart_the_surest_first() -> None:
+    values = heatmap((0, 0))
+    values[3, 5] = 0.8
+    first, second = reader().boxes(values, 96, 64)
+    assert first.x < 8 < 80 < second.x
+    everywhere = np.indices((16, 24)).sum(0) % 2 * np.indices((16, 24))[0] % 2
+    many = reader(grid=PlaceGrid((1.5, 1.5), (4.0, 4.0))).boxes(everywhere.astype(np.float32), 96, 64)
+    assert len(many) == BOXES_MAX
+
+
+def test_what_stays_under_the_threshold_is_boxed_around_its_peak() -> None:
+    values = heatmap((2, 4)) * 0.3 + 0.01
+    (box,) = reader().boxes(values, 96, 64)
+    assert box.x <= 64 + 8 < box.x + box.width
+    assert box.width < 32
+
+
+def test_activations_count_between_their_lowest_and_highest() -> None:
+    values = heatmap((1, 2)) * 7 - 40
+    assert reader(kind="activation").boxes(values, 96, 64) == reader().boxes(heatmap((1, 2)), 96, 64)
+    assert reader(kind="activation").boxes(np.zeros((4, 6), np.float32), 96, 64) == [Box(0, 0, 96, 64)]
+
+
+@given(
+    hnp.arrays(np.float32, (4, 6), elements=st.floats(0, 1, width=32)),
+    st.floats(0.05, 0.95),
+    st.integers(8, 5000),
+    st.integers(8, 5000),
+    st.sampled_from(["place", "activation"]),
+)
+def test_there_is_always_a_box_and_it_lies_in_the_frame(
+    values: np.ndarray[tuple[int, int], np.dtype[np.float32]], threshold: float, width: int, height: int, kind: str
+) -> None:
+    found = reader(kind=kind, threshold=threshold).boxes(values, width, height)
+    assert 1 <= len(found) <= BOXES_MAX
+    for box in found:
+        assert box.width >= 1
+        assert box.height >= 1
+        assert 0 <= box.x <= box.x + box.width <= width
+        assert 0 <= box.y <= box.y + box.height <= height

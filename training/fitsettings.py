@@ -1,0 +1,125 @@
+"""What `fit` was asked for, checked, and as the run folder records it."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import msgspec
+
+from export.runfolder import (
+    BestBy,
+    Configuration,
+    FitPrecision,
+    Head,
+    Keep,
+    Loss,
+    Optimizer,
+    PrecisionChoice,
+    Schedule,
+    Task,
+)
+from worker.errors import SettingsError
+
+_HEAD_LEARNING_RATE: dict[Head, float] = {"gap": 1e-2, "article": 1e-3, "dense": 3e-3}  # for scaled features
+_RAW_LEARNING_RATE = 1e-3  # frames that are read anew each epoch have features anew, and nothing to scale them by
+_WHOLE_LEARNING_RATE = 3e-3
+_NO_FILE = ("imagenet", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """What the command was given. height_px, width_px, learning_rate: None takes the usual one.
+
+    boxes: where the marks are; the dense head learns from them, evaluations measure by them. cache: where features are
+    kept for later fits.
+    """
+
+    data: Path
+    out: Path
+    network: str
+    layout: str = "auto"
+    alpha: float = 1.0
+    weights: str = "imagenet"
+    height_px: int | None = None
+    width_px: int | None = None
+    epochs: int = 10
+    batch: int = 32
+    seed: int = 0
+    val_share: float = 0.2
+    split: Path | None = None
+    clean_label: str | None = None
+    augment: bool = False
+    dropout: float = 0.2
+    learning_rate: float | None = None
+    cut: str = ""
+    head: Head = "gap"
+    task: Task = "multiclass"
+    schedule: Schedule = "cosine"
+    scale_features: bool = True
+    optimizer: Optimizer = "adam"
+    loss: Loss = "crossentropy"
+    label_smoothing: float = 0.0
+    class_weights: bool = False
+    best_by: BestBy = "val_accuracy"
+    patience: int = 0
+    fine_tune: int = 0
+    fine_tune_from: str = ""
+    fine_tune_rate: float = 1e-4
+    resume: bool = False
+    keep: Keep = "best"
+    boxes: Path | None = None
+    cache: Path | None = None
+    precision: PrecisionChoice = "auto"
+
+    @property
+    def frozen(self) -> bool:
+        """A backbone that has learned before is kept as it is; a random one must be fitted."""
+        return self.weights != "none"
+
+    @property
+    def weights_file(self) -> Path | None:
+        return None if self.weights in _NO_FILE else Path(self.weights)
+
+
+def as_article(settings: FitSettings) -> FitSettings:
+    """The same with the head and the recipe of the article: suhasmaddali/Steel-Defect-Detection-Challenge."""
+    return replace(
+        settings,
+        head="article",
+        batch=64,
+        dropout=0.2,
+        learning_rate=1e-3,
+        schedule="constant",
+        scale_features=False,
+    )
+
+
+def check(settings: FitSettings) -> None:
+    """Raises SettingsError for what does not go together."""
+    if settings.fine_tune and not settings.frozen:
+        raise SettingsError(
+            "--fine-tune needs weights that have learned before: --weights none fits every layer anyway"
+        )
+    if settings.class_weights and settings.task == "multilabel":
+        raise SettingsError("--class-weights is for --task multiclass; for multilabel take --loss focal")
+    if settings.keep == "last" and (settings.patience or settings.schedule == "plateau"):
+        raise SettingsError("--keep last leaves nothing to validation frames, and --patience or a plateau goes by them")
+
+
+def to_configuration(settings: FitSettings, layout: str, precision: FitPrecision, kept: bool) -> Configuration:
+    """What both have by the same name goes over as it is. kept: features are computed once, and scaled."""
+    names = {field.name for field in fields(settings)} & {field.name for field in msgspec.structs.fields(Configuration)}
+    same = {name: getattr(settings, name) for name in names - {"layout", "weights", "learning_rate", "precision"}}
+    return Configuration(
+        **same,
+        layout=layout,
+        weights=settings.weights_file.name if settings.weights_file else settings.weights,
+        frozen=settings.frozen,
+        learning_rate=settings.learning_rate or _usual_rate(settings, kept),
+        precision=precision,
+    )
+
+
+def _usual_rate(settings: FitSettings, kept: bool) -> float:
+    if not settings.frozen:
+        return _WHOLE_LEARNING_RATE
+    return _HEAD_LEARNING_RATE[settings.head] if kept else _RAW_LEARNING_RATE

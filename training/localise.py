@@ -1,0 +1,164 @@
+"""Does the heatmap say where? Its peak and its boxes, held against what people have marked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from export.evaluation import NONE_LOCALISED, Localised, total
+from export.model import exported_view
+from export.runfolder import Head, MapFacts, Run
+from training.boxes import Box
+from training.datasets import for_task, read_dataset
+from training.marks import Marks, read_marks
+from training.material import Material, Part, marks_finder
+from training.pipeline import read_batches
+from training.places import place_grid
+from training.scoring import Scored
+from worker.boxes import Box as FrameBox
+from worker.boxes import Heatmap, MapReader
+from worker.console import STDERR
+from worker.decode import DecodeSpec
+
+_OVERLAP_MIN = 0.5
+_BATCH = 32
+_USUAL_THRESHOLD = 0.5
+_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_FRAMES_CHOSEN_BY_MAX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """One frame with one of its labels: what the model's heatmap is, and what people have marked."""
+
+    label: str
+    heatmap: Heatmap
+    marks: Marks
+
+
+def locate(model: keras.Model, head: Head, part: Part, spec: DecodeSpec, progress: Progress) -> list[Located]:
+    """Every frame of the part with each of its labels that is marked on it."""
+    view = exported_view(model, head)
+    task = progress.add_task("heatmaps", total=len(part.files))
+    found: list[Located] = []
+    at = 0
+    for frames, targets in read_batches(part, spec, _BATCH):
+        heatmaps = view.predict_on_batch(frames)[1]
+        for heatmap, row in zip(heatmaps, targets.numpy(), strict=True):
+            marks, at = part.marks[at], at + 1
+            labels = [int(label) for label in np.flatnonzero(row)] if marks else []
+            found += [
+                Located(part.labels[label], np.ascontiguousarray(heatmap[..., label]), marks)
+                for label in labels
+                if marks and part.labels[label] in marks.labels
+            ]
+        progress.advance(task, len(frames))
+    return found
+
+
+def localise(located: Sequence[Located], reader: MapReader) -> dict[str, Localised]:
+    """The counts, a label."""
+    counts: dict[str, Localised] = {}
+    for each in located:
+        counts[each.label] = counts.get(each.label, NONE_LOCALISED) + _judge(each, reader)
+    return dict(sorted(counts.items()))
+
+
+def measure_places(
+    model: keras.Model, run: Run, scored: Scored, boxes: Path | None, progress: Progress
+) -> dict[str, Localised] | None:
+    """The counts of frames that were scored, a label. boxes: where marks are, else those the run was fitted with.
+
+    None for a head without heatmaps, and where nothing is marked. Raises what read_marks raises.
+    """
+    reader = run.map_reader
+    if reader is None or (boxes is None and run.marks is None):
+        if boxes is not None:
+            STDERR.print(f"note: head {run.configuration.head} has no heatmaps, so boxes are not looked at")
+        return None
+    if boxes is None and run.marks and run.marks.path:
+        boxes = Path(run.marks.path)
+    dataset, clean = for_task(read_dataset(scored.root), run.configuration.task, run.clean_label)
+    find = marks_finder(read_marks(dataset, boxes), clean)
+    files = [scored.root / frame.name for frame in scored.frames]
+    part = Part(files, scored.targets, run.labels, [find(frame) for frame in scored.frames])
+    return localise(locate(model, run.configuration.head, part, run.decode, progress), reader) or None
+
+
+def map_facts(
+    model: keras.Model, backbone: keras.Model, head: Head, material: Material, progress: Progress
+) -> MapFacts | None:
+    """How the heatmaps of a fitted model are read; None for a head without.
+
+    The threshold is the one with most boxes right on training frames that are marked: validation chooses nothing.
+    """
+    if head == "article":
+        return None
+    kind = "place" if head == "dense" else "activation"
+    facts = MapFacts(kind, place_grid(backbone), _USUAL_THRESHOLD)  # type: ignore[arg-type]
+    marked = [at for at, marks in enumerate(material.train.marks) if marks is not None and marks.labels]
+    if not marked:
+        return facts
+    picked = [marked[at] for at in _spread(len(marked), _FRAMES_CHOSEN_BY_MAX)]
+    located = locate(model, head, _pick(material.train, picked), material.spec, progress)
+    reader = MapReader(facts.kind, facts.grid, facts.threshold, material.spec.height_px, material.spec.width_px)
+    boxes_right = [total(localise(located, replace(reader, threshold=threshold))).boxes for threshold in _THRESHOLDS]
+    return msgspec.structs.replace(facts, threshold=_THRESHOLDS[int(np.argmax(boxes_right))])
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most so many positions, evenly from the first to the last."""
+    return [int(at) for at in np.unique(np.linspace(0, count - 1, min(count, most)).round())]
+
+
+def _pick(part: Part, positions: Sequence[int]) -> Part:
+    files, marks = [part.files[at] for at in positions], [part.marks[at] for at in positions]
+    return Part(files, part.targets[list(positions)], part.labels, marks)
+
+
+def _judge(each: Located, reader: MapReader) -> Localised:
+    marks = each.marks
+    mask, truth = marks.mask(each.label), marks.rectangles(each.label)
+    peak = _peak(reader.enlarge(each.heatmap))
+    found = [_corners(box) for box in reader.boxes(each.heatmap, marks.width_px, marks.height_px)]
+    whole = Box(each.label, 0, 0, marks.width_px, marks.height_px)
+    return Localised(
+        pairs=1,
+        pointing=int(_inside(mask, *peak)),
+        boxes=int(any(_overlap(box, other) >= _OVERLAP_MIN for box in found for other in truth)),
+        centre=int(_inside(mask, 0.5, 0.5)),
+        whole=int(any(_overlap(whole, other) >= _OVERLAP_MIN for other in truth)),
+    )
+
+
+def _peak(large: Heatmap) -> tuple[float, float]:
+    """Down and across, as shares of the image."""
+    height, width = large.shape
+    row, column = np.unravel_index(int(large.argmax()), large.shape)
+    return (float(row) + 0.5) / height, (float(column) + 0.5) / width
+
+
+def _inside(mask: NDArray[np.bool_], down: float, across: float) -> bool:
+    height, width = mask.shape
+    return bool(mask[int(down * height), int(across * width)])
+
+
+def _corners(box: FrameBox) -> Box:
+    return Box("", box.x, box.y, box.x + box.width, box.y + box.height)
+
+
+def _overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    width = min(a.right, b.right) - max(a.left, b.left)
+    height = min(a.bottom, b.bottom) - max(a.top, b.top)
+    both = max(0, width) * max(0, height)
+    return both / (_area(a) + _area(b) - both)
+
+
+def _area(box: Box) -> int:
+    return (box.right - box.left) * (box.bottom - box.top)

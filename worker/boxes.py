@@ -1,0 +1,81 @@
+"""From a heatmap to boxes: where on the frame a label is. Training measures with it, the worker reports with it."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.bundle import PlaceGrid
+
+Heatmap = NDArray[np.float32]
+HeatmapKind = Literal["activation", "place"]
+BOXES_MAX = 8
+_NEAR_PEAK = 0.7  # where nothing reaches the threshold, the surroundings of the peak are the box
+
+
+class Box(msgspec.Struct, frozen=True):
+    """In pixels of the source image, from its upper left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class MapReader:
+    """How the heatmaps of one model are read. height_px, width_px: of the model's input.
+
+    threshold: of a score at a place where kind is "place"; where it is "activation", of the way from the lowest value
+    of the map to its highest, since activations have no scale of their own.
+    """
+
+    kind: HeatmapKind
+    grid: PlaceGrid
+    threshold: float
+    height_px: int
+    width_px: int
+
+    def enlarge(self, heatmap: Heatmap) -> Heatmap:
+        """A map of one label, [h, w], over the whole input, [height_px, width_px], each place at its own centre."""
+        (first_y, first_x), (step_y, step_x) = self.grid.first_px, self.grid.step_px
+        to_input = np.array([[step_x, 0, first_x], [0, step_y, first_y]])
+        size = (self.width_px, self.height_px)
+        large = cv2.warpAffine(heatmap, to_input, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return _unit_range(np.asarray(large)) if self.kind == "activation" else np.asarray(large, np.float32)
+
+    def boxes(self, heatmap: Heatmap, frame_width_px: int, frame_height_px: int) -> list[Box]:
+        """Boxes on the frame, surest first, never none: regions over the threshold, else the one around the peak.
+
+        Regions smaller than half a place are left out, unless they hold the peak.
+        """
+        large = self.enlarge(heatmap)
+        peak = float(large.max())
+        level = self.threshold if peak >= self.threshold else peak * _NEAR_PEAK
+        _, regions, stats, _ = cv2.connectedComponentsWithStats((large >= level).astype(np.uint8), connectivity=8)
+        half_place = self.grid.step_px[0] * self.grid.step_px[1] / 2
+        found = []
+        for number in range(1, len(stats)):
+            x, y, width, height, area = (int(value) for value in stats[number])
+            inside = regions[y : y + height, x : x + width] == number
+            highest = float(large[y : y + height, x : x + width][inside].max())
+            if area >= half_place or highest == peak:
+                found.append((highest, (x, y, x + width, y + height)))
+        found.sort(key=lambda region: -region[0])
+        scale_x, scale_y = frame_width_px / self.width_px, frame_height_px / self.height_px
+        return [_scaled(corners, scale_x, scale_y) for _, corners in found[:BOXES_MAX]]
+
+
+def _unit_range(values: NDArray[Any]) -> Heatmap:
+    lowest, highest = float(values.min()), float(values.max())
+    scaled = (values - lowest) / (highest - lowest) if highest > lowest else np.ones_like(values)
+    return np.asarray(scaled, np.float32)
+
+
+def _scaled(corners: tuple[int, int, int, int], scale_x: float, scale_y: float) -> Box:
+    left, right = round(corners[0] * scale_x), round(corners[2] * scale_x)
+    top, bottom = round(corners[1] * scale_y), round(corners[3] * scale_y)
+    return Box(left, top, max(1, right - left), max(1, bottom - top))

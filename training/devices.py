@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from export.runfolder import FitPrecision, PrecisionChoice
+from worker.errors import SettingsError
 
 _TENSOR_CORES = (7, 0)  # from this compute capability on float16 is faster than float32
 
@@ -25,6 +26,17 @@ def replicas() -> list[str]:
     """The devices that share each batch: all GPUs where there are several, else none by name."""
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     return gpus if len(gpus) > 1 else []
+
+
+@contextmanager
+def memory_named(batch: int) -> Iterator[None]:
+    """Raises SettingsError, naming the batch, where the memory of the machine or of a GPU does not suffice."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise SettingsError(
+            f"there is too little memory for --batch {batch} at this --input: lower one of them, or cut earlier"
+        ) from error
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from training.backbone import build_backbone
 from training.checkpoint import Begun
 from training.classifier import Classifier, build_classifier, find_start
 from training.datasets import DataSet, for_task, read_dataset
-from training.devices import choose_precision, placed
+from training.devices import choose_precision, memory_named, placed
 from training.features import features_name, keepable
 from training.figures import measure
 from training.fitsettings import FitSettings, check, to_configuration
@@ -78,7 +78,8 @@ def fit(settings: FitSettings) -> Run:
     claim_folder(settings.out, settings.resume)
     with new_progress() as progress:
         job = _begin(plan, progress)
-        fitted = fit_model(job)
+        with memory_named(settings.batch):
+            fitted = fit_model(job)
         model = load_model(settings.out)  # what is measured is what lies in the folder
         scores = predict(model, job.material, job.material.validation, progress, "validating")
         heatmaps = map_facts(model, plan.classifier.backbone, plan.configuration.head, job.material, progress)

@@ -13,8 +13,9 @@ import tensorflow as tf
 from export.runfolder import read_run
 from tests.trained import tiny_fit
 from training import devices
-from training.devices import choose_precision, placed
+from training.devices import choose_precision, memory_named, placed
 from training.fit import fit
+from worker.errors import SettingsError
 
 pytestmark = pytest.mark.training
 
@@ -59,6 +60,11 @@ def test_a_fit_in_half_precision_keeps_a_float32_model(
     assert {layer.compute_dtype for layer in model._flatten_layers() if layer.weights} == {"float32"}
     assert model.predict(np.zeros((1, 64, 64, 3), np.uint8), verbose=0).dtype == np.float32
     assert run.validation.accuracy > 0.5  # of three classes: what was learned in half precision was kept
+
+
+def test_too_little_memory_is_a_sentence_with_the_setting() -> None:
+    with pytest.raises(SettingsError, match="too little memory for --batch 64"), memory_named(64):
+        tf.zeros([2**30, 2**20])
 
 
 TWO_PROCESSORS = """

@@ -20,6 +20,7 @@ from training.localise import Located, localise
 from training.marks import Marks
 from worker.boxes import MapReader
 from worker.bundle import PlaceGrid
+from worker.decode import decode
 from worker.errors import InputError, SettingsError
 
 pytestmark = pytest.mark.training
@@ -103,7 +104,7 @@ def test_a_dense_head_says_what_and_where(dense_run: Path) -> None:
 
 def test_places_of_the_kept_model_are_scores_of_its_labels(dense_run: Path, patches: Path) -> None:
     run, model = read_run(dense_run), load_model(dense_run)
-    frame = cv2.imread(str(patches / "clean_2.png"))[None]
+    frame = decode((patches / "clean_2.png").read_bytes(), run.decode).pixels[None]
     scores, heatmaps = exported_view(model, "dense").predict_on_batch(frame)
     np.testing.assert_array_equal(scores, model.predict_on_batch(frame))
     np.testing.assert_allclose(heatmaps.sum(-1), 1, atol=1e-5)  # "clean" is among the labels: nothing is left out

@@ -1,4 +1,4 @@
-"""evaluation.json in a run folder: how good the model is, and the thresholds chosen. Export does not read it yet."""
+"""evaluation.json in a run folder: how good the model is, and the thresholds that its bundle will have."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ import msgspec
 
 from export.files import read_whole, write_whole
 from export.runfolder import Run
-from worker.bundle import ClassFigures
+from worker.bundle import Bin, ClassFigures
 from worker.errors import InputError
 
 EVALUATION_FILE = "evaluation.json"
@@ -22,10 +22,10 @@ class Interval(msgspec.Struct, frozen=True):
     high: float
 
 
-class ChosenThreshold(msgspec.Struct, frozen=True):
-    """A score at or above value settles the label; precision and recall are those on the validation frames.
+class Cut(msgspec.Struct, frozen=True):
+    """A score, and the precision and recall of calling the label from it on, on the validation frames.
 
-    reached: whether the recall that was asked for could be had.
+    reached: whether what was asked for could be had.
     """
 
     value: float
@@ -34,18 +34,21 @@ class ChosenThreshold(msgspec.Struct, frozen=True):
     reached: bool
 
 
-class Bin(msgspec.Struct, frozen=True):
-    """Answers of about the same confidence: how many, how sure on average, and what share of them is right."""
+class ChosenThreshold(msgspec.Struct, frozen=True):
+    """From unsure on the label is suspected, from sure on it is taken as a fact."""
 
-    answers: int
-    confidence: float
-    accuracy: float
+    unsure: Cut
+    sure: Cut
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """error: expected calibration error (Guo et al. 2017); scaled: with the temperature that validation frames gave."""
+    """error: expected calibration error (Guo et al. 2017); scaled: with the temperature that validation frames gave.
+
+    applied: the temperature that the bundle will have; 1 where validation holds too few mistakes to choose one by.
+    """
 
     temperature: float
+    applied: float
     error: float
     error_scaled: float
     bins: list[Bin]
@@ -88,8 +91,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     """measured_on: "validation", the frames that also chose thresholds and temperature, or "test", others.
 
     average_precision: None for a label without frames. confusion: rows are true labels, columns answers; None in task
-    multilabel. thresholds are of scores as the model gives them, without the temperature. localisation: a label; None
-    where nothing is marked, or the head has no heatmaps.
+    multilabel. thresholds are of scores with the temperature that is applied. localisation: a label; None where nothing
+    is marked, or the head has no heatmaps.
     """
 
     schema: str

@@ -13,7 +13,7 @@ import msgspec
 
 from export.files import read_whole, write_whole
 from worker.boxes import MapReader
-from worker.bundle import PlaceGrid, Validation
+from worker.bundle import HeatmapKind, PlaceGrid, Validation
 from worker.decode import DecodeSpec
 from worker.errors import InputError
 
@@ -101,7 +101,7 @@ class Split(msgspec.Struct, frozen=True):
 class MapFacts(msgspec.Struct, frozen=True):
     """How the heatmaps of a model are read. threshold: as worker.boxes.MapReader takes it."""
 
-    kind: Literal["activation", "place"]
+    kind: HeatmapKind
     grid: PlaceGrid
     threshold: float
 

@@ -15,6 +15,7 @@ from worker.bundle import (
     ClassFigures,
     Contract,
     GoldenFrame,
+    PlaceGrid,
     Provenance,
     Threshold,
     Validation,
@@ -26,6 +27,7 @@ from worker.onnxfile import seal
 LABELS = ["dark", "grey", "bright"]
 CENTRES = (0.1, 0.5, 0.9)
 SPEC = DecodeSpec(height_px=16, width_px=24)
+CELL_PX = 8  # of a heatmap's place
 _SHARPNESS = 20.0
 
 
@@ -45,7 +47,10 @@ def expected_scores(encoded: bytes, spec: DecodeSpec = SPEC) -> NDArray[np.float
     return np.asarray(exponents / exponents.sum(), np.float32)
 
 
-def build_model(spec: DecodeSpec = SPEC, metadata: dict[str, str] | None = None) -> onnx.ModelProto:
+def build_model(
+    spec: DecodeSpec = SPEC, metadata: dict[str, str] | None = None, heatmaps: bool = False
+) -> onnx.ModelProto:
+    """heatmaps: the same judgement of each cell of 8x8 pixels, as a second output."""
     centres = np.array([CENTRES])
     weights = np.repeat(_SHARPNESS * 2 * centres / spec.channels, spec.channels, axis=0).astype(np.float32)
     bias = (-_SHARPNESS * centres[0] ** 2).astype(np.float32)
@@ -56,16 +61,26 @@ def build_model(spec: DecodeSpec = SPEC, metadata: dict[str, str] | None = None)
         helper.make_node("Gemm", ["means", "weights", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["scores"], axis=1),
     ]
+    outputs = [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", len(LABELS)])]
+    constants = {"scale": np.array(1 / 255, np.float32), "weights": weights, "bias": bias}
+    if heatmaps:
+        rows, columns = spec.height_px // CELL_PX, spec.width_px // CELL_PX
+        constants["cells"] = np.array([-1, rows, CELL_PX, columns, CELL_PX, spec.channels], np.int64)
+        nodes += [
+            helper.make_node("Reshape", ["scaled", "cells"], ["by_cell"]),
+            helper.make_node("ReduceMean", ["by_cell"], ["cell_means"], axes=[2, 4], keepdims=0),
+            helper.make_node("MatMul", ["cell_means", "weights"], ["cell_products"]),
+            helper.make_node("Add", ["cell_products", "bias"], ["cell_logits"]),
+            helper.make_node("Softmax", ["cell_logits"], ["heatmaps"], axis=3),
+        ]
+        shape: list[str | int | None] = ["batch", rows, columns, len(LABELS)]
+        outputs.append(helper.make_tensor_value_info("heatmaps", TensorProto.FLOAT, shape))
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("frames", TensorProto.UINT8, ["batch", *spec.shape])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", len(LABELS)])],
-        [
-            numpy_helper.from_array(np.array(1 / 255, np.float32), "scale"),
-            numpy_helper.from_array(weights, "weights"),
-            numpy_helper.from_array(bias, "bias"),
-        ],
+        outputs,
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
@@ -97,9 +112,15 @@ def tiny_contract(**changes: Any) -> Contract:
     return Contract(**(fields | changes))
 
 
+def mapped_contract(**changes: Any) -> Contract:
+    """The contract of a model with heatmaps."""
+    grid = PlaceGrid(first_px=((CELL_PX - 1) / 2,) * 2, step_px=(CELL_PX, CELL_PX))
+    return tiny_contract(**({"heatmaps": "place", "grid": grid} | changes))
+
+
 def write_bundle(path: Path, contract: Contract | None = None, model: onnx.ModelProto | None = None) -> Path:
     contract = contract or tiny_contract()
-    model = model or build_model(contract.decode)
+    model = model or build_model(contract.decode, heatmaps=contract.heatmaps is not None)
     helper.set_model_props(model, encode_contract(contract))
     path.write_bytes(seal(model.SerializeToString()))
     return path

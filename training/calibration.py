@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from export.evaluation import Bin
 from export.runfolder import Task
 from training.figures import Flags, Matrix, answer
+from worker.bundle import TEMPERATURE_MAX, TEMPERATURE_MIN, Bin
 
-TEMPERATURE_MIN, TEMPERATURE_MAX = 0.2, 5.0
 _BINS = 15
+_MISTAKES_MIN = 10  # fewer say next to nothing of how sure a model may be
 _TINY = 1e-7  # float32 scores saturate at 0 and 1
 
 
@@ -26,6 +26,12 @@ def fit_temperature(targets: Matrix, scores: Matrix, task: Task) -> float:
 
     bounds = (float(np.log(TEMPERATURE_MIN)), float(np.log(TEMPERATURE_MAX)))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def applicable(temperature: float, targets: Matrix, scores: Matrix, task: Task) -> float:
+    """The temperature, or 1 where the frames hold too few wrong answers for it to mean anything."""
+    _, right = _answers(targets, scores, task)
+    return temperature if int((~right).sum()) >= _MISTAKES_MIN else 1.0
 
 
 def scale(scores: Matrix, temperature: float, task: Task) -> Matrix:

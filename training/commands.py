@@ -49,7 +49,7 @@ def evaluate(
         Path | None, typer.Option(help="Another data folder to measure on; else the run's validation frames.")
     ] = None,
     recall: Annotated[
-        float | None, typer.Option(min=0.01, max=1, help="Choose thresholds that reach it; else for the best F1.")
+        float | None, typer.Option(min=0.01, max=1, help="Suspect a label from where this is reached; else best F1.")
     ] = None,
     boxes: Annotated[
         Path | None, typer.Option(help="VOC XML folder or truth.jsonl, to measure places; else what fit was given.")
@@ -81,8 +81,12 @@ def evaluate(
             "calibration_error": round(found.calibration.error, 4),
             "temperature": round(found.calibration.temperature, 3),
             "calibration_error_scaled": round(found.calibration.error_scaled, 4),
-            "thresholds": {label: round(chosen.value, 4) for label, chosen in found.thresholds.items()},
-            "unreached": [label for label, chosen in found.thresholds.items() if not chosen.reached],
+            "temperature_applied": round(found.calibration.applied, 3),
+            "thresholds": {
+                label: {"unsure": round(chosen.unsure.value, 4), "sure": round(chosen.sure.value, 4)}
+                for label, chosen in found.thresholds.items()
+            },
+            "unreached": [label for label, chosen in found.thresholds.items() if not chosen.unsure.reached],
             "localisation": found.localisation and total(found.localisation).shares,
             "report": str((out or run / "evaluation") / "report.html"),
         }

@@ -10,7 +10,7 @@ from export.evaluation import SCHEMA, Calibration, Evaluation, Localised, write_
 from export.files import make_folder
 from export.model import load_model
 from export.runfolder import Run, read_run
-from training.calibration import expected_error, fit_temperature, reliability, scale
+from training.calibration import applicable, expected_error, fit_temperature, reliability, scale
 from training.figures import answer, average_precisions, macro_f1, measure, share_interval
 from training.localise import measure_places
 from training.mistakes import draw_mistakes
@@ -75,6 +75,8 @@ def evaluate(
     temperature = fit_temperature(validation.targets, validation.scores, task)
     bins = reliability(targets, scores, task)
     scaled = reliability(targets, scale(scores, temperature, task), task)
+    applied = applicable(temperature, validation.targets, validation.scores, task)
+    calibrated = scale(validation.scores, applied, task) if applied != 1 else validation.scores
     confusion = None
     if task == "multiclass":
         every = np.arange(len(run.labels))
@@ -92,8 +94,8 @@ def evaluate(
         classes=measure(run.labels, targets, scores, task).classes,
         average_precision=average_precisions(run.labels, targets, scores),
         confusion=confusion,
-        calibration=Calibration(temperature, expected_error(bins), expected_error(scaled), bins),
-        thresholds=choose_thresholds(run.labels, validation.targets, validation.scores, task, recall),
+        calibration=Calibration(temperature, applied, expected_error(bins), expected_error(scaled), bins),
+        thresholds=choose_thresholds(run.labels, validation.targets, calibrated, task, recall),
         thresholds_chosen="best F1 on validation" if recall is None else f"recall {recall:g} on validation",
         localisation=places,
     )

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from rich.table import Table
 
 from export.evaluation import Interval
-from training.pictures import new_figure, to_png
+from export.pictures import new_figure, to_png
 from worker.errors import SettingsError
 
 

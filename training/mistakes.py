@@ -6,9 +6,9 @@ import numpy as np
 
 from export.frames import read_frame
 from export.model import exported_view
+from export.pictures import Tile, decode_tile, draw_sheet
 from export.runfolder import Run
 from training.figures import Flags, answer
-from training.pictures import Tile, decode_tile, draw_sheet
 from training.scoring import Scored
 from worker.boxes import Heatmap
 from worker.decode import Pixels, decode

@@ -10,9 +10,9 @@ from sklearn.metrics import precision_recall_curve
 
 from export.evaluation import Evaluation
 from export.files import read_whole
+from export.pictures import new_figure, to_png
 from export.runfolder import HISTORY_FILE, Run
 from training.figures import share_interval
-from training.pictures import new_figure, to_png
 from training.scoring import Scored
 
 mpl.use("Agg")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from export.evaluation import Evaluation, Interval, total
+from export.evaluation import Cut, Evaluation, Interval, total
 from export.files import write_whole
 from export.runfolder import Run
 
@@ -82,17 +82,21 @@ def _facts(run: Run, evaluation: Evaluation) -> str:
 
 
 def _labels(run: Run, evaluation: Evaluation) -> str:
-    columns = ("label", "frames", "precision", "recall", "F1", "average precision", "threshold", "precision there",
-               "recall there")  # fmt: skip
+    columns = ("label", "frames", "precision", "recall", "F1", "average precision", "unsure from", "precision there",
+               "recall there", "sure from", "precision there", "recall there")  # fmt: skip
     rows = []
     for label in run.labels:
         figures, threshold = evaluation.classes[label], evaluation.thresholds[label]
         average = evaluation.average_precision[label]
-        values = (figures.precision, figures.recall, figures.f1, average, threshold.value, threshold.precision)
+        values = (figures.precision, figures.recall, figures.f1, average)
         shown = ["-" if value is None else f"{value:.4f}" for value in values]
-        reached = f"{threshold.recall:.4f}" + ("" if threshold.reached else " (asked for more)")
-        rows.append((label, str(figures.frames), *shown, reached))
+        rows.append((label, str(figures.frames), *shown, *_cut(threshold.unsure), *_cut(threshold.sure)))
     return _table(columns, rows)
+
+
+def _cut(cut: Cut) -> tuple[str, str, str]:
+    asked_more = "" if cut.reached else " (asked for more)"
+    return f"{cut.value:.4f}", f"{cut.precision:.4f}", f"{cut.recall:.4f}{asked_more}"
 
 
 def _places(run: Run, evaluation: Evaluation) -> str:

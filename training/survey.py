@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 
 from export.files import make_folder, read_whole, write_whole
+from export.pictures import Tile, decode_tile, draw_sheet
 from training.datasets import CLEAN, DataSet, read_dataset
 from training.digests import FrameDigest, try_digests
 from training.groups import chain
-from training.pictures import Tile, decode_tile, draw_sheet
 from training.samples import Sample
 from training.similar import find_similar
 from worker.console import new_progress

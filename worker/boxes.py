@@ -1,17 +1,16 @@
 """From a heatmap to boxes: where on the frame a label is. Training measures with it, the worker reports with it."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.bundle import PlaceGrid
+from worker.bundle import Contract, HeatmapKind, PlaceGrid
 
 Heatmap = NDArray[np.float32]
-HeatmapKind = Literal["activation", "place"]
 BOXES_MAX = 8
 _NEAR_PEAK = 0.7  # where nothing reaches the threshold, the surroundings of the peak are the box
 
@@ -67,6 +66,14 @@ class MapReader:
         found.sort(key=lambda region: -region[0])
         scale_x, scale_y = frame_width_px / self.width_px, frame_height_px / self.height_px
         return [_scaled(corners, scale_x, scale_y) for _, corners in found[:BOXES_MAX]]
+
+
+def map_reader(contract: Contract) -> MapReader | None:
+    """None where a bundle has no heatmaps, or does not say where their places lie."""
+    if contract.heatmaps is None or contract.grid is None:
+        return None
+    spec = contract.decode
+    return MapReader(contract.heatmaps, contract.grid, contract.box_threshold, spec.height_px, spec.width_px)
 
 
 def _unit_range(values: NDArray[Any]) -> Heatmap:

@@ -17,6 +17,8 @@ SCORES_NAME = "scores"
 HEATMAPS_NAME = "heatmaps"
 LABELS_MAX, LABEL_CHARS_MAX = 1000, 200
 SIDE_PX_MAX = 8192
+TEMPERATURE_MIN, TEMPERATURE_MAX = 0.2, 5.0
+HeatmapKind = Literal["activation", "place"]
 TOLERANCE_MAX = 0.05  # an eight-bit model needs some; from here on golden frames would prove nothing
 
 
@@ -36,12 +38,43 @@ class ClassFigures(msgspec.Struct, frozen=True):
     frames: int
 
 
+class Bin(msgspec.Struct, frozen=True):
+    """Answers of about the same confidence: how many, how sure on average, and what share of them is right."""
+
+    answers: int
+    confidence: float
+    accuracy: float
+
+
 class Validation(msgspec.Struct, frozen=True):
-    """Measured by Keras on frames that took no part in fitting."""
+    """Measured by Keras on frames that took no part in fitting.
+
+    macro_f1, confusion (rows are true labels, columns answers), reliability: where the run was evaluated.
+    """
 
     frames: int
     accuracy: float
     classes: dict[str, ClassFigures]
+    macro_f1: float | None = None
+    confusion: list[list[int]] | None = None
+    reliability: list[Bin] | None = None
+
+
+class Fidelity(msgspec.Struct, frozen=True):
+    """What the file computes beside what Keras computed, on every validation frame, on the CPU that exported it.
+
+    agreement: share of frames with the same answer. score_difference: the largest of any score. scheme: what was done
+    to reach the precision.
+    """
+
+    frames: int
+    agreement: float
+    score_difference: float
+    accuracy: float
+    macro_f1: float
+    keras_accuracy: float
+    keras_macro_f1: float
+    scheme: str
 
 
 class Provenance(msgspec.Struct, frozen=True):
@@ -78,7 +111,11 @@ class PlaceGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Contract(msgspec.Struct, frozen=True):
-    """What a bundle says of itself. Later versions may add fields; a reader of this one passes over them."""
+    """What a bundle says of itself. Later versions may add fields; a reader of this one passes over them.
+
+    grid, box_threshold: how heatmaps become boxes (worker.boxes); without a grid there are none. temperature: what the
+    logits are divided by for the scores that events report; thresholds are of those, golden scores of the plain ones.
+    """
 
     schema: str
     name: str
@@ -89,13 +126,17 @@ class Contract(msgspec.Struct, frozen=True):
     thresholds: dict[str, Threshold]
     thresholds_chosen: str
     decode: DecodeSpec
-    heatmaps: Literal["activation", "place"] | None
+    heatmaps: HeatmapKind | None
     precision: Literal["fp32", "fp16", "int8"]
     opset: int
     score_tolerance: float
     provenance: Provenance
     validation: Validation
     golden: list[GoldenFrame]
+    grid: PlaceGrid | None = None
+    box_threshold: float = 0.5
+    temperature: float = 1.0
+    fidelity: Fidelity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +210,14 @@ def _check(contract: Contract) -> None:
         raise BundleError("its thresholds are not those of its labels")
     if not all(0 <= threshold.unsure <= threshold.sure <= 1 for threshold in contract.thresholds.values()):
         raise BundleError("its thresholds are not in order: 0 <= unsure <= sure <= 1")
+    if not 0 < contract.box_threshold < 1:
+        raise BundleError(f"its box threshold is {contract.box_threshold:g}; it must lie between 0 and 1")
+    if contract.grid is not None and not all(step > 0 for step in contract.grid.step_px):
+        raise BundleError(f"its grid has steps {contract.grid.step_px}; they must be above 0")
+    if not TEMPERATURE_MIN <= contract.temperature <= TEMPERATURE_MAX:
+        raise BundleError(
+            f"its temperature is {contract.temperature:g}; {TEMPERATURE_MIN} to {TEMPERATURE_MAX} are allowed"
+        )
     if not contract.golden:
         raise BundleError("it has no golden frames, so nothing shows that it still computes what was trained")
     for frame in contract.golden:

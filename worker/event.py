@@ -1,12 +1,13 @@
 """What downstream reads: result, defect and reject events. Fields may be added, never changed (DESIGN section 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+import numpy as np
 
-from worker.boxes import Box
+from worker.boxes import Box, MapReader, map_reader
 from worker.bundle import Bundle
 from worker.frame import Frame, rfc3339
 from worker.outcome import Prediction, Refusal
@@ -97,11 +98,12 @@ class Reject(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class EventMaker:
-    """Turns predictions into events: the model that made them, its judge, and what is known of each camera."""
+    """Turns predictions into events: the model that made them, its judge, what is known of each camera, its maps."""
 
     model: ModelInfo
     judge: Judge
     cameras: Mapping[str, Camera]
+    maps: MapReader | None = None
 
     def result(self, prediction: Prediction, now_s: float) -> Result:
         """now_s: of the monotonic clock."""
@@ -115,8 +117,8 @@ class EventMaker:
             verdict=judgement.verdict,
             label=judgement.label,
             score=_rounded(judgement.score),
-            scores={label: _rounded(s) for label, s in zip(self.judge.labels, prediction.scores, strict=True)},
-            defects=_defects(judgement, frame, prediction.width_px, camera),
+            scores={label: _rounded(s) for label, s in zip(self.judge.labels, judgement.scores, strict=True)},
+            defects=[defect for at in judgement.defects for defect in self._defects(prediction, judgement, at, camera)],
             frame=frame_info(frame, prediction.width_px, prediction.height_px, camera),
             model=self.model,
             timing_ms=TimingMs(
@@ -127,6 +129,18 @@ class EventMaker:
             ),
         )
 
+    def _defects(
+        self, prediction: Prediction, judgement: Judgement, at: int, camera: Camera | None
+    ) -> Iterator[Defect]:
+        """One for each box of the label at that position; without heatmaps one without a box."""
+        label, score = self.judge.labels[at], _rounded(judgement.scores[at])
+        boxes: Sequence[Box | None] = (None,)
+        if self.maps is not None and prediction.heatmaps is not None:
+            heatmap = np.ascontiguousarray(prediction.heatmaps[..., at])
+            boxes = self.maps.boxes(heatmap, prediction.width_px, prediction.height_px)
+        for box in boxes:
+            yield Defect(label, score, box, _span(prediction.frame, prediction.width_px, box, camera))
+
     def reject(self, refusal: Refusal) -> Reject:
         frame, error = refusal.frame, refusal.error
         info = frame_info(frame, None, None, self.cameras.get(frame.camera))
@@ -136,7 +150,8 @@ class EventMaker:
 def event_maker(bundle: Bundle, judge: Judge, cameras: Mapping[str, Camera]) -> EventMaker:
     contract = bundle.contract
     source: Literal["bundle", "settings"] = "settings" if judge.overridden else "bundle"
-    return EventMaker(ModelInfo(contract.name, contract.version, bundle.sha256, source), judge, cameras)
+    model = ModelInfo(contract.name, contract.version, bundle.sha256, source)
+    return EventMaker(model, judge, cameras, map_reader(contract))
 
 
 def frame_info(frame: Frame, width_px: int | None, height_px: int | None, camera: Camera | None) -> FrameInfo:
@@ -158,17 +173,13 @@ def frame_info(frame: Frame, width_px: int | None, height_px: int | None, camera
     )
 
 
-def _defects(judgement: Judgement, frame: Frame, width_px: int, camera: Camera | None) -> list[Defect]:
-    span = _whole_frame(frame, width_px, camera)
-    return [Defect(label, _rounded(score), None, span) for label, score in judgement.defects]
-
-
-def _whole_frame(frame: Frame, width_px: int, camera: Camera | None) -> StripSpan | None:
-    """The strip runs along the width of the image."""
+def _span(frame: Frame, width_px: int, box: Box | None, camera: Camera | None) -> StripSpan | None:
+    """Of a box, else of the whole frame. The strip runs along the width of the image."""
     start = frame.strip_position_mm
     if start is None or camera is None or camera.mm_per_px is None:
         return None
-    return StripSpan(start, start + round(width_px * camera.mm_per_px))
+    left_px, right_px = (0, width_px) if box is None else (box.x, box.x + box.width)
+    return StripSpan(start + round(left_px * camera.mm_per_px), start + round(right_px * camera.mm_per_px))
 
 
 def _rounded(score: float) -> float:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from worker.decode import Image
 from worker.errors import FrameRejected
 from worker.frame import Frame
@@ -25,7 +28,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model said of one frame. scores: in the order of the labels.
+    """What the model said of one frame. scores: in the order of the labels. heatmaps: float32 [h, w, labels].
 
     queue_s: decoded and waiting for the device. inference_s: of the whole batch.
     """
@@ -37,6 +40,7 @@ class Prediction:
     decode_s: float
     queue_s: float
     inference_s: float
+    heatmaps: NDArray[np.float32] | None = None
 
 
 Outcome = Prediction | Refusal

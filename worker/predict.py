@@ -10,13 +10,13 @@ import numpy as np
 from worker.decode import Pixels
 from worker.errors import FrameRejected, PredictFailed, RejectReason
 from worker.outcome import Decoded, Outcome, Prediction, Refusal
-from worker.session import Scores
+from worker.session import Output
 
 
 class Model(Protocol):
-    """A session. predict: uint8 [n, height, width, channels] to float32 [n, labels]; raises PredictFailed."""
+    """A session. predict: uint8 [n, height, width, channels] to what it says of each; raises PredictFailed."""
 
-    def predict(self, frames: Pixels) -> Scores: ...
+    def predict(self, frames: Pixels) -> Output: ...
 
 
 def predict(batch: Sequence[Decoded | Refusal], model: Model) -> list[Outcome]:
@@ -33,24 +33,25 @@ def _predict_decoded(decoded: list[Decoded], model: Model) -> list[Outcome]:
     frames = np.stack([item.image.pixels for item in decoded])
     started_s = time.monotonic()
     try:
-        scores = model.predict(frames)
+        output = model.predict(frames)
     except PredictFailed:
         model.predict(np.zeros_like(frames[:1]))
         return [_predict_alone(item, model) for item in decoded]
     inference_s = time.monotonic() - started_s
-    return [_outcome(item, row.tolist(), started_s, inference_s) for item, row in zip(decoded, scores, strict=True)]
+    return [_outcome(item, output, at, started_s, inference_s) for at, item in enumerate(decoded)]
 
 
 def _predict_alone(item: Decoded, model: Model) -> Outcome:
     started_s = time.monotonic()
     try:
-        row = model.predict(item.image.pixels[np.newaxis])[0]
+        output = model.predict(item.image.pixels[np.newaxis])
     except PredictFailed as error:
         return Refusal(item.frame, FrameRejected(RejectReason.INFERENCE_FAILED, str(error)))
-    return _outcome(item, row.tolist(), started_s, time.monotonic() - started_s)
+    return _outcome(item, output, 0, started_s, time.monotonic() - started_s)
 
 
-def _outcome(item: Decoded, scores: list[float], started_s: float, inference_s: float) -> Outcome:
+def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference_s: float) -> Outcome:
+    scores: list[float] = output.scores[at].tolist()
     if not all(map(math.isfinite, scores)):
         return Refusal(item.frame, FrameRejected(RejectReason.INFERENCE_FAILED, "a score is not a finite number"))
     return Prediction(
@@ -61,4 +62,5 @@ def _outcome(item: Decoded, scores: list[float], started_s: float, inference_s: 
         decode_s=item.decode_s,
         queue_s=max(0.0, started_s - item.finished_s),
         inference_s=inference_s,
+        heatmaps=None if output.heatmaps is None else output.heatmaps[at],
     )

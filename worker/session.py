@@ -10,11 +10,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from worker.bundle import INPUT_NAME, SCORES_NAME, Bundle
+from worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
 from worker.decode import Pixels, decode
 from worker.errors import BundleError, FrameRejected, PredictFailed, SettingsError
 
-Scores = NDArray[np.float32]
+Floats = NDArray[np.float32]
 Provider = Literal["auto", "cpu", "cuda"]
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -33,6 +33,14 @@ class WarmedBatch:
     frames_per_second: float
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a model says of n frames. scores: [n, labels]; heatmaps: [n, h, w, labels], None where it has none."""
+
+    scores: Floats
+    heatmaps: Floats | None = None
+
+
 @dataclass(slots=True)
 class Session:
     """A bundle, verified and ready. One thread calls `predict` at a time."""
@@ -43,8 +51,8 @@ class Session:
     batches: list[WarmedBatch]
     _ort: ort.InferenceSession = field(repr=False)
 
-    def predict(self, frames: Pixels) -> Scores:
-        """Scores, float32 [n, labels], of frames, uint8 [n, height, width, channels].
+    def predict(self, frames: Pixels) -> Output:
+        """What the model says of frames, uint8 [n, height, width, channels].
 
         Where the provider is a GPU the batch is padded to a size that was warmed up: each new shape there costs a
         search for convolution algorithms and memory that is not given back (onnxruntime #709, #24376).
@@ -53,7 +61,8 @@ class Session:
         n = len(frames)
         if self.provider != _CPU:
             frames = _pad(frames, next((b.frames for b in self.batches if b.frames >= n), n))
-        return _run(self._ort, frames)[:n]
+        scores, *heatmaps = _run(self._ort, frames, output_names(self.bundle))
+        return Output(scores[:n], heatmaps[0][:n] if heatmaps else None)
 
     @property
     def best_batch_frames(self) -> int:
@@ -93,7 +102,7 @@ def verify_golden(bundle: Bundle, session: ort.InferenceSession) -> float:
         frames = np.stack([decode(golden.encoded, contract.decode).pixels for golden in contract.golden])
     except FrameRejected as error:
         raise BundleError(f"{bundle.path}: a golden frame cannot be decoded: {error}") from error
-    scores = _run(session, frames)
+    scores = _run(session, frames, [SCORES_NAME])[0]
     expected = np.array([golden.scores for golden in contract.golden], np.float32)
     differences = np.abs(scores - expected).max(axis=1)
     worst = int(np.argmax(differences))
@@ -152,26 +161,38 @@ def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:
     labels = len(bundle.contract.labels)
     if SCORES_NAME not in outputs or outputs[SCORES_NAME].shape[1:] != [labels]:
         raise BundleError(f"{bundle.path}: it must have an output {SCORES_NAME!r} of {labels} scores a frame")
+    if bundle.contract.heatmaps is None:
+        return
+    shape = outputs[HEATMAPS_NAME].shape if HEATMAPS_NAME in outputs else []
+    if len(shape) != 4 or shape[3] != labels or not all(isinstance(side, int) for side in shape[1:]):
+        raise BundleError(f"{bundle.path}: it must have an output {HEATMAPS_NAME!r}, [batch, h, w, {labels}]")
 
 
 def _warm_up(bundle: Bundle, session: ort.InferenceSession, size: int) -> WarmedBatch:
     frames = np.zeros((size, *bundle.contract.decode.shape), np.uint8)
-    _run(session, frames)  # the first run of a shape allocates and searches
+    names = output_names(bundle)
+    _run(session, frames, names)  # the first run of a shape allocates and searches
     started = time.perf_counter()
     best_s = float("inf")
     while best_s == float("inf") or time.perf_counter() - started < _WARM_UP_S_MAX:
         run_started = time.perf_counter()
-        _run(session, frames)
+        _run(session, frames, names)
         best_s = min(best_s, time.perf_counter() - run_started)
     return WarmedBatch(size, round(size / best_s, 1))
 
 
-def _run(session: ort.InferenceSession, frames: Pixels) -> Scores:
+def output_names(bundle: Bundle) -> list[str]:
+    """What is asked of the model in one pass: the heatmaps only where somebody can say where their places lie."""
+    with_maps = bundle.contract.heatmaps is not None and bundle.contract.grid is not None
+    return [SCORES_NAME, HEATMAPS_NAME] if with_maps else [SCORES_NAME]
+
+
+def _run(session: ort.InferenceSession, frames: Pixels, names: list[str]) -> list[Floats]:
     try:
-        scores: Scores = session.run([SCORES_NAME], {INPUT_NAME: frames})[0]
+        found: list[Floats] = session.run(names, {INPUT_NAME: frames})
     except Exception as error:  # onnxruntime raises a dozen types without a common base
         raise PredictFailed(f"ONNX Runtime failed on a batch of {len(frames)}: {_first_line(error)}") from error
-    return scores
+    return found
 
 
 def _pad(frames: Pixels, size: int) -> Pixels:

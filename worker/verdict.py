@@ -9,42 +9,50 @@ from worker.errors import SettingsError
 from worker.settings import ThresholdOverride
 
 Verdict = Literal["clean", "unsure", "defect"]
+_TINY = 1e-7  # float32 scores saturate at 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """label: the best one, which may mean "no defect". defects: each label that is taken as a fact, best first."""
+    """label: the best one, which may mean "no defect". scores: calibrated, in the order of the labels.
+
+    defects: the positions of the labels that are taken as a fact, best first.
+    """
 
     verdict: Verdict
     label: str
     score: float
-    defects: tuple[tuple[str, float], ...]
+    scores: tuple[float, ...]
+    defects: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The labels of a bundle and the thresholds in force."""
+    """The labels of a bundle, the thresholds in force, and the temperature that its scores are calibrated with."""
 
     labels: tuple[str, ...]
     clean_label: str | None
     one_label: bool
     thresholds: tuple[Threshold, ...]
     overridden: bool
+    temperature: float = 1.0
 
-    def judge(self, scores: Sequence[float]) -> Judgement:
-        """Scores in the order of the labels.
+    def judge(self, said: Sequence[float]) -> Judgement:
+        """said: the scores of the model, in the order of the labels.
 
         A defect: a defect label reaches its `sure`; where labels exclude each other only the best one counts.
         Clean: no defect label reaches its `unsure`, and the clean label, where there is one, is best and `sure`; where
         labels exclude each other and none means clean, never. Anything else is unsure.
         """
+        scores = calibrate(said, self.temperature, self.one_label)
         best = max(range(len(scores)), key=scores.__getitem__)
         defects = sorted(((scores[i], i) for i in self._candidates(best) if self._sure(i, scores)), reverse=True)
         return Judgement(
             verdict="defect" if defects else "clean" if self._is_clean(best, scores) else "unsure",
             label=self.labels[best],
             score=scores[best],
-            defects=tuple((self.labels[i], score) for score, i in defects),
+            scores=scores,
+            defects=tuple(i for _, i in defects),
         )
 
     def _candidates(self, best: int) -> list[int]:
@@ -64,6 +72,21 @@ class Judge:
         )
 
 
+def calibrate(scores: Sequence[float], temperature: float, one_label: bool) -> tuple[float, ...]:
+    """The scores that a model would give with its logits divided by temperature (Guo et al. 2017).
+
+    The logits of a softmax are the logarithms of its scores, but for a constant that falls out.
+    """
+    if temperature == 1:
+        return tuple(scores)
+    powers = [max(score, _TINY) ** (1 / temperature) for score in scores]
+    if one_label:
+        total = sum(powers)
+        return tuple(power / total for power in powers)
+    opposite = [max(1 - score, _TINY) ** (1 / temperature) for score in scores]
+    return tuple(power / (power + other) for power, other in zip(powers, opposite, strict=True))
+
+
 def judge_of(contract: Contract, overrides: Mapping[str, ThresholdOverride]) -> Judge:
     """Thresholds of the bundle, with those of the settings over them. Raises SettingsError for an unknown label."""
     for label in overrides:
@@ -75,6 +98,7 @@ def judge_of(contract: Contract, overrides: Mapping[str, ThresholdOverride]) -> 
         one_label=contract.task == "multiclass",
         thresholds=tuple(_threshold(contract.thresholds[label], overrides.get(label)) for label in contract.labels),
         overridden=bool(overrides),
+        temperature=contract.temperature,
     )
 
 

@@ -31,7 +31,7 @@ def test_neu_from_photographs_to_the_same_labels_in_the_worker(shared: Path, tmp
     pixels = read_pixels(data, read.split.validation, read.decode)
     keras = load_model(tmp_path / "run").predict(pixels, verbose=0)
     session = open_session(read_bundle(tmp_path / "model.onnx"), "cpu", batch_frames_max=2)
-    worker = np.concatenate([session.predict(pixels[at : at + 24]) for at in range(0, len(pixels), 24)])
+    worker = np.concatenate([session.predict(pixels[at : at + 24]).scores for at in range(0, len(pixels), 24)])
     np.testing.assert_array_equal(worker.argmax(axis=1), keras.argmax(axis=1))
     right = [
         read.labels[answer] == frame.label

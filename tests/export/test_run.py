@@ -63,7 +63,7 @@ def test_the_worker_gives_every_validation_frame_the_label_that_keras_gives(expo
     session = open_session(read_bundle(exported), "cpu", batch_frames_max=2)
     keras = load_model(fitted_run).predict(pixels, verbose=0)
     for batch in (1, 3, 15):
-        scores = np.concatenate([session.predict(pixels[at : at + batch]) for at in range(0, 15, batch)])
+        scores = np.concatenate([session.predict(pixels[at : at + batch]).scores for at in range(0, 15, batch)])
         np.testing.assert_array_equal(scores.argmax(axis=1), keras.argmax(axis=1))
         np.testing.assert_allclose(scores, keras, atol=5e-5)
 

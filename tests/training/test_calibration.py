@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.runfolder import Task
-from training.calibration import TEMPERATURE_MIN, expected_error, fit_temperature, reliability, scale
+from training.calibration import applicable, expected_error, fit_temperature, reliability, scale
 from training.figures import Matrix
+from worker.bundle import TEMPERATURE_MIN
 
 
 def softmax(logits: Matrix) -> Matrix:
@@ -54,3 +55,11 @@ def test_the_error_of_a_small_case_by_hand() -> None:
     bins = reliability(targets, scores, "multiclass")
     assert [found.answers for found in bins] == [1, 3]
     assert expected_error(bins) == pytest.approx(0.25 * 0.3 + 0.75 * (0.9 - 2 / 3), abs=1e-6)
+
+
+def test_a_temperature_is_applied_only_where_mistakes_chose_it() -> None:
+    targets = np.eye(2, dtype=np.float32)[[0] * 20]
+    scores = np.array([[0.1, 0.9]] * 9 + [[0.9, 0.1]] * 11, np.float32)
+    assert applicable(1.7, targets, scores, "multiclass") == 1
+    scores[9] = [0.1, 0.9]
+    assert applicable(1.7, targets, scores, "multiclass") == 1.7

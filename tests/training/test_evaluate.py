@@ -117,7 +117,7 @@ def test_images_with_several_labels_are_measured_label_by_label(multilabel: Run,
     assert found.confusion is None
     assert found.accuracy.value == pytest.approx(2 / 3)
     assert (found.classes["plain"].precision, found.classes["plain"].recall) == (0.5, 1.0)
-    assert found.thresholds["plain"].value == pytest.approx(0.75)
+    assert found.thresholds["plain"].unsure.value == pytest.approx(0.75)
     assert found.average_precision["stripes"] is None
     write_report(tmp_path, multilabel, found, {})
     assert "<td>-</td>" in (tmp_path / "report.html").read_text()
@@ -150,11 +150,12 @@ def test_an_overlay_colours_only_what_speaks_for_a_label(one: float, other: floa
     elif min(one, other) <= 0:
         strong, weak = (0, -1) if one > other else (-1, 0)
         np.testing.assert_array_equal(shown[:, weak], picture[:, weak])
-        if max(one, other) > 1e-3:
+        if max(one, other) > 0.05:  # a level of 255 that shows
             assert np.any(shown[:, strong] != picture[:, strong])
 
 
 def test_evaluation_json_can_be_read_by_anyone(folder: Path) -> None:
     record = json.loads((folder / "evaluation.json").read_text())
     assert record["schema"] == "stripwatch.evaluation/1"
-    assert record["thresholds"]["plain"].keys() == {"value", "precision", "recall", "reached"}
+    assert record["thresholds"]["plain"].keys() == {"unsure", "sure"}
+    assert record["thresholds"]["plain"]["sure"].keys() == {"value", "precision", "recall", "reached"}

@@ -1,15 +1,17 @@
 """Events as downstream reads them."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.frames import make_frame
-from worker.boxes import Box
-from worker.bundle import Threshold
+from worker.boxes import Box, MapReader
+from worker.bundle import PlaceGrid, Threshold
 from worker.errors import FrameRejected, RejectReason
 from worker.event import EventMaker, ModelInfo, Result, StripSpan
 from worker.outcome import Prediction, Refusal
@@ -23,6 +25,32 @@ CAMERAS = {"top-1": Camera(mm_per_px=0.5, side="top", lane_offset_mm=200)}
 
 def prediction(scores: tuple[float, ...], **frame: Any) -> Prediction:
     return Prediction(make_frame(5, **frame), 1600, 256, scores, 0.0011, 0.004, 0.0097)
+
+
+def test_a_defect_is_named_once_for_each_of_its_boxes() -> None:
+    """Two places of 2x8 are sure: pits at the left end and near the right one, 200 and 600 px wide."""
+    heatmaps = np.zeros((2, 8, 2), np.float32)
+    heatmaps[:, [0, 4, 5, 6], 1] = 1
+    reader = MapReader("place", PlaceGrid((15.5, 15.5), (32.0, 32.0)), 0.5, height_px=64, width_px=256)
+    seen = replace(prediction((0.1, 0.9), strip_position_mm=1000), heatmaps=heatmaps)
+    event = EventMaker(MODEL, JUDGE, CAMERAS, reader).result(seen, now_s=1.0)
+    boxes = sorted(defect.box_px.x for defect in event.defects if defect.box_px)
+    assert boxes == pytest.approx([0, 800], abs=7)
+    widths = sorted(defect.box_px.width for defect in event.defects if defect.box_px)
+    assert widths == pytest.approx([200, 600], abs=7)
+    assert {(defect.label, defect.score) for defect in event.defects} == {("pits", 0.9)}
+    spans = sorted((defect.strip_mm.start, defect.strip_mm.end) for defect in event.defects if defect.strip_mm)
+    assert [edge for span in spans for edge in span] == pytest.approx([1000, 1100, 1400, 1700], abs=4)
+
+
+def test_a_clean_frame_costs_no_look_at_its_maps() -> None:
+    """Maps without a place cannot be read: whoever looks at them fails."""
+    reader = MapReader("place", PlaceGrid((15.5, 15.5), (32.0, 32.0)), 0.5, height_px=64, width_px=256)
+    unreadable = np.zeros((0, 0, 2), np.float32)
+    maker = EventMaker(MODEL, JUDGE, CAMERAS, reader)
+    assert maker.result(replace(prediction((0.9, 0.1)), heatmaps=unreadable), now_s=1.0).defects == []
+    with pytest.raises(Exception, match=r"."):
+        maker.result(replace(prediction((0.1, 0.9)), heatmaps=unreadable), now_s=1.0)
 
 
 def test_a_result_says_what_where_when_and_by_which_model() -> None:

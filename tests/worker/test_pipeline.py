@@ -20,7 +20,7 @@ from worker.metrics import Metrics
 from worker.offsets import Partition
 from worker.pipeline import Parts, Pipeline
 from worker.run import build_parts
-from worker.session import Scores, Session, open_session
+from worker.session import Output, Session, open_session
 from worker.settings import load_settings
 
 FRAMES = Partition("frames", 0)
@@ -121,7 +121,7 @@ def test_a_capture_in_the_future_counts_as_age_zero(session: Session) -> None:
 
 
 class BrokenModel:
-    def predict(self, frames: Pixels) -> Scores:
+    def predict(self, frames: Pixels) -> Output:
         raise PredictFailed("the device is gone")
 
 

@@ -8,7 +8,7 @@ from worker.decode import Image, Pixels
 from worker.errors import FrameRejected, PredictFailed, RejectReason
 from worker.outcome import Decoded, Prediction, Refusal
 from worker.predict import predict
-from worker.session import Scores
+from worker.session import Output
 
 POISON, NAN = 66, 77
 
@@ -20,13 +20,14 @@ class ScriptedModel:
         self.broken = broken
         self.batches: list[int] = []
 
-    def predict(self, frames: Pixels) -> Scores:
+    def predict(self, frames: Pixels) -> Output:
         self.batches.append(len(frames))
         first = frames[:, 0, 0, 0]
         if self.broken or POISON in first:
             raise PredictFailed("the device says no")
         scores = np.where(first == NAN, np.nan, first / 100).astype(np.float32)
-        return np.stack([scores, 1 - scores], axis=1)
+        heatmaps = np.broadcast_to(first[:, None, None, None], (len(frames), 1, 1, 2)).astype(np.float32)
+        return Output(np.stack([scores, 1 - scores], axis=1), heatmaps)
 
 
 def decoded(offset: int, pixel: int) -> Decoded:
@@ -46,6 +47,8 @@ def test_outcomes_are_in_order_and_refusals_pass_through() -> None:
     assert isinstance(outcomes[2], Prediction)
     assert outcomes[2].scores == pytest.approx((0.3, 0.7))
     assert (outcomes[2].width_px, outcomes[2].height_px) == (20, 10)
+    assert outcomes[2].heatmaps is not None
+    assert (outcomes[2].heatmaps == 30).all()
     assert model.batches == [2]
 
 

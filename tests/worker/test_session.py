@@ -11,7 +11,16 @@ import pytest
 from msgspec.structs import replace
 from onnx import numpy_helper
 
-from tests.tiny import LABELS, SPEC, build_model, encode_frame, expected_scores, tiny_contract, write_bundle
+from tests.tiny import (
+    LABELS,
+    SPEC,
+    build_model,
+    encode_frame,
+    expected_scores,
+    mapped_contract,
+    tiny_contract,
+    write_bundle,
+)
 from worker.bundle import Contract, read_bundle
 from worker.decode import DecodeSpec, decode
 from worker.errors import BundleError, PredictFailed, SettingsError
@@ -25,9 +34,31 @@ def opened(tmp_path: Path, contract: Contract | None = None, model: onnx.ModelPr
 def test_it_computes_what_the_model_says(tmp_path: Path) -> None:
     encoded = [encode_frame(i / 10, seed=i) for i in range(7)]
     frames = np.stack([decode(e, SPEC).pixels for e in encoded])
-    scores = opened(tmp_path).predict(frames)
+    scores = opened(tmp_path).predict(frames).scores
     assert scores.dtype == np.float32
     assert np.abs(scores - np.stack([expected_scores(e) for e in encoded])).max() < 1e-5
+
+
+def test_heatmaps_come_with_the_scores(tmp_path: Path) -> None:
+    session = opened(tmp_path, mapped_contract())
+    frames = np.stack([decode(encode_frame(0.5), SPEC).pixels] * 2)
+    frames[1, :8, 8:16] = 230
+    output = session.predict(frames)
+    assert output.heatmaps is not None
+    assert output.heatmaps.shape == (2, 2, 3, 3)
+    assert output.heatmaps.argmax(-1)[1].tolist() == [[1, 2, 1], [1, 1, 1]]
+    np.testing.assert_allclose(output.scores[0], output.heatmaps[0].mean((0, 1)), atol=0.05)
+    assert opened(tmp_path).predict(frames).heatmaps is None
+
+
+def test_heatmaps_that_nobody_can_place_are_not_asked_for(tmp_path: Path) -> None:
+    frames = np.zeros((1, *SPEC.shape), np.uint8)
+    assert opened(tmp_path, mapped_contract(grid=None)).predict(frames).heatmaps is None
+
+
+def test_a_bundle_without_the_heatmaps_it_promises_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"must have an output 'heatmaps', \[batch, h, w, 3\]"):
+        opened(tmp_path, mapped_contract(), build_model())
 
 
 def test_every_batch_size_is_warm_and_measured(tmp_path: Path) -> None:

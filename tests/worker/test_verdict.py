@@ -1,5 +1,8 @@
 """Scores to verdicts, for labels that exclude each other and for labels that do not."""
 
+import math
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +11,7 @@ from tests.tiny import tiny_contract
 from worker.bundle import Threshold
 from worker.errors import SettingsError
 from worker.settings import ThresholdOverride
-from worker.verdict import Judge, judge_of
+from worker.verdict import Judge, calibrate, judge_of
 
 LABELS = ("clean", "pits", "scratch")
 
@@ -31,7 +34,7 @@ def judge(clean_label: str | None = "clean", one_label: bool = True, sure: float
 def test_labels_that_exclude_each_other(scores: tuple[float, ...], verdict: str, label: str) -> None:
     judgement = judge().judge(scores)
     assert (judgement.verdict, judgement.label) == (verdict, label)
-    assert [found for found, _ in judgement.defects] == ([label] if verdict == "defect" else [])
+    assert [LABELS[at] for at in judgement.defects] == ([label] if verdict == "defect" else [])
 
 
 def test_without_a_clean_label_the_best_score_is_a_defect_or_unsure() -> None:
@@ -42,7 +45,7 @@ def test_without_a_clean_label_the_best_score_is_a_defect_or_unsure() -> None:
 
 def test_several_labels_at_once_are_several_defects_best_first() -> None:
     judgement = judge(None, one_label=False).judge((0.8, 0.1, 0.9))
-    assert judgement.defects == (("scratch", 0.9), ("clean", 0.8))
+    assert [LABELS[at] for at in judgement.defects] == ["scratch", "clean"]
     assert judge(None, one_label=False).judge((0.29, 0.1, 0.2)).verdict == "clean"
     assert judge(None, one_label=False).judge((0.31, 0.1, 0.2)).verdict == "unsure"
 
@@ -57,7 +60,7 @@ def test_a_verdict_is_a_defect_exactly_when_a_defect_is_named(
     judgement = judge(clean_label, one_label, max(a, b), min(a, b)).judge(scores)
     assert (judgement.verdict == "defect") == bool(judgement.defects)
     assert judgement.score == max(scores)
-    assert all(label != clean_label and score >= max(a, b) for label, score in judgement.defects)
+    assert all(LABELS[at] != clean_label and scores[at] >= max(a, b) for at in judgement.defects)
     if judgement.verdict == "clean":
         assert all(s < min(a, b) for s, label in zip(scores, LABELS, strict=True) if label != clean_label)
 
@@ -66,6 +69,34 @@ def test_a_verdict_is_a_defect_exactly_when_a_defect_is_named(
 def test_a_higher_threshold_never_makes_a_defect(scores: tuple[float, ...]) -> None:
     if judge(sure=0.5).judge(scores).verdict != "defect":
         assert judge(sure=0.8).judge(scores).verdict != "defect"
+
+
+positive = st.lists(st.floats(-8, 8), min_size=3, max_size=3)
+
+
+@given(positive, st.floats(0.2, 5))
+def test_calibrated_scores_are_those_of_logits_over_the_temperature(logits: list[float], temperature: float) -> None:
+    def softmax(values: list[float]) -> list[float]:
+        powers = [math.exp(value - max(values)) for value in values]
+        return [power / sum(powers) for power in powers]
+
+    told = calibrate(softmax(logits), temperature, one_label=True)
+    assert told == pytest.approx(softmax([value / temperature for value in logits]), abs=1e-4)
+    sigmoids = calibrate([1 / (1 + math.exp(-value)) for value in logits], temperature, one_label=False)
+    assert sigmoids == pytest.approx([1 / (1 + math.exp(-value / temperature)) for value in logits], abs=1e-4)
+
+
+@given(scores)
+def test_a_temperature_of_one_changes_nothing(scores: tuple[float, ...]) -> None:
+    assert calibrate(scores, 1.0, one_label=True) == calibrate(scores, 1.0, one_label=False) == scores
+
+
+def test_a_verdict_goes_by_calibrated_scores() -> None:
+    said = (0.05, 0.05, 0.9)
+    assert judge(sure=0.7).judge(said).verdict == "defect"
+    softer = replace(judge(sure=0.7), temperature=3.0).judge(said)
+    assert softer.verdict == "unsure"
+    assert softer.score == softer.scores[2] == pytest.approx(0.567, abs=1e-3)
 
 
 def test_settings_override_thresholds_and_events_can_tell() -> None:

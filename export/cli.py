@@ -1,14 +1,16 @@
 """`stripwatch-export`, the same as `python -m export`: every command of export."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 
 from export.quiet import load_tensorflow, require
-from worker.bundle import read_bundle
+from worker.bundle import Precision, read_bundle
 from worker.console import new_app, print_summary, run_app
 
 app = new_app("stripwatch-export", "Make a bundle: one ONNX file that says what it is and proves what it computes.")
@@ -24,31 +26,56 @@ def run(
         int | None, typer.Option(min=1, help="Golden frames; two a label up to twelve if not given.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Where the data folder of the run is now, if it moved.")] = None,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="fp16 and int8 are smaller and, where the device helps, faster.")
+    ] = "fp32",
+    agreement_min: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of validation frames with the same answer as Keras.")
+    ] = None,
+    score_difference_max: Annotated[float | None, typer.Option(min=0, max=1, help="Of any score to Keras.")] = None,
+    accuracy_drop_max: Annotated[
+        float | None, typer.Option(min=0, max=100, help="Points of accuracy; else 0 for fp32, 0.1 fp16, 0.5 int8.")
+    ] = None,
+    f1_drop_max: Annotated[float | None, typer.Option(min=0, max=100, help="Points of macro-F1; likewise.")] = None,
 ) -> None:
     """Export a run: convert, prove that ONNX Runtime computes what Keras computes, write.
 
     A few validation frames travel in the file with the scores that Keras gave: the golden frames. The worker runs them
-    at load, and refuses a file that gives other scores.
+    at load, and refuses a file that gives other scores. Every validation frame goes through the file once: one that
+    loses more than the limits is refused, says by how much, and nothing is written. For int8, first every convolution
+    is tried in eight bits, then fewer and fewer.
 
     \b
     Example:
       stripwatch-export run runs/first --out model.onnx --name plant-a --version 2
+      stripwatch-export run runs/first --out small.onnx --precision int8 --accuracy-drop-max 0.2
     """
+    given = {
+        "agreement_min": agreement_min,
+        "score_difference_max": score_difference_max,
+        "accuracy_drop_max": accuracy_drop_max,
+        "f1_drop_max": f1_drop_max,
+    }
     started = time.perf_counter()
     load_tensorflow()
-    require("onnx", "tf2onnx", "onnxruntime")
+    require("onnx", "tf2onnx", "onnxruntime", "sklearn")
+    from export.gate import LIMITS
     from export.run import ExportSettings, export_run
 
-    done = export_run(ExportSettings(folder, out, name, version, golden, data))
+    limits = replace(LIMITS[precision], **{name: value for name, value in given.items() if value is not None})
+    done = export_run(ExportSettings(folder, out, name, version, golden, data, precision, limits))
+    fidelity = done.contract.fidelity
     print_summary(
         {
             "bundle": str(out),
-            "name": done.name,
+            "name": done.contract.name,
             "version": version,
             "bytes": done.model_bytes,
-            "golden_frames": done.golden_frames,
+            "golden_frames": len(done.contract.golden),
             "score_difference": done.parity.score_difference,
             "heatmap_difference": done.parity.heatmap_difference,
+            "precision": precision,
+            "fidelity": msgspec.to_builtins(fidelity),
             "seconds": round(time.perf_counter() - started, 2),
         }
     )

@@ -1,6 +1,7 @@
 """Which validation frames travel in the bundle, to show at load that it still computes what was trained."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +13,38 @@ _LEAD_MIN = 0.02
 _USUAL_MAX = 12
 
 
+@dataclass(frozen=True, slots=True)
+class Near:
+    """differences: [n], the largest between a score of Keras and one of the file; golden frames stay under the most."""
+
+    differences: NDArray[np.float32]
+    difference_max: float
+
+
 def usual_count(labels: int) -> int:
     """Two a label, up to twelve, but never fewer than one a label."""
     return max(labels, min(2 * labels, _USUAL_MAX))
 
 
-def choose_golden(task: Task, targets: NDArray[np.bool_], scores: NDArray[np.float32], count: int) -> list[int]:
+def choose_golden(
+    task: Task,
+    targets: NDArray[np.bool_],
+    scores: NDArray[np.float32],
+    count: int,
+    near: Near | None = None,
+) -> list[int]:
     """Positions of frames: of each label the surest right one, then the hardest right ones of all up to count.
 
     targets, scores: [n, labels]. Right is, in multiclass, the right label in the lead; in multilabel, each label on its
     side of 0.5, and a frame of several labels stands for its first. A label without a right frame has none; one a label
-    is always kept; a frame without a label is never taken.
+    is always kept; a frame without a label is never taken. near: for a file that rounds so coarsely that it would not
+    pass its own hardest frames.
     """
     lead = _lead_of_one(targets, scores) if task == "multiclass" else 2 * _lead_of_each(targets, scores)
-    right = np.flatnonzero((lead >= _LEAD_MIN) & targets.any(axis=1))
+    fit, lead_min = targets.any(axis=1), _LEAD_MIN
+    if near is not None:  # a device may differ from Keras by twice what the CPU does, on either label of the lead
+        fit, lead_min = fit & (near.differences <= near.difference_max), _LEAD_MIN + 4 * near.difference_max
+    right = np.flatnonzero((lead >= lead_min) & fit)
     truth = targets.argmax(axis=1)
     hardest_first = right[np.argsort(lead[right], kind="stable")]
     chosen = {int(truth[at]): int(at) for at in hardest_first}  # the last one of a label, its surest, stays

@@ -18,6 +18,11 @@ def load_model(folder: Path) -> keras.Model:
         raise InputError(f"cannot load {path}: {reason}") from error
 
 
+def backbone_name(model: keras.Model) -> str:
+    """Of the layer that is a network itself; the names of its nodes hold it after the conversion."""
+    return next(str(layer.name) for layer in model.layers if isinstance(layer, keras.Model))
+
+
 def exported_view(model: keras.Model, head: Head) -> keras.Model:
     """The same layers with all outputs: scores, and heatmaps float32 [n, h, w, labels] where the head has them.
 

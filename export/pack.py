@@ -1,52 +1,107 @@
 """Model and contract become one sealed file."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import msgspec
 import onnx
 
 from export.convert import OPSET
+from export.evaluation import Evaluation
 from export.runfolder import Run
-from worker.bundle import SCHEMA, Contract, GoldenFrame, Provenance, Threshold, encode_contract
+from worker.bundle import (
+    SCHEMA,
+    Contract,
+    Fidelity,
+    GoldenFrame,
+    Precision,
+    Provenance,
+    Threshold,
+    Validation,
+    encode_contract,
+)
 from worker.onnxfile import seal
 
+_LABELS_DRAWN_MAX = 50  # beyond it a confusion matrix is a picture of dust, and the contract large
+
 # Twice what an export may differ by, since the worker's provider rounds in its own way. What a golden frame is to catch
-# (a swapped label, a scaled layer, another constant) moves a score by 1e-3 and more.
-SCORE_TOLERANCE = 1e-4
+# (a swapped label, a scaled layer, another constant) moves a score by 1e-3 and more. Half precision and eight bits
+# differ by themselves, on the golden frames by a known amount; another device may double it.
+_TOLERANCE_MIN: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-3, "int8": 1e-2}
 
 
-def describe(
-    run: Run, name: str, version: str, data: str, golden: Sequence[GoldenFrame], versions: dict[str, str]
-) -> Contract:
-    """The contract of a run exported in float32. data: the name of the data folder, without the path to it."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an export adds to what the run says. data: the name of the data folder, without the path to it.
+
+    golden_difference: the largest between a score of Keras and one of the file, on the golden frames.
+    """
+
+    name: str
+    version: str
+    data: str
+    precision: Precision
+    golden: Sequence[GoldenFrame]
+    golden_difference: float
+    fidelity: Fidelity
+    versions: dict[str, str]
+
+
+def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Contract:
+    """The contract of an exported run. Without an evaluation the thresholds are the usual ones."""
     configuration = run.configuration
     provenance = Provenance(
         run_id=run.run_id,
         created_at=run.created_at,
         network=configuration.title,
         weights=configuration.weights,
-        data=data,
+        data=facts.data,
         data_sha256=run.data_sha256,
         seed=configuration.seed,
-        versions=run.versions | versions,
+        versions=run.versions | facts.versions,
         commit=run.commit,
     )
     return Contract(
         schema=SCHEMA,
-        name=name,
-        version=version,
+        name=facts.name,
+        version=facts.version,
         task=configuration.task,
         labels=run.labels,
         clean_label=run.clean_label,
-        thresholds={label: Threshold() for label in run.labels},
-        thresholds_chosen="default",
+        thresholds=_thresholds(run, evaluation),
+        thresholds_chosen=evaluation.thresholds_chosen if evaluation else "default",
         decode=run.decode,
-        heatmaps="activation" if configuration.head == "gap" else None,
-        precision="fp32",
+        heatmaps=run.heatmaps.kind if run.heatmaps else None,
+        precision=facts.precision,
         opset=OPSET,
-        score_tolerance=SCORE_TOLERANCE,
+        score_tolerance=max(_TOLERANCE_MIN[facts.precision], 2 * facts.golden_difference),
         provenance=provenance,
-        validation=run.validation,
-        golden=list(golden),
+        validation=_validation(run, evaluation),
+        golden=list(facts.golden),
+        grid=run.heatmaps.grid if run.heatmaps else None,
+        box_threshold=run.heatmaps.threshold if run.heatmaps else 0.5,
+        temperature=evaluation.calibration.applied if evaluation else 1.0,
+        fidelity=facts.fidelity,
+    )
+
+
+def _thresholds(run: Run, evaluation: Evaluation | None) -> dict[str, Threshold]:
+    if evaluation is None:
+        return {label: Threshold() for label in run.labels}
+    chosen = evaluation.thresholds
+    return {label: Threshold(chosen[label].sure.value, chosen[label].unsure.value) for label in run.labels}
+
+
+def _validation(run: Run, evaluation: Evaluation | None) -> Validation:
+    """With what an evaluation on the same frames has found, for the card."""
+    if evaluation is None or evaluation.measured_on != "validation":
+        return run.validation
+    confusion = evaluation.confusion if len(run.labels) <= _LABELS_DRAWN_MAX else None
+    return msgspec.structs.replace(
+        run.validation,
+        macro_f1=evaluation.macro_f1.value,
+        confusion=confusion,
+        reliability=evaluation.calibration.bins,
     )
 
 

@@ -31,6 +31,17 @@ def load_tensorflow() -> None:
 
 
 @contextmanager
+def silenced() -> Iterator[None]:
+    """Libraries that log advice to people who call them by hand are not heard in the block; errors are."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
 def _stderr_closed() -> Iterator[None]:
     """TensorFlow 2.21 writes two lines to the file descriptor at import, whatever its log level is."""
     sys.stderr.flush()

@@ -1,5 +1,6 @@
 """`export run`: from a run folder to a bundle, proved before it is written."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,30 +10,40 @@ import onnx
 import onnxruntime
 import tensorflow as tf
 import tf2onnx
-from numpy.typing import NDArray
+from rich.progress import Progress
 
 from export.convert import to_onnx
+from export.evaluation import read_evaluation
 from export.files import write_whole
-from export.frames import read_frame, read_pixels
-from export.golden import choose_golden, missing_labels, usual_count
-from export.model import exported_view, load_model
-from export.pack import describe, pack
+from export.frames import read_pixels
+from export.gate import LIMITS, Limits, measure_fidelity, objections
+from export.golden import Near, choose_golden, missing_labels, usual_count
+from export.model import backbone_name, exported_view, load_model
+from export.pack import Facts, describe, pack
 from export.parity import Parity, prove_parity
+from export.precision import Candidates, in_eight_bits, in_float32, in_half
 from export.provenance import versions_of
-from export.runfolder import Run, read_run
-from export.runtime import Outputs
-from worker.bundle import HEATMAPS_NAME, SCORES_NAME, GoldenFrame
-from worker.console import STDERR, new_progress
+from export.runfolder import read_run
+from export.runtime import Outputs, open_cpu
+from export.validation import Scores, Validation, score, scores_of
+from export.verify import verify
+from worker.bundle import HEATMAPS_NAME, SCORES_NAME, Contract, Fidelity, Precision
+from worker.console import new_progress, say
 from worker.decode import Pixels
-from worker.errors import ExportRefused, InputError
+from worker.errors import BundleError, ExportRefused, InputError
 
-_BATCH = 32
+_PARITY_BATCH = 32
 _PARITY_FRAMES_MAX = 64
+_CALIBRATION_FRAMES_MAX = 128
+_GOLDEN_DIFFERENCE_MAX: dict[Precision, float] = {"fp16": 0.005, "int8": 0.025}
 
 
 @dataclass(frozen=True, slots=True)
 class ExportSettings:
-    """What the command was given; None takes the usual value. data: where the run's data folder is now."""
+    """What the command was given; None takes the usual value. data: where the run's data folder is now.
+
+    limits: what the file may differ by from Keras.
+    """
 
     run: Path
     out: Path
@@ -40,34 +51,48 @@ class ExportSettings:
     version: str = "1"
     golden: int | None = None
     data: Path | None = None
+    precision: Precision = "fp32"
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    name: str
-    golden_frames: int
+    contract: Contract
     parity: Parity
     model_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """The candidate that passed the gate, and its scores of the validation frames."""
+
+    proto: onnx.ModelProto
+    fidelity: Fidelity
+    scores: Scores
 
 
 def export_run(settings: ExportSettings) -> Exported:
     """Convert, prove and write. Raises InputError or ExportRefused, and then nothing was written."""
     _check_out(settings.out)
     run = read_run(settings.run)
+    evaluation = read_evaluation(settings.run, run)
+    if evaluation is None:
+        say("note: the run was not evaluated, so its thresholds are the usual 0.5; 'evaluate' chooses them")
     root = settings.data or Path(run.data)
     model = load_model(settings.run)
-    scores = _score(model, run, root)
-    golden = _golden(run, root, scores, settings.golden)
     view = exported_view(model, run.configuration.head)
-    proto = to_onnx(view)
-    parity = prove_parity(proto.SerializeToString(), *_sample(view, run, root, scores))
-    name = settings.name or f"{root.resolve().name}-{run.configuration.network}"
-    versions = versions_of(keras, onnx, onnxruntime, tf, tf2onnx)
-    contract = describe(run, name, settings.version, root.resolve().name, golden, versions)
-    bundle = pack(proto, contract)
+    with new_progress() as progress:
+        validation = Validation(run, root, score(run, root, model.predict_on_batch, progress, "Keras"))
+        proto = to_onnx(view)
+        parity = prove_parity(proto.SerializeToString(), *_sample(view, validation))
+        candidates = _candidates(settings.precision, proto, backbone_name(model), validation)
+        limits = settings.limits or LIMITS[settings.precision]
+        accepted = _first_that_may(settings.precision, candidates, limits, validation, progress)
+    contract = describe(run, evaluation, _facts(settings, validation, accepted))
+    bundle = pack(accepted.proto, contract)
     _check_out(settings.out)  # the work took a while
-    write_whole(settings.out, bundle)
-    return Exported(name, len(golden), parity, len(bundle))
+    _write_proved(settings.out, bundle)
+    return Exported(contract, parity, len(bundle))
 
 
 def _check_out(out: Path) -> None:
@@ -77,45 +102,93 @@ def _check_out(out: Path) -> None:
         raise InputError(f"there is no folder {out.parent} to write {out.name} in")
 
 
-def _score(model: keras.Model, run: Run, root: Path) -> NDArray[np.float32]:
-    """What Keras says of every validation frame: float32 [n, labels]."""
-    frames = run.split.validation
-    with new_progress() as progress:
-        task = progress.add_task("validation frames", total=len(frames))
-        rows = []
-        for at in range(0, len(frames), _BATCH):
-            pixels = read_pixels(root, frames[at : at + _BATCH], run.decode)
-            rows.append(model.predict_on_batch(pixels))
-            progress.advance(task, len(pixels))
-    return np.concatenate(rows)
+def _write_proved(out: Path, bundle: bytes) -> None:
+    """The last proof is of the file itself, as a stranger would check it; only then it gets its name."""
+    draft = out.with_name(f"{out.name}.draft")
+    try:
+        write_whole(draft, bundle)
+        verify(draft)
+        draft.replace(out)
+    except BundleError as error:
+        raise ExportRefused(f"the finished file does not prove itself: {error}; nothing was written") from error
+    finally:
+        draft.unlink(missing_ok=True)
 
 
-def _golden(run: Run, root: Path, scores: NDArray[np.float32], count: int | None) -> list[GoldenFrame]:
-    frames = run.split.validation
-    targets = np.array([[label in frame.labels for label in run.labels] for frame in frames])
-    chosen = choose_golden(run.configuration.task, targets, scores, count or usual_count(len(run.labels)))
-    if not chosen:
-        raise ExportRefused(
-            f"{root}: Keras is right on no validation frame, so there is nothing to prove the file with"
-        )
-    missing = missing_labels(run.labels, targets, chosen)
-    if missing:
-        STDERR.print(f"warning: no validation frame is clearly right for {', '.join(missing)}: no golden frame for it")
-    return [
-        GoldenFrame(frames[at].name, frames[at].labels[0], read_frame(root, frames[at]), scores[at].tolist())
-        for at in chosen
-    ]
-
-
-def _sample(view: keras.Model, run: Run, root: Path, scores: NDArray[np.float32]) -> tuple[Pixels, Outputs]:
+def _sample(view: keras.Model, validation: Validation) -> tuple[Pixels, Outputs]:
     """Validation frames from the first to the last, and what Keras gave for them.
 
     The scores are those of the model as it was trained, the heatmaps those of the view on it that is exported.
     """
-    every = len(scores)
+    every = len(validation.keras)
     picked = np.unique(np.linspace(0, every - 1, min(every, _PARITY_FRAMES_MAX)).round().astype(int))
-    pixels = read_pixels(root, [run.split.validation[at] for at in picked], run.decode)
-    outputs = {SCORES_NAME: scores[picked]}
+    pixels = validation.pixels(picked.tolist())
+    outputs = {SCORES_NAME: validation.keras[picked]}
     if len(view.outputs) > 1:
-        outputs[HEATMAPS_NAME] = view.predict(pixels, batch_size=_BATCH, verbose=0)[1]
+        outputs[HEATMAPS_NAME] = view.predict(pixels, batch_size=_PARITY_BATCH, verbose=0)[1]
     return pixels, outputs
+
+
+def _candidates(precision: Precision, proto: onnx.ModelProto, backbone: str, validation: Validation) -> Candidates:
+    """From the one with most of it in the precision asked for, to the one with least."""
+    if precision == "fp32":
+        return in_float32(proto)
+    if precision == "fp16":
+        return in_half(proto, backbone)
+    run = validation.run
+    every = run.split.train
+    picked = np.random.default_rng(run.configuration.seed).permutation(len(every))[:_CALIBRATION_FRAMES_MAX]
+    return in_eight_bits(proto, backbone, read_pixels(validation.root, [every[at] for at in picked], run.decode))
+
+
+def _first_that_may(
+    precision: Precision,
+    candidates: Candidates,
+    limits: Limits,
+    validation: Validation,
+    progress: Progress,
+) -> _Accepted:
+    """The first candidate that passes the gate. Raises ExportRefused, with what the last one falls short by."""
+    run, targets, refused = validation.run, validation.targets, ""
+    with closing(candidates):  # one may hold a folder
+        for candidate in candidates:
+            said = scores_of(open_cpu(candidate.proto.SerializeToString()))
+            scores = score(run, validation.root, said, progress, "ONNX Runtime")
+            fidelity = measure_fidelity(validation.keras, scores, targets, run.configuration.task, candidate.scheme)
+            over = objections(fidelity, limits)
+            if not over:
+                return _Accepted(candidate.proto, fidelity, scores)
+            refused = f"{candidate.scheme}: {'; '.join(over)}"
+            say(f"refused: {refused}")
+    raise ExportRefused(f"--precision {precision} loses too much, and nothing was written. {refused}")
+
+
+def _facts(settings: ExportSettings, validation: Validation, accepted: _Accepted) -> Facts:
+    differences = np.abs(accepted.scores - validation.keras).max(axis=1)
+    most = _GOLDEN_DIFFERENCE_MAX.get(settings.precision)
+    picked = _pick_golden(validation, None if most is None else Near(differences, most), settings.golden)
+    data = validation.root.resolve().name
+    return Facts(
+        name=settings.name or f"{data}-{validation.run.configuration.network}",
+        version=settings.version,
+        data=data,
+        precision=settings.precision,
+        golden=[validation.golden(at) for at in picked],
+        golden_difference=float(differences[picked].max()),
+        fidelity=accepted.fidelity,
+        versions=versions_of(keras, onnx, onnxruntime, tf, tf2onnx),
+    )
+
+
+def _pick_golden(validation: Validation, near: Near | None, count: int | None) -> list[int]:
+    """Positions of validation frames. Raises ExportRefused where there is none to prove the file with."""
+    run, targets = validation.run, validation.targets
+    wanted = count or usual_count(len(run.labels))
+    chosen = choose_golden(run.configuration.task, targets, validation.keras, wanted, near)
+    if not chosen:
+        close = ", and the file close to it" if near else ""
+        raise ExportRefused(f"on no validation frame is Keras clearly right{close}: nothing would prove the file")
+    missing = missing_labels(run.labels, targets, chosen)
+    if missing:
+        say(f"warning: no validation frame is clearly right for {', '.join(missing)}: no golden frame for it")
+    return chosen

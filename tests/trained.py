@@ -65,6 +65,18 @@ def fitted_run(tmp_path_factory: pytest.TempPathFactory, textures: Path, random_
     return folder
 
 
+@pytest.fixture(scope="session")
+def learned_run(tmp_path_factory: pytest.TempPathFactory, textures: Path) -> Path:
+    """The folder of a run that fitted every layer: features that matter, as of a network that has learned."""
+    from training.fit import fit
+
+    folder = tmp_path_factory.getbasetemp() / "learned"
+    if not folder.exists():
+        settings = tiny_fit(textures, folder, weights="none", cut="conv_pw_7_relu", seed=3, val_share=0.25)
+        fit(replace(settings, epochs=25, learning_rate=0.005, dropout=0.0, clean_label="plain"))
+    return folder
+
+
 def tiny_fit(data: Path, out: Path, **changes: Any) -> "FitSettings":
     """Settings of a fit that takes seconds."""
     from training.fitsettings import FitSettings

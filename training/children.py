@@ -12,7 +12,7 @@ from export.files import make_folder, read_whole, write_whole
 from export.runfolder import RECORD_FILE, Split, SplitFrame, Task
 from training.datasets import for_task, read_dataset
 from training.material import read_frames
-from worker.console import STDERR, new_progress
+from worker.console import new_progress, say
 from worker.decode import DecodeSpec
 from worker.errors import InputError, SettingsError
 
@@ -62,9 +62,9 @@ def fit_once(title: str, folder: Path, data: Path, split: Split, flags: Sequence
     if (folder / RECORD_FILE).exists():
         if not asked_before:
             raise InputError(f"{folder} is a run of other data, another split or other flags: choose another --out")
-        STDERR.print(f"{title}: was finished before")
+        say(f"{title}: was finished before")
         return
-    STDERR.print(title)
+    say(title)
     make_folder(folder.parent)
     write_whole(request_file, request)
     places = ["--data", str(data), "--out", str(folder), "--split", str(request_file)]

@@ -17,7 +17,7 @@ from training.leaderboard import Entry, Leaderboard, Rule, draw, rank, to_csv
 from training.material import deal
 from training.split import split_frames
 from worker.bundle import read_bundle
-from worker.console import STDERR
+from worker.console import say
 from worker.errors import ExportRefused, SettingsError
 from worker.session import open_session
 
@@ -106,7 +106,7 @@ def _measure(out: Path, candidate: Candidate) -> Entry:
     before = _read_entry(record)
     if before is not None and before.model_sha256 == run.model_sha256:
         return before
-    STDERR.print(f"{candidate.name}: evaluating, exporting, timing")
+    say(f"{candidate.name}: evaluating, exporting, timing")
     evaluation = read_evaluation(folder, run)
     if evaluation is None or evaluation.measured_on != "validation":
         evaluation = evaluate_run(EvaluateSettings(folder))
@@ -114,7 +114,7 @@ def _measure(out: Path, candidate: Candidate) -> Entry:
     try:
         entry = _timed(entry, folder, out / f"{candidate.name}.onnx")
     except ExportRefused as error:  # a network that learned nothing has no frame to prove its file with
-        STDERR.print(f"{candidate.name}: not exported, so not timed: {error}")
+        say(f"{candidate.name}: not exported, so not timed: {error}")
         entry = msgspec.structs.replace(entry, note=str(error))
     write_whole(record, msgspec.json.encode(entry))
     return entry

@@ -40,8 +40,8 @@ def score_places(features: Any, labels: int, task: Task, clean_at: int | None, d
     if task == "multiclass":
         nothing = labels if clean_at is None else clean_at
         told = logits[..., :labels] - logits[..., nothing : nothing + 1]
-    _, height, width, _ = logits.shape
-    pooled = keras.ops.logsumexp(told, axis=(1, 2)) - keras.ops.log(float(height * width))
+    peak = keras.ops.max(told, axis=(1, 2), keepdims=True)  # taken out, so that no exponent overflows
+    pooled = keras.ops.log(keras.ops.mean(keras.ops.exp(told - peak), axis=(1, 2))) + keras.ops.squeeze(peak, (1, 2))
     activation = "softmax" if task == "multiclass" else "sigmoid"
     return keras.layers.Activation(activation, name="scores", dtype="float32")(pooled), logits
 

@@ -45,7 +45,7 @@ from training.marks import Marks, marks_sha256, read_marks
 from training.material import Material, SplitPlan, marks_finder, prepare
 from training.networks import find_network
 from worker.bundle import Validation
-from worker.console import STDERR, new_progress
+from worker.console import new_progress, say
 from worker.decode import DecodeSpec
 
 
@@ -104,7 +104,7 @@ def _plan(settings: FitSettings) -> _Plan:
     constant = settings.frozen and not settings.augment
     from_features = constant and keepable(classifier.features, len(dataset.samples))
     if constant and not from_features:
-        STDERR.print("note: the features of all frames would not fit in memory: frames are read anew each epoch")
+        say("note: the features of all frames would not fit in memory: frames are read anew each epoch")
     configuration = to_configuration(settings, dataset.layout, precision, from_features)
     return _Plan(settings, dataset, marks, spec, classifier, kept, configuration, from_features, commit())
 

@@ -22,7 +22,7 @@ from training.places import place_grid
 from training.scoring import Scored
 from worker.boxes import Box as FrameBox
 from worker.boxes import Heatmap, MapReader
-from worker.console import STDERR
+from worker.console import say
 from worker.decode import DecodeSpec
 
 _OVERLAP_MIN = 0.5
@@ -79,7 +79,7 @@ def measure_places(
     reader = run.map_reader
     if reader is None or (boxes is None and run.marks is None):
         if boxes is not None:
-            STDERR.print(f"note: head {run.configuration.head} has no heatmaps, so boxes are not looked at")
+            say(f"note: head {run.configuration.head} has no heatmaps, so boxes are not looked at")
         return None
     if boxes is None and run.marks and run.marks.path:
         boxes = Path(run.marks.path)

@@ -14,7 +14,7 @@ from training.groups import group_frames
 from training.marks import CLEAN, Marks
 from training.split import Parts, split_frames
 from training.splitfile import check_split, read_split
-from worker.console import STDERR
+from worker.console import say
 from worker.decode import DecodeSpec
 
 
@@ -86,7 +86,7 @@ def _warn(labels: Sequence[str], split: Split) -> None:
     for name, frames in (("training", split.train), ("validation", split.validation)):
         missing = sorted(set(labels) - {label for frame in frames for label in frame.labels})
         if missing:
-            STDERR.print(f"warning: no {name} image has {', '.join(missing)}: figures of that say nothing")
+            say(f"warning: no {name} image has {', '.join(missing)}: figures of that say nothing")
 
 
 def read_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> tuple[list[SplitFrame], list[int]]:

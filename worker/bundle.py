@@ -19,6 +19,7 @@ LABELS_MAX, LABEL_CHARS_MAX = 1000, 200
 SIDE_PX_MAX = 8192
 TEMPERATURE_MIN, TEMPERATURE_MAX = 0.2, 5.0
 HeatmapKind = Literal["activation", "place"]
+Precision = Literal["fp32", "fp16", "int8"]
 TOLERANCE_MAX = 0.05  # an eight-bit model needs some; from here on golden frames would prove nothing
 
 
@@ -127,7 +128,7 @@ class Contract(msgspec.Struct, frozen=True):
     thresholds_chosen: str
     decode: DecodeSpec
     heatmaps: HeatmapKind | None
-    precision: Literal["fp32", "fp16", "int8"]
+    precision: Precision
     opset: int
     score_tolerance: float
     provenance: Provenance

@@ -52,6 +52,11 @@ def run_app(app: typer.Typer, program: str) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def say(text: str) -> None:
+    """A line for a person, on stderr, as it is: not wrapped, and no bracket in a name taken for a style."""
+    STDERR.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
 def print_summary(summary: dict[str, Any]) -> None:
     """The last line on stdout of a command that measures or counts: one JSON object."""
     print(json.dumps(summary, allow_nan=False), flush=True)

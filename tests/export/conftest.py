@@ -2,9 +2,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.trained import fitted_run, random_weights, textures
+from tests.trained import fitted_run, learned_run, random_weights, textures
+from worker.bundle import Precision
 
-__all__ = ["fitted_run", "random_weights", "textures"]
+__all__ = ["fitted_run", "learned_run", "random_weights", "textures"]
+
+
+@pytest.fixture(scope="session")
+def exported_fp16(tmp_path_factory: pytest.TempPathFactory, learned_run: Path) -> Path:
+    return _export(tmp_path_factory, learned_run, "fp16")
+
+
+@pytest.fixture(scope="session")
+def exported_int8(tmp_path_factory: pytest.TempPathFactory, learned_run: Path) -> Path:
+    return _export(tmp_path_factory, learned_run, "int8")
+
+
+@pytest.fixture(scope="session")
+def exported_fp32(tmp_path_factory: pytest.TempPathFactory, learned_run: Path) -> Path:
+    """Of the same run as the two above."""
+    return _export(tmp_path_factory, learned_run, "fp32")
+
+
+def _export(tmp_path_factory: pytest.TempPathFactory, learned_run: Path, precision: Precision) -> Path:
+    from export.run import ExportSettings, export_run
+
+    out = tmp_path_factory.mktemp(precision) / "model.onnx"
+    export_run(ExportSettings(learned_run, out, name="textures", precision=precision))
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import typer
 
 from worker import topics as names
 from worker.bundle import Bundle, read_bundle
-from worker.console import STDERR, print_summary
+from worker.console import print_summary, say
 from worker.errors import BrokerLost, DemoFailed, InputError
 from worker.images import list_images
 from worker.tools.broker import Broker, embedded_broker, free_port
@@ -123,7 +123,7 @@ def _run(plan: Plan) -> dict[str, Any]:
     tally, clock = Tally(), SystemClock()
     with clock.stopped_by_signals(), running_child("the worker", plan.worker_command()) as worker:
         # said only now: from this line on a signal ends the demo in order
-        STDERR.print(f"starting the worker with {plan.bundle.path.name} on Kafka at {plan.broker}", highlight=False)
+        say(f"starting the worker with {plan.bundle.path.name} on Kafka at {plan.broker}")
         provider = _await_ready(worker, plan, clock)
         with (
             running_child("the cameras", plan.camera_command()) as cameras,

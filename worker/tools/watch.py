@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.live import Live
 
 from worker.connection import connect
-from worker.console import STDERR
+from worker.console import STDERR, say
 from worker.event import Result
 from worker.tools.board import Moment, draw_board, status_line
 from worker.tools.tally import Tally
@@ -86,7 +86,7 @@ class Screen:
         if self._live:
             self._live.update(draw_board(self._tally, self._labels, moment), refresh=True)
         else:
-            STDERR.print(status_line(self._tally, moment), soft_wrap=True, highlight=False)
+            say(status_line(self._tally, moment))
 
 
 def scrape(metrics_url: str) -> dict[str, Any]:

@@ -1,0 +1,75 @@
+"""May this file stand in for the Keras model? Answered on every validation frame, with limits that a person can set."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score
+
+from export.runfolder import Task
+from worker.bundle import Fidelity, Precision
+
+Scores = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+_EPS = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """agreement_min: share of frames with the same answer. Drops are in points: per cent of frames, or of macro-F1."""
+
+    agreement_min: float
+    score_difference_max: float
+    accuracy_drop_max: float
+    f1_drop_max: float
+
+
+# float32 computes the same, but for rounding. Half precision keeps 11 bits: a frame on the edge between two labels
+# moves, a clear one does not. Eight bits move scores visibly; half a point of accuracy is a fair price for speed.
+LIMITS: dict[Precision, Limits] = {
+    "fp32": Limits(1.0, 5e-5, 0.0, 0.0),
+    "fp16": Limits(0.995, 0.2, 0.1, 0.1),
+    "int8": Limits(0.98, 0.5, 0.5, 0.5),
+}
+
+
+def measure_fidelity(keras: Scores, found: Scores, targets: Flags, task: Task, scheme: str) -> Fidelity:
+    """Scores of both, [n, labels], and the truth."""
+    said, told = _answers(found, task), _answers(keras, task)
+    return Fidelity(
+        frames=len(targets),
+        agreement=float((said == told).all(axis=1).mean()),
+        score_difference=float(np.abs(found - keras).max()),
+        accuracy=float((said == targets).all(axis=1).mean()),
+        macro_f1=_macro_f1(targets, said),
+        keras_accuracy=float((told == targets).all(axis=1).mean()),
+        keras_macro_f1=_macro_f1(targets, told),
+        scheme=scheme,
+    )
+
+
+def objections(found: Fidelity, limits: Limits) -> list[str]:
+    """Each limit that does not hold, with by how much; none: the file may be used."""
+    most = {
+        "a score differs by": (found.score_difference, limits.score_difference_max),
+        "points of accuracy lost:": (100 * (found.keras_accuracy - found.accuracy), limits.accuracy_drop_max),
+        "points of macro-F1 lost:": (100 * (found.keras_macro_f1 - found.macro_f1), limits.f1_drop_max),
+    }
+    over = [
+        f"{what} {value:.3g}, at most {limit:g}" for what, (value, limit) in most.items() if not value <= limit + _EPS
+    ]
+    if found.agreement < limits.agreement_min:
+        over.insert(0, f"agreement is {found.agreement:.4f}, at least {limits.agreement_min:g}")
+    return over
+
+
+def _answers(scores: Scores, task: Task) -> Flags:
+    if task == "multilabel":
+        return scores >= 0.5
+    return np.asarray(np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None])
+
+
+def _macro_f1(targets: Flags, said: Flags) -> float:
+    """Over the labels that occur, or are said."""
+    there = targets.any(axis=0) | said.any(axis=0)
+    return float(f1_score(targets[:, there], said[:, there], average="macro", zero_division=0)) if there.any() else 1.0

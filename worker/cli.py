@@ -1,15 +1,15 @@
 """`stripwatch`, the same as `python -m worker`: every command of the worker."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from worker.console import new_app, print_summary, run_app
-from worker.errors import SettingsError
 from worker.logs import set_up_logs
+from worker.pairs import parse_pairs
 from worker.settings import Settings, load_settings
+from worker.tools.bench import bench
 from worker.tools.demo import demo
 from worker.tools.replay import replay
 from worker.tools.simulate import simulate
@@ -108,7 +108,7 @@ def inspect(
     print_summary(inspect_folder(settings, folder, out, force))
 
 
-for command in (simulate, replay, topics, demo):
+for command in (simulate, replay, topics, demo, bench):
     app.command()(command)
 
 
@@ -123,33 +123,3 @@ def _settings(config: Path | None, pairs: list[str] | None, quiet: bool = False,
     settings = load_settings(config, given)
     set_up_logs(settings.log_format, settings.log_level)
     return settings
-
-
-def parse_pairs(pairs: list[str]) -> dict[str, Any]:
-    """`a.b=1` as {"a": {"b": 1}}. The value is TOML, or else text. Raises SettingsError."""
-    merged: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise SettingsError(f"--set {pair!r} is not KEY=VALUE")
-        _merge(merged, _parse_toml(key, value))
-    return merged
-
-
-def _parse_toml(key: str, value: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(f"{key} = {value}")
-    except tomllib.TOMLDecodeError:
-        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
-    try:
-        return tomllib.loads(f'{key} = "{quoted}"')
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"--set {key}={value} is not KEY=VALUE: {error}") from error
-
-
-def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
-    for key, value in more.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = value

@@ -8,7 +8,7 @@ StripwatchError
   InputError        a file or folder that is missing or in the way -> exit 6
   DataError         a training set that cannot be learned from     -> exit 7
   ExportRefused     a model whose ONNX file does not agree with it -> exit 8
-  DemoFailed        the demo lost frames or judged them wrongly    -> exit 9
+  LineFailed        a line run to show or to measure lost frames  -> exit 9
   FrameRejected     one bad frame: it goes to the reject topic, the worker goes on
 """
 
@@ -49,7 +49,7 @@ class ExportRefused(StripwatchError):
     exit_code = 8
 
 
-class DemoFailed(StripwatchError):
+class LineFailed(StripwatchError):
     exit_code = 9
 
 

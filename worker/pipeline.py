@@ -141,6 +141,7 @@ class Pipeline:
         predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
         if predictions:
             metrics.batch_frames.observe(len(predictions))
+            metrics.device_busy.inc(predictions[0].inference_s)
         for prediction in predictions:
             metrics.stage.labels("decode").observe(prediction.decode_s)
             metrics.stage.labels("queue").observe(prediction.queue_s)

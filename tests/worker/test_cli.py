@@ -8,8 +8,6 @@ import pytest
 from tests.e2e.line import run_cli
 from tests.tiny import write_bundle, write_frames
 from worker import __version__
-from worker.cli import parse_pairs
-from worker.errors import SettingsError
 
 
 @pytest.fixture
@@ -72,14 +70,3 @@ def test_version_and_help() -> None:
     assert run_cli("--version").stdout == f"stripwatch {__version__}\n"
     assert "Example: stripwatch run" in run_cli("run", "--help").stdout
     assert "inspect" in run_cli().stdout
-
-
-def test_pairs_are_toml_or_text() -> None:
-    assert parse_pairs(["a=1", "b.c=x y", "b.d=true", 'e="q"', "f=C:\\x"]) == {
-        "a": 1,
-        "b": {"c": "x y", "d": True},
-        "e": "q",
-        "f": "C:\\x",
-    }
-    with pytest.raises(SettingsError, match="KEY=VALUE"):
-        parse_pairs(["a b=1"])

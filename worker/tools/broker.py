@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,10 +28,11 @@ PROBE_S_BETWEEN = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A broker that answers: where, and the id of its cluster."""
+    """A broker that answers: where, the id of its cluster, and its process where it is a child of ours."""
 
     bootstrap_servers: str
     cluster_id: str
+    pid: int | None = None
 
 
 @contextmanager
@@ -49,8 +50,8 @@ def embedded_broker() -> Iterator[Broker]:
         *("--storage-engine", "memory://stripwatch/"),
         *("--cluster-id", broker.cluster_id),
     ]
-    with running_broker("the embedded broker", command, broker, READY_S_MAX):
-        yield broker
+    with running_broker("the embedded broker", command, broker, READY_S_MAX) as child:
+        yield replace(broker, pid=child.process.pid)
 
 
 def find_binary() -> Path:
@@ -79,7 +80,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_broker(name: str, command: Sequence[str], broker: Broker, ready_s_max: float) -> Iterator[None]:
+def running_broker(name: str, command: Sequence[str], broker: Broker, ready_s_max: float) -> Iterator[Child]:
     """Run `command` (its first word is a full path) until the block ends; the block starts when the broker answers.
 
     Without environment and outside this folder: the embedded broker reads its settings from variables with names as
@@ -87,7 +88,7 @@ def running_broker(name: str, command: Sequence[str], broker: Broker, ready_s_ma
     """
     with running_child(name, command, environment={}, folder=Path("/"), stop_s_max=STOP_S_MAX) as child:
         _await_answer(child, broker, ready_s_max)
-        yield
+        yield child
 
 
 def _await_answer(child: Child, broker: Broker, ready_s_max: float) -> None:

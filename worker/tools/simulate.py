@@ -64,7 +64,7 @@ def simulate(
 
     SIGTERM and Ctrl-C end the cameras in order. The last line on stdout is JSON.
     """
-    height_width = _parse_shape(shape)
+    height_width = parse_shape(shape)
     if bool(out) == bool(bootstrap_servers):
         raise SettingsError(
             "simulate takes either --out DIR (a training set) or --bootstrap-servers HOST:PORT (cameras)"
@@ -130,7 +130,7 @@ def _draw_kind(defect_share: float, rng: np.random.Generator) -> str:
     return kind if rng.random() < defect_share else CLEAN
 
 
-def _parse_shape(text: str) -> Shape:
+def parse_shape(text: str) -> Shape:
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     sides = [int(side) for side in match.groups()] if match else []
     if not match or not all(side in _SIDE_PX for side in sides):

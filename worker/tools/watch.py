@@ -11,6 +11,7 @@ import msgspec
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from rich.live import Live
 
 from worker.connection import connect
@@ -91,13 +92,20 @@ class Screen:
 
 def scrape(metrics_url: str) -> dict[str, Any]:
     """Lag, readiness and provider by the worker's own metrics; empty while it does not answer."""
-    try:
-        with urllib.request.urlopen(metrics_url, timeout=2) as answer:  # noqa: S310 - our own http address
-            families = {f.name: f.samples for f in text_string_to_metric_families(answer.read().decode())}
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
+    families = scrape_families(metrics_url)
+    if not families:
         return {}
     return {
         "lag_frames": sum(sample.value for sample in families["stripwatch_consumer_lag_frames"]),
         "ready": families["stripwatch_ready"][0].value == 1,
         "provider": next((sample.labels["provider"] for sample in families["stripwatch_bundle_info"]), None),
     }
+
+
+def scrape_families(metrics_url: str) -> dict[str, list[Sample]]:
+    """All metrics by the name of their family; empty while the worker does not answer."""
+    try:
+        with urllib.request.urlopen(metrics_url, timeout=2) as answer:  # noqa: S310 - our own http address
+            return {f.name: f.samples for f in text_string_to_metric_families(answer.read().decode())}
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return {}

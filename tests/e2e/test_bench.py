@@ -1,0 +1,41 @@
+"""A short bench: every figure is there, and they agree with each other."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import run_cli
+from tests.tiny import write_frames
+
+
+def test_a_bench_measures_the_worker_and_its_limits(
+    bundle: Path, tmp_path: Path, embedded_broker: BrokerHandle
+) -> None:
+    write_frames(tmp_path / "photos", [number / 20 for number in range(20)])
+    flags = ["--count", "5000", "--runs", "1", "--seconds", "1", "--load", "0.3", "--plan", "2 cameras 10 fps 200x200"]
+    where = ["--frames", str(tmp_path / "photos"), "--broker", embedded_broker.bootstrap_servers]
+    done = run_cli("bench", "--bundle", str(bundle), *flags, *where)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["runs"] == [found["frames_per_second"]]
+    costs = found["cpu_s_per_1000_frames"]
+    assert costs.pop("broker") is None  # it is not our child
+    assert all(cost > 0 for cost in costs.values())
+    alone_s = sum(cost for step, cost in costs.items() if step != "worker") / 1000
+    assert found["limits"]["cpu"] == pytest.approx(found["cores"] / alone_s, rel=0.01)
+    assert 0 < found["device_busy_share"] <= 1.05
+    (paced,) = found["latency"]
+    assert paced["frames"] > 0
+    assert 0 < paced["latency_ms_p50"] <= paced["latency_ms_p95"] <= paced["latency_ms_p99"]
+    assert found["plan"]["load"] == pytest.approx(20 / found["frames_per_second"], rel=0.01)
+    assert "what binds" in done.stderr
+
+
+def test_what_cannot_be_measured_is_one_sentence(bundle: Path, tmp_path: Path) -> None:
+    for flags, word in ((["--load", "2"], "--load"), (["--plan", "x"], "--plan"), (["--frames", str(tmp_path)], "no")):
+        done = run_cli("bench", "--bundle", str(bundle), *flags)
+        assert done.returncode in (2, 6)
+        assert done.stderr.startswith("error: ")
+        assert word in done.stderr

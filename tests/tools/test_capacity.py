@@ -1,0 +1,57 @@
+"""What measured costs mean, without measuring any."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.errors import SettingsError
+from worker.tools.capacity import LOAD_MAX, CameraPlan, Costs, Limits, cpu_limit, fit, parse_plan
+
+COSTS = Costs(consume_s=0.001, decode_s=0.002, inference_s=0.003, publish_s=0.001, broker_s=0.001)
+rates = st.floats(0.1, 1000)
+
+
+def test_all_cores_share_what_a_frame_costs() -> None:
+    assert cpu_limit(COSTS, cores=4) == pytest.approx(500)
+
+
+def test_a_broker_elsewhere_costs_this_machine_nothing() -> None:
+    elsewhere = Costs(COSTS.consume_s, COSTS.decode_s, COSTS.inference_s, COSTS.publish_s, None)
+    assert elsewhere.frame_s == pytest.approx(COSTS.frame_s - 0.001)
+
+
+@pytest.mark.parametrize(
+    ("limits", "binding"),
+    [
+        (Limits(100, 200, 300), ("inference", 100)),
+        (Limits(300, 200, 300), ("intake and decode", 200)),
+        (Limits(300, 200, 100), ("CPU", 100)),
+        (Limits(300, 200, None), ("intake and decode", 200)),
+    ],
+)
+def test_the_lowest_limit_binds(limits: Limits, binding: tuple[str, float]) -> None:
+    assert limits.binding == binding
+
+
+def test_a_plan_is_read_as_it_is_said() -> None:
+    assert parse_plan("12 cameras 30 fps 256x1600") == CameraPlan(12, 30, "256x1600")
+    assert parse_plan("1 camera 0.5 fps 200x200") == CameraPlan(1, 0.5, "200x200")
+
+
+@pytest.mark.parametrize("text", ["", "12 cameras", "0 cameras 30 fps 200x200", "2 cameras 0 fps 200x200", "2x30"])
+def test_anything_else_is_no_plan(text: str) -> None:
+    with pytest.raises(SettingsError, match="--plan"):
+        parse_plan(text)
+
+
+@given(st.integers(1, 500), rates, st.floats(1, 10_000))
+def test_machines_are_enough_and_none_is_loaded_past_the_limit(cameras: int, rate: float, capacity: float) -> None:
+    found = fit(CameraPlan(cameras, rate, "200x200"), capacity)
+    assert found.load == pytest.approx(cameras * rate / capacity)
+    assert found.cameras_max * rate <= LOAD_MAX * capacity < (found.cameras_max + 1) * rate * (1 + 1e-9)
+    if found.machines is None:
+        assert found.cameras_max == 0
+    else:
+        assert found.machines == math.ceil(cameras / found.cameras_max)

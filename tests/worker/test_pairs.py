@@ -1,0 +1,17 @@
+"""KEY=VALUE as people type it."""
+
+import pytest
+
+from worker.errors import SettingsError
+from worker.pairs import parse_pairs
+
+
+def test_pairs_are_toml_or_text() -> None:
+    assert parse_pairs(["a=1", "b.c=x y", "b.d=true", 'e="q"', "f=C:\\x"]) == {
+        "a": 1,
+        "b": {"c": "x y", "d": True},
+        "e": "q",
+        "f": "C:\\x",
+    }
+    with pytest.raises(SettingsError, match="KEY=VALUE"):
+        parse_pairs(["a b=1"])

@@ -1,0 +1,228 @@
+"""`stripwatch bench`: the worker on this machine, beside the limits of this machine, in one run."""
+
+import itertools
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from worker.console import STDERR, print_summary, say
+from worker.errors import LineFailed, SettingsError
+from worker.pairs import parse_pairs
+from worker.settings import Settings, Topics, load_settings
+from worker.tools.broker import Broker, embedded_broker
+from worker.tools.cameras import Line, Shot, play
+from worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan
+from worker.tools.clock import SystemClock
+from worker.tools.connect import open_producer
+from worker.tools.demo import DEMO_BUNDLE
+from worker.tools.loads import Paced, Saturated, Setup, pace, saturate
+from worker.tools.own_topics import own_topics
+from worker.tools.replay import find_images
+from worker.tools.sender import FrameSender
+from worker.tools.simulate import parse_shape, render_pool, repeat_pool
+from worker.tools.steps import measure_steps
+
+_POOL_FRAMES = 64
+_CAMERAS = 4
+_PARTITIONS = 6
+_SEED = 20_260_002
+_DEFECT_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured. loads: shares of the capacity."""
+
+    count: int
+    runs: int
+    loads: list[float]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that one bench found. runs: frames a second of each saturated run; saturated is the median one."""
+
+    saturated: Saturated
+    runs: list[float]
+    costs: Costs
+    limits: Limits
+    paced: list[Paced]
+
+
+def bench(
+    bundle: Annotated[Path, typer.Option(help="The model file to measure with.")] = DEMO_BUNDLE,
+    frames: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Measure with these images; else with a simulated strip.")
+    ] = None,
+    shape: Annotated[str, typer.Option(help="Of the simulated strip, height x width in px.")] = "200x200",
+    count: Annotated[int, typer.Option(min=100, help="Frames of a run at full load.")] = 3000,
+    runs: Annotated[int, typer.Option(min=1, max=50, help="Runs at full load; the median counts.")] = 3,
+    load: Annotated[str, typer.Option(help="Shares of the capacity at which latency is measured.")] = "0.5,0.8",
+    seconds: Annotated[float, typer.Option(min=1, help="Of each latency measurement.")] = 15.0,
+    plan: Annotated[str, typer.Option(help="What the line wants, as '12 cameras 30 fps 256x1600'.")] = "",
+    broker: Annotated[str, typer.Option(help="A Kafka that is there, host:port; else one is started.")] = "",
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the worker.")
+    ] = None,
+) -> None:
+    """Measure how fast this machine inspects frames, what that costs, and what binds.
+
+    Each step is measured alone; then the worker with all frames waiting; then its latency with cameras at a part of
+    that rate. The limits come from the same run: ONNX Runtime alone on ready batches, consumer and decode alone, and
+    all cores busy with nothing but the steps. Broker and cameras share the machine, unless --broker names one.
+
+    Example: stripwatch bench --bundle model.onnx --plan "12 cameras 30 fps 256x1600"
+
+    The last line on stdout is JSON.
+    """
+    wanted = parse_plan(plan) if plan else None
+    sizes = Sizes(count, runs, _parse_loads(load), seconds)
+    settings = load_settings(None, {"bundle": bundle, **parse_pairs(setting or [])})
+    shots = _shots(frames, wanted.shape if wanted else shape)
+    prefix = f"bench-{uuid4().hex[:8]}."
+    clock = SystemClock()
+    with (
+        clock.stopped_by_signals(),
+        nullcontext(Broker(broker, "")) if broker else embedded_broker() as kafka,
+        own_topics(kafka.bootstrap_servers, prefix + "full.", _PARTITIONS) as full,
+        own_topics(kafka.bootstrap_servers, prefix + "paced.", _PARTITIONS) as paced,
+    ):
+        setup = Setup(bundle, kafka, setting or [], clock)
+        _fill(setup, full["frames"], shots, count)
+        found = _measure(setup, settings, shots, (full, paced), sizes)
+    Console(stderr=True, width=None if STDERR.is_terminal else 100).print(_table(found))
+    print_summary(_summary(found, wanted))
+
+
+def _measure(
+    setup: Setup, settings: Settings, shots: list[Shot], topics: tuple[dict[str, str], dict[str, str]], sizes: Sizes
+) -> Measured:
+    full, paced = topics
+    say("each step alone")
+    here = {"bootstrap_servers": setup.broker.bootstrap_servers, "topics": Topics(**full)}
+    steps = measure_steps(settings.model_copy(update=here), sizes.count, paced["defects"])
+    runs = []
+    for number in range(sizes.runs):
+        say(f"all {sizes.count} frames at once, run {number + 1} of {sizes.runs}")
+        runs.append(saturate(setup, full, sizes.count))
+    runs.sort(key=lambda run: run.frames_per_second)
+    median = runs[len(runs) // 2]
+    rates = [share * median.frames_per_second for share in sizes.loads]
+    say(f"latency at {', '.join(f'{rate:.0f}' for rate in rates)} frames a second, {sizes.seconds:g} s each")
+    with tempfile.TemporaryDirectory(prefix="stripwatch-bench-") as folder:
+        images = _write_shots(shots, Path(folder, "images"))
+        latencies = pace(setup, paced, images, rates, sizes.seconds)
+    on_cpu = median.provider == "CPUExecutionProvider"
+    broker_s = median.broker_cpu_s_per_frame
+    speeds = [round(run.frames_per_second, 1) for run in runs]
+    return Measured(median, speeds, steps.costs(broker_s), steps.limits(broker_s, on_cpu), latencies)
+
+
+def _fill(setup: Setup, topic: str, shots: list[Shot], count: int) -> None:
+    """Put the frames where a worker will find them all."""
+    say(f"sending {count} frames")
+    line = Line(cameras=_CAMERAS, rate_fps=0, mm_per_frame=1000, coil="BENCH")
+    with open_producer(setup.broker.bootstrap_servers, topic) as producer:
+        sender = FrameSender(producer, topic, None)
+        play(itertools.islice(repeat_pool(shots, _SEED), count), line, sender.send, setup.clock, math.inf)
+        sender.finish()
+    if setup.clock.stopped:
+        raise LineFailed("stopped before all was measured")
+
+
+def _shots(folder: Path | None, shape: str) -> list[Shot]:
+    if folder is None:
+        return render_pool(_POOL_FRAMES, parse_shape(shape), _SEED, _DEFECT_SHARE)
+    return list(find_images(folder).shots(loop=False))
+
+
+def _write_shots(shots: Sequence[Shot], folder: Path) -> Path:
+    folder.mkdir()
+    for number, shot in enumerate(shots):
+        suffix = ".png" if shot.content_type == "image/png" else ".jpg"
+        (folder / f"{number:06d}{suffix}").write_bytes(shot.encoded)
+    return folder
+
+
+def _parse_loads(text: str) -> list[float]:
+    try:
+        loads = [float(part) for part in text.split(",")]
+    except ValueError:
+        loads = []
+    if not loads or not all(0 < load <= 1 for load in loads):
+        raise SettingsError(f"--load takes shares of the capacity over 0 and up to 1, as 0.5,0.8, not {text!r}")
+    return loads
+
+
+def _table(found: Measured) -> Table:
+    """What was found, for people."""
+    run, limits, costs = found.saturated, found.limits, found.costs
+    name, limit_fps = limits.binding
+    table = Table("what", "figure", "of the worker's rate", title="Stripwatch bench", title_justify="left")
+    table.add_row("worker, all frames at once", f"{run.frames_per_second:.0f} frames/s", "")
+    for what, fps in (
+        ("limit: ONNX Runtime alone", limits.inference_fps),
+        ("limit: consumer and decode alone", limits.intake_fps),
+        ("limit: all cores at work", limits.cpu_fps),
+    ):
+        if fps is not None:
+            table.add_row(what, f"{fps:.0f} frames/s", f"worker reaches {run.frames_per_second / fps:.0%}")
+    table.add_row("what binds", name, f"{limit_fps:.0f} frames/s", end_section=True)
+    for what, seconds in asdict(costs).items():
+        table.add_row(f"CPU, {what.removesuffix('_s')} alone", _cpu(seconds), "")
+    table.add_row("CPU, worker as it ran", _cpu(run.worker_cpu_s_per_frame), "")
+    table.add_row("batch, mean", f"{run.batch_frames_mean:.1f} frames", "")
+    table.add_row(f"{run.provider} busy", f"{run.device_busy_share:.0%} of the time", "", end_section=True)
+    for paced in found.paced:
+        figures = "/".join("-" if ms is None else f"{ms:.0f}" for ms in _percentiles(paced))
+        share = f"{paced.offered_fps / run.frames_per_second:.0%}"
+        table.add_row(f"latency at {paced.offered_fps:.0f} frames/s", f"{figures} ms p50/p95/p99", share)
+    return table
+
+
+def _cpu(seconds: float | None) -> str:
+    return "not told" if seconds is None else f"{1000 * seconds:.3f} s per 1,000 frames"
+
+
+def _percentiles(paced: Paced) -> tuple[float | None, float | None, float | None]:
+    return paced.latency_ms_p50, paced.latency_ms_p95, paced.latency_ms_p99
+
+
+def _summary(found: Measured, wanted: CameraPlan | None) -> dict[str, Any]:
+    """The last line. Shares are the worker's rate over a limit."""
+    run, limits = found.saturated, found.limits
+    every = {"inference": limits.inference_fps, "intake": limits.intake_fps, "cpu": limits.cpu_fps}
+    summary: dict[str, Any] = {
+        "provider": run.provider,
+        "cores": os.cpu_count(),
+        "frames_per_second": round(run.frames_per_second, 1),
+        "runs": found.runs,
+        "limits": {name: _rounded(fps, 1) for name, fps in every.items()},
+        "of_limits": {name: fps and round(run.frames_per_second / fps, 3) for name, fps in every.items()},
+        "binds": limits.binding[0],
+        "cpu_s_per_1000_frames": {
+            **{name.removesuffix("_s"): _rounded(s and 1000 * s, 3) for name, s in asdict(found.costs).items()},
+            "worker": _rounded(run.worker_cpu_s_per_frame and 1000 * run.worker_cpu_s_per_frame, 3),
+        },
+        "batch_frames_mean": round(run.batch_frames_mean, 2),
+        "device_busy_share": round(run.device_busy_share, 3),
+        "latency": [asdict(paced) | {"offered_fps": round(paced.offered_fps, 1)} for paced in found.paced],
+    }
+    if wanted is not None:
+        summary["plan"] = asdict(wanted) | asdict(fit(wanted, run.frames_per_second))
+    return summary
+
+
+def _rounded(value: float | None, places: int) -> float | None:
+    return None if value is None else round(value, places)

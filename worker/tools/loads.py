@@ -1,0 +1,184 @@
+"""A worker under load: all frames at once, or as many a second as cameras send; what it did, and what it cost."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from worker.errors import LineFailed
+from worker.tools.broker import Broker, free_port
+from worker.tools.child import Child, running_child
+from worker.tools.clock import SystemClock
+from worker.tools.tally import Tally, read_sent
+from worker.tools.watch import open_reader, read_into, scrape_families
+from worker.tools.worker_child import await_ready, end_well, worker_command
+
+_CAMERAS = 4
+_LOOK_S = 0.05
+_STALL_S_MAX = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What stays the same over all loads of a bench. settings: of the worker, KEY=VALUE each."""
+
+    bundle: Path
+    broker: Broker
+    settings: Sequence[str]
+    clock: SystemClock
+
+
+@dataclass(frozen=True, slots=True)
+class Saturated:
+    """All frames were there before the worker began. CPU seconds are None where the machine does not tell.
+
+    device_busy_share: share of the time in which a batch was on the device.
+    """
+
+    provider: str
+    frames_per_second: float
+    worker_cpu_s_per_frame: float | None
+    broker_cpu_s_per_frame: float | None
+    batch_frames_mean: float
+    device_busy_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """offered_fps: what the cameras sent. Latency is capture to the moment a reader has the result."""
+
+    offered_fps: float
+    frames: int
+    latency_ms_p50: float | None
+    latency_ms_p95: float | None
+    latency_ms_p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """The worker's own counters, and the CPU seconds that worker and broker have used."""
+
+    at_s: float
+    done: float
+    batches: float
+    batched: float
+    busy_s: float
+    worker_cpu_s: float | None
+    broker_cpu_s: float | None
+
+
+def saturate(setup: Setup, topics: Mapping[str, str], count: int) -> Saturated:
+    """Let a fresh group work through the count frames that its topic holds. Raises LineFailed if it stalls."""
+    with _running_worker(setup, topics) as worker:
+        first, now, moved_s = None, worker.moment(), time.monotonic()
+        while now.done < count:
+            setup.clock.sleep(_LOOK_S)
+            before, now = now, worker.moment()
+            moved_s = now.at_s if now.done > before.done else moved_s
+            worker.check(moved_s)
+            first = first or (now if now.done else None)
+        if first is None or first.done == now.done:
+            raise LineFailed(f"{count} frames are too few to measure by: raise --count")
+        return _between(first, now, worker.provider)
+
+
+def pace(setup: Setup, topics: Mapping[str, str], folder: Path, rates_fps: Sequence[float], s: float) -> list[Paced]:
+    """Cameras play the images of folder at each rate (of all cameras) for s seconds; a reader takes the results."""
+    kinds = [topics["results"], topics["rejects"]]
+    with _running_worker(setup, topics) as worker, open_reader(setup.broker.bootstrap_servers, kinds) as reader:
+        return [_pace(setup, topics, worker, reader, folder, rate_fps, s) for rate_fps in rates_fps]
+
+
+def _pace(
+    setup: Setup, topics: Mapping[str, str], worker: "_Worker", reader: Any, folder: Path, rate_fps: float, s: float
+) -> Paced:
+    tally, sent_file = Tally(), folder.with_name(f"sent-{rate_fps:.3f}.jsonl")
+    command = [
+        *(sys.executable, "-m", "worker", "replay", str(folder), "--loop", "--seconds", str(s)),
+        *("--bootstrap-servers", setup.broker.bootstrap_servers, "--topic", topics["frames"]),
+        *("--cameras", str(_CAMERAS), "--rate", str(rate_fps / _CAMERAS), "--sent", str(sent_file)),
+    ]
+    with running_child("the cameras", command) as cameras:
+        while not cameras.ended:
+            read_into(tally, reader, topics["results"])
+            worker.check(time.monotonic())
+        end_well(cameras)
+    sent, moved_s = len(read_sent(sent_file)), time.monotonic()
+    while (seen := tally.results + tally.rejects) < sent:
+        read_into(tally, reader, topics["results"])
+        moved_s = time.monotonic() if tally.results + tally.rejects > seen else moved_s
+        worker.check(moved_s)
+    return Paced(sent / s, sent, tally.latency_ms(50), tally.latency_ms(95), tally.latency_ms(99))
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    child: Child
+    metrics_url: str
+    provider: str
+    setup: Setup
+
+    def check(self, moved_s: float) -> None:
+        """Raises LineFailed where it makes no sense to wait on; moved_s: when the last frame came out."""
+        if self.setup.clock.stopped:
+            raise LineFailed("stopped before all was measured")
+        if self.child.ended:
+            raise LineFailed(f"the worker ended with code {self.child.process.returncode}{self.child.said()}")
+        if time.monotonic() > moved_s + _STALL_S_MAX:
+            raise LineFailed(f"no frame came out of the worker for {_STALL_S_MAX:.0f} s{self.child.said()}")
+
+    def moment(self) -> _Moment:
+        families = scrape_families(self.metrics_url)
+
+        def total(family: str, suffix: str) -> float:
+            samples = families.get(f"stripwatch_{family}", [])
+            return sum(sample.value for sample in samples if sample.name == f"stripwatch_{family}{suffix}")
+
+        return _Moment(
+            at_s=time.monotonic(),
+            done=total("results", "_total") + total("rejects", "_total"),
+            batches=total("batch_frames", "_count"),
+            batched=total("batch_frames", "_sum"),
+            busy_s=total("device_busy_seconds", "_total"),
+            worker_cpu_s=cpu_seconds(self.child.process.pid),
+            broker_cpu_s=cpu_seconds(self.setup.broker.pid),
+        )
+
+
+@contextmanager
+def _running_worker(setup: Setup, topics: Mapping[str, str]) -> Iterator[_Worker]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/metrics"
+    command = worker_command(setup.bundle, setup.broker.bootstrap_servers, topics, port, setup.settings)
+    with running_child("the worker", command) as child:
+        yield _Worker(child, url, await_ready(child, url, setup.clock), setup)
+        end_well(child)
+
+
+def _between(first: _Moment, last: _Moment, provider: str) -> Saturated:
+    frames, seconds = last.done - first.done, last.at_s - first.at_s
+
+    def per_frame(begin: float | None, end: float | None) -> float | None:
+        return None if begin is None or end is None else (end - begin) / frames
+
+    return Saturated(
+        provider=provider,
+        frames_per_second=frames / seconds,
+        worker_cpu_s_per_frame=per_frame(first.worker_cpu_s, last.worker_cpu_s),
+        broker_cpu_s_per_frame=per_frame(first.broker_cpu_s, last.broker_cpu_s),
+        batch_frames_mean=(last.batched - first.batched) / max(1.0, last.batches - first.batches),
+        device_busy_share=(last.busy_s - first.busy_s) / seconds,
+    )
+
+
+def cpu_seconds(pid: int | None) -> float | None:
+    """What a process has used of the CPU so far, in user and system mode; None where the machine does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,26 @@
+"""Topics for one run of a tool, on a broker that may have a real line on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from worker import topics as names
+from worker.tools.connect import open_admin
+from worker.tools.topics import create_topics, plan_topics
+
+MESSAGE_BYTES_MAX = 16_777_216
+
+
+@contextmanager
+def own_topics(bootstrap_servers: str, prefix: str, partitions: int) -> Iterator[dict[str, str]]:
+    """The worker's topics by kind, made anew with this prefix; those with a prefix are removed at the end."""
+    plans = [replace(plan, name=prefix + plan.name) for plan in plan_topics(partitions, 1, 1, MESSAGE_BYTES_MAX)]
+    with open_admin(bootstrap_servers) as admin:
+        create_topics(admin, plans)
+    try:
+        kinds = {"frames": names.FRAMES, "results": names.RESULTS, "defects": names.DEFECTS, "rejects": names.REJECTS}
+        yield {kind: prefix + name for kind, name in kinds.items()}
+    finally:
+        if prefix:
+            with open_admin(bootstrap_servers) as admin:
+                admin.delete_topics([plan.name for plan in plans])

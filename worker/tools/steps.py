@@ -1,0 +1,179 @@
+"""Each step of a frame's path alone, on the same frames: what it costs in CPU, and how fast it can be."""
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from worker.bundle import read_bundle
+from worker.connection import open_producer
+from worker.decode import Pixels, decode
+from worker.decode_pool import DecodePool
+from worker.errors import BrokerLost, FrameRejected, InputError
+from worker.event import event_maker
+from worker.frame import Frame, read_record
+from worker.intake import from_kafka
+from worker.outcome import Decoded, Prediction
+from worker.predict import predict
+from worker.publish import KafkaPublisher
+from worker.run import require_bundle
+from worker.session import Session, open_session
+from worker.settings import Settings
+from worker.tools.capacity import Costs, Limits, cpu_limit
+from worker.tools.watch import open_reader
+from worker.verdict import judge_of
+
+_INFER_S_MIN = 1.0
+_IDLE_S_MAX = 30.0
+_SAMPLE_FRAMES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What some frames took: of the CPU, all threads together, and of the clock."""
+
+    frames: int
+    cpu_s: float
+    wall_s: float
+
+    @property
+    def cpu_s_per_frame(self) -> float:
+        return self.cpu_s / self.frames
+
+    @property
+    def frames_per_second(self) -> float:
+        return self.frames / self.wall_s
+
+
+def spend(work: Callable[[], int]) -> Spent:
+    """Time a piece of work that returns how many frames it did."""
+    cpu_s, wall_s = time.process_time(), time.perf_counter()
+    frames = work()
+    return Spent(frames, time.process_time() - cpu_s, time.perf_counter() - wall_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Every step alone. broker: CPU seconds a frame of the broker, known only after a whole run."""
+
+    consume: Spent
+    intake: Spent
+    decode: Spent
+    inference_one_thread: Spent
+    inference: Spent
+    publish: Spent
+
+    def costs(self, broker_s: float | None) -> Costs:
+        return Costs(
+            consume_s=self.consume.cpu_s_per_frame,
+            decode_s=self.decode.cpu_s_per_frame,
+            inference_s=self.inference_one_thread.cpu_s_per_frame,
+            publish_s=self.publish.cpu_s_per_frame,
+            broker_s=broker_s,
+        )
+
+    def limits(self, broker_s: float | None, on_cpu: bool) -> Limits:
+        cpu_fps = cpu_limit(self.costs(broker_s), os.cpu_count() or 1) if on_cpu else None
+        return Limits(self.inference.frames_per_second, self.intake.frames_per_second, cpu_fps)
+
+
+def measure_steps(settings: Settings, count: int, scratch_topic: str) -> Alone:
+    """settings: of the worker, its topic of frames filled with count frames. scratch_topic: takes results."""
+    session, one_thread = (open_session(read_bundle(require_bundle(settings)), settings.provider, n) for n in (0, 1))
+    pool = DecodePool(partial(decode, spec=session.bundle.contract.decode), os.cpu_count() or 1)
+    frames: list[Frame] = []
+    consume = spend(lambda: _consume(settings, count, frames.append))
+    intake = spend(lambda: _consume_and_decode(settings, count, pool))
+    pool.close()
+    sample = frames[:_SAMPLE_FRAMES]
+    decoded: list[Decoded] = []
+    decode_spent = spend(lambda: _decode_each(sample, session, decoded))
+    if not decoded:
+        raise InputError("not one of the frames can be decoded: there is nothing to measure")
+    ready = np.stack([item.image.pixels for item in decoded])
+    return Alone(
+        consume=consume,
+        intake=intake,
+        decode=decode_spent,
+        inference_one_thread=spend(lambda: _infer(one_thread, ready)),
+        inference=spend(lambda: _infer(session, ready)),
+        publish=_publish(settings, session, decoded, scratch_topic),
+    )
+
+
+def _consume(settings: Settings, count: int, take: Callable[[Frame], object]) -> int:
+    """Read the topic of frames from its start, as the worker turns records into frames."""
+    taken, idle_since_s = 0, time.monotonic()
+    with open_reader(settings.bootstrap_servers, [settings.topics.frames]) as consumer:
+        while taken < count:
+            for records in consumer.poll(timeout_ms=200).values():
+                for record in records:
+                    take(read_record(from_kafka(record), "", time.monotonic()))
+                taken, idle_since_s = taken + len(records), time.monotonic()
+            if time.monotonic() > idle_since_s + _IDLE_S_MAX:
+                raise BrokerLost(f"{settings.topics.frames} gave only {taken} of {count} frames")
+    return taken
+
+
+def _consume_and_decode(settings: Settings, count: int, pool: DecodePool) -> int:
+    """The intake thread and the decode pool as in the worker, with nothing behind them."""
+
+    def submit(frame: Frame) -> None:
+        pool.submit(frame)
+        while pool.waiting_frames > settings.inflight_frames_max:
+            pool.head(None)
+
+    taken = _consume(settings, count, submit)
+    while pool.waiting_frames:
+        pool.head(None)
+    return taken
+
+
+def _decode_each(frames: Sequence[Frame], session: Session, into: list[Decoded]) -> int:
+    spec = session.bundle.contract.decode
+    for frame in frames:
+        with suppress(FrameRejected):
+            into.append(Decoded(frame, decode(frame.encoded, spec), 0.0, time.monotonic()))
+    return len(frames)
+
+
+def _infer(session: Session, ready: Pixels) -> int:
+    """Batch after batch of the best size, for a second at least."""
+    size = min(session.best_batch_frames, len(ready))
+    starts = itertools.cycle(range(0, len(ready) - size + 1, size))
+    done, ends_s = 0, time.perf_counter() + _INFER_S_MIN
+    while time.perf_counter() < ends_s:
+        at = next(starts)
+        session.predict(ready[at : at + size])
+        done += size
+    return done
+
+
+def _publish(settings: Settings, session: Session, decoded: Sequence[Decoded], topic: str) -> Spent:
+    """Events made, serialised, sent and acknowledged."""
+    predictions = [outcome for item in decoded for outcome in predict([item], session)]
+    events = event_maker(session.bundle, judge_of(session.bundle.contract, settings.thresholds), settings.cameras)
+    topics = settings.topics.model_copy(update={"results": topic, "defects": topic})
+    lost: list[BrokerLost] = []
+    producer = open_producer(settings)
+    try:
+        publisher = KafkaPublisher(producer, topics, settings.reject_bytes_max, lost.append)
+
+        def publish() -> int:
+            for prediction in predictions:
+                if isinstance(prediction, Prediction):
+                    publisher.publish(events.result(prediction, time.monotonic()), prediction.frame, lambda: None)
+            publisher.flush(_IDLE_S_MAX)
+            return len(predictions)
+
+        spent = spend(publish)
+    finally:
+        producer.close(timeout=1)
+    if lost:
+        raise lost[0]
+    return spent

@@ -1,0 +1,50 @@
+"""A worker as a child process of a tool: its command line, and the wait until it is ready."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from worker.errors import BrokerLost, LineFailed
+from worker.tools.child import Child
+from worker.tools.clock import Clock
+from worker.tools.watch import FETCH_WAIT_MS, scrape
+
+_READY_S_MAX = 60.0
+_SESSION_MS = 6000  # the embedded broker lets the first member of a group wait for half of it
+
+
+def worker_command(
+    bundle: Path, bootstrap_servers: str, topics: Mapping[str, str], metrics_port: int, settings: Sequence[str] = ()
+) -> list[str]:
+    """A worker in a group of its own. settings: KEY=VALUE each."""
+    pairs = [f"topics.{kind}={topic}" for kind, topic in topics.items()]
+    pairs += [f"session_timeout_ms={_SESSION_MS}", f"fetch_wait_ms_max={FETCH_WAIT_MS}", *settings]
+    return [
+        *(sys.executable, "-m", "worker", "run", "--bundle", str(bundle.resolve())),
+        *("--bootstrap-servers", bootstrap_servers, "--group-id", f"tool-{uuid4().hex[:8]}"),
+        *("--metrics-port", str(metrics_port), "--log-format", "json"),
+        *(part for pair in pairs for part in ("--set", pair)),
+    ]
+
+
+def await_ready(worker: Child, metrics_url: str, clock: Clock) -> str:
+    """Until the worker says that it is ready; the provider it runs on. Raises LineFailed or BrokerLost."""
+    deadline_s = clock.monotonic() + _READY_S_MAX
+    while not (state := scrape(metrics_url)).get("ready"):
+        if clock.stopped:
+            raise LineFailed("stopped before the worker was ready; no frame was sent")
+        if worker.ended:
+            raise LineFailed(f"the worker ended with code {worker.process.returncode}{worker.said()}")
+        if clock.monotonic() > deadline_s:
+            raise BrokerLost(f"the worker was not ready after {_READY_S_MAX:.0f} s{worker.said()}")
+        clock.sleep(0.1)
+    provider: str = state["provider"]
+    return provider
+
+
+def end_well(child: Child, fine: Sequence[int] = (0,)) -> None:
+    """Stop a child; raises LineFailed if it does not end in order."""
+    code = child.stop()
+    if code not in fine:
+        raise LineFailed(f"{child.name} ended with code {code}{child.said()}")

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from export.commands import promote, rollback
 from export.quiet import load_tensorflow, require
 from worker.bundle import Precision, read_bundle
 from worker.console import new_app, print_summary, run_app
@@ -128,6 +129,10 @@ def show(
         print_summary(card.as_json(bundle))
     else:
         card.print_card(bundle, Console())
+
+
+app.command()(promote)
+app.command()(rollback)
 
 
 def main() -> None:

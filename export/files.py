@@ -3,17 +3,9 @@
 from pathlib import Path
 
 from worker.errors import InputError
+from worker.files import write_whole
 
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside its place, then move it there. Raises InputError, with the path, when that fails."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+__all__ = ["make_folder", "read_whole", "write_whole"]
 
 
 def make_folder(path: Path) -> None:

@@ -20,7 +20,7 @@ app = new_app(PROGRAM, "Inspect moving steel strip: frames from Kafka in, defect
 
 Config = Annotated[Path | None, typer.Option(help="A TOML file with any of the settings.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, as in the file.")]
-BundleFile = Annotated[Path | None, typer.Option("--bundle", help="The model file to run.")]
+BundleFile = Annotated[Path | None, typer.Option("--bundle", help="The model file to run, or STORE/NAME.")]
 Provider = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 BatchFramesMax = Annotated[int | None, typer.Option(help="Largest batch to warm up.")]
 LogFormat = Annotated[str | None, typer.Option(help="auto, console or json.")]

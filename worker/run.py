@@ -14,7 +14,6 @@ from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from worker.batch import BatchLimits
-from worker.bundle import read_bundle
 from worker.connection import open_consumer, open_producer, require_topics
 from worker.credits import Credits
 from worker.decode import DecodeLimits, decode
@@ -29,6 +28,7 @@ from worker.pipeline import Parts, Pipeline
 from worker.publish import KafkaPublisher, Publisher
 from worker.session import Session, open_session
 from worker.settings import Settings
+from worker.store import read_choice, resolve
 from worker.verdict import judge_of
 
 log = structlog.get_logger()
@@ -90,7 +90,7 @@ class Readiness:
 
 def load_session(settings: Settings) -> Session:
     """The bundle of the settings, verified and warm."""
-    bundle = read_bundle(require_bundle(settings))
+    bundle = read_choice(resolve(require_bundle(settings)))
     session = open_session(bundle, settings.provider, settings.inference_threads, settings.batch_frames_max)
     log.info(
         "bundle verified",

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    bundle: Path | None = Field(default=None, description="The model file to run.")
+    bundle: Path | None = Field(default=None, description="The model file to run, or a name in a store: STORE/NAME.")
     provider: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="Where the model runs. auto: CUDA where ONNX Runtime has it, else the CPU; no silent fallback.",

@@ -12,10 +12,11 @@ from uuid import uuid4
 
 import typer
 
-from worker.bundle import Bundle, read_bundle
+from worker.bundle import Bundle
 from worker.console import print_summary, say
 from worker.errors import InputError, LineFailed
 from worker.images import list_images
+from worker.store import read_choice, resolve
 from worker.tools.broker import Broker, embedded_broker, free_port
 from worker.tools.child import running_child
 from worker.tools.clock import SystemClock
@@ -80,7 +81,7 @@ def demo(
     """
     if bundle == DEMO_BUNDLE and not bundle.exists():
         raise InputError(f"there is no demo bundle {DEMO_BUNDLE}; name a model file with BUNDLE=FILE")
-    loaded = read_bundle(bundle)
+    loaded = read_choice(resolve(bundle))
     if frames is not None:
         list_images(frames)
     prefix = f"demo-{uuid4().hex[:8]}." if broker else ""  # somebody else's Kafka may have a real line on it

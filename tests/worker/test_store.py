@@ -1,0 +1,198 @@
+"""The store: one bundle a name is promoted, and nothing that fails takes it away."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.tiny import LABELS, tiny_contract, write_bundle
+from worker import store as stored
+from worker.bundle import Contract, read_bundle
+from worker.errors import BundleError, InputError
+from worker.store import POINTER_FILE, Change, promote, read_choice, resolve, rollback
+
+
+def version(folder: Path, number: str, contract: Contract | None = None) -> Path:
+    """A bundle outside the store; every version is another file."""
+    return write_bundle(folder / f"{number}.onnx", replace(contract or tiny_contract(), version=number))
+
+
+@pytest.fixture(scope="module")
+def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("promoted")
+    for number in ("1", "2"):
+        promote(folder / "store", version(folder, number))
+    return folder
+
+
+@pytest.fixture
+def store(promoted: Path, tmp_path: Path) -> Path:
+    """Versions 1 and 2 of "tiny", the second in force; beside the store the files they came from."""
+    shutil.copytree(promoted, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "store"
+
+
+def in_force(store: Path) -> str:
+    return read_choice(resolve(store / "tiny")).contract.version
+
+
+def test_what_was_promoted_last_is_what_runs(store: Path, tmp_path: Path) -> None:
+    assert resolve(store / "tiny").path == store / "tiny" / "2.onnx"
+    change = promote(store, version(tmp_path, "3"))
+    assert (change.before and change.before.version, change.now.version) == ("2", "3")
+    assert in_force(store) == "3"
+    assert sorted(path.name for path in (store / "tiny").glob("*.onnx")) == ["1.onnx", "2.onnx", "3.onnx"]
+    assert not list(store.rglob("*.part"))
+
+
+def test_asking_again_tells_whether_another_one_was_chosen(store: Path, tmp_path: Path) -> None:
+    first = resolve(store / "tiny")
+    promote(store, tmp_path / "2.onnx")  # the same once more
+    assert resolve(store / "tiny") == first
+    promote(store, tmp_path / "1.onnx")
+    assert resolve(store / "tiny") != first
+    alone = resolve(tmp_path / "1.onnx")
+    assert alone == resolve(tmp_path / "1.onnx")
+    (tmp_path / "2.onnx").replace(tmp_path / "1.onnx")
+    assert alone != resolve(tmp_path / "1.onnx")
+
+
+def test_rollback_goes_back_step_by_step(store: Path, tmp_path: Path) -> None:
+    promote(store, version(tmp_path, "3"))
+    assert [rollback(store / "tiny").now.version for _ in range(2)] == ["2", "1"]
+    with pytest.raises(InputError, match="nothing was promoted before version 1"):
+        rollback(store / "tiny")
+    assert in_force(store) == "1"
+    promote(store, store / "tiny" / "3.onnx")
+    assert rollback(store / "tiny").now.version == "1"
+
+
+def test_a_version_never_changes(store: Path, tmp_path: Path) -> None:
+    other = version(tmp_path, "1", tiny_contract(clean_label="dark"))
+    with pytest.raises(InputError, match=r"1\.onnx is there already and is another bundle"):
+        promote(store, other)
+    assert in_force(store) == "2"
+
+
+def test_a_bundle_that_does_not_prove_itself_is_not_promoted(store: Path, tmp_path: Path) -> None:
+    forged = version(tmp_path, "3", tiny_contract(labels=[LABELS[1], LABELS[0], LABELS[2]]))
+    with pytest.raises(BundleError, match="calls golden frame"):
+        promote(store, forged)
+    forged.write_bytes(forged.read_bytes()[:-100])
+    with pytest.raises(BundleError, match="cut short"):
+        promote(store, forged)
+    assert in_force(store) == "2"
+    assert not (store / "tiny" / "3.onnx").exists()
+
+
+def test_a_rollback_to_a_file_that_was_damaged_is_refused(store: Path, tmp_path: Path) -> None:
+    (store / "tiny" / "1.onnx").write_bytes(b"")
+    with pytest.raises(BundleError, match=r"1\.onnx is no usable bundle"):
+        rollback(store / "tiny")
+    assert in_force(store) == "2"
+
+
+def test_another_file_in_the_place_of_the_promoted_one_is_not_run(store: Path, tmp_path: Path) -> None:
+    version(store / "tiny", "2", tiny_contract(clean_label="dark"))
+    with pytest.raises(BundleError, match=r"2\.onnx is not the bundle that was promoted"):
+        in_force(store)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "says"),
+    [
+        (None, "tiny has no promoted bundle; 'stripwatch-export promote' makes one"),
+        (b"", r"promoted\.json is malformed"),
+        (b'{"schema": "stripwatch.promoted/2", "promotions": []}', "this version reads 'stripwatch.promoted/1'"),
+        (b'{"schema": "stripwatch.promoted/1", "promotions": []}', "names no version"),
+        (
+            b'{"schema": "stripwatch.promoted/1", "promotions": [{"version": "../x", "sha256": "", "at": ""}]}',
+            "names no version",
+        ),
+    ],
+)
+def test_a_pointer_that_points_nowhere_is_one_sentence(store: Path, pointer: bytes | None, says: str) -> None:
+    path = store / "tiny" / POINTER_FILE
+    path.unlink() if pointer is None else path.write_bytes(pointer)
+    for ask in (resolve, rollback):
+        with pytest.raises(BundleError, match=says):
+            ask(store / "tiny")
+
+
+def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path) -> None:
+    for changes, says in (({"name": "../x"}, r"name '\.\./x'"), ({"version": "a/b"}, "version 'a/b'")):
+        file = write_bundle(tmp_path / "a.onnx", replace(tiny_contract(), **changes))
+        with pytest.raises(BundleError, match=says):
+            promote(tmp_path / "store", file)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_name_is_not_taken_for_the_store(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a name in a store; give the store itself"):
+        promote(store / "tiny", tmp_path / "1.onnx")
+
+
+def test_a_disk_that_cannot_be_written_is_named_and_the_worker_still_reads(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root writes anywhere, the refusal comes from the call that the kernel would refuse."""
+    opened = Path.open
+
+    def read_only(path: Path, mode: str = "r", *rest: object) -> object:
+        if mode != "rb":
+            raise OSError(30, "Read-only file system")
+        return opened(path, mode)
+
+    file = version(tmp_path, "3")
+    monkeypatch.setattr(Path, "open", read_only)
+    changes: list[Callable[[], Change]] = [lambda: promote(store, file), lambda: rollback(store / "tiny")]
+    for change in changes:
+        with pytest.raises(InputError, match=r"cannot write in the store, .*tiny: Read-only file system"):
+            change()
+    assert in_force(store) == "2"
+
+
+def test_a_disk_that_fills_up_leaves_what_was_promoted(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise InputError(f"cannot write {path}: No space left on device")
+
+    for number, name in (("3", "3.onnx"), ("1", POINTER_FILE)):
+        file = version(tmp_path, number)
+        monkeypatch.setattr(stored, "write_whole", full)
+        with pytest.raises(InputError, match=name):
+            promote(store, file)
+        assert in_force(store) == "2"
+
+
+HOLD = """
+import sys; from pathlib import Path; from worker.store import _locked
+with _locked(Path(sys.argv[1])): print(flush=True); input()
+"""
+
+
+def test_two_promotes_at_once_are_one_and_a_sentence(store: Path, tmp_path: Path) -> None:
+    """The other one is a process of its own; killed, it leaves no lock behind."""
+    command = [sys.executable, "-c", HOLD, str(store / "tiny")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        one = tmp_path / "1.onnx"
+        changes: list[Callable[[], Change]] = [lambda: promote(store, one), lambda: rollback(store / "tiny")]
+        for change in changes:
+            with pytest.raises(InputError, match="another promote or rollback is at work on"):
+                change()
+        assert in_force(store) == "2"
+        other.kill()
+    promote(store, tmp_path / "1.onnx")
+    assert in_force(store) == "1"
+
+
+def test_the_stored_file_is_the_bundle_byte_for_byte(store: Path, tmp_path: Path) -> None:
+    assert (store / "tiny" / "1.onnx").read_bytes() == (tmp_path / "1.onnx").read_bytes()
+    assert read_bundle(store / "tiny" / "1.onnx").sha256 == read_bundle(tmp_path / "1.onnx").sha256

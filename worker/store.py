@@ -1,0 +1,185 @@
+"""The store: a folder of bundles, of which one a name is promoted. A worker is pointed at STORE/NAME instead of a file.
+
+STORE/NAME/VERSION.onnx    bundles, which never change
+STORE/NAME/promoted.json   the pointer: what was promoted, one after the other; the last is in force
+
+The pointer is replaced as a whole, never a link: it works on network drives, and a reader sees the old or the new one.
+Readers take no lock and write nothing, so a worker may see the store read-only.
+"""
+
+import fcntl
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from worker.bundle import Bundle, read_bundle
+from worker.errors import BundleError, InputError
+from worker.files import write_whole
+from worker.session import open_session
+
+POINTER_FILE = "promoted.json"
+SCHEMA = "stripwatch.promoted/1"
+SUFFIX = ".onnx"
+_LOCK_FILE = ".lock"
+_KEPT_MAX = 100
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+
+
+class Promotion(msgspec.Struct, frozen=True):
+    """at: RFC 3339, UTC."""
+
+    version: str
+    sha256: str
+    at: str
+
+
+class Pointer(msgspec.Struct, frozen=True):
+    """Oldest first; never empty."""
+
+    schema: str
+    promotions: list[Promotion]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The file to run. Two that are equal are the same bundle, so asking again tells cheaply whether it changed.
+
+    sha256: what a store's pointer promises, else None. stat: size, time and inode of a file that stands alone.
+    """
+
+    path: Path
+    sha256: str | None
+    stat: tuple[int, int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What promote or rollback has done. before: None for the first promotion of a name."""
+
+    folder: Path
+    before: Promotion | None
+    now: Promotion
+
+
+def resolve(bundle: Path) -> Choice:
+    """What to run for the setting `bundle`: that file, or the promoted one where it is a name in a store.
+
+    Reads the pointer at most, never a model. Raises BundleError where there is nothing to run.
+    """
+    if bundle.is_dir():
+        promotion = _read_pointer(bundle).promotions[-1]
+        return Choice(_file(bundle, promotion.version), promotion.sha256, None)
+    try:
+        found = bundle.stat()
+    except OSError as error:
+        raise BundleError(f"cannot read the bundle {bundle}: {error.strerror}") from error
+    return Choice(bundle, None, (found.st_size, found.st_mtime_ns, found.st_ino))
+
+
+def read_choice(choice: Choice) -> Bundle:
+    """Read and check the bundle, also that it is the one that was promoted. Raises BundleError."""
+    bundle = read_bundle(choice.path)
+    if choice.sha256 not in (None, bundle.sha256):
+        raise BundleError(f"{choice.path} is not the bundle that was promoted: its sha256 differs")
+    return bundle
+
+
+def promote(store: Path, file: Path) -> Change:
+    """Prove a bundle on this machine, put it into the store, and point at it; one that is in the store is pointed at.
+
+    Raises BundleError when it is no bundle that computes what was trained, InputError when the store cannot be written,
+    another promote is at work, or the version is taken by another bundle. Then what was promoted still is.
+    """
+    bundle = read_bundle(file)
+    name, version = bundle.contract.name, bundle.contract.version
+    for what, word in (("name", name), ("version", version)):
+        if not _WORD.fullmatch(word):
+            raise BundleError(f"{file}: its {what} {word!r} is no file name; a store takes letters, digits and . _ + -")
+    if (store / POINTER_FILE).exists():
+        raise InputError(f"{store} is a name in a store; give the store itself, {store.parent}")
+    _prove(bundle)
+    folder = store / name
+    with _locked(folder, make=True):
+        _keep(bundle, _file(folder, version))
+        promotions = _read_pointer(folder).promotions if (folder / POINTER_FILE).exists() else []
+        before = promotions[-1] if promotions else None
+        if before and (before.version, before.sha256) == (version, bundle.sha256):
+            return Change(folder, before, before)
+        now = Promotion(version, bundle.sha256, datetime.now(UTC).isoformat(timespec="seconds"))
+        _write_pointer(folder, [*promotions, now])
+    return Change(folder, before, now)
+
+
+def rollback(folder: Path) -> Change:
+    """Point STORE/NAME at what was promoted before, once that has proved itself. Raises as promote does."""
+    _read_pointer(folder)  # a sentence for a folder that is none, before anything is written
+    with _locked(folder):
+        promotions = _read_pointer(folder).promotions
+        if len(promotions) < 2:
+            raise InputError(f"{folder}: nothing was promoted before version {promotions[-1].version}")
+        *_, now, before = promotions
+        _prove(read_choice(Choice(_file(folder, now.version), now.sha256, None)))
+        _write_pointer(folder, promotions[:-1])
+    return Change(folder, before, now)
+
+
+def _file(folder: Path, version: str) -> Path:
+    return folder / f"{version}{SUFFIX}"
+
+
+def _prove(bundle: Bundle) -> None:
+    open_session(bundle, "cpu", batch_frames_max=1)
+
+
+def _keep(bundle: Bundle, target: Path) -> None:
+    """Copy a bundle into the store, unless it is there."""
+    if not target.exists():
+        write_whole(target, bundle.model)
+    elif read_bundle(target).sha256 != bundle.sha256:
+        raise InputError(f"{target} is there already and is another bundle: export with another --version")
+
+
+def _read_pointer(folder: Path) -> Pointer:
+    path = folder / POINTER_FILE
+    try:
+        pointer = msgspec.json.decode(path.read_bytes(), type=Pointer)
+    except FileNotFoundError as error:
+        raise BundleError(f"{folder} has no promoted bundle; 'stripwatch-export promote' makes one") from error
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise BundleError(f"{path} is malformed: {error}") from error
+    if pointer.schema != SCHEMA:
+        raise BundleError(f"{path} is {pointer.schema!r}; this version reads {SCHEMA!r}, so update one of the two")
+    if not pointer.promotions or not all(_WORD.fullmatch(each.version) for each in pointer.promotions):
+        raise BundleError(f"{path} is malformed: it names no version")
+    return pointer
+
+
+def _write_pointer(folder: Path, promotions: list[Promotion]) -> None:
+    pointer = Pointer(SCHEMA, promotions[-_KEPT_MAX:])
+    write_whole(folder / POINTER_FILE, msgspec.json.format(msgspec.json.encode(pointer)))
+
+
+@contextmanager
+def _locked(folder: Path, make: bool = False) -> Iterator[None]:
+    """One writer a name. The lock goes with the process that holds it, so a killed one leaves none behind."""
+    try:
+        if make:
+            folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / _LOCK_FILE).open("ab")
+    except OSError as error:
+        raise InputError(f"cannot write in the store, {folder}: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"another promote or rollback is at work on {folder}: try again after it") from error
+        except OSError as error:
+            raise InputError(f"cannot lock {folder}: {error.strerror}; a store needs a drive with locks") from error
+        yield

@@ -9,7 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from export.commands import promote, rollback
+from export.commands import diff, list_bundles, promote, rollback
 from export.quiet import load_tensorflow, require
 from worker.bundle import Precision, read_bundle
 from worker.console import new_app, print_summary, run_app
@@ -133,6 +133,8 @@ def show(
 
 app.command()(promote)
 app.command()(rollback)
+app.command("list")(list_bundles)
+app.command()(diff)
 
 
 def main() -> None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
 
+from export.files import write_whole
 from export.quiet import require
-from worker.console import print_summary
+from worker.console import print_summary, say
 
 if TYPE_CHECKING:
     from worker.store import Change
 
-Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of bundles; made if it is not there.")]
+_SAID_MAX = 20
+Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of bundles.")]
 
 
 def promote(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, outside the store or in it.")], store: Store
 ) -> None:
-    """Put a bundle into a store, as STORE/NAME/VERSION.onnx, and point at it: STORE/NAME runs it from then on.
+    """Put a bundle into a store (made if it is not there), as STORE/NAME/VERSION.onnx, and point STORE/NAME at it.
 
     The bundle proves itself on this machine first. One that does not is not promoted, and what was promoted still is.
 
@@ -48,6 +51,54 @@ def rollback(
     from worker import store as stored
 
     _print(stored.rollback(folder))
+
+
+def list_bundles(store: Store) -> None:
+    """Every bundle of a store, and which of each name is promoted. What cannot be used is named, and why.
+
+    \b
+    Example:
+      stripwatch-export list bundles
+    """
+    require("onnxruntime")
+    from export import catalogue
+    from worker.store import entries
+
+    found = entries(store)
+    catalogue.print_table(found, Console())
+    for entry in found:
+        if entry.problem:
+            say(f"{entry.path}: {entry.problem}")
+    print_summary({"store": str(store)} | catalogue.as_json(found))
+
+
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A bundle, or STORE/NAME.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    frames: Annotated[Path, typer.Argument(metavar="FRAMES", help="Folder of JPEG and PNG files.")],
+    sheet: Annotated[
+        Path | None, typer.Option(help="PNG to write: the frames that get another answer, with both answers.")
+    ] = None,
+    provider: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Hold two bundles against each other on a folder of frames: how often the worker would say the same.
+
+    Two answers agree when label and verdict are the same. Each bundle uses its own decode and its own thresholds.
+
+    \b
+    Example:
+      stripwatch-export diff bundles/plant-a candidate.onnx photos --sheet differ.png
+    """
+    require("onnxruntime", *(["matplotlib"] if sheet else []))
+    from export import diff as differ
+
+    found = differ.compare(a, b, frames, provider)
+    drawn = sheet is not None and bool(found.differing)
+    if sheet is not None and found.differing:
+        write_whole(sheet, differ.draw_differing(found, frames))
+    for pair in found.differing[:_SAID_MAX]:
+        say(f"{pair.name}: A {pair.a.text}, B {pair.b.text}")
+    print_summary({"a": str(a), "b": str(b)} | differ.as_json(found) | {"sheet": str(sheet) if drawn else None})
 
 
 def _print(change: Change) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from worker.bundle import Bundle, read_bundle
+from worker.bundle import Bundle, Contract, read_bundle
 from worker.errors import BundleError, InputError
 from worker.files import write_whole
 from worker.session import open_session
@@ -64,6 +64,20 @@ class Change:
     folder: Path
     before: Promotion | None
     now: Promotion
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One version of a name. contract, sha256: None where the file is not usable, which problem then says."""
+
+    name: str
+    version: str
+    path: Path
+    promoted: bool
+    contract: Contract | None
+    sha256: str | None
+    size_bytes: int
+    problem: str | None
 
 
 def resolve(bundle: Path) -> Choice:
@@ -126,6 +140,44 @@ def rollback(folder: Path) -> Change:
         _prove(read_choice(Choice(_file(folder, now.version), now.sha256, None)))
         _write_pointer(folder, promotions[:-1])
     return Change(folder, before, now)
+
+
+def entries(store: Path) -> list[Entry]:
+    """Every bundle of a store, by name and version; what cannot be used is an entry too. Raises InputError."""
+    if not store.is_dir():
+        raise InputError(f"there is no store {store}")
+    return [entry for folder in sorted(store.iterdir()) if folder.is_dir() for entry in _entries_of(folder)]
+
+
+def _entries_of(folder: Path) -> Iterator[Entry]:
+    promotion = None
+    if (folder / POINTER_FILE).exists():
+        try:
+            promotion = _read_pointer(folder).promotions[-1]
+        except BundleError as error:
+            yield Entry(folder.name, "", folder / POINTER_FILE, False, None, None, 0, str(error))
+    versions = {path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}")}
+    if promotion:
+        versions.add(promotion.version)
+    for version in sorted(versions, key=_by_number):
+        in_force = promotion if promotion and promotion.version == version else None
+        yield _entry(_file(folder, version), version, in_force)
+
+
+def _entry(path: Path, version: str, promotion: Promotion | None) -> Entry:
+    names = (path.parent.name, version, path, promotion is not None)
+    try:
+        bundle = read_choice(Choice(path, promotion.sha256 if promotion else None, None))
+    except BundleError as error:
+        return Entry(*names, None, None, path.stat().st_size if path.exists() else 0, str(error))
+    said = (bundle.contract.name, bundle.contract.version)
+    problem = None if said == names[:2] else f"{path} says that it is {' '.join(said)}"
+    return Entry(*names, bundle.contract, bundle.sha256, len(bundle.model), problem)
+
+
+def _by_number(version: str) -> list[tuple[int, str]]:
+    """So that 10 comes after 9."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", version)]
 
 
 def _file(folder: Path, version: str) -> Path:

@@ -1,0 +1,41 @@
+"""`export list`: the bundles of a store, for people and for programs."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from worker.store import Entry
+
+
+def as_json(found: list[Entry]) -> dict[str, Any]:
+    """promoted: name to version. bundles: one an entry, in the order of the store."""
+    return {
+        "promoted": {entry.name: entry.version for entry in found if entry.promoted},
+        "bundles": [
+            {
+                "name": entry.name,
+                "version": entry.version,
+                "promoted": entry.promoted,
+                "sha256": entry.sha256,
+                "bytes": entry.size_bytes,
+                "problem": entry.problem,
+            }
+            for entry in found
+        ],
+    }
+
+
+def print_table(found: list[Entry], console: Console) -> None:
+    table = Table("name", "version", "promoted", "precision", "accuracy", "MB", "sha256")
+    for entry in found:
+        table.add_row(entry.name, entry.version, "yes" if entry.promoted else "", *_facts(entry))
+    console.print(table)
+
+
+def _facts(entry: Entry) -> tuple[str, str, str, str]:
+    contract = entry.contract
+    if contract is None or entry.sha256 is None:
+        return "unusable", "", "", ""
+    measured = contract.fidelity.accuracy if contract.fidelity else contract.validation.accuracy
+    return contract.precision, f"{measured:.4f}", f"{entry.size_bytes / 1e6:.2f}", entry.sha256[:12]

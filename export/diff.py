@@ -1,0 +1,131 @@
+"""`export diff`: what two bundles say of the same frames."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.files import read_whole
+from worker.console import new_progress
+from worker.decode import DecodeSpec, Pixels, decode
+from worker.errors import FrameRejected, InputError
+from worker.images import list_images
+from worker.session import Provider, Session, open_session
+from worker.store import read_choice, resolve
+from worker.verdict import Judgement, judge_of
+
+_BATCH = 16
+_TILES_MAX = 60
+_NAMED_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the worker would say of a frame. scores: calibrated, by label."""
+
+    judgement: Judgement
+    scores: dict[str, float]
+
+    @property
+    def text(self) -> str:
+        return f"{self.judgement.verdict}: {self.judgement.label} {self.judgement.score:.3f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both answers to a frame. name: of its file, from the folder."""
+
+    name: str
+    a: Answer
+    b: Answer
+
+    @property
+    def agree(self) -> bool:
+        return (self.a.judgement.verdict, self.a.judgement.label) == (self.b.judgement.verdict, self.b.judgement.label)
+
+    @property
+    def score_difference(self) -> float:
+        """The largest over the labels; one that the other bundle does not know has a score of 0 there."""
+        labels = self.a.scores.keys() | self.b.scores.keys()
+        return max(abs(self.a.scores.get(label, 0.0) - self.b.scores.get(label, 0.0)) for label in labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """rejected: frames that cannot be decoded. pairs: the others."""
+
+    pairs: list[Pair]
+    rejected: list[str]
+
+    @property
+    def differing(self) -> list[Pair]:
+        """Where the worker would say something else; the largest difference first."""
+        return sorted((pair for pair in self.pairs if not pair.agree), key=lambda pair: -pair.score_difference)
+
+
+def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Difference:
+    """Run two bundles, each a file or STORE/NAME, over the JPEG and PNG files below a folder, each with its own decode.
+
+    Raises what the worker raises for a bundle that is unfit, InputError for a folder without a readable frame.
+    """
+    files = list_images(folder)
+    sessions = [open_session(read_choice(resolve(each)), provider, batch_frames_max=_BATCH) for each in (a, b)]
+    with new_progress() as progress:
+        task = progress.add_task("compare", total=2 * len(files))
+        of_a, of_b = (dict(_answers(session, files, lambda: progress.advance(task))) for session in sessions)
+    if not of_a.keys() & of_b.keys():
+        raise InputError(f"{folder} has no frame that can be decoded")
+    names = {path: path.relative_to(folder).as_posix() for path in files}
+    pairs = [Pair(names[path], of_a[path], of_b[path]) for path in files if path in of_a and path in of_b]
+    return Difference(pairs, [names[path] for path in files if path not in of_a or path not in of_b])
+
+
+def _answers(session: Session, files: list[Path], advance: Callable[[], None]) -> Iterator[tuple[Path, Answer]]:
+    """What a bundle says of each file that it can decode."""
+    contract = session.bundle.contract
+    judge = judge_of(contract, {})
+    for at in range(0, len(files), _BATCH):
+        decoded = list(_decoded(files[at : at + _BATCH], contract.decode, advance))
+        if not decoded:
+            continue
+        scores = session.predict(np.stack([pixels for _, pixels in decoded])).scores
+        for (path, _), row in zip(decoded, scores.tolist(), strict=True):
+            judgement = judge.judge(row)
+            yield path, Answer(judgement, dict(zip(contract.labels, judgement.scores, strict=True)))
+
+
+def _decoded(files: list[Path], spec: DecodeSpec, advance: Callable[[], None]) -> Iterator[tuple[Path, Pixels]]:
+    for path in files:
+        advance()
+        with suppress(FrameRejected):
+            yield path, decode(read_whole(path), spec).pixels
+
+
+def draw_differing(difference: Difference, folder: Path) -> bytes:
+    """A contact sheet, PNG, of the frames on which they differ, with what each says."""
+    from export.pictures import Tile, decode_tile, draw_sheet  # it needs matplotlib, the comparison does not
+
+    shown = difference.differing[:_TILES_MAX]
+    title = f"{len(difference.differing)} of {len(difference.pairs)} frames get another answer"
+    if len(shown) < len(difference.differing):
+        title += f"; the {len(shown)} with the largest difference"
+    captions = [f"{pair.name}\nA {pair.a.text}\nB {pair.b.text}" for pair in shown]
+    images = [decode_tile(read_whole(folder / pair.name)) for pair in shown]
+    tiles = [Tile(image, caption) for image, caption in zip(images, captions, strict=True)]
+    return draw_sheet(title, tiles)
+
+
+def as_json(difference: Difference) -> dict[str, Any]:
+    """agreement: share of frames with the same label and verdict. differing: the first hundred."""
+    pairs, differing = difference.pairs, difference.differing
+    return {
+        "frames": len(pairs),
+        "rejected": len(difference.rejected),
+        "agreement": 1 - len(differing) / len(pairs),
+        "same_label": sum(pair.a.judgement.label == pair.b.judgement.label for pair in pairs) / len(pairs),
+        "score_difference": max(pair.score_difference for pair in pairs),
+        "differing": [{"frame": pair.name, "a": pair.a.text, "b": pair.b.text} for pair in differing[:_NAMED_MAX]],
+    }

@@ -1,0 +1,53 @@
+import io
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from rich.console import Console
+
+from export.catalogue import as_json, print_table
+from tests.tiny import tiny_contract, write_bundle
+from worker.errors import InputError
+from worker.store import POINTER_FILE, entries, promote
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """tiny 9 and 10, the tenth promoted, and beside it a broken file and one that lies about its version."""
+    for number in ("9", "10"):
+        file = write_bundle(tmp_path / f"{number}.onnx", replace(tiny_contract(), version=number))
+        promote(tmp_path / "store", file)
+    folder = tmp_path / "store" / "tiny"
+    (folder / "11.onnx").write_bytes(b"half")
+    (folder / "12.onnx").write_bytes((folder / "9.onnx").read_bytes())
+    return tmp_path / "store"
+
+
+def test_every_bundle_is_listed_in_order_with_what_is_wrong_with_it(store: Path) -> None:
+    found = entries(store)
+    assert [entry.version for entry in found] == ["9", "10", "11", "12"]
+    said = as_json(found)
+    assert said["promoted"] == {"tiny": "10"}
+    problems = [bundle["problem"] for bundle in said["bundles"]]
+    assert problems[:2] == [None, None]
+    assert "is no usable bundle" in problems[2]
+    assert "says that it is tiny 9" in problems[3]
+    text = io.StringIO()
+    print_table(found, Console(file=text, width=250))
+    assert said["bundles"][1]["sha256"][:12] in text.getvalue()
+
+
+def test_a_promoted_file_that_is_gone_and_a_broken_pointer_are_entries_too(store: Path) -> None:
+    (store / "tiny" / "10.onnx").unlink()
+    (gone,) = [entry for entry in entries(store) if entry.promoted]
+    assert "cannot read the bundle" in str(gone.problem)
+    (store / "tiny" / POINTER_FILE).write_bytes(b"{")
+    found = entries(store)
+    assert not any(entry.promoted for entry in found)
+    assert "is malformed" in str(found[0].problem)
+
+
+def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no store"):
+        entries(tmp_path / "nowhere")
+    assert entries(tmp_path) == []

@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from export.diff import as_json, compare, draw_differing
+from export.pictures import Tile
+from tests.tiny import CENTRES, SPEC, encode_frame, tiny_contract, write_bundle, write_frames
+from worker.bundle import Threshold
+from worker.decode import DecodeSpec
+from worker.errors import BundleError, InputError
+
+BRIGHTNESSES = (0.1, 0.5, 0.72, 0.9)
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    write_frames(tmp_path / "frames", BRIGHTNESSES)
+    return tmp_path / "frames"
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "plain.onnx")
+
+
+def test_a_bundle_agrees_with_itself_at_another_decode(plain: Path, frames: Path, tmp_path: Path) -> None:
+    linear = tiny_contract(decode=DecodeSpec(13, SPEC.width_px, interpolation="linear"))
+    found = compare(plain, write_bundle(tmp_path / "linear.onnx", linear), frames)
+    said = as_json(found)
+    assert (said["frames"], said["agreement"], said["same_label"], said["differing"]) == (4, 1.0, 1.0, [])
+    assert 0 < said["score_difference"] < 0.1
+
+
+def test_another_threshold_is_another_answer_of_the_same_label(plain: Path, frames: Path, tmp_path: Path) -> None:
+    strict = replace(tiny_contract(), thresholds={label: Threshold(0.99, 0.5) for label in tiny_contract().labels})
+    found = compare(plain, write_bundle(tmp_path / "strict.onnx", strict), frames)
+    said = as_json(found)
+    assert said["same_label"] == 1
+    assert said["score_difference"] == 0
+    assert {pair.name for pair in found.differing} >= {"bright_0002.png"}
+    assert said["agreement"] == 1 - len(found.differing) / 4
+
+
+def test_the_sheet_shows_each_frame_that_differs_with_both_answers(
+    plain: Path, frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B takes grey for a defect and dark for none."""
+    found = compare(plain, write_bundle(tmp_path / "other.onnx", tiny_contract(clean_label="dark")), frames)
+    assert draw_differing(found, frames).startswith(b"\x89PNG")
+    drawn: list[Tile] = []
+
+    def note(title: str, tiles: list[Tile]) -> bytes:
+        drawn.extend(tiles)
+        return title.encode()
+
+    monkeypatch.setattr("export.pictures.draw_sheet", note)
+    assert draw_differing(found, frames) == b"2 of 4 frames get another answer"
+    captions = [tile.caption.splitlines() for tile in drawn]
+    assert sorted(name for name, *_ in captions) == ["dark_0000.png", "grey_0001.png"]
+    for _, a, b in captions:
+        assert {a.split()[1], b.split()[1]} == {"clean:", "defect:"}
+
+
+def test_labels_that_only_one_of_them_knows_count_as_a_difference(plain: Path, frames: Path, tmp_path: Path) -> None:
+    renamed = [golden_renamed for golden_renamed in tiny_contract().golden if golden_renamed.label != "bright"]
+    contract = tiny_contract(
+        labels=["dark", "grey", "white"],
+        thresholds={label: Threshold() for label in ("dark", "grey", "white")},
+        golden=renamed,
+    )
+    found = compare(plain, write_bundle(tmp_path / "renamed.onnx", contract), frames)
+    assert {pair.name for pair in found.differing} == {"bright_0002.png", "bright_0003.png"}
+    assert found.differing[0].score_difference > 0.9
+
+
+def test_what_cannot_be_decoded_is_counted_and_left_out(plain: Path, frames: Path) -> None:
+    (frames / "broken.png").write_bytes(encode_frame(CENTRES[0])[:60])
+    found = compare(plain, plain, frames)
+    assert (len(found.pairs), found.rejected) == (4, ["broken.png"])
+    for path in frames.glob("*_*.png"):
+        path.unlink()
+    with pytest.raises(InputError, match="no frame that can be decoded"):
+        compare(plain, plain, frames)
+
+
+def test_an_unfit_bundle_is_named(plain: Path, frames: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"gone\.onnx"):
+        compare(plain, tmp_path / "gone.onnx", frames)
+
+
+def test_scores_are_those_of_the_worker(plain: Path, frames: Path) -> None:
+    (first, *_) = compare(plain, plain, frames).pairs
+    assert np.isclose(sum(first.a.scores.values()), 1, atol=1e-5)
+    assert first.a.judgement.label == "bright"

@@ -10,7 +10,6 @@ from functools import partial
 
 import numpy as np
 
-from worker.bundle import read_bundle
 from worker.connection import open_producer
 from worker.decode import Pixels, decode
 from worker.decode_pool import DecodePool
@@ -24,6 +23,7 @@ from worker.publish import KafkaPublisher
 from worker.run import require_bundle
 from worker.session import Session, open_session
 from worker.settings import Settings
+from worker.store import read_choice, resolve
 from worker.tools.capacity import Costs, Limits, cpu_limit
 from worker.tools.watch import open_reader
 from worker.verdict import judge_of
@@ -84,7 +84,8 @@ class Alone:
 
 def measure_steps(settings: Settings, count: int, scratch_topic: str) -> Alone:
     """settings: of the worker, its topic of frames filled with count frames. scratch_topic: takes results."""
-    session, one_thread = (open_session(read_bundle(require_bundle(settings)), settings.provider, n) for n in (0, 1))
+    bundle = read_choice(resolve(require_bundle(settings)))
+    session, one_thread = (open_session(bundle, settings.provider, threads) for threads in (0, 1))
     pool = DecodePool(partial(decode, spec=session.bundle.contract.decode), os.cpu_count() or 1)
     frames: list[Frame] = []
     consume = spend(lambda: _consume(settings, count, frames.append))

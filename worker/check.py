@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from worker.run import load_session
+from worker.run import load_model
 from worker.settings import Settings
-from worker.verdict import judge_of
 
 
 def check(settings: Settings) -> dict[str, Any]:
     """Load, verify and warm up; what the bundle is and how fast it runs here. Raises as `run` does."""
-    session = load_session(settings)
+    model = load_model(settings)
+    session = model.session
     contract = session.bundle.contract
-    judge_of(contract, settings.thresholds)
     return {
         "bundle": str(session.bundle.path),
         "name": contract.name,

@@ -7,10 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
-from worker.decode import Image
 from worker.errors import FrameRejected, RejectReason
 from worker.frame import Frame
-from worker.outcome import Decoded, Refusal
+from worker.model import Model
+from worker.outcome import Decoded, Ready, Refusal, Skipped
 
 log = structlog.get_logger()
 
@@ -18,25 +18,26 @@ log = structlog.get_logger()
 class DecodePool:
     """One thread submits, one takes the head; OpenCV releases the GIL, so the pool's threads really run together.
 
-    decode: from encoded bytes to an image; raises FrameRejected.
+    skips: whether a frame is not worth decoding any more; asked when its turn to be decoded comes.
     """
 
-    def __init__(self, decode: Callable[[bytes], Image], threads: int) -> None:
-        self._decode = decode
+    def __init__(self, threads: int, skips: Callable[[Frame], bool]) -> None:
+        self._skips = skips
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        self._queue: queue.SimpleQueue[Future[Decoded | Refusal] | None] = queue.SimpleQueue()
-        self._head: Future[Decoded | Refusal] | None = None
+        self._queue: queue.SimpleQueue[Future[Ready] | None] = queue.SimpleQueue()
+        self._head: Future[Ready] | None = None
         self._ended = False
 
-    def submit(self, frame: Frame) -> None:
-        self._queue.put(self._pool.submit(self._work, frame))
+    def submit(self, frame: Frame, model: Model) -> None:
+        """The frame is decoded as this model wants it, and stays with this model."""
+        self._queue.put(self._pool.submit(self._work, frame, model))
 
     def close(self) -> None:
         """Nothing comes after this. What was submitted can still be taken."""
         self._queue.put(None)
         self._pool.shutdown(wait=False)
 
-    def head(self, timeout_s: float | None) -> Decoded | Refusal | None:
+    def head(self, timeout_s: float | None) -> Ready | None:
         """The next frame in order; None if it is not decoded within timeout_s (None: wait), or after the last."""
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         if self._head is None:
@@ -54,7 +55,7 @@ class DecodePool:
     def waiting_frames(self) -> int:
         return self._queue.qsize()
 
-    def _next(self, timeout_s: float | None) -> Future[Decoded | Refusal] | None:
+    def _next(self, timeout_s: float | None) -> Future[Ready] | None:
         if self._ended:
             return None
         try:
@@ -64,14 +65,16 @@ class DecodePool:
         self._ended = head is None
         return head
 
-    def _work(self, frame: Frame) -> Decoded | Refusal:
+    def _work(self, frame: Frame, model: Model) -> Ready:
+        if self._skips(frame):
+            return Skipped(frame, model)
         started_s = time.monotonic()
         try:
-            image = self._decode(frame.encoded)
+            image = model.decode(frame.encoded)
         except FrameRejected as error:
-            return Refusal(frame, error)
+            return Refusal(frame, model, error)
         except Exception as error:  # one bad frame never stops the line, not even by a fault of ours
             log.exception("decode failed", frame=frame.id)
-            return Refusal(frame, FrameRejected(RejectReason.UNDECODABLE, f"{type(error).__name__}: {error}"))
+            return Refusal(frame, model, FrameRejected(RejectReason.UNDECODABLE, f"{type(error).__name__}: {error}"))
         finished_s = time.monotonic()
-        return Decoded(frame, image, finished_s - started_s, finished_s)
+        return Decoded(frame, model, image, finished_s - started_s, finished_s)

@@ -7,12 +7,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from worker.boxes import Box, MapReader, map_reader
-from worker.bundle import Bundle
+from worker.boxes import Box
 from worker.frame import Frame, rfc3339
-from worker.outcome import Prediction, Refusal
+from worker.model import ModelInfo
+from worker.outcome import Outcome, Prediction, Refusal, Skipped
 from worker.settings import Camera
-from worker.verdict import Judge, Judgement, Verdict
+from worker.verdict import Judgement, Verdict
 
 RESULT_SCHEMA = "stripwatch.result/1"
 REJECT_SCHEMA = "stripwatch.reject/1"
@@ -52,15 +52,6 @@ class FrameInfo(msgspec.Struct, frozen=True):
     file: str | None
 
 
-class ModelInfo(msgspec.Struct, frozen=True):
-    """The model that made a result. thresholds: "settings" where the plant has overridden those of the bundle."""
-
-    name: str
-    version: str
-    sha256: str
-    thresholds: Literal["bundle", "settings"]
-
-
 class TimingMs(msgspec.Struct, frozen=True):
     """decode and inference: at work (inference: the whole batch). queue: decoded and waiting. total: in the worker."""
 
@@ -98,17 +89,19 @@ class Reject(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class EventMaker:
-    """Turns predictions into events: the model that made them, its judge, what is known of each camera, its maps."""
+    """Turns outcomes into events, by the model of each and what is known of each camera."""
 
-    model: ModelInfo
-    judge: Judge
     cameras: Mapping[str, Camera]
-    maps: MapReader | None = None
+
+    def event(self, outcome: Outcome, now_s: float) -> Result | Reject:
+        """now_s: of the monotonic clock."""
+        if isinstance(outcome, Prediction):
+            return self.result(outcome, now_s)
+        return self.skipped(outcome, now_s) if isinstance(outcome, Skipped) else self.reject(outcome)
 
     def result(self, prediction: Prediction, now_s: float) -> Result:
-        """now_s: of the monotonic clock."""
-        judgement = self.judge.judge(prediction.scores)
-        frame = prediction.frame
+        frame, model = prediction.frame, prediction.model
+        judgement = model.judge.judge(prediction.scores)
         camera = self.cameras.get(frame.camera)
         return Result(
             schema=RESULT_SCHEMA,
@@ -117,27 +110,40 @@ class EventMaker:
             verdict=judgement.verdict,
             label=judgement.label,
             score=_rounded(judgement.score),
-            scores={label: _rounded(s) for label, s in zip(self.judge.labels, judgement.scores, strict=True)},
+            scores={label: _rounded(s) for label, s in zip(model.judge.labels, judgement.scores, strict=True)},
             defects=[defect for at in judgement.defects for defect in self._defects(prediction, judgement, at, camera)],
             frame=frame_info(frame, prediction.width_px, prediction.height_px, camera),
-            model=self.model,
-            timing_ms=TimingMs(
-                decode=_ms(prediction.decode_s),
-                queue=_ms(prediction.queue_s),
-                inference=_ms(prediction.inference_s),
-                total=_ms(now_s - frame.received_s),
-            ),
+            model=model.info,
+            timing_ms=_timing(prediction, prediction.inference_s, now_s),
+        )
+
+    def skipped(self, skipped: Skipped, now_s: float) -> Result:
+        """Nothing was seen, so nothing is said; the model is the one that would have looked."""
+        frame = skipped.frame
+        return Result(
+            schema=RESULT_SCHEMA,
+            id=frame.id,
+            state="skipped",
+            verdict=None,
+            label=None,
+            score=None,
+            scores={},
+            defects=[],
+            frame=frame_info(frame, skipped.width_px, skipped.height_px, self.cameras.get(frame.camera)),
+            model=skipped.model.info,
+            timing_ms=_timing(skipped, 0.0, now_s),
         )
 
     def _defects(
         self, prediction: Prediction, judgement: Judgement, at: int, camera: Camera | None
     ) -> Iterator[Defect]:
         """One for each box of the label at that position; without heatmaps one without a box."""
-        label, score = self.judge.labels[at], _rounded(judgement.scores[at])
+        model = prediction.model
+        label, score = model.judge.labels[at], _rounded(judgement.scores[at])
         boxes: Sequence[Box | None] = (None,)
-        if self.maps is not None and prediction.heatmaps is not None:
+        if model.maps is not None and prediction.heatmaps is not None:
             heatmap = np.ascontiguousarray(prediction.heatmaps[..., at])
-            boxes = self.maps.boxes(heatmap, prediction.width_px, prediction.height_px)
+            boxes = model.maps.boxes(heatmap, prediction.width_px, prediction.height_px)
         for box in boxes:
             yield Defect(label, score, box, _span(prediction.frame, prediction.width_px, box, camera))
 
@@ -145,13 +151,6 @@ class EventMaker:
         frame, error = refusal.frame, refusal.error
         info = frame_info(frame, None, None, self.cameras.get(frame.camera))
         return Reject(REJECT_SCHEMA, frame.id, error.reason.value, error.detail, info)
-
-
-def event_maker(bundle: Bundle, judge: Judge, cameras: Mapping[str, Camera]) -> EventMaker:
-    contract = bundle.contract
-    source: Literal["bundle", "settings"] = "settings" if judge.overridden else "bundle"
-    model = ModelInfo(contract.name, contract.version, bundle.sha256, source)
-    return EventMaker(model, judge, cameras, map_reader(contract))
 
 
 def frame_info(frame: Frame, width_px: int | None, height_px: int | None, camera: Camera | None) -> FrameInfo:
@@ -180,6 +179,15 @@ def _span(frame: Frame, width_px: int, box: Box | None, camera: Camera | None) -
         return None
     left_px, right_px = (0, width_px) if box is None else (box.x, box.x + box.width)
     return StripSpan(start + round(left_px * camera.mm_per_px), start + round(right_px * camera.mm_per_px))
+
+
+def _timing(outcome: Prediction | Skipped, inference_s: float, now_s: float) -> TimingMs:
+    return TimingMs(
+        decode=_ms(outcome.decode_s),
+        queue=_ms(outcome.queue_s),
+        inference=_ms(inference_s),
+        total=_ms(now_s - outcome.frame.received_s),
+    )
 
 
 def _rounded(score: float) -> float:

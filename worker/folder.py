@@ -20,9 +20,10 @@ from worker.event import Reject, Result
 from worker.frame import Frame, Position, event_id
 from worker.images import list_images
 from worker.metrics import Metrics
+from worker.model import Model
 from worker.offsets import Partition
 from worker.pipeline import Parts, Pipeline
-from worker.run import build_parts, load_session
+from worker.run import build_parts, load_model
 from worker.settings import Settings
 
 
@@ -37,7 +38,7 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
         raise InputError(f"{out} is a folder; --out names a file")
     if out.exists() and not force:
         raise InputError(f"{out} is already there; --force replaces it")
-    session = load_session(settings)
+    model = load_model(settings)
     credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
     part = out.with_name(out.name + ".part")
     try:
@@ -45,11 +46,10 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
     except OSError as error:
         raise InputError(f"cannot write {part}: {error.strerror}") from error
     with lines, new_progress() as progress:
-        parts = build_parts(settings, session, Metrics(CollectorRegistry()), LinesPublisher(lines), credits)
-        summary = _Inspection(parts, folder, progress).run(files)
+        parts = build_parts(settings, Metrics(CollectorRegistry()), LinesPublisher(lines), credits)
+        summary = _Inspection(parts, model, folder, progress).run(files)
     part.replace(out)
-    contract = session.bundle.contract
-    return {"out": str(out), "bundle": contract.name, "provider": session.provider, **summary}
+    return {"out": str(out), "bundle": model.info.name, "provider": model.session.provider, **summary}
 
 
 class LinesPublisher:
@@ -73,13 +73,13 @@ class LinesPublisher:
 class _Inspection:
     """One run over the files: the intake of a folder, and the counts."""
 
-    def __init__(self, parts: Parts, folder: Path, progress: Progress) -> None:
+    def __init__(self, parts: Parts, model: Model, folder: Path, progress: Progress) -> None:
         self._parts = parts
         self._folder = folder
         self._progress = progress
         self._counts: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
-        self._pipeline = Pipeline(parts, self._count)
+        self._pipeline = Pipeline(parts, model, self._count)
 
     def run(self, files: list[Path]) -> dict[str, Any]:
         started_s = time.monotonic()

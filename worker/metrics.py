@@ -20,7 +20,9 @@ class Metrics:
         # Flat while cameras run: nothing arrives. Its rate is the load.
         self.frames = self._counter("frames", "Frames taken from Kafka.", "camera")
         # Together with rejects this follows frames; the distance is what is in flight.
-        self.results = self._counter("results", "Acknowledged results.", "verdict")
+        self.results = self._counter(
+            "results", "Acknowledged results; verdict: skipped where there is none.", "verdict"
+        )
         self.defects = self._counter("defects", "Defects in acknowledged results.", "label", "camera")
         # A camera or its cable fails long before the line does: watch the rate by reason.
         self.rejects = self._counter("rejects", "Acknowledged rejects.", "reason")
@@ -32,6 +34,8 @@ class Metrics:
         self.negative_ages = self._counter(
             "negative_frame_ages", "Frames captured in the future; their age counts as 0."
         )
+        # Grows: the worker is too slow for its cameras, or one camera's clock is behind.
+        self.late_frames = self._counter("late_frames", "Frames older than deadline_ms when their batch went out.")
         # Which stage takes the time. queue: decoded and waiting for the device.
         self.stage = self._histogram("stage_seconds", "Time of a frame in a stage.", _STAGE_S, "stage")
         # Stuck at 1 under load: one frame at a time is fastest here, or decoding is the bottleneck.

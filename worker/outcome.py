@@ -1,4 +1,7 @@
-"""What has become of a frame on its way: decoded, then predicted; or refused at either step."""
+"""What has become of a frame on its way: decoded, then predicted; or skipped; or refused at either step.
+
+Each knows the model that the frame was given when it came in.
+"""
 
 from dataclasses import dataclass
 
@@ -8,6 +11,7 @@ from numpy.typing import NDArray
 from worker.decode import Image
 from worker.errors import FrameRejected
 from worker.frame import Frame
+from worker.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,7 @@ class Decoded:
     """decode_s: at work. finished_s: of the monotonic clock."""
 
     frame: Frame
+    model: Model
     image: Image
     decode_s: float
     finished_s: float
@@ -23,7 +28,20 @@ class Decoded:
 @dataclass(frozen=True, slots=True)
 class Refusal:
     frame: Frame
+    model: Model
     error: FrameRejected
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A frame over its deadline. Where it was late before it was decoded, its size is not known."""
+
+    frame: Frame
+    model: Model
+    width_px: int | None = None
+    height_px: int | None = None
+    decode_s: float = 0.0
+    queue_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,7 @@ class Prediction:
     """
 
     frame: Frame
+    model: Model
     width_px: int
     height_px: int
     scores: tuple[float, ...]
@@ -43,4 +62,5 @@ class Prediction:
     heatmaps: NDArray[np.float32] | None = None
 
 
-Outcome = Prediction | Refusal
+Ready = Decoded | Skipped | Refusal  # for the batch
+Outcome = Prediction | Skipped | Refusal

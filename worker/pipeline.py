@@ -3,6 +3,8 @@
     take -> decode pool -> [predict thread] -> [publish thread] -> publisher -> settled
 
 Frames stay in order all the way: the pool hands them on as they came, and each later stage is one thread.
+A frame is given its model when it comes in. After a swap the frames of the old model run out by the old one, in order,
+and a batch with frames of both goes through each of them in turn.
 A stage that dies takes the worker with it: `failure` is set, and whoever runs the pipeline stops and raises it.
 """
 
@@ -11,19 +13,22 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 
 import structlog
 
-from worker.batch import BatchLimits, gather
+from worker.batch import gather
 from worker.credits import Credits
+from worker.deadline import Deadline
 from worker.decode_pool import DecodePool
 from worker.errors import StripwatchError
 from worker.event import EventMaker, Reject, Result
 from worker.frame import Frame
 from worker.metrics import Metrics
+from worker.model import Model
 from worker.offsets import Ledger
-from worker.outcome import Outcome, Prediction
-from worker.predict import Model, predict
+from worker.outcome import Decoded, Outcome, Prediction, Ready, Skipped
+from worker.predict import predict
 from worker.publish import Publisher
 
 log = structlog.get_logger()
@@ -34,8 +39,7 @@ class Parts:
     """What a pipeline is made of. Each part has one owner: see ARCHITECTURE.md."""
 
     decoding: DecodePool
-    model: Model
-    limits: BatchLimits
+    deadline: Deadline
     events: EventMaker
     publisher: Publisher
     ledger: Ledger
@@ -46,8 +50,11 @@ class Parts:
 class Pipeline:
     """Frames in by `take`, events out by the publisher; at the end `drain`."""
 
-    def __init__(self, parts: Parts, on_settled: Callable[[Result | Reject], None] = lambda _: None) -> None:
+    def __init__(
+        self, parts: Parts, model: Model, on_settled: Callable[[Result | Reject], None] = lambda _: None
+    ) -> None:
         self._parts = parts
+        self._model = model
         self._on_settled = on_settled
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._failed = threading.Event()
@@ -68,7 +75,11 @@ class Pipeline:
 
     def take(self, frame: Frame) -> None:
         """Let a frame in. Its position is open in the ledger, and its credit is taken."""
-        self._parts.decoding.submit(frame)
+        self._parts.decoding.submit(frame, self._model)
+
+    def swap(self, model: Model) -> None:
+        """Frames that come in from now on are this model's. Any thread may call."""
+        self._model = model
 
     def fail(self, error: BaseException) -> None:
         """The pipeline cannot go on. The first error counts; any thread may call."""
@@ -106,26 +117,41 @@ class Pipeline:
             self.fail(error)
 
     def _predict_stage(self) -> None:
-        parts = self._parts
         try:
-            while (first := parts.decoding.head(None)) is not None:
-                batch = gather(first, parts.decoding.head, parts.limits, time)
-                outcomes = predict(batch, parts.model)
-                self._observe(outcomes)
-                for outcome in outcomes:
-                    self._outcomes.put(outcome)
+            while (first := self._parts.decoding.head(None)) is not None:
+                self._predict(first)
+                del first  # while it waits here, a model that was swapped out must not be held
         finally:  # even after a failure, or the next stage would wait for ever
             self._outcomes.put(None)
+
+    def _predict(self, first: Ready) -> None:
+        parts = self._parts
+        gathered = gather(first, parts.decoding.head, first.model.limits, time)
+        for model, batch in groupby(map(self._check_deadline, gathered), key=lambda item: item.model):
+            outcomes = predict(list(batch), model.session)
+            self._observe(outcomes)
+            for outcome in outcomes:
+                self._outcomes.put(outcome)
+
+    def _check_deadline(self, item: Ready) -> Ready:
+        """The last moment at which a late frame can still be passed over."""
+        late = isinstance(item, Skipped) or (isinstance(item, Decoded) and self._parts.deadline.passed(item.frame))
+        if late:
+            self._parts.metrics.late_frames.inc()
+        if not (late and isinstance(item, Decoded) and self._parts.deadline.skip):
+            return item
+        waited_s = time.monotonic() - item.finished_s
+        return Skipped(item.frame, item.model, item.image.width_px, item.image.height_px, item.decode_s, waited_s)
 
     def _publish_stage(self) -> None:
         while (outcome := self._outcomes.get()) is not None:
             self._publish(outcome)
+            del outcome
 
     def _publish(self, outcome: Outcome) -> None:
         sent_s = time.monotonic()
-        events = self._parts.events
-        event = events.result(outcome, sent_s) if isinstance(outcome, Prediction) else events.reject(outcome)
-        self._parts.publisher.publish(event, outcome.frame, lambda: self._settle(outcome.frame, event, sent_s))
+        frame, event = outcome.frame, self._parts.events.event(outcome, sent_s)
+        self._parts.publisher.publish(event, frame, lambda: self._settle(frame, event, sent_s))
 
     def _settle(self, frame: Frame, event: Result | Reject, sent_s: float) -> None:
         """The frame is fully accounted for. Runs on the publisher's thread."""
@@ -152,7 +178,7 @@ class Pipeline:
         if isinstance(event, Reject):
             metrics.rejects.labels(event.reason).inc()
             return
-        metrics.results.labels(event.verdict).inc()
+        metrics.results.labels(event.verdict or event.state).inc()
         for defect in event.defects:
             metrics.defects.labels(defect.label, metrics.camera_label(frame.camera)).inc()
         age_s = time.time() - frame.captured_ms / 1000

@@ -9,53 +9,56 @@ import numpy as np
 
 from worker.decode import Pixels
 from worker.errors import FrameRejected, PredictFailed, RejectReason
-from worker.outcome import Decoded, Outcome, Prediction, Refusal
+from worker.outcome import Decoded, Outcome, Prediction, Ready, Refusal
 from worker.session import Output
 
 
-class Model(Protocol):
+class Predictor(Protocol):
     """A session. predict: uint8 [n, height, width, channels] to what it says of each; raises PredictFailed."""
 
     def predict(self, frames: Pixels) -> Output: ...
 
 
-def predict(batch: Sequence[Decoded | Refusal], model: Model) -> list[Outcome]:
-    """The outcome of each frame, in order; what was refused before passes through.
+def predict(batch: Sequence[Ready], predictor: Predictor) -> list[Outcome]:
+    """The outcome of each frame, in order; what was skipped or refused before passes through.
 
     Raises PredictFailed when the model fails on a blank frame too: then it is the device, not a frame.
     """
     decoded = [item for item in batch if isinstance(item, Decoded)]
-    predicted = iter(_predict_decoded(decoded, model) if decoded else ())
-    return [item if isinstance(item, Refusal) else next(predicted) for item in batch]
+    predicted = iter(_predict_decoded(decoded, predictor) if decoded else ())
+    return [next(predicted) if isinstance(item, Decoded) else item for item in batch]
 
 
-def _predict_decoded(decoded: list[Decoded], model: Model) -> list[Outcome]:
+def _predict_decoded(decoded: list[Decoded], predictor: Predictor) -> list[Outcome]:
     frames = np.stack([item.image.pixels for item in decoded])
     started_s = time.monotonic()
     try:
-        output = model.predict(frames)
+        output = predictor.predict(frames)
     except PredictFailed:
-        model.predict(np.zeros_like(frames[:1]))
-        return [_predict_alone(item, model) for item in decoded]
+        predictor.predict(np.zeros_like(frames[:1]))
+        return [_predict_alone(item, predictor) for item in decoded]
     inference_s = time.monotonic() - started_s
     return [_outcome(item, output, at, started_s, inference_s) for at, item in enumerate(decoded)]
 
 
-def _predict_alone(item: Decoded, model: Model) -> Outcome:
+def _predict_alone(item: Decoded, predictor: Predictor) -> Outcome:
     started_s = time.monotonic()
     try:
-        output = model.predict(item.image.pixels[np.newaxis])
+        output = predictor.predict(item.image.pixels[np.newaxis])
     except PredictFailed as error:
-        return Refusal(item.frame, FrameRejected(RejectReason.INFERENCE_FAILED, str(error)))
+        return Refusal(item.frame, item.model, FrameRejected(RejectReason.INFERENCE_FAILED, str(error)))
     return _outcome(item, output, 0, started_s, time.monotonic() - started_s)
 
 
 def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference_s: float) -> Outcome:
     scores: list[float] = output.scores[at].tolist()
     if not all(map(math.isfinite, scores)):
-        return Refusal(item.frame, FrameRejected(RejectReason.INFERENCE_FAILED, "a score is not a finite number"))
+        return Refusal(
+            item.frame, item.model, FrameRejected(RejectReason.INFERENCE_FAILED, "a score is not a finite number")
+        )
     return Prediction(
         frame=item.frame,
+        model=item.model,
         width_px=item.image.width_px,
         height_px=item.image.height_px,
         scores=tuple(scores),

@@ -4,7 +4,6 @@ import os
 import signal
 import threading
 import time
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -13,23 +12,21 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from worker.batch import BatchLimits
 from worker.connection import open_consumer, open_producer, require_topics
 from worker.credits import Credits
-from worker.decode import DecodeLimits, decode
+from worker.deadline import NO_DEADLINE, Deadline
 from worker.decode_pool import DecodePool
 from worker.errors import BrokerLost, SettingsError
-from worker.event import event_maker
+from worker.event import EventMaker
 from worker.health import Checks, HealthServer
 from worker.intake import IntakeTimes, KafkaIntake
 from worker.metrics import Metrics
+from worker.model import Model, open_model
 from worker.offsets import Ledger
 from worker.pipeline import Parts, Pipeline
 from worker.publish import KafkaPublisher, Publisher
-from worker.session import Session, open_session
 from worker.settings import Settings
 from worker.store import read_choice, resolve
-from worker.verdict import judge_of
 
 log = structlog.get_logger()
 _CLOSE_S = 3.0
@@ -44,11 +41,11 @@ def run(settings: Settings) -> None:
     health = HealthServer(settings.metrics_host, settings.metrics_port, metrics, readiness.checks)
     try:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
-        session = load_session(settings)
-        metrics.show_bundle(session.bundle, session.provider)
+        model = load_model(settings)
+        metrics.show_bundle(model.session.bundle, model.session.provider)
         readiness.bundle_verified = True
         log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
-        readiness.worker = Worker(settings, session, metrics)
+        readiness.worker = Worker(settings, model, metrics)
         readiness.worker.run(StopRequest())  # until here a signal ends the process: no frame was taken yet
     finally:
         health.close()
@@ -88,18 +85,9 @@ class Readiness:
         }
 
 
-def load_session(settings: Settings) -> Session:
+def load_model(settings: Settings) -> Model:
     """The bundle of the settings, verified and warm."""
-    bundle = read_choice(resolve(require_bundle(settings)))
-    session = open_session(bundle, settings.provider, settings.inference_threads, settings.batch_frames_max)
-    log.info(
-        "bundle verified",
-        bundle=str(bundle.path),
-        provider=session.provider,
-        golden_difference=session.golden_difference,
-        frames_per_second={batch.frames: batch.frames_per_second for batch in session.batches},
-    )
-    return session
+    return open_model(read_choice(resolve(require_bundle(settings))), settings)
 
 
 def require_bundle(settings: Settings) -> Path:
@@ -109,18 +97,13 @@ def require_bundle(settings: Settings) -> Path:
 
 
 def build_parts(
-    settings: Settings, session: Session, metrics: Metrics, publisher: Publisher, credits: Credits
+    settings: Settings, metrics: Metrics, publisher: Publisher, credits: Credits, deadline: Deadline = NO_DEADLINE
 ) -> Parts:
     """The stages of any pipeline, whether frames come from Kafka or from a folder."""
-    contract = session.bundle.contract
     return Parts(
-        decoding=DecodePool(
-            partial(decode, spec=contract.decode, limits=decode_limits(settings)),
-            settings.decode_threads or os.cpu_count() or 1,
-        ),
-        model=session,
-        limits=BatchLimits(session.best_batch_frames, settings.linger_ms_max / 1000),
-        events=event_maker(session.bundle, judge_of(contract, settings.thresholds), settings.cameras),
+        decoding=DecodePool(settings.decode_threads or os.cpu_count() or 1, deadline.skips),
+        deadline=deadline,
+        events=EventMaker(settings.cameras),
         publisher=publisher,
         ledger=Ledger(),
         credits=credits,
@@ -131,7 +114,7 @@ def build_parts(
 class Worker:
     """One worker on Kafka, from connection to a clean stop."""
 
-    def __init__(self, settings: Settings, session: Session, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, model: Model, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
         self.stopping = False
@@ -139,10 +122,9 @@ class Worker:
         require_topics(consumer, settings.topics.model_dump().values())
         self._producer: KafkaProducer = open_producer(settings)
         publisher = KafkaPublisher(self._producer, settings.topics, settings.reject_bytes_max, self._lost)
-        parts = build_parts(
-            settings, session, metrics, publisher, Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
-        )
-        self._pipeline = Pipeline(parts)
+        credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
+        parts = build_parts(settings, metrics, publisher, credits, _deadline(settings))
+        self._pipeline = Pipeline(parts, model)
         self._intake = KafkaIntake(
             consumer,
             settings.topics.frames,
@@ -214,5 +196,7 @@ class Worker:
         self._pipeline.fail(error)
 
 
-def decode_limits(settings: Settings) -> DecodeLimits:
-    return DecodeLimits(settings.frame_bytes_max, settings.frame_pixels_max, settings.frame_side_px_min)
+def _deadline(settings: Settings) -> Deadline:
+    if settings.deadline_ms is None:
+        return NO_DEADLINE
+    return Deadline(settings.deadline_ms / 1000, settings.late_frames == "skip-late")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -105,6 +105,14 @@ class Settings(BaseSettings):
     )
     inflight_bytes_max: int = Field(256_000_000, ge=1, description="Encoded bytes in the worker at once.")
 
+    deadline_ms: float | None = Field(
+        default=None, gt=0, description="A frame older than this, from capture to batch, is late. Unset: none is."
+    )
+    late_frames: Literal["inspect-all", "skip-late"] = Field(
+        "inspect-all",
+        description="Late frames of the topic: inspected and counted, or given a result with `state` skipped.",
+    )
+
     frame_bytes_max: int = Field(16_000_000, ge=1, description="A larger frame is rejected.")
     frame_pixels_max: int = Field(20_000_000, ge=1, description="A frame with more pixels is rejected before decoding.")
     frame_side_px_min: int = Field(8, ge=1, description="A frame with a shorter side is rejected.")
@@ -135,6 +143,13 @@ class Settings(BaseSettings):
     thresholds: dict[str, ThresholdOverride] = Field(
         default_factory=dict, description="By label: sure and unsure, over those of the bundle; events then say so."
     )
+
+    @field_validator("late_frames")
+    @classmethod
+    def _has_deadline(cls, value: str, info: ValidationInfo) -> str:
+        if value == "skip-late" and info.data.get("deadline_ms") is None:
+            raise ValueError("it needs deadline_ms, the age from which on a frame is late")
+        return value
 
     @classmethod
     def settings_customise_sources(

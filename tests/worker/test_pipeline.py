@@ -1,29 +1,43 @@
 """The stages together, without broker: order, accounting, and a stage that dies takes the worker with it."""
 
 import threading
-from collections.abc import Callable
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replace_struct
 from prometheus_client import CollectorRegistry
 
 from tests.badframes import BAD_FRAMES
 from tests.frames import make_frame
-from tests.tiny import encode_frame, write_bundle
-from worker.bundle import read_bundle
+from tests.tiny import LABELS, SPEC, encode_frame, expected_scores, tiny_contract, write_bundle
+from worker.bundle import Threshold, read_bundle
 from worker.credits import Credits
-from worker.decode import Pixels
+from worker.deadline import NO_DEADLINE, Deadline
+from worker.decode import DecodeSpec, Image, Pixels
 from worker.errors import PredictFailed
 from worker.event import Reject, Result
 from worker.frame import Frame
 from worker.metrics import Metrics
+from worker.model import Model, open_model
 from worker.offsets import Partition
 from worker.pipeline import Parts, Pipeline
+from worker.publish import Publisher
 from worker.run import build_parts
-from worker.session import Output, Session, open_session
+from worker.session import Output, Session
 from worker.settings import load_settings
 
 FRAMES = Partition("frames", 0)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come true in time"
+        threading.Event().wait(0.01)
 
 
 class Collector:
@@ -45,35 +59,43 @@ class Collector:
         pass
 
 
+SETTINGS = load_settings(None, {"decode_threads": 2, "provider": "cpu", "inference_threads": 1, "batch_frames_max": 4})
+
+
+def opened(path: Path) -> Model:
+    return open_model(read_bundle(path), SETTINGS)
+
+
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    path: Path = write_bundle(tmp_path_factory.mktemp("bundle") / "tiny.onnx")
-    return open_session(read_bundle(path), "cpu", 1, 4)
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return opened(write_bundle(tmp_path_factory.mktemp("bundle") / "tiny.onnx"))
 
 
-def parts_with(session: Session, publisher: Collector) -> Parts:
+def parts_with(publisher: Publisher, deadline: Deadline = NO_DEADLINE) -> Parts:
     metrics = Metrics(CollectorRegistry())
-    parts = build_parts(load_settings(None, {"decode_threads": 2}), session, metrics, publisher, Credits(10_000, 10**9))
+    parts = build_parts(SETTINGS, metrics, publisher, Credits(10_000, 10**9), deadline)
     parts.ledger.assign([FRAMES])
     return parts
 
 
-def feed(pipeline: Pipeline, parts: Parts, encoded: list[bytes]) -> None:
-    for offset, content in enumerate(encoded):
-        frame = make_frame(offset, content)
+def feed(
+    pipeline: Pipeline, parts: Parts, encoded: list[bytes], captured_ms: Sequence[int] = (), first: int = 0
+) -> None:
+    for offset, content in enumerate(encoded, first):
+        frame = make_frame(offset, content, **({"captured_ms": captured_ms[offset]} if captured_ms else {}))
         assert parts.ledger.opened(frame.position)
         parts.credits.take(len(frame.encoded))
         pipeline.take(frame)
 
 
-def test_every_frame_comes_out_once_in_order_and_is_counted(session: Session) -> None:
+def test_every_frame_comes_out_once_in_order_and_is_counted(model: Model) -> None:
     publisher = Collector()
-    parts = parts_with(session, publisher)
+    parts = parts_with(publisher)
     bad = [value or b"" for value, _ in BAD_FRAMES.values()]
     encoded = [
         x for pair in zip((encode_frame(i / 40, seed=i) for i in range(40)), bad * 3, strict=False) for x in pair
     ]
-    pipeline = Pipeline(parts)
+    pipeline = Pipeline(parts, model)
     pipeline.start()
     feed(pipeline, parts, encoded)
     assert pipeline.drain(60)
@@ -90,10 +112,10 @@ def test_every_frame_comes_out_once_in_order_and_is_counted(session: Session) ->
     assert read("stripwatch_frame_age_seconds_count") == 40
 
 
-def test_nothing_is_committable_before_it_is_acknowledged(session: Session) -> None:
+def test_nothing_is_committable_before_it_is_acknowledged(model: Model) -> None:
     publisher = Collector(hold=True)
-    parts = parts_with(session, publisher)
-    pipeline = Pipeline(parts)
+    parts = parts_with(publisher)
+    pipeline = Pipeline(parts, model)
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.5)] * 3)
     assert not pipeline.drain(60)
@@ -105,10 +127,10 @@ def test_nothing_is_committable_before_it_is_acknowledged(session: Session) -> N
     assert parts.ledger.committable() == {FRAMES: 3}
 
 
-def test_a_capture_in_the_future_counts_as_age_zero(session: Session) -> None:
+def test_a_capture_in_the_future_counts_as_age_zero(model: Model) -> None:
     publisher = Collector()
-    parts = parts_with(session, publisher)
-    pipeline = Pipeline(parts)
+    parts = parts_with(publisher)
+    pipeline = Pipeline(parts, model)
     pipeline.start()
     frame = make_frame(0, encode_frame(0.5), captured_ms=99_000_000_000_000)
     parts.ledger.opened(frame.position)
@@ -120,7 +142,95 @@ def test_a_capture_in_the_future_counts_as_age_zero(session: Session) -> None:
     assert read("stripwatch_frame_age_seconds_sum") == 0
 
 
-class BrokenModel:
+def test_late_frames_are_skipped_in_their_place_and_counted(model: Model) -> None:
+    publisher, now_ms = Collector(), 1_700_000_010_000
+    parts = parts_with(publisher, Deadline(5.0, skip=True, now_s=lambda: now_ms / 1000))
+    pipeline = Pipeline(parts, model)
+    pipeline.start()
+    encoded = [encode_frame(0.5), b"no image", b"no image, but late", encode_frame(0.5)]
+    feed(pipeline, parts, encoded, captured_ms=[now_ms, now_ms, now_ms - 5001, now_ms - 5001])
+    assert pipeline.drain(60)
+    states = [event.state if isinstance(event, Result) else event.reason for event in publisher.events]
+    assert states == ["inspected", "unsupported_format", "skipped", "skipped"]
+    assert parts.ledger.committable() == {FRAMES: 4}
+    read = parts.metrics.registry.get_sample_value
+    assert read("stripwatch_late_frames_total") == 2
+    assert read("stripwatch_results_total", {"verdict": "skipped"}) == 2
+    assert read("stripwatch_batch_frames_sum") == 1
+
+
+def test_a_frame_that_grows_late_in_the_queue_is_skipped_with_its_size(model: Model) -> None:
+    publisher, now_s = Collector(), [1_700_000_000.0]
+
+    def decode_for_a_minute(encoded: bytes) -> Image:
+        now_s[0] += 60
+        return model.decode(encoded)
+
+    parts = parts_with(publisher, Deadline(5.0, True, lambda: now_s[0]))
+    pipeline = Pipeline(parts, replace(model, decode=decode_for_a_minute))
+    pipeline.start()
+    feed(pipeline, parts, [encode_frame(0.5)])
+    assert pipeline.drain(60)
+    (event,) = publisher.events
+    assert isinstance(event, Result)
+    assert (event.state, event.frame.width_px, event.frame.height_px) == ("skipped", 48, 32)
+
+
+def test_late_frames_are_inspected_and_counted_unless_told_to_skip(model: Model) -> None:
+    publisher = Collector()
+    parts = parts_with(publisher, Deadline(5.0, skip=False))
+    pipeline = Pipeline(parts, model)
+    pipeline.start()
+    feed(pipeline, parts, [encode_frame(0.5)] * 3)
+    assert pipeline.drain(60)
+    assert [event.state for event in publisher.events if isinstance(event, Result)] == ["inspected"] * 3
+    assert parts.metrics.registry.get_sample_value("stripwatch_late_frames_total") == 3
+
+
+def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: Model, tmp_path: Path) -> None:
+    """The two want other sizes and colours: one frame in the wrong session would fail."""
+    spec = DecodeSpec(height_px=8, width_px=8, colour="grey")
+    labels = ["black", "iron", "white"]
+    golden = [
+        replace_struct(frame, label=label)
+        for frame, label in zip(tiny_contract(decode=spec).golden, labels, strict=True)
+    ]
+    thresholds = {label: Threshold() for label in labels}
+    contract = tiny_contract(decode=spec, labels=labels, golden=golden, clean_label="iron", thresholds=thresholds)
+    new = opened(write_bundle(tmp_path / "new.onnx", contract))
+    publisher = Collector()
+    parts = parts_with(publisher)
+    pipeline = Pipeline(parts, model)
+    encoded = [encode_frame(i / 100, seed=i) for i in range(100)]
+    feed(pipeline, parts, encoded[:50])  # all of them wait, so that some batch has frames of both
+    pipeline.swap(new)
+    feed(pipeline, parts, encoded[50:], first=50)
+    pipeline.start()
+    assert pipeline.drain(60)
+    results = [event for event in publisher.events if isinstance(event, Result)]
+    assert [event.model for event in results] == [model.info] * 50 + [new.info] * 50
+    for event, content in zip(results, encoded, strict=True):
+        first = event.model == model.info
+        expected = expected_scores(content, SPEC if first else spec)
+        assert event.scores == pytest.approx(dict(zip(LABELS if first else labels, expected, strict=True)), abs=1e-5)
+
+
+def test_the_old_model_goes_with_its_last_frame(model: Model, tmp_path: Path) -> None:
+    old = opened(write_bundle(tmp_path / "old.onnx", tiny_contract(version="0")))
+    gone = weakref.ref(old.session._ort)
+    publisher = Collector(hold=True)
+    parts = parts_with(publisher)
+    pipeline = Pipeline(parts, old)
+    pipeline.start()
+    feed(pipeline, parts, [encode_frame(0.5)] * 10)
+    pipeline.swap(model)
+    del old
+    wait_until(lambda: len(publisher.events) == 10)
+    wait_until(lambda: gone() is None)  # though no frame came since, and no result is acknowledged
+    pipeline.drain(1)
+
+
+class BrokenSession(Session):
     def predict(self, frames: Pixels) -> Output:
         raise PredictFailed("the device is gone")
 
@@ -137,13 +247,12 @@ class FaultyPublisher(Collector):
 @pytest.mark.parametrize(
     ("broken", "failure"), [("model", PredictFailed), ("publisher", Fault)], ids=["model", "publisher"]
 )
-def test_a_stage_that_dies_takes_the_worker_with_it(
-    session: Session, broken: str, failure: type[BaseException]
-) -> None:
-    parts = parts_with(session, FaultyPublisher() if broken == "publisher" else Collector())
+def test_a_stage_that_dies_takes_the_worker_with_it(model: Model, broken: str, failure: type[BaseException]) -> None:
     if broken == "model":
-        parts = Parts(**{name: getattr(parts, name) for name in Parts.__slots__} | {"model": BrokenModel()})
-    pipeline = Pipeline(parts)
+        session = BrokenSession(**{field.name: getattr(model.session, field.name) for field in fields(Session)})
+        model = replace(model, session=session)
+    parts = parts_with(FaultyPublisher() if broken == "publisher" else Collector())
+    pipeline = Pipeline(parts, model)
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.5)])
     assert pipeline.failed.wait(30)

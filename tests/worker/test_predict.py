@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from tests.frames import make_frame
+from tests.models import make_model
 from worker.decode import Image, Pixels
 from worker.errors import FrameRejected, PredictFailed, RejectReason
-from worker.outcome import Decoded, Prediction, Refusal
+from worker.outcome import Decoded, Prediction, Ready, Refusal
 from worker.predict import predict
 from worker.session import Output
 
 POISON, NAN = 66, 77
+MODEL = make_model()
 
 
 class ScriptedModel:
@@ -31,15 +33,15 @@ class ScriptedModel:
 
 
 def decoded(offset: int, pixel: int) -> Decoded:
-    return Decoded(make_frame(offset), Image(np.full((2, 2, 1), pixel, np.uint8), 20, 10), 0.001, 0.0)
+    return Decoded(make_frame(offset), MODEL, Image(np.full((2, 2, 1), pixel, np.uint8), 20, 10), 0.001, 0.0)
 
 
 def refused(offset: int) -> Refusal:
-    return Refusal(make_frame(offset), FrameRejected(RejectReason.EMPTY, "nothing"))
+    return Refusal(make_frame(offset), MODEL, FrameRejected(RejectReason.EMPTY, "nothing"))
 
 
 def test_outcomes_are_in_order_and_refusals_pass_through() -> None:
-    batch: list[Decoded | Refusal] = [decoded(0, 10), refused(1), decoded(2, 30)]
+    batch: list[Ready] = [decoded(0, 10), refused(1), decoded(2, 30)]
     model = ScriptedModel()
     outcomes = predict(batch, model)
     assert [outcome.frame.position.offset for outcome in outcomes] == [0, 1, 2]

@@ -10,20 +10,15 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.future import Future
 
 from tests.frames import make_frame
-from worker.bundle import Threshold
+from tests.models import make_model
 from worker.errors import BrokerLost, FrameRejected, RejectReason
-from worker.event import EventMaker, ModelInfo, Reject, Result
+from worker.event import EventMaker, Reject, Result
 from worker.frame import Frame
 from worker.outcome import Prediction, Refusal
 from worker.publish import KafkaPublisher, event_headers
 from worker.settings import Topics
-from worker.verdict import Judge
 
-EVENTS = EventMaker(
-    ModelInfo("m", "1", "0" * 64, "bundle"),
-    Judge(("clean", "pits"), "clean", True, (Threshold(), Threshold()), False),
-    {},
-)
+EVENTS, MODEL = EventMaker({}), make_model()
 
 
 @dataclass
@@ -61,11 +56,11 @@ def publisher(producer: FakeProducer, failed: Callable[[BrokerLost], None] = lam
 
 def result(frame: Frame, defect: bool) -> Result:
     scores = (0.1, 0.9) if defect else (0.9, 0.1)
-    return EVENTS.result(Prediction(frame, 10, 10, scores, 0.0, 0.0, 0.0), 0.0)
+    return EVENTS.result(Prediction(frame, MODEL, 10, 10, scores, 0.0, 0.0, 0.0), 0.0)
 
 
 def reject(frame: Frame) -> Reject:
-    return EVENTS.reject(Refusal(frame, FrameRejected(RejectReason.TRUNCATED, "half")))
+    return EVENTS.reject(Refusal(frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "half")))
 
 
 def test_a_clean_result_settles_with_its_one_acknowledgement() -> None:

@@ -1,0 +1,33 @@
+"""A model of which only some fields matter: it has no session that runs, unless a test gives it one."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.tiny import tiny_contract
+from worker.batch import BatchLimits
+from worker.bundle import Bundle, Threshold
+from worker.decode import Image
+from worker.model import Model, ModelInfo
+from worker.session import Session, WarmedBatch
+from worker.verdict import Judge
+
+IMAGE = Image(np.zeros((1, 1, 1), np.uint8), 1, 1)
+
+
+def make_model(**changes: Any) -> Model:
+    """It decodes anything to one black pixel, and tells "clean" from "pits"."""
+    bundle = Bundle(Path("made.onnx"), tiny_contract(), "f" * 64, b"")
+    return replace(
+        Model(
+            info=ModelInfo("neu", "3", "f" * 64, "bundle"),
+            session=Session(bundle, "CPUExecutionProvider", 0.0, [WarmedBatch(1, 1.0)], None),
+            decode=lambda _: IMAGE,
+            limits=BatchLimits(4, 0.0),
+            judge=Judge(("clean", "pits"), "clean", True, (Threshold(), Threshold()), False),
+            maps=None,
+        ),
+        **changes,
+    )

@@ -1,0 +1,72 @@
+"""A bundle in service, with all that moves with it when another takes its place."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import msgspec
+import structlog
+
+from worker.batch import BatchLimits
+from worker.boxes import MapReader, map_reader
+from worker.bundle import Bundle
+from worker.decode import DecodeLimits, Image, decode
+from worker.session import Session, open_session
+from worker.settings import Settings
+from worker.verdict import Judge, judge_of
+
+log = structlog.get_logger()
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """The model that made a result. thresholds: "settings" where the plant has overridden those of the bundle."""
+
+    name: str
+    version: str
+    sha256: str
+    thresholds: Literal["bundle", "settings"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """What a frame is given when it comes in, and keeps: no frame is ever decoded for one model and judged by another.
+
+    decode: encoded bytes to what the session takes; raises FrameRejected. maps: None where there are no heatmaps.
+    Two models are the same only if they are one object. The last frame that holds one lets it go, memory and all.
+    """
+
+    info: ModelInfo
+    session: Session
+    decode: Callable[[bytes], Image]
+    limits: BatchLimits
+    judge: Judge
+    maps: MapReader | None
+
+
+def open_model(bundle: Bundle, settings: Settings) -> Model:
+    """Load, verify by the golden frames and warm up. Raises BundleError or SettingsError."""
+    contract = bundle.contract
+    judge = judge_of(contract, settings.thresholds)
+    started_s = time.monotonic()
+    session = open_session(bundle, settings.provider, settings.inference_threads, settings.batch_frames_max)
+    log.info(
+        "bundle verified",
+        bundle=str(bundle.path),
+        sha256=bundle.sha256,
+        provider=session.provider,
+        golden_difference=session.golden_difference,
+        frames_per_second={batch.frames: batch.frames_per_second for batch in session.batches},
+        seconds=round(time.monotonic() - started_s, 2),
+    )
+    limits = DecodeLimits(settings.frame_bytes_max, settings.frame_pixels_max, settings.frame_side_px_min)
+    source: Literal["bundle", "settings"] = "settings" if judge.overridden else "bundle"
+    return Model(
+        info=ModelInfo(contract.name, contract.version, bundle.sha256, source),
+        session=session,
+        decode=partial(decode, spec=contract.decode, limits=limits),
+        limits=BatchLimits(session.best_batch_frames, settings.linger_ms_max / 1000),
+        judge=judge,
+        maps=map_reader(contract),
+    )

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from worker.console import STDERR, print_summary, say
 from worker.errors import LineFailed, SettingsError
+from worker.logs import set_up_logs
 from worker.pairs import parse_pairs
 from worker.settings import Settings, Topics, load_settings
 from worker.tools.broker import Broker, embedded_broker
@@ -89,6 +90,7 @@ def bench(
     wanted = parse_plan(plan) if plan else None
     sizes = Sizes(count, runs, _parse_loads(load), seconds)
     settings = load_settings(None, {"bundle": bundle, **parse_pairs(setting or [])})
+    set_up_logs("auto", "warning")
     shots = _shots(frames, wanted.shape if wanted else shape)
     prefix = f"bench-{uuid4().hex[:8]}."
     clock = SystemClock()

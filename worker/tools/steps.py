@@ -6,27 +6,25 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from worker.connection import open_producer
-from worker.decode import Pixels, decode
+from worker.decode import Pixels
 from worker.decode_pool import DecodePool
 from worker.errors import BrokerLost, FrameRejected, InputError
-from worker.event import event_maker
+from worker.event import EventMaker
 from worker.frame import Frame, read_record
 from worker.intake import from_kafka
+from worker.model import Model
 from worker.outcome import Decoded, Prediction
 from worker.predict import predict
 from worker.publish import KafkaPublisher
-from worker.run import require_bundle
-from worker.session import Session, open_session
+from worker.run import load_model
+from worker.session import Session
 from worker.settings import Settings
-from worker.store import read_choice, resolve
 from worker.tools.capacity import Costs, Limits, cpu_limit
 from worker.tools.watch import open_reader
-from worker.verdict import judge_of
 
 _INFER_S_MIN = 1.0
 _IDLE_S_MAX = 30.0
@@ -84,16 +82,15 @@ class Alone:
 
 def measure_steps(settings: Settings, count: int, scratch_topic: str) -> Alone:
     """settings: of the worker, its topic of frames filled with count frames. scratch_topic: takes results."""
-    bundle = read_choice(resolve(require_bundle(settings)))
-    session, one_thread = (open_session(bundle, settings.provider, threads) for threads in (0, 1))
-    pool = DecodePool(partial(decode, spec=session.bundle.contract.decode), os.cpu_count() or 1)
+    model, one_thread = (load_model(settings.model_copy(update={"inference_threads": threads})) for threads in (0, 1))
+    pool = DecodePool(os.cpu_count() or 1, lambda _: False)
     frames: list[Frame] = []
     consume = spend(lambda: _consume(settings, count, frames.append))
-    intake = spend(lambda: _consume_and_decode(settings, count, pool))
+    intake = spend(lambda: _consume_and_decode(settings, count, pool, model))
     pool.close()
     sample = frames[:_SAMPLE_FRAMES]
     decoded: list[Decoded] = []
-    decode_spent = spend(lambda: _decode_each(sample, session, decoded))
+    decode_spent = spend(lambda: _decode_each(sample, model, decoded))
     if not decoded:
         raise InputError("not one of the frames can be decoded: there is nothing to measure")
     ready = np.stack([item.image.pixels for item in decoded])
@@ -101,9 +98,9 @@ def measure_steps(settings: Settings, count: int, scratch_topic: str) -> Alone:
         consume=consume,
         intake=intake,
         decode=decode_spent,
-        inference_one_thread=spend(lambda: _infer(one_thread, ready)),
-        inference=spend(lambda: _infer(session, ready)),
-        publish=_publish(settings, session, decoded, scratch_topic),
+        inference_one_thread=spend(lambda: _infer(one_thread.session, ready)),
+        inference=spend(lambda: _infer(model.session, ready)),
+        publish=_publish(settings, model, decoded, scratch_topic),
     )
 
 
@@ -121,11 +118,11 @@ def _consume(settings: Settings, count: int, take: Callable[[Frame], object]) ->
     return taken
 
 
-def _consume_and_decode(settings: Settings, count: int, pool: DecodePool) -> int:
+def _consume_and_decode(settings: Settings, count: int, pool: DecodePool, model: Model) -> int:
     """The intake thread and the decode pool as in the worker, with nothing behind them."""
 
     def submit(frame: Frame) -> None:
-        pool.submit(frame)
+        pool.submit(frame, model)
         while pool.waiting_frames > settings.inflight_frames_max:
             pool.head(None)
 
@@ -135,11 +132,10 @@ def _consume_and_decode(settings: Settings, count: int, pool: DecodePool) -> int
     return taken
 
 
-def _decode_each(frames: Sequence[Frame], session: Session, into: list[Decoded]) -> int:
-    spec = session.bundle.contract.decode
+def _decode_each(frames: Sequence[Frame], model: Model, into: list[Decoded]) -> int:
     for frame in frames:
         with suppress(FrameRejected):
-            into.append(Decoded(frame, decode(frame.encoded, spec), 0.0, time.monotonic()))
+            into.append(Decoded(frame, model, model.decode(frame.encoded), 0.0, time.monotonic()))
     return len(frames)
 
 
@@ -155,10 +151,10 @@ def _infer(session: Session, ready: Pixels) -> int:
     return done
 
 
-def _publish(settings: Settings, session: Session, decoded: Sequence[Decoded], topic: str) -> Spent:
+def _publish(settings: Settings, model: Model, decoded: Sequence[Decoded], topic: str) -> Spent:
     """Events made, serialised, sent and acknowledged."""
-    predictions = [outcome for item in decoded for outcome in predict([item], session)]
-    events = event_maker(session.bundle, judge_of(session.bundle.contract, settings.thresholds), settings.cameras)
+    predictions = [outcome for item in decoded for outcome in predict([item], model.session)]
+    events = EventMaker(settings.cameras)
     topics = settings.topics.model_copy(update={"results": topic, "defects": topic})
     lost: list[BrokerLost] = []
     producer = open_producer(settings)

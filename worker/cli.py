@@ -1,5 +1,6 @@
 """`stripwatch`, the same as `python -m worker`: every command of the worker."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,9 +59,15 @@ def run(
         metrics_port=metrics_port,
         log_format=log_format,
     )
+    from worker.layout import lay_out
     from worker.run import run as run_worker
+    from worker.supervise import supervise
 
-    run_worker(settings)
+    layout = lay_out(settings)
+    if layout.processes > 1:
+        supervise(settings, layout, sys.argv[1:])
+    else:
+        run_worker(settings)
 
 
 @app.command()

@@ -9,6 +9,7 @@ StripwatchError
   DataError         a training set that cannot be learned from     -> exit 7
   ExportRefused     a model whose ONNX file does not agree with it -> exit 8
   LineFailed        a line run to show or to measure lost frames  -> exit 9
+  WorkerEnded       one of several workers ended against its will  -> its own code
   FrameRejected     one bad frame: it goes to the reject topic, the worker goes on
 """
 
@@ -51,6 +52,14 @@ class ExportRefused(StripwatchError):
 
 class LineFailed(StripwatchError):
     exit_code = 9
+
+
+class WorkerEnded(StripwatchError):
+    """code: the exit code that the worker ended with; a signal's number is negative, as subprocess says it."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.exit_code = code if code > 0 else 128 - code
 
 
 class RejectReason(StrEnum):

@@ -11,10 +11,9 @@ from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from prometheus_client import make_wsgi_app
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from worker.errors import SettingsError
-from worker.metrics import Metrics
 
 Checks = dict[str, bool]
 
@@ -22,10 +21,9 @@ Checks = dict[str, bool]
 class HealthServer:
     """Serves until closed. checks: asked at every request, from the server's thread."""
 
-    def __init__(self, host: str, port: int, metrics: Metrics, checks: Callable[[], Checks]) -> None:
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, checks: Callable[[], Checks]) -> None:
         self._checks = checks
-        self._metrics_app = make_wsgi_app(metrics.registry)
-        metrics.watch(metrics.ready, lambda: float(all(checks().values())))
+        self._metrics_app = make_wsgi_app(registry)
         try:
             self._server = make_server(host, port, self._answer, server_class=_ThreadingServer, handler_class=_Quiet)
         except (OSError, OverflowError) as error:

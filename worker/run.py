@@ -1,11 +1,9 @@
 """`stripwatch run`: puts the stages together, runs them, and takes them apart in an order one can read aloud."""
 
 import os
-import signal
 import threading
 import time
 from pathlib import Path
-from types import FrameType
 
 import structlog
 from kafka import KafkaProducer
@@ -26,6 +24,7 @@ from worker.offsets import Ledger
 from worker.pipeline import Parts, Pipeline
 from worker.publish import KafkaPublisher, Publisher
 from worker.settings import Settings
+from worker.stop import StopRequest
 from worker.store import read_choice, resolve
 
 log = structlog.get_logger()
@@ -38,7 +37,8 @@ def run(settings: Settings) -> None:
     require_bundle(settings)
     metrics = Metrics(CollectorRegistry(), settings.camera_labels_max)
     readiness = Readiness()
-    health = HealthServer(settings.metrics_host, settings.metrics_port, metrics, readiness.checks)
+    metrics.watch(metrics.ready, lambda: float(all(readiness.checks().values())))
+    health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, readiness.checks)
     try:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
         model = load_model(settings)
@@ -49,22 +49,6 @@ def run(settings: Settings) -> None:
         readiness.worker.run(StopRequest())  # until here a signal ends the process: no frame was taken yet
     finally:
         health.close()
-
-
-class StopRequest:
-    """Made by SIGTERM or SIGINT; a second one ends the process at once.
-
-    A plain flag: setting an Event in a signal handler can deadlock with the main thread that waits on it.
-    """
-
-    def __init__(self) -> None:
-        self.made = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._make)
-
-    def _make(self, number: int, _: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        self.made = True
 
 
 class Readiness:

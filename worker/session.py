@@ -118,6 +118,11 @@ def verify_golden(bundle: Bundle, session: ort.InferenceSession) -> float:
     return float(differences[worst])
 
 
+def runs_on_cpu(provider: Provider) -> bool:
+    """Whether a session with this setting will run on the CPU. Raises SettingsError."""
+    return _choose_provider(provider) == _CPU
+
+
 def _choose_provider(wanted: Provider) -> str:
     available = ort.get_available_providers()
     if wanted == "auto":

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
@@ -94,12 +94,19 @@ class Settings(BaseSettings):
     )
     topics: Topics = Field(default_factory=Topics)
 
+    processes: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(
+        1, description="Workers of the group on this machine, under one supervisor. auto: on a CPU one a core."
+    )
     batch_frames_max: int = Field(
         16, ge=1, le=1024, description="Largest batch. Warm-up may find a smaller one faster."
     )
     linger_ms_max: float = Field(0, ge=0, le=1000, description="How long a free device waits for more frames.")
-    inference_threads: int = Field(0, ge=0, description="ONNX Runtime threads on a CPU. 0: as many as cores.")
-    decode_threads: int = Field(0, ge=0, description="Threads that decode. 0: as many as cores.")
+    inference_threads: int = Field(
+        0,
+        ge=0,
+        description="ONNX Runtime threads on a CPU, in each process. 0: its share of the cores.",
+    )
+    decode_threads: int = Field(0, ge=0, description="Threads that decode, in each process. 0: its share of the cores.")
     inflight_frames_max: int = Field(
         256, ge=1, description="Frames in the worker at once; at the limit partitions pause."
     )

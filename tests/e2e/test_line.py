@@ -169,6 +169,7 @@ def test_metrics_add_up_and_readiness_tells_the_truth(line: Line, bundle: Path) 
         metrics = fetch(port, "/metrics")[1].splitlines()
         worker.stop()
     values = dict(text.rsplit(" ", 1) for text in metrics if not text.startswith("#"))
+    assert values["stripwatch_ready"] == "1.0"
     assert values['stripwatch_frames_total{camera="top-1"}'] == "51.0"
     assert sum(float(v) for k, v in values.items() if k.startswith("stripwatch_results_total")) == 50
     assert values['stripwatch_rejects_total{reason="unsupported_format"}'] == "1.0"

@@ -1,7 +1,6 @@
 """A process of our own beside this one: it ends with us, and what it said is kept for the error message."""
 
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,17 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from worker.launch import with_parent
+
 STOP_S_MAX = 40.0
 _SAID_CHARACTERS_MAX = 2_000
-
-# The child asks Linux to end it when its parent dies (1 is PR_SET_PDEATHSIG, 15 SIGTERM), then becomes the command. A
-# preexec_fn would do the same, but is unsafe beside threads.
-_LAUNCH = """
-import ctypes, os, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, 15)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +63,7 @@ def running_child(
     """
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(  # noqa: S603 - the command is ours
-            [sys.executable, "-I", "-S", "-c", _LAUNCH, *command],
+            with_parent(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

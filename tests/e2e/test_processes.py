@@ -1,0 +1,46 @@
+"""Several workers under one supervisor, on Apache Kafka."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line, fetch, running_worker
+from tests.tiny import encode_frame
+
+FRAMES = [encode_frame((number % 100) / 100, seed=number) for number in range(100)]
+
+
+def inspected(line: Line) -> set[tuple[int, int]]:
+    events = [record.json["frame"] for record in line.read_all("results")]
+    return {(event["partition"], event["offset"]) for event in events}
+
+
+@pytest.mark.kafka
+def test_two_processes_share_the_frames_and_one_that_dies_comes_back(apache_broker: BrokerHandle, bundle: Path) -> None:
+    line = Line.on(apache_broker, partitions=4)
+    sent = line.send(FRAMES * 4, key=b"a")
+    with running_worker(line, bundle, "g", "--set", "processes=2") as supervisor:
+        port: int = supervisor.await_log("supervising")["metrics_port"]
+        pids = [supervisor.await_log("worker started")["pid"] for _ in range(2)]
+        line.read("results", len(sent))
+        text = fetch(port, "/metrics")[1]
+        assert set(re.findall(r'stripwatch_ready{process="(\d)"}', text)) == {"0", "1"}
+        os.kill(pids[0], signal.SIGKILL)
+        assert supervisor.await_log("worker died")["code"] == -signal.SIGKILL
+        supervisor.await_log("worker started")
+        assert "stripwatch_process_restarts_total 1.0" in fetch(port, "/metrics")[1]
+        sent += line.send(FRAMES, key=b"a")
+        line.read("results", len(sent))
+        assert set(json.loads(fetch(port, "/readyz")[1])["checks"]) == {"process_0", "process_1"}
+        assert supervisor.stop() == 0
+    assert inspected(line) == {(frame.partition, frame.offset) for frame in sent}
+
+
+def test_settings_that_no_worker_can_start_with_end_the_supervisor(line: Line, tmp_path: Path) -> None:
+    with running_worker(line, tmp_path / "no.onnx", "g", "--set", "processes=2") as supervisor:
+        assert supervisor.process.wait(60) == 3

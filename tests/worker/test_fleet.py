@@ -1,0 +1,49 @@
+"""Several workers at one address."""
+
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from worker.fleet import FleetMetrics, all_ready
+from worker.health import HealthServer
+from worker.metrics import Metrics
+
+
+@pytest.fixture
+def workers() -> Iterator[list[HealthServer]]:
+    """Two that answer, of which the second is not ready; the first has done 3 results, the second 4."""
+    servers = []
+    for done, ready in ((3, True), (4, False)):
+        metrics = Metrics(CollectorRegistry())
+        metrics.results.labels("clean").inc(done)
+        servers.append(HealthServer("127.0.0.1", 0, metrics.registry, lambda ready=ready: {"it": ready}))  # type: ignore[misc]
+    yield servers
+    for server in servers:
+        server.close()
+
+
+def test_each_sample_names_its_process(workers: list[HealthServer]) -> None:
+    registry = CollectorRegistry()
+    registry.register(FleetMetrics([server.port for server in workers]))
+    text = generate_latest(registry).decode()
+    results = {
+        sample.labels["process"]: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "stripwatch_results_total"
+    }
+    assert results == {"0": 3, "1": 4}
+    assert text.count("# TYPE stripwatch_results_total counter") == 1
+
+
+def test_all_are_asked_whether_they_are_ready(workers: list[HealthServer]) -> None:
+    assert all_ready([server.port for server in workers]) == {"process_0": True, "process_1": False}
+
+
+def test_one_that_does_not_answer_is_not_ready_and_hides_no_other(workers: list[HealthServer]) -> None:
+    registry = CollectorRegistry()
+    registry.register(FleetMetrics([1, workers[0].port]))
+    assert 'stripwatch_results_total{process="1",verdict="clean"} 3.0' in generate_latest(registry).decode()
+    assert all_ready([1]) == {"process_0": False}

@@ -1,0 +1,83 @@
+"""Processes that are kept alive; a short Python script stands in for a worker."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from worker.errors import WorkerEnded
+from worker.supervise import Supervisor
+
+# Writes its process id into the folder it is given, and waits for the end; ignores SIGTERM if told so.
+SCRIPT = """
+import os, pathlib, signal, sys, time
+if "deaf" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+part = pathlib.Path(sys.argv[1], f"{os.getpid()}.part")
+part.touch()
+part.rename(part.with_suffix(".pid"))
+time.sleep(600)
+"""
+
+
+def worker(folder: Path, *words: str) -> list[str]:
+    folder.mkdir()
+    return [sys.executable, "-c", SCRIPT, str(folder), *words]
+
+
+def pids(folder: Path) -> list[int]:
+    return [int(path.stem) for path in folder.glob("*.pid")]
+
+
+def run(commands: Sequence[Sequence[str]], stopped: Callable[[], bool], stop_s_max: float = 30.0) -> list[None]:
+    """Until stopped; an entry for each restart."""
+    restarts: list[None] = []
+    Supervisor(commands, stop_s_max, lambda: restarts.append(None)).run(stopped)
+    return restarts
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_all_run_and_all_end_when_asked(tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    assert run([worker(folder) for folder in folders], lambda: all(map(pids, folders))) == []
+    assert not any(is_alive(pid) for folder in folders for pid in pids(folder))
+
+
+def test_one_that_dies_is_started_again_and_the_other_goes_on(tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    killed: list[int] = []
+
+    def stopped() -> bool:
+        if not killed and all(map(pids, folders)):
+            killed.extend(pids(folders[0]))
+            os.kill(killed[0], signal.SIGKILL)
+        return len(pids(folders[0])) == 2
+
+    assert len(run([worker(folder) for folder in folders], stopped)) == 1
+    assert len(pids(folders[1])) == 1
+
+
+def test_one_that_is_deaf_is_killed_at_the_deadline_and_named(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    with pytest.raises(WorkerEnded, match="worker 0 did not end in order"):
+        run([worker(folder, "deaf")], lambda: bool(pids(folder)), stop_s_max=0.1)
+    assert not is_alive(pids(folder)[0])
+
+
+@pytest.mark.parametrize("code", [2, 3])
+def test_one_that_cannot_start_ends_all_with_its_code(tmp_path: Path, code: int) -> None:
+    folder = tmp_path / "a"
+    with pytest.raises(WorkerEnded, match="cannot start") as raised:
+        run([worker(folder), [sys.executable, "-c", f"raise SystemExit({code})"]], lambda: False)
+    assert raised.value.exit_code == code
+    assert not any(map(is_alive, pids(folder)))

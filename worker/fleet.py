@@ -1,0 +1,52 @@
+"""What several workers say of themselves, at one address: their metrics, told apart, and whether all are ready."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+_ANSWER_S_MAX = 2.0
+
+
+class FleetMetrics(Collector):
+    """The metrics of every worker that answers, each sample with the label `process`, its number."""
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        self._ports = ports
+
+    def describe(self) -> list[Metric]:
+        """Nothing yet: what the workers have is asked at each scrape."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        merged: dict[str, Metric] = {}
+        for number, port in enumerate(self._ports):
+            for family in text_string_to_metric_families(_get(port, "/metrics") or ""):
+                metric = merged.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+                for sample in family.samples:
+                    metric.add_sample(sample.name, {**sample.labels, "process": str(number)}, sample.value)
+        yield from merged.values()
+
+
+def all_ready(ports: Sequence[int]) -> dict[str, bool]:
+    """By the number of the process, as the checks of /readyz."""
+    return {f"process_{number}": _is_ready(port) for number, port in enumerate(ports)}
+
+
+def _is_ready(port: int) -> bool:
+    answer = _get(port, "/readyz")
+    return answer is not None and bool(json.loads(answer)["ready"])
+
+
+def _get(port: int, path: str) -> str | None:
+    """None where it does not answer, or says that it is not ready."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=_ANSWER_S_MAX) as answer:
+            text: str = answer.read().decode()
+            return text
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return None

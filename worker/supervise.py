@@ -1,0 +1,149 @@
+"""Several workers of one group on one machine: started, watched, started again when one dies, and ended together."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from worker.errors import BundleError, SettingsError, WorkerEnded
+from worker.fleet import FleetMetrics, all_ready
+from worker.health import HealthServer
+from worker.launch import with_parent
+from worker.layout import Layout
+from worker.settings import Settings
+from worker.stop import StopRequest
+
+log = structlog.get_logger()
+
+_LOOK_S = 0.1
+_WAIT_S_MAX = 30.0
+_CLOSE_S = 15.0  # what a worker may take beyond its drain: last commit, leaving the group, closing
+_LIVED_S = 60.0  # who lived that long has not died of its start
+_BEYOND_HELP = (SettingsError.exit_code, BundleError.exit_code)
+_ENDED_WELL = (0, -signal.SIGTERM)  # the signal itself ends a worker that has not taken a frame yet
+
+
+@dataclass(slots=True)
+class _Member:
+    """One worker. failures: how often in a row it died young. due_s: when it may start."""
+
+    number: int
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_s: float = 0.0
+    failures: int = 0
+    starts: int = 0
+    due_s: float = 0.0
+
+    def start(self) -> None:
+        # A group of its own: Ctrl-C in a terminal reaches the supervisor alone, which asks each worker once.
+        self.process = subprocess.Popen(with_parent(self.command), stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603
+        self.starts += 1
+        self.started_s = time.monotonic()
+        log.info("worker started", process=self.number, pid=self.process.pid)
+
+
+class Supervisor:
+    """Keeps a process alive for each command. Their output goes where the supervisor's goes.
+
+    restarted: called for each that died. Run it on the main thread: Linux ends a child with the
+    thread that started it.
+    """
+
+    def __init__(self, commands: Sequence[Sequence[str]], stop_s_max: float, restarted: Callable[[], None]) -> None:
+        self._members = [_Member(number, command) for number, command in enumerate(commands)]
+        self._stop_s_max = stop_s_max
+        self._restarted = restarted
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Until `stopped`, then until all have ended in order. Raises WorkerEnded."""
+        try:
+            while not stopped():
+                for member in self._members:
+                    self._look_after(member)
+                time.sleep(_LOOK_S)
+        finally:
+            codes = self._stop()
+        for number, code in codes.items():
+            if code not in _ENDED_WELL:
+                raise WorkerEnded(f"worker {number} did not end in order: code {code}", code)
+
+    def _look_after(self, member: _Member) -> None:
+        if member.process is None:
+            if time.monotonic() >= member.due_s:
+                member.start()
+            return
+        code = member.process.poll()
+        if code is None:
+            return
+        if code in _BEYOND_HELP and member.starts == 1:  # a later start may meet a bundle that another should not run
+            member.process = None
+            raise WorkerEnded(f"worker {member.number} cannot start, and would not a second time either", code)
+        lived_s = time.monotonic() - member.started_s
+        member.failures = 0 if lived_s > _LIVED_S else member.failures + 1
+        wait_s = min(_WAIT_S_MAX, 2.0**member.failures / 2)
+        log.warning("worker died", process=member.number, code=code, lived_s=round(lived_s, 1), again_in_s=wait_s)
+        member.process, member.due_s = None, time.monotonic() + wait_s
+        self._restarted()
+
+    def _stop(self) -> dict[int, int]:
+        """Ask all at once, wait for each under one deadline; who does not end by then is killed. Exit codes."""
+        running = {member.number: member.process for member in self._members if member.process is not None}
+        for process in running.values():
+            process.terminate()
+        deadline_s = time.monotonic() + self._stop_s_max
+        return {number: _end(process, deadline_s - time.monotonic()) for number, process in running.items()}
+
+
+def _end(process: subprocess.Popen[bytes], timeout_s: float) -> int:
+    try:
+        return process.wait(max(0.0, timeout_s))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def member_command(arguments: Sequence[str], port: int, layout: Layout) -> list[str]:
+    """The command line of one worker: that of this process, with a port of its own and its share of the cores."""
+    own = {
+        "processes": 1,
+        "metrics_host": "127.0.0.1",
+        "inference_threads": layout.inference_threads,
+        "decode_threads": layout.decode_threads,
+    }
+    pairs = [part for key, value in own.items() for part in ("--set", f"{key}={value}")]
+    return [sys.executable, "-m", "worker", *arguments, *pairs, "--metrics-port", str(port)]
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports on loopback that were free a moment ago."""
+    with ExitStack() as open_until_all_are_found:
+        probes = [open_until_all_are_found.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def supervise(settings: Settings, layout: Layout, arguments: Sequence[str]) -> None:
+    """Run layout.processes workers until a signal. arguments: of the command line, from `run` on."""
+    stop = StopRequest()
+    ports = _free_ports(layout.processes)
+    registry = CollectorRegistry()
+    restarts = Counter("stripwatch_process_restarts", "Workers that died and were started again.", registry=registry)
+    registry.register(FleetMetrics(ports))
+    commands = [member_command(arguments, port, layout) for port in ports]
+    health = HealthServer(settings.metrics_host, settings.metrics_port, registry, lambda: all_ready(ports))
+    try:
+        log.info("supervising", metrics_port=health.port, pid=os.getpid(), **asdict(layout))
+        Supervisor(commands, settings.drain_s_max + _CLOSE_S, restarts.inc).run(lambda: stop.made)
+        log.info("all workers stopped")
+    finally:
+        health.close()

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from worker.bundle import Bundle
 
 _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_SCORES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 _AGE_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -57,6 +58,30 @@ class Metrics:
         self.bundle_info = self._gauge(
             "bundle_info", "Always 1: the bundle that runs.", "name", "version", "sha256", "precision", "provider"
         )
+        # refused rises: a bundle was put in place that is unfit; the log says why, and the one before runs on.
+        self.bundle_swaps = self._counter("bundle_swaps", "Bundles put in place, by what came of it.", "outcome")
+        # 1 for longer than a load takes: what runs is not what somebody put in place.
+        self.bundle_behind = self._gauge("bundle_behind", "1 while the bundle that should run does not.")
+        # Near reject_share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
+        self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last reject_window_s.")
+        self._make_shadow()
+
+    def _make_shadow(self) -> None:
+        """Of the second model, where one is set."""
+        self.shadow_info = self._gauge("shadow_info", "Always 1: the shadow that runs.", "name", "version", "sha256")
+        # agrees: same verdict and same label. dropped: it is too slow for its share, or not loaded.
+        self.shadow_frames = self._counter("shadow_frames", "Frames of its share, by what came of it.", "outcome")
+        # Where the two differ: what the first calls a defect and the shadow clean would be missed.
+        self.shadow_verdicts = self._counter(
+            "shadow_verdicts", "Frames by the verdicts of both.", "verdict", "shadow_verdict"
+        )
+        self.shadow_score_difference = self._histogram(
+            "shadow_score_difference", "Largest difference of a score between the two.", _SCORES
+        )
+        self.shadow_seconds = self._histogram("shadow_seconds", "Decoding and inference of a frame, alone.", _STAGE_S)
+        self.shadow_unpublished = self._counter("shadow_unpublished", "Results that the shadow's topic did not take.")
+        self.shadow_swaps = self._counter("shadow_swaps", "As bundle_swaps, of the shadow.", "outcome")
+        self.shadow_behind = self._gauge("shadow_behind", "As bundle_behind, of the shadow; 0 where none is set.")
 
     def camera_label(self, camera: str) -> str:
         return self._cameras.label(camera)
@@ -65,6 +90,10 @@ class Metrics:
         contract = bundle.contract
         self.bundle_info.clear()
         self.bundle_info.labels(contract.name, contract.version, bundle.sha256, contract.precision, provider).set(1)
+
+    def show_shadow(self, bundle: Bundle) -> None:
+        self.shadow_info.clear()
+        self.shadow_info.labels(bundle.contract.name, bundle.contract.version, bundle.sha256).set(1)
 
     def forget_partition(self, number: int) -> None:
         """It is another worker's now, and so is its lag."""

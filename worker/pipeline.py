@@ -51,11 +51,17 @@ class Pipeline:
     """Frames in by `take`, events out by the publisher; at the end `drain`."""
 
     def __init__(
-        self, parts: Parts, model: Model, on_settled: Callable[[Result | Reject], None] = lambda _: None
+        self,
+        parts: Parts,
+        model: Model,
+        on_settled: Callable[[Result | Reject], None] = lambda _: None,
+        on_result: Callable[[Result, Frame], None] = lambda *_: None,
     ) -> None:
+        """on_result: told of each result when it goes out, and must return at once."""
         self._parts = parts
         self._model = model
         self._on_settled = on_settled
+        self._on_result = on_result
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._failed = threading.Event()
         self._failure: BaseException | None = None
@@ -152,6 +158,8 @@ class Pipeline:
         sent_s = time.monotonic()
         frame, event = outcome.frame, self._parts.events.event(outcome, sent_s)
         self._parts.publisher.publish(event, frame, lambda: self._settle(frame, event, sent_s))
+        if isinstance(event, Result):
+            self._on_result(event, frame)
 
     def _settle(self, frame: Frame, event: Result | Reject, sent_s: float) -> None:
         """The frame is fully accounted for. Runs on the publisher's thread."""

@@ -115,11 +115,12 @@ class _AfterCalls:
 def event_headers(frame: Frame, kind: str, content_type: bytes = b"application/json") -> Headers:
     """CloudEvents Kafka binding 1.0, binary mode. ce_time is the capture: that is when the strip was so.
 
-    A result and a defect are two events, so the id of the second has an ending; inside both is the id of the result.
+    Results, defects and what a shadow says are events of their own, so the ids of all but the first have an ending;
+    inside each is the id of the result.
     """
     headers = [
         ("ce_specversion", b"1.0"),
-        ("ce_id", (f"{frame.id}-defect" if kind == "defect" else frame.id).encode()),
+        ("ce_id", (f"{frame.id}-{kind}" if kind in ("defect", "shadow") else frame.id).encode()),
         ("ce_source", _source(frame.line, frame.camera)),
         ("ce_type", f"stripwatch.{kind}.v1".encode()),
         ("ce_time", rfc3339(frame.captured_ms).encode()),

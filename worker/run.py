@@ -15,7 +15,7 @@ from worker.credits import Credits
 from worker.deadline import NO_DEADLINE, Deadline
 from worker.decode_pool import DecodePool
 from worker.errors import BrokerLost, SettingsError
-from worker.event import EventMaker
+from worker.event import EventMaker, Reject
 from worker.health import Checks, HealthServer
 from worker.intake import IntakeTimes, KafkaIntake
 from worker.metrics import Metrics
@@ -23,9 +23,12 @@ from worker.model import Model, open_model
 from worker.offsets import Ledger
 from worker.pipeline import Parts, Pipeline
 from worker.publish import KafkaPublisher, Publisher
+from worker.reject_share import RejectShare
 from worker.settings import Settings
+from worker.shadow_line import ShadowLine
 from worker.stop import StopRequest
 from worker.store import read_choice, resolve
+from worker.swap import BundleWatch
 
 log = structlog.get_logger()
 _CLOSE_S = 3.0
@@ -41,11 +44,7 @@ def run(settings: Settings) -> None:
     health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, readiness.checks)
     try:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
-        model = load_model(settings)
-        metrics.show_bundle(model.session.bundle, model.session.provider)
-        readiness.bundle_verified = True
-        log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
-        readiness.worker = Worker(settings, model, metrics)
+        readiness.worker = Worker(settings, readiness.verified(load_model(settings)), metrics)  # no name: see swap.py
         readiness.worker.run(StopRequest())  # until here a signal ends the process: no frame was taken yet
     finally:
         health.close()
@@ -58,12 +57,17 @@ class Readiness:
         self.bundle_verified = False  # and warm, on the provider that was asked for
         self.worker: Worker | None = None
 
+    def verified(self, model: Model) -> Model:
+        self.bundle_verified = True
+        return model
+
     def checks(self) -> Checks:
         worker = self.worker
         return {
             "bundle_verified": self.bundle_verified,
             "broker_connected": worker is not None and worker.connected,
             "group_joined": worker is not None and worker.joined,
+            "few_rejects": worker is not None and not worker.rejects_are_many,
             "stages_alive": worker is not None and worker.alive,
             "not_stopping": worker is not None and not worker.stopping,
         }
@@ -102,13 +106,31 @@ class Worker:
         self._settings = settings
         self._metrics = metrics
         self.stopping = False
+        log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
         consumer = open_consumer(settings)
-        require_topics(consumer, settings.topics.model_dump().values())
+        require_topics(consumer, [topic for name, topic in settings.topics if name != "shadow"])
         self._producer: KafkaProducer = open_producer(settings)
         publisher = KafkaPublisher(self._producer, settings.topics, settings.reject_bytes_max, self._lost)
         credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
         parts = build_parts(settings, metrics, publisher, credits, _deadline(settings))
-        self._pipeline = Pipeline(parts, model)
+        self._rejects = RejectShare(settings.reject_window_s, settings.reject_share_max)
+        metrics.watch(metrics.reject_share, self._rejects.share)
+        self._shadow = ShadowLine(settings, metrics) if settings.shadow else None
+        self._pipeline = Pipeline(
+            parts,
+            model,
+            on_settled=lambda event: self._rejects.count(isinstance(event, Reject)),
+            on_result=self._shadow.offer if self._shadow else lambda *_: None,
+        )
+        metrics.show_bundle(model.session.bundle, model.session.provider)
+        self._watch = BundleWatch(
+            lambda: resolve(require_bundle(settings)),
+            lambda bundle: open_model(bundle, settings),
+            self._swap,
+            metrics.bundle_swaps,
+            running=model.info.sha256,
+        )
+        metrics.watch(metrics.bundle_behind, lambda: self._watch.behind)
         self._intake = KafkaIntake(
             consumer,
             settings.topics.frames,
@@ -119,12 +141,18 @@ class Worker:
             self._pipeline.take,
         )
         self._intake_thread = threading.Thread(target=self._read, name="intake", daemon=True)
+        self._swap_thread = threading.Thread(
+            target=self._watch.run, args=(settings.bundle_check_s,), name="swap", daemon=True
+        )
 
     def run(self, stop: StopRequest) -> None:
         """Until a stop is asked for or a stage fails. Raises what failed."""
         log.info("started")
         self._pipeline.start()
         self._intake_thread.start()
+        self._swap_thread.start()
+        if self._shadow:
+            self._shadow.start()
         while not stop.made and not self._pipeline.failed.wait(_LOOK_S):
             pass
         self._stop()
@@ -142,16 +170,28 @@ class Worker:
     def alive(self) -> bool:
         return self._intake_thread.is_alive() and not self._pipeline.failed.is_set()
 
+    @property
+    def rejects_are_many(self) -> bool:
+        return self._rejects.is_high()
+
+    def _swap(self, model: Model) -> None:
+        self._pipeline.swap(model)
+        self._metrics.show_bundle(model.session.bundle, model.session.provider)
+
     def _stop(self) -> None:
         """One deadline for all of it. What is not settled by then is inspected again by whoever comes next."""
         self.stopping = True
         started_s = time.monotonic()
         deadline_s = started_s + self._settings.drain_s_max
+        self._watch.stop()
         self._intake.stop()  # nothing new comes in
         self._intake_thread.join(self._settings.drain_s_max)
         drained = self._drain(deadline_s)  # what is inside runs out, upstream first
         self._intake.close(_CLOSE_S)  # commits, and leaves the group last: its heartbeats kept us alive
         self._close_producer()
+        if self._shadow:
+            self._shadow.close()
+        self._swap_thread.join(max(_CLOSE_S, deadline_s - time.monotonic()))  # a load cannot be broken off
         log.info("stopped", everything_settled=drained, seconds=round(time.monotonic() - started_s, 2))
 
     def _drain(self, deadline_s: float) -> bool:

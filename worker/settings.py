@@ -18,7 +18,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from worker.errors import InputError, SettingsError
-from worker.topics import DEFECTS, FRAMES, REJECTS, RESULTS
+from worker.topics import DEFECTS, FRAMES, REJECTS, RESULTS, SHADOW
 
 ENV_PREFIX = "STRIPWATCH_"
 # Kubernetes puts these into every pod for a service of this name; they are no settings of ours.
@@ -34,6 +34,7 @@ class Topics(_Section):
     results: str = Field(default=RESULTS, min_length=1, description="A result for every frame that is not rejected.")
     defects: str = Field(default=DEFECTS, min_length=1, description="The results with a defect once more.")
     rejects: str = Field(default=REJECTS, min_length=1, description="Frames that could not be inspected.")
+    shadow: str = Field(default=SHADOW, min_length=1, description="What the shadow says; needed where one is set.")
 
 
 class Camera(_Section):
@@ -70,6 +71,13 @@ class Settings(BaseSettings):
     )
 
     bundle: Path | None = Field(default=None, description="The model file to run, or a name in a store: STORE/NAME.")
+    bundle_check_s: float = Field(
+        5, ge=0.05, le=3600, description="Time between looks for another bundle; one that holds for two is loaded."
+    )
+    shadow: Path | None = Field(
+        default=None, description="A second bundle, which sees a share of the frames and is only compared."
+    )
+    shadow_share: float = Field(0.1, gt=0, le=1, description="Share of the frames that the shadow sees.")
     provider: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         description="Where the model runs. auto: CUDA where ONNX Runtime has it, else the CPU; no silent fallback.",
@@ -126,6 +134,11 @@ class Settings(BaseSettings):
     reject_bytes_max: int = Field(
         16_000_000, ge=0, description="A reject carries this much of the frame, and says if it was cut."
     )
+
+    reject_share_max: float = Field(
+        0.5, gt=0, le=1, description="With a larger share of rejects the worker is unready; the line goes on."
+    )
+    reject_window_s: float = Field(60, ge=1, le=3600, description="That share is counted over so long.")
 
     commit_ms: int = Field(500, ge=10, description="Time between commits of offsets.")
     drain_s_max: float = Field(

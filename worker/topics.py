@@ -6,5 +6,6 @@ DEFECTS = "inspection.defects"
 EVIDENCE = "inspection.evidence"
 REJECTS = "inspection.rejects"
 REVIEW = "inspection.review"
+SHADOW = "inspection.shadow"
 
-ALL = (FRAMES, RESULTS, DEFECTS, EVIDENCE, REJECTS, REVIEW)
+ALL = (FRAMES, RESULTS, DEFECTS, EVIDENCE, REJECTS, REVIEW, SHADOW)

@@ -58,7 +58,7 @@ def apache_broker() -> Iterator[Broker]:
             SETTINGS.format(address=broker.bootstrap_servers, controller_port=free_port(), data=Path(folder, "data"))
         )
         subprocess.run(
-            [*run, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings)],
+            [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(settings)],
             check=True,
             capture_output=True,
             timeout=FORMAT_S_MAX,

@@ -1,0 +1,44 @@
+"""The share of rejects: over a window that moves, told only where there are enough frames."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.reject_share import RejectShare
+
+
+def test_many_rejects_are_high_until_the_window_has_passed() -> None:
+    now_s = [1000.0]
+    share = RejectShare(60, 0.5, lambda: now_s[0])
+    for number in range(40):
+        share.count(rejected=number % 4 != 0)
+    assert (share.share(), share.is_high()) == (0.75, True)
+    now_s[0] += 30
+    for _ in range(40):
+        share.count(rejected=False)
+    assert (share.share(), share.is_high()) == (0.375, False)
+    now_s[0] += 31
+    assert share.share() == 0
+    now_s[0] += 30
+    assert (share.share(), share.is_high()) == (0, False)
+
+
+def test_a_few_frames_are_no_alarm() -> None:
+    share = RejectShare(60, 0.1)
+    for _ in range(19):
+        share.count(rejected=True)
+    assert not share.is_high()
+    share.count(rejected=True)
+    assert share.is_high()
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.booleans()), min_size=1, max_size=200))
+def test_it_is_the_share_of_the_window_to_one_slot(frames: list[tuple[float, bool]]) -> None:
+    now_s = [0.0]
+    share = RejectShare(60, 0.5, lambda: now_s[0])
+    times: list[tuple[float, bool]] = []
+    for gap_s, rejected in frames:
+        now_s[0] += gap_s
+        share.count(rejected)
+        times.append((now_s[0], rejected))
+    kept = [rejected for at_s, rejected in times if int(at_s) > int(now_s[0]) - 60]
+    assert share.share() == (sum(kept) / len(kept) if len(kept) >= 20 else 0)

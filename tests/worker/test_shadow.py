@@ -1,0 +1,185 @@
+"""The shadow: compared with the first on a share of the frames, and never in its way."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from tests.frames import make_frame
+from tests.models import make_model
+from worker.decode import Pixels
+from worker.errors import FrameRejected, PredictFailed, RejectReason
+from worker.event import EventMaker, Result
+from worker.frame import Frame
+from worker.metrics import Metrics
+from worker.model import Model
+from worker.outcome import Prediction, Skipped
+from worker.session import Output, Session
+from worker.shadow import Shadow, score_difference
+
+FIRST = make_model()
+EVENTS = EventMaker({})
+
+
+class ScriptedSession(Session):
+    """Says what it is told to say, of one frame at a time."""
+
+    say: Callable[[], tuple[float, float]]
+
+    def predict(self, frames: Pixels) -> Output:
+        return Output(np.array([self.say()], np.float32))
+
+
+def saying(say: Callable[[], tuple[float, float]]) -> Model:
+    session = ScriptedSession(**{field.name: getattr(FIRST.session, field.name) for field in fields(Session)})
+    session.say = say
+    return replace(FIRST, session=session)
+
+
+def result(frame: Frame, scores: tuple[float, float] = (0.1, 0.9)) -> Result:
+    return EVENTS.result(Prediction(frame, FIRST, 1, 1, scores, 0.0, 0.0, 0.0), 0.0)
+
+
+class Running:
+    def __init__(self, model: Model | None, share: float, publish: Callable[[Result, Frame], None]) -> None:
+        self.metrics = Metrics(CollectorRegistry())
+        self.published: list[Result] = []
+        self.shadow = Shadow(share, EVENTS, self.metrics, publish)
+        if model:
+            self.shadow.use(model)
+        self.thread = threading.Thread(target=self.shadow.run)
+
+    def offer(self, offset: int = 0, scores: tuple[float, float] = (0.1, 0.9), **frame: Any) -> None:
+        made = make_frame(offset, **frame)
+        self.shadow.offer(result(made, scores), made)
+
+    def counts(self) -> dict[str, float]:
+        read = self.metrics.registry.get_sample_value
+        found = {name: read("stripwatch_shadow_frames_total", {"outcome": name}) for name in OUTCOMES}
+        return {name: value for name, value in found.items() if value}
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"stripwatch_shadow_{name}", labels)
+
+
+OUTCOMES = ("agrees", "differs", "dropped", "failed")
+
+
+@contextmanager
+def running(
+    model: Model | None, share: float = 1.0, publish: Callable[[Result, Frame], None] = lambda *_: None
+) -> Iterator[Running]:
+    """Ended, with everything that was offered gone through, before its counts are read."""
+    run = Running(model, share, publish)
+    run.thread.start()
+    yield run
+    run.shadow._queue.put(None)
+    run.thread.join()
+
+
+def test_it_is_compared_by_verdict_and_by_score() -> None:
+    published: list[tuple[str, str | None]] = []
+    with running(saying(lambda: (0.3, 0.7)), publish=lambda e, _: published.append((e.id, e.verdict))) as run:
+        run.offer(0, (0.1, 0.9))
+        run.offer(1, (0.9, 0.1))
+    assert run.counts() == {"agrees": 1, "differs": 1}
+    assert run.sample("verdicts_total", verdict="clean", shadow_verdict="defect") == 1
+    assert run.sample("score_difference_sum") == pytest.approx(0.8)
+    assert run.sample("seconds_count") == 2
+    assert published == [(make_frame(offset).id, "defect") for offset in (0, 1)]
+
+
+def test_it_sees_the_same_share_of_the_frames_each_time() -> None:
+    with running(None, share=0.25) as run:
+        for offset in range(2000):
+            run.offer(offset)
+        dropped = run.counts()["dropped"]
+        assert 400 < dropped < 600
+        for offset in range(2000):
+            run.offer(offset)
+    assert run.counts()["dropped"] == 2 * dropped
+
+
+def test_a_skipped_frame_is_not_compared() -> None:
+    with running(saying(lambda: (0.3, 0.7))) as run:
+        frame = make_frame()
+        run.shadow.offer(EVENTS.skipped(Skipped(frame, FIRST), 0.0), frame)
+    assert run.counts() == {}
+
+
+def test_a_slow_shadow_drops_and_counts_by_frames_and_by_bytes() -> None:
+    may_go = threading.Event()
+
+    def slow() -> tuple[float, float]:
+        assert may_go.wait(60)
+        return 0.1, 0.9
+
+    with running(saying(slow)) as run:
+        for offset in range(100):
+            run.offer(offset)  # returns, though nothing moves
+        assert run.counts() == {"dropped": 36}
+        may_go.set()
+    assert run.counts() == {"dropped": 36, "agrees": 64}
+    may_go.clear()
+    with running(saying(slow)) as run:
+        large = bytes(20_000_000)
+        for offset in range(8):
+            run.offer(offset, encoded=large)
+        assert run.counts() == {"dropped": 4}
+        may_go.set()
+
+
+def test_what_fails_is_counted_and_logged_and_the_next_is_compared() -> None:
+    answers = iter([PredictFailed("the device says no")] * 2 + [(0.1, 0.9), (float("nan"), 0.0)])
+
+    def say() -> tuple[float, float]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with capture_logs() as logs, running(saying(say)) as run:
+        for offset in range(3):
+            run.offer(offset)
+    assert run.counts() == {"failed": 2, "agrees": 1}
+    assert "the device says no" in logs[0]["error"]
+
+    def rejects(_: bytes) -> Any:
+        raise FrameRejected(RejectReason.TRUNCATED, "half")
+
+    with running(replace(saying(say), decode=rejects)) as run:
+        run.offer()
+    assert run.counts() == {"failed": 1}
+
+
+def test_a_stop_drops_what_waits() -> None:
+    run = Running(saying(lambda: (0.1, 0.9)), 1.0, lambda *_: None)
+    for offset in range(10):
+        run.offer(offset)
+    run.shadow.stop()
+    run.thread.start()
+    run.thread.join()
+    assert run.counts() == {"dropped": 10}
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.floats(0, 1)), st.dictionaries(st.sampled_from("abc"), st.floats(0, 1))
+)
+def test_the_score_difference_is_the_largest_of_a_shared_label(a: dict[str, float], b: dict[str, float]) -> None:
+    def event(scores: dict[str, float]) -> Result:
+        base = result(make_frame())
+        return Result(**{name: getattr(base, name) for name in base.__struct_fields__} | {"scores": scores})
+
+    found = score_difference(event(a), event(b))
+    assert found == score_difference(event(b), event(a))
+    assert (found is None) == (not a.keys() & b.keys())
+    assert all(found is not None and abs(a[label] - b[label]) <= found for label in a.keys() & b.keys())
+    assert score_difference(event(a), event(a)) == (0 if a else None)

@@ -1,0 +1,103 @@
+"""Another bundle takes the place of the one that runs, once it has proved itself beside it.
+
+Only frames and the pipeline hold a model; whoever else did would keep its memory after the swap.
+"""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from prometheus_client import Counter
+
+from worker.bundle import Bundle
+from worker.errors import StripwatchError
+from worker.model import Model
+from worker.store import Choice, read_choice
+
+log = structlog.get_logger()
+
+
+class BundleWatch:
+    """Looks for another bundle, loads it on the thread that calls `run`, and hands it on.
+
+    choose: what should run now, by a cheap look. open_model: loads, verifies and warms up. take: gets what passed.
+    outcomes: counts by outcome, swapped or refused. running: the sha256 of the bundle that runs, None if none does.
+    Whatever is wrong with the other bundle, the one that runs stays, and log and metrics say why, once.
+    """
+
+    def __init__(
+        self,
+        choose: Callable[[], Choice],
+        open_model: Callable[[Bundle], Model],
+        take: Callable[[Model], None],
+        outcomes: Counter,
+        running: str | None,
+    ) -> None:
+        self._choose = choose
+        self._open_model = open_model
+        self._take = take
+        self._outcomes = outcomes
+        self._running = running
+        self._refused: str | None = None
+        self._seen: Choice | str | None = None
+        self._considered: Choice | str | None = None
+        self._stopping = threading.Event()
+        self.behind = running is None  # what should run is not what runs
+
+    def run(self, check_s: float) -> None:
+        while not self._stopping.wait(check_s):
+            self.look()
+
+    def stop(self) -> None:
+        """A bundle that is being loaded is loaded to its end, and not taken."""
+        self._stopping.set()
+
+    def look(self) -> None:
+        """One look. A change counts when it has held until the next look: a file may still be copied to its place."""
+        found = self._find()
+        if found == self._seen != self._considered:
+            self._considered = found
+            self._consider(found)
+        self._seen = found
+
+    def _find(self) -> Choice | str:
+        """What should run, or why nothing is there."""
+        try:
+            return self._choose()
+        except (StripwatchError, OSError) as error:
+            return str(error)
+
+    def _consider(self, found: Choice | str) -> None:
+        try:
+            if isinstance(found, str):
+                self._refuse(found)
+            else:
+                self._load(read_choice(found))
+        except StripwatchError as error:
+            self._refuse(str(error))
+        except Exception as error:  # what runs must go on, whatever this was
+            log.exception("loading a bundle failed")
+            self._refuse(f"{type(error).__name__}: {error}")
+
+    def _load(self, bundle: Bundle) -> None:
+        """Raises what open_model raises."""
+        if bundle.sha256 == self._running:  # rolled back, or only its time was changed
+            self._refused, self.behind = None, False
+            return
+        self.behind = True
+        if bundle.sha256 == self._refused:  # the same bytes again would be refused again
+            return
+        log.info("loading another bundle", bundle=str(bundle.path), sha256=bundle.sha256)
+        self._refused = bundle.sha256
+        model = self._open_model(bundle)
+        if self._stopping.is_set():
+            return
+        self._take(model)
+        log.info("bundle swapped", version=model.info.version, sha256=bundle.sha256, before=self._running)
+        self._outcomes.labels("swapped").inc()
+        self._running, self._refused, self.behind = bundle.sha256, None, False
+
+    def _refuse(self, why: str) -> None:
+        self.behind = True
+        log.error("bundle refused", error=why, running=self._running)
+        self._outcomes.labels("refused").inc()

@@ -38,22 +38,25 @@ def encode_frame(brightness: float, size: tuple[int, int] = (32, 48), suffix: st
     return bytes(cv2.imencode(suffix, pixels)[1].tobytes())
 
 
-def expected_scores(encoded: bytes, spec: DecodeSpec = SPEC) -> NDArray[np.float32]:
-    """What the tiny model says, by numpy: softmax of 20 * (2 c m - c^2), so the nearest centre c wins."""
+def expected_scores(encoded: bytes, spec: DecodeSpec = SPEC, sharpness: float = _SHARPNESS) -> NDArray[np.float32]:
+    """What the tiny model says, by numpy: softmax of sharpness * (2 c m - c^2), so the nearest centre c wins."""
     mean = decode(encoded, spec).pixels.astype(np.float64).mean() / 255
     centres = np.array(CENTRES)
-    logits = _SHARPNESS * (2 * centres * mean - centres**2)
+    logits = sharpness * (2 * centres * mean - centres**2)
     exponents = np.exp(logits - logits.max())
     return np.asarray(exponents / exponents.sum(), np.float32)
 
 
 def build_model(
-    spec: DecodeSpec = SPEC, metadata: dict[str, str] | None = None, heatmaps: bool = False
+    spec: DecodeSpec = SPEC,
+    metadata: dict[str, str] | None = None,
+    heatmaps: bool = False,
+    sharpness: float = _SHARPNESS,
 ) -> onnx.ModelProto:
-    """heatmaps: the same judgement of each cell of 8x8 pixels, as a second output."""
+    """heatmaps: the same judgement of each cell of 8x8 pixels, as a second output. sharpness: tells models apart."""
     centres = np.array([CENTRES])
-    weights = np.repeat(_SHARPNESS * 2 * centres / spec.channels, spec.channels, axis=0).astype(np.float32)
-    bias = (-_SHARPNESS * centres[0] ** 2).astype(np.float32)
+    weights = np.repeat(sharpness * 2 * centres / spec.channels, spec.channels, axis=0).astype(np.float32)
+    bias = (-sharpness * centres[0] ** 2).astype(np.float32)
     nodes = [
         helper.make_node("Cast", ["frames"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["float", "scale"], ["scaled"]),

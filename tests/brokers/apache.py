@@ -8,7 +8,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -57,14 +57,15 @@ def apache_broker() -> Iterator[Broker]:
         settings.write_text(
             SETTINGS.format(address=broker.bootstrap_servers, controller_port=free_port(), data=Path(folder, "data"))
         )
-        subprocess.run(
-            [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(settings)],
-            check=True,
-            capture_output=True,
-            timeout=FORMAT_S_MAX,
-        )
+        format_storage(run, cluster_id, settings)
         with running_broker("Apache Kafka", [*run, "kafka.Kafka", str(settings)], broker, READY_S_MAX):
             yield broker
+
+
+def format_storage(run: Sequence[str], cluster_id: str, settings: Path) -> None:
+    """Make the empty data folder that a node starts from. run: Java with the jars."""
+    command = [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(settings)]
+    subprocess.run(command, check=True, capture_output=True, timeout=FORMAT_S_MAX)
 
 
 def fetch_jars() -> Path:

@@ -1,0 +1,71 @@
+"""`python -m tests.faults`: see --help."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tests.brokers.apache import KafkaAbsent
+from tests.faults.history import HistoryUnreadable
+from tests.faults.judge import DELIVERIES, Delivery
+from tests.faults.kafka import Kafka, proxied_kafka
+from tests.faults.plan import WORKERS_MAX
+from tests.faults.report import summary, table
+from tests.faults.run import HarnessFailed, Verdict, run_seed
+from worker.errors import BrokerLost
+
+BROKEN, NOT_PROVED = 1, 4
+
+
+def main(
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds; each has its own faults.")] = 20,
+    frames: Annotated[int, typer.Option(min=10, help="Frames a seed. A fault comes with about every 100th.")] = 1000,
+    first: Annotated[int, typer.Option(min=0, help="The first seed; with --seeds 1 that seed alone.")] = 0,
+    delivery: Annotated[
+        Literal["at-least-once", "exactly-once", "both"], typer.Option(help="What is promised.")
+    ] = "both",
+    out: Annotated[Path | None, typer.Option(help="Folder for plans, logs and histories; must not be there.")] = None,
+) -> None:
+    """Hurt workers and broker while frames run, and count every frame.
+
+    Real Apache Kafka, 1 to 3 workers, numbered frames (6 % of them corrupted). At random moments a seed kills, stops
+    and pauses workers, stops and kills the broker, cuts, slows and mutes connections, and replaces the model. A fault
+    counts only if its victim had frames in flight, by the worker's own metric. Afterwards all topics are read
+    (read_committed) and counted: lost, repeated, out of order, wrong model.
+
+    Exit code 1: a promise is broken; `--seeds 1 --first SEED` runs that seed again. 4: nothing was proved.
+
+    Example: python -m tests.faults --seeds 2 --frames 300 --delivery at-least-once
+    """
+    folder = out or Path(tempfile.mkdtemp(prefix="stripwatch-faults-"))
+    print(f"plans, logs and histories: {folder}", file=sys.stderr)
+    chosen = DELIVERIES if delivery == "both" else (delivery,)
+    try:
+        with proxied_kafka(WORKERS_MAX) as kafka:
+            verdicts = list(_run(kafka, range(first, first + seeds), frames, chosen, folder))
+    except (KafkaAbsent, BrokerLost, HarnessFailed, HistoryUnreadable) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(NOT_PROVED) from error
+    print(table(verdicts), file=sys.stderr)
+    print(json.dumps(summary(verdicts)))
+    raise typer.Exit(BROKEN if any(verdict.broken for verdict in verdicts) else 0)
+
+
+def _run(
+    kafka: Kafka, seeds: Iterable[int], frames: int, deliveries: Iterable[Delivery], folder: Path
+) -> Iterable[Verdict]:
+    for delivery in deliveries:
+        for seed in seeds:
+            own = folder / f"{delivery}-{seed}"
+            verdict = run_seed(kafka, seed, frames, delivery, own)
+            said = f"BROKEN: {', '.join(verdict.broken)}; see {own}" if verdict.broken else "kept"
+            print(f"{delivery} seed {seed}: {verdict.seconds:g} s, {verdict.strikes} faults, {said}", file=sys.stderr)
+            yield verdict
+
+
+if __name__ == "__main__":
+    typer.run(main)

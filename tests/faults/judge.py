@@ -1,0 +1,147 @@
+"""The counting: what was sent is held against what came out, frame by frame. It knows nothing of Kafka or workers."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, NamedTuple
+
+Delivery = Literal["at-least-once", "exactly-once"]
+DELIVERIES: tuple[Delivery, ...] = ("at-least-once", "exactly-once")
+SCORE_TOLERANCE = 1e-5  # ten times the rounding of an event, a tenth of what two models or two frames differ by
+
+
+class Place(NamedTuple):
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentFrame:
+    """A frame as it lies in its topic. reason: why it must be rejected; None: it must become a result."""
+
+    place: Place
+    number: int
+    encoded: bytes
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A result, defect or reject. at: where it lies itself. frame: the place of its frame.
+
+    model, label, scores, defects: of a result or defect. reason, encoded: of a reject.
+    """
+
+    kind: Literal["result", "defect", "reject"]
+    at: Place
+    frame: Place
+    id: str
+    model: str = ""
+    label: str | None = None
+    scores: tuple[float, ...] = ()
+    defects: int = 0
+    reason: str | None = None
+    encoded: bytes = b""
+
+
+# What a model, named by its sha256, says of an encoded frame: label and scores; None: there is no such model.
+Expected = Callable[[str, bytes], tuple[str, Sequence[float]] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Each counts frames or events; 0 but for `repeated` is what every delivery promises.
+
+    lost: frames without result or reject, and defects without their event. repeated: outcomes after a frame's first.
+    out_of_order: outcomes behind a later frame of their partition, repeats left out. wrong_model: results that the
+    model they name did not make. wrong_kind: good frames rejected, bad ones judged, another reason or other bytes.
+    wrong_id: frames with two ids, ids of two frames. unknown: outcomes of a frame that was never sent.
+    """
+
+    lost: int
+    repeated: int
+    out_of_order: int
+    wrong_model: int
+    wrong_kind: int
+    wrong_id: int
+    unknown: int
+
+    def broken(self, delivery: Delivery) -> list[str]:
+        """The promises that do not hold; repeats are allowed at-least-once."""
+        allowed = {"repeated"} if delivery == "at-least-once" else set()
+        return [field.name for field in fields(self) if getattr(self, field.name) and field.name not in allowed]
+
+
+def judge(frames: Iterable[SentFrame], outcomes: Sequence[Outcome], expected: Expected) -> Counts:
+    """outcomes: in any order, as a reader of committed records finds them."""
+    sent = {frame.place: frame for frame in frames}
+    known = [outcome for outcome in outcomes if outcome.frame in sent]
+    answers = _by_frame(outcome for outcome in known if outcome.kind != "defect")
+    defects = _by_frame(outcome for outcome in known if outcome.kind == "defect")
+    return Counts(
+        lost=len(sent.keys() - answers.keys()) + sum(_lacks_defect(answers[p], defects.get(p)) for p in answers),
+        repeated=sum(len(found) - 1 for found in (*answers.values(), *defects.values())),
+        out_of_order=_out_of_order(known),
+        wrong_model=sum(not _made_by_its_model(o, sent[o.frame], expected) for o in known if o.kind != "reject"),
+        wrong_kind=sum(not _of_its_kind(outcome, sent[outcome.frame]) for outcome in known)
+        + sum(_has_defect_too_many(answers.get(p, []), p in defects) for p in defects),
+        wrong_id=_wrong_ids(known),
+        unknown=len(outcomes) - len(known),
+    )
+
+
+def _by_frame(outcomes: Iterable[Outcome]) -> dict[Place, list[Outcome]]:
+    found: dict[Place, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        found[outcome.frame].append(outcome)
+    return dict(found)
+
+
+def _lacks_defect(answers: list[Outcome], defects: list[Outcome] | None) -> bool:
+    """A frame that was judged twice, by two models, needs a defect event only if both saw one."""
+    return all(answer.defects for answer in answers) and not defects
+
+
+def _has_defect_too_many(answers: list[Outcome], announced: bool) -> bool:
+    return announced and not any(answer.defects for answer in answers)
+
+
+def _out_of_order(outcomes: Iterable[Outcome]) -> int:
+    """Of each topic's partition and each partition of frames: the outcomes that lie behind a later frame's."""
+    latest: dict[tuple[str, int, int], int] = {}
+    seen: set[tuple[str, Place]] = set()
+    behind = 0
+    for outcome in sorted(outcomes, key=lambda outcome: (outcome.kind, outcome.at)):
+        if (outcome.kind, outcome.frame) in seen:
+            continue
+        seen.add((outcome.kind, outcome.frame))
+        stream = (outcome.kind, outcome.at.partition, outcome.frame.partition)
+        behind += outcome.frame.offset < latest.get(stream, -1)
+        latest[stream] = max(outcome.frame.offset, latest.get(stream, -1))
+    return behind
+
+
+def _made_by_its_model(outcome: Outcome, frame: SentFrame, expected: Expected) -> bool:
+    if frame.reason is not None:
+        return True  # it should not be there at all, and counts as wrong_kind
+    said = expected(outcome.model, frame.encoded)
+    if said is None or len(said[1]) != len(outcome.scores):
+        return False
+    label, scores = said
+    close = all(abs(a - b) <= SCORE_TOLERANCE for a, b in zip(scores, outcome.scores, strict=True))
+    return close and outcome.label == label
+
+
+def _of_its_kind(outcome: Outcome, frame: SentFrame) -> bool:
+    if outcome.kind != "reject":
+        return frame.reason is None
+    return outcome.reason == frame.reason and outcome.encoded == frame.encoded
+
+
+def _wrong_ids(outcomes: Iterable[Outcome]) -> int:
+    ids, owners = defaultdict(set), defaultdict(set)
+    for outcome in outcomes:
+        ids[outcome.kind, outcome.frame].add(outcome.id)
+        owners[outcome.id].add(outcome.frame)
+    sizes = Counter(len(found) > 1 for found in (*ids.values(), *owners.values()))
+    return sizes[True]

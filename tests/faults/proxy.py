@@ -1,0 +1,117 @@
+"""A TCP proxy between workers and broker that can cut, slow and lose what passes. The broker advertises its port."""
+
+import asyncio
+import socket
+import struct
+import threading
+from contextlib import suppress
+from enum import Enum
+from typing import Self
+
+_CHUNK_BYTES = 16_384
+_SLOW_S = 0.1
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a close sends RST, as a pulled cable and a new route do
+
+
+class Mode(Enum):
+    OPEN = "open"
+    SHUT = "shut"  # connections are refused
+    SLOW = "slow"  # each chunk waits
+    MUTE = "mute"  # requests pass, answers do not
+    TEAR = "tear"  # the next answer is cut off in the middle, with every connection
+
+
+class Proxy:
+    """Listens on a free port of loopback; runs in a thread of its own until the block ends."""
+
+    def __init__(self, upstream_port: int) -> None:
+        self._upstream_port = upstream_port
+        self._mode = Mode.OPEN
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._server = self._run(asyncio.start_server(self._serve, sock=self._socket))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def set(self, mode: Mode) -> None:
+        self._mode = mode
+        if mode is Mode.SHUT:
+            self.cut()
+
+    def cut(self) -> None:
+        """Reset every connection that is open now."""
+        self._loop.call_soon_threadsafe(self._reset_all)
+
+    def _run(self, work):  # type: ignore[no-untyped-def]
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _close(self) -> None:
+        self._server.close()
+        self._reset_all()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        if self._mode is Mode.SHUT:
+            _reset(client)
+            return
+        try:
+            answers, broker = await asyncio.open_connection("127.0.0.1", self._upstream_port)
+        except OSError:  # the broker is down
+            _reset(client)
+            return
+        self._writers |= {client, broker}
+        try:
+            await asyncio.gather(self._pump(reader, broker, False), self._pump(answers, client, True))
+        finally:
+            self._writers -= {client, broker}
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool) -> None:
+        """Until either side closes; then the other side is closed as well."""
+        with suppress(OSError):
+            while data := await reader.read(_CHUNK_BYTES):
+                if self._mode is Mode.SLOW:
+                    await asyncio.sleep(_SLOW_S)
+                if answers and self._mode is Mode.MUTE:
+                    continue
+                if answers and self._mode is Mode.TEAR:
+                    await self._tear(writer, data)
+                    break
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    async def _tear(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        self._mode = Mode.OPEN
+        writer.write(data[: len(data) // 2])
+        with suppress(OSError):
+            await writer.drain()
+        await asyncio.sleep(0.01)  # let the half arrive before the reset discards it
+        self._reset_all()
+
+    def _reset_all(self) -> None:
+        for writer in self._writers:
+            _reset(writer)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    writer.transport.abort()

@@ -181,7 +181,7 @@ def _ask(worker: _Worker, path: str) -> str:
 def _make_worker(number: int, broker_port: int, settings: Mapping[str, str], folder: Path) -> _Worker:
     port = free_port()
     own = {"bootstrap_servers": f"127.0.0.1:{broker_port}", "metrics_port": str(port)}
-    flags = [part for name, value in (settings | own).items() for part in ("--set", f"{name}={value}")]
+    flags = [part for name, value in ({**settings, **own}).items() for part in ("--set", f"{name}={value}")]
     return _Worker(
         number, [sys.executable, "-m", "worker", "run", *flags], (folder / f"worker-{number}.log").open("wb"), port
     )

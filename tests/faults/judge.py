@@ -1,6 +1,6 @@
 """The counting: what was sent is held against what came out, frame by frame. It knows nothing of Kafka or workers."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple
@@ -139,9 +139,9 @@ def _of_its_kind(outcome: Outcome, frame: SentFrame) -> bool:
 
 
 def _wrong_ids(outcomes: Iterable[Outcome]) -> int:
-    ids, owners = defaultdict(set), defaultdict(set)
+    ids: dict[tuple[str, Place], set[str]] = defaultdict(set)
+    owners: dict[str, set[Place]] = defaultdict(set)
     for outcome in outcomes:
         ids[outcome.kind, outcome.frame].add(outcome.id)
         owners[outcome.id].add(outcome.frame)
-    sizes = Counter(len(found) > 1 for found in (*ids.values(), *owners.values()))
-    return sizes[True]
+    return sum(len(found) > 1 for found in ids.values()) + sum(len(found) > 1 for found in owners.values())

@@ -4,9 +4,12 @@ import asyncio
 import socket
 import struct
 import threading
+from collections.abc import Coroutine
 from contextlib import suppress
 from enum import Enum
-from typing import Self
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
 
 _CHUNK_BYTES = 16_384
 _SLOW_S = 0.1
@@ -57,7 +60,7 @@ class Proxy:
         """Reset every connection that is open now."""
         self._loop.call_soon_threadsafe(self._reset_all)
 
-    def _run(self, work):  # type: ignore[no-untyped-def]
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _close(self) -> None:
@@ -80,10 +83,12 @@ class Proxy:
             await asyncio.gather(self._pump(reader, broker, False), self._pump(answers, client, True))
         finally:
             self._writers -= {client, broker}
+            client.close()
+            broker.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool) -> None:
-        """Until either side closes; then the other side is closed as well."""
-        with suppress(OSError):
+        """Until the one side ends what it says; then the other side is told."""
+        try:
             while data := await reader.read(_CHUNK_BYTES):
                 if self._mode is Mode.SLOW:
                     await asyncio.sleep(_SLOW_S)
@@ -91,12 +96,12 @@ class Proxy:
                     continue
                 if answers and self._mode is Mode.TEAR:
                     await self._tear(writer, data)
-                    break
+                    return
                 writer.write(data)
                 await writer.drain()
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
+            writer.write_eof()
+        except OSError:  # reset: so is the other side
+            _reset(writer)
 
     async def _tear(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         self._mode = Mode.OPEN

@@ -134,8 +134,9 @@ def _committed(handle: BrokerHandle, topic: str, group: str) -> int:
 
 def _keep(path: Path, frames: list[SentFrame], outcomes: list[Outcome]) -> None:
     """One line a frame and outcome, without the bytes."""
+    entries: list[SentFrame | Outcome] = [*frames, *outcomes]
     with path.open("w") as file:
-        for entry in (*frames, *outcomes):
+        for entry in entries:
             fields = asdict(entry)
             del fields["encoded"]
             file.write(json.dumps(fields) + "\n")

@@ -1,0 +1,110 @@
+"""The proxy hurts what passes, as it was told, and passes all else unchanged."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.proxy import Mode, Proxy
+
+WAIT_S_MAX = 10.0
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    """Before a server that answers each of its connections with what it gets."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        with Proxy(server.getsockname()[1]) as proxy:
+            yield proxy
+        server.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for a connection
+
+
+def serve(server: socket.socket) -> None:
+    try:
+        while True:
+            threading.Thread(target=echo, args=(server.accept()[0],), daemon=True).start()
+    except OSError:
+        return
+
+
+def echo(connection: socket.socket) -> None:
+    with connection:
+        try:
+            while data := connection.recv(65536):
+                connection.sendall(data)
+        except OSError:
+            return
+
+
+def connect(proxy: Proxy) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=WAIT_S_MAX)
+
+
+def read_to_end(client: socket.socket) -> tuple[bytes, bool]:
+    """All that comes, and whether it ended with a reset."""
+    got = b""
+    try:
+        while data := client.recv(65536):
+            got += data
+    except ConnectionResetError:
+        return got, True
+    return got, False
+
+
+@pytest.mark.parametrize("mode", [Mode.OPEN, Mode.SLOW])
+def test_bytes_pass_unchanged(proxy: Proxy, mode: Mode) -> None:
+    proxy.set(mode)
+    sent = bytes(range(256)) * 100
+    with connect(proxy) as client:
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        assert read_to_end(client) == (sent, False)
+
+
+def test_a_cut_resets_open_connections_and_new_ones_pass(proxy: Proxy) -> None:
+    with connect(proxy) as client:
+        client.sendall(b"x")
+        assert client.recv(1) == b"x"
+        proxy.cut()
+        assert read_to_end(client) == (b"", True)
+    with connect(proxy) as client:
+        client.sendall(b"y")
+        assert client.recv(1) == b"y"
+
+
+def test_while_it_is_shut_nothing_passes(proxy: Proxy) -> None:
+    proxy.set(Mode.SHUT)
+    try:
+        with connect(proxy) as client:
+            assert read_to_end(client) == (b"", True)
+    except ConnectionResetError:
+        pass  # the reset may come before the connection is there
+
+
+def test_mute_lets_requests_pass_and_no_answer(proxy: Proxy) -> None:
+    with connect(proxy) as client:
+        client.sendall(b"before")
+        assert client.recv(6) == b"before"
+        proxy.set(Mode.MUTE)
+        client.sendall(b"lost")
+        client.shutdown(socket.SHUT_WR)
+        assert read_to_end(client)[0] == b""
+
+
+def test_tear_ends_every_connection_inside_one_answer(proxy: Proxy) -> None:
+    with connect(proxy) as client, connect(proxy) as other:
+        other.sendall(b"x")
+        assert other.recv(1) == b"x"
+        proxy.set(Mode.TEAR)
+        client.sendall(b"abcdef")
+        assert read_to_end(client) == (b"abc", True)
+        assert read_to_end(other) == (b"", True)
+
+
+def test_without_a_server_behind_it_a_connection_is_reset() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    with Proxy(port) as proxy, connect(proxy) as client:
+        assert read_to_end(client) == (b"", True)

@@ -48,6 +48,13 @@ def expected_by(models: Models) -> Expected:
     return expected
 
 
+def place(bundle: Path, content: bytes) -> None:
+    """Replace the file as a careful tool does: at any moment it is the one or the other."""
+    part = bundle.with_suffix(".part")
+    part.write_bytes(content)
+    part.replace(bundle)
+
+
 def _write(path: Path, sharpness: float, says: float) -> Path:
     """A bundle whose golden frames are those of the sharpness it `says` it has."""
     golden = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.faults.crew import Crew
 from tests.faults.kafka import SESSION_MS, Kafka
-from tests.faults.models import Models
+from tests.faults.models import Models, place
 from tests.faults.plan import Fault, Strike
 from tests.faults.proxy import Mode
 
@@ -87,22 +87,16 @@ class Hand:
         good = list(self.models.good.values())
         self._swaps += 1
         self.good = good[self._swaps % len(good)]
-        self._replace(self.good)
+        place(self.bundle, self.good)
 
     def _place_bad_model(self, lasts_s: float) -> tuple[float, Heal]:
         def heal() -> None:
-            self._replace(self.good)
+            place(self.bundle, self.good)
             self.crew.place_bad_model(False)
 
         self.crew.place_bad_model(True)
-        self._replace(self.models.bad[int(lasts_s * 1000) % len(self.models.bad)])
+        place(self.bundle, self.models.bad[int(lasts_s * 1000) % len(self.models.bad)])
         return lasts_s, heal
-
-    def _replace(self, content: bytes) -> None:
-        """As a careful tool does: the file has either content at any moment."""
-        part = self.bundle.with_suffix(".part")
-        part.write_bytes(content)
-        part.replace(self.bundle)
 
 
 def _nothing() -> None:

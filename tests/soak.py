@@ -1,0 +1,204 @@
+"""A worker at 80 % of what it can do, with a new model every minute: does it grow? `python -m tests.soak --help`."""
+
+import itertools
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from kafka import KafkaProducer
+
+from tests.brokers.apache import KafkaAbsent, apache_broker
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line, fetch, running_worker
+from tests.faults.models import Models, make_models, place
+from tests.tiny import encode_frame
+from worker.errors import BrokerLost
+
+LOAD = 0.8
+RSS_RATIO_MAX = 1.05
+SETTLE_MINUTES_MAX = 5.0  # memory is held against what it was after these, or after a third of a shorter run
+CAPACITY_FRAMES = 3_000
+WAIT_S_MAX = 120.0
+SESSION_MS = 6_000
+_TICK_S = 0.05
+_LOOK_S = 0.02
+_ENCODED = [encode_frame(number / 100, seed=number) for number in range(100)]
+_RESULTS = re.compile(r"^stripwatch_results_total{.*} (\S+)$", re.MULTILINE)
+_SHA256 = re.compile(r'^stripwatch_bundle_info{.*sha256="(\w+)"', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a process holds, by /proc."""
+
+    rss_mb: float
+    threads: int
+    files: int
+    sockets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """settled: how it stood after the first minutes. end: when all was sent and settled.
+
+    models_placed: at the bundle's path, one after the other. models_run: those that ran before the next one came.
+    """
+
+    minutes: float
+    capacity_frames_per_second: float
+    frames_per_second: float
+    sent: int
+    results: int
+    models_placed: int
+    models_run: int
+    settled: Held
+    end: Held
+
+    @property
+    def rss_ratio(self) -> float:
+        return round(self.end.rss_mb / self.settled.rss_mb, 4)
+
+    @property
+    def left_over(self) -> list[str]:
+        """Of what there is more at the end."""
+        return [
+            name for name in ("threads", "files", "sockets") if getattr(self.end, name) > getattr(self.settled, name)
+        ]
+
+    @property
+    def sound(self) -> bool:
+        complete = self.results == self.sent and self.models_run == self.models_placed
+        return complete and not self.left_over and self.rss_ratio <= RSS_RATIO_MAX
+
+
+def held_by(pid: int) -> Held:
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    links = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    sockets = sum(link.startswith("socket:") for link in links)
+    return Held(round(int(status["VmRSS"].split()[0]) / 1024, 1), int(status["Threads"]), len(links) - sockets, sockets)
+
+
+@dataclass(slots=True)
+class Feed:
+    """Frames at a steady rate. port: of the worker's metrics."""
+
+    producer: KafkaProducer
+    line: Line
+    port: int
+    sent: int = 0
+
+    def send(self, count: int) -> None:
+        for number in range(self.sent, self.sent + count):
+            self.producer.send(
+                self.line.topics["frames"],
+                _ENCODED[number % len(_ENCODED)],
+                partition=number % self.line.partitions,
+                key=b"camera-%d" % (number % self.line.partitions),
+            )
+        self.sent += count
+
+    def capacity(self) -> float:
+        """Frames a second when all are there at once, the first of them left out."""
+        self.send(CAPACITY_FRAMES)
+        self.producer.flush()
+        _await(lambda: self.results >= CAPACITY_FRAMES // 10)
+        began, began_s = self.results, time.monotonic()
+        _await(lambda: self.results >= self.sent)
+        return (self.sent - began) / (time.monotonic() - began_s)
+
+    def play(self, rate: float, until_s: float) -> None:
+        """At a rate of frames a second until a time of the monotonic clock."""
+        began, began_s = self.sent, time.monotonic()
+        while (now_s := time.monotonic()) < until_s:
+            self.send(began + round(rate * (now_s - began_s)) - self.sent)
+            time.sleep(_TICK_S)
+
+    @property
+    def results(self) -> int:
+        return sum(round(float(value)) for value in _RESULTS.findall(fetch(self.port, "/metrics")[1]))
+
+    @property
+    def model(self) -> str:
+        """The sha256 of the bundle that runs."""
+        return "".join(_SHA256.findall(fetch(self.port, "/metrics")[1]))
+
+
+def soak(broker: BrokerHandle, folder: Path, minutes: float, swap_s: float) -> Soak:
+    """One worker; group, topics and models are its own. A model is swapped every swap_s."""
+    models = make_models(folder)
+    bundle = folder / "current.onnx"
+    bundle.write_bytes(next(iter(models.good.values())))
+    line = Line.on(broker)
+    settings = ("--set", "bundle_check_s=1", "--set", "inference_threads=1")
+    with running_worker(line, bundle, broker.new_name("group"), *settings) as worker:
+        port = worker.await_ready()
+        with broker.producer(linger_ms=5) as producer:
+            feed = Feed(producer, line, port)
+            soaked = _play(feed, models, bundle, worker.process.pid, 60 * minutes, swap_s)
+        if worker.stop() != 0:
+            raise BrokerLost(f"the worker ended badly: {worker.lines[-1]}")
+    return soaked
+
+
+def _play(feed: Feed, models: Models, bundle: Path, pid: int, seconds: float, swap_s: float) -> Soak:
+    """Whole spans between two swaps, so that each model has the time to be loaded."""
+    capacity, warm_up, began_s = feed.capacity(), feed.sent, time.monotonic()
+    spans = max(3, round(seconds / swap_s))
+    settled_after = max(1, round(min(60 * SETTLE_MINUTES_MAX, seconds / 3) / swap_s))
+    held, run = [], 0
+    for span, (sha256, content) in zip(range(1, spans + 1), itertools.cycle(models.good.items()), strict=False):
+        place(bundle, content)
+        feed.play(LOAD * capacity, began_s + span * swap_s)
+        run += feed.model == sha256
+        held.append(held_by(pid))
+        print(f"{span * swap_s:g} s: {feed.sent - warm_up} frames, {held[-1]}", file=sys.stderr)
+    feed.producer.flush()
+    rate = (feed.sent - warm_up) / (time.monotonic() - began_s)
+    _await(lambda: feed.results >= feed.sent)
+    return Soak(
+        *(round(spans * swap_s / 60, 2), round(capacity, 1), round(rate, 1), feed.sent, feed.results, spans, run),
+        *(held[settled_after - 1], held_by(pid)),
+    )
+
+
+def _await(done: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + WAIT_S_MAX
+    while not done():
+        if time.monotonic() > deadline_s:
+            raise BrokerLost(f"not all results are there after {WAIT_S_MAX:g} s")
+        time.sleep(_LOOK_S)
+
+
+def main(
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long to send frames.")] = 30.0,
+    swap_s: Annotated[float, typer.Option(min=3.0, help="Seconds between two models.")] = 60.0,
+) -> None:
+    """Let one worker run for long on Apache Kafka, and see whether it grows.
+
+    It gets 80 % of the frames that it has just been seen to manage, and another model every minute. At the end its
+    memory may be 5 % above what it was after five minutes, and no thread, file or socket may be left over.
+
+    Exit code 1: it grew, or frames or models are missing. 4: nothing was measured.
+
+    Example: python -m tests.soak --minutes 3 --swap-s 10
+    """
+    try:
+        with apache_broker() as running, tempfile.TemporaryDirectory(prefix="stripwatch-soak-") as folder:
+            soaked = soak(BrokerHandle("apache", running.bootstrap_servers, SESSION_MS), Path(folder), minutes, swap_s)
+    except (KafkaAbsent, BrokerLost) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(BrokerLost.exit_code) from error
+    own = {"rss_ratio": soaked.rss_ratio, "left_over": soaked.left_over, "sound": soaked.sound}
+    print(json.dumps(asdict(soaked) | own))
+    raise typer.Exit(0 if soaked.sound else 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

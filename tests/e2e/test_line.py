@@ -12,6 +12,7 @@ from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import START_S_MAX, Line, Record, WorkerProcess, fetch, running_worker
 from tests.tiny import LABELS, encode_frame, expected_scores
 from worker.event import Result
+from worker.settings import Settings
 from worker.tools.broker import embedded_broker as running_embedded_broker
 
 HEADERS = [
@@ -110,6 +111,7 @@ def test_a_stop_under_load_settles_and_commits_what_it_took(line: Line, bundle: 
         line.read("results", 1)
         assert worker.stop() == 0
         assert worker.lines[-1]["everything_settled"] is True
+        assert worker.lines[-1]["seconds"] < Settings.model_fields["drain_s_max"].default  # the deadline it promises
     results = line.read_all("results")
     committed = line.committed("g")
     assert sum(committed.values()) == len(results) == len(set(positions(results)))

@@ -1,6 +1,7 @@
 """`python -m tests.faults`: see --help."""
 
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -41,6 +42,7 @@ def main(
 
     Example: python -m tests.faults --seeds 2 --frames 300 --delivery at-least-once
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_PROVED))  # in order: no worker and no broker is left behind
     folder = out or Path(tempfile.mkdtemp(prefix="stripwatch-faults-"))
     print(f"plans, logs and histories: {folder}", file=sys.stderr)
     chosen = DELIVERIES if delivery == "both" else (delivery,)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -80,7 +81,10 @@ class Soak:
 
 def held_by(pid: int) -> Held:
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    links = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    links = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            links.append(str(entry.readlink()))
     sockets = sum(link.startswith("socket:") for link in links)
     return Held(round(int(status["VmRSS"].split()[0]) / 1024, 1), int(status["Threads"]), len(links) - sockets, sockets)
 

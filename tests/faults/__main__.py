@@ -15,8 +15,9 @@ from tests.faults.history import HistoryUnreadable
 from tests.faults.judge import DELIVERIES, Delivery
 from tests.faults.kafka import Kafka, proxied_kafka
 from tests.faults.plan import WORKERS_MAX
+from tests.faults.play import HarnessFailed
 from tests.faults.report import summary, table
-from tests.faults.run import HarnessFailed, Verdict, run_seed
+from tests.faults.run import Verdict, run_seed
 from worker.errors import BrokerLost
 
 BROKEN, NOT_PROVED = 1, 4

@@ -25,11 +25,12 @@ _GAUGE = "stripwatch_inflight_frames "
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """A worker that ended: with which code, and whether it was allowed to."""
+    """A worker that ended: with which code, whether it was allowed to, and how long after a SIGTERM (None: without)."""
 
     worker: int
     code: int
     allowed: bool
+    stop_s: float | None
 
 
 @dataclass(slots=True)
@@ -147,7 +148,10 @@ class Crew:
         allowed = worker.hurt or code == BrokerLost.exit_code
         allowed |= worker.stop_by_s is not None and code in (0, -signal.SIGTERM)  # the latter before its first frame
         allowed |= worker.bad_model and code == BundleError.exit_code
-        self.exits.append(Exit(worker.number, code, allowed))
+        if self._stopping:  # all is well by then
+            allowed = code == 0
+        stop_s = None if worker.stop_by_s is None else time.monotonic() - worker.stop_by_s + STOP_S_MAX
+        self.exits.append(Exit(worker.number, code, allowed, stop_s))
 
 
 def make_crew(

@@ -20,6 +20,10 @@ _TOP_UP_S = 1.0
 _LOOK_S = 0.01
 
 
+class HarnessFailed(Exception):
+    """The harness itself did not do what it should, so nothing is proved."""
+
+
 @dataclass(frozen=True, slots=True)
 class Met:
     """A strike, whom it hit, and how many frames the victim had in flight; 0: it met none and does not count."""
@@ -44,8 +48,11 @@ class Play:
     _heals: list[tuple[float, Heal]] = field(default_factory=list)
 
     def run(self) -> None:
-        """From the first start of the workers to their end."""
-        self._expect(lambda: self.crew.ready, READY_S_MAX)
+        """From the first start of the workers to their end. Raises HarnessFailed if they do not start at all."""
+        if not self._until(lambda: self.crew.ready or bool(self.crew.exits), READY_S_MAX) or self.crew.exits:
+            raise HarnessFailed(
+                f"the workers did not get ready before the first fault; their logs are in {self.log.parent}"
+            )
         for strike in self.plan.strikes:
             self._burst(strike)
         self._until(lambda: not self._heals, READY_S_MAX)

@@ -49,6 +49,8 @@ def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
                 "faults": sum(verdict.strikes for verdict in own),
                 "seconds": round(sum(verdict.seconds for verdict in own), 1),
                 **totals,
+                "stop_s_max": max(verdict.stop_s_max for verdict in own),
+                "models_max": max(verdict.models for verdict in own),
                 "broken": {str(verdict.seed): verdict.broken for verdict in own if verdict.broken},
             }
     return {"kept": not any(verdict.broken for verdict in verdicts), "deliveries": deliveries}

@@ -14,7 +14,7 @@ from tests.faults.judge import Counts, Delivery, Outcome, SentFrame, judge
 from tests.faults.kafka import Kafka
 from tests.faults.models import Models, expected_by, make_models
 from tests.faults.plan import make_plan
-from tests.faults.play import Met, Play
+from tests.faults.play import HarnessFailed, Met, Play
 from tests.faults.strikes import Hand
 from tests.faults.traffic import PARTITIONS, Sender, Watcher
 from worker.errors import BrokerLost
@@ -24,17 +24,13 @@ SETTINGS = {"inflight_frames_max": "64", "batch_frames_max": "8", "commit_ms": "
 _PARTITIONS_OUT = 2
 
 
-class HarnessFailed(Exception):
-    """The harness itself did not do what it should, so nothing is proved."""
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a seed came to. met: strike by strike. models: how many different ones made results.
 
     uncommitted: frames behind which the group stands when all workers have stopped. crashed: workers that ended with a
     code they had no reason for. stuck: ones that did not stop in time, or never got ready. gave_up: ones that ended
-    with BrokerLost, as they may, and were started again.
+    with BrokerLost, as they may, and were started again. stop_s_max: the longest way from a SIGTERM to the end.
     """
 
     seed: int
@@ -47,6 +43,7 @@ class Verdict:
     crashed: int
     stuck: int
     gave_up: int
+    stop_s_max: float
     models: int
     seconds: float
 
@@ -113,6 +110,7 @@ def _judge(
         crashed=sum(not end.allowed for end in crew.exits),
         stuck=crew.stuck + play.stuck,
         gave_up=sum(end.code == BrokerLost.exit_code for end in crew.exits),
+        stop_s_max=round(max(end.stop_s or 0.0 for end in crew.exits), 1),
         models=len({outcome.model for outcome in outcomes if outcome.kind == "result"}),
         seconds=round(seconds, 1),
     )

@@ -1,0 +1,50 @@
+"""The soak, in short; `python -m tests.soak` is the long one, and the one that measures memory."""
+
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.brokers.handle import BrokerHandle
+from tests.soak import RSS_RATIO_MAX, Held, Soak, held_by, soak
+
+HELD = Held(rss_mb=100.0, threads=12, files=8, sockets=6)
+SOUND = Soak(30.0, 1000.0, 800.0, 1_440_000, 1_440_000, 30, 30, HELD, HELD)
+
+
+def test_a_worker_that_holds_no_more_at_the_end_is_sound() -> None:
+    assert SOUND.sound
+    assert replace(SOUND, end=Held(90.0, 11, 7, 5)).sound
+
+
+@pytest.mark.parametrize(
+    "soaked",
+    [
+        replace(SOUND, end=replace(HELD, rss_mb=100.0 * RSS_RATIO_MAX + 0.1)),
+        replace(SOUND, end=replace(HELD, threads=13)),
+        replace(SOUND, end=replace(HELD, files=9)),
+        replace(SOUND, end=replace(HELD, sockets=7)),
+        replace(SOUND, results=1_439_999),
+        replace(SOUND, models_run=29),
+    ],
+)
+def test_one_that_grew_or_lacks_something_is_not(soaked: Soak) -> None:
+    assert not soaked.sound
+
+
+def test_what_a_process_holds_is_read(tmp_path: Path) -> None:
+    before = held_by(os.getpid())
+    with socket.socket(), (tmp_path / "file").open("w"):
+        during = held_by(os.getpid())
+    assert (during.sockets, during.files) == (before.sockets + 1, before.files + 1)
+    assert before.rss_mb > 10
+
+
+@pytest.mark.kafka
+def test_models_change_under_load_and_nothing_is_left_over(apache_broker: BrokerHandle, tmp_path: Path) -> None:
+    soaked = soak(apache_broker, tmp_path, minutes=0.3, swap_s=6)
+    assert soaked.results == soaked.sent > 0
+    assert soaked.models_run == soaked.models_placed == 3
+    assert soaked.left_over == []

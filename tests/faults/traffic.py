@@ -16,6 +16,7 @@ from worker.settings import Topics
 PARTITIONS = 4
 CAMERAS = 8  # two a partition
 _DELIVER_S_MAX = 120
+_SOON = {"reconnect_backoff_max_ms": 500}  # kafka-python would wait up to 30 s for a broker that is back
 
 
 class Sender:
@@ -31,7 +32,7 @@ class Sender:
     def on(cls, handle: BrokerHandle, topic: str, plan: Plan) -> Self:
         """It writes each frame once, however long the broker is away within 2 minutes."""
         producer = handle.producer(
-            acks="all", enable_idempotence=True, linger_ms=1, delivery_timeout_ms=1000 * _DELIVER_S_MAX
+            acks="all", enable_idempotence=True, linger_ms=1, delivery_timeout_ms=1000 * _DELIVER_S_MAX, **_SOON
         )
         return cls(producer, topic, plan)
 
@@ -84,7 +85,7 @@ class Watcher:
             thread.join()
 
     def _watch(self, topic: str) -> None:
-        with self._handle.consumer(isolation_level="read_committed") as consumer:
+        with self._handle.consumer(isolation_level="read_committed", **_SOON) as consumer:
             assign_whole(consumer, topic)
             while not self._closing.is_set():
                 try:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from worker.console import new_app, print_summary, run_app
@@ -20,6 +21,7 @@ PROGRAM = "stripwatch"
 app = new_app(PROGRAM, "Inspect moving steel strip: frames from Kafka in, defect events out.")
 
 Config = Annotated[Path | None, typer.Option(help="A TOML file with any of the settings.")]
+BootstrapServers = Annotated[str | None, typer.Option(help="Kafka brokers, host:port, comma between.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, as in the file.")]
 BundleFile = Annotated[Path | None, typer.Option("--bundle", help="The model file to run, or STORE/NAME.")]
 Provider = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
@@ -31,7 +33,7 @@ LogFormat = Annotated[str | None, typer.Option(help="auto, console or json.")]
 def run(
     config: Config = None,
     bundle: BundleFile = None,
-    bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka brokers, host:port, comma between.")] = None,
+    bootstrap_servers: BootstrapServers = None,
     group_id: Annotated[str | None, typer.Option(help="Consumer group.")] = None,
     provider: Provider = None,
     batch_frames_max: BatchFramesMax = None,
@@ -113,6 +115,60 @@ def inspect(
     from worker.folder import inspect_folder
 
     print_summary(inspect_folder(settings, folder, out, force))
+
+
+@app.command()
+def coils(
+    config: Config = None,
+    bootstrap_servers: BootstrapServers = None,
+    group_id: Annotated[str, typer.Option(help="The group whose commits say where to go on.")] = "stripwatch-coils",
+    settle_s: Annotated[
+        float, typer.Option(min=0, help="A coil has ended when the line has the next one and so long none of it came.")
+    ] = 10.0,
+    silence_s: Annotated[float, typer.Option(min=1, help="Or when so long none of it came anyway.")] = 120.0,
+    setting: Set = None,
+) -> None:
+    """Write a summary of each coil to the topic of coils when the coil has ended, until stopped.
+
+    It reads results and rejects of all lines; run it once beside the workers. A summary is written at least once, a
+    repeat has the same ce_id. SIGTERM ends it in order; the last line on stdout is JSON.
+
+    Example: stripwatch coils --bootstrap-servers 127.0.0.1:9092
+    """
+    settings = _settings(config, setting, bootstrap_servers=bootstrap_servers)
+    from worker.tools.coilbook import CoilRules
+    from worker.tools.coils import summarise_coils
+
+    print_summary(summarise_coils(settings, CoilRules(settle_s, silence_s), group_id))
+
+
+@app.command()
+def report(
+    config: Config = None,
+    bootstrap_servers: BootstrapServers = None,
+    coil: Annotated[str | None, typer.Option(help="Only coils of this name.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="No table, but all of each coil in the JSON.")] = False,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a row for each coil to this new file.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    setting: Set = None,
+) -> None:
+    """What the results on Kafka say of each coil: metres, metres not covered, frames, defects of each class.
+
+    Reads the topics of results and rejects from their beginning. The last line on stdout is JSON.
+
+    Example: stripwatch report --bootstrap-servers 127.0.0.1:9092 --csv coils.csv
+    """
+    settings = _settings(config, setting, quiet=True, bootstrap_servers=bootstrap_servers)
+    from worker.tools import report as reports
+
+    found = reports.report(settings, coil, csv, force)
+    if as_json:
+        print_summary({"coils": msgspec.to_builtins(found)})
+    else:
+        reports.print_table(found)
+        print_summary({"coils": len(found), "defects": sum(sum(one.defects.values()) for one in found)})
 
 
 for command in (simulate, replay, topics, demo, bench):

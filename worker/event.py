@@ -35,7 +35,10 @@ class Defect(msgspec.Struct, frozen=True):
 
 
 class FrameInfo(msgspec.Struct, frozen=True):
-    """Which frame this is about. From Kafka topic, partition and offset are set; from a folder, file is."""
+    """Which frame this is about. From Kafka topic, partition and offset are set; from a folder, file is.
+
+    strip_mm: what the frame shows of the strip; null without mm_per_px or position.
+    """
 
     camera: str
     line: str | None
@@ -50,6 +53,7 @@ class FrameInfo(msgspec.Struct, frozen=True):
     partition: int | None
     offset: int | None
     file: str | None
+    strip_mm: StripSpan | None = None
 
 
 class TimingMs(msgspec.Struct, frozen=True):
@@ -145,7 +149,7 @@ class EventMaker:
             heatmap = np.ascontiguousarray(prediction.heatmaps[..., at])
             boxes = model.maps.boxes(heatmap, prediction.width_px, prediction.height_px)
         for box in boxes:
-            yield Defect(label, score, box, _span(prediction.frame, prediction.width_px, box, camera))
+            yield Defect(label, score, box, strip_span(prediction.frame, prediction.width_px, box, camera))
 
     def reject(self, refusal: Refusal) -> Reject:
         frame, error = refusal.frame, refusal.error
@@ -169,13 +173,14 @@ def frame_info(frame: Frame, width_px: int | None, height_px: int | None, camera
         partition=frame.position.partition if on_kafka else None,
         offset=frame.position.offset if on_kafka else None,
         file=frame.file,
+        strip_mm=strip_span(frame, width_px, None, camera),
     )
 
 
-def _span(frame: Frame, width_px: int, box: Box | None, camera: Camera | None) -> StripSpan | None:
+def strip_span(frame: Frame, width_px: int | None, box: Box | None, camera: Camera | None) -> StripSpan | None:
     """Of a box, else of the whole frame. The strip runs along the width of the image."""
     start = frame.strip_position_mm
-    if start is None or camera is None or camera.mm_per_px is None:
+    if start is None or width_px is None or camera is None or camera.mm_per_px is None:
         return None
     left_px, right_px = (0, width_px) if box is None else (box.x, box.x + box.width)
     return StripSpan(start + round(left_px * camera.mm_per_px), start + round(right_px * camera.mm_per_px))

@@ -31,6 +31,7 @@ from worker.store import read_choice, resolve
 from worker.swap import BundleWatch
 
 log = structlog.get_logger()
+_NEEDED_TOPICS = ("frames", "results", "defects", "rejects")
 _CLOSE_S = 3.0
 _LOOK_S = 0.1
 
@@ -108,7 +109,7 @@ class Worker:
         self.stopping = False
         log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
         consumer = open_consumer(settings)
-        require_topics(consumer, [topic for name, topic in settings.topics if name != "shadow"])
+        require_topics(consumer, [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS])
         self._producer: KafkaProducer = open_producer(settings)
         publisher = KafkaPublisher(self._producer, settings.topics, settings.reject_bytes_max, self._lost)
         credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)

@@ -18,7 +18,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from worker.errors import InputError, SettingsError
-from worker.topics import DEFECTS, FRAMES, REJECTS, RESULTS, SHADOW
+from worker.topics import COILS, DEFECTS, EVIDENCE, FRAMES, REJECTS, RESULTS, SHADOW
 
 ENV_PREFIX = "STRIPWATCH_"
 # Kubernetes puts these into every pod for a service of this name; they are no settings of ours.
@@ -35,6 +35,10 @@ class Topics(_Section):
     defects: str = Field(default=DEFECTS, min_length=1, description="The results with a defect once more.")
     rejects: str = Field(default=REJECTS, min_length=1, description="Frames that could not be inspected.")
     shadow: str = Field(default=SHADOW, min_length=1, description="What the shadow says; needed where one is set.")
+    evidence: str = Field(default=EVIDENCE, min_length=1, description="Pictures of defects, by the id of their result.")
+    coils: str = Field(
+        default=COILS, min_length=1, description="A summary of each coil, written by `stripwatch coils`."
+    )
 
 
 class Camera(_Section):

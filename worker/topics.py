@@ -7,5 +7,6 @@ EVIDENCE = "inspection.evidence"
 REJECTS = "inspection.rejects"
 REVIEW = "inspection.review"
 SHADOW = "inspection.shadow"
+COILS = "inspection.coils"
 
-ALL = (FRAMES, RESULTS, DEFECTS, EVIDENCE, REJECTS, REVIEW, SHADOW)
+ALL = (FRAMES, RESULTS, DEFECTS, EVIDENCE, REJECTS, REVIEW, SHADOW, COILS)

@@ -80,6 +80,7 @@ def test_a_result_says_what_where_when_and_by_which_model() -> None:
             "partition": 0,
             "offset": 5,
             "file": None,
+            "strip_mm": {"start": 120_000, "end": 120_800},
         },
         "model": {"name": "neu", "version": "3", "sha256": "f" * 64, "thresholds": "bundle"},
         "timing_ms": {"decode": 1.1, "queue": 4.0, "inference": 9.7, "total": 16.2},
@@ -90,6 +91,7 @@ def test_a_result_says_what_where_when_and_by_which_model() -> None:
 def test_millimetres_are_null_where_they_are_not_known(frame: dict[str, Any]) -> None:
     event = EventMaker(CAMERAS).result(prediction((0.1, 0.9), **frame), 0.0)
     assert event.defects[0].strip_mm is None
+    assert event.frame.strip_mm is None
 
 
 def test_a_clean_frame_has_no_defects() -> None:

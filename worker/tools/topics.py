@@ -28,10 +28,9 @@ class TopicPlan:
 
 
 def plan_topics(partitions: int, replication: int, retention_hours: int, message_bytes_max: int) -> list[TopicPlan]:
-    """Frames stay for retention_hours; results, evidence, rejects and shadow 7 times and defects and review 30 times as
-    long.
+    """Frames stay for retention_hours; defects, review and coils 30 times as long, the rest 7 times.
 
-    Rejects and review are few and read by people, so one partition keeps them in order.
+    Rejects, review and coils are few and read by people, so one partition keeps them in order.
     """
     copies_bytes_max = message_bytes_max + _HEADER_BYTES
 
@@ -52,18 +51,19 @@ def plan_topics(partitions: int, replication: int, retention_hours: int, message
         plan(names.REJECTS, 1, 7, copies_bytes_max),
         plan(names.REVIEW, 1, 30, copies_bytes_max),
         plan(names.SHADOW, partitions, 7, _EVENT_BYTES_MAX),
+        plan(names.COILS, 1, 30, _EVENT_BYTES_MAX),
     ]
 
 
 def topics(
     bootstrap_servers: BootstrapServers,
     partitions: Annotated[
-        int, typer.Option(min=1, help="Partitions of all but rejects and review: as many workers can share.")
+        int, typer.Option(min=1, help="Partitions of all but rejects, review and coils: as many workers can share.")
     ] = 6,
     replication: Annotated[int, typer.Option(min=1, max=9, help="Copies of each record; 3 on a real cluster.")] = 1,
     retention_hours: Annotated[
         int,
-        typer.Option(min=1, help="Keep frames so long; defects and review 30 times as long, the rest 7 times."),
+        typer.Option(min=1, help="Keep frames so long; defects, review and coils 30 times as long, the rest 7 times."),
     ] = 24,
     message_bytes_max: Annotated[
         int,

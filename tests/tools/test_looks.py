@@ -1,0 +1,72 @@
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.frames import make_frame
+from tests.worker.test_event import CAMERAS, MODEL, prediction
+from worker.errors import FrameRejected, RejectReason
+from worker.event import EventMaker, Result, StripSpan
+from worker.outcome import Refusal
+from worker.publish import reject_headers
+from worker.tools.looks import look_of_reject, look_of_result, read_result
+
+NOW_MS = 1_800_000_000_000
+
+
+def result(**frame: Any) -> Result:
+    return EventMaker(CAMERAS).result(prediction((0.1, 0.9), **frame), 0.0)
+
+
+def test_a_result_tells_where_it_looked_and_what_it_saw() -> None:
+    seen = look_of_result(result(coil="C1", line="/p/l", strip_position_mm=1000), NOW_MS)
+    assert seen is not None
+    assert (seen.line, seen.coil, seen.camera, seen.state) == ("/p/l", "C1", "top-1", "inspected")
+    assert (seen.position_mm, seen.span_mm) == (1000, StripSpan(1000, 1800))
+    assert [(defect.label, defect.strip_mm, defect.parts) for defect in seen.defects] == [
+        ("pits", StripSpan(1000, 1800), 1)
+    ]
+
+
+def test_a_defect_without_a_place_is_counted_all_the_same() -> None:
+    seen = look_of_result(result(camera="unknown"), NOW_MS)
+    assert seen is not None
+    assert (seen.defects, seen.unplaced, seen.span_mm) == ((), ("pits",), None)
+
+
+def test_a_camera_whose_clock_runs_ahead_is_not_believed() -> None:
+    seen = look_of_result(result(captured_ms=NOW_MS + 86_400_000), NOW_MS)
+    assert seen is not None
+    assert seen.captured_ms == NOW_MS
+
+
+def test_a_skipped_frame_covers_nothing() -> None:
+    event = msgspec.structs.replace(result(strip_position_mm=5), state="skipped", verdict=None, defects=[])
+    seen = look_of_result(event, NOW_MS)
+    assert seen is not None
+    assert (seen.state, seen.span_mm, seen.position_mm) == ("skipped", None, 5)
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{}", b"[1]", b"\xff", b"{" * 10_000])
+def test_what_is_no_result_is_none(value: bytes | None) -> None:
+    assert read_result(value) is None
+
+
+def test_a_time_that_is_none() -> None:
+    event = result()
+    wrong = msgspec.structs.replace(event, frame=msgspec.structs.replace(event.frame, captured_at="soon"))
+    assert look_of_result(wrong, NOW_MS) is None
+
+
+def test_a_reject_is_read_from_its_headers() -> None:
+    frame = replace(make_frame(5), line="/pl ant/l", coil="C1", strip_position_mm=700)
+    reject = EventMaker(CAMERAS).reject(Refusal(frame, MODEL, FrameRejected(RejectReason.EMPTY, "")))
+    seen = look_of_reject(b"top-1", reject_headers(reject, frame, 0), NOW_MS)
+    assert seen is not None
+    assert (seen.id, seen.line, seen.coil, seen.camera) == (frame.id, "/pl ant/l", "C1", "top-1")
+    assert (seen.state, seen.position_mm, seen.captured_ms) == ("rejected", 700, frame.captured_ms)
+
+
+def test_a_record_without_an_id_is_no_reject() -> None:
+    assert look_of_reject(b"top-1", [("ce_id", None)], NOW_MS) is None

@@ -1,0 +1,35 @@
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.tools.spans import Spans
+
+edges = st.integers(-50, 50)
+some_spans = st.lists(st.tuples(edges, edges))
+
+
+def spans_of(pairs: list[tuple[int, int]]) -> Spans:
+    spans = Spans()
+    for start, end in pairs:
+        spans.add(start, end)
+    return spans
+
+
+@given(some_spans)
+def test_it_is_the_set_of_millimetres_that_were_added(pairs: list[tuple[int, int]]) -> None:
+    spans = spans_of(pairs)
+    millimetres = {mm for start, end in pairs for mm in range(start, end)}
+    assert {mm for start, end in spans for mm in range(start, end)} == millimetres
+    assert spans.length_mm == len(millimetres)
+    found = list(spans)
+    assert all(end < start for (_, end), (start, _) in itertools.pairwise(found)), "apart and in order"
+
+
+@given(some_spans, edges, edges)
+def test_coverage_and_gaps_are_the_whole(pairs: list[tuple[int, int]], start: int, end: int) -> None:
+    spans = spans_of(pairs)
+    gaps = spans.gaps(start, end)
+    inside = sum(max(0, min(b, end) - max(a, start)) for a, b in spans)
+    assert inside + sum(b - a for a, b in gaps) == max(0, end - start)
+    assert all(spans_of([gap]).gaps(*span) == [span] for gap in gaps for span in spans), "no gap is covered"

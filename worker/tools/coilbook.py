@@ -1,0 +1,93 @@
+"""Which coils are running and which have ended, as somebody sees it who reads the looks of all cameras."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from worker.tools.coil import CoilLog, Ended
+from worker.tools.looks import Look
+
+Key = tuple[str | None, str | None]  # line and coil
+_CLOSED_MAX = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class CoilRules:
+    """A coil has ended when nothing of it came for settle_s and the line has moved on, or for silence_s anyway.
+
+    settle_s is there because cameras are read through different partitions: one may still be on the old coil.
+    frames_max bounds the memory of a line that never names a new coil.
+    """
+
+    settle_s: float = 10.0
+    silence_s: float = 120.0
+    frames_max: int = 1_000_000
+    join_mm: int = 0
+
+
+@dataclass(slots=True)
+class _Open:
+    log: CoilLog
+    heard_s: float
+
+
+class CoilBook:
+    """Time comes in from outside (seconds of any clock), so that a test never waits."""
+
+    def __init__(self, rules: CoilRules) -> None:
+        self.repeats = 0
+        self.late = 0
+        self._rules = rules
+        self._open: dict[Key, _Open] = {}
+        self._closed: OrderedDict[Key, int] = OrderedDict()
+
+    @property
+    def running(self) -> list[CoilLog]:
+        """The open coils, in the order in which they began."""
+        return sorted((coil.log for coil in self._open.values()), key=lambda log: log.first_ms)
+
+    def is_open(self, key: Key) -> bool:
+        return key in self._open
+
+    def add(self, look: Look, now_s: float) -> CoilLog | None:
+        """The coil that the look was added to; None for a repeat, and for a look at a part that has ended."""
+        key = look.line, look.coil
+        if look.captured_ms <= self._closed.get(key, -1):
+            self.late += 1
+            return None
+        coil = self._open.get(key)
+        if coil is None:
+            self._open[key] = _Open(CoilLog(look, self._rules.join_mm), now_s)
+            return self._open[key].log
+        coil.heard_s = now_s
+        if coil.log.add(look):
+            return coil.log
+        self.repeats += 1
+        return None
+
+    def close(self, now_s: float) -> list[tuple[CoilLog, Ended]]:
+        """The coils that have ended by now, oldest first; each is handed out once."""
+        ended = [(key, coil.log, why) for key, coil in self._open.items() if (why := self._ended(key, coil, now_s))]
+        for key, log, _ in ended:
+            del self._open[key]
+            self.remember_closed(key, log.last_ms)
+        return [(log, why) for _, log, why in sorted(ended, key=lambda entry: entry[1].first_ms)]
+
+    def remember_closed(self, key: Key, last_ms: int) -> None:
+        """A coil was summarised up to this time of capture: what comes of it from before is late or a repeat."""
+        self._closed[key] = max(last_ms, self._closed.pop(key, last_ms))
+        while len(self._closed) > _CLOSED_MAX:
+            self._closed.popitem(last=False)
+
+    def _ended(self, key: Key, coil: _Open, now_s: float) -> Ended | None:
+        quiet_s = now_s - coil.heard_s
+        if quiet_s >= self._rules.settle_s and self._moved_on(key, coil.log):
+            return "next-coil"
+        if quiet_s >= self._rules.silence_s:
+            return "silence"
+        return "limit" if coil.log.frames >= self._rules.frames_max else None
+
+    def _moved_on(self, key: Key, log: CoilLog) -> bool:
+        return any(
+            other[0] == key[0] and other != key and coil.log.first_ms > log.first_ms
+            for other, coil in self._open.items()
+        )

@@ -1,0 +1,171 @@
+"""`stripwatch coils`: writes a summary of each coil when it has ended. One process for all lines of a cluster.
+
+A worker sees the cameras of its partitions alone, so this is done by a reader of all results and rejects. For each
+partition it commits where the oldest coil without a summary began: a restart reads that coil again. Which coils have
+one, it learns from the topic of summaries itself. So a summary is written at least once, and a repeat has the same id.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import structlog
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata, TopicPartition
+
+from worker.connection import open_producer
+from worker.errors import BrokerLost
+from worker.settings import Settings
+from worker.tools.clock import SystemClock
+from worker.tools.coil import CoilSummary
+from worker.tools.coilbook import CoilBook, CoilRules, Key
+from worker.tools.looks import Look, look_of_record, time_ms
+from worker.tools.reader import TopicReader, from_beginning, from_last, open_looker
+
+log = structlog.get_logger()
+_COMMIT_S = 5.0
+_KNOWN_SUMMARIES = 2_000
+_decode_summary = msgspec.json.Decoder(CoilSummary).decode
+
+
+def summarise_coils(settings: Settings, rules: CoilRules, group_id: str) -> dict[str, Any]:
+    """Run until a signal; the counts. Raises BrokerLost."""
+    clock, book = SystemClock(), CoilBook(rules)
+    for summary, last_ms in known_summaries(settings):
+        book.remember_closed((summary.line, summary.coil), last_ms)
+    topics = [settings.topics.results, settings.topics.rejects]
+    with open_looker(settings, group_id) as consumer:
+        producer = open_producer(settings)
+        try:
+            writer = CoilWriter(settings, book, TopicReader(consumer, topics, from_committed), consumer, producer)
+            with clock.stopped_by_signals():
+                log.info("reading", topics=topics, group_id=group_id)
+                while not clock.stopped:
+                    writer.step()
+                writer.commit()
+        finally:
+            with suppress(KafkaError):
+                producer.close(timeout=settings.send_s_max)
+    return writer.counts()
+
+
+class CoilWriter:
+    """Results and rejects in, summaries and commits out."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        book: CoilBook,
+        reader: TopicReader,
+        consumer: KafkaConsumer,
+        producer: KafkaProducer,
+    ) -> None:
+        self._settings = settings
+        self._book = book
+        self._reader = reader
+        self._consumer = consumer
+        self._producer = producer
+        self._firsts: dict[Key, dict[TopicPartition, int]] = {}
+        self._committed_s = time.monotonic()
+        self._late_key: Key | None = None
+        self._coils = self._looks = self._unreadable = 0
+
+    def step(self) -> None:
+        for record in self._reader.poll():
+            look = look_of_record(record, self._settings.topics.rejects)
+            if look is None:
+                self._unreadable += 1
+            else:
+                self._add(look, record)
+        if self._reader.level_s is not None:
+            self._write(self._reader.level_s)
+        if time.monotonic() - self._committed_s >= _COMMIT_S:
+            self.commit()
+
+    def commit(self) -> None:
+        """Up to the first record of the oldest coil without a summary."""
+        offsets = self._reader.next_offsets()
+        for firsts in self._firsts.values():
+            offsets |= {tp: min(offset, offsets[tp]) for tp, offset in firsts.items()}
+        self._committed_s = time.monotonic()
+        try:
+            self._consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()})
+        except KafkaError as error:
+            raise BrokerLost(f"Kafka did not take the commit: {type(error).__name__}: {error}") from error
+
+    def counts(self) -> dict[str, Any]:
+        return {
+            "coils": self._coils,
+            "frames": self._looks,
+            "repeats": self._book.repeats,
+            "late": self._book.late,
+            "unreadable": self._unreadable,
+        }
+
+    def _add(self, look: Look, record: Any) -> None:
+        late = self._book.late
+        if self._book.add(look, time.monotonic()):
+            self._looks += 1
+        key = look.line, look.coil
+        if self._book.late > late:  # after a restart these are repeats
+            if key != self._late_key:
+                log.warning("frames of a coil that was summarised are left out", coil=look.coil, camera=look.camera)
+            self._late_key = key
+            return
+        firsts = self._firsts.setdefault(key, {})
+        firsts.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+
+    def _write(self, level_s: float) -> None:
+        """Summaries of what has ended; their coils are let go only once Kafka has them."""
+        sent = []
+        for coil, why in self._book.close(level_s):
+            summary = coil.summary(why)
+            sent.append(self._send(summary))
+            self._firsts.pop((coil.line, coil.coil), None)
+            self._coils += 1
+            log.info("coil ended", coil=coil.coil, line=coil.line, why=why, frames=coil.frames, defects=summary.defects)
+        for future in sent:
+            try:
+                future.get(timeout=self._settings.send_s_max)
+            except KafkaError as error:
+                raise BrokerLost(f"{self._settings.topics.coils} did not take a summary: {error}") from error
+
+    def _send(self, summary: CoilSummary) -> Any:
+        headers = [
+            ("ce_specversion", "1.0"),
+            ("ce_id", summary.id),
+            ("ce_source", summary.line or "/"),
+            ("ce_type", "stripwatch.coil.v1"),
+            ("ce_time", summary.last_captured_at),
+            ("ce_subject", summary.coil or ""),
+            ("content-type", "application/json"),
+        ]
+        return self._producer.send(
+            self._settings.topics.coils,
+            msgspec.json.encode(summary),
+            key=(summary.line or "").encode(),
+            headers=[(name, value.encode()) for name, value in headers if value],
+        )
+
+
+def known_summaries(settings: Settings) -> Iterator[tuple[CoilSummary, int]]:
+    """The newest summaries on Kafka, each with its last time of capture in ms."""
+    with open_looker(settings) as consumer:
+        reader = TopicReader(consumer, [settings.topics.coils], from_last(_KNOWN_SUMMARIES))
+        while reader.level_s is None:
+            for record in reader.poll():
+                with suppress(msgspec.DecodeError, ValueError):
+                    summary = _decode_summary(record.value or b"")
+                    yield summary, time_ms(summary.last_captured_at)
+
+
+def from_committed(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+    for partition in partitions:
+        offset = consumer.committed(partition)
+        if offset is None:
+            from_beginning(consumer, [partition])
+        else:
+            consumer.seek(partition, offset)

@@ -1,0 +1,123 @@
+"""What a reader of results and rejects learns of the strip from one record: a look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import msgspec
+
+from worker.event import Defect, FrameInfo, Result, StripSpan
+from worker.frame import Position, Record, read_record
+from worker.tools.stripdefects import PixelSpan, StripDefect
+
+State = Literal["inspected", "skipped", "rejected"]
+_decode_result = msgspec.json.Decoder(Result).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One frame as its result or reject tells of it. span_mm: of an inspected frame whose camera's scale is known.
+
+    defects: those whose place on the strip is known. unplaced: the labels of the others.
+    """
+
+    id: str
+    line: str | None
+    coil: str | None
+    camera: str
+    captured_ms: int
+    state: State
+    verdict: str | None
+    position_mm: int | None
+    span_mm: StripSpan | None
+    defects: tuple[StripDefect, ...]
+    unplaced: tuple[str, ...]
+
+
+def read_result(value: bytes | None) -> Result | None:
+    """The result in a record; None for a record that is none, since anybody may write to a topic."""
+    try:
+        return _decode_result(value or b"")
+    except msgspec.DecodeError:
+        return None
+
+
+def look_of_result(result: Result, timestamp_ms: int) -> Look | None:
+    """timestamp_ms: of the record, since no frame was taken after its result. None where captured_at is no time."""
+    frame = result.frame
+    try:
+        captured_ms = time_ms(frame.captured_at)
+    except (ValueError, OverflowError):
+        return None
+    placed = [_strip_defect(result.id, defect, frame) for defect in result.defects]
+    return Look(
+        id=result.id,
+        line=frame.line,
+        coil=frame.coil,
+        camera=frame.camera,
+        captured_ms=min(captured_ms, timestamp_ms),
+        state=result.state,
+        verdict=result.verdict,
+        position_mm=frame.strip_position_mm,
+        span_mm=frame.strip_mm if result.state == "inspected" else None,
+        defects=tuple(defect for defect in placed if defect),
+        unplaced=tuple(defect.label for defect, place in zip(result.defects, placed, strict=True) if not place),
+    )
+
+
+def look_of_reject(key: bytes | None, headers: Sequence[tuple[str, bytes | None]], timestamp_ms: int) -> Look | None:
+    """From the headers of a reject; None where it has no id, so that it cannot be told from a repeat.
+
+    Its headers are CloudEvents as those of a frame are, so they are read by the same rules.
+    """
+    identity = dict(headers).get("ce_id")
+    if not identity:
+        return None
+    unquoted = [
+        (name, unquote(value.decode("utf-8", "replace")).encode() if value and name == "ce_source" else value)
+        for name, value in headers
+    ]
+    frame = read_record(Record(Position("", 0, 0), timestamp_ms, key, None, unquoted), "", 0.0)
+    return Look(
+        id=identity.decode("utf-8", "replace")[:300],
+        line=frame.line,
+        coil=frame.coil,
+        camera=frame.camera,
+        captured_ms=min(frame.captured_ms, timestamp_ms),
+        state="rejected",
+        verdict=None,
+        position_mm=frame.strip_position_mm,
+        span_mm=None,
+        defects=(),
+        unplaced=(),
+    )
+
+
+def look_of_record(record: Any, rejects_topic: str) -> Look | None:
+    """Of a Kafka record from the results or the rejects; None where it is neither."""
+    if record.topic == rejects_topic:
+        return look_of_reject(record.key, record.headers, record.timestamp)
+    result = read_result(record.value)
+    return look_of_result(result, record.timestamp) if result else None
+
+
+def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefect | None:
+    if defect.strip_mm is None:
+        return None
+    box = defect.box_px
+    return StripDefect(
+        label=defect.label,
+        camera=frame.camera,
+        score=defect.score,
+        strip_mm=defect.strip_mm,
+        across_px=PixelSpan(box.y, box.y + box.height) if box else None,
+        parts=1,
+        event_id=event_id,
+    )
+
+
+def time_ms(text: str) -> int:
+    """An RFC 3339 time in milliseconds since 1970. Raises ValueError or OverflowError."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)

@@ -1,0 +1,138 @@
+"""Reads whole topics, every partition, as one who looks on: it joins no group, so workers do not notice it."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from kafka import KafkaConsumer
+from kafka.errors import KafkaError
+from kafka.structs import TopicPartition
+
+from worker.connection import connect, require_topics
+from worker.errors import BrokerLost
+from worker.header_names import accept_any_header_name
+from worker.settings import Settings
+
+Starts = Callable[[KafkaConsumer, list[TopicPartition]], None]  # seeks in partitions that are new to it
+_FETCH_WAIT_MS = 50  # see FETCH_WAIT_MS in watch.py
+_FETCH_BYTES_MAX = 8_000_000
+_POLL_MS = 200
+_LOOK_S, _LOOK_S_MAX = 1.0, 10.0
+_PARTITIONS_S = 30.0
+_EMPTY_S = 1.0
+
+
+@contextmanager
+def open_looker(settings: Settings, group_id: str | None = None) -> Iterator[KafkaConsumer]:
+    """A consumer that is assigned its partitions by hand; group_id: whose commits it may read and write.
+
+    Raises SettingsError, or BrokerLost where no broker answers.
+    """
+    accept_any_header_name()
+    consumer = connect(
+        KafkaConsumer,
+        settings.bootstrap_servers,
+        settings.broker_wait_s_max,
+        group_id=group_id,
+        client_id="stripwatch-tools",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",  # only where what it would read next is gone
+        allow_auto_create_topics=False,
+        isolation_level="read_committed",
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
+        fetch_max_bytes=_FETCH_BYTES_MAX,
+        max_partition_fetch_bytes=_FETCH_BYTES_MAX // 4,
+    )
+    try:
+        yield consumer
+    finally:
+        with suppress(KafkaError):
+            consumer.close()
+
+
+class TopicReader:
+    """The records of some topics as they come, and the moment up to which all of them have been read.
+
+    One thread. Partitions that are added later are read from their beginning. KafkaErrors pass as BrokerLost.
+    """
+
+    def __init__(
+        self,
+        consumer: KafkaConsumer,
+        topics: Iterable[str],
+        starts: Starts,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.level_s: float | None = None  # all that was there at this moment has been read
+        self._consumer = consumer
+        self._topics = list(topics)
+        self._monotonic = monotonic
+        self._ends: dict[TopicPartition, int] = {}
+        self._asked_s = self._read_s = self._assigned_s = monotonic()
+        with _lost():
+            require_topics(consumer, self._topics)
+            partitions = self._partitions()
+            consumer.assign(partitions)
+            starts(consumer, partitions)
+            self._ask_ends()
+
+    def poll(self) -> list[Any]:
+        """What has come since the last time; waits a moment where there is nothing."""
+        with _lost():
+            records = [record for batch in self._consumer.poll(timeout_ms=_POLL_MS).values() for record in batch]
+            now_s = self._monotonic()
+            if records:
+                self._read_s = now_s
+            if self._is_level(now_s):
+                self.level_s = self._asked_s
+                if now_s - self._asked_s >= _LOOK_S:
+                    self._ask_ends()
+            if now_s - self._assigned_s >= _PARTITIONS_S:
+                self._consumer.assign(self._partitions())
+                self._assigned_s = now_s
+        return records
+
+    def next_offsets(self) -> dict[TopicPartition, int]:
+        """Where reading goes on."""
+        with _lost():
+            return {tp: self._consumer.position(tp) for tp in self._consumer.assignment()}
+
+    def _is_level(self, now_s: float) -> bool:
+        """Past the ends that were asked for; or nothing more comes: markers of transactions are no records."""
+        if now_s - max(self._read_s, self._asked_s) >= _EMPTY_S:
+            return True
+        return all(self._consumer.position(tp) >= end for tp, end in self._ends.items())
+
+    def _ask_ends(self) -> None:
+        self._ends = self._consumer.end_offsets(list(self._consumer.assignment()), timeout_ms=_LOOK_S_MAX * 1000)
+        self._asked_s = self._monotonic()
+
+    def _partitions(self) -> list[TopicPartition]:
+        return [
+            TopicPartition(t, p) for t in self._topics for p in sorted(self._consumer.partitions_for_topic(t) or ())
+        ]
+
+
+def from_beginning(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+    consumer.seek_to_beginning(*partitions)
+
+
+def from_last(records: int) -> Starts:
+    """As many records of each topic, shared out over its partitions."""
+
+    def seek(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+        begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        for tp in partitions:
+            share = records // sum(other.topic == tp.topic for other in partitions)
+            consumer.seek(tp, max(begins[tp], ends[tp] - share))
+
+    return seek
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    try:
+        yield
+    except KafkaError as error:
+        raise BrokerLost(f"reading from Kafka failed: {type(error).__name__}: {error}") from error

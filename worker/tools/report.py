@@ -1,0 +1,106 @@
+"""`stripwatch report`: what Kafka still knows of the coils, as a table, as CSV or as JSON."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from worker.console import say
+from worker.errors import InputError, SettingsError
+from worker.settings import Settings
+from worker.tools.coil import CoilSummary
+from worker.tools.coilbook import CoilBook, CoilRules
+from worker.tools.looks import look_of_record
+from worker.tools.reader import TopicReader, from_beginning, open_looker
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SAY_EVERY = 50_000
+_COLUMNS = (
+    *("line", "coil", "ended", "first_captured_at", "last_captured_at", "length_m", "uncovered_m"),
+    *("frames_inspected", "frames_skipped", "frames_rejected"),
+)
+
+
+def report(settings: Settings, coil: str | None, csv_path: Path | None, force: bool) -> list[CoilSummary]:
+    """Every coil (or those of one name) in results and rejects, oldest first. Raises BrokerLost, InputError."""
+    if csv_path and csv_path.exists() and not force:
+        raise InputError(f"{csv_path} is there already; --force replaces it")
+    found = [one for one in read_coils(settings) if coil is None or one.coil == coil]
+    if coil is not None and not found:
+        raise SettingsError(f"no coil {coil!r} in {settings.topics.results} at {settings.bootstrap_servers}")
+    if csv_path:
+        write_csv(csv_path, found)
+    return found
+
+
+def read_coils(settings: Settings) -> list[CoilSummary]:
+    """From the beginning of the topics to their end as it is now."""
+    book = CoilBook(CoilRules())
+    topics = [settings.topics.results, settings.topics.rejects]
+    read = 0
+    with open_looker(settings) as consumer:
+        reader = TopicReader(consumer, topics, from_beginning)
+        while reader.level_s is None:
+            for record in reader.poll():
+                look = look_of_record(record, settings.topics.rejects)
+                if look:
+                    book.add(look, 0.0)
+                read += 1
+                if read % _SAY_EVERY == 0:
+                    say(f"{read} records read")
+    return [log.summary() for log in book.running]
+
+
+def as_table(coils: Sequence[CoilSummary]) -> Table:
+    table = Table(expand=False)
+    labels = sorted({label for coil in coils for label in coil.defects})
+    for name in ("coil", "line", "metres", "not covered", "frames", "rejected", "skipped", *labels):
+        table.add_column(name, justify="left" if name in ("coil", "line") else "right", overflow="fold")
+    for coil in coils:
+        counts = coil.frames
+        table.add_row(
+            *(coil.coil or "-", coil.line or "-", metres(coil.length_mm), metres(coil.uncovered_mm)),
+            *(str(n) for n in (sum(msgspec.structs.astuple(counts)), counts.rejected, counts.skipped)),
+            *(str(coil.defects.get(label, 0)) for label in labels),
+        )
+    return table
+
+
+def print_table(coils: Sequence[CoilSummary]) -> None:
+    Console(markup=False, highlight=False).print(as_table(coils))
+
+
+def metres(mm: int | None) -> str:
+    return "" if mm is None else f"{mm / 1000:.3f}"
+
+
+def as_csv(coils: Sequence[CoilSummary]) -> str:
+    """One row a coil, one column a class. A name that a spreadsheet would run as a formula gets a quote before it."""
+    labels = sorted({label for coil in coils for label in coil.defects})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_COLUMNS, *(_text(f"defects {label}") for label in labels)])
+    for coil in coils:
+        row: list[Any] = [_text(coil.line), _text(coil.coil), coil.ended or ""]
+        row += [coil.first_captured_at, coil.last_captured_at, metres(coil.length_mm), metres(coil.uncovered_mm)]
+        row += [*msgspec.structs.astuple(coil.frames), *(coil.defects.get(label, 0) for label in labels)]
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def write_csv(path: Path, coils: Sequence[CoilSummary]) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(as_csv(coils))
+        part.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _text(name: str | None) -> str:
+    return f"'{name}" if name and name.startswith(_FORMULA) else name or ""

@@ -1,0 +1,38 @@
+"""Stretches of a strip: sets of millimetres, kept as few spans."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+
+class Spans:
+    """A set of whole millimetres as disjoint half-open spans in order; spans that touch are one.
+
+    A union, so the order in which spans are added and how often does not matter.
+    """
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(zip(self._starts, self._ends, strict=True))
+
+    @property
+    def length_mm(self) -> int:
+        return sum(self._ends) - sum(self._starts)
+
+    def add(self, start: int, end: int) -> None:
+        if start >= end:
+            return
+        first = bisect_left(self._ends, start)
+        last = bisect_right(self._starts, end)
+        if first < last:
+            start, end = min(start, self._starts[first]), max(end, self._ends[last - 1])
+        self._starts[first:last] = [start]
+        self._ends[first:last] = [end]
+
+    def gaps(self, start: int, end: int) -> list[tuple[int, int]]:
+        """What is missing between start and end."""
+        inside = [(max(a, start), min(b, end)) for a, b in self if a < end and b > start]
+        edges = [start, *(edge for span in inside for edge in span), end]
+        return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]

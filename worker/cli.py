@@ -171,6 +171,19 @@ def report(
         print_summary({"coils": len(found), "defects": sum(sum(one.defects.values()) for one in found)})
 
 
+@app.command()
+def contracts(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go, over those that are there.")],
+) -> None:
+    """Write what is on Kafka as JSON Schemas and one AsyncAPI 3 document, made from the code.
+
+    Example: stripwatch contracts --out deploy/contracts
+    """
+    from worker.tools.contracts import write_contracts
+
+    print_summary({"out": str(out), "files": write_contracts(out)})
+
+
 for command in (simulate, replay, topics, demo, bench):
     app.command()(command)
 

@@ -1,0 +1,42 @@
+"""The events that the golden files hold, made by the code as it is. `python -m tests.contract.made` adds new files."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.tools.test_coil import look
+from tests.tools.test_stripdefects import defect
+from tests.worker.test_event import CAMERAS, MODEL, prediction
+from worker.errors import FrameRejected, RejectReason
+from worker.event import EventMaker, Reject, Result
+from worker.outcome import Refusal, Skipped
+from worker.tools.coil import CoilLog, CoilSummary
+
+GOLDEN = Path(__file__).with_name("golden")
+_FRAME: dict[str, Any] = {"coil": "C4711", "line": "/plant/hot-rolling/line-1", "received_s": 100.0}
+
+
+def made_events() -> dict[str, Result | Reject | CoilSummary]:
+    """By the name of their file; the name begins with that of the schema."""
+    maker = EventMaker(CAMERAS)
+    known = prediction((0.1, 0.9), strip_position_mm=120_000, **_FRAME)
+    refusal = Refusal(known.frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "the file ends after 5 of 9 bytes"))
+    log = CoilLog(look(0, 0, 800, verdict="defect", defects=(defect(100, 300, (10, 40)),)))
+    log.add(look(1, 900, 1700))
+    log.add(look(2, 1600, state="rejected", verdict=None, camera="bottom-1"))
+    return {
+        "result-1-defect": maker.result(known, now_s=100.0162),
+        "result-1-clean": maker.result(prediction((0.9, 0.1), strip_position_mm=None, **_FRAME), now_s=100.01),
+        "result-1-skipped": maker.skipped(Skipped(known.frame, MODEL), now_s=100.002),
+        "reject-1-truncated": maker.reject(refusal),
+        "coil-1-ended": log.summary("next-coil"),
+    }
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for name, event in made_events().items():
+        path = GOLDEN / f"{name}.json"
+        if not path.exists():  # a golden event stays as it was when it was new
+            path.write_bytes(msgspec.json.format(msgspec.json.encode(event)) + b"\n")

@@ -1,0 +1,152 @@
+"""`stripwatch contracts`: what is on Kafka, as JSON Schemas and one AsyncAPI 3 document, made from the code itself."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from worker import __version__, topics
+from worker.errors import InputError
+from worker.event import REJECT_SCHEMA, RESULT_SCHEMA, Reject, Result
+from worker.publish import ORIGINAL_PREFIX
+from worker.tools.coil import COIL_SCHEMA, CoilSummary
+
+Json = dict[str, Any]
+EVENTS: dict[str, tuple[str, type]] = {
+    "result-1": (RESULT_SCHEMA, Result),
+    "reject-1": (REJECT_SCHEMA, Reject),
+    "coil-1": (COIL_SCHEMA, CoilSummary),
+}
+_TEXT: Json = {"type": "string"}
+_CLOUDEVENT: Json = {
+    "ce_specversion": {"const": "1.0"},
+    "ce_id": _TEXT | {"description": "The same for a repeat of the same event: a reader drops it."},
+    "ce_source": _TEXT | {"description": "/site/area/line/camera, percent-encoded; of a coil /site/area/line."},
+    "ce_type": _TEXT,
+    "ce_time": _TEXT | {"format": "date-time", "description": "When the frame was captured; of a coil its last frame."},
+    "ce_subject": _TEXT | {"description": "Coil id; absent where it is not known."},
+    "ce_strippositionmm": _TEXT | {"pattern": "^-?[0-9]+$", "description": "Start of the frame on the coil."},
+    "content-type": _TEXT,
+    "traceparent": _TEXT | {"description": "W3C trace context, passed through."},
+}
+_REJECT = {f"stripwatch_{name}": _TEXT for name in ("reason", "detail", "topic", "key")} | {
+    f"stripwatch_{name}": _TEXT | {"pattern": "^-?[0-9]+$"}
+    for name in ("partition", "offset", "timestamp_ms", "bytes", "bytes_kept")
+}
+_JSON, _IMAGE, _BYTES = "application/json", "image/jpeg", "application/octet-stream"
+
+
+class _Message(NamedTuple):
+    """key: whose id is the record's key. payload: None where the bytes are no event of ours."""
+
+    kind: str
+    topic: str
+    key: str
+    content_type: str
+    payload: type | None
+    text: str
+
+    @property
+    def ce_type(self) -> str:
+        return f"stripwatch.{self.kind}.v1"
+
+
+_MESSAGES = (
+    _Message("frame", topics.FRAMES, "camera", _IMAGE, None, "The encoded image, JPEG or PNG."),
+    _Message("result", topics.RESULTS, "camera", _JSON, Result, "One for every frame that is not rejected."),
+    _Message("defect", topics.DEFECTS, "camera", _JSON, Result, "A result with a defect, once more."),
+    _Message("reject", topics.REJECTS, "camera", _BYTES, None, "The bytes that could not be inspected."),
+    _Message("coil", topics.COILS, "line", _JSON, CoilSummary, "A coil that has ended."),
+)
+
+
+def write_contracts(out: Path) -> list[str]:
+    """Write every file of the contract into a folder, over what is there. Their names. Raises InputError."""
+    files = {f"{name}.schema.json": schema(name) for name in EVENTS} | {"asyncapi.json": asyncapi()}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, document in files.items():
+            (out / name).write_text(as_text(document))
+    except OSError as error:
+        raise InputError(f"cannot write contracts to {out}: {error.strerror}") from error
+    return sorted(files)
+
+
+def as_text(document: Json) -> str:
+    return json.dumps(document, indent=2) + "\n"
+
+
+def schema(name: str) -> Json:
+    """The JSON Schema (2020-12) of one kind of event."""
+    stated, kind = EVENTS[name]
+    (reference,), definitions = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    definitions[kind.__name__]["properties"]["schema"] = {"const": stated}
+    return (
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": stated}
+        | reference
+        | {"$defs": definitions}
+    )
+
+
+def asyncapi() -> Json:
+    """One AsyncAPI 3.0 document: topics by their usual names, messages with their headers, keys and payloads."""
+    kinds = [kind for _, kind in EVENTS.values() if kind is not Reject]
+    _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    for stated, kind in EVENTS.values():
+        if kind.__name__ in schemas:
+            schemas[kind.__name__]["properties"]["schema"] = {"const": stated}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Stripwatch",
+            "version": __version__,
+            "description": "Frames of moving steel strip in; results, defects, rejects and coils out. Records are "
+            "CloudEvents 1.0 in binary mode. Fields may be added to an event, never changed: read what you know, pass "
+            "over the rest. Unless the worker is told otherwise, delivery is at least once: drop a ce_id seen before.",
+        },
+        "defaultContentType": _JSON,
+        "channels": {message.kind: _channel(message) for message in _MESSAGES},
+        "operations": dict(map(_operation, _MESSAGES)),
+        "components": {"messages": {message.kind: _message(message) for message in _MESSAGES}, "schemas": schemas},
+    }
+
+
+def _channel(message: _Message) -> Json:
+    reference = {"$ref": f"#/components/messages/{message.kind}"}
+    return {"address": message.topic, "description": message.text, "messages": {message.kind: reference}}
+
+
+def _operation(message: _Message) -> tuple[str, Json]:
+    action = "receive" if message.kind == "frame" else "send"
+    return f"{action}_{message.kind}", {"action": action, "channel": {"$ref": f"#/channels/{message.kind}"}}
+
+
+def _message(message: _Message) -> Json:
+    key = _TEXT | {"description": f"{message.key} id"}
+    stated: Json = {
+        "name": message.ce_type,
+        "summary": message.text,
+        "contentType": message.content_type,
+        "headers": _headers(message),
+        "bindings": {"kafka": {"key": key, "bindingVersion": "0.5.0"}},
+    }
+    if message.payload:
+        stated["payload"] = {"$ref": f"#/components/schemas/{message.payload.__name__}"}
+    return stated
+
+
+def _headers(message: _Message) -> Json:
+    """A camera need not send any header; what we send is complete."""
+    properties = _CLOUDEVENT | {"ce_type": {"const": message.ce_type}}
+    if message.kind == "frame":
+        return {"type": "object", "properties": properties}
+    required = ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"]
+    if message.kind != "reject":
+        return {"type": "object", "properties": properties, "required": required}
+    return {
+        "type": "object",
+        "properties": properties | _REJECT,
+        "patternProperties": {f"^{ORIGINAL_PREFIX.replace('.', chr(92) + '.')}": _TEXT},
+        "required": [*required, "stripwatch_reason", "stripwatch_detail", "stripwatch_topic"],
+    }

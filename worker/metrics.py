@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from worker.bundle import Bundle
+from worker.errors import RejectReason
+from worker.verdict import Verdict
 
 _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _SCORES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
@@ -65,6 +68,7 @@ class Metrics:
         # Near reject_share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
         self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last reject_window_s.")
         self._make_shadow()
+        self._begin_at_zero()
 
     def _make_shadow(self) -> None:
         """Of the second model, where one is set."""
@@ -82,6 +86,13 @@ class Metrics:
         self.shadow_unpublished = self._counter("shadow_unpublished", "Results that the shadow's topic did not take.")
         self.shadow_swaps = self._counter("shadow_swaps", "As bundle_swaps, of the shadow.", "outcome")
         self.shadow_behind = self._gauge("shadow_behind", "As bundle_behind, of the shadow; 0 where none is set.")
+
+    def _begin_at_zero(self) -> None:
+        """A series that begins at 1 is no increase to Prometheus: the first defect or reject would not count."""
+        for verdict in (*get_args(Verdict), "skipped"):
+            self.results.labels(verdict)
+        for reason in RejectReason:
+            self.rejects.labels(reason)
 
     def camera_label(self, camera: str) -> str:
         return self._cameras.label(camera)

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from worker.connection import open_consumer, open_producer, require_topics
 from worker.credits import Credits
@@ -40,6 +40,7 @@ def run(settings: Settings) -> None:
     """Inspect frames until a signal. Raises whatever ended the worker against its will."""
     require_bundle(settings)
     metrics = Metrics(CollectorRegistry(), settings.camera_labels_max)
+    ProcessCollector(registry=metrics.registry)  # memory, files, and the start that tells a restart
     readiness = Readiness()
     metrics.watch(metrics.ready, lambda: float(all(readiness.checks().values())))
     health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, readiness.checks)

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from worker.errors import RejectReason
 from worker.metrics import BoundedLabels, Metrics
 
 
@@ -28,3 +29,10 @@ def test_a_watched_gauge_is_read_at_each_scrape() -> None:
     assert metrics.registry.get_sample_value("stripwatch_queue_frames", {"queue": "decode"}) == 3
     depth[0] = 5
     assert metrics.registry.get_sample_value("stripwatch_queue_frames", {"queue": "decode"}) == 5
+
+
+def test_verdicts_and_reasons_are_there_before_the_first_of_them() -> None:
+    registry = Metrics(CollectorRegistry()).registry
+    assert registry.get_sample_value("stripwatch_results_total", {"verdict": "defect"}) == 0
+    for reason in RejectReason:
+        assert registry.get_sample_value("stripwatch_rejects_total", {"reason": reason}) == 0

@@ -1,0 +1,1 @@
+"""What operators are given: rules, boards, containers, manifests."""

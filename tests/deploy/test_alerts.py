@@ -1,0 +1,61 @@
+"""Rules, their unit tests and their runbooks belong together: none without the others."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.tools import require
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNIT_TESTS = sorted((Path(__file__).parent / "alerts").glob("*.yml"))
+
+
+def rules(file: str) -> list[dict[str, Any]]:
+    groups = yaml.safe_load((DEPLOY / "prometheus" / file).read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+ALERTS = {rule["alert"]: rule for rule in rules("alert_rules.yml")}
+
+
+def promtool(*arguments: str) -> str:
+    done = subprocess.run([require("promtool", "prometheus"), *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_prometheus_accepts_configuration_and_rules() -> None:
+    assert "SUCCESS" in promtool("check", "config", str(DEPLOY / "prometheus" / "prometheus.yml"))
+
+
+@pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda path: path.stem)
+def test_alerts_fire_by_their_fault_and_at_no_other_time(file: Path) -> None:
+    promtool("test", "rules", str(file))
+
+
+def test_every_alert_fires_in_a_unit_test() -> None:
+    """The unit tests name in `exp_samples` what fires; promtool holds them to it."""
+    fired = {
+        name
+        for file in UNIT_TESTS
+        for case in yaml.safe_load(file.read_text())["tests"]
+        for check in case["promql_expr_test"]
+        for sample in check["exp_samples"]
+        for name in re.findall(r'alertname="(\w+)"', sample["labels"])
+    }
+    assert fired == set(ALERTS)
+
+
+def test_every_alert_has_a_summary_a_severity_and_its_paragraph() -> None:
+    text = (DEPLOY / "runbooks.md").read_text()
+    paragraphs = dict(re.findall(r"^### (\w+)\n\n(.+?)(?=\n\n|\Z)", text, re.MULTILINE | re.DOTALL))
+    assert list(paragraphs) == list(ALERTS), "in the same order"
+    for name, rule in ALERTS.items():
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        assert rule["annotations"]["summary"].endswith(".")
+        assert rule["annotations"]["runbook_url"] == f"deploy/runbooks.md#{name.lower()}"
+        assert len(paragraphs[name].split()) > 25, name

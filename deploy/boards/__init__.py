@@ -1,0 +1,1 @@
+"""The Grafana boards as data, and how they become Grafana's JSON."""

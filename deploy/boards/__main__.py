@@ -1,0 +1,20 @@
+"""`python -m deploy.boards` writes the boards to deploy/grafana/; a test says when they differ."""
+
+import json
+from pathlib import Path
+
+from deploy.boards.line import LINE_BOARD
+from deploy.boards.panels import Board, board_json
+from deploy.boards.worker import WORKER_BOARD
+
+GRAFANA = Path(__file__).parents[1] / "grafana"
+BOARDS = {"line.json": LINE_BOARD, "worker.json": WORKER_BOARD}
+
+
+def board_text(board: Board) -> str:
+    return json.dumps(board_json(board), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    for name, board in BOARDS.items():
+        (GRAFANA / name).write_text(board_text(board))

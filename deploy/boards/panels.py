@@ -1,0 +1,224 @@
+"""Grafana's JSON for the few kinds of panels that the boards use, as of schema version 39 (Grafana 10.4 and later)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+# Fixed, since a provisioned board does not resolve ${DS_PROMETHEUS} (grafana#10786).
+DATASOURCE = {"type": "prometheus", "uid": "stripwatch-prometheus"}
+SCHEMA_VERSION = 39
+_COLUMNS = 24
+
+Kind = Literal["stat", "timeseries", "heatmap", "table", "bargauge", "state-timeline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """legend: Grafana's template, as {{camera}}."""
+
+    expr: str
+    legend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """text: what a person should see in it. red_from, or red_below: where a stat turns red. width: of 24 columns."""
+
+    title: str
+    kind: Kind
+    queries: tuple[Query, ...]
+    text: str
+    width: int = 8
+    height: int = 8
+    unit: str = "short"
+    stacked: bool = False
+    red_from: float | None = None
+    red_below: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A choice at the top of the board; all of them by default."""
+
+    name: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A mark on every time axis, where the expression has a value."""
+
+    name: str
+    expr: str
+    title: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    uid: str
+    title: str
+    text: str
+    variables: tuple[Variable, ...]
+    annotations: tuple[Annotation, ...]
+    rows: tuple[Row, ...]
+
+
+def board_json(board: Board) -> dict[str, Any]:
+    return {
+        "uid": board.uid,
+        "title": board.title,
+        "description": board.text,
+        "tags": ["stripwatch"],
+        "schemaVersion": SCHEMA_VERSION,
+        "editable": False,
+        "graphTooltip": 1,
+        "refresh": "10s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {"list": [_variable(variable) for variable in board.variables]},
+        "annotations": {"list": [_annotation(annotation) for annotation in board.annotations]},
+        "links": [
+            {"type": "dashboards", "title": "Boards", "tags": ["stripwatch"], "keepTime": True, "icon": "dashboard"}
+        ],
+        "panels": [panel | {"id": number} for number, panel in enumerate(_placed(board.rows), start=1)],
+    }
+
+
+def _placed(rows: Iterable[Row]) -> Iterable[dict[str, Any]]:
+    """Panels from left to right, a new line where one does not fit."""
+    y = 0
+    for row in rows:
+        yield {
+            "type": "row",
+            "title": row.title,
+            "collapsed": False,
+            "panels": [],
+            "gridPos": _place(0, y, _COLUMNS, 1),
+        }
+        x, y, tallest = 0, y + 1, 0
+        for panel in row.panels:
+            if x + panel.width > _COLUMNS:
+                x, y, tallest = 0, y + tallest, 0
+            yield _panel(panel) | {"gridPos": _place(x, y, panel.width, panel.height)}
+            x, tallest = x + panel.width, max(tallest, panel.height)
+        y += tallest
+
+
+def _place(x: int, y: int, width: int, height: int) -> dict[str, int]:
+    return {"x": x, "y": y, "w": width, "h": height}
+
+
+def _panel(panel: Panel) -> dict[str, Any]:
+    return {
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.text,
+        "datasource": DATASOURCE,
+        "targets": [_target(panel, query, "ABCDEFGH"[number]) for number, query in enumerate(panel.queries)],
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": []},
+        "options": _options(panel),
+    } | _table_transformations(panel)
+
+
+def _target(panel: Panel, query: Query, ref: str) -> dict[str, Any]:
+    instant = panel.kind in ("table", "bargauge")
+    return {
+        "refId": ref,
+        "datasource": DATASOURCE,
+        "expr": query.expr,
+        "legendFormat": query.legend or "__auto",
+        "format": {"table": "table", "heatmap": "heatmap"}.get(panel.kind, "time_series"),
+        "instant": instant,
+        "range": not instant,
+    }
+
+
+def _defaults(panel: Panel) -> dict[str, Any]:
+    defaults: dict[str, Any] = {"unit": panel.unit, "thresholds": _thresholds(panel)}
+    if panel.kind == "timeseries":
+        stacking = {"mode": "normal" if panel.stacked else "none", "group": "A"}
+        fill = 40 if panel.stacked else 8
+        defaults |= {
+            "min": 0,
+            "custom": {"lineWidth": 1, "fillOpacity": fill, "showPoints": "never", "stacking": stacking},
+        }
+    if panel.kind == "state-timeline":
+        defaults |= {
+            "mappings": [_state(0, "silent", "red"), _state(1, "sends", "green")],
+            "custom": {"fillOpacity": 80},
+        }
+    return defaults
+
+
+def _state(value: int, text: str, colour: str) -> dict[str, Any]:
+    return {"type": "value", "options": {str(value): {"text": text, "color": colour, "index": value}}}
+
+
+def _thresholds(panel: Panel) -> dict[str, Any]:
+    if panel.red_from is not None:
+        steps = [{"color": "green", "value": None}, {"color": "red", "value": panel.red_from}]
+    elif panel.red_below is not None:
+        steps = [{"color": "red", "value": None}, {"color": "green", "value": panel.red_below}]
+    else:
+        steps = [{"color": "blue", "value": None}]
+    return {"mode": "absolute", "steps": steps}
+
+
+def _options(panel: Panel) -> dict[str, Any]:
+    last = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+    options: dict[Kind, dict[str, Any]] = {
+        "stat": {"reduceOptions": last, "colorMode": "background", "graphMode": "area", "textMode": "auto"},
+        "timeseries": {
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        },
+        "heatmap": {
+            "calculate": False,
+            "yAxis": {"unit": panel.unit},
+            "color": {"mode": "scheme", "scheme": "Oranges"},
+        },
+        "table": {"showHeader": True},
+        "bargauge": {"reduceOptions": last, "orientation": "horizontal", "displayMode": "gradient"},
+        "state-timeline": {"showValue": "never", "mergeValues": True},
+    }
+    return options[panel.kind]
+
+
+def _table_transformations(panel: Panel) -> dict[str, Any]:
+    """Without the columns that say nothing to a person."""
+    if panel.kind != "table":
+        return {}
+    hidden = dict.fromkeys(("Time", "Value", "__name__", "job", "alertstate"), True)
+    return {"transformations": [{"id": "organize", "options": {"excludeByName": hidden}}]}
+
+
+def _variable(variable: Variable) -> dict[str, Any]:
+    return {
+        "type": "query",
+        "name": variable.name,
+        "datasource": DATASOURCE,
+        "query": {"query": variable.query, "refId": variable.name},
+        "refresh": 2,  # when the time range changes
+        "includeAll": True,
+        "multi": True,
+        "allValue": ".*",
+        "current": {"text": "All", "value": "$__all"},
+    }
+
+
+def _annotation(annotation: Annotation) -> dict[str, Any]:
+    return {
+        "name": annotation.name,
+        "datasource": DATASOURCE,
+        "enable": True,
+        "iconColor": annotation.colour,
+        "expr": annotation.expr,
+        "titleFormat": annotation.title,
+        "step": "10s",
+    }

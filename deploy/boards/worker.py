@@ -1,0 +1,184 @@
+"""The board for engineers."""
+
+from deploy.boards.common import ALERTS, LINE, NEW_BUNDLE, OF_LINE, OF_WORKER, RATE
+from deploy.boards.panels import Board, Panel, Query, Row, Variable
+
+OF_INFERENCE = f'stage="inference", {OF_WORKER}'
+
+
+def _quantiles(metric: str, by: str = "") -> tuple[Query, ...]:
+    labels = f"{by}, le" if by else "le"
+    return tuple(
+        Query(
+            f"histogram_quantile({q}, sum by ({labels}) (rate({metric}_bucket{{{OF_WORKER}}}{RATE})))",
+            f"{{{{{by}}}}} p{q * 100:g}" if by else f"p{q * 100:g}",
+        )
+        for q in (0.5, 0.99)
+    )
+
+
+THROUGHPUT = Row(
+    "Throughput",
+    (
+        Panel(
+            "In and out",
+            "timeseries",
+            (
+                Query(f"sum by (instance) (rate(stripwatch_frames_total{{{OF_WORKER}}}{RATE}))", "{{instance}} taken"),
+                Query(
+                    f'sum by (instance) (rate({{__name__=~"stripwatch_(results|rejects)_total", {OF_WORKER}}}{RATE}))',
+                    "{{instance}} settled",
+                ),
+            ),
+            "Frames a second taken from Kafka, and acknowledged as result or reject. The two lines lie on each other.",
+            unit="suffix: /s",
+        ),
+        Panel(
+            "Lag by partition",
+            "timeseries",
+            (
+                Query(
+                    f"sum by (line, partition) (stripwatch_consumer_lag_frames{{{OF_WORKER}}})",
+                    "{{line}} {{partition}}",
+                ),
+            ),
+            "Frames in Kafka without acknowledged result. One partition alone: one camera sends more than its share.",
+        ),
+        Panel(
+            "In flight",
+            "timeseries",
+            (Query(f"stripwatch_inflight_frames{{{OF_WORKER}}}", "{{instance}}"),),
+            "Frames between Kafka and acknowledged result. Flat at inflight_frames_max: the worker is at its limit.",
+        ),
+        Panel(
+            "Bytes in flight",
+            "timeseries",
+            (Query(f"stripwatch_inflight_bytes{{{OF_WORKER}}}", "{{instance}}"),),
+            "Their encoded bytes.",
+            unit="bytes",
+        ),
+        Panel(
+            "Waiting",
+            "timeseries",
+            (Query(f"stripwatch_queue_frames{{{OF_WORKER}}}", "{{instance}} {{queue}}"),),
+            "decode full: the device or the decoders bind. publish full: making events binds.",
+        ),
+        Panel(
+            "Age of results",
+            "heatmap",
+            (Query(f"sum by (le) (increase(stripwatch_frame_age_seconds_bucket{{{OF_WORKER}}}{RATE}))", "{{le}}"),),
+            "Capture to acknowledged result.",
+            unit="s",
+        ),
+    ),
+)
+
+STAGES = Row(
+    "Stages",
+    (
+        Panel(
+            "Time by stage",
+            "timeseries",
+            _quantiles("stripwatch_stage_seconds", "stage"),
+            "Which stage takes the time. queue: decoded and waiting for the device.",
+            width=16,
+            unit="s",
+        ),
+        Panel(
+            "Wait for the device",
+            "heatmap",
+            (
+                Query(
+                    f'sum by (le) (increase(stripwatch_stage_seconds_bucket{{stage="queue", {OF_WORKER}}}{RATE}))',
+                    "{{le}}",
+                ),
+            ),
+            "Decoded and waiting. Long under light load: linger_ms_max is too long.",
+            unit="s",
+        ),
+        Panel(
+            "Batch fill",
+            "heatmap",
+            (Query(f"sum by (le) (increase(stripwatch_batch_frames_bucket{{{OF_WORKER}}}{RATE}))", "{{le}}"),),
+            "Frames in a batch. All at 1 under load: one at a time is fastest here, or decoding binds.",
+        ),
+        Panel(
+            "Device busy",
+            "timeseries",
+            (
+                Query(
+                    f"sum by (instance) (rate(stripwatch_stage_seconds_sum{{{OF_INFERENCE}}}{RATE}))"
+                    f" / sum by (instance) (rate(stripwatch_stage_seconds_count{{{OF_INFERENCE}}}{RATE}))"
+                    f" * sum by (instance) (rate(stripwatch_batch_frames_count{{{OF_WORKER}}}{RATE}))",
+                    "{{instance}}",
+                ),
+            ),
+            "Share of the time in which the model runs: batches a second, times the time of the average frame's batch.",
+            unit="percentunit",
+        ),
+        Panel(
+            "Batches",
+            "timeseries",
+            (Query(f"sum by (instance) (rate(stripwatch_batch_frames_count{{{OF_WORKER}}}{RATE}))", "{{instance}}"),),
+            "Batches a second.",
+            unit="suffix: /s",
+        ),
+    ),
+)
+
+HEALTH = Row(
+    "Health",
+    (
+        Panel(
+            "What runs",
+            "table",
+            (Query(f"stripwatch_bundle_info{{{OF_WORKER}}}"),),
+            "The bundle and the provider of each worker: as labelled by `device`, and the same on one line.",
+            width=16,
+        ),
+        Panel(
+            "Ready",
+            "timeseries",
+            (Query(f"stripwatch_ready{{{OF_WORKER}}}", "{{instance}}"),),
+            "0 while the worker loads, drains, or has a fault; /readyz names it.",
+        ),
+        Panel(
+            "Faults",
+            "timeseries",
+            (
+                Query(f"sum by (header) (rate(stripwatch_header_faults_total{{{OF_WORKER}}}{RATE}))", "{{header}}"),
+                Query(f"sum(rate(stripwatch_negative_frame_ages_total{{{OF_WORKER}}}{RATE}))", "from the future"),
+                Query(f"sum(rate(stripwatch_commit_failures_total{{{OF_WORKER}}}{RATE}))", "commits"),
+            ),
+            "A second. Headers that cannot be read, frames from the future, commits that Kafka refused.",
+        ),
+        Panel(
+            "Memory",
+            "timeseries",
+            (Query(f'process_resident_memory_bytes{{job="stripwatch-worker", {OF_WORKER}}}', "{{instance}}"),),
+            "Resident. Flat after the first minutes.",
+            unit="bytes",
+        ),
+        Panel(
+            "Cores",
+            "timeseries",
+            (Query(f'rate(process_cpu_seconds_total{{job="stripwatch-worker", {OF_WORKER}}}{RATE})', "{{instance}}"),),
+            "Processor cores that the worker uses.",
+        ),
+        Panel(
+            "Open files",
+            "timeseries",
+            (Query(f'process_open_fds{{job="stripwatch-worker", {OF_WORKER}}}', "{{instance}}"),),
+            "Files and sockets. Flat.",
+        ),
+    ),
+)
+
+WORKER_BOARD = Board(
+    "stripwatch-worker",
+    "Stripwatch: worker",
+    "For engineers: where does the time go, and what is about to give way?",
+    (LINE, Variable("instance", f"label_values(stripwatch_ready{{{OF_LINE}}}, instance)")),
+    (NEW_BUNDLE, ALERTS),
+    (THROUGHPUT, STAGES, HEALTH),
+)

@@ -1,0 +1,60 @@
+"""Cameras that can be given a fault while they send."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from tests.brokers.handle import BrokerHandle
+from tests.tiny import encode_frame
+
+GREY, DARK, BRIGHT = (encode_frame(brightness, seed=1) for brightness in (0.5, 0.1, 0.9))
+BETWEEN = encode_frame(0.3, seed=1)  # neither dark nor grey
+CUT_OFF = GREY[: len(GREY) // 2]
+RATE_FPS = 20
+
+
+class Cameras:
+    """Each camera sends its images in turn. Set `images` and `ahead` at any time."""
+
+    def __init__(self, images: dict[str, list[bytes]]) -> None:
+        self.images = images
+        self.ahead = timedelta(0)  # of their clock
+        self.position = b"1000"  # header ce_strippositionmm
+        self._stop = threading.Event()
+
+    def play(self, broker: BrokerHandle, topic: str) -> None:
+        with broker.producer() as producer:
+            number = 0
+            while not self._stop.wait(1 / RATE_FPS):
+                for at, (camera, images) in enumerate(self.images.items()):
+                    image = images[number % len(images)]
+                    producer.send(topic, image, key=camera.encode(), partition=at, headers=self._headers(camera))
+                number += 1
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _headers(self, camera: str) -> list[tuple[str, bytes]]:
+        fields = {
+            "ce_specversion": b"1.0",
+            "ce_id": f"{camera}-{time.monotonic_ns()}".encode(),
+            "ce_source": f"/plant/hot-rolling/line-1/{camera}".encode(),
+            "ce_type": b"stripwatch.frame.v1",
+            "ce_time": (datetime.now(UTC) + self.ahead).isoformat().encode(),
+            "ce_subject": b"C1",
+            "ce_strippositionmm": self.position,
+        }
+        return list(fields.items())
+
+
+@contextmanager
+def playing(cameras: Cameras, broker: BrokerHandle, topic: str) -> Iterator[None]:
+    thread = threading.Thread(target=cameras.play, args=(broker, topic))
+    thread.start()
+    try:
+        yield
+    finally:
+        cameras.stop()
+        thread.join()

@@ -1,0 +1,122 @@
+"""A real Prometheus on loopback with the rules of deploy/, in which time runs faster: a minute is a second."""
+
+import json
+import re
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.deploy.tools import require
+from worker.tools.broker import free_port
+from worker.tools.child import running_child
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
+AWAIT_S_MAX = 90.0
+SCRAPE_MS = 250
+_HURRIED_MS = {"s": 1000 // 60, "m": 1000, "h": 5_000, "d": 60_000}
+_DURATION = re.compile(r"(?<![\w.])(\d+)([smhd])\b")
+
+
+def hurried(text: str) -> str:
+    """Durations of a rule or a query, made short: a minute is a second, an hour five, a day a minute."""
+    return _DURATION.sub(lambda found: f"{max(SCRAPE_MS, int(found[1]) * _HURRIED_MS[found[2]])}ms", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    port: int
+    line: str = "line-1"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Prometheus:
+    url: str
+    folder: Path
+
+    def watch(self, targets: Mapping[str, Target]) -> None:
+        """Scrape these from now on; Prometheus sees that the file changed."""
+        groups = [
+            {"targets": [f"127.0.0.1:{target.port}"], "labels": {"line": target.line, "device": target.device}}
+            for target in targets.values()
+        ]
+        part = self.folder / "targets.part"
+        part.write_text(json.dumps(groups))
+        part.rename(self.folder / "targets.json")
+
+    def query(self, expr: str) -> list[dict[str, Any]]:
+        return self._ask("query", query=expr)
+
+    def query_range(self, expr: str, start_s: float) -> list[dict[str, Any]]:
+        return self._ask("query_range", query=expr, start=start_s, end=time.time(), step=0.5)
+
+    def firing(self) -> list[dict[str, str]]:
+        """The labels of every alert that fires."""
+        return [sample["metric"] for sample in self.query('ALERTS{alertstate="firing"}')]
+
+    def annotations(self) -> list[str]:
+        """What the alerts that are there say, as rendered."""
+        with urllib.request.urlopen(f"{self.url}/api/v1/alerts", timeout=10) as answer:
+            return [alert["annotations"]["summary"] for alert in json.load(answer)["data"]["alerts"]]
+
+    def _ask(self, what: str, **parameters: Any) -> list[dict[str, Any]]:
+        url = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+        return found
+
+
+@contextmanager
+def running_prometheus(folder: Path) -> Iterator[Prometheus]:
+    """folder: an empty one, for its configuration and data."""
+    binary, port = require("prometheus", "prometheus"), free_port()
+    _write_configuration(folder)
+    command = [
+        *(binary, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"),
+        *(f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"),
+    ]
+    with running_child("Prometheus", command) as child:
+        prometheus = Prometheus(f"http://127.0.0.1:{port}", folder)
+        until(lambda: not child.ended and _answers(prometheus), "Prometheus answers")
+        yield prometheus
+
+
+def until(so: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + AWAIT_S_MAX
+    while not so():
+        assert time.monotonic() < deadline_s, f"not within {AWAIT_S_MAX:g} s: {what}"
+        time.sleep(0.1)
+
+
+def _answers(prometheus: Prometheus) -> bool:
+    try:
+        return prometheus.query("vector(1)") != []
+    except OSError:
+        return False
+
+
+def _write_configuration(folder: Path) -> None:
+    """That of deploy/, with the targets in a file, and in a hurry."""
+    configuration = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+    every = f"{SCRAPE_MS}ms"
+    configuration["global"] = {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every}
+    (job,) = configuration["scrape_configs"]
+    configuration["scrape_configs"] = [
+        {"job_name": job["job_name"], "file_sd_configs": [{"files": [f"{folder}/targets.json"]}]}
+    ]
+    (folder / "targets.json").write_text("[]")
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+    for file in configuration["rule_files"]:
+        rules = yaml.safe_load((FOLDER / file).read_text())
+        for group in rules["groups"]:
+            group["interval"] = hurried(group["interval"]) if "interval" in group else every
+            for rule in group["rules"]:
+                rule |= {key: hurried(rule[key]) for key in ("expr", "for") if key in rule}
+        (folder / file).write_text(yaml.safe_dump(rules))

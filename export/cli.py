@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from export.benchcommand import bench
 from export.commands import diff, list_bundles, promote, rollback
 from export.quiet import load_tensorflow, require
 from worker.bundle import Precision, read_bundle
@@ -131,6 +132,7 @@ def show(
         card.print_card(bundle, Console())
 
 
+app.command()(bench)
 app.command()(promote)
 app.command()(rollback)
 app.command("list")(list_bundles)

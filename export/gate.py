@@ -8,6 +8,7 @@ from sklearn.metrics import f1_score
 
 from export.runfolder import Task
 from worker.bundle import Fidelity, Precision
+from worker.errors import ExportRefused
 
 Scores = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -22,6 +23,15 @@ class Limits:
     score_difference_max: float
     accuracy_drop_max: float
     f1_drop_max: float
+
+
+class GateRefused(ExportRefused):
+    """No candidate of a precision stayed within the limits. fidelity, reason: of the last one, and what it lacks."""
+
+    def __init__(self, precision: Precision, fidelity: Fidelity, over: list[str]) -> None:
+        self.fidelity = fidelity
+        self.reason = f"{fidelity.scheme}: {'; '.join(over)}"
+        super().__init__(f"--precision {precision} loses too much, and nothing was written. {self.reason}")
 
 
 # float32 computes the same, but for rounding. Half precision keeps 11 bits: a frame on the edge between two labels

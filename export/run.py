@@ -13,10 +13,10 @@ import tf2onnx
 from rich.progress import Progress
 
 from export.convert import to_onnx
-from export.evaluation import read_evaluation
+from export.evaluation import Evaluation, read_evaluation
 from export.files import write_whole
 from export.frames import read_pixels
-from export.gate import LIMITS, Limits, measure_fidelity, objections
+from export.gate import LIMITS, GateRefused, Limits, measure_fidelity, objections
 from export.golden import Near, choose_golden, missing_labels, usual_count
 from export.model import backbone_name, exported_view, load_model
 from export.pack import Facts, describe, pack
@@ -56,6 +56,20 @@ class ExportSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Converted:
+    """What every precision of a run starts from: its model as ONNX in float32, proved to compute what Keras computes.
+
+    backbone: the name of its layer.
+    """
+
+    evaluation: Evaluation | None
+    validation: Validation
+    proto: onnx.ModelProto
+    backbone: str
+    parity: Parity
+
+
+@dataclass(frozen=True, slots=True)
 class Exported:
     contract: Contract
     parity: Parity
@@ -73,29 +87,40 @@ class _Accepted:
 
 def export_run(settings: ExportSettings) -> Exported:
     """Convert, prove and write. Raises InputError or ExportRefused, and then nothing was written."""
-    _check_out(settings.out)
-    run = read_run(settings.run)
-    evaluation = read_evaluation(settings.run, run)
+    check_out(settings.out)
+    with new_progress() as progress:
+        return export_converted(convert_run(settings.run, settings.data, progress), settings, progress)
+
+
+def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converted:
+    """data: where the run's data folder is now. Raises InputError or ExportRefused."""
+    run = read_run(folder)
+    evaluation = read_evaluation(folder, run)
     if evaluation is None:
         say("note: the run was not evaluated, so its thresholds are the usual 0.5; 'evaluate' chooses them")
-    root = settings.data or Path(run.data)
-    model = load_model(settings.run)
+    root = data or Path(run.data)
+    model = load_model(folder)
     view = exported_view(model, run.configuration.head)
-    with new_progress() as progress:
-        validation = Validation(run, root, score(run, root, model.predict_on_batch, progress, "Keras"))
-        proto = to_onnx(view)
-        parity = prove_parity(proto.SerializeToString(), *_sample(view, validation))
-        candidates = _candidates(settings.precision, proto, backbone_name(model), validation)
-        limits = settings.limits or LIMITS[settings.precision]
-        accepted = _first_that_may(settings.precision, candidates, limits, validation, progress)
-    contract = describe(run, evaluation, _facts(settings, validation, accepted))
+    validation = Validation(run, root, score(run, root, model.predict_on_batch, progress, "Keras"))
+    proto = to_onnx(view)
+    parity = prove_parity(proto.SerializeToString(), *_sample(view, validation))
+    return Converted(evaluation, validation, proto, backbone_name(model), parity)
+
+
+def export_converted(converted: Converted, settings: ExportSettings, progress: Progress) -> Exported:
+    """One precision: the first candidate that passes the gate, proved once more as a file. Raises GateRefused."""
+    validation, limits = converted.validation, settings.limits or LIMITS[settings.precision]
+    candidates = _candidates(settings.precision, converted.proto, converted.backbone, validation)
+    accepted = _first_that_may(settings.precision, candidates, limits, validation, progress)
+    contract = describe(validation.run, converted.evaluation, _facts(settings, validation, accepted))
     bundle = pack(accepted.proto, contract)
-    _check_out(settings.out)  # the work took a while
+    check_out(settings.out)  # the work took a while
     _write_proved(settings.out, bundle)
-    return Exported(contract, parity, len(bundle))
+    return Exported(contract, converted.parity, len(bundle))
 
 
-def _check_out(out: Path) -> None:
+def check_out(out: Path) -> None:
+    """Raises InputError where a bundle cannot be written."""
     if out.exists():
         raise InputError(f"{out} is there already, and a bundle is never overwritten: choose another --out")
     if not out.parent.is_dir():
@@ -148,8 +173,8 @@ def _first_that_may(
     validation: Validation,
     progress: Progress,
 ) -> _Accepted:
-    """The first candidate that passes the gate. Raises ExportRefused, with what the last one falls short by."""
-    run, targets, refused = validation.run, validation.targets, ""
+    """The first candidate that passes the gate. Raises GateRefused, with what the last one falls short by."""
+    run, targets = validation.run, validation.targets
     with closing(candidates):  # one may hold a folder
         for candidate in candidates:
             said = scores_of(open_cpu(candidate.proto.SerializeToString()))
@@ -158,9 +183,9 @@ def _first_that_may(
             over = objections(fidelity, limits)
             if not over:
                 return _Accepted(candidate.proto, fidelity, scores)
-            refused = f"{candidate.scheme}: {'; '.join(over)}"
-            say(f"refused: {refused}")
-    raise ExportRefused(f"--precision {precision} loses too much, and nothing was written. {refused}")
+            refused = GateRefused(precision, fidelity, over)
+            say(f"refused: {refused.reason}")
+    raise refused
 
 
 def _facts(settings: ExportSettings, validation: Validation, accepted: _Accepted) -> Facts:

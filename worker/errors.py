@@ -7,7 +7,7 @@ StripwatchError
   PredictFailed     the inference session failed                   -> exit 5
   InputError        a file or folder that is missing or in the way -> exit 6
   DataError         a training set that cannot be learned from     -> exit 7
-  ExportRefused     a model whose ONNX file does not agree with it -> exit 8
+  ExportRefused     a model whose ONNX file does not agree with it -> exit 8 (export.gate.GateRefused: by how much)
   LineFailed        a line run to show or to measure lost frames  -> exit 9
   WorkerEnded       one of several workers ended against its will  -> its own code
   FrameRejected     one bad frame: it goes to the reject topic, the worker goes on

@@ -1,0 +1,118 @@
+"""`export bench`: how fast bundles run on this machine, and what a run's precisions cost and bring."""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import onnxruntime as ort
+from rich.progress import Progress
+
+from export.speed import Speed, measure_speeds, rounds_of
+from worker.bundle import Bundle, Fidelity, Precision
+from worker.session import open_session, output_names
+from worker.store import read_choice, resolve
+
+Device = Literal["cpu", "cuda"]
+_PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """seconds: of runs for each bundle, device and batch size. threads: of ONNX Runtime on a CPU, 0: it chooses.
+
+    scores_only: each bundle with heatmaps is measured once more without them, which shows what they cost.
+    """
+
+    batch_sizes: tuple[int, ...]
+    seconds: float
+    devices: tuple[Device, ...]
+    threads: int = 0
+    scores_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One bundle on one device; speeds is empty for a precision that was refused, and refused says why.
+
+    scores_only: it was not asked for the heatmaps that it has.
+    """
+
+    bundle: str
+    precision: Precision
+    size_bytes: int | None
+    fidelity: Fidelity | None
+    device: Device | None = None
+    scores_only: bool = False
+    speeds: tuple[Speed, ...] = ()
+    refused: str | None = None
+
+    @property
+    def first(self) -> Speed:
+        return min(self.speeds, key=lambda speed: speed.batch_frames)
+
+    @property
+    def best(self) -> Speed:
+        return max(self.speeds, key=lambda speed: speed.frames_per_second)
+
+
+def devices_here() -> tuple[Device, ...]:
+    """What the installed ONNX Runtime can run on."""
+    available = ort.get_available_providers()
+    return tuple(device for device, provider in _PROVIDERS.items() if provider in available)
+
+
+def bench_bundles(bundles: Sequence[Path], plan: Plan, progress: Progress) -> list[Row]:
+    """Bundles, each a file or STORE/NAME, beside each other. Raises what the worker raises for one that is unfit."""
+    read = [variant for path in bundles for variant in _variants(read_choice(resolve(path)), plan.scores_only)]
+    rounds = rounds_of(len(read), len(plan.batch_sizes)) * len(plan.devices)
+    task = progress.add_task(f"measure {', '.join(sorted({path.name for path in bundles}))}", total=rounds)
+    rows = []
+    for device in plan.devices:
+        sessions = [open_session(each, device, plan.threads, max(plan.batch_sizes)) for each in read]
+        speeds = measure_speeds(sessions, plan.batch_sizes, plan.seconds, lambda: progress.advance(task))
+        rows += [_row(bundle, device, found) for bundle, found in zip(read, speeds, strict=True)]
+    return rows
+
+
+def _variants(bundle: Bundle, scores_only: bool) -> list[Bundle]:
+    """With heatmaps, and without: the worker asks for them only where the contract has a grid."""
+    if not scores_only or len(output_names(bundle)) == 1:
+        return [bundle]
+    return [bundle, replace(bundle, contract=msgspec.structs.replace(bundle.contract, grid=None))]
+
+
+def _row(bundle: Bundle, device: Device, speeds: list[Speed]) -> Row:
+    contract = bundle.contract
+    return Row(
+        bundle=str(bundle.path),
+        precision=contract.precision,
+        size_bytes=len(bundle.model),
+        fidelity=contract.fidelity,
+        device=device,
+        scores_only=contract.heatmaps is not None and len(output_names(bundle)) == 1,
+        speeds=tuple(speeds),
+    )
+
+
+def as_json(rows: Sequence[Row], plan: Plan) -> dict[str, Any]:
+    machine = {"cpu": _cpu(), "cores": os.cpu_count(), "threads": plan.threads, "onnxruntime": ort.__version__}
+    return {"machine": machine, "rows": [_plain(row) for row in rows]}
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    said = asdict(row)
+    said["fidelity"] = msgspec.to_builtins(row.fidelity)
+    return said
+
+
+def _cpu() -> str:
+    """Its name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,45 @@
+"""Every precision of trained runs, exported and measured in one go: what each costs in answers and brings in speed."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.progress import Progress
+
+from export.bench import Plan, Row, bench_bundles
+from export.gate import GateRefused
+from export.run import ExportSettings, check_out, convert_run, export_converted
+from worker.bundle import Precision
+
+
+def bench_runs(
+    runs: Sequence[Path], precisions: Sequence[Precision], out: Path, data: Path | None, plan: Plan, progress: Progress
+) -> list[Row]:
+    """Export each run into out, as RUN-PRECISION.onnx, and measure its bundles beside each other.
+
+    A precision that the gate refuses is a row without speeds. Raises what export_run raises for anything else.
+    """
+    for run in runs:
+        for precision in precisions:
+            check_out(_file(out, run, precision))
+    return [row for run in runs for row in _bench_run(run, precisions, out, data, plan, progress)]
+
+
+def _bench_run(
+    run: Path, precisions: Sequence[Precision], out: Path, data: Path | None, plan: Plan, progress: Progress
+) -> Iterator[Row]:
+    converted = convert_run(run, data, progress)
+    written, refused = [], []
+    for precision in precisions:
+        file = _file(out, run, precision)
+        try:
+            export_converted(converted, ExportSettings(run, file, run.name, precision=precision), progress)
+            written.append(file)
+        except GateRefused as error:
+            refused.append(Row(str(file), precision, None, error.fidelity, refused=error.reason))
+    if written:
+        yield from bench_bundles(written, plan, progress)
+    yield from refused
+
+
+def _file(out: Path, run: Path, precision: Precision) -> Path:
+    return out / f"{run.resolve().name}-{precision}.onnx"

@@ -1,0 +1,103 @@
+"""`export bench`: what it takes, and what it writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+import typer
+
+from export.files import make_folder, write_whole
+from export.quiet import load_tensorflow, require
+from export.runfolder import RECORD_FILE
+from worker.bundle import Precision
+from worker.console import new_progress, print_summary
+from worker.errors import SettingsError
+
+if TYPE_CHECKING:
+    from export.bench import Plan, Row
+
+_SIZE_MAX = 1024
+
+
+def bench(
+    what: Annotated[
+        list[Path], typer.Argument(metavar="FILE|STORE/NAME|RUN...", help="Bundles, or run folders of training.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for bench.json, bench.md, bench.png and the bundles of runs.")
+    ] = None,
+    precisions: Annotated[str, typer.Option(help="Of runs, comma between.")] = "fp32,fp16,int8",
+    batch_sizes: Annotated[str, typer.Option(help="Comma between.")] = "1,2,4,8,16",
+    seconds: Annotated[float, typer.Option(min=0.01, help="Of runs, for each bundle and batch size.")] = 2.0,
+    device: Annotated[Literal["all", "cpu", "cuda"], typer.Option(help="all: what ONNX Runtime has here.")] = "all",
+    threads: Annotated[int, typer.Option(min=0, help="Of ONNX Runtime on a CPU; 0: it chooses.")] = 0,
+    scores_only: Annotated[
+        bool, typer.Option("--scores-only", help="Measure each bundle once more without its heatmaps.")
+    ] = False,
+    data: Annotated[Path | None, typer.Option(help="Where the data folder of the runs is now, if it moved.")] = None,
+) -> None:
+    """Measure frames per second and latency by batch size, on this machine, as the worker runs a bundle.
+
+    The bundles of one run, or all files given, take turns, so that other work on the machine strikes all alike.
+    A run is exported first, at each precision, through the usual gate; one that is refused is a line of the table too.
+
+    \b
+    Example:
+      stripwatch-export bench model.onnx small.onnx --batch-sizes 1,8,32
+      stripwatch-export bench runs/xception runs/vgg19 --precisions fp32,int8 --out bench
+    """
+    sizes, wanted = parse_sizes(batch_sizes), parse_precisions(precisions)
+    runs = [path for path in what if (path / RECORD_FILE).exists()]
+    if runs and out is None:
+        raise SettingsError("--out is missing: a run is exported before it is measured, so name a folder")
+    if runs:
+        load_tensorflow()
+        require("onnx", "tf2onnx", "sklearn")
+    require("onnxruntime", *(["matplotlib"] if out else []))
+    from export.bench import Plan, as_json, bench_bundles, devices_here
+    from export.speedtable import print_table
+
+    plan = Plan(sizes, seconds, devices_here() if device == "all" else (device,), threads, scores_only)
+    if out is not None:
+        make_folder(out)
+    with new_progress() as progress:
+        files = [path for path in what if path not in runs]
+        rows = bench_bundles(files, plan, progress) if files else []
+        if runs and out is not None:
+            from export.bench_runs import bench_runs
+
+            rows += bench_runs(runs, wanted, out, data, plan, progress)
+    print_table(rows)
+    if out is not None:
+        _write(out, rows, plan)
+    print_summary(as_json(rows, plan))
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """ "1,8" as (1, 8). Raises SettingsError."""
+    words = text.split(",")
+    if not all(word.strip().isdecimal() and 1 <= int(word) <= _SIZE_MAX for word in words):
+        raise SettingsError(f"--batch-sizes {text!r}: numbers from 1 to {_SIZE_MAX} with a comma between, as in 1,8,16")
+    return tuple(sorted({int(word) for word in words}))
+
+
+def parse_precisions(text: str) -> tuple[Precision, ...]:
+    """Raises SettingsError."""
+    known: tuple[Precision, ...] = get_args(Precision)
+    words = [word.strip() for word in text.split(",")]
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        raise SettingsError(f"--precisions: {unknown[0]!r} is none of {', '.join(known)}")
+    return tuple(precision for precision in known if precision in words)
+
+
+def _write(out: Path, rows: Sequence[Row], plan: Plan) -> None:
+    from export.bench import as_json
+    from export.speedtable import draw_speeds, markdown
+
+    write_whole(out / "bench.json", json.dumps(as_json(rows, plan), indent=1).encode())
+    write_whole(out / "bench.md", markdown(rows).encode())
+    write_whole(out / "bench.png", draw_speeds(rows))

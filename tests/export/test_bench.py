@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from export.bench import Plan, as_json, bench_bundles, devices_here
+from tests.tiny import mapped_contract, tiny_contract, write_bundle
+from worker.console import new_progress
+from worker.errors import BundleError
+from worker.store import promote
+
+PLAN = Plan(batch_sizes=(1, 2), seconds=0.01, devices=("cpu",), scores_only=True)
+
+
+def test_files_and_names_in_a_store_are_rows_and_heatmaps_can_be_left_out(tmp_path: Path) -> None:
+    promote(tmp_path / "store", write_bundle(tmp_path / "plain.onnx"))
+    maps = write_bundle(tmp_path / "maps.onnx", mapped_contract())
+    with new_progress() as progress:
+        rows = bench_bundles([tmp_path / "store" / "tiny", maps], PLAN, progress)
+    assert [(Path(row.bundle).name, row.scores_only) for row in rows] == [
+        ("1.onnx", False),
+        ("maps.onnx", False),
+        ("maps.onnx", True),
+    ]
+    assert all(row.first.batch_frames == 1 and row.best in row.speeds for row in rows)
+    said = as_json(rows, PLAN)
+    assert said["rows"][1]["size_bytes"] == maps.stat().st_size
+    assert [speed["batch_frames"] for speed in said["rows"][0]["speeds"]] == [1, 2]
+    assert said["machine"]["cores"] >= 1
+
+
+def test_a_forged_bundle_is_not_measured(tmp_path: Path) -> None:
+    forged = write_bundle(tmp_path / "forged.onnx", tiny_contract(labels=["grey", "dark", "bright"]))
+    with new_progress() as progress, pytest.raises(BundleError, match="calls golden frame"):
+        bench_bundles([forged], PLAN, progress)
+
+
+def test_the_cpu_is_always_there() -> None:
+    assert devices_here()[0] == "cpu"

@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from export.benchcommand import parse_precisions, parse_sizes
+from export.gate import LIMITS
+from export.verify import verify
+from tests.export.test_cli import run_cli
+from tests.export.test_precision import NOTHING_PASSES
+from tests.tiny import write_bundle
+from worker.errors import SettingsError
+
+QUICK = ("--seconds", 0.01, "--batch-sizes", "1,2")
+
+
+@pytest.mark.training
+def test_a_run_is_measured_at_each_precision_and_a_refused_one_is_a_line_too(
+    learned_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(LIMITS, "fp16", NOTHING_PASSES)
+    out = tmp_path / "bench"
+    assert run_cli(monkeypatch, "bench", learned_run, "--precisions", "fp32,fp16", "--out", out, *QUICK) == 0
+    fp32, fp16 = json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]
+    assert fp32["fidelity"]["agreement"] == 1
+    assert [speed["batch_frames"] for speed in fp32["speeds"]] == [1, 2]
+    assert "a score differs by" in fp16["refused"]
+    assert fp16["fidelity"]["scheme"].startswith("float16")
+    assert fp16["speeds"] == []
+    verify(out / "learned-fp32.onnx")
+    assert sorted(path.name for path in out.iterdir()) == ["bench.json", "bench.md", "bench.png", "learned-fp32.onnx"]
+    table = (out / "bench.md").read_text()
+    assert "| learned-fp32 | cpu | 1.0000 |" in table
+    assert "| refused |" in table
+    assert run_cli(monkeypatch, "bench", learned_run, "--out", out, *QUICK) == 6  # the bundle is never overwritten
+    assert "learned-fp32.onnx is there already" in capsys.readouterr().err
+
+
+def test_files_alone_need_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli(monkeypatch, "bench", write_bundle(tmp_path / "tiny.onnx"), *QUICK, "--device", "cpu") == 0
+    shown = capsys.readouterr().out
+    assert len(json.loads(shown.splitlines()[-1])["rows"]) == 1
+    assert "f/s at 1" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["gone.onnx"], 3, "cannot read the bundle gone.onnx"),
+        (["gone.onnx", "--batch-sizes", "1,x"], 2, "--batch-sizes '1,x': numbers from 1 to 1024"),
+        (["gone.onnx", "--precisions", "fp32,fp8"], 2, "'fp8' is none of fp32, fp16, int8"),
+    ],
+)
+def test_a_wrong_word_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, says: str
+) -> None:
+    assert run_cli(monkeypatch, "bench", *arguments) == code
+    assert says in capsys.readouterr().err
+
+
+def test_a_run_needs_a_folder_for_its_bundles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").touch()
+    assert run_cli(monkeypatch, "bench", tmp_path) == 2
+    assert "--out is missing" in capsys.readouterr().err
+
+
+def test_lists_are_read_in_any_order() -> None:
+    assert parse_sizes("16, 1,1") == (1, 16)
+    assert parse_precisions("int8, fp32") == ("fp32", "int8")
+    with pytest.raises(SettingsError):
+        parse_sizes("0")

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from export.speed import measure_speeds, rounds_of
+from tests.tiny import mapped_contract, tiny_contract, write_bundle
+from worker.bundle import read_bundle
+from worker.decode import Pixels
+from worker.session import Output, Session, open_session
+
+
+def test_every_session_is_measured_at_every_size_in_turns_on_real_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contracts = (tiny_contract(), mapped_contract(name="maps"))
+    files = [write_bundle(tmp_path / f"{contract.name}.onnx", contract) for contract in contracts]
+    sessions = [open_session(read_bundle(file), "cpu", batch_frames_max=1) for file in files]
+    seen: list[tuple[str, int]] = []
+    predict = Session.predict
+
+    def note(session: Session, frames: Pixels) -> Output:
+        assert len({frame.mean() for frame in frames}) == min(len(frames), 3)  # the golden frames, not a blank
+        turn = (session.bundle.contract.name, len(frames))
+        if seen[-1:] != [turn]:
+            seen.append(turn)
+        return predict(session, frames)
+
+    monkeypatch.setattr(Session, "predict", note)
+    steps: list[None] = []
+    found = measure_speeds(sessions, (1, 4), 0.01, lambda: steps.append(None))
+    assert len(steps) == rounds_of(2, 2) == len(seen)
+    assert seen[:5] == [("tiny", 1), ("tiny", 4), ("maps", 1), ("maps", 4), ("tiny", 1)]
+    assert [[speed.batch_frames for speed in speeds] for speeds in found] == [[1, 4], [1, 4]]
+    for speed in (*found[0], *found[1]):
+        assert 0 < speed.latency_ms_p50 <= speed.latency_ms_p99
+        assert speed.frames_per_second >= 0.9 * 1000 * speed.batch_frames / speed.latency_ms_p50
+        assert speed.cpu_ms_a_frame > 0
+        assert speed.runs >= 5

@@ -1,5 +1,9 @@
 """What a fit needs to go on after a kill; it lies in the run folder until the run is finished."""
 
+import math
+import os
+import shutil
+from errno import ENOSPC
 from pathlib import Path
 
 import keras
@@ -38,7 +42,10 @@ def begin(folder: Path, begun: Begun) -> None:
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
-    """After each epoch of a stage: all weights and the optimizer's state, in one file."""
+    """After each epoch of a stage: all weights and the optimizer's state, in one file.
+
+    Raises InputError, with the path, when it cannot be written.
+    """
 
     def __init__(self, folder: Path, stage: str) -> None:
         super().__init__()
@@ -46,8 +53,19 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # keras has n
 
     def on_epoch_end(self, *_: object, **__: object) -> None:
         part = self._path.with_name("part" + STATE_SUFFIX)
-        self.model.save_weights(part)
-        part.replace(self._path)
+        try:
+            self._find_room()
+            self.model.save_weights(part)
+            part.replace(self._path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise InputError(f"cannot write {self._path}: {os.strerror(error.errno or ENOSPC)}") from error
+
+    def _find_room(self) -> None:
+        """h5py that meets the end of a disk prints a page of its own for each object it cannot close."""
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        if shutil.disk_usage(self._path.parent).free < 4 * sum(math.prod(each.shape) for each in variables):
+            raise OSError(ENOSPC, "")
 
 
 def restore(model: keras.Model, folder: Path, stage: str, steps_an_epoch: int) -> int:

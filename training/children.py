@@ -1,5 +1,6 @@
 """Several fits on splits that were made before: each in a process of its own, finished ones never done again."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from worker.decode import DecodeSpec
 from worker.errors import InputError, SettingsError
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
+_OFTEN = "if nobody did that, the memory of the machine was full, so lower --batch or --input"
 _OURS = ("--data", "--out", "--split", "--val-share", "--keep", "--resume")
 
 
@@ -70,5 +72,8 @@ def fit_once(title: str, folder: Path, data: Path, split: Split, flags: Sequence
     places = ["--data", str(data), "--out", str(folder), "--split", str(request_file)]
     command = [sys.executable, "-m", "training", "fit", *places, *flags, *(["--resume"] if asked_before else [])]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603  # run.json says more
+    if done.returncode < 0:  # a fit that ends itself has said why
+        reason = signal.strsignal(-done.returncode)
+        raise InputError(f"{title} was ended from outside ({reason}): {_OFTEN}; the same command goes on from there")
     if done.returncode:
         raise typer.Exit(done.returncode)

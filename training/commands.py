@@ -132,7 +132,8 @@ def compare(
     out: Annotated[Path, typer.Option(help="Folder for the runs and the leaderboard; go on in it after a stop.")],
     rule: Annotated[str, typer.Option(help="Who wins: best, or fastest-within:POINTS of the best.")] = "best",
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME:FLAG=VALUE", help="A flag of fit for one network alone.")
+        list[str] | None,
+        typer.Option("--set", metavar="NAME:FLAG=VALUE", help="A flag of fit for one network alone."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the split and of each fit.")] = 0,
     val_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of each class for validation.")] = 0.2,

@@ -48,7 +48,8 @@ class CompareSettings:
 
 
 def parse_candidates(networks: str, settings: Sequence[str]) -> list[Candidate]:
-    """networks: "vgg19,small=mobilenet", a network or NAME=NETWORK each. settings: "NAME:FLAG=VALUE" each.
+    """networks: "vgg19,small=mobilenet", a network or NAME=NETWORK each. settings: "NAME:FLAG=VALUE" each, or
+    "NAME:FLAG" for a switch.
 
     Raises SettingsError for a name that comes twice, or a setting of no candidate.
     """
@@ -64,9 +65,9 @@ def parse_candidates(networks: str, settings: Sequence[str]) -> list[Candidate]:
     for text in settings:
         name, _, rest = text.partition(":")
         flag, equals, value = rest.partition("=")
-        if name not in flags or not flag or not equals:
+        if name not in flags or not flag:
             raise SettingsError(f"--set {text!r} is no NAME:FLAG=VALUE with a name of {', '.join(names) or 'none'}")
-        flags[name] += [f"--{flag}", value]
+        flags[name] += [f"--{flag}", value] if equals else [f"--{flag}"]
     if len(names) < 2:
         raise SettingsError(f"--networks {networks!r}: a comparison needs two or more")
     return [Candidate(name, network, tuple(flags[name])) for name, network in names.items()]

@@ -137,4 +137,4 @@ def _score(folder: Path, data: Path) -> Fold:
     model = load_model(folder)
     with new_progress() as progress:
         scored = score_frames(model, run, data, run.split.validation, progress)
-        return Fold(run, scored, measure_places(model, run, scored, None, progress))
+        return Fold(run, scored, measure_places(model, run, scored, None, run.configuration.layout, progress))

@@ -11,6 +11,7 @@ from export.files import make_folder
 from export.model import load_model
 from export.runfolder import Run, read_run
 from training.calibration import applicable, expected_error, fit_temperature, reliability, scale
+from training.datasets import AUTO
 from training.figures import answer, average_precisions, macro_f1, measure, share_interval
 from training.localise import measure_places
 from training.mistakes import draw_mistakes
@@ -47,11 +48,11 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     with new_progress() as progress:
         root = settings.data or Path(run.data)
         validation = score_frames(model, run, root, run.split.validation, progress)
-        measured = validation
+        measured, layout = validation, run.configuration.layout
         if settings.test is not None:
             frames = read_test_frames(run, settings.test, progress)
-            measured = score_frames(model, run, settings.test, frames, progress)
-        places = measure_places(model, run, measured, settings.boxes, progress)
+            measured, layout = score_frames(model, run, settings.test, frames, progress), AUTO
+        places = measure_places(model, run, measured, settings.boxes, layout, progress)
     evaluation = evaluate(run, validation, measured, settings.recall, places)
     out = settings.out or settings.run / "evaluation"
     make_folder(out)

@@ -43,6 +43,7 @@ from training.localise import map_facts
 from training.loops import Fitted, Job, fit_model, predict
 from training.marks import Marks, marks_sha256, read_marks
 from training.material import Material, SplitPlan, marks_finder, prepare
+from training.memory import check_memory, free_bytes
 from training.networks import find_network
 from worker.bundle import Validation
 from worker.console import new_progress, say
@@ -100,6 +101,9 @@ def _plan(settings: FitSettings) -> _Plan:
     marks = read_marks(dataset, settings.boxes) if wants_marks else None
     precision = choose_precision(settings.precision)
     spec, classifier = _build(settings, dataset, precision)
+    fitted = _fitted_layers(settings, classifier.backbone)
+    if not tf.config.list_physical_devices("GPU"):  # a GPU tells when it is full
+        check_memory(fitted, settings.batch, free_bytes())
     kept = classifier.whole if precision == "float32" else _build(settings, dataset, "float32")[1].whole
     constant = settings.frozen and not settings.augment
     from_features = constant and keepable(classifier.features, len(dataset.samples))
@@ -117,9 +121,14 @@ def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> 
     with placed(precision):
         backbone = build_backbone(network, spec.shape, settings.alpha, settings.weights, settings.cut)
         parts = build_classifier(network, backbone, answers, settings.dropout, settings.frozen, settings.head)
-    if settings.fine_tune:
-        find_start(backbone, settings.fine_tune_from)
     return spec, parts
+
+
+def _fitted_layers(settings: FitSettings, backbone: keras.Model) -> list[keras.layers.Layer]:
+    """The layers of the backbone whose weights a fit will change. Raises what find_start raises."""
+    if not settings.frozen:
+        return list(backbone.layers)
+    return list(backbone.layers[find_start(backbone, settings.fine_tune_from) :]) if settings.fine_tune else []
 
 
 def _begin(plan: _Plan, progress: Progress) -> Job:

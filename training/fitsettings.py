@@ -90,6 +90,12 @@ def as_article(settings: FitSettings) -> FitSettings:
         learning_rate=1e-3,
         schedule="constant",
         scale_features=False,
+        optimizer="adam",
+        loss="crossentropy",
+        label_smoothing=0.0,
+        class_weights=False,
+        augment=False,
+        fine_tune=0,
     )
 
 

@@ -70,9 +70,10 @@ def localise(located: Sequence[Located], reader: MapReader) -> dict[str, Localis
 
 
 def measure_places(
-    model: keras.Model, run: Run, scored: Scored, boxes: Path | None, progress: Progress
+    model: keras.Model, run: Run, scored: Scored, boxes: Path | None, layout: str, progress: Progress
 ) -> dict[str, Localised] | None:
     """The counts of frames that were scored, a label. boxes: where marks are, else those the run was fitted with.
+    layout: of the folder that the frames lie in.
 
     None for a head without heatmaps, and where nothing is marked. Raises what read_marks raises.
     """
@@ -83,7 +84,7 @@ def measure_places(
         return None
     if boxes is None and run.marks and run.marks.path:
         boxes = Path(run.marks.path)
-    dataset, clean = for_task(read_dataset(scored.root), run.configuration.task, run.clean_label)
+    dataset, clean = for_task(read_dataset(scored.root, layout), run.configuration.task, run.clean_label)
     find = marks_finder(read_marks(dataset, boxes), clean)
     files = [scored.root / frame.name for frame in scored.frames]
     part = Part(files, scored.targets, run.labels, [find(frame) for frame in scored.frames])

@@ -187,6 +187,7 @@ def save_model(job: Job) -> None:
         keras.Model(job.kept.inputs, job.kept.outputs).save(part)
         part.replace(job.folder / MODEL_FILE)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise InputError(f"cannot write {job.folder / MODEL_FILE}: {error.strerror or error}") from error
 
 

@@ -78,7 +78,10 @@ Augment = Annotated[
 ]
 LearningRate = Annotated[
     float | None,
-    typer.Option(min=1e-7, help="First rate; else 0.01 for the gap head, 0.001 for article, 0.003 for all layers."),
+    typer.Option(
+        min=1e-7,
+        help="First rate; else 0.01 for head gap, 0.003 for dense and for all layers, 0.001 for article.",
+    ),
 ]
 Boxes = Annotated[
     Path | None,

@@ -13,8 +13,10 @@ pytestmark = pytest.mark.training
 
 
 def test_networks_may_have_names_and_flags_of_their_own() -> None:
-    assert parse_candidates("vgg19, small=mobilenet", ["small:alpha=0.25", "small:weights=a=b.h5"]) == [
-        Candidate("vgg19", "vgg19", ()),
+    assert parse_candidates(
+        "vgg19, small=mobilenet", ["small:alpha=0.25", "small:weights=a=b.h5", "vgg19:augment"]
+    ) == [
+        Candidate("vgg19", "vgg19", ("--augment",)),
         Candidate("small", "mobilenet", ("--alpha", "0.25", "--weights", "a=b.h5")),
     ]
 
@@ -27,7 +29,7 @@ def test_networks_may_have_names_and_flags_of_their_own() -> None:
         ("", [], "a comparison needs two or more"),
         ("../a,b", [], r"'\.\./a' cannot be the name of a folder"),
         ("a,b", ["c:x=1"], "--set 'c:x=1' is no NAME:FLAG=VALUE with a name of a, b"),
-        ("a,b", ["a:x"], "is no NAME:FLAG=VALUE"),
+        ("a,b", ["a:"], "is no NAME:FLAG=VALUE"),
     ],
 )
 def test_a_wrong_list_is_refused(networks: str, settings: list[str], says: str) -> None:

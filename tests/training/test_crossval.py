@@ -1,4 +1,5 @@
 import json
+import signal
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,6 +81,12 @@ def test_a_killed_fit_goes_on_where_it_was_asked_for_the_same(tmp_path: Path, mo
     for flags in (["--epochs", "3"], ["--epochs", "3"], ["--epochs", "4"]):
         fit_once("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, flags)
     assert ["--resume" in command for command in commands] == [False, True, False]
+
+
+def test_a_fit_that_was_ended_from_outside_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=-signal.SIGKILL))
+    with pytest.raises(InputError, match=r"fold-1 was ended from outside \(Killed\): .*memory.* lower --batch"):
+        fit_once("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, [])
 
 
 @pytest.mark.parametrize("word", ["--split", "--keep=best"])

@@ -1,8 +1,10 @@
 """What a fit is made of: fine-tuning, augmented frames with a frozen backbone, going on after a kill."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -113,6 +115,13 @@ def test_a_killed_fit_goes_on_where_it_was(settings: FitSettings, monkeypatch: p
     assert sorted(path.name for path in settings.out.iterdir()) == ["history.csv", "model.keras", "run.json"]
 
 
+def test_a_full_disk_is_named_and_leaves_the_best_epoch(settings: FitSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(InputError, match=r"cannot write .*run/head\.weights\.h5: No space left on device"):
+        fit(replace(settings, augment=True))
+    assert sorted(path.name for path in settings.out.iterdir()) == ["begun.json", "history.csv", "model.keras"]
+
+
 def test_features_that_were_computed_are_not_computed_again(
     settings: FitSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,7 +138,8 @@ def test_features_that_were_computed_are_not_computed_again(
 
 def test_the_recipe_of_the_article(textures: Path, tmp_path: Path, random_weights: Path) -> None:
     usual = tiny_fit(textures, tmp_path / "run", weights=str(random_weights), cut="conv_pw_5_relu")
-    run = fit(as_article(usual))
+    run = fit(as_article(replace(usual, optimizer="adamw", loss="focal", label_smoothing=0.1, augment=True)))
+    assert (run.configuration.optimizer, run.configuration.loss) == ("adam", "crossentropy")
     assert run.configuration.title == "mobilenet 0.25 conv_pw_5_relu"
     model = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
     assert [type(layer).__name__ for layer in model.layers[-5:]] == [

@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import keras
+import pytest
+
+from training import memory
+from training.memory import check_memory, free_bytes
+from worker.errors import SettingsError
+
+pytestmark = pytest.mark.training
+
+
+def layers() -> list[keras.layers.Layer]:
+    frames = keras.Input((10, 10, 3))
+    convolved = keras.layers.Conv2D(4, 3, padding="same")(frames)
+    kept = keras.layers.Conv2D(2, 1)(keras.layers.BatchNormalization()(convolved))
+    return list(keras.Model(frames, kept).layers)
+
+
+def test_a_batch_that_cannot_fit_is_refused_with_its_size_and_what_there_is() -> None:
+    needed = 1000 * 4 * (10 * 10 * 3 + 10 * 10 * 4)  # what the two convolutions take in
+    check_memory(layers(), 1000, needed)
+    check_memory(layers(), 1000, None)
+    check_memory([], 1000, 0)
+    with pytest.raises(SettingsError, match=r"--batch 1000 needs more than 0\.0 GB .* has 0\.0 GB free: lower one"):
+        check_memory(layers(), 1000, needed - 1)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("max", 2048000), ("1000", 1000), (None, 2048000)])
+def test_a_container_may_have_less(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str | None, expected: int
+) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    2000 kB\n")
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit + "\n")
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_CONTAINER", tmp_path / "memory.max")
+    assert free_bytes() == expected
+    (tmp_path / "meminfo").unlink()
+    assert free_bytes() is None

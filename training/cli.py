@@ -42,7 +42,7 @@ def fit(
     recipe: options.Recipe = "default",
     schedule: options.ScheduleOption = "cosine",
     scale_features: options.ScaleFeatures = True,
-    optimizer: options.OptimizerOption = "adam",
+    optimizer: options.OptimizerOption = "adamw",
     loss: options.LossOption = "crossentropy",
     label_smoothing: options.LabelSmoothing = 0.0,
     class_weights: options.ClassWeights = False,

@@ -55,7 +55,7 @@ class FitSettings:
     task: Task = "multiclass"
     schedule: Schedule = "cosine"
     scale_features: bool = True
-    optimizer: Optimizer = "adam"
+    optimizer: Optimizer = "adamw"
     loss: Loss = "crossentropy"
     label_smoothing: float = 0.0
     class_weights: bool = False

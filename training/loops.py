@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from export.runfolder import HISTORY_FILE, MODEL_FILE, MODEL_PART, Configuration
+from export.runfolder import HISTORY_FILE, MODEL_FILE, MODEL_PART, Configuration, Head
 from training.checkpoint import Checkpoint, restore, state_path
 from training.classifier import Classifier, FeatureScale, thaw
 from training.epochs import EpochLog, Row, read_history
@@ -22,6 +22,9 @@ from worker.errors import InputError
 
 _FINE_TUNE = "fine-tune"
 _HEAD_STEPS_AT_ONCE, _HEAD_PREDICT_BATCH = 8, 256  # a step of a head is shorter than the way to it
+# Of a head on kept features. Five folds of NEU, three seeds, errors of 1,560 with 1 and with 0: InceptionV3 0, 0, 0 and
+# 2, 3, 1; Xception 0, 2, 2 and 3, 5, 7; MobileNet 0.25 8, 6, 10 and 8, 6, 6.
+_HEAD_DECAY: dict[Head, float] = {"gap": 1.0, "article": 0.004, "dense": 0.004}
 _PREDICT_BATCH = 32  # whatever a step takes: 64 frames of VGG19 at 224x224 already fill 800 MB a layer
 
 
@@ -110,7 +113,11 @@ def _fit_head(job: Job, stage: Stage, train: Features, validation: Features) -> 
     """An epoch takes a moment; the model is written once, with the best one."""
     configuration, material, scorer = job.configuration, job.material, job.classifier.fit_scorer
     scale = FeatureScale.of(train) if configuration.scale_features else FeatureScale.none()
-    compile_model(scorer, configuration, stage.learning_rate, _steps(job, stage), _HEAD_STEPS_AT_ONCE)
+    first = job.classifier.first
+    if configuration.head == "gap":  # a linear layer needs no chance to begin with, and keeps some of it to the end
+        first.set_weights([np.zeros_like(weight) for weight in first.get_weights()])
+    steps, decay = _steps(job, stage), _HEAD_DECAY[configuration.head]
+    compile_model(scorer, configuration, stage.learning_rate, steps, _HEAD_STEPS_AT_ONCE, decay)
     best: list[NDArray[np.float32]] = []
 
     def keep() -> None:
@@ -129,7 +136,6 @@ def _fit_head(job: Job, stage: Stage, train: Features, validation: Features) -> 
         verbose=0,
     )
     scorer.set_weights(best)
-    first = job.classifier.first
     first.set_weights(scale.fold(*first.get_weights()))
     save_model(job)
     return log.rows

@@ -11,15 +11,20 @@ from export.runfolder import Configuration
 # A plateau is this many epochs without a lower validation loss; the rate is then multiplied by the factor.
 _PLATEAU_EPOCHS = 3
 _PLATEAU_FACTOR = 0.3
-_OPTIMIZERS = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
+_DECAY = 0.004  # Keras's own
 
 
 def compile_model(
-    model: keras.Model, configuration: Configuration, learning_rate: float, steps: int, at_once: int = 1
+    model: keras.Model,
+    configuration: Configuration,
+    learning_rate: float,
+    steps: int,
+    at_once: int = 1,
+    decay: float = _DECAY,
 ) -> None:
     """Make a model ready to be fitted for that many steps, starting at learning_rate.
 
-    at_once: steps that Keras runs without coming back to Python, which costs more than a step of a small head; not
+    decay: of adamw, the share of each weight, but no bias, that a step takes away, times the rate. at_once: steps that Keras runs without coming back to Python, which costs more than a step of a small head; not
     where several devices share a step (Keras 3.15 with TensorFlow 2.21 fails).
     """
     rate: Any = learning_rate
@@ -28,11 +33,19 @@ def compile_model(
     metric = keras.metrics.CategoricalAccuracy if configuration.task == "multiclass" else keras.metrics.BinaryAccuracy
     with model.distribute_strategy.scope():  # the optimizer's state lies where the weights lie
         model.compile(
-            _OPTIMIZERS[configuration.optimizer](rate),
+            _optimizer(configuration, rate, decay),
             loss=_loss(configuration),
             metrics=[metric("accuracy")],
             steps_per_execution=at_once if model.distribute_strategy.num_replicas_in_sync == 1 else 1,
         )
+
+
+def _optimizer(configuration: Configuration, rate: Any, decay: float) -> keras.optimizers.Optimizer:
+    if configuration.optimizer == "adam":
+        return keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
 
 
 def rate_callbacks(configuration: Configuration) -> list[keras.callbacks.Callback]:

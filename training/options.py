@@ -44,7 +44,9 @@ ScheduleOption = Annotated[
         help="Of the rate. cosine: falls to 0 over a stage. plateau: falls when val_loss does not. constant: stays.",
     ),
 ]
-OptimizerOption = Annotated[Optimizer, typer.Option("--optimizer", help="adamw lets weights decay.")]
+OptimizerOption = Annotated[
+    Optimizer, typer.Option("--optimizer", help="adamw lets weights decay, those of a gap head most.")
+]
 LossOption = Annotated[Loss, typer.Option("--loss", help="focal: frames that are right already count less.")]
 LabelSmoothing = Annotated[float, typer.Option(min=0, max=0.5, help="Share of certainty taken from the targets.")]
 ClassWeights = Annotated[bool, typer.Option("--class-weights", help="Rare classes weigh as much as common ones.")]

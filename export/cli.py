@@ -11,6 +11,7 @@ from rich.console import Console
 
 from export.benchcommand import bench
 from export.commands import diff, list_bundles, promote, rollback
+from export.files import write_whole
 from export.quiet import load_tensorflow, require
 from worker.bundle import Precision, read_bundle
 from worker.console import new_app, print_summary, run_app
@@ -116,20 +117,30 @@ def verify(file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle."
 def show(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page instead, with validation charts and golden frames in it.")
+    ] = None,
 ) -> None:
     """Print what a bundle says of itself, after its seal was checked.
 
     \b
     Example:
+      stripwatch-export show model.onnx
       stripwatch-export show model.onnx --json
+      stripwatch-export show model.onnx --html card.html
     """
-    from export import show as card
+    require("onnx", *(["matplotlib", "seaborn", "scipy"] if html else []))
+    from export import show as shown
 
-    bundle = read_bundle(file)
+    card = shown.read_card(read_bundle(file))
+    if html is not None:
+        from export.card import html_card
+
+        write_whole(html, html_card(card).encode())
     if as_json:
-        print_summary(card.as_json(bundle))
-    else:
-        card.print_card(bundle, Console())
+        print_summary(shown.as_json(card))
+    elif html is None:
+        shown.print_card(card, Console())
 
 
 app.command()(bench)

@@ -1,61 +1,121 @@
-"""`export show`: what a bundle says of itself."""
+"""`export show`: what a bundle says of itself, for people and for programs."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from export.operations import multiply_adds, parameters
 from worker.bundle import Bundle, Contract
+from worker.onnxfile import graph_sha256
+
+LABEL_COLUMNS = ("label", "sure", "unsure", "precision", "recall", "F1", "frames")
 
 
-def as_json(bundle: Bundle) -> dict[str, Any]:
-    """The contract with sha256 and size of the file; a golden frame's bytes give way to their number."""
-    said: dict[str, Any] = msgspec.to_builtins(bundle.contract)
-    for shown, golden in zip(said["golden"], bundle.contract.golden, strict=True):
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A bundle, and what its file tells beyond the contract.
+
+    graph_sha256: of the graph alone. operations: multiply-adds a frame, None where not known. parameters: numbers in
+    its constants.
+    """
+
+    bundle: Bundle
+    graph_sha256: str
+    operations: int | None
+    parameters: int
+
+
+def read_card(bundle: Bundle) -> Card:
+    return Card(bundle, graph_sha256(bundle.model), multiply_adds(bundle.model), parameters(bundle.model))
+
+
+def as_json(card: Card) -> dict[str, Any]:
+    """The contract with what the file tells; a golden frame's bytes give way to their number."""
+    contract = card.bundle.contract
+    said: dict[str, Any] = msgspec.to_builtins(contract)
+    for shown, golden in zip(said["golden"], contract.golden, strict=True):
         shown["encoded"] = len(golden.encoded)
-    return {"sha256": bundle.sha256, "bytes": len(bundle.model)} | said
+    told = {
+        "sha256": card.bundle.sha256,
+        "graph_sha256": card.graph_sha256,
+        "bytes": len(card.bundle.model),
+        "operations": card.operations,
+        "parameters": card.parameters,
+    }
+    return told | said
 
 
-def print_card(bundle: Bundle, console: Console) -> None:
-    """For people: one table of facts and one of labels."""
-    console.print(_facts(bundle))
-    console.print(_labels(bundle.contract))
-
-
-def _facts(bundle: Bundle) -> Table:
-    contract, origin = bundle.contract, bundle.contract.provenance
-    decode = contract.decode
+def print_card(card: Card, console: Console) -> None:
+    """One table of facts and one of labels."""
+    contract = card.bundle.contract
     table = Table("fact", "value", title=f"{contract.name} {contract.version}", show_header=False)
     table.columns[1].overflow = "fold"
-    rows = {
+    for name, value in facts(card).items():
+        table.add_row(name, value)
+    console.print(table)
+    labels = Table(*LABEL_COLUMNS)
+    for row in label_rows(contract):
+        labels.add_row(*row)
+    console.print(labels)
+
+
+def facts(card: Card) -> dict[str, str]:
+    bundle, contract = card.bundle, card.bundle.contract
+    decode, origin, golden = contract.decode, contract.provenance, contract.golden
+    golden_bytes = sum(len(frame.encoded) for frame in golden)
+    return {
         "file": f"{bundle.path}, {len(bundle.model):,} bytes",
         "sha256": bundle.sha256,
+        "sha256 of the graph": card.graph_sha256,
         "input": f"{decode.height_px}x{decode.width_px} {decode.colour}, {decode.fit}, {decode.interpolation}",
-        "model": f"{origin.network}, {contract.precision}, opset {contract.opset}, heatmaps: {contract.heatmaps}",
+        "model": f"{origin.network}, {contract.task}, {contract.precision}, opset {contract.opset}, "
+        f"heatmaps: {contract.heatmaps or 'none'}",
+        "size": f"{card.parameters:,} parameters" + _of_operations(card.operations),
         "trained": f"{origin.created_at} on {origin.data}, weights {origin.weights}, seed {origin.seed}",
         "run": origin.run_id,
         "data sha256": origin.data_sha256,
         "code": origin.commit or "no commit known",
         "versions": ", ".join(f"{name} {version}" for name, version in origin.versions.items()),
-        "accuracy": f"{contract.validation.accuracy:.2%} of {contract.validation.frames} validation frames",
-        "golden frames": f"{len(contract.golden)}, scores within {contract.score_tolerance:g}",
-        "thresholds": contract.thresholds_chosen,
+        "Keras": _of_keras(contract),
+        "this file": _of_file(contract),
+        "golden frames": f"{len(golden)}, {golden_bytes:,} bytes, scores within {contract.score_tolerance:.2g}",
+        "thresholds": f"{contract.thresholds_chosen}; scores at temperature {contract.temperature:g}",
     }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
 
 
-def _labels(contract: Contract) -> Table:
-    table = Table("label", "sure", "unsure", "precision", "recall", "F1", "frames")
-    for label in contract.labels:
-        threshold, figures = contract.thresholds[label], contract.validation.classes.get(label)
-        measured = (
-            (f"{figures.precision:.3f}", f"{figures.recall:.3f}", f"{figures.f1:.3f}", str(figures.frames))
-            if figures
-            else ("-",) * 4
-        )
-        name = f"{label} (no defect)" if label == contract.clean_label else label
-        table.add_row(name, f"{threshold.sure:g}", f"{threshold.unsure:g}", *measured)
-    return table
+def label_rows(contract: Contract) -> list[tuple[str, ...]]:
+    """As LABEL_COLUMNS has them."""
+    return [_label_row(contract, label) for label in contract.labels]
+
+
+def _of_operations(operations: int | None) -> str:
+    return f", {operations / 1e6:,.1f} million multiply-adds a frame" if operations is not None else ""
+
+
+def _of_keras(contract: Contract) -> str:
+    found = contract.validation
+    f1 = f", macro-F1 {found.macro_f1:.4f}" if found.macro_f1 is not None else ""
+    return f"accuracy {found.accuracy:.2%} of {found.frames} validation frames{f1}"
+
+
+def _of_file(contract: Contract) -> str:
+    found = contract.fidelity
+    if found is None:
+        return "not compared with Keras on the validation frames"
+    return (
+        f"{found.scheme}: same answer as Keras on {found.agreement:.2%}, a score differs by at most "
+        f"{found.score_difference:.2g}, accuracy {found.accuracy:.2%}, macro-F1 {found.macro_f1:.4f}"
+    )
+
+
+def _label_row(contract: Contract, label: str) -> tuple[str, ...]:
+    threshold, figures = contract.thresholds[label], contract.validation.classes.get(label)
+    measured: tuple[str, ...] = ("-",) * 4
+    if figures:
+        ratios = (figures.precision, figures.recall, figures.f1)
+        measured = (*(f"{ratio:.3f}" for ratio in ratios), str(figures.frames))
+    name = f"{label} (no defect)" if label == contract.clean_label else label
+    return name, f"{threshold.sure:.4g}", f"{threshold.unsure:.4g}", *measured

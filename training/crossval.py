@@ -12,10 +12,11 @@ import numpy as np
 
 from export.evaluation import Interval, Localised, total
 from export.files import write_whole
+from export.intervals import share_interval
 from export.model import load_model
 from export.runfolder import Run, Task, read_run
 from training.children import check_flags, common_flags, fit_once, read_split_frames
-from training.figures import answer, macro_f1, measure, share_interval
+from training.figures import answer, macro_f1, measure
 from training.localise import measure_places
 from training.material import deal
 from training.scoring import Scored, score_frames

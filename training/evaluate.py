@@ -8,11 +8,12 @@ from sklearn.metrics import confusion_matrix
 
 from export.evaluation import SCHEMA, Calibration, Evaluation, Localised, write_evaluation
 from export.files import make_folder
+from export.intervals import share_interval
 from export.model import load_model
 from export.runfolder import Run, read_run
 from training.calibration import applicable, expected_error, fit_temperature, reliability, scale
 from training.datasets import AUTO
-from training.figures import answer, average_precisions, macro_f1, measure, share_interval
+from training.figures import answer, average_precisions, macro_f1, measure
 from training.localise import measure_places
 from training.mistakes import draw_mistakes
 from training.plots import draw_plots

@@ -4,17 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score
 
 from export.evaluation import Interval
+from export.intervals import LEVEL
 from export.runfolder import Task
 from worker.bundle import ClassFigures, Validation
 
 Matrix = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 _RESAMPLES = 1000
-_LEVEL = 0.95
 
 
 def answer(scores: Matrix, task: Task) -> Flags:
@@ -48,18 +47,12 @@ def average_precisions(labels: Sequence[str], targets: Matrix, scores: Matrix) -
     }
 
 
-def share_interval(right: int, of: int) -> Interval:
-    """Wilson's: unlike the bootstrap it does not shrink to nothing when none, or every one, is right."""
-    found = binomtest(right, of).proportion_ci(_LEVEL, method="wilson")
-    return Interval(right / of, float(found.low), float(found.high))
-
-
 def macro_f1(truth: Flags, said: Flags, seed: int) -> Interval:
     """The mean of the labels' F1 over those that occur, with a bootstrap interval over frames."""
     once = np.ones((1, len(truth)))
     draws = np.random.default_rng(seed).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), _RESAMPLES)
     value = float(_macro_f1(truth, said, once)[0])
-    low, high = np.quantile(_macro_f1(truth, said, draws), [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    low, high = np.quantile(_macro_f1(truth, said, draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))
 
 

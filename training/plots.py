@@ -3,19 +3,16 @@
 import csv
 from pathlib import Path
 
-import matplotlib as mpl
-import numpy as np
 import seaborn as sns
 from sklearn.metrics import precision_recall_curve
 
+from export.charts import draw_confusion, draw_reliability
 from export.evaluation import Evaluation
 from export.files import read_whole
 from export.pictures import new_figure, to_png
 from export.runfolder import HISTORY_FILE, Run
-from training.figures import share_interval
 from training.scoring import Scored
 
-mpl.use("Agg")
 _MAX_LABELS_NAMED = 12
 
 
@@ -24,9 +21,9 @@ def draw_plots(run: Run, measured: Scored, evaluation: Evaluation, folder: Path)
     with sns.axes_style("whitegrid"):
         drawn = {"curves": _curves(folder, run.best_epoch)}
         if evaluation.confusion is not None:
-            drawn["confusion"] = _confusion(run.labels, np.array(evaluation.confusion))
+            drawn["confusion"] = draw_confusion(run.labels, evaluation.confusion)
         drawn["precision_recall"] = _precision_recall(run.labels, measured, evaluation)
-        drawn["reliability"] = _reliability(evaluation)
+        drawn["reliability"] = draw_reliability(evaluation.calibration.bins, _calibrated(evaluation))
     return drawn
 
 
@@ -45,35 +42,6 @@ def _curves(folder: Path, best_epoch: int) -> bytes:
     return to_png(figure)
 
 
-def _confusion(labels: list[str], counts: np.ndarray[tuple[int, ...], np.dtype[np.int_]]) -> bytes:
-    side = max(4.0, 0.6 * len(labels) + 2.2)
-    figure = new_figure(side + 0.6, side)
-    axis = figure.subplots()
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    named = len(labels) <= 30
-    sns.heatmap(
-        shares,
-        annot=counts if named else False,
-        fmt="d",
-        cmap="Blues",
-        vmin=0,
-        vmax=1,
-        square=True,
-        linewidths=0.5 if named else 0,
-        xticklabels=labels,
-        yticklabels=labels,
-        cbar_kws={"label": "share of the row", "shrink": 0.8},
-        ax=axis,
-    )
-    axis.set(xlabel="answer", ylabel="truth")
-    axis.tick_params(axis="x", rotation=45)
-    axis.tick_params(axis="y", rotation=0)
-    for text in axis.get_xticklabels():
-        text.set_horizontalalignment("right")
-        text.set_rotation_mode("anchor")
-    return to_png(figure)
-
-
 def _precision_recall(labels: list[str], measured: Scored, evaluation: Evaluation) -> bytes:
     """Of many labels only those with the worst average precision."""
     found = {label: value for label, value in evaluation.average_precision.items() if value is not None}
@@ -88,22 +56,7 @@ def _precision_recall(labels: list[str], measured: Scored, evaluation: Evaluatio
     return to_png(figure)
 
 
-def _reliability(evaluation: Evaluation) -> bytes:
-    bins = evaluation.calibration.bins
-    figure = new_figure(5.2, 5.2)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    upper.plot([0, 1], [0, 1], color="0.5", linestyle=":", label="as sure as right")
-    confidence = [found.confidence for found in bins]
-    shares = [share_interval(round(found.accuracy * found.answers), found.answers) for found in bins]
-    reach = [[share.value - share.low for share in shares], [share.high - share.value for share in shares]]
-    upper.errorbar(confidence, [share.value for share in shares], reach, fmt="o", capsize=3, label="answers, 95 %")
-    upper.set(ylabel="share that is right", ylim=(0, 1.03), xlim=(0, 1.01))
-    upper.set_title(
-        f"expected calibration error {evaluation.calibration.error:.4f}, "
-        f"at temperature {evaluation.calibration.temperature:.2f}: {evaluation.calibration.error_scaled:.4f}",
-        fontsize=9,
-    )
-    upper.legend(loc="upper left")
-    lower.bar(confidence, [found.answers for found in bins], width=1 / 20)
-    lower.set(xlabel="confidence", ylabel="answers", yscale="log")
-    return to_png(figure)
+def _calibrated(evaluation: Evaluation) -> str:
+    found = evaluation.calibration
+    scaled = f"at temperature {found.temperature:.2f}: {found.error_scaled:.4f}"
+    return f"expected calibration error {found.error:.4f}, {scaled}"

@@ -11,7 +11,7 @@ from worker.errors import BundleError
 
 SEAL_KEY = "stripwatch.sha256"
 UNSEALED = "0" * 64
-_METADATA_FIELD = 14
+_GRAPH_FIELD, _METADATA_FIELD = 7, 14
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _Span = tuple[int, int]
 
@@ -39,6 +39,15 @@ def check_seal(model: bytes) -> str:
     return stated
 
 
+def graph_sha256(model: bytes) -> str:
+    """Of the graph alone: the same for two files that compute the same way, whatever they say of themselves."""
+    spans = [span for field, span in _fields(model, 0, len(model)) if field == _GRAPH_FIELD]
+    if len(spans) != 1:
+        raise BundleError("it is no ONNX file")
+    start, end = spans[0]
+    return hashlib.sha256(memoryview(model)[start:end]).hexdigest()
+
+
 def _digest(model: bytes, seal_span: _Span) -> str:
     digest = hashlib.sha256(memoryview(model)[: seal_span[0]])
     digest.update(UNSEALED.encode())
@@ -62,7 +71,7 @@ def _metadata_spans(model: bytes) -> dict[str, _Span]:
         if field == _METADATA_FIELD:
             pair = dict(_fields(model, start, end))
             spans[_text(model, pair.get(1, (0, 0)))] = pair.get(2, (0, 0))
-    if not {1, 7} <= fields_seen:  # ir_version and graph
+    if not {1, _GRAPH_FIELD} <= fields_seen:  # the first is ir_version
         raise BundleError("it is no ONNX file")
     return spans
 

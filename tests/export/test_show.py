@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from export.show import as_json, print_card
+from export.show import as_json, print_card, read_card
 from worker.bundle import read_bundle
 
 pytestmark = pytest.mark.training
@@ -13,18 +13,25 @@ pytestmark = pytest.mark.training
 
 def test_json_holds_everything_but_the_bytes_of_golden_frames(exported: Path) -> None:
     bundle = read_bundle(exported)
-    said = json.loads(json.dumps(as_json(bundle)))
+    said = json.loads(json.dumps(as_json(read_card(bundle))))
     assert said["sha256"] == bundle.sha256
+    assert len(said["graph_sha256"]) == 64
     assert said["bytes"] == exported.stat().st_size
+    assert said["operations"] > 1e6
     assert said["labels"] == bundle.contract.labels
+    assert said["fidelity"]["agreement"] == 1
+    assert said["provenance"]["run_id"] == bundle.contract.provenance.run_id
     assert [golden["encoded"] for golden in said["golden"]] == [
         len(golden.encoded) for golden in bundle.contract.golden
     ]
 
 
 def test_the_card_names_what_a_person_asks_for(exported: Path) -> None:
-    bundle = read_bundle(exported)
+    card = read_card(read_bundle(exported))
     text = io.StringIO()
-    print_card(bundle, Console(file=text, width=200))
-    for fact in ("textures 7", bundle.sha256, "64x64 rgb", "mobilenet 0.25", "plain (no defect)", "stripes"):
+    print_card(card, Console(file=text, width=250))
+    for fact in (
+        *("textures 7", card.bundle.sha256, card.graph_sha256, "64x64 rgb", "mobilenet 0.25", "multiply-adds a frame"),
+        *("plain (no defect)", "stripes", "float32: same answer as Keras on 100.00%"),
+    ):
         assert fact in text.getvalue()

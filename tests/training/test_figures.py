@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
+from export.intervals import share_interval
 from export.runfolder import Task
-from training.figures import answer, average_precisions, macro_f1, measure, share_interval
+from training.figures import answer, average_precisions, macro_f1, measure
 from worker.bundle import ClassFigures
 
 LABELS = ["a", "b", "never"]

@@ -10,7 +10,7 @@ from onnx import helper
 
 from tests.tiny import build_model
 from worker.errors import BundleError
-from worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, read_metadata, seal
+from worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, graph_sha256, read_metadata, seal
 
 
 def unsealed(**metadata: str) -> bytes:
@@ -28,6 +28,13 @@ def test_a_sealed_file_still_loads_and_states_its_digest() -> None:
     stated = check_seal(sealed)
     assert stated == hashlib.sha256(unsealed(note="x")).hexdigest()
     onnx.checker.check_model(onnx.load_model_from_string(sealed))
+
+
+def test_the_digest_of_the_graph_is_that_of_the_graph_alone() -> None:
+    graph = hashlib.sha256(build_model().graph.SerializeToString()).hexdigest()
+    assert graph_sha256(seal(unsealed(note="x"))) == graph_sha256(unsealed()) == graph
+    with pytest.raises(BundleError, match="no ONNX file"):
+        graph_sha256(b"")
 
 
 SEALED = seal(unsealed(note="a note"))

@@ -1,0 +1,43 @@
+"""One page with everything in it, pictures too: it can be mailed, and needs no network."""
+
+import base64
+from collections.abc import Iterable
+from html import escape
+
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430 }
+h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2rem }
+table { border-collapse: collapse } th, td { padding: .25rem .8rem; border-bottom: 1px solid #d8dde4; text-align: left }
+td + td, th + th { text-align: right } .facts td { text-align: left; overflow-wrap: anywhere } img { max-width: 100% }
+.note { color: #5a6675 } figure { display: inline-block; width: 14rem; margin: 0 1rem 1rem 0; vertical-align: top }
+figcaption { font-size: .85rem; overflow-wrap: anywhere }
+"""
+
+
+def page(title: str, note: str, parts: Iterable[str]) -> str:
+    """parts: of HTML, one below the other."""
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+    opening = f'<style>{_STYLE}</style><h1>{escape(title)}</h1>\n<p class="note">{escape(note)}</p>'
+    return "\n".join([head + opening, *parts, "</html>"])
+
+
+def picture(title: str, png: bytes) -> str:
+    return f'<h2>{escape(title)}</h2><img alt="{escape(title)}" src="{inline(png)}">'
+
+
+def figure(image: bytes, caption: Iterable[str]) -> str:
+    """A small picture with lines below it."""
+    lines = "<br>".join(map(escape, caption))
+    return f'<figure><img alt="" src="{inline(image)}"><figcaption>{lines}</figcaption></figure>'
+
+
+def inline(image: bytes) -> str:
+    """A JPEG or PNG file as the source of an image."""
+    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+
+
+def table(columns: Iterable[str], rows: Iterable[tuple[str, ...]], style: str = "") -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<table class="{style}"><tr>{head}</tr>{body}</table>'

@@ -4,25 +4,18 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from worker.settings import Camera, Settings, ThresholdOverride, Topics
+from worker.settings import SECTIONS, Settings
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"(?<=worker/settings\.py -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
-SECTIONS: dict[str, tuple[str, type[BaseModel]]] = {
-    "topics": ("topics.", Topics),
-    "cameras": ("cameras.ID.", Camera),
-    "thresholds": ("thresholds.LABEL.", ThresholdOverride),
-}
 
 
 def settings_table() -> str:
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        if name in SECTIONS:
-            prefix, model = SECTIONS[name]
-            rows += [row(prefix + inner, inner_field) for inner, inner_field in model.model_fields.items()]
+        section = next((section for section in SECTIONS if section.split(".")[0] == name), None)
+        if section:
+            rows += [row(f"{section}.{inner}", field) for inner, field in SECTIONS[section].model_fields.items()]
         else:
             rows.append(row(name, field))
     return "\n".join(rows) + "\n"

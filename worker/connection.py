@@ -5,10 +5,12 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, SaslAuthenticationFailedError
 
+from worker.auth_failures import raise_auth_failures, refusal
 from worker.errors import BrokerLost, SettingsError
 from worker.header_names import accept_any_header_name
+from worker.security import PLAINTEXT, Security, check_tls, client_options, speaks_tls
 from worker.settings import Settings
 
 T = TypeVar("T")
@@ -24,6 +26,7 @@ def open_consumer(settings: Settings) -> KafkaConsumer:
         KafkaConsumer,
         settings.bootstrap_servers,
         settings.broker_wait_s_max,
+        security=settings.security,
         group_id=settings.group_id,
         client_id="stripwatch",
         session_timeout_ms=settings.session_timeout_ms,
@@ -44,6 +47,7 @@ def open_producer(settings: Settings) -> KafkaProducer:
         KafkaProducer,
         settings.bootstrap_servers,
         settings.broker_wait_s_max,
+        security=settings.security,
         client_id="stripwatch",
         acks="all",
         enable_idempotence=True,
@@ -64,14 +68,32 @@ def require_topics(consumer: KafkaConsumer, topics: Collection[str]) -> None:
         raise BrokerLost(f"the broker has no topic {', '.join(map(repr, missing))}; 'stripwatch topics' creates them")
 
 
-def connect(client: Callable[..., T], bootstrap_servers: str, wait_s_max: float, **options: Any) -> T:
-    """Make a kafka-python client. Raises SettingsError for malformed servers, BrokerLost when none answers."""
+def connect(
+    client: Callable[..., T], bootstrap_servers: str, wait_s_max: float, security: Security = PLAINTEXT, **options: Any
+) -> T:
+    """Make a kafka-python client.
+
+    Raises SettingsError for malformed servers, InputError for a file that `security` names, BrokerLost when none
+    answers, or one does not let us in.
+    """
     servers = [server.strip() for server in bootstrap_servers.split(",")]
     if not all(map(_SERVER.fullmatch, servers)):
         raise SettingsError(f"bootstrap servers are HOST:PORT[,HOST:PORT...], not {bootstrap_servers!r}")
+    options |= client_options(security)
+    if security.encrypted:
+        check_tls(servers, options["ssl_context"])
+    raise_auth_failures()
     try:
         return client(bootstrap_servers=servers, bootstrap_timeout_ms=round(wait_s_max * 1000), **options)
-    except KafkaError as error:
+    except SaslAuthenticationFailedError as error:
         raise BrokerLost(
-            f"no Kafka broker answers at {bootstrap_servers} within {wait_s_max:g} s ({type(error).__name__})"
+            f"Kafka at {bootstrap_servers} does not let us in by {security.mechanism}: {refusal(error)}"
+        ) from error
+    except KafkaError as error:
+        by = "" if security.protocol == "PLAINTEXT" else f" over {security.protocol}"
+        hint = ""
+        if not security.encrypted and any(map(speaks_tls, servers)):
+            hint = "; what listens there speaks TLS (setting 'security.protocol')"
+        raise BrokerLost(
+            f"no Kafka broker answers at {bootstrap_servers} within {wait_s_max:g} s{by} ({type(error).__name__}){hint}"
         ) from error

@@ -37,6 +37,8 @@ def set_up_logs(log_format: Literal["auto", "console", "json"], level: str) -> N
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     if level == "debug":
         logging.getLogger("kafka").setLevel(logging.DEBUG)
+        for telltale in ("kafka.protocol", "kafka.net.connection", "kafka.producer", "kafka.admin"):
+            logging.getLogger(telltale).setLevel(logging.INFO)  # they print every request: passwords, whole frames
     else:  # each attempt to connect is an error line of its own there; readiness and our own errors say it once
         logging.getLogger("kafka").setLevel(logging.ERROR)
         for chatty in ("kafka.net", "kafka.cluster"):

@@ -18,6 +18,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from worker.errors import InputError, SettingsError
+from worker.security import Security
 from worker.topics import COILS, DEFECTS, EVIDENCE, FRAMES, REJECTS, RESULTS, SHADOW
 
 ENV_PREFIX = "STRIPWATCH_"
@@ -105,6 +106,7 @@ class Settings(BaseSettings):
         "earliest", description="Where a group without committed offsets begins."
     )
     topics: Topics = Field(default_factory=Topics)
+    security: Security = Field(default_factory=Security)
 
     processes: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(
         1, description="Workers of the group on this machine, under one supervisor. auto: on a CPU one a core."
@@ -190,6 +192,14 @@ class Settings(BaseSettings):
         return init_settings, env_settings, toml
 
 
+SECTIONS: dict[str, type[BaseModel]] = {
+    "topics": Topics,
+    "security": Security,
+    "cameras.ID": Camera,
+    "thresholds.LABEL": ThresholdOverride,
+}
+
+
 def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     """Settings from a TOML file (or none), the environment and flags (None: not given).
 
@@ -199,6 +209,8 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
         raise InputError(f"there is no configuration file {config}")
     _check_environment(os.environ)
     given = {key: value for key, value in flags.items() if value is not None}
+    if isinstance(security := given.get("security"), dict) and "password" in security:
+        raise SettingsError("setting 'security.password' is no flag: others could see it in the list of processes")
     if "config" in given:
         raise SettingsError("unknown setting 'config'; a file is named by --config alone")
     try:
@@ -224,12 +236,14 @@ def _sentence(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown setting {key!r}{_nearest(key, _known_keys())}"
-    return f"setting {key!r}: {first['msg'][0].lower()}{first['msg'][1:]} (it is {first['input']!r})"
+    message = first["msg"].removeprefix("Value error, ")
+    shown = "" if first["loc"][:1] == ("security",) else f" (it is {first['input']!r})"  # it may be a password
+    return f"setting {key!r}: {message[0].lower()}{message[1:]}{shown}"
 
 
 def _known_keys() -> list[str]:
     keys = list(Settings.model_fields)
-    for section, model in (("topics", Topics), ("cameras.ID", Camera), ("thresholds.LABEL", ThresholdOverride)):
+    for section, model in SECTIONS.items():
         keys += [f"{section}.{name}" for name in model.model_fields]
     return keys
 

@@ -46,8 +46,11 @@ class KafkaAbsent(Exception):
 
 
 @contextmanager
-def apache_broker() -> Iterator[Broker]:
-    """Run Apache Kafka while the block lasts. Raises KafkaAbsent without Java, or without jars and Maven."""
+def apache_broker(more_settings: str = "", format_options: Sequence[str] = ()) -> Iterator[Broker]:
+    """Run Apache Kafka while the block lasts. Raises KafkaAbsent without Java, or without jars and Maven.
+
+    more_settings: they win; {address} and {controller_port} are filled in. format_options: of StorageTool.
+    """
     java, jars = find_tool("java"), fetch_jars()
     cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
     broker = Broker(f"127.0.0.1:{free_port()}", cluster_id)
@@ -55,16 +58,18 @@ def apache_broker() -> Iterator[Broker]:
     with tempfile.TemporaryDirectory(prefix="stripwatch-kafka-") as folder:
         settings = Path(folder, "server.properties")
         settings.write_text(
-            SETTINGS.format(address=broker.bootstrap_servers, controller_port=free_port(), data=Path(folder, "data"))
+            (SETTINGS + more_settings).format(
+                address=broker.bootstrap_servers, controller_port=free_port(), data=Path(folder, "data")
+            )
         )
-        format_storage(run, cluster_id, settings)
+        format_storage(run, cluster_id, settings, format_options)
         with running_broker("Apache Kafka", [*run, "kafka.Kafka", str(settings)], broker, READY_S_MAX):
             yield broker
 
 
-def format_storage(run: Sequence[str], cluster_id: str, settings: Path) -> None:
+def format_storage(run: Sequence[str], cluster_id: str, settings: Path, options: Sequence[str] = ()) -> None:
     """Make the empty data folder that a node starts from. run: Java with the jars."""
-    command = [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(settings)]
+    command = [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(settings), *options]
     subprocess.run(command, check=True, capture_output=True, timeout=FORMAT_S_MAX)
 
 

@@ -20,7 +20,7 @@ APACHE_SESSION_MS = 6_000
 @pytest.fixture(scope="session")
 def embedded_broker() -> Iterator[BrokerHandle]:
     """The embedded broker of the demo; skips where there is none for the platform."""
-    with _absence_is_a_skip(SettingsError), embedded.embedded_broker() as running:
+    with absence_is_a_skip(SettingsError), embedded.embedded_broker() as running:
         yield BrokerHandle("embedded", running.bootstrap_servers, EMBEDDED_SESSION_MS)
 
 
@@ -30,7 +30,7 @@ def apache_broker() -> Iterator[BrokerHandle]:
     if address := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield BrokerHandle("apache", address, APACHE_SESSION_MS)
         return
-    with _absence_is_a_skip(apache.KafkaAbsent), apache.apache_broker() as running:
+    with absence_is_a_skip(apache.KafkaAbsent), apache.apache_broker() as running:
         yield BrokerHandle("apache", running.bootstrap_servers, APACHE_SESSION_MS)
 
 
@@ -42,7 +42,7 @@ def broker(request: pytest.FixtureRequest) -> BrokerHandle:
 
 
 @contextmanager
-def _absence_is_a_skip(absence: type[Exception]) -> Iterator[None]:
+def absence_is_a_skip(absence: type[Exception]) -> Iterator[None]:
     """On a laptop a missing broker skips its tests; with CI=true it fails them."""
     try:
         yield

@@ -97,10 +97,10 @@ def bench(
     with (
         clock.stopped_by_signals(),
         nullcontext(Broker(broker, "")) if broker else embedded_broker() as kafka,
-        own_topics(kafka.bootstrap_servers, prefix + "full.", _PARTITIONS) as full,
-        own_topics(kafka.bootstrap_servers, prefix + "paced.", _PARTITIONS) as paced,
+        own_topics(kafka.bootstrap_servers, prefix + "full.", _PARTITIONS, settings.security) as full,
+        own_topics(kafka.bootstrap_servers, prefix + "paced.", _PARTITIONS, settings.security) as paced,
     ):
-        setup = Setup(bundle, kafka, setting or [], clock)
+        setup = Setup(bundle, kafka, setting or [], clock, settings.security)
         _fill(setup, full["frames"], shots, count)
         found = _measure(setup, settings, shots, (full, paced), sizes)
     Console(stderr=True, width=None if STDERR.is_terminal else 100).print(_table(found))
@@ -135,7 +135,7 @@ def _fill(setup: Setup, topic: str, shots: list[Shot], count: int) -> None:
     """Put the frames where a worker will find them all."""
     say(f"sending {count} frames")
     line = Line(cameras=_CAMERAS, rate_fps=0, mm_per_frame=1000, coil="BENCH")
-    with open_producer(setup.broker.bootstrap_servers, topic) as producer:
+    with open_producer(setup.broker.bootstrap_servers, topic, setup.security) as producer:
         sender = FrameSender(producer, topic, None)
         play(itertools.islice(repeat_pool(shots, _SEED), count), line, sender.send, setup.clock, math.inf)
         sender.finish()

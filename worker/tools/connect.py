@@ -16,15 +16,16 @@ from kafka.errors import (
 
 from worker.connection import connect
 from worker.errors import BrokerLost, SettingsError
+from worker.security import PLAINTEXT, Security
 from worker.tools.sender import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
 
 _BOOTSTRAP_S_MAX = 10.0
 
 
 @contextmanager
-def open_admin(bootstrap_servers: str) -> Iterator[Any]:
+def open_admin(bootstrap_servers: str, security: Security = PLAINTEXT) -> Iterator[Any]:
     """A KafkaAdminClient, closed at the end. Raises SettingsError, or BrokerLost where no broker answers."""
-    admin = _open(KafkaAdminClient, bootstrap_servers)
+    admin = _open(KafkaAdminClient, bootstrap_servers, security)
     try:
         with _connected(bootstrap_servers):
             yield admin
@@ -33,15 +34,16 @@ def open_admin(bootstrap_servers: str) -> Iterator[Any]:
 
 
 @contextmanager
-def open_producer(bootstrap_servers: str, topic: str) -> Iterator[Any]:
+def open_producer(bootstrap_servers: str, topic: str, security: Security = PLAINTEXT) -> Iterator[Any]:
     """A KafkaProducer for frames to a topic that exists: no repeats, no compression (an image has no air in it).
 
     Raises SettingsError, also for a topic that is not there, or BrokerLost where no broker answers.
     """
-    require_topic(bootstrap_servers, topic)
+    require_topic(bootstrap_servers, topic, security)
     producer = _open(
         KafkaProducer,
         bootstrap_servers,
+        security,
         acks="all",
         enable_idempotence=True,
         compression_type=None,
@@ -57,9 +59,9 @@ def open_producer(bootstrap_servers: str, topic: str) -> Iterator[Any]:
             producer.close(timeout=1)
 
 
-def require_topic(bootstrap_servers: str, topic: str) -> None:
+def require_topic(bootstrap_servers: str, topic: str, security: Security = PLAINTEXT) -> None:
     """Raise SettingsError if the topic is not there: a producer would silently make it, with the wrong limits."""
-    with open_admin(bootstrap_servers) as admin:
+    with open_admin(bootstrap_servers, security) as admin:
         (described,) = admin.describe_topics([topic])
     error = for_code(described["error_code"])
     if error is UnknownTopicOrPartitionError:
@@ -69,11 +71,11 @@ def require_topic(bootstrap_servers: str, topic: str) -> None:
         raise SettingsError(f"topic {topic} at {bootstrap_servers} cannot be used: {error.__name__}")
 
 
-def _open(client: Callable[..., Any], bootstrap_servers: str, **options: Any) -> Any:
+def _open(client: Callable[..., Any], bootstrap_servers: str, security: Security, **options: Any) -> Any:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters comes as an exception, and is said once
     request_ms = round(_BOOTSTRAP_S_MAX * 1000)
     common = {"client_id": "stripwatch-tools", "request_timeout_ms": request_ms}
-    return connect(client, bootstrap_servers, _BOOTSTRAP_S_MAX, **common, **options)
+    return connect(client, bootstrap_servers, _BOOTSTRAP_S_MAX, security, **common, **options)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`stripwatch demo`: the whole line on one machine, shown live, and held against the truth at its end."""
 
+import os
 import signal
 import sys
 import tempfile
@@ -16,10 +17,12 @@ from worker.bundle import Bundle
 from worker.console import print_summary, say
 from worker.errors import InputError, LineFailed
 from worker.images import list_images
+from worker.security import PLAINTEXT, Security
 from worker.store import read_choice, resolve
 from worker.tools.broker import Broker, embedded_broker, free_port
 from worker.tools.child import running_child
 from worker.tools.clock import SystemClock
+from worker.tools.live import Config, security_of
 from worker.tools.own_topics import own_topics
 from worker.tools.tally import Tally, read_sent, summary
 from worker.tools.watch import Screen, open_reader, read_into
@@ -45,13 +48,16 @@ class Plan:
     sent: Path
     metrics_url: str
     metrics_port: int
+    config: Path | None
+    security: Security
 
     @property
     def defect_labels(self) -> list[str]:
         return [label for label in self.bundle.contract.labels if label != self.bundle.contract.clean_label]
 
     def worker_command(self) -> list[str]:
-        return worker_command(self.bundle.path, self.broker, self.topics, self.metrics_port)
+        command = worker_command(self.bundle.path, self.broker, self.topics, self.metrics_port)
+        return [*command, *self._config()]
 
     def camera_command(self) -> list[str]:
         what = (
@@ -62,8 +68,18 @@ class Plan:
         return [
             *(sys.executable, "-m", "worker", *what, "--bootstrap-servers", self.broker),
             *("--topic", self.topics["frames"], "--cameras", str(_CAMERAS), "--rate", str(_RATE_FPS)),
-            *("--seconds", str(self.seconds), "--sent", str(self.sent)),
+            *("--seconds", str(self.seconds), "--sent", str(self.sent), *self._config()),
         ]
+
+    def environment(self) -> dict[str, str]:
+        """Of worker and cameras. Security is that of a real Kafka; the broker we started has none."""
+        ours = self.security == PLAINTEXT
+        return {
+            name: value for name, value in os.environ.items() if not (ours and name.startswith("STRIPWATCH_SECURITY"))
+        }
+
+    def _config(self) -> list[str]:
+        return ["--config", str(self.config.resolve())] if self.config else []
 
 
 def demo(
@@ -71,6 +87,7 @@ def demo(
     frames: Annotated[Path | None, typer.Option(metavar="DIR", help="Play these images, over and over.")] = None,
     bundle: Annotated[Path, typer.Option(help="The model file to run.")] = DEMO_BUNDLE,
     broker: Annotated[str, typer.Option(help="A Kafka that is there, host:port; else one is started.")] = "",
+    config: Config = None,
 ) -> None:
     """Run cameras, Kafka and a worker on this machine, show them live, and check every frame at the end.
 
@@ -84,28 +101,33 @@ def demo(
     loaded = read_choice(resolve(bundle))
     if frames is not None:
         list_images(frames)
+    security = security_of(config) if broker else PLAINTEXT
     prefix = f"demo-{uuid4().hex[:8]}." if broker else ""  # somebody else's Kafka may have a real line on it
     with (
         nullcontext(Broker(broker, "")) if broker else embedded_broker() as kafka,
         tempfile.TemporaryDirectory(prefix="stripwatch-demo-") as folder,
-        own_topics(kafka.bootstrap_servers, prefix, _PARTITIONS) as topics,
+        own_topics(kafka.bootstrap_servers, prefix, _PARTITIONS, security) as topics,
     ):
         port = free_port()
         url = f"http://127.0.0.1:{port}/metrics"
-        plan = Plan(loaded, frames, kafka.bootstrap_servers, topics, seconds, Path(folder, "sent.jsonl"), url, port)
+        plan = Plan(
+            *(loaded, frames, kafka.bootstrap_servers, topics, seconds, Path(folder, "sent.jsonl"), url, port),
+            config if broker else None,
+            security,
+        )
         _judge(_run(plan))
 
 
 def _run(plan: Plan) -> dict[str, Any]:
     """Start the worker, then the cameras; watch until they end; stop both; the summary."""
     tally, clock = Tally(), SystemClock()
-    with clock.stopped_by_signals(), running_child("the worker", plan.worker_command()) as worker:
+    with clock.stopped_by_signals(), running_child("the worker", plan.worker_command(), plan.environment()) as worker:
         # said only now: from this line on a signal ends the demo in order
         say(f"starting the worker with {plan.bundle.path.name} on Kafka at {plan.broker}")
         provider = await_ready(worker, plan.metrics_url, clock)
         with (
-            running_child("the cameras", plan.camera_command()) as cameras,
-            open_reader(plan.broker, [plan.topics["results"], plan.topics["rejects"]]) as reader,
+            running_child("the cameras", plan.camera_command(), plan.environment()) as cameras,
+            open_reader(plan.broker, [plan.topics["results"], plan.topics["rejects"]], plan.security) as reader,
             Screen(tally, plan.defect_labels, plan.seconds, plan.metrics_url) as screen,
         ):
             while not (clock.stopped or cameras.ended or worker.ended):

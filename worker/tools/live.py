@@ -9,12 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from worker.console import new_progress
+from worker.security import Security
+from worker.settings import load_settings
 from worker.tools.cameras import Exposure, Line, Shot, play
 from worker.tools.clock import SystemClock
 from worker.tools.connect import open_producer
 from worker.tools.sender import FrameSender, open_sent_file
 
 BootstrapServers = Annotated[str, typer.Option(help="The Kafka brokers, HOST:PORT[,HOST:PORT...].")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="A TOML file whose [security] says how to talk to Kafka.")
+]
 Cameras = Annotated[int, typer.Option(min=1, max=1000, help="Cameras, named top-1, top-2, ...")]
 Rate = Annotated[float, typer.Option(min=0, help="Frames a second of each camera; 0 is as fast as it goes.")]
 Seconds = Annotated[float, typer.Option(min=0, help="Stop after so many seconds; 0 sets no limit.")]
@@ -29,11 +34,17 @@ SentPath = Annotated[
 ]
 
 
+def security_of(config: Path | None) -> Security:
+    """From a TOML file (or none) and the environment, as for `run`. Raises InputError or SettingsError."""
+    return load_settings(config, {}).security
+
+
 def play_on_kafka(
     shots: Iterable[Shot],
     line: Line,
     *,
     bootstrap_servers: str,
+    security: Security,
     topic: str,
     seconds_max: float,
     frames_total: int | None,
@@ -46,7 +57,7 @@ def play_on_kafka(
     clock = SystemClock()
     with (
         clock.stopped_by_signals(),
-        open_producer(bootstrap_servers, topic) as producer,
+        open_producer(bootstrap_servers, topic, security) as producer,
         open_sent_file(sent_path) as sent_file,
     ):
         sender = FrameSender(producer, topic, sent_file)

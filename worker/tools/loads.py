@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.errors import LineFailed
+from worker.security import PLAINTEXT, Security
 from worker.tools.broker import Broker, free_port
 from worker.tools.child import Child, running_child
 from worker.tools.clock import SystemClock
@@ -30,6 +31,7 @@ class Setup:
     broker: Broker
     settings: Sequence[str]
     clock: SystemClock
+    security: Security = PLAINTEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,10 @@ def saturate(setup: Setup, topics: Mapping[str, str], count: int) -> Saturated:
 def pace(setup: Setup, topics: Mapping[str, str], folder: Path, rates_fps: Sequence[float], s: float) -> list[Paced]:
     """Cameras play the images of folder at each rate (of all cameras) for s seconds; a reader takes the results."""
     kinds = [topics["results"], topics["rejects"]]
-    with _running_worker(setup, topics) as worker, open_reader(setup.broker.bootstrap_servers, kinds) as reader:
+    with (
+        _running_worker(setup, topics) as worker,
+        open_reader(setup.broker.bootstrap_servers, kinds, setup.security) as reader,
+    ):
         return [_pace(setup, topics, worker, reader, folder, rate_fps, s) for rate_fps in rates_fps]
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from worker import topics as names
+from worker.security import PLAINTEXT, Security
 from worker.tools.connect import open_admin
 from worker.tools.topics import create_topics, plan_topics
 
@@ -12,15 +13,17 @@ MESSAGE_BYTES_MAX = 16_777_216
 
 
 @contextmanager
-def own_topics(bootstrap_servers: str, prefix: str, partitions: int) -> Iterator[dict[str, str]]:
+def own_topics(
+    bootstrap_servers: str, prefix: str, partitions: int, security: Security = PLAINTEXT
+) -> Iterator[dict[str, str]]:
     """The worker's topics by kind, made anew with this prefix; those with a prefix are removed at the end."""
     plans = [replace(plan, name=prefix + plan.name) for plan in plan_topics(partitions, 1, 1, MESSAGE_BYTES_MAX)]
-    with open_admin(bootstrap_servers) as admin:
+    with open_admin(bootstrap_servers, security) as admin:
         create_topics(admin, plans)
     try:
         kinds = {"frames": names.FRAMES, "results": names.RESULTS, "defects": names.DEFECTS, "rejects": names.REJECTS}
         yield {kind: prefix + name for kind, name in kinds.items()}
     finally:
         if prefix:
-            with open_admin(bootstrap_servers) as admin:
+            with open_admin(bootstrap_servers, security) as admin:
                 admin.delete_topics([plan.name for plan in plans])

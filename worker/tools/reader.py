@@ -34,6 +34,7 @@ def open_looker(settings: Settings, group_id: str | None = None) -> Iterator[Kaf
         KafkaConsumer,
         settings.bootstrap_servers,
         settings.broker_wait_s_max,
+        settings.security,
         group_id=group_id,
         client_id="stripwatch-tools",
         enable_auto_commit=False,

@@ -13,7 +13,17 @@ from worker.console import print_summary
 from worker.errors import InputError
 from worker.images import CONTENT_TYPES, list_images
 from worker.tools.cameras import Line, Shot
-from worker.tools.live import BootstrapServers, Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
+from worker.tools.live import (
+    BootstrapServers,
+    Cameras,
+    Config,
+    Rate,
+    Seconds,
+    SentPath,
+    Topic,
+    play_on_kafka,
+    security_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,7 @@ def replay(
     seconds: Seconds = 0.0,
     topic: Topic = topics.FRAMES,
     sent: SentPath = None,
+    config: Config = None,
 ) -> None:
     """Play a folder of images as cameras on Kafka: the files in order of name, the cameras in turn.
 
@@ -75,6 +86,7 @@ def replay(
         images.shots(loop),
         Line(cameras=cameras, rate_fps=rate, mm_per_frame=mm_per_frame, coil=coil),
         bootstrap_servers=bootstrap_servers,
+        security=security_of(config),
         topic=topic,
         seconds_max=seconds,
         frames_total=None if loop else len(images.files),

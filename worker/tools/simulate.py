@@ -15,7 +15,7 @@ from worker.console import new_progress, print_summary
 from worker.errors import SettingsError
 from worker.tools.cameras import Line, Shot
 from worker.tools.connect import require_topic
-from worker.tools.live import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
+from worker.tools.live import Cameras, Config, Rate, Seconds, SentPath, Topic, play_on_kafka, security_of
 from worker.tools.scene import CLEAN, KINDS, encode_jpeg, frame_seed, render
 from worker.tools.strip_set import write_strip_set
 from worker.tools.surface import Shape
@@ -51,6 +51,7 @@ def simulate(
     ] = 300,
     topic: Topic = topics.FRAMES,
     sent: SentPath = None,
+    config: Config = None,
 ) -> None:
     """Simulate a hot-rolled strip with scratches, pits, inclusions, patches, edge cracks and clean stretches.
 
@@ -80,12 +81,14 @@ def simulate(
         coil_frames=coil_frames,
     )
     total = frames * cameras or None
-    require_topic(bootstrap_servers, topic)  # before the pool is rendered: that takes a while
+    security = security_of(config)
+    require_topic(bootstrap_servers, topic, security)  # before the pool is rendered: that takes a while
     shots = render_pool(min(pool, total or pool), height_width, seed, defect_share)
     summary = play_on_kafka(
         itertools.islice(repeat_pool(shots, seed), total),
         line,
         bootstrap_servers=bootstrap_servers,
+        security=security,
         topic=topic,
         seconds_max=seconds,
         frames_total=total,

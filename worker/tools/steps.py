@@ -107,7 +107,7 @@ def measure_steps(settings: Settings, count: int, scratch_topic: str) -> Alone:
 def _consume(settings: Settings, count: int, take: Callable[[Frame], object]) -> int:
     """Read the topic of frames from its start, as the worker turns records into frames."""
     taken, idle_since_s = 0, time.monotonic()
-    with open_reader(settings.bootstrap_servers, [settings.topics.frames]) as consumer:
+    with open_reader(settings.bootstrap_servers, [settings.topics.frames], settings.security) as consumer:
         while taken < count:
             for records in consumer.poll(timeout_ms=200).values():
                 for record in records:

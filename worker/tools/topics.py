@@ -11,7 +11,7 @@ from worker import topics as names
 from worker.console import print_summary
 from worker.errors import SettingsError
 from worker.tools.connect import open_admin
-from worker.tools.live import BootstrapServers
+from worker.tools.live import BootstrapServers, Config, security_of
 
 _HEADER_BYTES = 65_536  # a reject is the frame with more headers: it must still fit
 _EVENT_BYTES_MAX = 1_048_576
@@ -72,6 +72,7 @@ def topics(
         ),
     ] = 16_777_216,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look, and say what would be done.")] = False,
+    config: Config = None,
 ) -> None:
     """Create the topics of the line. What is there is left as it is, and where it differs is told.
 
@@ -80,7 +81,7 @@ def topics(
     The last line on stdout is JSON: what was done to each topic.
     """
     plans = plan_topics(partitions, replication, retention_hours, message_bytes_max)
-    with open_admin(bootstrap_servers) as admin:
+    with open_admin(bootstrap_servers, security_of(config)) as admin:
         differences = _compare(admin, plans)
         missing = [plan for plan in plans if plan.name not in differences]
         if not dry_run:

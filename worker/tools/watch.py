@@ -17,6 +17,7 @@ from rich.live import Live
 from worker.connection import connect
 from worker.console import STDERR, say
 from worker.event import Result
+from worker.security import PLAINTEXT, Security
 from worker.tools.board import Moment, draw_board, status_line
 from worker.tools.tally import Tally
 
@@ -30,10 +31,15 @@ _decode_result = msgspec.json.Decoder(Result).decode
 
 
 @contextmanager
-def open_reader(bootstrap_servers: str, topics: list[str]) -> Iterator[KafkaConsumer]:
+def open_reader(bootstrap_servers: str, topics: list[str], security: Security = PLAINTEXT) -> Iterator[KafkaConsumer]:
     """A consumer of these topics from their beginning, in no group. Raises BrokerLost."""
     consumer = connect(
-        KafkaConsumer, bootstrap_servers, _BROKER_S_MAX, auto_offset_reset="earliest", fetch_max_wait_ms=FETCH_WAIT_MS
+        KafkaConsumer,
+        bootstrap_servers,
+        _BROKER_S_MAX,
+        security,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     try:
         consumer.assign([TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t))])

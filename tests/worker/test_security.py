@@ -1,0 +1,195 @@
+"""TLS and SASL, on a real Apache Kafka with certificates made for the test; and where a secret must never show."""
+
+import base64
+import gc
+import json
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer
+
+from tests.brokers.apache import KafkaAbsent
+from tests.brokers.handle import BrokerHandle
+from tests.brokers.plugin import absence_is_a_skip
+from tests.brokers.secure import PASSWORD, USER, SecureBroker, make_certificates, secure_broker
+from tests.e2e.line import run_cli
+from worker.connection import connect
+from worker.errors import BrokerLost, InputError, SettingsError
+from worker.security import Security, client_options
+from worker.settings import load_settings
+
+WAIT_S = 2.0
+NAMED = {"username": USER, "password": PASSWORD}
+MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[SecureBroker]:
+    with absence_is_a_skip(KafkaAbsent), secure_broker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    with absence_is_a_skip(KafkaAbsent):
+        make_certificates(folder)
+    return folder
+
+
+def token(folder: Path, lives_s: float) -> Path:
+    """A token that Kafka's own unsecured check takes: an unsigned JWT."""
+    now_s = time.time()
+    claims: list[dict[str, Any]] = [{"alg": "none"}, {"sub": USER, "iat": now_s - 3600, "exp": now_s + lives_s}]
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in claims]
+    file = folder / "token"
+    file.write_text(".".join([*parts, ""]) + "\n")
+    return file
+
+
+def sasl(mechanism: str, folder: Path, lives_s: float = 600, **changes: Any) -> Security:
+    proof: dict[str, Any] = {"token_file": token(folder, lives_s)} if mechanism == "OAUTHBEARER" else NAMED
+    given = {"protocol": "SASL_SSL", "mechanism": mechanism, "ca_file": folder / "ca.pem"}
+    return Security.model_validate(given | proof | changes)
+
+
+def why_not(address: str, security: Security) -> str:
+    """The sentence that a client ends with."""
+    with pytest.raises(BrokerLost) as lost:
+        connect(KafkaConsumer, address, WAIT_S, security)
+    assert PASSWORD not in str(lost.value)
+    return str(lost.value)
+
+
+@pytest.mark.kafka
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets sockets here
+class TestOnKafka:
+    @pytest.fixture(autouse=True)
+    def _sockets(self) -> Iterator[None]:
+        yield
+        gc.collect()
+
+    @pytest.mark.parametrize("mechanism", MECHANISMS)
+    def test_frames_go_in_and_come_out(self, kafka: SecureBroker, mechanism: str) -> None:
+        security = sasl(mechanism, kafka.folder)
+        topic = BrokerHandle("secure", kafka.plaintext, 6000).new_topic()
+        with connect(KafkaProducer, kafka.sasl, WAIT_S, security) as producer:
+            producer.send(topic, b"x" * 100_000).get(timeout=30)
+        options = {"auto_offset_reset": "earliest", "consumer_timeout_ms": 30_000}
+        with connect(KafkaConsumer, kafka.sasl, WAIT_S, security, **options) as consumer:
+            consumer.subscribe([topic])
+            assert len(next(consumer).value) == 100_000
+
+    def test_a_certificate_of_our_own_opens_where_one_is_asked_for(self, kafka: SecureBroker) -> None:
+        ca, ours, key = (kafka.folder / name for name in ("ca.pem", "client.pem", "client.key"))
+        security = Security(protocol="SSL", ca_file=ca, certificate_file=ours, key_file=key)
+        connect(KafkaConsumer, kafka.mutual, WAIT_S, security).close()
+        assert "certificate" in why_not(kafka.mutual, Security(protocol="SSL", ca_file=ca))
+
+    @pytest.mark.parametrize(
+        ("mechanism", "changes", "sentence"),
+        [
+            ("PLAIN", {"password": "wrong"}, "does not let us in by PLAIN: Authentication failed: Invalid username"),
+            ("SCRAM-SHA-256", {"password": "wrong"}, "does not let us in by SCRAM-SHA-256"),
+            ("SCRAM-SHA-512", {"username": "nobody"}, "does not let us in by SCRAM-SHA-512"),
+            ("OAUTHBEARER", {"lives_s": -60}, "does not let us in by OAUTHBEARER"),
+        ],
+    )
+    def test_a_wrong_proof_is_one_sentence(
+        self, kafka: SecureBroker, mechanism: str, changes: dict[str, Any], sentence: str
+    ) -> None:
+        assert sentence in why_not(kafka.sasl, sasl(mechanism, kafka.folder, **changes))
+
+    def test_a_certificate_that_is_not_trusted_is_one_sentence(self, kafka: SecureBroker) -> None:
+        other = sasl("PLAIN", kafka.folder, ca_file=kafka.folder / "other.pem")
+        assert "is refused: unable to get local issuer certificate" in why_not(kafka.sasl, other)
+        ours = Security(protocol="SSL", ca_file=kafka.folder / "ca.pem")
+        assert "is refused: certificate has expired" in why_not(kafka.expired, ours)
+        assert "is refused: Hostname mismatch" in why_not(kafka.mutual.replace("127.0.0.1", "localhost"), ours)
+
+    def test_the_other_kind_of_door_is_named(self, kafka: SecureBroker) -> None:
+        assert "speaks TLS (setting 'security.protocol')" in why_not(kafka.mutual, Security())
+        assert "over SSL" in why_not(kafka.plaintext, Security(protocol="SSL", ca_file=kafka.folder / "ca.pem"))
+
+    def test_a_command_shows_the_secret_nowhere(self, kafka: SecureBroker, tmp_path: Path) -> None:
+        """In full, at the level that says most: a topic is made, then the password is wrong."""
+        config = tmp_path / "kafka.toml"
+        config.write_text(
+            f'[security]\nprotocol = "SASL_SSL"\nmechanism = "PLAIN"\nusername = "{USER}"\n'
+            f'ca_file = "{kafka.folder / "ca.pem"}"\n'
+        )
+        command = ["topics", "--bootstrap-servers", kafka.sasl, "--config", str(config)]
+        made = run_cli(*command, STRIPWATCH_SECURITY__PASSWORD=PASSWORD, STRIPWATCH_LOG_LEVEL="debug")
+        assert (made.returncode, PASSWORD in made.stdout + made.stderr) == (0, False), made.stderr
+        refused = run_cli(*command, STRIPWATCH_SECURITY__PASSWORD="hunter2")
+        assert (refused.returncode, "hunter2" in refused.stderr) == (4, False)
+        assert len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"protocol": "SASL_SSL"}, "need each other"),
+        ({"mechanism": "PLAIN", **NAMED}, "need each other"),
+        ({"protocol": "SASL_SSL", "mechanism": "PLAIN", "username": "a"}, "take a username with password"),
+        ({"protocol": "SASL_SSL", "mechanism": "OAUTHBEARER"}, "OAUTHBEARER takes token_file"),
+        ({"username": "a"}, "nothing else does"),
+        ({"ca_file": "ca.pem"}, "uses no certificates"),
+        ({"protocol": "SSL", "key_file": "a"}, "without certificate_file"),
+        ({"protocol": "SASL_SSL", "mechanism": "PLAIN", **NAMED, "password_file": "a"}, "both password and"),
+    ],
+)
+def test_settings_that_do_not_fit_together(given: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Security.model_validate(given)
+
+
+def test_a_secret_in_the_settings_shows_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STRIPWATCH_SECURITY__PASSWORD", PASSWORD)
+    flags = {"security": {"protocol": "SASL_SSL", "mechanism": "PLAIN", "username": "a"}}
+    settings = load_settings(None, flags)
+    shown = f"{settings} {settings!r} {settings.model_dump(mode='json')} {settings.model_dump_json()}"
+    assert "'password': '**********'" in shown
+    assert PASSWORD not in shown
+    assert client_options(settings.security)["sasl_plain_password"] == PASSWORD
+    with pytest.raises(SettingsError) as error:  # incomplete: pydantic's own text would hold all that was given
+        load_settings(None, {"security": {"protocol": "SASL_SSL"}})
+    assert PASSWORD not in str(error.value)
+    config = tmp_path / "worker.toml"
+    config.write_text("[security]\npassword = 314159\n")
+    monkeypatch.delenv("STRIPWATCH_SECURITY__PASSWORD")
+    with pytest.raises(SettingsError, match=r"'security\.password'") as error:
+        load_settings(config, {})
+    assert "314159" not in str(error.value)
+
+
+def test_a_password_is_no_flag() -> None:
+    done = run_cli("run", "--set", "security.password=hunter2")
+    assert (done.returncode, "hunter2" in done.stderr) == (2, False)
+    assert "'security.password' is no flag" in done.stderr
+    assert "security.password" not in run_cli("run", "--help").stdout
+
+
+def test_files_that_are_not_there_or_hold_something_else(certificates: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot read nowhere\.pem, named by 'security\.ca_file'"):
+        client_options(Security(protocol="SSL", ca_file=Path("nowhere.pem")))
+    with pytest.raises(SettingsError, match=r"security\.ca_file.*cannot be used"):
+        client_options(Security(protocol="SSL", ca_file=Path(__file__)))
+    ours, other_key = certificates / "client.pem", certificates / "other.key"
+    with pytest.raises(SettingsError, match="key values mismatch"):
+        client_options(Security(protocol="SSL", certificate_file=ours, key_file=other_key))
+    empty = tmp_path / "empty"
+    empty.touch(mode=stat.S_IRUSR)
+    with pytest.raises(InputError, match="is empty"):
+        client_options(Security(protocol="SASL_SSL", mechanism="PLAIN", username="a", password_file=empty))
+
+
+def test_a_password_file_loses_its_line_end_alone(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(" pass word \n")
+    security = Security(protocol="SASL_SSL", mechanism="SCRAM-SHA-256", username="a", password_file=file)
+    assert client_options(security)["sasl_plain_password"] == " pass word "

@@ -13,6 +13,7 @@ from worker.pairs import parse_pairs
 from worker.settings import Settings, load_settings
 from worker.tools.bench import bench
 from worker.tools.demo import demo
+from worker.tools.rejects import rejects
 from worker.tools.replay import replay
 from worker.tools.simulate import simulate
 from worker.tools.topics import topics
@@ -186,6 +187,7 @@ def contracts(
 
 for command in (simulate, replay, topics, demo, bench):
     app.command()(command)
+app.add_typer(rejects, name="rejects")
 
 
 def main() -> None:

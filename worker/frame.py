@@ -21,6 +21,9 @@ class Position(NamedTuple):
     partition: int
     offset: int
 
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
     @property
     def next_offset(self) -> int:
         return self.offset + 1
@@ -105,7 +108,7 @@ def event_id(position: Position, timestamp_ms: int, cluster: str) -> str:
     a topic that was made anew from the one before it.
     """
     end = hashlib.sha256(f"{cluster}/{timestamp_ms}".encode()).hexdigest()[:8]
-    return f"{position.topic}-{position.partition}-{position.offset}-{end}"
+    return f"{position}-{end}"
 
 
 class _Fields:

@@ -17,6 +17,7 @@ from worker.settings import Topics
 
 Headers = list[tuple[str, bytes]]
 ORIGINAL_PREFIX = "original."  # before the name of each header that the camera sent
+HEADERS_DROPPED, KEY_DROPPED = "stripwatch_headers_dropped", "stripwatch_key_dropped"
 _KEY_BYTES_MAX = 1024
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
@@ -138,7 +139,7 @@ def event_headers(frame: Frame, kind: str, content_type: bytes = b"application/j
 def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:
     """Reason, detail and original place, key and time, then the headers that the camera sent, each with a prefix.
 
-    Headers that were too many or too large to keep are left out.
+    Headers that were too many or too large to keep are left out, and so is such a key; a header of its own says so.
     """
     own: dict[str, Any] = {
         "reason": event.reason,
@@ -152,8 +153,11 @@ def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:
     }
     headers = event_headers(frame, "reject", b"application/octet-stream")
     headers += [(f"stripwatch_{name}", str(value).encode()) for name, value in own.items()]
-    if frame.key is not None and len(frame.key) <= _KEY_BYTES_MAX:
-        headers.append(("stripwatch_key", frame.key))
+    if frame.key is not None:
+        kept = len(frame.key) <= _KEY_BYTES_MAX
+        headers.append(("stripwatch_key", frame.key) if kept else (KEY_DROPPED, b"1"))
+    if frame.headers is None:
+        headers.append((HEADERS_DROPPED, b"1"))
     headers += [(ORIGINAL_PREFIX + name, value) for name, value in frame.headers or ()]
     return headers
 

@@ -39,6 +39,7 @@ def open_reader(bootstrap_servers: str, topics: list[str], security: Security = 
         _BROKER_S_MAX,
         security,
         auto_offset_reset="earliest",
+        isolation_level="read_committed",
         fetch_max_wait_ms=FETCH_WAIT_MS,
     )
     try:

@@ -1,0 +1,57 @@
+"""Rejects through the commands, on Apache Kafka: its end offsets are counts, those of the embedded broker are not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line, run_cli, running_worker
+
+HEADERS = [("ce_subject", b"C1"), ("ce_time", b"2026-11-23T02:00:00.123Z")]
+
+
+def rejects(line: Line, what: str, *arguments: str) -> tuple[list[str], dict[str, Any], str]:
+    """The lines, the summary and what was said on stderr."""
+    topics = (
+        "--rejects-topic",
+        line.topics["rejects"],
+        *(("--topic", line.topics["frames"]) if what == "replay" else ()),
+    )
+    done = run_cli("rejects", what, "--bootstrap-servers", line.broker.bootstrap_servers, *topics, *arguments)
+    assert done.returncode == 0, done.stderr
+    *lines, summary = done.stdout.splitlines()
+    return lines, json.loads(summary), done.stderr
+
+
+@pytest.mark.kafka
+def test_rejects_are_listed_and_sent_again(apache_broker: BrokerHandle, bundle: Path) -> None:
+    line = Line.on(apache_broker)
+    sent = line.send([b"\xff\xd8\xff half", b"x" * 3000, b"no image"], key=b"top-7", headers=HEADERS)
+    with running_worker(line, bundle, "g", "--set", "reject_bytes_max=1000") as worker:
+        worker.await_ready()
+        line.read("rejects", 3)
+        lines, summary, _ = rejects(line, "list", "--reason", "unsupported_format", "--camera", "top-7", "--json")
+        assert (summary["rejects_read"], summary["matching"], len(lines)) == (3, 2, 2)
+        assert {json.loads(text)["replayable"] for text in lines} == {True, False}
+        lines, summary, _ = rejects(line, "list")
+        assert "truncated" in "".join(lines)
+        assert summary["reasons"] == {"unsupported_format": 2, "truncated": 1}
+
+        _, summary, said = rejects(line, "replay")
+        assert (summary["sent"], summary["refused"]) == (2, 1)
+        assert "is not sent: its bytes were cut: 1000 of 3000 are there" in said
+        again = line.read("rejects", 5)[3:]
+        assert {reject.value for reject in again} == {sent[0].value, sent[2].value}
+        for reject in again:
+            assert reject.headers["original.stripwatch_replays"] == b"1"
+            assert reject.headers["original.ce_subject"] == b"C1"
+            assert reject.headers["stripwatch_key"] == b"top-7"
+        first = {(r.partition, r.headers["stripwatch_timestamp_ms"]) for r in line.read("rejects", 3)}
+        assert {(r.partition, r.headers["stripwatch_timestamp_ms"]) for r in again} <= first
+
+        _, summary, _ = rejects(line, "replay", "--dry-run")
+        assert (summary["would_send"], summary["replayed_before"]) == (2, 2)
+        assert worker.stop() == 0
+    assert len(line.read_all("rejects")) == 5

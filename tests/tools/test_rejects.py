@@ -1,0 +1,168 @@
+"""Rejects are shown as they are, and a frame that is sent again is the one that the camera sent."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+
+from tests.tools.conftest import ManualClock
+from tests.worker.test_publish import EVENTS
+from worker.errors import BrokerLost, FrameRejected, RejectReason, SettingsError
+from worker.frame import Position, Record, read_record
+from worker.outcome import Refusal
+from worker.publish import reject_headers
+from worker.tools.reject_record import StoredReject, read_reject
+from worker.tools.rejects import Filter, parse_since, resend
+from worker.tools.resend import Resender
+
+
+def record(offset: int = 0, **changes: Any) -> Record:
+    fields: dict[str, Any] = {
+        "position": Position("frames", 2, offset),
+        "timestamp_ms": 1_700_000_000_123,
+        "key": b"top-1",
+        "value": b"half a frame",
+        "headers": [("ce_subject", b"C1")],
+    }
+    return Record(**(fields | changes))
+
+
+def rejected(original: Record, at: int = 0, kept: int | None = None) -> StoredReject:
+    """What the rejects topic holds of a frame, through the code that writes it there."""
+    frame = read_record(original, "cluster", 0.0)
+    event = EVENTS.reject(Refusal(frame, FrameRejected(RejectReason.TRUNCATED, "half")))
+    body = frame.encoded[:kept]
+    stored = Record(Position("rejects", 0, at), 5_000, b"top-1", body, reject_headers(event, frame, len(body)))
+    return read_reject(stored)
+
+
+headers = st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=20)), max_size=5)
+
+
+@given(key=st.none() | st.binary(min_size=1, max_size=50), value=st.binary(min_size=1, max_size=50), headers=headers)
+def test_what_was_rejected_comes_back_as_it_was(key: bytes | None, value: bytes, headers: Any) -> None:
+    original = record(key=key, value=value, headers=headers)
+    assert rejected(original).original == original
+
+
+def test_a_record_of_somebody_else_is_no_reject() -> None:
+    with pytest.raises(ValueError, match="stripwatch_reason"):
+        read_reject(record())
+    broken = [(name, b"many" if name == "stripwatch_bytes" else b"1") for name in dict(written_headers())]
+    with pytest.raises(ValueError, match="many"):
+        read_reject(record(headers=broken))
+
+
+def written_headers() -> list[tuple[str, bytes]]:
+    frame = read_record(record(), "cluster", 0.0)
+    return reject_headers(EVENTS.reject(Refusal(frame, FrameRejected(RejectReason.EMPTY, "x"))), frame, 1)
+
+
+def test_a_replay_of_a_replay_is_seen() -> None:
+    first = rejected(record())
+    again = rejected(record(9, headers=first.headers_again()))
+    assert (first.replays, again.replays) == (0, 1)
+    assert again.replay_of == first.id != again.id
+    assert again.original.headers == [("ce_subject", b"C1")]
+    assert dict(again.headers_again()) == {
+        "ce_subject": b"C1",
+        "stripwatch_replays": b"2",
+        "stripwatch_replay_of": first.id.encode(),
+    }
+
+
+@dataclass
+class Answer:
+    error: Exception | None
+
+    def get(self, timeout: float) -> None:
+        if self.error:
+            raise self.error
+
+
+@dataclass
+class FakeProducer:
+    """Acknowledges everything, or answers with an error."""
+
+    error: Exception | None = None
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    def send(self, topic: str, **record: Any) -> Answer:
+        self.sent.append({"topic": topic, **record})
+        return Answer(self.error)
+
+    def partitions_for(self, topic: str) -> set[int]:
+        return {0, 1, 2}
+
+
+def test_a_frame_is_sent_once_to_where_it_was() -> None:
+    producer = FakeProducer()
+    resender = Resender(producer, "frames", replays_max=1)
+    twice = [rejected(record(7)), rejected(record(7), at=1), rejected(record(8))]
+    resend(twice, resender, ManualClock(), limit=0, rate=0)
+    assert [sent["partition"] for sent in producer.sent] == [2, 2]
+    assert {(sent["value"], sent["key"], sent["timestamp_ms"]) for sent in producer.sent} == {
+        (b"half a frame", b"top-1", 1_700_000_000_123)
+    }
+    assert resender.summary() == {"sent": 2, "would_send": 0, "refused": 0, "replayed_before": 0, "repeats": 1}
+
+
+def test_another_topic_chooses_its_own_partition() -> None:
+    producer = FakeProducer()
+    Resender(producer, "frames.test", replays_max=1).send(rejected(record()))
+    assert producer.sent[0]["partition"] is None
+
+
+@pytest.mark.parametrize(
+    ("reject", "why"),
+    [
+        (rejected(record(), kept=5), "its bytes were cut: 5 of 12 are there"),
+        (rejected(record(value=None)), "it had no bytes"),
+        (rejected(record(headers=[("a", b"b")] * 100)), "its key or headers were too large"),
+        (rejected(record(key=b"k" * 2000)), "its key or headers were too large"),
+    ],
+)
+def test_what_is_not_whole_is_refused_by_name(
+    reject: StoredReject, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    producer = FakeProducer()
+    resender = Resender(producer, "frames", replays_max=1)
+    resend([reject], resender, ManualClock(), limit=0, rate=0)
+    assert (producer.sent, resender.summary()["refused"]) == ([], 1)
+    assert f"{reject.id} is not sent: {why}" in capsys.readouterr().err
+
+
+def test_a_frame_too_large_is_refused_and_a_lost_broker_ends_the_run() -> None:
+    resender = Resender(FakeProducer(MessageSizeTooLargeError("too large")), "frames", replays_max=1)
+    resend([rejected(record())], resender, ManualClock(), limit=0, rate=0)
+    assert (resender.summary()["sent"], resender.summary()["refused"]) == (0, 1)
+    lost = Resender(FakeProducer(KafkaTimeoutError("gone")), "frames", replays_max=1)
+    with pytest.raises(BrokerLost, match="after 0 frames"):
+        resend([rejected(record())], lost, ManualClock(), limit=0, rate=0)
+
+
+def test_limit_rate_and_a_dry_run() -> None:
+    clock, resender = ManualClock(), Resender(None, "frames", replays_max=1)
+    resend((rejected(record(number)) for number in range(10)), resender, clock, limit=3, rate=2)
+    assert clock.slept_s == [0.5, 0.5]
+    assert (resender.summary()["sent"], resender.summary()["would_send"]) == (0, 3)
+
+
+def test_filters() -> None:
+    reject = rejected(record())
+    assert Filter(frozenset(), None, 5_000).lets_through(reject)
+    assert Filter(frozenset(["truncated"]), "top-1", 0).lets_through(reject)
+    assert not Filter(frozenset(["empty"]), None, 0).lets_through(reject)
+    assert not Filter(frozenset(), "top-2", 0).lets_through(reject)
+    assert not Filter(frozenset(), None, 5_001).lets_through(reject)
+
+
+def test_since_is_an_age_or_a_time() -> None:
+    assert parse_since("2h", now_s=10_000) == 2_800_000
+    assert parse_since("1970-01-01T01:00:10+01:00", now_s=0) == 10_000
+    for wrong in ("yesterday", "2026-11-23T02:00:00", "-2h", ""):
+        with pytest.raises(SettingsError, match="--since takes 90m"):
+            parse_since(wrong, now_s=0)

@@ -1,0 +1,223 @@
+"""`stripwatch rejects list|replay`: what could not be inspected, and the same frames once more."""
+
+import re
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from kafka import KafkaConsumer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from worker import topics
+from worker.console import new_progress, print_summary, say
+from worker.errors import BrokerLost, RejectReason, SettingsError
+from worker.frame import Record, rfc3339
+from worker.intake import from_kafka
+from worker.tools.clock import Clock, SystemClock
+from worker.tools.connect import open_producer, require_topic
+from worker.tools.live import BootstrapServers, Config, security_of
+from worker.tools.reject_record import StoredReject, json_line, read_reject
+from worker.tools.resend import Resender
+from worker.tools.watch import open_reader
+
+STANDSTILL_S_MAX = 30.0
+_POLL_MS = 500
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+rejects = typer.Typer(help="Show the frames that could not be inspected, and send them again.")
+
+RejectsTopic = Annotated[str, typer.Option("--rejects-topic", help="The topic with the rejects.")]
+Reasons = Annotated[
+    list[RejectReason] | None,
+    typer.Option("--reason", metavar="REASON", help="Only with this reason; may be given more than once."),
+]
+CameraId = Annotated[str | None, typer.Option("--camera", help="Only of this camera.")]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Only rejected since: 90m, 2h, 7d ago, or 2026-11-23T02:00:00Z.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    reasons: frozenset[str]
+    camera: str | None
+    since_ms: int
+
+    def lets_through(self, reject: StoredReject) -> bool:
+        return (
+            (not self.reasons or reject.reason in self.reasons)
+            and self.camera in (None, reject.camera)
+            and reject.rejected_ms >= self.since_ms
+        )
+
+
+@rejects.command("list")
+def list_rejects(
+    bootstrap_servers: BootstrapServers,
+    reason: Reasons = None,
+    camera: CameraId = None,
+    since: Since = None,
+    newest: Annotated[int, typer.Option(min=1, help="Show so many, the newest.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON line for each in place of the table.")] = False,
+    rejects_topic: RejectsTopic = topics.REJECTS,
+    config: Config = None,
+) -> None:
+    """Show the rejects that are on the topic now: when, why, which camera, and where the frame was.
+
+        stripwatch rejects list --bootstrap-servers localhost:9092 --since 2h
+
+    The last line on stdout is JSON: how many there are, by reason.
+    """
+    wanted, found = _filter(reason, camera, since), _Found()
+    shown: deque[StoredReject] = deque(maxlen=newest)
+    with open_rejects(bootstrap_servers, rejects_topic, config) as records:
+        for reject in found.matching(records, wanted):
+            shown.append(reject)
+    if as_json:
+        for reject in shown:
+            typer.echo(json_line(reject))
+    elif shown:
+        Console().print(_table(shown))
+    print_summary(found.summary() | {"shown": len(shown), "topic": rejects_topic})
+
+
+@rejects.command()
+def replay(
+    bootstrap_servers: BootstrapServers,
+    reason: Reasons = None,
+    camera: CameraId = None,
+    since: Since = None,
+    limit: Annotated[int, typer.Option(min=0, help="Send at most so many; 0 sets no limit.")] = 0,
+    rate: Annotated[float, typer.Option(min=0, help="Frames a second; 0 is as fast as it goes.")] = 0.0,
+    replays_max: Annotated[
+        int, typer.Option("--replays-max", min=1, help="Pass over a frame that was sent again so often already.")
+    ] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
+    topic: Annotated[str, typer.Option(help="The topic that takes the frames; it must be there.")] = topics.FRAMES,
+    rejects_topic: RejectsTopic = topics.REJECTS,
+    config: Config = None,
+) -> None:
+    """Send the frames of the rejects once more: original bytes, key, headers, time and partition.
+
+    Only what is on the topic now, and each frame once. A header stripwatch_replays counts how often a frame was sent
+    again. A reject that lacks a part of its frame is not sent, and named.
+
+        stripwatch rejects replay --bootstrap-servers localhost:9092 --since 1d
+
+    SIGTERM and Ctrl-C end it in order. The last line on stdout is JSON.
+    """
+    wanted, found, clock = _filter(reason, camera, since), _Found(), SystemClock()
+    with (
+        clock.stopped_by_signals(),
+        open_producer(bootstrap_servers, topic, security_of(config)) as producer,
+        open_rejects(bootstrap_servers, rejects_topic, config, lambda: clock.stopped) as records,
+    ):
+        resender = Resender(None if dry_run else producer, topic, replays_max)
+        resend(found.matching(records, wanted), resender, clock, limit, rate)
+    print_summary(found.summary() | resender.summary() | {"topic": topic, "dry_run": dry_run})
+
+
+def resend(rejects: Iterable[StoredReject], resender: Resender, clock: Clock, limit: int, rate: float) -> None:
+    """Until they end, `limit` are sent (0: no limit), or somebody asks to stop."""
+    for reject in rejects:
+        if clock.stopped:
+            break
+        if resender.send(reject):
+            if resender.handed_on == limit:
+                break
+            clock.sleep(1 / rate if rate else 0)
+    resender.finish()
+
+
+class _Found:
+    """What the topic holds, counted."""
+
+    def __init__(self) -> None:
+        self._reasons: Counter[str] = Counter()
+        self._read = self._unreadable = 0
+
+    def matching(self, records: Iterable[Record], wanted: Filter) -> Iterator[StoredReject]:
+        for record in records:
+            self._read += 1
+            try:
+                reject = read_reject(record)
+            except ValueError as error:
+                self._unreadable += 1
+                say(f"{record.position} is no reject: {error}")
+                continue
+            if wanted.lets_through(reject):
+                self._reasons[reject.reason] += 1
+                yield reject
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "rejects_read": self._read,
+            "unreadable": self._unreadable,
+            "matching": self._reasons.total(),
+            "reasons": dict(self._reasons.most_common()),
+        }
+
+
+@contextmanager
+def open_rejects(
+    bootstrap_servers: str, topic: str, config: Path | None, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Iterator[Record]]:
+    """The records of the topic, from its beginning to its end as of now, with a progress bar."""
+    security = security_of(config)
+    require_topic(bootstrap_servers, topic, security)
+    with open_reader(bootstrap_servers, [topic], security) as consumer, new_progress() as progress:
+        ends = consumer.end_offsets(consumer.assignment())
+        begins = consumer.beginning_offsets(consumer.assignment())
+        bar = progress.add_task("reading rejects", total=sum(ends.values()) - sum(begins.values()))
+        yield _read_to(consumer, ends, stopped, lambda: progress.advance(bar))
+
+
+def _read_to(
+    consumer: KafkaConsumer, ends: dict[Any, int], stopped: Callable[[], bool], advance: Callable[[], None]
+) -> Iterator[Record]:
+    moved_s = time.monotonic()
+    while not stopped() and any(consumer.position(partition) < end for partition, end in ends.items()):
+        polled = consumer.poll(timeout_ms=_POLL_MS)
+        if polled:
+            moved_s = time.monotonic()
+        elif time.monotonic() - moved_s > STANDSTILL_S_MAX:
+            raise BrokerLost(f"Kafka sent no reject for {STANDSTILL_S_MAX:.0f} s before the end of the topic")
+        for partition, records in polled.items():
+            for record in records:
+                if record.offset < ends[partition]:
+                    advance()
+                    yield from_kafka(record)
+
+
+def _filter(reasons: list[RejectReason] | None, camera: str | None, since: str | None) -> Filter:
+    return Filter(frozenset(reasons or ()), camera, parse_since(since, time.time()) if since else 0)
+
+
+def parse_since(text: str, now_s: float) -> int:
+    """A moment, or how long ago, in milliseconds since 1970. Raises SettingsError."""
+    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
+        return round((now_s - int(ago[1]) * _UNITS_S[ago[2]]) * 1000)
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        pass
+    raise SettingsError(f"--since takes 90m, 2h, 7d or a time with its zone such as 2026-11-23T02:00:00Z, not {text!r}")
+
+
+def _table(shown: Iterable[StoredReject]) -> Table:
+    table = Table("rejected at", "reason", "camera", "frame", "bytes", "replays", "detail", box=None)
+    for reject in shown:
+        cells = rfc3339(reject.rejected_ms), reject.reason, reject.camera, str(reject.original.position)
+        numbers = str(reject.original_bytes), str(reject.replays or "")
+        table.add_row(*map(Text, (*cells, *numbers, reject.fault or reject.detail)))
+    return table

@@ -24,15 +24,14 @@ import msgspec
 import numpy as np
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
+from tests.models import make_model
 from tests.mutate import BYTES_MAX, mutate
-from worker.bundle import Threshold
 from worker.decode import DecodeLimits, DecodeSpec, decode
 from worker.errors import FrameRejected
-from worker.event import EventMaker, ModelInfo
+from worker.event import EventMaker
 from worker.frame import Frame, Position, Record, read_record
 from worker.outcome import Refusal
 from worker.publish import event_headers, reject_headers
-from worker.verdict import Judge
 
 CHUNK = 500
 LIMITS = DecodeLimits(bytes_max=BYTES_MAX, pixels_max=4_000_000)
@@ -69,7 +68,7 @@ VALUES = [
     ),
     *(b"/plant/hot-rolling/line-1/top-1", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
 ]
-EVENTS = EventMaker(ModelInfo("m", "1", "0" * 64, "bundle"), Judge(("a",), None, True, (Threshold(),), False), {})
+EVENTS, MODEL = EventMaker({}), make_model()
 
 
 @dataclass(slots=True)
@@ -141,7 +140,7 @@ def account(number: int, encoded: bytes, rng: np.random.Generator) -> str:
     try:
         image = decode(frame.encoded, spec, LIMITS)
     except FrameRejected as error:
-        reject = EVENTS.reject(Refusal(frame, error))
+        reject = EVENTS.reject(Refusal(frame, MODEL, error))
         msgspec.json.encode(reject)
         _send(frame, reject_headers(reject, frame, len(encoded)))
         return error.reason.value

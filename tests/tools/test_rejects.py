@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from tests.tools.conftest import ManualClock
-from tests.worker.test_publish import EVENTS
+from tests.worker.test_publish import EVENTS, MODEL
 from worker.errors import BrokerLost, FrameRejected, RejectReason, SettingsError
 from worker.frame import Position, Record, read_record
 from worker.outcome import Refusal
@@ -33,7 +33,7 @@ def record(offset: int = 0, **changes: Any) -> Record:
 def rejected(original: Record, at: int = 0, kept: int | None = None) -> StoredReject:
     """What the rejects topic holds of a frame, through the code that writes it there."""
     frame = read_record(original, "cluster", 0.0)
-    event = EVENTS.reject(Refusal(frame, FrameRejected(RejectReason.TRUNCATED, "half")))
+    event = EVENTS.reject(Refusal(frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "half")))
     body = frame.encoded[:kept]
     stored = Record(Position("rejects", 0, at), 5_000, b"top-1", body, reject_headers(event, frame, len(body)))
     return read_reject(stored)
@@ -58,7 +58,7 @@ def test_a_record_of_somebody_else_is_no_reject() -> None:
 
 def written_headers() -> list[tuple[str, bytes]]:
     frame = read_record(record(), "cluster", 0.0)
-    return reject_headers(EVENTS.reject(Refusal(frame, FrameRejected(RejectReason.EMPTY, "x"))), frame, 1)
+    return reject_headers(EVENTS.reject(Refusal(frame, MODEL, FrameRejected(RejectReason.EMPTY, "x"))), frame, 1)
 
 
 def test_a_replay_of_a_replay_is_seen() -> None:

@@ -3,6 +3,8 @@
 Only frames and the pipeline hold a model; whoever else did would keep its memory after the swap.
 """
 
+import ctypes
+import sys
 import threading
 from collections.abc import Callable
 
@@ -41,6 +43,7 @@ class BundleWatch:
         self._refused: str | None = None
         self._seen: Choice | str | None = None
         self._considered: Choice | str | None = None
+        self._trim_due = False
         self._stopping = threading.Event()
         self.behind = running is None  # what should run is not what runs
 
@@ -54,6 +57,9 @@ class BundleWatch:
 
     def look(self) -> None:
         """One look. A change counts when it has held until the next look: a file may still be copied to its place."""
+        if self._trim_due:  # a look after the load: by now the old model has gone with its last frame
+            self._trim_due = False
+            give_back_memory()
         found = self._find()
         if found == self._seen != self._considered:
             self._considered = found
@@ -88,7 +94,7 @@ class BundleWatch:
         if bundle.sha256 == self._refused:  # the same bytes again would be refused again
             return
         log.info("loading another bundle", bundle=str(bundle.path), sha256=bundle.sha256)
-        self._refused = bundle.sha256
+        self._refused, self._trim_due = bundle.sha256, True
         model = self._open_model(bundle)
         if self._stopping.is_set():
             return
@@ -101,3 +107,11 @@ class BundleWatch:
         self.behind = True
         log.error("bundle refused", error=why, running=self._running)
         self._outcomes.labels("refused").inc()
+
+
+def give_back_memory() -> None:
+    """What is free goes back to the system. glibc keeps it: 50 swaps of a small network grew a worker by 60 %."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only glibc has it
+        if trim is not None:
+            trim(0)

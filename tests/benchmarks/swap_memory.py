@@ -1,0 +1,124 @@
+"""`python -m tests.benchmarks.swap_memory A.onnx B.onnx --swaps 51`: memory of a worker whose model is swapped.
+
+The pipeline and the watch of a real worker, without Kafka: two bundles take each other's place in turn, and frames (the
+bundles' golden frames) go through between the swaps. The last line is JSON: resident memory after the last swap, as a
+ratio of that after the first. Their number is odd, so that the same model runs at both moments. Linux only.
+"""
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from prometheus_client import CollectorRegistry
+
+from tests.frames import make_frame
+from worker.bundle import read_bundle
+from worker.console import print_summary, say
+from worker.credits import Credits
+from worker.event import Reject, Result
+from worker.frame import Frame
+from worker.logs import set_up_logs
+from worker.metrics import Metrics
+from worker.model import Model, open_model
+from worker.offsets import Partition
+from worker.pipeline import Pipeline
+from worker.run import build_parts
+from worker.settings import load_settings
+from worker.store import resolve
+from worker.swap import BundleWatch
+
+BundleFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
+FRAMES_MAX = 64
+
+
+class NoPublisher:
+    """Every event is safe at once."""
+
+    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
+        settle()
+
+    def flush(self, timeout_s: float) -> None:
+        pass
+
+
+class Line:
+    """A worker without Kafka. `run_frames` returns when they are all settled."""
+
+    def __init__(self, path: Path, batch_frames_max: int) -> None:
+        settings = load_settings(None, {"provider": "cpu", "batch_frames_max": batch_frames_max})
+        self._credits = Credits(FRAMES_MAX, 10**9)
+        self.metrics = Metrics(CollectorRegistry())
+        self._parts = build_parts(settings, self.metrics, NoPublisher(), self._credits)
+        self._parts.ledger.assign([Partition("frames", 0)])
+        self._settled = threading.Semaphore(0)
+        self._offset = 0
+
+        def load() -> Model:
+            return open_model(read_bundle(path), settings)
+
+        self.pipeline = Pipeline(self._parts, load(), on_settled=lambda _: self._settled.release())
+        self.watch = BundleWatch(
+            lambda: resolve(path),
+            lambda bundle: open_model(bundle, settings),
+            self.pipeline.swap,
+            self.metrics.bundle_swaps,
+            read_bundle(path).sha256,
+        )
+        self.pipeline.start()
+
+    def run_frames(self, encoded: list[bytes], count: int) -> None:
+        for number in range(count):
+            self._credits.wait_for_room(60)
+            frame = make_frame(self._offset, encoded[number % len(encoded)])
+            self._offset += 1
+            self._parts.ledger.opened(frame.position)
+            self._credits.take(len(frame.encoded))
+            self.pipeline.take(frame)
+        for _ in range(count):
+            self._settled.acquire()
+
+
+def main(
+    first: BundleFile,
+    second: BundleFile,
+    swaps: Annotated[int, typer.Option(min=3, help="How often one takes the place of the other; odd.")] = 51,
+    frames: Annotated[int, typer.Option(min=1, help="Frames between two swaps.")] = 200,
+    batch_frames_max: Annotated[int, typer.Option(min=1, help="As the worker's setting.")] = 16,
+) -> None:
+    """Measure resident memory over many swaps."""
+    set_up_logs("auto", "warning")
+    if swaps % 2 == 0:
+        raise typer.BadParameter("an odd number: the same model runs after the first swap and after the last")
+    encoded = [golden.encoded for path in (first, second) for golden in read_bundle(path).contract.golden]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(shutil.copy(first, Path(folder, "model.onnx")))
+        line = Line(path, batch_frames_max)
+        line.run_frames(encoded, frames)
+        measured_mb = []
+        for number in range(swaps):
+            shutil.copy(first if number % 2 else second, f"{path}.part")
+            Path(f"{path}.part").replace(path)
+            for _ in range(2):  # seen, then loaded
+                line.watch.look()
+            line.run_frames(encoded, frames)
+            line.watch.look()
+            measured_mb.append(resident_mb())
+            say(f"after swap {number + 1}: {measured_mb[-1]:.1f} MB")
+        line.pipeline.drain(60)
+    done = line.metrics.registry.get_sample_value("stripwatch_bundle_swaps_total", {"outcome": "swapped"})
+    summary = {"swaps": int(done or 0), "first_mb": measured_mb[0], "last_mb": measured_mb[-1]}
+    print_summary({**summary, "max_mb": max(measured_mb), "ratio": round(measured_mb[-1] / measured_mb[0], 4)})
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,25 @@
+"""The memory of swaps with the tiny model; the command's docstring says how to measure it with a real one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import tiny_contract, write_bundle
+from worker.decode import DecodeSpec
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_fifty_swaps_leave_no_memory_behind(tmp_path: Path) -> None:
+    bundles = [
+        write_bundle(tmp_path / f"{number}.onnx", tiny_contract(version=str(number), decode=DecodeSpec(side, side)))
+        for number, side in enumerate((16, 24))
+    ]
+    command = [sys.executable, "-m", "tests.benchmarks.swap_memory", *map(str, bundles), "--batch-frames-max", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["swaps"] == 51
+    assert summary["ratio"] <= 1.05, done.stderr

@@ -15,6 +15,7 @@ from worker.tools.broker import Broker, free_port, running_broker
 from worker.tools.child import Child
 
 SESSION_MS = 3_000  # so that a pause need not last long
+_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # it starts often and never runs for long
 
 # Later lines win. Each worker has a listener of its own, which the broker advertises at the port of its proxy.
 _PROXIED = """
@@ -57,7 +58,7 @@ class Kafka:
 @contextmanager
 def proxied_kafka(proxies: int) -> Iterator[Kafka]:
     """Runs while the block lasts. Raises KafkaAbsent without Java, or without jars and Maven."""
-    run = [find_tool("java"), "-Xmx512m", "-cp", f"{fetch_jars()}/*"]
+    run = [find_tool("java"), "-Xmx512m", *_QUICK, "-cp", f"{fetch_jars()}/*"]
     cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
     ports = [free_port() for _ in range(proxies)]
     broker = Broker(f"127.0.0.1:{free_port()}", cluster_id)

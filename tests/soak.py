@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +30,7 @@ WAIT_S_MAX = 120.0
 SESSION_MS = 6_000
 _TICK_S = 0.05
 _LOOK_S = 0.02
+_LOOKS = 20
 _ENCODED = [encode_frame(number / 100, seed=number) for number in range(100)]
 _RESULTS = re.compile(r"^stripwatch_results_total{.*} (\S+)$", re.MULTILINE)
 _SHA256 = re.compile(r'^stripwatch_bundle_info{.*sha256="(\w+)"', re.MULTILINE)
@@ -87,6 +88,15 @@ def held_by(pid: int) -> Held:
             links.append(str(entry.readlink()))
     sockets = sum(link.startswith("socket:") for link in links)
     return Held(round(int(status["VmRSS"].split()[0]) / 1024, 1), int(status["Threads"]), len(links) - sockets, sockets)
+
+
+def steadily_held_by(pid: int) -> Held:
+    """The least of several looks: a thread that answers a request, or loads a model, comes and goes."""
+    looks = []
+    for _ in range(_LOOKS):
+        looks.append(held_by(pid))
+        time.sleep(_LOOK_S)
+    return Held(*(min(getattr(look, field.name) for look in looks) for field in fields(Held)))
 
 
 @dataclass(slots=True)
@@ -161,14 +171,14 @@ def _play(feed: Feed, models: Models, bundle: Path, pid: int, seconds: float, sw
         place(bundle, content)
         feed.play(LOAD * capacity, began_s + span * swap_s)
         run += feed.model == sha256
-        held.append(held_by(pid))
+        held.append(steadily_held_by(pid))
         print(f"{span * swap_s:g} s: {feed.sent - warm_up} frames, {held[-1]}", file=sys.stderr)
     feed.producer.flush()
     rate = (feed.sent - warm_up) / (time.monotonic() - began_s)
     _await(lambda: feed.results >= feed.sent)
     return Soak(
         *(round(spans * swap_s / 60, 2), round(capacity, 1), round(rate, 1), feed.sent, feed.results, spans, run),
-        *(held[settled_after - 1], held_by(pid)),
+        *(held[settled_after - 1], steadily_held_by(pid)),
     )
 
 

@@ -24,8 +24,9 @@ def compile_model(
 ) -> None:
     """Make a model ready to be fitted for that many steps, starting at learning_rate.
 
-    decay: of adamw, the share of each weight, but no bias, that a step takes away, times the rate. at_once: steps that Keras runs without coming back to Python, which costs more than a step of a small head; not
-    where several devices share a step (Keras 3.15 with TensorFlow 2.21 fails).
+    decay: of adamw, the share of each weight, but no bias, that a step takes away, times the rate. at_once: steps that
+    Keras runs without coming back to Python, which costs more than a step of a small head; not where several devices
+    share a step (Keras 3.15 with TensorFlow 2.21 fails).
     """
     rate: Any = learning_rate
     if configuration.schedule == "cosine":

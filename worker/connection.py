@@ -1,15 +1,28 @@
 """The Kafka clients as this project sets them up, and one sentence when the broker is not there."""
 
 import re
-from collections.abc import Callable, Collection
+import socket
+import time
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError, SaslAuthenticationFailedError
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    RetriableError,
+    SaslAuthenticationFailedError,
+    TopicAuthorizationFailedError,
+)
+from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from worker.auth_failures import raise_auth_failures, refusal
 from worker.errors import BrokerLost, SettingsError
 from worker.header_names import accept_any_header_name
+from worker.offsets import Partition
 from worker.security import PLAINTEXT, Security, check_tls, client_options, speaks_tls
 from worker.settings import Settings
 
@@ -17,6 +30,12 @@ T = TypeVar("T")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")
 _FETCH_BYTES_MAX = 16_000_000
 _REJECT_HEADER_BYTES = 100_000
+_RECONNECT_MS_MAX = 2000  # 30 s, the default, is long after a broker that is back
+# A transaction that follows the last one at once finds it still closing, and asks again after this (100 by default).
+_TRANSACTION_RETRY_MS = 20
+_DISCARD_S_MAX = 5.0
+_ASK_AGAIN_S = 0.2
+_ASSIGNORS = {"eager": RangePartitionAssignor, "cooperative": CooperativeStickyAssignor}
 
 
 def open_consumer(settings: Settings) -> KafkaConsumer:
@@ -29,10 +48,16 @@ def open_consumer(settings: Settings) -> KafkaConsumer:
         security=settings.security,
         group_id=settings.group_id,
         client_id="stripwatch",
+        group_instance_id=instance_id(settings) if settings.static_membership else None,
+        partition_assignment_strategy=[_ASSIGNORS[settings.rebalance]()],
         session_timeout_ms=settings.session_timeout_ms,
+        max_poll_interval_ms=settings.max_poll_interval_ms,
         heartbeat_interval_ms=min(3000, settings.session_timeout_ms // 3),
         enable_auto_commit=False,
-        auto_offset_reset=settings.start_at,
+        auto_offset_reset="none",  # kafka-python would skip what Kafka has deleted without a word: see placing.py
+        # exactly-once: also of offsets, so that reading waits for a transaction that is not yet decided (KIP-447).
+        isolation_level="read_committed" if settings.delivery == "exactly-once" else "read_uncommitted",
+        reconnect_backoff_max_ms=_RECONNECT_MS_MAX,
         allow_auto_create_topics=False,
         # One fetch is memory that no credit counts; a larger frame still comes, alone (KIP-74).
         fetch_max_bytes=_FETCH_BYTES_MAX,
@@ -42,8 +67,16 @@ def open_consumer(settings: Settings) -> KafkaConsumer:
 
 
 def open_producer(settings: Settings) -> KafkaProducer:
-    """An idempotent producer: a retry after a lost acknowledgement writes nothing twice. Raises BrokerLost."""
-    return connect(
+    """An idempotent producer: a retry after a lost acknowledgement writes nothing twice. Raises BrokerLost.
+
+    exactly-once: a transactional one. Whoever had its transactional id before is fenced, its open transaction aborted.
+    """
+    transactional = {
+        "transactional_id": f"{settings.group_id}-{instance_id(settings)}",
+        "transaction_timeout_ms": round(settings.transaction_s_max * 1000),
+        "retry_backoff_ms": _TRANSACTION_RETRY_MS,
+    }
+    producer = connect(
         KafkaProducer,
         settings.bootstrap_servers,
         settings.broker_wait_s_max,
@@ -58,14 +91,70 @@ def open_producer(settings: Settings) -> KafkaProducer:
         max_block_ms=round(settings.send_s_max * 1000),
         delivery_timeout_ms=round(settings.send_s_max * 1000),
         request_timeout_ms=round(min(30, settings.send_s_max / 2) * 1000),
+        reconnect_backoff_max_ms=_RECONNECT_MS_MAX,
+        **(transactional if settings.delivery == "exactly-once" else {}),
     )
+    if settings.delivery == "exactly-once":
+        _claim_transactional_id(producer)
+    return producer
 
 
-def require_topics(consumer: KafkaConsumer, topics: Collection[str]) -> None:
+def _claim_transactional_id(producer: KafkaProducer) -> None:
+    try:
+        producer.init_transactions()
+    except AuthorizationError as error:
+        discard(producer)
+        raise BrokerLost(denied(error)) from error
+    except KafkaError as error:
+        discard(producer)
+        raise BrokerLost(f"Kafka gives no transactions to this worker: {type(error).__name__}: {error}") from error
+
+
+def discard(producer: KafkaProducer) -> None:
+    """End a producer without waiting for what it still holds: each of its futures fails, and it sends nothing more.
+
+    close(timeout=0) of kafka-python 3.0.12 raises while records are left over, and leaves the thread sending.
+    """
+    producer._sender.force_close()
+    producer._sender.join(_DISCARD_S_MAX)
+    with suppress(KafkaError):
+        producer.close(timeout=0)
+
+
+def instance_id(settings: Settings) -> str:
+    """The same after a restart: two workers of a host have two ports."""
+    return settings.instance_id or f"{socket.gethostname()}-{settings.metrics_port}"
+
+
+def denied(error: AuthorizationError) -> str:
+    """One sentence for what Kafka's access rules forbid."""
+    if isinstance(error, TopicAuthorizationFailedError):
+        found = error.args[0] if error.args else ""
+        topics = sorted(found) if isinstance(found, Collection) and not isinstance(found, str) else [found]
+        return f"Kafka's access rules forbid this worker the topic {', '.join(map(repr, topics))}"
+    return f"Kafka's access rules forbid it: {type(error).__name__}: {error}"
+
+
+def require_topics(consumer: KafkaConsumer, topics: Collection[str], wait_s_max: float = 30) -> None:
     """Raise BrokerLost when a topic is missing. It asks for all topics: by name, some brokers would create them."""
-    missing = sorted(set(topics) - consumer.topics())
+    missing = sorted(set(topics) - ask_topics(consumer, wait_s_max))
     if missing:
         raise BrokerLost(f"the broker has no topic {', '.join(map(repr, missing))}; 'stripwatch topics' creates them")
+
+
+def ask_topics(consumer: KafkaConsumer, wait_s_max: float) -> set[str]:
+    """The names of all topics; a connection that drops meanwhile is made again. Raises BrokerLost."""
+    deadline_s = time.monotonic() + wait_s_max
+    while True:
+        try:
+            topics: set[str] = consumer.topics()
+            return topics
+        except RetriableError as error:
+            if time.monotonic() > deadline_s:
+                raise BrokerLost(f"Kafka did not tell its topics within {wait_s_max:g} s: {error}") from error
+            time.sleep(_ASK_AGAIN_S)
+        except KafkaError as error:
+            raise BrokerLost(f"Kafka did not tell its topics: {type(error).__name__}: {error}") from error
 
 
 def connect(
@@ -97,3 +186,11 @@ def connect(
         raise BrokerLost(
             f"no Kafka broker answers at {bootstrap_servers} within {wait_s_max:g} s{by} ({type(error).__name__}){hint}"
         ) from error
+
+
+def to_kafka(offsets: Mapping[Partition, int]) -> dict[TopicPartition, OffsetAndMetadata]:
+    return {TopicPartition(*p): OffsetAndMetadata(offset, "", -1) for p, offset in offsets.items()}
+
+
+def from_kafka_offsets(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> dict[Partition, int]:
+    return {Partition(*p): metadata.offset for p, metadata in offsets.items()}

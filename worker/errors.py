@@ -8,7 +8,8 @@ StripwatchError
   InputError        a file or folder that is missing or in the way -> exit 6
   DataError         a training set that cannot be learned from     -> exit 7
   ExportRefused     a model whose ONNX file does not agree with it -> exit 8 (export.gate.GateRefused: by how much)
-  LineFailed        a line run to show or to measure lost frames  -> exit 9
+  LineFailed        a line run to show or to measure lost frames   -> exit 9
+  Fenced            another worker has taken this one's instance_id -> exit 10
   WorkerEnded       one of several workers ended against its will  -> its own code
   FrameRejected     one bad frame: it goes to the reject topic, the worker goes on
 """
@@ -60,6 +61,10 @@ class WorkerEnded(StripwatchError):
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text)
         self.exit_code = code if code > 0 else 128 - code
+
+
+class Fenced(StripwatchError):
+    exit_code = 10
 
 
 class RejectReason(StrEnum):

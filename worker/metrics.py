@@ -56,6 +56,18 @@ class Metrics:
             "consumer_lag_frames", "Frames in Kafka without acknowledged result.", "partition"
         )
         self.commit_failures = self._counter("commit_failures", "Commits of offsets that Kafka refused.")
+        # aborted grows: a rebalance or a broker came between; its frames are read again. Growing fast: see the log.
+        self.transactions = self._counter("transactions", "With delivery exactly-once.", "outcome")
+        # Each is a fault at a broker, or a setting of a topic: the log says which.
+        self.producer_rebuilds = self._counter("producer_rebuilds", "Producers that failed and were made anew.")
+        # Worked on and not published, since they come again: after a rebalance that could not wait, or a fault.
+        self.frames_read_again = self._counter("frames_read_again", "Frames dropped before a result, to be read again.")
+        # Gone before anybody has read them: retention is too short, or the worker was away or behind for too long.
+        self.frames_deleted = self._counter("frames_deleted", "Frames that Kafka deleted before they were read.")
+        # deleted: as above. anew: the topic was made anew. truncated: a broker lost its newest frames.
+        self.offset_resets = self._counter("offset_resets", "Jumps of the reading position.", "cause")
+        self.broker_silence = self._gauge("broker_silence_seconds", "Time since Kafka was last heard.")
+        self.leaderless = self._gauge("partitions_without_leader", "Partitions that nobody can read at the moment.")
         # 0 with healthz still fine: look at /readyz, it says why.
         self.ready = self._gauge("ready", "1 while /readyz says yes.")
         self.bundle_info = self._gauge(

@@ -1,8 +1,14 @@
-"""Which frames are settled, and so up to where each partition may be committed."""
+"""Which frames are settled, and so up to where each partition may be committed.
 
+A frame is opened when it comes in, claimed when its result may be published, and settled when it is fully accounted
+for. Only the next frame of its partition can be claimed. So whatever comes late, twice, or from before a rebalance or a
+fault is turned down, and results go out in order, however often a partition is read again.
+"""
+
+import itertools
 import threading
-from collections import OrderedDict
-from collections.abc import Collection
+from collections import OrderedDict, deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,9 +22,11 @@ class Partition(NamedTuple):
 
 @dataclass(slots=True)
 class _Progress:
-    """One partition: its open frames in the order they came, and what was last committed."""
+    """One partition while it is held: its open frames in the order they came, and those not yet claimed."""
 
+    tenure: int = 0
     open: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    unclaimed: deque[int] = field(default_factory=deque)
     next_offset: int | None = None
     committed: int | None = None
 
@@ -31,49 +39,74 @@ class _Progress:
 class Ledger:
     """Every frame between Kafka and its settlement. Any thread may call; no call waits for the network.
 
-    Only partitions that were given to it are counted: a frame of any other belongs to another worker by now.
+    Only partitions that were given to it are counted: a frame of any other belongs to another worker by now, or is read
+    again.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._partitions: dict[Partition, _Progress] = {}
-        self._left_at: dict[Partition, int] = {}
+        self._tenures = itertools.count(1)
+        self._void = False
 
-    def assign(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """Count these from now on. Of those that were just forgotten and are back: where reading must go on.
+    @property
+    def void(self) -> bool:
+        """Between `make_void` and `make_valid`: nothing can be taken in, claimed or committed."""
+        return self._void
 
-        The consumer keeps its own position in a partition that comes straight back, and that is past every frame that
-        was open, or was not taken, when the partition was forgotten.
-        """
+    def make_void(self) -> None:
+        """Results cannot be delivered: forget all frames. They are read again from what Kafka has committed."""
         with self._lock:
-            resume_at = {partition: self._left_at[partition] for partition in partitions if partition in self._left_at}
-            self._left_at.clear()
-            for partition in partitions:
-                self._partitions.setdefault(partition, _Progress())
-            return resume_at
+            self._void = True
+            self._partitions.clear()
+
+    def make_valid(self) -> None:
+        """Results can be delivered again. Every partition has yet to be assigned anew."""
+        self._void = False
+
+    def assign(self, partitions: Collection[Partition]) -> None:
+        """Count these from now on: they are read from what Kafka has committed."""
+        with self._lock:
+            if not self._void:
+                for partition in partitions:
+                    self._partitions.setdefault(partition, _Progress(next(self._tenures)))
 
     def forget(self, partitions: Collection[Partition]) -> None:
         with self._lock:
             for partition in partitions:
-                offset = self._partitions.pop(partition, _Progress()).committable
-                if offset is not None:
-                    self._left_at[partition] = offset
+                self._partitions.pop(partition, None)
 
     def partitions(self) -> list[Partition]:
         with self._lock:
             return list(self._partitions)
 
     def opened(self, position: Position) -> bool:
-        """Take a frame in. False: its partition is not ours any more, so whoever gets it next will read it."""
-        partition = Partition(position.topic, position.partition)
+        """Take a frame in. False: its partition is not ours, or not yet in its place, so the frame is read again."""
         with self._lock:
-            progress = self._partitions.get(partition)
+            progress = self._partitions.get(Partition(position.topic, position.partition))
             if progress is None:
-                self._left_at[partition] = min(position.offset, self._left_at.get(partition, position.offset))
                 return False
             progress.open[position.offset] = None
+            progress.unclaimed.append(position.offset)
             progress.next_offset = position.next_offset
             return True
+
+    def claim(self, position: Position) -> int | None:
+        """Take a frame for publishing: the number of the tenure under which its partition is held.
+
+        None: it is not the next of its partition, or that is not ours: another copy of it comes, or came.
+        """
+        with self._lock:
+            progress = self._partitions.get(Partition(position.topic, position.partition))
+            if progress is None or not progress.unclaimed or progress.unclaimed[0] != position.offset:
+                return None
+            progress.unclaimed.popleft()
+            return progress.tenure
+
+    def holds(self, tenures: Mapping[Partition, int]) -> bool:
+        """Whether each partition has been held without a break since it was claimed from."""
+        with self._lock:
+            return all(p in self._partitions and self._partitions[p].tenure == n for p, n in tenures.items())
 
     def settled(self, position: Position) -> None:
         """The frame is fully accounted for: its result or its reject was acknowledged."""

@@ -1,116 +1,72 @@
-"""Events out. A frame is settled when the broker has acknowledged every record that it became."""
+"""Events as records. `at_least_once.py` and `exactly_once.py` deliver them."""
 
-import threading
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
 import msgspec
-from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+import structlog
 
-from worker.errors import BrokerLost
 from worker.event import Reject, Result
 from worker.frame import Frame, rfc3339
 from worker.settings import Topics
+
+log = structlog.get_logger()
 
 Headers = list[tuple[str, bytes]]
 ORIGINAL_PREFIX = "original."  # before the name of each header that the camera sent
 HEADERS_DROPPED, KEY_DROPPED = "stripwatch_headers_dropped", "stripwatch_key_dropped"
 _KEY_BYTES_MAX = 1024
-_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class Publisher(Protocol):
     """Where events go: Kafka, or a file. One thread calls."""
 
     def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
-        """Hand an event on; settle is called, from any thread, once it is safe."""
+        """Hand an event on; settle is called, from any thread, once the frame is fully accounted for."""
 
     def flush(self, timeout_s: float) -> None:
         """Wait until everything handed on is settled, or the time is up."""
 
 
-class KafkaPublisher:
-    """Results, defects and rejects as CloudEvents in binary mode, keyed by camera.
+class Outgoing(NamedTuple):
+    """A record that goes out. frame_bytes: how much of the frame it carries; 0 in events."""
 
-    failed: called, from the producer's thread, with a BrokerLost when a record cannot be delivered. Nothing is
-    settled then, so its offset is never committed and the next worker inspects the frame again.
-    """
+    topic: str
+    key: bytes
+    body: bytes
+    headers: Headers
+    frame_bytes: int = 0
 
-    def __init__(
-        self, producer: KafkaProducer, topics: Topics, reject_bytes_max: int, failed: Callable[[BrokerLost], None]
-    ) -> None:
-        self._producer = producer
+
+class EventRecords:
+    """Results, defects and rejects as CloudEvents in binary mode, keyed by camera. An event is serialised once."""
+
+    def __init__(self, topics: Topics, reject_bytes_max: int) -> None:
         self._topics = topics
         self._reject_bytes_max = reject_bytes_max
-        self._failed = failed
         self._encoder = msgspec.json.Encoder()
 
-    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
+    def make(self, event: Result | Reject, frame: Frame) -> list[Outgoing]:
+        key = frame.camera.encode()
         if isinstance(event, Reject):
-            self._publish_reject(event, frame, frame.encoded[: self._reject_bytes_max], settle)
-            return
+            body = frame.encoded[: self._reject_bytes_max]
+            return [Outgoing(self._topics.rejects, key, body, reject_headers(event, frame, len(body)), len(body))]
         body = self._encoder.encode(event)
-        if not event.defects:
-            self._send(self._topics.results, frame, body, event_headers(frame, "result"), settle, self._lost)
-            return
-        both = _AfterCalls(2, settle)
-        self._send(self._topics.results, frame, body, event_headers(frame, "result"), both, self._lost)
-        self._send(self._topics.defects, frame, body, event_headers(frame, "defect"), both, self._lost)
+        records = [Outgoing(self._topics.results, key, body, event_headers(frame, "result"))]
+        if event.defects:
+            records.append(Outgoing(self._topics.defects, key, body, event_headers(frame, "defect")))
+        return records
 
-    def flush(self, timeout_s: float) -> None:
-        try:
-            self._producer.flush(timeout=timeout_s)
-        except KafkaError as error:
-            raise BrokerLost(f"the broker did not acknowledge all results within {timeout_s:.0f} s: {error}") from error
-
-    def _publish_reject(self, event: Reject, frame: Frame, body: bytes, settle: Callable[[], None]) -> None:
-        def refused(topic: str, error: KafkaError) -> None:
-            """Too large for producer or topic: go without the frame rather than not at all, the reason matters most."""
-            if body and isinstance(error, _TOO_LARGE):
-                self._publish_reject(event, frame, b"", settle)
-            else:
-                self._lost(topic, error)
-
-        self._send(self._topics.rejects, frame, body, reject_headers(event, frame, len(body)), settle, refused)
-
-    def _send(
-        self,
-        topic: str,
-        frame: Frame,
-        body: bytes,
-        headers: Headers,
-        settle: Callable[[], None],
-        refused: Callable[[str, KafkaError], None],
-    ) -> None:
-        try:
-            future = self._producer.send(topic, body, key=frame.camera.encode(), headers=headers)
-        except KafkaError as error:
-            refused(topic, error)
-            return
-        future.add_callback(lambda _: settle())
-        future.add_errback(lambda error: refused(topic, error))
-
-    def _lost(self, topic: str, error: KafkaError) -> None:
-        self._failed(BrokerLost(f"{topic} did not take a record: {type(error).__name__}: {error}"))
-
-
-class _AfterCalls:
-    """Calls through at the n-th call; acknowledgements of two topics may come from two threads."""
-
-    def __init__(self, n: int, then: Callable[[], None]) -> None:
-        self._left = n
-        self._then = then
-        self._lock = threading.Lock()
-
-    def __call__(self) -> None:
-        with self._lock:
-            self._left -= 1
-            done = self._left == 0
-        if done:
-            self._then()
+    def shorten_rejects(self, refused: Outgoing) -> None:
+        """Kafka refused a reject as too large: from now on none carries half as much of its frame."""
+        self._reject_bytes_max = refused.frame_bytes // 2
+        log.warning(
+            "a reject was too large for its topic; rejects carry less of the frame from now on",
+            topic=refused.topic,
+            frame_bytes_max=self._reject_bytes_max,
+        )
 
 
 def event_headers(frame: Frame, kind: str, content_type: bytes = b"application/json") -> Headers:

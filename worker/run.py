@@ -6,23 +6,23 @@ import time
 from pathlib import Path
 
 import structlog
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from worker.connection import open_consumer, open_producer, require_topics
+from worker.connection import open_consumer, require_topics
 from worker.credits import Credits
 from worker.deadline import NO_DEADLINE, Deadline
 from worker.decode_pool import DecodePool
+from worker.delivery import open_delivery
 from worker.errors import BrokerLost, SettingsError
 from worker.event import EventMaker, Reject
+from worker.frame import Frame
 from worker.health import Checks, HealthServer
-from worker.intake import IntakeTimes, KafkaIntake
+from worker.intake import IntakeRules, KafkaIntake
 from worker.metrics import Metrics
 from worker.model import Model, open_model
 from worker.offsets import Ledger
 from worker.pipeline import Parts, Pipeline
-from worker.publish import KafkaPublisher, Publisher
+from worker.publish import Publisher
 from worker.reject_share import RejectShare
 from worker.settings import Settings
 from worker.shadow_line import ShadowLine
@@ -70,6 +70,8 @@ class Readiness:
             "broker_connected": worker is not None and worker.connected,
             "group_joined": worker is not None and worker.joined,
             "few_rejects": worker is not None and not worker.rejects_are_many,
+            "topic_readable": worker is not None and worker.readable,
+            "results_delivered": worker is not None and worker.delivering,
             "stages_alive": worker is not None and worker.alive,
             "not_stopping": worker is not None and not worker.stopping,
         }
@@ -87,7 +89,12 @@ def require_bundle(settings: Settings) -> Path:
 
 
 def build_parts(
-    settings: Settings, metrics: Metrics, publisher: Publisher, credits: Credits, deadline: Deadline = NO_DEADLINE
+    settings: Settings,
+    metrics: Metrics,
+    publisher: Publisher,
+    credits: Credits,
+    deadline: Deadline = NO_DEADLINE,
+    ledger: Ledger | None = None,
 ) -> Parts:
     """The stages of any pipeline, whether frames come from Kafka or from a folder."""
     return Parts(
@@ -95,7 +102,7 @@ def build_parts(
         deadline=deadline,
         events=EventMaker(settings.cameras),
         publisher=publisher,
-        ledger=Ledger(),
+        ledger=ledger or Ledger(),
         credits=credits,
         metrics=metrics,
     )
@@ -108,13 +115,15 @@ class Worker:
         self._settings = settings
         self._metrics = metrics
         self.stopping = False
+        self._left_over = False
         log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
         consumer = open_consumer(settings)
-        require_topics(consumer, [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS])
-        self._producer: KafkaProducer = open_producer(settings)
-        publisher = KafkaPublisher(self._producer, settings.topics, settings.reject_bytes_max, self._lost)
-        credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
-        parts = build_parts(settings, metrics, publisher, credits, _deadline(settings))
+        topics = [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS]
+        require_topics(consumer, topics, settings.broker_wait_s_max)
+        self._ledger = Ledger()
+        self._credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
+        self._delivery = open_delivery(settings, self._ledger, metrics, consumer.group_metadata, self._drop, self._fail)
+        parts = build_parts(settings, metrics, self._delivery, self._credits, _deadline(settings), self._ledger)
         self._rejects = RejectShare(settings.reject_window_s, settings.reject_share_max)
         metrics.watch(metrics.reject_share, self._rejects.share)
         self._shadow = ShadowLine(settings, metrics) if settings.shadow else None
@@ -136,10 +145,16 @@ class Worker:
         self._intake = KafkaIntake(
             consumer,
             settings.topics.frames,
-            parts.ledger,
-            parts.credits,
+            self._ledger,
+            self._credits,
             metrics,
-            IntakeTimes(settings.commit_ms / 1000, settings.drain_s_max),
+            IntakeRules(
+                settings.commit_ms / 1000,
+                settings.drain_s_max,
+                settings.broker_away_s_max,
+                settings.start_at,
+                commits=settings.delivery == "at-least-once",
+            ),
             self._pipeline.take,
         )
         self._intake_thread = threading.Thread(target=self._read, name="intake", daemon=True)
@@ -156,7 +171,8 @@ class Worker:
         if self._shadow:
             self._shadow.start()
         while not stop.made and not self._pipeline.failed.wait(_LOOK_S):
-            pass
+            if self._delivery.waiting_s > self._settings.send_s_max:
+                self._fail(BrokerLost(f"Kafka has not ended a transaction for {self._settings.send_s_max:g} s"))
         self._stop()
         self._pipeline.raise_failure()
 
@@ -167,6 +183,14 @@ class Worker:
     @property
     def joined(self) -> bool:
         return self._intake.assigned
+
+    @property
+    def readable(self) -> bool:
+        return self._intake.readable
+
+    @property
+    def delivering(self) -> bool:
+        return not self._ledger.void
 
     @property
     def alive(self) -> bool:
@@ -190,11 +214,12 @@ class Worker:
         self._intake_thread.join(self._settings.drain_s_max)
         drained = self._drain(deadline_s)  # what is inside runs out, upstream first
         self._intake.close(_CLOSE_S)  # commits, and leaves the group last: its heartbeats kept us alive
-        self._close_producer()
+        self._delivery.close()
         if self._shadow:
             self._shadow.close()
         self._swap_thread.join(max(_CLOSE_S, deadline_s - time.monotonic()))  # a load cannot be broken off
-        log.info("stopped", everything_settled=drained, seconds=round(time.monotonic() - started_s, 2))
+        settled = drained and not self._left_over
+        log.info("stopped", everything_settled=settled, seconds=round(time.monotonic() - started_s, 2))
 
     def _drain(self, deadline_s: float) -> bool:
         """Also after a failure: what the stages still can settle must be committed, or it is repeated."""
@@ -204,12 +229,6 @@ class Worker:
             self._pipeline.fail(error)
             return False
 
-    def _close_producer(self) -> None:
-        try:
-            self._producer.close(timeout=_CLOSE_S)
-        except KafkaError as error:
-            log.warning("results were not acknowledged; their frames will be inspected again", error=str(error))
-
     def _read(self) -> None:
         try:
             self._intake.run()
@@ -218,7 +237,13 @@ class Worker:
                 log.exception("intake died")
             self._pipeline.fail(error)
 
-    def _lost(self, error: BrokerLost) -> None:
+    def _drop(self, frame: Frame) -> None:
+        """Its result goes nowhere: the frame is read again, by this worker or by another."""
+        self._left_over |= self.stopping
+        self._metrics.frames_read_again.inc()
+        self._credits.give_back(len(frame.encoded))
+
+    def _fail(self, error: BaseException) -> None:
         self._pipeline.fail(error)
 
 

@@ -99,8 +99,38 @@ class Settings(BaseSettings):
     fetch_wait_ms_max: int = Field(
         500, ge=1, le=10_000, description="How long the broker holds a fetch while there is no frame."
     )
-    delivery: Literal["at-least-once"] = Field(
-        "at-least-once", description="When offsets are committed: after the broker acknowledged the results."
+    max_poll_interval_ms: int = Field(
+        300_000,
+        ge=1000,
+        description="A worker that has not polled for this long leaves the group. Inference is no poll.",
+    )
+    rebalance: Literal["eager", "cooperative"] = Field(
+        "eager",
+        description="Which partitions stop while workers join or leave: all, or those that move. One value in a group.",
+    )
+    instance_id: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="This worker's name in its group: no other's, and the same after a restart. "
+        "Empty: host and metrics_port.",
+    )
+    static_membership: bool = Field(
+        False,
+        description="A restart within session_timeout_ms keeps its partitions; nobody reads them meanwhile.",
+    )
+    delivery: Literal["at-least-once", "exactly-once"] = Field(
+        "at-least-once",
+        description="Offsets are committed after the results are acknowledged, or with them in one transaction.",
+    )
+    transaction_ms: int = Field(
+        100, ge=10, le=10_000, description="exactly-once: readers see results when their transaction ends."
+    )
+    transaction_s_max: float = Field(
+        30,
+        ge=1,
+        le=900,
+        description="exactly-once: Kafka aborts a transaction that a dead worker left open after this.",
     )
     start_at: Literal["earliest", "latest"] = Field(
         "earliest", description="Where a group without committed offsets begins."
@@ -151,6 +181,9 @@ class Settings(BaseSettings):
         20, gt=0, le=600, description="Longest wait for frames in flight at a stop or a rebalance."
     )
     broker_wait_s_max: float = Field(30, gt=0, le=3600, description="Longest wait for the broker at start.")
+    broker_away_s_max: float = Field(
+        60, ge=1, le=3600, description="Without a word from Kafka, or without its topic, for this long the worker ends."
+    )
     send_s_max: float = Field(60, ge=1, le=600, description="Longest wait for the broker to acknowledge a result.")
 
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
@@ -176,6 +209,14 @@ class Settings(BaseSettings):
         if value == "skip-late" and info.data.get("deadline_ms") is None:
             raise ValueError("it needs deadline_ms, the age from which on a frame is late")
         return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.drain_s_max * 1000 >= self.max_poll_interval_ms:
+            raise ValueError("drain_s_max must be shorter than max_poll_interval_ms: while it drains it does not poll")
+        if (self.static_membership or self.delivery == "exactly-once") and not (self.instance_id or self.metrics_port):
+            raise ValueError("metrics_port = 0 names no worker; exactly-once and static_membership need an instance_id")
+        return self
 
     @classmethod
     def settings_customise_sources(

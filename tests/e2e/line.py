@@ -24,6 +24,7 @@ from tests.brokers.handle import BrokerHandle
 START_S_MAX = 60.0
 STOP_S_MAX = 40.0
 READ_S_MAX = 60.0
+READING = {"consumer_timeout_ms": round(READ_S_MAX * 1000), "isolation_level": "read_committed"}
 MARK = b"the end, as far as a test is concerned"
 SESSION_MS = 6000  # the embedded broker lets a first member wait for half of it
 
@@ -86,7 +87,7 @@ class Line:
         return [record for record in records if record.key != MARK]
 
     def _records(self, topic: str) -> Iterator[Record]:
-        with self.broker.consumer(consumer_timeout_ms=round(READ_S_MAX * 1000)) as consumer:
+        with self.broker.consumer(**READING) as consumer:
             consumer.assign([TopicPartition(self.topics[topic], 0)])
             consumer.seek_to_beginning()
             for record in consumer:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,9 +18,10 @@ from worker.connection import open_consumer, require_topics
 from worker.credits import Credits
 from worker.errors import BrokerLost
 from worker.frame import Frame, Position
-from worker.intake import DrainOnRevoke, IntakeTimes, KafkaIntake
+from worker.intake import IntakeRules, KafkaIntake
 from worker.metrics import Metrics
 from worker.offsets import Ledger, Partition
+from worker.rebalance import DrainOnRevoke
 from worker.settings import load_settings
 
 AWAIT_S_MAX = 60.0
@@ -58,7 +60,7 @@ def running_intake(
     require_topics(consumer, [topic])
     taken: list[Frame] = []
     metrics, ledger, credits = Metrics(CollectorRegistry()), Ledger(), Credits(frames_max, 10**9)
-    intake = KafkaIntake(consumer, topic, ledger, credits, metrics, IntakeTimes(0.05, drain_s_max), taken.append)
+    intake = KafkaIntake(consumer, topic, ledger, credits, metrics, IntakeRules(0.05, drain_s_max), taken.append)
     thread = threading.Thread(target=intake.run)
     thread.start()
     try:
@@ -142,7 +144,8 @@ def test_a_drain_that_takes_too_long_repeats_frames_but_loses_none(broker: Broke
 
 def test_lost_partitions_are_let_go_at_once() -> None:
     ledger, partition = Ledger(), Partition("frames", 0)
-    listener = DrainOnRevoke(None, ledger, Metrics(CollectorRegistry()), drain_s_max=60)
+    consumer = SimpleNamespace(_coordinator=SimpleNamespace(_assignors={}))
+    listener = DrainOnRevoke(consumer, ledger, Metrics(CollectorRegistry()), drain_s_max=60)
     ledger.assign([partition])
     assert ledger.opened(Position("frames", 0, 7))
     lost = listener.on_partitions_lost([TopicPartition("frames", 0)])

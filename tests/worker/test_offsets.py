@@ -67,24 +67,51 @@ def test_what_is_committable_only_grows(order: list[Position], data: st.DataObje
 
 
 @given(settle_orders(), st.data())
-def test_a_partition_that_comes_straight_back_is_read_from_its_first_open_frame(
+def test_each_frame_is_claimed_once_and_in_order_however_often_it_comes(
     order: list[Position], data: st.DataObject
 ) -> None:
+    """Copies of frames from before a partition went and came back are still on their way among the new ones."""
     ledger = ledger_with(order)
-    settled = set(order[: data.draw(st.integers(0, len(order)))])
-    for frame in settled:
+    before = sorted(order)
+    done = data.draw(st.integers(0, len(before)))
+    claimed = [frame for frame in before[:done] if ledger.claim(frame)]
+    for frame in claimed:
         ledger.settled(frame)
     partitions = ledger.partitions()
     ledger.forget(partitions)
-    too_late = [Position(TOPIC, frame.partition, frame.next_offset) for frame in order if data.draw(st.booleans())]
-    assert not any(map(ledger.opened, too_late))
-    resume_at = ledger.assign(partitions)
-    assert all(
-        resume_at[Partition(TOPIC, frame.partition)] <= frame.offset
-        for frame in [*order, *too_late]
-        if frame not in settled
-    )
-    assert ledger.assign(partitions) == {}
+    ledger.assign(partitions)
+    again = before[done:]
+    for frame in again:
+        assert ledger.opened(frame)
+    stale = [frame for frame in before if data.draw(st.booleans())]
+    claimed += [frame for frame in [*stale, *again] if ledger.claim(frame)]
+    assert sorted(claimed) == before
+    for number in range(3):
+        offsets = [frame.offset for frame in claimed if frame.partition == number]
+        assert offsets == sorted(offsets)
+
+
+def test_a_tenure_ends_when_the_partition_goes() -> None:
+    ledger = ledger_with([position(0, 0), position(1, 0), position(0, 1)])
+    tenures = {Partition(TOPIC, number): ledger.claim(position(number, 0)) or 0 for number in range(2)}
+    assert ledger.holds(tenures)
+    ledger.forget([Partition(TOPIC, 2)])
+    assert ledger.holds(tenures)
+    ledger.forget([Partition(TOPIC, 1)])
+    ledger.assign([Partition(TOPIC, 1)])
+    assert not ledger.holds(tenures)
+
+
+def test_while_it_is_void_it_takes_nothing_in() -> None:
+    ledger = ledger_with([position(0, 0)])
+    ledger.make_void()
+    ledger.assign([Partition(TOPIC, 0)])
+    assert not ledger.opened(position(0, 0))
+    assert ledger.claim(position(0, 0)) is None
+    ledger.make_valid()
+    assert not ledger.opened(position(0, 0))  # it has to be placed first
+    ledger.assign([Partition(TOPIC, 0)])
+    assert ledger.opened(position(0, 0))
 
 
 def test_a_frame_of_a_partition_that_is_not_ours_is_not_taken() -> None:

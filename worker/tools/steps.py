@@ -8,18 +8,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+from kafka.structs import ConsumerGroupMetadata
+from prometheus_client import CollectorRegistry
 
-from worker.connection import open_producer
 from worker.decode import Pixels
 from worker.decode_pool import DecodePool
+from worker.delivery import open_delivery
 from worker.errors import BrokerLost, FrameRejected, InputError
 from worker.event import EventMaker
 from worker.frame import Frame, read_record
 from worker.intake import from_kafka
+from worker.metrics import Metrics
 from worker.model import Model
+from worker.offsets import Ledger, Partition
 from worker.outcome import Decoded, Prediction
 from worker.predict import predict
-from worker.publish import KafkaPublisher
 from worker.run import load_model
 from worker.session import Session
 from worker.settings import Settings
@@ -156,21 +159,26 @@ def _publish(settings: Settings, model: Model, decoded: Sequence[Decoded], topic
     predictions = [outcome for item in decoded for outcome in predict([item], model.session)]
     events = EventMaker(settings.cameras)
     topics = settings.topics.model_copy(update={"results": topic, "defects": topic})
-    lost: list[BrokerLost] = []
-    producer = open_producer(settings)
+    plain = settings.model_copy(update={"topics": topics, "delivery": "at-least-once"})
+    ledger, failed = Ledger(), list[BaseException]()
+    delivery = open_delivery(
+        plain, ledger, Metrics(CollectorRegistry()), ConsumerGroupMetadata, lambda _: None, failed.append
+    )
+
+    def publish() -> int:
+        for prediction in predictions:
+            if isinstance(prediction, Prediction):
+                position = prediction.frame.position
+                ledger.assign([Partition(position.topic, position.partition)])
+                ledger.opened(position)
+                delivery.publish(events.result(prediction, time.monotonic()), prediction.frame, lambda: None)
+        delivery.flush(_IDLE_S_MAX)
+        return len(predictions)
+
     try:
-        publisher = KafkaPublisher(producer, topics, settings.reject_bytes_max, lost.append)
-
-        def publish() -> int:
-            for prediction in predictions:
-                if isinstance(prediction, Prediction):
-                    publisher.publish(events.result(prediction, time.monotonic()), prediction.frame, lambda: None)
-            publisher.flush(_IDLE_S_MAX)
-            return len(predictions)
-
         spent = spend(publish)
     finally:
-        producer.close(timeout=1)
-    if lost:
-        raise lost[0]
+        delivery.close()
+    if failed:
+        raise failed[0]
     return spent

@@ -1,0 +1,54 @@
+"""A producer for tests of delivery: keeps what was sent, with kafka-python's own futures; acknowledges when told."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from kafka.future import Future
+from kafka.structs import OffsetAndMetadata, TopicPartition
+
+
+@dataclass
+class FakeProducer:
+    """refuses: raised by send. acknowledges: at flush. Transactions: what was committed, or what the commit raises."""
+
+    refuses: Exception | None = None
+    acknowledges: bool = True
+    commit_raises: Exception | None = None
+    sent: list[tuple[str, bytes, dict[str, Any], Future]] = field(default_factory=list)
+    committed: list[dict[TopicPartition, OffsetAndMetadata]] = field(default_factory=list)
+    closed: bool = False
+    _offsets: dict[TopicPartition, OffsetAndMetadata] = field(default_factory=dict)
+
+    @property
+    def _sender(self) -> Any:
+        return SimpleNamespace(force_close=lambda: None, join=lambda timeout: None)
+
+    @property
+    def _transaction_manager(self) -> Any:
+        return SimpleNamespace(last_error=None)
+
+    def send(self, topic: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]]) -> Future:
+        if self.refuses:
+            raise self.refuses
+        future = Future()
+        self.sent.append((topic, value, {"key": key, **dict(headers)}, future))
+        return future
+
+    def flush(self, timeout: float) -> None:
+        for *_, future in self.sent:
+            if self.acknowledges and not future.is_done:
+                future.success(None)
+
+    def begin_transaction(self) -> None: ...
+
+    def send_offsets_to_transaction(self, offsets: dict[TopicPartition, OffsetAndMetadata], group: object) -> None:
+        self._offsets = offsets
+
+    def commit_transaction(self) -> None:
+        if self.commit_raises:
+            raise self.commit_raises
+        self.committed.append(self._offsets)
+
+    def close(self, timeout: float) -> None:
+        self.closed = True

@@ -1,0 +1,44 @@
+"""How results get to Kafka, as the setting `delivery` says."""
+
+from collections.abc import Callable
+from functools import partial
+
+from kafka.structs import ConsumerGroupMetadata
+
+from worker.at_least_once import AtLeastOnce
+from worker.connection import open_producer
+from worker.exactly_once import ExactlyOnce, TransactionLimits
+from worker.frame import Frame
+from worker.mending import Mending
+from worker.metrics import Metrics
+from worker.offsets import Ledger
+from worker.publish import EventRecords
+from worker.settings import Settings
+
+Delivery = AtLeastOnce | ExactlyOnce
+
+
+def open_delivery(
+    settings: Settings,
+    ledger: Ledger,
+    metrics: Metrics,
+    group: Callable[[], ConsumerGroupMetadata],
+    dropped: Callable[[Frame], None],
+    failed: Callable[[BaseException], None],
+) -> Delivery:
+    """A publisher with its producer. Raises BrokerLost.
+
+    group: this worker in its consumer group, as it is now. dropped: called, from any thread, for a frame that is read
+    again. failed: called when nothing can be delivered any more.
+    """
+    records = EventRecords(settings.topics, settings.reject_bytes_max)
+    mending = Mending(partial(open_producer, settings), records, metrics, settings.broker_away_s_max)
+    if settings.delivery == "at-least-once":
+        return AtLeastOnce(records, ledger, mending, dropped, failed)
+    limits = TransactionLimits(
+        linger_s=settings.transaction_ms / 1000,
+        frames_max=max(1, settings.inflight_frames_max // 2),  # the other half goes on while these are committed
+        timeout_s=settings.transaction_s_max,
+        send_s_max=settings.send_s_max,
+    )
+    return ExactlyOnce(records, ledger, mending, group, limits, metrics, dropped, failed)

@@ -1,0 +1,78 @@
+"""Where reading starts, goes on, or jumps to, in each partition. The intake's thread calls: it owns the consumer."""
+
+import structlog
+from kafka import KafkaConsumer
+from kafka.structs import TopicPartition
+
+from worker.connection import to_kafka
+from worker.metrics import Metrics
+from worker.offsets import Ledger, Partition
+
+log = structlog.get_logger()
+
+_ASK_MS_MAX = 2000
+
+
+class Placing:
+    """Sends each partition to what Kafka has committed, and says what Kafka has deleted before it was read.
+
+    start_at: earliest or latest, where a group without committed offsets begins.
+    """
+
+    def __init__(self, consumer: KafkaConsumer, ledger: Ledger, metrics: Metrics, start_at: str) -> None:
+        self._consumer = consumer
+        self._ledger = ledger
+        self._metrics = metrics
+        self._start_at = start_at
+
+    def place_new(self) -> None:
+        """Each partition that is ours and that the ledger does not hold: read it from what is committed.
+
+        kafka-python keeps its own position in a partition that comes straight back, past frames that were dropped when
+        it went, or when a producer failed; so it is never relied on.
+        """
+        held = set(self._ledger.partitions())
+        for partition in self._consumer.assignment():
+            if Partition(*partition) not in held:
+                self._consumer.seek(partition, self._committed(partition))
+                self._ledger.assign([Partition(*partition)])
+
+    def skip_deleted(self, wanted: dict[TopicPartition, int]) -> None:
+        """What follows cannot be read, since Kafka no longer has it, or not yet: go to the first frame there is."""
+        first = self._consumer.beginning_offsets(list(wanted), timeout_ms=_ASK_MS_MAX)
+        for partition, offset in wanted.items():
+            lost = first[partition] - offset
+            if lost > 0:
+                self._metrics.frames_deleted.inc(lost)
+                self._metrics.offset_resets.labels("deleted").inc()
+                log.error("Kafka deleted frames before they were read", **_place(partition, offset), frames=lost)
+            else:
+                self._metrics.offset_resets.labels("anew").inc()
+                log.error(
+                    "the topic was made anew, or lost its end; reading from its start", **_place(partition, offset)
+                )
+            self._consumer.seek(partition, first[partition])
+
+    def follow_truncation(self, ends: dict[TopicPartition, int | None]) -> None:
+        """A broker lost the newest frames of a partition. New ones take their offsets: go on where it ends now."""
+        for partition, end in ends.items():
+            self._metrics.offset_resets.labels("truncated").inc()
+            log.error("a broker lost frames at the end of a partition", **_place(partition, end))
+            if end is None:
+                end = self._consumer.beginning_offsets([partition], timeout_ms=_ASK_MS_MAX)[partition]
+            self._consumer.seek(partition, end)
+
+    def _committed(self, partition: TopicPartition) -> int:
+        """A start is committed at once: what is taken before the first commit must not be passed over after a crash."""
+        committed: int | None = self._consumer.committed(partition, timeout_ms=_ASK_MS_MAX)
+        if committed is not None:
+            return committed
+        ask = self._consumer.beginning_offsets if self._start_at == "earliest" else self._consumer.end_offsets
+        start: int = ask([partition], timeout_ms=_ASK_MS_MAX)[partition]
+        self._consumer.commit(to_kafka({Partition(*partition): start}), timeout_ms=_ASK_MS_MAX)
+        log.info("no committed offset", **_place(partition, start), start_at=self._start_at)
+        return start
+
+
+def _place(partition: TopicPartition, offset: int | None) -> dict[str, object]:
+    return {"partition": partition.partition, "offset": offset}

@@ -228,10 +228,9 @@ class ExactlyOnce:
 
     def _cause(self, failure: Failure) -> BaseException:
         """What broke the producer: after that kafka-python reports only that it is broken."""
-        if isinstance(failure.error, TOO_LARGE):
-            return failure.error
-        cause: BaseException = self._producer._transaction_manager.last_error or failure.error
-        return cause
+        too_large = isinstance(failure.error, TOO_LARGE)
+        cause: BaseException | None = None if too_large else self._producer._transaction_manager.last_error
+        return cause or failure.error
 
     def _timed_out(self, transaction: _Transaction | None) -> bool:
         """Kafka fences a worker that was away for longer than its transaction could last: that is no second worker."""

@@ -1,6 +1,7 @@
 """What can be set: one model, filled from defaults, a TOML file, the environment and flags; the later wins."""
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -178,7 +179,11 @@ class Settings(BaseSettings):
 
     commit_ms: int = Field(500, ge=10, description="Time between commits of offsets.")
     drain_s_max: float = Field(
-        20, gt=0, le=600, description="Longest wait for frames in flight at a stop or a rebalance."
+        20,
+        gt=0,
+        le=600,
+        validate_default=True,
+        description="Longest wait for frames in flight at a stop or a rebalance.",
     )
     broker_wait_s_max: float = Field(30, gt=0, le=3600, description="Longest wait for the broker at start.")
     broker_away_s_max: float = Field(
@@ -210,13 +215,20 @@ class Settings(BaseSettings):
             raise ValueError("it needs deadline_ms, the age from which on a frame is late")
         return value
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.drain_s_max * 1000 >= self.max_poll_interval_ms:
-            raise ValueError("drain_s_max must be shorter than max_poll_interval_ms: while it drains it does not poll")
-        if (self.static_membership or self.delivery == "exactly-once") and not (self.instance_id or self.metrics_port):
-            raise ValueError("metrics_port = 0 names no worker; exactly-once and static_membership need an instance_id")
-        return self
+    @field_validator("drain_s_max")
+    @classmethod
+    def _polls_in_time(cls, value: float, info: ValidationInfo) -> float:
+        if value * 1000 >= info.data.get("max_poll_interval_ms", math.inf):
+            raise ValueError("it must be shorter than max_poll_interval_ms, since a worker that drains does not poll")
+        return value
+
+    @field_validator("metrics_port")
+    @classmethod
+    def _names_the_worker(cls, value: int, info: ValidationInfo) -> int:
+        named = info.data.get("static_membership") or info.data.get("delivery") == "exactly-once"
+        if not value and named and not info.data.get("instance_id"):
+            raise ValueError("a port of chance names no worker; exactly-once and static_membership need an instance_id")
+        return value
 
     @classmethod
     def settings_customise_sources(

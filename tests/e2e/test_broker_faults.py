@@ -1,0 +1,187 @@
+"""What brokers and connections do to a worker, by a real one on an Apache Kafka of its own, behind a proxy."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka import TopicPartition
+
+from tests.brokers.apache import KafkaAbsent
+from tests.brokers.plugin import absence_is_a_skip
+from tests.e2e.line import STOP_S_MAX, Line, Record, WorkerProcess, fetch, running_worker
+from tests.e2e.test_line import frames, in_partition_order, positions
+from tests.faults.kafka import Kafka, proxied_kafka
+from tests.faults.proxy import Mode
+from tests.worker.test_intake import wait_until
+
+pytestmark = pytest.mark.kafka
+DELIVERIES = ("at-least-once", "exactly-once")
+
+
+@pytest.fixture(scope="module")
+def kafka() -> Iterator[Kafka]:
+    with absence_is_a_skip(KafkaAbsent), proxied_kafka(1) as running:
+        yield running
+
+
+@pytest.fixture
+def line(kafka: Kafka) -> Iterator[Line]:
+    yield Line.on(kafka.handle)
+    kafka.proxies[0].set(Mode.OPEN)
+
+
+def by_proxy(kafka: Kafka, delivery: str = "at-least-once", **settings: object) -> list[str]:
+    """Options of a worker that reaches Kafka by the proxy alone."""
+    pairs = {"delivery": delivery, "instance_id": "one", "inflight_frames_max": 64, **settings}
+    options = [part for key, value in pairs.items() for part in ("--set", f"{key}={value}")]
+    return ["--bootstrap-servers", f"127.0.0.1:{kafka.proxies[0].port}", *options]
+
+
+def assert_complete(line: Line, sent: list[Record], delivery: str) -> None:
+    """Nothing lost, and in order; at least once: after repeats are dropped; exactly once: there are none."""
+    results = line.read_all("results")
+    if delivery == "at-least-once":
+        results = list({result.json["id"]: result for result in reversed(results)}.values())[::-1]
+    assert sorted(positions(results)) == sorted((frame.partition, frame.offset) for frame in sent)
+    assert in_partition_order(results)
+    assert sum(line.committed("g").values()) == len(sent)
+
+
+def metric(worker: WorkerProcess, port: int, name: str) -> float:
+    lines = fetch(port, "/metrics")[1].splitlines()
+    return sum(float(text.rsplit(" ", 1)[1]) for text in lines if text.startswith(f"stripwatch_{name}"))
+
+
+def readiness(port: int) -> dict[str, bool]:
+    checks: dict[str, bool] = json.loads(fetch(port, "/readyz")[1])["checks"]
+    return checks
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_a_broker_that_stops_and_starts(kafka: Kafka, line: Line, bundle: Path, delivery: str) -> None:
+    sent = line.send(frames(1500), key=b"a")
+    with running_worker(line, bundle, "g", *by_proxy(kafka, delivery)) as worker:
+        port = worker.await_ready()
+        line.read("results", 100)
+        kafka.stop()
+        wait_until(lambda: not readiness(port)["broker_connected"])
+        kafka.start()
+        sent += line.send(frames(300), key=b"a")
+        wait_until(lambda: sum(line.committed("g").values()) == len(sent))
+        wait_until(lambda: all(readiness(port).values()))
+        assert worker.stop() == 0
+    assert_complete(line, sent, delivery)
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_a_connection_that_is_cut_in_the_middle_of_an_answer(
+    kafka: Kafka, line: Line, bundle: Path, delivery: str
+) -> None:
+    sent = line.send(frames(300), key=b"a")
+    with running_worker(line, bundle, "g", *by_proxy(kafka, delivery)) as worker:
+        worker.await_ready()
+        for _ in range(8):  # what is being answered is a matter of chance: frames, results, commits, heartbeats
+            kafka.proxies[0].set(Mode.TEAR)
+            sent += line.send(frames(100), key=b"a")
+        wait_until(lambda: sum(line.committed("g").values()) == len(sent))
+        assert worker.stop() == 0
+    assert_complete(line, sent, delivery)
+
+
+@pytest.mark.parametrize("mode", [Mode.SHUT, Mode.MUTE])
+def test_a_broker_that_stays_away_ends_an_idle_worker(kafka: Kafka, line: Line, bundle: Path, mode: Mode) -> None:
+    with running_worker(line, bundle, "g", *by_proxy(kafka, broker_away_s_max=4, drain_s_max=1)) as worker:
+        worker.await_ready()
+        kafka.proxies[0].set(mode)
+        assert worker.process.wait(STOP_S_MAX) == 4
+        worker.kill()
+    assert "no word from Kafka for" in worker.lines[-1]["event"]
+
+
+def test_a_worker_that_starts_while_the_connection_drops(kafka: Kafka, line: Line, bundle: Path) -> None:
+    sent = line.send(frames(30), key=b"a")
+    with running_worker(line, bundle, "g", *by_proxy(kafka)) as worker:
+        worker.await_log("connecting")
+        for _ in range(20):
+            kafka.proxies[0].cut()
+            wait_until(lambda: True)
+        wait_until(lambda: sum(line.committed("g").values()) == len(sent))
+        assert worker.stop() == 0
+    assert_complete(line, sent, "at-least-once")
+
+
+def test_frames_that_kafka_deleted_are_counted(kafka: Kafka, line: Line, bundle: Path) -> None:
+    sent = line.send(frames(90), key=b"a")
+    with running_worker(line, bundle, "g", *by_proxy(kafka)) as worker:
+        worker.await_ready()
+        line.read("results", 90)
+        assert worker.stop() == 0
+    sent += line.send(frames(90), key=b"a")
+    partitions = [TopicPartition(line.topics["frames"], number) for number in range(3)]
+    with line.broker.admin() as admin:
+        admin.delete_records({partitions[0]: 50, partitions[1]: 35})  # each had 60 frames, 30 of them inspected
+    with running_worker(line, bundle, "g", *by_proxy(kafka)) as worker:
+        port = worker.await_ready()
+        deleted = {0: 20, 1: 5, 2: 0}
+        wait_until(lambda: sum(line.committed("g").values()) == len(sent))
+        assert metric(worker, port, "frames_deleted_total") == sum(deleted.values())
+        assert metric(worker, port, 'offset_resets_total{cause="deleted"}') == 2
+        assert worker.stop() == 0
+    logged = {entry["partition"]: entry["frames"] for entry in worker.lines if "Kafka deleted" in entry["event"]}
+    assert logged == {0: 20, 1: 5}
+    inspected = positions(line.read_all("results"))
+    assert {number: 60 - sum(p == number for p, _ in inspected) for number in range(3)} == deleted
+
+
+def test_a_topic_that_is_deleted_and_made_anew_and_one_that_stays_away(kafka: Kafka, line: Line, bundle: Path) -> None:
+    line.send(frames(30), key=b"a")
+    with running_worker(line, bundle, "g", *by_proxy(kafka, broker_away_s_max=15, drain_s_max=1)) as worker:
+        port = worker.await_ready()
+        line.read("results", 30)
+        with line.broker.admin() as admin:
+            admin.delete_topics([line.topics["frames"]])
+            worker.await_log("topic cannot be read")
+            assert not readiness(port)["topic_readable"]
+            admin.create_topics({line.topics["frames"]: {"num_partitions": 3, "replication_factor": 1}})
+            worker.await_log("topic can be read")
+            line.send(frames(30), key=b"a")
+            results = line.read("results", 60)
+            assert len({result.json["id"] for result in results}) == 60
+            admin.delete_topics([line.topics["frames"]])
+        assert worker.process.wait(STOP_S_MAX + 20) == 4
+        worker.kill()
+    assert "has been gone for" in worker.lines[-1]["event"]
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_a_reject_that_is_too_large_for_its_topic(kafka: Kafka, line: Line, bundle: Path, delivery: str) -> None:
+    line.topics["rejects"] = kafka.handle.new_topic(max_message_bytes="3000")
+    sent = line.send([*frames(60), b"no image" * 1000, *frames(60)], key=b"a")
+    with running_worker(line, bundle, "g", *by_proxy(kafka, delivery)) as worker:
+        port = worker.await_ready()
+        (reject,) = line.read("rejects", 1)
+        assert (len(reject.value or b""), reject.headers["stripwatch_bytes"]) == (2000, b"8000")
+        wait_until(lambda: sum(line.committed("g").values()) == len(sent))
+        assert metric(worker, port, "producer_rebuilds_total") == 2
+        assert worker.stop() == 0
+    assert len({result.json["id"] for result in line.read_all("results")}) == 120
+
+
+def test_a_worker_that_hangs_past_its_session_loses_nothing(kafka: Kafka, line: Line, bundle: Path) -> None:
+    sent = line.send(frames(900), key=b"a")
+    with running_worker(line, bundle, "g", *by_proxy(kafka)) as one:
+        one.await_ready()
+        with running_worker(line, bundle, "g", *by_proxy(kafka, instance_id="two")) as two:
+            two.await_ready()
+            one.process.send_signal(signal.SIGSTOP)
+            sent += line.send(frames(300), key=b"a")
+            wait_until(lambda: sum(line.committed("g").values()) == len(sent))
+            one.process.send_signal(signal.SIGCONT)
+            one.await_log("partitions lost; some frames will be inspected again")
+            one.await_log("partitions assigned")
+            sent += line.send(frames(300), key=b"a")
+            wait_until(lambda: sum(line.committed("g").values()) == len(sent))
+            assert (one.stop(), two.stop()) == (0, 0)
+    assert_complete(line, sent, "at-least-once")

@@ -32,7 +32,7 @@ def test_each_sample_names_its_process(workers: list[HealthServer]) -> None:
         sample.labels["process"]: sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if sample.name == "stripwatch_results_total"
+        if sample.name == "stripwatch_results_total" and sample.labels["verdict"] == "clean"
     }
     assert results == {"0": 3, "1": 4}
     assert text.count("# TYPE stripwatch_results_total counter") == 1

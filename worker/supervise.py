@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from worker.connection import instance_id
 from worker.errors import BundleError, SettingsError, WorkerEnded
 from worker.fleet import FleetMetrics, all_ready
 from worker.health import HealthServer
@@ -111,10 +112,14 @@ def _end(process: subprocess.Popen[bytes], timeout_s: float) -> int:
         return process.wait()
 
 
-def member_command(arguments: Sequence[str], port: int, layout: Layout) -> list[str]:
-    """The command line of one worker: that of this process, with a port of its own and its share of the cores."""
+def member_command(arguments: Sequence[str], name: str, port: int, layout: Layout) -> list[str]:
+    """The command line of one worker: that of this process, with name and port of its own and its share of the cores.
+
+    name: the same after a restart, since Kafka knows transactions and static members by it.
+    """
     own = {
         "processes": 1,
+        "instance_id": name,
         "metrics_host": "127.0.0.1",
         "inference_threads": layout.inference_threads,
         "decode_threads": layout.decode_threads,
@@ -139,7 +144,8 @@ def supervise(settings: Settings, layout: Layout, arguments: Sequence[str]) -> N
     registry = CollectorRegistry()
     restarts = Counter("stripwatch_process_restarts", "Workers that died and were started again.", registry=registry)
     registry.register(FleetMetrics(ports))
-    commands = [member_command(arguments, port, layout) for port in ports]
+    name = instance_id(settings)
+    commands = [member_command(arguments, f"{name}-{n}", port, layout) for n, port in enumerate(ports)]
     health = HealthServer(settings.metrics_host, settings.metrics_port, registry, lambda: all_ready(ports))
     try:
         log.info("supervising", metrics_port=health.port, pid=os.getpid(), **asdict(layout))

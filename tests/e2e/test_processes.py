@@ -15,16 +15,17 @@ from tests.tiny import encode_frame
 FRAMES = [encode_frame((number % 100) / 100, seed=number) for number in range(100)]
 
 
-def inspected(line: Line) -> set[tuple[int, int]]:
+def inspected(line: Line) -> list[tuple[int, int]]:
     events = [record.json["frame"] for record in line.read_all("results")]
-    return {(event["partition"], event["offset"]) for event in events}
+    return sorted((event["partition"], event["offset"]) for event in events)
 
 
 @pytest.mark.kafka
 def test_two_processes_share_the_frames_and_one_that_dies_comes_back(apache_broker: BrokerHandle, bundle: Path) -> None:
     line = Line.on(apache_broker, partitions=4)
     sent = line.send(FRAMES * 4, key=b"a")
-    with running_worker(line, bundle, "g", "--set", "processes=2") as supervisor:
+    exactly_once = ("--set", "delivery=exactly-once", "--set", "instance_id=plant")
+    with running_worker(line, bundle, "g", "--set", "processes=2", *exactly_once) as supervisor:
         port: int = supervisor.await_log("supervising")["metrics_port"]
         pids = [supervisor.await_log("worker started")["pid"] for _ in range(2)]
         line.read("results", len(sent))
@@ -38,7 +39,7 @@ def test_two_processes_share_the_frames_and_one_that_dies_comes_back(apache_brok
         line.read("results", len(sent))
         assert set(json.loads(fetch(port, "/readyz")[1])["checks"]) == {"process_0", "process_1"}
         assert supervisor.stop() == 0
-    assert inspected(line) == {(frame.partition, frame.offset) for frame in sent}
+    assert inspected(line) == sorted((frame.partition, frame.offset) for frame in sent)
 
 
 def test_settings_that_no_worker_can_start_with_end_the_supervisor(line: Line, tmp_path: Path) -> None:

@@ -14,14 +14,14 @@ from export.runfolder import Configuration
 from worker.errors import DataError
 
 Row = dict[str, Any]
-_FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+_FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "learning_rate")
 _COLUMNS = ("epoch", *_FIGURES, "stage")
 
 
 class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
     """rows: of epochs before, of this stage or others. best_epoch counts from 1, through all stages.
 
-    The best epoch has the best figure that configuration.best_by names; of equal ones, the best other figure. With
+    The best epoch has the best figure that configuration.best_by names; of equal ones, the best loss or accuracy. With
     keep "last" every epoch counts as better than the one before, so that validation frames choose nothing.
     """
 
@@ -80,7 +80,8 @@ class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no 
 
     def _merit(self, row: Row) -> tuple[float, float]:
         accuracy, loss = row["val_accuracy"], -row["val_loss"]
-        return (accuracy, loss) if self._configuration.best_by == "val_accuracy" else (loss, accuracy)
+        by = self._configuration.best_by
+        return (loss, accuracy) if by == "val_loss" else (row[by], loss)
 
     def _write(self) -> None:
         text = io.StringIO()

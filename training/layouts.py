@@ -1,8 +1,7 @@
 """The ways a labelled data set may lie on disk: one reader each, and how they are told apart."""
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 
 from training import manifest, severstal
@@ -50,23 +49,24 @@ def _samples(label_of: dict[str, str]) -> Iterator[Sample]:
 
 
 def _prefix_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
-    found, seen = {}, defaultdict(list)
+    found: dict[str, str] = {}
+    seen: dict[Hashable, Path] = {}
     for path in images:
         match = _PREFIX.fullmatch(path.stem)
         if match is None:
             raise DataError(
                 f"{path} has no class: in layout 'prefix' a file is named CLASS_NUMBER, as in scratch_12.jpg"
             )
-        seen[path.stem].append(path)
-        if len(seen[path.stem]) > 1:
-            raise DataError(f"{seen[path.stem][0]} and {path} are two files of one name: keep one of them")
+        _check_first(seen, path.stem, path)
         found[path.relative_to(root).as_posix()] = match["label"]
     return found
 
 
 def _folder_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
+    seen: dict[Hashable, Path] = {}
     for path in images:
+        _check_first(seen, path.with_suffix(""), path)
         name = path.relative_to(root)
         if len(name.parts) < 2:
             raise DataError(f"{path} has no class: in layout 'folder' a file lies in the folder of its class")
@@ -74,6 +74,11 @@ def _folder_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
     if found and {label.lower() for label in found.values()} <= _PART_NAMES:
         raise DataError(f"{root} holds {_few(found.values())}, parts and not classes: give one of them as data folder")
     return found
+
+
+def _check_first(seen: dict[Hashable, Path], name: Hashable, path: Path) -> None:
+    if seen.setdefault(name, path) != path:
+        raise DataError(f"{seen[name]} and {path} are two files of one name: keep one of them")
 
 
 def _try(

@@ -24,19 +24,18 @@ def compile_model(
 ) -> None:
     """Make a model ready to be fitted for that many steps, starting at learning_rate.
 
-    decay: of adamw, the share of each weight, but no bias, that a step takes away, times the rate. at_once: steps that
-    Keras runs without coming back to Python, which costs more than a step of a small head; not where several devices
-    share a step (Keras 3.15 with TensorFlow 2.21 fails).
+    at_once: steps that Keras runs without coming back to Python, which costs more than a step of a small head; not
+    where several devices share a step (Keras 3.15 with TensorFlow 2.21 fails). decay: of adamw; the share of a weight
+    that a step takes away at rate 1; biases keep theirs.
     """
     rate: Any = learning_rate
     if configuration.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    metric = keras.metrics.CategoricalAccuracy if configuration.task == "multiclass" else keras.metrics.BinaryAccuracy
     with model.distribute_strategy.scope():  # the optimizer's state lies where the weights lie
         model.compile(
             _optimizer(configuration, rate, decay),
             loss=_loss(configuration),
-            metrics=[metric("accuracy")],
+            metrics=_metrics(configuration),
             steps_per_execution=at_once if model.distribute_strategy.num_replicas_in_sync == 1 else 1,
         )
 
@@ -61,6 +60,13 @@ def class_weight(configuration: Configuration, targets: NDArray[np.float32]) -> 
         return None
     frames = targets.sum(axis=0)
     return dict(enumerate((frames.sum() / (len(frames) * frames)).tolist()))
+
+
+def _metrics(configuration: Configuration) -> list[keras.metrics.Metric]:
+    """What is called a label is what training.figures.answer calls one."""
+    if configuration.task == "multiclass":
+        return [keras.metrics.CategoricalAccuracy("accuracy"), keras.metrics.F1Score("macro", name="macro_f1")]
+    return [keras.metrics.BinaryAccuracy("accuracy"), keras.metrics.F1Score("macro", 0.5, name="macro_f1")]
 
 
 def _loss(configuration: Configuration) -> keras.losses.Loss:

@@ -44,13 +44,16 @@ ScheduleOption = Annotated[
         help="Of the rate. cosine: falls to 0 over a stage. plateau: falls when val_loss does not. constant: stays.",
     ),
 ]
-OptimizerOption = Annotated[
-    Optimizer, typer.Option("--optimizer", help="adamw lets weights decay, those of a gap head most.")
-]
+OptimizerOption = Annotated[Optimizer, typer.Option("--optimizer", help="adamw lets weights decay.")]
 LossOption = Annotated[Loss, typer.Option("--loss", help="focal: frames that are right already count less.")]
 LabelSmoothing = Annotated[float, typer.Option(min=0, max=0.5, help="Share of certainty taken from the targets.")]
 ClassWeights = Annotated[bool, typer.Option("--class-weights", help="Rare classes weigh as much as common ones.")]
-BestByOption = Annotated[BestBy, typer.Option("--best-by", help="The figure that names the best epoch, which is kept.")]
+BestByOption = Annotated[
+    BestBy,
+    typer.Option(
+        "--best-by", help="What names the best epoch, which is kept. val_macro_f1: rare labels count as much."
+    ),
+]
 Patience = Annotated[int, typer.Option(min=0, help="Epochs without a better one that end a stage; 0: none do.")]
 FineTune = Annotated[int, typer.Option(min=0, help="Epochs of the last layers of the backbone, after the head.")]
 FineTuneFrom = Annotated[

@@ -23,13 +23,20 @@ def run_epochs(folder: Path, *results: tuple[float, float], **changes: Any) -> t
 def feed(log: EpochLog, *results: tuple[float, float]) -> None:
     log.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.5), stop_training=False))
     for epoch, (accuracy, loss) in enumerate(results):
-        log.on_epoch_end(epoch, {"loss": 1.0, "accuracy": 0.5, "val_loss": loss, "val_accuracy": accuracy})
+        figures = {"val_loss": loss, "val_accuracy": accuracy, "val_macro_f1": accuracy / 2}
+        log.on_epoch_end(epoch, {"loss": 1.0, "accuracy": 0.5, **figures})
 
 
 def test_the_highest_accuracy_is_kept_and_of_equal_ones_the_lowest_loss(tmp_path: Path) -> None:
     log, kept = run_epochs(tmp_path, (0.5, 1.0), (0.9, 0.4), (0.8, 0.1), (0.9, 0.3), (0.9, 0.35))
     assert kept == [1, 2, 4]
     assert log.best_epoch == 4
+
+
+def test_rare_labels_count_in_full_where_that_is_asked_for(tmp_path: Path) -> None:
+    log, kept = run_epochs(tmp_path, (0.5, 1.0), (0.9, 0.4), (0.8, 0.1), best_by="val_macro_f1")
+    assert kept == [1, 2]
+    assert log.best_epoch == 2
 
 
 def test_the_lowest_loss_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
@@ -69,9 +76,9 @@ def test_a_later_stage_counts_on_and_has_patience_of_its_own(tmp_path: Path) -> 
 def test_the_history_has_a_line_an_epoch(tmp_path: Path) -> None:
     log, _ = run_epochs(tmp_path, (0.5, 1.0), (0.75, 0.25))
     assert (tmp_path / "history.csv").read_text().splitlines() == [
-        "epoch,loss,accuracy,val_loss,val_accuracy,learning_rate,stage",
-        "1,1,0.5,1,0.5,0.5,head",
-        "2,1,0.5,0.25,0.75,0.5,head",
+        "epoch,loss,accuracy,val_loss,val_accuracy,val_macro_f1,learning_rate,stage",
+        "1,1,0.5,1,0.5,0.25,0.5,head",
+        "2,1,0.5,0.25,0.75,0.375,0.5,head",
     ]
     assert read_history(tmp_path / "history.csv") == log.rows
 
@@ -79,8 +86,9 @@ def test_the_history_has_a_line_an_epoch(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("loss", "val_loss"), [(float("nan"), 1.0), (float("inf"), 1.0), (1.0, float("nan"))])
 def test_a_loss_that_is_no_number_stops_the_fit(tmp_path: Path, loss: float, val_loss: float) -> None:
     log, kept = run_epochs(tmp_path, (0.5, 1.0))
+    figures = {"loss": loss, "accuracy": 0.0, "val_loss": val_loss, "val_accuracy": 1.0, "val_macro_f1": 1.0}
     with pytest.raises(
         DataError, match=f"loss became {loss}, in validation {val_loss}, in epoch 2: lower --learning-rate"
     ):
-        log.on_epoch_end(1, {"loss": loss, "accuracy": 0.0, "val_loss": val_loss, "val_accuracy": 1.0})
+        log.on_epoch_end(1, figures)
     assert kept == [1]

@@ -157,7 +157,7 @@ def test_the_recipe_of_the_article(textures: Path, tmp_path: Path, random_weight
 @pytest.mark.parametrize(
     "changes",
     [
-        {"task": "multilabel", "loss": "focal"},
+        {"task": "multilabel", "loss": "focal", "best_by": "val_macro_f1"},
         {"task": "multilabel", "label_smoothing": 0.1, "schedule": "plateau"},
         {"loss": "focal", "optimizer": "adamw", "class_weights": True, "label_smoothing": 0.1},
     ],

@@ -1,5 +1,6 @@
 """Keras to ONNX, with the names and sizes that the worker relies on."""
 
+import logging
 from typing import cast
 
 import keras
@@ -8,6 +9,7 @@ import tensorflow as tf
 import tf2onnx.convert
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from export.quiet import silenced
 from worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME
 from worker.errors import ExportRefused
 
@@ -25,20 +27,28 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
     names = (INPUT_NAME, *_OUTPUTS[: len(model.outputs)])
     tensors = [tensor.name for tensor in (*frozen.inputs, *frozen.outputs)]
     try:
-        proto, _ = tf2onnx.convert.from_graph_def(
-            frozen.graph.as_graph_def(),
-            input_names=tensors[:1],
-            output_names=tensors[1:],
-            opset=OPSET,
-            tensors_to_rename=dict(zip(tensors, names, strict=True)),
-        )
+        with silenced(logging.ERROR):  # what it cannot convert it logs, and leaves in the graph
+            proto, _ = tf2onnx.convert.from_graph_def(
+                frozen.graph.as_graph_def(),
+                input_names=tensors[:1],
+                output_names=tensors[1:],
+                opset=OPSET,
+                tensors_to_rename=dict(zip(tensors, names, strict=True)),
+            )
     except Exception as error:  # tf2onnx raises what it meets
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ExportRefused(f"tf2onnx cannot convert this model: {reason}") from error
+    _check_operators(proto)
     _fix_sizes(proto.graph.input[0], model.input_shape)
     for value, output in zip(proto.graph.output, model.outputs, strict=True):
         _fix_sizes(value, output.shape)
     return cast(onnx.ModelProto, proto)
+
+
+def _check_operators(proto: onnx.ModelProto) -> None:
+    for node in proto.graph.node:
+        if not onnx.defs.has(node.op_type, OPSET, node.domain):
+            raise ExportRefused(f"ONNX has no operator for {node.op_type}, which {node.name!r} needs")
 
 
 def _freeze(model: keras.Model) -> tf.types.experimental.ConcreteFunction:

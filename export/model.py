@@ -14,8 +14,14 @@ def load_model(folder: Path) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # zipfile, h5py and keras raise a handful of types
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"cannot load {path}: {reason}") from error
+        raise InputError(f"cannot load {path}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The first sentence of what went wrong first; what keras wraps around it is about its own code."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0]
 
 
 def backbone_name(model: keras.Model) -> str:

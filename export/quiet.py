@@ -31,10 +31,10 @@ def load_tensorflow() -> None:
 
 
 @contextmanager
-def silenced() -> Iterator[None]:
-    """Libraries that log advice to people who call them by hand are not heard in the block; errors are."""
+def silenced(level: int = logging.WARNING) -> Iterator[None]:
+    """Libraries that log advice to people who call them by hand are not heard in the block, up to that level."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(level)
     try:
         yield
     finally:

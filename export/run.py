@@ -27,12 +27,12 @@ from export.runfolder import read_run
 from export.runtime import Outputs, open_cpu
 from export.validation import Scores, Validation, score, scores_of
 from export.verify import verify
-from worker.bundle import HEATMAPS_NAME, SCORES_NAME, Contract, Fidelity, Precision
+from worker.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Contract, Fidelity, Precision
 from worker.console import new_progress, say
 from worker.decode import Pixels
 from worker.errors import BundleError, ExportRefused, InputError
 
-_PARITY_BATCH = 32
+_PARITY_BATCH = 16
 _PARITY_FRAMES_MAX = 64
 _CALIBRATION_FRAMES_MAX = 128
 _GOLDEN_DIFFERENCE_MAX: dict[Precision, float] = {"fp16": 0.005, "int8": 0.025}
@@ -95,6 +95,8 @@ def export_run(settings: ExportSettings) -> Exported:
 def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converted:
     """data: where the run's data folder is now. Raises InputError or ExportRefused."""
     run = read_run(folder)
+    if len(run.labels) > LABELS_MAX:
+        raise ExportRefused(f"{folder} has {len(run.labels)} labels, and a bundle holds at most {LABELS_MAX}")
     evaluation = read_evaluation(folder, run)
     if evaluation is None:
         say("note: the run was not evaluated, so its thresholds are the usual 0.5; 'evaluate' chooses them")

@@ -15,7 +15,7 @@ from worker.bundle import INPUT_NAME, SCORES_NAME, GoldenFrame
 from worker.decode import Pixels
 
 Scores = NDArray[np.float32]
-_BATCH = 32
+_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)

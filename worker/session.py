@@ -146,13 +146,19 @@ def _load(bundle: Bundle, provider: str, threads: int) -> ort.InferenceSession:
     try:
         session = ort.InferenceSession(bundle.model, options, providers=[(provider, settings)])
     except Exception as error:  # onnxruntime raises a dozen types without a common base
-        raise BundleError(f"{bundle.path}: ONNX Runtime cannot load it: {_first_line(error)}") from error
+        raise BundleError(f"{bundle.path}: {_why_not_loaded(bundle, error)}") from error
     if session.get_providers()[0] != provider:  # it falls back without an error (onnxruntime #23372)
         raise SettingsError(
             f"{provider} did not start, and ONNX Runtime fell back to {session.get_providers()[0]}: "
             "its CUDA or cuDNN libraries are missing or too old. Mend that, or set provider = 'cpu'"
         )
     return session
+
+
+def _why_not_loaded(bundle: Bundle, error: Exception) -> str:
+    if "opset" in str(error).lower():
+        return f"it needs ONNX opset {bundle.contract.opset}, and ONNX Runtime {ort.__version__} does not know that"
+    return f"ONNX Runtime cannot load it: {_first_line(error)}"
 
 
 def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:

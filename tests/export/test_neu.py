@@ -1,20 +1,21 @@
-"""The whole way on real photographs: train, export, and ask the worker's session."""
+"""The whole way on real photographs: train, export, and `worker inspect` on what the network has not seen."""
 
-import math
+import json
+import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from export.frames import read_pixels
 from export.model import load_model
 from export.run import ExportSettings, export_run
-from export.runfolder import read_run
+from export.runfolder import Run
+from export.validation import score
 from export.verify import verify
 from training.fit import fit
 from training.fitsettings import FitSettings
-from worker.bundle import read_bundle
-from worker.session import open_session
+from worker.console import new_progress
+from worker.folder import inspect_folder
+from worker.settings import load_settings
 
 pytestmark = pytest.mark.training
 
@@ -27,19 +28,32 @@ def test_neu_from_photographs_to_the_same_labels_in_the_worker(shared: Path, tmp
     export_run(ExportSettings(tmp_path / "run", tmp_path / "model.onnx"))
     assert verify(tmp_path / "model.onnx").golden_difference <= 5e-5
 
-    read = read_run(tmp_path / "run")
-    pixels = read_pixels(data, read.split.validation, read.decode)
-    keras = load_model(tmp_path / "run").predict(pixels, verbose=0)
-    session = open_session(read_bundle(tmp_path / "model.onnx"), "cpu", batch_frames_max=2)
-    worker = np.concatenate([session.predict(pixels[at : at + 24]).scores for at in range(0, len(pixels), 24)])
-    np.testing.assert_array_equal(worker.argmax(axis=1), keras.argmax(axis=1))
-    right = [
-        read.labels[answer] == frame.label
-        for answer, frame in zip(worker.argmax(1), read.split.validation, strict=True)
-    ]
-    assert math.isclose(np.mean(right), run.validation.accuracy)
+    found = inspect_unseen(run, data, tmp_path)
+    assert found == labels_of_keras(run, data, tmp_path / "run")
+    truth = {frame.name: frame.label for frame in run.split.validation}
+    assert sum(found[name] == label for name, label in truth.items()) / len(truth) == run.validation.accuracy
     together = [
         {"patches_101.jpg", "patches_105.jpg"} & {Path(frame.name).stem + ".jpg" for frame in part}
-        for part in (read.split.train, read.split.validation)
+        for part in (run.split.train, run.split.validation)
     ]
     assert sorted(map(len, together)) == [0, 2]  # the same photograph twice
+
+
+def inspect_unseen(run: Run, data: Path, folder: Path) -> dict[str, str]:
+    """What the worker says of each validation frame."""
+    for frame in run.split.validation:
+        (folder / "unseen" / frame.name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(data / frame.name, folder / "unseen" / frame.name)
+    settings = load_settings(None, {"bundle": folder / "model.onnx", "provider": "cpu"})
+    counted = inspect_folder(settings, folder / "unseen", folder / "results.jsonl")
+    assert counted["results"] == len(run.split.validation)
+    events = map(json.loads, (folder / "results.jsonl").read_text().splitlines())
+    return {event["frame"]["file"]: event["label"] for event in events}
+
+
+def labels_of_keras(run: Run, data: Path, folder: Path) -> dict[str, str]:
+    with new_progress() as progress:
+        scores = score(run, data, load_model(folder).predict_on_batch, progress, "Keras")
+    return {
+        frame.name: run.labels[best] for frame, best in zip(run.split.validation, scores.argmax(axis=1), strict=True)
+    }

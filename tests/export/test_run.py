@@ -2,6 +2,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -96,6 +97,15 @@ def scores_kernel(proto: onnx.ModelProto) -> str:
     """The constant that the last matrix product of the graph multiplies with."""
     product = [node for node in proto.graph.node if node.op_type == "MatMul"][-1]
     return str(product.input[1])
+
+
+def test_ten_thousand_labels_are_refused_before_the_work_begins(
+    fitted_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = msgspec.structs.replace(read_run(fitted_run), labels=[str(number) for number in range(10_000)])
+    monkeypatch.setattr("export.run.read_run", lambda folder: run)
+    with pytest.raises(ExportRefused, match="has 10000 labels, and a bundle holds at most 1000"):
+        export_run(ExportSettings(fitted_run, tmp_path / "model.onnx"))
 
 
 def test_a_changed_validation_file_is_refused(fitted_run: Path, textures: Path, tmp_path: Path) -> None:

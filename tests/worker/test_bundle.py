@@ -95,6 +95,16 @@ def test_a_contract_that_makes_no_sense_is_refused(changes: dict[str, Any], sent
         encode_contract(replace(tiny_contract(), **changes))
 
 
+def test_a_file_with_ten_thousand_labels_is_refused(tmp_path: Path) -> None:
+    fields = msgspec.json.decode(encode_contract(tiny_contract())[CONTRACT_KEY])
+    fields["labels"] = [f"label {number}" for number in range(10_000)]
+    model, path = build_model(), tmp_path / "many.onnx"
+    helper.set_model_props(model, {CONTRACT_KEY: msgspec.json.encode(fields).decode(), SEAL_KEY: UNSEALED})
+    path.write_bytes(seal(model.SerializeToString()))
+    with pytest.raises(BundleError, match=r"many\.onnx is no usable bundle: .* 10000 labels; 1 to 1000 are allowed"):
+        read_bundle(path)
+
+
 def test_a_contract_that_is_nested_without_end_is_refused() -> None:
     text = encode_contract(tiny_contract())[CONTRACT_KEY]
     with pytest.raises(BundleError, match="malformed"):

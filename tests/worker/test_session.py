@@ -51,6 +51,13 @@ def test_heatmaps_come_with_the_scores(tmp_path: Path) -> None:
     assert opened(tmp_path).predict(frames).heatmaps is None
 
 
+def test_an_opset_that_the_runtime_does_not_know_is_named(tmp_path: Path) -> None:
+    model = build_model()
+    model.opset_import[0].version = 99
+    with pytest.raises(BundleError, match=r"b\.onnx: it needs ONNX opset 99, and ONNX Runtime .* does not know"):
+        opened(tmp_path, tiny_contract(opset=99), model)
+
+
 def test_heatmaps_that_nobody_can_place_are_not_asked_for(tmp_path: Path) -> None:
     frames = np.zeros((1, *SPEC.shape), np.uint8)
     assert opened(tmp_path, mapped_contract(grid=None)).predict(frames).heatmaps is None

@@ -1,0 +1,40 @@
+"""What cannot be exported is named, before anything is written."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+
+from export.convert import to_onnx
+from export.model import load_model
+from worker.errors import ExportRefused, InputError
+
+pytestmark = pytest.mark.training
+
+
+@keras.saving.register_keras_serializable(package="plant")
+class Bessel(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
+    """A function that ONNX has no operator for."""
+
+    def call(self, values: Any) -> Any:
+        return tf.math.bessel_i0(values)
+
+
+def model_of(layer: keras.layers.Layer) -> keras.Model:
+    frames = keras.Input((4, 4, 3), dtype="uint8", name="frames")
+    means = keras.layers.GlobalAveragePooling2D()(keras.ops.cast(frames, "float32"))
+    return keras.Model(frames, [layer(means)])
+
+
+def test_a_layer_that_onnx_cannot_say_is_named() -> None:
+    with pytest.raises(ExportRefused, match=r"ONNX has no operator for BesselI0, which '.*bessel.*' needs"):
+        to_onnx(model_of(Bessel()))
+
+
+def test_a_layer_that_keras_does_not_know_is_named(tmp_path: Path) -> None:
+    model_of(Bessel()).save(tmp_path / "model.keras")
+    keras.saving.get_custom_objects().pop("plant>Bessel")
+    with pytest.raises(InputError, match=r"cannot load .*model\.keras: Could not locate class 'Bessel'$"):
+        load_model(tmp_path)

@@ -139,7 +139,10 @@ def require_topics(consumer: KafkaConsumer, topics: Collection[str], wait_s_max:
     """Raise BrokerLost when a topic is missing. It asks for all topics: by name, some brokers would create them."""
     missing = sorted(set(topics) - ask_topics(consumer, wait_s_max))
     if missing:
-        raise BrokerLost(f"the broker has no topic {', '.join(map(repr, missing))}; 'stripwatch topics' creates them")
+        raise BrokerLost(
+            f"the broker has no topic {', '.join(map(repr, missing))}; 'stripwatch topics' creates them "
+            "(or access rules hide them from this worker)"
+        )
 
 
 def ask_topics(consumer: KafkaConsumer, wait_s_max: float) -> set[str]:

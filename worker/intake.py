@@ -16,6 +16,7 @@ from kafka.errors import (
     LogTruncationError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    RebalanceInProgressError,
     RetriableError,
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
@@ -148,7 +149,7 @@ class KafkaIntake:
         except LogTruncationError as error:
             self._placing.follow_truncation(error.divergent_offsets)
             records = {}
-        except (RetriableError, CommitFailedError) as error:  # for how long, says the contact
+        except (RetriableError, CommitFailedError, RebalanceInProgressError) as error:  # for how long, says the contact
             log.warning("reading is tried again", error=f"{type(error).__name__}: {error}")
             self._stopping.wait(_RETRY_S)
             records = {}

@@ -2,7 +2,7 @@
 
 import structlog
 from kafka import KafkaConsumer
-from kafka.structs import TopicPartition
+from kafka.structs import MemberState, TopicPartition
 
 from worker.connection import to_kafka
 from worker.metrics import Metrics
@@ -29,8 +29,11 @@ class Placing:
         """Each partition that is ours and that the ledger does not hold: read it from what is committed.
 
         kafka-python keeps its own position in a partition that comes straight back, past frames that were dropped when
-        it went, or when a producer failed; so it is never relied on.
+        it went, or when a producer failed; so it is never relied on. While the group rebalances, what is assigned is
+        not ours any more.
         """
+        if self._consumer.group_metadata().state != MemberState.STABLE:
+            return
         held = set(self._ledger.partitions())
         for partition in self._consumer.assignment():
             if Partition(*partition) not in held:

@@ -1,0 +1,72 @@
+"""What Kafka's access rules forbid is one sentence and exit code 4, at once, and nothing is lost."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kafka.admin import ACL, ACLFilter, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+
+from tests.brokers.apache import KafkaAbsent, apache_broker
+from tests.brokers.handle import BrokerHandle
+from tests.brokers.plugin import APACHE_SESSION_MS, absence_is_a_skip
+from tests.e2e.line import STOP_S_MAX, Line, running_worker
+from tests.e2e.test_line import frames
+
+EVERYBODY = "User:ANONYMOUS"
+pytestmark = pytest.mark.kafka
+# What no rule is about is allowed; here everybody is anonymous.
+RULES = """
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true
+"""
+
+
+@pytest.fixture(scope="module")
+def line() -> Iterator[Line]:
+    with absence_is_a_skip(KafkaAbsent), apache_broker(RULES) as running:
+        yield Line.on(BrokerHandle("apache", running.bootstrap_servers, APACHE_SESSION_MS))
+
+
+@contextmanager
+def forbidden(line: Line, kind: ResourceType, name: str, operation: ACLOperation) -> Iterator[None]:
+    """This alone; all else on the same thing is allowed."""
+    pattern = ResourcePattern(kind, name)
+    rules = (ACLOperation.ALL, ACLPermissionType.ALLOW), (operation, ACLPermissionType.DENY)
+    with line.broker.admin() as admin:
+        admin.create_acls([ACL(EVERYBODY, "*", *rule, pattern) for rule in rules])
+        yield
+        admin.delete_acls([ACLFilter(EVERYBODY, "*", *rule, pattern) for rule in rules])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "operation", "delivery", "sentence"),
+    [
+        (ResourceType.TOPIC, "frames", ACLOperation.READ, "at-least-once", "forbid this worker the topic"),
+        (ResourceType.TOPIC, "results", ACLOperation.WRITE, "at-least-once", "forbid this worker the topic"),
+        (ResourceType.TOPIC, "results", ACLOperation.WRITE, "exactly-once", "forbid this worker the topic"),
+        (ResourceType.GROUP, "group", ACLOperation.READ, "at-least-once", "GroupAuthorizationFailedError"),
+        (
+            ResourceType.TRANSACTIONAL_ID,
+            "group-one",
+            ACLOperation.WRITE,
+            "exactly-once",
+            "TransactionalIdAuthorization",
+        ),
+    ],
+)
+def test_a_refusal_is_one_sentence(
+    line: Line, bundle: Path, kind: ResourceType, name: str, operation: ACLOperation, delivery: str, sentence: str
+) -> None:
+    line.send(frames(9), key=b"a")
+    options = ("--set", f"delivery={delivery}", "--set", "instance_id=one", "--set", "drain_s_max=1")
+    with (
+        forbidden(line, kind, line.topics.get(name, name), operation),
+        running_worker(line, bundle, "group", *options) as worker,
+    ):
+        assert worker.process.wait(STOP_S_MAX) == 4
+        worker.kill()
+    said = [entry["event"] for entry in worker.lines]
+    assert sentence in said[-1]
+    assert said[-1].startswith("error: Kafka's access rules forbid")
+    assert not any("Traceback" in event for event in said)

@@ -3,8 +3,6 @@
 Only frames and the pipeline hold a model; whoever else did would keep its memory after the swap.
 """
 
-import ctypes
-import sys
 import threading
 from collections.abc import Callable
 
@@ -13,6 +11,7 @@ from prometheus_client import Counter
 
 from worker.bundle import Bundle
 from worker.errors import StripwatchError
+from worker.memory import give_back_memory
 from worker.model import Model
 from worker.store import Choice, read_choice
 
@@ -107,11 +106,3 @@ class BundleWatch:
         self.behind = True
         log.error("bundle refused", error=why, running=self._running)
         self._outcomes.labels("refused").inc()
-
-
-def give_back_memory() -> None:
-    """What is free goes back to the system. glibc keeps it: 50 swaps of a small network grew a worker by 60 %."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only glibc has it
-        if trim is not None:
-            trim(0)

@@ -95,7 +95,7 @@ def test_the_code_still_makes_the_golden_event(path: Path) -> None:
 def test_the_headers_are_those_of_the_document() -> None:
     frame = make_frame(5, coil="C1", line="/p/l", strip_position_mm=7)
     reject = EventMaker({}).reject(Refusal(frame, make_model(), FrameRejected(RejectReason.EMPTY, "nothing in it")))
-    sent = {kind: event_headers(frame, kind) for kind in ("result", "defect")}
+    sent = {kind: event_headers(frame, kind) for kind in ("result", "defect", "shadow")}
     sent["reject"] = reject_headers(reject, frame, 0)
     for kind, headers in sent.items():
         stated = asyncapi()["components"]["messages"][kind]["headers"]

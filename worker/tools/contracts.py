@@ -57,6 +57,7 @@ _MESSAGES = (
     _Message("result", topics.RESULTS, "camera", _JSON, Result, "One for every frame that is not rejected."),
     _Message("defect", topics.DEFECTS, "camera", _JSON, Result, "A result with a defect, once more."),
     _Message("reject", topics.REJECTS, "camera", _BYTES, None, "The bytes that could not be inspected."),
+    _Message("shadow", topics.SHADOW, "camera", _JSON, Result, "What a second model says of a share of the frames."),
     _Message("coil", topics.COILS, "line", _JSON, CoilSummary, "A coil that has ended."),
 )
 

@@ -79,6 +79,7 @@ class KafkaIntake:
         self._cluster = cluster_id(consumer)
         self._stopping = threading.Event()
         self._commit_due_s = 0.0
+        self.paused = False  # its partitions are held back: the worker is full
         self._placing = Placing(consumer, ledger, metrics, rules.start_at)
         self._contact = Contact(consumer, topic, rules.away_s_max, metrics)
         self._listener = DrainOnRevoke(consumer, ledger, metrics, rules.drain_s_max, rules.commits)
@@ -166,6 +167,7 @@ class KafkaIntake:
             self._stopping.wait(_VOID_S)
         else:
             self._placing.place_new()
+        self.paused = room == 0
         if room and (paused := self._consumer.paused()):
             self._consumer.resume(*paused)
         elif not room:
@@ -182,6 +184,8 @@ class KafkaIntake:
         self._metrics.frames.labels(self._metrics.camera_label(frame.camera)).inc()
         for header in frame.faults:
             self._metrics.header_faults.labels(header).inc()
+        if frame.faults:
+            log.warning("headers cannot be read", frame=frame.id, camera=frame.camera, headers=frame.faults)
         self._credits.take(len(frame.encoded))
         self._take(frame)
 

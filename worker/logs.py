@@ -1,40 +1,121 @@
-"""One log for this project and its libraries: a line a person can read on a terminal, JSON elsewhere."""
+"""One log for this project and its libraries: a line a person can read on a terminal, JSON elsewhere.
+
+What repeats is held back: five warnings or errors with the same text a minute, and the next one says how many there
+were more. At 3 a.m. a log of a million equal lines is no log.
+"""
 
 import logging
 import sys
+import threading
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Literal
 
 import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-_SHARED: list[structlog.typing.Processor] = [
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-]
+SAME_MAX, WINDOW_S = 5, 60.0
+_TEXTS_MAX = 1000
+_LIMITED = ("warning", "error", "critical")
+# They tell of a state that may flap as fast as frames come.
+_LIMITED_TEXTS = ("ready", "unready", "intake paused", "intake resumed")
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Window:
+    began_s: float
+    shown: int = 0
+    held_back: int = 0
+
+
+class RateLimit:
+    """A structlog processor, and a filter for the log lines of libraries. Any thread may call."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._windows: dict[Hashable, _Window] = {}
+
+    def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+        if line["level"] not in _LIMITED and line["event"] not in _LIMITED_TEXTS:
+            return line
+        held_back = self._admit(
+            f"{line['event']} (partition {line['partition']})" if "partition" in line else line["event"]
+        )
+        if held_back is None:
+            raise structlog.DropEvent
+        return {**line, "held_back": held_back} if held_back else line
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        held_back = self._admit((record.name, str(record.msg)))
+        record.held_back = held_back
+        return held_back is not None
+
+    def held_back(self) -> dict[str, int]:
+        """What no line has told yet, by text."""
+        with self._lock:
+            return {str(text): window.held_back for text, window in self._windows.items() if window.held_back}
+
+    def _admit(self, text: Hashable) -> int | None:
+        """None: hold it back. Else how many were, since the last that was shown."""
+        now_s = self._monotonic()
+        with self._lock:
+            window = self._windows.get(text)
+            if window is None or now_s - window.began_s >= WINDOW_S:
+                if len(self._windows) >= _TEXTS_MAX:
+                    self._windows.clear()
+                before = window.held_back if window else 0
+                self._windows[text] = _Window(now_s, shown=1)
+                return before
+            if window.shown < SAME_MAX:
+                window.shown += 1
+                return 0
+            window.held_back += 1
+            return None
 
 
 def set_up_logs(log_format: Literal["auto", "console", "json"], level: str) -> None:
     """Everything goes to stderr; stdout belongs to results."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
-    ending: list[structlog.typing.Processor] = (
+    ending: list[Processor] = (
         # a traceback with its local variables would print whole frames
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     structlog.configure(
-        processors=[*_SHARED, *ending],
+        processors=[shared[0], _limit, *shared[1:], *ending],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_limit.filter)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_SHARED, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _tell_held_back],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    _set_kafka_level(level)
+
+
+def say_held_back() -> None:
+    """At the end: what was held back and has no later line that tells."""
+    if left := _limit.held_back():
+        log.info("log lines were held back", lines=left)
+
+
+def _set_kafka_level(level: str) -> None:
     if level == "debug":
         logging.getLogger("kafka").setLevel(logging.DEBUG)
         for telltale in ("kafka.protocol", "kafka.net.connection", "kafka.producer", "kafka.admin"):
@@ -43,3 +124,11 @@ def set_up_logs(log_format: Literal["auto", "console", "json"], level: str) -> N
         logging.getLogger("kafka").setLevel(logging.ERROR)
         for chatty in ("kafka.net", "kafka.cluster"):
             logging.getLogger(chatty).setLevel(logging.CRITICAL)
+
+
+def _tell_held_back(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    held_back = getattr(line["_record"], "held_back", 0)
+    return {**line, "held_back": held_back} if held_back else line
+
+
+_limit = RateLimit()

@@ -14,10 +14,11 @@ from worker.deadline import NO_DEADLINE, Deadline
 from worker.decode_pool import DecodePool
 from worker.delivery import open_delivery
 from worker.errors import BrokerLost, SettingsError
-from worker.event import EventMaker, Reject
+from worker.event import EventMaker, Reject, Result
 from worker.frame import Frame
 from worker.health import Checks, HealthServer
 from worker.intake import IntakeRules, KafkaIntake
+from worker.logs import say_held_back
 from worker.memory import limit_arenas
 from worker.metrics import Metrics
 from worker.model import Model, open_model
@@ -27,6 +28,7 @@ from worker.publish import Publisher
 from worker.reject_share import RejectShare
 from worker.settings import Settings
 from worker.shadow_line import ShadowLine
+from worker.statelog import StateLog
 from worker.stop import StopRequest
 from worker.store import read_choice, resolve
 from worker.swap import BundleWatch
@@ -48,10 +50,14 @@ def run(settings: Settings) -> None:
     health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, readiness.checks)
     try:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
-        readiness.worker = Worker(settings, readiness.verified(load_model(settings)), metrics)  # no name: see swap.py
-        readiness.worker.run(StopRequest())  # until here a signal ends the process: no frame was taken yet
+        log.info("settings", **settings.model_dump(mode="json"))  # secrets come out as stars
+        with StateLog(readiness.checks, readiness.paused):
+            # no name for the model: see swap.py
+            readiness.worker = Worker(settings, readiness.verified(load_model(settings)), metrics)
+            readiness.worker.run(StopRequest())  # until here a signal ends the process: no frame was taken yet
     finally:
         health.close()
+        say_held_back()
 
 
 class Readiness:
@@ -64,6 +70,9 @@ class Readiness:
     def verified(self, model: Model) -> Model:
         self.bundle_verified = True
         return model
+
+    def paused(self) -> bool:
+        return self.worker is not None and self.worker.paused
 
     def checks(self) -> Checks:
         worker = self.worker
@@ -132,7 +141,7 @@ class Worker:
         self._pipeline = Pipeline(
             parts,
             model,
-            on_settled=lambda event: self._rejects.count(isinstance(event, Reject)),
+            on_settled=self._settled,
             on_result=self._shadow.offer if self._shadow else lambda *_: None,
         )
         metrics.show_bundle(model.session.bundle, model.session.provider)
@@ -179,6 +188,10 @@ class Worker:
         self._pipeline.raise_failure()
 
     @property
+    def paused(self) -> bool:
+        return self._intake.paused
+
+    @property
     def connected(self) -> bool:
         return self._intake.connected
 
@@ -202,6 +215,13 @@ class Worker:
     def rejects_are_many(self) -> bool:
         return self._rejects.is_high()
 
+    def _settled(self, event: Result | Reject) -> None:
+        self._rejects.count(isinstance(event, Reject))
+        if isinstance(event, Reject):
+            log.warning(
+                "frame rejected", frame=event.id, camera=event.frame.camera, reason=event.reason, detail=event.detail
+            )
+
     def _swap(self, model: Model) -> None:
         self._pipeline.swap(model)
         self._metrics.show_bundle(model.session.bundle, model.session.provider)
@@ -209,6 +229,7 @@ class Worker:
     def _stop(self) -> None:
         """One deadline for all of it. What is not settled by then is inspected again by whoever comes next."""
         self.stopping = True
+        log.info("stopping", frames_open=self._credits.frames, failed=self._pipeline.failed.is_set())
         started_s = time.monotonic()
         deadline_s = started_s + self._settings.drain_s_max
         self._watch.stop()

@@ -1,0 +1,101 @@
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from worker import logs
+from worker.logs import SAME_MAX, WINDOW_S, RateLimit, set_up_logs
+
+Capture = pytest.CaptureFixture[str]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    """Of a rate limit that has seen nothing yet; logging is as before afterwards."""
+    clock = Clock()
+    monkeypatch.setattr(logs, "_limit", RateLimit(clock))
+    handlers, level = logging.root.handlers[:], logging.root.level
+    kafka = {name: logging.getLogger(name).level for name in ("kafka", "kafka.net", "kafka.cluster", "kafka.protocol")}
+    yield clock
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    for name, before in kafka.items():
+        logging.getLogger(name).setLevel(before)
+
+
+def lines(capsys: Capture) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_warning_that_repeats_is_held_back_and_counted(clock: Clock, capsys: Capture) -> None:
+    set_up_logs("json", "info")
+    log = structlog.get_logger()
+    for number in range(100):
+        log.warning("commit failed", number=number)
+    log.warning("another text")
+    clock.seconds = WINDOW_S
+    log.error("commit failed", number=100)
+    found = lines(capsys)
+    shown = [line for line in found if line["event"] == "commit failed"]
+    assert [line["number"] for line in shown] == [*range(SAME_MAX), 100]
+    assert [line.get("held_back") for line in shown] == [None] * SAME_MAX + [100 - SAME_MAX]
+    assert len(found) == len(shown) + 1
+
+
+def test_what_was_held_back_last_is_told_at_the_end(clock: Clock, capsys: Capture) -> None:
+    set_up_logs("json", "info")
+    log = structlog.get_logger()
+    logs.say_held_back()
+    assert capsys.readouterr().err == ""
+    for _ in range(SAME_MAX + 3):
+        log.warning("commit failed")
+    logs.say_held_back()
+    assert lines(capsys)[-1]["lines"] == {"commit failed": 3}
+
+
+def test_lines_of_information_are_not_held_back(clock: Clock, capsys: Capture) -> None:
+    set_up_logs("json", "info")
+    for _ in range(50):
+        structlog.get_logger().info("partitions assigned")
+        structlog.get_logger().info("ready")  # but this one may flap
+    events = [line["event"] for line in lines(capsys)]
+    assert (events.count("partitions assigned"), events.count("ready")) == (50, SAME_MAX)
+
+
+def test_lines_of_libraries_are_held_back_by_their_text(clock: Clock, capsys: Capture) -> None:
+    set_up_logs("json", "info")
+    for number in range(100):
+        logging.getLogger("kafka.consumer").error("fetch %d failed", number)
+    clock.seconds = WINDOW_S
+    logging.getLogger("kafka.consumer").error("fetch %d failed", 100)
+    found = lines(capsys)
+    assert [line["event"] for line in found] == [f"fetch {number} failed" for number in (*range(SAME_MAX), 100)]
+    assert found[-1]["held_back"] == 100 - SAME_MAX
+    assert found[-1]["logger"] == "kafka.consumer"
+
+
+def test_a_line_for_people(clock: Clock, capsys: Capture) -> None:
+    set_up_logs("console", "info")
+    structlog.get_logger().warning("frame rejected", frame="inspection.frames-3-1042-9f2c")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "frame=inspection.frames-3-1042-9f2c" in line
+    assert not line.startswith("{")
+
+
+def test_a_thousand_texts_do_not_grow_it(clock: Clock) -> None:
+    limit = RateLimit(clock)
+    for number in range(5000):
+        limit(None, "", {"level": "warning", "event": f"text {number}"})
+    assert len(limit._windows) <= 1000

@@ -1,0 +1,59 @@
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from worker.statelog import StateLog
+
+
+@pytest.fixture
+def said() -> Iterator[list[EventDict]]:
+    structlog.reset_defaults()
+    with capture_logs() as entries:
+        yield entries
+
+
+class State:
+    def __init__(self) -> None:
+        self.checks = {"broker_connected": False, "group_joined": False, "not_stopping": True}
+        self.paused = False
+        self.log = StateLog(lambda: self.checks, lambda: self.paused)
+
+    def look(self, **checks: bool) -> None:
+        self.checks |= checks
+        self.log.look()
+
+
+def test_each_change_is_said_once(said: list[EventDict]) -> None:
+    state = State()
+    state.look()  # not ready yet: nothing has changed
+    state.look(broker_connected=True)
+    state.look(group_joined=True)
+    state.look()
+    state.look(broker_connected=False)
+    state.look()
+    state.look(group_joined=False)
+    state.look(broker_connected=True, group_joined=True)
+    assert [(entry["event"], entry.get("because")) for entry in said] == [
+        ("ready", None),
+        ("unready", ["broker_connected"]),
+        ("unready", ["broker_connected", "group_joined"]),
+        ("ready", None),
+    ]
+
+
+def test_a_stop_is_not_said_twice(said: list[EventDict]) -> None:
+    state = State()
+    state.look(broker_connected=True, group_joined=True)
+    state.look(broker_connected=False, not_stopping=False)
+    assert [entry["event"] for entry in said] == ["ready"]
+
+
+def test_back_pressure_is_said(said: list[EventDict]) -> None:
+    state = State()
+    for paused in (False, True, True, False):
+        state.paused = paused
+        state.look()
+    assert [entry["event"] for entry in said] == ["intake paused", "intake resumed"]

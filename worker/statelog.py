@@ -1,0 +1,55 @@
+"""A line in the log for each change of state: ready or not and why, paused or not."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from worker.health import Checks
+
+log = structlog.get_logger()
+
+_LOOK_S = 0.2
+
+
+class StateLog:
+    """Looks several times a second, since no one place knows all that makes a worker ready.
+
+    checks: of /readyz. paused: the intake holds its partitions back, because the worker is full.
+    """
+
+    def __init__(self, checks: Callable[[], Checks], paused: Callable[[], bool]) -> None:
+        self._checks = checks
+        self._paused = paused
+        self._missing: list[str] | None = None  # before the first ready there is nothing to take back
+        self._was_paused = False
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="states", daemon=True)
+
+    def __enter__(self) -> "StateLog":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        missing = [name for name, holds in self._checks().items() if not holds]
+        if "not_stopping" in missing:
+            return  # not there yet, or on its way out; other lines say so
+        if not missing and self._missing != []:
+            log.info("ready")
+        elif missing and self._missing not in (None, missing):
+            log.warning("unready", because=missing)
+        if not missing or self._missing is not None:
+            self._missing = missing
+        paused = self._paused()
+        if paused != self._was_paused:
+            log.info("intake paused" if paused else "intake resumed")
+        self._was_paused = paused
+
+    def _run(self) -> None:
+        while not self._closing.wait(_LOOK_S):
+            self.look()

@@ -20,7 +20,8 @@ from tests.faults.traffic import PARTITIONS, Sender, Watcher
 from worker.errors import BrokerLost
 from worker.settings import Topics
 
-SETTINGS = {"inflight_frames_max": "64", "batch_frames_max": "8", "commit_ms": "300"}
+# A pause can outlast a transaction: Kafka then aborts it, and the worker that wakes must not take that for a rival.
+SETTINGS = {"inflight_frames_max": "64", "batch_frames_max": "8", "commit_ms": "300", "transaction_s_max": "5"}
 _PARTITIONS_OUT = 2
 
 

@@ -3,8 +3,6 @@
 from deploy.boards.common import ALERTS, LINE, NEW_BUNDLE, OF_LINE, OF_WORKER, RATE
 from deploy.boards.panels import Board, Panel, Query, Row, Variable
 
-OF_INFERENCE = f'stage="inference", {OF_WORKER}'
-
 
 def _quantiles(metric: str, by: str = "") -> tuple[Query, ...]:
     labels = f"{by}, le" if by else "le"
@@ -47,20 +45,20 @@ THROUGHPUT = Row(
         Panel(
             "In flight",
             "timeseries",
-            (Query(f"stripwatch_inflight_frames{{{OF_WORKER}}}", "{{instance}}"),),
+            (Query(f"stripwatch_inflight_frames{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
             "Frames between Kafka and acknowledged result. Flat at inflight_frames_max: the worker is at its limit.",
         ),
         Panel(
             "Bytes in flight",
             "timeseries",
-            (Query(f"stripwatch_inflight_bytes{{{OF_WORKER}}}", "{{instance}}"),),
+            (Query(f"stripwatch_inflight_bytes{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
             "Their encoded bytes.",
             unit="bytes",
         ),
         Panel(
             "Waiting",
             "timeseries",
-            (Query(f"stripwatch_queue_frames{{{OF_WORKER}}}", "{{instance}} {{queue}}"),),
+            (Query(f"stripwatch_queue_frames{{{OF_WORKER}}}", "{{instance}} {{process}} {{queue}}"),),
             "decode full: the device or the decoders bind. publish full: making events binds.",
         ),
         Panel(
@@ -105,21 +103,19 @@ STAGES = Row(
         Panel(
             "Device busy",
             "timeseries",
-            (
-                Query(
-                    f"sum by (instance) (rate(stripwatch_stage_seconds_sum{{{OF_INFERENCE}}}{RATE}))"
-                    f" / sum by (instance) (rate(stripwatch_stage_seconds_count{{{OF_INFERENCE}}}{RATE}))"
-                    f" * sum by (instance) (rate(stripwatch_batch_frames_count{{{OF_WORKER}}}{RATE}))",
-                    "{{instance}}",
-                ),
-            ),
-            "Share of the time in which the model runs: batches a second, times the time of the average frame's batch.",
+            (Query(f"rate(stripwatch_device_busy_seconds_total{{{OF_WORKER}}}{RATE})", "{{instance}} {{process}}"),),
+            "Share of the time in which a batch is on the device. Under load the nearer to 1 the better.",
             unit="percentunit",
         ),
         Panel(
             "Batches",
             "timeseries",
-            (Query(f"sum by (instance) (rate(stripwatch_batch_frames_count{{{OF_WORKER}}}{RATE}))", "{{instance}}"),),
+            (
+                Query(
+                    f"sum by (instance) (rate(stripwatch_batch_frames_count{{{OF_WORKER}}}{RATE}))",
+                    "{{instance}} {{process}}",
+                ),
+            ),
             "Batches a second.",
             unit="suffix: /s",
         ),
@@ -139,7 +135,7 @@ HEALTH = Row(
         Panel(
             "Ready",
             "timeseries",
-            (Query(f"stripwatch_ready{{{OF_WORKER}}}", "{{instance}}"),),
+            (Query(f"stripwatch_ready{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
             "0 while the worker loads, drains, or has a fault; /readyz names it.",
         ),
         Panel(
@@ -148,27 +144,37 @@ HEALTH = Row(
             (
                 Query(f"sum by (header) (rate(stripwatch_header_faults_total{{{OF_WORKER}}}{RATE}))", "{{header}}"),
                 Query(f"sum(rate(stripwatch_negative_frame_ages_total{{{OF_WORKER}}}{RATE}))", "from the future"),
+                Query(f"sum(rate(stripwatch_late_frames_total{{{OF_WORKER}}}{RATE}))", "late"),
                 Query(f"sum(rate(stripwatch_commit_failures_total{{{OF_WORKER}}}{RATE}))", "commits"),
             ),
-            "A second. Headers that cannot be read, frames from the future, commits that Kafka refused.",
+            "A second. Headers that cannot be read, frames from the future or too late, commits that Kafka refused.",
         ),
         Panel(
             "Memory",
             "timeseries",
-            (Query(f'process_resident_memory_bytes{{job="stripwatch-worker", {OF_WORKER}}}', "{{instance}}"),),
+            (
+                Query(
+                    f'process_resident_memory_bytes{{job="stripwatch-worker", {OF_WORKER}}}', "{{instance}} {{process}}"
+                ),
+            ),
             "Resident. Flat after the first minutes.",
             unit="bytes",
         ),
         Panel(
             "Cores",
             "timeseries",
-            (Query(f'rate(process_cpu_seconds_total{{job="stripwatch-worker", {OF_WORKER}}}{RATE})', "{{instance}}"),),
+            (
+                Query(
+                    f'rate(process_cpu_seconds_total{{job="stripwatch-worker", {OF_WORKER}}}{RATE})',
+                    "{{instance}} {{process}}",
+                ),
+            ),
             "Processor cores that the worker uses.",
         ),
         Panel(
             "Open files",
             "timeseries",
-            (Query(f'process_open_fds{{job="stripwatch-worker", {OF_WORKER}}}', "{{instance}}"),),
+            (Query(f'process_open_fds{{job="stripwatch-worker", {OF_WORKER}}}', "{{instance}} {{process}}"),),
             "Files and sockets. Flat.",
         ),
     ),

@@ -76,7 +76,7 @@ class Prometheus:
 @contextmanager
 def running_prometheus(folder: Path) -> Iterator[Prometheus]:
     """folder: an empty one, for its configuration and data."""
-    binary, port = require("prometheus", "prometheus"), free_port()
+    binary, port = require("prometheus", "apt install prometheus"), free_port()
     _write_configuration(folder)
     command = [
         *(binary, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"),

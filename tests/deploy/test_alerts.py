@@ -23,7 +23,7 @@ ALERTS = {rule["alert"]: rule for rule in rules("alert_rules.yml")}
 
 
 def promtool(*arguments: str) -> str:
-    done = subprocess.run([require("promtool", "prometheus"), *arguments], capture_output=True, text=True)
+    done = subprocess.run([require("promtool", "apt install prometheus"), *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

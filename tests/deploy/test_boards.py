@@ -14,7 +14,7 @@ from tests.deploy.queries import Names, names_of
 from worker.metrics import Metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-OF_TARGET = {"line", "device", "instance", "job"}
+OF_TARGET = {"line", "device", "instance", "job", "process"}  # process: of a supervisor's workers
 OF_ALERTS = {"alertname", "alertstate", "severity", "camera"}
 
 

@@ -115,7 +115,10 @@ def test_a_wrong_bundle(ordinary: Watched, bundle: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_query_of_a_board_has_an_answer(ordinary: Watched, name: str) -> None:
-    """After all these faults no panel is empty, and a label in a legend is one that the answer has."""
+    """After all these faults no panel is empty, and a label in a legend is one that the answer has.
+
+    `process` alone is not: it is there where a machine has several workers under a supervisor.
+    """
     board = json.loads((GRAFANA / name).read_text())
     for panel in board["panels"]:
         for target in panel.get("targets", ()):
@@ -131,7 +134,7 @@ def check_answer(watched: Watched, expr: str, legend: str, title: str) -> None:
     assert answer, f"panel {title!r} is empty: {expr}"
     labels = {label for series in answer for label in series["metric"]}
     legend_labels = {part.partition("}}")[0] for part in legend.split("{{")[1:]}
-    assert legend_labels <= labels, f"panel {title!r} has no label of its legend {legend!r}"
+    assert legend_labels - {"process"} <= labels, f"panel {title!r} has no label of its legend {legend!r}"
 
 
 def test_what_alerts_say_is_rendered(ordinary: Watched) -> None:

@@ -1,17 +1,19 @@
-"""Programs that are no Python packages: on a laptop a missing one skips its tests; with CI=true it fails them."""
+"""Programs that the tests call: on a laptop a missing one skips its tests; with CI=true it fails them."""
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
 
-def require(name: str, package: str) -> str:
-    """The full path of a program. package: the Debian package that has it."""
-    path = shutil.which(name)
+def require(name: str, install: str) -> str:
+    """The full path of a program, in this environment or on the machine. install: the command that brings it."""
+    path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if path is not None:
         return path
-    reason = f"'{name}' is not there: apt install {package}"
+    reason = f"'{name}' is not there: {install}"
     if os.environ.get("CI") == "true":
         pytest.fail(f"with CI=true it must be: {reason}", pytrace=False)
     pytest.skip(reason)

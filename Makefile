@@ -67,9 +67,9 @@ COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3
 LIKE_TEST := -c requirements/test.txt
 
 lock: $(TEST_READY)
-	$(COMPILE) requirements/train.in --extra cpu --extra demo --extra train --extra dev -o requirements/test.txt
+	$(COMPILE) requirements/train.in --extra cpu --extra demo --extra view --extra train --extra dev -o requirements/test.txt
 	$(COMPILE) requirements/train.in --extra cpu --extra train $(LIKE_TEST) -o requirements/train.txt
-	$(COMPILE) --extra cpu --extra demo $(LIKE_TEST) -o requirements/demo.txt
+	$(COMPILE) --extra cpu --extra demo --extra view $(LIKE_TEST) -o requirements/demo.txt
 	$(COMPILE) --extra gpu $(LIKE_TEST) -o requirements/gpu.txt
 
 clean:

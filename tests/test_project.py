@@ -15,10 +15,10 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = {
-    "demo": {"cpu", "demo"},
+    "demo": {"cpu", "demo", "view"},
     "gpu": {"gpu"},
     "train": {"cpu", "train"},
-    "test": {"cpu", "demo", "train", "dev"},
+    "test": {"cpu", "demo", "view", "train", "dev"},
 }
 # The locks bring the like of it: see requirements/*.in.
 IN_PLACE_OF = {"opencv-python": "opencv-python-headless", "tensorflow": "tensorflow-cpu"}

@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from worker.console import new_app, print_summary, run_app
+from worker.errors import SettingsError
 from worker.logs import set_up_logs
 from worker.pairs import parse_pairs
 from worker.settings import Settings, load_settings
@@ -170,6 +171,31 @@ def report(
     else:
         reports.print_table(found)
         print_summary({"coils": len(found), "defects": sum(sum(one.defects.values()) for one in found)})
+
+
+@app.command()
+def view(
+    config: Config = None,
+    bootstrap_servers: BootstrapServers = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. There is no login: beyond loopback, trust the net.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0: any free one.")] = 8800,
+    history: Annotated[int, typer.Option(min=0, help="Begin with so many of the newest results and rejects.")] = 20_000,
+    setting: Set = None,
+) -> None:
+    """Serve the live page: the strip of each line with its defects, newest defects, coils and their reports.
+
+    It only reads Kafka, joins no group, and waits for a broker that is away. The extra 'view' is needed.
+
+    Example: stripwatch view --bootstrap-servers 127.0.0.1:9092, then open http://127.0.0.1:8800/
+    """
+    settings = _settings(config, setting, bootstrap_servers=bootstrap_servers)
+    try:
+        from worker.tools.view.serve import serve
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"{error.name} is not installed; run pip install 'stripwatch[view]'") from error
+    serve(settings, host, port, history)
 
 
 @app.command()

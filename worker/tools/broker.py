@@ -79,6 +79,17 @@ def free_port() -> int:
         return port
 
 
+def is_free(port: int) -> bool:
+    """Whether a server may listen on this port of loopback now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 @contextmanager
 def running_broker(name: str, command: Sequence[str], broker: Broker, ready_s_max: float) -> Iterator[Child]:
     """Run `command` (its first word is a full path) until the block ends; the block starts when the broker answers.

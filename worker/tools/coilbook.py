@@ -15,12 +15,13 @@ class CoilRules:
     """A coil has ended when nothing of it came for settle_s and the line has moved on, or for silence_s anyway.
 
     settle_s is there because cameras are read through different partitions: one may still be on the old coil.
-    frames_max bounds the memory of a line that never names a new coil.
+    frames_max bounds the memory of a line that never names a new coil, open_max that of one which always does.
     """
 
     settle_s: float = 10.0
     silence_s: float = 120.0
     frames_max: int = 1_000_000
+    open_max: int = 1_000
     join_mm: int = 0
 
 
@@ -67,6 +68,8 @@ class CoilBook:
     def close(self, now_s: float) -> list[tuple[CoilLog, Ended]]:
         """The coils that have ended by now, oldest first; each is handed out once."""
         ended = [(key, coil.log, why) for key, coil in self._open.items() if (why := self._ended(key, coil, now_s))]
+        left = sorted(self._open.keys() - {key for key, *_ in ended}, key=lambda key: self._open[key].heard_s)
+        ended += [(key, self._open[key].log, "limit") for key in left[: max(0, len(left) - self._rules.open_max)]]
         for key, log, _ in ended:
             del self._open[key]
             self.remember_closed(key, log.last_ms)
@@ -87,7 +90,4 @@ class CoilBook:
         return "limit" if coil.log.frames >= self._rules.frames_max else None
 
     def _moved_on(self, key: Key, log: CoilLog) -> bool:
-        return any(
-            other[0] == key[0] and other != key and coil.log.first_ms > log.first_ms
-            for other, coil in self._open.items()
-        )
+        return any(other[0] == key[0] and coil.log.first_ms > log.first_ms for other, coil in self._open.items())

@@ -1,11 +1,13 @@
 """`stripwatch demo`: the whole line on one machine, shown live, and held against the truth at its end."""
 
+import importlib.util
 import os
 import signal
 import sys
 import tempfile
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +21,7 @@ from worker.errors import InputError, LineFailed
 from worker.images import list_images
 from worker.security import PLAINTEXT, Security
 from worker.store import read_choice, resolve
-from worker.tools.broker import Broker, embedded_broker, free_port
+from worker.tools.broker import Broker, embedded_broker, free_port, is_free
 from worker.tools.child import running_child
 from worker.tools.clock import SystemClock
 from worker.tools.live import Config, security_of
@@ -32,6 +34,8 @@ DEMO_BUNDLE = Path(__file__).parents[2] / "deploy" / "demo" / "strip-mobilenet.o
 CORRECT_RATIO_MIN = 0.9
 _CAMERAS, _RATE_FPS = 4, 25
 _PARTITIONS = 3
+_MM_PER_PX = 1.0  # so that a frame ends where the next begins
+_VIEW_PORT = 8800
 _SEED = 20_260_001  # the demo bundle was trained on another one
 _CATCH_UP_S_MAX = 60.0
 
@@ -56,8 +60,16 @@ class Plan:
         return [label for label in self.bundle.contract.labels if label != self.bundle.contract.clean_label]
 
     def worker_command(self) -> list[str]:
-        command = worker_command(self.bundle.path, self.broker, self.topics, self.metrics_port)
+        cameras = [f"cameras.top-{number + 1}.mm_per_px={_MM_PER_PX}" for number in range(_CAMERAS)]
+        command = worker_command(self.bundle.path, self.broker, self.topics, self.metrics_port, cameras)
         return [*command, *self._config()]
+
+    def view_command(self, port: int) -> list[str]:
+        topics = [part for kind, topic in self.topics.items() for part in ("--set", f"topics.{kind}={topic}")]
+        return [
+            *(sys.executable, "-m", "worker", "view", "--bootstrap-servers", self.broker, "--port", str(port)),
+            *("--set", "log_format=json", *topics, *self._config()),
+        ]
 
     def camera_command(self) -> list[str]:
         what = (
@@ -126,6 +138,7 @@ def _run(plan: Plan) -> dict[str, Any]:
         say(f"starting the worker with {plan.bundle.path.name} on Kafka at {plan.broker}")
         provider = await_ready(worker, plan.metrics_url, clock)
         with (
+            _live_page(plan),
             running_child("the cameras", plan.camera_command(), plan.environment()) as cameras,
             open_reader(plan.broker, [plan.topics["results"], plan.topics["rejects"]], plan.security) as reader,
             Screen(tally, plan.defect_labels, plan.seconds, plan.metrics_url) as screen,
@@ -142,6 +155,21 @@ def _run(plan: Plan) -> dict[str, Any]:
                 screen.show()
         end_well(worker)
     return summary(sent, tally, plan.bundle.contract.labels, provider)
+
+
+@contextmanager
+def _live_page(plan: Plan) -> Iterator[None]:
+    """The live page beside the demo, where its extra is installed; it may fail without harm to the demo."""
+    if not all(map(importlib.util.find_spec, ("starlette", "uvicorn"))):
+        say("the live page needs pip install 'stripwatch[view]'; the demo goes on without it")
+        yield
+        return
+    port = _VIEW_PORT if is_free(_VIEW_PORT) else free_port()
+    with running_child("the live page", plan.view_command(port), plan.environment()) as page:
+        say(f"the live page is at http://127.0.0.1:{port}/")
+        yield
+        if page.ended:
+            say(f"the live page ended with code {page.process.returncode}{page.said()}")
 
 
 def _judge(found: dict[str, Any]) -> None:

@@ -20,7 +20,8 @@ _decode_result = msgspec.json.Decoder(Result).decode
 class Look:
     """One frame as its result or reject tells of it. span_mm: of an inspected frame whose camera's scale is known.
 
-    defects: those whose place on the strip is known. unplaced: the labels of the others.
+    defects: those whose place on the strip is known, at least by the position of the frame, which is a point then.
+    unplaced: the labels of the others.
     """
 
     id: str
@@ -104,14 +105,17 @@ def look_of_record(record: Any, rejects_topic: str) -> Look | None:
 
 
 def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefect | None:
-    if defect.strip_mm is None:
+    span, at = defect.strip_mm, frame.strip_position_mm
+    if span is None and at is not None:
+        span = StripSpan(at, at)
+    if span is None:
         return None
     box = defect.box_px
     return StripDefect(
         label=defect.label,
         camera=frame.camera,
         score=defect.score,
-        strip_mm=defect.strip_mm,
+        strip_mm=span,
         across_px=PixelSpan(box.y, box.y + box.height) if box else None,
         parts=1,
         event_id=event_id,

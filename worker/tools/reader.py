@@ -18,7 +18,7 @@ Starts = Callable[[KafkaConsumer, list[TopicPartition]], None]  # seeks in parti
 _FETCH_WAIT_MS = 50  # see FETCH_WAIT_MS in watch.py
 _FETCH_BYTES_MAX = 8_000_000
 _POLL_MS = 200
-_LOOK_S, _LOOK_S_MAX = 1.0, 10.0
+_LOOK_S, _LOOK_S_MAX = 1.0, 5.0
 _PARTITIONS_S = 30.0
 _EMPTY_S = 1.0
 

@@ -1,0 +1,77 @@
+"""Kafka into the history, on a thread of its own, for as long as the page is up: a lost broker is waited for."""
+
+import threading
+import time
+from typing import Any
+
+import structlog
+from kafka import KafkaConsumer
+from kafka.structs import TopicPartition
+
+from worker.errors import BrokerLost
+from worker.settings import Settings
+from worker.tools.reader import TopicReader, from_last, open_looker
+from worker.tools.view.history import History
+
+log = structlog.get_logger()
+_AGAIN_S = 2.0
+
+
+class Feed:
+    """Reads from the end of the topics minus records_max, so that the page is not empty at first."""
+
+    def __init__(self, settings: Settings, history: History, records_max: int) -> None:
+        self._settings = settings
+        self._history = history
+        self._from_last = from_last(records_max)
+        self._next: dict[TopicPartition, int] = {}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join(timeout=15)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._read()
+            except BrokerLost as error:
+                log.warning("the broker is lost, trying again", error=str(error))
+                self._history.say("lost", str(error))
+            except Exception as error:  # the page must say so, not stand still
+                log.exception("reading failed, trying again")
+                self._history.say("lost", f"reading failed: {type(error).__name__}")
+            self._stopped.wait(_AGAIN_S)
+
+    def _read(self) -> None:
+        topics = self._settings.topics
+        with open_looker(self._settings) as consumer:
+            reader = TopicReader(consumer, [topics.results, topics.rejects], self._starts)
+            self._history.say("reading")
+            while not self._stopped.is_set():
+                records = reader.poll()
+                for record in records:
+                    self._add(record, live=reader.level_s is not None)
+                if reader.level_s is not None:
+                    self._history.say("live")
+                    self._history.close_coils(reader.level_s)
+
+    def _add(self, record: Any, live: bool) -> None:
+        self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        now_s = time.monotonic()
+        if record.topic == self._settings.topics.rejects:
+            self._history.add_reject(record.key, record.headers, record.timestamp, now_s, live)
+        else:
+            self._history.add_result(record.value, record.timestamp, now_s, live)
+
+    def _starts(self, consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+        """Where reading had come to; past the end, as after a topic was made anew, kafka-python begins at its start."""
+        new = [partition for partition in partitions if partition not in self._next]
+        if new:
+            self._from_last(consumer, new)
+        for partition in set(partitions) - set(new):
+            consumer.seek(partition, self._next[partition])

@@ -1,0 +1,295 @@
+"""What the page shows: the last results and rejects, counted and kept within bounds, whoever sends what."""
+
+import threading
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from worker.boxes import Box
+from worker.event import Result
+from worker.tools.coil import CoilLog, CoilSummary
+from worker.tools.coilbook import CoilBook, CoilRules
+from worker.tools.looks import Look, look_of_reject, look_of_result, read_result
+from worker.tools.view.recent import Latency, Rate
+from worker.tools.view.stripmap import StripMap, strip_map
+
+RULES = CoilRules(settle_s=10, silence_s=120, frames_max=100_000, open_max=100)
+CARDS_MAX, COILS_MAX = 300, 100
+_LINES_MAX, _CAMERAS_MAX, _LABELS_MAX, _MODELS_MAX = 16, 64, 64, 16
+_OTHER = "other"
+
+
+class Card(msgspec.Struct, frozen=True):
+    """A defect event for the list of the newest. seq counts up and names its picture."""
+
+    seq: int
+    id: str
+    line: str | None
+    coil: str | None
+    camera: str
+    captured_at: str
+    label: str
+    score: float
+    labels: list[str]
+    boxes: list[Box]
+    strip_mm: tuple[int, int] | None
+    width_px: int | None
+    height_px: int | None
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the frame of a card lies on Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(slots=True)
+class _Camera:
+    side: str | None = None
+    height_px: int | None = None
+    states: Counter[str] = field(default_factory=Counter)
+    defects: int = 0
+    last_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Line:
+    cameras: dict[str, _Camera] = field(default_factory=dict)
+    latency: Latency = field(default_factory=Latency)
+
+
+@dataclass(slots=True)
+class _Model:
+    frames: int = 0
+    last_ms: int = 0
+
+
+class History:
+    """One thread adds, any thread reads. Names come from outside: beyond a number of them the rest is 'other'."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._book = CoilBook(RULES)
+        self._lines: dict[str, _Line] = {}
+        self._models: OrderedDict[tuple[str, str, str], _Model] = OrderedDict()
+        self._labels: Counter[str] = Counter()
+        self._totals: Counter[str] = Counter()
+        self._frame_rate, self._defect_rate = Rate(), Rate(60)
+        self._cards: deque[tuple[Card, Place | None]] = deque(maxlen=CARDS_MAX)
+        self._next_seq = 1
+        self._closed: OrderedDict[str, tuple[CoilSummary, StripMap]] = OrderedDict()
+        self._rows: dict[str, tuple[int, CoilSummary]] = {}
+        self._state = "connecting"
+        self._problem = ""
+
+    # --- the feed writes
+
+    def add_result(self, value: bytes | None, timestamp_ms: int, read_s: float, live: bool) -> None:
+        """live: it came just now, and was not read from the past."""
+        result = read_result(value)
+        look = look_of_result(result, timestamp_ms) if result else None
+        with self._lock:
+            if result is None or look is None:
+                self._totals["unreadable"] += 1
+            elif self._add_look(look, read_s, live):
+                self._note_result(result, look, timestamp_ms, live)
+
+    def add_reject(self, key: bytes | None, headers: Any, timestamp_ms: int, read_s: float, live: bool) -> None:
+        look = look_of_reject(key, headers, timestamp_ms)
+        with self._lock:
+            if look is None:
+                self._totals["unreadable"] += 1
+            else:
+                self._add_look(look, read_s, live)
+
+    def say(self, state: str, problem: str = "") -> None:
+        """state: connecting, reading, live or lost."""
+        with self._lock:
+            self._state, self._problem = state, problem
+
+    def close_coils(self, level_s: float) -> None:
+        with self._lock:
+            for log, why in self._book.close(level_s):
+                self._rows.pop(log.id, None)
+                self._closed[log.id] = log.summary(why), self._map(log)
+                while len(self._closed) > COILS_MAX:
+                    self._closed.popitem(last=False)
+
+    # --- the site reads
+
+    def state(self) -> dict[str, Any]:
+        """Everything but cards and ended coils, small enough to be sent every second."""
+        with self._lock:
+            now_s = self._clock()
+            return {
+                "now_ms": round(now_s * 1000),
+                "state": self._state,
+                "problem": self._problem,
+                "totals": dict(self._totals),
+                "frames_per_second": self._frame_rate.per_second(now_s),
+                "defects_per_minute": round(self._defect_rate.per_second(now_s) * 60, 1),
+                "labels": dict(self._labels),
+                "lines": [self._line_row(name, line) for name, line in sorted(self._lines.items())],
+                "models": [
+                    {"name": key[0], "version": key[1], "sha256": key[2], "frames": m.frames, "last_ms": m.last_ms}
+                    for key, m in reversed(self._models.items())
+                ],
+                "running": [coil_row(self._summary(log)) for log in self._book.running[-20:]],
+                "ended": next(reversed(self._closed), None),
+            }
+
+    def cards_after(self, seq: int) -> list[Card]:
+        with self._lock:
+            return [card for card, _ in self._cards if card.seq > seq]
+
+    def place(self, seq: int) -> tuple[Card, Place | None] | None:
+        with self._lock:
+            return next((entry for entry in self._cards if entry[0].seq == seq), None)
+
+    def coils(self) -> list[CoilSummary]:
+        """Oldest first, the running ones last."""
+        with self._lock:
+            return [summary for summary, _ in self._closed.values()] + [*map(self._summary, self._book.running)]
+
+    def ended_rows(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [coil_row(summary) for summary, _ in self._closed.values()]
+
+    def coil(self, identity: str) -> tuple[CoilSummary, StripMap] | None:
+        with self._lock:
+            for log in self._book.running:
+                if log.id == identity:
+                    return self._summary(log), self._map(log)
+            return self._closed.get(identity)
+
+    # --- under the lock
+
+    def _add_look(self, look: Look, read_s: float, live: bool) -> bool:
+        """False for a repeat."""
+        look = self._bounded(look)
+        log = self._book.add(look, read_s)
+        if log is None:
+            return False
+        self._totals[look.state] += 1
+        if look.verdict:
+            self._totals[look.verdict] += 1
+        if live:
+            self._frame_rate.add(self._clock())
+        camera = self._lines[look.line or ""].cameras[look.camera]
+        camera.states[look.state] += 1
+        camera.last_ms = max(camera.last_ms, look.captured_ms)
+        return True
+
+    def _bounded(self, look: Look) -> Look:
+        """With line and camera by their name, or as 'other' where there are too many; both are known from then on."""
+        name = look.line or ""
+        if name not in self._lines and len(self._lines) >= _LINES_MAX:
+            name = _OTHER
+        line = self._lines.setdefault(name, _Line())
+        camera = look.camera
+        if camera not in line.cameras and len(line.cameras) >= _CAMERAS_MAX:
+            camera = _OTHER
+        line.cameras.setdefault(camera, _Camera())
+        if (name, camera) == (look.line or "", look.camera):
+            return look
+        defects = tuple(msgspec.structs.replace(defect, camera=camera) for defect in look.defects)
+        return Look(
+            *(look.id, name, look.coil, camera, look.captured_ms, look.state, look.verdict),
+            *(look.position_mm, look.span_mm, defects, look.unplaced),
+        )
+
+    def _note_result(self, result: Result, look: Look, timestamp_ms: int, live: bool) -> None:
+        line = self._lines.get(look.line or "") or self._lines[_OTHER]
+        camera = line.cameras.get(look.camera) or line.cameras[_OTHER]
+        camera.side, camera.height_px = result.frame.side, result.frame.height_px or camera.height_px
+        line.latency.add(timestamp_ms - look.captured_ms)
+        self._note_model(result, timestamp_ms)
+        if not result.defects:
+            return
+        camera.defects += 1
+        self._totals["defect_frames"] += 1
+        for label in sorted({defect.label for defect in result.defects}):
+            self._labels[label if label in self._labels or len(self._labels) < _LABELS_MAX else _OTHER] += 1
+        if live:
+            self._defect_rate.add(self._clock())
+        self._cards.append((self._card(result), _place(result)))
+        self._next_seq += 1
+
+    def _note_model(self, result: Result, timestamp_ms: int) -> None:
+        key = result.model.name, result.model.version, result.model.sha256
+        model = self._models.setdefault(key, _Model())
+        model.frames += 1
+        model.last_ms = max(model.last_ms, timestamp_ms)
+        self._models.move_to_end(key)
+        while len(self._models) > _MODELS_MAX:
+            self._models.popitem(last=False)
+
+    def _card(self, result: Result) -> Card:
+        frame, best = result.frame, max(result.defects, key=lambda defect: defect.score)
+        span = best.strip_mm
+        return Card(
+            seq=self._next_seq,
+            id=result.id,
+            line=frame.line,
+            coil=frame.coil,
+            camera=frame.camera,
+            captured_at=frame.captured_at,
+            label=best.label,
+            score=best.score,
+            labels=sorted({defect.label for defect in result.defects}),
+            boxes=[defect.box_px for defect in result.defects if defect.box_px][:50],
+            strip_mm=(span.start, span.end) if span else None,
+            width_px=frame.width_px,
+            height_px=frame.height_px,
+            model=f"{result.model.name} {result.model.version}",
+        )
+
+    def _summary(self, log: CoilLog) -> CoilSummary:
+        """Made anew only where the coil has grown."""
+        frames, summary = self._rows.get(log.id, (0, None))
+        if summary is None or frames != log.frames:
+            summary = log.summary()
+            if len(self._rows) > 2 * RULES.open_max:
+                self._rows.clear()
+            self._rows[log.id] = log.frames, summary
+        return summary
+
+    def _map(self, log: CoilLog) -> StripMap:
+        line = self._lines.get(log.line or "")
+        known = {name: (camera.side, camera.height_px) for name, camera in line.cameras.items()} if line else {}
+        return strip_map(log, known, {label: number for number, label in enumerate(self._labels)})
+
+    def _line_row(self, name: str, line: _Line) -> dict[str, Any]:
+        return {
+            "line": name,
+            "latency_ms_p50": line.latency.percentile(50),
+            "latency_ms_p99": line.latency.percentile(99),
+            "cameras": [
+                {"camera": id_, "side": c.side, "defects": c.defects, "last_ms": c.last_ms, **c.states}
+                for id_, c in sorted(line.cameras.items())
+            ],
+        }
+
+
+def coil_row(summary: CoilSummary) -> dict[str, Any]:
+    """A summary without its lists."""
+    row: dict[str, Any] = msgspec.to_builtins(
+        {name: getattr(summary, name) for name in summary.__struct_fields__ if name not in ("strip_defects", "gaps")}
+    )
+    return row
+
+
+def _place(result: Result) -> Place | None:
+    frame = result.frame
+    if frame.topic is None or frame.partition is None or frame.offset is None:
+        return None
+    return Place(frame.topic, frame.partition, frame.offset)

@@ -1,0 +1,86 @@
+"""One message a tick for all viewers: made once, taken by each when it can, so nobody who is slow holds up others."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+
+from worker.tools.view.history import CARDS_MAX, History
+
+TICK_S = 0.5
+_RETRY_MS = 2000
+
+
+class Hub:
+    """Server-sent events: `state` every tick, `coils` when one has ended, `cards` with the newest defects.
+
+    The id of an event is that of this run and the number of its newest card, so that a browser that comes back is told
+    what it missed, and after a restart of the page everything.
+    """
+
+    def __init__(self, history: History) -> None:
+        self.viewers = 0
+        self._history = history
+        self._run_id = uuid4().hex[:8]
+        self._tick = asyncio.Condition()
+        self._state = b""
+        self._coils = b""
+        self._cards: deque[tuple[int, bytes]] = deque(maxlen=CARDS_MAX)
+        self._ended: str | None = None
+        self._coils_made = 0
+        self._stopped = False
+
+    async def run(self) -> None:
+        """Make a message every tick, until stopped."""
+        while not self._stopped:
+            await run_in_threadpool(self._make)
+            async with self._tick:
+                self._tick.notify_all()
+            await asyncio.sleep(TICK_S)
+
+    async def stop(self) -> None:
+        self._stopped = True
+        async with self._tick:
+            self._tick.notify_all()
+
+    async def events(self, last_event_id: str) -> AsyncIterator[bytes]:
+        """What one viewer is sent."""
+        run_id, _, seen = last_event_id.partition("-")
+        seq = int(seen) if run_id == self._run_id and seen.isdecimal() else 0
+        coils_seen = -1
+        self.viewers += 1
+        try:
+            yield b"retry: %d\n\n" % _RETRY_MS
+            while not self._stopped:
+                message = [_event("state", self._state)] if self._state else []
+                if coils_seen != self._coils_made:
+                    message.append(_event("coils", self._coils))
+                    coils_seen = self._coils_made
+                cards = [(number, card) for number, card in self._cards if number > seq]
+                if cards:
+                    seq = cards[-1][0]
+                    body = b"[" + b",".join(card for _, card in cards) + b"]"
+                    message.append(_event("cards", body, f"{self._run_id}-{seq}"))
+                yield b"".join(message)
+                async with self._tick:
+                    await self._tick.wait()
+        finally:
+            self.viewers -= 1
+
+    def _make(self) -> None:
+        state = self._history.state()
+        if state["ended"] != self._ended or not self._coils:
+            self._ended = state["ended"]
+            self._coils = msgspec.json.encode(self._history.ended_rows())
+            self._coils_made += 1
+        newest = self._cards[-1][0] if self._cards else 0
+        self._cards.extend((card.seq, msgspec.json.encode(card)) for card in self._history.cards_after(newest))
+        self._state = msgspec.json.encode(state | {"viewers": self.viewers})
+
+
+def _event(name: str, data: bytes, identity: str = "") -> bytes:
+    """JSON has no line break, so one data line holds it."""
+    return b"event: %s\n%sdata: %s\n\n" % (name.encode(), f"id: {identity}\n".encode() if identity else b"", data)

@@ -1,0 +1,158 @@
+// The newest defects as pictures with their boxes, and one of them large.
+
+import { byId, clockTime, dateTime, fillFacts, lineName, make, metres, percent } from "./dom.js";
+import { classColour, isShown, learn, onFilter } from "./classes.js";
+
+const KEPT = 300;
+const REFRESH_MS = 1500;
+const ROWS = 2;
+const cards = []; // newest first
+const nodes = new Map();
+let held = false;
+let due = null;
+let open = null;
+
+export function addCards(news) {
+  for (const card of news) {
+    learn(card.labels);
+    if (!cards.length || card.seq > cards[0].seq) cards.unshift(card);
+  }
+  cards.length = Math.min(cards.length, KEPT);
+  later();
+}
+
+export function clearCards() {
+  cards.length = 0;
+}
+
+export function findCard({ label, camera, coil, start, end }) {
+  return cards.find(
+    (card) =>
+      card.camera === camera && card.coil === coil && card.labels.includes(label) && card.strip_mm &&
+      card.strip_mm[0] <= end && card.strip_mm[1] >= start,
+  );
+}
+
+const shown = () => cards.filter((card) => card.labels.some(isShown));
+
+// A picture that changes every moment cannot be looked at: the list moves in steps, and stands while one looks.
+function later() {
+  if (due === null) due = setTimeout(() => { due = null; render(); }, document.hidden ? 5000 : nodes.size ? REFRESH_MS : 0);
+}
+
+function looking() {
+  const list = byId("cards");
+  return list.matches(":hover") || list.contains(document.activeElement);
+}
+
+function render(force = false) {
+  byId("no-cards").hidden = shown().length > 0;
+  byId("no-cards").textContent = cards.length ? "None of the classes that are shown." : "No defect yet.";
+  const stands = held || looking();
+  byId("held").textContent = held ? "Held." : stands ? "Stands while you look." : "";
+  if (stands && !force) return later();
+  const list = byId("cards");
+  const columns = getComputedStyle(list).gridTemplateColumns.split(" ").length;
+  const now = shown().slice(0, Math.max(1, columns) * ROWS);
+  const wanted = new Set(now.map((card) => card.seq));
+  for (const [seq, node] of nodes) {
+    if (!wanted.has(seq)) {
+      node.remove();
+      nodes.delete(seq);
+    }
+  }
+  for (const card of now) if (!nodes.has(card.seq)) nodes.set(card.seq, makeCard(card));
+  now.forEach((card, at) => {
+    if (list.children[at] !== nodes.get(card.seq)) list.insertBefore(nodes.get(card.seq), list.children[at] ?? null);
+  });
+}
+
+function makeCard(card) {
+  const item = make("li");
+  const button = item.appendChild(make("button", "card"));
+  button.type = "button";
+  button.style.setProperty("--class", `var(--${classColour(card.label)})`);
+  button.setAttribute("aria-label", `${card.label}, ${percent(card.score)}, camera ${card.camera}, ${place(card)}, coil ${card.coil ?? "unknown"}`);
+  button.append(picture(card, false));
+  const text = button.appendChild(make("span", "text"));
+  const more = card.labels.length > 1 ? ` +${card.labels.length - 1}` : "";
+  text.append(
+    make("span", "name", `${card.label}${more}`),
+    make("span", "where", `${card.camera} · ${place(card)}`),
+    make("span", "when", `${clockTime(card.captured_at)} · ${percent(card.score)}`),
+  );
+  button.addEventListener("click", () => openCard(card));
+  return item;
+}
+
+const place = (card) => (card.strip_mm ? metres(card.strip_mm[0], 2) : "place unknown");
+
+// The frame in its own aspect, the boxes over it in shares of its size.
+function picture(card, large) {
+  const frame = make("span", "frame");
+  const pane = frame.appendChild(make("span", "pane"));
+  const image = pane.appendChild(make("img"));
+  image.alt = "";
+  image.decoding = "async";
+  if (card.width_px && card.height_px) {
+    pane.style.aspectRatio = `${card.width_px} / ${card.height_px}`;
+    if (card.width_px / card.height_px > 1.3) pane.style.width = "100%";
+    else pane.style.height = "100%";
+    for (const box of card.boxes) pane.append(drawBox(box, card));
+  }
+  image.addEventListener("error", () => pane.replaceWith(make("span", "gone", "The frame is not on Kafka any more.")), { once: true });
+  image.src = `/frames/${card.seq}.jpg${large ? "?large" : ""}`;
+  return frame;
+}
+
+function drawBox(box, card) {
+  const mark = make("span", "box");
+  mark.style.left = `${(100 * box.x) / card.width_px}%`;
+  mark.style.top = `${(100 * box.y) / card.height_px}%`;
+  mark.style.width = `${(100 * box.width) / card.width_px}%`;
+  mark.style.height = `${(100 * box.height) / card.height_px}%`;
+  return mark;
+}
+
+export function openCard(card) {
+  open = card;
+  byId("detail-title").textContent = `${card.labels.join(", ")} – ${percent(card.score)}`;
+  byId("detail-picture").replaceChildren(picture(card, true));
+  fillFacts(byId("detail-facts"), [
+    ["Coil", card.coil ?? "–"],
+    ["Place on the strip", card.strip_mm ? `${metres(card.strip_mm[0], 3)} to ${metres(card.strip_mm[1], 3)}` : "–"],
+    ["Camera", card.camera],
+    ["Line", lineName(card.line)],
+    ["Captured", dateTime(card.captured_at)],
+    ["Boxes", card.boxes.length || "none: the whole frame"],
+    ["Model", card.model],
+    ["Event", card.id],
+  ]);
+  const at = shown().findIndex((other) => other.seq === card.seq);
+  byId("newer").disabled = at <= 0;
+  byId("older").disabled = at < 0 || at >= shown().length - 1;
+  if (!byId("detail").open) byId("detail").showModal();
+}
+
+function step(by) {
+  const list = shown();
+  const at = list.findIndex((card) => card.seq === open?.seq);
+  if (at >= 0 && list[at + by]) openCard(list[at + by]);
+}
+
+export function startCards() {
+  byId("hold").addEventListener("click", () => {
+    held = !held;
+    byId("hold").setAttribute("aria-pressed", String(held));
+    render(!held);
+  });
+  byId("newer").addEventListener("click", () => step(-1));
+  byId("older").addEventListener("click", () => step(1));
+  byId("close").addEventListener("click", () => byId("detail").close());
+  byId("detail").addEventListener("keydown", (event) => {
+    if (event.key === "ArrowLeft") step(-1);
+    if (event.key === "ArrowRight") step(1);
+  });
+  onFilter(() => render(true));
+  addEventListener("resize", () => render(true));
+}

@@ -1,0 +1,94 @@
+// A section for each line: its strip map, which follows the running coil unless a person chose another.
+
+import { byId, coilName, lineName, make, metres, number } from "./dom.js";
+import { onFilter } from "./classes.js";
+import { allCoils } from "./coils.js";
+import { findCard, openCard } from "./cards.js";
+import { StripMap } from "./map.js";
+
+const LAST_MM = 20000;
+const sections = new Map();
+
+class LineSection {
+  constructor(name) {
+    this.name = name;
+    this.chosen = null; // a coil's id; null follows the line
+    this.drawn = "";
+    this.loading = false;
+    const section = byId("lines").appendChild(make("section"));
+    const head = section.appendChild(make("div", "head"));
+    this.title = head.appendChild(make("h2", "", lineName(name)));
+    this.note = head.appendChild(make("p", "note"));
+    this.follow = head.appendChild(make("button", "quiet", "Back to the running coil"));
+    this.follow.type = "button";
+    this.follow.addEventListener("click", () => this.choose(null));
+    this.zoom = head.appendChild(make("button", "quiet", "Last 20 m"));
+    this.zoom.type = "button";
+    this.zoom.setAttribute("aria-pressed", "false");
+    this.map = new StripMap(section, { chosen: (what) => this.open(what) });
+    this.zoom.addEventListener("click", () => {
+      this.map.lastMm = this.map.lastMm ? 0 : LAST_MM;
+      this.zoom.setAttribute("aria-pressed", String(Boolean(this.map.lastMm)));
+      this.map.draw();
+    });
+    const legend = section.appendChild(make("p", "legend"));
+    for (const [kind, text] of [["steel", "inspected"], ["gap", "not covered by an inspected frame"], ["wait", "not read yet"]]) {
+      const entry = legend.appendChild(make("span"));
+      entry.append(make("span", `swatch ${kind}`), text);
+    }
+    onFilter(() => this.map.draw());
+  }
+
+  open(what) {
+    const card = findCard(what);
+    if (card) openCard(card);
+    else this.map.said.textContent += ". Its picture is not among the newest any more.";
+  }
+
+  choose(id) {
+    this.chosen = id;
+    this.update();
+  }
+
+  row() {
+    const mine = allCoils().filter((row) => (row.line ?? "") === this.name);
+    return mine.find((row) => row.id === this.chosen) ?? mine[0];
+  }
+
+  async update() {
+    const row = this.row();
+    if (!row) return;
+    this.title.textContent = `${lineName(this.name)} · coil ${coilName(row)}`;
+    this.note.textContent = `${metres(row.length_mm)} · ${number(Object.values(row.defects).reduce((a, b) => a + b, 0))} defects`;
+    this.follow.hidden = this.chosen === null;
+    const state = `${row.id} ${row.ended} ${row.frames.inspected + row.frames.skipped + row.frames.rejected}`;
+    if (state === this.drawn || this.loading || document.hidden) return;
+    this.loading = true;
+    try {
+      const answer = await fetch(`/coils/${encodeURIComponent(row.id)}/map.json`);
+      if (answer.ok) {
+        this.map.show(await answer.json(), !row.ended);
+        this.drawn = state;
+      }
+    } catch {
+      // the status says that the page's server is away
+    } finally {
+      this.loading = false;
+    }
+  }
+}
+
+export function showLines(names) {
+  for (const name of names) {
+    if (!sections.has(name)) sections.set(name, new LineSection(name));
+    sections.get(name).update();
+  }
+}
+
+export function chooseCoil(row) {
+  const section = sections.get(row.line ?? "");
+  section?.choose(row.id);
+  section?.title.scrollIntoView({ block: "center" });
+}
+
+export const chosenCoils = () => new Set([...sections.values()].map((section) => section.row()?.id));

@@ -1,0 +1,115 @@
+// Listens to the server's events and hands each part to the file that shows it.
+
+import { ago, byId, fillTable, lineName, make, number } from "./dom.js";
+import { addCards, clearCards, startCards } from "./cards.js";
+import { labels, showClasses, startClasses } from "./classes.js";
+import { onShow, setEnded, setRunning, showCoils } from "./coils.js";
+import { chooseCoil, chosenCoils, showLines } from "./lines.js";
+import { startTheme } from "./theme.js";
+
+const SILENT_MS = 10000;
+const tiles = new Map();
+let lastState = null;
+let runId = "";
+
+function showStatus(state) {
+  const newest = Math.max(0, ...state.lines.flatMap((line) => line.cameras.map((camera) => camera.last_ms)));
+  const quietMs = state.now_ms - newest;
+  let [kind, text] = [state.state, { connecting: "connecting to Kafka", reading: "reading the past", live: "live" }[state.state]];
+  if (state.state === "lost") text = "Kafka is lost, trying again";
+  else if (state.state === "live" && !newest) [kind, text] = ["reading", "live, no frame yet"];
+  else if (state.state === "live" && quietMs > SILENT_MS) [kind, text] = ["reading", `last frame ${ago(quietMs)}`];
+  setStatus(kind, text, state.problem);
+}
+
+function setStatus(kind, text, title = "") {
+  byId("status").dataset.state = kind;
+  byId("status").title = title;
+  if (byId("status-text").textContent !== text) byId("status-text").textContent = text;
+}
+
+function showTiles(state) {
+  const worst = (key) => Math.max(...state.lines.map((line) => line[key] ?? 0), 0);
+  const ms = (value) => (value >= 10000 ? `${(value / 1000).toFixed(1)} s` : `${Math.round(value)} ms`);
+  const totals = state.totals;
+  const figures = [
+    ["frames a second", state.frames_per_second.toFixed(1)],
+    ["latency p50", ms(worst("latency_ms_p50"))],
+    ["latency p99", ms(worst("latency_ms_p99"))],
+    ["defects a minute", number(state.defects_per_minute)],
+    ["frames with defects", number(totals.defect_frames)],
+    ["unsure", number(totals.unsure)],
+    ["rejected", number(totals.rejected), totals.rejected > 0],
+    ["skipped", number(totals.skipped), totals.skipped > 0],
+  ];
+  for (const [name, value, raised] of figures) {
+    if (!tiles.has(name)) {
+      const tile = byId("tiles").appendChild(make("div"));
+      tile.append(make("dt", "", name), make("dd"));
+      tiles.set(name, tile);
+    }
+    tiles.get(name).className = raised ? "raised" : "";
+    tiles.get(name).lastChild.textContent = value;
+  }
+}
+
+function showCameras(state) {
+  const many = state.lines.length > 1;
+  const rows = state.lines.flatMap((line) => line.cameras.map((camera) => ({ ...camera, line: line.line })));
+  const late = (row) => state.now_ms - row.last_ms > SILENT_MS;
+  fillTable(byId("cameras"), [
+    { name: "Camera", text: true, cell: (row) => row.camera },
+    ...(many ? [{ name: "Line", text: true, cell: (row) => lineName(row.line) }] : []),
+    { name: "Frames", cell: (row) => number((row.inspected ?? 0) + (row.skipped ?? 0) + (row.rejected ?? 0)) },
+    { name: "Defects", cell: (row) => number(row.defects) },
+    { name: "Rejected", cell: (row) => number(row.rejected), mark: (row) => (row.rejected ? "bad" : "zero") },
+    { name: "Seen", cell: (row) => ago(state.now_ms - row.last_ms), mark: (row) => (late(row) ? "warn" : "") },
+  ], rows);
+}
+
+function showModels(state) {
+  fillTable(byId("models"), [
+    { name: "Model", text: true, cell: (row) => `${row.name} ${row.version}` },
+    { name: "sha256", text: true, cell: (row) => row.sha256.slice(0, 8) },
+    { name: "Frames", cell: (row) => number(row.frames) },
+    { name: "Seen", cell: (row) => ago(state.now_ms - row.last_ms), mark: (row) => (state.now_ms - row.last_ms > SILENT_MS ? "warn" : "") },
+  ], state.models);
+}
+
+function show(state) {
+  lastState = state;
+  showStatus(state);
+  if (document.hidden) return;
+  showTiles(state);
+  showClasses(state.labels);
+  showCameras(state);
+  showModels(state);
+  setRunning(state.running);
+  showCoils(chosenCoils());
+  showLines(state.lines.map((line) => line.line));
+}
+
+function listen() {
+  const events = new EventSource("/events");
+  events.addEventListener("state", (event) => show(JSON.parse(event.data)));
+  events.addEventListener("coils", (event) => setEnded(JSON.parse(event.data)));
+  events.addEventListener("cards", (event) => {
+    const run = event.lastEventId.split("-")[0];
+    if (run !== runId) clearCards(); // the server was started anew and counts from the beginning
+    runId = run;
+    addCards(JSON.parse(event.data));
+  });
+  events.addEventListener("error", () => setStatus("lost", "this page's server is away, trying again"));
+}
+
+startTheme(byId("theme"));
+startClasses();
+startCards();
+onShow((row) => {
+  chooseCoil(row);
+  showCoils(chosenCoils());
+});
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && lastState) show(lastState);
+});
+listen();

@@ -1,0 +1,277 @@
+// The strip of one coil on a canvas: a lane for each camera, what was seen, defects where they are. Arrow keys go from
+// defect to defect; what is chosen is said by the live region below.
+
+import { make, metres, percent } from "./dom.js";
+import { classColour, isShown } from "./classes.js";
+import { colour, onTheme } from "./theme.js";
+
+const NAME_PX = 92;
+const LANE_PX = 34;
+const LANE_GAP_PX = 5;
+const AXIS_PX = 24;
+const MARK_PX_MIN = 3;
+const WAIT_MM = 5000; // cameras are not read at the same moment: so far behind the head a lane may be
+const [LANE, LABEL, START, END, ROW_START, ROW_END, SCORE, PARTS] = [0, 1, 2, 3, 4, 5, 6, 7];
+
+export class StripMap {
+  constructor(parent, { still = false, chosen = () => {} } = {}) {
+    this.map = null;
+    this.running = false;
+    this.lastMm = 0; // only so much of the end; 0 is all
+    this.selected = -1;
+    this.chosen = chosen;
+    this.element = parent.appendChild(make("div", "map"));
+    this.canvas = this.element.appendChild(make("canvas"));
+    this.canvas.setAttribute("role", "img");
+    this.tip = this.element.appendChild(make("div", "tip"));
+    this.tip.hidden = true;
+    this.said = this.element.appendChild(make("p", "note"));
+    this.said.setAttribute("aria-live", "polite");
+    if (!still) this.listen();
+    this.resized = new ResizeObserver(() => this.draw());
+    this.resized.observe(this.element);
+    onTheme(() => this.draw());
+  }
+
+  listen() {
+    this.canvas.tabIndex = 0;
+    this.canvas.addEventListener("mousemove", (event) => this.point(event));
+    this.canvas.addEventListener("mouseleave", () => {
+      this.tip.hidden = true;
+    });
+    this.canvas.addEventListener("click", (event) => {
+      this.point(event);
+      if (this.selected >= 0) this.chosen(this.describe(this.map.marks[this.selected]));
+    });
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    this.canvas.addEventListener("blur", () => this.select(-1));
+  }
+
+  show(map, running) {
+    const mark = this.selected >= 0 ? this.map.marks[this.selected] : null;
+    const same = this.map?.id === map.id;
+    this.map = map;
+    this.running = running;
+    this.selected = same && mark ? map.marks.findIndex((m) => m.every((value, at) => at > 5 || value === mark[at])) : -1;
+    this.draw();
+  }
+
+  visible() {
+    const [from, to] = this.range();
+    return this.map.marks
+      .map((mark, at) => [mark, at])
+      .filter(([mark]) => isShown(this.map.labels[mark[LABEL]]) && mark[END] >= from && mark[START] <= to);
+  }
+
+  range() {
+    if (!this.map?.strip) return [0, 1];
+    const [start, end] = this.map.strip;
+    const from = this.lastMm ? Math.max(start, end - this.lastMm) : start;
+    return [from, Math.max(end, from + 1000)];
+  }
+
+  x(mm) {
+    const [from, to] = this.range();
+    return NAME_PX + ((mm - from) / (to - from)) * (this.width - NAME_PX - 8);
+  }
+
+  laneTop(lane) {
+    return lane * (LANE_PX + LANE_GAP_PX) + 2;
+  }
+
+  markBox(mark) {
+    const left = this.x(mark[START]);
+    const width = Math.max(MARK_PX_MIN, this.x(mark[END]) - left);
+    const height = this.map.lanes[mark[LANE]].height_px;
+    const whole = mark[ROW_START] < 0 || !height;
+    const top = this.laneTop(mark[LANE]) + (whole ? 3 : 1 + (mark[ROW_START] / height) * (LANE_PX - 2));
+    const tall = whole ? LANE_PX - 6 : Math.max(MARK_PX_MIN, ((mark[ROW_END] - mark[ROW_START]) / height) * (LANE_PX - 2));
+    return [left, top, width, tall];
+  }
+
+  draw() {
+    if (!this.map) return;
+    const ratio = window.devicePixelRatio || 1;
+    this.width = Math.max(200, this.element.clientWidth);
+    const height = this.laneTop(Math.max(1, this.map.lanes.length)) + AXIS_PX;
+    this.canvas.width = Math.round(this.width * ratio);
+    this.canvas.height = Math.round(height * ratio);
+    this.canvas.style.height = `${height}px`;
+    const pen = this.canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    pen.font = "12px system-ui, sans-serif";
+    pen.textBaseline = "middle";
+    if (!this.map.strip) {
+      pen.fillStyle = colour("soft");
+      pen.fillText("These frames do not say where on the strip they were taken (ce_strippositionmm).", 8, 22);
+      this.canvas.setAttribute("aria-label", "Strip map: no positions are known");
+      return;
+    }
+    pen.save();
+    this.drawLanes(pen);
+    this.drawMarks(pen);
+    pen.restore();
+    this.drawAxis(pen, height);
+    const count = this.visible().length;
+    const keys = this.canvas.tabIndex === 0 ? " Arrow keys go from defect to defect, Enter opens one." : "";
+    this.canvas.setAttribute("aria-label", `Strip map: ${count} defects on ${metres(this.map.strip[1] - this.map.strip[0])}.${keys}`);
+  }
+
+  drawLanes(pen) {
+    const [from, to] = this.range();
+    const start = Math.max(this.map.strip[0], from);
+    const end = Math.min(this.map.strip[1], to);
+    for (const [at, lane] of this.map.lanes.entries()) {
+      const top = this.laneTop(at);
+      pen.fillStyle = colour("text");
+      pen.fillText(clip(pen, lane.camera, NAME_PX - 12), 2, top + LANE_PX / 2 - (lane.side ? 6 : 0));
+      pen.fillStyle = colour("soft");
+      if (lane.side) pen.fillText(lane.side, 2, top + LANE_PX / 2 + 8);
+      const known = this.map.lanes.some((one) => one.covered.length > 0);
+      pen.fillStyle = colour("raised");
+      pen.fillRect(this.x(start), top, this.x(end) - this.x(start), LANE_PX);
+      const seen = lane.covered.at(-1)?.[1] ?? this.map.strip[0];
+      const until = this.running && end - seen < WAIT_MM ? Math.max(start, seen) : end;
+      if (known) hatch(pen, this.x(start), top, this.x(until) - this.x(start), LANE_PX);
+      pen.fillStyle = colour("steel");
+      for (const [a, b] of lane.covered) {
+        if (b < from || a > to) continue;
+        const left = this.x(Math.max(a, from));
+        pen.fillRect(left, top, Math.max(1, this.x(Math.min(b, to)) - left), LANE_PX);
+      }
+    }
+  }
+
+  drawMarks(pen) {
+    pen.beginPath();
+    pen.rect(NAME_PX - 2, 0, this.width, this.laneTop(this.map.lanes.length));
+    pen.clip();
+    for (const [mark, at] of this.visible()) {
+      const [left, top, width, tall] = this.markBox(mark);
+      pen.fillStyle = colour(classColour(this.map.labels[mark[LABEL]]));
+      pen.fillRect(left, top, width, tall);
+      if (at === this.selected) {
+        pen.strokeStyle = colour("text");
+        pen.lineWidth = 2;
+        pen.strokeRect(left - 3, top - 2, width + 6, tall + 4);
+      }
+    }
+  }
+
+  drawAxis(pen, height) {
+    const [from, to] = this.range();
+    const bottom = height - AXIS_PX;
+    const step = niceStep((to - from) / Math.max(2, (this.width - NAME_PX) / 90));
+    pen.fillStyle = colour("soft");
+    pen.strokeStyle = colour("line");
+    pen.lineWidth = 1;
+    pen.textAlign = "center";
+    for (let mm = Math.ceil(from / step) * step; mm <= to; mm += step) {
+      const x = Math.round(this.x(mm)) + 0.5;
+      pen.beginPath();
+      pen.moveTo(x, bottom);
+      pen.lineTo(x, bottom + 5);
+      pen.stroke();
+      pen.fillText(`${Number((mm / 1000).toFixed(3))} m`, Math.min(x, this.width - 20), bottom + 14);
+    }
+    pen.textAlign = "left";
+    if (this.running) {
+      const x = this.x(this.map.strip[1]);
+      pen.fillStyle = colour("accent");
+      pen.fillRect(x, 0, 3, bottom - 1);
+    }
+  }
+
+  nearest(event) {
+    const area = this.canvas.getBoundingClientRect();
+    const [px, py] = [event.clientX - area.left, event.clientY - area.top];
+    let [best, distance] = [-1, 10];
+    for (const [mark, at] of this.visible()) {
+      const [left, top, width, tall] = this.markBox(mark);
+      const away = Math.hypot(Math.max(left - px, 0, px - left - width), Math.max(top - py, 0, py - top - tall));
+      if (away < distance) [best, distance] = [at, away];
+    }
+    return best;
+  }
+
+  point(event) {
+    if (!this.map?.strip) return;
+    const at = this.nearest(event);
+    if (at !== this.selected) this.select(at);
+  }
+
+  key(event) {
+    if (!this.map?.strip) return;
+    const marks = this.visible();
+    const moves = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 };
+    const now = marks.findIndex(([, at]) => at === this.selected);
+    let next = null;
+    if (event.key in moves) next = now < 0 ? (moves[event.key] > 0 ? 0 : marks.length - 1) : now + moves[event.key];
+    if (event.key === "Home") next = 0;
+    if (event.key === "End") next = marks.length - 1;
+    if (event.key === "Escape") this.select(-1);
+    if (event.key === "Enter" && this.selected >= 0) this.chosen(this.describe(this.map.marks[this.selected]));
+    if (next !== null && marks.length) {
+      event.preventDefault();
+      this.select(marks[Math.min(marks.length - 1, Math.max(0, next))][1]);
+    }
+  }
+
+  select(at) {
+    this.selected = at;
+    this.draw();
+    this.tip.hidden = at < 0;
+    this.said.textContent = "";
+    if (at < 0) return;
+    const mark = this.map.marks[at];
+    const what = this.describe(mark);
+    const place = mark[END] > mark[START] ? `${metres(mark[START], 2)} to ${metres(mark[END], 2)}` : metres(mark[START], 2);
+    const parts = mark[PARTS] > 1 ? `, joined from ${mark[PARTS]}` : "";
+    this.said.textContent = `${what.label} at ${place}, camera ${what.camera}, score ${percent(mark[SCORE])}${parts}`;
+    this.tip.textContent = this.said.textContent;
+    const [left, top, , tall] = this.markBox(mark);
+    this.tip.style.left = `${Math.max(0, Math.min(left, this.width - this.tip.offsetWidth - 4))}px`;
+    this.tip.style.top = `${top + tall + 6}px`;
+  }
+
+  describe(mark) {
+    return {
+      label: this.map.labels[mark[LABEL]],
+      camera: this.map.lanes[mark[LANE]].camera,
+      coil: this.map.coil,
+      start: mark[START],
+      end: mark[END],
+    };
+  }
+}
+
+function niceStep(rough) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(1, rough)));
+  return power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+}
+
+function clip(pen, text, width) {
+  if (pen.measureText(text).width <= width) return text;
+  let short = text.slice(0, 40);
+  while (short.length > 1 && pen.measureText(`${short}…`).width > width) short = short.slice(0, -1);
+  return `${short}…`;
+}
+
+function hatch(pen, left, top, width, height) {
+  pen.save();
+  pen.beginPath();
+  pen.rect(left, top, width, height);
+  pen.clip();
+  pen.fillStyle = colour("gap");
+  pen.fillRect(left, top, width, height);
+  pen.strokeStyle = colour("bad");
+  pen.globalAlpha = 0.45;
+  pen.lineWidth = 1;
+  pen.beginPath();
+  for (let x = left - height; x < left + width; x += 8) {
+    pen.moveTo(x, top + height);
+    pen.lineTo(x + height, top);
+  }
+  pen.stroke();
+  pen.restore();
+}

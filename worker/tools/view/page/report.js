@@ -1,0 +1,100 @@
+// The report of one coil, made to be printed.
+
+import { byId, coilName, dateTime, fillFacts, fillTable, lineName, make, metres, number, percent } from "./dom.js";
+import { classColour, learn } from "./classes.js";
+import { StripMap } from "./map.js";
+import { startTheme } from "./theme.js";
+
+const WHY = { "next-coil": "ended: the next coil came", silence: "ended: nothing more came", limit: "cut at a limit of frames" };
+
+async function load(id) {
+  const [summary, map] = await Promise.all(
+    ["", "/map"].map(async (part) => {
+      const answer = await fetch(`/coils/${encodeURIComponent(id)}${part}.json`);
+      if (!answer.ok) throw new Error("this coil is not kept here any more");
+      return answer.json();
+    }),
+  );
+  return { summary, map };
+}
+
+function showFacts(coil) {
+  byId("title").textContent = `Coil ${coilName(coil)}`;
+  document.title = `Coil ${coilName(coil)} – report`;
+  byId("subtitle").textContent = `${lineName(coil.line)} · ${dateTime(coil.first_captured_at)} to ${dateTime(coil.last_captured_at)} · ${coil.ended ? WHY[coil.ended] : "still running"}`;
+  const defects = Object.values(coil.defects).reduce((a, b) => a + b, 0);
+  fillFacts(byId("facts"), [
+    ["Length", metres(coil.length_mm, 3)],
+    ["Not covered", metres(coil.uncovered_mm, 3)],
+    ["Defects", number(defects)],
+    ["Defects per 100 m", coil.length_mm ? ((1e5 * defects) / coil.length_mm).toFixed(1) : "–"],
+    ["Frames inspected", number(coil.frames.inspected)],
+    ["Frames rejected", number(coil.frames.rejected)],
+    ["Frames skipped", number(coil.frames.skipped)],
+    ["Frames unsure", number(coil.verdicts.unsure)],
+    ["Worst defect", coil.worst ? `${coil.worst.label}, ${percent(coil.worst.score)}, at ${metres(coil.worst.strip_mm.start, 2)}` : "none"],
+  ]);
+}
+
+function showTables(coil) {
+  fillTable(byId("classes"), [
+    { name: "Class", text: true, cell: ([label]) => label },
+    { name: "Defects", cell: ([, count]) => number(count) },
+  ], Object.entries(coil.defects));
+  fillTable(byId("cameras"), [
+    { name: "Camera", text: true, cell: ([camera]) => camera },
+    { name: "Inspected", cell: ([, one]) => number(one.frames.inspected) },
+    { name: "Rejected", cell: ([, one]) => number(one.frames.rejected) },
+    { name: "Skipped", cell: ([, one]) => number(one.frames.skipped) },
+    { name: "Not covered", cell: ([, one]) => metres(one.uncovered_mm, 3) },
+  ], Object.entries(coil.cameras));
+  byId("no-gaps").hidden = coil.gaps.length > 0 || coil.uncovered_mm === null;
+  fillTable(byId("gaps"), [
+    { name: "From", cell: (gap) => metres(gap.start, 3) },
+    { name: "To", cell: (gap) => metres(gap.end, 3) },
+    { name: "Length", cell: (gap) => metres(gap.end - gap.start, 3) },
+  ], coil.gaps);
+  byId("gaps").hidden = coil.gaps.length === 0;
+  fillTable(byId("defects"), [
+    { name: "From", cell: (one) => metres(one.strip_mm.start, 3) },
+    { name: "To", cell: (one) => metres(one.strip_mm.end, 3) },
+    { name: "Class", text: true, cell: (one) => one.label },
+    { name: "Camera", text: true, cell: (one) => one.camera },
+    { name: "Score", cell: (one) => percent(one.score) },
+    { name: "Joined from", cell: (one) => number(one.parts) },
+  ], coil.strip_defects);
+  const placed = coil.strip_defects.length;
+  byId("cut").textContent = placed ? `${number(placed)} with a place on the strip, in their order.` : "None with a place on the strip.";
+}
+
+function showMap(map, coil) {
+  learn(map.labels, map.label_numbers);
+  new StripMap(byId("map"), { still: true }).show(map, !coil.ended);
+  byId("legend").replaceChildren(
+    ...map.labels.map((label) => {
+      const entry = make("span");
+      const swatch = entry.appendChild(make("span", "swatch"));
+      swatch.style.background = `var(--${classColour(label)})`;
+      entry.append(label);
+      return entry;
+    }),
+  );
+}
+
+async function start() {
+  startTheme(null);
+  byId("print").addEventListener("click", () => window.print());
+  const id = new URLSearchParams(location.search).get("coil") ?? "";
+  try {
+    const { summary, map } = await load(id);
+    byId("json").href = `/coils/${encodeURIComponent(id)}.json`;
+    byId("body").hidden = false;
+    showFacts(summary);
+    showTables(summary);
+    showMap(map, summary);
+  } catch (error) {
+    byId("subtitle").textContent = `There is no report: ${error.message}.`;
+  }
+}
+
+start();

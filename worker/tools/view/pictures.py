@@ -1,0 +1,94 @@
+"""The frame of a defect, fetched from Kafka when somebody looks at it. What a browser gets was encoded here."""
+
+import threading
+from collections import OrderedDict
+from contextlib import ExitStack, suppress
+
+import cv2
+import structlog
+from kafka import KafkaConsumer
+from kafka.errors import KafkaError
+from kafka.structs import TopicPartition
+
+from worker.decode import DecodeLimits, DecodeSpec, decode
+from worker.errors import BrokerLost, FrameRejected
+from worker.imagefile import read_header
+from worker.settings import Settings
+from worker.tools.reader import open_looker
+from worker.tools.view.history import Place
+
+log = structlog.get_logger()
+_KEPT = 400
+_FETCH_S = 3.0
+_QUALITY = 82
+
+
+class Pictures:
+    """Any thread may ask; one fetch at a time. Only the topic of frames is ever read, whatever an event names."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._limits = DecodeLimits(settings.frame_bytes_max, settings.frame_pixels_max, settings.frame_side_px_min)
+        self._kept: OrderedDict[tuple[Place, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+        self._open = ExitStack()
+        self._consumer: KafkaConsumer | None = None
+
+    def picture(self, place: Place, width_px_max: int) -> bytes | None:
+        """A JPEG no wider than that; None where the frame is gone, or is none."""
+        if place.topic != self._settings.topics.frames:
+            return None
+        key = place, width_px_max
+        with self._lock:
+            if key not in self._kept:
+                made = self._make(place, width_px_max)
+                if made is None:
+                    return None
+                self._kept[key] = made
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _make(self, place: Place, width_px_max: int) -> bytes | None:
+        try:
+            encoded = self._fetch(place)
+            return shrink(encoded, width_px_max, self._limits) if encoded else None
+        except (KafkaError, BrokerLost) as error:
+            log.warning("a frame could not be fetched", place=place, error=str(error))
+            self._close()
+        except FrameRejected as error:
+            log.info("a frame cannot be shown", place=place, reason=error.reason)
+        return None
+
+    def _fetch(self, place: Place) -> bytes | None:
+        if self._consumer is None:
+            self._consumer = self._open.enter_context(open_looker(self._settings))
+        partition = TopicPartition(place.topic, place.partition)
+        self._consumer.assign([partition])
+        try:
+            self._consumer.seek(partition, place.offset)  # where that is gone, the oldest frame comes instead
+            records = self._consumer.poll(timeout_ms=round(_FETCH_S * 1000), max_records=1).get(partition, [])
+        finally:
+            self._consumer.unsubscribe()  # or it would go on to fetch what comes after
+        value: bytes | None = next((record.value for record in records if record.offset == place.offset), None)
+        return value
+
+    def _close(self) -> None:
+        self._consumer = None
+        with suppress(KafkaError):
+            self._open.close()
+
+
+def shrink(encoded: bytes, width_px_max: int, limits: DecodeLimits) -> bytes:
+    """Decoded by the worker's own rules and encoded anew, with its aspect. Raises FrameRejected."""
+    header = read_header(encoded)
+    scale = min(1.0, width_px_max / header.width_px)
+    size = DecodeSpec(max(1, round(header.height_px * scale)), max(1, round(header.width_px * scale)))
+    pixels = decode(encoded, size, limits).pixels
+    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return jpeg.tobytes()

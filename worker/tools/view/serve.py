@@ -1,0 +1,78 @@
+"""`stripwatch view`: serves the live page until a signal."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+
+from worker.console import say
+from worker.errors import SettingsError
+from worker.settings import Settings
+from worker.tools.view.feed import Feed
+from worker.tools.view.history import History
+from worker.tools.view.pictures import Pictures
+from worker.tools.view.site import make_site
+
+log = structlog.get_logger()
+_LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
+_GRACE_S = 2
+
+
+def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
+    """Raises SettingsError where the port cannot be had. A broker that is not there is waited for."""
+    listener = open_listener(host, port)
+    history, pictures = History(), Pictures(settings)
+    feed = Feed(settings, history, records_max)
+    hosts = _LOOPBACK if host in ("127.0.0.1", "::1", "localhost") else ["*"]
+    config = uvicorn.Config(
+        make_site(history, pictures, hosts),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        server_header=False,
+        ws="none",
+    )
+    feed.start()
+    try:
+        say(f"the live page is at {_url(listener)} (Ctrl-C stops)")
+        _Server(config).run(sockets=[listener])
+    finally:
+        listener.close()
+        feed.stop()
+        pictures.close()
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"the page cannot listen on {host} port {port}: {error.strerror}; --port names another (0: any free one)"
+        ) from error
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+class _Server(uvicorn.Server):
+    """Ends with exit code 0 on SIGTERM and SIGINT; uvicorn itself would raise the signal once more at its end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,142 @@
+"""The page's web server: files of this package, JSON, pictures and a stream of events. It only answers GET."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from worker.tools.report import as_csv
+from worker.tools.view.history import History
+from worker.tools.view.hub import Hub
+from worker.tools.view.pictures import Pictures
+
+PAGE = Path(__file__).with_name("page")
+VIEWERS_MAX = 50
+_WIDTHS_PX = (320, 1600)
+_TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+# No script, style, picture or request but to this server; no frame around it; nothing inline.
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+def make_site(history: History, pictures: Pictures, hosts: list[str]) -> Starlette:
+    """hosts: names by which a browser may call this server; others are refused, since a foreign page may rebind its own
+    name to this address."""
+    hub = Hub(history)
+
+    @asynccontextmanager
+    async def life(_: Starlette) -> AsyncIterator[None]:
+        running = asyncio.create_task(hub.run())
+        yield
+        await hub.stop()
+        await running
+
+    site = Site(history, pictures, hub)
+    files = {path.name: path for path in PAGE.iterdir() if path.suffix in _TYPES}
+    routes = [
+        Route("/", _file(files["index.html"])),
+        Route("/report", _file(files["report.html"])),
+        *(Route(f"/page/{name}", _file(path)) for name, path in files.items()),
+        Route("/events", site.events),
+        Route("/coils.json", site.coils_json),
+        Route("/coils.csv", site.coils_csv),
+        Route("/coils/{id}.json", site.coil_json),
+        Route("/coils/{id}/map.json", site.coil_map),
+        Route("/frames/{seq:int}.jpg", site.picture),
+    ]
+    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False), Middleware(SecureHeaders)]
+    app = Starlette(routes=routes, middleware=guards, lifespan=life)
+    app.state.hub = hub
+    return app
+
+
+class Site:
+    """What is asked for, from the history. Everything that waits runs off the event loop."""
+
+    def __init__(self, history: History, pictures: Pictures, hub: Hub) -> None:
+        self._history = history
+        self._pictures = pictures
+        self._hub = hub
+
+    async def events(self, request: Request) -> Response:
+        if self._hub.viewers >= VIEWERS_MAX:
+            return PlainTextResponse(f"{VIEWERS_MAX} viewers are here already", 503)
+        stream = self._hub.events(request.headers.get("last-event-id", ""))
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+    async def coils_json(self, _: Request) -> Response:
+        return _json(await run_in_threadpool(self._history.coils), "coils.json")
+
+    async def coils_csv(self, _: Request) -> Response:
+        text = as_csv(await run_in_threadpool(self._history.coils))
+        return Response(text, media_type="text/csv; charset=utf-8", headers=_saved_as("coils.csv"))
+
+    async def coil_json(self, request: Request) -> Response:
+        found = await run_in_threadpool(self._history.coil, request.path_params["id"])
+        return _json(found[0]) if found else _none()
+
+    async def coil_map(self, request: Request) -> Response:
+        found = await run_in_threadpool(self._history.coil, request.path_params["id"])
+        return _json(found[1]) if found else _none()
+
+    async def picture(self, request: Request) -> Response:
+        """/frames/SEQ.jpg?large: the frame of a card."""
+        return await run_in_threadpool(self._picture, request.path_params["seq"], "large" in request.query_params)
+
+    def _picture(self, seq: int, large: bool) -> Response:
+        card, place = self._history.place(seq) or (None, None)
+        jpeg = self._pictures.picture(place, _WIDTHS_PX[large]) if card and place else None
+        if jpeg is None:
+            return _none()
+        return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+
+
+class SecureHeaders:
+    """Puts HEADERS on every answer, a stream's as well."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in HEADERS.items())]
+            await send(message)
+
+        await self._app(scope, receive, send_guarded if scope["type"] == "http" else send)
+
+
+def _file(path: Path) -> Callable[[Request], Any]:
+    async def answer(_: Request) -> Response:
+        return FileResponse(path, media_type=_TYPES[path.suffix], headers={"cache-control": "no-cache"})
+
+    return answer
+
+
+def _json(value: Any, file: str = "") -> Response:
+    headers = {"cache-control": "no-store"} | (_saved_as(file) if file else {})
+    return Response(msgspec.json.encode(value), media_type="application/json", headers=headers)
+
+
+def _saved_as(file: str) -> dict[str, str]:
+    return {"content-disposition": f'attachment; filename="{file}"'}
+
+
+def _none() -> Response:
+    return JSONResponse({"error": "there is no such thing here, or not any more"}, 404)

@@ -1,0 +1,79 @@
+"""A coil as the page draws it: a lane for each camera, what it has seen, and the defects on it."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from worker.tools.coil import CoilLog
+
+_DEFECTS_MAX, _SPANS_MAX = 3_000, 500
+_NONE: tuple[None, None] = (None, None)
+_SIDES = {"top": 0, "bottom": 1}
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """covered: start and end in mm of what inspected frames show. height_px: of the newest frame."""
+
+    camera: str
+    side: str | None
+    height_px: int | None
+    covered: list[tuple[int, int]]
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """A strip defect: lane and label as numbers, millimetres, rows of the image (-1: the whole width)."""
+
+    lane: int
+    label: int
+    start: int
+    end: int
+    row_start: int
+    row_end: int
+    score: float
+    parts: int
+
+
+class StripMap(msgspec.Struct, frozen=True):
+    """strip: start and end in mm, null where no position is known. omitted: defects left out, first on the strip.
+
+    label_numbers: of each label, in the order in which labels were first seen: a label has one colour everywhere.
+    """
+
+    id: str
+    coil: str | None
+    line: str | None
+    strip: tuple[int, int] | None
+    lanes: list[Lane]
+    labels: list[str]
+    label_numbers: list[int]
+    marks: list[Mark]
+    omitted: int
+
+
+def strip_map(log: CoilLog, known: Mapping[str, tuple[str | None, int | None]], numbers: Mapping[str, int]) -> StripMap:
+    """known: side and height_px by camera. numbers: of labels. Lanes: top before bottom, then by name."""
+    cameras = sorted(log.covered, key=lambda name: (_SIDES.get(known.get(name, _NONE)[0] or "", 2), name))
+    found = sorted(log.defects, key=lambda defect: defect.strip_mm.start)
+    shown = found[-_DEFECTS_MAX:]
+    labels = sorted({defect.label for defect in shown})
+    lane_of, label_of = ({name: at for at, name in enumerate(names)} for names in (cameras, labels))
+    strip = log.strip_mm
+    return StripMap(
+        id=log.id,
+        coil=log.coil,
+        line=log.line,
+        strip=(strip.start, strip.end) if strip else None,
+        lanes=[Lane(name, *known.get(name, _NONE), list(log.covered[name])[-_SPANS_MAX:]) for name in cameras],
+        labels=labels,
+        label_numbers=[numbers.get(label, len(numbers)) for label in labels],
+        marks=[
+            Mark(
+                *(lane_of[defect.camera], label_of[defect.label], defect.strip_mm.start, defect.strip_mm.end),
+                *((defect.across_px.start, defect.across_px.end) if defect.across_px else (-1, -1)),
+                *(defect.score, defect.parts),
+            )
+            for defect in shown
+            if defect.camera in lane_of
+        ],
+        omitted=len(found) - len(shown),
+    )

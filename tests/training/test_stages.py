@@ -115,6 +115,13 @@ def test_a_killed_fit_goes_on_where_it_was(settings: FitSettings, monkeypatch: p
     assert sorted(path.name for path in settings.out.iterdir()) == ["history.csv", "model.keras", "run.json"]
 
 
+def test_no_chance_is_left_in_a_linear_head(settings: FitSettings) -> None:
+    fit(replace(settings, learning_rate=1e-7, scale_features=False))
+    model = keras.saving.load_model(settings.out / "model.keras", compile=False)
+    for weights in model.get_layer("scores").get_weights():
+        assert np.abs(weights).max() < 1e-4  # random first weights would still be there
+
+
 def test_a_full_disk_is_named_and_leaves_the_best_epoch(settings: FitSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(InputError, match=r"cannot write .*run/head\.weights\.h5: No space left on device"):

@@ -1,0 +1,33 @@
+"""Eight bits ruin EfficientNet (77.4 to 56.4 % on ImageNet, tensorflow/tpu#669): the gate must see it."""
+
+import keras
+import numpy as np
+import pytest
+
+from export.convert import to_onnx
+from export.gate import LIMITS, measure_fidelity, objections
+from export.model import backbone_name, exported_view
+from export.precision import in_eight_bits
+from export.runtime import open_cpu
+from export.validation import scores_of
+from tests.export.test_networks import frames_of, lively_classifier
+
+pytestmark = pytest.mark.training
+
+SIDE_PX = 96
+
+
+def test_the_gate_refuses_efficientnet_in_eight_bits() -> None:
+    frames = np.concatenate([frames_of(SIDE_PX) for _ in range(3)])
+    model = lively_classifier("efficientnetb0", frames, "gap", "multiclass")
+    view = exported_view(model, "gap")
+    scores = keras.tree.flatten(view.predict(frames, verbose=0))[0]
+    assert np.ptp(scores, axis=0).min() > 0.1
+    candidates = in_eight_bits(to_onnx(view), backbone_name(model), frames)
+    candidate = next(candidates)
+    candidates.close()
+    assert candidate.scheme.startswith("int8, every convolution")
+    said = scores_of(open_cpu(candidate.proto.SerializeToString()))(frames)
+    as_keras_says = np.eye(scores.shape[1], dtype=bool)[scores.argmax(axis=1)]
+    fidelity = measure_fidelity(scores, said, as_keras_says, "multiclass", candidate.scheme)
+    assert objections(fidelity, LIMITS["int8"])

@@ -13,7 +13,7 @@ from worker.credits import Credits
 from worker.deadline import NO_DEADLINE, Deadline
 from worker.decode_pool import DecodePool
 from worker.delivery import open_delivery
-from worker.errors import BrokerLost, SettingsError
+from worker.errors import BrokerLost, SettingsError, StripwatchError
 from worker.event import EventMaker, Reject, Result
 from worker.frame import Frame
 from worker.health import Checks, HealthServer
@@ -256,7 +256,7 @@ class Worker:
         try:
             self._intake.run()
         except BaseException as error:
-            if not isinstance(error, BrokerLost):
+            if not isinstance(error, StripwatchError):
                 log.exception("intake died")
             self._pipeline.fail(error)
 

@@ -183,7 +183,9 @@ def test_a_broker_that_dies_under_load_is_one_sentence_and_exit_code_4(bundle: P
     with running_embedded_broker() as broker:
         line = Line.on(BrokerHandle("embedded", broker.bootstrap_servers, 3000))
         line.send(frames(100) * 200, key=b"a")  # seconds of work: the broker dies in the middle
-        worker = WorkerProcess(line, bundle, "g", "--set", "send_s_max=2", "--set", "drain_s_max=5")
+        times = {"send_s_max": 2, "drain_s_max": 5, "broker_away_s_max": 5}  # whether a frame is in flight or none
+        quick = [part for name, seconds in times.items() for part in ("--set", f"{name}={seconds}")]
+        worker = WorkerProcess(line, bundle, "g", *quick)
         worker.await_ready()
         line.read("results", 1)
     try:

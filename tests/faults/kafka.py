@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from tests.brokers.apache import READY_S_MAX, SETTINGS, fetch_jars, find_tool, format_storage
+from tests.brokers.apache import SETTINGS, fetch_jars, find_tool, format_storage
 from tests.brokers.handle import BrokerHandle
 from tests.faults.proxy import Proxy
 from worker.tools.broker import Broker, free_port, running_broker
 from worker.tools.child import Child
 
+_READY_S_MAX = 180.0  # in a long run on a machine that is busy with it
 SESSION_MS = 3_000  # so that a pause need not last long
 _QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # it starts often and never runs for long
 
@@ -39,7 +40,7 @@ class Kafka:
 
     def start(self) -> None:
         """Until it answers."""
-        run = running_broker("Apache Kafka", self._command, self._broker, READY_S_MAX)
+        run = running_broker("Apache Kafka", self._command, self._broker, _READY_S_MAX)
         self._child = self._running.enter_context(run)
 
     def ask_to_stop(self) -> None:

@@ -100,11 +100,13 @@ class Metrics:
         self.shadow_behind = self._gauge("shadow_behind", "As bundle_behind, of the shadow; 0 where none is set.")
 
     def _begin_at_zero(self) -> None:
-        """A series that begins at 1 is no increase to Prometheus: the first defect or reject would not count."""
+        """A series that begins at 1 is no increase to Prometheus: the first defect, reject or reset would not count."""
         for verdict in (*get_args(Verdict), "skipped"):
             self.results.labels(verdict)
         for reason in RejectReason:
             self.rejects.labels(reason)
+        for cause in ("deleted", "anew", "truncated"):
+            self.offset_resets.labels(cause)
 
     def camera_label(self, camera: str) -> str:
         return self._cameras.label(camera)

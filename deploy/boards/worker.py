@@ -180,11 +180,119 @@ HEALTH = Row(
     ),
 )
 
+KAFKA = Row(
+    "Kafka",
+    (
+        Panel(
+            "Silence",
+            "timeseries",
+            (Query(f"stripwatch_broker_silence_seconds{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
+            "Time since Kafka was last heard. At broker_away_s_max the worker ends, and is started again.",
+            unit="s",
+        ),
+        Panel(
+            "Trouble",
+            "timeseries",
+            (
+                Query(f"sum(stripwatch_partitions_without_leader{{{OF_WORKER}}})", "partitions without leader"),
+                Query(f"sum(increase(stripwatch_producer_rebuilds_total{{{OF_WORKER}}}[10m]))", "producers made anew"),
+                Query(f"sum(increase(stripwatch_frames_read_again_total{{{OF_WORKER}}}[10m]))", "frames read again"),
+                Query(f"sum(increase(stripwatch_frames_deleted_total{{{OF_WORKER}}}[10m]))", "frames deleted"),
+            ),
+            "Over ten minutes. Frames read again are inspected later; frames deleted never.",
+        ),
+        Panel(
+            "Transactions",
+            "timeseries",
+            (Query(f"sum by (outcome) (rate(stripwatch_transactions_total{{{OF_WORKER}}}{RATE}))", "{{outcome}}"),),
+            "A second, with delivery = exactly-once; empty otherwise. Aborted ones are read and inspected again.",
+            unit="suffix: /s",
+        ),
+    ),
+)
+
+MODELS = Row(
+    "Another model",
+    (
+        Panel(
+            "Swaps",
+            "timeseries",
+            (
+                Query(f"sum by (outcome) (increase(stripwatch_bundle_swaps_total{{{OF_WORKER}}}[10m]))", "{{outcome}}"),
+                Query(f"sum(stripwatch_bundle_behind{{{OF_WORKER}}})", "workers behind"),
+            ),
+            "Bundles put in place over ten minutes, and workers that do not run what was put in place.",
+            width=6,
+        ),
+        Panel(
+            "Shadow",
+            "timeseries",
+            (Query(f"sum by (outcome) (rate(stripwatch_shadow_frames_total{{{OF_WORKER}}}{RATE}))", "{{outcome}}"),),
+            "Frames that the shadow judged like the first model, otherwise, or not at all. Empty without a shadow.",
+            width=6,
+            stacked=True,
+            unit="suffix: /s",
+        ),
+        Panel(
+            "Where the two differ",
+            "bargauge",
+            (
+                Query(
+                    "sum by (verdict, shadow_verdict)"
+                    f" (increase(stripwatch_shadow_verdicts_total{{{OF_WORKER}}}[$__range]))",
+                    "{{verdict}}, shadow {{shadow_verdict}}",
+                ),
+            ),
+            "Frames by both verdicts. A defect that the shadow calls clean would be missed. Empty without a shadow.",
+            width=6,
+        ),
+        Panel(
+            "Difference of scores",
+            "heatmap",
+            (
+                Query(
+                    f"sum by (le) (increase(stripwatch_shadow_score_difference_bucket{{{OF_WORKER}}}{RATE}))", "{{le}}"
+                ),
+            ),
+            "The largest difference of a score between the two, by frame. Empty without a shadow.",
+            width=6,
+        ),
+        Panel(
+            "Time of the shadow",
+            "timeseries",
+            _quantiles("stripwatch_shadow_seconds"),
+            "Decoding and inference of a frame, one at a time. Empty without a shadow.",
+            width=6,
+            unit="s",
+        ),
+        Panel(
+            "Shadow's faults",
+            "timeseries",
+            (
+                Query(f"sum(stripwatch_shadow_behind{{{OF_WORKER}}})", "workers behind"),
+                Query(
+                    f"sum(rate(stripwatch_shadow_unpublished_total{{{OF_WORKER}}}{RATE}))",
+                    "results not taken, a second",
+                ),
+            ),
+            "A shadow that should run and does not; results that its topic did not take.",
+            width=6,
+        ),
+        Panel(
+            "Shadows that run",
+            "table",
+            (Query(f"stripwatch_shadow_info{{{OF_WORKER}}}"),),
+            "Empty without a shadow.",
+            width=12,
+        ),
+    ),
+)
+
 WORKER_BOARD = Board(
     "stripwatch-worker",
     "Stripwatch: worker",
     "For engineers: where does the time go, and what is about to give way?",
     (LINE, Variable("instance", f"label_values(stripwatch_ready{{{OF_LINE}}}, instance)")),
     (NEW_BUNDLE, ALERTS),
-    (THROUGHPUT, STAGES, HEALTH),
+    (THROUGHPUT, STAGES, HEALTH, KAFKA, MODELS),
 )

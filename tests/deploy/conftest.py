@@ -1,5 +1,6 @@
 """One line that is watched: a broker, cameras, a worker, and a Prometheus that scrapes it."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,10 +12,17 @@ from tests.brokers.handle import BrokerHandle
 from tests.deploy.cameras import Cameras, playing
 from tests.deploy.prometheus import Prometheus, Target, running_prometheus
 from tests.e2e.line import Line, WorkerProcess, running_worker
-from tests.tiny import write_bundle
+from tests.tiny import tiny_contract, write_bundle
+from worker.bundle import Threshold
 
-# So strict that a frame between two classes is unsure.
-STRICT = ("--set", "thresholds.dark.sure=0.9", "--set", "thresholds.grey.sure=0.9")
+# So strict that a frame between two classes is unsure; the shadow is also unsure of bright ones.
+SETTINGS = {
+    "thresholds.dark.sure": 0.9,
+    "thresholds.grey.sure": 0.9,
+    "bundle_check_s": 0.25,
+    "shadow_share": 1,
+}
+SHADOW_THRESHOLDS = {"dark": Threshold(), "grey": Threshold(), "bright": Threshold(sure=0.999, unsure=0.5)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,7 @@ class Watched:
     worker: WorkerProcess
     port: int
     prometheus: Prometheus
+    bundle: Path
     began_s: float = field(default_factory=time.time)
 
 
@@ -34,12 +43,17 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def watched(embedded_broker: BrokerHandle, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    folder = tmp_path_factory.mktemp("watched")
+    own = Path(shutil.copy(bundle, folder / "own.onnx"))
+    shadow = write_bundle(folder / "shadow.onnx", tiny_contract(version="2", thresholds=SHADOW_THRESHOLDS))
     line, cameras = Line.on(embedded_broker, partitions=2), Cameras({})
+    line.topics["shadow"] = embedded_broker.new_topic(1)
+    settings = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
     with (
         running_prometheus(tmp_path_factory.mktemp("prometheus")) as prometheus,
-        running_worker(line, bundle, "watched", *STRICT) as worker,
+        running_worker(line, own, "watched", *settings, "--set", f"shadow={shadow}") as worker,
     ):
         port = worker.await_ready()
         prometheus.watch({"worker": Target(port)})
         with playing(cameras, embedded_broker, line.topics["frames"]):
-            yield Watched(line, cameras, worker, port, prometheus)
+            yield Watched(line, cameras, worker, port, prometheus, own)

@@ -13,9 +13,10 @@ from export.benchcommand import bench
 from export.commands import diff, list_bundles, promote, rollback
 from export.files import write_whole
 from export.quiet import load_tensorflow, require
-from worker.bundle import Precision, read_bundle
+from worker.bundle import Precision
 from worker.console import new_app, print_summary, run_app
 
+BundleFile = Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, or STORE/NAME.")]
 app = new_app("stripwatch-export", "Make a bundle: one ONNX file that says what it is and proves what it computes.")
 
 
@@ -85,7 +86,7 @@ def run(
 
 
 @app.command()
-def verify(file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle.")]) -> None:
+def verify(file: BundleFile) -> None:
     """Prove from the file alone that a bundle is whole, unchanged, and computes what was trained.
 
     Ends with exit code 3 and one sentence when it does not.
@@ -115,7 +116,7 @@ def verify(file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle."
 
 @app.command()
 def show(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle.")],
+    file: BundleFile,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write a page instead, with validation charts and golden frames in it.")
@@ -129,10 +130,11 @@ def show(
       stripwatch-export show model.onnx --json
       stripwatch-export show model.onnx --html card.html
     """
-    require("onnx", *(["matplotlib", "seaborn", "scipy"] if html else []))
+    require("onnx", "onnxruntime", *(["matplotlib", "seaborn", "scipy"] if html else []))
     from export import show as shown
+    from worker.store import read_choice, resolve
 
-    card = shown.read_card(read_bundle(file))
+    card = shown.read_card(read_choice(resolve(file)))
     if html is not None:
         from export.card import html_card
 

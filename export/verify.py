@@ -8,10 +8,11 @@ import onnx
 from numpy.typing import NDArray
 
 from export.runtime import Outputs, open_cpu, run_batches
-from worker.bundle import HEATMAPS_NAME, SCORES_NAME, Bundle, read_bundle
+from worker.bundle import HEATMAPS_NAME, SCORES_NAME, Bundle
 from worker.decode import decode
 from worker.errors import BundleError
 from worker.session import open_session, verify_golden
+from worker.store import read_choice, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,11 @@ class Verified:
 
 
 def verify(path: Path) -> Verified:
-    """Seal, contract, ONNX rules, signature, golden frames and heatmaps, on the CPU.
+    """Seal, contract, ONNX rules, signature, golden frames and heatmaps of a file or STORE/NAME, on the CPU.
 
     Raises BundleError, with the path, for the first that does not hold.
     """
-    bundle = read_bundle(path)
+    bundle = read_choice(resolve(path))
     _check_onnx(bundle)
     session = open_session(bundle, "cpu", batch_frames_max=1)  # as the worker loads it
     every_output = open_cpu(bundle.model)

@@ -1,0 +1,74 @@
+"""The commands on a store: one JSON object at the end, one sentence and an exit code where it cannot be."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.export.test_cli import run_cli
+from tests.tiny import tiny_contract, write_bundle, write_frames
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> list[Path]:
+    """Versions 1 and 2, which differ in what they take for a defect."""
+    plain = tiny_contract()
+    contracts = (plain, replace(plain, version="2", clean_label="dark"))
+    return [write_bundle(tmp_path / f"{contract.version}.onnx", contract) for contract in contracts]
+
+
+def ask(monkeypatch: pytest.MonkeyPatch, capsys: Capture, *arguments: object) -> dict[str, Any]:
+    """The last line on stdout of a command that ends well."""
+    assert run_cli(monkeypatch, *arguments) == 0
+    said: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return said
+
+
+def test_promote_list_diff_and_rollback(
+    two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    store, frames = tmp_path / "store", tmp_path / "frames"
+    write_frames(frames, (0.1, 0.9))
+    changes = [ask(monkeypatch, capsys, "promote", file, store) for file in two]
+    assert [(change["version_before"], change["version"]) for change in changes] == [(None, "1"), ("1", "2")]
+    assert ask(monkeypatch, capsys, "list", store)["promoted"] == {"tiny": "2"}
+    compared = (store / "tiny", two[0], frames, "--sheet", tmp_path / "sheet.png", "--provider", "cpu")
+    found = ask(monkeypatch, capsys, "diff", *compared)
+    assert (found["frames"], found["agreement"]) == (2, 0.5)
+    assert found["differing"][0]["frame"] == "dark_0000.png"
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+    assert ask(monkeypatch, capsys, "rollback", store / "tiny")["version"] == "1"
+    same = ask(monkeypatch, capsys, "diff", store / "tiny", two[0], frames, "--sheet", tmp_path / "none.png")
+    assert same["sheet"] is None
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_a_name_in_a_store_is_shown_like_its_file(
+    two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    promoted = ask(monkeypatch, capsys, "promote", two[1], tmp_path / "store")
+    shown = ask(monkeypatch, capsys, "show", tmp_path / "store" / "tiny", "--json")
+    verified = ask(monkeypatch, capsys, "verify", tmp_path / "store" / "tiny")
+    assert promoted["sha256"] == shown["sha256"] == verified["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["promote", "gone.onnx", "store"], 3, "cannot read the bundle gone.onnx"),
+        (["rollback", "nowhere"], 3, "nowhere has no promoted bundle"),
+        (["list", "nowhere"], 6, "there is no store nowhere"),
+        (["diff", "gone.onnx", "gone.onnx", "nowhere"], 6, "there is no folder nowhere"),
+    ],
+)
+def test_what_is_not_there_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, arguments: list[str], code: int, says: str
+) -> None:
+    assert run_cli(monkeypatch, *arguments) == code
+    shown = capsys.readouterr().err
+    assert says in shown
+    assert len(shown.splitlines()) == 1

@@ -9,6 +9,7 @@ from export.bench import Plan, Row, bench_bundles
 from export.gate import GateRefused
 from export.run import ExportSettings, check_out, convert_run, export_converted
 from worker.bundle import Precision
+from worker.errors import InputError
 
 
 def bench_runs(
@@ -18,9 +19,11 @@ def bench_runs(
 
     A precision that the gate refuses is a row without speeds. Raises what export_run raises for anything else.
     """
-    for run in runs:
-        for precision in precisions:
-            check_out(_file(out, run, precision))
+    files = [_file(out, run, precision) for run in runs for precision in precisions]
+    for file in files:
+        if files.count(file) > 1:
+            raise InputError(f"two runs would both be written to {file}: give their folders different names")
+        check_out(file)
     return [row for run in runs for row in _bench_run(run, precisions, out, data, plan, progress)]
 
 
@@ -42,4 +45,4 @@ def _bench_run(
 
 
 def _file(out: Path, run: Path, precision: Precision) -> Path:
-    return out / f"{run.resolve().name}-{precision}.onnx"
+    return out / f"{run.absolute().name}-{precision}.onnx"

@@ -68,6 +68,18 @@ def test_a_run_needs_a_folder_for_its_bundles(
     assert "--out is missing" in capsys.readouterr().err
 
 
+@pytest.mark.training
+def test_two_runs_of_one_name_are_refused_before_the_work_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folds = [tmp_path / name / "fold-1" for name in ("a", "b")]
+    for fold in folds:
+        fold.mkdir(parents=True)
+        (fold / "run.json").touch()
+    assert run_cli(monkeypatch, "bench", *folds, "--out", tmp_path / "out") == 6
+    assert "two runs would both be written to" in capsys.readouterr().err
+
+
 def test_lists_are_read_in_any_order() -> None:
     assert parse_sizes("16, 1,1") == (1, 16)
     assert parse_precisions("int8, fp32") == ("fp32", "int8")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
@@ -67,7 +67,13 @@ def in_eight_bits(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> Cand
             left = outside | {node.name for node in nodes[:first]} if share else outside
             with silenced():
                 quantize_static(
-                    source, target, _Frames(frames), QuantFormat.QDQ, per_channel=True, nodes_to_exclude=sorted(left)
+                    source,
+                    target,
+                    _Frames(frames),
+                    QuantFormat.QDQ,
+                    per_channel=True,
+                    activation_type=QuantType.QUInt8,  # the same steps as signed ones; x86 computes with these
+                    nodes_to_exclude=sorted(left),
                 )
             kept = int(share * len(inside))
             words = f"the first {kept} of {len(inside)} convolutions in float32" if kept else "every convolution"

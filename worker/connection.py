@@ -22,6 +22,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 from worker.auth_failures import raise_auth_failures, refusal
 from worker.errors import BrokerLost, SettingsError
 from worker.header_names import accept_any_header_name
+from worker.lost_requests import keep_requests
 from worker.offsets import Partition
 from worker.security import PLAINTEXT, Security, check_tls, client_options, speaks_tls
 from worker.settings import Settings
@@ -95,6 +96,7 @@ def open_producer(settings: Settings) -> KafkaProducer:
         **(transactional if settings.delivery == "exactly-once" else {}),
     )
     if settings.delivery == "exactly-once":
+        keep_requests(producer)
         _claim_transactional_id(producer)
     return producer
 

@@ -221,8 +221,8 @@ def cluster_id(consumer: KafkaConsumer) -> str:
 
 
 def connection_count(consumer: KafkaConsumer) -> float:
-    """Open connections to brokers, by kafka-python's own metrics."""
-    count: float = consumer.metrics()["consumer-metrics"]["connection-count"]
+    """Open connections to brokers, by kafka-python's own metrics; a closed consumer has none of either."""
+    count: float = consumer.metrics().get("consumer-metrics", {}).get("connection-count", 0.0)
     return count
 
 

@@ -45,12 +45,15 @@ class Model:
     maps: MapReader | None
 
 
-def open_model(bundle: Bundle, settings: Settings) -> Model:
-    """Load, verify by the golden frames and warm up. Raises BundleError or SettingsError."""
+def open_model(bundle: Bundle, settings: Settings, go_on: Callable[[], None] = lambda: None) -> Model:
+    """Load, verify by the golden frames and warm up. go_on: called now and then; raises to break off.
+
+    Raises BundleError or SettingsError.
+    """
     contract = bundle.contract
     judge = judge_of(contract, settings.thresholds)
     started_s = time.monotonic()
-    session = open_session(bundle, settings.provider, settings.inference_threads, settings.batch_frames_max)
+    session = open_session(bundle, settings.provider, settings.inference_threads, settings.batch_frames_max, go_on)
     log.info(
         "bundle verified",
         bundle=str(bundle.path),

@@ -147,7 +147,7 @@ class Worker:
         metrics.show_bundle(model.session.bundle, model.session.provider)
         self._watch = BundleWatch(
             lambda: resolve(require_bundle(settings)),
-            lambda bundle: open_model(bundle, settings),
+            lambda bundle, go_on: open_model(bundle, settings, go_on),
             self._swap,
             metrics.bundle_swaps,
             running=model.info.sha256,
@@ -240,7 +240,7 @@ class Worker:
         self._delivery.close()
         if self._shadow:
             self._shadow.close()
-        self._swap_thread.join(max(_CLOSE_S, deadline_s - time.monotonic()))  # a load cannot be broken off
+        self._swap_thread.join()  # at most one run of a model that is being loaded
         settled = drained and not self._left_over
         log.info("stopped", everything_settled=settled, seconds=round(time.monotonic() - started_s, 2))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,10 +75,16 @@ class Session:
         return best.frames
 
 
-def open_session(bundle: Bundle, provider: Provider = "auto", threads: int = 0, batch_frames_max: int = 16) -> Session:
+def open_session(
+    bundle: Bundle,
+    provider: Provider = "auto",
+    threads: int = 0,
+    batch_frames_max: int = 16,
+    go_on: Callable[[], None] = lambda: None,
+) -> Session:
     """Load a bundle, verify its golden frames, warm up every batch size up to batch_frames_max.
 
-    threads: of ONNX Runtime on a CPU; 0 leaves the choice to it.
+    threads: of ONNX Runtime on a CPU; 0 leaves the choice to it. go_on: called before each run; raises to break off.
     Raises SettingsError when the provider is not to be had, BundleError when the bundle does not do what it says.
     """
     name = _choose_provider(provider)
@@ -85,8 +92,9 @@ def open_session(bundle: Bundle, provider: Provider = "auto", threads: int = 0, 
     _check_signature(bundle, session)
     sizes = [size for size in _BATCH_SIZES if size < batch_frames_max] + [batch_frames_max]
     try:
+        go_on()
         difference = verify_golden(bundle, session)
-        batches = [_warm_up(bundle, session, size) for size in sizes]
+        batches = [_warm_up(bundle, session, size, go_on) for size in sizes]
     except PredictFailed as error:
         raise BundleError(f"{bundle.path} does not run here: {error}") from error
     return Session(bundle, name, difference, batches, session)
@@ -179,13 +187,15 @@ def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:
         raise BundleError(f"{bundle.path}: it must have an output {HEATMAPS_NAME!r}, [batch, h, w, {labels}]")
 
 
-def _warm_up(bundle: Bundle, session: ort.InferenceSession, size: int) -> WarmedBatch:
+def _warm_up(bundle: Bundle, session: ort.InferenceSession, size: int, go_on: Callable[[], None]) -> WarmedBatch:
     frames = np.zeros((size, *bundle.contract.decode.shape), np.uint8)
     names = output_names(bundle)
+    go_on()
     _run(session, frames, names)  # the first run of a shape allocates and searches
     started = time.perf_counter()
     best_s = float("inf")
     while best_s == float("inf") or time.perf_counter() - started < _WARM_UP_S_MAX:
+        go_on()
         run_started = time.perf_counter()
         _run(session, frames, names)
         best_s = min(best_s, time.perf_counter() - run_started)

@@ -38,7 +38,11 @@ class ShadowLine:
         self._topic = ShadowTopic(lambda: open_producer(own), settings.topics.shadow, metrics)
         self._shadow = Shadow(settings.shadow_share, EventMaker(settings.cameras), metrics, self._topic.publish)
         self._watch = BundleWatch(
-            lambda: resolve(path), lambda b: open_model(b, own), self._shadow.use, metrics.shadow_swaps, running=None
+            lambda: resolve(path),
+            lambda bundle, go_on: open_model(bundle, own, go_on),
+            self._shadow.use,
+            metrics.shadow_swaps,
+            running=None,
         )
         metrics.watch(metrics.shadow_behind, lambda: self._watch.behind)
         self._threads = [
@@ -55,7 +59,7 @@ class ShadowLine:
         self._watch.stop()
         self._shadow.stop()
         for thread in self._threads:
-            thread.join(_CLOSE_S)
+            thread.join()  # at most one frame, or one run of a model that is being loaded: see swap.py
         self._topic.close()
 
     def _load(self) -> None:

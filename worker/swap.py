@@ -21,7 +21,8 @@ log = structlog.get_logger()
 class BundleWatch:
     """Looks for another bundle, loads it on the thread that calls `run`, and hands it on.
 
-    choose: what should run now, by a cheap look. open_model: loads, verifies and warms up. take: gets what passed.
+    choose: what should run now, by a cheap look. open_model: loads, verifies and warms up; what it is given is called
+    now and then, and raises to break it off. take: gets what passed.
     outcomes: counts by outcome, swapped or refused. running: the sha256 of the bundle that runs, None if none does.
     Whatever is wrong with the other bundle, the one that runs stays, and log and metrics say why, once.
     """
@@ -29,7 +30,7 @@ class BundleWatch:
     def __init__(
         self,
         choose: Callable[[], Choice],
-        open_model: Callable[[Bundle], Model],
+        open_model: Callable[[Bundle, Callable[[], None]], Model],
         take: Callable[[Model], None],
         outcomes: Counter,
         running: str | None,
@@ -51,7 +52,7 @@ class BundleWatch:
             self.look()
 
     def stop(self) -> None:
-        """A bundle that is being loaded is loaded to its end, and not taken."""
+        """A load is broken off. Join the thread: a process that ends while ONNX Runtime works on another is aborted."""
         self._stopping.set()
 
     def look(self) -> None:
@@ -78,6 +79,8 @@ class BundleWatch:
                 self._refuse(found)
             else:
                 self._load(read_choice(found))
+        except _Stopped:
+            log.info("loading broken off by the stop")
         except StripwatchError as error:
             self._refuse(str(error))
         except Exception as error:  # what runs must go on, whatever this was
@@ -94,15 +97,22 @@ class BundleWatch:
             return
         log.info("loading another bundle", bundle=str(bundle.path), sha256=bundle.sha256)
         self._refused, self._trim_due = bundle.sha256, True
-        model = self._open_model(bundle)
-        if self._stopping.is_set():
-            return
+        model = self._open_model(bundle, self._go_on)
+        self._go_on()
         self._take(model)
         log.info("bundle swapped", version=model.info.version, sha256=bundle.sha256, before=self._running)
         self._outcomes.labels("swapped").inc()
         self._running, self._refused, self.behind = bundle.sha256, None, False
 
+    def _go_on(self) -> None:
+        if self._stopping.is_set():
+            raise _Stopped
+
     def _refuse(self, why: str) -> None:
         self.behind = True
         log.error("bundle refused", error=why, running=self._running)
         self._outcomes.labels("refused").inc()
+
+
+class _Stopped(Exception):
+    """The worker stops while a bundle is being loaded."""

@@ -65,7 +65,7 @@ class Line:
         self.pipeline = Pipeline(self._parts, load(), on_settled=lambda _: self._settled.release())
         self.watch = BundleWatch(
             lambda: resolve(path),
-            lambda bundle: open_model(bundle, settings),
+            lambda bundle, go_on: open_model(bundle, settings, go_on),
             self.pipeline.swap,
             self.metrics.bundle_swaps,
             read_bundle(path).sha256,

@@ -144,7 +144,10 @@ def test_it_commits_what_is_settled_and_nothing_more(broker: BrokerHandle) -> No
     send(broker, topic, 20)
     with running_intake(broker, topic, group, frames_max=100) as running:
         wait_until(lambda: len(running.taken) == 20)
+        connected = [running.intake.connected]
         running.settle(7)
+    connected.append(running.intake.connected)  # closed: asked all the same, by whoever looks at /readyz during a stop
+    assert connected == [True, False]
     with running_intake(broker, topic, group, frames_max=100) as running:
         wait_until(lambda: len(running.taken) == 13)
         assert [frame.position.offset for frame in running.taken] == list(range(7, 20))

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,10 @@ class Watched:
         value = self.metrics.registry.get_sample_value("stripwatch_bundle_swaps_total", {"outcome": outcome})
         return value or 0.0
 
-    def _open(self, bundle: Bundle) -> Model:
+    def _open(self, bundle: Bundle, go_on: Callable[[], None]) -> Model:
         self.opened.append(bundle.contract.version)
         if self._real:
-            return open_model(bundle, SETTINGS)
+            return open_model(bundle, SETTINGS, go_on)
         return make_model(info=ModelInfo("tiny", bundle.contract.version, bundle.sha256, "bundle"))
 
     def _take(self, model: Model) -> None:
@@ -143,7 +143,7 @@ def test_refused_bytes_are_not_tried_again_until_the_running_ones_were_back(path
 
 
 def test_a_fault_while_loading_is_a_refusal(path: Path) -> None:
-    def fails(_: Bundle) -> Model:
+    def fails(_: Bundle, __: Callable[[], None]) -> Model:
         raise MemoryError("no room on the device")
 
     put(path, "1")
@@ -173,10 +173,13 @@ def test_what_is_promoted_in_a_store_is_taken_and_rolled_back(tmp_path: Path) ->
     assert watched.taken == ["2", "1"]
 
 
-def test_a_stop_during_a_load_takes_nothing(path: Path) -> None:
+@pytest.mark.parametrize("real", [True, False])
+def test_a_stop_breaks_a_load_off_and_takes_nothing(path: Path, real: bool) -> None:
+    """real: the session is never warmed up. Else the load had no moment left to break off."""
     put(path, "1")
-    watched = Watched(path, None)
+    watched = Watched(path, None, real)
     watched.watch.stop()
-    watched.look()
-    assert (watched.opened, watched.taken) == (["1"], [])
+    logs = watched.look()
+    assert [log["event"] for log in logs] == ["loading another bundle", "loading broken off by the stop"]
+    assert (watched.opened, watched.taken, watched.count("refused")) == (["1"], [], 0)
     watched.watch.run(check_s=60)  # ends at once

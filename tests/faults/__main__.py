@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,30 +44,43 @@ def main(
     Example: python -m tests.faults --seeds 2 --frames 300 --delivery at-least-once
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_PROVED))  # in order: no worker and no broker is left behind
+    if out is not None and out.exists():
+        raise typer.BadParameter(f"{out} is there already; name a new folder", param_hint="--out")
     folder = out or Path(tempfile.mkdtemp(prefix="stripwatch-faults-"))
     print(f"plans, logs and histories: {folder}", file=sys.stderr)
     chosen = DELIVERIES if delivery == "both" else (delivery,)
+    verdicts: list[Verdict] = []
+    failure: Exception | None = None
     try:
         with proxied_kafka(WORKERS_MAX) as kafka:
-            verdicts = list(_run(kafka, range(first, first + seeds), frames, chosen, folder))
+            _run(kafka, range(first, first + seeds), frames, chosen, folder, verdicts)
     except (KafkaAbsent, BrokerLost, HarnessFailed, HistoryUnreadable) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(NOT_PROVED) from error
-    print(table(verdicts), file=sys.stderr)
+        failure = error
+    finally:  # also when it was stopped: what was counted was counted
+        print(table(verdicts), file=sys.stderr)
+    if failure is not None:
+        print(f"error: {failure}", file=sys.stderr)
+        raise typer.Exit(NOT_PROVED) from failure
     print(json.dumps(summary(verdicts)))
     raise typer.Exit(BROKEN if any(verdict.broken for verdict in verdicts) else 0)
 
 
 def _run(
-    kafka: Kafka, seeds: Iterable[int], frames: int, deliveries: Iterable[Delivery], folder: Path
-) -> Iterable[Verdict]:
+    kafka: Kafka,
+    seeds: Sequence[int],
+    frames: int,
+    deliveries: Iterable[Delivery],
+    folder: Path,
+    verdicts: list[Verdict],
+) -> None:
+    """Each verdict is added as it comes."""
     for delivery in deliveries:
         for seed in seeds:
             own = folder / f"{delivery}-{seed}"
             verdict = run_seed(kafka, seed, frames, delivery, own)
+            verdicts.append(verdict)
             said = f"BROKEN: {', '.join(verdict.broken)}; see {own}" if verdict.broken else "kept"
             print(f"{delivery} seed {seed}: {verdict.seconds:g} s, {verdict.strikes} faults, {said}", file=sys.stderr)
-            yield verdict
 
 
 if __name__ == "__main__":

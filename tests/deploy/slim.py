@@ -14,12 +14,14 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from tests.deploy.dockerfile import Image, read_image
-from worker.tools.broker import embedded_broker
+from worker.tools.broker import embedded_broker, free_port
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -111,11 +113,26 @@ def check_worker(slim: SlimRoot) -> dict[str, object]:
             await_health(slim, worker)
             cameras = ["simulate", "--bootstrap-servers", servers, "--cameras", "4", "--rate", "10", "--seconds", "10"]
             sent = json.loads(slim.run(image.command(cameras)).splitlines()[-1])
+            shows_page = look_at_view(slim, more)
             worker.send_signal(signal.SIGTERM)
             code = worker.wait(AWAIT_S_MAX)
         finally:
             worker.kill()
-    return {"provider": found["provider"], "healthy": True, "frames_sent": sent["frames_sent"], "exit_code": code}
+    return {"provider": found["provider"], "page": shows_page, "frames_sent": sent["frames_sent"], "exit_code": code}
+
+
+def look_at_view(slim: SlimRoot, settings: dict[str, str]) -> bool:
+    port = free_port()
+    view = slim.start(slim.image.command(["view", "--port", str(port)]), **settings)
+    try:
+        deadline_s = time.monotonic() + AWAIT_S_MAX
+        while view.poll() is None and time.monotonic() < deadline_s:
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                return b"<html" in answer.read()
+            time.sleep(1)
+        return False
+    finally:
+        view.terminate()
 
 
 def await_health(slim: SlimRoot, worker: subprocess.Popen[str]) -> None:

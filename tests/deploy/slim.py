@@ -157,12 +157,12 @@ def check_training(slim: SlimRoot) -> dict[str, object]:
     volume = slim.volume
     data, run = "/mnt/strips", "/mnt/run"
     subprocess.run(
-        [sys.executable, "-m", "worker", "simulate", "--out", volume / "strips", "--frames", "120"],
+        [sys.executable, "-m", "worker", "simulate", "--out", volume / "strips", "--frames", "360"],
         check=True,
         stdout=sys.stderr,
     )
     fit = ["training", "fit", "--data", data, "--network", "mobilenet", "--alpha", "0.25", "--weights", "none"]
-    slim.run(slim.image.command([*fit, "--epochs", "1", "--out", run]))
+    slim.run(slim.image.command([*fit, "--input", "96x96", "--epochs", "12", "--out", run]))
     exported = slim.run(slim.image.command(["export", "run", run, "--out", f"{run}.onnx"]))
     return {"exported": json.loads(exported.splitlines()[-1])}
 

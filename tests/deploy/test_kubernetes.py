@@ -1,0 +1,110 @@
+"""The manifests agree with each other and with the worker. Their schemas: `python -m tests.deploy.schemas`."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.dockerfile import read_image
+from worker.settings import Settings, load_settings
+from worker.tools.topics import topics
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+BASE = DEPLOY / "kubernetes" / "base"
+
+
+def manifest(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((BASE / f"{name}.yaml").read_text())
+    return found
+
+
+POD: dict[str, Any] = manifest("deployment")["spec"]["template"]
+CONTAINER: dict[str, Any] = POD["spec"]["containers"][0]
+LABELS: dict[str, str] = POD["metadata"]["labels"]
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load_settings(BASE / "worker.toml", {})
+
+
+def test_kustomize_has_every_file() -> None:
+    kustomization = manifest("kustomization")
+    named = {*kustomization["resources"], *kustomization["configMapGenerator"][0]["files"], "kustomization.yaml"}
+    assert named == {path.name for path in BASE.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        manifest("deployment")["spec"]["selector"],
+        manifest("disruption-budget")["spec"]["selector"],
+        manifest("pod-monitor")["spec"]["selector"],
+        manifest("network-policy")["spec"]["podSelector"],
+        POD["spec"]["topologySpreadConstraints"][0]["labelSelector"],
+    ],
+)
+def test_a_selector_finds_the_pods(selector: dict[str, dict[str, str]]) -> None:
+    assert selector["matchLabels"].items() <= LABELS.items()
+
+
+def test_the_metrics_have_the_labels_that_rules_and_boards_ask_for() -> None:
+    monitor = manifest("pod-monitor")["spec"]
+    (job,) = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    static = {rule["target_label"] for rule in job["relabel_configs"]}
+    assert set(monitor["podTargetLabels"]) == static <= set(LABELS)
+    assert LABELS[monitor["jobLabel"]] == job["job_name"]
+
+
+def test_ports_and_probes_are_those_of_the_worker(settings: Settings) -> None:
+    (port,) = CONTAINER["ports"]
+    assert port["containerPort"] == settings.metrics_port
+    assert settings.metrics_host == "0.0.0.0"
+    assert CONTAINER["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
+    assert CONTAINER["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
+    assert manifest("pod-monitor")["spec"]["podMetricsEndpoints"][0]["port"] == port["name"]
+    assert manifest("network-policy")["spec"]["ingress"][0]["ports"][0]["port"] == port["name"]
+
+
+def test_a_pod_has_longer_to_stop_than_it_takes(settings: Settings) -> None:
+    assert POD["spec"]["terminationGracePeriodSeconds"] > settings.drain_s_max + 30
+
+
+def test_the_pod_may_do_only_what_it_must() -> None:
+    user = POD["spec"]["securityContext"]
+    image = read_image(DEPLOY / "worker.Dockerfile", "cpu")
+    assert f"{user['runAsUser']}:{user['runAsGroup']}" == image.user
+    assert user["runAsNonRoot"]
+    assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
+    assert CONTAINER["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert not CONTAINER["securityContext"]["allowPrivilegeEscalation"]
+    assert not POD["spec"]["automountServiceAccountToken"]
+    assert not POD["spec"]["enableServiceLinks"], "the worker refuses variables that it does not know"
+
+
+def test_settings_and_bundle_are_where_they_are_mounted(settings: Settings) -> None:
+    mounts = {mount["mountPath"]: mount for mount in CONTAINER["volumeMounts"]}
+    assert set(mounts) == {"/etc/stripwatch", "/bundles", "/tmp"}
+    assert CONTAINER["args"] == ["run", "--config", "/etc/stripwatch/worker.toml"]
+    assert settings.bundle is not None
+    assert str(settings.bundle.parent) == "/bundles"
+    assert {mount["name"] for mount in mounts.values()} == {volume["name"] for volume in POD["spec"]["volumes"]}
+
+
+def test_the_scaler_watches_the_group_of_the_worker(settings: Settings) -> None:
+    spec = manifest("scaled-object")["spec"]
+    trigger = spec["triggers"][0]["metadata"]
+    assert trigger["consumerGroup"] == settings.group_id
+    assert trigger["topic"] == settings.topics.frames
+    assert trigger["bootstrapServers"] == settings.bootstrap_servers
+    assert trigger["offsetResetPolicy"] == settings.start_at
+    assert spec["scaleTargetRef"]["name"] == manifest("deployment")["metadata"]["name"]
+    assert "replicas" not in manifest("deployment")["spec"], "two would write it"
+    assert spec["minReplicaCount"] >= 1
+
+
+def test_there_are_no_more_workers_than_partitions() -> None:
+    partitions = inspect.signature(topics).parameters["partitions"].default
+    assert manifest("scaled-object")["spec"]["maxReplicaCount"] <= partitions

@@ -37,7 +37,7 @@ const shown = () => cards.filter((card) => card.labels.some(isShown));
 
 // A picture that changes every moment cannot be looked at: the list moves in steps, and stands while one looks.
 function later() {
-  if (due === null) due = setTimeout(() => { due = null; render(); }, document.hidden ? 5000 : nodes.size ? REFRESH_MS : 0);
+  if (due === null) due = setTimeout(() => { due = null; render(); }, nodes.size ? REFRESH_MS : 0);
 }
 
 function looking() {

@@ -29,7 +29,7 @@ export function showCoils(chosen) {
   const columns = [
     { name: "Coil", text: true, cell: coilName },
     ...(manyLines ? [{ name: "Line", text: true, cell: (row) => lineName(row.line) }] : []),
-    { name: "State", text: true, cell: state },
+    { name: "State", text: true, cell: state, mark: (row) => (state(row) === "running" ? "running" : "") },
     { name: "First frame", cell: (row) => clockTime(row.first_captured_at) },
     { name: "Length", cell: (row) => metres(row.length_mm) },
     { name: "Not covered", cell: (row) => metres(row.uncovered_mm), mark: (row) => mark(row.uncovered_mm, "warn") },
@@ -38,19 +38,16 @@ export function showCoils(chosen) {
     { name: "Skipped", cell: (row) => number(row.frames.skipped), mark: (row) => mark(row.frames.skipped, "warn") },
     ...labels().map((label) => ({ name: label, cell: (row) => number(row.defects[label]), mark: (row) => mark(row.defects[label], "") })),
     { name: "Worst", text: true, cell: (row) => (row.worst ? `${row.worst.label} at ${metres(row.worst.strip_mm.start)}` : "–") },
-    { name: "", cell: actions },
+    { name: "", node: actions },
   ];
-  const focused = document.activeElement?.dataset?.coil;
-  const kind = document.activeElement?.dataset?.kind;
-  fillTable(byId("coils"), columns, rows, (row) => (chosen.has(row.id) ? "shown" : ""));
-  if (focused) byId("coils").querySelector(`[data-coil="${CSS.escape(focused)}"][data-kind="${CSS.escape(kind)}"]`)?.focus();
+  fillTable(byId("coils"), columns, rows.map((row) => ({ ...row, key: row.id })), (row) => (chosen.has(row.id) ? "shown" : ""));
 }
 
 // A coil is ending while the next one runs and its last results may still come.
 function state(row) {
-  if (row.ended) return make("span", "state", WHY[row.ended]);
+  if (row.ended) return WHY[row.ended];
   const newer = running.some((other) => other.line === row.line && other.first_captured_at > row.first_captured_at);
-  return newer ? make("span", "state", "ending") : make("span", "state running", "running");
+  return newer ? "ending" : "running";
 }
 
 const mark = (value, name) => (value ? name : value === 0 || value === undefined ? "zero" : "");
@@ -59,14 +56,10 @@ function actions(row) {
   const cell = make("span");
   const show = cell.appendChild(make("button", "quiet", "Map"));
   show.type = "button";
-  show.dataset.coil = row.id;
-  show.dataset.kind = "map";
   show.setAttribute("aria-label", `Show coil ${coilName(row)} on the map`);
   show.addEventListener("click", () => asked(row));
   const report = make("a", "", "Report");
   report.href = `/report?coil=${encodeURIComponent(row.id)}`;
-  report.dataset.coil = row.id;
-  report.dataset.kind = "report";
   report.setAttribute("aria-label", `Report of coil ${coilName(row)}`);
   cell.append(" ", report);
   return cell;

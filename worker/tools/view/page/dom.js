@@ -32,26 +32,57 @@ export function ago(ms) {
   return seconds < 7200 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`;
 }
 
-// A table from columns [{name, text?, cell(row) -> string | Node, mark?(row) -> class}].
+// A table of rows with a `key`, from columns [{name, text?, cell(row) -> string, mark?(row) -> class}], or with
+// node(row) -> element, made once for each row. Rows stay where they are while they are brought up to date: one that was
+// made anew under a finger would swallow the click.
 export function fillTable(table, columns, rows, rowClass = () => "") {
+  const names = columns.map((column) => column.name).join("\n");
+  if (table.dataset.names !== names) {
+    table.dataset.names = names;
+    table.replaceChildren(makeHead(columns), make("tbody"));
+  }
+  const body = table.tBodies[0];
+  const known = new Map([...body.rows].map((line) => [line.dataset.key, line]));
+  rows.forEach((row, at) => {
+    const key = String(row.key);
+    const line = known.get(key) ?? makeRow(columns, row, key);
+    known.delete(key);
+    if (body.rows[at] !== line) body.insertBefore(line, body.rows[at] ?? null);
+    fillRow(line, columns, row, rowClass(row));
+  });
+  for (const line of known.values()) line.remove();
+}
+
+function makeHead(columns) {
   const head = make("thead");
-  const names = head.appendChild(make("tr"));
+  const line = head.appendChild(make("tr"));
   for (const column of columns) {
-    const cell = names.appendChild(make("th", column.text ? "text" : "", column.name));
+    const cell = line.appendChild(make("th", column.text ? "text" : "", column.name));
     cell.scope = "col";
   }
-  const body = make("tbody");
-  for (const row of rows) {
-    const line = body.appendChild(make("tr", rowClass(row)));
-    for (const column of columns) {
-      const cell = line.appendChild(make("td", [column.text ? "text" : "", column.mark?.(row) ?? ""].join(" ").trim()));
-      const value = column.cell(row);
-      if (value instanceof Node) cell.append(value);
-      else cell.textContent = value;
-      if (column.text && !(value instanceof Node)) cell.title = value;
-    }
+  return head;
+}
+
+function makeRow(columns, row, key) {
+  const line = make("tr");
+  line.dataset.key = key;
+  for (const column of columns) {
+    const cell = line.appendChild(make("td"));
+    if (column.node) cell.append(column.node(row));
   }
-  table.replaceChildren(head, body);
+  return line;
+}
+
+function fillRow(line, columns, row, className) {
+  line.className = className;
+  columns.forEach((column, at) => {
+    if (column.node) return;
+    const cell = line.cells[at];
+    const value = column.cell(row);
+    cell.className = [column.text ? "text" : "", column.mark?.(row) ?? ""].join(" ").trim();
+    if (cell.textContent !== value) cell.textContent = value;
+    if (column.text && cell.title !== value) cell.title = value;
+  });
 }
 
 export function fillFacts(list, facts) {

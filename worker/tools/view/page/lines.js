@@ -62,7 +62,7 @@ class LineSection {
     this.note.textContent = `${metres(row.length_mm)} · ${number(Object.values(row.defects).reduce((a, b) => a + b, 0))} defects`;
     this.follow.hidden = this.chosen === null;
     const state = `${row.id} ${row.ended} ${row.frames.inspected + row.frames.skipped + row.frames.rejected}`;
-    if (state === this.drawn || this.loading || document.hidden) return;
+    if (state === this.drawn || this.loading) return;
     this.loading = true;
     try {
       const answer = await fetch(`/coils/${encodeURIComponent(row.id)}/map.json`);

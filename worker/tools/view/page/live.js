@@ -9,8 +9,8 @@ import { startTheme } from "./theme.js";
 
 const SILENT_MS = 10000;
 const tiles = new Map();
-let lastState = null;
 let runId = "";
+let events = null;
 
 function showStatus(state) {
   const newest = Math.max(0, ...state.lines.flatMap((line) => line.cameras.map((camera) => camera.last_ms)));
@@ -55,7 +55,7 @@ function showTiles(state) {
 
 function showCameras(state) {
   const many = state.lines.length > 1;
-  const rows = state.lines.flatMap((line) => line.cameras.map((camera) => ({ ...camera, line: line.line })));
+  const rows = state.lines.flatMap((line) => line.cameras.map((camera) => ({ ...camera, line: line.line, key: `${line.line}\n${camera.camera}` })));
   const late = (row) => state.now_ms - row.last_ms > SILENT_MS;
   fillTable(byId("cameras"), [
     { name: "Camera", text: true, cell: (row) => row.camera },
@@ -73,13 +73,11 @@ function showModels(state) {
     { name: "sha256", text: true, cell: (row) => row.sha256.slice(0, 8) },
     { name: "Frames", cell: (row) => number(row.frames) },
     { name: "Seen", cell: (row) => ago(state.now_ms - row.last_ms), mark: (row) => (state.now_ms - row.last_ms > SILENT_MS ? "warn" : "") },
-  ], state.models);
+  ], state.models.map((model) => ({ ...model, key: `${model.name}\n${model.version}\n${model.sha256}` })));
 }
 
 function show(state) {
-  lastState = state;
   showStatus(state);
-  if (document.hidden) return;
   showTiles(state);
   showClasses(state.labels);
   showCameras(state);
@@ -90,7 +88,8 @@ function show(state) {
 }
 
 function listen() {
-  const events = new EventSource("/events");
+  if (events) return;
+  events = new EventSource("/events");
   events.addEventListener("state", (event) => show(JSON.parse(event.data)));
   events.addEventListener("coils", (event) => setEnded(JSON.parse(event.data)));
   events.addEventListener("cards", (event) => {
@@ -109,7 +108,12 @@ onShow((row) => {
   chooseCoil(row);
   showCoils(chosenCoils());
 });
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && lastState) show(lastState);
-});
-listen();
+// A browser has six connections to a server for all its tabs: one that nobody sees gives its own back.
+const rest = () => {
+  events?.close();
+  events = null;
+};
+document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));
+addEventListener("pagehide", rest);
+addEventListener("pageshow", listen);
+if (!document.hidden) listen();

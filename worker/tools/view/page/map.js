@@ -40,7 +40,8 @@ export class StripMap {
       this.tip.hidden = true;
     });
     this.canvas.addEventListener("click", (event) => {
-      this.point(event);
+      if (!this.map?.strip) return;
+      this.select(this.nearest(event));
       if (this.selected >= 0) this.chosen(this.describe(this.map.marks[this.selected]));
     });
     this.canvas.addEventListener("keydown", (event) => this.key(event));
@@ -194,10 +195,12 @@ export class StripMap {
     return best;
   }
 
+  // The mouse shows a tip; it does not move what the keyboard has chosen.
   point(event) {
     if (!this.map?.strip) return;
     const at = this.nearest(event);
-    if (at !== this.selected) this.select(at);
+    if (at < 0) this.tip.hidden = true;
+    else this.showTip(at);
   }
 
   key(event) {
@@ -210,7 +213,10 @@ export class StripMap {
     if (event.key === "Home") next = 0;
     if (event.key === "End") next = marks.length - 1;
     if (event.key === "Escape") this.select(-1);
-    if (event.key === "Enter" && this.selected >= 0) this.chosen(this.describe(this.map.marks[this.selected]));
+    if (event.key === "Enter" && this.selected >= 0) {
+      event.preventDefault(); // or the same key would press what the focus goes to
+      this.chosen(this.describe(this.map.marks[this.selected]));
+    }
     if (next !== null && marks.length) {
       event.preventDefault();
       this.select(marks[Math.min(marks.length - 1, Math.max(0, next))][1]);
@@ -220,18 +226,25 @@ export class StripMap {
   select(at) {
     this.selected = at;
     this.draw();
-    this.tip.hidden = at < 0;
-    this.said.textContent = "";
-    if (at < 0) return;
+    this.said.textContent = at < 0 ? "" : this.inWords(this.map.marks[at]);
+    if (at < 0) this.tip.hidden = true;
+    else this.showTip(at);
+  }
+
+  showTip(at) {
     const mark = this.map.marks[at];
+    const [left, top, , tall] = this.markBox(mark);
+    this.tip.hidden = false;
+    this.tip.textContent = this.inWords(mark);
+    this.tip.style.left = `${Math.max(0, Math.min(left, this.width - this.tip.offsetWidth - 4))}px`;
+    this.tip.style.top = `${top + tall + 6}px`;
+  }
+
+  inWords(mark) {
     const what = this.describe(mark);
     const place = mark[END] > mark[START] ? `${metres(mark[START], 2)} to ${metres(mark[END], 2)}` : metres(mark[START], 2);
     const parts = mark[PARTS] > 1 ? `, joined from ${mark[PARTS]}` : "";
-    this.said.textContent = `${what.label} at ${place}, camera ${what.camera}, score ${percent(mark[SCORE])}${parts}`;
-    this.tip.textContent = this.said.textContent;
-    const [left, top, , tall] = this.markBox(mark);
-    this.tip.style.left = `${Math.max(0, Math.min(left, this.width - this.tip.offsetWidth - 4))}px`;
-    this.tip.style.top = `${top + tall + 6}px`;
+    return `${what.label} at ${place}, camera ${what.camera}, score ${percent(mark[SCORE])}${parts}`;
   }
 
   describe(mark) {

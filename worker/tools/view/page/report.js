@@ -36,24 +36,26 @@ function showFacts(coil) {
   ]);
 }
 
+const keyed = (rows) => rows.map((row, key) => Object.assign(row, { key }));
+
 function showTables(coil) {
   fillTable(byId("classes"), [
-    { name: "Class", text: true, cell: ([label]) => label },
-    { name: "Defects", cell: ([, count]) => number(count) },
-  ], Object.entries(coil.defects));
+    { name: "Class", text: true, cell: (row) => row[0] },
+    { name: "Defects", cell: (row) => number(row[1]) },
+  ], keyed(Object.entries(coil.defects)));
   fillTable(byId("cameras"), [
-    { name: "Camera", text: true, cell: ([camera]) => camera },
-    { name: "Inspected", cell: ([, one]) => number(one.frames.inspected) },
-    { name: "Rejected", cell: ([, one]) => number(one.frames.rejected) },
-    { name: "Skipped", cell: ([, one]) => number(one.frames.skipped) },
-    { name: "Not covered", cell: ([, one]) => metres(one.uncovered_mm, 3) },
-  ], Object.entries(coil.cameras));
+    { name: "Camera", text: true, cell: (row) => row[0] },
+    { name: "Inspected", cell: (row) => number(row[1].frames.inspected) },
+    { name: "Rejected", cell: (row) => number(row[1].frames.rejected) },
+    { name: "Skipped", cell: (row) => number(row[1].frames.skipped) },
+    { name: "Not covered", cell: (row) => metres(row[1].uncovered_mm, 3) },
+  ], keyed(Object.entries(coil.cameras)));
   byId("no-gaps").hidden = coil.gaps.length > 0 || coil.uncovered_mm === null;
   fillTable(byId("gaps"), [
     { name: "From", cell: (gap) => metres(gap.start, 3) },
     { name: "To", cell: (gap) => metres(gap.end, 3) },
     { name: "Length", cell: (gap) => metres(gap.end - gap.start, 3) },
-  ], coil.gaps);
+  ], keyed(coil.gaps));
   byId("gaps").hidden = coil.gaps.length === 0;
   fillTable(byId("defects"), [
     { name: "From", cell: (one) => metres(one.strip_mm.start, 3) },
@@ -62,7 +64,7 @@ function showTables(coil) {
     { name: "Camera", text: true, cell: (one) => one.camera },
     { name: "Score", cell: (one) => percent(one.score) },
     { name: "Joined from", cell: (one) => number(one.parts) },
-  ], coil.strip_defects);
+  ], keyed(coil.strip_defects));
   const placed = coil.strip_defects.length;
   byId("cut").textContent = placed ? `${number(placed)} with a place on the strip, in their order.` : "None with a place on the strip.";
 }

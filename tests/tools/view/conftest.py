@@ -1,0 +1,87 @@
+"""A real Chromium, and the page in a process of its own."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line
+from tests.tools.view.events import publish_sample
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
+
+
+@contextmanager
+def running_page(line: Line, *arguments: str) -> Iterator[str]:
+    """`python -m worker view` on any free port; its address."""
+    topics = [part for name, topic in line.topics.items() for part in ("--set", f"topics.{name}={topic}")]
+    command = [sys.executable, "-m", "worker", "view", "--bootstrap-servers", line.broker.bootstrap_servers]
+    command += ["--port", "0", "--set", "log_level=error", *topics, *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        said = process.stderr.readline()
+        found = ADDRESS.search(said)
+        try:
+            assert found, said
+            yield found[0]
+            process.terminate()
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+@contextmanager
+def chromium(dark: bool = False) -> Iterator[webdriver.Chrome]:
+    """Headless, without a sandbox (tests may run as root), its console and its requests kept."""
+    driver, browser = shutil.which("chromedriver"), shutil.which("chromium")
+    if driver is None or browser is None:
+        reason = "chromium and chromedriver are not there (Debian: apt install chromium chromium-driver)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"with CI=true a browser must be there: {reason}", pytrace=False)
+        pytest.skip(reason)
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        size = {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        yield chrome
+    finally:
+        chrome.quit()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[webdriver.Chrome]:
+    with chromium() as chrome:
+        yield chrome
+
+
+@pytest.fixture(scope="module")
+def page(embedded_broker: BrokerHandle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a page over the sample of events."""
+    line = Line.on(embedded_broker)
+    publish_sample(line)
+    with running_page(line) as address:
+        yield address
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    """Where screenshots go: SCREENSHOTS, else nowhere that is kept."""
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

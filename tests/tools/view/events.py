@@ -1,0 +1,97 @@
+"""Events that the page is shown: two coils, one of them with names that try to be HTML."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+
+from tests.e2e.line import Line
+from tests.worker.test_event import MODEL
+from worker.boxes import Box
+from worker.event import RESULT_SCHEMA, Defect, FrameInfo, Result, StripSpan, TimingMs
+from worker.frame import rfc3339
+
+HOSTILE = "<img src=x onerror=\"window.hacked='yes'\">"
+LINE = "/plant/line-1"
+FRAME_MM = 200
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One frame: its number on the coil, the coil, the camera, and the label of its defect, if any."""
+
+    number: int
+    coil: str = "C1"
+    camera: str = "top-1"
+    label: str | None = None
+    line: str = LINE
+
+
+# Of C1 nobody sees the stretch from 0.6 to 0.8 m.
+SAMPLE = [
+    *(Shown(n, camera="top-1") for n in (0, 2, 5)),
+    *(Shown(n, camera="top-2") for n in (0, 2)),
+    Shown(1, label="pits"),
+    Shown(4, label="scratches"),
+    Shown(5, camera="top-2", label="scratches"),
+    Shown(0, coil=HOSTILE, camera=f"<b>{HOSTILE}", label=f"<script>hacked='yes'</script>{HOSTILE}", line="/x/<i>l"),
+]
+
+
+def event(shown: Shown, place: Any, captured: datetime) -> Result:
+    """place: partition and offset of its frame. A defect has a box in the middle of the frame's height."""
+    start = FRAME_MM * shown.number
+    box = Box(x=50, y=60, width=100, height=40)
+    defects = [Defect(shown.label, 0.9, box, StripSpan(start + 50, start + 150))] if shown.label else []
+    return Result(
+        schema=RESULT_SCHEMA,
+        id=f"{shown.line}-{shown.coil}-{shown.camera}-{shown.number}",
+        state="inspected",
+        verdict="defect" if shown.label else "clean",
+        label=shown.label or "clean",
+        score=0.9,
+        scores={},
+        defects=defects,
+        frame=FrameInfo(
+            camera=shown.camera,
+            line=shown.line,
+            coil=shown.coil,
+            captured_at=rfc3339(round(captured.timestamp() * 1000)),
+            strip_position_mm=start,
+            side="top",
+            lane_offset_mm=None,
+            width_px=200,
+            height_px=200,
+            topic=place.topic,
+            partition=place.partition,
+            offset=place.offset,
+            file=None,
+            strip_mm=StripSpan(start, start + FRAME_MM),
+        ),
+        model=MODEL,
+        timing_ms=TimingMs(1, 1, 1, 3),
+    )
+
+
+def publish(line: Line, shown: list[Shown]) -> None:
+    """Each frame and its result, one after the other."""
+    grey = cv2.imencode(".jpg", np.full((200, 200), 128, np.uint8))[1].tobytes()
+    begin = datetime.now(UTC) - timedelta(seconds=len(shown))
+    with line.broker.producer() as producer:
+        for at, one in enumerate(shown):
+            place = producer.send(line.topics["frames"], grey, key=one.camera.encode()).get(30)
+            result = event(one, place, begin + timedelta(seconds=at))
+            producer.send(line.topics["results"], msgspec.json.encode(result), key=one.camera.encode()).get(30)
+
+
+def publish_sample(line: Line) -> None:
+    """And what is no event at all, and a reject."""
+    publish(line, SAMPLE)
+    headers = [("ce_id", b"r1"), ("ce_source", b"/plant/line-1/top-2"), ("ce_subject", b"C1")]
+    headers += [("ce_strippositionmm", b"800"), ("stripwatch_reason", b"truncated")]
+    with line.broker.producer() as producer:
+        producer.send(line.topics["results"], b"{not json").get(30)
+        producer.send(line.topics["rejects"], b"\xff\xd8", key=b"top-2", headers=headers).get(30)

@@ -1,0 +1,171 @@
+"""The page in a real browser: what it shows, what it never does, and that it can be used without a mouse."""
+
+import json
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.tools.view.conftest import chromium
+from tests.tools.view.events import HOSTILE, LINE
+
+WAIT_S_MAX = 30
+
+
+def until(browser: webdriver.Chrome, condition: Callable[[], Any]) -> Any:
+    """What the condition gives once it is true; the page may put another element in the place of one meanwhile."""
+    waiting = WebDriverWait(browser, WAIT_S_MAX, ignored_exceptions=[StaleElementReferenceException])
+    return waiting.until(lambda _: condition())
+
+
+def script(browser: webdriver.Chrome, code: str) -> Any:
+    return browser.execute_script(f"return {code}")
+
+
+def text_of(browser: webdriver.Chrome, css: str) -> str:
+    return str(browser.find_element(By.CSS_SELECTOR, css).text)
+
+
+def map_label(browser: webdriver.Chrome) -> str:
+    """Of the line that is not hostile."""
+    (label,) = (
+        section.find_element(By.TAG_NAME, "canvas").get_attribute("aria-label")
+        for section in browser.find_elements(By.CSS_SELECTOR, "#lines > section")
+        if LINE in section.text
+    )
+    return str(label)
+
+
+@pytest.fixture
+def opened(browser: webdriver.Chrome, page: str) -> webdriver.Chrome:
+    """The page with all its cards, and a log of what it does from now on."""
+    browser.get("about:blank")
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    browser.get(page)
+    until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".card")) == 4)
+    until(browser, lambda: "3 defects" in map_label(browser))
+    until(browser, lambda: script(browser, "[...document.images].every((image) => image.naturalWidth > 0)"))
+    return browser
+
+
+def requested(browser: webdriver.Chrome) -> set[str]:
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
+
+
+def test_it_shows_strip_defects_and_coils(opened: webdriver.Chrome, page: str) -> None:
+    until(opened, lambda: text_of(opened, "#status") == "live" or "last frame" in text_of(opened, "#status"))
+    assert "coil C1" in text_of(opened, "#lines")
+    assert map_label(opened).startswith("Strip map: 3 defects on 1.2 m.")
+    coils = text_of(opened, "#coils")
+    assert "C1" in coils
+    assert "0.2 m" in coils, "the stretch that nobody sees"
+    assert text_of(opened, "#cameras").count("top-") == 2
+    assert "neu 3" in text_of(opened, "#models")
+    assert len(opened.find_elements(By.CSS_SELECTOR, ".card .box")) == 4
+
+
+def test_it_asks_no_other_host_and_makes_no_error(opened: webdriver.Chrome, page: str) -> None:
+    until(opened, lambda: script(opened, "performance.getEntriesByType('resource').length") > 8)
+    urls = requested(opened)
+    assert urls
+    assert {url for url in urls if not url.startswith(page)} == set()
+    assert opened.get_log("browser") == []
+
+
+def test_names_that_are_html_are_text(opened: webdriver.Chrome) -> None:
+    until(opened, lambda: HOSTILE in text_of(opened, "#lines"))
+    assert "<script>" in text_of(opened, "#classes")
+    assert f"<b>{HOSTILE}" in script(opened, "document.querySelector('#cameras').textContent")
+    assert script(opened, "window.hacked ?? 'no'") == "no"
+    assert script(opened, "document.querySelectorAll('img[src=\"x\"], main script, main b, main i').length") == 0
+
+
+def test_a_class_is_hidden_by_keyboard(opened: webdriver.Chrome) -> None:
+    box = opened.find_element(By.XPATH, "//div[@id='classes']//label[contains(., 'scratches')]/input")
+    box.send_keys(Keys.SPACE)
+    until(opened, lambda: map_label(opened).startswith("Strip map: 1 defects"))
+    until(opened, lambda: len(opened.find_elements(By.CSS_SELECTOR, ".card")) == 2)
+    opened.find_element(By.ID, "all-classes").send_keys(Keys.ENTER)
+    until(opened, lambda: map_label(opened).startswith("Strip map: 3 defects"))
+
+
+def test_the_map_is_walked_by_keyboard_and_opens_a_defect(opened: webdriver.Chrome) -> None:
+    (canvas,) = (
+        section.find_element(By.TAG_NAME, "canvas")
+        for section in opened.find_elements(By.CSS_SELECTOR, "#lines > section")
+        if LINE in section.text
+    )
+    canvas.send_keys(Keys.ARROW_RIGHT)
+    said = "pits at 0.25 m to 0.35 m, camera top-1, score 90.0 %"
+    until(opened, lambda: said in text_of(opened, "#lines"))
+    canvas.send_keys(Keys.ENTER)
+    until(opened, lambda: opened.find_element(By.ID, "detail").is_displayed())
+    facts = text_of(opened, "#detail-facts")
+    assert "0.250 m to 0.350 m" in facts
+    assert "C1" in facts
+    opened.find_element(By.ID, "detail").send_keys(Keys.ESCAPE)
+    until(opened, lambda: not opened.find_element(By.ID, "detail").is_displayed())
+
+
+def test_everything_that_can_be_used_has_a_name(opened: webdriver.Chrome) -> None:
+    tree = opened.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    roles = {"button", "link", "checkbox", "img", "table", "image"}
+    nameless = [
+        node
+        for node in tree
+        if not node.get("ignored")
+        and node.get("role", {}).get("value") in roles - {"table"}
+        and not node.get("name", {}).get("value")
+    ]
+    assert nameless == []
+
+
+def test_a_report_of_a_coil(opened: webdriver.Chrome, page: str, shots: Path) -> None:
+    opened.find_element(By.CSS_SELECTOR, "#coils a[aria-label='Report of coil C1']").click()
+    until(opened, lambda: text_of(opened, "h1") == "Coil C1")
+    assert "1.200 m" in text_of(opened, "#facts")
+    assert "scratches" in text_of(opened, "#classes")
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#defects tbody tr")) == 3
+    opened.save_screenshot(str(shots / "report.png"))
+    assert opened.get_log("browser") == []
+    opened.get(f"{page}report?coil=none")
+    until(opened, lambda: "There is no report" in text_of(opened, "#subtitle"))
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_it_fits_a_laptop_and_a_wall(page: str, shots: Path, dark: bool) -> None:
+    with chromium(dark) as chrome:
+        chrome.get(page)
+        until(chrome, lambda: len(chrome.find_elements(By.CSS_SELECTOR, ".card")) == 4)
+        for width, height in ((1280, 800), (1920, 1080)):
+            size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+            chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            until(chrome, lambda width=width: script(chrome, "innerWidth") == width)
+            assert script(chrome, "document.documentElement.scrollWidth <= innerWidth"), "nothing hangs over"
+            chrome.save_screenshot(str(shots / f"{'dark' if dark else 'light'}-{width}.png"))
+        ground = script(chrome, "getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, ground[4:-1].split(","))) < 200) is dark
+
+
+def test_the_tables_for_machines(page: str) -> None:
+    with urllib.request.urlopen(f"{page}coils.csv") as answer:
+        lines = answer.read().decode().splitlines()
+    assert lines[0].startswith("line,coil,ended")
+    assert len(lines) == 3
+    with urllib.request.urlopen(f"{page}coils.json") as answer:
+        coils = json.load(answer)
+    assert {coil["coil"] for coil in coils} == {"C1", HOSTILE}
+    (c1,) = (coil for coil in coils if coil["coil"] == "C1")
+    assert (c1["frames"], c1["defects"]) == (
+        {"inspected": 8, "skipped": 0, "rejected": 1},
+        {"pits": 1, "scratches": 2},
+    )

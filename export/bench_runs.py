@@ -14,8 +14,8 @@ from worker.errors import InputError
 
 def bench_runs(
     runs: Sequence[Path], precisions: Sequence[Precision], out: Path, data: Path | None, plan: Plan, progress: Progress
-) -> list[Row]:
-    """Export each run into out, as RUN-PRECISION.onnx, and measure its bundles beside each other.
+) -> Iterator[list[Row]]:
+    """Export each run into out, as RUN-PRECISION.onnx, and measure its bundles beside each other: its rows, a run.
 
     A precision that the gate refuses is a row without speeds. Raises what export_run raises for anything else.
     """
@@ -24,7 +24,8 @@ def bench_runs(
         if files.count(file) > 1:
             raise InputError(f"two runs would both be written to {file}: give their folders different names")
         check_out(file)
-    return [row for run in runs for row in _bench_run(run, precisions, out, data, plan, progress)]
+    for run in runs:
+        yield list(_bench_run(run, precisions, out, data, plan, progress))
 
 
 def _bench_run(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
+from rich.progress import Progress
 
 from export.files import make_folder, write_whole
 from export.quiet import load_tensorflow, require
@@ -53,27 +54,48 @@ def bench(
     runs = [path for path in what if (path / RECORD_FILE).exists()]
     if runs and out is None:
         raise SettingsError("--out is missing: a run is exported before it is measured, so name a folder")
-    if runs:
-        load_tensorflow()
-        require("onnx", "tf2onnx", "sklearn")
     require("onnxruntime", *(["matplotlib"] if out else []))
-    from export.bench import Plan, as_json, bench_bundles, devices_here
+    from export.bench import Plan, as_json, devices_here
     from export.speedtable import print_table
 
     plan = Plan(sizes, seconds, devices_here() if device == "all" else (device,), threads, scores_only)
+    rows: list[Row] = []
+    with new_progress() as progress:
+        for found in _measure(what, runs, wanted, out, data, plan, progress):
+            rows += found
+            if out is not None:
+                _write(out, rows, plan)  # a stop loses only what is at work
+    print_table(rows)
+    print_summary(as_json(rows, plan))
+
+
+def _measure(
+    what: list[Path],
+    runs: list[Path],
+    precisions: Sequence[Precision],
+    out: Path | None,
+    data: Path | None,
+    plan: Plan,
+    progress: Progress,
+) -> Iterator[list[Row]]:
+    """Files first, beside each other, then run by run. Raises before any work where one is neither."""
+    from export.bench import bench_bundles
+    from worker.store import resolve
+
+    files = [path for path in what if path not in runs]
+    for path in files:
+        resolve(path)
+    if runs:
+        load_tensorflow()
+        require("onnx", "tf2onnx", "sklearn")
     if out is not None:
         make_folder(out)
-    with new_progress() as progress:
-        files = [path for path in what if path not in runs]
-        rows = bench_bundles(files, plan, progress) if files else []
-        if runs and out is not None:
-            from export.bench_runs import bench_runs
+    if files:
+        yield bench_bundles(files, plan, progress)
+    if runs and out is not None:
+        from export.bench_runs import bench_runs
 
-            rows += bench_runs(runs, wanted, out, data, plan, progress)
-    print_table(rows)
-    if out is not None:
-        _write(out, rows, plan)
-    print_summary(as_json(rows, plan))
+        yield from bench_runs(runs, precisions, out, data, plan, progress)
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:

@@ -201,7 +201,7 @@ def _read_pointer(folder: Path) -> Pointer:
     try:
         pointer = msgspec.json.decode(path.read_bytes(), type=Pointer)
     except FileNotFoundError as error:
-        raise BundleError(f"{folder} has no promoted bundle; 'stripwatch-export promote' makes one") from error
+        raise BundleError(f"{folder} is no name in a store, or has no promoted bundle") from error
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from error
     except msgspec.MsgspecError as error:

@@ -49,6 +49,7 @@ def test_files_alone_need_no_folder(
     ("arguments", "code", "says"),
     [
         (["gone.onnx"], 3, "cannot read the bundle gone.onnx"),
+        ([".", "--out", "nowhere"], 3, ". is no name in a store"),
         (["gone.onnx", "--batch-sizes", "1,x"], 2, "--batch-sizes '1,x': numbers from 1 to 1024"),
         (["gone.onnx", "--precisions", "fp32,fp8"], 2, "'fp8' is none of fp32, fp16, int8"),
     ],

@@ -60,7 +60,7 @@ def test_a_name_in_a_store_is_shown_like_its_file(
     ("arguments", "code", "says"),
     [
         (["promote", "gone.onnx", "store"], 3, "cannot read the bundle gone.onnx"),
-        (["rollback", "nowhere"], 3, "nowhere has no promoted bundle"),
+        (["rollback", "nowhere"], 3, "nowhere is no name in a store"),
         (["list", "nowhere"], 6, "there is no store nowhere"),
         (["diff", "gone.onnx", "gone.onnx", "nowhere"], 6, "there is no folder nowhere"),
     ],

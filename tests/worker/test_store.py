@@ -105,7 +105,7 @@ def test_another_file_in_the_place_of_the_promoted_one_is_not_run(store: Path, t
 @pytest.mark.parametrize(
     ("pointer", "says"),
     [
-        (None, "tiny has no promoted bundle; 'stripwatch-export promote' makes one"),
+        (None, "tiny is no name in a store, or has no promoted bundle"),
         (b"", r"promoted\.json is malformed"),
         (b'{"schema": "stripwatch.promoted/2", "promotions": []}', "this version reads 'stripwatch.promoted/1'"),
         (b'{"schema": "stripwatch.promoted/1", "promotions": []}', "names no version"),

@@ -14,7 +14,7 @@ from tests.e2e.line import STOP_S_MAX, Line, Record, WorkerProcess, fetch, runni
 from tests.e2e.test_line import frames, in_partition_order, positions
 from tests.faults.kafka import Kafka, proxied_kafka
 from tests.faults.proxy import Mode
-from tests.worker.test_intake import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 DELIVERIES = ("at-least-once", "exactly-once")

@@ -20,7 +20,7 @@ from tests.brokers.plugin import APACHE_SESSION_MS, absence_is_a_skip
 from tests.e2e.line import Line, running_worker
 from tests.e2e.test_broker_faults import assert_complete, metric, readiness
 from tests.e2e.test_line import frames
-from tests.worker.test_intake import wait_until
+from tests.waiting import wait_until
 from worker.tools.broker import Broker, free_port, running_broker
 
 pytestmark = pytest.mark.kafka

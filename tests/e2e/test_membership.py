@@ -8,7 +8,7 @@ from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import STOP_S_MAX, Line, WorkerProcess, running_worker
 from tests.e2e.test_broker_faults import assert_complete
 from tests.e2e.test_line import frames, positions
-from tests.worker.test_intake import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 COOPERATIVE = ("--set", "rebalance=cooperative", "--set", "inflight_frames_max=32")

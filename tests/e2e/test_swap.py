@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,18 +9,12 @@ import pytest
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, Record, fetch, running_worker
 from tests.tiny import LABELS, encode_frame, expected_scores, tiny_contract, write_bundle
+from tests.waiting import wait_until
 from worker.bundle import read_bundle
 from worker.decode import DecodeSpec
 
 SMALL = DecodeSpec(height_px=8, width_px=8, colour="grey")
 CHECK = ("--set", "bundle_check_s=0.05", "--set", "batch_frames_max=4")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come true in time"
-        threading.Event().wait(0.05)
 
 
 def frames(n: int) -> list[bytes]:

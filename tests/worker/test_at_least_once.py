@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
-from tests.worker.test_intake import wait_until
+from tests.waiting import wait_until
 from tests.worker.test_publish import reject, result
 from worker.at_least_once import AtLeastOnce
 from worker.errors import BrokerLost

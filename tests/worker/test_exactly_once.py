@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
-from tests.worker.test_intake import wait_until
+from tests.waiting import wait_until
 from tests.worker.test_publish import result
 from worker.errors import BrokerLost, Fenced
 from worker.exactly_once import ExactlyOnce, TransactionLimits

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from tests.brokers.handle import BrokerHandle
+from tests.waiting import AWAIT_S_MAX, wait_until
 from worker.connection import open_consumer, require_topics
 from worker.credits import Credits
 from worker.errors import BrokerLost
@@ -20,8 +21,6 @@ from worker.intake import IntakeRules, KafkaIntake
 from worker.metrics import Metrics
 from worker.offsets import Ledger
 from worker.settings import load_settings
-
-AWAIT_S_MAX = 60.0
 
 
 @dataclass
@@ -37,13 +36,6 @@ class Running:
             self.ledger.settled(frame.position)
             self.credits.give_back(len(frame.encoded))
         del self.taken[:count]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + AWAIT_S_MAX
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come true in time"
-        threading.Event().wait(0.01)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The stages together, without broker: order, accounting, and a stage that dies takes the worker with it."""
 
 import threading
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
@@ -14,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from tests.badframes import BAD_FRAMES
 from tests.frames import make_frame
 from tests.tiny import LABELS, SPEC, encode_frame, expected_scores, tiny_contract, write_bundle
+from tests.waiting import wait_until
 from worker.bundle import Threshold, read_bundle
 from worker.credits import Credits
 from worker.deadline import NO_DEADLINE, Deadline
@@ -31,13 +31,6 @@ from worker.session import Output, Session
 from worker.settings import load_settings
 
 FRAMES = Partition("frames", 0)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come true in time"
-        threading.Event().wait(0.01)
 
 
 class Collector:

@@ -1,0 +1,14 @@
+"""Wait for something to come true, without a hopeful sleep."""
+
+import threading
+import time
+from collections.abc import Callable
+
+AWAIT_S_MAX = 60.0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + AWAIT_S_MAX
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come true in time"
+        threading.Event().wait(0.01)

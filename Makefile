@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint setup lock clean
+.PHONY: help demo test lint audit setup lock clean
 
 # The first of these that fits makes .venv; PYTHON=/path/to/python3.12 names another.
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -25,6 +25,7 @@ help:
 	@echo "                      simulated cameras, Kafka and the worker, live in the terminal"
 	@echo "make test [ARGS=...]  every check and test; ARGS go to pytest"
 	@echo "make lint             the checks alone: ruff, mypy, import rules"
+	@echo "make audit            known vulnerabilities of all that is locked; needs the internet"
 	@echo "make setup            .venv with everything, as make test needs it"
 	@echo "make lock             requirements/*.txt anew from pyproject.toml"
 	@echo "make clean            remove .venv, fetched jars, caches and build output"
@@ -42,6 +43,11 @@ lint: $(TEST_READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# --strict: a package that could not be asked about is a failure, or a run without the internet would look clean.
+audit: $(TEST_READY)
+	@for lock in requirements/*.txt; do echo "$$lock" >&2; $(BIN)/python -m uv tool run --from pip-audit==2.10.1 \
+		pip-audit --strict --no-deps --disable-pip -r $$lock || exit 1; done
 
 setup: $(TEST_READY)
 

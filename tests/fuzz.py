@@ -134,15 +134,19 @@ def fuzz(first: int, last: int, seed: int) -> Found:
 
 
 def account(number: int, encoded: bytes, rng: np.random.Generator) -> str:
+    return account_record(_record(number, encoded, rng))
+
+
+def account_record(record: Record) -> str:
     """What became of one frame: "decoded", or the reason of its reject. Raises what must not be."""
-    frame = read_record(_record(number, encoded, rng), "cluster", 0.0)
-    spec = SPECS[number % len(SPECS)]
+    frame = read_record(record, "cluster", 0.0)
+    spec = SPECS[record.position.offset % len(SPECS)]
     try:
         image = decode(frame.encoded, spec, LIMITS)
     except FrameRejected as error:
         reject = EVENTS.reject(Refusal(frame, MODEL, error))
         msgspec.json.encode(reject)
-        _send(frame, reject_headers(reject, frame, len(encoded)))
+        _send(frame, reject_headers(reject, frame, len(frame.encoded)))
         return error.reason.value
     if image.pixels.shape != spec.shape or image.pixels.dtype != np.uint8:
         raise AssertionError(f"pixels of {image.pixels.shape}, {image.pixels.dtype}")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Set
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,21 @@ def test_a_lock_has_what_the_project_asks_for(lock: str, python: str) -> None:
         wanted = Requirement(line)
         pin = pins[IN_PLACE_OF.get(wanted.name, wanted.name)]
         assert wanted.specifier.contains(pin), f"run make lock: {line}"
+
+
+def test_the_locks_agree() -> None:
+    """One version of each package: what the demo runs is what was tested."""
+    tested = {(pin.name, str(pin.marker)): str(pin.specifier) for pin in read_pins("test")}
+    for lock in set(LOCKS) - {"test", "gpu"}:
+        found = {(pin.name, str(pin.marker)): str(pin.specifier) for pin in read_pins(lock)}
+        assert found.items() <= tested.items(), f"run make lock: {lock}.txt"
+
+
+def test_what_is_installed_is_what_is_locked() -> None:
+    """The hashes speak for what runs here only if it is the same."""
+    here = {pin.name: pin.specifier for pin in read_pins("test") if pin.marker is None or pin.marker.evaluate()}
+    installed = {name: version(name) for name in here}
+    assert {name for name, found in installed.items() if not here[name].contains(found)} == set(), "run make setup"
 
 
 def test_the_worker_loads_nothing_heavy() -> None:

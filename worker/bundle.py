@@ -9,6 +9,7 @@ import msgspec
 from worker.decode import DecodeSpec
 from worker.errors import BundleError
 from worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, read_metadata
+from worker.onnxgraph import check_graph
 
 CONTRACT_KEY = "stripwatch.contract"
 SCHEMA = "stripwatch.bundle/1"
@@ -151,7 +152,7 @@ class Bundle:
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read and check a bundle: complete, unchanged since its export, and with a contract that makes sense.
+    """Read and check a bundle: complete, unchanged since its export, sound in its contract, and no more than a graph.
 
     Raises BundleError, with the path, for anything else.
     """
@@ -161,7 +162,9 @@ def read_bundle(path: Path) -> Bundle:
         raise BundleError(f"cannot read the bundle {path}: {error.strerror}") from error
     try:
         contract = decode_contract(read_metadata(model))
-        return Bundle(path, contract, check_seal(model), model)
+        sha256 = check_seal(model)
+        check_graph(model)
+        return Bundle(path, contract, sha256, model)
     except BundleError as error:
         raise BundleError(f"{path} is no usable bundle: {error}") from error
 

@@ -1,7 +1,8 @@
 """The metadata of an ONNX file, read and sealed without loading the model and without the onnx package.
 
 An ONNX file is one protobuf message, ModelProto; its metadata is field 14, a repeated pair of strings
-(https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Only the top level of the message is walked here.
+(https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Only the top level of the message is
+walked here; onnxgraph.py goes down.
 """
 
 import hashlib
@@ -13,12 +14,12 @@ SEAL_KEY = "stripwatch.sha256"
 UNSEALED = "0" * 64
 _GRAPH_FIELD, _METADATA_FIELD = 7, 14
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_Span = tuple[int, int]
+Span = tuple[int, int]
 
 
 def read_metadata(model: bytes) -> dict[str, str]:
     """The metadata pairs of an ONNX file. Raises BundleError when the bytes are no complete ONNX file."""
-    return {key: _text(model, span) for key, span in _metadata_spans(model).items()}
+    return {key: text_of(model, span) for key, span in _metadata_spans(model).items()}
 
 
 def seal(model: bytes) -> bytes:
@@ -33,7 +34,7 @@ def seal(model: bytes) -> bytes:
 def check_seal(model: bytes) -> str:
     """The sha256 that the file states. Raises BundleError if any byte of the file was changed since."""
     span = _seal_span(model)
-    stated, found = _text(model, span), _digest(model, span)
+    stated, found = text_of(model, span), _digest(model, span)
     if stated != found:
         raise BundleError(f"its bytes were changed: sha256 is {found[:12]}…, the file states {stated[:12]}…")
     return stated
@@ -41,51 +42,51 @@ def check_seal(model: bytes) -> str:
 
 def graph_sha256(model: bytes) -> str:
     """Of the graph alone: the same for two files that compute the same way, whatever they say of themselves."""
-    spans = [span for field, span in _fields(model, 0, len(model)) if field == _GRAPH_FIELD]
+    spans = [span for field, span in fields(model, 0, len(model)) if field == _GRAPH_FIELD]
     if len(spans) != 1:
         raise BundleError("it is no ONNX file")
     start, end = spans[0]
     return hashlib.sha256(memoryview(model)[start:end]).hexdigest()
 
 
-def _digest(model: bytes, seal_span: _Span) -> str:
+def _digest(model: bytes, seal_span: Span) -> str:
     digest = hashlib.sha256(memoryview(model)[: seal_span[0]])
     digest.update(UNSEALED.encode())
     digest.update(memoryview(model)[seal_span[1] :])
     return digest.hexdigest()
 
 
-def _seal_span(model: bytes) -> _Span:
+def _seal_span(model: bytes) -> Span:
     start, end = _metadata_spans(model).get(SEAL_KEY, (0, 0))
     if end - start != len(UNSEALED):
         raise BundleError("it is an ONNX file without a Stripwatch contract")
     return start, end
 
 
-def _metadata_spans(model: bytes) -> dict[str, _Span]:
+def _metadata_spans(model: bytes) -> dict[str, Span]:
     """Where the value of each metadata key stands in the file."""
-    spans: dict[str, _Span] = {}
+    spans: dict[str, Span] = {}
     fields_seen: set[int] = set()
-    for field, (start, end) in _fields(model, 0, len(model)):
+    for field, (start, end) in fields(model, 0, len(model)):
         fields_seen.add(field)
         if field == _METADATA_FIELD:
-            pair = dict(_fields(model, start, end))
-            spans[_text(model, pair.get(1, (0, 0)))] = pair.get(2, (0, 0))
+            pair = dict(fields(model, start, end))
+            spans[text_of(model, pair.get(1, (0, 0)))] = pair.get(2, (0, 0))
     if not {1, _GRAPH_FIELD} <= fields_seen:  # the first is ir_version
         raise BundleError("it is no ONNX file")
     return spans
 
 
-def _fields(model: bytes, start: int, end: int) -> Iterator[tuple[int, _Span]]:
+def fields(model: bytes, start: int, end: int) -> Iterator[tuple[int, Span]]:
     """Number and span of each field of the protobuf message that lies in model[start:end]."""
     at = start
     while at < end:
-        tag, at = _varint(model, at, end)
+        tag, at = varint(model, at, end)
         kind = tag & 7
         if kind == _VARINT:
-            _, field_end = _varint(model, at, end)
+            _, field_end = varint(model, at, end)
         elif kind == _BYTES:
-            size, at = _varint(model, at, end)
+            size, at = varint(model, at, end)
             field_end = at + size
         elif kind in (_FIXED32, _FIXED64):
             field_end = at + (4 if kind == _FIXED32 else 8)
@@ -97,7 +98,7 @@ def _fields(model: bytes, start: int, end: int) -> Iterator[tuple[int, _Span]]:
         at = field_end
 
 
-def _varint(model: bytes, at: int, end: int) -> tuple[int, int]:
+def varint(model: bytes, at: int, end: int) -> tuple[int, int]:
     value = shift = 0
     while at < end and shift < 64:
         byte = model[at]
@@ -109,7 +110,7 @@ def _varint(model: bytes, at: int, end: int) -> tuple[int, int]:
     raise BundleError("it is cut short, or no ONNX file")
 
 
-def _text(model: bytes, span: _Span) -> str:
+def text_of(model: bytes, span: Span) -> str:
     try:
         return model[span[0] : span[1]].decode()
     except UnicodeDecodeError as error:

@@ -16,7 +16,8 @@ from tests.brokers.apache import KafkaAbsent
 from tests.brokers.handle import BrokerHandle
 from tests.brokers.plugin import absence_is_a_skip
 from tests.brokers.secure import PASSWORD, USER, SecureBroker, make_certificates, secure_broker
-from tests.e2e.line import run_cli
+from tests.e2e.line import Line, run_cli, running_worker
+from tests.tiny import encode_frame, write_bundle
 from worker.connection import connect
 from worker.errors import BrokerLost, InputError, SettingsError
 from worker.security import Security, client_options
@@ -114,6 +115,26 @@ class TestOnKafka:
     def test_the_other_kind_of_door_is_named(self, kafka: SecureBroker) -> None:
         assert "speaks TLS (setting 'security.protocol')" in why_not(kafka.mutual, Security())
         assert "over SSL" in why_not(kafka.plaintext, Security(protocol="SSL", ca_file=kafka.folder / "ca.pem"))
+
+    def test_a_worker_inspects_behind_tls_and_shows_its_password_nowhere(
+        self, kafka: SecureBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        line = Line.on(BrokerHandle("secure", kafka.plaintext, 6000))
+        line.send([encode_frame(0.9), b"no image"])
+        monkeypatch.setenv("STRIPWATCH_SECURITY__PASSWORD", PASSWORD)
+        pairs = {"protocol": "SASL_SSL", "mechanism": "SCRAM-SHA-512", "username": USER}
+        settings = [f"security.{name}={value}" for name, value in pairs.items()]
+        settings += [f"security.ca_file={kafka.folder / 'ca.pem'}", "log_level=debug"]
+        flags = [part for setting in settings for part in ("--set", setting)]
+        bundle = write_bundle(tmp_path / "tiny.onnx")
+        with running_worker(line, bundle, "g", "--bootstrap-servers", kafka.sasl, *flags) as worker:
+            worker.await_ready()
+            assert PASSWORD not in " ".join(worker.process.args)  # type: ignore[arg-type]
+            assert (len(line.read("results", 1)), len(line.read("rejects", 1))) == (1, 1)
+            assert worker.stop() == 0
+        log = json.dumps(worker.lines)
+        assert "'password': '**********'" in log or '"password": "**********"' in log
+        assert PASSWORD not in log
 
     def test_a_command_shows_the_secret_nowhere(self, kafka: SecureBroker, tmp_path: Path) -> None:
         """In full, at the level that says most: a topic is made, then the password is wrong."""

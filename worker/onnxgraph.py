@@ -1,0 +1,56 @@
+"""What a model may not bring along: operators from elsewhere, which are code, and weights from other files.
+
+ONNX Runtime opens any file that a tensor names. It refuses operators nobody has registered, but knows some of its own
+that load files, such as EPContext. The numbers are those of onnx.proto, see onnxfile.py.
+"""
+
+from worker.errors import BundleError
+from worker.onnxfile import fields, text_of, varint
+
+DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})  # the standard's own
+_DEPTH_MAX = 32
+# What each message holds of interest, by field number.
+_CHILDREN = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+_NODE_OPERATOR, _NODE_DOMAIN = 4, 7
+_TENSOR_NAME, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 8, 13, 14
+
+
+def check_graph(model: bytes) -> None:
+    """Raises BundleError, which names the operator or the tensor."""
+    _check(model, "model", 0, len(model), 0)
+
+
+def _check(model: bytes, message: str, start: int, end: int, depth: int) -> None:
+    if depth > _DEPTH_MAX:
+        raise BundleError(f"its graph is more than {_DEPTH_MAX} messages deep")
+    found = list(fields(model, start, end))
+    if message == "node":
+        _check_node(model, found)
+    if message == "tensor":
+        _check_tensor(model, found)
+    for field, (child_start, child_end) in found:
+        if child := _CHILDREN[message].get(field):
+            _check(model, child, child_start, child_end, depth + 1)
+
+
+def _check_node(model: bytes, found: list[tuple[int, tuple[int, int]]]) -> None:
+    for field, span in found:
+        if field == _NODE_DOMAIN and (domain := text_of(model, span)) not in DOMAINS:
+            operator = next((text_of(model, span) for field, span in found if field == _NODE_OPERATOR), "")
+            raise BundleError(f"its operator {operator!r} of {domain!r} is none of the ONNX standard")
+
+
+def _check_tensor(model: bytes, found: list[tuple[int, tuple[int, int]]]) -> None:
+    for field, span in found:
+        if field == _TENSOR_EXTERNAL or (field == _TENSOR_LOCATION and varint(model, *span)[0] != 0):
+            name = next((text_of(model, span) for field, span in found if field == _TENSOR_NAME), "")
+            raise BundleError(f"its tensor {name!r} lies in another file; a bundle is one file")

@@ -19,6 +19,7 @@ from worker.console import STDERR, print_summary, say
 from worker.errors import LineFailed, SettingsError
 from worker.logs import set_up_logs
 from worker.pairs import parse_pairs
+from worker.security import PLAINTEXT
 from worker.settings import Settings, Topics, load_settings
 from worker.tools.broker import Broker, embedded_broker
 from worker.tools.cameras import Line, Shot, play
@@ -26,6 +27,7 @@ from worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan
 from worker.tools.clock import SystemClock
 from worker.tools.connect import open_producer
 from worker.tools.demo import DEMO_BUNDLE
+from worker.tools.live import Config
 from worker.tools.loads import Paced, Saturated, Setup, pace, saturate
 from worker.tools.own_topics import own_topics
 from worker.tools.replay import find_images
@@ -76,6 +78,7 @@ def bench(
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the worker.")
     ] = None,
+    config: Config = None,
 ) -> None:
     """Measure how fast this machine inspects frames, what that costs, and what binds.
 
@@ -89,18 +92,20 @@ def bench(
     """
     wanted = parse_plan(plan) if plan else None
     sizes = Sizes(count, runs, _parse_loads(load), seconds)
-    settings = load_settings(None, {"bundle": bundle, **parse_pairs(setting or [])})
+    settings = load_settings(config if broker else None, {"bundle": bundle, **parse_pairs(setting or [])})
     set_up_logs("auto", "warning")
+    security = settings.security if broker else PLAINTEXT
+    arguments = ["--config", str(config.resolve())] if config and broker else []
     shots = _shots(frames, wanted.shape if wanted else shape)
     prefix = f"bench-{uuid4().hex[:8]}."
     clock = SystemClock()
     with (
         clock.stopped_by_signals(),
         nullcontext(Broker(broker, "")) if broker else embedded_broker() as kafka,
-        own_topics(kafka.bootstrap_servers, prefix + "full.", _PARTITIONS, settings.security) as full,
-        own_topics(kafka.bootstrap_servers, prefix + "paced.", _PARTITIONS, settings.security) as paced,
+        own_topics(kafka.bootstrap_servers, prefix + "full.", _PARTITIONS, security) as full,
+        own_topics(kafka.bootstrap_servers, prefix + "paced.", _PARTITIONS, security) as paced,
     ):
-        setup = Setup(bundle, kafka, setting or [], clock, settings.security)
+        setup = Setup(bundle, kafka, setting or [], clock, security, arguments)
         _fill(setup, full["frames"], shots, count)
         found = _measure(setup, settings, shots, (full, paced), sizes)
     Console(stderr=True, width=None if STDERR.is_terminal else 100).print(_table(found))
@@ -112,7 +117,7 @@ def _measure(
 ) -> Measured:
     full, paced = topics
     say("each step alone")
-    here = {"bootstrap_servers": setup.broker.bootstrap_servers, "topics": Topics(**full)}
+    here = {"security": setup.security, "bootstrap_servers": setup.broker.bootstrap_servers, "topics": Topics(**full)}
     steps = measure_steps(settings.model_copy(update=here), sizes.count, paced["defects"])
     runs = []
     for number in range(sizes.runs):

@@ -1,7 +1,6 @@
 """`stripwatch demo`: the whole line on one machine, shown live, and held against the truth at its end."""
 
 import importlib.util
-import os
 import signal
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from worker.tools.live import Config, security_of
 from worker.tools.own_topics import own_topics
 from worker.tools.tally import Tally, read_sent, summary
 from worker.tools.watch import Screen, open_reader, read_into
-from worker.tools.worker_child import await_ready, end_well, worker_command
+from worker.tools.worker_child import await_ready, child_environment, end_well, worker_command
 
 DEMO_BUNDLE = Path(__file__).parents[2] / "deploy" / "demo" / "strip-mobilenet.onnx"
 CORRECT_RATIO_MIN = 0.9
@@ -84,11 +83,7 @@ class Plan:
         ]
 
     def environment(self) -> dict[str, str]:
-        """Of worker and cameras. Security is that of a real Kafka; the broker we started has none."""
-        ours = self.security == PLAINTEXT
-        return {
-            name: value for name, value in os.environ.items() if not (ours and name.startswith("STRIPWATCH_SECURITY"))
-        }
+        return child_environment(self.security)
 
     def _config(self) -> list[str]:
         return ["--config", str(self.config.resolve())] if self.config else []

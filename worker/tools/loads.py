@@ -16,7 +16,7 @@ from worker.tools.child import Child, running_child
 from worker.tools.clock import SystemClock
 from worker.tools.tally import Tally, read_sent
 from worker.tools.watch import open_reader, read_into, scrape_families
-from worker.tools.worker_child import await_ready, end_well, worker_command
+from worker.tools.worker_child import await_ready, child_environment, end_well, worker_command
 
 _CAMERAS = 4
 _LOOK_S = 0.05
@@ -32,6 +32,7 @@ class Setup:
     settings: Sequence[str]
     clock: SystemClock
     security: Security = PLAINTEXT
+    arguments: Sequence[str] = ()  # of worker and cameras alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def _pace(
         *("--bootstrap-servers", setup.broker.bootstrap_servers, "--topic", topics["frames"]),
         *("--cameras", str(_CAMERAS), "--rate", str(rate_fps / _CAMERAS), "--sent", str(sent_file)),
     ]
-    with running_child("the cameras", command) as cameras:
+    with running_child("the cameras", [*command, *setup.arguments], child_environment(setup.security)) as cameras:
         while not cameras.ended:
             read_into(tally, reader, topics["results"])
             worker.check(time.monotonic())
@@ -159,7 +160,7 @@ def _running_worker(setup: Setup, topics: Mapping[str, str]) -> Iterator[_Worker
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
     command = worker_command(setup.bundle, setup.broker.bootstrap_servers, topics, port, setup.settings)
-    with running_child("the worker", command) as child:
+    with running_child("the worker", [*command, *setup.arguments], child_environment(setup.security)) as child:
         yield _Worker(child, url, await_ready(child, url, setup.clock), setup)
         end_well(child)
 

@@ -1,11 +1,13 @@
 """A worker as a child process of a tool: its command line, and the wait until it is ready."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 from worker.errors import BrokerLost, LineFailed
+from worker.security import PLAINTEXT, Security
 from worker.tools.child import Child
 from worker.tools.clock import Clock
 from worker.tools.watch import FETCH_WAIT_MS, scrape
@@ -26,6 +28,12 @@ def worker_command(
         *("--metrics-port", str(metrics_port), "--log-format", "json"),
         *(part for pair in pairs for part in ("--set", pair)),
     ]
+
+
+def child_environment(security: Security) -> dict[str, str]:
+    """Of a worker and its cameras. What it says of security is for a real Kafka; a broker that we start has none."""
+    ours = security == PLAINTEXT
+    return {name: text for name, text in os.environ.items() if not (ours and name.startswith("STRIPWATCH_SECURITY"))}
 
 
 def await_ready(worker: Child, metrics_url: str, clock: Clock) -> str:

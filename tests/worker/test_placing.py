@@ -1,0 +1,59 @@
+"""Where reading starts, and the fault of kafka-python 3.0.12 that is worked around in worker/placing.py.
+
+The test that ends in `_by_itself` fails on the day when the work-around is not needed any more.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
+from kafka.structs import OffsetAndMetadata
+from prometheus_client import CollectorRegistry
+
+from tests.brokers.clients import poll_until, write
+from tests.brokers.handle import BrokerHandle
+from worker.metrics import Metrics
+from worker.offsets import Ledger
+from worker.placing import Placing
+
+
+def commit(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> None:
+    consumer.commit({partition: OffsetAndMetadata(offset, "", -1)})
+
+
+def ask_and_not_wait(consumer: KafkaConsumer, partition: TopicPartition) -> None:
+    """Until the answer that nobody waited for is there."""
+    waiting = consumer._coordinator._offset_fetch_futures
+    while not waiting:
+        with suppress(KafkaTimeoutError):
+            consumer.committed(partition, timeout_ms=0)
+    poll_until(lambda: all(future.is_done for future in waiting.values()))  # its network thread needs no poll
+
+
+@pytest.fixture
+def consumer(embedded_broker: BrokerHandle) -> Iterator[KafkaConsumer]:
+    """Alone in its group; its topic has eight frames."""
+    topic = embedded_broker.new_topic()
+    write(embedded_broker, topic, 8)
+    with embedded_broker.consumer(topic, group_id=embedded_broker.new_name("group")) as consumer:
+        poll_until(lambda: bool(consumer.assignment()), consumer)
+        yield consumer
+
+
+def test_the_client_gives_an_old_answer_by_itself(consumer: KafkaConsumer) -> None:
+    (partition,) = consumer.assignment()
+    commit(consumer, partition, 1)
+    ask_and_not_wait(consumer, partition)
+    commit(consumer, partition, 5)
+    assert [consumer.committed(partition) for _ in range(2)] == [1, 5]
+
+
+def test_reading_starts_at_what_kafka_has_now(consumer: KafkaConsumer) -> None:
+    (partition,) = consumer.assignment()
+    commit(consumer, partition, 1)
+    ask_and_not_wait(consumer, partition)
+    commit(consumer, partition, 5)
+    Placing(consumer, Ledger(), Metrics(CollectorRegistry()), "earliest").place_new()
+    assert consumer.position(partition) == 5

@@ -150,7 +150,7 @@ def soak(broker: BrokerHandle, folder: Path, minutes: float, swap_s: float) -> S
     bundle = folder / "current.onnx"
     bundle.write_bytes(next(iter(models.good.values())))
     line = Line.on(broker)
-    settings = ("--set", "bundle_check_s=1", "--set", "inference_threads=1")
+    settings = ("--set", "bundle_check_s=0.5", "--set", "inference_threads=1")
     with running_worker(line, bundle, broker.new_name("group"), *settings) as worker:
         port = worker.await_ready()
         with broker.producer(linger_ms=5) as producer:

@@ -44,7 +44,7 @@ def test_what_a_process_holds_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.kafka
 def test_models_change_under_load_and_nothing_is_left_over(apache_broker: BrokerHandle, tmp_path: Path) -> None:
-    soaked = soak(apache_broker, tmp_path, minutes=0.3, swap_s=6)
+    soaked = soak(apache_broker, tmp_path, minutes=0.25, swap_s=5)
     assert soaked.results == soaked.sent > 0
     assert soaked.models_run == soaked.models_placed == 3
     assert soaked.left_over == []

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -22,6 +23,7 @@ from worker.logs import say_held_back
 from worker.memory import limit_arenas
 from worker.metrics import Metrics
 from worker.model import Model, open_model
+from worker.notify import Heartbeat, notify
 from worker.offsets import Ledger
 from worker.pipeline import Parts, Pipeline
 from worker.publish import Publisher
@@ -46,7 +48,7 @@ def run(settings: Settings) -> None:
     metrics = Metrics(CollectorRegistry(), settings.camera_labels_max)
     ProcessCollector(registry=metrics.registry)  # memory, files, and the start that tells a restart
     readiness = Readiness()
-    metrics.watch(metrics.ready, lambda: float(all(readiness.checks().values())))
+    metrics.watch(metrics.ready, lambda: float(readiness.holds()))
     health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, readiness.checks)
     try:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
@@ -54,7 +56,7 @@ def run(settings: Settings) -> None:
         with StateLog(readiness.checks, readiness.paused):
             # no name for the model: see swap.py
             readiness.worker = Worker(settings, readiness.verified(load_model(settings)), metrics)
-            readiness.worker.run(StopRequest())  # until here a signal ends the process: no frame was taken yet
+            readiness.worker.run(StopRequest(), readiness.holds)  # until here a signal simply ends the process
     finally:
         health.close()
         say_held_back()
@@ -73,6 +75,9 @@ class Readiness:
 
     def paused(self) -> bool:
         return self.worker is not None and self.worker.paused
+
+    def holds(self) -> bool:
+        return all(self.checks().values())
 
     def checks(self) -> Checks:
         worker = self.worker
@@ -127,6 +132,7 @@ class Worker:
         self._metrics = metrics
         self.stopping = False
         self._left_over = False
+        self._frames_settled = 0
         log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
         consumer = open_consumer(settings)
         topics = [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS]
@@ -173,8 +179,9 @@ class Worker:
             target=self._watch.run, args=(settings.bundle_check_s,), name="swap", daemon=True
         )
 
-    def run(self, stop: StopRequest) -> None:
-        """Until a stop is asked for or a stage fails. Raises what failed."""
+    def run(self, stop: StopRequest, ready: Callable[[], bool]) -> None:
+        """Until a stop is asked for or a stage fails. Raises what failed. ready: as /readyz says; systemd is told."""
+        heart = Heartbeat()
         log.info("started")
         self._pipeline.start()
         self._intake_thread.start()
@@ -182,6 +189,7 @@ class Worker:
         if self._shadow:
             self._shadow.start()
         while not stop.made and not self._pipeline.failed.wait(_LOOK_S):
+            heart.beat(ready(), self._credits.frames, self._frames_settled)
             if self._delivery.waiting_s > self._settings.send_s_max:
                 self._fail(BrokerLost(f"Kafka has not ended a transaction for {self._settings.send_s_max:g} s"))
         self._stop()
@@ -216,6 +224,7 @@ class Worker:
         return self._rejects.is_high()
 
     def _settled(self, event: Result | Reject) -> None:
+        self._frames_settled += 1
         self._rejects.count(isinstance(event, Reject))
         if isinstance(event, Reject):
             log.warning(
@@ -229,6 +238,7 @@ class Worker:
     def _stop(self) -> None:
         """One deadline for all of it. What is not settled by then is inspected again by whoever comes next."""
         self.stopping = True
+        notify("STOPPING=1")
         log.info("stopping", frames_open=self._credits.frames, failed=self._pipeline.failed.is_set())
         started_s = time.monotonic()
         deadline_s = started_s + self._settings.drain_s_max

@@ -19,6 +19,7 @@ from worker.fleet import FleetMetrics, all_ready
 from worker.health import HealthServer
 from worker.launch import with_parent
 from worker.layout import Layout
+from worker.notify import Heartbeat
 from worker.settings import Settings
 from worker.stop import StopRequest
 
@@ -66,8 +67,10 @@ class Supervisor:
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Until `stopped`, then until all have ended in order. Raises WorkerEnded."""
+        heart = Heartbeat()
         try:
             while not stopped():
+                heart.beat(True, 0, 0)
                 for member in self._members:
                     self._look_after(member)
                 time.sleep(_LOOK_S)

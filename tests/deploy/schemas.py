@@ -48,7 +48,8 @@ def crd_schema(kind: str, folder: Path) -> dict[str, Any]:
     for name in ("metadata", "status"):
         schema["properties"].pop(name, None)
     schema["properties"]["metadata"] = {"type": "object"}
-    return closed(schema)
+    found: dict[str, Any] = closed(schema)
+    return found
 
 
 def closed(schema: Any) -> Any:

@@ -1,0 +1,28 @@
+#!/bin/sh
+# On a machine with a network and the same kind of Python and processor as the box: everything that the box needs, in one folder.
+#   deploy/edge/pack.sh stripwatch-edge        (LOCK=requirements/gpu.txt for a box with an NVIDIA GPU)
+# Carry the folder to the box and run its install.sh there.
+set -eu
+out=${1:?usage: deploy/edge/pack.sh FOLDER}
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+lock=${LOCK:-$root/requirements/demo.txt}
+python=${PYTHON:-python3}
+
+if [ -e "$out" ]; then
+  echo "error: $out is there already; name a new folder" >&2
+  exit 6
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$python" -m venv "$work/venv"
+mkdir "$work/pack" "$work/pack/wheels"
+"$work/venv/bin/pip" download -q --require-hashes --only-binary :all: -r "$lock" -d "$work/pack/wheels"
+# The build tool is locked too.
+"$work/venv/bin/pip" install -q --no-index --find-links "$work/pack/wheels" setuptools
+cp -r "$root/worker" "$root/training" "$root/export" "$root/pyproject.toml" "$root/README.md" "$work"
+"$work/venv/bin/pip" wheel -q --no-deps --no-build-isolation "$work" -w "$work/pack"
+cp "$lock" "$work/pack/lock.txt"
+cp "$here"/*.service "$here"/*.conf "$here/worker.toml" "$here/install.sh" "$work/pack"
+mv "$work/pack" "$out" # only a whole one has the name
+echo "packed: $out" >&2

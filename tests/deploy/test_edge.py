@@ -1,0 +1,114 @@
+"""The service of a box beside the cameras: what systemd makes of the unit, and what the worker tells systemd."""
+
+import configparser
+import os
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.brokers.handle import BrokerHandle
+from tests.deploy.tools import require
+from tests.e2e.line import Line, running_worker
+from worker.errors import InputError, SettingsError
+from worker.settings import load_settings
+from worker.supervise import _CLOSE_S
+
+EDGE = Path(__file__).parents[2] / "deploy" / "edge"
+UNIT = EDGE / "stripwatch-worker.service"
+EXPOSURE_MAX = 20  # of 100, by systemd's count; what is left is the network, which the worker is there for
+
+
+def service(key: str) -> str:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(UNIT)
+    return parser["Service"][key]
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit as on a box where the worker is installed: systemd looks whether its program and its user are there."""
+    text = re.sub(r"^ExecStart=\S+", f"ExecStart={shutil.which('true')}", UNIT.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^(User|Group)=.*", r"\1=root", text, flags=re.MULTILINE)
+    copy = tmp_path / UNIT.name
+    copy.write_text(text)
+    return copy
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [require("systemd-analyze", "apt install systemd"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_systemd_accepts_the_unit(unit: Path) -> None:
+    done = analyze("verify", unit)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_systemd_finds_the_unit_hardened(unit: Path) -> None:
+    done = analyze("security", "--offline=yes", f"--threshold={EXPOSURE_MAX}", "--no-pager", unit)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_hang_is_found_after_every_silence_that_ends_by_itself() -> None:
+    settings = load_settings(EDGE / "worker.toml", {})
+    assert int(service("WatchdogSec")) > settings.broker_away_s_max + settings.drain_s_max
+    assert int(service("WatchdogSec")) > settings.send_s_max + settings.drain_s_max
+    assert int(service("TimeoutStopSec")) > settings.drain_s_max + _CLOSE_S
+
+
+def test_a_wrong_setting_is_not_tried_again_and_all_else_is() -> None:
+    assert service("Restart") == "always"
+    assert int(service("RestartPreventExitStatus")) == SettingsError.exit_code
+
+
+def test_the_worker_says_ready_alive_and_stopping(
+    embedded_broker: BrokerHandle, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(address))
+        systemd.settimeout(60)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(address))
+        with running_worker(Line.on(embedded_broker), bundle, "edge") as worker:
+            said = [systemd.recv(100)]
+            while not {b"READY=1", b"WATCHDOG=1"} <= set(said):
+                said.append(systemd.recv(100))
+            assert worker.stop() == 0
+            while said[-1] != b"STOPPING=1":
+                said.append(systemd.recv(100))
+
+
+def install(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([folder / "install.sh"], capture_output=True, text=True, env=os.environ | environment)
+
+
+def test_an_install_without_its_wheels_is_one_sentence(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(EDGE, tmp_path / "edge"))
+    done = install(folder, DESTDIR=str(tmp_path / "box"))
+    assert done.returncode == InputError.exit_code
+    assert (
+        done.stderr
+        == f"error: {folder} has no stripwatch-VERSION.whl; run pack.sh first, and this from the folder "
+        + ("that it made\n")
+    )
+    assert not (tmp_path / "box").exists()
+
+
+def test_an_install_that_fails_leaves_nothing_that_looks_installed(tmp_path: Path) -> None:
+    folder, box = Path(shutil.copytree(EDGE, tmp_path / "edge")), tmp_path / "box"
+    (folder / "stripwatch-0.0.0-py3-none-any.whl").write_bytes(b"no wheel")
+    (folder / "wheels").mkdir()
+    (folder / "lock.txt").write_text("")
+    assert install(folder, DESTDIR=str(box)).returncode != 0
+    assert list((box / "opt/stripwatch").iterdir()) == []
+
+
+def test_a_pack_does_not_write_over_another(tmp_path: Path) -> None:
+    done = subprocess.run([EDGE / "pack.sh", tmp_path], capture_output=True, text=True)
+    assert done.returncode == InputError.exit_code
+    assert done.stderr == f"error: {tmp_path} is there already; name a new folder\n"

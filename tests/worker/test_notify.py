@@ -1,0 +1,56 @@
+"""What systemd hears: one datagram a state, and silence from a worker that hangs."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.clock import ManualClock
+from worker.notify import Heartbeat, notify
+
+
+@pytest.mark.parametrize("name", ["path", "abstract"])
+def test_a_state_is_one_datagram(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = str(tmp_path / "notify") if name == "path" else f"@stripwatch-{tmp_path.name}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(address.replace("@", "\0"))
+        systemd.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        notify("READY=1")
+        assert systemd.recv(100) == b"READY=1"
+
+
+def test_nothing_is_said_where_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    notify("READY=1")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    notify("READY=1")
+
+
+def test_a_worker_is_alive_while_frames_move() -> None:
+    said: list[str] = []
+    clock = ManualClock()
+    heart = Heartbeat(said.append, clock.monotonic)
+
+    def beat(ready: bool, inside: int, settled: int) -> list[str]:
+        said.clear()
+        clock.now_s += 1.0
+        heart.beat(ready, inside, settled)
+        return said
+
+    assert beat(False, 0, 0) == ["WATCHDOG=1"]
+    assert beat(True, 0, 0) == ["READY=1", "WATCHDOG=1"]
+    assert beat(True, 5, 0) == []  # taken and not settled yet
+    assert beat(True, 5, 3) == ["WATCHDOG=1"]
+    assert beat(True, 5, 3) == []
+    assert beat(False, 0, 3) == ["WATCHDOG=1"]  # unready is not dead
+
+
+def test_it_is_not_said_more_often_than_once_a_second() -> None:
+    said: list[str] = []
+    clock = ManualClock()
+    heart = Heartbeat(said.append, clock.monotonic)
+    for _ in range(20):
+        clock.now_s += 0.1
+        heart.beat(False, 0, 0)
+    assert said == ["WATCHDOG=1"] * 2

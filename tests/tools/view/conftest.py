@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium import webdriver
@@ -62,6 +63,12 @@ def chromium(dark: bool = False) -> Iterator[webdriver.Chrome]:
         yield chrome
     finally:
         chrome.quit()
+
+
+def console(browser: webdriver.Chrome, kind: str = "browser") -> list[dict[str, Any]]:
+    """What it has said since the last time; kind performance: its requests."""
+    found: list[dict[str, Any]] = browser.get_log(kind)  # type: ignore[no-untyped-call]
+    return found
 
 
 @pytest.fixture(scope="session")

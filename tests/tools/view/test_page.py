@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.tools.view.conftest import chromium
+from tests.tools.view.conftest import chromium, console
 from tests.tools.view.events import HOSTILE, LINE
 
 WAIT_S_MAX = 30
@@ -48,7 +48,7 @@ def opened(browser: webdriver.Chrome, page: str) -> webdriver.Chrome:
     """The page with all its cards, and a log of what it does from now on."""
     browser.get("about:blank")
     for kind in ("browser", "performance"):
-        browser.get_log(kind)
+        console(browser, kind)
     browser.get(page)
     until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, ".card")) == 4)
     until(browser, lambda: "3 defects" in map_label(browser))
@@ -57,7 +57,7 @@ def opened(browser: webdriver.Chrome, page: str) -> webdriver.Chrome:
 
 
 def requested(browser: webdriver.Chrome) -> set[str]:
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    messages = [json.loads(entry["message"])["message"] for entry in console(browser, "performance")]
     return {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
 
 
@@ -78,7 +78,7 @@ def test_it_asks_no_other_host_and_makes_no_error(opened: webdriver.Chrome, page
     urls = requested(opened)
     assert urls
     assert {url for url in urls if not url.startswith(page)} == set()
-    assert opened.get_log("browser") == []
+    assert console(opened) == []
 
 
 def test_names_that_are_html_are_text(opened: webdriver.Chrome) -> None:
@@ -136,7 +136,7 @@ def test_a_report_of_a_coil(opened: webdriver.Chrome, page: str, shots: Path) ->
     assert "scratches" in text_of(opened, "#classes")
     assert len(opened.find_elements(By.CSS_SELECTOR, "#defects tbody tr")) == 3
     opened.save_screenshot(str(shots / "report.png"))
-    assert opened.get_log("browser") == []
+    assert console(opened) == []
     opened.get(f"{page}report?coil=none")
     until(opened, lambda: "There is no report" in text_of(opened, "#subtitle"))
 
@@ -149,7 +149,7 @@ def test_it_fits_a_laptop_and_a_wall(page: str, shots: Path, dark: bool) -> None
         for width, height in ((1280, 800), (1920, 1080)):
             size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
             chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-            until(chrome, lambda width=width: script(chrome, "innerWidth") == width)
+            assert script(chrome, "innerWidth") == width
             assert script(chrome, "document.documentElement.scrollWidth <= innerWidth"), "nothing hangs over"
             chrome.save_screenshot(str(shots / f"{'dark' if dark else 'light'}-{width}.png"))
         ground = script(chrome, "getComputedStyle(document.body).backgroundColor")

@@ -69,8 +69,9 @@ class Feed:
             self._history.add_result(record.value, record.timestamp, now_s, live)
 
     def _starts(self, consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
-        """Where reading had come to; past the end, as after a topic was made anew, kafka-python begins at its start."""
-        new = [partition for partition in partitions if partition not in self._next]
+        """Where reading had come to. A topic that ends before that was made anew; what comes twice is known by its id."""
+        ends = consumer.end_offsets(partitions)
+        new = [tp for tp in partitions if tp not in self._next or self._next[tp] > ends[tp]]
         if new:
             self._from_last(consumer, new)
         for partition in set(partitions) - set(new):

@@ -49,26 +49,33 @@ class Hub:
     async def events(self, last_event_id: str) -> AsyncIterator[bytes]:
         """What one viewer is sent."""
         run_id, _, seen = last_event_id.partition("-")
-        seq = int(seen) if run_id == self._run_id and seen.isdecimal() else 0
+        seq = int(seen) if run_id == self._run_id and seen.isascii() and seen.isdecimal() else 0
         coils_seen = -1
         self.viewers += 1
         try:
             yield b"retry: %d\n\n" % _RETRY_MS
             while not self._stopped:
-                message = [_event("state", self._state)] if self._state else []
-                if coils_seen != self._coils_made:
-                    message.append(_event("coils", self._coils))
+                if self._state:
+                    message, seq = self._message(seq, with_coils=coils_seen != self._coils_made)
                     coils_seen = self._coils_made
-                cards = [(number, card) for number, card in self._cards if number > seq]
-                if cards:
-                    seq = cards[-1][0]
-                    body = b"[" + b",".join(card for _, card in cards) + b"]"
-                    message.append(_event("cards", body, f"{self._run_id}-{seq}"))
-                yield b"".join(message)
+                    yield message
                 async with self._tick:
-                    await self._tick.wait()
+                    if not self._stopped:
+                        await self._tick.wait()
         finally:
             self.viewers -= 1
+
+    def _message(self, seq: int, with_coils: bool) -> tuple[bytes, int]:
+        """For one who has seen the cards up to seq; and up to which it then has."""
+        message = [_event("state", self._state)]
+        if with_coils:
+            message.append(_event("coils", self._coils))
+        cards = [(number, card) for number, card in self._cards if number > seq]
+        if cards:
+            seq = cards[-1][0]
+            body = b"[" + b",".join(card for _, card in cards) + b"]"
+            message.append(_event("cards", body, f"{self._run_id}-{seq}"))
+        return b"".join(message), seq
 
     def _make(self) -> None:
         state = self._history.state()

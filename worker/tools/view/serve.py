@@ -51,6 +51,7 @@ def open_listener(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)  # from here on a browser is served, be it a moment later
     except OSError as error:
         listener.close()
         raise SettingsError(

@@ -100,7 +100,7 @@ function picture(card, large) {
     else pane.style.height = "100%";
     for (const box of card.boxes) pane.append(drawBox(box, card));
   }
-  image.addEventListener("error", () => pane.replaceWith(make("span", "gone", "The frame is not on Kafka any more.")), { once: true });
+  image.addEventListener("error", () => pane.replaceWith(make("span", "gone", "No picture: the frame is gone.")), { once: true });
   image.src = `/frames/${card.seq}.jpg${large ? "?large" : ""}`;
   return frame;
 }

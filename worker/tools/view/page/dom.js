@@ -59,6 +59,7 @@ function makeHead(columns) {
   for (const column of columns) {
     const cell = line.appendChild(make("th", column.text ? "text" : "", column.name));
     cell.scope = "col";
+    cell.title = column.name;
   }
   return head;
 }

@@ -30,7 +30,7 @@ function setStatus(kind, text, title = "") {
 
 function showTiles(state) {
   const worst = (key) => Math.max(...state.lines.map((line) => line[key] ?? 0), 0);
-  const ms = (value) => (value >= 10000 ? `${(value / 1000).toFixed(1)} s` : `${Math.round(value)} ms`);
+  const ms = (value) => (value >= 2000 ? `${(value / 1000).toFixed(1)} s` : `${Math.round(value)} ms`);
   const totals = state.totals;
   const figures = [
     ["frames a second", state.frames_per_second.toFixed(1)],

@@ -1,0 +1,101 @@
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from tests.tools.view.events import LINE, Shown, event
+from worker.tools.view.history import CARDS_MAX, COILS_MAX, History
+
+NOW_MS = 1_800_000_000_000
+AT = datetime.fromtimestamp(NOW_MS / 1000 - 1, UTC)
+
+
+def new_history() -> History:
+    return History(clock=lambda: NOW_MS / 1000)
+
+
+def add(history: History, shown: Shown, read_s: float = 0.0, live: bool = True) -> None:
+    place = SimpleNamespace(topic="frames", partition=1, offset=shown.number)
+    history.add_result(msgspec.json.encode(event(shown, place, AT)), NOW_MS, read_s, live)
+
+
+def totals(history: History) -> dict[str, Any]:
+    found: dict[str, Any] = history.state()["totals"]
+    return found
+
+
+def test_a_defect_is_counted_shown_and_has_a_place() -> None:
+    history = new_history()
+    add(history, Shown(0, label="pits"))
+    add(history, Shown(1))
+    state = history.state()
+    assert state["totals"] == {"inspected": 2, "defect": 1, "clean": 1, "defect_frames": 1}
+    assert state["labels"] == {"pits": 1}
+    (line,) = state["lines"]
+    assert (line["line"], line["latency_ms_p50"], line["cameras"][0]["defects"]) == (LINE, 1000, 1)
+    (card,) = history.cards_after(0)
+    assert (card.seq, card.label, card.strip_mm) == (1, "pits", (50, 150))
+    found = history.place(1)
+    assert found is not None
+    assert found[1] is not None
+    assert (found[1].topic, found[1].partition, found[1].offset) == ("frames", 1, 0)
+    assert history.cards_after(1) == []
+    assert history.place(2) is None
+
+
+def test_a_repeat_is_not_shown_again() -> None:
+    history = new_history()
+    for _ in range(2):
+        add(history, Shown(0, label="pits"))
+    assert totals(history)["inspected"] == 1
+    assert len(history.cards_after(0)) == 1
+
+
+def test_what_is_no_event_is_counted_as_such() -> None:
+    history = new_history()
+    history.add_result(b"{", NOW_MS, 0.0, live=True)
+    history.add_reject(None, [], NOW_MS, 0.0, live=True)
+    assert totals(history) == {"unreadable": 2}
+
+
+def test_the_past_is_no_rate() -> None:
+    now = [NOW_MS / 1000 - 1]
+    history = History(clock=lambda: now[0])
+    for number in range(20):
+        add(history, Shown(number), live=number >= 10)
+    now[0] += 1
+    assert history.state()["frames_per_second"] == 1.0
+
+
+def test_a_coil_moves_from_running_to_ended() -> None:
+    history = new_history()
+    add(history, Shown(0, label="pits"))
+    (running,) = history.state()["running"]
+    assert running["defects"] == {"pits": 1}
+    history.close_coils(200.0)
+    state = history.state()
+    assert (state["running"], state["ended"]) == ([], running["id"])
+    (row,) = history.ended_rows()
+    assert (row["ended"], "strip_defects" in row) == ("silence", False)
+    found = history.coil(running["id"])
+    assert found is not None
+    assert (found[1].strip, found[1].lanes[0].covered, len(found[1].marks)) == ((0, 200), [(0, 200)], 1)
+    assert history.coil("no such id") is None
+
+
+def test_names_without_end_are_held_within_bounds() -> None:
+    """A sender that names a new line, camera, class, coil and model in every frame."""
+    history = new_history()
+    for number in range(600):
+        name = f"n{number}"
+        add(history, Shown(number, coil=name, camera=name, label=name, line=f"/l{number % 40}"), read_s=number)
+        history.close_coils(number)
+    state = history.state()
+    assert len(state["lines"]) <= 17
+    assert all(len(line["cameras"]) <= 65 for line in state["lines"])
+    assert len(state["labels"]) <= 65
+    assert sum(state["labels"].values()) == 600
+    assert len(history.cards_after(0)) == CARDS_MAX
+    assert len(history.ended_rows()) <= COILS_MAX
+    assert len(state["running"]) <= 20

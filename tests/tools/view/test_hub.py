@@ -1,0 +1,62 @@
+import asyncio
+import json
+from typing import Any
+
+from tests.tools.view.events import Shown
+from tests.tools.view.test_history import add, new_history
+from worker.tools.view.history import History
+from worker.tools.view.hub import Hub
+
+
+async def first_message(history: History, last_event_id: str = "") -> tuple[dict[str, Any], str]:
+    """What a new viewer is sent first: data by event, and the id."""
+    hub = Hub(history)
+    running = asyncio.create_task(hub.run())
+    if last_event_id:
+        last_event_id = last_event_id.replace("RUN", hub._run_id)
+    stream = hub.events(last_event_id)
+    text = ""
+    while "event: state" not in text:
+        text += (await anext(stream)).decode()
+    assert hub.viewers == 1
+    await hub.stop()
+    await running
+    assert [part async for part in stream] == []
+    assert hub.viewers == 0
+    data, identity = {}, ""
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines())
+        if "event" in fields:
+            data[fields["event"]] = json.loads(fields["data"])
+        identity = fields.get("id", identity)
+    return data, identity
+
+
+def seen(last_event_id: str) -> list[int]:
+    history = new_history()
+    for number in range(3):
+        add(history, Shown(number, label="pits"))
+    data, _ = asyncio.run(first_message(history, last_event_id))
+    assert data["state"]["totals"]["inspected"] == 3
+    return [card["seq"] for card in data.get("cards", [])]
+
+
+def test_a_new_viewer_is_told_everything() -> None:
+    assert seen("") == [1, 2, 3]
+
+
+def test_one_that_comes_back_is_told_what_it_missed() -> None:
+    assert seen("RUN-2") == [3]
+    assert seen("RUN-3") == []
+
+
+def test_after_a_restart_and_for_nonsense_everything_is_told() -> None:
+    for identity in ("other-2", "RUN-x", "RUN", "-1", "RUN-²"):
+        assert seen(identity) == [1, 2, 3]
+
+
+def test_a_line_break_in_a_name_cannot_make_an_event() -> None:
+    history = new_history()
+    add(history, Shown(0, coil="a\n\nevent: state\ndata: {}", label="pits"))
+    data, _ = asyncio.run(first_message(history))
+    assert data["cards"][0]["coil"] == "a\n\nevent: state\ndata: {}"

@@ -1,0 +1,49 @@
+import cv2
+import numpy as np
+import pytest
+
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line
+from worker.decode import DecodeLimits
+from worker.errors import FrameRejected
+from worker.settings import Settings
+from worker.tools.view.history import Place
+from worker.tools.view.pictures import Pictures, shrink
+
+
+def strip(height: int = 256, width: int = 1600) -> bytes:
+    return cv2.imencode(".png", np.full((height, width), 90, np.uint8))[1].tobytes()
+
+
+def size(jpeg: bytes | None) -> tuple[int, ...]:
+    assert jpeg is not None
+    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape[:2]
+
+
+def test_a_picture_keeps_its_aspect_and_never_grows() -> None:
+    assert size(shrink(strip(), 320, DecodeLimits())) == (51, 320)
+    assert size(shrink(strip(60, 80), 320, DecodeLimits())) == (60, 80)
+
+
+@pytest.mark.parametrize("encoded", [b"", b"<svg onload=alert(1)>", strip()[:200], strip(4, 4)])
+def test_what_the_worker_would_reject_is_no_picture(encoded: bytes) -> None:
+    with pytest.raises(FrameRejected):
+        shrink(encoded, 320, DecodeLimits())
+
+
+def test_only_frames_of_the_line_are_fetched(embedded_broker: BrokerHandle) -> None:
+    line = Line.on(embedded_broker)
+    (first, second) = line.send([strip(), strip(64, 64)], key=b"top-1")
+    settings = Settings(
+        bootstrap_servers=embedded_broker.bootstrap_servers,
+        topics={"frames": line.topics["frames"]},  # type: ignore[arg-type]
+    )
+    pictures = Pictures(settings)
+    try:
+        place = Place(line.topics["frames"], second.partition, second.offset)
+        assert size(pictures.picture(place, 320)) == (64, 64)
+        assert size(pictures.picture(Place(line.topics["frames"], first.partition, first.offset), 320)) == (51, 320)
+        assert size(pictures.picture(place, 320)) == (64, 64)
+        assert pictures.picture(Place(line.topics["results"], 0, 0), 320) is None
+    finally:
+        pictures.close()

@@ -1,0 +1,18 @@
+from worker.tools.view.recent import Latency, Rate
+
+
+def test_a_rate_counts_whole_seconds_that_are_past() -> None:
+    rate = Rate(window_s=10)
+    for tenth in range(100, 250):
+        rate.add(tenth / 10)
+    assert rate.per_second(25.0) == 10
+    assert rate.per_second(30.0) == 5
+    assert rate.per_second(99.0) == 0
+
+
+def test_a_latency_of_nothing_is_unknown() -> None:
+    latency = Latency()
+    assert latency.percentile(50) is None
+    for value in range(101):
+        latency.add(value)
+    assert latency.percentile(99) == 99

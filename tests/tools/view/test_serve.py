@@ -1,0 +1,136 @@
+"""The server itself: its headers, whom it answers, ten viewers, and a broker that goes and comes back."""
+
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line, run_cli
+from tests.tools.view.conftest import running_page
+from tests.tools.view.events import Shown, publish
+from worker.tools.broker import Broker, find_binary, free_port, running_broker
+from worker.tools.topics import create_topics, plan_topics
+
+AWAIT_S_MAX = 90.0
+
+
+def get(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, dict(error.headers), error.read()
+
+
+def states(address: str) -> Iterator[dict[str, Any]]:
+    """The states that a viewer is sent."""
+    with urllib.request.urlopen(f"{address}events", timeout=AWAIT_S_MAX) as stream:
+        event = ""
+        for line in stream:
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name == "event":
+                event = value
+            if name == "data" and event == "state":
+                yield json.loads(value)
+
+
+def await_state(address: str, wanted: str, inspected: int) -> None:
+    deadline_s = time.monotonic() + AWAIT_S_MAX
+    for state in states(address):
+        if state["state"] == wanted and state["totals"].get("inspected", 0) >= inspected:
+            return
+        assert time.monotonic() < deadline_s, state
+
+
+@pytest.mark.parametrize("path", ["", "report", "page/live.js", "page/style.css", "coils.json", "none", "frames/1.jpg"])
+def test_every_answer_forbids_what_is_foreign(page: str, path: str) -> None:
+    code, headers, _ = get(page + path)
+    assert code == (404 if path == "none" else 200)
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path", ["page/../site.py", "page/..%2fsite.py", "page/site.py", "page/", "frames/x.jpg", "frames/999.jpg"]
+)
+def test_what_is_not_offered_is_not_there(page: str, path: str) -> None:
+    assert get(page + path)[0] == 404
+
+
+def test_a_foreign_name_for_this_address_is_refused(page: str) -> None:
+    assert get(page, Host="evil.example")[0] == 400
+    assert get(page, Host="localhost")[0] == 200
+
+
+def test_nothing_can_be_sent_to_it(page: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{page}coils.json", data=b"x", timeout=30)
+    with refused.value:
+        assert refused.value.code == 405
+
+
+def test_ten_viewers(page: str) -> None:
+    with ExitStack() as stack:
+        streams = [states(page) for _ in range(10)]
+        for stream in streams:
+            stack.callback(stream.close)  # type: ignore[attr-defined]
+            next(stream)
+        assert any(state["viewers"] == 10 for state in streams[0])
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run_cli("view", "--bootstrap-servers", "127.0.0.1:1", "--port", port)
+    assert (done.returncode, f"port {port}" in done.stderr) == (2, True)
+
+
+@contextmanager
+def broker_at(port: int, folder: Path) -> Iterator[BrokerHandle]:
+    """An embedded broker with the usual topics, which forgets everything when it goes."""
+    broker = Broker(f"127.0.0.1:{port}", f"view-{uuid4()}")
+    urls = ("--listener-url", f"tcp://127.0.0.1:{port}", "--advertised-listener-url", f"tcp://127.0.0.1:{port}")
+    command = [
+        str(find_binary()),
+        "broker",
+        *urls,
+        "--storage-engine",
+        "memory://view/",
+        "--cluster-id",
+        broker.cluster_id,
+    ]
+    with running_broker("the broker", command, broker, 30):
+        handle = BrokerHandle("embedded", broker.bootstrap_servers, 1500)
+        with handle.admin() as admin:
+            create_topics(admin, plan_topics(1, 1, 1, 1_000_000))
+        yield handle
+
+
+def test_a_broker_that_goes_and_comes_back(embedded_broker: BrokerHandle, tmp_path: Path) -> None:
+    port = free_port()
+    topics = {name: f"inspection.{name}" for name in ("frames", "results", "rejects")}
+    with ExitStack() as stack:
+        with broker_at(port, tmp_path) as handle:
+            line = Line(handle, 1, topics)
+            publish(line, [Shown(n) for n in range(3)])
+            address = stack.enter_context(running_page(line, "--set", "broker_wait_s_max=2"))
+            await_state(address, "live", 3)
+        await_state(address, "lost", 3)
+        with broker_at(port, tmp_path) as handle:
+            publish(Line(handle, 1, topics), [Shown(n, coil="C2") for n in range(2)])
+            await_state(address, "live", 5)
+            stack.close()

@@ -71,7 +71,7 @@ def event(shown: Shown, place: Any, captured: datetime) -> Result:
             file=None,
             strip_mm=StripSpan(start, start + FRAME_MM),
         ),
-        model=MODEL,
+        model=MODEL.info,
         timing_ms=TimingMs(1, 1, 1, 3),
     )
 

@@ -6,7 +6,7 @@ from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
 from worker.decode import DecodeLimits
 from worker.errors import FrameRejected
-from worker.settings import Settings
+from worker.settings import load_settings
 from worker.tools.view.history import Place
 from worker.tools.view.pictures import Pictures, shrink
 
@@ -34,10 +34,8 @@ def test_what_the_worker_would_reject_is_no_picture(encoded: bytes) -> None:
 def test_only_frames_of_the_line_are_fetched(embedded_broker: BrokerHandle) -> None:
     line = Line.on(embedded_broker)
     (first, second) = line.send([strip(), strip(64, 64)], key=b"top-1")
-    settings = Settings(
-        bootstrap_servers=embedded_broker.bootstrap_servers,
-        topics={"frames": line.topics["frames"]},  # type: ignore[arg-type]
-    )
+    given = {"bootstrap_servers": embedded_broker.bootstrap_servers, "topics": {"frames": line.topics["frames"]}}
+    settings = load_settings(None, given)
     pictures = Pictures(settings)
     try:
         place = Place(line.topics["frames"], second.partition, second.offset)

@@ -17,7 +17,10 @@ def strip(height: int = 256, width: int = 1600) -> bytes:
 
 def size(jpeg: bytes | None) -> tuple[int, ...]:
     assert jpeg is not None
-    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape[:2]
+    decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    height, width = decoded.shape[:2]
+    return int(height), int(width)
 
 
 def test_a_picture_keeps_its_aspect_and_never_grows() -> None:

@@ -17,7 +17,7 @@ def strip(height: int = 256, width: int = 1600) -> bytes:
 
 def size(jpeg: bytes | None) -> tuple[int, ...]:
     assert jpeg is not None
-    decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert decoded is not None
     height, width = decoded.shape[:2]
     return int(height), int(width)

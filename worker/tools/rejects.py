@@ -30,6 +30,7 @@ from worker.tools.watch import open_reader
 
 STANDSTILL_S_MAX = 30.0
 _POLL_MS = 500
+_WIDTH_MIN = 140  # in a narrower window lines wrap; what is cut away cannot be looked up
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 rejects = typer.Typer(help="Show the frames that could not be inspected, and send them again.")
@@ -85,7 +86,7 @@ def list_rejects(
         for reject in shown:
             typer.echo(json_line(reject))
     elif shown:
-        Console().print(_table(shown))
+        Console(width=max(Console().width, _WIDTH_MIN)).print(_table(shown))
     print_summary(found.summary() | {"shown": len(shown), "topic": rejects_topic})
 
 
@@ -215,7 +216,9 @@ def parse_since(text: str, now_s: float) -> int:
 
 
 def _table(shown: Iterable[StoredReject]) -> Table:
-    table = Table("rejected at", "reason", "camera", "frame", "bytes", "replays", "detail", box=None)
+    table = Table(box=None)
+    for name in ("rejected at", "reason", "camera", "frame", "bytes", "replays", "detail"):
+        table.add_column(name, no_wrap=name != "detail", overflow="fold")
     for reject in shown:
         cells = rfc3339(reject.rejected_ms), reject.reason, reject.camera, str(reject.original.position)
         numbers = str(reject.original_bytes), str(reject.replays or "")

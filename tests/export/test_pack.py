@@ -1,0 +1,76 @@
+"""What a run and its evaluation say arrives in the contract."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from export.evaluation import SCHEMA, Calibration, ChosenThreshold, Cut, Evaluation, Interval
+from export.pack import Facts, describe
+from tests.export.test_runfolder import RUN
+from worker.bundle import Bin, Contract, Fidelity, GoldenFrame, Precision, Threshold
+from worker.verdict import judge_of
+
+pytestmark = pytest.mark.training
+
+FIDELITY = Fidelity(1, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, "float32")
+
+
+def cut(value: float) -> Cut:
+    return Cut(value, 1.0, 1.0, True)
+
+
+EVALUATION = Evaluation(
+    schema=SCHEMA,
+    run_id=RUN.run_id,
+    model_sha256=RUN.model_sha256,
+    measured_on="validation",
+    data="data",
+    data_sha256="0",
+    frames=1,
+    accuracy=Interval(1.0, 0.9, 1.0),
+    macro_f1=Interval(0.75, 0.7, 0.8),
+    classes={},
+    average_precision={},
+    confusion=[[3, 1], [0, 4]],
+    calibration=Calibration(1.7, 1.5, 0.1, 0.05, [Bin(8, 0.9, 0.875)]),
+    thresholds={"a": ChosenThreshold(cut(0.3), cut(0.6)), "b": ChosenThreshold(cut(0.2), cut(0.9))},
+    thresholds_chosen="recall 0.98 on validation",
+)
+
+
+def described(evaluation: Evaluation | None, precision: Precision = "fp32", difference: float = 0.0) -> Contract:
+    golden = [GoldenFrame("g", "a", b"", [0.9, 0.1])]
+    return describe(RUN, evaluation, Facts("n", "1", "data", precision, golden, difference, FIDELITY, {"onnx": "1"}))
+
+
+def test_thresholds_and_temperature_of_the_evaluation_are_those_that_the_worker_applies() -> None:
+    contract = described(EVALUATION)
+    assert contract.thresholds == {"a": Threshold(0.6, 0.3), "b": Threshold(0.9, 0.2)}
+    assert contract.thresholds_chosen == "recall 0.98 on validation"
+    judge = judge_of(contract, {})
+    assert judge.temperature == 1.5  # the one that is applied, not the one that was found
+    assert [judge.judge(scores).verdict for scores in ([0.95, 0.05], [0.6, 0.4])] == ["defect", "unsure"]
+
+
+def test_the_figures_of_validation_are_kept_for_the_card_but_not_those_of_a_test_set() -> None:
+    assert described(EVALUATION).validation.macro_f1 == 0.75
+    assert described(EVALUATION).validation.confusion == [[3, 1], [0, 4]]
+    assert described(EVALUATION).validation.reliability == [Bin(8, 0.9, 0.875)]
+    elsewhere = described(replace(EVALUATION, measured_on="test"))
+    assert elsewhere.validation == RUN.validation
+    assert elsewhere.thresholds["a"] == Threshold(0.6, 0.3)
+
+
+def test_a_run_that_was_not_evaluated_has_the_usual_thresholds() -> None:
+    contract = described(None)
+    assert contract.thresholds == {"a": Threshold(), "b": Threshold()}
+    assert (contract.thresholds_chosen, contract.temperature) == ("default", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("precision", "difference", "tolerance"),
+    [("fp32", 1e-5, 1e-4), ("fp16", 1e-4, 2e-3), ("fp16", 0.004, 0.008), ("int8", 0.02, 0.04)],
+)
+def test_the_tolerance_belongs_to_the_precision(precision: Any, difference: float, tolerance: float) -> None:
+    assert described(None, precision, difference).score_tolerance == pytest.approx(tolerance)

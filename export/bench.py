@@ -105,7 +105,7 @@ def as_json(rows: Sequence[Row], plan: Plan) -> dict[str, Any]:
 
 def _plain(row: Row) -> dict[str, Any]:
     said = asdict(row)
-    said["fidelity"] = msgspec.to_builtins(row.fidelity)
+    said["fidelity"] = msgspec.json.decode(msgspec.json.encode(row.fidelity))  # of a broken candidate NaN, here null
     return said
 
 

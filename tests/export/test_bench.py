@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 
-from export.bench import Plan, as_json, bench_bundles, devices_here
+from export.bench import Plan, Row, as_json, bench_bundles, devices_here
 from tests.tiny import mapped_contract, tiny_contract, write_bundle
+from worker.bundle import Fidelity
 from worker.console import new_progress
 from worker.errors import BundleError
 from worker.store import promote
@@ -32,6 +34,14 @@ def test_a_forged_bundle_is_not_measured(tmp_path: Path) -> None:
     forged = write_bundle(tmp_path / "forged.onnx", tiny_contract(labels=["grey", "dark", "bright"]))
     with new_progress() as progress, pytest.raises(BundleError, match="calls golden frame"):
         bench_bundles([forged], PLAN, progress)
+
+
+def test_a_refused_candidate_that_gives_no_numbers_is_still_json() -> None:
+    fidelity = Fidelity(3, 0.0, float("nan"), 0.0, 0.0, 1.0, 1.0, "broken")
+    row = Row("a.onnx", "int8", None, fidelity, refused="a score differs by nan")
+    (said,) = as_json([row], PLAN)["rows"]
+    assert said["fidelity"]["score_difference"] is None
+    json.dumps(said, allow_nan=False)
 
 
 def test_the_cpu_is_always_there() -> None:

@@ -36,14 +36,24 @@ class Placing:
             return
         held = set(self._ledger.partitions())
         for partition in self._consumer.assignment():
-            if Partition(*partition) not in held:
-                self._consumer.seek(partition, self._committed(partition))
-                self._ledger.assign([Partition(*partition)])
+            if Partition(*partition) in held:
+                continue
+            forget_old_answers(self._consumer)
+            offset = self._consumer.committed(partition, timeout_ms=_ASK_MS_MAX)
+            if offset is None and not _has_leader(self._consumer, partition):
+                # Nobody can say where it starts. Without any position kafka-python reads no other partition either.
+                self._consumer.seek(partition, 0)
+                continue
+            self._consumer.seek(partition, self._start(partition) if offset is None else offset)
+            self._ledger.assign([Partition(*partition)])
 
     def skip_deleted(self, wanted: dict[TopicPartition, int]) -> None:
         """What follows cannot be read, since Kafka no longer has it, or not yet: go to the first frame there is."""
         first = self._consumer.beginning_offsets(list(wanted), timeout_ms=_ASK_MS_MAX)
+        held = set(self._ledger.partitions())
         for partition, offset in wanted.items():
+            if Partition(*partition) not in held:
+                continue  # not where it was to be read: it is yet to be placed
             lost = first[partition] - offset
             if lost > 0:
                 self._metrics.frames_deleted.inc(lost)
@@ -65,12 +75,8 @@ class Placing:
                 end = self._consumer.beginning_offsets([partition], timeout_ms=_ASK_MS_MAX)[partition]
             self._consumer.seek(partition, end)
 
-    def _committed(self, partition: TopicPartition) -> int:
-        """A start is committed at once: what is taken before the first commit must not be passed over after a crash."""
-        forget_old_answers(self._consumer)
-        committed: int | None = self._consumer.committed(partition, timeout_ms=_ASK_MS_MAX)
-        if committed is not None:
-            return committed
+    def _start(self, partition: TopicPartition) -> int:
+        """It is committed at once: what is taken before the first commit must not be passed over after a crash."""
         ask = self._consumer.beginning_offsets if self._start_at == "earliest" else self._consumer.end_offsets
         start: int = ask([partition], timeout_ms=_ASK_MS_MAX)[partition]
         self._consumer.commit(to_kafka({Partition(*partition): start}), timeout_ms=_ASK_MS_MAX)
@@ -85,6 +91,10 @@ def forget_old_answers(consumer: KafkaConsumer) -> None:
     from before, and frames came out twice. `tests/worker/test_placing.py` fails the day it is not needed any more.
     """
     consumer._coordinator._offset_fetch_futures.clear()
+
+
+def _has_leader(consumer: KafkaConsumer, partition: TopicPartition) -> bool:
+    return consumer._cluster.leader_for_partition(partition) not in (None, -1)  # no public way (3.0.12)
 
 
 def _place(partition: TopicPartition, offset: int | None) -> dict[str, object]:

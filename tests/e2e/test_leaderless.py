@@ -66,7 +66,7 @@ def test_a_partition_without_leader_is_said_and_the_others_go_on(bundle: Path, t
         with running_worker(line, bundle, "g") as worker:
             metrics_port = worker.await_ready()
             assert worker.await_log("topic cannot be read")["leaderless"] == 2
-            line.read("results", 100)
+            assert len(line.read("results", 100)) == 100
             assert not readiness(metrics_port)["topic_readable"]
             assert metric(worker, metrics_port, "partitions_without_leader") == 2
             with second_node(tmp_path, first.cluster_id, port):

@@ -26,8 +26,7 @@ USER 10001:10001
 FROM base AS gpu
 COPY requirements/gpu.txt requirements/gpu.txt
 RUN pip install --no-cache-dir --require-hashes -r requirements/gpu.txt
-ENV LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cu13/lib:/opt/venv/lib/python3.11/site-packages/nvidia/cudnn/lib \
-  NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility STRIPWATCH_PROVIDER=cuda
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility STRIPWATCH_PROVIDER=cuda
 COPY deploy/demo deploy/demo
 COPY worker worker
 USER 10001:10001

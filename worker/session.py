@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -151,6 +153,9 @@ def _load(bundle: Bundle, provider: str, threads: int) -> ort.InferenceSession:
     # Idle threads of ONNX Runtime spin by default, and take the cores that decoding needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     settings = _CUDA_SETTINGS if provider == _CUDA else {}
+    if provider == _CUDA:
+        with redirect_stdout(sys.stderr):  # it prints what it misses
+            ort.preload_dlls()  # CUDA and cuDNN as the extra gpu brings them; else those of the system are taken
     try:
         session = ort.InferenceSession(bundle.model, options, providers=[(provider, settings)])
     except Exception as error:  # onnxruntime raises a dozen types without a common base

@@ -39,6 +39,15 @@ user=$2 folder=$3; shift 3
 exec chroot --userspec="$user" "$0" /usr/bin/env -i -C "$folder" "$@"
 """
 
+_LOAD = """
+import ctypes, sys, onnxruntime
+onnxruntime.preload_dlls()
+try:
+    ctypes.CDLL(sys.argv[1])
+except OSError as error:
+    print(error)
+"""
+
 
 class SlimRoot:
     """The file system of an image."""
@@ -146,10 +155,9 @@ def await_health(slim: SlimRoot, worker: subprocess.Popen[str]) -> None:
 def check_gpu(slim: SlimRoot) -> dict[str, object]:
     """No GPU is needed to see that all libraries but the driver's are found, and that it does not take the CPU."""
     library = next(slim.root.glob("opt/venv/lib/python3*/site-packages/onnxruntime/capi/*providers_cuda.so"))
-    lines = slim.run(["ldd", f"/{library.relative_to(slim.root)}"]).splitlines()
-    missing = [line.split()[0] for line in lines if "not found" in line]
+    error = slim.run(["python", "-c", _LOAD, f"/{library.relative_to(slim.root)}"]).strip()
     refused = slim.start(slim.image.command(["check", "--bundle", DEMO])).wait(AWAIT_S_MAX)
-    return {"libraries_missing": missing, "exit_code_without_a_gpu": refused}
+    return {"library_missing": error, "exit_code_without_a_gpu": refused}
 
 
 def check_training(slim: SlimRoot) -> dict[str, object]:

@@ -54,6 +54,14 @@ def test_systemd_finds_the_unit_hardened(unit: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_systemd_accepts_the_unit_with_its_gpu(unit: Path) -> None:
+    drop_ins = Path(f"{unit}.d")
+    drop_ins.mkdir()
+    shutil.copy(EDGE / "gpu.conf", drop_ins)
+    done = analyze("verify", unit)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
 def test_a_hang_is_found_after_every_silence_that_ends_by_itself() -> None:
     settings = load_settings(EDGE / "worker.toml", {})
     assert int(service("WatchdogSec")) > settings.broker_away_s_max + settings.drain_s_max

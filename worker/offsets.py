@@ -47,6 +47,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._partitions: dict[Partition, _Progress] = {}
         self._tenures = itertools.count(1)
+        self._losses = 0
         self._void = False
 
     @property
@@ -58,21 +59,31 @@ class Ledger:
         """Results cannot be delivered: forget all frames. They are read again from what Kafka has committed."""
         with self._lock:
             self._void = True
+            self._losses += 1
             self._partitions.clear()
 
     def make_valid(self) -> None:
         """Results can be delivered again. Every partition has yet to be assigned anew."""
         self._void = False
 
-    def assign(self, partitions: Collection[Partition]) -> None:
-        """Count these from now on: they are read from what Kafka has committed."""
+    @property
+    def losses(self) -> int:
+        """How often partitions were forgotten: what was found out about one before may no longer be so."""
+        return self._losses
+
+    def assign(self, partitions: Collection[Partition], losses: int | None = None) -> None:
+        """Count these from now on: they are read from what Kafka has committed.
+
+        losses: as they were before Kafka was asked; after another one nothing is assigned, and Kafka is asked again.
+        """
         with self._lock:
-            if not self._void:
+            if not self._void and losses in (None, self._losses):
                 for partition in partitions:
                     self._partitions.setdefault(partition, _Progress(next(self._tenures)))
 
     def forget(self, partitions: Collection[Partition]) -> None:
         with self._lock:
+            self._losses += 1
             for partition in partitions:
                 self._partitions.pop(partition, None)
 

@@ -32,6 +32,7 @@ class Placing:
         it went, or when a producer failed; so it is never relied on. While the group rebalances, what is assigned is
         not ours any more.
         """
+        losses = self._ledger.losses  # one while Kafka is asked: another worker may have had the partition since
         if self._consumer.group_metadata().state != MemberState.STABLE:
             return
         held = set(self._ledger.partitions())
@@ -45,7 +46,7 @@ class Placing:
                 self._consumer.seek(partition, 0)
                 continue
             self._consumer.seek(partition, self._start(partition) if offset is None else offset)
-            self._ledger.assign([Partition(*partition)])
+            self._ledger.assign([Partition(*partition)], losses)
 
     def skip_deleted(self, wanted: dict[TopicPartition, int]) -> None:
         """What follows cannot be read, since Kafka no longer has it, or not yet: go to the first frame there is."""

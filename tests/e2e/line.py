@@ -22,6 +22,7 @@ from kafka.structs import TopicPartition
 from tests.brokers.handle import BrokerHandle
 
 START_S_MAX = 60.0
+CLI_S_MAX = 180.0
 STOP_S_MAX = 40.0
 READ_S_MAX = 60.0
 READING = {"consumer_timeout_ms": round(READ_S_MAX * 1000), "isolation_level": "read_committed"}
@@ -185,6 +186,6 @@ def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         [sys.executable, "-m", "worker", *arguments],
         capture_output=True,
         text=True,
-        timeout=START_S_MAX,
+        timeout=CLI_S_MAX,
         env=os.environ | environment,
     )

@@ -14,7 +14,7 @@ def test_a_bench_measures_the_worker_and_its_limits(
     bundle: Path, tmp_path: Path, embedded_broker: BrokerHandle
 ) -> None:
     write_frames(tmp_path / "photos", [number / 20 for number in range(20)])
-    flags = ["--count", "5000", "--runs", "1", "--seconds", "1", "--load", "0.3", "--plan", "2 cameras 10 fps 200x200"]
+    flags = ["--count", "3000", "--runs", "1", "--seconds", "1", "--load", "0.3", "--plan", "2 cameras 10 fps 200x200"]
     where = ["--frames", str(tmp_path / "photos"), "--broker", embedded_broker.bootstrap_servers]
     done = run_cli("bench", "--bundle", str(bundle), *flags, *where)
     assert done.returncode == 0, done.stderr

@@ -138,3 +138,13 @@ def test_counts_can_be_asked_for_some_partitions() -> None:
     assert ledger.open_frames([Partition(TOPIC, 0)]) == 2
     assert ledger.committable([Partition(TOPIC, 1)]) == {Partition(TOPIC, 1): 0}
     assert sorted(ledger.partitions()) == [Partition(TOPIC, number) for number in range(3)]
+
+
+def test_a_place_that_was_found_before_a_loss_is_not_used() -> None:
+    ledger, partition = Ledger(), Partition(TOPIC, 0)
+    losses = ledger.losses
+    ledger.forget([partition])  # a rebalance while Kafka was asked
+    ledger.assign([partition], losses)
+    assert ledger.partitions() == []
+    ledger.assign([partition], ledger.losses)
+    assert ledger.partitions() == [partition]

@@ -4,8 +4,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -13,7 +15,7 @@ from tests.tiny import LABELS, tiny_contract, write_bundle
 from worker import store as stored
 from worker.bundle import Contract, read_bundle
 from worker.errors import BundleError, InputError
-from worker.store import POINTER_FILE, Change, promote, read_choice, resolve, rollback
+from worker.store import POINTER_FILE, Change, Pointer, promote, read_choice, resolve, rollback
 
 
 def version(folder: Path, number: str, contract: Contract | None = None) -> Path:
@@ -191,6 +193,25 @@ def test_two_promotes_at_once_are_one_and_a_sentence(store: Path, tmp_path: Path
         other.kill()
     promote(store, tmp_path / "1.onnx")
     assert in_force(store) == "1"
+
+
+def test_many_at_once_each_count_or_are_told(store: Path, tmp_path: Path) -> None:
+    files = [version(tmp_path, str(number)) for number in range(3, 9)]
+
+    def attempt(file: Path) -> str:
+        try:
+            return promote(store, file).now.version
+        except InputError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(len(files)) as pool:
+        answers = list(pool.map(attempt, files))
+    counted = [answer for answer in answers if answer.isdigit()]
+    assert all("is at work on" in answer for answer in answers if answer not in counted)
+    pointer = msgspec.json.decode((store / "tiny" / POINTER_FILE).read_bytes(), type=Pointer)
+    assert [each.version for each in pointer.promotions[:2]] == ["1", "2"]
+    assert sorted(each.version for each in pointer.promotions[2:]) == sorted(counted)
+    assert in_force(store) == pointer.promotions[-1].version
 
 
 def test_the_stored_file_is_the_bundle_byte_for_byte(store: Path, tmp_path: Path) -> None:

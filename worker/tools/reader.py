@@ -24,8 +24,12 @@ _EMPTY_S = 1.0
 
 
 @contextmanager
-def open_looker(settings: Settings, group_id: str | None = None) -> Iterator[KafkaConsumer]:
+def open_looker(
+    settings: Settings, group_id: str | None = None, fetch_bytes_max: int = _FETCH_BYTES_MAX
+) -> Iterator[KafkaConsumer]:
     """A consumer that is assigned its partitions by hand; group_id: whose commits it may read and write.
+
+    fetch_bytes_max: of one fetch; a larger record still comes, alone (KIP-74).
 
     Raises SettingsError, or BrokerLost where no broker answers.
     """
@@ -42,8 +46,8 @@ def open_looker(settings: Settings, group_id: str | None = None) -> Iterator[Kaf
         allow_auto_create_topics=False,
         isolation_level="read_committed",
         fetch_max_wait_ms=_FETCH_WAIT_MS,
-        fetch_max_bytes=_FETCH_BYTES_MAX,
-        max_partition_fetch_bytes=_FETCH_BYTES_MAX // 4,
+        fetch_max_bytes=fetch_bytes_max,
+        max_partition_fetch_bytes=fetch_bytes_max // 4,
     )
     try:
         yield consumer

@@ -34,10 +34,18 @@ def test_what_the_worker_would_reject_is_no_picture(encoded: bytes) -> None:
         shrink(encoded, 320, DecodeLimits())
 
 
-def test_only_frames_of_the_line_are_fetched(embedded_broker: BrokerHandle) -> None:
-    line = Line.on(embedded_broker)
-    (first, second) = line.send([strip(), strip(64, 64)], key=b"top-1")
-    given = {"bootstrap_servers": embedded_broker.bootstrap_servers, "topics": {"frames": line.topics["frames"]}}
+@pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
+def any_broker(request: pytest.FixtureRequest) -> BrokerHandle:
+    handle: BrokerHandle = request.getfixturevalue(f"{request.param}_broker")
+    return handle
+
+
+def test_only_frames_of_the_line_are_fetched(any_broker: BrokerHandle) -> None:
+    line = Line.on(any_broker)
+    noise = np.random.default_rng(0).integers(0, 255, (900, 900), np.uint8)
+    large = cv2.imencode(".png", noise)[1].tobytes()
+    (first, second, third) = line.send([strip(), strip(64, 64), large], key=b"top-1")
+    given = {"bootstrap_servers": any_broker.bootstrap_servers, "topics": {"frames": line.topics["frames"]}}
     settings = load_settings(None, given)
     pictures = Pictures(settings)
     try:
@@ -45,6 +53,7 @@ def test_only_frames_of_the_line_are_fetched(embedded_broker: BrokerHandle) -> N
         assert size(pictures.picture(place, 320)) == (64, 64)
         assert size(pictures.picture(Place(line.topics["frames"], first.partition, first.offset), 320)) == (51, 320)
         assert size(pictures.picture(place, 320)) == (64, 64)
+        assert size(pictures.picture(Place(line.topics["frames"], third.partition, third.offset), 320)) == (320, 320)
         assert pictures.picture(Place(line.topics["results"], 0, 0), 320) is None
     finally:
         pictures.close()

@@ -21,6 +21,7 @@ log = structlog.get_logger()
 _KEPT = 400
 _FETCH_S = 3.0
 _QUALITY = 82
+_FETCH_BYTES = 4_000  # one frame is wanted, not the hundred after it: a small fetch brings one batch
 
 
 class Pictures:
@@ -67,7 +68,7 @@ class Pictures:
 
     def _fetch(self, place: Place) -> bytes | None:
         if self._consumer is None:
-            self._consumer = self._open.enter_context(open_looker(self._settings))
+            self._consumer = self._open.enter_context(open_looker(self._settings, fetch_bytes_max=_FETCH_BYTES))
         partition = TopicPartition(place.topic, place.partition)
         self._consumer.assign([partition])
         try:

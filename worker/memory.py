@@ -17,7 +17,7 @@ def limit_arenas() -> None:
 
 
 def give_back_memory() -> None:
-    """What is free goes back to the system. Without it 50 swaps of a small network made a worker grow by 60 %."""
+    """What is free goes back to the system. glibc alone keeps it for a use that does not come."""
     if trim := _glibc("malloc_trim"):
         trim(0)
 

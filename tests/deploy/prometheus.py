@@ -18,7 +18,7 @@ from worker.tools.broker import free_port
 from worker.tools.child import running_child
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
-AWAIT_S_MAX = 90.0
+AWAIT_S_MAX = 120.0
 SCRAPE_MS = 250
 _HURRIED_MS = {"s": 1000 // 60, "m": 1000, "h": 5_000, "d": 60_000}
 _DURATION = re.compile(r"(?<![\w.])(\d+)([smhd])\b")
@@ -63,12 +63,12 @@ class Prometheus:
 
     def annotations(self) -> list[str]:
         """What the alerts that are there say, as rendered."""
-        with urllib.request.urlopen(f"{self.url}/api/v1/alerts", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/alerts", timeout=60) as answer:
             return [alert["annotations"]["summary"] for alert in json.load(answer)["data"]["alerts"]]
 
     def _ask(self, what: str, **parameters: Any) -> list[dict[str, Any]]:
         url = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
         return found
 

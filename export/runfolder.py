@@ -40,6 +40,7 @@ class Configuration(msgspec.Struct, frozen=True):
     keep: which epoch counts; best_by: what makes it the best. patience: epochs without a better one that end a stage,
     0: none do. fine_tune: epochs, with the rate fine_tune_rate, of the layers from fine_tune_from on ("": the last
     third of the backbone). precision: of the arithmetic of the fit; the model that is kept is float32.
+    weight_decay: of adamw; fine-tuning has Keras's 0.004 whatever it says.
     """
 
     layout: str
@@ -60,6 +61,7 @@ class Configuration(msgspec.Struct, frozen=True):
     schedule: Schedule = "cosine"
     scale_features: bool = True
     optimizer: Optimizer = "adam"
+    weight_decay: float = 0.004
     loss: Loss = "crossentropy"
     label_smoothing: float = 0.0
     class_weights: bool = False

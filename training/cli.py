@@ -43,6 +43,7 @@ def fit(
     schedule: options.ScheduleOption = "cosine",
     scale_features: options.ScaleFeatures = True,
     optimizer: options.OptimizerOption = "adamw",
+    weight_decay: options.WeightDecay = None,
     loss: options.LossOption = "crossentropy",
     label_smoothing: options.LabelSmoothing = 0.0,
     class_weights: options.ClassWeights = False,

@@ -6,25 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from export.runfolder import HISTORY_FILE, MODEL_FILE, MODEL_PART, Configuration, Head
+from export.runfolder import HISTORY_FILE, MODEL_FILE, MODEL_PART, Configuration
 from training.checkpoint import Checkpoint, restore, state_path
 from training.classifier import Classifier, FeatureScale, thaw
 from training.epochs import EpochLog, Row, read_history
 from training.features import Features, read_features, write_features
 from training.material import Material, Part, join_parts
-from training.optimise import class_weight, compile_model, rate_callbacks
+from training.optimise import FINE_TUNE_DECAY, class_weight, compile_model, rate_callbacks
 from training.pipeline import place_batches, read_batches, shuffled_batches
 from worker.errors import InputError
 
 _FINE_TUNE = "fine-tune"
 _HEAD_STEPS_AT_ONCE, _HEAD_PREDICT_BATCH = 8, 256  # a step of a head is shorter than the way to it
-# Of a head on kept features. Five folds of NEU, three seeds, errors of 1,560 with 1 and with 0: InceptionV3 0, 0, 0 and
-# 2, 3, 1; Xception 0, 2, 2 and 3, 5, 7; MobileNet 0.25 8, 6, 10 and 8, 6, 6.
-_HEAD_DECAY: dict[Head, float] = {"gap": 1.0, "article": 0.004, "dense": 0.004}
 _PREDICT_BATCH = 32  # whatever a step takes: 64 frames of VGG19 at 224x224 already fill 800 MB a layer
 
 
@@ -116,8 +114,7 @@ def _fit_head(job: Job, stage: Stage, train: Features, validation: Features) -> 
     first = job.classifier.first
     if configuration.head == "gap":  # a linear layer needs no chance to begin with, and keeps some of it to the end
         first.set_weights([np.zeros_like(weight) for weight in first.get_weights()])
-    steps, decay = _steps(job, stage), _HEAD_DECAY[configuration.head]
-    compile_model(scorer, configuration, stage.learning_rate, steps, _HEAD_STEPS_AT_ONCE, decay)
+    compile_model(scorer, configuration, stage.learning_rate, _steps(job, stage), _HEAD_STEPS_AT_ONCE)
     best: list[NDArray[np.float32]] = []
 
     def keep() -> None:
@@ -155,7 +152,8 @@ def _fit_frames(job: Job, stage: Stage, rows: list[Row]) -> list[Row]:
     configuration, material, model = job.configuration, job.material, job.classifier.fit_whole
     train, validation, spec, batch = material.train, material.validation, material.spec, configuration.batch
     places = job.classifier.place_targets
-    compile_model(model, configuration, stage.learning_rate, _steps(job, stage))
+    gentle = msgspec.structs.replace(configuration, weight_decay=FINE_TUNE_DECAY)
+    compile_model(model, gentle if stage.name == _FINE_TUNE else configuration, stage.learning_rate, _steps(job, stage))
     done = restore(model, job.folder, stage.name, _steps(job, stage) // stage.epochs)
     before = [row for row in rows if row["stage"] != stage.name]
     rows = rows[: len(before) + done]  # of an epoch whose state was not kept there may be one more

@@ -11,40 +11,34 @@ from export.runfolder import Configuration
 # A plateau is this many epochs without a lower validation loss; the rate is then multiplied by the factor.
 _PLATEAU_EPOCHS = 3
 _PLATEAU_FACTOR = 0.3
-_DECAY = 0.004  # Keras's own
+FINE_TUNE_DECAY = 0.004  # Keras's own
 
 
 def compile_model(
-    model: keras.Model,
-    configuration: Configuration,
-    learning_rate: float,
-    steps: int,
-    at_once: int = 1,
-    decay: float = _DECAY,
+    model: keras.Model, configuration: Configuration, learning_rate: float, steps: int, at_once: int = 1
 ) -> None:
     """Make a model ready to be fitted for that many steps, starting at learning_rate.
 
     at_once: steps that Keras runs without coming back to Python, which costs more than a step of a small head; not
-    where several devices share a step (Keras 3.15 with TensorFlow 2.21 fails). decay: of adamw; the share of a weight
-    that a step takes away at rate 1; biases keep theirs.
+    where several devices share a step (Keras 3.15 with TensorFlow 2.21 fails).
     """
     rate: Any = learning_rate
     if configuration.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     with model.distribute_strategy.scope():  # the optimizer's state lies where the weights lie
         model.compile(
-            _optimizer(configuration, rate, decay),
+            _optimizer(configuration, rate),
             loss=_loss(configuration),
             metrics=_metrics(configuration),
             steps_per_execution=at_once if model.distribute_strategy.num_replicas_in_sync == 1 else 1,
         )
 
 
-def _optimizer(configuration: Configuration, rate: Any, decay: float) -> keras.optimizers.Optimizer:
+def _optimizer(configuration: Configuration, rate: Any) -> keras.optimizers.Optimizer:
     if configuration.optimizer == "adam":
         return keras.optimizers.Adam(rate)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=configuration.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])  # it only says how common a label is
     return optimizer
 
 

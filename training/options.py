@@ -45,6 +45,9 @@ ScheduleOption = Annotated[
     ),
 ]
 OptimizerOption = Annotated[Optimizer, typer.Option("--optimizer", help="adamw lets weights decay.")]
+WeightDecay = Annotated[
+    float | None, typer.Option(min=0, help="Of adamw; else 1 for a gap head on a frozen backbone, 0.004 for all else.")
+]
 LossOption = Annotated[Loss, typer.Option("--loss", help="focal: frames that are right already count less.")]
 LabelSmoothing = Annotated[float, typer.Option(min=0, max=0.5, help="Share of certainty taken from the targets.")]
 ClassWeights = Annotated[bool, typer.Option("--class-weights", help="Rare classes weigh as much as common ones.")]

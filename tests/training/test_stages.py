@@ -115,6 +115,17 @@ def test_a_killed_fit_goes_on_where_it_was(settings: FitSettings, monkeypatch: p
     assert sorted(path.name for path in settings.out.iterdir()) == ["history.csv", "model.keras", "run.json"]
 
 
+def test_weights_of_a_head_decay_as_asked(settings: FitSettings, tmp_path: Path) -> None:
+    sizes = []
+    for decay in (0.0, 20.0):
+        out = tmp_path / f"decay-{decay}"
+        run = fit(replace(settings, out=out, weight_decay=decay, epochs=10, schedule="constant"))
+        assert run.configuration.weight_decay == decay
+        kernel, _ = keras.saving.load_model(out / "model.keras", compile=False).get_layer("scores").get_weights()
+        sizes.append(np.abs(kernel).mean())
+    assert sizes[1] < 0.8 * sizes[0]
+
+
 def test_no_chance_is_left_in_a_linear_head(settings: FitSettings) -> None:
     fit(replace(settings, learning_rate=1e-7, scale_features=False))
     model = keras.saving.load_model(settings.out / "model.keras", compile=False)

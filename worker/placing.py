@@ -72,7 +72,7 @@ class Placing:
         for partition, end in ends.items():
             self._metrics.offset_resets.labels("truncated").inc()
             log.error("a broker lost frames at the end of a partition", **_place(partition, end))
-            if end is None:
+            if end is None or end < 0:  # nobody knows: the partition has nothing of that time
                 end = self._consumer.beginning_offsets([partition], timeout_ms=_ASK_MS_MAX)[partition]
             self._consumer.seek(partition, end)
 

@@ -57,3 +57,13 @@ def test_reading_starts_at_what_kafka_has_now(consumer: KafkaConsumer) -> None:
     commit(consumer, partition, 5)
     Placing(consumer, Ledger(), Metrics(CollectorRegistry()), "earliest").place_new()
     assert consumer.position(partition) == 5
+
+
+@pytest.mark.parametrize("end", [None, -1, 3])
+def test_after_a_truncation_reading_goes_on_where_kafka_says_or_at_the_start(
+    consumer: KafkaConsumer, end: int | None
+) -> None:
+    """-1: the topic was made anew, so Kafka has nothing of that time; kafka-python hands it on as an offset."""
+    (partition,) = consumer.assignment()
+    Placing(consumer, Ledger(), Metrics(CollectorRegistry()), "earliest").follow_truncation({partition: end})
+    assert consumer.position(partition) == (3 if end == 3 else 0)

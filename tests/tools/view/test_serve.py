@@ -17,6 +17,7 @@ from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, run_cli
 from tests.tools.view.conftest import running_page
 from tests.tools.view.events import Shown, publish
+from tests.waiting import wait_until
 from worker.tools.broker import Broker, find_binary, free_port, running_broker
 from worker.tools.topics import create_topics, plan_topics
 
@@ -54,8 +55,8 @@ def await_state(address: str, wanted: str, inspected: int) -> None:
 
 @pytest.mark.parametrize("path", ["", "report", "page/live.js", "page/style.css", "coils.json", "none", "frames/1.jpg"])
 def test_every_answer_forbids_what_is_foreign(page: str, path: str) -> None:
-    code, headers, _ = get(page + path)
-    assert code == (404 if path == "none" else 200)
+    wait_until(lambda: get(page + path)[0] == (404 if path == "none" else 200))  # the page reads its first events
+    _, headers, _ = get(page + path)
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy

@@ -1,9 +1,11 @@
 """Fixtures for all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 pytest_plugins = ["tests.brokers.plugin"]
 
@@ -15,3 +17,10 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"the shared data folder {folder} is not there (STEEL_SHARED names it)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """A command that runs inside a test sets up a log on the test's own stderr, which is closed after it."""
+    yield
+    structlog.reset_defaults()

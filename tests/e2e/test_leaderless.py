@@ -73,5 +73,5 @@ def test_a_partition_without_leader_is_said_and_the_others_go_on(bundle: Path, t
                 assert len(line.read("results", len(sent))) == len(sent)
                 wait_until(lambda: sum(line.committed("g").values()) == len(sent))
                 wait_until(lambda: all(readiness(metrics_port).values()))
-            assert worker.stop() == 0
-        assert_complete(line, sent, "at-least-once")
+                assert worker.stop() == 0
+                assert_complete(line, sent, "at-least-once")

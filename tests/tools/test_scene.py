@@ -38,6 +38,13 @@ def test_the_same_seed_gives_the_same_bytes(kind: str, shape: Shape) -> None:
     assert first.pixels.tobytes() != other.pixels.tobytes()
 
 
+@pytest.mark.parametrize("factor", [0.0, 0.6, 1.0, 3.0])
+def test_another_light_multiplies_the_same_pixels_up_to_white(factor: float) -> None:
+    lit, plain = render("patch", (200, 200), 7, factor), render("patch", (200, 200), 7)
+    assert lit.boxes == plain.boxes
+    assert np.abs(lit.pixels - np.minimum(plain.pixels * factor, 255)).max() <= 0.5
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", DEFECTS)
 def test_boxes_hold_all_that_a_defect_changes(kind: str, shape: Shape) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.tools.conftest import CommandLine, consume, last_json, read_lines
+from worker.decode import DecodeSpec, decode
 from worker.tools.simulate import render_pool, repeat_pool
 
 
@@ -60,6 +61,20 @@ def test_the_pool_repeats_in_another_order_that_the_seed_sets() -> None:
 def test_the_share_of_defects(defect_share: float, clean: int) -> None:
     labels = [shot.label for shot in render_pool(20, (64, 64), seed=3, defect_share=defect_share)]
     assert labels.count("clean") == clean
+
+
+def test_the_cameras_and_the_training_set_take_another_light(tmp_path: Path, command_line: CommandLine) -> None:
+    dim, plain = (render_pool(3, (64, 64), 3, 0.5, factor)[0].encoded for factor in (0.6, 1.0))
+    assert _mean(dim) == pytest.approx(0.6 * _mean(plain), rel=0.02)
+    for name, factor in (("dim", "0.6"), ("plain", "1")):
+        flags = ["--out", tmp_path / name, "--frames", "1", "--shape", "64x64", "--brightness", factor]
+        assert command_line("simulate", *flags)[0] == 0
+    dim, plain = (next((tmp_path / name).glob("*.jpg")).read_bytes() for name in ("dim", "plain"))
+    assert _mean(dim) == pytest.approx(0.6 * _mean(plain), rel=0.02)
+
+
+def _mean(encoded: bytes) -> float:
+    return float(decode(encoded, DecodeSpec(64, 64, colour="grey")).pixels.mean())
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,10 @@ class Scene:
     boxes: tuple[Box, ...]
 
 
-def render(kind: str, shape: Shape, seed: int) -> Scene:
+def render(kind: str, shape: Shape, seed: int, brightness_factor: float = 1.0) -> Scene:
     """Render one frame of (height, width) px; kind is one of KINDS. The same arguments give the same bytes.
+
+    The camera's pixels are multiplied by brightness_factor, and cut off at white: a lamp that ages or is changed.
 
     Surface, defects and camera draw from generators of their own: with the same seed the kinds differ by the defect
     alone.
@@ -39,7 +41,7 @@ def render(kind: str, shape: Shape, seed: int) -> Scene:
     boxes = _lay_defects(brightness, kind, edge, defect_rng) if kind != CLEAN else ()
     surface.cut_at_edge(brightness, edge, strip_rng)
     pixels = surface.expose(brightness, surface.light(shape, strip_rng), camera_rng)
-    return Scene(pixels, kind, boxes)
+    return Scene(_lit(pixels, brightness_factor), kind, boxes)
 
 
 def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
@@ -50,6 +52,10 @@ def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
 def frame_seed(seed: int, number: int) -> int:
     """The seed of one frame of a run: runs of neighbouring seeds share no frame."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+
+
+def _lit(pixels: Pixels, brightness_factor: float) -> Pixels:
+    return np.asarray(cv2.convertScaleAbs(pixels, alpha=brightness_factor), np.uint8)
 
 
 def _lay_distractors(brightness: Field, rng: np.random.Generator) -> None:

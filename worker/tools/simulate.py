@@ -16,7 +16,7 @@ from worker.errors import SettingsError
 from worker.tools.cameras import Line, Shot
 from worker.tools.connect import require_topic
 from worker.tools.live import Cameras, Config, Rate, Seconds, SentPath, Topic, play_on_kafka, security_of
-from worker.tools.scene import CLEAN, KINDS, encode_jpeg, frame_seed, render
+from worker.tools.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
 from worker.tools.strip_set import write_strip_set
 from worker.tools.surface import Shape
 
@@ -34,6 +34,9 @@ def simulate(
     ] = 0,
     shape: Annotated[str, typer.Option(help="Height x width in px; usual are 200x200 and 256x1600.")] = "200x200",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same frames.")] = 1,
+    brightness: Annotated[
+        float, typer.Option(min=0, max=10, help="Multiply every pixel: 0.6 is a lamp that ages, 0 the dark, 1.5 glare.")
+    ] = 1.0,
     cameras: Cameras = 4,
     rate: Rate = 10.0,
     seconds: Seconds = 0.0,
@@ -63,6 +66,8 @@ def simulate(
 
         stripwatch simulate --bootstrap-servers localhost:9092 --cameras 4 --rate 25 --seconds 60 --sent sent.jsonl
 
+    With --brightness the same strip is seen in another light: what the worker's drift metrics are for.
+
     SIGTERM and Ctrl-C end the cameras in order. The last line on stdout is JSON.
     """
     height_width = parse_shape(shape)
@@ -71,7 +76,7 @@ def simulate(
             "simulate takes either --out DIR (a training set) or --bootstrap-servers HOST:PORT (cameras)"
         )
     if out:
-        _simulate_set(out, frames, height_width, seed)
+        _simulate_set(out, frames, height_width, seed, brightness)
         return
     line = Line(
         cameras=cameras,
@@ -83,7 +88,7 @@ def simulate(
     total = frames * cameras or None
     security = security_of(config)
     require_topic(bootstrap_servers, topic, security)  # before the pool is rendered: that takes a while
-    shots = render_pool(min(pool, total or pool), height_width, seed, defect_share)
+    shots = render_pool(min(pool, total or pool), height_width, seed, defect_share, brightness)
     summary = play_on_kafka(
         itertools.islice(repeat_pool(shots, seed), total),
         line,
@@ -97,12 +102,14 @@ def simulate(
     print_summary(summary | {"pool_frames": len(shots), "seed": seed})
 
 
-def render_pool(frames: int, shape: Shape, seed: int, defect_share: float) -> list[Shot]:
+def render_pool(
+    frames: int, shape: Shape, seed: int, defect_share: float, brightness_factor: float = 1.0
+) -> list[Shot]:
     """Distinct frames; each shows a defect with the given chance, each kind as likely."""
     rng = np.random.default_rng([seed, 0])
     with new_progress() as progress:
         return [
-            _render_shot(_draw_kind(defect_share, rng), shape, frame_seed(seed, number))
+            _shot(render(_draw_kind(defect_share, rng), shape, frame_seed(seed, number), brightness_factor))
             for number in progress.track(range(frames), description="rendering")
         ]
 
@@ -115,16 +122,15 @@ def repeat_pool(pool: list[Shot], seed: int) -> Iterator[Shot]:
             yield pool[index]
 
 
-def _simulate_set(out: Path, frames: int, shape: Shape, seed: int) -> None:
+def _simulate_set(out: Path, frames: int, shape: Shape, seed: int, brightness: float) -> None:
     if not frames:
         raise SettingsError("simulate --out needs --frames N, how many frames to write")
-    write_strip_set(out, frames, shape, seed)
+    write_strip_set(out, frames, shape, seed, brightness)
     labels = Counter(KINDS[number % len(KINDS)] for number in range(frames))
     print_summary({"out": str(out), "frames": frames, "labels": labels, "shape": list(shape), "seed": seed})
 
 
-def _render_shot(kind: str, shape: Shape, seed: int) -> Shot:
-    scene = render(kind, shape, seed)
+def _shot(scene: Scene) -> Shot:
     return Shot(encode_jpeg(scene.pixels), "image/jpeg", label=scene.label, boxes=scene.boxes)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from worker.boxes import Box
 from worker.console import new_progress
 from worker.errors import InputError
-from worker.tools.scene import KINDS, encode_jpeg, frame_seed, render
+from worker.tools.scene import KINDS, Scene, encode_jpeg, frame_seed, render
 from worker.tools.surface import Shape
 
 TRUTH_NAME = "truth.jsonl"
@@ -24,7 +24,7 @@ class Truth(msgspec.Struct, frozen=True):
     boxes: tuple[Box, ...]
 
 
-def write_strip_set(out: Path, frames: int, shape: Shape, seed: int) -> None:
+def write_strip_set(out: Path, frames: int, shape: Shape, seed: int, brightness_factor: float = 1.0) -> None:
     """Write frames of all kinds in turn to a new or empty folder, which appears under its name when it is complete.
 
     Raises InputError if something is in the way.
@@ -35,7 +35,8 @@ def write_strip_set(out: Path, frames: int, shape: Shape, seed: int) -> None:
         part.mkdir(parents=True)
         with (part / TRUTH_NAME).open("wb") as truth, new_progress() as progress:
             for number in progress.track(range(frames), description="rendering"):
-                _write_frame(part, truth, number, shape, seed)
+                scene = render(KINDS[number % len(KINDS)], shape, frame_seed(seed, number), brightness_factor)
+                _write_frame(part, truth, number, scene)
         part.replace(out)
     except OSError as error:
         raise InputError(f"cannot write the training set {out}: {error.strerror}") from error
@@ -48,8 +49,8 @@ def _require_free(out: Path, part: Path) -> None:
         raise InputError(f"{part} is in the way, left by a run that was cut off: remove it")
 
 
-def _write_frame(folder: Path, truth: BinaryIO, number: int, shape: Shape, seed: int) -> None:
-    scene = render(KINDS[number % len(KINDS)], shape, frame_seed(seed, number))
+def _write_frame(folder: Path, truth: BinaryIO, number: int, scene: Scene) -> None:
     name = f"{scene.label}_{number:06d}.jpg"
     (folder / name).write_bytes(encode_jpeg(scene.pixels))
-    truth.write(msgspec.json.encode(Truth(name, scene.label, shape[1], shape[0], scene.boxes)) + b"\n")
+    height, width = scene.pixels.shape
+    truth.write(msgspec.json.encode(Truth(name, scene.label, width, height, scene.boxes)) + b"\n")

@@ -1,6 +1,6 @@
 """Events as records. `at_least_once.py` and `exactly_once.py` deliver them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
@@ -10,6 +10,7 @@ import structlog
 
 from worker.event import Reject, Result
 from worker.frame import Frame, rfc3339
+from worker.imagefile import read_header
 from worker.settings import Topics
 
 log = structlog.get_logger()
@@ -72,12 +73,12 @@ class EventRecords:
 def event_headers(frame: Frame, kind: str, content_type: bytes = b"application/json") -> Headers:
     """CloudEvents Kafka binding 1.0, binary mode. ce_time is the capture: that is when the strip was so.
 
-    Results, defects and what a shadow says are events of their own, so the ids of all but the first have an ending;
-    inside each is the id of the result.
+    What else comes of a frame beside its result or its reject is an event of its own, so its id has an ending; inside
+    each, or in a header, is the id of the result.
     """
     headers = [
         ("ce_specversion", b"1.0"),
-        ("ce_id", (f"{frame.id}-{kind}" if kind in ("defect", "shadow") else frame.id).encode()),
+        ("ce_id", (frame.id if kind in ("result", "reject") else f"{frame.id}-{kind}").encode()),
         ("ce_source", _source(frame.line, frame.camera)),
         ("ce_type", f"stripwatch.{kind}.v1".encode()),
         ("ce_time", rfc3339(frame.captured_ms).encode()),
@@ -93,22 +94,34 @@ def event_headers(frame: Frame, kind: str, content_type: bytes = b"application/j
 
 
 def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:
-    """Reason, detail and original place, key and time, then the headers that the camera sent, each with a prefix.
+    """Reason, detail, how much is kept, then what `copy_headers` says."""
+    own = {"reason": event.reason, "detail": event.detail, "bytes": len(frame.encoded), "bytes_kept": kept_bytes}
+    return copy_headers(frame, "reject", b"application/octet-stream", own)
+
+
+def review_headers(event: Result, frame: Frame) -> Headers:
+    """What the model said of a frame that goes out whole, for a person to judge, then what `copy_headers` says."""
+    own = {
+        "event_id": event.id,
+        "label": event.label,
+        "score": event.score,
+        "scores": msgspec.json.encode(event.scores).decode(),
+        "model_name": event.model.name,
+        "model_version": event.model.version,
+        "model_sha256": event.model.sha256,
+    }
+    return copy_headers(frame, "review", f"image/{read_header(frame.encoded).format}".encode(), own)
+
+
+def copy_headers(frame: Frame, kind: str, content_type: bytes, own: Mapping[str, Any]) -> Headers:
+    """Of a record with a frame's own bytes: what is said of it, its original place, time and key, and the headers that
+    the camera sent, each with a prefix.
 
     Headers that were too many or too large to keep are left out, and so is such a key; a header of its own says so.
     """
-    own: dict[str, Any] = {
-        "reason": event.reason,
-        "detail": event.detail,
-        "topic": frame.position.topic,
-        "partition": frame.position.partition,
-        "offset": frame.position.offset,
-        "timestamp_ms": frame.timestamp_ms,
-        "bytes": len(frame.encoded),
-        "bytes_kept": kept_bytes,
-    }
-    headers = event_headers(frame, "reject", b"application/octet-stream")
-    headers += [(f"stripwatch_{name}", str(value).encode()) for name, value in own.items()]
+    place = frame.position._asdict() | {"timestamp_ms": frame.timestamp_ms}
+    headers = event_headers(frame, kind, content_type)
+    headers += [(f"stripwatch_{name}", str(value).encode()) for name, value in {**own, **place}.items()]
     if frame.key is not None:
         kept = len(frame.key) <= _KEY_BYTES_MAX
         headers.append(("stripwatch_key", frame.key) if kept else (KEY_DROPPED, b"1"))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from tests.contract.made import GOLDEN, made_events
 from tests.contract.rules import broken
 from tests.frames import make_frame
 from tests.models import make_model
+from tests.tiny import encode_frame
 from worker.errors import FrameRejected, RejectReason
-from worker.event import EventMaker
+from worker.event import EventMaker, Result
 from worker.outcome import Refusal
-from worker.publish import event_headers, reject_headers
+from worker.publish import event_headers, reject_headers, review_headers
 from worker.tools.contracts import EVENTS, as_text, asyncapi, schema
 
 CONTRACTS = Path(__file__).parents[2] / "deploy" / "contracts"
@@ -95,8 +97,11 @@ def test_the_code_still_makes_the_golden_event(path: Path) -> None:
 def test_the_headers_are_those_of_the_document() -> None:
     frame = make_frame(5, coil="C1", line="/p/l", strip_position_mm=7)
     reject = EventMaker({}).reject(Refusal(frame, make_model(), FrameRejected(RejectReason.EMPTY, "nothing in it")))
-    sent = {kind: event_headers(frame, kind) for kind in ("result", "defect", "shadow")}
+    sent = {kind: event_headers(frame, kind) for kind in ("result", "defect", "shadow", "evidence")}
     sent["reject"] = reject_headers(reject, frame, 0)
+    result = made_events()["result-1-clean"]
+    assert isinstance(result, Result)
+    sent["review"] = review_headers(result, replace(frame, encoded=encode_frame(0.5)))
     for kind, headers in sent.items():
         stated = asyncapi()["components"]["messages"][kind]["headers"]
         found = {name: value.decode() for name, value in headers}

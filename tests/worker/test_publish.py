@@ -1,14 +1,17 @@
 """Events as the records that go out."""
 
+import json
+
 import msgspec
 
 from tests.frames import make_frame
 from tests.models import make_model
+from tests.tiny import encode_frame
 from worker.errors import FrameRejected, RejectReason
 from worker.event import EventMaker, Reject, Result
 from worker.frame import Frame
 from worker.outcome import Prediction, Refusal
-from worker.publish import EventRecords, event_headers
+from worker.publish import EventRecords, event_headers, review_headers
 from worker.settings import Topics
 
 EVENTS, MODEL = EventMaker({}), make_model()
@@ -60,6 +63,19 @@ def test_rejects_that_were_refused_as_too_large_carry_less_until_they_pass() -> 
         assert (len(record.body), headers["stripwatch_bytes"]) == (kept, b"500")
         assert headers["stripwatch_bytes_kept"] == str(kept).encode()
         maker.shorten_rejects(record)
+
+
+def test_a_frame_for_review_carries_what_the_model_said_and_where_it_was() -> None:
+    frame = make_frame(7, encode_frame(0.5), headers=(("ce_id", b"1"),), timestamp_ms=99, coil="C1")
+    headers = dict(review_headers(result(frame, defect=False), frame))
+    assert (headers["ce_type"], headers["content-type"]) == (b"stripwatch.review.v1", b"image/png")
+    assert headers["ce_id"] == frame.id.encode() + b"-review"
+    assert headers["stripwatch_event_id"] == frame.id.encode()
+    assert (headers["stripwatch_label"], headers["stripwatch_score"]) == (b"clean", b"0.9")
+    assert json.loads(headers["stripwatch_scores"]) == {"clean": 0.9, "pits": 0.1}
+    assert headers["stripwatch_model_sha256"] == MODEL.info.sha256.encode()
+    assert (headers["stripwatch_topic"], headers["stripwatch_offset"]) == (b"frames", b"7")
+    assert (headers["original.ce_id"], headers["stripwatch_key"]) == (b"1", b"top-1")
 
 
 def test_headers_follow_the_cloudevents_binding() -> None:

@@ -9,7 +9,7 @@ import msgspec
 from worker import __version__, topics
 from worker.errors import InputError
 from worker.event import REJECT_SCHEMA, RESULT_SCHEMA, Reject, Result
-from worker.publish import ORIGINAL_PREFIX
+from worker.publish import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX
 from worker.tools.coil import COIL_SCHEMA, CoilSummary
 
 Json = dict[str, Any]
@@ -30,10 +30,28 @@ _CLOUDEVENT: Json = {
     "content-type": _TEXT,
     "traceparent": _TEXT | {"description": "W3C trace context, passed through."},
 }
-_REJECT = {f"stripwatch_{name}": _TEXT for name in ("reason", "detail", "topic", "key")} | {
-    f"stripwatch_{name}": _TEXT | {"pattern": "^-?[0-9]+$"}
-    for name in ("partition", "offset", "timestamp_ms", "bytes", "bytes_kept")
+_NUMBER: Json = _TEXT | {"pattern": "^-?[0-9]+$"}
+# Of a record with a frame's own bytes: where the frame lay, and when.
+_ORIGIN: Json = {f"stripwatch_{name}": _NUMBER for name in ("partition", "offset", "timestamp_ms")} | {
+    "stripwatch_topic": _TEXT,
+    "stripwatch_key": _TEXT | {"description": "Key of the frame; absent where it had none, or one that was too large."},
 }
+_REJECT: Json = {
+    "stripwatch_reason": _TEXT,
+    "stripwatch_detail": _TEXT,
+    "stripwatch_bytes": _NUMBER,
+    "stripwatch_bytes_kept": _NUMBER,
+}
+_REVIEW: Json = {
+    "stripwatch_event_id": _TEXT | {"description": "Id of the frame's result."},
+    "stripwatch_label": _TEXT | {"description": "The best class, of which the model is not sure."},
+    "stripwatch_score": _TEXT | {"description": "Its score, a number from 0 to 1."},
+    "stripwatch_scores": _TEXT | {"description": "JSON: the score of each class."},
+    "stripwatch_model_name": _TEXT,
+    "stripwatch_model_version": _TEXT,
+    "stripwatch_model_sha256": _TEXT,
+}
+_COPIES: dict[str, Json] = {"reject": _REJECT, "review": _REVIEW}
 _JSON, _IMAGE, _BYTES = "application/json", "image/jpeg", "application/octet-stream"
 
 
@@ -57,6 +75,8 @@ _MESSAGES = (
     _Message("result", topics.RESULTS, "camera", _JSON, Result, "One for every frame that is not rejected."),
     _Message("defect", topics.DEFECTS, "camera", _JSON, Result, "A result with a defect, once more."),
     _Message("reject", topics.REJECTS, "camera", _BYTES, None, "The bytes that could not be inspected."),
+    _Message("evidence", topics.EVIDENCE, "event", _IMAGE, None, "A defect as a picture, boxes and heatmap drawn in."),
+    _Message("review", topics.REVIEW, "camera", _IMAGE, None, "The original bytes of a frame with verdict unsure."),
     _Message("shadow", topics.SHADOW, "camera", _JSON, Result, "What a second model says of a share of the frames."),
     _Message("coil", topics.COILS, "line", _JSON, CoilSummary, "A coil that has ended."),
 )
@@ -102,9 +122,10 @@ def asyncapi() -> Json:
         "info": {
             "title": "Stripwatch",
             "version": __version__,
-            "description": "Frames of moving steel strip in; results, defects, rejects and coils out. Records are "
-            "CloudEvents 1.0 in binary mode. Fields may be added to an event, never changed: read what you know, pass "
-            "over the rest. Unless the worker is told otherwise, delivery is at least once: drop a ce_id seen before.",
+            "description": "Frames of moving steel strip in; results, defects, rejects, pictures and coils out. "
+            "Records are CloudEvents 1.0 in binary mode. Fields may be added to an event, never changed: read what "
+            "you know, pass over the rest. Unless the worker is told otherwise, delivery is at least once: drop a "
+            "ce_id seen before.",
         },
         "defaultContentType": _JSON,
         "channels": {message.kind: _channel(message) for message in _MESSAGES},
@@ -143,11 +164,13 @@ def _headers(message: _Message) -> Json:
     if message.kind == "frame":
         return {"type": "object", "properties": properties}
     required = ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"]
-    if message.kind != "reject":
+    own = _COPIES.get(message.kind)
+    if own is None:
         return {"type": "object", "properties": properties, "required": required}
+    stated = {**own, **_ORIGIN}
     return {
         "type": "object",
-        "properties": properties | _REJECT,
+        "properties": properties | stated | dict.fromkeys((HEADERS_DROPPED, KEY_DROPPED), _TEXT),
         "patternProperties": {f"^{ORIGINAL_PREFIX.replace('.', chr(92) + '.')}": _TEXT},
-        "required": [*required, "stripwatch_reason", "stripwatch_detail", "stripwatch_topic"],
+        "required": [*required, *(name for name in stated if name != "stripwatch_key")],
     }

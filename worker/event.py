@@ -11,7 +11,7 @@ from worker.boxes import Box
 from worker.frame import Frame, rfc3339
 from worker.model import ModelInfo
 from worker.outcome import Outcome, Prediction, Refusal, Skipped
-from worker.settings import Camera
+from worker.sections import Camera
 from worker.verdict import Judgement, Verdict
 
 RESULT_SCHEMA = "stripwatch.result/1"

@@ -11,7 +11,7 @@ import structlog
 from worker.event import Reject, Result
 from worker.frame import Frame, rfc3339
 from worker.imagefile import read_header
-from worker.settings import Topics
+from worker.sections import Topics
 
 log = structlog.get_logger()
 

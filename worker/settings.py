@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -19,49 +19,12 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from worker.errors import InputError, SettingsError
+from worker.sections import Camera, ThresholdOverride, Topics
 from worker.security import Security
-from worker.topics import COILS, DEFECTS, EVIDENCE, FRAMES, REJECTS, RESULTS, SHADOW
 
 ENV_PREFIX = "STRIPWATCH_"
 # Kubernetes puts these into every pod for a service of this name; they are no settings of ours.
 _KUBERNETES = re.compile(ENV_PREFIX + r"(SERVICE_(HOST|PORT)|PORT)(_|$)")
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Topics(_Section):
-    frames: str = Field(default=FRAMES, min_length=1, description="Frames are read from here.")
-    results: str = Field(default=RESULTS, min_length=1, description="A result for every frame that is not rejected.")
-    defects: str = Field(default=DEFECTS, min_length=1, description="The results with a defect once more.")
-    rejects: str = Field(default=REJECTS, min_length=1, description="Frames that could not be inspected.")
-    shadow: str = Field(default=SHADOW, min_length=1, description="What the shadow says; needed where one is set.")
-    evidence: str = Field(default=EVIDENCE, min_length=1, description="Pictures of defects, by the id of their result.")
-    coils: str = Field(
-        default=COILS, min_length=1, description="A summary of each coil, written by `stripwatch coils`."
-    )
-
-
-class Camera(_Section):
-    mm_per_px: float | None = Field(
-        default=None, gt=0, description="Millimetres of strip a pixel shows, along the strip."
-    )
-    side: Literal["top", "bottom"] | None = Field(default=None, description="Side of the strip.")
-    lane_offset_mm: float | None = Field(
-        default=None, description="Left edge of the image from the left edge of the strip."
-    )
-
-
-class ThresholdOverride(_Section):
-    sure: float = Field(ge=0, le=1, description="From this score on the label is taken as a fact.")
-    unsure: float | None = Field(default=None, ge=0, le=1, description="From this score on a person should look.")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.unsure is not None and self.unsure > self.sure:
-            raise ValueError("unsure is above sure")
-        return self
 
 
 class Settings(BaseSettings):
@@ -176,6 +139,22 @@ class Settings(BaseSettings):
         0.5, gt=0, le=1, description="With a larger share of rejects the worker is unready; the line goes on."
     )
     reject_window_s: float = Field(60, ge=1, le=3600, description="That share is counted over so long.")
+
+    evidence: bool = Field(
+        False, description="A picture of each frame with a defect, its boxes and heatmap drawn in; the event says so."
+    )
+    evidence_per_minute_max: float = Field(
+        60, gt=0, le=60_000, description="Pictures of a camera, on average, from one worker; so many may come at once."
+    )
+    evidence_bytes_max: int = Field(
+        300_000, ge=10_000, le=16_000_000, description="A picture that would be larger is made coarser, then smaller."
+    )
+    evidence_side_px_max: int = Field(1600, ge=64, le=8192, description="Longest side of a picture.")
+    evidence_quality: int = Field(85, ge=30, le=100, description="JPEG quality of a picture.")
+    review: bool = Field(False, description="Frames with verdict unsure go to a topic of their own, for a person.")
+    review_per_hour_max: float = Field(
+        60, gt=0, le=3_600_000, description="Such frames of a camera and best class, counted as pictures are."
+    )
 
     commit_ms: int = Field(500, ge=10, description="Time between commits of offsets.")
     drain_s_max: float = Field(

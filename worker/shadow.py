@@ -1,21 +1,13 @@
 """A second model sees a share of the frames: its verdicts go to metrics and to a topic of their own.
 
-It can neither delay nor break the first: it has a thread of its own at low priority, its own producer, and a queue that
-drops and counts when it is full. What fails here is counted and logged, and goes no further.
+It can neither delay nor break the first: see aside.py.
 """
 
-import os
-import queue
-import sys
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from zlib import crc32
 
-import structlog
-
-from worker.credits import Credits
+from worker.aside import Aside
 from worker.errors import PredictFailed
 from worker.event import EventMaker, Result
 from worker.frame import Frame
@@ -23,10 +15,6 @@ from worker.metrics import Metrics
 from worker.model import Model
 from worker.outcome import Decoded, Prediction
 from worker.predict import predict
-
-log = structlog.get_logger()
-_WAITING_FRAMES_MAX, _WAITING_BYTES_MAX = 64, 64_000_000
-_NICE = 10
 
 
 class Shadow:
@@ -43,8 +31,8 @@ class Shadow:
         self._metrics = metrics
         self._publish = publish
         self._model: Model | None = None
-        self._credits = Credits(_WAITING_FRAMES_MAX, _WAITING_BYTES_MAX)
-        self._queue: queue.SimpleQueue[tuple[Frame, Result] | None] = queue.SimpleQueue()
+        self._aside = Aside("shadow", self._inspect, self._count)
+        self.start = self._aside.start
 
     def use(self, model: Model) -> None:
         """From now on this one judges. Any thread may call."""
@@ -55,28 +43,15 @@ class Shadow:
         """Called for each result of the first model: returns at once, whatever the shadow is doing."""
         if first.state != "inspected" or crc32(frame.id.encode()) >= self._share * 2**32:
             return
-        if self._model is None or not self._credits.wait_for_room(0):
+        if self._model is None:
             self._count("dropped")
-            return
-        self._credits.take(len(frame.encoded))
-        self._queue.put((frame, first))
+        else:
+            self._aside.offer(frame, first)
 
-    def run(self) -> None:
-        """Until `stop`."""
-        lower_priority()
-        while (item := self._queue.get()) is not None:
-            frame, first = item
-            try:
-                self._inspect(frame, first)
-            except Exception as error:  # nothing of it may reach the first
-                self._count("failed")
-                log.warning("the shadow failed on a frame", frame=frame.id, error=f"{type(error).__name__}: {error}")
-            self._credits.give_back(len(frame.encoded))
-
-    def stop(self) -> None:
-        """What still waits is dropped."""
+    def close(self) -> None:
+        """What still waits is dropped; a frame that is being inspected is waited for."""
         self._model = None
-        self._queue.put(None)
+        self._aside.close(None)
 
     def _inspect(self, frame: Frame, first: Result) -> None:
         model = self._model
@@ -112,10 +87,3 @@ def score_difference(first: Result, second: Result) -> float | None:
     """The largest of any label that both have; None if they share none."""
     shared = first.scores.keys() & second.scores.keys()
     return max((abs(first.scores[label] - second.scores[label]) for label in shared), default=None)
-
-
-def lower_priority() -> None:
-    """Of this thread alone, where the system can do that: the cores go to the first model."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

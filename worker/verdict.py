@@ -6,7 +6,7 @@ from typing import Literal
 
 from worker.bundle import Contract, Threshold
 from worker.errors import SettingsError
-from worker.settings import ThresholdOverride
+from worker.sections import ThresholdOverride
 
 Verdict = Literal["clean", "unsure", "defect"]
 _TINY = 1e-7  # float32 scores saturate at 0 and 1

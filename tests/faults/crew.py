@@ -13,7 +13,7 @@ from typing import IO
 
 from tests.faults.kafka import SESSION_MS
 from worker.errors import BrokerLost, BundleError
-from worker.settings import Topics
+from worker.sections import Topics
 from worker.tools.broker import free_port
 
 DRAIN_S_MAX = 10

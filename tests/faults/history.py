@@ -10,7 +10,7 @@ from tests.brokers.handle import BrokerHandle
 from tests.faults.judge import Outcome, Place, SentFrame
 from tests.faults.plan import Plan, reason
 from tests.tiny import LABELS
-from worker.settings import Topics
+from worker.sections import Topics
 
 KINDS: dict[Literal["result", "defect", "reject"], str] = {
     "result": "results",

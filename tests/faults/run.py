@@ -18,7 +18,7 @@ from tests.faults.play import HarnessFailed, Met, Play
 from tests.faults.strikes import Hand
 from tests.faults.traffic import PARTITIONS, Sender, Watcher
 from worker.errors import BrokerLost
-from worker.settings import Topics
+from worker.sections import Topics
 
 # A pause can outlast a transaction: Kafka then aborts it, and the worker that wakes must not take that for a rival.
 SETTINGS = {

@@ -11,7 +11,7 @@ from tests.brokers.handle import BrokerHandle
 from tests.faults.history import NUMBER, assign_whole, frame_of
 from tests.faults.judge import Place
 from tests.faults.plan import Plan, encode
-from worker.settings import Topics
+from worker.sections import Topics
 
 PARTITIONS = 4
 CAMERAS = 8  # two a partition

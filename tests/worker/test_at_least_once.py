@@ -24,7 +24,7 @@ from worker.mending import Mending
 from worker.metrics import Metrics
 from worker.offsets import Ledger, Partition
 from worker.publish import EventRecords
-from worker.settings import Topics
+from worker.sections import Topics
 
 
 class Delivery:

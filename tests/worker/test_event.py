@@ -16,7 +16,7 @@ from worker.bundle import PlaceGrid
 from worker.errors import FrameRejected, RejectReason
 from worker.event import EventMaker, Result, StripSpan
 from worker.outcome import Prediction, Refusal, Skipped
-from worker.settings import Camera
+from worker.sections import Camera
 
 MODEL = make_model()
 CAMERAS = {"top-1": Camera(mm_per_px=0.5, side="top", lane_offset_mm=200)}

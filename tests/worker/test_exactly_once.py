@@ -20,7 +20,7 @@ from worker.mending import Mending
 from worker.metrics import Metrics
 from worker.offsets import Ledger, Partition
 from worker.publish import EventRecords
-from worker.settings import Topics
+from worker.sections import Topics
 
 LONG_S = 60.0
 MEMBER = ConsumerGroupMetadata("g", 7, "member", None, MemberState.STABLE)

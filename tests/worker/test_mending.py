@@ -16,7 +16,7 @@ from worker.errors import BrokerLost
 from worker.mending import Failure, Mending
 from worker.metrics import Metrics
 from worker.publish import EventRecords
-from worker.settings import Topics
+from worker.sections import Topics
 
 AWAIT_S_MAX = 30
 

@@ -12,7 +12,7 @@ from worker.event import EventMaker, Reject, Result
 from worker.frame import Frame
 from worker.outcome import Prediction, Refusal
 from worker.publish import EventRecords, event_headers, review_headers
-from worker.settings import Topics
+from worker.sections import Topics
 
 EVENTS, MODEL = EventMaker({}), make_model()
 

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from tests.frames import make_frame
 from tests.models import make_model
+from tests.waiting import wait_until
 from worker.decode import Pixels
 from worker.errors import FrameRejected, PredictFailed, RejectReason
 from worker.event import EventMaker, Result
@@ -55,7 +56,6 @@ class Running:
         self.shadow = Shadow(share, EVENTS, self.metrics, publish)
         if model:
             self.shadow.use(model)
-        self.thread = threading.Thread(target=self.shadow.run)
 
     def offer(self, offset: int = 0, scores: tuple[float, float] = (0.1, 0.9), **frame: Any) -> None:
         made = make_frame(offset, **frame)
@@ -79,10 +79,9 @@ def running(
 ) -> Iterator[Running]:
     """Ended, with everything that was offered gone through, before its counts are read."""
     run = Running(model, share, publish)
-    run.thread.start()
+    run.shadow.start()
     yield run
-    run.shadow._queue.put(None)
-    run.thread.join()
+    run.shadow._aside.close(None)
 
 
 def test_it_is_compared_by_verdict_and_by_score() -> None:
@@ -115,28 +114,6 @@ def test_a_skipped_frame_is_not_compared() -> None:
     assert run.counts() == {}
 
 
-def test_a_slow_shadow_drops_and_counts_by_frames_and_by_bytes() -> None:
-    may_go = threading.Event()
-
-    def slow() -> tuple[float, float]:
-        assert may_go.wait(60)
-        return 0.1, 0.9
-
-    with running(saying(slow)) as run:
-        for offset in range(100):
-            run.offer(offset)  # returns, though nothing moves
-        assert run.counts() == {"dropped": 36}
-        may_go.set()
-    assert run.counts() == {"dropped": 36, "agrees": 64}
-    may_go.clear()
-    with running(saying(slow)) as run:
-        large = bytes(20_000_000)
-        for offset in range(8):
-            run.offer(offset, encoded=large)
-        assert run.counts() == {"dropped": 4}
-        may_go.set()
-
-
 def test_what_fails_is_counted_and_logged_and_the_next_is_compared() -> None:
     answers = iter([PredictFailed("the device says no")] * 2 + [(0.1, 0.9), (float("nan"), 0.0)])
 
@@ -160,14 +137,27 @@ def test_what_fails_is_counted_and_logged_and_the_next_is_compared() -> None:
     assert run.counts() == {"failed": 1}
 
 
-def test_a_stop_drops_what_waits() -> None:
-    run = Running(saying(lambda: (0.1, 0.9)), 1.0, lambda *_: None)
+def test_a_stop_drops_what_waits_and_so_does_a_shadow_that_is_not_loaded() -> None:
+    at_work, may_go = threading.Event(), threading.Event()
+
+    def slow() -> tuple[float, float]:
+        at_work.set()
+        assert may_go.wait(60)
+        return 0.1, 0.9
+
+    run = Running(saying(slow), 1.0, lambda *_: None)
+    run.shadow.start()
     for offset in range(10):
         run.offer(offset)
-    run.shadow.stop()
-    run.thread.start()
-    run.thread.join()
-    assert run.counts() == {"dropped": 10}
+    assert at_work.wait(60)
+    closing = threading.Thread(target=run.shadow.close)
+    closing.start()
+    wait_until(lambda: run.shadow._model is None)
+    may_go.set()
+    closing.join()
+    assert run.counts() == {"agrees": 1, "dropped": 9}
+    run.offer()
+    assert run.counts() == {"agrees": 1, "dropped": 10}
 
 
 @given(

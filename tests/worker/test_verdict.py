@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.tiny import tiny_contract
 from worker.bundle import Threshold
 from worker.errors import SettingsError
-from worker.settings import ThresholdOverride
+from worker.sections import ThresholdOverride
 from worker.verdict import Judge, calibrate, judge_of
 
 LABELS = ("clean", "pits", "scratch")

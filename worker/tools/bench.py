@@ -19,8 +19,9 @@ from worker.console import STDERR, print_summary, say
 from worker.errors import LineFailed, SettingsError
 from worker.logs import set_up_logs
 from worker.pairs import parse_pairs
+from worker.sections import Topics
 from worker.security import PLAINTEXT
-from worker.settings import Settings, Topics, load_settings
+from worker.settings import Settings, load_settings
 from worker.tools.broker import Broker, embedded_broker
 from worker.tools.cameras import Line, Shot, play
 from worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan

@@ -1,0 +1,55 @@
+"""The algebra of the token bucket."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.quota import Quota
+
+GAPS_S = st.lists(st.floats(0, 100), max_size=60)
+TOKENS = st.floats(1, 20)
+PER_S = st.floats(0.01, 10)
+
+
+class Played:
+    """The moments at which an event of one key was let through."""
+
+    def __init__(self, tokens_max: float, per_s: float, gaps_s: list[float]) -> None:
+        self._now_s = 0.0
+        quota = Quota(tokens_max, per_s, lambda: self._now_s)
+        self.passed_s = []
+        for gap_s in gaps_s:
+            self._now_s += gap_s
+            if quota.take("a"):
+                self.passed_s.append(self._now_s)
+
+
+@given(TOKENS, PER_S, GAPS_S)
+def test_no_stretch_of_time_has_more_than_a_full_bucket_and_what_flowed_in(
+    tokens_max: float, per_s: float, gaps_s: list[float]
+) -> None:
+    passed_s = Played(tokens_max, per_s, gaps_s).passed_s
+    for first in range(len(passed_s)):
+        for last in range(first, len(passed_s)):
+            stretch_s = passed_s[last] - passed_s[first]
+            assert last - first + 1 <= tokens_max + per_s * stretch_s + 1e-3
+
+
+@given(TOKENS, PER_S, st.lists(st.floats(1, 5), max_size=60))
+def test_what_comes_no_more_often_than_tokens_is_never_refused(
+    tokens_max: float, per_s: float, gaps: list[float]
+) -> None:
+    assert len(Played(tokens_max, per_s, [gap / per_s for gap in gaps]).passed_s) == len(gaps)
+
+
+@given(TOKENS, PER_S, GAPS_S)
+def test_a_greater_quota_lets_no_less_through(tokens_max: float, per_s: float, gaps_s: list[float]) -> None:
+    some = Played(tokens_max, per_s, gaps_s).passed_s
+    more = Played(tokens_max + 1, per_s, gaps_s).passed_s
+    assert len(more) >= len(some)
+
+
+@given(st.integers(1, 20))
+def test_a_full_bucket_is_there_at_once_for_each_key(tokens_max: int) -> None:
+    quota = Quota(tokens_max, 0.001, lambda: 0.0)
+    for key in ("a", "b"):
+        assert [quota.take(key) for _ in range(tokens_max + 3)] == [True] * tokens_max + [False] * 3

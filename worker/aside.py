@@ -1,0 +1,97 @@
+"""Work beside the frames' path: evidence, review, the shadow. It can neither delay nor break the inspection.
+
+Each has a thread of its own at low priority and a queue that is bounded in frames and bytes; where the queue is full
+the work is dropped and counted. What fails is counted and logged, and goes no further.
+"""
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+import structlog
+
+from worker.credits import Credits
+from worker.frame import Frame
+
+log = structlog.get_logger()
+T = TypeVar("T")
+FRAMES_MAX, BYTES_MAX = 64, 64_000_000
+_NICE = 10
+
+
+class Aside(Generic[T]):
+    """work: called with a frame and what is known of it, one after the other, on the thread. count: told "dropped" or
+    "failed".
+
+    One thread asks for room and takes it, by `reserve` or by `offer`; any thread may call the rest.
+    """
+
+    def __init__(self, name: str, work: Callable[[Frame, T], None], count: Callable[[str], None]) -> None:
+        self._name = name
+        self._work = work
+        self._count = count
+        self._credits = Credits(FRAMES_MAX, BYTES_MAX)
+        self._queue: queue.SimpleQueue[tuple[Frame, T] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def offer(self, frame: Frame, known: T) -> None:
+        """Returns at once: the frame is in the queue, or is dropped and counted."""
+        if self.has_room:
+            self.reserve(frame)
+            self.put(frame, known)
+        else:
+            self._count("dropped")
+
+    @property
+    def has_room(self) -> bool:
+        return self._credits.wait_for_room(0) > 0
+
+    def reserve(self, frame: Frame) -> None:
+        """Take a place in the queue for a frame, which is put there later, or cancelled."""
+        self._credits.take(len(frame.encoded))
+
+    def put(self, frame: Frame, known: T) -> None:
+        """Into its place."""
+        self._queue.put((frame, known))
+
+    def cancel(self, frame: Frame) -> None:
+        self._credits.give_back(len(frame.encoded))
+
+    def close(self, timeout_s: float | None) -> None:
+        """Do what waits, until the time is up (None: without a limit); the rest is counted as failed."""
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+        left = 0
+        with suppress(queue.Empty):
+            while self._queue.get_nowait() is not None:
+                self._count("failed")
+                left += 1
+        if left:
+            log.warning("stopped before all was done that stood aside", aside=self._name, frames=left)
+
+    def _run(self) -> None:
+        lower_priority()
+        while (entry := self._queue.get()) is not None:
+            frame, known = entry
+            try:
+                self._work(frame, known)
+            except Exception as error:  # nothing of it may reach the frames' path
+                self._count("failed")
+                reason = f"{type(error).__name__}: {error}"
+                log.warning("work aside failed on a frame", aside=self._name, frame=frame.id, error=reason)
+            self.cancel(frame)
+            del entry, frame, known  # while it waits here, nothing is held
+
+
+def lower_priority() -> None:
+    """Of this thread alone, and those it starts, where the system can do that: the cores go to the inspection."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

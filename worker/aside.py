@@ -43,13 +43,12 @@ class Aside(Generic[T]):
 
     def offer(self, frame: Frame, known: T) -> None:
         """Returns at once: the frame is in the queue, or is dropped and counted."""
-        if self.has_room:
+        if self.has_room():
             self.reserve(frame)
             self.put(frame, known)
         else:
             self._count("dropped")
 
-    @property
     def has_room(self) -> bool:
         return self._credits.wait_for_room(0) > 0
 

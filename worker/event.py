@@ -66,7 +66,10 @@ class TimingMs(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One for every frame that is not rejected. A defect event is the same bytes, where defects is not empty."""
+    """One for every frame that is not rejected. A defect event is the same bytes, where defects is not empty.
+
+    evidence: whether a picture was admitted, under this event's id; null without defects, or where none are made.
+    """
 
     schema: str
     id: str
@@ -79,6 +82,7 @@ class Result(msgspec.Struct, frozen=True):
     frame: FrameInfo
     model: ModelInfo
     timing_ms: TimingMs
+    evidence: bool | None = None
 
 
 class Reject(msgspec.Struct, frozen=True):

@@ -79,7 +79,7 @@ class _Inspection:
         self._progress = progress
         self._counts: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
-        self._pipeline = Pipeline(parts, model, self._count)
+        self._pipeline = Pipeline(parts, model, lambda event, _: self._count(event))
 
     def run(self, files: list[Path]) -> dict[str, Any]:
         started_s = time.monotonic()

@@ -79,8 +79,17 @@ class Metrics:
         self.bundle_behind = self._gauge("bundle_behind", "1 while the bundle that should run does not.")
         # Near reject_share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
         self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last reject_window_s.")
+        self._make_asides()
         self._make_shadow()
         self._begin_at_zero()
+
+    def _make_asides(self) -> None:
+        """Where evidence and review are switched on."""
+        # sent: acknowledged. over_quota: as set. dropped: no room, or its topic takes nothing. failed: the event says
+        # that there is a picture, and there is none.
+        self.evidence_frames = self._counter("evidence_frames", "Frames with a defect, by their picture.", "outcome")
+        # over_quota high: the model is often unsure of the same; label some, and train.
+        self.review_frames = self._counter("review_frames", "Frames with verdict unsure, by their copy.", "outcome")
 
     def _make_shadow(self) -> None:
         """Of the second model, where one is set."""
@@ -107,6 +116,9 @@ class Metrics:
             self.rejects.labels(reason)
         for cause in ("deleted", "anew", "truncated"):
             self.offset_resets.labels(cause)
+        for outcome in ("sent", "over_quota", "dropped", "failed"):
+            self.evidence_frames.labels(outcome)
+            self.review_frames.labels(outcome)
 
     def camera_label(self, camera: str) -> str:
         return self._cameras.label(camera)

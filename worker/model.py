@@ -21,12 +21,16 @@ log = structlog.get_logger()
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """The model that made a result. thresholds: "settings" where the plant has overridden those of the bundle."""
+    """The model that made a result. thresholds: "settings" where the plant has overridden those of the bundle.
+
+    provider: ONNX Runtime's name of what it runs on, as CPUExecutionProvider.
+    """
 
     name: str
     version: str
     sha256: str
     thresholds: Literal["bundle", "settings"]
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +70,7 @@ def open_model(bundle: Bundle, settings: Settings, go_on: Callable[[], None] = l
     limits = DecodeLimits(settings.frame_bytes_max, settings.frame_pixels_max, settings.frame_side_px_min)
     source: Literal["bundle", "settings"] = "settings" if judge.overridden else "bundle"
     return Model(
-        info=ModelInfo(contract.name, contract.version, bundle.sha256, source),
+        info=ModelInfo(contract.name, contract.version, bundle.sha256, source, session.provider),
         session=session,
         decode=partial(decode, spec=contract.decode, limits=limits),
         limits=BatchLimits(session.best_batch_frames, settings.linger_ms_max / 1000),

@@ -54,14 +54,18 @@ class Pipeline:
         self,
         parts: Parts,
         model: Model,
-        on_settled: Callable[[Result | Reject], None] = lambda _: None,
+        on_settled: Callable[[Result | Reject, Frame], None] = lambda *_: None,
         on_result: Callable[[Result, Frame], None] = lambda *_: None,
+        admit: Callable[[Outcome, Result | Reject], Result | Reject] = lambda _, event: event,
     ) -> None:
-        """on_result: told of each result when it goes out, and must return at once."""
+        """on_result: told of each result when it goes out. admit: gives each event as it goes out. All must return at
+        once.
+        """
         self._parts = parts
         self._model = model
         self._on_settled = on_settled
         self._on_result = on_result
+        self._admit = admit
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._failed = threading.Event()
         self._failure: BaseException | None = None
@@ -156,7 +160,7 @@ class Pipeline:
 
     def _publish(self, outcome: Outcome) -> None:
         sent_s = time.monotonic()
-        frame, event = outcome.frame, self._parts.events.event(outcome, sent_s)
+        frame, event = outcome.frame, self._admit(outcome, self._parts.events.event(outcome, sent_s))
         self._parts.publisher.publish(event, frame, lambda: self._settle(frame, event, sent_s))
         if isinstance(event, Result):
             self._on_result(event, frame)
@@ -166,7 +170,7 @@ class Pipeline:
         parts = self._parts
         self._count(frame, event)
         parts.metrics.stage.labels("publish").observe(time.monotonic() - sent_s)
-        self._on_settled(event)
+        self._on_settled(event, frame)
         parts.ledger.settled(frame.position)
         parts.credits.give_back(len(frame.encoded))
 

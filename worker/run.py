@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from worker.asides import Asides, needed_topics
 from worker.connection import open_consumer, require_topics
 from worker.credits import Credits
 from worker.deadline import NO_DEADLINE, Deadline
@@ -29,7 +30,6 @@ from worker.pipeline import Parts, Pipeline
 from worker.publish import Publisher
 from worker.reject_share import RejectShare
 from worker.settings import Settings
-from worker.shadow_line import ShadowLine
 from worker.statelog import StateLog
 from worker.stop import StopRequest
 from worker.store import read_choice, resolve
@@ -135,7 +135,7 @@ class Worker:
         self._frames_settled = 0
         log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
         consumer = open_consumer(settings)
-        topics = [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS]
+        topics = [*(getattr(settings.topics, kind) for kind in _NEEDED_TOPICS), *needed_topics(settings)]
         require_topics(consumer, topics, settings.broker_wait_s_max)
         self._ledger = Ledger()
         self._credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
@@ -143,13 +143,8 @@ class Worker:
         parts = build_parts(settings, metrics, self._delivery, self._credits, _deadline(settings), self._ledger)
         self._rejects = RejectShare(settings.reject_window_s, settings.reject_share_max)
         metrics.watch(metrics.reject_share, self._rejects.share)
-        self._shadow = ShadowLine(settings, metrics) if settings.shadow else None
-        self._pipeline = Pipeline(
-            parts,
-            model,
-            on_settled=self._settled,
-            on_result=self._shadow.offer if self._shadow else lambda *_: None,
-        )
+        self._asides = Asides(settings, metrics)
+        self._pipeline = Pipeline(parts, model, self._settled, self._asides.seen, self._asides.admit)
         metrics.show_bundle(model.session.bundle, model.session.provider)
         self._watch = BundleWatch(
             lambda: resolve(require_bundle(settings)),
@@ -186,8 +181,7 @@ class Worker:
         self._pipeline.start()
         self._intake_thread.start()
         self._swap_thread.start()
-        if self._shadow:
-            self._shadow.start()
+        self._asides.start()
         while not stop.made and not self._pipeline.failed.wait(_LOOK_S):
             heart.beat(ready(), self._credits.frames, self._frames_settled)
             if self._delivery.waiting_s > self._settings.send_s_max:
@@ -223,9 +217,10 @@ class Worker:
     def rejects_are_many(self) -> bool:
         return self._rejects.is_high()
 
-    def _settled(self, event: Result | Reject) -> None:
+    def _settled(self, event: Result | Reject, frame: Frame) -> None:
         self._frames_settled += 1
         self._rejects.count(isinstance(event, Reject))
+        self._asides.settled(event, frame)
         if isinstance(event, Reject):
             log.warning(
                 "frame rejected", frame=event.id, camera=event.frame.camera, reason=event.reason, detail=event.detail
@@ -248,8 +243,7 @@ class Worker:
         drained = self._drain(deadline_s)  # what is inside runs out, upstream first
         self._intake.close(_CLOSE_S)  # commits, and leaves the group last: its heartbeats kept us alive
         self._delivery.close()
-        if self._shadow:
-            self._shadow.close()
+        self._asides.close(deadline_s)
         self._swap_thread.join()  # at most one run of a model that is being loaded
         settled = drained and not self._left_over
         log.info("stopped", everything_settled=settled, seconds=round(time.monotonic() - started_s, 2))
@@ -274,6 +268,7 @@ class Worker:
         """Its result goes nowhere: the frame is read again, by this worker or by another."""
         self._left_over |= self.stopping
         self._metrics.frames_read_again.inc()
+        self._asides.dropped(frame)
         self._credits.give_back(len(frame.encoded))
 
     def _fail(self, error: BaseException) -> None:

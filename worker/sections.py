@@ -27,6 +27,14 @@ class Topics(_Section):
         default=COILS, min_length=1, description="A summary of each coil, written by `stripwatch coils`."
     )
 
+    @model_validator(mode="after")
+    def _frames_alone(self) -> Self:
+        """Frames that were written back to where they come from would go round for ever."""
+        for name in type(self).model_fields:
+            if name != "frames" and getattr(self, name) == self.frames:
+                raise ValueError(f"frames and {name} are one topic, {self.frames!r}")
+        return self
+
 
 class Camera(_Section):
     mm_per_px: float | None = Field(

@@ -62,7 +62,7 @@ class Line:
         def load() -> Model:
             return open_model(read_bundle(path), settings)
 
-        self.pipeline = Pipeline(self._parts, load(), on_settled=lambda _: self._settled.release())
+        self.pipeline = Pipeline(self._parts, load(), on_settled=lambda *_: self._settled.release())
         self.watch = BundleWatch(
             lambda: resolve(path),
             lambda bundle, go_on: open_model(bundle, settings, go_on),

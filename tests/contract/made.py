@@ -1,5 +1,6 @@
 """The events that the golden files hold, made by the code as it is. `python -m tests.contract.made` adds new files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ def made_events() -> dict[str, Result | Reject | CoilSummary]:
     """By the name of their file; the name begins with that of the schema."""
     maker = EventMaker(CAMERAS)
     known = prediction((0.1, 0.9), strip_position_mm=120_000, **_FRAME)
+    running = replace(MODEL, info=msgspec.structs.replace(MODEL.info, provider="CPUExecutionProvider"))
+    shown = replace(known, model=running)
     refusal = Refusal(known.frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "the file ends after 5 of 9 bytes"))
     log = CoilLog(look(0, 0, 800, verdict="defect", defects=(defect(100, 300, (10, 40)),)))
     log.add(look(1, 900, 1700))
@@ -28,6 +31,7 @@ def made_events() -> dict[str, Result | Reject | CoilSummary]:
     return {
         "result-1-defect": maker.result(known, now_s=100.0162),
         "result-1-clean": maker.result(prediction((0.9, 0.1), strip_position_mm=None, **_FRAME), now_s=100.01),
+        "result-1-evidence": msgspec.structs.replace(maker.result(shown, now_s=100.0162), evidence=True),
         "result-1-skipped": maker.skipped(Skipped(known.frame, MODEL), now_s=100.002),
         "reject-1-truncated": maker.reject(refusal),
         "coil-1-ended": log.summary("next-coil"),

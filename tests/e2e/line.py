@@ -58,7 +58,7 @@ class Line:
     @classmethod
     def on(cls, broker: BrokerHandle, partitions: int = 3) -> Self:
         topics = {"frames": broker.new_topic(partitions)}
-        topics |= {name: broker.new_topic(1) for name in ("results", "defects", "rejects")}
+        topics |= {name: broker.new_topic(1) for name in ("results", "defects", "rejects", "evidence", "review")}
         return cls(broker, partitions, topics)
 
     def send(self, values: Sequence[bytes | None], **record: Any) -> list[Record]:

@@ -48,9 +48,9 @@ def test_a_reserved_place_is_held_until_it_is_filled_or_cancelled() -> None:
     worked, frames = Worked(), [make_frame(number) for number in range(FRAMES_MAX)]
     for frame in frames:
         worked.aside.reserve(frame)
-    assert not worked.aside.has_room
+    assert not worked.aside.has_room()
     worked.aside.cancel(frames[0])
-    assert worked.aside.has_room
+    assert worked.aside.has_room()
     worked.aside.put(frames[1], 1)
     worked.may_go.set()
     worked.aside.start()

@@ -52,6 +52,8 @@ def test_cameras_and_thresholds_are_tables(config: Path) -> None:
         ('delivery = "twice"', r"'delivery': input should be 'at-least-once' or 'exactly-once'"),
         ('delivery = "exactly-once"\nmetrics_port = 0', "'metrics_port': .* need an instance_id"),
         ("max_poll_interval_ms = 9000", "'drain_s_max': .* shorter than max_poll_interval_ms"),
+        ('[topics]\nreview = "inspection.frames"', "'topics': frames and review are one topic"),
+        ("evidence_per_minute_max = 0", "'evidence_per_minute_max': input should be greater than 0"),
         ("batch_frames_max =", "is no valid TOML"),
         ("drain_s_max = inf", "'drain_s_max'"),
         ("broker_wait_s_max = inf", "'broker_wait_s_max'"),

@@ -1,18 +1,18 @@
 """The frame of a defect, fetched from Kafka when somebody looks at it. What a browser gets was encoded here."""
 
+import math
 import threading
 from collections import OrderedDict
 from contextlib import ExitStack, suppress
 
-import cv2
 import structlog
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
-from worker.decode import DecodeLimits, DecodeSpec, decode
+from worker.decode import DecodeLimits
 from worker.errors import BrokerLost, FrameRejected
-from worker.imagefile import read_header
+from worker.picture import encode_jpeg, open_within
 from worker.settings import Settings
 from worker.tools.reader import open_looker
 from worker.tools.view.history import Place
@@ -87,9 +87,4 @@ class Pictures:
 
 def shrink(encoded: bytes, width_px_max: int, limits: DecodeLimits) -> bytes:
     """Decoded by the worker's own rules and encoded anew, with its aspect. Raises FrameRejected."""
-    header = read_header(encoded)
-    scale = min(1.0, width_px_max / header.width_px)
-    size = DecodeSpec(max(1, round(header.height_px * scale)), max(1, round(header.width_px * scale)))
-    pixels = decode(encoded, size, limits).pixels
-    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    return jpeg.tobytes()
+    return encode_jpeg(open_within(encoded, width_px_max, math.inf, limits), _QUALITY)

@@ -1,0 +1,184 @@
+"""Evidence: the event says whether there will be any, and what it says is kept."""
+
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from kafka.future import Future
+from prometheus_client import CollectorRegistry
+
+from tests.frames import make_frame
+from tests.models import make_model
+from tests.tiny import encode_frame
+from worker.aside import FRAMES_MAX
+from worker.aside_topic import AsideTopic
+from worker.boxes import MapReader
+from worker.bundle import PlaceGrid
+from worker.decode import DecodeLimits
+from worker.errors import BrokerLost
+from worker.event import EventMaker, Reject, Result
+from worker.evidence import Evidence
+from worker.frame import Frame
+from worker.metrics import Metrics
+from worker.outcome import Prediction, Skipped
+from worker.picture import PictureLimits
+from worker.quota import Quota
+
+EVENTS, MODEL = EventMaker({}), make_model()
+READER = MapReader("place", PlaceGrid((7.5, 7.5), (16, 16)), 0.5, 32, 32)
+PICTURE = encode_frame(0.5, (320, 320))
+
+
+class Taken:
+    """A producer that takes everything."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+
+    def send(self, topic: str, body: bytes, **record: Any) -> Future:
+        self.records.append({"topic": topic, "body": body, **record})
+        return Future().success(None)
+
+
+class Made:
+    """Evidence on a producer that takes everything, unless another is given."""
+
+    def __init__(self, open_producer: Any = None, per_minute: float = 1000) -> None:
+        self.producer = Taken()
+        self.metrics = Metrics(CollectorRegistry())
+        count = self.metrics.evidence_frames.labels
+        topic = AsideTopic(open_producer or (lambda: self.producer), count("failed").inc, count("sent").inc)
+        limits = PictureLimits(1600, 85, 300_000)
+        quota = Quota(per_minute, 0, lambda: 0.0)
+        self.evidence = Evidence("inspection.evidence", topic, quota, limits, DecodeLimits(), self.metrics)
+
+    def admit(self, frame: Frame, defect: bool = True, **changes: Any) -> Result | Reject:
+        scores = (0.1, 0.9) if defect else (0.9, 0.1)
+        outcome = Prediction(frame, **({"model": MODEL, "heatmaps": None} | changes), width_px=320, height_px=320,
+                             scores=scores, decode_s=0.0, queue_s=0.0, inference_s=0.0)  # fmt: skip
+        return self.evidence.admit(outcome, EVENTS.result(outcome, 0.0))
+
+    def finish(self) -> dict[str, float]:
+        """Draw and send what waits; how often each outcome was counted."""
+        self.evidence.start()
+        self.evidence.close(60)
+        read = self.metrics.registry.get_sample_value
+        found = {
+            name: read("stripwatch_evidence_frames_total", {"outcome": name})
+            for name in ("sent", "over_quota", "dropped", "failed")
+        }
+        return {name: value for name, value in found.items() if value}
+
+
+def said(event: Result | Reject) -> bool | None:
+    assert isinstance(event, Result)
+    return event.evidence
+
+
+def test_a_defect_is_drawn_and_sent_under_its_events_id_once_that_is_acknowledged() -> None:
+    made, frame = Made(), make_frame(1, PICTURE, coil="C1")
+    event = made.admit(frame)
+    assert said(event) is True
+    assert msgspec.json.decode(msgspec.json.encode(event))["evidence"] is True
+    made.evidence.settled(frame)
+    assert made.finish() == {"sent": 1}
+    (record,) = made.producer.records
+    headers = dict(record["headers"])
+    assert (record["topic"], record["key"]) == ("inspection.evidence", frame.id.encode())
+    assert (headers["ce_type"], headers["content-type"]) == (b"stripwatch.evidence.v1", b"image/jpeg")
+    assert (headers["ce_id"], headers["ce_subject"]) == (f"{frame.id}-evidence".encode(), b"C1")
+    pixels = cv2.imdecode(np.frombuffer(record["body"], np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    assert pixels.shape == (320, 320, 3)
+
+
+def test_the_heatmap_is_that_of_the_defects_class() -> None:
+    maps = np.zeros((2, 2, 2), np.float32)
+    maps[0, 0, 0], maps[1, 1, 1] = 1, 1  # of "clean", and of "pits"
+    made, frame = Made(), make_frame(1, PICTURE)
+    made.admit(frame, model=make_model(maps=READER), heatmaps=maps)
+    maps[:] = 0  # the array is the batch's
+    made.evidence.settled(frame)
+    assert made.finish() == {"sent": 1}
+    pixels = cv2.imdecode(np.frombuffer(made.producer.records[0]["body"], np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    blue_to_red = pixels[..., 2].astype(int) - pixels[..., 0]
+    assert blue_to_red[290:, 290:].mean() > 50
+    assert abs(blue_to_red[40:80, 40:80].mean()) < 10
+
+
+def test_what_has_no_defect_says_nothing_of_evidence() -> None:
+    made, frame = Made(), make_frame()
+    assert said(made.admit(frame, defect=False)) is None
+    skipped = Skipped(frame, MODEL)
+    assert said(made.evidence.admit(skipped, EVENTS.skipped(skipped, 0.0))) is None
+    made.evidence.settled(frame)
+    assert made.finish() == {}
+
+
+def test_a_frame_that_is_turned_down_gives_its_place_back_and_is_not_sent() -> None:
+    made, frames = Made(), [make_frame(1, PICTURE) for _ in range(3 * FRAMES_MAX)]
+    for frame in frames:
+        assert said(made.admit(frame)) is True
+        made.evidence.dropped(frame)
+    assert said(made.admit(frames[0])) is True  # it came again
+    made.evidence.settled(frames[0])
+    assert made.finish() == {"sent": 1}
+
+
+def test_two_copies_of_a_frame_have_a_place_each() -> None:
+    made, first, second = Made(), make_frame(1, PICTURE), make_frame(1, PICTURE)
+    assert [said(made.admit(frame)) for frame in (first, second)] == [True, True]
+    made.evidence.dropped(second)
+    made.evidence.settled(first)
+    assert made.finish() == {"sent": 1}
+
+
+def test_over_the_quota_of_its_camera_the_event_says_so() -> None:
+    made = Made(per_minute=2)
+    for camera in ("top-1", "top-2"):
+        assert [said(made.admit(make_frame(n, camera=camera))) for n in range(4)] == [True, True, False, False]
+    assert made.finish() == {"over_quota": 4}
+
+
+def test_without_room_the_event_says_so_although_nothing_is_acknowledged_yet() -> None:
+    made = Made()
+    frames = [make_frame(number, PICTURE) for number in range(FRAMES_MAX + 3)]
+    assert [said(made.admit(frame)) for frame in frames] == [True] * FRAMES_MAX + [False] * 3
+    for frame in frames:
+        made.evidence.settled(frame)
+    assert made.finish() == {"sent": FRAMES_MAX, "dropped": 3}
+
+
+def test_what_was_admitted_and_fails_is_counted_and_the_next_events_say_that_there_is_none() -> None:
+    def away() -> None:
+        raise BrokerLost("no broker answers")
+
+    made, frames = Made(away), [make_frame(number, PICTURE) for number in range(3)]
+    for frame in frames[:2]:
+        assert said(made.admit(frame)) is True
+        made.evidence.settled(frame)
+    assert made.finish() == {"failed": 2}
+    assert said(made.admit(frames[2])) is False
+
+
+def test_a_frame_that_cannot_be_drawn_has_failed() -> None:
+    made, frame = Made(), make_frame(1, b"no picture at all")
+    made.admit(frame)
+    made.evidence.settled(frame)
+    assert made.finish() == {"failed": 1}
+    assert made.producer.records == []
+
+
+@pytest.mark.parametrize("boxes", [0, 3])
+def test_its_field_is_added_to_the_event_and_nothing_else_is_changed(boxes: int) -> None:
+    made, frame = Made(), make_frame()
+    changes = {"model": make_model(maps=READER), "heatmaps": np.ones((2, 2, 2), np.float32)} if boxes else {}
+    event = made.admit(frame, **changes)
+    outcome = Prediction(
+        *(frame, changes.get("model", MODEL), 320, 320, (0.1, 0.9), 0.0, 0.0, 0.0), changes.get("heatmaps")
+    )
+    plain = msgspec.to_builtins(EVENTS.result(outcome, 0.0))
+    assert msgspec.to_builtins(event) == plain | {"evidence": True}

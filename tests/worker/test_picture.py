@@ -1,0 +1,91 @@
+"""A picture of defects: marks where they are, a faint heatmap, and never too large."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.boxes import Box, MapReader
+from worker.bundle import PlaceGrid
+from worker.decode import DecodeLimits, Pixels
+from worker.errors import FrameRejected, StripwatchError
+from worker.event import Defect
+from worker.picture import Heat, PictureLimits, draw, encode_within, open_within
+
+LIMITS, DECODE = PictureLimits(1600, 95, 1_000_000), DecodeLimits()
+GREY = 100
+
+
+def frame(height: int = 256, width: int = 1600) -> bytes:
+    return cv2.imencode(".png", np.full((height, width), GREY, np.uint8))[1].tobytes()
+
+
+def opened(jpeg: bytes) -> Pixels:
+    return open_within(jpeg, 10_000, 10_000, DECODE)
+
+
+def defect(box: Box | None) -> Defect:
+    return Defect("scratches", 0.981, box, None)
+
+
+def changed(pixels: Pixels) -> Any:
+    """Whether a pixel is not that of the plain frame."""
+    return np.abs(pixels.astype(int) - GREY).max(axis=2) > 30
+
+
+def test_a_box_lies_where_the_event_says_in_pixels_of_the_source() -> None:
+    box = Box(800, 100, 200, 100)
+    marked = changed(opened(draw(frame(), [defect(box)], None, LIMITS, DECODE)))
+    assert marked.shape == (256, 1600)
+    for row, column in ((150, 800), (150, 999), (199, 900), (100, 900)):  # its four sides
+        assert marked[row - 1 : row + 2, column - 1 : column + 2].any()
+    assert not marked[110:190, 810:990].any()  # what is inside can be seen
+    marked[76:203, 797:1003] = False  # the box, and its class and score above it
+    assert not marked.any()
+
+
+def test_a_smaller_picture_has_its_box_in_proportion() -> None:
+    limits = PictureLimits(400, 95, 1_000_000)
+    marked = changed(opened(draw(frame(), [defect(Box(800, 100, 400, 100))], None, limits, DECODE)))
+    assert marked.shape == (64, 400)
+    rows, _ = np.nonzero(marked)
+    _, columns = np.nonzero(marked[40:])  # below what is written
+    assert (columns.min(), columns.max()) == pytest.approx((200, 300), abs=3)
+    assert rows.max() == pytest.approx(50, abs=3)
+
+
+def test_class_and_score_are_there_also_without_a_box_and_stay_inside() -> None:
+    for box in (None, Box(1590, 0, 10, 10), Box(0, 250, 10, 6)):
+        pixels = opened(draw(frame(), [defect(box)], None, LIMITS, DECODE))
+        assert 800 < changed(pixels).sum() < 8000
+    assert changed(opened(draw(frame(40, 40), [defect(None)], None, LIMITS, DECODE))).any()
+
+
+def test_the_heatmap_is_faint_and_where_the_heat_is() -> None:
+    reader = MapReader("place", PlaceGrid((7.5, 7.5), (16, 16)), 0.5, 32, 32)
+    heat = Heat(np.array([[0, 1], [0, 0]], np.float32), reader)
+    pixels = opened(draw(frame(320, 320), [], heat, LIMITS, DECODE)).astype(int)
+    hot, cold = pixels[40, 280], pixels[280, 40]
+    assert np.abs(cold - GREY).max() < 5
+    assert hot[0] - hot[2] > 60  # orange
+    assert hot[0] < 200  # and what lies under it can be seen
+
+
+@given(st.integers(16, 300), st.integers(16, 300), st.integers(30, 100), st.integers(10_000, 60_000))
+@settings(max_examples=20, deadline=None)
+def test_no_file_is_over_its_limit(height: int, width: int, quality: int, bytes_max: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    jpeg = encode_within(noise, quality, bytes_max)
+    assert len(jpeg) <= bytes_max
+    found = opened(jpeg).shape
+    assert found[0] / found[1] == pytest.approx(height / width, rel=0.1)
+
+
+def test_what_does_not_fit_and_what_is_no_frame_is_said() -> None:
+    with pytest.raises(StripwatchError, match="into 100 bytes"):
+        encode_within(np.zeros((64, 64, 3), np.uint8), 90, 100)
+    with pytest.raises(FrameRejected):
+        draw(b"<svg>", [], None, LIMITS, DECODE)

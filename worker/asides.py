@@ -1,0 +1,98 @@
+"""What of evidence, review and the shadow is switched on, put together; each is told what becomes of a frame."""
+
+import time
+
+from prometheus_client import Counter
+
+from worker.aside_topic import AsideTopic, aside_producer
+from worker.decode import DecodeLimits
+from worker.event import Reject, Result
+from worker.evidence import Evidence
+from worker.frame import Frame
+from worker.metrics import Metrics
+from worker.outcome import Outcome
+from worker.picture import PictureLimits
+from worker.quota import Quota
+from worker.review import Review
+from worker.settings import Settings
+from worker.shadow_line import ShadowLine
+
+_CLOSE_S = 1.0  # at least, for what is still to be sent at a stop
+
+
+class Asides:
+    """The publish thread calls `admit` and `seen`; any thread `settled` and `dropped`; all return at once."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._topics: list[AsideTopic] = []
+        self._shadow = ShadowLine(settings, metrics) if settings.shadow else None
+        self._evidence = self._open_evidence(settings, metrics) if settings.evidence else None
+        self._review = self._open_review(settings, metrics) if settings.review else None
+
+    def start(self) -> None:
+        for aside in (self._shadow, self._evidence, self._review):
+            if aside:
+                aside.start()
+
+    def admit(self, outcome: Outcome, event: Result | Reject) -> Result | Reject:
+        """The event as it goes out: it says whether there will be evidence."""
+        return self._evidence.admit(outcome, event) if self._evidence else event
+
+    def seen(self, event: Result, frame: Frame) -> None:
+        """The event went out."""
+        if self._shadow:
+            self._shadow.offer(event, frame)
+
+    def settled(self, event: Result | Reject, frame: Frame) -> None:
+        """The event was acknowledged."""
+        if self._evidence:
+            self._evidence.settled(frame)
+        if self._review and isinstance(event, Result):
+            self._review.offer(event, frame)
+
+    def dropped(self, frame: Frame) -> None:
+        """The event goes nowhere: the frame comes again."""
+        if self._evidence:
+            self._evidence.dropped(frame)
+
+    def close(self, deadline_s: float) -> None:
+        """Nothing comes any more; what was admitted is sent. deadline_s: of the monotonic clock."""
+        for aside in (self._evidence, self._review):
+            if aside:
+                aside.close(_left_s(deadline_s))
+        for topic in self._topics:
+            topic.close(_left_s(deadline_s))
+        if self._shadow:
+            self._shadow.close()
+
+    def _open_evidence(self, settings: Settings, metrics: Metrics) -> Evidence:
+        per_minute = settings.evidence_per_minute_max
+        return Evidence(
+            settings.topics.evidence,
+            self._topic(settings, metrics.evidence_frames),
+            Quota(per_minute, per_minute / 60),
+            PictureLimits(settings.evidence_side_px_max, settings.evidence_quality, settings.evidence_bytes_max),
+            DecodeLimits(settings.frame_bytes_max, settings.frame_pixels_max, settings.frame_side_px_min),
+            metrics,
+        )
+
+    def _open_review(self, settings: Settings, metrics: Metrics) -> Review:
+        per_hour = settings.review_per_hour_max
+        topic = self._topic(settings, metrics.review_frames)
+        return Review(settings.topics.review, topic, Quota(per_hour, per_hour / 3600), metrics)
+
+    def _topic(self, settings: Settings, frames: Counter) -> AsideTopic:
+        failed, sent = (frames.labels(outcome).inc for outcome in ("failed", "sent"))
+        topic = AsideTopic(lambda: aside_producer(settings), failed, sent)
+        self._topics.append(topic)
+        return topic
+
+
+def needed_topics(settings: Settings) -> list[str]:
+    """Those of what is switched on; the shadow does without, if it must."""
+    switched = {"evidence": settings.evidence, "review": settings.review}
+    return [getattr(settings.topics, kind) for kind, on in switched.items() if on]
+
+
+def _left_s(deadline_s: float) -> float:
+    return max(_CLOSE_S, deadline_s - time.monotonic())

@@ -1,0 +1,109 @@
+"""A frame as a picture for people: its defects marked, and the heatmap of one faintly over it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from worker.boxes import Box, Heatmap, MapReader
+from worker.decode import DecodeLimits, DecodeSpec, Pixels, decode
+from worker.errors import StripwatchError
+from worker.event import Defect
+from worker.imagefile import read_header
+
+_HEAT_RGB = (255, 120, 0)
+_HEAT_OPACITY_MAX = 0.35  # the defect must still be seen
+_MARK_RGB, _EDGE_RGB = (255, 220, 40), (0, 0, 0)
+_FONT, _FONT_SCALE, _TEXT_MARGIN_PX = cv2.FONT_HERSHEY_SIMPLEX, 0.5, 3
+_QUALITY_MIN, _QUALITY_STEP, _SIDE_PX_MIN = 40, 15, 64
+
+
+@dataclass(frozen=True, slots=True)
+class PictureLimits:
+    """side_px_max: of the longest side. quality: of the JPEG. bytes_max: of the file; for it the others give way."""
+
+    side_px_max: int
+    quality: int
+    bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """A heatmap of one label, float32 [h, w], and how its places lie on the frame."""
+
+    heatmap: Heatmap
+    reader: MapReader
+
+
+def draw(
+    encoded: bytes, defects: Sequence[Defect], heat: Heat | None, limits: PictureLimits, decode_limits: DecodeLimits
+) -> bytes:
+    """A JPEG of the frame with each defect's box, class and score. Raises FrameRejected or StripwatchError."""
+    header = read_header(encoded)
+    pixels = open_within(encoded, limits.side_px_max, limits.side_px_max, decode_limits)
+    if heat:
+        _tint(pixels, heat)
+    scale = pixels.shape[1] / header.width_px, pixels.shape[0] / header.height_px
+    for line, defect in enumerate(defects):
+        text = f"{defect.label} {defect.score:.1%}"
+        if defect.box_px:
+            _mark(pixels, defect.box_px, scale, text)
+        else:
+            _write(pixels, text, 0, (line + 1) * 20)
+    return encode_within(pixels, limits.quality, limits.bytes_max)
+
+
+def open_within(encoded: bytes, width_px_max: float, height_px_max: float, limits: DecodeLimits) -> Pixels:
+    """RGB, decoded by the worker's own rules, no larger than that, with its aspect. Raises FrameRejected."""
+    header = read_header(encoded)
+    scale = min(1.0, width_px_max / header.width_px, height_px_max / header.height_px)
+    size = DecodeSpec(max(1, round(header.height_px * scale)), max(1, round(header.width_px * scale)))
+    return decode(encoded, size, limits).pixels
+
+
+def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
+    """pixels: uint8 RGB [height, width, 3]."""
+    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return jpeg.tobytes()
+
+
+def encode_within(pixels: Pixels, quality: int, bytes_max: int) -> bytes:
+    """A JPEG of at most so many bytes: coarser first, then smaller. Raises StripwatchError where even that fails."""
+    while True:
+        jpeg = encode_jpeg(pixels, quality)
+        if len(jpeg) <= bytes_max:
+            return jpeg
+        if quality > _QUALITY_MIN:
+            quality = max(_QUALITY_MIN, quality - _QUALITY_STEP)
+        elif max(pixels.shape[:2]) > _SIDE_PX_MIN:
+            height, width = (math.ceil(side / 2) for side in pixels.shape[:2])
+            pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        else:
+            raise StripwatchError(f"no picture of it fits into {bytes_max} bytes")
+
+
+def _tint(pixels: Pixels, heat: Heat) -> None:
+    height, width = pixels.shape[:2]
+    large = cv2.resize(heat.reader.enlarge(heat.heatmap), (width, height), interpolation=cv2.INTER_LINEAR)
+    opacity = (np.clip(large, 0, 1) * _HEAT_OPACITY_MAX)[..., np.newaxis]
+    np.copyto(pixels, (pixels * (1 - opacity) + np.array(_HEAT_RGB) * opacity).astype(np.uint8))
+
+
+def _mark(pixels: Pixels, box: Box, scale: tuple[float, float], text: str) -> None:
+    left, right = (round(x * scale[0]) for x in (box.x, box.x + box.width))
+    top, bottom = (round(y * scale[1]) for y in (box.y, box.y + box.height))
+    for colour, thickness in ((_EDGE_RGB, 3), (_MARK_RGB, 1)):
+        cv2.rectangle(pixels, (left, top), (right - 1, bottom - 1), colour, thickness)
+    _write(pixels, text, left, top)
+
+
+def _write(pixels: Pixels, text: str, left: int, bottom: int) -> None:
+    """Above that line, or as near as it fits. OpenCV's letters are ASCII; others come out as a question mark."""
+    shown = text.encode("ascii", "replace").decode()
+    (width, height), below = cv2.getTextSize(shown, _FONT, _FONT_SCALE, 1)
+    width, height = width + 2 * _TEXT_MARGIN_PX, height + below + _TEXT_MARGIN_PX
+    x, y = max(0, min(left, pixels.shape[1] - width)), max(height, bottom)
+    cv2.rectangle(pixels, (x, y - height), (x + width, y), _EDGE_RGB, -1)
+    cv2.putText(pixels, shown, (x + _TEXT_MARGIN_PX, y - below), _FONT, _FONT_SCALE, _MARK_RGB, 1, cv2.LINE_AA)

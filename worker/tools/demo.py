@@ -59,8 +59,9 @@ class Plan:
         return [label for label in self.bundle.contract.labels if label != self.bundle.contract.clean_label]
 
     def worker_command(self) -> list[str]:
-        cameras = [f"cameras.top-{number + 1}.mm_per_px={_MM_PER_PX}" for number in range(_CAMERAS)]
-        command = worker_command(self.bundle.path, self.broker, self.topics, self.metrics_port, cameras)
+        settings = [f"cameras.top-{number + 1}.mm_per_px={_MM_PER_PX}" for number in range(_CAMERAS)]
+        settings += ["evidence=true", "review=true"]
+        command = worker_command(self.bundle.path, self.broker, self.topics, self.metrics_port, settings)
         return [*command, *self._config()]
 
     def view_command(self, port: int) -> list[str]:

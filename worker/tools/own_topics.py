@@ -22,6 +22,7 @@ def own_topics(
         create_topics(admin, plans)
     try:
         kinds = {"frames": names.FRAMES, "results": names.RESULTS, "defects": names.DEFECTS, "rejects": names.REJECTS}
+        kinds |= {"evidence": names.EVIDENCE, "review": names.REVIEW}
         yield {kind: prefix + name for kind, name in kinds.items()}
     finally:
         if prefix:

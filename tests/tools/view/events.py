@@ -21,13 +21,16 @@ FRAME_MM = 200
 
 @dataclass(frozen=True)
 class Shown:
-    """One frame: its number on the coil, the coil, the camera, and the label of its defect, if any."""
+    """One frame: its number on the coil, the coil, the camera, the label of its defect, if any, and whether there is
+    evidence of it.
+    """
 
     number: int
     coil: str = "C1"
     camera: str = "top-1"
     label: str | None = None
     line: str = LINE
+    evidence: bool | None = None
 
 
 # Of C1 nobody sees the stretch from 0.6 to 0.8 m.
@@ -35,9 +38,16 @@ SAMPLE = [
     *(Shown(n, camera="top-1") for n in (0, 2, 5)),
     *(Shown(n, camera="top-2") for n in (0, 2)),
     Shown(1, label="pits"),
-    Shown(4, label="scratches"),
+    Shown(4, label="scratches", evidence=True),
     Shown(5, camera="top-2", label="scratches"),
-    Shown(0, coil=HOSTILE, camera=f"<b>{HOSTILE}", label=f"<script>hacked='yes'</script>{HOSTILE}", line="/x/<i>l"),
+    Shown(
+        0,
+        coil=HOSTILE,
+        camera=f"<b>{HOSTILE}",
+        label=f"<script>hacked='yes'</script>{HOSTILE}",
+        line="/x/<i>l",
+        evidence=True,
+    ),
 ]
 
 
@@ -71,20 +81,29 @@ def event(shown: Shown, place: Any, captured: datetime) -> Result:
             file=None,
             strip_mm=StripSpan(start, start + FRAME_MM),
         ),
-        model=MODEL.info,
+        model=msgspec.structs.replace(MODEL.info, provider="CPUExecutionProvider" if shown.line == LINE else HOSTILE),
         timing_ms=TimingMs(1, 1, 1, 3),
+        evidence=shown.evidence,
     )
 
 
 def publish(line: Line, shown: list[Shown]) -> None:
-    """Each frame and its result, one after the other."""
+    """Each frame, its evidence and its result, one after the other. Evidence is red."""
     grey = cv2.imencode(".jpg", np.full((200, 200), 128, np.uint8))[1].tobytes()
+    red = cv2.imencode(".jpg", np.full((200, 200, 3), (0, 0, 255), np.uint8))[1].tobytes()
     begin = datetime.now(UTC) - timedelta(seconds=len(shown))
     with line.broker.producer() as producer:
         for at, one in enumerate(shown):
             place = producer.send(line.topics["frames"], grey, key=one.camera.encode()).get(30)
             result = event(one, place, begin + timedelta(seconds=at))
+            if shown_there(one):
+                producer.send(line.topics["evidence"], red, key=result.id.encode()).get(30)
             producer.send(line.topics["results"], msgspec.json.encode(result), key=one.camera.encode()).get(30)
+
+
+def shown_there(one: Shown) -> bool:
+    """Whether its evidence has come: of "late" it has not."""
+    return bool(one.evidence) and one.label != "late"
 
 
 def publish_sample(line: Line) -> None:

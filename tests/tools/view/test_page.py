@@ -13,8 +13,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.tools.view.conftest import chromium, console
-from tests.tools.view.events import HOSTILE, LINE
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line
+from tests.tools.view.conftest import chromium, console, running_page
+from tests.tools.view.events import HOSTILE, LINE, Shown, publish
 
 WAIT_S_MAX = 30
 
@@ -70,6 +72,7 @@ def test_it_shows_strip_defects_and_coils(opened: webdriver.Chrome, page: str) -
     assert "0.2 m" in coils, "the stretch that nobody sees"
     assert text_of(opened, "#cameras").count("top-") == 2
     assert "neu 3" in text_of(opened, "#models")
+    assert "CPU" in text_of(opened, "#models")
     assert len(opened.find_elements(By.CSS_SELECTOR, ".card .box")) == 4
 
 
@@ -84,6 +87,7 @@ def test_it_asks_no_other_host_and_makes_no_error(opened: webdriver.Chrome, page
 def test_names_that_are_html_are_text(opened: webdriver.Chrome) -> None:
     until(opened, lambda: HOSTILE in text_of(opened, "#lines"))
     assert "<script>" in text_of(opened, "#classes")
+    assert HOSTILE in script(opened, "document.querySelector('#models').textContent")
     assert f"<b>{HOSTILE}" in script(opened, "document.querySelector('#cameras').textContent")
     assert script(opened, "window.hacked ?? 'no'") == "no"
     assert script(opened, "document.querySelectorAll('img[src=\"x\"], main script, main b, main i').length") == 0
@@ -114,6 +118,55 @@ def test_the_map_is_walked_by_keyboard_and_opens_a_defect(opened: webdriver.Chro
     assert "C1" in facts
     opened.find_element(By.ID, "detail").send_keys(Keys.ESCAPE)
     until(opened, lambda: not opened.find_element(By.ID, "detail").is_displayed())
+
+
+def colour(browser: webdriver.Chrome, css: str) -> list[int]:
+    """Of the middle of a picture."""
+    return list(
+        browser.execute_script(
+            """const image = document.querySelector(arguments[0]), canvas = document.createElement("canvas");
+            const pen = canvas.getContext("2d");
+            pen.drawImage(image, -image.naturalWidth / 2, -image.naturalHeight / 2);
+            return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);""",
+            css,
+        )
+    )
+
+
+def loaded(browser: webdriver.Chrome, css: str) -> Any:
+    return until(browser, lambda: script(browser, f"document.querySelector('{css}')?.naturalWidth > 0"))
+
+
+def test_where_the_event_says_so_the_worker_drew_the_picture(opened: webdriver.Chrome) -> None:
+    sources = [img.get_attribute("src") or "" for img in opened.find_elements(By.CSS_SELECTOR, ".card img")]
+    assert sorted("/evidence/" in source for source in sources) == [False, False, True, True]
+    opened.find_element(By.CSS_SELECTOR, ".card[aria-label*='0.85 m']").click()
+    loaded(opened, "#detail-picture img")
+    assert colour(opened, "#detail-picture img")[0] > 200, "evidence is red"
+    assert opened.find_elements(By.CSS_SELECTOR, "#detail-picture .box") == [], "it has its boxes drawn in"
+    assert "drawn by the worker" in text_of(opened, "#detail-facts")
+    plain = opened.find_element(By.ID, "plain")
+    plain.send_keys(Keys.ENTER)
+    until(opened, lambda: len(opened.find_elements(By.CSS_SELECTOR, "#detail-picture .box")) == 1)
+    loaded(opened, "#detail-picture img")
+    assert len(set(colour(opened, "#detail-picture img"))) == 1, "the frame is grey"
+    plain.send_keys(Keys.ENTER)
+    until(opened, lambda: not opened.find_elements(By.CSS_SELECTOR, "#detail-picture .box"))
+    opened.find_element(By.ID, "detail").send_keys(Keys.ESCAPE)
+    assert console(opened) == []
+
+
+def test_evidence_that_is_not_there_yet_gives_way_to_the_frame(
+    browser: webdriver.Chrome, embedded_broker: BrokerHandle
+) -> None:
+    line = Line.on(embedded_broker)
+    publish(line, [Shown(0, label="late", evidence=True)])
+    with running_page(line) as address:
+        browser.get(address)
+        loaded(browser, ".card img")
+        source = browser.find_element(By.CSS_SELECTOR, ".card img").get_attribute("src")
+        browser.get("about:blank")
+    assert "/frames/" in str(source)
 
 
 def test_everything_that_can_be_used_has_a_name(opened: webdriver.Chrome) -> None:

@@ -7,8 +7,8 @@ from tests.e2e.line import Line
 from worker.decode import DecodeLimits
 from worker.errors import FrameRejected
 from worker.settings import load_settings
-from worker.tools.view.history import Place
 from worker.tools.view.pictures import Pictures, shrink
+from worker.tools.view.places import Place
 
 
 def strip(height: int = 256, width: int = 1600) -> bytes:
@@ -40,12 +40,15 @@ def any_broker(request: pytest.FixtureRequest) -> BrokerHandle:
     return handle
 
 
-def test_only_frames_of_the_line_are_fetched(any_broker: BrokerHandle) -> None:
+def test_only_frames_and_evidence_of_the_line_are_fetched(any_broker: BrokerHandle) -> None:
     line = Line.on(any_broker)
     noise = np.random.default_rng(0).integers(0, 255, (900, 900), np.uint8)
     large = cv2.imencode(".png", noise)[1].tobytes()
     (first, second, third) = line.send([strip(), strip(64, 64), large], key=b"top-1")
-    given = {"bootstrap_servers": any_broker.bootstrap_servers, "topics": {"frames": line.topics["frames"]}}
+    topics = {name: line.topics[name] for name in ("frames", "evidence")}
+    with any_broker.producer() as producer:
+        drawn = producer.send(topics["evidence"], strip(64, 640), key=b"id").get(30)
+    given = {"bootstrap_servers": any_broker.bootstrap_servers, "topics": topics}
     settings = load_settings(None, given)
     pictures = Pictures(settings)
     try:
@@ -54,6 +57,7 @@ def test_only_frames_of_the_line_are_fetched(any_broker: BrokerHandle) -> None:
         assert size(pictures.picture(Place(line.topics["frames"], first.partition, first.offset), 320)) == (51, 320)
         assert size(pictures.picture(place, 320)) == (64, 64)
         assert size(pictures.picture(Place(line.topics["frames"], third.partition, third.offset), 320)) == (320, 320)
+        assert size(pictures.picture(Place(topics["evidence"], drawn.partition, drawn.offset), 320)) == (32, 320)
         assert pictures.picture(Place(line.topics["results"], 0, 0), 320) is None
     finally:
         pictures.close()

@@ -53,7 +53,9 @@ def await_state(address: str, wanted: str, inspected: int) -> None:
         assert time.monotonic() < deadline_s, state
 
 
-@pytest.mark.parametrize("path", ["", "report", "page/live.js", "page/style.css", "coils.json", "none", "frames/1.jpg"])
+@pytest.mark.parametrize(
+    "path", ["", "report", "page/live.js", "page/style.css", "coils.json", "none", "frames/1.jpg", "evidence/2.jpg"]
+)
 def test_every_answer_forbids_what_is_foreign(page: str, path: str) -> None:
     wait_until(lambda: get(page + path)[0] == (404 if path == "none" else 200))  # the page reads its first events
     _, headers, _ = get(page + path)
@@ -64,7 +66,16 @@ def test_every_answer_forbids_what_is_foreign(page: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["page/../site.py", "page/..%2fsite.py", "page/site.py", "page/", "frames/x.jpg", "frames/999.jpg"]
+    "path",
+    [
+        "page/../site.py",
+        "page/..%2fsite.py",
+        "page/site.py",
+        "page/",
+        "frames/x.jpg",
+        "frames/999.jpg",
+        "evidence/1.jpg",
+    ],
 )
 def test_what_is_not_offered_is_not_there(page: str, path: str) -> None:
     assert get(page + path)[0] == 404

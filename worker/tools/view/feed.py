@@ -8,13 +8,16 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
+from worker.connection import ask_topics
 from worker.errors import BrokerLost
 from worker.settings import Settings
 from worker.tools.reader import TopicReader, from_last, open_looker
-from worker.tools.view.history import History
+from worker.tools.view.history import CARDS_MAX, History
+from worker.tools.view.places import Place
 
 log = structlog.get_logger()
 _AGAIN_S = 2.0
+_FROM_LAST_PICTURES = from_last(CARDS_MAX)  # there are no more cards to show them on
 
 
 class Feed:
@@ -50,7 +53,10 @@ class Feed:
     def _read(self) -> None:
         topics = self._settings.topics
         with open_looker(self._settings) as consumer:
-            reader = TopicReader(consumer, [topics.results, topics.rejects], self._starts)
+            wanted = [topics.results, topics.rejects]
+            if topics.evidence in ask_topics(consumer, self._settings.broker_wait_s_max):
+                wanted.append(topics.evidence)  # a line may do without
+            reader = TopicReader(consumer, wanted, self._starts)
             self._history.say("reading")
             while not self._stopped.is_set():
                 records = reader.poll()
@@ -63,7 +69,9 @@ class Feed:
     def _add(self, record: Any, live: bool) -> None:
         self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
         now_s = time.monotonic()
-        if record.topic == self._settings.topics.rejects:
+        if record.topic == self._settings.topics.evidence:
+            self._history.evidence.add(record.key, Place(record.topic, record.partition, record.offset))
+        elif record.topic == self._settings.topics.rejects:
             self._history.add_reject(record.key, record.headers, record.timestamp, now_s, live)
         else:
             self._history.add_result(record.value, record.timestamp, now_s, live)
@@ -72,7 +80,9 @@ class Feed:
         """Where reading had come to. A topic that ends before that was made anew; what comes twice has the same id."""
         ends = consumer.end_offsets(partitions)
         new = [tp for tp in partitions if tp not in self._next or self._next[tp] > ends[tp]]
-        if new:
-            self._from_last(consumer, new)
+        for pictures in (False, True):
+            some = [tp for tp in new if (tp.topic == self._settings.topics.evidence) is pictures]
+            if some:
+                (_FROM_LAST_PICTURES if pictures else self._from_last)(consumer, some)
         for partition in set(partitions) - set(new):
             consumer.seek(partition, self._next[partition])

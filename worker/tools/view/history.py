@@ -11,9 +11,11 @@ import msgspec
 
 from worker.boxes import Box
 from worker.event import Result
+from worker.model import ModelInfo
 from worker.tools.coil import CoilLog, CoilSummary
 from worker.tools.coilbook import CoilBook, CoilRules
 from worker.tools.looks import Look, look_of_reject, look_of_result, read_result
+from worker.tools.view.places import EvidencePlaces, Place, place_of_frame
 from worker.tools.view.recent import Latency, Rate
 from worker.tools.view.stripmap import StripMap, strip_map
 
@@ -24,7 +26,7 @@ _OTHER = "other"
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A defect event for the list of the newest. seq counts up and names its picture."""
+    """A defect event for the list of the newest. seq counts up and names its picture. evidence: as the event says."""
 
     seq: int
     id: str
@@ -40,15 +42,7 @@ class Card(msgspec.Struct, frozen=True):
     width_px: int | None
     height_px: int | None
     model: str
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the frame of a card lies on Kafka."""
-
-    topic: str
-    partition: int
-    offset: int
+    evidence: bool | None
 
 
 @dataclass(slots=True)
@@ -76,11 +70,12 @@ class History:
     """One thread adds, any thread reads. Names come from outside: beyond a number of them the rest is 'other'."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.evidence = EvidencePlaces()
         self._clock = clock
         self._lock = threading.Lock()
         self._book = CoilBook(RULES)
         self._lines: dict[str, _Line] = {}
-        self._models: OrderedDict[tuple[str, str, str], _Model] = OrderedDict()
+        self._models: OrderedDict[ModelInfo, _Model] = OrderedDict()
         self._labels: Counter[str] = Counter()
         self._totals: Counter[str] = Counter()
         self._frame_rate, self._defect_rate = Rate(), Rate(60)
@@ -140,8 +135,8 @@ class History:
                 "labels": dict(self._labels),
                 "lines": [self._line_row(name, line) for name, line in sorted(self._lines.items())],
                 "models": [
-                    {"name": key[0], "version": key[1], "sha256": key[2], "frames": m.frames, "last_ms": m.last_ms}
-                    for key, m in reversed(self._models.items())
+                    msgspec.to_builtins(info) | {"frames": m.frames, "last_ms": m.last_ms}
+                    for info, m in reversed(self._models.items())
                 ],
                 "running": [coil_row(self._summary(log)) for log in self._book.running[-20:]],
                 "ended": next(reversed(self._closed), None),
@@ -221,15 +216,14 @@ class History:
             self._labels[label if label in self._labels or len(self._labels) < _LABELS_MAX else _OTHER] += 1
         if live:
             self._defect_rate.add(self._clock())
-        self._cards.append((self._card(result), _place(result)))
+        self._cards.append((self._card(result), place_of_frame(result)))
         self._next_seq += 1
 
     def _note_model(self, result: Result, timestamp_ms: int) -> None:
-        key = result.model.name, result.model.version, result.model.sha256
-        model = self._models.setdefault(key, _Model())
+        model = self._models.setdefault(result.model, _Model())
         model.frames += 1
         model.last_ms = max(model.last_ms, timestamp_ms)
-        self._models.move_to_end(key)
+        self._models.move_to_end(result.model)
         while len(self._models) > _MODELS_MAX:
             self._models.popitem(last=False)
 
@@ -251,6 +245,7 @@ class History:
             width_px=frame.width_px,
             height_px=frame.height_px,
             model=f"{result.model.name} {result.model.version}",
+            evidence=result.evidence,
         )
 
     def _summary(self, log: CoilLog) -> CoilSummary:
@@ -286,10 +281,3 @@ def coil_row(summary: CoilSummary) -> dict[str, Any]:
         {name: getattr(summary, name) for name in summary.__struct_fields__ if name not in ("strip_defects", "gaps")}
     )
     return row
-
-
-def _place(result: Result) -> Place | None:
-    frame = result.frame
-    if frame.topic is None or frame.partition is None or frame.offset is None:
-        return None
-    return Place(frame.topic, frame.partition, frame.offset)

@@ -1,4 +1,4 @@
-"""The frame of a defect, fetched from Kafka when somebody looks at it. What a browser gets was encoded here."""
+"""The frame of a defect, or its evidence, fetched from Kafka when somebody looks: encoded here before it goes out."""
 
 import math
 import threading
@@ -15,7 +15,7 @@ from worker.errors import BrokerLost, FrameRejected
 from worker.picture import encode_jpeg, open_within
 from worker.settings import Settings
 from worker.tools.reader import open_looker
-from worker.tools.view.history import Place
+from worker.tools.view.places import Place
 
 log = structlog.get_logger()
 _KEPT = 400
@@ -25,7 +25,7 @@ _FETCH_BYTES = 4_000  # one frame is wanted, not the hundred after it: a small f
 
 
 class Pictures:
-    """Any thread may ask; one fetch at a time. Only the topic of frames is ever read, whatever an event names."""
+    """Any thread may ask; one fetch at a time. Only frames and evidence are ever read, whatever an event names."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -36,8 +36,8 @@ class Pictures:
         self._consumer: KafkaConsumer | None = None
 
     def picture(self, place: Place, width_px_max: int) -> bytes | None:
-        """A JPEG no wider than that; None where the frame is gone, or is none."""
-        if place.topic != self._settings.topics.frames:
+        """A JPEG no wider than that; None where it is gone, or is none."""
+        if place.topic not in (self._settings.topics.frames, self._settings.topics.evidence):
             return None
         key = place, width_px_max
         with self._lock:
@@ -60,10 +60,10 @@ class Pictures:
             encoded = self._fetch(place)
             return shrink(encoded, width_px_max, self._limits) if encoded else None
         except (KafkaError, BrokerLost) as error:
-            log.warning("a frame could not be fetched", place=place, error=str(error))
+            log.warning("a picture could not be fetched", place=place, error=str(error))
             self._close()
         except FrameRejected as error:
-            log.info("a frame cannot be shown", place=place, reason=error.reason)
+            log.info("a picture cannot be shown", place=place, reason=error.reason)
         return None
 
     def _fetch(self, place: Place) -> bytes | None:

@@ -58,7 +58,8 @@ def make_site(history: History, pictures: Pictures, hosts: list[str]) -> Starlet
         Route("/coils.csv", site.coils_csv),
         Route("/coils/{id}.json", site.coil_json),
         Route("/coils/{id}/map.json", site.coil_map),
-        Route("/frames/{seq:int}.jpg", site.picture),
+        Route("/frames/{seq:int}.jpg", site.frame),
+        Route("/evidence/{seq:int}.jpg", site.evidence),
     ]
     guards = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False), Middleware(SecureHeaders)]
     app = Starlette(routes=routes, middleware=guards, lifespan=life)
@@ -95,13 +96,20 @@ class Site:
         found = await run_in_threadpool(self._history.coil, request.path_params["id"])
         return _json(found[1]) if found else _none()
 
-    async def picture(self, request: Request) -> Response:
+    async def frame(self, request: Request) -> Response:
         """/frames/SEQ.jpg?large: the frame of a card."""
-        return await run_in_threadpool(self._picture, request.path_params["seq"], "large" in request.query_params)
+        return await run_in_threadpool(self._picture, request, evidence=False)
 
-    def _picture(self, seq: int, large: bool) -> Response:
-        card, place = self._history.place(seq) or (None, None)
-        jpeg = self._pictures.picture(place, _WIDTHS_PX[large]) if card and place else None
+    async def evidence(self, request: Request) -> Response:
+        """/evidence/SEQ.jpg?large: what the worker drew of it; it may come a moment after its event."""
+        return await run_in_threadpool(self._picture, request, evidence=True)
+
+    def _picture(self, request: Request, evidence: bool) -> Response:
+        card, place = self._history.place(request.path_params["seq"]) or (None, None)
+        if card and evidence:
+            place = self._history.evidence.find(card.id) if card.evidence else None
+        width_px = _WIDTHS_PX["large" in request.query_params]
+        jpeg = self._pictures.picture(place, width_px) if place else None
         if jpeg is None:
             return _none()
         return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
@@ -139,4 +147,5 @@ def _saved_as(file: str) -> dict[str, str]:
 
 
 def _none() -> Response:
-    return JSONResponse({"error": "there is no such thing here, or not any more"}, 404)
+    error = {"error": "there is no such thing here, or not any more"}
+    return JSONResponse(error, 404, headers={"cache-control": "no-store"})

@@ -1,4 +1,4 @@
-// The newest defects as pictures with their boxes, and one of them large.
+// The newest defects as pictures with their boxes, and one of them large: the worker's evidence where there is one.
 
 import { byId, clockTime, dateTime, fillFacts, lineName, make, metres, percent } from "./dom.js";
 import { classColour, isShown, learn, onFilter } from "./classes.js";
@@ -11,6 +11,7 @@ const nodes = new Map();
 let held = false;
 let due = null;
 let open = null;
+let plain = false; // a person wants the frame itself
 
 export function addCards(news) {
   for (const card of news) {
@@ -87,8 +88,8 @@ function makeCard(card) {
 
 const place = (card) => (card.strip_mm ? metres(card.strip_mm[0], 2) : "place unknown");
 
-// The frame in its own aspect, the boxes over it in shares of its size.
-function picture(card, large) {
+// The frame in its own aspect, the boxes over it in shares of its size. Large evidence has them drawn in.
+function picture(card, large, evidence = card.evidence) {
   const frame = make("span", "frame");
   const pane = frame.appendChild(make("span", "pane"));
   const image = pane.appendChild(make("img"));
@@ -98,10 +99,13 @@ function picture(card, large) {
     pane.style.aspectRatio = `${card.width_px} / ${card.height_px}`;
     if (card.width_px / card.height_px > 1.3) pane.style.width = "100%";
     else pane.style.height = "100%";
-    for (const box of card.boxes) pane.append(drawBox(box, card));
+    if (!(large && evidence)) for (const box of card.boxes) pane.append(drawBox(box, card));
   }
-  image.addEventListener("error", () => pane.replaceWith(make("span", "gone", "No picture: the frame is gone.")), { once: true });
-  image.src = `/frames/${card.seq}.jpg${large ? "?large" : ""}`;
+  image.addEventListener("error", () => {
+    if (evidence) frame.replaceWith(picture(card, large, false)); // not there yet, or not any more
+    else pane.replaceWith(make("span", "gone", "No picture: the frame is gone."));
+  }, { once: true });
+  image.src = `/${evidence ? "evidence" : "frames"}/${card.seq}.jpg${large ? "?large" : ""}`;
   return frame;
 }
 
@@ -117,7 +121,8 @@ function drawBox(box, card) {
 export function openCard(card) {
   open = card;
   byId("detail-title").textContent = `${card.labels.join(", ")} – ${percent(card.score)}`;
-  byId("detail-picture").replaceChildren(picture(card, true));
+  byId("detail-picture").replaceChildren(picture(card, true, card.evidence && !plain));
+  byId("plain").hidden = !card.evidence;
   fillFacts(byId("detail-facts"), [
     ["Coil", card.coil ?? "–"],
     ["Place on the strip", card.strip_mm ? `${metres(card.strip_mm[0], 3)} to ${metres(card.strip_mm[1], 3)}` : "–"],
@@ -125,6 +130,7 @@ export function openCard(card) {
     ["Line", lineName(card.line)],
     ["Captured", dateTime(card.captured_at)],
     ["Boxes", card.boxes.length || "none: the whole frame"],
+    ["Evidence", { true: "drawn by the worker", false: "none: over its quota, or no room" }[card.evidence] ?? "–"],
     ["Model", card.model],
     ["Event", card.id],
   ]);
@@ -145,6 +151,11 @@ export function startCards() {
     held = !held;
     byId("hold").setAttribute("aria-pressed", String(held));
     render(!held);
+  });
+  byId("plain").addEventListener("click", () => {
+    plain = !plain;
+    byId("plain").setAttribute("aria-pressed", String(plain));
+    openCard(open);
   });
   byId("newer").addEventListener("click", () => step(-1));
   byId("older").addEventListener("click", () => step(1));

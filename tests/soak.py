@@ -6,7 +6,6 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -122,9 +121,9 @@ class Feed:
         """Frames a second when all are there at once, the first of them left out."""
         self.send(CAPACITY_FRAMES)
         self.producer.flush()
-        _await(lambda: self.results >= CAPACITY_FRAMES // 10)
+        self.await_results(CAPACITY_FRAMES // 10)
         began, began_s = self.results, time.monotonic()
-        _await(lambda: self.results >= self.sent)
+        self.await_results(self.sent)
         return (self.sent - began) / (time.monotonic() - began_s)
 
     def play(self, rate: float, until_s: float) -> None:
@@ -133,6 +132,16 @@ class Feed:
         while (now_s := time.monotonic()) < until_s:
             self.send(began + round(rate * (now_s - began_s)) - self.sent)
             time.sleep(_TICK_S)
+
+    def await_results(self, count: int) -> None:
+        """For as long as more of them come: other work on the machine may have left many frames waiting."""
+        seen, seen_s = -1, time.monotonic()
+        while (results := self.results) < count:
+            if results > seen:
+                seen, seen_s = results, time.monotonic()
+            elif time.monotonic() - seen_s > WAIT_S_MAX:
+                raise BrokerLost(f"{results} of {count} results are there, and no more came for {WAIT_S_MAX:g} s")
+            time.sleep(_LOOK_S)
 
     @property
     def results(self) -> int:
@@ -175,19 +184,11 @@ def _play(feed: Feed, models: Models, bundle: Path, pid: int, seconds: float, sw
         print(f"{span * swap_s:g} s: {feed.sent - warm_up} frames, {held[-1]}", file=sys.stderr)
     feed.producer.flush()
     rate = (feed.sent - warm_up) / (time.monotonic() - began_s)
-    _await(lambda: feed.results >= feed.sent)
+    feed.await_results(feed.sent)
     return Soak(
         *(round(spans * swap_s / 60, 2), round(capacity, 1), round(rate, 1), feed.sent, feed.results, spans, run),
         *(held[settled_after - 1], steadily_held_by(pid)),
     )
-
-
-def _await(done: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WAIT_S_MAX
-    while not done():
-        if time.monotonic() > deadline_s:
-            raise BrokerLost(f"not all results are there after {WAIT_S_MAX:g} s")
-        time.sleep(_LOOK_S)
 
 
 def main(

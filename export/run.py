@@ -23,6 +23,7 @@ from export.pack import Facts, describe, pack
 from export.parity import Parity, prove_parity
 from export.precision import Candidates, in_eight_bits, in_float32, in_half
 from export.provenance import versions_of
+from export.reference import with_reference
 from export.runfolder import read_run
 from export.runtime import Outputs, open_cpu
 from export.validation import Scores, Validation, score, scores_of
@@ -114,7 +115,8 @@ def export_converted(converted: Converted, settings: ExportSettings, progress: P
     validation, limits = converted.validation, settings.limits or LIMITS[settings.precision]
     candidates = _candidates(settings.precision, converted.proto, converted.backbone, validation)
     accepted = _first_that_may(settings.precision, candidates, limits, validation, progress)
-    contract = describe(validation.run, converted.evaluation, _facts(settings, validation, accepted))
+    described = describe(validation.run, converted.evaluation, _facts(settings, validation, accepted))
+    contract = with_reference(described, validation, accepted.scores, progress)
     bundle = pack(accepted.proto, contract)
     check_out(settings.out)  # the work took a while
     _write_proved(settings.out, bundle)

@@ -10,6 +10,7 @@ from rich.table import Table
 from export.operations import multiply_adds, parameters
 from worker.bundle import Bundle, Contract
 from worker.onnxfile import graph_sha256
+from worker.reference import Reference
 
 LABEL_COLUMNS = ("label", "sure", "unsure", "precision", "recall", "F1", "frames")
 
@@ -83,6 +84,7 @@ def facts(card: Card) -> dict[str, str]:
         "this file": _of_file(contract),
         "golden frames": f"{len(golden)}, {golden_bytes:,} bytes, scores within {contract.score_tolerance:.2g}",
         "thresholds": f"{contract.thresholds_chosen}; scores at temperature {contract.temperature:g}",
+        "reference": _of_reference(contract.reference),
     }
 
 
@@ -109,6 +111,14 @@ def _of_file(contract: Contract) -> str:
         f"{found.scheme}: same answer as Keras on {found.agreement:.2%}, a score differs by at most "
         f"{found.score_difference:.2g}, accuracy {found.accuracy:.2%}, macro-F1 {found.macro_f1:.4f}"
     )
+
+
+def _of_reference(found: Reference | None) -> str:
+    if found is None:
+        return "none: the worker cannot tell drift"
+    spreads = {name: getattr(found, name) for name in ("brightness", "contrast", "sharpness")}
+    told = ", ".join(f"{name} {spread.mean:.3g} ± {spread.deviation:.2g}" for name, spread in spreads.items())
+    return f"{told} of {found.frames} training frames; answers on {found.answers} validation frames"
 
 
 def _label_row(contract: Contract, label: str) -> tuple[str, ...]:

@@ -23,12 +23,22 @@ from worker.bundle import (
 )
 from worker.decode import DecodeSpec, decode
 from worker.onnxfile import seal
+from worker.reference import ClassScores, Reference, Spread
 
 LABELS = ["dark", "grey", "bright"]
 CENTRES = (0.1, 0.5, 0.9)
 SPEC = DecodeSpec(height_px=16, width_px=24)
 CELL_PX = 8  # of a heatmap's place
 _SHARPNESS = 20.0
+# Of frames as encode_frame(0.5) makes them, and of a model that is sure of two in three answers "grey".
+TINY_REFERENCE = Reference(
+    frames=100,
+    brightness=Spread(127.5, 5.0),
+    contrast=Spread(3.0, 0.5),
+    sharpness=Spread(0.013, 0.002),
+    answers=100,
+    classes={"grey": ClassScores(share=0.9, confidence=0.95, unsure=0.02), "bright": ClassScores(0.1, 0.95, 0.02)},
+)
 
 
 def encode_frame(brightness: float, size: tuple[int, int] = (32, 48), suffix: str = ".png", seed: int = 0) -> bytes:

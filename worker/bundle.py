@@ -10,6 +10,7 @@ from worker.decode import DecodeSpec
 from worker.errors import BundleError
 from worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, read_metadata
 from worker.onnxgraph import check_graph
+from worker.reference import Reference, check_reference
 
 CONTRACT_KEY = "stripwatch.contract"
 SCHEMA = "stripwatch.bundle/1"
@@ -117,6 +118,7 @@ class Contract(msgspec.Struct, frozen=True):
 
     grid, box_threshold: how heatmaps become boxes (worker.boxes); without a grid there are none. temperature: what the
     logits are divided by for the scores that events report; thresholds are of those, golden scores of the plain ones.
+    reference: what drift is measured against; bundles from before it was there have none.
     """
 
     schema: str
@@ -139,6 +141,7 @@ class Contract(msgspec.Struct, frozen=True):
     box_threshold: float = 0.5
     temperature: float = 1.0
     fidelity: Fidelity | None = None
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,8 @@ def _check(contract: Contract) -> None:
         raise BundleError(
             f"its temperature is {contract.temperature:g}; {TEMPERATURE_MIN} to {TEMPERATURE_MAX} are allowed"
         )
+    if contract.reference is not None:
+        check_reference(contract.reference, labels)
     if not contract.golden:
         raise BundleError("it has no golden frames, so nothing shows that it still computes what was trained")
     for frame in contract.golden:

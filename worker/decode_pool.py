@@ -9,6 +9,7 @@ import structlog
 
 from worker.errors import FrameRejected, RejectReason
 from worker.frame import Frame
+from worker.frame_statistics import measure
 from worker.model import Model
 from worker.outcome import Decoded, Ready, Refusal, Skipped
 
@@ -19,10 +20,14 @@ class DecodePool:
     """One thread submits, one takes the head; OpenCV releases the GIL, so the pool's threads really run together.
 
     skips: whether a frame is not worth decoding any more; asked when its turn to be decoded comes.
+    measures: whether this frame of the camera is one to be measured.
     """
 
-    def __init__(self, threads: int, skips: Callable[[Frame], bool]) -> None:
+    def __init__(
+        self, threads: int, skips: Callable[[Frame], bool], measures: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self._skips = skips
+        self._measures = measures
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._queue: queue.SimpleQueue[Future[Ready] | None] = queue.SimpleQueue()
         self._head: Future[Ready] | None = None
@@ -71,10 +76,11 @@ class DecodePool:
         started_s = time.monotonic()
         try:
             image = model.decode(frame.encoded)
+            statistics = measure(image.pixels) if self._measures(frame.camera) else None
         except FrameRejected as error:
             return Refusal(frame, model, error)
         except Exception as error:  # one bad frame never stops the line, not even by a fault of ours
             log.exception("decode failed", frame=frame.id)
             return Refusal(frame, model, FrameRejected(RejectReason.UNDECODABLE, f"{type(error).__name__}: {error}"))
         finished_s = time.monotonic()
-        return Decoded(frame, model, image, finished_s - started_s, finished_s)
+        return Decoded(frame, model, image, finished_s - started_s, finished_s, statistics)

@@ -19,7 +19,10 @@ SAME_MAX, WINDOW_S = 5, 60.0
 _TEXTS_MAX = 1000
 _LIMITED = ("warning", "error", "critical")
 # They tell of a state that may flap as fast as frames come.
-_LIMITED_TEXTS = ("ready", "unready", "intake paused", "intake resumed")
+_LIMITED_TEXTS = (
+    *("ready", "unready", "intake paused", "intake resumed"),
+    *("camera no longer silent", "camera no longer dark", "camera no longer blurred", "camera no longer frozen"),
+)
 log = structlog.get_logger()
 
 

@@ -12,6 +12,7 @@ from worker.verdict import Verdict
 
 _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _SCORES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+OTHER = "other"  # stands for every camera past the limit
 _AGE_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -80,8 +81,34 @@ class Metrics:
         # Near reject_share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
         self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last reject_window_s.")
         self._make_asides()
+        self._make_drift()
         self._make_shadow()
         self._begin_at_zero()
+
+    def _make_drift(self) -> None:
+        """Of what cameras show. A camera is there once it was seen, for as long as its partition is this worker's."""
+        # 1: look at the camera. silent: no frame. frozen: the same frame again and again.
+        self.camera_condition = self._gauge("camera_condition", "1 while it holds.", "camera", "condition")
+        # A lamp that ages: brightness. A lens that gets dirty or loose: sharpness.
+        self.frame_statistic = self._gauge("frame_statistic", "Mean over the newest frames.", "camera", "statistic")
+        # Beyond 1 either way: these are hardly the frames that the model has learnt from.
+        self.frame_drift = self._gauge(
+            "frame_drift",
+            "Its distance from the bundle's reference, in its standard deviations.",
+            "camera",
+            "statistic",
+        )
+        self.score_statistic = self._gauge(
+            "score_statistic",
+            "Mean confidence and share of unsure frames of the newest results.",
+            "camera",
+            "statistic",
+        )
+        # confidence falls, unsure rises: the model sees what it does not know. classes: another mix of answers than on
+        # the validation frames, which may be the strip's own.
+        self.score_drift = self._gauge(
+            "score_drift", "Less what the reference has for the same classes.", "camera", "statistic"
+        )
 
     def _make_asides(self) -> None:
         """Where evidence and review are switched on."""
@@ -161,6 +188,6 @@ class BoundedLabels:
     def label(self, name: str) -> str:
         if name not in self._names:
             if len(self._names) >= self._names_max:
-                return "other"
+                return OTHER
             self._names.add(name)
         return name

@@ -13,6 +13,7 @@ from worker.batch import BatchLimits
 from worker.boxes import MapReader, map_reader
 from worker.bundle import Bundle
 from worker.decode import DecodeLimits, Image, decode
+from worker.reference import Reference
 from worker.session import Session, open_session
 from worker.settings import Settings
 from worker.verdict import Judge, judge_of
@@ -47,6 +48,7 @@ class Model:
     limits: BatchLimits
     judge: Judge
     maps: MapReader | None
+    reference: Reference | None = None
 
 
 def open_model(bundle: Bundle, settings: Settings, go_on: Callable[[], None] = lambda: None) -> Model:
@@ -76,4 +78,5 @@ def open_model(bundle: Bundle, settings: Settings, go_on: Callable[[], None] = l
         limits=BatchLimits(session.best_batch_frames, settings.linger_ms_max / 1000),
         judge=judge,
         maps=map_reader(contract),
+        reference=contract.reference,
     )

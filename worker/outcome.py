@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from worker.decode import Image
 from worker.errors import FrameRejected
 from worker.frame import Frame
+from worker.frame_statistics import FrameStatistics
 from worker.model import Model
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """decode_s: at work. finished_s: of the monotonic clock."""
+    """decode_s: at work. finished_s: of the monotonic clock. statistics: where it was this frame's turn."""
 
     frame: Frame
     model: Model
     image: Image
     decode_s: float
     finished_s: float
+    statistics: FrameStatistics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Prediction:
     queue_s: float
     inference_s: float
     heatmaps: NDArray[np.float32] | None = None
+    statistics: FrameStatistics | None = None
 
 
 Ready = Decoded | Skipped | Refusal  # for the batch

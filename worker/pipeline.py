@@ -57,15 +57,17 @@ class Pipeline:
         on_settled: Callable[[Result | Reject, Frame], None] = lambda *_: None,
         on_result: Callable[[Result, Frame], None] = lambda *_: None,
         admit: Callable[[Outcome, Result | Reject], Result | Reject] = lambda _, event: event,
+        on_outcome: Callable[[Outcome, Result | Reject], None] = lambda *_: None,
     ) -> None:
-        """on_result: told of each result when it goes out. admit: gives each event as it goes out. All must return at
-        once.
+        """on_result, on_outcome: told of each result, and of each frame, when it goes out. admit: gives each event as
+        it goes out. All must return at once.
         """
         self._parts = parts
         self._model = model
         self._on_settled = on_settled
         self._on_result = on_result
         self._admit = admit
+        self._on_outcome = on_outcome
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._failed = threading.Event()
         self._failure: BaseException | None = None
@@ -162,6 +164,7 @@ class Pipeline:
         sent_s = time.monotonic()
         frame, event = outcome.frame, self._admit(outcome, self._parts.events.event(outcome, sent_s))
         self._parts.publisher.publish(event, frame, lambda: self._settle(frame, event, sent_s))
+        self._on_outcome(outcome, event)
         if isinstance(event, Result):
             self._on_result(event, frame)
 

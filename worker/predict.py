@@ -66,4 +66,5 @@ def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference
         queue_s=max(0.0, started_s - item.finished_s),
         inference_s=inference_s,
         heatmaps=None if output.heatmaps is None else output.heatmaps[at],
+        statistics=item.statistics,
     )

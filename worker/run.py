@@ -15,6 +15,7 @@ from worker.credits import Credits
 from worker.deadline import NO_DEADLINE, Deadline
 from worker.decode_pool import DecodePool
 from worker.delivery import open_delivery
+from worker.drift_watch import DriftWatch
 from worker.errors import BrokerLost, SettingsError, StripwatchError
 from worker.event import EventMaker, Reject, Result
 from worker.frame import Frame
@@ -111,10 +112,11 @@ def build_parts(
     credits: Credits,
     deadline: Deadline = NO_DEADLINE,
     ledger: Ledger | None = None,
+    measures: Callable[[str], bool] = lambda _: False,
 ) -> Parts:
     """The stages of any pipeline, whether frames come from Kafka or from a folder."""
     return Parts(
-        decoding=DecodePool(settings.decode_threads or os.cpu_count() or 1, deadline.skips),
+        decoding=DecodePool(settings.decode_threads or os.cpu_count() or 1, deadline.skips, measures),
         deadline=deadline,
         events=EventMaker(settings.cameras),
         publisher=publisher,
@@ -140,11 +142,15 @@ class Worker:
         self._ledger = Ledger()
         self._credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
         self._delivery = open_delivery(settings, self._ledger, metrics, consumer.group_metadata, self._drop, self._fail)
-        parts = build_parts(settings, metrics, self._delivery, self._credits, _deadline(settings), self._ledger)
+        self._drift = DriftWatch(settings.drift, metrics)
+        stages = (_deadline(settings), self._ledger, self._drift.turns.take)
+        parts = build_parts(settings, metrics, self._delivery, self._credits, *stages)
         self._rejects = RejectShare(settings.reject_window_s, settings.reject_share_max)
         metrics.watch(metrics.reject_share, self._rejects.share)
         self._asides = Asides(settings, metrics)
-        self._pipeline = Pipeline(parts, model, self._settled, self._asides.seen, self._asides.admit)
+        self._pipeline = Pipeline(
+            parts, model, self._settled, self._asides.seen, self._asides.admit, on_outcome=self._drift.saw
+        )
         metrics.show_bundle(model.session.bundle, model.session.provider)
         self._watch = BundleWatch(
             lambda: resolve(require_bundle(settings)),
@@ -184,6 +190,7 @@ class Worker:
         self._asides.start()
         while not stop.made and not self._pipeline.failed.wait(_LOOK_S):
             heart.beat(ready(), self._credits.frames, self._frames_settled)
+            self._drift.look(self._reading, self._ledger.partitions())
             if self._delivery.waiting_s > self._settings.send_s_max:
                 self._fail(BrokerLost(f"Kafka has not ended a transaction for {self._settings.send_s_max:g} s"))
         self._stop()
@@ -204,6 +211,11 @@ class Worker:
     @property
     def readable(self) -> bool:
         return self._intake.readable
+
+    @property
+    def _reading(self) -> bool:
+        """A frame, if there is one, comes in."""
+        return self.connected and self.joined and self.readable and self.delivering and not self.paused
 
     @property
     def delivering(self) -> bool:

@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError as SourceError
 
+from worker.drift_settings import DriftSettings
 from worker.errors import InputError, SettingsError
 from worker.sections import Camera, ThresholdOverride, Topics
 from worker.security import Security
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
         "earliest", description="Where a group without committed offsets begins."
     )
     topics: Topics = Field(default_factory=Topics)
+    drift: DriftSettings = Field(default_factory=DriftSettings)
     security: Security = Field(default_factory=Security)
 
     processes: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(
@@ -227,6 +229,7 @@ class Settings(BaseSettings):
 SECTIONS: dict[str, type[BaseModel]] = {
     "topics": Topics,
     "security": Security,
+    "drift": DriftSettings,
     "cameras.ID": Camera,
     "thresholds.LABEL": ThresholdOverride,
 }

@@ -14,7 +14,9 @@ from export.run import ExportSettings, export_run
 from export.runfolder import read_run
 from worker.bundle import Threshold, read_bundle
 from worker.errors import ExportRefused, InputError
+from worker.frame_statistics import measure
 from worker.session import open_session
+from worker.verdict import judge_of
 
 pytestmark = pytest.mark.training
 
@@ -42,6 +44,27 @@ def test_the_bundle_says_what_the_run_says(exported: Path, fitted_run: Path, tex
     assert contract.provenance.data == textures.name  # where the folder was is nobody's business
     assert contract.provenance.network == "mobilenet 0.25"
     assert {"keras", "tf2onnx", "onnxruntime", "numpy"} <= set(contract.provenance.versions)
+
+
+def test_the_reference_is_what_the_worker_measures_and_what_its_events_say(exported: Path, fitted_run: Path) -> None:
+    bundle, run = read_bundle(exported), read_run(fitted_run)
+    found = bundle.contract.reference
+    assert found is not None
+    assert (found.frames, found.answers) == (len(run.split.train), len(run.split.validation))
+    measured = [measure(frame) for frame in read_pixels(Path(run.data), run.split.train, run.decode)]
+    for name in ("brightness", "contrast", "sharpness"):
+        values = [getattr(each, name) for each in measured]
+        assert (getattr(found, name).mean, getattr(found, name).deviation) == pytest.approx(
+            (np.mean(values), np.std(values))
+        )
+    pixels = read_pixels(Path(run.data), run.split.validation, run.decode)
+    scores = open_session(bundle, "cpu", batch_frames_max=16).predict(pixels).scores
+    judgements = [judge_of(bundle.contract, {}).judge(row) for row in scores.tolist()]
+    for label, said in found.classes.items():
+        of_label = [each for each in judgements if each.label == label]
+        assert said.share == len(of_label) / len(judgements)
+        assert said.confidence == pytest.approx(np.mean([each.score for each in of_label]), abs=1e-4)
+        assert said.unsure == sum(each.verdict == "unsure" for each in of_label) / len(of_label)
 
 
 def test_golden_frames_are_real_validation_files_with_the_scores_of_keras(exported: Path, fitted_run: Path) -> None:

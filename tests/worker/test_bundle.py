@@ -1,5 +1,6 @@
 """What a bundle must be to be read."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 from msgspec.structs import replace
 from onnx import helper
 
-from tests.tiny import LABELS, build_model, tiny_contract, write_bundle
+from tests.tiny import LABELS, TINY_REFERENCE, build_model, tiny_contract, write_bundle
 from worker.bundle import CONTRACT_KEY, GoldenFrame, Threshold, decode_contract, encode_contract, read_bundle
 from worker.decode import DecodeSpec
 from worker.errors import BundleError
 from worker.onnxfile import SEAL_KEY, UNSEALED, seal
+from worker.reference import ClassScores
 
 
 def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -20,6 +22,16 @@ def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
     bundle = read_bundle(write_bundle(tmp_path / "a.onnx", contract))
     assert bundle.contract == contract
     assert len(bundle.sha256) == 64
+
+
+def test_a_reference_is_kept_and_a_bundle_from_before_it_has_none(tmp_path: Path) -> None:
+    contract = tiny_contract(reference=TINY_REFERENCE)
+    assert read_bundle(write_bundle(tmp_path / "a.onnx", contract)).contract.reference == TINY_REFERENCE
+    older = json.loads(encode_contract(contract)[CONTRACT_KEY])
+    del older["reference"]
+    assert decode_contract({CONTRACT_KEY: json.dumps(older)}).reference is None
+    with pytest.raises(BundleError, match="its reference has a class that is not among its labels"):
+        encode_contract(tiny_contract(reference=replace(TINY_REFERENCE, classes={"x": ClassScores(1, 1, 0)})))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

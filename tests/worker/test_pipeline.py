@@ -18,12 +18,14 @@ from worker.bundle import Threshold, read_bundle
 from worker.credits import Credits
 from worker.deadline import NO_DEADLINE, Deadline
 from worker.decode import DecodeSpec, Image, Pixels
+from worker.decode_pool import DecodePool
 from worker.errors import PredictFailed
 from worker.event import Reject, Result
 from worker.frame import Frame
 from worker.metrics import Metrics
 from worker.model import Model, open_model
 from worker.offsets import Partition
+from worker.outcome import Outcome, Prediction, Refusal
 from worker.pipeline import Parts, Pipeline
 from worker.publish import Publisher
 from worker.run import build_parts
@@ -103,6 +105,24 @@ def test_every_frame_comes_out_once_in_order_and_is_counted(model: Model) -> Non
     assert (results, rejects) == (40, 40)
     assert read("stripwatch_batch_frames_sum") == 40
     assert read("stripwatch_frame_age_seconds_count") == 40
+
+
+def test_measured_frames_bring_their_statistics_to_the_end_and_others_none(model: Model) -> None:
+    seen: list[Outcome] = []
+    turns = iter([True, False, True, False])
+    parts = replace(
+        parts_with(Collector()),
+        decoding=DecodePool(1, NO_DEADLINE.skips, lambda camera: camera == "top-1" and next(turns)),
+    )
+    pipeline = Pipeline(parts, model, on_outcome=lambda outcome, _: seen.append(outcome))
+    pipeline.start()
+    feed(pipeline, parts, [encode_frame(0.5), encode_frame(0.5), encode_frame(0.1), b"no image"])
+    assert pipeline.drain(60)
+    measured = [
+        each.statistics.brightness if each.statistics else None for each in seen if isinstance(each, Prediction)
+    ]
+    assert measured == [pytest.approx(127.5, abs=1), None, pytest.approx(25.5, abs=1)]
+    assert isinstance(seen[-1], Refusal)
 
 
 def test_nothing_is_committable_before_it_is_acknowledged(model: Model) -> None:

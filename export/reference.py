@@ -1,0 +1,63 @@
+"""What a bundle says of ordinary frames: the worker measures drift against it."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from rich.progress import Progress
+
+from export.frames import read_frame
+from export.runfolder import Run
+from export.validation import Scores, Validation
+from worker.bundle import Contract
+from worker.decode import decode
+from worker.frame_statistics import STATISTICS, measure
+from worker.reference import ClassScores, Reference, Spread
+from worker.verdict import Judgement, judge_of
+
+_FRAMES_MAX = 1000  # the mean of so many is known to 3 % of their deviation
+
+
+def with_reference(contract: Contract, validation: Validation, scores: Scores, progress: Progress) -> Contract:
+    """The contract, which is complete but for this.
+
+    scores: of the file itself, on the validation frames, float32 [n, labels]. Raises InputError for a training frame
+    that is not what it was.
+    """
+    spreads = measure_spreads(validation.run, validation.root, progress)
+    judge = judge_of(contract, {})
+    classes = sum_up([judge.judge(row) for row in scores.tolist()])
+    return msgspec.structs.replace(
+        contract,
+        reference=Reference(
+            frames=min(len(validation.run.split.train), _FRAMES_MAX), **spreads, answers=len(scores), classes=classes
+        ),
+    )
+
+
+def measure_spreads(run: Run, root: Path, progress: Progress) -> dict[str, Spread]:
+    """Of training frames, as the worker will measure; of many, some that the run's seed picks."""
+    frames = run.split.train
+    picked = np.random.default_rng(run.configuration.seed).permutation(len(frames))[:_FRAMES_MAX]
+    measured = [
+        measure(decode(read_frame(root, frames[at]), run.decode).pixels)
+        for at in progress.track(picked.tolist(), description="reference")
+    ]
+    columns = {name: np.array([getattr(each, name) for each in measured]) for name in STATISTICS}
+    return {name: Spread(float(column.mean()), float(column.std())) for name, column in columns.items()}
+
+
+def sum_up(judgements: list[Judgement]) -> dict[str, ClassScores]:
+    """By best label."""
+    by_label: dict[str, list[Judgement]] = defaultdict(list)
+    for judgement in judgements:
+        by_label[judgement.label].append(judgement)
+    return {
+        label: ClassScores(
+            share=len(of_label) / len(judgements),
+            confidence=sum(each.score for each in of_label) / len(of_label),
+            unsure=sum(each.verdict == "unsure" for each in of_label) / len(of_label),
+        )
+        for label, of_label in sorted(by_label.items())
+    }

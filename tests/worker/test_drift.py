@@ -1,0 +1,247 @@
+"""Means that fade, distances from a reference, and the conditions of a camera, on a clock that is moved by hand."""
+
+import math
+from collections.abc import Collection
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.tiny import TINY_REFERENCE
+from worker.drift import Answer, CameraReport, Drift, FadingSums, OfLabel, Yardstick, distances, score_drift, scores
+from worker.drift_settings import DriftSettings
+from worker.frame_statistics import FrameStatistics
+from worker.offsets import Partition
+from worker.reference import ClassScores, Spread
+
+MINE, OTHERS = Partition("frames", 0), Partition("frames", 1)
+SETTINGS = DriftSettings(measured_frames=10, scored_frames=10, silent_s=30, frozen_frames=3)
+USUAL = FrameStatistics(brightness=127.5, contrast=3.0, sharpness=0.013)
+WITH, WITHOUT = Yardstick("1", TINY_REFERENCE), Yardstick("1", None)
+VALUES = st.floats(-1e6, 1e6)
+
+
+class Line:
+    """One camera and one worker."""
+
+    def __init__(self, yardstick: Yardstick = WITH, settings: DriftSettings = SETTINGS) -> None:
+        self.drift = Drift(settings)
+        self.yardstick = yardstick
+        self._number = 0
+
+    def sees(self, statistics: FrameStatistics = USUAL, frames: int = 1, answer: Answer | None = None) -> None:
+        for _ in range(frames):
+            self._number += 1
+            self.drift.saw("top-1", MINE, self.yardstick, b"%d" % self._number, statistics, answer)
+
+    def look(
+        self, passed_s: float = 0, reading: bool = True, held: Collection[Partition] = (MINE,)
+    ) -> CameraReport | None:
+        return self.drift.look(passed_s, reading, held).get("top-1")
+
+    def report(self, passed_s: float = 0) -> CameraReport:
+        report = self.look(passed_s)
+        assert report is not None
+        return report
+
+
+@given(st.integers(1, 50), st.lists(VALUES, min_size=1, max_size=200))
+def test_a_fading_mean_lies_between_the_values_and_weighs_no_more_frames_than_its_limit(
+    frames_max: int, values: list[float]
+) -> None:
+    sums: FadingSums[str] = FadingSums(frames_max)
+    for value in values:
+        sums.add({"x": value})
+    assert sums.frames <= frames_max + 1
+    for mean in sums.means().values():
+        assert min(values) <= mean + 1e-6
+        assert mean - 1e-6 <= max(values)
+
+
+@given(st.integers(2, 50), st.lists(VALUES, max_size=200), VALUES)
+def test_the_past_fades_until_only_what_is_now_counts(frames_max: int, past: list[float], now: float) -> None:
+    sums: FadingSums[str] = FadingSums(frames_max)
+    for value in [*past, *[now] * frames_max * 40]:
+        sums.add({"x": value})
+    assert sums.means()["x"] == pytest.approx(now, abs=1e-3)
+
+
+@given(st.integers(1, 50), st.lists(st.sampled_from("abc"), min_size=50, max_size=200))
+def test_shares_of_labels_sum_up_to_one(frames_max: int, labels: list[str]) -> None:
+    sums: FadingSums[str] = FadingSums(frames_max)
+    for label in labels:
+        sums.add({label: 1.0})
+    assert sum(sums.means().values()) == pytest.approx(1)
+
+
+def test_nothing_is_told_of_the_first_few_frames() -> None:
+    line = Line(settings=DriftSettings(measured_frames=50, scored_frames=50))
+    line.sees(frames=4, answer=Answer("grey", 0.9, False))
+    assert line.report() == CameraReport({"silent": False, "frozen": False})
+    line.sees(answer=Answer("grey", 0.9, False))
+    assert line.report().statistics == pytest.approx({"brightness": 127.5, "contrast": 3.0, "sharpness": 0.013})
+    assert line.report().scores == pytest.approx({"confidence": 0.9, "unsure": 0.0})
+
+
+def test_usual_frames_have_no_condition_and_no_distance() -> None:
+    line = Line()
+    line.sees(frames=20)
+    assert line.report().conditions == {"silent": False, "frozen": False, "dark": False, "blurred": False}
+    assert line.report().distances == pytest.approx({"brightness": 0, "contrast": 0, "sharpness": 0}, abs=1e-9)
+
+
+def test_a_dark_camera_is_dark_and_not_blurred_too() -> None:
+    line = Line()
+    line.sees(frames=20)
+    line.sees(FrameStatistics(20, 0.5, 0.0), frames=100)
+    conditions = line.report().conditions
+    assert (conditions["dark"], conditions["blurred"]) == (True, False)
+    line.sees(frames=100)
+    assert not line.report().conditions["dark"]
+
+
+def test_a_blurred_camera() -> None:
+    line = Line()
+    line.sees(FrameStatistics(127.5, 2.0, 0.004), frames=20)
+    conditions = line.report().conditions
+    assert (conditions["dark"], conditions["blurred"]) == (False, True)
+
+
+def test_without_a_reference_the_dark_is_absolute_and_blur_and_distances_are_not_told() -> None:
+    line = Line(WITHOUT)
+    line.sees(FrameStatistics(12, 0.5, 0.0), frames=20, answer=Answer("grey", 0.9, False))
+    report = line.report()
+    assert report.conditions == {"silent": False, "frozen": False, "dark": False}
+    assert (report.distances, report.score_drift) == ({}, {})
+    assert report.statistics["brightness"] == pytest.approx(12)
+    line.sees(FrameStatistics(5, 0.5, 0.0), frames=100)
+    assert line.report().conditions["dark"]
+
+
+@pytest.mark.parametrize("yardstick", [WITH, WITHOUT])
+def test_a_frozen_camera_until_another_frame_comes(yardstick: Yardstick) -> None:
+    line = Line(yardstick)
+    for frames, frozen in ((2, False), (1, True), (1, True)):
+        for _ in range(frames):
+            line.drift.saw("top-1", MINE, yardstick, b"the same")
+        assert line.report().conditions["frozen"] == frozen
+    line.drift.saw("top-1", MINE, yardstick, None)  # what is no image says nothing
+    assert line.report().conditions["frozen"]
+    line.sees()
+    assert not line.report().conditions["frozen"]
+
+
+def test_files_of_one_length_and_another_end_are_others() -> None:
+    line = Line()
+    for number in range(20):
+        line.drift.saw("top-1", MINE, WITH, bytes(5000) + b"%05d" % number)
+    assert not line.report().conditions["frozen"]
+
+
+def test_a_camera_is_silent_after_its_time_and_nothing_else_is_told_of_it_until_it_is_back() -> None:
+    line = Line()
+    line.sees(FrameStatistics(5, 0, 0), frames=20)
+    assert not line.report(29.9).conditions["silent"]
+    assert line.report(0.1) == CameraReport({"silent": True, "frozen": False, "dark": False, "blurred": False})
+    line.sees()
+    assert not line.report(1).conditions["silent"]
+
+
+def test_a_worker_that_reads_nothing_calls_no_camera_silent() -> None:
+    line = Line()
+    line.sees()
+    line.look(29, reading=True)
+    for _ in range(100):
+        line.look(10, reading=False, held=())
+    assert not line.report(0.5).conditions["silent"]
+    assert line.report(0.5).conditions["silent"]
+
+
+def test_a_camera_of_another_workers_partition_is_never_silent_and_soon_forgotten() -> None:
+    line = Line()
+    line.sees()
+    line.look(29)
+    report = line.look(4, held=[OTHERS])
+    assert report is not None
+    assert not report.conditions["silent"]
+    assert line.look(2, held=[OTHERS]) is None
+
+
+def test_a_partition_that_comes_straight_back_keeps_its_cameras() -> None:
+    line = Line()
+    line.sees(frames=20)
+    for held in ([], [MINE], [], [MINE], []):
+        assert line.look(3, held=held) is not None
+    assert line.report().statistics
+
+
+def test_a_camera_that_moves_to_another_partition_stays() -> None:
+    line = Line()
+    line.sees()
+    line.drift.saw("top-1", OTHERS, WITH, b"elsewhere")
+    assert line.look(20, held=[OTHERS]) is not None
+
+
+def test_with_another_model_the_means_begin_anew_and_silence_does_not() -> None:
+    line = Line()
+    line.sees(FrameStatistics(5, 0, 0), frames=20, answer=Answer("grey", 0.9, False))
+    line.yardstick = Yardstick("2", TINY_REFERENCE)
+    line.sees(frames=1)
+    assert line.report().statistics["brightness"] == pytest.approx(127.5)
+    assert line.report().scores == {}
+
+
+def test_reference_frames_that_are_all_alike_make_no_infinite_distance() -> None:
+    alike = replace(TINY_REFERENCE, brightness=Spread(100, 0), sharpness=Spread(0, 0))
+    found = distances({"brightness": 101, "sharpness": 0.5}, alike)
+    assert found == {"brightness": pytest.approx(1)}
+
+
+def parts(answers: dict[str, tuple[float, float, float]]) -> dict[OfLabel, float]:
+    """From share, confidence and unsure of each label."""
+    found: dict[OfLabel, float] = {}
+    for label, (share, confidence, unsure) in answers.items():
+        found |= {
+            ("share", label): share,
+            ("confidence", label): share * confidence,
+            ("unsure", label): share * unsure,
+        }
+    return found
+
+
+SHARES = st.lists(st.floats(0.01, 1), min_size=2, max_size=2).map(lambda each: [value / sum(each) for value in each])
+
+
+@given(SHARES)
+def test_another_mix_of_classes_drifts_in_the_classes_alone(shares: list[float]) -> None:
+    grey, bright = shares
+    usual = replace(
+        TINY_REFERENCE, classes={"grey": ClassScores(0.9, 0.99, 0.01), "bright": ClassScores(0.1, 0.7, 0.3)}
+    )
+    found = score_drift(parts({"grey": (grey, 0.99, 0.01), "bright": (bright, 0.7, 0.3)}), usual)
+    assert found["confidence"] == pytest.approx(0, abs=1e-9)
+    assert found["unsure"] == pytest.approx(0, abs=1e-9)
+    assert found["classes"] == pytest.approx(abs(grey - 0.9))
+
+
+def test_a_model_that_is_less_sure_drifts_by_how_much_less() -> None:
+    said = parts({"grey": (0.9, 0.75, 0.22), "bright": (0.1, 0.75, 0.22)})
+    found = score_drift(said, TINY_REFERENCE)
+    assert found == pytest.approx({"classes": 0, "confidence": -0.2, "unsure": 0.2})
+    assert scores(said) == pytest.approx({"confidence": 0.75, "unsure": 0.22})
+    assert "unsure" not in score_drift(said, TINY_REFERENCE, unsure_counts=False)
+
+
+def test_answers_that_the_reference_has_never_seen() -> None:
+    assert score_drift(parts({"dark": (1.0, 0.9, 0.0)}), TINY_REFERENCE) == pytest.approx({"classes": 1})
+    mixed = score_drift(parts({"dark": (0.5, 0.1, 1.0), "grey": (0.5, 0.95, 0.02)}), TINY_REFERENCE)
+    assert mixed == pytest.approx({"classes": 0.5, "confidence": 0, "unsure": 0}, abs=1e-9)
+
+
+@given(st.dictionaries(st.sampled_from(["dark", "grey", "bright"]), st.floats(0.01, 1), min_size=1))
+def test_the_distance_of_classes_is_one_at_most(weights: dict[str, float]) -> None:
+    total = sum(weights.values())
+    found = score_drift(parts({at: (weight / total, 0.9, 0) for at, weight in weights.items()}), TINY_REFERENCE)
+    assert -1e-9 <= found["classes"] <= 1 + 1e-9
+    assert all(math.isfinite(value) for value in found.values())

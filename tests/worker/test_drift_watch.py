@@ -1,0 +1,140 @@
+"""What is seen of cameras reaches metrics and log, and goes with the camera."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+import structlog
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry, generate_latest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from tests.clock import ManualClock
+from tests.frames import make_frame
+from tests.models import make_model
+from tests.tiny import TINY_REFERENCE
+from worker.drift_settings import DriftSettings
+from worker.drift_watch import DriftWatch
+from worker.errors import FrameRejected, RejectReason
+from worker.event import EventMaker
+from worker.frame_statistics import FrameStatistics
+from worker.metrics import Metrics
+from worker.model import Model, ModelInfo
+from worker.offsets import Partition
+from worker.outcome import Outcome, Prediction, Refusal, Skipped
+from worker.reference import ClassScores
+
+MINE = [Partition("frames", 0)]
+SETTINGS = DriftSettings(measured_frames=5, scored_frames=5, silent_s=10, frozen_frames=5)
+MODEL = make_model(reference=TINY_REFERENCE)
+
+
+@pytest.fixture
+def said() -> Iterator[list[EventDict]]:
+    structlog.reset_defaults()
+    with capture_logs() as entries:
+        yield entries
+
+
+class Watched:
+    def __init__(self, cameras_max: int = 64) -> None:
+        self.clock = ManualClock()
+        self.metrics = Metrics(CollectorRegistry(), cameras_max)
+        self.watch = DriftWatch(SETTINGS, self.metrics, self.clock.monotonic)
+        self._frames = 0
+
+    def prediction(self, brightness: float = 127.5, camera: str = "top-1", model: Model = MODEL) -> Prediction:
+        self._frames += 1
+        frame = make_frame(self._frames, b"%d" % self._frames, camera=camera)
+        statistics = FrameStatistics(brightness, 3.0, 0.013)
+        return Prediction(frame, model, 1, 1, (0.9, 0.1), 0.0, 0.0, 0.0, statistics=statistics)
+
+    def saw(self, *outcomes: Outcome) -> None:
+        for outcome in outcomes:
+            self.watch.saw(outcome, EventMaker({}).event(outcome, 0.0))
+
+    def look(self, passed_s: float = 1.0) -> None:
+        self.clock.now_s += passed_s
+        self.watch.look(True, MINE)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"stripwatch_{name}", {"camera": "top-1"} | labels)
+
+
+def test_each_change_of_a_condition_is_said_once(said: list[EventDict]) -> None:
+    line = Watched()
+    for brightness in (127.5, 5.0, 5.0, 127.5):
+        line.saw(*(line.prediction(brightness) for _ in range(100)))
+        line.look()
+    line.look(10)
+    assert [(entry["event"], entry["log_level"], entry["camera"]) for entry in said] == [
+        ("camera dark", "warning", "top-1"),
+        ("camera no longer dark", "info", "top-1"),
+        ("camera silent", "warning", "top-1"),
+    ]
+
+
+def test_the_gauges_say_what_was_seen() -> None:
+    line = Watched()
+    line.saw(*(line.prediction() for _ in range(5)))
+    line.look()
+    assert line.value("camera_condition", condition="dark") == 0
+    assert line.value("frame_statistic", statistic="brightness") == pytest.approx(127.5)
+    assert line.value("frame_drift", statistic="brightness") == pytest.approx(0)
+    assert line.value("score_statistic", statistic="confidence") == pytest.approx(0.9)
+    assert line.value("score_drift", statistic="classes") == 1  # this model's labels are none of the reference's
+
+
+def test_a_silent_camera_keeps_its_condition_and_a_forgotten_one_nothing(said: list[EventDict]) -> None:
+    line = Watched()
+    line.saw(*(line.prediction() for _ in range(5)))
+    line.look(10)
+    line.look(10)
+    assert line.value("camera_condition", condition="silent") == 1
+    assert line.value("frame_statistic", statistic="brightness") is None
+    line.clock.now_s += 6
+    line.watch.look(True, [])
+    assert b'camera="top-1"' not in generate_latest(line.metrics.registry)
+    assert [entry["event"] for entry in said] == ["camera silent"]
+
+
+def test_it_looks_once_a_second() -> None:
+    line = Watched()
+    line.saw(*(line.prediction() for _ in range(5)))
+    line.look(0.5)
+    assert line.value("camera_condition", condition="silent") is None
+    line.look(0.5)
+    assert line.value("camera_condition", condition="silent") == 0
+
+
+def test_rejects_and_skipped_frames_are_seen_too() -> None:
+    line = Watched()
+    error = FrameRejected(RejectReason.EMPTY, "nothing")
+    line.look(9)
+    line.saw(Refusal(make_frame(0, b""), MODEL, error), Skipped(make_frame(1, b"late"), MODEL))
+    line.look(9)
+    assert line.value("camera_condition", condition="silent") == 0
+    assert line.value("score_statistic", statistic="confidence") is None
+
+
+def test_cameras_past_the_limit_take_no_memory() -> None:
+    line = Watched(cameras_max=2)
+    line.saw(*(line.prediction(camera=f"camera-{number}") for number in range(100)))
+    line.look()
+    text = generate_latest(line.metrics.registry).decode()
+    assert text.count('condition="silent"') == 2
+    assert 'camera="other"' not in text
+
+
+@pytest.mark.parametrize(("thresholds", "told"), [("bundle", True), ("settings", False)])
+def test_thresholds_of_the_plant_make_the_share_of_unsure_frames_incomparable(
+    thresholds: Literal["bundle", "settings"], told: bool
+) -> None:
+    reference = replace(TINY_REFERENCE, classes={"clean": ClassScores(share=1, confidence=0.95, unsure=0)})
+    model = make_model(info=ModelInfo("neu", "3", "f" * 64, thresholds), reference=reference)
+    line = Watched()
+    line.saw(*(line.prediction(model=model) for _ in range(5)))
+    line.look()
+    assert (line.value("score_drift", statistic="unsure") is not None) == told
+    assert line.value("score_drift", statistic="confidence") == pytest.approx(-0.05)

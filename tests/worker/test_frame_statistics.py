@@ -1,0 +1,71 @@
+"""What the three numbers mean, and that they follow light and blur as they say."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tests.clock import ManualClock
+from worker.decode import Pixels
+from worker.frame_statistics import Turns, measure
+from worker.tools.scene import render
+
+SHAPES = [(200, 200), (256, 1600)]
+
+
+def grey(shape: tuple[int, int], factor: float = 1.0) -> Pixels:
+    return render("clean", shape, 3, factor).pixels[..., np.newaxis]
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]))))
+def test_of_small_frames_they_are_what_numpy_says(pixels: Pixels) -> None:
+    seen = pixels[..., pixels.shape[2] // 2].astype(float)
+    steps = np.abs(np.diff(seen, axis=1))
+    found = measure(pixels)
+    assert found.brightness == pytest.approx(seen.mean())
+    assert found.contrast == pytest.approx(seen.std(), abs=1e-6)
+    assert found.sharpness == pytest.approx((steps.mean() if steps.size else 0) / max(seen.mean(), 1))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_of_large_frames_they_are_close_to_those_of_every_pixel(shape: tuple[int, int]) -> None:
+    pixels = grey(shape)
+    found = measure(pixels)
+    assert found.brightness == pytest.approx(pixels.mean(), rel=0.05)
+    assert found.contrast == pytest.approx(pixels.std(), rel=0.15)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_less_light_is_darker_with_less_contrast_and_hardly_less_sharp(shape: tuple[int, int]) -> None:
+    bright, dim = measure(grey(shape)), measure(grey(shape, 0.5))
+    assert dim.brightness == pytest.approx(0.5 * bright.brightness, rel=0.02)
+    assert dim.contrast == pytest.approx(0.5 * bright.contrast, rel=0.02)
+    assert dim.sharpness == pytest.approx(bright.sharpness, rel=0.1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_blur_by_focus_or_by_motion_is_less_sharp_and_no_darker(shape: tuple[int, int]) -> None:
+    pixels = grey(shape)[..., 0]
+    sharp = measure(pixels[..., np.newaxis])
+    for blurred in (cv2.GaussianBlur(pixels, (0, 0), 3), cv2.blur(pixels, (15, 1))):
+        found = measure(np.asarray(blurred, np.uint8)[..., np.newaxis])
+        assert found.sharpness < 0.5 * sharp.sharpness
+        assert found.brightness == pytest.approx(sharp.brightness, rel=0.02)
+
+
+def test_a_camera_has_its_turn_once_in_a_period_and_another_does_not_take_it() -> None:
+    clock = ManualClock()
+    turns = Turns(0.2, clock.monotonic)
+    assert [turns.take(camera) for camera in ("a", "b", "a", "b")] == [True, True, False, False]
+    clock.now_s = 0.19
+    assert not turns.take("a")
+    clock.now_s = 0.21
+    assert [turns.take("a"), turns.take("a")] == [True, False]
+
+
+def test_names_without_end_take_no_memory() -> None:
+    turns = Turns(60, ManualClock().monotonic)
+    assert all(turns.take(f"camera-{number}") for number in range(5000))
+    assert len(turns._due_s) <= 1024

@@ -1,0 +1,29 @@
+"""What a reference must be to be believed."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.tiny import LABELS, TINY_REFERENCE
+from worker.errors import BundleError
+from worker.reference import ClassScores, Spread, check_reference
+
+
+def test_a_sound_reference_passes() -> None:
+    check_reference(TINY_REFERENCE, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"brightness": Spread(float("nan"), 1)}, "below 0 or no number"),
+        ({"sharpness": Spread(0.1, -1)}, "below 0 or no number"),
+        ({"classes": {"stripes": ClassScores(1, 1, 0)}}, "not among its labels"),
+        ({"classes": {"grey": ClassScores(1, 1.5, 0)}}, "outside of 0 to 1"),
+        ({"classes": {"grey": ClassScores(0.5, 0.9, 0)}}, "do not sum up to 1"),
+    ],
+)
+def test_one_that_makes_no_sense_is_refused(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BundleError, match=sentence):
+        check_reference(replace(TINY_REFERENCE, **changes), LABELS)

@@ -1,0 +1,107 @@
+"""Drift and camera conditions on metrics and in the log: the publish thread tells of frames, the main thread looks."""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import structlog
+from prometheus_client import Gauge
+
+from worker.drift import Answer, CameraReport, Condition, Drift, Yardstick
+from worker.drift_settings import DriftSettings
+from worker.event import Reject, Result
+from worker.frame_statistics import Turns
+from worker.metrics import OTHER, Metrics
+from worker.offsets import Partition
+from worker.outcome import Outcome, Prediction, Refusal
+
+log = structlog.get_logger()
+
+_LOOK_S = 1.0
+
+
+class DriftWatch:
+    """Only of cameras that have a metric label of their own."""
+
+    def __init__(self, settings: DriftSettings, metrics: Metrics, now_s: Callable[[], float] = time.monotonic) -> None:
+        self.turns = Turns(settings.measure_ms / 1000, now_s)
+        self._drift = Drift(settings)
+        self._metrics = metrics
+        self._now_s = now_s
+        self._looked_s = now_s()
+        self._lock = threading.Lock()
+        self._conditions: dict[str, Mapping[Condition, bool]] = {}
+        self._gauges = _CameraGauges()
+
+    def saw(self, outcome: Outcome, event: Result | Reject) -> None:
+        """A frame on its way out; returns at once."""
+        frame, model = outcome.frame, outcome.model
+        camera = self._metrics.camera_label(frame.camera)
+        if camera == OTHER:
+            return
+        yardstick = Yardstick(model.info.sha256, model.reference, model.info.thresholds == "bundle")
+        with self._lock:
+            self._drift.saw(
+                camera,
+                Partition(frame.position.topic, frame.position.partition),
+                yardstick,
+                None if isinstance(outcome, Refusal) else frame.encoded,
+                outcome.statistics if isinstance(outcome, Prediction) else None,
+                _answer(event),
+            )
+
+    def look(self, reading: bool, held: Collection[Partition]) -> None:
+        """Once a second, however often it is called."""
+        passed_s = self._now_s() - self._looked_s
+        if passed_s < _LOOK_S:
+            return
+        self._looked_s += passed_s
+        with self._lock:
+            reports = self._drift.look(passed_s, reading, held)
+        for camera in self._conditions.keys() - reports.keys():
+            self._show(camera, CameraReport({}))
+            del self._conditions[camera]
+        for camera, report in reports.items():
+            self._show(camera, report)
+            self._say(camera, report.conditions)
+
+    def _show(self, camera: str, report: CameraReport) -> None:
+        metrics = self._metrics
+        self._gauges.show(metrics.camera_condition, camera, report.conditions)
+        self._gauges.show(metrics.frame_statistic, camera, report.statistics)
+        self._gauges.show(metrics.frame_drift, camera, report.distances)
+        self._gauges.show(metrics.score_statistic, camera, report.scores)
+        self._gauges.show(metrics.score_drift, camera, report.score_drift)
+
+    def _say(self, camera: str, conditions: Mapping[Condition, bool]) -> None:
+        before = self._conditions.get(camera, {})
+        for condition, holds in conditions.items():
+            if holds and not before.get(condition):
+                log.warning(f"camera {condition}", camera=camera)
+            elif before.get(condition) and not holds:
+                log.info(f"camera no longer {condition}", camera=camera)
+        self._conditions[camera] = conditions
+
+
+class _CameraGauges:
+    """Shows what is told of a camera, and takes away what is told no more."""
+
+    def __init__(self) -> None:
+        self._shown: dict[tuple[Gauge, str], set[str]] = {}
+
+    def show(self, gauge: Gauge, camera: str, values: Mapping[Any, float]) -> None:
+        shown = self._shown.setdefault((gauge, camera), set())
+        for name, value in values.items():
+            gauge.labels(camera, name).set(value)
+        for name in shown - values.keys():
+            gauge.remove(camera, name)
+        self._shown[gauge, camera] = set(values)
+        if not values:
+            del self._shown[gauge, camera]
+
+
+def _answer(event: Result | Reject) -> Answer | None:
+    if isinstance(event, Reject) or event.label is None or event.score is None:
+        return None
+    return Answer(event.label, event.score, event.verdict == "unsure")

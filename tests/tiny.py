@@ -41,10 +41,12 @@ TINY_REFERENCE = Reference(
 )
 
 
-def encode_frame(brightness: float, size: tuple[int, int] = (32, 48), suffix: str = ".png", seed: int = 0) -> bytes:
+def encode_frame(
+    brightness: float, size: tuple[int, int] = (32, 48), suffix: str = ".png", seed: int = 0, noise: float = 3
+) -> bytes:
     """An encoded grey frame of this mean brightness (0 to 1), with a little noise. size: height, width."""
-    noise = np.random.default_rng(seed).normal(0, 3, size)
-    pixels = np.clip(brightness * 255 + noise, 0, 255).astype(np.uint8)
+    grain = np.random.default_rng(seed).normal(0, noise, size)
+    pixels = np.clip(brightness * 255 + grain, 0, 255).astype(np.uint8)
     return bytes(cv2.imencode(suffix, pixels)[1].tobytes())
 
 

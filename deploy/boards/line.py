@@ -174,11 +174,84 @@ CAMERAS = Row(
     ),
 )
 
+_OF_CAMERA = f'{{{OF_LINE}, camera=~"$camera"}}'
+
+DRIFT = Row(
+    "Cameras and drift",
+    (
+        Panel(
+            "Condition of cameras",
+            "state-timeline",
+            (Query(f"camera:stripwatch_camera_condition:max{_OF_CAMERA}", "{{camera}} {{condition}}"),),
+            "1: look at the camera. silent: no frame; dark; blurred; frozen: the same frame again and again.",
+            width=24,
+        ),
+        Panel(
+            "Frames away from the reference",
+            "timeseries",
+            _targeted(
+                f"camera:stripwatch_frame_drift:avg10m{_OF_CAMERA}",
+                "{{camera}} {{statistic}}",
+                "stripwatch:frame_drift:target",
+            ),
+            "In standard deviations of the training frames. Beyond the target: the model has learnt from others.",
+            width=12,
+        ),
+        Panel(
+            "Scores away from the reference",
+            "timeseries",
+            _targeted(
+                f"camera:stripwatch_score_drift:avg10m{_OF_CAMERA}",
+                "{{camera}} {{statistic}}",
+                "stripwatch:score_drift:target",
+            ),
+            "confidence below 0, unsure above 0: less sure than on validation. classes: another mix of answers.",
+            width=12,
+        ),
+        Panel(
+            "Brightness and contrast",
+            "timeseries",
+            (
+                Query(
+                    "avg by (camera, statistic) (stripwatch_frame_statistic"
+                    f'{{statistic=~"brightness|contrast", {OF_LINE}, camera=~"$camera"}})',
+                    "{{camera}} {{statistic}}",
+                ),
+            ),
+            "Grey values of 0 to 255. Falls slowly: a lamp ages.",
+        ),
+        Panel(
+            "Sharpness",
+            "timeseries",
+            (
+                Query(
+                    "avg by (camera) (stripwatch_frame_statistic"
+                    f'{{statistic="sharpness", {OF_LINE}, camera=~"$camera"}})',
+                    "{{camera}}",
+                ),
+            ),
+            "How much neighbours differ, as a share of the brightness. Falls: dirt on the lens, or out of focus.",
+            unit="percentunit",
+        ),
+        Panel(
+            "How sure the model is",
+            "timeseries",
+            (
+                Query(
+                    f"avg by (camera, statistic) (stripwatch_score_statistic{_OF_CAMERA})", "{{camera}} {{statistic}}"
+                ),
+            ),
+            "Mean confidence, and the share of frames it is unsure of.",
+            unit="percentunit",
+        ),
+    ),
+)
+
 LINE_BOARD = Board(
     "stripwatch-line",
     "Stripwatch: line",
     "For operators: is the strip inspected, and what is on it?",
     (LINE, Variable("camera", f"label_values(stripwatch_frames_total{{{OF_LINE}}}, camera)")),
     (NEW_BUNDLE, ALERTS),
-    (NOW, DEFECTS, CAMERAS),
+    (NOW, DEFECTS, CAMERAS, DRIFT),
 )

@@ -9,9 +9,16 @@ from datetime import UTC, datetime, timedelta
 from tests.brokers.handle import BrokerHandle
 from tests.tiny import encode_frame
 
-GREY, DARK, BRIGHT = (encode_frame(brightness, seed=1) for brightness in (0.5, 0.1, 0.9))
-BETWEEN = encode_frame(0.3, seed=1)  # neither dark nor grey
-CUT_OFF = GREY[: len(GREY) // 2]
+
+def shots(brightness: float) -> list[bytes]:
+    """Noise makes each another one, as in a camera that lives."""
+    return [encode_frame(brightness, seed=seed) for seed in range(8)]
+
+
+GREY, DARK, BRIGHT = (shots(brightness) for brightness in (0.5, 0.1, 0.9))
+BLURRED = [encode_frame(0.5, seed=seed, noise=0.5) for seed in range(8)]
+BETWEEN = shots(0.3)  # neither dark nor grey
+CUT_OFF = [part for image in GREY for part in (image, image[: len(image) // 2])]  # every second one
 RATE_FPS = 20
 
 

@@ -12,8 +12,9 @@ from tests.brokers.handle import BrokerHandle
 from tests.deploy.cameras import Cameras, playing
 from tests.deploy.prometheus import Prometheus, Target, running_prometheus
 from tests.e2e.line import Line, WorkerProcess, running_worker
-from tests.tiny import tiny_contract, write_bundle
+from tests.tiny import LABELS, tiny_contract, write_bundle
 from worker.bundle import Threshold
+from worker.reference import ClassScores, Reference, Spread
 
 # So strict that a frame between two classes is unsure; the shadow is also unsure of bright ones.
 SETTINGS = {
@@ -21,7 +22,20 @@ SETTINGS = {
     "thresholds.grey.sure": 0.9,
     "bundle_check_s": 0.25,
     "shadow_share": 1,
+    "drift.measure_ms": 0,
+    "drift.measured_frames": 20,
+    "drift.scored_frames": 50,
+    "drift.silent_s": 2,
 }
+# Of grey frames now and then a bright one, and of a model that is sure of all three classes.
+REFERENCE = Reference(
+    frames=100,
+    brightness=Spread(129, 25),
+    contrast=Spread(1.5, 1.5),
+    sharpness=Spread(0.013, 0.013),
+    answers=100,
+    classes={label: ClassScores(share=float(label == "grey"), confidence=0.93, unsure=0) for label in LABELS},
+)
 SHADOW_THRESHOLDS = {"dark": Threshold(), "grey": Threshold(), "bright": Threshold(sure=0.999, unsure=0.5)}
 
 
@@ -38,7 +52,7 @@ class Watched:
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("bundle") / "tiny.onnx")
+    return write_bundle(tmp_path_factory.mktemp("bundle") / "tiny.onnx", tiny_contract(reference=REFERENCE))
 
 
 @pytest.fixture(scope="session")

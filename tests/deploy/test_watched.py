@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.boards.__main__ import BOARDS
-from tests.deploy.cameras import BETWEEN, BRIGHT, CUT_OFF, DARK, GREY, Cameras, playing
+from tests.deploy.cameras import BETWEEN, BLURRED, BRIGHT, CUT_OFF, DARK, GREY, Cameras, playing
 from tests.deploy.conftest import Watched
 from tests.deploy.prometheus import Target, hurried, until
 from tests.deploy.slow import slow_model
@@ -28,7 +28,7 @@ def ordinary(watched: Watched) -> Iterator[Watched]:
     cameras = watched.cameras
 
     def set_right() -> None:
-        cameras.images = {"top-1": [GREY], "top-2": [GREY] * 30 + [BRIGHT]}
+        cameras.images = {"top-1": GREY, "top-2": GREY * 4 + BRIGHT[:1]}
         cameras.ahead, cameras.position = timedelta(0), b"1000"
         watched.prometheus.watch({"worker": Target(watched.port)})
 
@@ -57,22 +57,32 @@ def test_a_good_day_is_quiet(ordinary: Watched) -> None:
 
 def test_dark_frames(ordinary: Watched) -> None:
     """The tiny model calls them a defect."""
-    ordinary.cameras.images = {"top-1": [DARK], "top-2": [DARK]}
+    ordinary.cameras.images = {"top-1": DARK, "top-2": DARK}
     await_alert(ordinary, "StripwatchDefectRateHigh", line="line-1")
+    await_alert(ordinary, "StripwatchCameraDark", camera="top-1")
+    await_alert(ordinary, "StripwatchFramesDrift", camera="top-2", statistic="brightness")
+
+
+def test_a_lens_that_gets_dirty_and_a_picture_that_stands_still(ordinary: Watched) -> None:
+    ordinary.cameras.images = {"top-1": BLURRED, "top-2": GREY[:1]}
+    await_alert(ordinary, "StripwatchCameraBlurred", camera="top-1")
+    await_alert(ordinary, "StripwatchCameraFrozen", camera="top-2")
 
 
 def test_frames_that_the_model_is_unsure_of(ordinary: Watched) -> None:
-    ordinary.cameras.images = {"top-1": [BETWEEN], "top-2": [GREY]}
+    ordinary.cameras.images = {"top-1": BETWEEN, "top-2": GREY}
     await_alert(ordinary, "StripwatchUnsureRateHigh", line="line-1")
+    await_alert(ordinary, "StripwatchScoresDrift", camera="top-1", statistic="confidence")
 
 
 def test_a_camera_that_stops(ordinary: Watched) -> None:
-    ordinary.cameras.images = {"top-1": [GREY]}
+    ordinary.cameras.images = {"top-1": GREY}
+    await_query(ordinary, 'stripwatch_camera_condition{camera="top-2", condition="silent"} == 1')
     await_alert(ordinary, "StripwatchCameraSilent", camera="top-2")
 
 
 def test_frames_that_are_cut_off(ordinary: Watched) -> None:
-    ordinary.cameras.images = {"top-1": [GREY, CUT_OFF], "top-2": [GREY]}
+    ordinary.cameras.images = {"top-1": CUT_OFF, "top-2": GREY}
     await_alert(ordinary, "StripwatchRejectsHigh", reason="truncated")
 
 
@@ -88,7 +98,7 @@ def test_a_worker_that_is_not_where_it_should_be(ordinary: Watched) -> None:
 
 
 def test_a_slow_model(ordinary: Watched, tmp_path: Path) -> None:
-    line, cameras = Line.on(ordinary.line.broker, partitions=1), Cameras({"top-1": [GREY]})
+    line, cameras = Line.on(ordinary.line.broker, partitions=1), Cameras({"top-1": GREY})
     slow = write_bundle(tmp_path / "slow.onnx", model=slow_model())
     options = ("--batch-frames-max", "1", "--set", "inference_threads=1")
     with running_worker(line, slow, "slow", *options) as worker:
@@ -118,7 +128,7 @@ def test_a_wrong_bundle_beside_the_line(ordinary: Watched, bundle: Path, tmp_pat
 
 def test_a_shadow_that_disagrees(ordinary: Watched) -> None:
     """About bright frames."""
-    ordinary.cameras.images = {"top-1": [BRIGHT], "top-2": [GREY]}
+    ordinary.cameras.images = {"top-1": BRIGHT, "top-2": GREY}
     await_alert(ordinary, "StripwatchShadowDisagrees", line="line-1")
 
 
@@ -161,7 +171,7 @@ def check_answer(watched: Watched, expr: str, legend: str, title: str) -> None:
 
 
 def test_what_alerts_say_is_rendered(ordinary: Watched) -> None:
-    ordinary.cameras.images = {"top-1": [GREY, CUT_OFF], "top-2": [GREY]}
+    ordinary.cameras.images = {"top-1": CUT_OFF, "top-2": GREY}
     await_alert(ordinary, "StripwatchRejectsHigh", reason="truncated")
     said = ordinary.prometheus.annotations()
     assert any("of the frames of line-1 are rejected as truncated." in summary for summary in said)

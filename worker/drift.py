@@ -10,7 +10,6 @@ from worker.offsets import Partition
 from worker.reference import Reference
 
 Condition = Literal["silent", "dark", "blurred", "frozen"]
-CONDITIONS: tuple[Condition, ...] = ("silent", "dark", "blurred", "frozen")
 ScoreStatistic = Literal["confidence", "unsure"]
 ScoreDrift = Literal["confidence", "unsure", "classes"]
 OfLabel = tuple[Literal["share", "confidence", "unsure"], str]  # of a label, over all frames: its part of a mean
@@ -156,10 +155,10 @@ class Drift:
         return FadingSums(self._settings.measured_frames), FadingSums(self._settings.scored_frames)
 
     def _report(self, camera: _Camera) -> CameraReport:
+        if camera.unseen_s >= self._settings.silent_s:  # what it last showed is past
+            return CameraReport({"silent": True})
         statistics, parts = camera.measured.means(), camera.scored.means()
         conditions = self._conditions(camera, statistics)
-        if camera.unseen_s >= self._settings.silent_s:  # what it last showed is past
-            return CameraReport({name: name == "silent" for name in conditions})
         reference = camera.yardstick.reference
         return CameraReport(
             conditions,

@@ -92,6 +92,7 @@ def test_a_silent_camera_keeps_its_condition_and_a_forgotten_one_nothing(said: l
     line.look(10)
     line.look(10)
     assert line.value("camera_condition", condition="silent") == 1
+    assert line.value("camera_condition", condition="dark") is None
     assert line.value("frame_statistic", statistic="brightness") is None
     line.clock.now_s += 6
     line.watch.look(True, [])

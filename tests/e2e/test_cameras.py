@@ -1,0 +1,40 @@
+"""Cameras as workers of one group see them: each knows its own, and misses no other."""
+
+import re
+from pathlib import Path
+
+from tests.brokers.handle import BrokerHandle
+from tests.deploy.cameras import GREY, Cameras, playing
+from tests.deploy.prometheus import until
+from tests.e2e.line import Line, WorkerProcess, fetch, running_worker
+
+
+def shown(port: int) -> dict[str, float]:
+    """Whether each camera that the worker knows is silent."""
+    found = re.findall(r'camera_condition\{camera="(.+)",condition="silent"\} (.+)', fetch(port, "/metrics")[1])
+    return {camera: float(value) for camera, value in found}
+
+
+def called_silent(worker: WorkerProcess, since: int) -> list[str]:
+    return [line["camera"] for line in worker.lines[since:] if line["event"] == "camera silent"]
+
+
+def test_a_camera_that_moves_to_another_worker_is_missed_by_that_one_alone(
+    embedded_broker: BrokerHandle, bundle: Path
+) -> None:
+    line, cameras = Line.on(embedded_broker, partitions=2), Cameras({"top-1": GREY, "top-2": GREY})
+    settings = ("--set", "drift.silent_s=3")
+    with running_worker(line, bundle, "g", *settings) as one:
+        port = one.await_ready()
+        with playing(cameras, line.broker, line.topics["frames"]):
+            until(lambda: len(shown(port)) == 2, "it knows both")
+            with running_worker(line, bundle, "g", *settings) as two:
+                other_port = two.await_ready()
+                until(lambda: len(shown(port)) == len(shown(other_port)) == 1, "each knows its own")
+                (kept,), (moved,) = shown(port), shown(other_port)
+                before = len(one.lines), len(two.lines)
+                cameras.images = {}
+                until(lambda: shown(port) == {kept: 1} and shown(other_port) == {moved: 1}, "each misses its own")
+                assert moved not in called_silent(one, before[0])
+                assert kept not in called_silent(two, before[1])
+                assert (one.stop(), two.stop()) == (0, 0)

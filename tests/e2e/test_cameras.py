@@ -32,6 +32,7 @@ def test_a_camera_that_moves_to_another_worker_is_missed_by_that_one_alone(
                 other_port = two.await_ready()
                 until(lambda: len(shown(port)) == len(shown(other_port)) == 1, "each knows its own")
                 (kept,), (moved,) = shown(port), shown(other_port)
+                assert kept != moved
                 before = len(one.lines), len(two.lines)
                 cameras.images = {}
                 until(lambda: shown(port) == {kept: 1} and shown(other_port) == {moved: 1}, "each misses its own")

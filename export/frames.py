@@ -16,7 +16,7 @@ def read_frame(root: Path, frame: SplitFrame) -> bytes:
     """The encoded file. Raises InputError when it is gone, or not the file of the run any more."""
     encoded = read_whole(root / frame.name)
     if hashlib.sha256(encoded).hexdigest() != frame.sha256:
-        raise InputError(f"{root / frame.name} is not the file that the run was validated on: its sha256 differs")
+        raise InputError(f"{root / frame.name} is not the file that the run was made with: its sha256 differs")
     return encoded
 
 

@@ -99,7 +99,7 @@ class _Camera:
             self.away_s += seconds
 
     def compare(self, encoded: bytes) -> None:
-        """With the frame before: a camera's clock may stand in the head of a file, the end depends on every pixel."""
+        """With the frame before. Pictures with noise differ in length or end; a clock in the head does not count."""
         tail = len(encoded), encoded[-_TAIL_BYTES:]
         self.same_frames = self.same_frames + 1 if tail == self.tail else 1
         self.tail = tail

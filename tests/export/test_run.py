@@ -137,7 +137,7 @@ def test_a_changed_validation_file_is_refused(fitted_run: Path, textures: Path, 
     settings = ExportSettings(fitted_run, tmp_path / "model.onnx", data=moved)
     victim = moved / read_run(fitted_run).split.validation[0].name
     victim.write_bytes(victim.read_bytes() + b"\0")
-    with pytest.raises(InputError, match=f"{victim.name} is not the file that the run was validated on"):
+    with pytest.raises(InputError, match=f"{victim.name} is not the file that the run was made with"):
         export_run(settings)
     victim.unlink()
     with pytest.raises(InputError, match=f"cannot read .*{victim.name}"):

@@ -85,10 +85,11 @@ def encode_within(pixels: Pixels, quality: int, bytes_max: int) -> bytes:
 
 
 def _tint(pixels: Pixels, heat: Heat) -> None:
+    """Blended by OpenCV: meanwhile it holds no lock of Python's, which this slow thread would hold for long."""
     height, width = pixels.shape[:2]
     large = cv2.resize(heat.reader.enlarge(heat.heatmap), (width, height), interpolation=cv2.INTER_LINEAR)
-    opacity = (np.clip(large, 0, 1) * _HEAT_OPACITY_MAX)[..., np.newaxis]
-    np.copyto(pixels, (pixels * (1 - opacity) + np.array(_HEAT_RGB) * opacity).astype(np.uint8))
+    opacity = np.clip(large, 0, 1) * np.float32(_HEAT_OPACITY_MAX)
+    np.copyto(pixels, cv2.blendLinear(pixels, np.full_like(pixels, _HEAT_RGB), 1 - opacity, opacity))
 
 
 def _mark(pixels: Pixels, box: Box, scale: tuple[float, float], text: str) -> None:

@@ -60,7 +60,7 @@ class Plan:
 
     def worker_command(self) -> list[str]:
         settings = [f"cameras.top-{number + 1}.mm_per_px={_MM_PER_PX}" for number in range(_CAMERAS)]
-        settings += ["evidence=true", "review=true"]
+        settings += ["evidence=true", "evidence_per_minute_max=600", "review=true"]
         command = worker_command(self.bundle.path, self.broker, self.topics, self.metrics_port, settings)
         return [*command, *self._config()]
 

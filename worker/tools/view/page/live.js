@@ -69,8 +69,7 @@ function showCameras(state) {
 
 function showModels(state) {
   fillTable(byId("models"), [
-    { name: "Model", text: true, cell: (row) => `${row.name} ${row.version}` },
-    { name: "sha256", text: true, cell: (row) => row.sha256.slice(0, 8) },
+    { name: "Model", text: true, cell: (row) => `${row.name} ${row.version} · ${row.sha256.slice(0, 8)}` },
     { name: "Runs on", text: true, cell: (row) => (row.provider ?? "–").replace("ExecutionProvider", "") },
     { name: "Frames", cell: (row) => number(row.frames) },
     { name: "Seen", cell: (row) => ago(state.now_ms - row.last_ms), mark: (row) => (state.now_ms - row.last_ms > SILENT_MS ? "warn" : "") },

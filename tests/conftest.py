@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
+
+settings.register_profile("stripwatch", deadline=None)  # no test says how fast a machine is that has other work
+settings.load_profile("stripwatch")
 
 pytest_plugins = ["tests.brokers.plugin"]
 

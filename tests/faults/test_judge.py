@@ -196,7 +196,7 @@ def test_an_outcome_of_a_frame_that_was_never_sent() -> None:
     assert counts([*outcomes, stranger]) == {"unknown": 1}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(0, 6))
 def test_any_mixture_of_lost_and_repeated_is_counted(seed: int, lost: int, repeated: int) -> None:
     rng = random.Random(seed)

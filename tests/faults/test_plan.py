@@ -9,7 +9,7 @@ from tests.tiny import expected_scores
 
 
 @given(st.integers(0, 10_000), st.integers(10, 3000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_same_seed_gives_the_same_plan(seed: int, frames: int) -> None:
     plan = make_plan(seed, frames)
     assert plan == make_plan(seed, frames)

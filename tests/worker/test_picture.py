@@ -75,7 +75,7 @@ def test_the_heatmap_is_faint_and_where_the_heat_is() -> None:
 
 
 @given(st.integers(16, 300), st.integers(16, 300), st.integers(30, 100), st.integers(10_000, 60_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_no_file_is_over_its_limit(height: int, width: int, quality: int, bytes_max: int) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
     jpeg = encode_within(noise, quality, bytes_max)

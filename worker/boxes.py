@@ -1,5 +1,6 @@
 """From a heatmap to boxes: where on the frame a label is. Training measures with it, the worker reports with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,19 +54,26 @@ class MapReader:
         """
         large = self.enlarge(heatmap)
         peak = float(large.max())
-        level = self.threshold if peak >= self.threshold else peak * _NEAR_PEAK
-        _, regions, stats, _ = cv2.connectedComponentsWithStats((large >= level).astype(np.uint8), connectivity=8)
+        mask = (large >= (self.threshold if peak >= self.threshold else peak * _NEAR_PEAK)).view(np.uint8)
+        outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+        # One outline, the usual thing, is one region without a hole, and holds the peak.
+        rectangles = [cv2.boundingRect(outlines[0])] if len(outlines) == 1 else self._regions(large, mask, peak)
+        scale_x, scale_y = frame_width_px / self.width_px, frame_height_px / self.height_px
+        return [_scaled(rectangle, scale_x, scale_y) for rectangle in rectangles[:BOXES_MAX]]
+
+    def _regions(self, large: Heatmap, mask: NDArray[Any], peak: float) -> list[Sequence[int]]:
+        """Of each connected region left, top, width and height, surest first."""
+        _, regions, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
         half_place = self.grid.step_px[0] * self.grid.step_px[1] / 2
-        found = []
+        found: list[tuple[float, Sequence[int]]] = []
         for number in range(1, len(stats)):
             x, y, width, height, area = (int(value) for value in stats[number])
             inside = regions[y : y + height, x : x + width] == number
             highest = float(large[y : y + height, x : x + width][inside].max())
             if area >= half_place or highest == peak:
-                found.append((highest, (x, y, x + width, y + height)))
+                found.append((highest, (x, y, width, height)))
         found.sort(key=lambda region: -region[0])
-        scale_x, scale_y = frame_width_px / self.width_px, frame_height_px / self.height_px
-        return [_scaled(corners, scale_x, scale_y) for _, corners in found[:BOXES_MAX]]
+        return [rectangle for _, rectangle in found]
 
 
 def map_reader(contract: Contract) -> MapReader | None:
@@ -82,7 +90,8 @@ def _unit_range(values: NDArray[Any]) -> Heatmap:
     return np.asarray(scaled, np.float32)
 
 
-def _scaled(corners: tuple[int, int, int, int], scale_x: float, scale_y: float) -> Box:
-    left, right = round(corners[0] * scale_x), round(corners[2] * scale_x)
-    top, bottom = round(corners[1] * scale_y), round(corners[3] * scale_y)
+def _scaled(rectangle: Sequence[int], scale_x: float, scale_y: float) -> Box:
+    x, y, width, height = rectangle
+    left, right = round(x * scale_x), round((x + width) * scale_x)
+    top, bottom = round(y * scale_y), round((y + height) * scale_y)
     return Box(left, top, max(1, right - left), max(1, bottom - top))

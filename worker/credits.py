@@ -9,6 +9,7 @@ class Credits:
     def __init__(self, frames_max: int, bytes_max: int) -> None:
         self._frames_max = frames_max
         self._bytes_max = bytes_max
+        self._enough = max(1, frames_max // 4)
         self._changed = threading.Condition()
         self._frames = 0
         self._bytes = 0
@@ -31,15 +32,17 @@ class Credits:
         with self._changed:
             self._frames -= 1
             self._bytes -= size_bytes
-            self._changed.notify_all()
+            if self._room() >= self._enough:
+                self._changed.notify_all()
 
     def wait_for_room(self, timeout_s: float) -> int:
-        """How many frames may come in; 0 after timeout_s without room.
+        """How many frames may come in: a quarter of all at least, or what there is room for after timeout_s.
 
-        Their size is not known before: while bytes are below the limit, they may pass it by what one poll brings.
+        One by one they would cost a poll each. Their size is not known before: while bytes are below the limit, they
+        may pass it by what one poll brings.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._room() > 0, timeout_s)
+            self._changed.wait_for(lambda: self._room() >= self._enough, timeout_s)
             return self._room()
 
     def _room(self) -> int:

@@ -42,7 +42,11 @@ class Metrics:
         # Grows: the worker is too slow for its cameras, or one camera's clock is behind.
         self.late_frames = self._counter("late_frames", "Frames older than deadline_ms when their batch went out.")
         # Which stage takes the time. queue: decoded and waiting for the device.
-        self.stage = self._histogram("stage_seconds", "Time of a frame in a stage.", _STAGE_S, "stage")
+        stage = self._histogram("stage_seconds", "Time of a frame in a stage.", _STAGE_S, "stage")
+        self.decode_seconds = stage.labels("decode")
+        self.queue_seconds = stage.labels("queue")
+        self.inference_seconds = stage.labels("inference")
+        self.publish_seconds = stage.labels("publish")
         # Stuck at 1 under load: one frame at a time is fastest here, or decoding is the bottleneck.
         self.batch_frames = self._histogram("batch_frames", "Frames in a batch.", (1, 2, 4, 8, 16, 32, 64, 128))
         # Its rate is the share of time in which the device works: under load the nearer to 1 the better.

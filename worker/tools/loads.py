@@ -182,9 +182,22 @@ def _between(first: _Moment, last: _Moment, provider: str) -> Saturated:
 
 
 def cpu_seconds(pid: int | None) -> float | None:
-    """What a process has used of the CPU so far, in user and system mode; None where the machine does not tell."""
+    """What a process and its children have used of the CPU so far, in user and system mode.
+
+    None where the machine does not tell.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        own_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        children = [child for task in Path(f"/proc/{pid}/task").iterdir() for child in _children(task)]
     except OSError:
         return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own_s + sum(cpu_seconds(child) or 0.0 for child in children)
+
+
+def _children(task: Path) -> list[int]:
+    """The processes that a thread has started. Some kernels do not list them."""
+    try:
+        return [int(pid) for pid in (task / "children").read_text().split()]
+    except OSError:
+        return []

@@ -98,21 +98,27 @@ class Screen:
 
 
 def scrape(metrics_url: str) -> dict[str, Any]:
-    """Lag, readiness and provider by the worker's own metrics; empty while it does not answer."""
+    """Lag, readiness and provider by the worker's own word, or its supervisor's; empty while it does not answer."""
     families = scrape_families(metrics_url)
     if not families:
         return {}
     return {
-        "lag_frames": sum(sample.value for sample in families["stripwatch_consumer_lag_frames"]),
-        "ready": families["stripwatch_ready"][0].value == 1,
-        "provider": next((sample.labels["provider"] for sample in families["stripwatch_bundle_info"]), None),
+        "lag_frames": sum(sample.value for sample in families.get("stripwatch_consumer_lag_frames", ())),
+        "ready": _fetch(metrics_url.removesuffix("/metrics") + "/readyz") is not None,
+        "provider": next((sample.labels["provider"] for sample in families.get("stripwatch_bundle_info", ())), None),
     }
 
 
 def scrape_families(metrics_url: str) -> dict[str, list[Sample]]:
     """All metrics by the name of their family; empty while the worker does not answer."""
+    return {family.name: family.samples for family in text_string_to_metric_families(_fetch(metrics_url) or "")}
+
+
+def _fetch(url: str) -> str | None:
+    """None where nobody answers, or the answer is no."""
     try:
-        with urllib.request.urlopen(metrics_url, timeout=2) as answer:  # noqa: S310 - our own http address
-            return {f.name: f.samples for f in text_string_to_metric_families(answer.read().decode())}
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own http address
+            text: str = answer.read().decode()
+            return text
     except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return {}
+        return None

@@ -1,14 +1,17 @@
 """`stripwatch check`: everything that `run` does before its first frame."""
 
+from dataclasses import asdict
 from typing import Any
 
 from worker.run import load_model
 from worker.settings import Settings
+from worker.tune import apply, lay_out
 
 
 def check(settings: Settings) -> dict[str, Any]:
     """Load, verify and warm up; what the bundle is and how fast it runs here. Raises as `run` does."""
-    model = load_model(settings)
+    plan = lay_out(settings)
+    model = load_model(apply(settings, plan.layout))
     session = model.session
     contract = session.bundle.contract
     return {
@@ -22,4 +25,5 @@ def check(settings: Settings) -> dict[str, Any]:
         "golden_difference": session.golden_difference,
         "batch_frames_best": session.best_batch_frames,
         "frames_per_second": {str(batch.frames): batch.frames_per_second for batch in session.batches},
+        "layout": asdict(plan.layout) | {"because": plan.because},
     }

@@ -63,15 +63,15 @@ def run(
         metrics_port=metrics_port,
         log_format=log_format,
     )
-    from worker.layout import lay_out
     from worker.run import run as run_worker
     from worker.supervise import supervise
+    from worker.tune import apply, lay_out
 
-    layout = lay_out(settings)
+    layout = lay_out(settings).layout
     if layout.processes > 1:
         supervise(settings, layout, sys.argv[1:])
     else:
-        run_worker(settings)
+        run_worker(apply(settings, layout))
 
 
 @app.command()
@@ -84,7 +84,7 @@ def check(
 ) -> None:
     """Load a bundle, verify its golden frames, warm up, print one JSON line, and exit.
 
-    frames_per_second is that of inference alone, by batch size, on this machine.
+    frames_per_second is that of inference alone, by batch size, on this machine; layout is what run would take.
 
     Example: stripwatch check --bundle model.onnx
     """

@@ -1,15 +1,22 @@
-"""How the work is laid over the cores: processes, and the threads of each.
+"""How the work is laid over the cores: processes, and the threads of each; the best layout is found by trying.
 
-Measured on two cores (DESIGN section 5): two processes with one ONNX Runtime thread each take 1.46 times the frames of
-one process with two, for a small network, since the GIL is not shared and no thread spins for another. On a GPU the
-processes would share the device; there one process is the rule until a bench says otherwise.
+It depends on model and machine: on two cores two processes with one ONNX Runtime thread each took 1.46 times the frames
+of one process with two, for a small network (DESIGN section 5); a large one fills both cores from one process. On a GPU
+the processes would share the device; there one process is the rule until a bench says otherwise.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from worker.session import runs_on_cpu
 from worker.settings import Settings
+
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+_TIE = 0.9  # trials of the same layout differ by as much where other work runs on the machine
+# kafka-python holds the GIL for about 0.3 ms a frame of 125 KB, which a trial without Kafka cannot see: from here on it
+# is 6 % of a process, and grows.
+_GIL_FPS = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +28,42 @@ class Layout:
     decode_threads: int
 
 
-def choose_layout(settings: Settings, cores: int, on_cpu: bool) -> Layout:
-    """What the settings say; where they leave it open, a process a core on a CPU, with one thread of each kind."""
-    processes = settings.processes if settings.processes != "auto" else cores if on_cpu else 1
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What all processes of a layout inspected together, without Kafka."""
+
+    layout: Layout
+    frames_per_second: float
+
+
+def usable_cores() -> int:
+    """Those this process may run on; in a container no more than its share of the time of all."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _CPU_MAX.read_text().split()
+        return max(1, min(allowed, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # no such limit, or "max"
+        return allowed
+
+
+def with_processes(settings: Settings, processes: int, cores: int) -> Layout:
+    """So many processes; what the settings leave open of their threads is an equal share of the cores."""
     share = 0 if processes == 1 else max(1, cores // processes)
     return Layout(processes, settings.inference_threads or share, settings.decode_threads or share)
 
 
-def lay_out(settings: Settings) -> Layout:
-    """On this machine. Raises SettingsError where the provider is not to be had."""
-    return choose_layout(settings, os.cpu_count() or 1, runs_on_cpu(settings.provider))
+def candidates(settings: Settings, cores: int, on_cpu: bool) -> list[Layout]:
+    """The layouts worth trying, fewest processes first; one where nothing is left open, or a GPU does the work."""
+    if settings.processes != "auto":
+        return [with_processes(settings, settings.processes, cores)]
+    counts = sorted({1, max(1, cores // 2), cores}) if on_cpu else [1]
+    return [with_processes(settings, count, cores) for count in counts]
+
+
+def choose(trials: Sequence[Trial]) -> Layout:
+    """The fastest. Of those within 10 % of it the most processes where frames are so many that Kafka's share of the GIL
+    counts, else the fewest: they need less memory, and a frame alone is done sooner.
+    """
+    best_fps = max(trial.frames_per_second for trial in trials)
+    tied = sorted((t for t in trials if t.frames_per_second >= best_fps * _TIE), key=lambda t: t.layout.processes)
+    return (tied[-1] if tied[0].frames_per_second / tied[0].layout.processes > _GIL_FPS else tied[0]).layout

@@ -105,7 +105,12 @@ class Settings(BaseSettings):
     security: Security = Field(default_factory=Security)
 
     processes: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(
-        1, description="Workers of the group on this machine, under one supervisor. auto: on a CPU one a core."
+        1,
+        description="Workers of the group on this machine, under one supervisor. "
+        "auto: on a CPU as many as take the most frames of this model, tried once; on a GPU one.",
+    )
+    cache_folder: Path | None = Field(
+        default=None, description="Where it is remembered what was tried. Unset: the user's cache, ~/.cache/stripwatch."
     )
     batch_frames_max: int = Field(
         16, ge=1, le=1024, description="Largest batch. Warm-up may find a smaller one faster."

@@ -1,22 +1,61 @@
-"""Processes and threads, by what the settings leave open."""
+"""Processes and threads: what is worth trying, and what is taken of what was tried."""
+
+from pathlib import Path
 
 import pytest
 
-from worker.layout import Layout, choose_layout
+from worker import layout
+from worker.layout import Layout, Trial, candidates, choose, usable_cores
 from worker.settings import load_settings
+
+ONE, FOUR, EIGHT = Layout(1, 0, 0), Layout(4, 2, 2), Layout(8, 1, 1)
 
 
 @pytest.mark.parametrize(
-    ("given", "on_cpu", "layout"),
+    ("given", "on_cpu", "layouts"),
     [
-        ({}, True, Layout(1, 0, 0)),
-        ({"processes": "auto"}, True, Layout(8, 1, 1)),
-        ({"processes": "auto"}, False, Layout(1, 0, 0)),
-        ({"processes": 2}, True, Layout(2, 4, 4)),
-        ({"processes": 16}, True, Layout(16, 1, 1)),
-        ({"processes": 3}, False, Layout(3, 2, 2)),
-        ({"processes": 2, "inference_threads": 1, "decode_threads": 3}, True, Layout(2, 1, 3)),
+        ({}, True, [ONE]),
+        ({"processes": "auto"}, True, [ONE, FOUR, EIGHT]),
+        ({"processes": "auto"}, False, [ONE]),
+        ({"processes": 2}, True, [Layout(2, 4, 4)]),
+        ({"processes": 16}, True, [Layout(16, 1, 1)]),
+        ({"processes": 3}, False, [Layout(3, 2, 2)]),
+        ({"processes": 2, "inference_threads": 1, "decode_threads": 3}, True, [Layout(2, 1, 3)]),
     ],
 )
-def test_what_is_left_open_is_shared_out(given: dict[str, object], on_cpu: bool, layout: Layout) -> None:
-    assert choose_layout(load_settings(None, given), cores=8, on_cpu=on_cpu) == layout
+def test_what_is_left_open_is_shared_out(given: dict[str, object], on_cpu: bool, layouts: list[Layout]) -> None:
+    assert candidates(load_settings(None, given), cores=8, on_cpu=on_cpu) == layouts
+
+
+@pytest.mark.parametrize(("cores", "processes"), [(1, [1]), (2, [1, 2]), (3, [1, 3]), (4, [1, 2, 4])])
+def test_few_cores_leave_few_layouts(cores: int, processes: list[int]) -> None:
+    found = candidates(load_settings(None, {"processes": "auto"}), cores, on_cpu=True)
+    assert [one.processes for one in found] == processes
+
+
+@pytest.mark.parametrize(
+    ("rates", "taken"),
+    [
+        ((900, 1000, 1400), EIGHT),
+        ((20, 22, 30), EIGHT),
+        ((30, 22, 20), ONE),
+        ((29, 30, 31), ONE),  # a tie of few frames: the least memory
+        ((29, 20, 31), ONE),
+        ((980, 1000, 950), EIGHT),  # a tie of many frames: the GIL is not shared
+        ((800, 1000, 950), EIGHT),
+    ],
+)
+def test_the_fastest_is_taken_and_a_tie_is_decided_by_how_many_frames_there_are(
+    rates: tuple[float, ...], taken: Layout
+) -> None:
+    assert choose([Trial(one, fps) for one, fps in zip((ONE, FOUR, EIGHT), rates, strict=True)]) == taken
+
+
+def test_a_container_counts_its_share_of_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    limit = tmp_path / "cpu.max"
+    monkeypatch.setattr(layout, "_CPU_MAX", limit)
+    assert usable_cores() == 8
+    for text, cores in (("max 100000\n", 8), ("150000 100000\n", 2), ("1600000 100000\n", 8), ("5000 100000\n", 1)):
+        limit.write_text(text)
+        assert usable_cores() == cores

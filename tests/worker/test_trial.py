@@ -1,0 +1,12 @@
+from pathlib import Path
+
+from tests.tiny import write_bundle
+from worker.run import load_model
+from worker.settings import load_settings
+from worker.trial import try_out
+
+
+def test_golden_frames_run_through_the_pipeline_over_and_over(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "tiny.onnx")
+    settings = load_settings(None, {"bundle": bundle, "provider": "cpu", "inference_threads": 1, "batch_frames_max": 2})
+    assert try_out(settings, load_model(settings), 0.5) > len(load_model(settings).session.bundle.contract.golden)

@@ -1,0 +1,79 @@
+"""`python -m worker.trial SETTINGS SECONDS`: one process of a layout that is tried, without Kafka.
+
+It plays the golden frames of its bundle, over and over, through the worker's own pipeline: decode, batch, inference,
+event. It says `ready`, begins when it is told to, so that all processes of a layout run at the same time, and ends with
+the frames it has done.
+"""
+
+import itertools
+import json
+import sys
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+
+from worker.credits import Credits
+from worker.event import Reject, Result
+from worker.frame import Frame, Position, Record, read_record
+from worker.logs import set_up_logs
+from worker.metrics import Metrics
+from worker.model import Model
+from worker.offsets import Partition
+from worker.pipeline import Pipeline
+from worker.run import build_parts, load_model
+from worker.settings import Settings, load_settings
+
+READY = "ready"
+_TOPIC = "trial"
+_ROOM_S = 0.1
+
+
+class _Settling:
+    """A publisher that settles at once."""
+
+    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:  # noqa: ARG002
+        settle()
+
+    def flush(self, timeout_s: float) -> None:
+        """Nothing waits."""
+
+
+def try_out(settings: Settings, model: Model, seconds: float) -> int:
+    """How many frames the pipeline settles in so many seconds, with as many inside as on the line."""
+    done = itertools.count()
+    credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
+    parts = build_parts(settings, Metrics(CollectorRegistry()), _Settling(), credits)
+    parts.ledger.assign([Partition(_TOPIC, 0)])
+    pipeline = Pipeline(parts, model, on_settled=lambda _: next(done))
+    golden = [frame.encoded for frame in model.session.bundle.contract.golden]
+    pipeline.start()
+    ends_s = time.monotonic() + seconds
+    for number in itertools.count():
+        while credits.wait_for_room(_ROOM_S) == 0 and time.monotonic() < ends_s:
+            pipeline.raise_failure()
+        if time.monotonic() >= ends_s:
+            break
+        record = Record(Position(_TOPIC, 0, number), 0, None, golden[number % len(golden)], [])
+        frame = read_record(record, "", time.monotonic())
+        credits.take(len(frame.encoded))
+        parts.ledger.opened(frame.position)
+        pipeline.take(frame)
+    frames = next(done)
+    pipeline.drain(settings.drain_s_max)
+    pipeline.raise_failure()
+    return frames
+
+
+def main(arguments: list[str]) -> None:
+    set_up_logs("json", "warning")  # stdout is for the answers
+    given, seconds = json.loads(arguments[0]), float(arguments[1])
+    settings = load_settings(None, given)
+    model = load_model(settings)
+    print(READY, flush=True)
+    sys.stdin.readline()
+    print(try_out(settings, model, seconds), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

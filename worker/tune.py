@@ -1,0 +1,183 @@
+"""Which layout is best for this model on this machine: tried at the first start, and remembered."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any, Self
+
+import msgspec
+import onnxruntime as ort
+import structlog
+
+from worker.bundle import Bundle
+from worker.errors import InputError
+from worker.files import write_whole
+from worker.launch import with_parent
+from worker.layout import Layout, Trial, candidates, choose, usable_cores
+from worker.run import require_bundle
+from worker.session import runs_on_cpu
+from worker.settings import Settings
+from worker.store import read_choice, resolve
+from worker.trial import READY
+
+log = structlog.get_logger()
+
+_TRIAL_S = 1.5
+_TRIAL_S_MAX = 120.0  # with loading and warming up
+_BATCH_FRAMES_MAX = 4  # to warm up larger ones takes a large model longer than the trial
+_SAID_CHARACTERS_MAX = 500
+_TRIED_BY = ("provider", "batch_frames_max", "linger_ms_max", "inflight_frames_max", "inflight_bytes_max")
+
+
+class TrialFailed(Exception):
+    """A layout could not be tried; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The layout that is taken, and why."""
+
+    layout: Layout
+    because: str
+
+
+def lay_out(settings: Settings) -> Plan:
+    """On this machine, for this model. Whatever fails in trying costs only the trial.
+
+    Raises SettingsError where the provider is not to be had, BundleError and InputError as loading does.
+    """
+    layouts = candidates(settings, usable_cores(), runs_on_cpu(settings.provider))
+    if len(layouts) == 1:
+        return Plan(layouts[0], "as the settings say" if settings.processes != "auto" else "one core, or a GPU")
+    bundle = read_choice(resolve(require_bundle(settings)))
+    path = cache_folder(settings) / f"layout-{_digest(settings, bundle, layouts)}.json"
+    trials, how = read_trials(path, layouts), "as tried before"
+    if trials is None:
+        log.info(
+            "trying layouts",
+            because="processes = 'auto', and this model is new here",
+            bundle=str(bundle.path),
+            layouts=len(layouts),
+        )
+        try:
+            trials, how = [Trial(layout, measure(settings, bundle, layout)) for layout in layouts], "tried just now"
+        except (TrialFailed, OSError) as error:
+            log.warning("layouts could not be tried; a process a core is taken", error=str(error))
+            return Plan(layouts[-1], f"not tried: {error}")
+        _remember(path, trials)
+    layout, rates = (
+        choose(trials),
+        ", ".join(f"{t.frames_per_second:.0f} frames/s with {t.layout.processes}" for t in trials),
+    )
+    plan = Plan(layout, f"{how}: {rates} processes")
+    log.info("layout", **asdict(layout), because=plan.because)
+    return plan
+
+
+def apply(settings: Settings, layout: Layout) -> Settings:
+    """The settings of a worker that is the only process of its layout."""
+    return settings.model_copy(update=asdict(layout))
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Where the setting says, else where the system keeps such things."""
+    return settings.cache_folder or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "stripwatch"
+
+
+def read_trials(path: Path, layouts: Sequence[Layout]) -> list[Trial] | None:
+    """What was remembered of these layouts; None where there is nothing, or nothing that can be used."""
+    try:
+        trials = msgspec.json.decode(path.read_bytes(), type=list[Trial])
+    except (OSError, msgspec.MsgspecError):
+        return None
+    sound = [trial.layout for trial in trials] == list(layouts) and all(t.frames_per_second > 0 for t in trials)
+    return trials if sound else None
+
+
+def _remember(path: Path, trials: Sequence[Trial]) -> None:
+    """A folder that cannot be written costs the next start a trial, and no more."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, msgspec.json.encode(trials))
+    except (InputError, OSError) as error:
+        log.warning("the best layout is not remembered", error=str(error))
+
+
+def _digest(settings: Settings, bundle: Bundle, layouts: Sequence[Layout]) -> str:
+    """What a trial depends on: model, machine, runtime, and the settings that shape it."""
+    machine = [platform.machine(), platform.node(), os.cpu_count(), ort.__version__, ort.get_available_providers()]
+    shaped = {name: getattr(settings, name) for name in _TRIED_BY}
+    text = json.dumps([bundle.sha256, machine, shaped, [asdict(layout) for layout in layouts]])
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def measure(settings: Settings, bundle: Bundle, layout: Layout, seconds: float = _TRIAL_S) -> float:
+    """Frames a second of all processes of a layout together. Raises TrialFailed. Call from the main thread."""
+    given: dict[str, Any] = {name: getattr(settings, name) for name in _TRIED_BY}
+    given["batch_frames_max"] = min(_BATCH_FRAMES_MAX, settings.batch_frames_max)
+    given |= asdict(layout) | {"bundle": str(bundle.path.resolve()), "processes": 1}
+    command = [sys.executable, "-m", "worker.trial", json.dumps(given), str(seconds)]
+    with ExitStack() as ended:
+        said = ended.enter_context(tempfile.TemporaryFile("w+"))
+        children = [ended.enter_context(_Child(command, said)) for _ in range(layout.processes)]
+        patience = threading.Timer(_TRIAL_S_MAX, lambda: [child.kill() for child in children])
+        patience.start()
+        ended.callback(patience.cancel)
+        for child in children:
+            child.expect(READY)
+        for child in children:
+            child.begin()
+        return sum(int(child.expect(r"\d+")) for child in children) / seconds
+
+
+class _Child:
+    """One process of a trial, which ends with the block."""
+
+    def __init__(self, command: Sequence[str], said: IO[str]) -> None:
+        """said: takes what it writes on stderr."""
+        self._said = said
+        self._process = subprocess.Popen(  # noqa: S603 - the command is ours
+            with_parent(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            process_group=0,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        with suppress(OSError):  # what it was told and has not read
+            self._process.communicate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def begin(self) -> None:
+        """Raises OSError where it has ended meanwhile."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("begin\n")
+        self._process.stdin.flush()
+
+    def expect(self, pattern: str) -> str:
+        """Its next line. Raises TrialFailed, with the end of what it said, where that is another one or none."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().strip()
+        if not re.fullmatch(pattern, line):
+            self._said.seek(0)
+            said = " ".join(self._said.read().split())[-_SAID_CHARACTERS_MAX:]
+            raise TrialFailed(f"a process of the trial ended, or did nothing for {_TRIAL_S_MAX:.0f} s; it said: {said}")
+        return line

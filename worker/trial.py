@@ -30,10 +30,14 @@ _ROOM_S = 0.1
 
 
 class _Settling:
-    """A publisher that settles at once."""
+    """A publisher that settles at once, and counts."""
+
+    def __init__(self) -> None:
+        self.frames = 0
 
     def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:  # noqa: ARG002
         settle()
+        self.frames += 1
 
     def flush(self, timeout_s: float) -> None:
         """Nothing waits."""
@@ -41,11 +45,11 @@ class _Settling:
 
 def try_out(settings: Settings, model: Model, seconds: float) -> int:
     """How many frames the pipeline settles in so many seconds, with as many inside as on the line."""
-    done = itertools.count()
+    publisher = _Settling()
     credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
-    parts = build_parts(settings, Metrics(CollectorRegistry()), _Settling(), credits)
+    parts = build_parts(settings, Metrics(CollectorRegistry()), publisher, credits)
     parts.ledger.assign([Partition(_TOPIC, 0)])
-    pipeline = Pipeline(parts, model, on_settled=lambda _: next(done))
+    pipeline = Pipeline(parts, model)
     golden = [frame.encoded for frame in model.session.bundle.contract.golden]
     pipeline.start()
     ends_s = time.monotonic() + seconds
@@ -59,7 +63,7 @@ def try_out(settings: Settings, model: Model, seconds: float) -> int:
         credits.take(len(frame.encoded))
         parts.ledger.opened(frame.position)
         pipeline.take(frame)
-    frames = next(done)
+    frames = publisher.frames
     pipeline.drain(settings.drain_s_max)
     pipeline.raise_failure()
     return frames

@@ -130,7 +130,7 @@ def measure(settings: Settings, bundle: Bundle, layout: Layout, seconds: float =
     with ExitStack() as ended:
         said = ended.enter_context(tempfile.TemporaryFile("w+"))
         children = [ended.enter_context(_Child(command, said)) for _ in range(layout.processes)]
-        patience = threading.Timer(_TRIAL_S_MAX, lambda: [child.kill() for child in children])
+        patience = threading.Timer(_TRIAL_S_MAX, _kill, [children])
         patience.start()
         ended.callback(patience.cancel)
         for child in children:
@@ -138,6 +138,11 @@ def measure(settings: Settings, bundle: Bundle, layout: Layout, seconds: float =
         for child in children:
             child.begin()
         return sum(int(child.expect(r"\d+")) for child in children) / seconds
+
+
+def _kill(children: "Sequence[_Child]") -> None:
+    for child in children:
+        child.kill()
 
 
 class _Child:

@@ -1,5 +1,6 @@
 """Processes and threads: what is worth trying, and what is taken of what was tried."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_the_fastest_is_taken_and_a_tie_is_decided_by_how_many_frames_there_are(
 
 
 def test_a_container_counts_its_share_of_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     limit = tmp_path / "cpu.max"
     monkeypatch.setattr(layout, "_CPU_MAX", limit)
     assert usable_cores() == 8

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from tests.tiny import tiny_contract
-from worker.batch import BatchLimits
 from worker.bundle import Bundle, Threshold
 from worker.decode import Image
 from worker.model import Model, ModelInfo
+from worker.pace import Pace
 from worker.session import Session, WarmedBatch
 from worker.verdict import Judge
 
@@ -25,7 +25,7 @@ def make_model(**changes: Any) -> Model:
             info=ModelInfo("neu", "3", "f" * 64, "bundle"),
             session=Session(bundle, "CPUExecutionProvider", 0.0, [WarmedBatch(1, 1.0)], None),
             decode=lambda _: IMAGE,
-            limits=BatchLimits(4, 0.0),
+            pace=Pace([WarmedBatch(4, 1.0)], 4),
             judge=Judge(("clean", "pits"), "clean", True, (Threshold(), Threshold()), False),
             maps=None,
         ),

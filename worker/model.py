@@ -9,10 +9,10 @@ from typing import Literal
 import msgspec
 import structlog
 
-from worker.batch import BatchLimits
 from worker.boxes import MapReader, map_reader
 from worker.bundle import Bundle
 from worker.decode import DecodeLimits, Image, decode
+from worker.pace import Pace
 from worker.reference import Reference
 from worker.session import Session, open_session
 from worker.settings import Settings
@@ -45,7 +45,7 @@ class Model:
     info: ModelInfo
     session: Session
     decode: Callable[[bytes], Image]
-    limits: BatchLimits
+    pace: Pace
     judge: Judge
     maps: MapReader | None
     reference: Reference | None = None
@@ -75,8 +75,18 @@ def open_model(bundle: Bundle, settings: Settings, go_on: Callable[[], None] = l
         info=ModelInfo(contract.name, contract.version, bundle.sha256, source, session.provider),
         session=session,
         decode=partial(decode, spec=contract.decode, limits=limits),
-        limits=BatchLimits(session.best_batch_frames, settings.linger_ms_max / 1000),
+        pace=Pace(
+            session.batches,
+            session.best_batch_frames,
+            session.padded,
+            linger_s=_seconds(settings.linger_ms_max),
+            target_s=_seconds(settings.latency_ms_target),
+        ),
         judge=judge,
         maps=map_reader(contract),
         reference=contract.reference,
     )
+
+
+def _seconds(ms: float | None) -> float | None:
+    return None if ms is None else ms / 1000

@@ -28,6 +28,7 @@ from worker.metrics import Metrics
 from worker.model import Model
 from worker.offsets import Ledger
 from worker.outcome import Decoded, Outcome, Prediction, Ready, Skipped
+from worker.pace import Rate
 from worker.predict import predict
 from worker.publish import Publisher
 
@@ -68,6 +69,7 @@ class Pipeline:
         self._on_result = on_result
         self._admit = admit
         self._on_outcome = on_outcome
+        self._rate = Rate()
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._failed = threading.Event()
         self._failure: BaseException | None = None
@@ -138,7 +140,9 @@ class Pipeline:
 
     def _predict(self, first: Ready) -> None:
         parts = self._parts
-        gathered = gather(first, parts.decoding.head, first.model.limits, time)
+        waiting, rate_fps = 1 + parts.decoding.waiting_frames, self._rate.count(0, time.monotonic())
+        gathered = gather(first, parts.decoding.head, first.model.pace.limits(waiting, rate_fps), time)
+        self._rate.count(len(gathered), time.monotonic())
         for model, batch in groupby(map(self._check_deadline, gathered), key=lambda item: item.model):
             outcomes = predict(list(batch), model.session)
             self._observe(outcomes)

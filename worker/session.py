@@ -62,10 +62,15 @@ class Session:
         Raises PredictFailed.
         """
         n = len(frames)
-        if self.provider != _CPU:
+        if self.padded:
             frames = _pad(frames, next((b.frames for b in self.batches if b.frames >= n), n))
         scores, *heatmaps = _run(self._ort, frames, output_names(self.bundle))
         return Output(scores[:n], heatmaps[0][:n] if heatmaps else None)
+
+    @property
+    def padded(self) -> bool:
+        """Whether a batch is filled up to a size that was warmed up."""
+        return self.provider != _CPU
 
     @property
     def best_batch_frames(self) -> int:

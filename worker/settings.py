@@ -115,7 +115,19 @@ class Settings(BaseSettings):
     batch_frames_max: int = Field(
         16, ge=1, le=1024, description="Largest batch. Warm-up may find a smaller one faster."
     )
-    linger_ms_max: float = Field(0, ge=0, le=1000, description="How long a free device waits for more frames.")
+    latency_ms_target: float | None = Field(
+        default=None,
+        gt=0,
+        le=10_000,
+        description="From decoded to scored; time it leaves goes into fuller batches, which cost the device less. "
+        "Unset: as short as can be.",
+    )
+    linger_ms_max: float | None = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description="How long a free device waits for more frames. Unset: as latency_ms_target allows.",
+    )
     inference_threads: int = Field(
         0,
         ge=0,

@@ -36,7 +36,14 @@ _TRIAL_S = 1.5
 _TRIAL_S_MAX = 120.0  # with loading and warming up
 _BATCH_FRAMES_MAX = 4  # to warm up larger ones takes a large model longer than the trial
 _SAID_CHARACTERS_MAX = 500
-_TRIED_BY = ("provider", "batch_frames_max", "linger_ms_max", "inflight_frames_max", "inflight_bytes_max")
+_TRIED_BY = (
+    "provider",
+    "batch_frames_max",
+    "latency_ms_target",
+    "linger_ms_max",
+    "inflight_frames_max",
+    "inflight_bytes_max",
+)
 
 
 class TrialFailed(Exception):

@@ -7,6 +7,8 @@ from typing import Any
 from kafka.future import Future
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
+from worker.connection import LINGER_MS
+
 
 @dataclass
 class FakeProducer:
@@ -19,6 +21,13 @@ class FakeProducer:
     committed: list[dict[TopicPartition, OffsetAndMetadata]] = field(default_factory=list)
     closed: bool = False
     _offsets: dict[TopicPartition, OffsetAndMetadata] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._accumulator = SimpleNamespace(config={"linger_ms": LINGER_MS})
+
+    @property
+    def linger_ms(self) -> int:
+        return int(self._accumulator.config["linger_ms"])
 
     @property
     def _sender(self) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from worker.connection import discard
+from worker.connection import LINGER_MS, PATIENT_LINGER_MS, discard, set_linger
 from worker.errors import BrokerLost, StripwatchError
 from worker.event import Reject, Result
 from worker.frame import Frame
@@ -19,6 +19,8 @@ class AtLeastOnce:
     """Sends each frame's records at once, by an idempotent producer; its offset is committed later, by the intake.
 
     dropped: called, from any thread, for a frame that will be read again. failed: called when nothing can be delivered.
+    behind: whether frames wait in the worker anyway; then results wait for each other too, since a request costs both
+    sides as much as a frame.
     """
 
     def __init__(
@@ -28,7 +30,10 @@ class AtLeastOnce:
         mending: Mending,
         dropped: Callable[[Frame], None],
         failed: Callable[[BaseException], None],
+        behind: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._behind = behind
+        self._linger_ms = LINGER_MS
         self._records = records
         self._ledger = ledger
         self._mending = mending
@@ -52,9 +57,16 @@ class AtLeastOnce:
             self._mending.delivered()
             settle()
 
+        self._set_linger(producer)
         sending = _Sending(len(records), settled, lambda failure: self._refused(producer, frame, failure))
         for record in records:
             sending.send(producer, record, frame)
+
+    def _set_linger(self, producer: KafkaProducer) -> None:
+        linger_ms = PATIENT_LINGER_MS if self._behind() else LINGER_MS
+        if linger_ms != self._linger_ms:
+            set_linger(producer, linger_ms)
+            self._linger_ms = linger_ms
 
     def flush(self, timeout_s: float) -> None:
         """Raises BrokerLost."""
@@ -83,7 +95,7 @@ class AtLeastOnce:
             self._failed(error)
             return
         with self._lock:
-            self._producer = producer
+            self._producer, self._linger_ms = producer, LINGER_MS
             self._ledger.make_valid()
 
 

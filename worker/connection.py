@@ -35,6 +35,7 @@ _RECONNECT_MS_MAX = 2000  # 30 s, the default, is long after a broker that is ba
 # A transaction that follows the last one at once finds it still closing, and asks again after this (100 by default).
 _TRANSACTION_RETRY_MS = 20
 _DISCARD_S_MAX = 5.0
+LINGER_MS, PATIENT_LINGER_MS = 2, 15  # how long a result waits for others before it is sent
 _ASK_AGAIN_S = 0.2
 _ASSIGNORS = {"eager": RangePartitionAssignor, "cooperative": CooperativeStickyAssignor}
 
@@ -86,7 +87,7 @@ def open_producer(settings: Settings) -> KafkaProducer:
         acks="all",
         enable_idempotence=True,
         allow_auto_create_topics=False,
-        linger_ms=2,
+        linger_ms=LINGER_MS if settings.delivery == "at-least-once" else max(LINGER_MS, settings.transaction_ms // 4),
         batch_size=65_536,
         max_request_size=max(1_048_576, settings.reject_bytes_max + _REJECT_HEADER_BYTES),
         max_block_ms=round(settings.send_s_max * 1000),
@@ -121,6 +122,11 @@ def discard(producer: KafkaProducer) -> None:
     producer._sender.join(_DISCARD_S_MAX)
     with suppress(KafkaError):
         producer.close(timeout=0)
+
+
+def set_linger(producer: KafkaProducer, ms: int) -> None:
+    """From now on. kafka-python 3.0.12 offers no public way; it asks this each time it looks for what to send."""
+    producer._accumulator.config["linger_ms"] = ms
 
 
 def instance_id(settings: Settings) -> str:

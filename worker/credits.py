@@ -22,6 +22,11 @@ class Credits:
     def bytes(self) -> int:
         return self._bytes
 
+    @property
+    def scarce(self) -> bool:
+        """Half of the frames that may be inside are: they come faster than they go."""
+        return self._frames * 2 >= self._frames_max
+
     def take(self, size_bytes: int) -> None:
         """Count a frame in. It may pass the limit: what was already fetched has to go somewhere."""
         with self._changed:

@@ -25,16 +25,17 @@ def open_delivery(
     group: Callable[[], ConsumerGroupMetadata],
     dropped: Callable[[Frame], None],
     failed: Callable[[BaseException], None],
+    behind: Callable[[], bool] = lambda: False,
 ) -> Delivery:
     """A publisher with its producer. Raises BrokerLost.
 
     group: this worker in its consumer group, as it is now. dropped: called, from any thread, for a frame that is read
-    again. failed: called when nothing can be delivered any more.
+    again. failed: called when nothing can be delivered any more. behind: whether frames wait in the worker anyway.
     """
     records = EventRecords(settings.topics, settings.reject_bytes_max)
     mending = Mending(partial(open_producer, settings), records, metrics, settings.broker_away_s_max)
     if settings.delivery == "at-least-once":
-        return AtLeastOnce(records, ledger, mending, dropped, failed)
+        return AtLeastOnce(records, ledger, mending, dropped, failed, behind)
     limits = TransactionLimits(
         linger_s=settings.transaction_ms / 1000,
         frames_max=max(1, settings.inflight_frames_max // 2),  # the other half goes on while these are committed

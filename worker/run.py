@@ -141,7 +141,15 @@ class Worker:
         require_topics(consumer, topics, settings.broker_wait_s_max)
         self._ledger = Ledger()
         self._credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
-        self._delivery = open_delivery(settings, self._ledger, metrics, consumer.group_metadata, self._drop, self._fail)
+        self._delivery = open_delivery(
+            settings,
+            self._ledger,
+            metrics,
+            consumer.group_metadata,
+            self._drop,
+            self._fail,
+            lambda: self._credits.scarce,
+        )
         self._drift = DriftWatch(settings.drift, metrics)
         stages = (_deadline(settings), self._ledger, self._drift.turns.take)
         parts = build_parts(settings, metrics, self._delivery, self._credits, *stages)

@@ -9,6 +9,7 @@ from kafka.errors import InvalidProducerEpochError, ProducerFencedError
 
 from tests.brokers.clients import AWAIT_S_MAX, partitions, poll_until, read, write
 from tests.brokers.handle import BrokerHandle
+from worker.connection import set_linger
 
 
 def test_a_record_comes_back_as_it_was_sent(broker: BrokerHandle) -> None:
@@ -45,6 +46,15 @@ def test_records_of_one_key_share_a_partition(broker: BrokerHandle) -> None:
     with broker.producer() as producer:
         sent = [producer.send(topic, b"x", b"camera-7").get(AWAIT_S_MAX) for _ in range(5)]
     assert len({record.partition for record in sent}) == 1
+
+
+def test_a_producer_takes_another_linger_while_it_runs(broker: BrokerHandle) -> None:
+    topic, patience = broker.new_topic(partitions=2), {"linger_ms": 600_000, "delivery_timeout_ms": 700_000}
+    with broker.producer(**patience) as producer:
+        waits = producer.send(topic, b"0", partition=0)
+        set_linger(producer, 0)
+        producer.send(topic, b"1", partition=1)  # wakes the thread that sends
+        assert waits.get(AWAIT_S_MAX).offset == 0
 
 
 def test_a_frame_of_many_megabytes_passes(broker: BrokerHandle) -> None:

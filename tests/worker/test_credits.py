@@ -40,6 +40,15 @@ def test_whoever_waits_is_woken_by_a_credit() -> None:
     assert room == [1]
 
 
+def test_credits_are_scarce_when_half_of_them_are_taken() -> None:
+    credits = Credits(frames_max=4, bytes_max=100)
+    scarce = []
+    for _ in range(3):
+        scarce.append(credits.scarce)
+        credits.take(1)
+    assert scarce == [False, False, True]
+
+
 def test_a_full_worker_lets_frames_in_by_the_quarter() -> None:
     credits = Credits(frames_max=8, bytes_max=100)
     for _ in range(8):

@@ -45,3 +45,17 @@ def test_two_processes_share_the_frames_and_one_that_dies_comes_back(apache_brok
 def test_settings_that_no_worker_can_start_with_end_the_supervisor(line: Line, tmp_path: Path) -> None:
     with running_worker(line, tmp_path / "no.onnx", "g", "--set", "processes=2") as supervisor:
         assert supervisor.process.wait(60) == 3
+
+
+def test_the_layout_is_found_by_trying_and_remembered(line: Line, bundle: Path, tmp_path: Path) -> None:
+    found = []
+    for group in ("first", "second"):
+        line.send(FRAMES[:20], key=b"a")
+        settings = ("processes=auto", f"cache_folder={tmp_path / 'cache'}")
+        with running_worker(line, bundle, group, *(part for pair in settings for part in ("--set", pair))) as worker:
+            found.append(worker.await_log("layout"))
+            line.read("results", 20)
+            assert worker.stop() == 0
+    assert found[0]["because"].startswith("tried just now: ")
+    assert found[1]["because"].startswith("as tried before: ")
+    assert found[0]["processes"] == found[1]["processes"] >= 1

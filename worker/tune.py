@@ -67,8 +67,9 @@ def lay_out(settings: Settings) -> Plan:
     if len(layouts) == 1:
         return Plan(layouts[0], "as the settings say" if settings.processes != "auto" else "one core, or a GPU")
     bundle = read_choice(resolve(require_bundle(settings)))
-    path = cache_folder(settings) / f"layout-{_digest(settings, bundle, layouts)}.json"
-    trials, how = read_trials(path, layouts), "as tried before"
+    folder = cache_folder(settings)
+    path = folder / f"layout-{_digest(settings, bundle, layouts)}.json" if folder else None
+    trials, how = read_trials(path, layouts) if path else None, "as tried before"
     if trials is None:
         log.info(
             "trying layouts",
@@ -81,7 +82,8 @@ def lay_out(settings: Settings) -> Plan:
         except (TrialFailed, OSError) as error:
             log.warning("layouts could not be tried; a process a core is taken", error=str(error))
             return Plan(layouts[-1], f"not tried: {error}")
-        _remember(path, trials)
+        if path:
+            _remember(path, trials)
     layout, rates = (
         choose(trials),
         ", ".join(f"{t.frames_per_second:.0f} frames/s with {t.layout.processes}" for t in trials),
@@ -96,9 +98,12 @@ def apply(settings: Settings, layout: Layout) -> Settings:
     return settings.model_copy(update=asdict(layout))
 
 
-def cache_folder(settings: Settings) -> Path:
-    """Where the setting says, else where the system keeps such things."""
-    return settings.cache_folder or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "stripwatch"
+def cache_folder(settings: Settings) -> Path | None:
+    """Where the setting says, else where the system keeps such things; None for a user without a home."""
+    try:
+        return settings.cache_folder or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "stripwatch"
+    except RuntimeError:
+        return None
 
 
 def read_trials(path: Path, layouts: Sequence[Layout]) -> list[Trial] | None:

@@ -91,7 +91,7 @@ STAGES = Row(
                     "{{le}}",
                 ),
             ),
-            "Decoded and waiting. Long under light load: linger_ms_max is too long.",
+            "Decoded and waiting. Long under light load: linger_ms_max or latency_ms_target is too long.",
             unit="s",
         ),
         Panel(

@@ -71,10 +71,10 @@ def test_another_model_or_another_setting_that_counts_is_tried_anew(
 
 @pytest.mark.parametrize("content", [b"", b"no json", b"[]", b'[{"layout": 1}]', b"\xff\xfe"])
 def test_what_was_remembered_and_cannot_be_used_is_tried_anew(
-    settings: Settings, tried: list[Layout], content: bytes
+    settings: Settings, tried: list[Layout], tmp_path: Path, content: bytes
 ) -> None:
     lay_out(settings)
-    (remembered,) = tune.cache_folder(settings).iterdir()
+    (remembered,) = tmp_path.glob("cache/*")
     whole = remembered.read_bytes()
     remembered.write_bytes(content)
     assert lay_out(settings).layout == TWO
@@ -92,6 +92,17 @@ def test_a_folder_that_cannot_be_written_is_no_more_than_a_warning(
     assert tried
 
 
+def test_a_user_without_a_home_is_no_error(
+    settings: Settings, tried: list[Layout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "~")  # what expanduser makes of a user that the system does not know
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    nowhere = settings.model_copy(update={"cache_folder": None})
+    assert tune.cache_folder(nowhere) is None
+    assert lay_out(nowhere).layout == TWO
+    assert tried == [ONE, TWO]
+
+
 @pytest.mark.parametrize("error", [TrialFailed("it broke"), OSError("no more processes")])
 def test_a_trial_that_fails_leaves_a_process_a_core(
     settings: Settings, tried: list[Layout], monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -101,7 +112,8 @@ def test_a_trial_that_fails_leaves_a_process_a_core(
     assert plan.layout == TWO
     assert str(error) in plan.because
     assert not tried
-    assert not tune.cache_folder(settings).exists()
+    assert settings.cache_folder is not None
+    assert not settings.cache_folder.exists()
 
 
 def test_nothing_is_tried_where_the_settings_say_it(settings: Settings, tried: list[Layout]) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -63,8 +64,8 @@ def apache_broker(more_settings: str = "", format_options: Sequence[str] = ()) -
             )
         )
         format_storage(run, cluster_id, settings, format_options)
-        with running_broker("Apache Kafka", [*run, "kafka.Kafka", str(settings)], broker, READY_S_MAX):
-            yield broker
+        with running_broker("Apache Kafka", [*run, "kafka.Kafka", str(settings)], broker, READY_S_MAX) as child:
+            yield replace(broker, pid=child.process.pid)
 
 
 def format_storage(run: Sequence[str], cluster_id: str, settings: Path, options: Sequence[str] = ()) -> None:

@@ -1,0 +1,218 @@
+"""The worker beside its peers and beside the goals, in one run: `python -m tests.benchmarks.peers --help`."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from kafka import KafkaConsumer
+
+from tests.benchmarks.peers import goals
+from tests.benchmarks.peers.cameras import CAMERAS, PARTITIONS, Plan, send_frames
+from tests.benchmarks.peers.contenders import ALL, WORKER, Contender
+from tests.benchmarks.peers.lap import Track
+from tests.benchmarks.peers.meet import enter, meet
+from tests.benchmarks.peers.report import Report, describe, summary, write
+from tests.brokers.apache import KafkaAbsent, apache_broker
+from tests.brokers.handle import BrokerHandle
+from worker.console import print_summary, say
+from worker.errors import BrokerLost, StripwatchError
+from worker.images import list_images
+from worker.logs import set_up_logs
+from worker.tools.broker import Broker, embedded_broker
+from worker.tools.cameras import Shot
+from worker.tools.demo import DEMO_BUNDLE
+from worker.tools.simulate import render_pool
+
+PHOTOS, STRIPS, HEAVY = "200x200", "256x1600", "256x1600, large model"
+_SHAPES = {PHOTOS: (200, 200), STRIPS: (256, 1600)}
+_FIRST_GOALS = {PHOTOS: 1.4, STRIPS: 1.8}
+_POOL_FRAMES = 64  # distinct ones; as many of a folder as make up 64 MB at most
+_POOL_BYTES_MAX = 64_000_000
+_GROUP_FRAMES = CAMERAS * 32  # whole batches of every camera: a count window without its last frame waits for ever
+_STRIP_SHARE, _HEAVY_SHARE = 0.4, 0.06  # of --count, so that a lap of any track takes about as long
+# For the prediction alone: seconds of a start and an end, and frames a second of a usual contender.
+_START_S, _GUESS_FPS, _STEPS_S = 6.0, {PHOTOS: 900.0, STRIPS: 330.0, HEAVY: 35.0}, 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """rounds: of laps. pace_s: of each measurement of latency."""
+
+    rounds: int
+    counts: dict[str, int]
+    sweep_share: float
+    pace_s: float
+    delivery_count: int
+    minutes: float
+
+    def sweep_count(self, track: str) -> int:
+        return whole(self.sweep_share * self.counts[track])
+
+
+def main(
+    bundle: Annotated[Path, typer.Option(help="The model of all contenders.")] = DEMO_BUNDLE,
+    large_bundle: Annotated[Path | None, typer.Option(help="A large model, as InceptionV3; for --goals.")] = None,
+    photos: Annotated[Path | None, typer.Option(metavar="DIR", help="Frames of 200x200; else simulated ones.")] = None,
+    strips: Annotated[Path | None, typer.Option(metavar="DIR", help="Frames of 256x1600; else simulated.")] = None,
+    broker: Annotated[str, typer.Option(help="apache, or embedded for a short look.")] = "apache",
+    shapes: Annotated[str, typer.Option(help="Which frames, comma between.")] = f"{PHOTOS},{STRIPS}",
+    only: Annotated[str, typer.Option(help="Contenders by name, comma between; else all.")] = "",
+    rounds: Annotated[int, typer.Option(min=1, help="In each of which all take turns.")] = 5,
+    count: Annotated[int, typer.Option(min=200, help="Frames of 200x200 a lap; of strips two fifths.")] = 4000,
+    sweep_share: Annotated[float, typer.Option(min=0.05, max=1, help="Of the frames, to try a setting.")] = 0.3,
+    with_goals: Annotated[bool, typer.Option("--goals", help="Measure each goal of the project as well.")] = False,
+    pace_s: Annotated[float, typer.Option(min=1, help="Seconds of each measurement of latency.")] = 8.0,
+    minutes: Annotated[float, typer.Option(min=0, help="Of the run at 95 % of capacity; 0: none.")] = 0.0,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where peers.md and peers.json go.")] = Path(".cache/peers"),
+) -> None:
+    """Run the worker and what a user would pick instead, in turn, on the same frames, model and broker.
+
+    Each contender first tries its few settings, then all run in every round. Written are peers.md and peers.json.
+
+    Example: python -m tests.benchmarks.peers --bundle model.onnx --photos photos --strips strips --goals
+
+    The last line on stdout is JSON. Exit code 4: there is no broker.
+    """
+    set_up_logs("auto", "warning")
+    names = [name.strip() for name in shapes.split(",")]
+    counts = {PHOTOS: whole(count), STRIPS: whole(_STRIP_SHARE * count), HEAVY: whole(_HEAVY_SHARE * count)}
+    sizes = Sizes(rounds, counts, sweep_share, pace_s, 2 * count, minutes)
+    chosen = [contender for contender in ALL if not only or contender.name in only.split(",")]
+    large = large_bundle if with_goals else None
+    say(f"this will take about {predict_s(chosen, names, sizes, with_goals, large is not None) / 60:.0f} minutes")
+    report = Report(describe(broker, rounds, {name: counts[name] for name in names}), {}, [])
+    python, absent = enter(chosen)
+    folders = {PHOTOS: photos, STRIPS: strips, HEAVY: strips}
+    try:
+        with open_tracks(broker, python, sizes, folders, bundle, large, names) as tracks:
+            for name in names:
+                _measure(tracks[name], chosen, absent, sizes, with_goals, report)
+                write(report, out)
+            if with_goals:
+                _measure_more(tracks, names, sizes, report)
+                write(report, out)
+    except (KafkaAbsent, StripwatchError) as error:
+        say(f"error: {error}")
+        raise typer.Exit(BrokerLost.exit_code) from error
+    say((out / "peers.md").read_text())
+    print_summary(summary(report))
+
+
+def whole(count: float) -> int:
+    return max(1, round(count / _GROUP_FRAMES)) * _GROUP_FRAMES
+
+
+def _measure(
+    track: Track, chosen: Sequence[Contender], absent: dict[str, str], sizes: Sizes, with_goals: bool, report: Report
+) -> None:
+    limit = goals.CpuLimit(track)
+    after_each = limit if with_goals else lambda _: None
+    entries = meet(chosen, track, sizes.rounds, sizes.sweep_count(track.name), absent, after_each)
+    report.tracks[track.name] = entries
+    if not with_goals:
+        return
+    report.goals.append(limit.goal)
+    report.goals += goals.over_others(track.name, entries, _FIRST_GOALS[track.name])
+    report.goals += goals.latency(track, entries, sizes.rounds, sizes.pace_s)
+
+
+def _measure_more(tracks: dict[str, Track], names: Sequence[str], sizes: Sizes, report: Report) -> None:
+    if HEAVY in tracks:
+        report.goals.append(goals.heavy_model(tracks[HEAVY], sizes.rounds))
+    with tempfile.TemporaryDirectory() as folder:
+        report.goals.append(goals.deliveries(tracks[names[0]], Path(folder), sizes.rounds, sizes.delivery_count))
+    if sizes.minutes:
+        worker = next(entry for entry in report.tracks[names[0]] if entry.name == WORKER.name)
+        report.goals.append(goals.long_run(tracks[names[0]], worker, sizes.minutes))
+
+
+@contextmanager
+def open_tracks(
+    kind: str,
+    python: str,
+    sizes: Sizes,
+    folders: dict[str, Path | None],
+    bundle: Path,
+    large: Path | None,
+    names: Sequence[str],
+) -> Iterator[dict[str, Track]]:
+    """A broker with all frames on it. Raises KafkaAbsent, BrokerLost, InputError or SettingsError."""
+    with ExitStack() as stack:
+        running = stack.enter_context(embedded_broker() if kind == "embedded" else apache_broker())
+        handle = BrokerHandle(kind, running.bootstrap_servers, 6000)
+        consumer = stack.enter_context(handle.consumer())
+        images = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stripwatch-frames-")))
+        tracks = {}
+        for name in names:
+            shots = pool_of(folders[name], _SHAPES[name])
+            tracks[name] = open_track(name, running, handle, consumer, bundle, images / name, shots, sizes, python)
+        if large and STRIPS in tracks:
+            topic = _fill(handle, running, pool_of(folders[STRIPS], _SHAPES[STRIPS]), sizes.counts[HEAVY])
+            heavy = replace(tracks[STRIPS], name=HEAVY, bundle=large, topic=topic, count=sizes.counts[HEAVY])
+            tracks[HEAVY] = heavy
+        yield tracks
+
+
+def open_track(
+    name: str,
+    broker: Broker,
+    handle: BrokerHandle,
+    consumer: KafkaConsumer,
+    bundle: Path,
+    folder: Path,
+    shots: list[Shot],
+    sizes: Sizes,
+    python: str,
+) -> Track:
+    """Frames on a topic, and the same in a folder for the cameras."""
+    folder.mkdir()
+    for number, shot in enumerate(shots):
+        suffix = ".png" if shot.content_type == "image/png" else ".jpg"
+        (folder / f"{number:06d}{suffix}").write_bytes(shot.encoded)
+    topic = _fill(handle, broker, shots, sizes.counts[name])
+    return Track(name, broker, handle, consumer, bundle, folder, topic, sizes.counts[name], python)
+
+
+def _fill(handle: BrokerHandle, broker: Broker, shots: list[Shot], count: int) -> str:
+    say(f"sending {count} frames")
+    topic = handle.new_topic(PARTITIONS, max_message_bytes="16777216")
+    send_frames(Plan(broker.bootstrap_servers, topic, "", count), shots)
+    return topic
+
+
+def pool_of(folder: Path | None, shape: tuple[int, int]) -> list[Shot]:
+    """Images spread over a folder, or simulated ones. Raises InputError."""
+    if folder is None:
+        return render_pool(_POOL_FRAMES, shape, seed=1, defect_share=0.3)
+    files = list(list_images(folder))
+    shots: list[Shot] = []
+    for path in files[:: max(1, len(files) * 30_000 // _POOL_BYTES_MAX)]:
+        content_type = "image/png" if path.suffix.lower() == ".png" else "image/jpeg"
+        shots.append(Shot(path.read_bytes(), content_type))
+    return shots
+
+
+def predict_s(chosen: Sequence[Contender], names: Sequence[str], sizes: Sizes, with_goals: bool, heavy: bool) -> float:
+    """How long it will take, about, on two cores that do nothing else."""
+    seconds = 20.0
+
+    def lap_s(name: str, count: float) -> float:
+        return _START_S + count / _GUESS_FPS[name]
+
+    for name in names:
+        trials = sum(len(c.settings) for c in chosen if len(c.settings) > 1)
+        seconds += trials * lap_s(name, sizes.sweep_count(name))
+        seconds += sizes.rounds * len(chosen) * lap_s(name, sizes.counts[name])
+        seconds += sizes.rounds * (_STEPS_S + 3 * (_START_S + sizes.pace_s)) * with_goals
+    if with_goals:
+        seconds += sizes.rounds * (lap_s(HEAVY, sizes.counts[HEAVY]) + _STEPS_S) * heavy
+        seconds += sizes.rounds * 2 * (_START_S + sizes.delivery_count / 1500) + 60 * sizes.minutes
+    return seconds
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,80 @@
+"""Cameras for the benchmarks: as many frames in every partition, all at once, or so many a second.
+
+`python -m tests.benchmarks.peers.cameras` plays what the environment says, as a process of its own.
+"""
+
+import itertools
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from kafka import KafkaProducer
+
+from worker.images import CONTENT_TYPES
+from worker.tools.cameras import Headers, Line, Shot, play
+from worker.tools.clock import SystemClock
+from worker.tools.sender import FrameSender
+from worker.tools.simulate import repeat_pool
+
+CAMERAS = PARTITIONS = max(4, 2 * (os.cpu_count() or 1))
+VARIABLE = "CAMERAS_PLAN"
+_SEED = 20_260_002
+_MESSAGE_BYTES_MAX = 16_000_000
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """rate_fps: of all cameras; 0: as fast as it goes."""
+
+    bootstrap_servers: str
+    topic: str
+    folder: str
+    frames: int
+    rate_fps: float = 0.0
+
+    def environment(self) -> dict[str, str]:
+        return {VARIABLE: msgspec.json.encode(self).decode()}
+
+
+class ByCamera:
+    """A producer that gives each camera a partition of its own: processes get equal shares."""
+
+    def __init__(self, producer: KafkaProducer) -> None:
+        self._producer = producer
+
+    def send(self, topic: str, *, value: bytes, key: bytes, headers: Headers, timestamp_ms: int) -> Any:
+        partition = (int(key.rpartition(b"-")[2]) - 1) % PARTITIONS
+        return self._producer.send(
+            topic, value=value, key=key, headers=headers, timestamp_ms=timestamp_ms, partition=partition
+        )
+
+    def flush(self, timeout: float) -> None:
+        self._producer.flush(timeout)
+
+
+def send_frames(plan: Plan, shots: Sequence[Shot]) -> None:
+    """Every frame is acknowledged when this returns. Raises BrokerLost."""
+    line = Line(cameras=CAMERAS, rate_fps=plan.rate_fps / CAMERAS, mm_per_frame=1000, coil="BENCH")
+    clock = SystemClock()
+    with KafkaProducer(
+        bootstrap_servers=plan.bootstrap_servers, acks="all", max_request_size=_MESSAGE_BYTES_MAX
+    ) as producer:
+        sender = FrameSender(ByCamera(producer), plan.topic, None)
+        play(itertools.islice(repeat_pool(list(shots), _SEED), plan.frames), line, sender.send, clock, math.inf)
+        sender.finish()
+
+
+def read_shots(folder: Path) -> list[Shot]:
+    """The files of a folder, in order of name."""
+    return [Shot(path.read_bytes(), CONTENT_TYPES[path.suffix.lower()]) for path in sorted(folder.iterdir())]
+
+
+def main() -> None:
+    plan = msgspec.json.decode(os.environ[VARIABLE], type=Plan)
+    send_frames(plan, read_shots(Path(plan.folder)))
+
+
+if __name__ == "__main__":
+    main()

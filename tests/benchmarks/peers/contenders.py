@@ -1,0 +1,148 @@
+"""Who takes part: how each is started, and the settings that are tried for it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from tests.benchmarks.peers.task import Setting, Task
+from worker.tools.broker import free_port
+from worker.tools.worker_child import worker_command
+
+ROOT = Path(__file__).parents[3]
+CORES = os.cpu_count() or 1
+RECOVERY_S_MAX = 30.0
+_HERE = "tests.benchmarks.peers"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A process of a contender. Its first word is a full path."""
+
+    command: Sequence[str]
+    task: Task
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(ROOT), **self.task.environment()}
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """framework: one of those that a user would pick instead. same_event: emits the worker's event.
+
+    programs: from the interpreter that has the peers' packages, and the task. own_packages: needs that interpreter.
+    """
+
+    name: str
+    what: str
+    programs: Callable[[str, Task], list[Program]]
+    settings: tuple[Setting, ...] = (Setting(),)
+    framework: bool = False
+    same_event: bool = True
+    own_packages: bool = False
+
+
+def _module(python: str, name: str, task: Task, *arguments: str) -> Program:
+    return Program((python, "-m", f"{_HERE}.{name}", *arguments), task)
+
+
+def _each(python: str, name: str, task: Task, *arguments: str) -> list[Program]:
+    """As many processes of one group as the setting says."""
+    return [
+        _module(python, name, msgspec.structs.replace(task, number=number), *arguments)
+        for number in range(task.setting.processes)
+    ]
+
+
+def _worker(_: str, task: Task) -> list[Program]:
+    """The worker as `worker bench` starts it, its layout left to itself."""
+    settings = ["processes=auto", "provider=cpu"]
+    bundle = Path(task.bundle)
+    return [Program(worker_command(bundle, task.bootstrap_servers, task.topics, free_port(), settings), task)]
+
+
+def _bytewax(python: str, task: Task) -> list[Program]:
+    """Its recovery partitions are made before it starts, as its documentation says."""
+    recovery = Path(task.folder, "recovery")
+    recovery.mkdir()
+    made = (python, "-m", "bytewax.recovery", str(recovery), str(task.setting.processes))
+    subprocess.run(made, check=True, capture_output=True, timeout=RECOVERY_S_MAX)
+    return _each(python, "bytewax_peer", task)
+
+
+def _mosec(python: str, task: Task) -> list[Program]:
+    return [_module(python, "mosec_peer", task), _module(python, "front", task, "mosec")]
+
+
+def _bento(python: str, task: Task) -> list[Program]:
+    serve = (python, "-m", "bentoml", "serve", f"{_HERE}.bento_peer:Inspection", "--host", "127.0.0.1")
+    return [Program((*serve, "--port", str(task.port)), task), _module(python, "front", task, "bentoml")]
+
+
+_APART = Setting(CORES, 1, 1)  # a process a core
+_APART_8 = Setting(CORES, 1, 8)
+_ONE_8 = Setting(1, CORES, 8)  # one process, and a thread of ONNX Runtime a core
+
+WORKER = Contender("worker", "`worker run`, `processes = auto`, nothing else set", _worker)
+FIRST = Contender(
+    "first loop",
+    "poll, decode, run one, send, commit; one process, all else as it comes",
+    lambda _, task: [_module(sys.executable, "first_loop", task)],
+    same_event=False,
+)
+TUNED = Contender(
+    "tuned loop",
+    "the same with the worker's event, commit after the acknowledgement, processes, threads and batch by hand",
+    lambda _, task: _each(sys.executable, "tuned_loop", task, "kafka-python"),
+    (_APART, _APART_8, Setting(1, CORES, 1), _ONE_8),
+)
+TUNED_CONFLUENT = Contender(
+    "tuned loop, confluent-kafka",
+    "the tuned loop on librdkafka in place of kafka-python",
+    lambda python, task: _each(python, "tuned_loop", task, "confluent-kafka"),
+    (_APART, _APART_8),
+    own_packages=True,
+)
+QUIX = Contender(
+    "Quix Streams",
+    "`sdf.apply` with the model; batches by its count window, which collects",
+    lambda python, task: _each(python, "quix_peer", task),
+    (_APART, Setting(1, CORES, 1), _APART_8),
+    framework=True,
+    own_packages=True,
+)
+BYTEWAX = Contender(
+    "Bytewax",
+    "Kafka source, `collect` of a batch a camera, Kafka sink, recovery",
+    _bytewax,
+    (_APART, _APART_8, _ONE_8),
+    framework=True,
+    own_packages=True,
+)
+MOSEC = Contender(
+    "mosec behind a consumer",
+    "dynamic batching; one consumer asks over HTTP and publishes",
+    _mosec,
+    (Setting(1, 1, 8, stages=2), _APART, _APART_8, _ONE_8),
+    framework=True,
+    own_packages=True,
+)
+BENTO = Contender(
+    "BentoML behind a consumer",
+    "a batchable method, adaptive batching; one consumer asks over HTTP and publishes",
+    _bento,
+    (_APART_8, Setting(CORES, 1, 32), _ONE_8),  # it takes no batch of one
+    framework=True,
+    own_packages=True,
+)
+ALL = (WORKER, FIRST, TUNED, TUNED_CONFLUENT, QUIX, BYTEWAX, MOSEC, BENTO)
+NOT_RUN = {"Ray Serve": "BentoML stands in for it: the issue asks for one of the two"}
+
+
+def brief(contender: Contender, setting: Setting) -> Contender:
+    """The contender with this setting alone."""
+    return replace(contender, settings=(setting,))

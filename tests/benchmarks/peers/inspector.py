@@ -1,0 +1,111 @@
+"""What peers share with the worker, so that all of them see the same pixels and emit the same event.
+
+The decode, the verdict and the event are the worker's; the ONNX Runtime session is a plain one with threads as told.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnxruntime as ort
+
+from tests.benchmarks.peers.task import Task
+from worker.bundle import INPUT_NAME, read_bundle
+from worker.decode import Image, Pixels
+from worker.event import EventMaker
+from worker.frame import Frame, Position, Record, read_record
+from worker.outcome import Decoded, Prediction
+from worker.predict import predict
+from worker.publish import EventRecords, Outgoing
+from worker.run import load_model
+from worker.session import Output, output_names
+from worker.settings import Topics, load_settings
+
+REJECT_BYTES_MAX = 900_000
+
+
+def open_plain_session(bundle: Path, threads: int) -> ort.InferenceSession:
+    """As a hand that tunes would: so many threads, and none that spins for another's work."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(read_bundle(bundle).model, options, providers=["CPUExecutionProvider"])
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True):
+    """What a model server says of one frame. heatmaps: the bytes of float32 [*places, labels]."""
+
+    width_px: int
+    height_px: int
+    scores: tuple[float, ...]
+    heatmaps: bytes
+    places: tuple[int, int]
+
+
+class Inspector:
+    """Frames in, records out. It is the Predictor of worker.predict, too."""
+
+    def __init__(self, task: Task) -> None:
+        bundle = Path(task.bundle)
+        one = {"bundle": bundle, "provider": "cpu", "batch_frames_max": 1, "inference_threads": 1}
+        self.model = load_model(load_settings(None, one))
+        self._outputs = output_names(self.model.session.bundle)
+        self._session = open_plain_session(bundle, task.setting.threads)
+        self._events = EventMaker({})
+        self._records = EventRecords(Topics(**task.topics), REJECT_BYTES_MAX)
+
+    def decode(self, encoded: bytes) -> Image:
+        return self.model.decode(encoded)
+
+    def predict(self, frames: Pixels) -> Output:
+        scores, *heatmaps = self._session.run(self._outputs, {INPUT_NAME: frames})
+        return Output(scores, heatmaps[0] if heatmaps else None)
+
+    def inspect(self, frames: Sequence[Frame]) -> list[Outgoing]:
+        """The records of these frames, which are one batch."""
+        batch = []
+        for frame in frames:
+            started_s = time.monotonic()
+            image = self.decode(frame.encoded)
+            finished_s = time.monotonic()
+            batch.append(Decoded(frame, self.model, image, finished_s - started_s, finished_s))
+        found = [outcome for outcome in predict(batch, self) if isinstance(outcome, Prediction)]
+        return [record for prediction in found for record in self._make(prediction)]
+
+    def answer(self, images: Sequence[Image]) -> list[bytes]:
+        """As a model server: what the model says of these images, one reply each."""
+        output = self.predict(np.stack([image.pixels for image in images]))
+        return [msgspec.msgpack.encode(_reply(image, output, at)) for at, image in enumerate(images)]
+
+    def read_answer(self, frame: Frame, answer: bytes, took_s: float) -> list[Outgoing]:
+        """As the consumer in front of a model server: the records of a frame."""
+        reply = msgspec.msgpack.decode(answer, type=Reply)
+        heatmaps = np.frombuffer(reply.heatmaps, np.float32).reshape(*reply.places, -1) if reply.heatmaps else None
+        size = reply.width_px, reply.height_px
+        return self._make(Prediction(frame, self.model, *size, reply.scores, 0.0, 0.0, took_s, heatmaps))
+
+    def _make(self, prediction: Prediction) -> list[Outgoing]:
+        return self._records.make(self._events.result(prediction, time.monotonic()), prediction.frame)
+
+
+def frame_of(record: Record) -> Frame:
+    return read_record(record, "", time.monotonic())
+
+
+def record_of(
+    place: tuple[str, int, int],
+    timestamp_ms: int,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Sequence[tuple[str, bytes | None]],
+) -> Record:
+    """place: topic, partition and offset."""
+    return Record(Position(*place), timestamp_ms, key, value, headers)
+
+
+def _reply(image: Image, output: Output, at: int) -> Reply:
+    maps = None if output.heatmaps is None else output.heatmaps[at]
+    encoded, places = (b"", (0, 0)) if maps is None else (maps.tobytes(), (maps.shape[0], maps.shape[1]))
+    return Reply(image.width_px, image.height_px, tuple(output.scores[at].tolist()), encoded, places)

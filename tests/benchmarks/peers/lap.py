@@ -1,0 +1,271 @@
+"""One run of one contender: all frames at once, or as cameras send them; what it did by the topic of results alone.
+
+The same is measured of each in the same way: the moment at which Kafka has a result (LogAppendTime; the embedded broker
+only knows when it was sent) and the CPU seconds of its processes. Every wait has a deadline.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+from kafka import KafkaConsumer
+from kafka.structs import TopicPartition
+
+from tests.benchmarks.peers.cameras import PARTITIONS, Plan, read_shots, send_frames
+from tests.benchmarks.peers.contenders import ROOT, Contender
+from tests.benchmarks.peers.processes import cpu_seconds_of, end_all
+from tests.benchmarks.peers.task import Setting, Task
+from tests.brokers.handle import BrokerHandle
+from worker.tools.broker import Broker, free_port
+from worker.tools.child import Child, running_child
+from worker.tools.loads import cpu_seconds
+
+START_S_MAX = 90.0
+STALL_S_MAX = 20.0
+STOP_S_MAX = 10.0
+CAMERAS_S_MAX = 300.0
+_LOOK_S = 0.1
+_BEGIN, _END = 0.1, 0.9  # of a run's results: what lies before and after is start and end
+
+
+class LapFailed(Exception):
+    """A contender did not do what it was to do; the text is the reason."""
+
+
+class _Frame(msgspec.Struct):
+    partition: int
+    offset: int
+    captured_at: str | None = None
+
+
+class _Event(msgspec.Struct):
+    """What all results have in common."""
+
+    frame: _Frame
+
+
+_decode = msgspec.json.Decoder(_Event).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A broker, a model and frames. folder: of the images. topic: holds count of them."""
+
+    name: str
+    broker: Broker
+    handle: BrokerHandle
+    consumer: KafkaConsumer
+    bundle: Path
+    folder: Path
+    topic: str
+    count: int
+    python: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """CPU seconds are None where the machine does not tell. broker's: of any work it did meanwhile."""
+
+    frames_per_second: float
+    cpu_s_per_frame: float | None
+    broker_cpu_s_per_frame: float | None
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    at_s: float
+    results: int
+    cpu_s: float | None
+    broker_cpu_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    place: tuple[int, int]
+    at_ms: int
+    captured_at: str | None
+
+
+def race(contender: Contender, setting: Setting, track: Track, count: int) -> Lap:
+    """Let it work through the topic until there are count results. Raises LapFailed."""
+    with _running(contender, setting, track, track.topic) as (children, results):
+        seen = list(_watch(children, track, results, count))
+    first = next(look for look in seen if look.results)
+    last = seen[-1]
+    read = results.read(count)
+    places = {result.place for result in read}
+    if count == track.count and len(places) < count:
+        raise LapFailed(f"{count - len(places)} of {count} frames have no event")
+    rate_fps = _rate(sorted(result.at_ms for result in read))
+
+    def each(begin: float | None, end: float | None) -> float | None:
+        frames = last.results - first.results
+        return None if begin is None or end is None or not frames else (end - begin) / frames
+
+    return Lap(
+        frames_per_second=rate_fps,
+        cpu_s_per_frame=each(first.cpu_s, last.cpu_s),
+        broker_cpu_s_per_frame=each(first.broker_cpu_s, last.broker_cpu_s),
+        repeats=len(read) - len(places),
+    )
+
+
+def _rate(times_ms: Sequence[int]) -> float:
+    """Results a second of the middle, from the end of one burst to the end of another: some peers come in bursts."""
+    began_ms, ended_ms = (times_ms[round(share * (len(times_ms) - 1))] for share in (_BEGIN, _END))
+    results = bisect_right(times_ms, ended_ms) - bisect_right(times_ms, began_ms)
+    if not results:
+        raise LapFailed(f"{len(times_ms)} frames are too few to measure by")
+    return 1000 * results / (ended_ms - began_ms)
+
+
+def pace(contender: Contender, setting: Setting, track: Track, rate_fps: float, seconds: float) -> list[float]:
+    """Milliseconds from capture to result of each frame, while cameras send rate_fps for so long. Raises LapFailed."""
+    with driven(contender, setting, track, rate_fps, seconds) as run:
+        run.play(lambda _: None)
+    read = run.results.read(PARTITIONS + run.frames)[PARTITIONS:]
+    return [latency for result in read[run.frames // 10 :] if (latency := _latency_ms(result)) is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """A contender that has shown that it works, and cameras that play. frames: that they send."""
+
+    track: Track
+    children: Sequence[Child]
+    results: "_Results"
+    cameras: Child
+    frames_topic: str
+    frames: int
+
+    @property
+    def pids(self) -> list[int]:
+        return [child.process.pid for child in self.children]
+
+    def play(self, look: Callable[["Driven"], None]) -> None:
+        """Until every frame has a result; look is called now and then. Raises LapFailed."""
+        for _ in _watch(self.children, self.track, self.results, PARTITIONS + self.frames):
+            look(self)
+        self.await_cameras()
+
+    def await_cameras(self) -> None:
+        if self.cameras.wait(CAMERAS_S_MAX) != 0:
+            raise LapFailed(f"the cameras failed{self.cameras.said()}")
+
+
+@contextmanager
+def driven(contender: Contender, setting: Setting, track: Track, rate_fps: float, seconds: float) -> Iterator[Driven]:
+    """One frame of each camera first, so that the start is not measured. Raises LapFailed."""
+    topic = track.handle.new_topic(PARTITIONS, max_message_bytes="16777216")
+    frames = round(rate_fps * seconds)
+    primer = Plan(track.broker.bootstrap_servers, topic, str(track.folder), PARTITIONS)
+    with _running(contender, setting, track, topic) as (children, results):
+        send_frames(primer, read_shots(track.folder)[:PARTITIONS])
+        list(_watch(children, track, results, PARTITIONS))
+        paced = msgspec.structs.replace(primer, frames=frames, rate_fps=rate_fps)
+        with _running_cameras(paced) as cameras:
+            yield Driven(track, children, results, cameras, topic, frames)
+
+
+def _latency_ms(result: _Read) -> float | None:
+    if result.captured_at is None:
+        return None
+    return result.at_ms - 1000 * datetime.fromisoformat(result.captured_at).timestamp()
+
+
+@contextmanager
+def _running_cameras(plan: Plan) -> Iterator[Child]:
+    command = [sys.executable, "-m", "tests.benchmarks.peers.cameras"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **plan.environment()}
+    with running_child("the cameras", command, environment, ROOT, STOP_S_MAX) as cameras:
+        yield cameras
+
+
+@contextmanager
+def _running(
+    contender: Contender, setting: Setting, track: Track, frames: str
+) -> Iterator[tuple[list[Child], "_Results"]]:
+    """Its processes, all of them gone at the end, with new topics for what they write."""
+    topics = {"frames": frames}
+    for kind in ("results", "defects", "rejects"):
+        topics[kind] = track.handle.new_topic(1, message_timestamp_type="LogAppendTime")
+    with tempfile.TemporaryDirectory(prefix="stripwatch-peer-") as folder, ExitStack() as stack:
+        task = Task(
+            bundle=str(track.bundle.resolve()),
+            bootstrap_servers=track.broker.bootstrap_servers,
+            topics=topics,
+            group=f"peer-{uuid4().hex[:8]}",
+            setting=setting,
+            port=free_port(),
+            folder=folder,
+        )
+        children: list[Child] = []
+        stack.callback(end_all, children, STOP_S_MAX)
+        for program in contender.programs(track.python, task):
+            running = running_child(contender.name, program.command, program.environment(), ROOT, STOP_S_MAX)
+            children.append(stack.enter_context(running))
+        yield children, _Results(track, topics["results"])
+
+
+def _watch(children: Sequence[Child], track: Track, results: "_Results", count: int) -> Iterator[_Seen]:
+    """Looks until there are count results. Raises LapFailed."""
+    moved_s, before = time.monotonic(), 0
+    while True:
+        done = results.count()
+        pids = [child.process.pid for child in children]
+        now_s = time.monotonic()
+        yield _Seen(now_s, done, cpu_seconds_of(pids), cpu_seconds(track.broker.pid))
+        if done >= count:
+            return
+        moved_s, before = (now_s if done > before else moved_s), done
+        for child in children:
+            if child.ended:
+                raise LapFailed(f"it ended with code {child.process.returncode}{child.said()}")
+        if now_s > moved_s + (STALL_S_MAX if before else START_S_MAX):
+            said = "".join(child.said() for child in children)
+            raise LapFailed(f"nothing came for {now_s - moved_s:.0f} s after {before} of {count} results{said}")
+        time.sleep(_LOOK_S)
+
+
+class _Results:
+    """The topic of results, read from its start."""
+
+    def __init__(self, track: Track, topic: str) -> None:
+        self._consumer = track.consumer
+        self._partition = TopicPartition(topic, 0)
+        self._ends_are_told = track.handle.name == "apache"  # the embedded broker tells where its last batch begins
+        self._found: list[_Read] = []
+        self._consumer.assign([self._partition])
+        self._consumer.seek_to_beginning(self._partition)
+
+    def count(self) -> int:
+        """How many there are; by the end of the topic where that is told, which costs next to nothing."""
+        if self._ends_are_told:
+            end: int = self._consumer.end_offsets([self._partition])[self._partition]
+            return end
+        self._poll(0)
+        return len(self._found)
+
+    def read(self, count: int) -> list[_Read]:
+        """The first count results, in order. Raises LapFailed."""
+        deadline_s = time.monotonic() + STALL_S_MAX
+        while len(self._found) < count:
+            self._poll(200)
+            if time.monotonic() > deadline_s:
+                raise LapFailed(f"only {len(self._found)} of {count} results could be read")
+        return self._found[:count]
+
+    def _poll(self, timeout_ms: int) -> None:
+        for record in self._consumer.poll(timeout_ms=timeout_ms).get(self._partition, []):
+            frame = _decode(record.value).frame
+            self._found.append(_Read((frame.partition, frame.offset), record.timestamp, frame.captured_at))

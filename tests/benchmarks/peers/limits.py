@@ -1,0 +1,66 @@
+"""What the machine allows, measured between the laps on the same frames: the steps alone, and how long each takes."""
+
+import statistics
+import time
+from collections.abc import Callable
+from itertools import cycle, islice
+
+import numpy as np
+
+from tests.benchmarks.peers.cameras import read_shots
+from tests.benchmarks.peers.lap import Track
+from worker.connection import open_producer
+from worker.run import load_model
+from worker.settings import Settings, Topics, load_settings
+from worker.tools.steps import Alone, measure_steps
+
+_TIMES = 200
+_ALONE_S = 5.0
+
+
+def settings_of(track: Track, **more: object) -> Settings:
+    settings = load_settings(None, {"bundle": track.bundle, "provider": "cpu", **more})
+    topics = Topics(frames=track.topic)
+    return settings.model_copy(update={"bootstrap_servers": track.broker.bootstrap_servers, "topics": topics})
+
+
+def steps_alone(track: Track) -> Alone:
+    """What consumer, decode, inference and producer each cost: `worker bench` measures it."""
+    return measure_steps(settings_of(track), track.count, track.handle.new_topic(1))
+
+
+def one_of_each_ms(track: Track) -> float:
+    """One decode, one inference of one frame on one thread, and one event produced and acknowledged, by medians."""
+    model = load_model(settings_of(track, inference_threads=1, batch_frames_max=1))
+    encoded = cycle([shot.encoded for shot in read_shots(track.folder)[:64]])
+    pixels = model.decode(next(encoded)).pixels[np.newaxis]
+    topic = track.handle.new_topic(1)
+    with open_producer(settings_of(track)) as producer:
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: model.decode(next(encoded)),
+            lambda: model.session.predict(pixels),
+            lambda: producer.send(topic, bytes(1000)).get(timeout=10),
+        )
+        return sum(map(_median_ms, steps))
+
+
+def inference_alone_fps(track: Track) -> float:
+    """ONNX Runtime on all cores and on ready batches of its best size, nothing else."""
+    session = load_model(settings_of(track)).session
+    size = session.best_batch_frames
+    decode = load_model(settings_of(track, batch_frames_max=1)).decode
+    ready = np.stack([decode(shot.encoded).pixels for shot in islice(cycle(read_shots(track.folder)), size)])
+    done, started_s = 0, time.perf_counter()
+    while (elapsed_s := time.perf_counter() - started_s) < _ALONE_S:
+        session.predict(ready)
+        done += size
+    return done / elapsed_s
+
+
+def _median_ms(step: Callable[[], object]) -> float:
+    took = []
+    for _ in range(_TIMES):
+        started_s = time.perf_counter()
+        step()
+        took.append(time.perf_counter() - started_s)
+    return 1000 * statistics.median(took)

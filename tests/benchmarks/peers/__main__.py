@@ -67,7 +67,9 @@ def main(
     with_goals: Annotated[bool, typer.Option("--goals", help="Measure each goal of the project as well.")] = False,
     pace_s: Annotated[float, typer.Option(min=1, help="Seconds of each measurement of latency.")] = 8.0,
     minutes: Annotated[float, typer.Option(min=0, help="Of the run at 95 % of capacity; 0: none.")] = 0.0,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where peers.md and peers.json go.")] = Path(".cache/peers"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where peers.md and peers.json go.")] = Path(
+        ".cache/benchmarks"
+    ),
 ) -> None:
     """Run the worker and what a user would pick instead, in turn, on the same frames, model and broker.
 
@@ -127,7 +129,7 @@ def _measure_more(tracks: dict[str, Track], names: Sequence[str], sizes: Sizes, 
         report.goals.append(goals.deliveries(tracks[names[0]], Path(folder), sizes.rounds, sizes.delivery_count))
     if sizes.minutes:
         worker = next(entry for entry in report.tracks[names[0]] if entry.name == WORKER.name)
-        report.goals.append(goals.long_run(tracks[names[0]], worker, sizes.minutes))
+        report.goals += goals.long_run(tracks[names[0]], worker, sizes.minutes)
 
 
 @contextmanager
@@ -208,8 +210,9 @@ def predict_s(chosen: Sequence[Contender], names: Sequence[str], sizes: Sizes, w
         seconds += trials * lap_s(name, sizes.sweep_count(name))
         seconds += sizes.rounds * len(chosen) * lap_s(name, sizes.counts[name])
         seconds += sizes.rounds * (_STEPS_S + 3 * (_START_S + sizes.pace_s)) * with_goals
+    if heavy:
+        seconds += sizes.rounds * (lap_s(HEAVY, sizes.counts[HEAVY]) + _STEPS_S)
     if with_goals:
-        seconds += sizes.rounds * (lap_s(HEAVY, sizes.counts[HEAVY]) + _STEPS_S) * heavy
         seconds += sizes.rounds * 2 * (_START_S + sizes.delivery_count / 1500) + 60 * sizes.minutes
     return seconds
 

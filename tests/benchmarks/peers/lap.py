@@ -106,7 +106,7 @@ def race(contender: Contender, setting: Setting, track: Track, count: int) -> La
     places = {result.place for result in read}
     if count == track.count and len(places) < count:
         raise LapFailed(f"{count - len(places)} of {count} frames have no event")
-    rate_fps = _rate(sorted(result.at_ms for result in read))
+    rate_fps = middle_rate(sorted(result.at_ms for result in read))
 
     def each(begin: float | None, end: float | None) -> float | None:
         frames = last.results - first.results
@@ -120,7 +120,7 @@ def race(contender: Contender, setting: Setting, track: Track, count: int) -> La
     )
 
 
-def _rate(times_ms: Sequence[int]) -> float:
+def middle_rate(times_ms: Sequence[int]) -> float:
     """Results a second of the middle, from the end of one burst to the end of another: some peers come in bursts."""
     began_ms, ended_ms = (times_ms[round(share * (len(times_ms) - 1))] for share in (_BEGIN, _END))
     results = bisect_right(times_ms, ended_ms) - bisect_right(times_ms, began_ms)

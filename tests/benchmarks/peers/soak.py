@@ -16,7 +16,7 @@ OVERLOAD = 1.1
 RSS_RATIO_MAX = 1.05
 CAPACITY_S = 20.0
 LOOKS = 40
-EVEN_S_MAX = 0.5  # lag that comes and goes is no growth: so many seconds of frames
+GROWTH_S_MAX = 0.5  # of lag, in seconds of frames: what comes and goes is no growth
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,8 @@ class Soaked:
         return round(self.rss_mb[1] / self.rss_mb[0], 4)
 
     @property
-    def steady(self) -> bool:
-        grown = self.lag_frames[1] - self.lag_frames[0]
-        return self.rss_ratio <= RSS_RATIO_MAX and grown <= EVEN_S_MAX * self.rate_fps
+    def lag_growth_s(self) -> float:
+        return round((self.lag_frames[1] - self.lag_frames[0]) / self.rate_fps, 3)
 
 
 def soak(track: Track, saturated_fps: float, minutes: float) -> Soaked:

@@ -19,7 +19,8 @@ class Setting(msgspec.Struct, frozen=True):
     stages: int = 1
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {value}" for name, value in msgspec.structs.asdict(self).items() if value != 0)
+        stages = f", {self.stages} stages" if self.stages > 1 else ""
+        return f"processes {self.processes}, threads {self.threads}, batch {self.batch}{stages}"
 
 
 class Task(msgspec.Struct, frozen=True):

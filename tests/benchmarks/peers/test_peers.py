@@ -1,0 +1,113 @@
+"""The benchmark in short, on the embedded broker: that it counts right, never how fast anything is."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.peers import __main__ as command
+from tests.benchmarks.peers.contenders import FIRST, WORKER, Contender, Program
+from tests.benchmarks.peers.goals import Goal, over_others
+from tests.benchmarks.peers.lap import Lap, LapFailed, middle_rate
+from tests.benchmarks.peers.meet import Entry, meet
+from tests.benchmarks.peers.report import Report, describe, markdown, summary
+from tests.benchmarks.peers.task import Setting
+from tests.brokers.plugin import absence_is_a_skip
+from tests.tiny import encode_frame, tiny_contract, write_bundle
+from worker.decode import DecodeSpec
+from worker.errors import SettingsError
+from worker.images import list_images
+
+SIZES = command.Sizes(1, {command.PHOTOS: 256}, 0.5, 1.0, 0, 0.0)
+DIES = Contender("dies", "ends at once", lambda _, task: [Program(("/bin/false",), task)])
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.jpg").write_bytes(encode_frame(number / 8, seed=number))
+    return folder
+
+
+def test_worker_and_first_loop_emit_the_event_of_every_frame_once(tmp_path: Path, frames: Path) -> None:
+    bundle = write_bundle(tmp_path / "tiny.onnx", tiny_contract(decode=DecodeSpec(16, 16)))
+    assert len(list(list_images(frames))) == 8
+    names = [command.PHOTOS]
+    with (
+        absence_is_a_skip(SettingsError),
+        command.open_tracks("embedded", "", SIZES, {command.PHOTOS: frames}, bundle, None, names) as tracks,
+    ):
+        entries = meet([WORKER, FIRST, DIES], tracks[command.PHOTOS], 1, 128, {})
+    worker, first, dies = entries
+    for entry in (worker, first):  # a lap fails where a frame has no event
+        assert [lap.repeats for lap in entry.laps if lap] == [0], entry.reason
+    assert dies.laps == [None]
+    table = markdown(Report(describe("embedded", 1, SIZES.counts), {command.PHOTOS: entries}, []))
+    assert_well_formed(table)
+    assert "| worker |" in table
+    assert "| first loop |" in table
+    assert "| dies | did not run" in table
+
+
+def entry(name: str, *rates: float, framework: bool = False) -> Entry:
+    return Entry(name, "", framework, Setting(), laps=[Lap(rate, 0.001, None, 0) for rate in rates])
+
+
+ENTRIES = [
+    entry("worker", 100, 300, 200),
+    entry("first loop", 50, 100, 100),
+    entry("Bytewax", 100, 150, 100, framework=True),
+    entry("Quix Streams", 1, 1, 1, framework=True),
+]
+
+
+def test_goals_compare_within_a_round_and_with_the_best_framework() -> None:
+    first, best, tuned = over_others("200x200", ENTRIES, 1.4)
+    assert (first.values, first.median, first.met) == ([2, 3, 2], 2, True)
+    assert best.figure == "worker over the best framework peer (Bytewax), 200x200"
+    assert (best.values, best.met) == ([1, 2, 2], True)
+    assert (tuned.values, tuned.met) == ([], None)
+
+
+def test_a_goal_may_be_a_ceiling() -> None:
+    assert Goal("p99", 3.0, [2, 3, 9], ceiling=True).met
+    assert not Goal("p99", 3.0, [2, 4, 9], ceiling=True).met
+    assert not Goal("rate", 0.9, [0.8]).met
+
+
+def test_the_report_has_a_row_for_each_contender_and_goal() -> None:
+    lost = Entry("Quix", "", True, reason="no | package\nhere")
+    report = Report({"broker": "apache"}, {"200x200": [*ENTRIES, lost]}, over_others("200x200", ENTRIES, 1.4))
+    table = markdown(report)
+    assert_well_formed(table)
+    assert "| Quix | did not run: no / package here |" in table
+    assert "| first loop | 100 | 50 to 100 (3) | 1.00 | 2.00 | 2.00 to 3.00 (3) |" in table
+    assert "at least 1.4 | 2.00 | 2.00 to 3.00 (3) | yes |" in table
+    assert summary(report)["goals"][2]["met"] is None
+
+
+def assert_well_formed(table: str) -> None:
+    """Each row of a table has as many cells as its head."""
+    for block in table.split("\n\n"):
+        rows = [line.count("|") for line in block.splitlines() if line.startswith("|")]
+        assert len(set(rows)) <= 1, block
+
+
+def test_a_rate_is_the_same_for_one_that_comes_in_bursts() -> None:
+    steady = list(range(0, 10_000, 10))
+    bursts = [1000 * (time_ms // 1000) for time_ms in steady]
+    assert middle_rate(steady) == pytest.approx(100)
+    assert middle_rate(bursts) == pytest.approx(100)
+    with pytest.raises(LapFailed, match="too few"):
+        middle_rate([5, 5, 5])
+
+
+def test_it_says_ahead_how_long_it_takes() -> None:
+    one = command.predict_s([WORKER], [command.PHOTOS], SIZES, False, False)
+    more = command.predict_s(command.ALL, [command.PHOTOS], SIZES, True, False)
+    assert 0 < one < more
+
+
+def test_frames_are_whole_batches_of_every_camera() -> None:
+    assert [command.whole(count) % command._GROUP_FRAMES for count in (1, 1000, 4001)] == [0, 0, 0]

@@ -77,6 +77,7 @@ lock: $(TEST_READY)
 	$(COMPILE) requirements/train.in --extra cpu --extra train $(LIKE_TEST) -o requirements/train.txt
 	$(COMPILE) --extra cpu --extra demo --extra view $(LIKE_TEST) -o requirements/demo.txt
 	$(COMPILE) --extra gpu $(LIKE_TEST) -o requirements/gpu.txt
+	$(COMPILE) --extra cpu requirements/peers.in -o requirements/peers.txt  # Quix Streams wants older helpers than the rest
 
 clean:
 	rm -rf .venv .kafka .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -21,6 +21,7 @@ LOCKS = {
     "train": {"cpu", "train"},
     "test": {"cpu", "demo", "view", "train", "dev"},
 }
+PAIR = ("test", "peers")
 # The locks bring the like of it: see requirements/*.in.
 IN_PLACE_OF = {"opencv-python": "opencv-python-headless", "tensorflow": "tensorflow-cpu"}
 
@@ -64,6 +65,15 @@ def test_the_locks_agree() -> None:
     for lock in set(LOCKS) - {"test", "gpu"}:
         found = {(pin.name, str(pin.marker)): str(pin.specifier) for pin in read_pins(lock)}
         assert found.items() <= tested.items(), f"run make lock: {lock}.txt"
+
+
+def test_peers_run_on_what_the_worker_runs_on() -> None:
+    """Their lock is one apart, but what is measured with both must be the same."""
+    tested, peers = ({(pin.name, str(pin.marker)): str(pin.specifier) for pin in read_pins(lock)} for lock in PAIR)
+    shared = {"crc32c", "kafka-python", "msgspec", "numpy", "onnxruntime", "opencv-python-headless"}
+    found = {name: pin for name, pin in peers.items() if name[0] in shared}
+    assert {name for name, _ in found} == shared
+    assert found.items() <= tested.items(), "run make lock: peers.txt"
 
 
 def test_what_is_installed_is_what_is_locked() -> None:

@@ -14,7 +14,7 @@ from tests.benchmarks.peers import goals
 from tests.benchmarks.peers.cameras import CAMERAS, PARTITIONS, Plan, send_frames
 from tests.benchmarks.peers.contenders import ALL, WORKER, Contender
 from tests.benchmarks.peers.lap import Track
-from tests.benchmarks.peers.meet import enter, meet
+from tests.benchmarks.peers.meet import Rounds, enter, meet
 from tests.benchmarks.peers.report import Report, describe, summary, write
 from tests.brokers.apache import KafkaAbsent, apache_broker
 from tests.brokers.handle import BrokerHandle
@@ -33,24 +33,25 @@ _FIRST_GOALS = {PHOTOS: 1.4, STRIPS: 1.8}
 _POOL_FRAMES = 64  # distinct ones; as many of a folder as make up 64 MB at most
 _POOL_BYTES_MAX = 64_000_000
 _GROUP_FRAMES = CAMERAS * 32  # whole batches of every camera: a count window without its last frame waits for ever
-_STRIP_SHARE, _HEAVY_SHARE = 0.4, 0.06  # of --count, so that a lap of any track takes about as long
+_STRIP_SHARE, _HEAVY_SHARE = 0.4, 0.085  # of --count, so that a lap of any track takes about as long
 # For the prediction alone: seconds of a start and an end, and frames a second of a usual contender.
 _START_S, _GUESS_FPS, _STEPS_S = 6.0, {PHOTOS: 900.0, STRIPS: 330.0, HEAVY: 35.0}, 12.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """rounds: of laps. pace_s: of each measurement of latency."""
+    """rounds, others: of laps, see meet.Rounds. pace_s: of each measurement of latency."""
 
     rounds: int
+    others: int
     counts: dict[str, int]
     sweep_share: float
     pace_s: float
     delivery_count: int
     minutes: float
 
-    def sweep_count(self, track: str) -> int:
-        return whole(self.sweep_share * self.counts[track])
+    def of(self, track: str) -> Rounds:
+        return Rounds(self.rounds, min(self.others, self.rounds), whole(self.sweep_share * self.counts[track]))
 
 
 def main(
@@ -61,11 +62,12 @@ def main(
     broker: Annotated[str, typer.Option(help="apache, or embedded for a short look.")] = "apache",
     shapes: Annotated[str, typer.Option(help="Which frames, comma between.")] = f"{PHOTOS},{STRIPS}",
     only: Annotated[str, typer.Option(help="Contenders by name, comma between; else all.")] = "",
-    rounds: Annotated[int, typer.Option(min=1, help="In each of which all take turns.")] = 5,
-    count: Annotated[int, typer.Option(min=200, help="Frames of 200x200 a lap; of strips two fifths.")] = 4000,
+    rounds: Annotated[int, typer.Option(min=1, help="In each of which the contenders take turns.")] = 5,
+    others: Annotated[int, typer.Option(min=0, help="Rounds of those that no goal compares.")] = 2,
+    count: Annotated[int, typer.Option(min=200, help="Frames of 200x200 a lap; of strips two fifths.")] = 3000,
     sweep_share: Annotated[float, typer.Option(min=0.05, max=1, help="Of the frames, to try a setting.")] = 0.3,
     with_goals: Annotated[bool, typer.Option("--goals", help="Measure each goal of the project as well.")] = False,
-    pace_s: Annotated[float, typer.Option(min=1, help="Seconds of each measurement of latency.")] = 8.0,
+    pace_s: Annotated[float, typer.Option(min=1, help="Seconds of each measurement of latency.")] = 6.0,
     minutes: Annotated[float, typer.Option(min=0, help="Of the run at 95 % of capacity; 0: none.")] = 0.0,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where peers.md and peers.json go.")] = Path(
         ".cache/benchmarks"
@@ -82,7 +84,7 @@ def main(
     set_up_logs("auto", "warning")
     names = [name.strip() for name in shapes.split(",")]
     counts = {PHOTOS: whole(count), STRIPS: whole(_STRIP_SHARE * count), HEAVY: whole(_HEAVY_SHARE * count)}
-    sizes = Sizes(rounds, counts, sweep_share, pace_s, 2 * count, minutes)
+    sizes = Sizes(rounds, others, counts, sweep_share, pace_s, 2 * count, minutes)
     chosen = [contender for contender in ALL if not only or contender.name in only.split(",")]
     large = large_bundle if with_goals else None
     say(f"this will take about {predict_s(chosen, names, sizes, with_goals, large is not None) / 60:.0f} minutes")
@@ -113,7 +115,7 @@ def _measure(
 ) -> None:
     limit = goals.CpuLimit(track)
     after_each = limit if with_goals else lambda _: None
-    entries = meet(chosen, track, sizes.rounds, sizes.sweep_count(track.name), absent, after_each)
+    entries = meet(chosen, track, sizes.of(track.name), absent, after_each)
     report.tracks[track.name] = entries
     if not with_goals:
         return
@@ -207,8 +209,10 @@ def predict_s(chosen: Sequence[Contender], names: Sequence[str], sizes: Sizes, w
 
     for name in names:
         trials = sum(len(c.settings) for c in chosen if len(c.settings) > 1)
-        seconds += trials * lap_s(name, sizes.sweep_count(name))
-        seconds += sizes.rounds * len(chosen) * lap_s(name, sizes.counts[name])
+        seconds += trials * lap_s(name, sizes.of(name).sweep_count)
+        compared = sum(c.compared for c in chosen) + any(c.framework for c in chosen)
+        laps = sizes.rounds * compared + sizes.of(name).others * (len(chosen) - compared)
+        seconds += laps * lap_s(name, sizes.counts[name])
         seconds += sizes.rounds * (_STEPS_S + 3 * (_START_S + sizes.pace_s)) * with_goals
     if heavy:
         seconds += sizes.rounds * (lap_s(HEAVY, sizes.counts[HEAVY]) + _STEPS_S)

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -32,7 +32,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """framework: one of those that a user would pick instead. same_event: emits the worker's event.
+    """framework: one of those that a user would pick instead. compared: a goal names it.
 
     programs: from the interpreter that has the peers' packages, and the task. own_packages: needs that interpreter.
     """
@@ -42,7 +42,7 @@ class Contender:
     programs: Callable[[str, Task], list[Program]]
     settings: tuple[Setting, ...] = (Setting(),)
     framework: bool = False
-    same_event: bool = True
+    compared: bool = False
     own_packages: bool = False
 
 
@@ -87,18 +87,19 @@ _APART = Setting(CORES, 1, 1)  # a process a core
 _APART_8 = Setting(CORES, 1, 8)
 _ONE_8 = Setting(1, CORES, 8)  # one process, and a thread of ONNX Runtime a core
 
-WORKER = Contender("worker", "`worker run`, `processes = auto`, nothing else set", _worker)
+WORKER = Contender("worker", "`worker run`, `processes = auto`, nothing else set", _worker, compared=True)
 FIRST = Contender(
     "first loop",
     "poll, decode, run one, send, commit; one process, all else as it comes",
     lambda _, task: [_module(sys.executable, "first_loop", task)],
-    same_event=False,
+    compared=True,
 )
 TUNED = Contender(
     "tuned loop",
     "the same with the worker's event, commit after the acknowledgement, processes, threads and batch by hand",
     lambda _, task: _each(sys.executable, "tuned_loop", task, "kafka-python"),
     (_APART, _APART_8, Setting(1, CORES, 1), _ONE_8),
+    compared=True,
 )
 TUNED_CONFLUENT = Contender(
     "tuned loop, confluent-kafka",
@@ -141,8 +142,3 @@ BENTO = Contender(
 )
 ALL = (WORKER, FIRST, TUNED, TUNED_CONFLUENT, QUIX, BYTEWAX, MOSEC, BENTO)
 NOT_RUN = {"Ray Serve": "BentoML stands in for it: the issue asks for one of the two"}
-
-
-def brief(contender: Contender, setting: Setting) -> Contender:
-    """The contender with this setting alone."""
-    return replace(contender, settings=(setting,))

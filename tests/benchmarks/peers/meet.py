@@ -6,6 +6,7 @@ A contender that fails is named with the reason, and is left out from then on; t
 import statistics
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -18,8 +19,20 @@ from worker.console import say
 FAILURES_MAX = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """all: of the contenders that goals compare. others: of the rest, at the beginning. sweep_count: frames."""
+
+    all: int
+    others: int
+    sweep_count: int
+
+
 class Entry(msgspec.Struct):
-    """A contender on one track. tried: frames a second by setting, or why not. laps: by round, None where it failed."""
+    """A contender on one track. tried: frames a second by setting, or why not. laps: by round, None: did not run.
+
+    reason: why it failed last. out: it runs no more.
+    """
 
     name: str
     what: str
@@ -27,7 +40,9 @@ class Entry(msgspec.Struct):
     setting: Setting | None = None
     tried: dict[str, float | str] = {}
     laps: list[Lap | None] = []
+    failures: int = 0
     reason: str | None = None
+    out: bool = False
 
     @property
     def rates(self) -> list[float]:
@@ -36,6 +51,10 @@ class Entry(msgspec.Struct):
     @property
     def median(self) -> float | None:
         return statistics.median(self.rates) if self.rates else None
+
+    @property
+    def best_tried(self) -> float:
+        return max((rate for rate in self.tried.values() if isinstance(rate, float)), default=0.0)
 
     @property
     def cpu_ms(self) -> float | None:
@@ -57,22 +76,30 @@ def enter(contenders: Sequence[Contender]) -> tuple[str, dict[str, str]]:
 def meet(
     contenders: Sequence[Contender],
     track: Track,
-    rounds: int,
-    sweep_count: int,
+    rounds: Rounds,
     absent: dict[str, str],
     after_each: Callable[[list[Entry]], None] = lambda _: None,
 ) -> list[Entry]:
     """after_each: called after each round, when what it measures is as near to the round's laps as can be."""
-    entries = [Entry(c.name, c.what, c.framework, reason=absent.get(c.name)) for c in contenders]
-    for contender, entry in zip(contenders, entries, strict=True):
-        if entry.reason is None:
-            _sweep(contender, entry, track, sweep_count)
-    for number in range(rounds):
-        pairs = list(zip(contenders, entries, strict=True))
+    entries = [Entry(c.name, c.what, c.framework, reason=absent.get(c.name), out=c.name in absent) for c in contenders]
+    pairs = list(zip(contenders, entries, strict=True))
+    for contender, entry in pairs:
+        if not entry.out:
+            _sweep(contender, entry, track, rounds.sweep_count)
+    compared = _compared(pairs)
+    for number in range(rounds.all):
         for contender, entry in pairs if number % 2 == 0 else reversed(pairs):
-            _take_turn(contender, entry, track)
+            runs = number < rounds.others or entry.name in compared
+            entry.laps.append(_take_turn(contender, entry, track) if runs else None)
         after_each(entries)
     return entries
+
+
+def _compared(pairs: Sequence[tuple[Contender, Entry]]) -> set[str]:
+    """Those that a goal names, and the framework that did best in the sweep."""
+    frameworks = [entry for contender, entry in pairs if contender.framework]
+    best = max(frameworks, key=lambda entry: entry.best_tried, default=None)
+    return {contender.name for contender, _ in pairs if contender.compared} | ({best.name} if best else set())
 
 
 def _sweep(contender: Contender, entry: Entry, track: Track, count: int) -> None:
@@ -87,17 +114,18 @@ def _sweep(contender: Contender, entry: Entry, track: Track, count: int) -> None
         if isinstance(found, Lap) and found.frames_per_second > best:
             best, entry.setting = found.frames_per_second, setting
     if entry.setting is None:
-        entry.reason = str(next(iter(entry.tried.values())))
+        entry.reason, entry.out = str(next(iter(entry.tried.values()))), True
 
 
-def _take_turn(contender: Contender, entry: Entry, track: Track) -> None:
-    if entry.setting is None or entry.reason is not None:
-        entry.laps.append(None)
-        return
+def _take_turn(contender: Contender, entry: Entry, track: Track) -> Lap | None:
+    if entry.setting is None or entry.out:
+        return None
     found = _try(contender, entry.setting, track, track.count)
-    entry.laps.append(found if isinstance(found, Lap) else None)
-    if isinstance(found, str) and entry.laps.count(None) >= FAILURES_MAX:
-        entry.reason = found
+    if isinstance(found, Lap):
+        return found
+    entry.failures, entry.reason = entry.failures + 1, found
+    entry.out = entry.failures >= FAILURES_MAX
+    return None
 
 
 def _try(contender: Contender, setting: Setting, track: Track, count: int) -> Lap | str:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.peers import __main__ as command
-from tests.benchmarks.peers.contenders import FIRST, WORKER, Contender, Program
+from tests.benchmarks.peers.contenders import ALL, FIRST, WORKER, Contender, Program
 from tests.benchmarks.peers.goals import Goal, over_others
 from tests.benchmarks.peers.lap import Lap, LapFailed, middle_rate
-from tests.benchmarks.peers.meet import Entry, meet
+from tests.benchmarks.peers.meet import Entry, Rounds, meet
 from tests.benchmarks.peers.report import Report, describe, markdown, summary
 from tests.benchmarks.peers.task import Setting
 from tests.brokers.plugin import absence_is_a_skip
@@ -17,7 +17,7 @@ from worker.decode import DecodeSpec
 from worker.errors import SettingsError
 from worker.images import list_images
 
-SIZES = command.Sizes(1, {command.PHOTOS: 256}, 0.5, 1.0, 0, 0.0)
+SIZES = command.Sizes(1, 1, {command.PHOTOS: 256}, 0.5, 1.0, 0, 0.0)
 DIES = Contender("dies", "ends at once", lambda _, task: [Program(("/bin/false",), task)])
 
 
@@ -38,7 +38,7 @@ def test_worker_and_first_loop_emit_the_event_of_every_frame_once(tmp_path: Path
         absence_is_a_skip(SettingsError),
         command.open_tracks("embedded", "", SIZES, {command.PHOTOS: frames}, bundle, None, names) as tracks,
     ):
-        entries = meet([WORKER, FIRST, DIES], tracks[command.PHOTOS], 1, 128, {})
+        entries = meet([WORKER, FIRST, DIES], tracks[command.PHOTOS], Rounds(1, 1, 128), {})
     worker, first, dies = entries
     for entry in (worker, first):  # a lap fails where a frame has no event
         assert [lap.repeats for lap in entry.laps if lap] == [0], entry.reason
@@ -47,7 +47,7 @@ def test_worker_and_first_loop_emit_the_event_of_every_frame_once(tmp_path: Path
     assert_well_formed(table)
     assert "| worker |" in table
     assert "| first loop |" in table
-    assert "| dies | did not run" in table
+    assert "| dies | did not run: it ended with code 1" in table
 
 
 def entry(name: str, *rates: float, framework: bool = False) -> Entry:
@@ -105,7 +105,7 @@ def test_a_rate_is_the_same_for_one_that_comes_in_bursts() -> None:
 
 def test_it_says_ahead_how_long_it_takes() -> None:
     one = command.predict_s([WORKER], [command.PHOTOS], SIZES, False, False)
-    more = command.predict_s(command.ALL, [command.PHOTOS], SIZES, True, False)
+    more = command.predict_s(ALL, [command.PHOTOS], SIZES, True, False)
     assert 0 < one < more
 
 

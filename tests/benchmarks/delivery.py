@@ -24,9 +24,11 @@ from tests.brokers.apache import apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, running_worker
 from tests.tiny import encode_frame, write_bundle
+from worker.errors import BrokerLost
 
 DELIVERIES = ("at-least-once", "exactly-once")
 LOOK_S = 0.05
+FRAMES_PER_SECOND_MIN = 50  # it is given up below this, a minute for the start apart
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def kafka() -> Iterator[BrokerHandle]:
 
 
 def measure(line: Line, bundle: Path, delivery: str, count: int) -> float:
-    """Frames a second, by a group of its own."""
+    """Frames a second, by a group of its own. Raises BrokerLost if they do not come."""
     group = uuid4().hex
     options = ("--set", f"delivery={delivery}", "--set", f"instance_id={group}")
     partitions = [TopicPartition(line.topics["frames"], number) for number in range(line.partitions)]
@@ -47,6 +49,8 @@ def measure(line: Line, bundle: Path, delivery: str, count: int) -> float:
         worker.await_ready()
         started_s = time.monotonic()
         while sum(consumer.committed(partition) or 0 for partition in partitions) < count:
+            if time.monotonic() > started_s + 60 + count / FRAMES_PER_SECOND_MIN:
+                raise BrokerLost(f"not all {count} frames were committed, {delivery}")
             time.sleep(LOOK_S)
         seconds = time.monotonic() - started_s
         worker.stop()

@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 from kafka import KafkaConsumer
+from kafka.errors import KafkaError
 
 from tests.benchmarks.peers import goals
 from tests.benchmarks.peers.cameras import CAMERAS, PARTITIONS, Plan, send_frames
 from tests.benchmarks.peers.contenders import ALL, WORKER, Contender
 from tests.benchmarks.peers.lap import Track
-from tests.benchmarks.peers.meet import Rounds, enter, meet
+from tests.benchmarks.peers.meet import Entry, Rounds, enter, meet
 from tests.benchmarks.peers.report import Report, describe, summary, write
 from tests.brokers.apache import KafkaAbsent, apache_broker
 from tests.brokers.handle import BrokerHandle
@@ -94,12 +95,12 @@ def main(
     try:
         with open_tracks(broker, python, sizes, folders, bundle, large, names) as tracks:
             for name in names:
-                _measure(tracks[name], chosen, absent, sizes, with_goals, report)
+                _measure(tracks[name], chosen, absent, sizes, with_goals, report, out)
                 write(report, out)
             if with_goals:
                 _measure_more(tracks, names, sizes, report)
                 write(report, out)
-    except (KafkaAbsent, StripwatchError) as error:
+    except (KafkaAbsent, KafkaError, StripwatchError) as error:
         say(f"error: {error}")
         raise typer.Exit(BrokerLost.exit_code) from error
     say((out / "peers.md").read_text())
@@ -111,16 +112,28 @@ def whole(count: float) -> int:
 
 
 def _measure(
-    track: Track, chosen: Sequence[Contender], absent: dict[str, str], sizes: Sizes, with_goals: bool, report: Report
+    track: Track,
+    chosen: Sequence[Contender],
+    absent: dict[str, str],
+    sizes: Sizes,
+    with_goals: bool,
+    report: Report,
+    out: Path,
 ) -> None:
     limit = goals.CpuLimit(track)
-    after_each = limit if with_goals else lambda _: None
+
+    def after_each(entries: list[Entry]) -> None:
+        report.tracks[track.name] = entries
+        write(report, out)  # what is there outlives what goes wrong later
+        if with_goals:
+            limit(entries)
+
     entries = meet(chosen, track, sizes.of(track.name), absent, after_each)
-    report.tracks[track.name] = entries
     if not with_goals:
         return
     report.goals.append(limit.goal)
     report.goals += goals.over_others(track.name, entries, _FIRST_GOALS[track.name])
+    write(report, out)
     report.goals += goals.latency(track, entries, sizes.rounds, sizes.pace_s)
 
 

@@ -16,6 +16,7 @@ from tests.benchmarks.peers.soak import GROWTH_S_MAX, RSS_RATIO_MAX, soak
 from tests.e2e.line import Line
 from tests.tiny import encode_frame, write_bundle
 from worker.console import say
+from worker.errors import BrokerLost
 from worker.tools.capacity import Costs, cpu_limit
 
 HALF, MOST = 0.5, 0.8
@@ -156,7 +157,11 @@ def deliveries(track: Track, folder: Path, rounds: int, count: int) -> Goal:
     line.send([encode_frame(n % 100 / 100, seed=n % 100) for n in range(count)], key=b"a")
     goal = Goal("exactly-once over at-least-once, tiny frames", 0.9, [])
     for _ in range(rounds):
-        rates = {delivery: measure(line, bundle, delivery, count) for delivery in DELIVERIES}
+        try:
+            rates = {delivery: measure(line, bundle, delivery, count) for delivery in DELIVERIES}
+        except (BrokerLost, AssertionError) as error:  # the latter: its worker ended
+            say(f"delivery: failed: {str(error)[:300]}")
+            continue
         goal.values.append(rates["exactly-once"] / rates["at-least-once"])
         say(f"delivery: {rates['exactly-once']:.0f} over {rates['at-least-once']:.0f} frames/s")
     return goal

@@ -20,8 +20,9 @@ from worker.outcome import Decoded, Prediction
 from worker.predict import predict
 from worker.publish import EventRecords, Outgoing
 from worker.run import load_model
+from worker.sections import Topics
 from worker.session import Output, output_names
-from worker.settings import Topics, load_settings
+from worker.settings import load_settings
 
 REJECT_BYTES_MAX = 900_000
 

@@ -11,7 +11,8 @@ from tests.benchmarks.peers.cameras import read_shots
 from tests.benchmarks.peers.lap import Track
 from worker.connection import open_producer
 from worker.run import load_model
-from worker.settings import Settings, Topics, load_settings
+from worker.sections import Topics
+from worker.settings import Settings, load_settings
 from worker.tools.steps import Alone, measure_steps
 
 _TIMES = 200

@@ -162,9 +162,12 @@ def test_evidence_that_is_not_there_yet_gives_way_to_the_frame(
     line = Line.on(embedded_broker)
     publish(line, [Shown(0, label="late", evidence=True)])
     with running_page(line) as address:
+        browser.get("about:blank")
+        console(browser)
         browser.get(address)
         loaded(browser, ".card img")
         source = browser.find_element(By.CSS_SELECTOR, ".card img").get_attribute("src")
+        assert console(browser) == []
         browser.get("about:blank")
     assert "/frames/" in str(source)
 

@@ -101,17 +101,18 @@ class Site:
         return await run_in_threadpool(self._picture, request, evidence=False)
 
     async def evidence(self, request: Request) -> Response:
-        """/evidence/SEQ.jpg?large: what the worker drew of it; it may come a moment after its event."""
+        """/evidence/SEQ.jpg?large: what the worker drew of it; 204 where that is promised and not there (yet)."""
         return await run_in_threadpool(self._picture, request, evidence=True)
 
     def _picture(self, request: Request, evidence: bool) -> Response:
         card, place = self._history.place(request.path_params["seq"]) or (None, None)
+        promised = evidence and card is not None and card.evidence is True
         if card and evidence:
-            place = self._history.evidence.find(card.id) if card.evidence else None
+            place = self._history.evidence.find(card.id) if promised else None
         width_px = _WIDTHS_PX["large" in request.query_params]
         jpeg = self._pictures.picture(place, width_px) if place else None
         if jpeg is None:
-            return _none()
+            return Response(status_code=204, headers={"cache-control": "no-store"}) if promised else _none()
         return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
 

@@ -1,5 +1,6 @@
 """Frames in from Kafka. One thread owns the consumer; nobody else touches it."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -154,9 +155,10 @@ class KafkaIntake:
             log.warning("reading is tried again", error=f"{type(error).__name__}: {error}")
             self._stopping.wait(_RETRY_S)
             records = {}
-        for partition_records in records.values():
-            for record in partition_records:
-                self._take_record(record)
+        for record in itertools.chain.from_iterable(records.values()):
+            if self._stopping.is_set():  # to decode the rest could take seconds; it is read again
+                return
+            self._take_record(record)
         self._show_lag()
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:

@@ -40,15 +40,22 @@ class Running:
 
 @contextmanager
 def running_intake(
-    broker: BrokerHandle, topic: str, group: str, frames_max: int, drain_s_max: float = 5.0
+    broker: BrokerHandle, topic: str, group: str, frames_max: int, drain_s_max: float = 5.0, stop_after: int = 0
 ) -> Iterator[Running]:
+    """stop_after: it is stopped while it takes this frame."""
     times = {"session_timeout_ms": 6000, "max_poll_interval_ms": 6000, "drain_s_max": 5}
     settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers, "group_id": group, **times})
     consumer = open_consumer(settings)
     require_topics(consumer, [topic])
     taken: list[Frame] = []
     metrics, ledger, credits = Metrics(CollectorRegistry()), Ledger(), Credits(frames_max, 10**9)
-    intake = KafkaIntake(consumer, topic, ledger, credits, metrics, IntakeRules(0.05, drain_s_max), taken.append)
+
+    def take(frame: Frame) -> None:
+        taken.append(frame)
+        if len(taken) == stop_after:
+            intake.stop()
+
+    intake = KafkaIntake(consumer, topic, ledger, credits, metrics, IntakeRules(0.05, drain_s_max), take)
     thread = threading.Thread(target=intake.run)
     thread.start()
     try:
@@ -88,6 +95,14 @@ def test_at_the_limit_it_pauses_stays_in_the_group_and_goes_on(broker: BrokerHan
             running.settle(count)
             assert running.credits.frames <= 10
         assert seen == list(range(100))
+
+
+def test_a_stop_waits_for_the_frame_at_hand_and_no_other(broker: BrokerHandle) -> None:
+    topic, group = broker.new_topic(), broker.new_name("group")
+    send(broker, topic, 50)
+    with running_intake(broker, topic, group, frames_max=100, stop_after=2) as running:
+        wait_until(lambda: len(running.taken) >= 2)
+    assert [frame.position.offset for frame in running.taken] == [0, 1]
 
 
 @pytest.mark.parametrize("attempt", range(3))

@@ -71,7 +71,7 @@ def facts(card: Card) -> dict[str, str]:
         "file": f"{bundle.path}, {len(bundle.model):,} bytes",
         "sha256": bundle.sha256,
         "sha256 of the graph": card.graph_sha256,
-        "input": f"{decode.height_px}x{decode.width_px} {decode.colour}, {decode.fit}, {decode.interpolation}",
+        "input": f"{decode.height_px}x{decode.width_px} {decode.name}, {decode.fit}, {decode.interpolation}",
         "model": f"{origin.network}, {contract.task}, {contract.precision}, opset {contract.opset}, "
         f"heatmaps: {contract.heatmaps or 'none'}",
         "size": f"{card.parameters:,} parameters" + _of_operations(card.operations),

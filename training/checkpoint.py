@@ -11,6 +11,7 @@ import msgspec
 
 from export.files import read_whole, write_whole
 from export.runfolder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
+from worker.decode import DecodeSpec
 from worker.errors import InputError
 
 
@@ -21,6 +22,7 @@ class Begun(msgspec.Struct, frozen=True):
     data_sha256: str
     weights_sha256: str | None
     marks_sha256: str | None = None
+    decode: DecodeSpec | None = None  # of fits begun before it was noted
 
 
 def begin(folder: Path, begun: Begun) -> None:
@@ -37,6 +39,8 @@ def begin(folder: Path, begun: Begun) -> None:
         different.append("weights")
     if before.marks_sha256 != begun.marks_sha256:
         different.append("boxes")
+    if before.decode != begun.decode:
+        different.append("input or decode")
     if different:
         raise InputError(f"{folder} was begun with other {', '.join(different)}: --resume needs the same")
 

@@ -24,7 +24,7 @@ _MAPS_LOOKED_AT = 256
 class Classifier:
     """Views on the same layers.
 
-    whole: uint8 [n, h, w, 3] -> float32 [n, labels], by way of features: -> float32 [n, f], or the map [n, h, w, c] of
+    whole: uint8 [n, h, w, c] -> float32 [n, labels], by way of features: -> float32 [n, f], or the map [n, h, w, c] of
     the dense head. fit_whole, fit_scorer: what is compiled and fitted, from frames or from features; for the dense head
     they take the targets of the places as well. first is the layer that reads the features. place_targets: from rasters
     of marks to the targets of the places; None for a head that does not judge places.
@@ -40,9 +40,15 @@ class Classifier:
 
 
 def build_classifier(
-    network: Network, backbone: keras.Model, answers: Answers, dropout: float, frozen: bool, head: Head = "gap"
+    network: Network,
+    backbone: keras.Model,
+    answers: Answers,
+    dropout: float,
+    frozen: bool,
+    head: Head = "gap",
+    channels: int = 3,
 ) -> Classifier:
-    """Cast, the network's own preprocessing, the backbone, and the head.
+    """Cast, the network's own preprocessing, the backbone, and the head. channels: of the frames; 1 is grey.
 
     Raises SettingsError where the backbone's map is too small for the head.
     """
@@ -50,8 +56,8 @@ def build_classifier(
     backbone.trainable = not frozen
     if not frozen:
         _quicken_batch_norm(backbone)
-    frames = keras.Input(backbone.input_shape[1:], dtype="uint8", name="frames")
-    features = parts.pool(backbone(network.preprocess(keras.ops.cast(frames, "float32"))))
+    frames = keras.Input((*backbone.input_shape[1:3], channels), dtype="uint8", name="frames")
+    features = parts.pool(backbone(network.preprocess(_as_rgb(keras.ops.cast(frames, "float32")))))
     scores, logits = parts.score(features, answers, dropout)
     whole = keras.Model(frames, scores)
     fit_whole, fit_scorer, targets = whole, keras.Model(features, scores), None
@@ -63,6 +69,15 @@ def build_classifier(
         targets = place_targets(logits.shape[1:3], grid, answers.labels, answers.task, answers.clean_at)
     first = whole.get_layer(parts.first)
     return Classifier(backbone, whole, keras.Model(frames, features), fit_whole, fit_scorer, first, targets)
+
+
+def _as_rgb(pixels: Any) -> Any:
+    """Grey three times over, which is what a grey file decodes to in colour: any network and weights can take it.
+
+    Summing the first kernels over their channels would save little, and be wrong where preprocessing tells the channels
+    apart before the first padding, as VGG's does.
+    """
+    return keras.ops.concatenate([pixels] * 3, axis=-1) if pixels.shape[-1] == 1 else pixels
 
 
 @dataclass(frozen=True, slots=True)

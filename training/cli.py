@@ -26,6 +26,7 @@ def fit(
     alpha: Annotated[float, typer.Option(min=0.05, max=2, help="Width of the network.")] = 1.0,
     weights: options.Weights = "imagenet",
     input_size: options.InputSize = "",
+    decode: options.DecodeOption = "rgb",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training part.")] = 10,
     batch: Annotated[int, typer.Option(min=1, help="Frames a step.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, the first weights and the order.")] = 0,

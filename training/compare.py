@@ -137,7 +137,7 @@ def _entry(candidate: Candidate, run: Run, evaluation: Evaluation, parameters: i
         name=candidate.name,
         network=configuration.title,
         weights=configuration.weights,
-        input=f"{run.decode.height_px}x{run.decode.width_px}",
+        input=f"{run.decode.height_px}x{run.decode.width_px} {run.decode.name}",
         accuracy=evaluation.accuracy,
         macro_f1=evaluation.macro_f1,
         parameters=parameters,

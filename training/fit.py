@@ -101,6 +101,7 @@ def _plan(settings: FitSettings) -> _Plan:
     marks = read_marks(dataset, settings.boxes) if wants_marks else None
     precision = choose_precision(settings.precision)
     spec, classifier = _build(settings, dataset, precision)
+    _note_scale(spec, dataset)
     fitted = _fitted_layers(settings, classifier.backbone)
     if not tf.config.list_physical_devices("GPU"):  # a GPU tells when it is full
         check_memory(fitted, settings.batch, free_bytes())
@@ -115,13 +116,26 @@ def _plan(settings: FitSettings) -> _Plan:
 
 def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> tuple[DecodeSpec, Classifier]:
     network = find_network(settings.network)
-    spec = DecodeSpec(settings.height_px or network.side_px, settings.width_px or network.side_px)
+    spec = settings.decode_spec(network.side_px)
     labels, clean = dataset.labels, settings.clean_label
     answers = Answers(len(labels), settings.task, labels.index(clean) if clean in labels else None)
     with placed(precision):
-        backbone = build_backbone(network, spec.shape, settings.alpha, settings.weights, settings.cut)
-        parts = build_classifier(network, backbone, answers, settings.dropout, settings.frozen, settings.head)
+        backbone = build_backbone(
+            network, (spec.height_px, spec.width_px, 3), settings.alpha, settings.weights, settings.cut
+        )
+        parts = build_classifier(
+            network, backbone, answers, settings.dropout, settings.frozen, settings.head, spec.channels
+        )
     return spec, parts
+
+
+def _note_scale(spec: DecodeSpec, dataset: DataSet) -> None:
+    others = sum(not sample.name.lower().endswith((".jpg", ".jpeg")) for sample in dataset.samples)
+    if spec.jpeg_scale > 1 and others:
+        say(
+            f"note: {others} of {len(dataset.samples)} files are no JPEG, and --decode {spec.name} shrinks JPEG alone: "
+            "train on what the cameras send"
+        )
 
 
 def _fitted_layers(settings: FitSettings, backbone: keras.Model) -> list[keras.layers.Layer]:
@@ -140,7 +154,7 @@ def _begin(plan: _Plan, progress: Progress) -> Job:
     material = prepare(plan.dataset, plan.spec, split, lambda: progress.advance(task), finder)
     weights_sha256 = file_sha256(settings.weights_file) if settings.weights_file else None
     marks = None if plan.marks is None else marks_sha256(plan.marks)
-    checkpoint.begin(settings.out, Begun(configuration, material.data_sha256, weights_sha256, marks))
+    checkpoint.begin(settings.out, Begun(configuration, material.data_sha256, weights_sha256, marks, plan.spec))
     if settings.cache is not None:
         make_folder(settings.cache)
     name = features_name(configuration, plan.spec, material.data_sha256, weights_sha256)

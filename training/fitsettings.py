@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -17,8 +18,10 @@ from export.runfolder import (
     Schedule,
     Task,
 )
+from worker.decode import DecodeSpec
 from worker.errors import SettingsError
 
+DecodeName = Literal["rgb", "rgb/2", "rgb/4", "rgb/8", "grey", "grey/2", "grey/4", "grey/8"]
 _HEAD_LEARNING_RATE: dict[Head, float] = {"gap": 1e-2, "article": 1e-3, "dense": 3e-3}  # for scaled features
 _RAW_LEARNING_RATE = 1e-3  # frames that are read anew each epoch have features anew, and nothing to scale them by
 _WHOLE_LEARNING_RATE = 3e-3
@@ -45,6 +48,7 @@ class FitSettings:
     weights: str = "imagenet"
     height_px: int | None = None
     width_px: int | None = None
+    decode: DecodeName = "rgb"
     epochs: int = 10
     batch: int = 32
     seed: int = 0
@@ -79,6 +83,12 @@ class FitSettings:
     def frozen(self) -> bool:
         """A backbone that has learned before is kept as it is; a random one must be fitted."""
         return self.weights != "none"
+
+    def decode_spec(self, side_px: int) -> DecodeSpec:
+        """How frames become what the network sees. side_px: its usual size."""
+        colour, _, scale = self.decode.partition("/")
+        sizes = {"height_px": self.height_px or side_px, "width_px": self.width_px or side_px}
+        return msgspec.convert({**sizes, "colour": colour, "jpeg_scale": int(scale or 1)}, DecodeSpec)
 
     @property
     def weights_file(self) -> Path | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from export.runfolder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule, Task
+from training.fitsettings import DecodeName
 
 NETWORKS = (
     "vgg19, efficientnetb0, xception, inceptionv3, mobilenet, mobilenetv3large, efficientnetv2b0, resnet50v2, "
@@ -74,6 +75,14 @@ Layout = Annotated[
 Weights = Annotated[
     str,
     typer.Option(help="imagenet (downloads), a Keras weights file without top, or none: fit every layer."),
+]
+DecodeOption = Annotated[
+    DecodeName,
+    typer.Option(
+        "--decode",
+        help="What the network sees of a file, in training and on the line. grey: brightness alone. /2, /4, /8: shrunk "
+        "so much inside the JPEG decoder. Both take the worker less time.",
+    ),
 ]
 InputSize = Annotated[
     str, typer.Option("--input", metavar="HxW", help="Pixels the network sees; its usual size if not given.")

@@ -53,7 +53,7 @@ def _facts(run: Run, evaluation: Evaluation) -> str:
         f"{calibration.temperature:.2f}",
         "thresholds": evaluation.thresholds_chosen,
         "network": f"{configuration.title}, weights {configuration.weights}, "
-        f"input {run.decode.height_px}x{run.decode.width_px}",
+        f"input {run.decode.height_px}x{run.decode.width_px} {run.decode.name}",
         "fit": f"{configuration.epochs} epochs, epoch {run.best_epoch} kept, seed {configuration.seed}, "
         f"{len(run.split.train)} frames",
         "run": f"{run.run_id}, {run.created_at}",

@@ -35,6 +35,11 @@ class DecodeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return 3 if self.colour == "rgb" else 1
 
     @property
+    def name(self) -> str:
+        """Colour and scale as `fit --decode` takes them, such as "rgb" or "grey/2"."""
+        return self.colour if self.jpeg_scale == 1 else f"{self.colour}/{self.jpeg_scale}"
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of what `decode` returns."""
         return self.height_px, self.width_px, self.channels

@@ -47,6 +47,21 @@ def test_a_classifier_takes_raw_frames_and_gives_a_distribution() -> None:
     assert len(classifier.whole.trainable_weights) == 2
 
 
+def test_a_grey_frame_is_seen_as_its_three_equal_colours() -> None:
+    """With the network whose preprocessing tells colours apart."""
+    network = find_network("vgg19")
+    backbone = build_backbone(network, (32, 32, 3), 1.0, "none", "block1_pool")
+    rgb, grey = (
+        build_classifier(network, backbone, Answers(3), 0.0, frozen=True, channels=channels).features
+        for channels in (3, 1)
+    )
+    frames = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 1)).astype(np.uint8)
+    assert grey.input_shape == (None, 32, 32, 1)
+    np.testing.assert_allclose(
+        grey.predict(frames, verbose=0), rgb.predict(frames.repeat(3, axis=-1), verbose=0), rtol=1e-5
+    )
+
+
 def test_batch_norm_follows_faster_where_every_layer_is_fitted() -> None:
     backbone = build_backbone(find_network("mobilenet"), (32, 32, 3), 0.25, "none")
     build_classifier(find_network("mobilenet"), backbone, Answers(2), 0.2, frozen=False)

@@ -100,8 +100,8 @@ def test_a_killed_fit_goes_on_where_it_was(settings: FitSettings, monkeypatch: p
     assert keras.saving.load_model(settings.out / "model.keras", compile=False)  # usable at any moment
     with pytest.raises(InputError, match=r"no run\.json"):
         read_run(settings.out)
-    with pytest.raises(InputError, match="was begun with other learning_rate, seed: --resume needs the same"):
-        fit(replace(plain, resume=True, seed=9, learning_rate=0.5))
+    with pytest.raises(InputError, match="begun with other learning_rate, seed, input or decode: --resume needs"):
+        fit(replace(plain, resume=True, seed=9, learning_rate=0.5, decode="grey"))
 
     epochs_run: list[int] = []
     monkeypatch.setattr(Checkpoint, "on_epoch_end", lambda self, epoch, logs=None: epochs_run.append(epoch))

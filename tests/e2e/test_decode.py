@@ -1,0 +1,49 @@
+"""Grey and scaled decoding from training to the worker: what a fit saw is what the line sees."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.trained import INPUT_PX, random_weights, textures, tiny_fit
+from worker.bundle import read_bundle
+from worker.decode import DecodeSpec, decode
+from worker.folder import inspect_folder
+from worker.settings import load_settings
+
+pytestmark = pytest.mark.training
+
+__all__ = ["random_weights", "textures"]
+
+
+@pytest.fixture
+def photographs(textures: Path, tmp_path: Path) -> Path:
+    """The textures as cameras send them: JPEG."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for file in textures.iterdir():
+        cv2.imwrite(str(folder / f"{file.stem}.jpg"), cv2.imread(str(file)))
+    return folder
+
+
+def test_the_worker_sees_what_the_fit_saw(photographs: Path, random_weights: Path, tmp_path: Path) -> None:
+    from export.model import load_model
+    from export.run import ExportSettings, export_run
+    from export.verify import verify
+    from training.fit import fit
+
+    settings = tiny_fit(photographs, tmp_path / "run", weights=str(random_weights), decode="grey/2")
+    run = fit(settings)
+    assert run.decode == DecodeSpec(INPUT_PX, INPUT_PX, colour="grey", jpeg_scale=2)
+    bundle, out = tmp_path / "model.onnx", tmp_path / "results.jsonl"
+    export_run(ExportSettings(settings.out, bundle))
+    assert verify(bundle).bundle.contract.decode == read_bundle(bundle).contract.decode == run.decode
+    inspect_folder(load_settings(None, {"bundle": bundle}), photographs, out)
+    results = {Path(result["frame"]["file"]).name: result for result in map(json.loads, out.read_text().splitlines())}
+    files = sorted(photographs.iterdir())
+    pixels = np.stack([decode(file.read_bytes(), run.decode).pixels for file in files])
+    assert pixels.shape[-1] == 1
+    for file, scores in zip(files, load_model(settings.out).predict(pixels, verbose=0), strict=True):
+        assert list(results[file.name]["scores"].values()) == pytest.approx(list(scores), abs=1e-4)

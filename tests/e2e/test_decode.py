@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.trained import INPUT_PX, random_weights, textures, tiny_fit
+from tests.trained import FRAME_PX, INPUT_PX, random_weights, textures, tiny_fit
 from worker.bundle import read_bundle
 from worker.decode import DecodeSpec, decode
 from worker.folder import inspect_folder
@@ -24,7 +24,8 @@ def photographs(textures: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "photographs"
     folder.mkdir()
     for file in textures.iterdir():
-        cv2.imwrite(str(folder / f"{file.stem}.jpg"), cv2.imread(str(file)))
+        pixels = decode(file.read_bytes(), DecodeSpec(FRAME_PX, FRAME_PX, colour="grey")).pixels
+        cv2.imwrite(str(folder / f"{file.stem}.jpg"), pixels)
     return folder
 
 

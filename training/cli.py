@@ -10,6 +10,7 @@ import typer
 from export.quiet import load_tensorflow, require
 from export.runfolder import Run
 from training import options
+from training.collectcommand import collect
 from training.commands import PASS_ON, compare, crossval, evaluate, survey
 from worker.console import new_app, print_summary, run_app
 from worker.errors import SettingsError
@@ -19,7 +20,10 @@ app = new_app("stripwatch-train", "Train a classifier for strip images, and keep
 
 @app.command()
 def fit(
-    data: Annotated[Path, typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders.")],
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders; given again, one more."),
+    ],
     network: Annotated[str, typer.Option(help=f"Backbone: {options.NETWORKS}.")],
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     layout: options.Layout = "auto",
@@ -72,6 +76,7 @@ def fit(
         --fine-tune 10 --augment --out runs/second
       stripwatch-train fit --data images/ --network inceptionv3 --cut mixed7 --head dense \\
         --boxes annotations/ --out runs/where
+      stripwatch-train fit --data images/ --data review/ --network mobilenet --out runs/next
     """
     given = dict(locals())
     height_px, width_px = _parse_size(input_size)
@@ -80,6 +85,7 @@ def fit(
     from training.fit import fit as run_fit
     from training.fitsettings import FitSettings, as_article
 
+    given |= {"data": data[0], "also": tuple(data[1:])}
     names = {field.name for field in fields(FitSettings)} & given.keys()
     settings = FitSettings(**{name: given[name] for name in names}, height_px=height_px, width_px=width_px)
     run = run_fit(as_article(settings) if recipe == "article" else settings)
@@ -88,6 +94,7 @@ def fit(
 
 app.command()(survey)
 app.command()(evaluate)
+app.command()(collect)
 app.command(context_settings=PASS_ON)(crossval)
 app.command(context_settings=PASS_ON)(compare)
 

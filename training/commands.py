@@ -13,7 +13,7 @@ from training.options import TaskOption
 from worker.console import print_summary
 
 Data = Annotated[Path, typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders.")]
-Layout = Annotated[str, typer.Option(help="How the data lies: auto, prefix, folder, manifest or severstal.")]
+Layout = Annotated[str, typer.Option(help="How the data lies: auto, prefix, folder, manifest, severstal or collected.")]
 # Flags that a command does not know are for fit.
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 

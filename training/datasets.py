@@ -1,5 +1,7 @@
 """Which file has which labels: what every layout gives, whatever the data looks like on disk."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,24 +25,43 @@ class DataSet:
     layout: str
 
 
-def read_dataset(root: Path, layout: str = AUTO) -> DataSet:
+def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = ()) -> DataSet:
     """Find the labelled images in a folder. No image is opened here.
 
-    Raises SettingsError for an unknown layout, InputError where there is no folder, DataError where the files cannot be
-    learned from.
+    also: folders that add to it, each in a layout of its own; their images have a path from the first folder as name,
+    as in "../review/pits/7.jpg". Raises SettingsError for an unknown layout and for folders that hold each other,
+    InputError where there is no folder, DataError where the files cannot be learned from.
     """
+    layout, samples = _read_folder(root, layout)
+    for at, other in enumerate(also):
+        _check_apart(other, [root, *also[:at]])
+        way = Path(os.path.relpath(other.resolve(), root.resolve()))
+        samples += [replace(each, name=(way / each.name).as_posix()) for each in _read_folder(other, AUTO)[1]]
+    samples.sort(key=lambda sample: sample.name)
+    dataset = DataSet(root, samples, _labels_of(samples), layout)
+    _check_labels(dataset)
+    return dataset
+
+
+def _read_folder(root: Path, layout: str) -> tuple[str, list[Sample]]:
+    """With the layout it was read by."""
     if layout not in (AUTO, *LAYOUTS):
         raise SettingsError(f"--layout {layout!r} is not known; known are {', '.join((AUTO, *LAYOUTS))}")
     if not root.is_dir():
         raise InputError(f"there is no data folder {root}")
     if layout == AUTO:
         layout = recognise(root)
-    samples = sorted(LAYOUTS[layout](root), key=lambda sample: sample.name)
+    samples = list(LAYOUTS[layout](root))
     if not samples:
         raise DataError(f"{root} holds no JPEG or PNG file")
-    dataset = DataSet(root, samples, _labels_of(samples), layout)
-    _check_labels(dataset)
-    return dataset
+    return layout, samples
+
+
+def _check_apart(folder: Path, others: Sequence[Path]) -> None:
+    for other in others:
+        inner, outer = folder.resolve(), other.resolve()
+        if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+            raise SettingsError(f"--data {other} and --data {folder}: one holds the other, so images would count twice")
 
 
 def for_task(dataset: DataSet, task: Task, clean_label: str | None) -> tuple[DataSet, str | None]:

@@ -93,7 +93,7 @@ def fit(settings: FitSettings) -> Run:
 
 
 def _plan(settings: FitSettings) -> _Plan:
-    found = read_dataset(settings.data, settings.layout)
+    found = read_dataset(settings.data, settings.layout, settings.also)
     dataset, clean_label = for_task(found, settings.task, settings.clean_label)
     settings = replace(settings, clean_label=clean_label)
     check(settings)

@@ -37,7 +37,7 @@ class FitSettings:
     """What the command was given. height_px, width_px, learning_rate, weight_decay: None takes the usual one.
 
     boxes: where the marks are; the dense head learns from them, evaluations measure by them. cache: where features are
-    kept for later fits.
+    kept for later fits. also: folders whose images are learned from as well.
     """
 
     data: Path
@@ -78,6 +78,7 @@ class FitSettings:
     boxes: Path | None = None
     cache: Path | None = None
     precision: PrecisionChoice = "auto"
+    also: tuple[Path, ...] = ()
 
     @property
     def frozen(self) -> bool:

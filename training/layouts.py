@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 
-from training import manifest, severstal
+from training import collected, manifest, severstal
 from training.samples import Sample, find_images
 from worker.errors import DataError
 
@@ -18,6 +18,8 @@ def recognise(root: Path) -> str:
         return "severstal"
     if (root / manifest.CSV_FILE).is_file():
         return "manifest"
+    if (root / collected.CSV_FILE).is_file():
+        return "collected"
     images = sorted(find_images(root))
     if not images:
         raise DataError(f"{root} holds no JPEG or PNG file")
@@ -103,4 +105,5 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[Sample]]] = {
     "folder": _read_folder,
     "manifest": manifest.read_manifest,
     "severstal": severstal.read_severstal,
+    "collected": collected.read_collected,
 }

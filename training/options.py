@@ -70,7 +70,8 @@ ScaleFeatures = Annotated[
     typer.Option("--scale-features/--raw-features", help="Scale what the backbone gives before the head is fitted."),
 ]
 Layout = Annotated[
-    str, typer.Option(help="How the data lies: auto, prefix (CLASS_NUMBER.jpg), folder, manifest or severstal.")
+    str,
+    typer.Option(help="How the data lies: auto, prefix (CLASS_NUMBER.jpg), folder, manifest, severstal or collected."),
 ]
 Weights = Annotated[
     str,

@@ -33,7 +33,7 @@ def test_the_defaults_of_the_command_are_those_of_the_settings() -> None:
     usual = {field.name: field.default for field in fields(FitSettings) if field.default is not MISSING}
     options = {name: option.default for name, option in signature(fit).parameters.items()}
     shared = usual.keys() & options.keys()
-    assert usual.keys() - shared == {"height_px", "width_px"}  # the option is --input
+    assert usual.keys() - shared == {"height_px", "width_px", "also"}  # --input, and --data once more
     assert {name: options[name] for name in shared} == {name: usual[name] for name in shared}
 
 

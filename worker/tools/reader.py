@@ -75,7 +75,7 @@ class TopicReader:
         self._monotonic = monotonic
         self._ends: dict[TopicPartition, int] = {}
         self._asked_s = self._read_s = self._assigned_s = monotonic()
-        with _lost():
+        with lost():
             require_topics(consumer, self._topics)
             partitions = self._partitions()
             consumer.assign(partitions)
@@ -84,7 +84,7 @@ class TopicReader:
 
     def poll(self) -> list[Any]:
         """What has come since the last time; waits a moment where there is nothing."""
-        with _lost():
+        with lost():
             records = [record for batch in self._consumer.poll(timeout_ms=_POLL_MS).values() for record in batch]
             now_s = self._monotonic()
             if records:
@@ -100,7 +100,7 @@ class TopicReader:
 
     def next_offsets(self) -> dict[TopicPartition, int]:
         """Where reading goes on."""
-        with _lost():
+        with lost():
             return {tp: self._consumer.position(tp) for tp in self._consumer.assignment()}
 
     def _is_level(self, now_s: float) -> bool:
@@ -136,7 +136,7 @@ def from_last(records: int) -> Starts:
 
 
 @contextmanager
-def _lost() -> Iterator[None]:
+def lost() -> Iterator[None]:
     try:
         yield
     except KafkaError as error:

@@ -3,33 +3,28 @@
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from kafka import KafkaConsumer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from worker import topics
-from worker.console import new_progress, print_summary, say
-from worker.errors import BrokerLost, RejectReason, SettingsError
+from worker.console import print_summary, say
+from worker.errors import RejectReason, SettingsError
 from worker.frame import Record, rfc3339
-from worker.intake import from_kafka
 from worker.tools.clock import Clock, SystemClock
-from worker.tools.connect import open_producer, require_topic
+from worker.tools.connect import open_producer
+from worker.tools.drain import open_drain
 from worker.tools.live import BootstrapServers, Config, security_of
 from worker.tools.reject_record import StoredReject, json_line, read_reject
 from worker.tools.resend import Resender
-from worker.tools.watch import open_reader
 
-STANDSTILL_S_MAX = 30.0
-_POLL_MS = 500
+_READING = "reading rejects"
 _WIDTH_MIN = 140  # in a narrower window lines wrap; what is cut away cannot be looked up
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -79,7 +74,7 @@ def list_rejects(
     """
     wanted, found = _filter(reason, camera, since), _Found()
     shown: deque[StoredReject] = deque(maxlen=newest)
-    with open_rejects(bootstrap_servers, rejects_topic, config) as records:
+    with open_drain(bootstrap_servers, rejects_topic, config, _READING) as records:
         for reject in found.matching(records, wanted):
             shown.append(reject)
     if as_json:
@@ -119,7 +114,7 @@ def replay(
     with (
         clock.stopped_by_signals(),
         open_producer(bootstrap_servers, topic, security_of(config)) as producer,
-        open_rejects(bootstrap_servers, rejects_topic, config, lambda: clock.stopped) as records,
+        open_drain(bootstrap_servers, rejects_topic, config, _READING, lambda: clock.stopped) as records,
     ):
         resender = Resender(None if dry_run else producer, topic, replays_max)
         resend(found.matching(records, wanted), resender, clock, limit, rate)
@@ -165,37 +160,6 @@ class _Found:
             "matching": self._reasons.total(),
             "reasons": dict(self._reasons.most_common()),
         }
-
-
-@contextmanager
-def open_rejects(
-    bootstrap_servers: str, topic: str, config: Path | None, stopped: Callable[[], bool] = lambda: False
-) -> Iterator[Iterator[Record]]:
-    """The records of the topic, from its beginning to its end as of now, with a progress bar."""
-    security = security_of(config)
-    require_topic(bootstrap_servers, topic, security)
-    with open_reader(bootstrap_servers, [topic], security) as consumer, new_progress() as progress:
-        ends = consumer.end_offsets(consumer.assignment())
-        begins = consumer.beginning_offsets(consumer.assignment())
-        bar = progress.add_task("reading rejects", total=sum(ends.values()) - sum(begins.values()))
-        yield _read_to(consumer, ends, stopped, lambda: progress.advance(bar))
-
-
-def _read_to(
-    consumer: KafkaConsumer, ends: dict[Any, int], stopped: Callable[[], bool], advance: Callable[[], None]
-) -> Iterator[Record]:
-    moved_s = time.monotonic()
-    while not stopped() and any(consumer.position(partition) < end for partition, end in ends.items()):
-        polled = consumer.poll(timeout_ms=_POLL_MS)
-        if polled:
-            moved_s = time.monotonic()
-        elif time.monotonic() - moved_s > STANDSTILL_S_MAX:
-            raise BrokerLost(f"Kafka sent no reject for {STANDSTILL_S_MAX:.0f} s before the end of the topic")
-        for partition, records in polled.items():
-            for record in records:
-                if record.offset < ends[partition]:
-                    advance()
-                    yield from_kafka(record)
 
 
 def _filter(reasons: list[RejectReason] | None, camera: str | None, since: str | None) -> Filter:

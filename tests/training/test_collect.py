@@ -1,0 +1,255 @@
+"""From records on the review topic to a folder that `fit` reads, by way of a person."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.frames import make_frame
+from tests.models import make_model
+from tests.tiny import encode_frame
+from training.collect import Collector
+from training.collected import CSV_FILE, may_be_folder, read_entries, safe_name
+from training.datasets import read_dataset
+from training.sorting import accept_sorted, label_from
+from worker.errors import DataError, InputError, SettingsError
+from worker.event import EventMaker
+from worker.frame import Position, Record
+from worker.outcome import Prediction
+from worker.publish import review_headers
+
+EVENTS, MODEL = EventMaker({}), make_model()
+
+
+def reviewed(number: int, guess: str = "pits", coil: str | None = "C1", **forged: str) -> Record:
+    """What the worker puts on the topic for a frame. forged: values of headers, without their prefix."""
+    frame = make_frame(number, encode_frame(0.5, seed=number), partition=9, coil=coil)
+    scores = (0.4, 0.6) if guess == "pits" else (0.6, 0.4)
+    event = EVENTS.result(Prediction(frame, MODEL, 48, 32, scores, 0.0, 0.0, 0.0), 0.0)
+    headers = dict(review_headers(event, frame)) | {f"stripwatch_{k}": value.encode() for k, value in forged.items()}
+    return Record(Position("review", 0, number), 1, b"top-1", frame.encoded, list(headers.items()))
+
+
+def collect(out: Path, *records: Record, frames_max: int = 0) -> dict[str, object]:
+    collector = Collector(out, frames_max)
+    collector.collect(records)
+    return collector.summary()
+
+
+def ids(out: Path) -> list[str]:
+    return sorted(entry.id for entry in read_entries(out).values())
+
+
+def files(out: Path) -> list[str]:
+    return sorted(path.relative_to(out).as_posix() for path in out.rglob("*.png"))
+
+
+def drag(out: Path, number: int, folder: str) -> None:
+    """As a person does."""
+    (path,) = (path for path in out.rglob("*.png") if f"-{number}-" in path.name)
+    (out / folder).mkdir(parents=True, exist_ok=True)
+    path.rename(out / folder / path.name)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Four frames, two by each guess."""
+    collect(tmp_path / "review", *(reviewed(n, "pits" if n < 2 else "clean", coil=f"C{n}") for n in range(4)))
+    return tmp_path / "review"
+
+
+def test_a_frame_lies_under_its_id_in_the_folder_of_the_guess_and_the_list_says_the_rest(tmp_path: Path) -> None:
+    record = reviewed(7)
+    summary = collect(tmp_path / "review", record)
+    assert (summary["new"], summary["guesses"]) == (1, {"pits": 1})
+    (entry,) = read_entries(tmp_path / "review").values()
+    file = tmp_path / "review" / "_unsorted" / "pits" / f"{entry.id}.png"
+    assert file.read_bytes() == record.value
+    assert tmp_path / "review" / entry.file == file
+    assert (entry.guess, entry.score, entry.camera, entry.coil) == ("pits", "0.6000", "top-1", "C1")
+    assert entry.labels == {"clean", "pits"}
+    assert entry.model_sha256 == MODEL.info.sha256
+
+
+def test_again_adds_what_is_new_and_leaves_what_a_person_moved_or_removed(out: Path) -> None:
+    drag(out, 0, "clean")
+    drag(out, 1, "_unsorted/clean")
+    next((out / "_unsorted").rglob("*-2-*")).unlink()
+    before = files(out)
+    summary = collect(out, *map(reviewed, range(6)))
+    assert (summary["new"], summary["known"]) == (2, 4)
+    assert [file for file in files(out) if "-4-" not in file and "-5-" not in file] == before
+    places = {entry.id: entry.file for entry in read_entries(out).values()}
+    assert sorted(filter(None, places.values())) == files(out)
+    assert list(places.values()).count("") == 1
+
+
+def test_what_a_killed_run_left_is_listed_by_the_next_and_not_written_again(out: Path) -> None:
+    whole = (out / CSV_FILE).read_text()
+    (out / CSV_FILE).write_text(whole.splitlines()[0] + "\n")
+    drag(out, 0, "clean")
+    collect(out, *(reviewed(n, "pits" if n < 2 else "clean", coil=f"C{n}") for n in range(4)))
+    assert len(files(out)) == 4
+    assert len(ids(out)) == 4
+    assert next(file for file in files(out) if "-0-" in file).startswith("clean/")
+
+
+def test_a_limit_ends_it_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    records = [reviewed(n) for n in range(5)]
+    first = collect(tmp_path / "review", *records, frames_max=3)
+    second = collect(tmp_path / "review", *records, frames_max=3)
+    assert (first["new"], first["full"], second["new"], second["full"]) == (3, True, 2, False)
+    assert len(files(tmp_path / "review")) == 5
+
+
+def test_a_broker_that_is_lost_half_way_leaves_a_list_of_what_is_there(tmp_path: Path) -> None:
+    def records() -> Iterator[Record]:
+        yield reviewed(0)
+        raise InputError("gone")
+
+    with pytest.raises(InputError, match="gone"):
+        Collector(tmp_path / "review", 0).collect(records())
+    assert len(ids(tmp_path / "review")) == 1
+
+
+@pytest.mark.parametrize(
+    "event_id", ["../../etc/x", "/abs", ".hidden", " x ", "a\\b", "x" * 300, "a\nb", "ä", "con/.."]
+)
+def test_no_path_comes_from_a_message(tmp_path: Path, event_id: str) -> None:
+    out = tmp_path / "a" / "review"
+    collect(out, reviewed(0, event_id=event_id, label="../../up", scores='{"../../up": 1.0}'))
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file() and path.name != CSV_FILE)
+    assert file.parent == out / "_unsorted" / "_other"
+    assert ids(out) == [event_id.strip()]
+
+
+@given(st.text(), st.text())
+def test_two_ids_have_two_names(first: str, second: str) -> None:
+    assert Path(safe_name(first)).name == safe_name(first)
+    assert (safe_name(first) == safe_name(second)) == (first == second)
+
+
+def test_what_is_no_frame_for_review_is_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = reviewed(3)
+    broken = [
+        Record(good.position, 1, None, b"x", []),
+        Record(good.position, 1, b"top-1", b"no image", good.headers),
+        reviewed(1, score="much"),
+        reviewed(2, scores="[1]"),
+        reviewed(4, event_id=" "),
+        reviewed(5, model_name="x" * 200_000),  # more than a cell of a table may hold
+    ]
+    assert collect(tmp_path / "review", *broken, good)["unreadable"] == 6
+    assert "review-0-3 is no frame for review: it has no header 'stripwatch_event_id'" in capsys.readouterr().err
+    assert len(files(tmp_path / "review")) == 1
+
+
+def test_a_folder_of_other_things_is_not_written_in(tmp_path: Path) -> None:
+    (tmp_path / "a_1.jpg").touch()
+    with pytest.raises(InputError, match=r"holds 'a_1.jpg' and no collected.csv"):
+        Collector(tmp_path, 0)
+
+
+def test_sorted_folders_are_the_labels_and_coils_stay_known(out: Path) -> None:
+    drag(out, 0, "_unsorted/clean")
+    drag(out, 3, "_unsorted/_skip")
+    assert accept_sorted(out, new_labels=False) == {
+        "out": str(out),
+        "moved": 4,
+        "labels": {"clean": 2, "pits": 1},
+        "unsorted": 0,
+        "skipped": 1,
+    }
+    dataset = read_dataset(out)
+    assert dataset.layout == "collected"
+    found = {sample.coil: sample.labels for sample in dataset.samples}
+    assert found == {"C0": ("clean",), "C1": ("pits",), "C2": ("clean",)}
+
+
+def test_a_guess_that_nobody_has_looked_at_is_no_label(out: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no sorted frame; .*--sorted"):
+        read_dataset(out)
+    drag(out, 0, "clean")
+    drag(out, 1, "pits")
+    assert [sample.labels for sample in read_dataset(out).samples] == [("clean",), ("pits",)]
+
+
+def write_labels(out: Path, labels: dict[int, str]) -> Path:
+    """A table with these labels, by the number of the frame."""
+    path = out.with_name("labels.csv")
+    by_number = {int(event_id.split("-")[2]) if "-" in event_id else -1: event_id for event_id in ids(out)}
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [("id", "label"), *((by_number.get(n, f"x{n}"), label) for n, label in labels.items())]
+        )
+    return path
+
+
+def test_a_table_labels_too(out: Path) -> None:
+    table = write_labels(out, {0: "clean", 1: "pits", 2: "_skip", 3: ""})
+    assert label_from(table, out, new_labels=False)["labels"] == {"clean": 1, "pits": 1}
+    assert [file.split("/")[0] for file in files(out)] == ["_skip", "_unsorted", "clean", "pits"]
+    assert label_from(table, out, new_labels=False)["moved"] == 0  # again changes nothing
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ({0: "clean", 9: "pits"}, r"labels.csv line 3: .* has no frame 'x9'"),
+        ({0: "pit"}, "line 2: the model has no label 'pit'; did you mean 'pits'\\? --new-labels takes it"),
+        ({0: "a/b"}, "line 2: 'a/b' cannot be a label"),
+    ],
+)
+def test_a_wrong_line_is_named_and_nothing_is_moved(out: Path, labels: dict[int, str], says: str) -> None:
+    before = files(out)
+    with pytest.raises(DataError, match=says):
+        label_from(write_labels(out, labels), out, new_labels=False)
+    assert files(out) == before
+
+
+def test_a_frame_with_two_labels_is_named(out: Path) -> None:
+    table = write_labels(out, {0: "clean"})
+    table.write_text(table.read_text() + table.read_text().splitlines()[1].replace("clean", "pits") + "\n")
+    with pytest.raises(DataError, match=r"line 3: .* is 'pits' here and 'clean' already: a frame has one label"):
+        label_from(table, out, new_labels=False)
+    drag(out, 0, "pits")
+    with pytest.raises(DataError, match="is 'clean' here and 'pits' already"):
+        label_from(write_labels(out, {0: "clean"}), out, new_labels=False)
+
+
+def test_a_frame_that_was_copied_to_two_folders_is_named(out: Path) -> None:
+    file = next((out / "_unsorted").rglob("*-0-*"))
+    (out / "clean").mkdir()
+    (out / "clean" / file.name).write_bytes(file.read_bytes())
+    for read in (lambda: read_dataset(out), lambda: collect(out, reviewed(0))):
+        with pytest.raises(DataError, match="are the same frame: keep it in one folder"):
+            read()
+
+
+def test_a_new_label_is_taken_when_asked_for(out: Path) -> None:
+    drag(out, 0, "_unsorted/scale")
+    with pytest.raises(DataError, match="the model has no label 'scale'"):
+        accept_sorted(out, new_labels=False)
+    assert accept_sorted(out, new_labels=True)["labels"] == {"clean": 2, "pits": 1, "scale": 1}
+
+
+def test_two_folders_are_one_set(out: Path, tmp_path: Path) -> None:
+    for name in ("images/clean_1.jpg", "images/pits_1.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    drag(out, 0, "clean")
+    dataset = read_dataset(tmp_path / "images", also=[out])
+    names = [sample.name for sample in dataset.samples]
+    assert names[0].startswith("../review/clean/")
+    assert names[1:] == ["clean_1.jpg", "pits_1.jpg"]
+    assert all((dataset.root / name).is_file() for name in names)
+    with pytest.raises(SettingsError, match="one holds the other"):
+        read_dataset(tmp_path / "images", also=[tmp_path])
+
+
+def test_a_label_that_could_leave_its_folder_is_none() -> None:
+    assert not any(map(may_be_folder, ["", ".", "..", "a/b", "a\\b", "_skip", ".x", "a\n", " a", "x" * 101]))
+    assert all(map(may_be_folder, ["clean", "rolled-in_scale", "Riß 2"]))

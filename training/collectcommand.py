@@ -1,0 +1,71 @@
+"""`training collect`: from frames that a line was unsure of to a training set."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker import topics
+from worker.console import print_summary, say
+from worker.errors import SettingsError
+
+
+def collect(
+    out: Annotated[Path, typer.Option(help="The folder of collected frames: made, or added to.")],
+    bootstrap_servers: Annotated[
+        str, typer.Option(help="Fetch new frames from these Kafka brokers, HOST:PORT[,HOST:PORT...].")
+    ] = "",
+    sorted_: Annotated[
+        bool, typer.Option("--sorted", help="All of _unsorted was looked at: its folders are the labels.")
+    ] = False,
+    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Or take labels from a CSV: id,label.")] = None,
+    new_labels: Annotated[
+        bool, typer.Option("--new-labels", help="Also take labels that the model does not know.")
+    ] = False,
+    frames_max: Annotated[int, typer.Option(min=0, help="Fetch so many new frames at most; 0 sets no limit.")] = 10_000,
+    review_topic: Annotated[str, typer.Option(help="The topic with the frames.")] = topics.REVIEW,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A TOML file whose [security] says how to talk to Kafka.")
+    ] = None,
+) -> None:
+    """Turn frames that the model was unsure of into a training set, in two steps.
+
+    First fetch them. They lie in OUT/_unsorted, in the folder of what the model took them for; collected.csv says where
+    each came from. Again: what is new is added, what was moved or removed stays so.
+
+        stripwatch-train collect --bootstrap-servers localhost:9092 --out review
+
+    Then look: drag what is wrong into another folder of _unsorted, what is no use into _unsorted/_skip. And say so:
+
+        stripwatch-train collect --out review --sorted
+
+    or let a table say it: collect --out review --labels labels.csv. Then learn from both, old and new:
+
+        stripwatch-train fit --data images --data review --network mobilenet --out runs/next
+
+    SIGTERM and Ctrl-C end the fetching in order. The last line on stdout is JSON.
+    """
+    if [bool(bootstrap_servers), sorted_, labels is not None].count(True) != 1:
+        raise SettingsError("collect takes one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)")
+    if bootstrap_servers:
+        _fetch(out, bootstrap_servers, frames_max, review_topic, config)
+        return
+    from training.sorting import accept_sorted, label_from
+
+    print_summary(accept_sorted(out, new_labels) if labels is None else label_from(labels, out, new_labels))
+
+
+def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, config: Path | None) -> None:
+    from training.collect import Collector
+    from worker.tools.clock import SystemClock
+    from worker.tools.drain import open_drain
+
+    clock, collector = SystemClock(), Collector(out, frames_max)
+    with (
+        clock.stopped_by_signals(),
+        open_drain(bootstrap_servers, topic, config, "collecting", lambda: clock.stopped) as records,
+    ):
+        collector.collect(records)
+    if collector.full:
+        say(f"stopped at --frames-max {frames_max}: the same command goes on from there")
+    print_summary(collector.summary() | {"topic": topic})

@@ -1,0 +1,139 @@
+"""A folder of frames that a line was unsure of, sorted by a person: layout `collected`.
+
+_unsorted/GUESS/ID.jpg   nobody has looked yet; GUESS is what the model took it for
+LABEL/ID.jpg             this it is
+_skip/ID.jpg             not to be learned from, as nothing in a folder whose name begins with "_"
+collected.csv            where each frame came from
+"""
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import msgspec
+
+from export.files import write_whole
+from training.samples import Sample, find_images
+from training.tables import read_rows
+from worker.errors import DataError
+
+CSV_FILE = "collected.csv"
+UNSORTED, SKIP = "_unsorted", "_skip"
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_LABEL_CHARS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of collected.csv. id: of the frame's result. file: where it lies now, "" where it is no more.
+
+    scores: JSON, of each label of the model. sha256: of the file, which holds the camera's own bytes.
+    """
+
+    id: str
+    file: str
+    guess: str
+    score: str
+    scores: str
+    camera: str
+    coil: str
+    captured_at: str
+    model: str
+    model_sha256: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        return safe_name(self.id)
+
+    @property
+    def labels(self) -> set[str]:
+        """Those that its model knows."""
+        try:
+            return set(msgspec.json.decode(self.scores, type=dict[str, float]))
+        except msgspec.MsgspecError:  # a spreadsheet has changed it
+            return {self.guess}
+
+
+def safe_name(event_id: str) -> str:
+    """A file name for an id that somebody may have made up: itself where it is harmless, as ids of a worker are."""
+    if _SAFE_NAME.fullmatch(event_id):
+        return event_id
+    harmless = re.sub(r"[^A-Za-z0-9._-]", "_", event_id)[:100]
+    return f"id-{harmless}-{hashlib.sha256(event_id.encode()).hexdigest()[:16]}"
+
+
+def may_be_folder(label: str) -> bool:
+    """Whether a label can be the name of a folder that a person sees, and that does not mean "left out"."""
+    plain = label.isprintable() and label == label.strip() and not {"/", "\\"} & set(label)
+    return plain and 0 < len(label) <= _LABEL_CHARS_MAX and label[0] not in "._"
+
+
+class Places:
+    """Where the images below a folder lie, by name without suffix, wherever a person has moved them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._files: dict[str, list[Path]] = {}
+        for path in sorted(find_images(root)):
+            self._files.setdefault(path.stem, []).append(path)
+
+    def find(self, name: str) -> Path | None:
+        """None where it is not there. Raises DataError for a frame in two folders: that would be two labels."""
+        files = self._files.get(name, [])
+        if len(files) > 1:
+            raise DataError(f"{files[0]} and {files[1]} are the same frame: keep it in one folder")
+        return files[0] if files else None
+
+    def file_of(self, name: str) -> str:
+        """As the list has it."""
+        path = self.find(name)
+        return path.relative_to(self.root).as_posix() if path else ""
+
+
+def read_entries(root: Path) -> dict[str, Entry]:
+    """By name. Raises InputError or DataError for a list that is not ours any more."""
+    path = root / CSV_FILE
+    columns, rows = read_rows(path)
+    wanted = [field.name for field in fields(Entry)]
+    missing = [column for column in wanted if column not in columns]
+    if missing:
+        raise DataError(f"{path} has no column {missing[0]}: it is written by 'collect', and read again")
+    entries = (Entry(**{column: row[column] for column in wanted}) for _, row in rows)
+    return {entry.name: entry for entry in entries}
+
+
+def write_entries(root: Path, entries: Iterable[Entry]) -> None:
+    """Whole or not at all, each with the place where it lies now."""
+    places, text = Places(root), io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in fields(Entry)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(replace(entry, file=places.file_of(entry.name))) for entry in entries)
+    write_whole(root / CSV_FILE, text.getvalue().encode())
+
+
+def read_collected(root: Path) -> Iterator[Sample]:
+    """LABEL/ID.jpg is of class LABEL, and of the coil that the list names; folders that begin with "_" are left out.
+
+    Raises DataError for a frame in two folders or in none, and where nothing is sorted yet.
+    """
+    entries, places = read_entries(root), Places(root)
+    for name in entries:
+        places.find(name)
+    samples = []
+    for path in sorted(find_images(root)):
+        file = path.relative_to(root)
+        if len(file.parts) < 2:
+            raise DataError(f"{path} has no class: move it into the folder of its class, or into {SKIP}")
+        if not file.parts[0].startswith("_"):
+            entry = entries.get(path.stem)
+            samples.append(Sample(file.as_posix(), (file.parts[0],), (entry and entry.coil) or None))
+    if not samples:
+        raise DataError(
+            f"{root} holds no sorted frame; once somebody has looked at {UNSORTED}: 'collect --out {root} --sorted'"
+        )
+    return iter(samples)

@@ -1,0 +1,107 @@
+"""What a person says of collected frames, as folders or as a table, becomes the folders that `fit` reads."""
+
+import difflib
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from export.files import make_folder
+from training.collected import CSV_FILE, SKIP, UNSORTED, Places, may_be_folder, read_entries, write_entries
+from training.samples import find_images
+from training.tables import read_rows
+from worker.errors import DataError, InputError
+
+Moves = dict[Path, str]  # from where, into which folder
+
+
+def accept_sorted(out: Path, new_labels: bool) -> dict[str, Any]:
+    """Somebody has looked at all of _unsorted: each of its folders is the label of what lies in it.
+
+    Raises InputError or DataError before anything is moved.
+    """
+    known = _known_labels(out, new_labels)
+    moves: Moves = {}
+    for path in sorted(find_images(out / UNSORTED)):
+        label = path.relative_to(out / UNSORTED).parts[0]
+        _check_label(label if path.parent != out / UNSORTED else "", known, str(path))
+        moves[path] = label
+    return _finish(out, moves)
+
+
+def label_from(table: Path, out: Path, new_labels: bool) -> dict[str, Any]:
+    """A CSV with columns id and label; a frame whose label is empty stays where it is, one of _skip is left out.
+
+    Raises InputError or DataError, with the line, before anything is moved.
+    """
+    known, entries, places = _known_labels(out, new_labels), read_entries(out), Places(out)
+    by_id = {entry.id: entry for entry in entries.values()}
+    columns, rows = read_rows(table)
+    if "id" not in columns or "label" not in columns:
+        raise DataError(f"{table} needs the columns id and label; it has {', '.join(columns) or 'none'}")
+    moves: Moves = {}
+    said: dict[str, str] = {}
+    for where, row in rows:
+        label = row["label"]
+        if not label:
+            continue
+        path = places.find(by_id[row["id"]].name) if row["id"] in by_id else None
+        if path is None:
+            raise DataError(f"{where}: {out} has no frame {row['id']!r}")
+        _check_label(label, known, where)
+        lies = path.relative_to(out).parts[0]
+        before = said.setdefault(row["id"], label if lies.startswith("_") else lies)
+        if before != label:
+            raise DataError(f"{where}: {row['id']!r} is {label!r} here and {before!r} already: a frame has one label")
+        if lies != label:
+            moves[path] = label
+    return _finish(out, moves)
+
+
+def _known_labels(out: Path, new_labels: bool) -> set[str] | None:
+    """Those of the models that were unsure; None: any will do. Raises InputError for a folder that is none of ours."""
+    if not (out / CSV_FILE).is_file():
+        raise InputError(f"{out} has no {CSV_FILE}: it is no folder of 'collect'")
+    entries = read_entries(out).values()
+    return None if new_labels else {label for entry in entries for label in entry.labels}
+
+
+def _check_label(label: str, known: set[str] | None, where: str) -> None:
+    if label == SKIP:
+        return
+    if not may_be_folder(label):
+        raise DataError(f"{where}: {label!r} cannot be a label: it is to be the name of a folder, not begun by . or _")
+    if known is not None and label not in known:
+        near = difflib.get_close_matches(label, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(sorted(known))};"
+        raise DataError(f"{where}: the model has no label {label!r}; {hint} --new-labels takes it")
+
+
+def _finish(out: Path, moves: Moves) -> dict[str, Any]:
+    """Move, and say where everything lies now."""
+    for path, label in moves.items():
+        _move(path, out / label)
+    for folder in sorted((out / UNSORTED).glob("**/"), reverse=True):
+        with suppress(OSError):  # what is not empty stays
+            folder.rmdir()
+    write_entries(out, read_entries(out).values())
+    folders = [path.relative_to(out).parts[0] for path in find_images(out)]
+    labels = Counter(folder for folder in folders if not folder.startswith("_"))
+    return {
+        "out": str(out),
+        "moved": len(moves),
+        "labels": dict(sorted(labels.items())),
+        "unsorted": folders.count(UNSORTED),
+        "skipped": folders.count(SKIP),
+    }
+
+
+def _move(path: Path, folder: Path) -> None:
+    make_folder(folder)
+    target = folder / path.name
+    if target.exists():
+        raise InputError(f"{target} is in the way of {path}")
+    try:
+        path.rename(target)
+    except OSError as error:
+        raise InputError(f"cannot move {path} to {target}: {error.strerror}") from error

@@ -1,0 +1,59 @@
+"""The records of one topic up to its end as of now, for commands that must come to an end themselves."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from worker.console import new_progress
+from worker.errors import BrokerLost
+from worker.frame import Record
+from worker.header_names import accept_any_header_name
+from worker.intake import from_kafka
+from worker.tools.connect import require_topic
+from worker.tools.live import security_of
+from worker.tools.reader import lost
+from worker.tools.watch import open_reader
+
+STANDSTILL_S_MAX = 30.0
+_POLL_MS = 500
+
+
+@contextmanager
+def open_drain(
+    bootstrap_servers: str, topic: str, config: Path | None, title: str, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Iterator[Record]]:
+    """From its beginning, with a progress bar of that title. Raises BrokerLost, also while it is read."""
+    security = security_of(config)
+    accept_any_header_name()
+    require_topic(bootstrap_servers, topic, security)
+    with open_reader(bootstrap_servers, [topic], security) as consumer, new_progress() as progress:
+        with lost():
+            ends = consumer.end_offsets(consumer.assignment())
+            begins = consumer.beginning_offsets(consumer.assignment())
+        bar = progress.add_task(title, total=sum(ends.values()) - sum(begins.values()))
+        yield _read_to(consumer, ends, stopped, lambda: progress.advance(bar))
+
+
+def _read_to(
+    consumer: Any, ends: dict[Any, int], stopped: Callable[[], bool], advance: Callable[[], None]
+) -> Iterator[Record]:
+    moved_s = time.monotonic()
+    while not stopped() and _is_before(consumer, ends):
+        with lost():
+            polled = consumer.poll(timeout_ms=_POLL_MS)
+        if polled:
+            moved_s = time.monotonic()
+        elif time.monotonic() - moved_s > STANDSTILL_S_MAX:
+            raise BrokerLost(f"Kafka sent nothing for {STANDSTILL_S_MAX:.0f} s before the end of the topic")
+        for partition, records in polled.items():
+            for record in records:
+                if record.offset < ends[partition]:
+                    advance()
+                    yield from_kafka(record)
+
+
+def _is_before(consumer: Any, ends: dict[Any, int]) -> bool:
+    with lost():
+        return any(consumer.position(partition) < end for partition, end in ends.items())

@@ -11,9 +11,8 @@ from training.collected import (
     CSV_FILE,
     UNSORTED,
     Entry,
-    Places,
     may_be_folder,
-    read_entries,
+    read_folder,
     safe_name,
     write_entries,
 )
@@ -35,8 +34,7 @@ class Collector:
         claim(out)
         self._out = out
         self._frames_max = frames_max
-        self._entries = read_entries(out)
-        self._places = Places(out)
+        self._entries, self._places = read_folder(out)
         self._read = self._known = self._unreadable = 0
         self._guesses: Counter[str] = Counter()
 

@@ -41,7 +41,7 @@ def collect(
 
     or let a table say it: collect --out review --labels labels.csv. Then learn from both, old and new:
 
-        stripwatch-train fit --data images --data review --network mobilenet --out runs/next
+        stripwatch-train fit --data images --data review ... --out runs/next
 
     SIGTERM and Ctrl-C end the fetching in order. The last line on stdout is JSON.
     """

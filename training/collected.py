@@ -107,6 +107,14 @@ def read_entries(root: Path) -> dict[str, Entry]:
     return {entry.name: entry for entry in entries}
 
 
+def read_folder(root: Path) -> tuple[dict[str, Entry], Places]:
+    """The list, and where everything lies. Raises what read_entries raises, DataError for a frame in two folders."""
+    entries, places = read_entries(root), Places(root)
+    for name in entries:
+        places.find(name)
+    return entries, places
+
+
 def write_entries(root: Path, entries: Iterable[Entry]) -> None:
     """Whole or not at all, each with the place where it lies now."""
     places, text = Places(root), io.StringIO(newline="")
@@ -121,9 +129,7 @@ def read_collected(root: Path) -> Iterator[Sample]:
 
     Raises DataError for a frame in two folders or in none, and where nothing is sorted yet.
     """
-    entries, places = read_entries(root), Places(root)
-    for name in entries:
-        places.find(name)
+    entries, _ = read_folder(root)
     samples = []
     for path in sorted(find_images(root)):
         file = path.relative_to(root)

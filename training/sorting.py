@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from export.files import make_folder
-from training.collected import CSV_FILE, SKIP, UNSORTED, Places, may_be_folder, read_entries, write_entries
+from training.collected import (
+    CSV_FILE,
+    SKIP,
+    UNSORTED,
+    Entry,
+    Places,
+    may_be_folder,
+    read_entries,
+    read_folder,
+    write_entries,
+)
 from training.samples import find_images
 from training.tables import read_rows
 from worker.errors import DataError, InputError
@@ -20,7 +30,8 @@ def accept_sorted(out: Path, new_labels: bool) -> dict[str, Any]:
 
     Raises InputError or DataError before anything is moved.
     """
-    known = _known_labels(out, new_labels)
+    entries, _ = _read(out)
+    known = _known_labels(entries, new_labels)
     moves: Moves = {}
     for path in sorted(find_images(out / UNSORTED)):
         label = path.relative_to(out / UNSORTED).parts[0]
@@ -34,7 +45,8 @@ def label_from(table: Path, out: Path, new_labels: bool) -> dict[str, Any]:
 
     Raises InputError or DataError, with the line, before anything is moved.
     """
-    known, entries, places = _known_labels(out, new_labels), read_entries(out), Places(out)
+    entries, places = _read(out)
+    known = _known_labels(entries, new_labels)
     by_id = {entry.id: entry for entry in entries.values()}
     columns, rows = read_rows(table)
     if "id" not in columns or "label" not in columns:
@@ -58,12 +70,15 @@ def label_from(table: Path, out: Path, new_labels: bool) -> dict[str, Any]:
     return _finish(out, moves)
 
 
-def _known_labels(out: Path, new_labels: bool) -> set[str] | None:
-    """Those of the models that were unsure; None: any will do. Raises InputError for a folder that is none of ours."""
+def _read(out: Path) -> tuple[dict[str, Entry], Places]:
     if not (out / CSV_FILE).is_file():
         raise InputError(f"{out} has no {CSV_FILE}: it is no folder of 'collect'")
-    entries = read_entries(out).values()
-    return None if new_labels else {label for entry in entries for label in entry.labels}
+    return read_folder(out)
+
+
+def _known_labels(entries: dict[str, Entry], new_labels: bool) -> set[str] | None:
+    """Those of the models that were unsure; None: any will do."""
+    return None if new_labels else {label for entry in entries.values() for label in entry.labels}
 
 
 def _check_label(label: str, known: set[str] | None, where: str) -> None:

@@ -69,7 +69,7 @@ def accuracy(bundle: Path, images: Path) -> float:
     out = images.with_name(f"{bundle.stem}-{images.name}.jsonl")
     inspect_folder(load_settings(None, {"bundle": bundle}), images, out)
     events = [json.loads(line) for line in out.read_text().splitlines()]
-    right = sum(event["label"] == Path(event["frame"]["file"]).name.rpartition("_")[0] for event in events)
+    right: int = sum(event["label"] == Path(event["frame"]["file"]).name.rpartition("_")[0] for event in events)
     return round(right / len(events), 4)
 
 

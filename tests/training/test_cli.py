@@ -26,6 +26,31 @@ def test_help_teaches_without_tensorflow() -> None:
     assert "Example:" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("flags", "code", "says"),
+    [
+        ([], 2, "error: collect takes one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)"),
+        (["--sorted", "--labels", "x.csv"], 2, "error: collect takes one of"),
+        (["--sorted"], 6, "has no collected.csv: it is no folder of 'collect'"),
+        (["--bootstrap-servers", "nowhere"], 2, "error: bootstrap servers are HOST:PORT"),
+        (["--bootstrap-servers", "127.0.0.1:1", "--config", "no.toml"], 6, "there is no configuration file no.toml"),
+    ],
+)
+def test_collect_refuses_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    flags: list[str],
+    code: int,
+    says: str,
+) -> None:
+    assert run_cli(monkeypatch, "collect", "--out", str(tmp_path / "review"), *flags) == code
+    shown = capsys.readouterr()
+    assert says in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert shown.out == ""
+
+
 @pytest.mark.training
 def test_the_defaults_of_the_command_are_those_of_the_settings() -> None:
     from training.fitsettings import FitSettings

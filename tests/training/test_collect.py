@@ -1,7 +1,7 @@
 """From records on the review topic to a folder that `fit` reads, by way of a person."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -224,9 +224,18 @@ def test_a_frame_that_was_copied_to_two_folders_is_named(out: Path) -> None:
     file = next((out / "_unsorted").rglob("*-0-*"))
     (out / "clean").mkdir()
     (out / "clean" / file.name).write_bytes(file.read_bytes())
-    for read in (lambda: read_dataset(out), lambda: collect(out, reviewed(0))):
+    before = files(out)
+    table = write_labels(out, {1: "clean"})
+    reads: tuple[Callable[[], object], ...] = (
+        lambda: read_dataset(out),
+        lambda: collect(out, reviewed(0)),
+        lambda: accept_sorted(out, new_labels=True),
+        lambda: label_from(table, out, new_labels=True),
+    )
+    for read in reads:
         with pytest.raises(DataError, match="are the same frame: keep it in one folder"):
             read()
+    assert files(out) == before
 
 
 def test_a_new_label_is_taken_when_asked_for(out: Path) -> None:

@@ -20,7 +20,6 @@ log = structlog.get_logger()
 class DecodePool:
     """One thread submits, one takes the head; OpenCV releases the GIL, so the pool's threads really run together.
 
-    threads: 1 is the thread that submits, which saves a hand-over a frame; more are threads of the pool.
     skips: whether a frame is not worth decoding any more; asked when its turn to be decoded comes.
     measures: whether this frame of the camera is one to be measured.
     """
@@ -31,41 +30,39 @@ class DecodePool:
         cv2.setNumThreads(1)  # those of OpenCV would take the cores from ours, for calls that last a tenth of a ms
         self._skips = skips
         self._measures = measures
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode") if threads > 1 else None
-        self._queue: queue.SimpleQueue[Future[Ready] | Ready | None] = queue.SimpleQueue()
-        self._head: Future[Ready] | Ready | None = None
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._queue: queue.SimpleQueue[Future[Ready] | None] = queue.SimpleQueue()
+        self._head: Future[Ready] | None = None
         self._ended = False
 
     def submit(self, frame: Frame, model: Model) -> None:
         """The frame is decoded as this model wants it, and stays with this model."""
-        work = self._work
-        self._queue.put(self._pool.submit(work, frame, model) if self._pool else work(frame, model))
+        self._queue.put(self._pool.submit(self._work, frame, model))
 
     def close(self) -> None:
         """Nothing comes after this. What was submitted can still be taken."""
         self._queue.put(None)
-        if self._pool:
-            self._pool.shutdown(wait=False)
+        self._pool.shutdown(wait=False)
 
     def head(self, timeout_s: float | None) -> Ready | None:
         """The next frame in order; None if it is not decoded within timeout_s (None: wait), or after the last."""
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         if self._head is None:
             self._head = self._next(timeout_s)
-        head = self._head
-        if isinstance(head, Future):
-            try:
-                head = head.result(None if deadline_s is None else max(0.0, deadline_s - time.monotonic()))
-            except TimeoutError:
-                return None
+        if self._head is None:
+            return None
+        try:
+            outcome = self._head.result(None if deadline_s is None else max(0.0, deadline_s - time.monotonic()))
+        except TimeoutError:
+            return None
         self._head = None
-        return head
+        return outcome
 
     @property
     def waiting_frames(self) -> int:
         return self._queue.qsize()
 
-    def _next(self, timeout_s: float | None) -> Future[Ready] | Ready | None:
+    def _next(self, timeout_s: float | None) -> Future[Ready] | None:
         if self._ended:
             return None
         try:

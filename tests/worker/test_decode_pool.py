@@ -49,22 +49,6 @@ def test_nothing_is_there_within_no_time() -> None:
     pool.close()
 
 
-def test_one_thread_is_the_one_that_submits() -> None:
-    by: list[int] = []
-
-    def decode(_: bytes) -> Image:
-        by.append(threading.get_ident())
-        return IMAGE
-
-    pool = DecodePool(1, never)
-    pool.submit(make_frame(0, b""), make_model(decode=decode))
-    assert by == [threading.get_ident()]
-    assert pool.waiting_frames == 1
-    assert isinstance(pool.head(0), Decoded)
-    pool.close()
-    assert pool.head(None) is None
-
-
 def test_a_refused_frame_keeps_its_place() -> None:
     def decode(encoded: bytes) -> Image:
         if encoded == b"bad":

@@ -14,7 +14,7 @@ from kafka.errors import KafkaError
 from tests.benchmarks.peers import goals
 from tests.benchmarks.peers.cameras import CAMERAS, PARTITIONS, Plan, send_frames
 from tests.benchmarks.peers.contenders import ALL, WORKER, Contender
-from tests.benchmarks.peers.lap import Track
+from tests.benchmarks.peers.lap import BROKER_SETTINGS, Track
 from tests.benchmarks.peers.meet import Entry, Rounds, enter, meet
 from tests.benchmarks.peers.report import Report, describe, summary, write
 from tests.brokers.apache import KafkaAbsent, apache_broker
@@ -159,7 +159,7 @@ def open_tracks(
 ) -> Iterator[dict[str, Track]]:
     """A broker with all frames on it. Raises KafkaAbsent, BrokerLost, InputError or SettingsError."""
     with ExitStack() as stack:
-        running = stack.enter_context(embedded_broker() if kind == "embedded" else apache_broker())
+        running = stack.enter_context(embedded_broker() if kind == "embedded" else apache_broker(BROKER_SETTINGS))
         handle = BrokerHandle(kind, running.bootstrap_servers, 6000)
         consumer = stack.enter_context(handle.consumer())
         images = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stripwatch-frames-")))

@@ -36,6 +36,9 @@ LAP_S_MAX = 90.0  # from the first result; whoever needs longer is not worth the
 STOP_S_MAX = 10.0
 CAMERAS_S_MAX = 300.0
 _LOOK_S = 0.1
+# Ten minutes of frames are many GB: what has passed is let go.
+_PASSING = {"max_message_bytes": "16777216", "segment_bytes": "67108864", "retention_bytes": "536870912"}
+BROKER_SETTINGS = "log.retention.check.interval.ms=10000\n"
 _BEGIN, _END = 0.1, 0.9  # of a run's results: what lies before and after is start and end
 
 
@@ -85,7 +88,6 @@ class Lap:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    at_s: float
     results: int
     cpu_s: float | None
     broker_cpu_s: float | None
@@ -169,7 +171,7 @@ class Driven:
 @contextmanager
 def driven(contender: Contender, setting: Setting, track: Track, rate_fps: float, seconds: float) -> Iterator[Driven]:
     """One frame of each camera first, so that the start is not measured. Raises LapFailed."""
-    topic = track.handle.new_topic(PARTITIONS, max_message_bytes="16777216")
+    topic = track.handle.new_topic(PARTITIONS, **_PASSING)
     frames = round(rate_fps * seconds)
     primer = Plan(track.broker.bootstrap_servers, topic, str(track.folder), PARTITIONS)
     with _running(contender, setting, track, topic) as (children, results):
@@ -178,6 +180,8 @@ def driven(contender: Contender, setting: Setting, track: Track, rate_fps: float
         paced = msgspec.structs.replace(primer, frames=frames, rate_fps=rate_fps)
         with _running_cameras(paced) as cameras:
             yield Driven(track, children, results, cameras, topic, frames, seconds)
+    with track.handle.admin() as admin:
+        admin.delete_topics([topic])
 
 
 def _latency_ms(result: _Read) -> float | None:
@@ -229,7 +233,7 @@ def _watch(
         done = results.count()
         pids = [child.process.pid for child in children]
         now_s = time.monotonic()
-        yield _Seen(now_s, done, cpu_seconds_of(pids), cpu_seconds(track.broker.pid))
+        yield _Seen(done, cpu_seconds_of(pids), cpu_seconds(track.broker.pid))
         if done >= count:
             return
         moved_s, before = (now_s if done > before else moved_s), done

@@ -27,6 +27,7 @@ from worker.settings import Settings, load_settings
 READY = "ready"
 _TOPIC = "trial"
 _ROOM_S = 0.1
+_INSIDE_FRAMES_MAX, _INSIDE_BYTES_MAX = 32, 64_000_000  # few, since they are finished before the trial ends
 
 
 class _Settling:
@@ -44,9 +45,9 @@ class _Settling:
 
 
 def try_out(settings: Settings, model: Model, seconds: float) -> int:
-    """How many frames the pipeline settles in so many seconds, with as many inside as on the line."""
+    """How many frames the pipeline settles in so many seconds, with always more waiting than a batch takes."""
     publisher = _Settling()
-    credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
+    credits = Credits(_INSIDE_FRAMES_MAX, _INSIDE_BYTES_MAX)
     parts = build_parts(settings, Metrics(CollectorRegistry()), publisher, credits)
     parts.ledger.assign([Partition(_TOPIC, 0)])
     pipeline = Pipeline(parts, model)

@@ -26,7 +26,7 @@ from worker.launch import with_parent
 from worker.layout import Layout, Trial, candidates, choose, usable_cores
 from worker.run import require_bundle
 from worker.session import runs_on_cpu
-from worker.settings import Settings
+from worker.settings import ENV_PREFIX, Settings
 from worker.store import read_choice, resolve
 from worker.trial import READY
 
@@ -36,14 +36,7 @@ _TRIAL_S = 1.5
 _TRIAL_S_MAX = 120.0  # with loading and warming up
 _BATCH_FRAMES_MAX = 4  # to warm up larger ones takes a large model longer than the trial
 _SAID_CHARACTERS_MAX = 500
-_TRIED_BY = (
-    "provider",
-    "batch_frames_max",
-    "latency_ms_target",
-    "linger_ms_max",
-    "inflight_frames_max",
-    "inflight_bytes_max",
-)
+_TRIED_BY = ("provider", "batch_frames_max", "latency_ms_target", "linger_ms_max")
 
 
 class TrialFailed(Exception):
@@ -84,12 +77,9 @@ def lay_out(settings: Settings) -> Plan:
             return Plan(layouts[-1], f"not tried: {error}")
         if path:
             _remember(path, trials)
-    layout, rates = (
-        choose(trials),
-        ", ".join(f"{t.frames_per_second:.0f} frames/s with {t.layout.processes}" for t in trials),
-    )
-    plan = Plan(layout, f"{how}: {rates} processes")
-    log.info("layout", **asdict(layout), because=plan.because)
+    rates = ", ".join(f"{trial.frames_per_second:.0f} frames/s with {trial.layout.processes}" for trial in trials)
+    plan = Plan(choose(trials), f"{how}: {rates} processes")
+    log.info("layout", **asdict(plan.layout), because=plan.because)
     return plan
 
 
@@ -169,6 +159,7 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=said,
             text=True,
+            env={name: text for name, text in os.environ.items() if not name.startswith(ENV_PREFIX)},
             process_group=0,
         )
 

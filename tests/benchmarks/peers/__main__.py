@@ -1,5 +1,7 @@
 """The worker beside its peers and beside the goals, in one run: `python -m tests.benchmarks.peers --help`."""
 
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -83,6 +85,7 @@ def main(
     The last line on stdout is JSON. Exit code 4: there is no broker.
     """
     set_up_logs("auto", "warning")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what it started is then stopped in order
     names = [name.strip() for name in shapes.split(",")]
     counts = {PHOTOS: whole(count), STRIPS: whole(_STRIP_SHARE * count), HEAVY: whole(_HEAVY_SHARE * count)}
     sizes = Sizes(rounds, others, counts, sweep_share, pace_s, 2 * count, minutes)

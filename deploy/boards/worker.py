@@ -288,11 +288,33 @@ MODELS = Row(
     ),
 )
 
+
+def _outcomes(title: str, metric: str, description: str) -> Panel:
+    query = Query(f"sum by (outcome) (rate({metric}{{{OF_WORKER}}}{RATE}))", "{{outcome}}")
+    return Panel(title, "timeseries", (query,), description, stacked=True, unit="suffix: /s")
+
+
+ASIDES = Row(
+    "Evidence and review",
+    (
+        _outcomes(
+            "Pictures of defects",
+            "stripwatch_evidence_frames_total",
+            "Frames with a defect, by their picture; failed: the event promised one. 0 while switched off.",
+        ),
+        _outcomes(
+            "Frames for review",
+            "stripwatch_review_frames_total",
+            "Frames the model is unsure of. Much over quota: label some, and train. 0 while switched off.",
+        ),
+    ),
+)
+
 WORKER_BOARD = Board(
     "stripwatch-worker",
     "Stripwatch: worker",
     "For engineers: where does the time go, and what is about to give way?",
     (LINE, Variable("instance", f"label_values(stripwatch_ready{{{OF_LINE}}}, instance)")),
     (NEW_BUNDLE, ALERTS),
-    (THROUGHPUT, STAGES, HEALTH, KAFKA, MODELS),
+    (THROUGHPUT, STAGES, HEALTH, KAFKA, MODELS, ASIDES),
 )

@@ -40,7 +40,7 @@ def test_worker_and_first_loop_emit_the_event_of_every_frame_once(tmp_path: Path
     ):
         entries = meet([WORKER, FIRST, DIES], tracks[command.PHOTOS], Rounds(1, 1, 128), {})
     worker, first, dies = entries
-    for entry in (worker, first):  # a lap fails where a frame has no event
+    for entry in (worker, first):  # and a lap that ends has an event of every frame
         assert [lap.repeats for lap in entry.laps if lap] == [0], entry.reason
     assert dies.laps == [None]
     table = markdown(Report(describe("embedded", 1, SIZES.counts), {command.PHOTOS: entries}, []))

@@ -30,7 +30,7 @@ from worker.tools.broker import Broker, free_port
 from worker.tools.child import Child, running_child
 from worker.tools.loads import cpu_seconds
 
-START_S_MAX = 60.0
+START_S_MAX = 90.0  # the worker tries layouts at its first start with a model
 STALL_S_MAX = 20.0
 LAP_S_MAX = 90.0  # from the first result; whoever needs longer is not worth the wait
 STOP_S_MAX = 10.0

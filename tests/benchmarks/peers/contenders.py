@@ -59,8 +59,8 @@ def _each(python: str, name: str, task: Task, *arguments: str) -> list[Program]:
 
 
 def _worker(_: str, task: Task) -> list[Program]:
-    """The worker as `worker bench` starts it, its layout left to itself."""
-    settings = ["processes=auto", "provider=cpu"]
+    """The worker as `worker bench` starts it, its layout left to itself, and found in its first lap."""
+    settings = ["processes=auto", "provider=cpu", f"cache_folder={task.memory}"]
     bundle = Path(task.bundle)
     return [Program(worker_command(bundle, task.bootstrap_servers, task.topics, free_port(), settings), task)]
 

@@ -215,6 +215,7 @@ def _running(
             setting=setting,
             port=free_port(),
             folder=folder,
+            memory=str(track.folder.parent / "memory"),
         )
         children: list[Child] = []
         stack.callback(end_all, children, STOP_S_MAX)

@@ -24,7 +24,10 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One run of a peer. number: of this process among its like. port: of a server. folder: for what it keeps."""
+    """One run of a peer. number: of this process among its like. port: of a server.
+
+    folder: for what it keeps in this run. memory: for what it remembers of others, which is nothing at first.
+    """
 
     bundle: str
     bootstrap_servers: str
@@ -33,6 +36,7 @@ class Task(msgspec.Struct, frozen=True):
     setting: Setting
     port: int
     folder: str
+    memory: str
     number: int = 0
 
     def environment(self) -> dict[str, str]:

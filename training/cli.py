@@ -20,10 +20,7 @@ app = new_app("stripwatch-train", "Train a classifier for strip images, and keep
 
 @app.command()
 def fit(
-    data: Annotated[
-        list[Path],
-        typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders; given again, one more."),
-    ],
+    data: options.DataFolders,
     network: Annotated[str, typer.Option(help=f"Backbone: {options.NETWORKS}.")],
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     layout: options.Layout = "auto",

@@ -12,6 +12,9 @@ NETWORKS = (
     "vgg19, efficientnetb0, xception, inceptionv3, mobilenet, mobilenetv3large, efficientnetv2b0, resnet50v2, "
     "densenet121"
 )
+DataFolders = Annotated[
+    list[Path], typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders; given again, one more.")
+]
 RecipeName = Literal["default", "article"]
 
 Cut = Annotated[

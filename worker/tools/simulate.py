@@ -20,6 +20,15 @@ from worker.tools.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, ren
 from worker.tools.strip_set import write_strip_set
 from worker.tools.surface import Shape
 
+Brightness = Annotated[
+    float, typer.Option(min=0, max=10, help="Multiply every pixel: 0.6 is a lamp that ages, 0 the dark, 1.5 glare.")
+]
+MmPerFrame = Annotated[
+    float, typer.Option(min=0, help="How far the strip runs from frame to frame; 0 is the frame's width at 1 mm/px.")
+]
+Pool = Annotated[
+    int, typer.Option(min=1, help="Distinct frames, rendered before the cameras start and repeated in seeded order.")
+]
 _DEFECT_KINDS = [kind for kind in KINDS if kind != CLEAN]
 _SIDE_PX = range(64, 4097)
 
@@ -34,9 +43,7 @@ def simulate(
     ] = 0,
     shape: Annotated[str, typer.Option(help="Height x width in px; usual are 200x200 and 256x1600.")] = "200x200",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same frames.")] = 1,
-    brightness: Annotated[
-        float, typer.Option(min=0, max=10, help="Multiply every pixel: 0.6 is a lamp that ages, 0 the dark, 1.5 glare.")
-    ] = 1.0,
+    brightness: Brightness = 1.0,
     cameras: Cameras = 4,
     rate: Rate = 10.0,
     seconds: Seconds = 0.0,
@@ -44,14 +51,8 @@ def simulate(
     coil_frames: Annotated[
         int, typer.Option(min=0, help="A new coil after so many frames of a camera; 0 is one coil.")
     ] = 500,
-    mm_per_frame: Annotated[
-        float,
-        typer.Option(min=0, help="How far the strip runs from frame to frame; 0 is the frame's width at 1 mm/px."),
-    ] = 0.0,
-    pool: Annotated[
-        int,
-        typer.Option(min=1, help="Distinct frames, rendered before the cameras start and repeated in seeded order."),
-    ] = 300,
+    mm_per_frame: MmPerFrame = 0.0,
+    pool: Pool = 300,
     topic: Topic = topics.FRAMES,
     sent: SentPath = None,
     config: Config = None,

@@ -86,10 +86,13 @@ def main(
     """
     set_up_logs("auto", "warning")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what it started is then stopped in order
-    names = [name.strip() for name in shapes.split(",")]
+    names = pick(shapes, list(_SHAPES), "--shapes")
     counts = {PHOTOS: whole(count), STRIPS: whole(_STRIP_SHARE * count), HEAVY: whole(_HEAVY_SHARE * count)}
     sizes = Sizes(rounds, others, counts, sweep_share, pace_s, 2 * count, minutes)
-    chosen = [contender for contender in ALL if not only or contender.name in only.split(",")]
+    wanted = pick(only, [contender.name for contender in ALL], "--only")
+    if with_goals and WORKER.name not in wanted:
+        raise typer.BadParameter(f"--goals compares with the {WORKER.name}: name it in --only")
+    chosen = [contender for contender in ALL if contender.name in wanted]
     large = large_bundle if with_goals else None
     say(f"this will take about {predict_s(chosen, names, sizes, with_goals, large is not None) / 60:.0f} minutes")
     report = Report(describe(broker, rounds, {name: counts[name] for name in names}), {}, [])
@@ -108,6 +111,14 @@ def main(
         raise typer.Exit(BrokerLost.exit_code) from error
     say((out / "peers.md").read_text())
     print_summary(summary(report))
+
+
+def pick(text: str, known: Sequence[str], option: str) -> list[str]:
+    """The names in an option, comma between; all where there are none."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := set(names) - set(known):
+        raise typer.BadParameter(f"{option} knows {', '.join(known)}, not {', '.join(sorted(unknown))}")
+    return names or list(known)
 
 
 def whole(count: float) -> int:

@@ -102,7 +102,7 @@ TUNED = Contender(
     compared=True,
 )
 TUNED_CONFLUENT = Contender(
-    "tuned loop, confluent-kafka",
+    "tuned loop (confluent-kafka)",
     "the tuned loop on librdkafka in place of kafka-python",
     lambda python, task: _each(python, "tuned_loop", task, "confluent-kafka"),
     (_APART, _APART_8),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import typer
 
 from tests.benchmarks.peers import __main__ as command
 from tests.benchmarks.peers.contenders import ALL, FIRST, WORKER, Contender, Program
@@ -111,3 +112,10 @@ def test_it_says_ahead_how_long_it_takes() -> None:
 
 def test_frames_are_whole_batches_of_every_camera() -> None:
     assert [command.whole(count) % command._GROUP_FRAMES for count in (1, 1000, 4001)] == [0, 0, 0]
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    assert command.pick("", ["a", "b"], "--only") == ["a", "b"]
+    assert command.pick("b, a", ["a", "b"], "--only") == ["b", "a"]
+    with pytest.raises(typer.BadParameter, match="--only knows a, b, not c"):
+        command.pick("a,c", ["a", "b"], "--only")

@@ -48,13 +48,14 @@ def test_settings_that_no_worker_can_start_with_end_the_supervisor(line: Line, t
 
 
 def test_the_layout_is_found_by_trying_and_remembered(line: Line, bundle: Path, tmp_path: Path) -> None:
-    found = []
+    found, sent, results = [], 0, 0
     for group in ("first", "second"):
-        line.send(FRAMES[:20], key=b"a")
+        sent += len(line.send(FRAMES[:20], key=b"a"))
+        results += sent  # a new group begins at the first frame
         settings = ("processes=auto", f"cache_folder={tmp_path / 'cache'}")
         with running_worker(line, bundle, group, *(part for pair in settings for part in ("--set", pair))) as worker:
             found.append(worker.await_log("layout"))
-            line.read("results", 20)
+            line.read("results", results)
             assert worker.stop() == 0
     assert found[0]["because"].startswith("tried just now: ")
     assert found[1]["because"].startswith("as tried before: ")

@@ -59,7 +59,9 @@ def open_model(bundle: Bundle, settings: Settings, go_on: Callable[[], None] = l
     contract = bundle.contract
     judge = judge_of(contract, settings.thresholds)
     started_s = time.monotonic()
-    session = open_session(bundle, settings.provider, settings.inference_threads, settings.batch_frames_max, go_on)
+    session = open_session(
+        bundle, settings.provider, settings.inference_threads, settings.batch_frames_max, go_on, settings.cuda_run
+    )
     log.info(
         "bundle verified",
         bundle=str(bundle.path),

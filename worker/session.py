@@ -11,14 +11,14 @@ from typing import Literal
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
+from worker.binding import Bound, CudaRun, Floats
 from worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
 from worker.decode import Pixels, decode
 from worker.errors import BundleError, FrameRejected, PredictFailed, SettingsError
 
-Floats = NDArray[np.float32]
 Provider = Literal["auto", "cpu", "cuda"]
+_Runner = ort.InferenceSession | Bound
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # EXHAUSTIVE search, the default, starts anew for each shape. TF32 keeps 10 bits of a float: golden frames would fail.
@@ -52,7 +52,7 @@ class Session:
     provider: str
     golden_difference: float
     batches: list[WarmedBatch]
-    _ort: ort.InferenceSession = field(repr=False)
+    _ort: _Runner = field(repr=False)
 
     def predict(self, frames: Pixels) -> Output:
         """What the model says of frames, uint8 [n, height, width, channels].
@@ -88,26 +88,29 @@ def open_session(
     threads: int = 0,
     batch_frames_max: int = 16,
     go_on: Callable[[], None] = lambda: None,
+    cuda_run: CudaRun = "plain",
 ) -> Session:
     """Load a bundle, verify its golden frames, warm up every batch size up to batch_frames_max.
 
     threads: of ONNX Runtime on a CPU; 0 leaves the choice to it. go_on: called before each run; raises to break off.
+    cuda_run: how frames reach a GPU; golden frames and warm-up take the same way. A CPU knows one way alone.
     Raises SettingsError when the provider is not to be had, BundleError when the bundle does not do what it says.
     """
     name = _choose_provider(provider)
-    session = _load(bundle, name, threads)
+    session = _load(bundle, name, threads, cuda_run)
     _check_signature(bundle, session)
     sizes = [size for size in _BATCH_SIZES if size < batch_frames_max] + [batch_frames_max]
+    runner = session if name == _CPU or cuda_run == "plain" else _bind(bundle, session, sizes, cuda_run)
     try:
         go_on()
-        difference = verify_golden(bundle, session)
-        batches = [_warm_up(bundle, session, size, go_on) for size in sizes]
+        difference = verify_golden(bundle, runner)
+        batches = [_warm_up(bundle, runner, size, go_on) for size in sizes]
     except PredictFailed as error:
         raise BundleError(f"{bundle.path} does not run here: {error}") from error
-    return Session(bundle, name, difference, batches, session)
+    return Session(bundle, name, difference, batches, runner)
 
 
-def verify_golden(bundle: Bundle, session: ort.InferenceSession) -> float:
+def verify_golden(bundle: Bundle, session: _Runner) -> float:
     """The largest difference between the scores of Keras and those of this session on the golden frames.
 
     Raises BundleError when it is over the tolerance, or when a frame's best label is not the expected one.
@@ -151,13 +154,13 @@ def _choose_provider(wanted: Provider) -> str:
     return name
 
 
-def _load(bundle: Bundle, provider: str, threads: int) -> ort.InferenceSession:
+def _load(bundle: Bundle, provider: str, threads: int, cuda_run: CudaRun) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
     # Idle threads of ONNX Runtime spin by default, and take the cores that decoding needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    settings = _CUDA_SETTINGS if provider == _CUDA else {}
+    settings = _CUDA_SETTINGS | {"enable_cuda_graph": str(int(cuda_run == "graph"))} if provider == _CUDA else {}
     if provider == _CUDA:
         with redirect_stdout(sys.stderr):  # it prints what it misses
             ort.preload_dlls()  # CUDA and cuDNN as the extra gpu brings them; else those of the system are taken
@@ -171,6 +174,13 @@ def _load(bundle: Bundle, provider: str, threads: int) -> ort.InferenceSession:
             "its CUDA or cuDNN libraries are missing or too old. Mend that, or set provider = 'cpu'"
         )
     return session
+
+
+def _bind(bundle: Bundle, session: ort.InferenceSession, sizes: list[int], cuda_run: CudaRun) -> Bound:
+    try:
+        return Bound(session, output_names(bundle), sizes, "cuda", cuda_run == "graph")
+    except Exception as error:  # onnxruntime raises a dozen types without a common base
+        raise BundleError(f"{bundle.path}: no buffers on the GPU for it: {_first_line(error)}") from error
 
 
 def _why_not_loaded(bundle: Bundle, error: Exception) -> str:
@@ -197,7 +207,7 @@ def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:
         raise BundleError(f"{bundle.path}: it must have an output {HEATMAPS_NAME!r}, [batch, h, w, {labels}]")
 
 
-def _warm_up(bundle: Bundle, session: ort.InferenceSession, size: int, go_on: Callable[[], None]) -> WarmedBatch:
+def _warm_up(bundle: Bundle, session: _Runner, size: int, go_on: Callable[[], None]) -> WarmedBatch:
     frames = np.zeros((size, *bundle.contract.decode.shape), np.uint8)
     names = output_names(bundle)
     go_on()
@@ -218,7 +228,7 @@ def output_names(bundle: Bundle) -> list[str]:
     return [SCORES_NAME, HEATMAPS_NAME] if with_maps else [SCORES_NAME]
 
 
-def _run(session: ort.InferenceSession, frames: Pixels, names: list[str]) -> list[Floats]:
+def _run(session: _Runner, frames: Pixels, names: list[str]) -> list[Floats]:
     try:
         found: list[Floats] = session.run(names, {INPUT_NAME: frames})
     except Exception as error:  # onnxruntime raises a dozen types without a common base

@@ -52,6 +52,11 @@ class Settings(BaseSettings):
         "auto",
         description="Where the model runs. auto: CUDA where ONNX Runtime has it, else the CPU; no silent fallback.",
     )
+    cuda_run: Literal["plain", "bound", "graph"] = Field(
+        "plain",
+        description="On CUDA. bound: input and outputs in buffers that stay; graph: and a CUDA graph for each batch "
+        "size. Neither has been run on a GPU yet.",
+    )
     bootstrap_servers: str = Field(
         "127.0.0.1:9092", min_length=1, description="Kafka brokers, host:port, comma between."
     )

@@ -30,7 +30,7 @@ def family(pids: Iterable[int]) -> list[int]:
 
 def cpu_seconds_of(pids: Iterable[int]) -> float | None:
     """Of these and all below them, as far as they still run; None where the machine does not tell."""
-    spent = [seconds for pid in family(pids) if (seconds := cpu_seconds(pid)) is not None]
+    spent = [seconds for pid in pids if (seconds := cpu_seconds(pid)) is not None]
     return sum(spent) if spent else None
 
 

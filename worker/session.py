@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import onnxruntime as ort
@@ -18,7 +18,7 @@ from worker.decode import Pixels, decode
 from worker.errors import BundleError, FrameRejected, PredictFailed, SettingsError
 
 Provider = Literal["auto", "cpu", "cuda"]
-_Runner = ort.InferenceSession | Bound
+_Runner: TypeAlias = ort.InferenceSession | Bound
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # EXHAUSTIVE search, the default, starts anew for each shape. TF32 keeps 10 bits of a float: golden frames would fail.

@@ -11,8 +11,9 @@ from export.evaluation import Interval, total
 from export.quiet import load_tensorflow, require
 from training.options import TaskOption
 from worker.console import print_summary
+from worker.errors import SettingsError
 
-Data = Annotated[Path, typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders.")]
+Data = Annotated[list[Path], typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders.")]
 Layout = Annotated[str, typer.Option(help="How the data lies: auto, prefix, folder, manifest, severstal or collected.")]
 # Flags that a command does not know are for fit.
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -93,6 +94,13 @@ def evaluate(
     )
 
 
+def _only(data: list[Path]) -> Path:
+    """Of an option that is given twice the last would win, without a word."""
+    if len(data) > 1:
+        raise SettingsError("--data is given more than once: crossval and compare take one folder, fit takes several")
+    return data[0]
+
+
 def rounded(found: Interval) -> list[float]:
     """Value, low and high."""
     return [round(limit, 4) for limit in (found.value, found.low, found.high)]
@@ -117,11 +125,12 @@ def crossval(
       stripwatch-train crossval --data images/ --folds 5 --out runs/folds \\
         --network mobilenet --alpha 0.25 --weights imagenet
     """
+    folder = _only(data)
     load_tensorflow()
     require("scipy", "sklearn")
     from training.crossval import CrossvalSettings, cross_validate, summarise
 
-    settings = CrossvalSettings(data, out, folds, seed, layout, task, clean_label, context.args)
+    settings = CrossvalSettings(folder, out, folds, seed, layout, task, clean_label, context.args)
     print_summary({"out": str(out), "folds": folds, "seed": seed, **summarise(cross_validate(settings))})
 
 
@@ -150,6 +159,7 @@ def compare(
       stripwatch-train compare --data images/ --networks mobilenet,xception \\
         --set mobilenet:alpha=0.25 --rule fastest-within:0.5 --epochs 10 --out runs/compared
     """
+    folder = _only(data)
     load_tensorflow()
     require("matplotlib", "onnx", "onnxruntime", "scipy", "seaborn", "sklearn", "tf2onnx")
     from training.compare import CompareSettings, parse_candidates
@@ -158,7 +168,7 @@ def compare(
 
     candidates = parse_candidates(networks, set_ or [])
     settings = CompareSettings(
-        data, out, candidates, Rule.parse(rule), seed, val_share, layout, task, clean_label, context.args
+        folder, out, candidates, Rule.parse(rule), seed, val_share, layout, task, clean_label, context.args
     )
     board = run_compare(settings)
     Console(width=None if sys.stdout.isatty() else 120).print(to_table(board))

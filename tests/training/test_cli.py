@@ -51,6 +51,14 @@ def test_collect_refuses_in_one_sentence(
     assert shown.out == ""
 
 
+@pytest.mark.parametrize("command", [["crossval"], ["compare", "--networks", "mobilenet"]])
+def test_a_second_data_folder_is_not_passed_over_in_silence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert run_cli(monkeypatch, *command, "--data", "a", "--data", "b", "--out", "runs") == 2
+    assert "error: --data is given more than once" in capsys.readouterr().err
+
+
 @pytest.mark.training
 def test_the_defaults_of_the_command_are_those_of_the_settings() -> None:
     from training.fitsettings import FitSettings

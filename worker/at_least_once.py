@@ -6,7 +6,7 @@ from collections.abc import Callable
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from worker.connection import LINGER_MS, PATIENT_LINGER_MS, discard, set_linger
+from worker.connection import LINGER_MS, discard, set_linger
 from worker.errors import BrokerLost, StripwatchError
 from worker.event import Reject, Result
 from worker.frame import Frame
@@ -19,8 +19,7 @@ class AtLeastOnce:
     """Sends each frame's records at once, by an idempotent producer; its offset is committed later, by the intake.
 
     dropped: called, from any thread, for a frame that will be read again. failed: called when nothing can be delivered.
-    behind: whether frames wait in the worker anyway; then results wait for each other too, since a request costs both
-    sides as much as a frame.
+    linger_ms: how long a result that goes out now may wait for others.
     """
 
     def __init__(
@@ -30,10 +29,10 @@ class AtLeastOnce:
         mending: Mending,
         dropped: Callable[[Frame], None],
         failed: Callable[[BaseException], None],
-        behind: Callable[[], bool] = lambda: False,
+        linger_ms: Callable[[], float] = lambda: LINGER_MS,
     ) -> None:
-        self._behind = behind
-        self._linger_ms = LINGER_MS
+        self._wanted_linger_ms = linger_ms
+        self._linger_ms: float = LINGER_MS
         self._records = records
         self._ledger = ledger
         self._mending = mending
@@ -63,7 +62,7 @@ class AtLeastOnce:
             sending.send(producer, record, frame)
 
     def _set_linger(self, producer: KafkaProducer) -> None:
-        linger_ms = PATIENT_LINGER_MS if self._behind() else LINGER_MS
+        linger_ms = self._wanted_linger_ms()
         if linger_ms != self._linger_ms:
             set_linger(producer, linger_ms)
             self._linger_ms = linger_ms

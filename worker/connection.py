@@ -26,6 +26,7 @@ from worker.lost_requests import keep_requests
 from worker.offsets import Partition
 from worker.security import PLAINTEXT, Security, check_tls, client_options, speaks_tls
 from worker.settings import Settings
+from worker.sockets import PlainSelector, read_much
 
 T = TypeVar("T")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")
@@ -35,7 +36,7 @@ _RECONNECT_MS_MAX = 2000  # 30 s, the default, is long after a broker that is ba
 # A transaction that follows the last one at once finds it still closing, and asks again after this (100 by default).
 _TRANSACTION_RETRY_MS = 20
 _DISCARD_S_MAX = 5.0
-LINGER_MS, PATIENT_LINGER_MS = 2, 15  # how long a result waits for others before it is sent
+LINGER_MS = 2  # how long a record waits for others before it is sent, where nobody knows better
 _ASK_AGAIN_S = 0.2
 _ASSIGNORS = {"eager": RangePartitionAssignor, "cooperative": CooperativeStickyAssignor}
 
@@ -124,7 +125,7 @@ def discard(producer: KafkaProducer) -> None:
         producer.close(timeout=0)
 
 
-def set_linger(producer: KafkaProducer, ms: int) -> None:
+def set_linger(producer: KafkaProducer, ms: float) -> None:
     """From now on. kafka-python 3.0.12 offers no public way; it asks this each time it looks for what to send."""
     producer._accumulator.config["linger_ms"] = ms
 
@@ -183,6 +184,8 @@ def connect(
     if security.encrypted:
         check_tls(servers, options["ssl_context"])
     raise_auth_failures()
+    read_much()
+    options["selector"] = PlainSelector
     try:
         return client(bootstrap_servers=servers, bootstrap_timeout_ms=round(wait_s_max * 1000), **options)
     except SaslAuthenticationFailedError as error:

@@ -2,6 +2,8 @@
 
 import threading
 
+_PATIENCE_S_A_FRAME, _PATIENCE_S_MAX = 0.002, 0.015
+
 
 class Credits:
     """Frames and encoded bytes in flight, under a limit each. Any thread may call."""
@@ -13,6 +15,7 @@ class Credits:
         self._changed = threading.Condition()
         self._frames = 0
         self._bytes = 0
+        self._few = 0  # frames at which `wait_for_few` ends
 
     @property
     def frames(self) -> int:
@@ -23,9 +26,13 @@ class Credits:
         return self._bytes
 
     @property
-    def scarce(self) -> bool:
-        """Half of the frames that may be inside are: they come faster than they go."""
-        return self._frames * 2 >= self._frames_max
+    def patience_s(self) -> float:
+        """How long what comes in or goes out may wait for others: a request to Kafka costs as much as a frame.
+
+        Nothing for a frame alone, 2 ms for each further one that is inside, 15 ms at most. So a worker that begins to
+        fall behind gets cheaper at once, and does not come to rest with a long queue.
+        """
+        return min(_PATIENCE_S_MAX, _PATIENCE_S_A_FRAME * max(0, self._frames - 1))
 
     def take(self, size_bytes: int) -> None:
         """Count a frame in. It may pass the limit: what was already fetched has to go somewhere."""
@@ -37,7 +44,7 @@ class Credits:
         with self._changed:
             self._frames -= 1
             self._bytes -= size_bytes
-            if self._room() >= self._enough:
+            if self._room() >= self._enough or self._frames <= self._few:
                 self._changed.notify_all()
 
     def wait_for_room(self, timeout_s: float) -> int:
@@ -49,6 +56,13 @@ class Credits:
         with self._changed:
             self._changed.wait_for(lambda: self._room() >= self._enough, timeout_s)
             return self._room()
+
+    def wait_for_few(self) -> None:
+        """Until half of the frames inside are done, or all but one; not longer than patience has it."""
+        with self._changed:
+            self._few = max(1, self._frames // 2)
+            self._changed.wait_for(lambda: self._frames <= self._few, self.patience_s)
+            self._few = 0
 
     def _room(self) -> int:
         return max(0, self._frames_max - self._frames) if self._bytes < self._bytes_max else 0

@@ -6,7 +6,7 @@ from functools import partial
 from kafka.structs import ConsumerGroupMetadata
 
 from worker.at_least_once import AtLeastOnce
-from worker.connection import open_producer
+from worker.connection import LINGER_MS, open_producer
 from worker.exactly_once import ExactlyOnce, TransactionLimits
 from worker.frame import Frame
 from worker.mending import Mending
@@ -25,17 +25,18 @@ def open_delivery(
     group: Callable[[], ConsumerGroupMetadata],
     dropped: Callable[[Frame], None],
     failed: Callable[[BaseException], None],
-    behind: Callable[[], bool] = lambda: False,
+    linger_ms: Callable[[], float] = lambda: LINGER_MS,
 ) -> Delivery:
     """A publisher with its producer. Raises BrokerLost.
 
     group: this worker in its consumer group, as it is now. dropped: called, from any thread, for a frame that is read
-    again. failed: called when nothing can be delivered any more. behind: whether frames wait in the worker anyway.
+    again. failed: called when nothing can be delivered any more. linger_ms: at least once, how long a result
+    may wait for others.
     """
     records = EventRecords(settings.topics, settings.reject_bytes_max)
     mending = Mending(partial(open_producer, settings), records, metrics, settings.broker_away_s_max)
     if settings.delivery == "at-least-once":
-        return AtLeastOnce(records, ledger, mending, dropped, failed, behind)
+        return AtLeastOnce(records, ledger, mending, dropped, failed, linger_ms)
     limits = TransactionLimits(
         linger_s=settings.transaction_ms / 1000,
         frames_max=max(1, settings.inflight_frames_max // 2),  # the other half goes on while these are committed

@@ -80,6 +80,7 @@ class KafkaIntake:
         self._cluster = cluster_id(consumer)
         self._stopping = threading.Event()
         self._commit_due_s = 0.0
+        self._more = False  # the last poll brought as much as it might: the next costs no request
         self.paused = False  # its partitions are held back: the worker is full
         self._placing = Placing(consumer, ledger, metrics, rules.start_at)
         self._contact = Contact(consumer, topic, rules.away_s_max, metrics)
@@ -163,6 +164,8 @@ class KafkaIntake:
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:
         """Also where nothing may come in: or the group would take this worker for dead."""
+        if not self._more:
+            self._credits.wait_for_few()
         room = self._credits.wait_for_room(_NO_ROOM_S)
         if self._ledger.void:
             room = 0
@@ -174,9 +177,11 @@ class KafkaIntake:
             self._consumer.resume(*paused)
         elif not room:
             self._consumer.pause(*self._consumer.assignment())
+        wanted = min(room, _RECORDS_MAX) or 1
         records: dict[TopicPartition, list[Any]] = self._consumer.poll(
-            timeout_ms=_POLL_MS if room else 0, max_records=min(room, _RECORDS_MAX) or 1
+            timeout_ms=_POLL_MS if room else 0, max_records=wanted
         )
+        self._more = sum(map(len, records.values())) == wanted
         return records
 
     def _take_record(self, kafka_record: object) -> None:

@@ -148,7 +148,7 @@ class Worker:
             consumer.group_metadata,
             self._drop,
             self._fail,
-            lambda: self._credits.scarce,
+            lambda: 1000 * self._credits.patience_s,
         )
         self._drift = DriftWatch(settings.drift, metrics)
         stages = (_deadline(settings), self._ledger, self._drift.turns.take)

@@ -18,7 +18,7 @@ from tests.frames import make_frame
 from tests.waiting import wait_until
 from tests.worker.test_publish import reject, result
 from worker.at_least_once import AtLeastOnce
-from worker.connection import LINGER_MS, PATIENT_LINGER_MS
+from worker.connection import LINGER_MS
 from worker.errors import BrokerLost
 from worker.frame import Frame
 from worker.mending import Mending
@@ -40,14 +40,14 @@ class Delivery:
         records = EventRecords(Topics(), reject_bytes_max=1000)
         left = iter(producers)
         mending = Mending(lambda: next(left), records, Metrics(CollectorRegistry()), give_up_s=60)
-        self.behind = False
+        self.linger_ms: float = LINGER_MS
         self.publisher = AtLeastOnce(
             records,
             self.ledger,
             mending,
             lambda frame: self.dropped.append(frame.position.offset),
             self.failed.append,
-            lambda: self.behind,
+            lambda: self.linger_ms,
         )
 
     def read(self, *frames: Frame) -> None:
@@ -157,17 +157,18 @@ def test_acknowledgements_from_two_threads_settle_once() -> None:
     assert delivery.settled == [0]
 
 
-def test_results_wait_for_each_other_only_while_frames_wait_anyway() -> None:
+def test_results_wait_for_each_other_as_long_as_they_are_told() -> None:
     delivery, frames = Delivery(old := FakeProducer(), new := FakeProducer()), [make_frame(n) for n in range(4)]
     delivery.read(*frames)
     lingers_ms = []
-    for frame, behind in zip(frames, (False, True, False, True), strict=True):
-        delivery.behind = behind
+    wanted_ms = [0.0, 6.0, LINGER_MS, 15.0]
+    for frame, linger_ms in zip(frames, wanted_ms, strict=True):
+        delivery.linger_ms = linger_ms
         delivery.publish(frame)
         lingers_ms.append(old.linger_ms)
-    assert lingers_ms == [LINGER_MS, PATIENT_LINGER_MS, LINGER_MS, PATIENT_LINGER_MS]
+    assert lingers_ms == wanted_ms
     old.sent[0][3].failure(OutOfOrderSequenceNumberError())
     wait_until(lambda: not delivery.ledger.void)
     delivery.read(frames[0])
     delivery.publish(frames[0])
-    assert new.linger_ms == PATIENT_LINGER_MS  # the new producer is told as well
+    assert new.linger_ms == 15.0  # the new producer is told as well

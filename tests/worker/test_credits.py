@@ -2,9 +2,11 @@
 
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.waiting import wait_until
 from worker.credits import Credits
 
 
@@ -40,13 +42,46 @@ def test_whoever_waits_is_woken_by_a_credit() -> None:
     assert room == [1]
 
 
-def test_credits_are_scarce_when_half_of_them_are_taken() -> None:
-    credits = Credits(frames_max=4, bytes_max=100)
-    scarce = []
-    for _ in range(3):
-        scarce.append(credits.scarce)
+def test_patience_is_none_for_a_frame_alone_and_grows_with_the_frames_inside() -> None:
+    credits = Credits(frames_max=40, bytes_max=100)
+    patience_s = []
+    for _ in range(20):
+        patience_s.append(credits.patience_s)
         credits.take(1)
-    assert scarce == [False, False, True]
+    assert patience_s[:4] == [0, 0, 0.002, 0.004]
+    assert patience_s == sorted(patience_s)
+    assert patience_s[-1] == 0.015
+
+
+def test_who_waits_for_few_goes_on_when_half_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Credits, "patience_s", 30.0)
+    credits = Credits(frames_max=8, bytes_max=100)
+    for _ in range(4):
+        credits.take(1)
+    frames: list[int] = []
+
+    def wait() -> None:
+        credits.wait_for_few()
+        frames.append(credits.frames)
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    wait_until(lambda: credits._few > 0)
+    credits.give_back(1)
+    assert not frames
+    credits.give_back(1)
+    waiter.join(10)
+    assert frames == [2]
+
+
+def test_a_frame_alone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Credits, "patience_s", 30.0)
+    credits = Credits(frames_max=8, bytes_max=100)
+    credits.take(1)
+    waiter = threading.Thread(target=credits.wait_for_few, daemon=True)
+    waiter.start()
+    waiter.join(10)
+    assert not waiter.is_alive()
 
 
 def test_a_full_worker_lets_frames_in_by_the_quarter() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.benchmarks.peers.cameras import read_shots
 from tests.benchmarks.peers.lap import Track
-from worker.connection import open_producer
+from worker.connection import open_producer, set_linger
 from worker.run import load_model
 from worker.sections import Topics
 from worker.settings import Settings, load_settings
@@ -37,6 +37,7 @@ def one_of_each_ms(track: Track) -> float:
     pixels = model.decode(next(encoded)).pixels[np.newaxis]
     topic = track.handle.new_topic(1)
     with open_producer(settings_of(track)) as producer:
+        set_linger(producer, 0)  # as the worker does for a frame alone
         steps: tuple[Callable[[], object], ...] = (
             lambda: model.decode(next(encoded)),
             lambda: model.session.predict(pixels),

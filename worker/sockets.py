@@ -2,6 +2,7 @@
 
 It reads 4 KB a call, so that a strip of 125 KB takes 31, each of which lets go of the GIL and waits to have it back.
 And before it waits for a socket it asks its selector for a key that is not there, whose refusal spells the socket out.
+The day it reads more, `tests/worker/test_sockets.py` fails, and that half of this file can go.
 """
 
 import selectors
@@ -10,7 +11,7 @@ from typing import Any
 from kafka.errors import KafkaConnectionError
 from kafka.net.transport import KafkaTCPTransport
 
-_READ_BYTES = 65_536 - 64  # larger ones would be mapped and unmapped by malloc at each call
+_READ_BYTES = 65_536  # glibc maps memory anew for each block of 128 KB or more
 
 
 class PlainSelector(selectors.DefaultSelector):

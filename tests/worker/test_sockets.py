@@ -1,9 +1,11 @@
 """What we replace of kafka-python's sockets does what it replaces, in fewer calls."""
 
+import inspect
 import selectors
 import socket
 from collections.abc import Iterator
 
+import kafka.net.transport
 import pytest
 from kafka.errors import KafkaConnectionError
 from kafka.net.selector import NetworkSelector
@@ -51,6 +53,10 @@ def test_a_frame_is_read_whole_in_a_few_calls(pair: Pair, net: NetworkSelector) 
     received, error = KafkaTCPTransport(net, counting)._sock_recv()
     assert (received, error) == (sent, None)
     assert counting.reads <= 5  # of 4 KB each it would be 26
+
+
+def test_kafka_python_still_reads_little() -> None:
+    assert "recv(4096)" in inspect.getsource(kafka.net.transport), "then read_much is needed no more"
 
 
 def test_an_end_and_a_failure_are_told_with_what_came_before(pair: Pair, net: NetworkSelector) -> None:

@@ -22,7 +22,7 @@ from worker.frame import Frame
 from worker.health import Checks, HealthServer
 from worker.intake import IntakeRules, KafkaIntake
 from worker.logs import say_held_back
-from worker.memory import limit_arenas
+from worker.memory import set_up_memory
 from worker.metrics import Metrics
 from worker.model import Model, open_model
 from worker.notify import Heartbeat, notify
@@ -45,7 +45,7 @@ _LOOK_S = 0.1
 def run(settings: Settings) -> None:
     """Inspect frames until a signal. Raises whatever ended the worker against its will."""
     require_bundle(settings)
-    limit_arenas()
+    set_up_memory()
     metrics = Metrics(CollectorRegistry(), settings.camera_labels_max)
     ProcessCollector(registry=metrics.registry)  # memory, files, and the start that tells a restart
     readiness = Readiness()

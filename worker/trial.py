@@ -17,6 +17,7 @@ from worker.credits import Credits
 from worker.event import Reject, Result
 from worker.frame import Frame, Position, Record, read_record
 from worker.logs import set_up_logs
+from worker.memory import set_up_memory
 from worker.metrics import Metrics
 from worker.model import Model
 from worker.offsets import Partition
@@ -72,6 +73,7 @@ def try_out(settings: Settings, model: Model, seconds: float) -> int:
 
 def main(arguments: list[str]) -> None:
     set_up_logs("json", "warning")  # stdout is for the answers
+    set_up_memory()
     given, seconds = json.loads(arguments[0]), float(arguments[1])
     settings = load_settings(None, given)
     model = load_model(settings)

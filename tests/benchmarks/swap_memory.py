@@ -23,7 +23,7 @@ from worker.credits import Credits
 from worker.event import Reject, Result
 from worker.frame import Frame
 from worker.logs import set_up_logs
-from worker.memory import limit_arenas
+from worker.memory import set_up_memory
 from worker.metrics import Metrics
 from worker.model import Model, open_model
 from worker.offsets import Partition
@@ -95,7 +95,7 @@ def main(
     set_up_logs("auto", "warning")
     if swaps % 2 == 0:
         raise typer.BadParameter("an odd number: the same model runs after the first swap and after the last")
-    limit_arenas()
+    set_up_memory()
     encoded = [golden.encoded for path in (first, second) for golden in read_bundle(path).contract.golden]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(shutil.copy(first, Path(folder, "model.onnx")))

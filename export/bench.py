@@ -13,11 +13,18 @@ from rich.progress import Progress
 
 from export.speed import Speed, measure_speeds, rounds_of
 from worker.bundle import Bundle, Fidelity, Precision
+from worker.providers import PLAIN, Provider, Way
 from worker.session import open_session, output_names
 from worker.store import read_choice, resolve
 
-Device = Literal["cpu", "cuda"]
-_PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+Device = Literal["cpu", "cuda", "cuda-bound", "cuda-graph", "tensorrt"]
+_WAYS: dict[Device, tuple[Provider, Way]] = {
+    "cpu": ("cpu", PLAIN),
+    "cuda": ("cuda", PLAIN),
+    "cuda-bound": ("cuda", Way("bound")),
+    "cuda-graph": ("cuda", Way("graph")),
+    "tensorrt": ("tensorrt", PLAIN),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +67,8 @@ class Row:
 
 
 def devices_here() -> tuple[Device, ...]:
-    """What the installed ONNX Runtime can run on."""
-    available = ort.get_available_providers()
-    return tuple(device for device, provider in _PROVIDERS.items() if provider in available)
+    """What the installed ONNX Runtime can run on, each in the way that is the worker's default."""
+    return ("cpu", "cuda") if "CUDAExecutionProvider" in ort.get_available_providers() else ("cpu",)
 
 
 def bench_bundles(bundles: Sequence[Path], plan: Plan, progress: Progress) -> list[Row]:
@@ -72,7 +78,8 @@ def bench_bundles(bundles: Sequence[Path], plan: Plan, progress: Progress) -> li
     task = progress.add_task(f"measure {', '.join(sorted({path.name for path in bundles}))}", total=rounds)
     rows = []
     for device in plan.devices:
-        sessions = [open_session(each, device, plan.threads, max(plan.batch_sizes)) for each in read]
+        provider, way = _WAYS[device]
+        sessions = [open_session(each, provider, plan.threads, max(plan.batch_sizes), way=way) for each in read]
         speeds = measure_speeds(sessions, plan.batch_sizes, plan.seconds, lambda: progress.advance(task))
         rows += [_row(bundle, device, found) for bundle, found in zip(read, speeds, strict=True)]
     return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 
 import typer
 from rich.progress import Progress
@@ -20,6 +20,7 @@ from worker.errors import SettingsError
 if TYPE_CHECKING:
     from export.bench import Plan, Row
 
+T = TypeVar("T")
 _SIZE_MAX = 1024
 
 
@@ -33,7 +34,10 @@ def bench(
     precisions: Annotated[str, typer.Option(help="Of runs, comma between.")] = "fp32,fp16,int8",
     batch_sizes: Annotated[str, typer.Option(help="Comma between.")] = "1,2,4,8,16",
     seconds: Annotated[float, typer.Option(min=0.01, help="Of runs, for each bundle and batch size.")] = 2.0,
-    device: Annotated[Literal["all", "cpu", "cuda"], typer.Option(help="all: what ONNX Runtime has here.")] = "all",
+    device: Annotated[
+        str,
+        typer.Option(help="cpu, cuda, cuda-bound, cuda-graph, tensorrt, comma between. all: cpu, cuda if here."),
+    ] = "all",
     threads: Annotated[int, typer.Option(min=0, help="Of ONNX Runtime on a CPU; 0: it chooses.")] = 0,
     scores_only: Annotated[
         bool, typer.Option("--scores-only", help="Measure each bundle once more without its heatmaps.")
@@ -50,15 +54,16 @@ def bench(
       stripwatch-export bench model.onnx small.onnx --batch-sizes 1,8,32
       stripwatch-export bench runs/xception runs/vgg19 --precisions fp32,int8 --out bench
     """
-    sizes, wanted = parse_sizes(batch_sizes), parse_precisions(precisions)
+    sizes, wanted = parse_sizes(batch_sizes), pick(precisions, get_args(Precision), "--precisions")
     runs = [path for path in what if (path / RECORD_FILE).exists()]
     if runs and out is None:
         raise SettingsError("--out is missing: a run is exported before it is measured, so name a folder")
     require("onnxruntime", *(["matplotlib"] if out else []))
-    from export.bench import Plan, as_json, devices_here
+    from export.bench import Device, Plan, as_json, devices_here
     from export.speedtable import print_table
 
-    plan = Plan(sizes, seconds, devices_here() if device == "all" else (device,), threads, scores_only)
+    devices = devices_here() if device == "all" else pick(device, get_args(Device), "--device")
+    plan = Plan(sizes, seconds, devices, threads, scores_only)
     rows: list[Row] = []
     with new_progress() as progress:
         for found in _measure(what, runs, wanted, out, data, plan, progress):
@@ -106,14 +111,12 @@ def parse_sizes(text: str) -> tuple[int, ...]:
     return tuple(sorted({int(word) for word in words}))
 
 
-def parse_precisions(text: str) -> tuple[Precision, ...]:
-    """Raises SettingsError."""
-    known: tuple[Precision, ...] = get_args(Precision)
+def pick(text: str, known: tuple[T, ...], option: str) -> tuple[T, ...]:
+    """The words of text, comma between, in the order of the known ones. Raises SettingsError."""
     words = [word.strip() for word in text.split(",")]
-    unknown = [word for word in words if word not in known]
-    if unknown:
-        raise SettingsError(f"--precisions: {unknown[0]!r} is none of {', '.join(known)}")
-    return tuple(precision for precision in known if precision in words)
+    if unknown := [word for word in words if word not in known]:
+        raise SettingsError(f"{option}: {unknown[0]!r} is none of {', '.join(map(str, known))}")
+    return tuple(each for each in known if each in words)
 
 
 def _write(out: Path, rows: Sequence[Row], plan: Plan) -> None:

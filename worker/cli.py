@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from worker.configuration import load_settings
 from worker.console import new_app, print_summary, run_app
 from worker.errors import SettingsError
 from worker.logs import set_up_logs
 from worker.pairs import parse_pairs
-from worker.settings import Settings, load_settings
+from worker.settings import Settings
 from worker.tools.bench import bench
 from worker.tools.demo import demo
 from worker.tools.rejects import rejects

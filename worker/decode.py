@@ -91,8 +91,12 @@ def decode(encoded: bytes, spec: DecodeSpec, limits: DecodeLimits = _DEFAULT_LIM
     header = read_header(encoded)
     _check_header(header, limits)
     scale = spec.jpeg_scale if header.format == "jpeg" else 1
-    decoded = _decode_pixels(encoded, spec.colour, scale)
-    return Image(_resize(decoded, spec), width_px=header.width_px, height_px=header.height_px)
+    # A grey file is made colour last, when it is small: every channel would go the same way.
+    colour = "grey" if header.channels == 1 else spec.colour
+    decoded = _resize(_decode_pixels(encoded, colour, scale), spec)
+    if colour != spec.colour:
+        decoded = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_GRAY2RGB), np.uint8)
+    return Image(decoded.reshape(spec.shape), width_px=header.width_px, height_px=header.height_px)
 
 
 def _check_header(header: ImageHeader, limits: DecodeLimits) -> None:
@@ -125,4 +129,4 @@ def _resize(decoded: Pixels, spec: DecodeSpec) -> Pixels:
         shrinks = height >= spec.height_px and width >= spec.width_px
         how = cv2.INTER_AREA if spec.interpolation == "area" and shrinks else cv2.INTER_LINEAR
         decoded = np.asarray(cv2.resize(decoded, (spec.width_px, spec.height_px), interpolation=how), np.uint8)
-    return decoded.reshape(spec.shape)
+    return decoded

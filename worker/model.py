@@ -11,8 +11,10 @@ import structlog
 
 from worker.boxes import MapReader, map_reader
 from worker.bundle import Bundle
+from worker.cache import cache_folder
 from worker.decode import DecodeLimits, Image, decode
 from worker.pace import Pace
+from worker.providers import Way
 from worker.reference import Reference
 from worker.session import Session, open_session
 from worker.settings import Settings
@@ -59,9 +61,9 @@ def open_model(bundle: Bundle, settings: Settings, go_on: Callable[[], None] = l
     contract = bundle.contract
     judge = judge_of(contract, settings.thresholds)
     started_s = time.monotonic()
-    session = open_session(
-        bundle, settings.provider, settings.inference_threads, settings.batch_frames_max, go_on, settings.cuda_run
-    )
+    folder = cache_folder(settings)
+    way = Way(settings.cuda_run, settings.batches_in_flight, folder / "tensorrt" if folder else None)
+    session = open_session(bundle, settings.provider, settings.inference_threads, settings.batch_frames_max, go_on, way)
     log.info(
         "bundle verified",
         bundle=str(bundle.path),

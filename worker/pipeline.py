@@ -1,8 +1,8 @@
 """The stages between intake and offsets, and the threads that run them.
 
-    take -> decode pool -> [predict thread] -> [publish thread] -> publisher -> settled
+    take -> decode pool -> [predict threads] -> [publish thread] -> publisher -> settled
 
-Frames stay in order all the way: the pool hands them on as they came, and each later stage is one thread.
+Frames stay in order all the way: the pool and the lanes hand them on as they came, and what follows is one thread.
 A frame is given its model when it comes in. After a swap the frames of the old model run out by the old one, in order,
 and a batch with frames of both goes through each of them in turn.
 A stage that dies takes the worker with it: `failure` is set, and whoever runs the pipeline stops and raises it.
@@ -24,6 +24,7 @@ from worker.decode_pool import DecodePool
 from worker.errors import StripwatchError
 from worker.event import EventMaker, Reject, Result
 from worker.frame import Frame
+from worker.lanes import Lanes
 from worker.metrics import Metrics
 from worker.model import Model
 from worker.offsets import Ledger
@@ -59,9 +60,10 @@ class Pipeline:
         on_result: Callable[[Result, Frame], None] = lambda *_: None,
         admit: Callable[[Outcome, Result | Reject], Result | Reject] = lambda _, event: event,
         on_outcome: Callable[[Outcome, Result | Reject], None] = lambda *_: None,
+        batches_in_flight: int = 1,
     ) -> None:
         """on_result, on_outcome: told of each result, and of each frame, when it goes out. admit: gives each event as
-        it goes out. All must return at once.
+        it goes out. All must return at once. batches_in_flight: with the model at the same time.
         """
         self._parts = parts
         self._model = model
@@ -73,9 +75,11 @@ class Pipeline:
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._failed = threading.Event()
         self._failure: BaseException | None = None
+        self._lanes = Lanes()
+        self._lane_count = batches_in_flight
+        stages = [("predict", self._predict_stage)] * batches_in_flight + [("publish", self._publish_stage)]
         self._threads = [
-            threading.Thread(target=self._guard, args=(stage,), name=name, daemon=True)
-            for name, stage in (("predict", self._predict_stage), ("publish", self._publish_stage))
+            threading.Thread(target=self._guard, args=(stage,), name=name, daemon=True) for name, stage in stages
         ]
         metrics = parts.metrics
         metrics.watch(metrics.queue_frames, lambda: parts.decoding.waiting_frames, queue="decode")
@@ -132,22 +136,33 @@ class Pipeline:
 
     def _predict_stage(self) -> None:
         try:
-            while (first := self._parts.decoding.head(None)) is not None:
-                self._predict(first)
-                del first  # while it waits here, a model that was swapped out must not be held
+            while self._lanes.run_next(self._gather, self._predict, self._hand_on):
+                pass
         finally:  # even after a failure, or the next stage would wait for ever
             self._outcomes.put(None)
 
-    def _predict(self, first: Ready) -> None:
-        parts = self._parts
-        waiting, rate_fps = 1 + parts.decoding.waiting_frames, self._rate.count(0, time.monotonic())
-        gathered = gather(first, parts.decoding.head, first.model.pace.limits(waiting, rate_fps), time)
+    def _gather(self) -> list[Ready] | None:
+        """The next batch; None after the last. While it waits here, a model that was swapped out must not be held."""
+        decoding = self._parts.decoding
+        first = decoding.head(None)
+        if first is None:
+            return None
+        waiting, rate_fps = 1 + decoding.waiting_frames, self._rate.count(0, time.monotonic())
+        gathered = gather(first, decoding.head, first.model.pace.limits(waiting, rate_fps), time)
         self._rate.count(len(gathered), time.monotonic())
+        return gathered
+
+    def _predict(self, gathered: list[Ready]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
         for model, batch in groupby(map(self._check_deadline, gathered), key=lambda item: item.model):
-            outcomes = predict(list(batch), model.session)
-            self._observe(outcomes)
-            for outcome in outcomes:
-                self._outcomes.put(outcome)
+            found = predict(list(batch), model.session)
+            self._observe(found)
+            outcomes += found
+        return outcomes
+
+    def _hand_on(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            self._outcomes.put(outcome)
 
     def _check_deadline(self, item: Ready) -> Ready:
         """The last moment at which a late frame can still be passed over."""
@@ -160,8 +175,12 @@ class Pipeline:
         return Skipped(item.frame, item.model, item.image.width_px, item.image.height_px, item.decode_s, waited_s)
 
     def _publish_stage(self) -> None:
-        while (outcome := self._outcomes.get()) is not None:
-            self._publish(outcome)
+        lanes = self._lane_count  # each says when it has ended
+        while lanes:
+            if (outcome := self._outcomes.get()) is None:
+                lanes -= 1
+            else:
+                self._publish(outcome)
             del outcome
 
     def _publish(self, outcome: Outcome) -> None:
@@ -186,7 +205,7 @@ class Pipeline:
         predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
         if predictions:
             metrics.batch_frames.observe(len(predictions))
-            metrics.device_busy.inc(predictions[0].inference_s)
+            metrics.device_busy.inc(predictions[0].inference_s / self._lane_count)
         for prediction in predictions:
             metrics.decode_seconds.observe(prediction.decode_s)
             metrics.queue_seconds.observe(prediction.queue_s)

@@ -157,7 +157,13 @@ class Worker:
         metrics.watch(metrics.reject_share, self._rejects.share)
         self._asides = Asides(settings, metrics)
         self._pipeline = Pipeline(
-            parts, model, self._settled, self._asides.seen, self._asides.admit, on_outcome=self._drift.saw
+            parts,
+            model,
+            self._settled,
+            self._asides.seen,
+            self._asides.admit,
+            self._drift.saw,
+            settings.batches_in_flight,
         )
         metrics.show_bundle(model.session.bundle, model.session.provider)
         self._watch = BundleWatch(

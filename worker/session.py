@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from queue import SimpleQueue
 
 import numpy as np
 import onnxruntime as ort
 
-from worker.binding import Bound, CudaRun, Floats
+from worker.binding import Floats
 from worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
 from worker.decode import Pixels, decode
-from worker.errors import BundleError, FrameRejected, PredictFailed, SettingsError
+from worker.errors import BundleError, FrameRejected, PredictFailed
+from worker.providers import CPU, PLAIN, Provider, Runner, Way, choose_provider, first_line, load, runners
 
-Provider = Literal["auto", "cpu", "cuda"]
-_Runner: TypeAlias = ort.InferenceSession | Bound
-
-_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# EXHAUSTIVE search, the default, starts anew for each shape. TF32 keeps 10 bits of a float: golden frames would fail.
-_CUDA_SETTINGS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _WARM_UP_S_MAX = 0.25
 _SPEED_GAIN_MIN = 1.05
@@ -46,13 +39,13 @@ class Output:
 
 @dataclass(slots=True)
 class Session:
-    """A bundle, verified and ready. One thread calls `predict` at a time."""
+    """A bundle, verified and ready. As many threads as batches may be in flight call `predict` at the same time."""
 
     bundle: Bundle
     provider: str
     golden_difference: float
     batches: list[WarmedBatch]
-    _ort: _Runner = field(repr=False)
+    _free: SimpleQueue[Runner] = field(repr=False)
 
     def predict(self, frames: Pixels) -> Output:
         """What the model says of frames, uint8 [n, height, width, channels].
@@ -64,13 +57,17 @@ class Session:
         n = len(frames)
         if self.padded:
             frames = _pad(frames, next((b.frames for b in self.batches if b.frames >= n), n))
-        scores, *heatmaps = _run(self._ort, frames, output_names(self.bundle))
+        runner = self._free.get()
+        try:
+            scores, *heatmaps = _run(runner, frames, output_names(self.bundle))
+        finally:
+            self._free.put(runner)
         return Output(scores[:n], heatmaps[0][:n] if heatmaps else None)
 
     @property
     def padded(self) -> bool:
         """Whether a batch is filled up to a size that was warmed up."""
-        return self.provider != _CPU
+        return self.provider != CPU
 
     @property
     def best_batch_frames(self) -> int:
@@ -88,29 +85,32 @@ def open_session(
     threads: int = 0,
     batch_frames_max: int = 16,
     go_on: Callable[[], None] = lambda: None,
-    cuda_run: CudaRun = "plain",
+    way: Way = PLAIN,
 ) -> Session:
     """Load a bundle, verify its golden frames, warm up every batch size up to batch_frames_max.
 
     threads: of ONNX Runtime on a CPU; 0 leaves the choice to it. go_on: called before each run; raises to break off.
-    cuda_run: how frames reach a GPU; golden frames and warm-up take the same way. A CPU knows one way alone.
+    way: how frames reach the device; golden frames and warm-up take the same.
     Raises SettingsError when the provider is not to be had, BundleError when the bundle does not do what it says.
     """
-    name = _choose_provider(provider)
-    session = _load(bundle, name, threads, cuda_run)
+    name = choose_provider(provider)
+    session = load(bundle, name, threads, batch_frames_max, way)
     _check_signature(bundle, session)
     sizes = [size for size in _BATCH_SIZES if size < batch_frames_max] + [batch_frames_max]
-    runner = session if name == _CPU or cuda_run == "plain" else _bind(bundle, session, sizes, cuda_run)
+    free = runners(bundle, session, output_names(bundle), sizes, name, way)
     try:
         go_on()
-        difference = verify_golden(bundle, runner)
-        batches = [_warm_up(bundle, runner, size, go_on) for size in sizes]
+        difference = max(verify_golden(bundle, runner) for runner in dict.fromkeys(free))
+        batches = [_warm_up(bundle, free[0], size, go_on) for size in sizes]
     except PredictFailed as error:
         raise BundleError(f"{bundle.path} does not run here: {error}") from error
-    return Session(bundle, name, difference, batches, runner)
+    ready = SimpleQueue[Runner]()
+    for runner in free:
+        ready.put(runner)
+    return Session(bundle, name, difference, batches, ready)
 
 
-def verify_golden(bundle: Bundle, session: _Runner) -> float:
+def verify_golden(bundle: Bundle, session: Runner) -> float:
     """The largest difference between the scores of Keras and those of this session on the golden frames.
 
     Raises BundleError when it is over the tolerance, or when a frame's best label is not the expected one.
@@ -136,59 +136,6 @@ def verify_golden(bundle: Bundle, session: _Runner) -> float:
     return float(differences[worst])
 
 
-def runs_on_cpu(provider: Provider) -> bool:
-    """Whether a session with this setting will run on the CPU. Raises SettingsError."""
-    return _choose_provider(provider) == _CPU
-
-
-def _choose_provider(wanted: Provider) -> str:
-    available = ort.get_available_providers()
-    if wanted == "auto":
-        return _CUDA if _CUDA in available else _CPU
-    name = _CUDA if wanted == "cuda" else _CPU
-    if name not in available:
-        raise SettingsError(
-            f"provider = {wanted!r} needs {name}; the ONNX Runtime installed here has {', '.join(available)}. "
-            "Install stripwatch[gpu], or set provider = 'cpu'"
-        )
-    return name
-
-
-def _load(bundle: Bundle, provider: str, threads: int, cuda_run: CudaRun) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    # Idle threads of ONNX Runtime spin by default, and take the cores that decoding needs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    settings = _CUDA_SETTINGS | {"enable_cuda_graph": str(int(cuda_run == "graph"))} if provider == _CUDA else {}
-    if provider == _CUDA:
-        with redirect_stdout(sys.stderr):  # it prints what it misses
-            ort.preload_dlls()  # CUDA and cuDNN as the extra gpu brings them; else those of the system are taken
-    try:
-        session = ort.InferenceSession(bundle.model, options, providers=[(provider, settings)])
-    except Exception as error:  # onnxruntime raises a dozen types without a common base
-        raise BundleError(f"{bundle.path}: {_why_not_loaded(bundle, error)}") from error
-    if session.get_providers()[0] != provider:  # it falls back without an error (onnxruntime #23372)
-        raise SettingsError(
-            f"{provider} did not start, and ONNX Runtime fell back to {session.get_providers()[0]}: "
-            "its CUDA or cuDNN libraries are missing or too old. Mend that, or set provider = 'cpu'"
-        )
-    return session
-
-
-def _bind(bundle: Bundle, session: ort.InferenceSession, sizes: list[int], cuda_run: CudaRun) -> Bound:
-    try:
-        return Bound(session, output_names(bundle), sizes, "cuda", cuda_run == "graph")
-    except Exception as error:  # onnxruntime raises a dozen types without a common base
-        raise BundleError(f"{bundle.path}: no buffers on the GPU for it: {_first_line(error)}") from error
-
-
-def _why_not_loaded(bundle: Bundle, error: Exception) -> str:
-    if "opset" in str(error).lower():
-        return f"it needs ONNX opset {bundle.contract.opset}, and ONNX Runtime {ort.__version__} does not know that"
-    return f"ONNX Runtime cannot load it: {_first_line(error)}"
-
-
 def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:
     inputs = {value.name: value for value in session.get_inputs()}
     outputs = {value.name: value for value in session.get_outputs()}
@@ -207,7 +154,7 @@ def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:
         raise BundleError(f"{bundle.path}: it must have an output {HEATMAPS_NAME!r}, [batch, h, w, {labels}]")
 
 
-def _warm_up(bundle: Bundle, session: _Runner, size: int, go_on: Callable[[], None]) -> WarmedBatch:
+def _warm_up(bundle: Bundle, session: Runner, size: int, go_on: Callable[[], None]) -> WarmedBatch:
     frames = np.zeros((size, *bundle.contract.decode.shape), np.uint8)
     names = output_names(bundle)
     go_on()
@@ -228,11 +175,11 @@ def output_names(bundle: Bundle) -> list[str]:
     return [SCORES_NAME, HEATMAPS_NAME] if with_maps else [SCORES_NAME]
 
 
-def _run(session: _Runner, frames: Pixels, names: list[str]) -> list[Floats]:
+def _run(session: Runner, frames: Pixels, names: list[str]) -> list[Floats]:
     try:
         found: list[Floats] = session.run(names, {INPUT_NAME: frames})
     except Exception as error:  # onnxruntime raises a dozen types without a common base
-        raise PredictFailed(f"ONNX Runtime failed on a batch of {len(frames)}: {_first_line(error)}") from error
+        raise PredictFailed(f"ONNX Runtime failed on a batch of {len(frames)}: {first_line(error)}") from error
     return found
 
 
@@ -240,7 +187,3 @@ def _pad(frames: Pixels, size: int) -> Pixels:
     padded = np.zeros((size, *frames.shape[1:]), np.uint8)
     padded[: len(frames)] = frames
     return padded
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,14 +1,10 @@
 """What can be set: one model, filled from defaults, a TOML file, the environment and flags; the later wins."""
 
-import difflib
 import math
-import os
-import re
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -16,16 +12,12 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
-from pydantic_settings.exceptions import SettingsError as SourceError
 
 from worker.drift_settings import DriftSettings
-from worker.errors import InputError, SettingsError
 from worker.sections import Camera, ThresholdOverride, Topics
 from worker.security import Security
 
 ENV_PREFIX = "STRIPWATCH_"
-# Kubernetes puts these into every pod for a service of this name; they are no settings of ours.
-_KUBERNETES = re.compile(ENV_PREFIX + r"(SERVICE_(HOST|PORT)|PORT)(_|$)")
 
 
 class Settings(BaseSettings):
@@ -48,14 +40,22 @@ class Settings(BaseSettings):
         default=None, description="A second bundle, which sees a share of the frames and is only compared."
     )
     shadow_share: float = Field(0.1, gt=0, le=1, description="Share of the frames that the shadow sees.")
-    provider: Literal["auto", "cpu", "cuda"] = Field(
+    provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         "auto",
-        description="Where the model runs. auto: CUDA where ONNX Runtime has it, else the CPU; no silent fallback.",
+        description="Where the model runs. auto: CUDA where ONNX Runtime has it, else the CPU; no silent fallback. "
+        "tensorrt: not run yet; it builds for minutes and keeps the engine in cache_folder.",
     )
     cuda_run: Literal["plain", "bound", "graph"] = Field(
         "plain",
         description="On CUDA. bound: input and outputs in buffers that stay; graph: and a CUDA graph for each batch "
         "size. Neither has been run on a GPU yet.",
+    )
+    batches_in_flight: int = Field(
+        1,
+        ge=1,
+        le=4,
+        description="Batches with the model at once. 2: while one is computed the next is brought to a GPU; not run on "
+        "one yet.",
     )
     bootstrap_servers: str = Field(
         "127.0.0.1:9092", min_length=1, description="Kafka brokers, host:port, comma between."
@@ -211,6 +211,20 @@ class Settings(BaseSettings):
         default_factory=dict, description="By label: sure and unsure, over those of the bundle; events then say so."
     )
 
+    @field_validator("cuda_run")
+    @classmethod
+    def _is_on_cuda(cls, value: str, info: ValidationInfo) -> str:
+        if value != "plain" and info.data.get("provider") in ("cpu", "tensorrt"):
+            raise ValueError("it goes with provider cuda alone")
+        return value
+
+    @field_validator("batches_in_flight")
+    @classmethod
+    def _has_no_graph(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("cuda_run") == "graph":
+            raise ValueError("a CUDA graph runs one batch at a time: with cuda_run graph it must be 1")
+        return value
+
     @field_validator("late_frames")
     @classmethod
     def _has_deadline(cls, value: str, info: ValidationInfo) -> str:
@@ -255,56 +269,3 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "cameras.ID": Camera,
     "thresholds.LABEL": ThresholdOverride,
 }
-
-
-def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
-    """Settings from a TOML file (or none), the environment and flags (None: not given).
-
-    Raises InputError when the file cannot be read, SettingsError that names the key, and the nearest known one.
-    """
-    if config is not None and not config.is_file():
-        raise InputError(f"there is no configuration file {config}")
-    _check_environment(os.environ)
-    given = {key: value for key, value in flags.items() if value is not None}
-    if isinstance(security := given.get("security"), dict) and "password" in security:
-        raise SettingsError("setting 'security.password' is no flag: others could see it in the list of processes")
-    if "config" in given:
-        raise SettingsError("unknown setting 'config'; a file is named by --config alone")
-    try:
-        return Settings(config=config, **given)  # type: ignore[call-arg]
-    except ValidationError as error:
-        raise SettingsError(_sentence(error)) from error
-    except SourceError as error:
-        raise SettingsError(f"{error}: {error.__cause__}") from error
-    except ValueError as error:  # a TOML file that is no TOML
-        raise SettingsError(f"{config} is no valid TOML: {error}") from error
-
-
-def _check_environment(environment: Mapping[str, str]) -> None:
-    """pydantic-settings passes over unknown variables; a typing error in one would go unnoticed."""
-    known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
-    for name in environment:
-        if name.startswith(ENV_PREFIX) and name.split("__")[0] not in known and not _KUBERNETES.match(name):
-            raise SettingsError(f"unknown environment variable {name}{_nearest(name, known)}")
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown setting {key!r}{_nearest(key, _known_keys())}"
-    message = first["msg"].removeprefix("Value error, ")
-    shown = "" if first["loc"][:1] == ("security",) else f" (it is {first['input']!r})"  # it may be a password
-    return f"setting {key!r}: {message[0].lower()}{message[1:]}{shown}"
-
-
-def _known_keys() -> list[str]:
-    keys = list(Settings.model_fields)
-    for section, model in SECTIONS.items():
-        keys += [f"{section}.{name}" for name in model.model_fields]
-    return keys
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 
+from worker.configuration import load_settings
 from worker.credits import Credits
 from worker.event import Reject, Result
 from worker.frame import Frame, Position, Record, read_record
@@ -23,7 +24,7 @@ from worker.model import Model
 from worker.offsets import Partition
 from worker.pipeline import Pipeline
 from worker.run import build_parts, load_model
-from worker.settings import Settings, load_settings
+from worker.settings import Settings
 
 READY = "ready"
 _TOPIC = "trial"
@@ -51,7 +52,7 @@ def try_out(settings: Settings, model: Model, seconds: float) -> int:
     credits = Credits(_INSIDE_FRAMES_MAX, _INSIDE_BYTES_MAX)
     parts = build_parts(settings, Metrics(CollectorRegistry()), publisher, credits)
     parts.ledger.assign([Partition(_TOPIC, 0)])
-    pipeline = Pipeline(parts, model)
+    pipeline = Pipeline(parts, model, batches_in_flight=settings.batches_in_flight)
     golden = [frame.encoded for frame in model.session.bundle.contract.golden]
     pipeline.start()
     ends_s = time.monotonic() + seconds

@@ -20,12 +20,13 @@ import onnxruntime as ort
 import structlog
 
 from worker.bundle import Bundle
+from worker.cache import cache_folder
 from worker.errors import InputError
 from worker.files import write_whole
 from worker.launch import with_parent
 from worker.layout import Layout, Trial, candidates, choose, usable_cores
+from worker.providers import runs_on_cpu
 from worker.run import require_bundle
-from worker.session import runs_on_cpu
 from worker.settings import ENV_PREFIX, Settings
 from worker.store import read_choice, resolve
 from worker.trial import READY
@@ -36,7 +37,7 @@ _TRIAL_S = 1.5
 _TRIAL_S_MAX = 120.0  # with loading and warming up
 _BATCH_FRAMES_MAX = 4  # to warm up larger ones takes a large model longer than the trial
 _SAID_CHARACTERS_MAX = 500
-_TRIED_BY = ("provider", "batch_frames_max", "latency_ms_target", "linger_ms_max")
+_TRIED_BY = ("provider", "batch_frames_max", "batches_in_flight", "latency_ms_target", "linger_ms_max")
 
 
 class TrialFailed(Exception):
@@ -86,14 +87,6 @@ def lay_out(settings: Settings) -> Plan:
 def apply(settings: Settings, layout: Layout) -> Settings:
     """The settings of a worker that is the only process of its layout."""
     return settings.model_copy(update=asdict(layout))
-
-
-def cache_folder(settings: Settings) -> Path | None:
-    """Where the setting says, else where the system keeps such things; None for a user without a home."""
-    try:
-        return settings.cache_folder or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "stripwatch"
-    except RuntimeError:
-        return None
 
 
 def read_trials(path: Path, layouts: Sequence[Layout]) -> list[Trial] | None:

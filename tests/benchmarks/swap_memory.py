@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.frames import make_frame
 from worker.bundle import read_bundle
+from worker.configuration import load_settings
 from worker.console import print_summary, say
 from worker.credits import Credits
 from worker.event import Reject, Result
@@ -29,7 +30,6 @@ from worker.model import Model, open_model
 from worker.offsets import Partition
 from worker.pipeline import Pipeline
 from worker.run import build_parts
-from worker.settings import load_settings
 from worker.store import resolve
 from worker.swap import BundleWatch
 

@@ -12,7 +12,7 @@ from click import Command
 from tests.deploy.dockerfile import Image, read_image
 from tests.deploy.tools import require
 from worker.cli import app
-from worker.settings import load_settings
+from worker.configuration import load_settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

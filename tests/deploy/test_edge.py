@@ -13,8 +13,8 @@ import pytest
 from tests.brokers.handle import BrokerHandle
 from tests.deploy.tools import require
 from tests.e2e.line import Line, running_worker
+from worker.configuration import load_settings
 from worker.errors import InputError, SettingsError
-from worker.settings import load_settings
 from worker.supervise import _CLOSE_S
 
 EDGE = Path(__file__).parents[2] / "deploy" / "edge"

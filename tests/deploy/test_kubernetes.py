@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from tests.deploy.dockerfile import read_image
-from worker.settings import Settings, load_settings
+from worker.configuration import load_settings
+from worker.settings import Settings
 from worker.tools.topics import topics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

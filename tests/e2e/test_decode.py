@@ -9,9 +9,9 @@ import pytest
 
 from tests.trained import FRAME_PX, INPUT_PX, random_weights, textures, tiny_fit
 from worker.bundle import read_bundle
+from worker.configuration import load_settings
 from worker.decode import DecodeSpec, decode
 from worker.folder import inspect_folder
-from worker.settings import load_settings
 
 pytestmark = pytest.mark.training
 

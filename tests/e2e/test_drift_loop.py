@@ -16,8 +16,8 @@ import pytest
 
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, running_worker
+from worker.configuration import load_settings
 from worker.folder import inspect_folder
-from worker.settings import load_settings
 from worker.tools.scene import encode_jpeg, frame_seed, render
 
 KINDS = ("clean", "edge_crack", "patch")

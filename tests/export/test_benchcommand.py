@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from export.benchcommand import parse_precisions, parse_sizes
+from export.benchcommand import parse_sizes, pick
 from export.gate import LIMITS
 from export.verify import verify
 from tests.export.test_cli import run_cli
@@ -52,6 +52,12 @@ def test_files_alone_need_no_folder(
         ([".", "--out", "nowhere"], 3, ". is no name in a store"),
         (["gone.onnx", "--batch-sizes", "1,x"], 2, "--batch-sizes '1,x': numbers from 1 to 1024"),
         (["gone.onnx", "--precisions", "fp32,fp8"], 2, "'fp8' is none of fp32, fp16, int8"),
+        (
+            ["gone.onnx", "--device", "cpu,tpu"],
+            2,
+            "'tpu' is none of cpu, cuda, cuda-bound, cuda-graph",
+        ),
+        (["gone.onnx", "--device", ""], 2, "--device: '' is none of cpu"),
     ],
 )
 def test_a_wrong_word_is_one_sentence(
@@ -59,6 +65,14 @@ def test_a_wrong_word_is_one_sentence(
 ) -> None:
     assert run_cli(monkeypatch, "bench", *arguments) == code
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda-graph", "tensorrt"])
+def test_a_device_that_is_not_here_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: str
+) -> None:
+    assert run_cli(monkeypatch, "bench", write_bundle(tmp_path / "tiny.onnx"), *QUICK, "--device", device) == 2
+    assert f"provider = '{device.split('-')[0]}' needs" in capsys.readouterr().err
 
 
 def test_a_run_needs_a_folder_for_its_bundles(
@@ -83,6 +97,6 @@ def test_two_runs_of_one_name_are_refused_before_the_work_begins(
 
 def test_lists_are_read_in_any_order() -> None:
     assert parse_sizes("16, 1,1") == (1, 16)
-    assert parse_precisions("int8, fp32") == ("fp32", "int8")
+    assert pick("int8, fp32", ("fp32", "fp16", "int8"), "--precisions") == ("fp32", "int8")
     with pytest.raises(SettingsError):
         parse_sizes("0")

@@ -13,9 +13,9 @@ from export.validation import score
 from export.verify import verify
 from training.fit import fit
 from training.fitsettings import FitSettings
+from worker.configuration import load_settings
 from worker.console import new_progress
 from worker.folder import inspect_folder
-from worker.settings import load_settings
 
 pytestmark = pytest.mark.training
 

@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 
 from worker import aside_topic
 from worker.aside_topic import AsideTopic, aside_producer
+from worker.configuration import load_settings
 from worker.errors import BrokerLost
 from worker.publish import Outgoing
-from worker.settings import Settings, load_settings
+from worker.settings import Settings
 
 RECORD = Outgoing("inspection.evidence", b"id", b"jpeg", [("ce_id", b"1")])
 

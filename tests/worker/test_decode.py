@@ -1,6 +1,7 @@
 """The decode that training and the worker share: right pixels, or a reason."""
 
 from contextlib import suppress
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,6 +62,30 @@ def test_area_averages_where_the_frame_shrinks() -> None:
     encoded = cv2.imencode(".png", pixels)[1].tobytes()
     means = pixels.reshape(16, 2, 24, 2).mean(axis=(1, 3))
     assert np.abs(decode(encoded, DecodeSpec(16, 24, "grey")).pixels[..., 0] - means).max() <= 1
+
+
+@given(
+    st.integers(0, 1000),
+    st.tuples(st.integers(8, 90), st.integers(8, 90)),
+    st.sampled_from([".jpg", ".png"]),
+    st.sampled_from([1, 2, 4, 8]),
+    st.sampled_from(["area", "linear"]),
+    st.sampled_from([np.uint8, np.uint16]),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_grey_file_gives_the_pixels_of_decoding_it_in_colour(
+    seed: int, shape: tuple[int, int], suffix: str, scale: Any, interpolation: Any, depth: Any
+) -> None:
+    depth = np.uint8 if suffix == ".jpg" else depth
+    pixels = np.random.default_rng(seed).integers(0, np.iinfo(depth).max, shape, depth)
+    encoded = cv2.imencode(suffix, pixels)[1].tobytes()
+    spec = DecodeSpec(31, 45, interpolation=interpolation, jpeg_scale=scale)
+    flag = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+    flags = flag.get(scale, cv2.IMREAD_REDUCED_COLOR_8) if suffix == ".jpg" else cv2.IMREAD_COLOR
+    coloured = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
+    shrinks = interpolation == "area" and coloured.shape[0] >= 31 and coloured.shape[1] >= 45
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    assert np.array_equal(decode(encoded, spec).pixels, cv2.resize(coloured, (45, 31), interpolation=how))
 
 
 def test_a_rotation_in_exif_is_ignored() -> None:

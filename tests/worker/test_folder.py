@@ -8,9 +8,10 @@ import pytest
 
 from tests.badframes import BAD_FRAMES
 from tests.tiny import LABELS, expected_scores, write_bundle, write_frames
+from worker.configuration import load_settings
 from worker.errors import BundleError, InputError
 from worker.folder import inspect_folder
-from worker.settings import Settings, load_settings
+from worker.settings import Settings
 
 
 @pytest.fixture

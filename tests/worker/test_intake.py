@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from tests.brokers.handle import BrokerHandle
 from tests.waiting import AWAIT_S_MAX, wait_until
+from worker.configuration import load_settings
 from worker.connection import open_consumer, require_topics
 from worker.credits import Credits
 from worker.errors import BrokerLost
@@ -20,7 +21,6 @@ from worker.frame import Frame
 from worker.intake import IntakeRules, KafkaIntake
 from worker.metrics import Metrics
 from worker.offsets import Ledger
-from worker.settings import load_settings
 
 
 @dataclass

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from worker import layout
+from worker.configuration import load_settings
 from worker.layout import Layout, Trial, candidates, choose, usable_cores
-from worker.settings import load_settings
 
 ONE, FOUR, EIGHT = Layout(1, 0, 0), Layout(4, 2, 2), Layout(8, 1, 1)
 

@@ -15,6 +15,7 @@ from tests.frames import make_frame
 from tests.tiny import LABELS, SPEC, encode_frame, expected_scores, tiny_contract, write_bundle
 from tests.waiting import wait_until
 from worker.bundle import Threshold, read_bundle
+from worker.configuration import load_settings
 from worker.credits import Credits
 from worker.deadline import NO_DEADLINE, Deadline
 from worker.decode import DecodeSpec, Image, Pixels
@@ -26,11 +27,11 @@ from worker.metrics import Metrics
 from worker.model import Model, open_model
 from worker.offsets import Partition
 from worker.outcome import Outcome, Prediction, Refusal
+from worker.pace import Pace
 from worker.pipeline import Parts, Pipeline
 from worker.publish import Publisher
 from worker.run import build_parts
-from worker.session import Output, Session
-from worker.settings import load_settings
+from worker.session import Output, Session, WarmedBatch
 
 FRAMES = Partition("frames", 0)
 
@@ -83,14 +84,15 @@ def feed(
         pipeline.take(frame)
 
 
-def test_every_frame_comes_out_once_in_order_and_is_counted(model: Model) -> None:
+@pytest.mark.parametrize("batches_in_flight", [1, 3])
+def test_every_frame_comes_out_once_in_order_and_is_counted(model: Model, batches_in_flight: int) -> None:
     publisher = Collector()
     parts = parts_with(publisher)
     bad = [value or b"" for value, _ in BAD_FRAMES.values()]
     encoded = [
         x for pair in zip((encode_frame(i / 40, seed=i) for i in range(40)), bad * 3, strict=False) for x in pair
     ]
-    pipeline = Pipeline(parts, model)
+    pipeline = Pipeline(parts, model, batches_in_flight=batches_in_flight)
     pipeline.start()
     feed(pipeline, parts, encoded)
     assert pipeline.drain(60)
@@ -230,7 +232,10 @@ def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: M
 
 def test_the_old_model_goes_with_its_last_frame(model: Model, tmp_path: Path) -> None:
     old = opened(write_bundle(tmp_path / "old.onnx", tiny_contract(version="0")))
-    gone = weakref.ref(old.session._ort)
+    runner = old.session._free.get()
+    gone = weakref.ref(runner)
+    old.session._free.put(runner)
+    del runner
     publisher = Collector(hold=True)
     parts = parts_with(publisher)
     pipeline = Pipeline(parts, old)
@@ -241,6 +246,29 @@ def test_the_old_model_goes_with_its_last_frame(model: Model, tmp_path: Path) ->
     wait_until(lambda: len(publisher.events) == 10)
     wait_until(lambda: gone() is None)  # though no frame came since, and no result is acknowledged
     pipeline.drain(1)
+
+
+class MeetingSession(Session):
+    """Answers a batch only when another is there too."""
+
+    meeting: threading.Barrier
+
+    def predict(self, frames: Pixels) -> Output:
+        self.meeting.wait(30)
+        return super().predict(frames)
+
+
+def test_two_batches_are_with_the_model_at_once(model: Model) -> None:
+    session = MeetingSession(**{field.name: getattr(model.session, field.name) for field in fields(Session)})
+    session.meeting = threading.Barrier(2)
+    publisher = Collector()
+    parts = parts_with(publisher)
+    pace = Pace([WarmedBatch(1, 1.0)], 1)
+    pipeline = Pipeline(parts, replace(model, session=session, pace=pace), batches_in_flight=2)
+    pipeline.start()
+    feed(pipeline, parts, [encode_frame(i / 10) for i in range(10)])
+    assert pipeline.drain(60)
+    assert [event.frame.offset for event in publisher.events] == list(range(10))
 
 
 class BrokenSession(Session):

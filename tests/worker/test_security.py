@@ -18,10 +18,10 @@ from tests.brokers.plugin import absence_is_a_skip
 from tests.brokers.secure import PASSWORD, USER, SecureBroker, make_certificates, secure_broker
 from tests.e2e.line import Line, run_cli, running_worker
 from tests.tiny import encode_frame, write_bundle
+from worker.configuration import load_settings
 from worker.connection import connect
 from worker.errors import BrokerLost, InputError, SettingsError
 from worker.security import Security, client_options
-from worker.settings import load_settings
 
 WAIT_S = 2.0
 NAMED = {"username": USER, "password": PASSWORD}

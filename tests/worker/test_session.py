@@ -1,12 +1,11 @@
 """A session proves its bundle before it serves, and tells the truth about where it runs."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from msgspec.structs import replace
 from onnx import numpy_helper
@@ -23,7 +22,8 @@ from tests.tiny import (
 )
 from worker.bundle import Contract, read_bundle
 from worker.decode import DecodeSpec, decode
-from worker.errors import BundleError, PredictFailed, SettingsError
+from worker.errors import BundleError, PredictFailed
+from worker.providers import Way
 from worker.session import Session, WarmedBatch, open_session
 
 
@@ -143,24 +143,14 @@ def test_an_input_that_is_not_the_decode_spec_is_refused(tmp_path: Path) -> None
         opened(tmp_path, model=build_model(DecodeSpec(8, 8)))
 
 
-def test_a_provider_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+def test_as_many_threads_as_batches_in_flight_may_ask(tmp_path: Path) -> None:
     bundle = read_bundle(write_bundle(tmp_path / "b.onnx"))
-    with pytest.raises(SettingsError, match="CUDAExecutionProvider"):
-        open_session(bundle, "cuda")
-
-
-def test_a_provider_that_falls_back_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ONNX Runtime with CUDA built in, on a machine without its libraries: it loads on the CPU and only warns."""
-
-    class FallsBack(ort.InferenceSession):  # type: ignore[misc]
-        def __init__(self, model: bytes, options: ort.SessionOptions, providers: Any) -> None:
-            super().__init__(model, options, providers=["CPUExecutionProvider"])
-
-    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
-    monkeypatch.setattr(ort, "InferenceSession", FallsBack)
-    bundle = read_bundle(write_bundle(tmp_path / "b.onnx"))
-    with pytest.raises(SettingsError, match="fell back to CPUExecutionProvider"):
-        open_session(bundle, "auto")
+    session = open_session(bundle, "cpu", 1, 4, way=Way(in_flight=2))
+    frames = [np.random.default_rng(n).integers(0, 256, (3, *SPEC.shape), np.uint8) for n in range(40)]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(session.predict, frames))
+    for each, output in zip(frames, found, strict=True):
+        np.testing.assert_allclose(output.scores, session.predict(each).scores, atol=1e-6)
 
 
 def test_a_batch_size_that_is_baked_in_is_an_unfit_bundle(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from worker.settings import load_settings
+from worker.configuration import load_settings
 from worker.shadow_line import shadow_settings
 
 

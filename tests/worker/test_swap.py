@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 from tests.models import make_model
 from tests.tiny import build_model, tiny_contract, write_bundle
 from worker.bundle import Bundle, read_bundle
+from worker.configuration import load_settings
 from worker.decode import DecodeSpec
 from worker.metrics import Metrics
 from worker.model import Model, ModelInfo, open_model
-from worker.settings import load_settings
 from worker.store import promote, resolve, rollback
 from worker.swap import BundleWatch
 

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from tests.tiny import write_bundle
+from worker.configuration import load_settings
 from worker.run import load_model
-from worker.settings import load_settings
 from worker.trial import try_out
 
 

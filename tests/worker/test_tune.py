@@ -9,9 +9,11 @@ from structlog.testing import capture_logs
 from tests.tiny import build_model, write_bundle
 from worker import tune
 from worker.bundle import Bundle, read_bundle
+from worker.cache import cache_folder
+from worker.configuration import load_settings
 from worker.errors import BundleError
 from worker.layout import Layout
-from worker.settings import Settings, load_settings
+from worker.settings import Settings
 from worker.tune import TrialFailed, lay_out, measure
 
 ONE, TWO = Layout(1, 0, 0), Layout(2, 1, 1)
@@ -98,7 +100,7 @@ def test_a_user_without_a_home_is_no_error(
     monkeypatch.setenv("HOME", "~")  # what expanduser makes of a user that the system does not know
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     nowhere = settings.model_copy(update={"cache_folder": None})
-    assert tune.cache_folder(nowhere) is None
+    assert cache_folder(nowhere) is None
     assert lay_out(nowhere).layout == TWO
     assert tried == [ONE, TWO]
 

@@ -15,13 +15,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from worker.configuration import load_settings
 from worker.console import STDERR, print_summary, say
 from worker.errors import LineFailed, SettingsError
 from worker.logs import set_up_logs
 from worker.pairs import parse_pairs
 from worker.sections import Topics
 from worker.security import PLAINTEXT
-from worker.settings import Settings, load_settings
+from worker.settings import Settings
 from worker.tools.broker import Broker, embedded_broker
 from worker.tools.cameras import Line, Shot, play
 from worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from worker.configuration import load_settings
 from worker.console import new_progress
 from worker.security import Security
-from worker.settings import load_settings
 from worker.tools.cameras import Exposure, Line, Shot, play
 from worker.tools.clock import SystemClock
 from worker.tools.connect import open_producer

@@ -13,6 +13,7 @@ import onnxruntime as ort
 
 from tests.benchmarks.peers.task import Task
 from worker.bundle import INPUT_NAME, read_bundle
+from worker.configuration import load_settings
 from worker.decode import Image, Pixels
 from worker.event import EventMaker
 from worker.frame import Frame, Position, Record, read_record
@@ -22,7 +23,6 @@ from worker.publish import EventRecords, Outgoing
 from worker.run import load_model
 from worker.sections import Topics
 from worker.session import Output, output_names
-from worker.settings import load_settings
 
 REJECT_BYTES_MAX = 900_000
 

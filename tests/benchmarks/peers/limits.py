@@ -9,10 +9,11 @@ import numpy as np
 
 from tests.benchmarks.peers.cameras import read_shots
 from tests.benchmarks.peers.lap import Track
+from worker.configuration import load_settings
 from worker.connection import open_producer, set_linger
 from worker.run import load_model
 from worker.sections import Topics
-from worker.settings import Settings, load_settings
+from worker.settings import Settings
 from worker.tools.steps import Alone, measure_steps
 
 _TIMES = 200

@@ -4,9 +4,9 @@ import pytest
 
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
+from worker.configuration import load_settings
 from worker.decode import DecodeLimits
 from worker.errors import FrameRejected
-from worker.settings import load_settings
 from worker.tools.view.pictures import Pictures, shrink
 from worker.tools.view.places import Place
 

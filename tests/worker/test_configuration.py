@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from worker.configuration import load_settings
 from worker.errors import InputError, SettingsError
-from worker.settings import ENV_PREFIX, Settings, load_settings
+from worker.settings import ENV_PREFIX, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +59,8 @@ def test_cameras_and_thresholds_are_tables(config: Path) -> None:
         ("drain_s_max = inf", "'drain_s_max'"),
         ("broker_wait_s_max = inf", "'broker_wait_s_max'"),
         ("[cameras.a]\nmm_per_px = inf", "'cameras.a.mm_per_px'"),
+        ('provider = "tensorrt"\ncuda_run = "bound"', "'cuda_run': it goes with provider cuda alone"),
+        ('cuda_run = "graph"\nbatches_in_flight = 2', "'batches_in_flight': a CUDA graph runs one batch at a time"),
         ('late_frames = "skip-late"', "'late_frames': it needs deadline_ms"),
         ("[thresholds.a]\nsure = 0.2\nunsure = 0.9", "'thresholds.a': unsure is above sure"),
     ],

@@ -1,0 +1,150 @@
+"""What ONNX Runtime runs a model on: a CPU, CUDA, or TensorRT, and never another one than was asked for.
+
+Of CUDA and TensorRT only the refusals have been run: no GPU was at hand where this was written.
+"""
+
+import os
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import onnxruntime as ort
+import structlog
+
+from worker.binding import Bound, CudaRun
+from worker.bundle import INPUT_NAME, Bundle
+from worker.errors import BundleError, SettingsError
+
+log = structlog.get_logger()
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
+Runner: TypeAlias = ort.InferenceSession | Bound
+
+CPU = "CPUExecutionProvider"
+_CUDA, _TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+_BY_NAME = {"cpu": CPU, "cuda": _CUDA, "tensorrt": _TENSORRT}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How batches get to the device.
+
+    cuda_run: see binding.py. in_flight: batches that may run at the same time. engine_folder: where TensorRT keeps what
+    it has built; None: it builds anew at every start.
+    """
+
+    cuda_run: CudaRun = "plain"
+    in_flight: int = 1
+    engine_folder: Path | None = None
+
+
+PLAIN = Way()
+
+
+def choose_provider(wanted: Provider) -> str:
+    """ONNX Runtime's name of it. auto never takes TensorRT, which builds for minutes. Raises SettingsError."""
+    available = ort.get_available_providers()
+    if wanted == "auto":
+        return _CUDA if _CUDA in available else CPU
+    name = _BY_NAME[wanted]
+    if name not in available:
+        raise SettingsError(
+            f"provider = {wanted!r} needs {name}; the ONNX Runtime installed here has {', '.join(available)}. "
+            "Install stripwatch[gpu], or set provider = 'cpu'"
+        )
+    return name
+
+
+def runs_on_cpu(provider: Provider) -> bool:
+    """Whether a session with this setting will run on the CPU. Raises SettingsError."""
+    return choose_provider(provider) == CPU
+
+
+def load(bundle: Bundle, provider: str, threads: int, batch_frames_max: int, way: Way) -> ort.InferenceSession:
+    """Not yet verified. Raises BundleError, or SettingsError where ONNX Runtime took another provider.
+
+    batch_frames_max: TensorRT's engine is built for no larger batch.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    # Idle threads of ONNX Runtime spin by default, and take the cores that decoding needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if provider != CPU:
+        with redirect_stdout(sys.stderr):  # it prints what it misses
+            ort.preload_dlls()  # CUDA and cuDNN as the extra gpu brings them; else those of the system are taken
+    if provider == _TENSORRT:
+        log.info("TensorRT builds its engine, which can take minutes", kept_in=str(way.engine_folder))
+    providers = with_options(bundle, provider, batch_frames_max, way)
+    try:
+        session = ort.InferenceSession(bundle.model, options, providers=providers)
+    except Exception as error:  # onnxruntime raises a dozen types without a common base
+        raise BundleError(f"{bundle.path}: {_why_not_loaded(bundle, error)}") from error
+    if session.get_providers()[0] != provider:  # it falls back without an error (onnxruntime #23372)
+        raise SettingsError(
+            f"{provider} did not start, and ONNX Runtime fell back to {session.get_providers()[0]}: "
+            "its CUDA, cuDNN or TensorRT libraries are missing or too old. Mend that, or set provider = 'cpu'"
+        )
+    return session
+
+
+def with_options(bundle: Bundle, provider: str, batch_frames_max: int, way: Way) -> list[tuple[str, dict[str, Any]]]:
+    """Providers and their options, first choice first, as ONNX Runtime takes them. Raises SettingsError."""
+    # EXHAUSTIVE search, the default, starts anew for each shape. TF32 keeps 10 bits: golden frames would fail.
+    cuda = {
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "use_tf32": "0",
+        "enable_cuda_graph": str(int(way.cuda_run == "graph")),
+    }
+    if provider == _TENSORRT:  # what it cannot take goes to CUDA
+        return [(_TENSORRT, _tensorrt(bundle, batch_frames_max, way)), (_CUDA, cuda)]
+    return [(provider, cuda if provider == _CUDA else {})]
+
+
+def _tensorrt(bundle: Bundle, batch_frames_max: int, way: Way) -> dict[str, Any]:
+    """One engine for all batch sizes, best at the largest (ONNX Runtime, "TensorRT Execution Provider")."""
+    # There is no option against TF32, but what NVIDIA's libraries read themselves (onnxruntime #21457).
+    os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
+    frame = "x".join(map(str, bundle.contract.decode.shape))
+    most = max(batch_frames_max, len(bundle.contract.golden))  # golden frames are verified in one batch
+    options: dict[str, Any] = {
+        "trt_profile_min_shapes": f"{INPUT_NAME}:1x{frame}",
+        "trt_profile_opt_shapes": f"{INPUT_NAME}:{batch_frames_max}x{frame}",
+        "trt_profile_max_shapes": f"{INPUT_NAME}:{most}x{frame}",
+        "trt_fp16_enable": str(int(bundle.contract.precision == "fp16")),
+    }
+    if way.engine_folder is None:
+        return options
+    # A folder for each: by the name of its graph alone one engine is taken for another's (onnxruntime #32254).
+    folder = way.engine_folder / f"{bundle.sha256}-{batch_frames_max}-{ort.__version__}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"TensorRT's engine cannot be kept: {error}; name another 'cache_folder'") from error
+    kept = {"trt_engine_cache_enable": "1", "trt_timing_cache_enable": "1"}
+    return options | kept | {"trt_engine_cache_path": str(folder), "trt_timing_cache_path": str(folder)}
+
+
+def runners(
+    bundle: Bundle, session: ort.InferenceSession, names: list[str], sizes: list[int], provider: str, way: Way
+) -> list[Runner]:
+    """As many as batches may be in flight. A plain session takes several calls at once; buffers are one call's each."""
+    if provider != _CUDA or way.cuda_run == "plain":
+        return [session] * way.in_flight
+    try:
+        return [Bound(session, names, sizes, "cuda", way.cuda_run == "graph") for _ in range(way.in_flight)]
+    except Exception as error:  # onnxruntime raises a dozen types without a common base
+        raise BundleError(f"{bundle.path}: no buffers on the GPU for it: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """What an exception of ONNX Runtime says first."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _why_not_loaded(bundle: Bundle, error: Exception) -> str:
+    if "opset" in str(error).lower():
+        return f"it needs ONNX opset {bundle.contract.opset}, and ONNX Runtime {ort.__version__} does not know that"
+    return f"ONNX Runtime cannot load it: {first_line(error)}"

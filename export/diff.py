@@ -13,7 +13,8 @@ from worker.console import new_progress
 from worker.decode import DecodeSpec, Pixels, decode
 from worker.errors import FrameRejected, InputError
 from worker.images import list_images
-from worker.session import Provider, Session, open_session
+from worker.providers import Provider
+from worker.session import Session, open_session
 from worker.store import read_choice, resolve
 from worker.verdict import Judgement, judge_of
 

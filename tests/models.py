@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def make_model(**changes: Any) -> Model:
     return replace(
         Model(
             info=ModelInfo("neu", "3", "f" * 64, "bundle"),
-            session=Session(bundle, "CPUExecutionProvider", 0.0, [WarmedBatch(1, 1.0)], None),
+            session=Session(bundle, "CPUExecutionProvider", 0.0, [WarmedBatch(1, 1.0)], SimpleQueue()),
             decode=lambda _: IMAGE,
             pace=Pace([WarmedBatch(4, 1.0)], 4),
             judge=Judge(("clean", "pits"), "clean", True, (Threshold(), Threshold()), False),

@@ -3,6 +3,7 @@
 import threading
 
 _PATIENCE_S_A_FRAME, _PATIENCE_S_MAX = 0.002, 0.015
+_BACKLOG_FRAMES, _BACKLOG_PATIENCE_S = 64, 0.05  # more than cameras send at the same moment
 
 
 class Credits:
@@ -29,9 +30,11 @@ class Credits:
     def patience_s(self) -> float:
         """How long what comes in or goes out may wait for others: a request to Kafka costs as much as a frame.
 
-        Nothing for a frame alone, 2 ms for each further one that is inside, 15 ms at most. So a worker that begins to
-        fall behind gets cheaper at once, and does not come to rest with a long queue.
+        Nothing for a frame alone, 2 ms for each further one that is inside, 15 ms at most, in a backlog 50. So a worker
+        that begins to fall behind gets cheaper at once, and does not come to rest with a long queue.
         """
+        if self._frames > _BACKLOG_FRAMES:
+            return _BACKLOG_PATIENCE_S
         return min(_PATIENCE_S_MAX, _PATIENCE_S_A_FRAME * max(0, self._frames - 1))
 
     def take(self, size_bytes: int) -> None:

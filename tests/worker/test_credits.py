@@ -43,14 +43,15 @@ def test_whoever_waits_is_woken_by_a_credit() -> None:
 
 
 def test_patience_is_none_for_a_frame_alone_and_grows_with_the_frames_inside() -> None:
-    credits = Credits(frames_max=40, bytes_max=100)
+    credits = Credits(frames_max=100, bytes_max=100)
     patience_s = []
-    for _ in range(20):
+    for _ in range(100):
         patience_s.append(credits.patience_s)
         credits.take(1)
     assert patience_s[:4] == [0, 0, 0.002, 0.004]
     assert patience_s == sorted(patience_s)
-    assert patience_s[-1] == 0.015
+    assert patience_s[20] == patience_s[64] == 0.015
+    assert patience_s[65] == patience_s[-1] == 0.05  # a backlog
 
 
 def test_who_waits_for_few_goes_on_when_half_are_done(monkeypatch: pytest.MonkeyPatch) -> None:

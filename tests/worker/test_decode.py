@@ -82,7 +82,7 @@ def test_a_grey_file_gives_the_pixels_of_decoding_it_in_colour(
     spec = DecodeSpec(31, 45, interpolation=interpolation, jpeg_scale=scale)
     flag = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
     flags = flag.get(scale, cv2.IMREAD_REDUCED_COLOR_8) if suffix == ".jpg" else cv2.IMREAD_COLOR
-    coloured = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
+    coloured = np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), flags))
     shrinks = interpolation == "area" and coloured.shape[0] >= 31 and coloured.shape[1] >= 45
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     assert np.array_equal(decode(encoded, spec).pixels, cv2.resize(coloured, (45, 31), interpolation=how))

@@ -27,7 +27,7 @@ Config = Annotated[Path | None, typer.Option(help="A TOML file with any of the s
 BootstrapServers = Annotated[str | None, typer.Option(help="Kafka brokers, host:port, comma between.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, as in the file.")]
 BundleFile = Annotated[Path | None, typer.Option("--bundle", help="The model file to run, or STORE/NAME.")]
-Provider = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+Provider = Annotated[str | None, typer.Option(help="auto, cpu, cuda or tensorrt.")]
 BatchFramesMax = Annotated[int | None, typer.Option(help="Largest batch to warm up.")]
 LogFormat = Annotated[str | None, typer.Option(help="auto, console or json.")]
 

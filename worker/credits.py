@@ -1,9 +1,13 @@
 """How much may be inside the worker at once. Memory is bounded because every frame needs a credit to come in."""
 
 import threading
+import time
+
+from worker.rate import Rate
 
 _PATIENCE_S_A_FRAME, _PATIENCE_S_MAX = 0.002, 0.015
-_BACKLOG_FRAMES, _BACKLOG_PATIENCE_S = 64, 0.05  # more than cameras send at the same moment
+# In a backlog, which is more than cameras send at the same moment: as long as so many frames take to be done.
+_BACKLOG_FRAMES, _COMPANY_FRAMES, _COMPANY_S_MAX = 64, 8, 0.1
 
 
 class Credits:
@@ -16,6 +20,8 @@ class Credits:
         self._changed = threading.Condition()
         self._frames = 0
         self._bytes = 0
+        self._rate = Rate()
+        self._fps = 0.0  # at which frames are done
         self._few = 0  # frames at which `wait_for_few` ends
 
     @property
@@ -30,11 +36,12 @@ class Credits:
     def patience_s(self) -> float:
         """How long what comes in or goes out may wait for others: a request to Kafka costs as much as a frame.
 
-        Nothing for a frame alone, 2 ms for each further one that is inside, 15 ms at most, in a backlog 50. So a worker
-        that begins to fall behind gets cheaper at once, and does not come to rest with a long queue.
+        Nothing for a frame alone, 2 ms for each further one that is inside, 15 ms at most; in a backlog as long as
+        eight frames take, 100 ms at most. So a worker that begins to fall behind gets cheaper at once, and does not
+        come to rest with a long queue.
         """
         if self._frames > _BACKLOG_FRAMES:
-            return _BACKLOG_PATIENCE_S
+            return max(_PATIENCE_S_MAX, min(_COMPANY_S_MAX, _COMPANY_FRAMES / max(1.0, self._fps)))
         return min(_PATIENCE_S_MAX, _PATIENCE_S_A_FRAME * max(0, self._frames - 1))
 
     def take(self, size_bytes: int) -> None:
@@ -47,6 +54,7 @@ class Credits:
         with self._changed:
             self._frames -= 1
             self._bytes -= size_bytes
+            self._fps = self._rate.count(1, time.monotonic())
             if self._room() >= self._enough or self._frames <= self._few:
                 self._changed.notify_all()
 

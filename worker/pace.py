@@ -6,14 +6,12 @@ two runs are quicker than one (padded sizes, and devices on which batch 1 beats 
 leaves time, a batch waits for more frames if a fuller one costs less of the device for each.
 """
 
-import math
 from bisect import bisect_left
 from collections.abc import Sequence
 
 from worker.batch import BatchLimits
 from worker.session import WarmedBatch
 
-_RATE_S = 1.0  # the rate is that of about so long
 _SLOWER_MAX = 1.2  # of all that waits, for the sake of the mean frame; in a backlog the best batch is taken anyway
 
 
@@ -50,20 +48,6 @@ class Pace:
             return 0.0
         spare_s = max(0.0, self._target_s - 2 * self._run_s[self._best_frames])
         return spare_s if spare_s * rate_fps >= 1 else 0.0
-
-
-class Rate:
-    """Frames a second, of late."""
-
-    def __init__(self) -> None:
-        self._fps = 0.0
-        self._at_s = -math.inf
-
-    def count(self, frames: int, now_s: float) -> float:
-        """So many more by now; the rate."""
-        self._fps = self._fps * math.exp((self._at_s - now_s) / _RATE_S) + frames / _RATE_S
-        self._at_s = now_s
-        return self._fps
 
 
 def _run_s(batches: Sequence[WarmedBatch], frames: int, padded: bool) -> float:

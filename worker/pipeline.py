@@ -29,9 +29,9 @@ from worker.metrics import Metrics
 from worker.model import Model
 from worker.offsets import Ledger
 from worker.outcome import Decoded, Outcome, Prediction, Ready, Skipped
-from worker.pace import Rate
 from worker.predict import predict
 from worker.publish import Publisher
+from worker.rate import Rate
 
 log = structlog.get_logger()
 

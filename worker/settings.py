@@ -54,8 +54,8 @@ class Settings(BaseSettings):
         1,
         ge=1,
         le=4,
-        description="Batches with the model at once. 2: while one is computed the next is brought to a GPU; not run on "
-        "one yet.",
+        description="Batches with the model at once: 2 hide the copies to a GPU (not run on one yet); on a CPU, with "
+        "inference_threads = 1, they do what more processes do, in less memory.",
     )
     bootstrap_servers: str = Field(
         "127.0.0.1:9092", min_length=1, description="Kafka brokers, host:port, comma between."

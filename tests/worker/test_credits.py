@@ -51,7 +51,18 @@ def test_patience_is_none_for_a_frame_alone_and_grows_with_the_frames_inside() -
     assert patience_s[:4] == [0, 0, 0.002, 0.004]
     assert patience_s == sorted(patience_s)
     assert patience_s[20] == patience_s[64] == 0.015
-    assert patience_s[65] == patience_s[-1] == 0.05  # a backlog
+
+
+@pytest.mark.parametrize(("fps", "patience_s"), [(0, 0.1), (20, 0.1), (160, 0.05), (4000, 0.015)])
+def test_in_a_backlog_patience_is_what_eight_frames_take(fps: float, patience_s: float) -> None:
+    credits = Credits(frames_max=100, bytes_max=100)
+    for _ in range(65):
+        credits.take(1)
+    credits._fps = fps
+    assert credits.patience_s == pytest.approx(patience_s)
+    credits.give_back(1)
+    assert credits.patience_s == 0.015
+    assert credits._fps >= 1  # one was done of late
 
 
 def test_who_waits_for_few_goes_on_when_half_are_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.clock import ManualClock
 from tests.models import make_model
 from worker.batch import BatchLimits, gather
-from worker.pace import Pace, Rate
+from worker.pace import Pace
+from worker.rate import Rate
 from worker.session import WarmedBatch
 
 SIZES = (1, 2, 4, 8, 16)

@@ -2,7 +2,7 @@
 
 import structlog
 from kafka import KafkaConsumer
-from kafka.structs import MemberState, TopicPartition
+from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
 from worker.connection import to_kafka
 from worker.metrics import Metrics
@@ -67,12 +67,13 @@ class Placing:
                 )
             self._consumer.seek(partition, first[partition])
 
-    def follow_truncation(self, ends: dict[TopicPartition, int | None]) -> None:
+    def follow_truncation(self, ends: dict[TopicPartition, OffsetAndMetadata | None]) -> None:
         """A broker lost the newest frames of a partition. New ones take their offsets: go on where it ends now."""
-        for partition, end in ends.items():
+        for partition, known in ends.items():
+            end: int = known.offset if known else -1
             self._metrics.offset_resets.labels("truncated").inc()
             log.error("a broker lost frames at the end of a partition", **_place(partition, end))
-            if end is None or end < 0:  # nobody knows: the partition has nothing of that time
+            if end < 0:  # nobody knows: the partition has nothing of that time
                 end = self._consumer.beginning_offsets([partition], timeout_ms=_ASK_MS_MAX)[partition]
             self._consumer.seek(partition, end)
 

@@ -195,6 +195,7 @@ def test_a_member_can_commit_while_its_partitions_are_taken(apache_broker: Broke
         assert moved in listener.committed
         write(broker, topic, 1, partition=moved.partition)
         poll_until(lambda: len(repeats) > 0, first, second, into=repeats)
+        listener.done.clear()  # the group may be rebalancing once more, and then a commit while closing is refused
     assert [(record.partition, record.offset) for record in repeats] == [(moved.partition, 10)]
 
 

@@ -18,6 +18,7 @@ from worker.errors import BrokerLost, FrameRejected, InputError
 from worker.event import EventMaker
 from worker.frame import Frame, read_record
 from worker.intake import from_kafka
+from worker.memory import set_up_memory
 from worker.metrics import Metrics
 from worker.model import Model
 from worker.offsets import Ledger, Partition
@@ -85,6 +86,7 @@ class Alone:
 
 def measure_steps(settings: Settings, count: int, scratch_topic: str) -> Alone:
     """settings: of the worker, its topic of frames filled with count frames. scratch_topic: takes results."""
+    set_up_memory()  # as in the worker, or decoding would look dearer than it is there
     model, one_thread = (load_model(settings.model_copy(update={"inference_threads": threads})) for threads in (0, 1))
     pool = DecodePool(os.cpu_count() or 1, lambda _: False)
     frames: list[Frame] = []

@@ -50,7 +50,7 @@ class Metrics:
         # Stuck at 1 under load: one frame at a time is fastest here, or decoding is the bottleneck.
         self.batch_frames = self._histogram("batch_frames", "Frames in a batch.", (1, 2, 4, 8, 16, 32, 64, 128))
         # Its rate is the share of time in which the device works: under load the nearer to 1 the better.
-        self.device_busy = self._counter("device_busy_seconds", "Time with a batch on the device; several at once share it.")
+        self.device_busy = self._counter("device_busy_seconds", "Time with a batch on the device; several share it.")
         # decode full: the device or the decoders bind. publish full: making events binds. A slow broker shows in
         # neither, but in inflight_frames and in the stage time of publish.
         self.queue_frames = self._gauge("queue_frames", "Frames that wait for a stage.", "queue")

@@ -5,11 +5,12 @@
 #   docker run --rm -v $PWD/runs:/runs stripwatch-training export run /runs/first --out /runs/model.onnx
 # Mount /runs so that the user 10001 may write to it. A GPU needs tensorflow[and-cuda] in place of the lock's tensorflow-cpu.
 FROM python:3.11-slim-bookworm
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONPATH=/app/src HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
 WORKDIR /app
 RUN ["python3", "-m", "venv", "/opt/venv"]
 COPY requirements/train.txt requirements/train.txt
 RUN pip install --no-cache-dir --require-hashes -r requirements/train.txt
+COPY src src
 COPY worker worker
 COPY export export
 COPY training training

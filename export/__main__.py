@@ -1,5 +1,5 @@
 """`python -m export`."""
 
-from export.cli import main
+from stripwatch.export.cli import main
 
 main()

@@ -11,11 +11,11 @@ import msgspec
 import onnxruntime as ort
 from rich.progress import Progress
 
-from export.speed import Speed, measure_speeds, rounds_of
-from worker.bundle import Bundle, Fidelity, Precision
-from worker.providers import PLAIN, Provider, Way
-from worker.session import open_session, output_names
-from worker.store import read_choice, resolve
+from stripwatch.export.speed import Speed, measure_speeds, rounds_of
+from stripwatch.worker.bundle import Bundle, Fidelity, Precision
+from stripwatch.worker.providers import PLAIN, Provider, Way
+from stripwatch.worker.session import open_session, output_names
+from stripwatch.worker.store import read_choice, resolve
 
 Device = Literal["cpu", "cuda", "cuda-bound", "cuda-graph", "tensorrt"]
 _WAYS: dict[Device, tuple[Provider, Way]] = {

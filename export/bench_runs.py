@@ -5,11 +5,11 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from export.bench import Plan, Row, bench_bundles
-from export.gate import GateRefused
-from export.run import ExportSettings, check_out, convert_run, export_converted
-from worker.bundle import Precision
-from worker.errors import InputError
+from stripwatch.export.bench import Plan, Row, bench_bundles
+from stripwatch.export.gate import GateRefused
+from stripwatch.export.run import ExportSettings, check_out, convert_run, export_converted
+from stripwatch.worker.bundle import Precision
+from stripwatch.worker.errors import InputError
 
 
 def bench_runs(

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from export.charts import draw_confusion, draw_reliability
-from export.html import figure, page, picture, table
-from export.show import LABEL_COLUMNS, Card, facts, label_rows
-from worker.bundle import Contract, GoldenFrame
+from stripwatch.export.charts import draw_confusion, draw_reliability
+from stripwatch.export.html import figure, page, picture, table
+from stripwatch.export.show import LABEL_COLUMNS, Card, facts, label_rows
+from stripwatch.worker.bundle import Contract, GoldenFrame
 
 _SCORES_SHOWN = 2
 

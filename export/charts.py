@@ -6,9 +6,9 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 
-from export.intervals import share_interval
-from export.pictures import new_figure, to_png
-from worker.bundle import Bin
+from stripwatch.export.intervals import share_interval
+from stripwatch.export.pictures import new_figure, to_png
+from stripwatch.worker.bundle import Bin
 
 mpl.use("Agg")  # seaborn would look for a display
 

@@ -9,12 +9,12 @@ import msgspec
 import typer
 from rich.console import Console
 
-from export.benchcommand import bench
-from export.commands import diff, list_bundles, promote, rollback
-from export.files import write_whole
-from export.quiet import load_tensorflow, require
-from worker.bundle import Precision
-from worker.console import new_app, print_summary, run_app
+from stripwatch.export.benchcommand import bench
+from stripwatch.export.commands import diff, list_bundles, promote, rollback
+from stripwatch.export.files import write_whole
+from stripwatch.export.quiet import load_tensorflow, require
+from stripwatch.worker.bundle import Precision
+from stripwatch.worker.console import new_app, print_summary, run_app
 
 BundleFile = Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, or STORE/NAME.")]
 app = new_app("stripwatch-export", "Make a bundle: one ONNX file that says what it is and proves what it computes.")
@@ -63,8 +63,8 @@ def run(
     started = time.perf_counter()
     load_tensorflow()
     require("onnx", "tf2onnx", "onnxruntime", "sklearn")
-    from export.gate import LIMITS
-    from export.run import ExportSettings, export_run
+    from stripwatch.export.gate import LIMITS
+    from stripwatch.export.run import ExportSettings, export_run
 
     limits = replace(LIMITS[precision], **{name: value for name, value in given.items() if value is not None})
     done = export_run(ExportSettings(folder, out, name, version, golden, data, precision, limits))
@@ -96,7 +96,7 @@ def verify(file: BundleFile) -> None:
       stripwatch-export verify model.onnx
     """
     require("onnx", "onnxruntime")
-    from export.verify import verify as prove
+    from stripwatch.export.verify import verify as prove
 
     proved = prove(file)
     contract = proved.bundle.contract
@@ -131,12 +131,12 @@ def show(
       stripwatch-export show model.onnx --html card.html
     """
     require("onnx", "onnxruntime", *(["matplotlib", "seaborn", "scipy"] if html else []))
-    from export import show as shown
-    from worker.store import read_choice, resolve
+    from stripwatch.export import show as shown
+    from stripwatch.worker.store import read_choice, resolve
 
     card = shown.read_card(read_choice(resolve(file)))
     if html is not None:
-        from export.card import html_card
+        from stripwatch.export.card import html_card
 
         write_whole(html, html_card(card).encode())
     if as_json:

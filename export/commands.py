@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from export.files import write_whole
-from export.quiet import require
-from worker.console import print_summary, say
+from stripwatch.export.files import write_whole
+from stripwatch.export.quiet import require
+from stripwatch.worker.console import print_summary, say
 
 if TYPE_CHECKING:
-    from worker.store import Change
+    from stripwatch.worker.store import Change
 
 _SAID_MAX = 20
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of bundles.")]
@@ -33,7 +33,7 @@ def promote(
       stripwatch run --bundle bundles/plant-a
     """
     require("onnxruntime")
-    from worker import store as stored
+    from stripwatch.worker import store as stored
 
     _print(stored.promote(store, file))
 
@@ -48,7 +48,7 @@ def rollback(
       stripwatch-export rollback bundles/plant-a
     """
     require("onnxruntime")
-    from worker import store as stored
+    from stripwatch.worker import store as stored
 
     _print(stored.rollback(folder))
 
@@ -61,8 +61,8 @@ def list_bundles(store: Store) -> None:
       stripwatch-export list bundles
     """
     require("onnxruntime")
-    from export import catalogue
-    from worker.store import entries
+    from stripwatch.export import catalogue
+    from stripwatch.worker.store import entries
 
     found = entries(store)
     catalogue.print_table(found, Console())
@@ -90,7 +90,7 @@ def diff(
       stripwatch-export diff bundles/plant-a candidate.onnx photos --sheet differ.png
     """
     require("onnxruntime", *(["matplotlib"] if sheet else []))
-    from export import diff as differ
+    from stripwatch.export import diff as differ
 
     found = differ.compare(a, b, frames, provider)
     drawn = sheet is not None and bool(found.differing)

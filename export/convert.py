@@ -9,9 +9,9 @@ import tensorflow as tf
 import tf2onnx.convert
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from export.quiet import silenced
-from worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME
-from worker.errors import ExportRefused
+from stripwatch.export.quiet import silenced
+from stripwatch.worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME
+from stripwatch.worker.errors import ExportRefused
 
 OPSET = 17
 _OUTPUTS = (SCORES_NAME, HEATMAPS_NAME)

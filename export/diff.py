@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from export.files import read_whole
-from worker.console import new_progress
-from worker.decode import DecodeSpec, Pixels, decode
-from worker.errors import FrameRejected, InputError
-from worker.images import list_images
-from worker.providers import Provider
-from worker.session import Session, open_session
-from worker.store import read_choice, resolve
-from worker.verdict import Judgement, judge_of
+from stripwatch.export.files import read_whole
+from stripwatch.worker.console import new_progress
+from stripwatch.worker.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.errors import FrameRejected, InputError
+from stripwatch.worker.images import list_images
+from stripwatch.worker.providers import Provider
+from stripwatch.worker.session import Session, open_session
+from stripwatch.worker.store import read_choice, resolve
+from stripwatch.worker.verdict import Judgement, judge_of
 
 _BATCH = 16
 _TILES_MAX = 60
@@ -107,7 +107,7 @@ def _decoded(files: list[Path], spec: DecodeSpec, advance: Callable[[], None]) -
 
 def draw_differing(difference: Difference, folder: Path) -> bytes:
     """A contact sheet, PNG, of the frames on which they differ, with what each says."""
-    from export.pictures import Tile, decode_tile, draw_sheet  # it needs matplotlib, the comparison does not
+    from stripwatch.export.pictures import Tile, decode_tile, draw_sheet  # it needs matplotlib, the comparison does not
 
     shown = difference.differing[:_TILES_MAX]
     title = f"{len(difference.differing)} of {len(difference.pairs)} frames get another answer"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from export.files import read_whole, write_whole
-from export.runfolder import Run
-from worker.bundle import Bin, ClassFigures
-from worker.errors import InputError
+from stripwatch.export.files import read_whole, write_whole
+from stripwatch.export.runfolder import Run
+from stripwatch.worker.bundle import Bin, ClassFigures
+from stripwatch.worker.errors import InputError
 
 EVALUATION_FILE = "evaluation.json"
 SCHEMA = "stripwatch.evaluation/1"

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from worker.errors import InputError
-from worker.files import write_whole
+from stripwatch.worker.errors import InputError
+from stripwatch.worker.files import write_whole
 
 __all__ = ["make_folder", "read_whole", "write_whole"]
 

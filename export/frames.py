@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from export.files import read_whole
-from export.runfolder import SplitFrame
-from worker.decode import DecodeSpec, Pixels, decode
-from worker.errors import InputError
+from stripwatch.export.files import read_whole
+from stripwatch.export.runfolder import SplitFrame
+from stripwatch.worker.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.errors import InputError
 
 
 def read_frame(root: Path, frame: SplitFrame) -> bytes:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from export.runfolder import Task
-from worker.bundle import Fidelity, Precision
-from worker.errors import ExportRefused
+from stripwatch.export.runfolder import Task
+from stripwatch.worker.bundle import Fidelity, Precision
+from stripwatch.worker.errors import ExportRefused
 
 Scores = NDArray[np.float32]
 Flags = NDArray[np.bool_]

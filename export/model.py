@@ -4,8 +4,8 @@ from pathlib import Path
 
 import keras
 
-from export.runfolder import MODEL_FILE, Head
-from worker.errors import InputError
+from stripwatch.export.runfolder import MODEL_FILE, Head
+from stripwatch.worker.errors import InputError
 
 
 def load_model(folder: Path) -> keras.Model:

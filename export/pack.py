@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import msgspec
 import onnx
 
-from export.convert import OPSET
-from export.evaluation import Evaluation
-from export.runfolder import Run
-from worker.bundle import (
+from stripwatch.export.convert import OPSET
+from stripwatch.export.evaluation import Evaluation
+from stripwatch.export.runfolder import Run
+from stripwatch.worker.bundle import (
     SCHEMA,
     Contract,
     Fidelity,
@@ -20,7 +20,7 @@ from worker.bundle import (
     Validation,
     encode_contract,
 )
-from worker.onnxfile import seal
+from stripwatch.worker.onnxfile import seal
 
 _LABELS_DRAWN_MAX = 50  # beyond it a confusion matrix is a picture of dust, and the contract large
 

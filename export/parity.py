@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.runtime import Outputs, open_cpu, run_batches
-from worker.bundle import HEATMAPS_NAME, SCORES_NAME
-from worker.decode import Pixels
-from worker.errors import ExportRefused
+from stripwatch.export.runtime import Outputs, open_cpu, run_batches
+from stripwatch.worker.bundle import HEATMAPS_NAME, SCORES_NAME
+from stripwatch.worker.decode import Pixels
+from stripwatch.worker.errors import ExportRefused
 
 # Both compute in float32, but sum in another order and fold other constants: sound exports of MobileNet differ by up to
 # 1.3e-5. A wrong constant or a swapped layer shows in the second digit.

@@ -17,10 +17,10 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from export.quiet import silenced
-from worker.bundle import INPUT_NAME
-from worker.decode import Pixels
-from worker.errors import ExportRefused
+from stripwatch.export.quiet import silenced
+from stripwatch.worker.bundle import INPUT_NAME
+from stripwatch.worker.decode import Pixels
+from stripwatch.worker.errors import ExportRefused
 
 _BATCH = 16
 _FLOAT_SHARES = (0.0, 0.25, 0.5, 0.75)

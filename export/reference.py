@@ -7,14 +7,14 @@ import msgspec
 import numpy as np
 from rich.progress import Progress
 
-from export.frames import read_frame
-from export.runfolder import Run
-from export.validation import Scores, Validation
-from worker.bundle import Contract
-from worker.decode import decode
-from worker.frame_statistics import STATISTICS, measure
-from worker.reference import ClassScores, Reference, Spread
-from worker.verdict import Judgement, judge_of
+from stripwatch.export.frames import read_frame
+from stripwatch.export.runfolder import Run
+from stripwatch.export.validation import Scores, Validation
+from stripwatch.worker.bundle import Contract
+from stripwatch.worker.decode import decode
+from stripwatch.worker.frame_statistics import STATISTICS, measure
+from stripwatch.worker.reference import ClassScores, Reference, Spread
+from stripwatch.worker.verdict import Judgement, judge_of
 
 _FRAMES_MAX = 1000  # the mean of so many is known to 3 % of their deviation
 

@@ -12,26 +12,26 @@ import tensorflow as tf
 import tf2onnx
 from rich.progress import Progress
 
-from export.convert import to_onnx
-from export.evaluation import Evaluation, read_evaluation
-from export.files import write_whole
-from export.frames import read_pixels
-from export.gate import LIMITS, GateRefused, Limits, measure_fidelity, objections
-from export.golden import Near, choose_golden, missing_labels, usual_count
-from export.model import backbone_name, exported_view, load_model
-from export.pack import Facts, describe, pack
-from export.parity import Parity, prove_parity
-from export.precision import Candidates, in_eight_bits, in_float32, in_half
-from export.provenance import versions_of
-from export.reference import with_reference
-from export.runfolder import read_run
-from export.runtime import Outputs, open_cpu
-from export.validation import Scores, Validation, score, scores_of
-from export.verify import verify
-from worker.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Contract, Fidelity, Precision
-from worker.console import new_progress, say
-from worker.decode import Pixels
-from worker.errors import BundleError, ExportRefused, InputError
+from stripwatch.export.convert import to_onnx
+from stripwatch.export.evaluation import Evaluation, read_evaluation
+from stripwatch.export.files import write_whole
+from stripwatch.export.frames import read_pixels
+from stripwatch.export.gate import LIMITS, GateRefused, Limits, measure_fidelity, objections
+from stripwatch.export.golden import Near, choose_golden, missing_labels, usual_count
+from stripwatch.export.model import backbone_name, exported_view, load_model
+from stripwatch.export.pack import Facts, describe, pack
+from stripwatch.export.parity import Parity, prove_parity
+from stripwatch.export.precision import Candidates, in_eight_bits, in_float32, in_half
+from stripwatch.export.provenance import versions_of
+from stripwatch.export.reference import with_reference
+from stripwatch.export.runfolder import read_run
+from stripwatch.export.runtime import Outputs, open_cpu
+from stripwatch.export.validation import Scores, Validation, score, scores_of
+from stripwatch.export.verify import verify
+from stripwatch.worker.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Contract, Fidelity, Precision
+from stripwatch.worker.console import new_progress, say
+from stripwatch.worker.decode import Pixels
+from stripwatch.worker.errors import BundleError, ExportRefused, InputError
 
 _PARITY_BATCH = 16
 _PARITY_FRAMES_MAX = 64

@@ -11,11 +11,11 @@ from typing import Literal
 
 import msgspec
 
-from export.files import read_whole, write_whole
-from worker.boxes import MapReader
-from worker.bundle import HeatmapKind, PlaceGrid, Validation
-from worker.decode import DecodeSpec
-from worker.errors import InputError
+from stripwatch.export.files import read_whole, write_whole
+from stripwatch.worker.boxes import MapReader
+from stripwatch.worker.bundle import HeatmapKind, PlaceGrid, Validation
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import InputError
 
 SCHEMA = "stripwatch.run/1"
 MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"

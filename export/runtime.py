@@ -6,9 +6,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from worker.bundle import INPUT_NAME
-from worker.decode import Pixels
-from worker.errors import ExportRefused
+from stripwatch.worker.bundle import INPUT_NAME
+from stripwatch.worker.decode import Pixels
+from stripwatch.worker.errors import ExportRefused
 
 Outputs = dict[str, NDArray[np.float32]]
 

@@ -7,10 +7,10 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from export.operations import multiply_adds, parameters
-from worker.bundle import Bundle, Contract
-from worker.onnxfile import graph_sha256
-from worker.reference import Reference
+from stripwatch.export.operations import multiply_adds, parameters
+from stripwatch.worker.bundle import Bundle, Contract
+from stripwatch.worker.onnxfile import graph_sha256
+from stripwatch.worker.reference import Reference
 
 LABEL_COLUMNS = ("label", "sure", "unsure", "precision", "recall", "F1", "frames")
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.decode import Pixels, decode
-from worker.session import Session
+from stripwatch.worker.decode import Pixels, decode
+from stripwatch.worker.session import Session
 
 _ROUNDS = 5
 _Took = tuple[float, float]  # seconds of one run: on the wall, and of work

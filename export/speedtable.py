@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from export.bench import Row
+from stripwatch.export.bench import Row
 
 # f/s: frames a second. CPU ms: worked for a frame in the best batch, over all threads.
 _COLUMNS = ("bundle", "on", "agree", "accuracy", "macro-F1", "MB", "f/s at 1", "best f/s", "batch", "CPU ms")
@@ -33,7 +33,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def draw_speeds(rows: Sequence[Row]) -> bytes:
     """A PNG: frames a second and latency over the batch size, a line a bundle."""
-    from export.pictures import new_figure, to_png  # it needs matplotlib
+    from stripwatch.export.pictures import new_figure, to_png  # it needs matplotlib
 
     figure = new_figure(11, 4.4)
     rates, latencies = figure.subplots(1, 2)

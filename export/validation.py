@@ -9,10 +9,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from export.frames import read_frame, read_pixels
-from export.runfolder import Run
-from worker.bundle import INPUT_NAME, SCORES_NAME, GoldenFrame
-from worker.decode import Pixels
+from stripwatch.export.frames import read_frame, read_pixels
+from stripwatch.export.runfolder import Run
+from stripwatch.worker.bundle import INPUT_NAME, SCORES_NAME, GoldenFrame
+from stripwatch.worker.decode import Pixels
 
 Scores = NDArray[np.float32]
 _BATCH = 16

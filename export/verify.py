@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from export.runtime import Outputs, open_cpu, run_batches
-from worker.bundle import HEATMAPS_NAME, SCORES_NAME, Bundle
-from worker.decode import decode
-from worker.errors import BundleError
-from worker.session import open_session, verify_golden
-from worker.store import read_choice, resolve
+from stripwatch.export.runtime import Outputs, open_cpu, run_batches
+from stripwatch.worker.bundle import HEATMAPS_NAME, SCORES_NAME, Bundle
+from stripwatch.worker.decode import decode
+from stripwatch.worker.errors import BundleError
+from stripwatch.worker.session import open_session, verify_golden
+from stripwatch.worker.store import read_choice, resolve
 
 
 @dataclass(frozen=True, slots=True)

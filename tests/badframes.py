@@ -6,8 +6,8 @@ import zlib
 import cv2
 import numpy as np
 
+from stripwatch.worker.errors import RejectReason
 from tests.tiny import encode_frame
-from worker.errors import RejectReason
 
 
 def jpeg(pixels: np.ndarray) -> bytes:

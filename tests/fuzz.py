@@ -24,14 +24,14 @@ import msgspec
 import numpy as np
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
+from stripwatch.worker.decode import DecodeLimits, DecodeSpec, decode
+from stripwatch.worker.errors import FrameRejected
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.frame import Frame, Position, Record, read_record
+from stripwatch.worker.outcome import Refusal
+from stripwatch.worker.publish import event_headers, reject_headers
 from tests.models import make_model
 from tests.mutate import BYTES_MAX, mutate
-from worker.decode import DecodeLimits, DecodeSpec, decode
-from worker.errors import FrameRejected
-from worker.event import EventMaker
-from worker.frame import Frame, Position, Record, read_record
-from worker.outcome import Refusal
-from worker.publish import event_headers, reject_headers
 
 CHUNK = 500
 LIMITS = DecodeLimits(bytes_max=BYTES_MAX, pixels_max=4_000_000)

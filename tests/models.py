@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from stripwatch.worker.bundle import Bundle, Threshold
+from stripwatch.worker.decode import Image
+from stripwatch.worker.model import Model, ModelInfo
+from stripwatch.worker.pace import Pace
+from stripwatch.worker.session import Session, WarmedBatch
+from stripwatch.worker.verdict import Judge
 from tests.tiny import tiny_contract
-from worker.bundle import Bundle, Threshold
-from worker.decode import Image
-from worker.model import Model, ModelInfo
-from worker.pace import Pace
-from worker.session import Session, WarmedBatch
-from worker.verdict import Judge
 
 IMAGE = Image(np.zeros((1, 1, 1), np.uint8), 1, 1)
 

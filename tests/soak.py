@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 from kafka import KafkaProducer
 
+from stripwatch.worker.errors import BrokerLost
 from tests.brokers.apache import KafkaAbsent, apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, fetch, running_worker
 from tests.faults.models import Models, make_models, place
 from tests.tiny import encode_frame
-from worker.errors import BrokerLost
 
 LOAD = 0.8
 RSS_RATIO_MAX = 1.05

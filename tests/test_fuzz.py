@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stripwatch.worker.errors import RejectReason
+from stripwatch.worker.frame import Position, Record
 from tests import fuzz
 from tests.badframes import GOOD_FRAMES
-from worker.errors import RejectReason
-from worker.frame import Position, Record
 
 
 def test_every_mutated_frame_is_accounted_for() -> None:

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from worker.bundle import (
+from stripwatch.worker.bundle import (
     SCHEMA,
     ClassFigures,
     Contract,
@@ -21,9 +21,9 @@ from worker.bundle import (
     Validation,
     encode_contract,
 )
-from worker.decode import DecodeSpec, decode
-from worker.onnxfile import seal
-from worker.reference import ClassScores, Reference, Spread
+from stripwatch.worker.decode import DecodeSpec, decode
+from stripwatch.worker.onnxfile import seal
+from stripwatch.worker.reference import ClassScores, Reference, Spread
 
 LABELS = ["dark", "grey", "bright"]
 CENTRES = (0.1, 0.5, 0.9)

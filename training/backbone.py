@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from training.networks import NETWORKS, Network
-from worker.errors import InputError, SettingsError
+from stripwatch.training.networks import NETWORKS, Network
+from stripwatch.worker.errors import InputError, SettingsError
 
 _BEFORE = "before:"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from export.files import read_whole
-from training.samples import Sample
-from worker.errors import DataError
+from stripwatch.export.files import read_whole
+from stripwatch.training.samples import Sample
+from stripwatch.worker.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)

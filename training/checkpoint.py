@@ -9,10 +9,10 @@ from pathlib import Path
 import keras
 import msgspec
 
-from export.files import read_whole, write_whole
-from export.runfolder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
-from worker.decode import DecodeSpec
-from worker.errors import InputError
+from stripwatch.export.files import read_whole, write_whole
+from stripwatch.export.runfolder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import InputError
 
 
 class Begun(msgspec.Struct, frozen=True):

@@ -2,20 +2,20 @@
 
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import typer
 
-from export.files import make_folder, read_whole, write_whole
-from export.runfolder import RECORD_FILE, Split, SplitFrame, Task
-from training.datasets import for_task, read_dataset
-from training.material import read_frames
-from worker.console import new_progress, say
-from worker.decode import DecodeSpec
-from worker.errors import InputError, SettingsError
+from stripwatch.export.files import make_folder, read_whole, write_whole
+from stripwatch.export.runfolder import RECORD_FILE, Split, SplitFrame, Task
+from stripwatch.training.datasets import for_task, read_dataset
+from stripwatch.training.material import read_frames
+from stripwatch.worker.console import new_progress, say
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import InputError, SettingsError
+from stripwatch.worker.launch import module_command
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
 _OFTEN = "if nobody did that, the memory of the machine was full, so lower --batch or --input"
@@ -70,7 +70,7 @@ def fit_once(title: str, folder: Path, data: Path, split: Split, flags: Sequence
     make_folder(folder.parent)
     write_whole(request_file, request)
     places = ["--data", str(data), "--out", str(folder), "--split", str(request_file)]
-    command = [sys.executable, "-m", "training", "fit", *places, *flags, *(["--resume"] if asked_before else [])]
+    command = [*module_command("training"), "fit", *places, *flags, *(["--resume"] if asked_before else [])]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603  # run.json says more
     if done.returncode < 0:  # a fit that ends itself has said why
         reason = signal.strsignal(-done.returncode)

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from export.runfolder import Head
-from training.dense import PlaceLoss, place_targets
-from training.heads import Answers, find_head
-from training.networks import Network
-from training.places import place_grid
-from worker.errors import SettingsError
+from stripwatch.export.runfolder import Head
+from stripwatch.training.dense import PlaceLoss, place_targets
+from stripwatch.training.heads import Answers, find_head
+from stripwatch.training.networks import Network
+from stripwatch.training.places import place_grid
+from stripwatch.worker.errors import SettingsError
 
 Features = NDArray[np.float32]
 _BATCH_NORM_MOMENTUM = 0.9

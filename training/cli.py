@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from export.quiet import load_tensorflow, require
-from export.runfolder import Run
-from training import options
-from training.collectcommand import collect
-from training.commands import PASS_ON, compare, crossval, evaluate, survey
-from worker.console import new_app, print_summary, run_app
-from worker.errors import SettingsError
+from stripwatch.export.quiet import load_tensorflow, require
+from stripwatch.export.runfolder import Run
+from stripwatch.training import options
+from stripwatch.training.collectcommand import collect
+from stripwatch.training.commands import PASS_ON, compare, crossval, evaluate, survey
+from stripwatch.worker.console import new_app, print_summary, run_app
+from stripwatch.worker.errors import SettingsError
 
 app = new_app("stripwatch-train", "Train a classifier for strip images, and keep what was done in a run folder.")
 
@@ -79,8 +79,8 @@ def fit(
     height_px, width_px = _parse_size(input_size)
     load_tensorflow()
     require("sklearn")
-    from training.fit import fit as run_fit
-    from training.fitsettings import FitSettings, as_article
+    from stripwatch.training.fit import fit as run_fit
+    from stripwatch.training.fitsettings import FitSettings, as_article
 
     given |= {"data": data[0], "also": tuple(data[1:])}
     names = {field.name for field in fields(FitSettings)} & given.keys()

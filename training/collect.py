@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from export.files import make_folder, write_whole
-from training.collected import (
+from stripwatch.export.files import make_folder, write_whole
+from stripwatch.training.collected import (
     CSV_FILE,
     UNSORTED,
     Entry,
@@ -16,11 +16,11 @@ from training.collected import (
     safe_name,
     write_entries,
 )
-from training.reviewed import Reviewed, read_review
-from worker.console import say
-from worker.errors import FrameRejected, InputError
-from worker.frame import Record
-from worker.imagefile import read_header
+from stripwatch.training.reviewed import Reviewed, read_review
+from stripwatch.worker.console import say
+from stripwatch.worker.errors import FrameRejected, InputError
+from stripwatch.worker.frame import Record
+from stripwatch.worker.imagefile import read_header
 
 _SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 _NO_FOLDER = "_other"  # for a guess that cannot be the name of one

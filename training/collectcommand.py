@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from worker import topics
-from worker.console import print_summary, say
-from worker.errors import SettingsError
+from stripwatch.worker import topics
+from stripwatch.worker.console import print_summary, say
+from stripwatch.worker.errors import SettingsError
 
 
 def collect(
@@ -50,15 +50,15 @@ def collect(
     if bootstrap_servers:
         _fetch(out, bootstrap_servers, frames_max, review_topic, config)
         return
-    from training.sorting import accept_sorted, label_from
+    from stripwatch.training.sorting import accept_sorted, label_from
 
     print_summary(accept_sorted(out, new_labels) if labels is None else label_from(labels, out, new_labels))
 
 
 def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, config: Path | None) -> None:
-    from training.collect import Collector
-    from worker.tools.clock import SystemClock
-    from worker.tools.drain import open_drain
+    from stripwatch.training.collect import Collector
+    from stripwatch.worker.tools.clock import SystemClock
+    from stripwatch.worker.tools.drain import open_drain
 
     clock, collector = SystemClock(), Collector(out, frames_max)
     with (

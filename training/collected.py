@@ -16,10 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from export.files import write_whole
-from training.samples import Sample, find_images
-from training.tables import read_rows
-from worker.errors import DataError
+from stripwatch.export.files import write_whole
+from stripwatch.training.samples import Sample, find_images
+from stripwatch.training.tables import read_rows
+from stripwatch.worker.errors import DataError
 
 CSV_FILE = "collected.csv"
 UNSORTED, SKIP = "_unsorted", "_skip"

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from export.evaluation import Interval, total
-from export.quiet import load_tensorflow, require
-from training.options import TaskOption
-from worker.console import print_summary
-from worker.errors import SettingsError
+from stripwatch.export.evaluation import Interval, total
+from stripwatch.export.quiet import load_tensorflow, require
+from stripwatch.training.options import TaskOption
+from stripwatch.worker.console import print_summary
+from stripwatch.worker.errors import SettingsError
 
 Data = Annotated[list[Path], typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders.")]
 Layout = Annotated[str, typer.Option(help="How the data lies: auto, prefix, folder, manifest, severstal or collected.")]
@@ -34,8 +34,8 @@ def survey(
       stripwatch-train survey images/ --out survey
     """
     require("matplotlib", "scipy")
-    from training.survey import summarise, write_survey
-    from training.survey import survey as run_survey
+    from stripwatch.training.survey import summarise, write_survey
+    from stripwatch.training.survey import survey as run_survey
 
     found = run_survey(data, layout)
     if out is not None:
@@ -68,7 +68,7 @@ def evaluate(
     """
     load_tensorflow()
     require("matplotlib", "scipy", "seaborn", "sklearn")
-    from training.evaluate import EvaluateSettings, evaluate_run
+    from stripwatch.training.evaluate import EvaluateSettings, evaluate_run
 
     settings = EvaluateSettings(run, data, test, recall, out, boxes)
     found = evaluate_run(settings)
@@ -128,7 +128,7 @@ def crossval(
     folder = _only(data)
     load_tensorflow()
     require("scipy", "sklearn")
-    from training.crossval import CrossvalSettings, cross_validate, summarise
+    from stripwatch.training.crossval import CrossvalSettings, cross_validate, summarise
 
     settings = CrossvalSettings(folder, out, folds, seed, layout, task, clean_label, context.args)
     print_summary({"out": str(out), "folds": folds, "seed": seed, **summarise(cross_validate(settings))})
@@ -162,9 +162,9 @@ def compare(
     folder = _only(data)
     load_tensorflow()
     require("matplotlib", "onnx", "onnxruntime", "scipy", "seaborn", "sklearn", "tf2onnx")
-    from training.compare import CompareSettings, parse_candidates
-    from training.compare import compare as run_compare
-    from training.leaderboard import Rule, to_table
+    from stripwatch.training.compare import CompareSettings, parse_candidates
+    from stripwatch.training.compare import compare as run_compare
+    from stripwatch.training.leaderboard import Rule, to_table
 
     candidates = parse_candidates(networks, set_ or [])
     settings = CompareSettings(

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import msgspec
 
-from export.evaluation import Evaluation, read_evaluation
-from export.files import read_whole, write_whole
-from export.model import load_model
-from export.run import ExportSettings, export_run
-from export.runfolder import Run, Split, Task, read_run
-from training.children import check_flags, common_flags, fit_once, read_split_frames
-from training.evaluate import EvaluateSettings, evaluate_run
-from training.leaderboard import Entry, Leaderboard, Rule, draw, rank, to_csv
-from training.material import deal
-from training.split import split_frames
-from worker.bundle import read_bundle
-from worker.console import say
-from worker.errors import ExportRefused, SettingsError
-from worker.session import open_session
+from stripwatch.export.evaluation import Evaluation, read_evaluation
+from stripwatch.export.files import read_whole, write_whole
+from stripwatch.export.model import load_model
+from stripwatch.export.run import ExportSettings, export_run
+from stripwatch.export.runfolder import Run, Split, Task, read_run
+from stripwatch.training.children import check_flags, common_flags, fit_once, read_split_frames
+from stripwatch.training.evaluate import EvaluateSettings, evaluate_run
+from stripwatch.training.leaderboard import Entry, Leaderboard, Rule, draw, rank, to_csv
+from stripwatch.training.material import deal
+from stripwatch.training.split import split_frames
+from stripwatch.worker.bundle import read_bundle
+from stripwatch.worker.console import say
+from stripwatch.worker.errors import ExportRefused, SettingsError
+from stripwatch.worker.session import open_session
 
 
 @dataclass(frozen=True, slots=True)

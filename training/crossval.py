@@ -10,19 +10,19 @@ import keras
 import msgspec
 import numpy as np
 
-from export.evaluation import Interval, Localised, total
-from export.files import write_whole
-from export.intervals import share_interval
-from export.model import load_model
-from export.runfolder import Run, Task, read_run
-from training.children import check_flags, common_flags, fit_once, read_split_frames
-from training.figures import answer, macro_f1, measure
-from training.localise import measure_places
-from training.material import deal
-from training.scoring import Scored, score_frames
-from training.split import fold_frames
-from worker.bundle import ClassFigures
-from worker.console import new_progress
+from stripwatch.export.evaluation import Interval, Localised, total
+from stripwatch.export.files import write_whole
+from stripwatch.export.intervals import share_interval
+from stripwatch.export.model import load_model
+from stripwatch.export.runfolder import Run, Task, read_run
+from stripwatch.training.children import check_flags, common_flags, fit_once, read_split_frames
+from stripwatch.training.figures import answer, macro_f1, measure
+from stripwatch.training.localise import measure_places
+from stripwatch.training.material import deal
+from stripwatch.training.scoring import Scored, score_frames
+from stripwatch.training.split import fold_frames
+from stripwatch.worker.bundle import ClassFigures
+from stripwatch.worker.console import new_progress
 
 
 @dataclass(frozen=True, slots=True)

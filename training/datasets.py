@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from export.runfolder import Task
-from training.layouts import LAYOUTS, recognise
-from training.samples import Sample
-from worker.bundle import LABELS_MAX
-from worker.errors import DataError, InputError, SettingsError
+from stripwatch.export.runfolder import Task
+from stripwatch.training.layouts import LAYOUTS, recognise
+from stripwatch.training.samples import Sample
+from stripwatch.worker.bundle import LABELS_MAX
+from stripwatch.worker.errors import DataError, InputError, SettingsError
 
 AUTO = "auto"
 CLEAN = "clean"

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from export.runfolder import Task
-from training.marks import UNKNOWN
-from worker.bundle import PlaceGrid
+from stripwatch.export.runfolder import Task
+from stripwatch.training.marks import UNKNOWN
+from stripwatch.worker.bundle import PlaceGrid
 
 _HIDDEN = 128
 _REACH = 3  # places: the texture beside a place tells where a defect ends

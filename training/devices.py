@@ -6,8 +6,8 @@ from contextlib import contextmanager, nullcontext
 import keras
 import tensorflow as tf
 
-from export.runfolder import FitPrecision, PrecisionChoice
-from worker.errors import SettingsError
+from stripwatch.export.runfolder import FitPrecision, PrecisionChoice
+from stripwatch.worker.errors import SettingsError
 
 _TENSOR_CORES = (7, 0)  # from this compute capability on float16 is faster than float32
 

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from export.files import read_whole
-from training.datasets import DataSet
-from training.samples import Sample
-from training.similar import THUMBNAIL
-from worker.decode import DecodeSpec, Pixels, decode
-from worker.errors import DataError, FrameRejected
+from stripwatch.export.files import read_whole
+from stripwatch.training.datasets import DataSet
+from stripwatch.training.samples import Sample
+from stripwatch.training.similar import THUMBNAIL
+from stripwatch.worker.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.errors import DataError, FrameRejected
 
 
 @dataclass(frozen=True, slots=True)

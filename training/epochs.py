@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 
-from export.files import write_whole
-from export.runfolder import Configuration
-from worker.errors import DataError
+from stripwatch.export.files import write_whole
+from stripwatch.export.runfolder import Configuration
+from stripwatch.worker.errors import DataError
 
 Row = dict[str, Any]
 _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "learning_rate")

@@ -6,21 +6,21 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from export.evaluation import SCHEMA, Calibration, Evaluation, Localised, write_evaluation
-from export.files import make_folder
-from export.intervals import share_interval
-from export.model import load_model
-from export.runfolder import Run, read_run
-from training.calibration import applicable, expected_error, fit_temperature, reliability, scale
-from training.datasets import AUTO
-from training.figures import answer, average_precisions, macro_f1, measure
-from training.localise import measure_places
-from training.mistakes import draw_mistakes
-from training.plots import draw_plots
-from training.report import write_report
-from training.scoring import Scored, read_test_frames, score_frames
-from training.thresholds import choose_thresholds
-from worker.console import new_progress
+from stripwatch.export.evaluation import SCHEMA, Calibration, Evaluation, Localised, write_evaluation
+from stripwatch.export.files import make_folder
+from stripwatch.export.intervals import share_interval
+from stripwatch.export.model import load_model
+from stripwatch.export.runfolder import Run, read_run
+from stripwatch.training.calibration import applicable, expected_error, fit_temperature, reliability, scale
+from stripwatch.training.datasets import AUTO
+from stripwatch.training.figures import answer, average_precisions, macro_f1, measure
+from stripwatch.training.localise import measure_places
+from stripwatch.training.mistakes import draw_mistakes
+from stripwatch.training.plots import draw_plots
+from stripwatch.training.report import write_report
+from stripwatch.training.scoring import Scored, read_test_frames, score_frames
+from stripwatch.training.thresholds import choose_thresholds
+from stripwatch.worker.console import new_progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from export.runfolder import FEATURES_STEM, Configuration
-from worker.decode import DecodeSpec
-from worker.errors import InputError
+from stripwatch.export.runfolder import FEATURES_STEM, Configuration
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import InputError
 
 Features = NDArray[np.float32]
 _BYTES_MAX = 4_000_000_000  # a fit holds them twice: as they are, and scaled

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from export.evaluation import Interval
-from export.intervals import LEVEL
-from export.runfolder import Task
-from worker.bundle import ClassFigures, Validation
+from stripwatch.export.evaluation import Interval
+from stripwatch.export.intervals import LEVEL
+from stripwatch.export.runfolder import Task
+from stripwatch.worker.bundle import ClassFigures, Validation
 
 Matrix = NDArray[np.float32]
 Flags = NDArray[np.bool_]

@@ -14,10 +14,10 @@ import sklearn
 import tensorflow as tf
 from rich.progress import Progress
 
-from export.files import make_folder
-from export.model import load_model
-from export.provenance import commit, versions_of
-from export.runfolder import (
+from stripwatch.export.files import make_folder
+from stripwatch.export.model import load_model
+from stripwatch.export.provenance import commit, versions_of
+from stripwatch.export.runfolder import (
     MODEL_FILE,
     SCHEMA,
     Configuration,
@@ -29,25 +29,25 @@ from export.runfolder import (
     file_sha256,
     write_run,
 )
-from training import checkpoint
-from training.backbone import build_backbone
-from training.checkpoint import Begun
-from training.classifier import Classifier, build_classifier, find_start
-from training.datasets import DataSet, for_task, read_dataset
-from training.devices import choose_precision, memory_named, placed
-from training.features import features_name, keepable
-from training.figures import measure
-from training.fitsettings import FitSettings, check, to_configuration
-from training.heads import Answers
-from training.localise import map_facts
-from training.loops import Fitted, Job, fit_model, predict
-from training.marks import Marks, marks_sha256, read_marks
-from training.material import Material, SplitPlan, marks_finder, prepare
-from training.memory import check_memory, free_bytes
-from training.networks import find_network
-from worker.bundle import Validation
-from worker.console import new_progress, say
-from worker.decode import DecodeSpec
+from stripwatch.training import checkpoint
+from stripwatch.training.backbone import build_backbone
+from stripwatch.training.checkpoint import Begun
+from stripwatch.training.classifier import Classifier, build_classifier, find_start
+from stripwatch.training.datasets import DataSet, for_task, read_dataset
+from stripwatch.training.devices import choose_precision, memory_named, placed
+from stripwatch.training.features import features_name, keepable
+from stripwatch.training.figures import measure
+from stripwatch.training.fitsettings import FitSettings, check, to_configuration
+from stripwatch.training.heads import Answers
+from stripwatch.training.localise import map_facts
+from stripwatch.training.loops import Fitted, Job, fit_model, predict
+from stripwatch.training.marks import Marks, marks_sha256, read_marks
+from stripwatch.training.material import Material, SplitPlan, marks_finder, prepare
+from stripwatch.training.memory import check_memory, free_bytes
+from stripwatch.training.networks import find_network
+from stripwatch.worker.bundle import Validation
+from stripwatch.worker.console import new_progress, say
+from stripwatch.worker.decode import DecodeSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from training.digests import FrameDigest
-from training.samples import Sample
-from training.similar import find_similar
+from stripwatch.training.digests import FrameDigest
+from stripwatch.training.samples import Sample
+from stripwatch.training.similar import find_similar
 
 
 def group_frames(samples: Sequence[Sample], digests: Sequence[FrameDigest]) -> list[int]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from export.runfolder import Head, Task
-from training.dense import score_places
-from worker.errors import SettingsError
+from stripwatch.export.runfolder import Head, Task
+from stripwatch.training.dense import score_places
+from stripwatch.worker.errors import SettingsError
 
 Layers = list[keras.layers.Layer]
 _ARTICLE_POOL = 5

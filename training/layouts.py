@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 
-from training import collected, manifest, severstal
-from training.samples import Sample, find_images
-from worker.errors import DataError
+from stripwatch.training import collected, manifest, severstal
+from stripwatch.training.samples import Sample, find_images
+from stripwatch.worker.errors import DataError
 
 _PREFIX = re.compile(r"(?P<label>.+)_\d+")
 _PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})

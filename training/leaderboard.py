@@ -12,9 +12,9 @@ import seaborn as sns
 from matplotlib.ticker import LogLocator, NullFormatter
 from rich.table import Table
 
-from export.evaluation import Interval
-from export.pictures import new_figure, to_png
-from worker.errors import SettingsError
+from stripwatch.export.evaluation import Interval
+from stripwatch.export.pictures import new_figure, to_png
+from stripwatch.worker.errors import SettingsError
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from export.evaluation import NONE_LOCALISED, Localised, total
-from export.model import exported_view
-from export.runfolder import Head, MapFacts, Run
-from training.boxes import Box
-from training.datasets import for_task, read_dataset
-from training.marks import Marks, read_marks
-from training.material import Material, Part, marks_finder
-from training.pipeline import read_batches
-from training.places import place_grid
-from training.scoring import Scored
-from worker.boxes import Box as FrameBox
-from worker.boxes import Heatmap, MapReader
-from worker.console import say
-from worker.decode import DecodeSpec
+from stripwatch.export.evaluation import NONE_LOCALISED, Localised, total
+from stripwatch.export.model import exported_view
+from stripwatch.export.runfolder import Head, MapFacts, Run
+from stripwatch.training.boxes import Box
+from stripwatch.training.datasets import for_task, read_dataset
+from stripwatch.training.marks import Marks, read_marks
+from stripwatch.training.material import Material, Part, marks_finder
+from stripwatch.training.pipeline import read_batches
+from stripwatch.training.places import place_grid
+from stripwatch.training.scoring import Scored
+from stripwatch.worker.boxes import Box as FrameBox
+from stripwatch.worker.boxes import Heatmap, MapReader
+from stripwatch.worker.console import say
+from stripwatch.worker.decode import DecodeSpec
 
 _OVERLAP_MIN = 0.5
 _BATCH = 32

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from export.runfolder import HISTORY_FILE, MODEL_FILE, MODEL_PART, Configuration
-from training.checkpoint import Checkpoint, restore, state_path
-from training.classifier import Classifier, FeatureScale, thaw
-from training.epochs import EpochLog, Row, read_history
-from training.features import Features, read_features, write_features
-from training.material import Material, Part, join_parts
-from training.optimise import FINE_TUNE_DECAY, class_weight, compile_model, rate_callbacks
-from training.pipeline import place_batches, read_batches, shuffled_batches
-from worker.errors import InputError
+from stripwatch.export.runfolder import HISTORY_FILE, MODEL_FILE, MODEL_PART, Configuration
+from stripwatch.training.checkpoint import Checkpoint, restore, state_path
+from stripwatch.training.classifier import Classifier, FeatureScale, thaw
+from stripwatch.training.epochs import EpochLog, Row, read_history
+from stripwatch.training.features import Features, read_features, write_features
+from stripwatch.training.material import Material, Part, join_parts
+from stripwatch.training.optimise import FINE_TUNE_DECAY, class_weight, compile_model, rate_callbacks
+from stripwatch.training.pipeline import place_batches, read_batches, shuffled_batches
+from stripwatch.worker.errors import InputError
 
 _FINE_TUNE = "fine-tune"
 _HEAD_STEPS_AT_ONCE, _HEAD_PREDICT_BATCH = 8, 256  # a step of a head is shorter than the way to it

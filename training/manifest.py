@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.samples import Sample
-from training.tables import read_rows
-from worker.errors import DataError
+from stripwatch.training.samples import Sample
+from stripwatch.training.tables import read_rows
+from stripwatch.worker.errors import DataError
 
 CSV_FILE = "manifest.csv"
 # What stands between the labels of a cell; None: any space.

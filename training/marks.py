@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.boxes import Box, BoxFile, read_box_lines, read_boxes
-from training.datasets import DataSet
-from training.masks import Mask, Runs
-from training.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
-from worker.errors import DataError, InputError, SettingsError
+from stripwatch.training.boxes import Box, BoxFile, read_box_lines, read_boxes
+from stripwatch.training.datasets import DataSet
+from stripwatch.training.masks import Mask, Runs
+from stripwatch.training.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
+from stripwatch.worker.errors import DataError, InputError, SettingsError
 
 Raster = NDArray[np.uint8]
 UNKNOWN = 255  # of a raster: nobody has looked at this image

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.runfolder import Split, SplitFrame
-from training.datasets import DataSet
-from training.digests import check_contradictions, data_sha256, digest_frames
-from training.groups import group_frames
-from training.marks import CLEAN, Marks
-from training.split import Parts, split_frames
-from training.splitfile import check_split, read_split
-from worker.console import say
-from worker.decode import DecodeSpec
+from stripwatch.export.runfolder import Split, SplitFrame
+from stripwatch.training.datasets import DataSet
+from stripwatch.training.digests import check_contradictions, data_sha256, digest_frames
+from stripwatch.training.groups import group_frames
+from stripwatch.training.marks import CLEAN, Marks
+from stripwatch.training.split import Parts, split_frames
+from stripwatch.training.splitfile import check_split, read_split
+from stripwatch.worker.console import say
+from stripwatch.worker.decode import DecodeSpec
 
 
 @dataclass(frozen=True, slots=True)

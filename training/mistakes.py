@@ -4,14 +4,14 @@ import cv2
 import keras
 import numpy as np
 
-from export.frames import read_frame
-from export.model import exported_view
-from export.pictures import Tile, decode_tile, draw_sheet
-from export.runfolder import Run
-from training.figures import Flags, answer
-from training.scoring import Scored
-from worker.boxes import Heatmap
-from worker.decode import Pixels, decode
+from stripwatch.export.frames import read_frame
+from stripwatch.export.model import exported_view
+from stripwatch.export.pictures import Tile, decode_tile, draw_sheet
+from stripwatch.export.runfolder import Run
+from stripwatch.training.figures import Flags, answer
+from stripwatch.training.scoring import Scored
+from stripwatch.worker.boxes import Heatmap
+from stripwatch.worker.decode import Pixels, decode
 
 _TILES_MIN, _TILES_MAX = 8, 20
 _STRENGTH = 0.45

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import applications
 
-from training.efficientnet import build_efficientnetb0
-from worker.errors import SettingsError
+from stripwatch.training.efficientnet import build_efficientnetb0
+from stripwatch.worker.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from export.runfolder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule, Task
-from training.fitsettings import DecodeName
+from stripwatch.export.runfolder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule, Task
+from stripwatch.training.fitsettings import DecodeName
 
 NETWORKS = (
     "vgg19, efficientnetb0, xception, inceptionv3, mobilenet, mobilenetv3large, efficientnetv2b0, resnet50v2, "

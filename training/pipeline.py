@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from training.augment import augment_frames, augment_marked
-from training.marks import Raster, rasterise
-from training.material import Part
-from worker.decode import DecodeSpec, Pixels, decode
+from stripwatch.training.augment import augment_frames, augment_marked
+from stripwatch.training.marks import Raster, rasterise
+from stripwatch.training.material import Part
+from stripwatch.worker.decode import DecodeSpec, Pixels, decode
 
 PlaceTargets = Callable[[Any], Any]
 

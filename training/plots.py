@@ -6,12 +6,12 @@ from pathlib import Path
 import seaborn as sns
 from sklearn.metrics import precision_recall_curve
 
-from export.charts import draw_confusion, draw_reliability
-from export.evaluation import Evaluation
-from export.files import read_whole
-from export.pictures import new_figure, to_png
-from export.runfolder import HISTORY_FILE, Run
-from training.scoring import Scored
+from stripwatch.export.charts import draw_confusion, draw_reliability
+from stripwatch.export.evaluation import Evaluation
+from stripwatch.export.files import read_whole
+from stripwatch.export.pictures import new_figure, to_png
+from stripwatch.export.runfolder import HISTORY_FILE, Run
+from stripwatch.training.scoring import Scored
 
 _MAX_LABELS_NAMED = 12
 

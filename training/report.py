@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from export.evaluation import Cut, Evaluation, Interval, total
-from export.files import write_whole
-from export.html import page, picture, table
-from export.runfolder import Run
+from stripwatch.export.evaluation import Cut, Evaluation, Interval, total
+from stripwatch.export.files import write_whole
+from stripwatch.export.html import page, picture, table
+from stripwatch.export.runfolder import Run
 
 _TITLES = {
     "curves": "Training",

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 from rich.progress import Progress
 
-from export.frames import read_pixels
-from export.runfolder import Run, SplitFrame
-from training.datasets import for_task, read_dataset
-from training.digests import data_sha256
-from training.figures import Flags, Matrix, answer
-from training.material import read_frames, to_targets
-from worker.errors import DataError
+from stripwatch.export.frames import read_pixels
+from stripwatch.export.runfolder import Run, SplitFrame
+from stripwatch.training.datasets import for_task, read_dataset
+from stripwatch.training.digests import data_sha256
+from stripwatch.training.figures import Flags, Matrix, answer
+from stripwatch.training.material import read_frames, to_targets
+from stripwatch.worker.errors import DataError
 
 _BATCH = 32
 

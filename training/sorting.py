@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from export.files import make_folder
-from training.collected import (
+from stripwatch.export.files import make_folder
+from stripwatch.training.collected import (
     CSV_FILE,
     SKIP,
     UNSORTED,
@@ -18,9 +18,9 @@ from training.collected import (
     read_folder,
     write_entries,
 )
-from training.samples import find_images
-from training.tables import read_rows
-from worker.errors import DataError, InputError
+from stripwatch.training.samples import find_images
+from stripwatch.training.tables import read_rows
+from stripwatch.worker.errors import DataError, InputError
 
 Moves = dict[Path, str]  # from where, into which folder
 

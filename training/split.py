@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.errors import DataError
+from stripwatch.worker.errors import DataError
 
 Labels = tuple[str, ...]
 

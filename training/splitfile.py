@@ -4,9 +4,9 @@ from pathlib import Path
 
 import msgspec
 
-from export.files import read_whole
-from export.runfolder import Split, SplitFrame
-from worker.errors import DataError, InputError
+from stripwatch.export.files import read_whole
+from stripwatch.export.runfolder import Split, SplitFrame
+from stripwatch.worker.errors import DataError, InputError
 
 
 class _Holder(msgspec.Struct):

@@ -9,16 +9,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from export.files import make_folder, read_whole, write_whole
-from export.pictures import Tile, decode_tile, draw_sheet
-from training.datasets import CLEAN, DataSet, read_dataset
-from training.digests import FrameDigest, try_digests
-from training.groups import chain
-from training.samples import Sample
-from training.similar import find_similar
-from worker.console import new_progress
-from worker.decode import DecodeSpec
-from worker.errors import DataError
+from stripwatch.export.files import make_folder, read_whole, write_whole
+from stripwatch.export.pictures import Tile, decode_tile, draw_sheet
+from stripwatch.training.datasets import CLEAN, DataSet, read_dataset
+from stripwatch.training.digests import FrameDigest, try_digests
+from stripwatch.training.groups import chain
+from stripwatch.training.samples import Sample
+from stripwatch.training.similar import find_similar
+from stripwatch.worker.console import new_progress
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import DataError
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
 _TILES_MAX = 24

@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from export.files import read_whole
-from worker.errors import DataError
+from stripwatch.export.files import read_whole
+from stripwatch.worker.errors import DataError
 
 Row = dict[str, str]
 

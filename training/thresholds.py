@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.evaluation import ChosenThreshold, Cut
-from export.runfolder import Task
-from training.figures import Flags, Matrix, answer
+from stripwatch.export.evaluation import ChosenThreshold, Cut
+from stripwatch.export.runfolder import Task
+from stripwatch.training.figures import Flags, Matrix, answer
 
 _USUAL = 0.5
 _PRECISION = 0.99

@@ -1,5 +1,5 @@
 """`python -m worker`."""
 
-from worker.cli import main
+from stripwatch.worker.cli import main
 
 main()

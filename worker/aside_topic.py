@@ -8,11 +8,11 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from worker.connection import discard, open_producer
-from worker.errors import StripwatchError
-from worker.mending import TOO_LARGE
-from worker.publish import Outgoing
-from worker.settings import Settings
+from stripwatch.worker.connection import discard, open_producer
+from stripwatch.worker.errors import StripwatchError
+from stripwatch.worker.mending import TOO_LARGE
+from stripwatch.worker.publish import Outgoing
+from stripwatch.worker.settings import Settings
 
 log = structlog.get_logger()
 _SEND_S_MAX = 5.0

@@ -4,18 +4,18 @@ import time
 
 from prometheus_client import Counter
 
-from worker.aside_topic import AsideTopic, aside_producer
-from worker.decode import DecodeLimits
-from worker.event import Reject, Result
-from worker.evidence import Evidence
-from worker.frame import Frame
-from worker.metrics import Metrics
-from worker.outcome import Outcome
-from worker.picture import PictureLimits
-from worker.quota import Quota
-from worker.review import Review
-from worker.settings import Settings
-from worker.shadow_line import ShadowLine
+from stripwatch.worker.aside_topic import AsideTopic, aside_producer
+from stripwatch.worker.decode import DecodeLimits
+from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.evidence import Evidence
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.outcome import Outcome
+from stripwatch.worker.picture import PictureLimits
+from stripwatch.worker.quota import Quota
+from stripwatch.worker.review import Review
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.shadow_line import ShadowLine
 
 _CLOSE_S = 1.0  # at least, for what is still to be sent at a stop
 

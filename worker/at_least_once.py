@@ -6,13 +6,13 @@ from collections.abc import Callable
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from worker.connection import LINGER_MS, discard, set_linger
-from worker.errors import BrokerLost, StripwatchError
-from worker.event import Reject, Result
-from worker.frame import Frame
-from worker.mending import Failure, Mending
-from worker.offsets import Ledger
-from worker.publish import EventRecords, Outgoing
+from stripwatch.worker.connection import LINGER_MS, discard, set_linger
+from stripwatch.worker.errors import BrokerLost, StripwatchError
+from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.mending import Failure, Mending
+from stripwatch.worker.offsets import Ledger
+from stripwatch.worker.publish import EventRecords, Outgoing
 
 
 class AtLeastOnce:

@@ -13,8 +13,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from worker.bundle import INPUT_NAME
-from worker.decode import Pixels
+from stripwatch.worker.bundle import INPUT_NAME
+from stripwatch.worker.decode import Pixels
 
 CudaRun = Literal["plain", "bound", "graph"]
 Floats = NDArray[np.float32]

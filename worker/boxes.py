@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.bundle import Contract, HeatmapKind, PlaceGrid
+from stripwatch.worker.bundle import Contract, HeatmapKind, PlaceGrid
 
 Heatmap = NDArray[np.float32]
 BOXES_MAX = 8

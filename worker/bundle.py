@@ -6,11 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from worker.decode import DecodeSpec
-from worker.errors import BundleError
-from worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, read_metadata
-from worker.onnxgraph import check_graph
-from worker.reference import Reference, check_reference
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import BundleError
+from stripwatch.worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, read_metadata
+from stripwatch.worker.onnxgraph import check_graph
+from stripwatch.worker.reference import Reference, check_reference
 
 CONTRACT_KEY = "stripwatch.contract"
 SCHEMA = "stripwatch.bundle/1"

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
-from worker.run import load_model
-from worker.settings import Settings
-from worker.tune import apply, lay_out
+from stripwatch.worker.run import load_model
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tune import apply, lay_out
 
 
 def check(settings: Settings) -> dict[str, Any]:

@@ -7,18 +7,18 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from worker.configuration import load_settings
-from worker.console import new_app, print_summary, run_app
-from worker.errors import SettingsError
-from worker.logs import set_up_logs
-from worker.pairs import parse_pairs
-from worker.settings import Settings
-from worker.tools.bench import bench
-from worker.tools.demo import demo
-from worker.tools.rejects import rejects
-from worker.tools.replay import replay
-from worker.tools.simulate import simulate
-from worker.tools.topics import topics
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.console import new_app, print_summary, run_app
+from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.logs import set_up_logs
+from stripwatch.worker.pairs import parse_pairs
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tools.bench import bench
+from stripwatch.worker.tools.demo import demo
+from stripwatch.worker.tools.rejects import rejects
+from stripwatch.worker.tools.replay import replay
+from stripwatch.worker.tools.simulate import simulate
+from stripwatch.worker.tools.topics import topics
 
 PROGRAM = "stripwatch"
 app = new_app(PROGRAM, "Inspect moving steel strip: frames from Kafka in, defect events out.")
@@ -64,9 +64,9 @@ def run(
         metrics_port=metrics_port,
         log_format=log_format,
     )
-    from worker.run import run as run_worker
-    from worker.supervise import supervise
-    from worker.tune import apply, lay_out
+    from stripwatch.worker.run import run as run_worker
+    from stripwatch.worker.supervise import supervise
+    from stripwatch.worker.tune import apply, lay_out
 
     layout = lay_out(settings).layout
     if layout.processes > 1:
@@ -92,7 +92,7 @@ def check(
     settings = _settings(
         config, setting, quiet=True, bundle=bundle, provider=provider, batch_frames_max=batch_frames_max
     )
-    from worker.check import check as check_bundle
+    from stripwatch.worker.check import check as check_bundle
 
     print_summary(check_bundle(settings))
 
@@ -115,7 +115,7 @@ def inspect(
     settings = _settings(
         config, setting, quiet=True, bundle=bundle, provider=provider, batch_frames_max=batch_frames_max
     )
-    from worker.folder import inspect_folder
+    from stripwatch.worker.folder import inspect_folder
 
     print_summary(inspect_folder(settings, folder, out, force))
 
@@ -139,8 +139,8 @@ def coils(
     Example: stripwatch coils --bootstrap-servers 127.0.0.1:9092
     """
     settings = _settings(config, setting, bootstrap_servers=bootstrap_servers)
-    from worker.tools.coilbook import CoilRules
-    from worker.tools.coils import summarise_coils
+    from stripwatch.worker.tools.coilbook import CoilRules
+    from stripwatch.worker.tools.coils import summarise_coils
 
     print_summary(summarise_coils(settings, CoilRules(settle_s, silence_s), group_id))
 
@@ -164,7 +164,7 @@ def report(
     Example: stripwatch report --bootstrap-servers 127.0.0.1:9092 --csv coils.csv
     """
     settings = _settings(config, setting, quiet=True, bootstrap_servers=bootstrap_servers)
-    from worker.tools import report as reports
+    from stripwatch.worker.tools import report as reports
 
     found = reports.report(settings, coil, csv, force)
     if as_json:
@@ -193,7 +193,7 @@ def view(
     """
     settings = _settings(config, setting, bootstrap_servers=bootstrap_servers)
     try:
-        from worker.tools.view.serve import serve
+        from stripwatch.worker.tools.view.serve import serve
     except ModuleNotFoundError as error:
         raise SettingsError(f"{error.name} is not installed; run pip install 'stripwatch[view]'") from error
     serve(settings, host, port, history)
@@ -207,7 +207,7 @@ def contracts(
 
     Example: stripwatch contracts --out deploy/contracts
     """
-    from worker.tools.contracts import write_contracts
+    from stripwatch.worker.tools.contracts import write_contracts
 
     print_summary({"out": str(out), "files": write_contracts(out)})
 

@@ -19,14 +19,14 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from worker.auth_failures import raise_auth_failures, refusal
-from worker.errors import BrokerLost, SettingsError
-from worker.header_names import accept_any_header_name
-from worker.lost_requests import keep_requests
-from worker.offsets import Partition
-from worker.security import PLAINTEXT, Security, check_tls, client_options, speaks_tls
-from worker.settings import Settings
-from worker.sockets import PlainSelector, read_much
+from stripwatch.worker.auth_failures import raise_auth_failures, refusal
+from stripwatch.worker.errors import BrokerLost, SettingsError
+from stripwatch.worker.header_names import accept_any_header_name
+from stripwatch.worker.lost_requests import keep_requests
+from stripwatch.worker.offsets import Partition
+from stripwatch.worker.security import PLAINTEXT, Security, check_tls, client_options, speaks_tls
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.sockets import PlainSelector, read_much
 
 T = TypeVar("T")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")

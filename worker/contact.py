@@ -6,8 +6,8 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.metrics.stats.total import Total
 
-from worker.errors import BrokerLost
-from worker.metrics import Metrics
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.metrics import Metrics
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from worker.frame import Frame
+from stripwatch.worker.frame import Frame
 
 
 @dataclass(frozen=True, slots=True)

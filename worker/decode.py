@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.errors import FrameRejected, RejectReason
-from worker.imagefile import ImageHeader, read_header
+from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.imagefile import ImageHeader, read_header
 
 Pixels = NDArray[np.uint8]
 

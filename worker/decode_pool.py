@@ -8,11 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import cv2
 import structlog
 
-from worker.errors import FrameRejected, RejectReason
-from worker.frame import Frame
-from worker.frame_statistics import measure
-from worker.model import Model
-from worker.outcome import Decoded, Ready, Refusal, Skipped
+from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.frame_statistics import measure
+from stripwatch.worker.model import Model
+from stripwatch.worker.outcome import Decoded, Ready, Refusal, Skipped
 
 log = structlog.get_logger()
 

@@ -4,10 +4,10 @@ from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
-from worker.drift_settings import DriftSettings
-from worker.frame_statistics import STATISTICS, FrameStatistics, Statistic
-from worker.offsets import Partition
-from worker.reference import Reference
+from stripwatch.worker.drift_settings import DriftSettings
+from stripwatch.worker.frame_statistics import STATISTICS, FrameStatistics, Statistic
+from stripwatch.worker.offsets import Partition
+from stripwatch.worker.reference import Reference
 
 Condition = Literal["silent", "dark", "blurred", "frozen"]
 ScoreStatistic = Literal["confidence", "unsure"]

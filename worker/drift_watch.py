@@ -8,13 +8,13 @@ from typing import Any
 import structlog
 from prometheus_client import Gauge
 
-from worker.drift import Answer, CameraReport, Condition, Drift, Yardstick
-from worker.drift_settings import DriftSettings
-from worker.event import Reject, Result
-from worker.frame_statistics import Turns
-from worker.metrics import OTHER, Metrics
-from worker.offsets import Partition
-from worker.outcome import Outcome, Prediction, Refusal
+from stripwatch.worker.drift import Answer, CameraReport, Condition, Drift, Yardstick
+from stripwatch.worker.drift_settings import DriftSettings
+from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.frame_statistics import Turns
+from stripwatch.worker.metrics import OTHER, Metrics
+from stripwatch.worker.offsets import Partition
+from stripwatch.worker.outcome import Outcome, Prediction, Refusal
 
 log = structlog.get_logger()
 

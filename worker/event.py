@@ -7,12 +7,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from worker.boxes import Box
-from worker.frame import Frame, rfc3339
-from worker.model import ModelInfo
-from worker.outcome import Outcome, Prediction, Refusal, Skipped
-from worker.sections import Camera
-from worker.verdict import Judgement, Verdict
+from stripwatch.worker.boxes import Box
+from stripwatch.worker.frame import Frame, rfc3339
+from stripwatch.worker.model import ModelInfo
+from stripwatch.worker.outcome import Outcome, Prediction, Refusal, Skipped
+from stripwatch.worker.sections import Camera
+from stripwatch.worker.verdict import Judgement, Verdict
 
 RESULT_SCHEMA = "stripwatch.result/1"
 REJECT_SCHEMA = "stripwatch.reject/1"

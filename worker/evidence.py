@@ -9,16 +9,16 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from worker.aside import Aside
-from worker.aside_topic import AsideTopic
-from worker.decode import DecodeLimits
-from worker.event import Reject, Result
-from worker.frame import Frame
-from worker.metrics import Metrics
-from worker.outcome import Outcome, Prediction
-from worker.picture import Heat, PictureLimits, draw
-from worker.publish import Outgoing, event_headers
-from worker.quota import Quota
+from stripwatch.worker.aside import Aside
+from stripwatch.worker.aside_topic import AsideTopic
+from stripwatch.worker.decode import DecodeLimits
+from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.outcome import Outcome, Prediction
+from stripwatch.worker.picture import Heat, PictureLimits, draw
+from stripwatch.worker.publish import Outgoing, event_headers
+from stripwatch.worker.quota import Quota
 
 
 class _Sight(NamedTuple):

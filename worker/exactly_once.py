@@ -17,14 +17,14 @@ from kafka.errors import FencedInstanceIdError, IllegalGenerationError, KafkaErr
 from kafka.future import Future
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
-from worker.connection import discard, to_kafka
-from worker.errors import BrokerLost, Fenced
-from worker.event import Reject, Result
-from worker.frame import Frame
-from worker.mending import FENCED, TOO_LARGE, Failure, Mending
-from worker.metrics import Metrics
-from worker.offsets import Ledger, Partition
-from worker.publish import EventRecords, Outgoing
+from stripwatch.worker.connection import discard, to_kafka
+from stripwatch.worker.errors import BrokerLost, Fenced
+from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.mending import FENCED, TOO_LARGE, Failure, Mending
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.offsets import Ledger, Partition
+from stripwatch.worker.publish import EventRecords, Outgoing
 
 _STABLE_S_MAX = 5.0
 _STABLE_CHECK_S = 0.005

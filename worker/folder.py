@@ -13,18 +13,18 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from rich.progress import Progress
 
-from worker.console import new_progress
-from worker.credits import Credits
-from worker.errors import InputError
-from worker.event import Reject, Result
-from worker.frame import Frame, Position, event_id
-from worker.images import list_images
-from worker.metrics import Metrics
-from worker.model import Model
-from worker.offsets import Partition
-from worker.pipeline import Parts, Pipeline
-from worker.run import build_parts, load_model
-from worker.settings import Settings
+from stripwatch.worker.console import new_progress
+from stripwatch.worker.credits import Credits
+from stripwatch.worker.errors import InputError
+from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.frame import Frame, Position, event_id
+from stripwatch.worker.images import list_images
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model import Model
+from stripwatch.worker.offsets import Partition
+from stripwatch.worker.pipeline import Parts, Pipeline
+from stripwatch.worker.run import build_parts, load_model
+from stripwatch.worker.settings import Settings
 
 
 def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = False) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from worker.errors import InputError
+from stripwatch.worker.errors import InputError
 
 CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 

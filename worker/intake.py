@@ -22,15 +22,15 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from worker.connection import ask_topics, denied, from_kafka_offsets, to_kafka
-from worker.contact import Contact
-from worker.credits import Credits
-from worker.errors import BrokerLost, Fenced
-from worker.frame import Frame, Position, Record, read_record
-from worker.metrics import Metrics
-from worker.offsets import Ledger
-from worker.placing import Placing
-from worker.rebalance import DrainOnRevoke, fenced, notice_every_loss
+from stripwatch.worker.connection import ask_topics, denied, from_kafka_offsets, to_kafka
+from stripwatch.worker.contact import Contact
+from stripwatch.worker.credits import Credits
+from stripwatch.worker.errors import BrokerLost, Fenced
+from stripwatch.worker.frame import Frame, Position, Record, read_record
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.offsets import Ledger
+from stripwatch.worker.placing import Placing
+from stripwatch.worker.rebalance import DrainOnRevoke, fenced, notice_every_loss
 
 log = structlog.get_logger()
 

@@ -16,3 +16,11 @@ os.execv(sys.argv[1], sys.argv[1:])
 def with_parent(command: Sequence[str]) -> list[str]:
     """The command, to be started from a thread that lives as long: Linux counts a thread's end as the parent's."""
     return [sys.executable, "-I", "-S", "-c", _LAUNCH, *command]
+
+
+def module_command(module: str) -> list[str]:
+    """The start of a command that runs a module of this project, such as "worker".
+
+    -P: a file of that name in the working directory is not it.
+    """
+    return [sys.executable, "-P", "-m", f"stripwatch.{module}"]

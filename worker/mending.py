@@ -19,11 +19,11 @@ from kafka.errors import (
     RecordListTooLargeError,
 )
 
-from worker.connection import denied, discard
-from worker.errors import BrokerLost
-from worker.frame import Position
-from worker.metrics import Metrics
-from worker.publish import EventRecords, Outgoing
+from stripwatch.worker.connection import denied, discard
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.frame import Position
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.publish import EventRecords, Outgoing
 
 log = structlog.get_logger()
 

@@ -9,16 +9,16 @@ from typing import Literal
 import msgspec
 import structlog
 
-from worker.boxes import MapReader, map_reader
-from worker.bundle import Bundle
-from worker.cache import cache_folder
-from worker.decode import DecodeLimits, Image, decode
-from worker.pace import Pace
-from worker.providers import Way
-from worker.reference import Reference
-from worker.session import Session, open_session
-from worker.settings import Settings
-from worker.verdict import Judge, judge_of
+from stripwatch.worker.boxes import MapReader, map_reader
+from stripwatch.worker.bundle import Bundle
+from stripwatch.worker.cache import cache_folder
+from stripwatch.worker.decode import DecodeLimits, Image, decode
+from stripwatch.worker.pace import Pace
+from stripwatch.worker.providers import Way
+from stripwatch.worker.reference import Reference
+from stripwatch.worker.session import Session, open_session
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.verdict import Judge, judge_of
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from worker.frame import Position
+from stripwatch.worker.frame import Position
 
 
 class Partition(NamedTuple):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.decode import Image
-from worker.errors import FrameRejected
-from worker.frame import Frame
-from worker.frame_statistics import FrameStatistics
-from worker.model import Model
+from stripwatch.worker.decode import Image
+from stripwatch.worker.errors import FrameRejected
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.frame_statistics import FrameStatistics
+from stripwatch.worker.model import Model
 
 
 @dataclass(frozen=True, slots=True)

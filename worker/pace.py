@@ -9,8 +9,8 @@ leaves time, a batch waits for more frames if a fuller one costs less of the dev
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from worker.batch import BatchLimits
-from worker.session import WarmedBatch
+from stripwatch.worker.batch import BatchLimits
+from stripwatch.worker.session import WarmedBatch
 
 _SLOWER_MAX = 1.2  # of all that waits, for the sake of the mean frame; in a backlog the best batch is taken anyway
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from worker.boxes import Box, Heatmap, MapReader
-from worker.decode import DecodeLimits, DecodeSpec, Pixels, decode
-from worker.errors import StripwatchError
-from worker.event import Defect
-from worker.imagefile import read_header
+from stripwatch.worker.boxes import Box, Heatmap, MapReader
+from stripwatch.worker.decode import DecodeLimits, DecodeSpec, Pixels, decode
+from stripwatch.worker.errors import StripwatchError
+from stripwatch.worker.event import Defect
+from stripwatch.worker.imagefile import read_header
 
 _HEAT_RGB = (255, 120, 0)
 _HEAT_OPACITY_MAX = 0.35  # the defect must still be seen

@@ -17,21 +17,21 @@ from itertools import groupby
 
 import structlog
 
-from worker.batch import gather
-from worker.credits import Credits
-from worker.deadline import Deadline
-from worker.decode_pool import DecodePool
-from worker.errors import StripwatchError
-from worker.event import EventMaker, Reject, Result
-from worker.frame import Frame
-from worker.lanes import Lanes
-from worker.metrics import Metrics
-from worker.model import Model
-from worker.offsets import Ledger
-from worker.outcome import Decoded, Outcome, Prediction, Ready, Skipped
-from worker.predict import predict
-from worker.publish import Publisher
-from worker.rate import Rate
+from stripwatch.worker.batch import gather
+from stripwatch.worker.credits import Credits
+from stripwatch.worker.deadline import Deadline
+from stripwatch.worker.decode_pool import DecodePool
+from stripwatch.worker.errors import StripwatchError
+from stripwatch.worker.event import EventMaker, Reject, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.lanes import Lanes
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model import Model
+from stripwatch.worker.offsets import Ledger
+from stripwatch.worker.outcome import Decoded, Outcome, Prediction, Ready, Skipped
+from stripwatch.worker.predict import predict
+from stripwatch.worker.publish import Publisher
+from stripwatch.worker.rate import Rate
 
 log = structlog.get_logger()
 

@@ -4,9 +4,9 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
-from worker.connection import to_kafka
-from worker.metrics import Metrics
-from worker.offsets import Ledger, Partition
+from stripwatch.worker.connection import to_kafka
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.offsets import Ledger, Partition
 
 log = structlog.get_logger()
 

@@ -7,10 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from worker.decode import Pixels
-from worker.errors import FrameRejected, PredictFailed, RejectReason
-from worker.outcome import Decoded, Outcome, Prediction, Ready, Refusal
-from worker.session import Output
+from stripwatch.worker.decode import Pixels
+from stripwatch.worker.errors import FrameRejected, PredictFailed, RejectReason
+from stripwatch.worker.outcome import Decoded, Outcome, Prediction, Ready, Refusal
+from stripwatch.worker.session import Output
 
 
 class Predictor(Protocol):

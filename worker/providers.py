@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias
 import onnxruntime as ort
 import structlog
 
-from worker.binding import Bound, CudaRun
-from worker.bundle import INPUT_NAME, Bundle
-from worker.errors import BundleError, SettingsError
+from stripwatch.worker.binding import Bound, CudaRun
+from stripwatch.worker.bundle import INPUT_NAME, Bundle
+from stripwatch.worker.errors import BundleError, SettingsError
 
 log = structlog.get_logger()
 

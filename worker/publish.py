@@ -8,10 +8,10 @@ from urllib.parse import quote
 import msgspec
 import structlog
 
-from worker.event import Reject, Result
-from worker.frame import Frame, rfc3339
-from worker.imagefile import read_header
-from worker.sections import Topics
+from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.frame import Frame, rfc3339
+from stripwatch.worker.imagefile import read_header
+from stripwatch.worker.sections import Topics
 
 log = structlog.get_logger()
 

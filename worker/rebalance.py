@@ -15,9 +15,9 @@ from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.errors import KafkaError
 from kafka.structs import MemberState, TopicPartition
 
-from worker.connection import to_kafka
-from worker.metrics import Metrics
-from worker.offsets import Ledger, Partition
+from stripwatch.worker.connection import to_kafka
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.offsets import Ledger, Partition
 
 log = structlog.get_logger()
 

@@ -1,12 +1,12 @@
 """Review: frames of which the model is unsure, as they came, on a topic of their own for a person to judge."""
 
-from worker.aside import Aside
-from worker.aside_topic import AsideTopic
-from worker.event import Result
-from worker.frame import Frame
-from worker.metrics import Metrics
-from worker.publish import Outgoing, review_headers
-from worker.quota import Quota
+from stripwatch.worker.aside import Aside
+from stripwatch.worker.aside_topic import AsideTopic
+from stripwatch.worker.event import Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.publish import Outgoing, review_headers
+from stripwatch.worker.quota import Quota
 
 
 class Review:

@@ -9,32 +9,32 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from worker.asides import Asides, needed_topics
-from worker.connection import open_consumer, require_topics
-from worker.credits import Credits
-from worker.deadline import NO_DEADLINE, Deadline
-from worker.decode_pool import DecodePool
-from worker.delivery import open_delivery
-from worker.drift_watch import DriftWatch
-from worker.errors import BrokerLost, SettingsError, StripwatchError
-from worker.event import EventMaker, Reject, Result
-from worker.frame import Frame
-from worker.health import Checks, HealthServer
-from worker.intake import IntakeRules, KafkaIntake
-from worker.logs import say_held_back
-from worker.memory import set_up_memory
-from worker.metrics import Metrics
-from worker.model import Model, open_model
-from worker.notify import Heartbeat, notify
-from worker.offsets import Ledger
-from worker.pipeline import Parts, Pipeline
-from worker.publish import Publisher
-from worker.reject_share import RejectShare
-from worker.settings import Settings
-from worker.statelog import StateLog
-from worker.stop import StopRequest
-from worker.store import read_choice, resolve
-from worker.swap import BundleWatch
+from stripwatch.worker.asides import Asides, needed_topics
+from stripwatch.worker.connection import open_consumer, require_topics
+from stripwatch.worker.credits import Credits
+from stripwatch.worker.deadline import NO_DEADLINE, Deadline
+from stripwatch.worker.decode_pool import DecodePool
+from stripwatch.worker.delivery import open_delivery
+from stripwatch.worker.drift_watch import DriftWatch
+from stripwatch.worker.errors import BrokerLost, SettingsError, StripwatchError
+from stripwatch.worker.event import EventMaker, Reject, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.health import Checks, HealthServer
+from stripwatch.worker.intake import IntakeRules, KafkaIntake
+from stripwatch.worker.logs import say_held_back
+from stripwatch.worker.memory import set_up_memory
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model import Model, open_model
+from stripwatch.worker.notify import Heartbeat, notify
+from stripwatch.worker.offsets import Ledger
+from stripwatch.worker.pipeline import Parts, Pipeline
+from stripwatch.worker.publish import Publisher
+from stripwatch.worker.reject_share import RejectShare
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.statelog import StateLog
+from stripwatch.worker.stop import StopRequest
+from stripwatch.worker.store import read_choice, resolve
+from stripwatch.worker.swap import BundleWatch
 
 log = structlog.get_logger()
 _NEEDED_TOPICS = ("frames", "results", "defects", "rejects")

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from worker.errors import BrokerLost, InputError, SettingsError
+from stripwatch.worker.errors import BrokerLost, InputError, SettingsError
 
 _PROBE_S_MAX = 5.0
 # The first request of any client, ApiVersions 0 without a client id: size, API key, version, correlation id, no client.

@@ -10,11 +10,11 @@ from queue import SimpleQueue
 import numpy as np
 import onnxruntime as ort
 
-from worker.binding import Floats
-from worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
-from worker.decode import Pixels, decode
-from worker.errors import BundleError, FrameRejected, PredictFailed
-from worker.providers import CPU, PLAIN, Provider, Runner, Way, choose_provider, first_line, load, runners
+from stripwatch.worker.binding import Floats
+from stripwatch.worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
+from stripwatch.worker.decode import Pixels, decode
+from stripwatch.worker.errors import BundleError, FrameRejected, PredictFailed
+from stripwatch.worker.providers import CPU, PLAIN, Provider, Runner, Way, choose_provider, first_line, load, runners
 
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _WARM_UP_S_MAX = 0.25

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from zlib import crc32
 
-from worker.aside import Aside
-from worker.errors import PredictFailed
-from worker.event import EventMaker, Result
-from worker.frame import Frame
-from worker.metrics import Metrics
-from worker.model import Model
-from worker.outcome import Decoded, Prediction
-from worker.predict import predict
+from stripwatch.worker.aside import Aside
+from stripwatch.worker.errors import PredictFailed
+from stripwatch.worker.event import EventMaker, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model import Model
+from stripwatch.worker.outcome import Decoded, Prediction
+from stripwatch.worker.predict import predict
 
 
 class Shadow:

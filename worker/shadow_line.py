@@ -5,17 +5,17 @@ from typing import Any
 
 import msgspec
 
-from worker.aside import lower_priority
-from worker.aside_topic import AsideTopic, aside_producer
-from worker.event import EventMaker, Result
-from worker.frame import Frame
-from worker.metrics import Metrics
-from worker.model import open_model
-from worker.publish import Outgoing, event_headers
-from worker.settings import Settings
-from worker.shadow import Shadow
-from worker.store import resolve
-from worker.swap import BundleWatch
+from stripwatch.worker.aside import lower_priority
+from stripwatch.worker.aside_topic import AsideTopic, aside_producer
+from stripwatch.worker.event import EventMaker, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model import open_model
+from stripwatch.worker.publish import Outgoing, event_headers
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.shadow import Shadow
+from stripwatch.worker.store import resolve
+from stripwatch.worker.swap import BundleWatch
 
 _CLOSE_S = 1.0
 

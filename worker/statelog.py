@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from worker.health import Checks
+from stripwatch.worker.health import Checks
 
 log = structlog.get_logger()
 

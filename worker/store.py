@@ -17,10 +17,10 @@ from pathlib import Path
 
 import msgspec
 
-from worker.bundle import Bundle, Contract, read_bundle
-from worker.errors import BundleError, InputError
-from worker.files import write_whole
-from worker.session import open_session
+from stripwatch.worker.bundle import Bundle, Contract, read_bundle
+from stripwatch.worker.errors import BundleError, InputError
+from stripwatch.worker.files import write_whole
+from stripwatch.worker.session import open_session
 
 POINTER_FILE = "promoted.json"
 SCHEMA = "stripwatch.promoted/1"

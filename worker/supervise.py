@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,15 +12,15 @@ from dataclasses import asdict, dataclass
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from worker.connection import instance_id
-from worker.errors import BundleError, SettingsError, WorkerEnded
-from worker.fleet import FleetMetrics, all_ready
-from worker.health import HealthServer
-from worker.launch import with_parent
-from worker.layout import Layout
-from worker.notify import Heartbeat
-from worker.settings import Settings
-from worker.stop import StopRequest
+from stripwatch.worker.connection import instance_id
+from stripwatch.worker.errors import BundleError, SettingsError, WorkerEnded
+from stripwatch.worker.fleet import FleetMetrics, all_ready
+from stripwatch.worker.health import HealthServer
+from stripwatch.worker.launch import module_command, with_parent
+from stripwatch.worker.layout import Layout
+from stripwatch.worker.notify import Heartbeat
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.stop import StopRequest
 
 log = structlog.get_logger()
 
@@ -128,7 +127,7 @@ def member_command(arguments: Sequence[str], name: str, port: int, layout: Layou
         "decode_threads": layout.decode_threads,
     }
     pairs = [part for key, value in own.items() for part in ("--set", f"{key}={value}")]
-    return [sys.executable, "-m", "worker", *arguments, *pairs, "--metrics-port", str(port)]
+    return [*module_command("worker"), *arguments, *pairs, "--metrics-port", str(port)]
 
 
 def _free_ports(count: int) -> list[int]:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import structlog
 from prometheus_client import Counter
 
-from worker.bundle import Bundle
-from worker.errors import StripwatchError
-from worker.memory import give_back_memory
-from worker.model import Model
-from worker.store import Choice, read_choice
+from stripwatch.worker.bundle import Bundle
+from stripwatch.worker.errors import StripwatchError
+from stripwatch.worker.memory import give_back_memory
+from stripwatch.worker.model import Model
+from stripwatch.worker.store import Choice, read_choice
 
 log = structlog.get_logger()
 

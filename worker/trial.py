@@ -13,18 +13,18 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 
-from worker.configuration import load_settings
-from worker.credits import Credits
-from worker.event import Reject, Result
-from worker.frame import Frame, Position, Record, read_record
-from worker.logs import set_up_logs
-from worker.memory import set_up_memory
-from worker.metrics import Metrics
-from worker.model import Model
-from worker.offsets import Partition
-from worker.pipeline import Pipeline
-from worker.run import build_parts, load_model
-from worker.settings import Settings
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.credits import Credits
+from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.frame import Frame, Position, Record, read_record
+from stripwatch.worker.logs import set_up_logs
+from stripwatch.worker.memory import set_up_memory
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model import Model
+from stripwatch.worker.offsets import Partition
+from stripwatch.worker.pipeline import Pipeline
+from stripwatch.worker.run import build_parts, load_model
+from stripwatch.worker.settings import Settings
 
 READY = "ready"
 _TOPIC = "trial"

@@ -5,7 +5,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -19,17 +18,17 @@ import msgspec
 import onnxruntime as ort
 import structlog
 
-from worker.bundle import Bundle
-from worker.cache import cache_folder
-from worker.errors import InputError
-from worker.files import write_whole
-from worker.launch import with_parent
-from worker.layout import Layout, Trial, candidates, choose, usable_cores
-from worker.providers import runs_on_cpu
-from worker.run import require_bundle
-from worker.settings import ENV_PREFIX, Settings
-from worker.store import read_choice, resolve
-from worker.trial import READY
+from stripwatch.worker.bundle import Bundle
+from stripwatch.worker.cache import cache_folder
+from stripwatch.worker.errors import InputError
+from stripwatch.worker.files import write_whole
+from stripwatch.worker.launch import module_command, with_parent
+from stripwatch.worker.layout import Layout, Trial, candidates, choose, usable_cores
+from stripwatch.worker.providers import runs_on_cpu
+from stripwatch.worker.run import require_bundle
+from stripwatch.worker.settings import ENV_PREFIX, Settings
+from stripwatch.worker.store import read_choice, resolve
+from stripwatch.worker.trial import READY
 
 log = structlog.get_logger()
 
@@ -121,7 +120,7 @@ def measure(settings: Settings, bundle: Bundle, layout: Layout, seconds: float =
     given: dict[str, Any] = {name: getattr(settings, name) for name in _TRIED_BY}
     given["batch_frames_max"] = min(_BATCH_FRAMES_MAX, settings.batch_frames_max)
     given |= asdict(layout) | {"bundle": str(bundle.path.resolve()), "processes": 1}
-    command = [sys.executable, "-m", "worker.trial", json.dumps(given), str(seconds)]
+    command = [*module_command("worker.trial"), json.dumps(given), str(seconds)]
     with ExitStack() as ended:
         said = ended.enter_context(tempfile.TemporaryFile("w+"))
         children = [ended.enter_context(_Child(command, said)) for _ in range(layout.processes)]

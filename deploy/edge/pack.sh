@@ -20,7 +20,7 @@ mkdir "$work/pack" "$work/pack/wheels"
 "$work/venv/bin/pip" download -q --require-hashes --only-binary :all: -r "$lock" -d "$work/pack/wheels"
 # The build tool is locked too.
 "$work/venv/bin/pip" install -q --upgrade --no-index --find-links "$work/pack/wheels" setuptools
-cp -r "$root/worker" "$root/training" "$root/export" "$root/pyproject.toml" "$root/README.md" "$work"
+cp -r "$root/src" "$root/worker" "$root/training" "$root/export" "$root/pyproject.toml" "$root/README.md" "$work"
 "$work/venv/bin/pip" wheel -q --no-deps --no-build-isolation "$work" -w "$work/pack"
 cp "$lock" "$work/pack/lock.txt"
 cp "$here"/*.service "$here"/*.conf "$here/worker.toml" "$here/install.sh" "$work/pack"

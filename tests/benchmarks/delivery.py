@@ -20,11 +20,11 @@ from uuid import uuid4
 import typer
 from kafka import TopicPartition
 
+from stripwatch.worker.errors import BrokerLost
 from tests.brokers.apache import apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, running_worker
 from tests.tiny import encode_frame, write_bundle
-from worker.errors import BrokerLost
 
 DELIVERIES = ("at-least-once", "exactly-once")
 LOOK_S = 0.05

@@ -8,18 +8,18 @@ import cv2
 import numpy as np
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.console import print_summary
+from stripwatch.worker.decode import DecodeSpec, decode
+from stripwatch.worker.drift_settings import DriftSettings
+from stripwatch.worker.drift_watch import DriftWatch
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.frame_statistics import Turns, measure
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.outcome import Prediction
+from stripwatch.worker.tools.scene import render
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import TINY_REFERENCE
-from worker.console import print_summary
-from worker.decode import DecodeSpec, decode
-from worker.drift_settings import DriftSettings
-from worker.drift_watch import DriftWatch
-from worker.event import EventMaker
-from worker.frame_statistics import Turns, measure
-from worker.metrics import Metrics
-from worker.outcome import Prediction
-from worker.tools.scene import render
 
 _ROUNDS, _CALLS = 15, 200
 _SPECS = (DecodeSpec(224, 224), DecodeSpec(256, 1600), DecodeSpec(256, 1600, colour="grey"))

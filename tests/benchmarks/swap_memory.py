@@ -16,22 +16,22 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.bundle import read_bundle
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.console import print_summary, say
+from stripwatch.worker.credits import Credits
+from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.logs import set_up_logs
+from stripwatch.worker.memory import set_up_memory
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model import Model, open_model
+from stripwatch.worker.offsets import Partition
+from stripwatch.worker.pipeline import Pipeline
+from stripwatch.worker.run import build_parts
+from stripwatch.worker.store import resolve
+from stripwatch.worker.swap import BundleWatch
 from tests.frames import make_frame
-from worker.bundle import read_bundle
-from worker.configuration import load_settings
-from worker.console import print_summary, say
-from worker.credits import Credits
-from worker.event import Reject, Result
-from worker.frame import Frame
-from worker.logs import set_up_logs
-from worker.memory import set_up_memory
-from worker.metrics import Metrics
-from worker.model import Model, open_model
-from worker.offsets import Partition
-from worker.pipeline import Pipeline
-from worker.run import build_parts
-from worker.store import resolve
-from worker.swap import BundleWatch
 
 BundleFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
 FRAMES_MAX = 64

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.decode import DecodeSpec
 from tests.tiny import tiny_contract, write_bundle
-from worker.decode import DecodeSpec
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.tools import broker as embedded
 from tests.brokers import apache
 from tests.brokers.handle import BrokerHandle
-from worker.errors import SettingsError
-from worker.tools import broker as embedded
 
 # The embedded broker holds a join back for half the session timeout and more (23 s at the default of 45 s); Apache
 # Kafka takes no session timeout under 6 s.

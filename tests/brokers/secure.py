@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stripwatch.worker.tools.broker import free_port
 from tests.brokers.apache import KafkaAbsent, apache_broker, find_tool
-from worker.tools.broker import free_port
 
 USER, PASSWORD = "line1", "rolled-cold-secret"
 _SASL = "org.apache.kafka.common.security"

@@ -7,9 +7,9 @@ import pytest
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import InvalidProducerEpochError, ProducerFencedError
 
+from stripwatch.worker.connection import set_linger
 from tests.brokers.clients import AWAIT_S_MAX, partitions, poll_until, read, write
 from tests.brokers.handle import BrokerHandle
-from worker.connection import set_linger
 
 
 def test_a_record_comes_back_as_it_was_sent(broker: BrokerHandle) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
+from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.event import EventMaker, Reject, Result
+from stripwatch.worker.outcome import Refusal, Skipped
+from stripwatch.worker.tools.coil import CoilLog, CoilSummary
 from tests.tools.test_coil import look
 from tests.tools.test_stripdefects import defect
 from tests.worker.test_event import CAMERAS, MODEL, prediction
-from worker.errors import FrameRejected, RejectReason
-from worker.event import EventMaker, Reject, Result
-from worker.outcome import Refusal, Skipped
-from worker.tools.coil import CoilLog, CoilSummary
 
 GOLDEN = Path(__file__).with_name("golden")
 _FRAME: dict[str, Any] = {"coil": "C4711", "line": "/plant/hot-rolling/line-1", "received_s": 100.0}

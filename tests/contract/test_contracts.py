@@ -13,16 +13,16 @@ import pytest
 from jsonschema import Draft202012Validator
 from kafka import KafkaProducer
 
+from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.event import EventMaker, Result
+from stripwatch.worker.outcome import Refusal
+from stripwatch.worker.publish import event_headers, reject_headers, review_headers
+from stripwatch.worker.tools.contracts import EVENTS, as_text, asyncapi, schema
 from tests.contract.made import GOLDEN, made_events
 from tests.contract.rules import broken
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame
-from worker.errors import FrameRejected, RejectReason
-from worker.event import EventMaker, Result
-from worker.outcome import Refusal
-from worker.publish import event_headers, reject_headers, review_headers
-from worker.tools.contracts import EVENTS, as_text, asyncapi, schema
 
 CONTRACTS = Path(__file__).parents[2] / "deploy" / "contracts"
 AGAIN = "run: python -m worker contracts --out deploy/contracts"

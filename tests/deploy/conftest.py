@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.bundle import Threshold
+from stripwatch.worker.reference import ClassScores, Reference, Spread
 from tests.brokers.handle import BrokerHandle
 from tests.deploy.cameras import Cameras, playing
 from tests.deploy.prometheus import Prometheus, Target, running_prometheus
 from tests.e2e.line import Line, WorkerProcess, running_worker
 from tests.tiny import LABELS, tiny_contract, write_bundle
-from worker.bundle import Threshold
-from worker.reference import ClassScores, Reference, Spread
 
 # So strict that a frame between two classes is unsure; the shadow is also unsure of bright ones.
 SETTINGS = {

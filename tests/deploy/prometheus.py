@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
+from stripwatch.worker.tools.broker import free_port
+from stripwatch.worker.tools.child import running_child
 from tests.deploy.tools import require
-from worker.tools.broker import free_port
-from worker.tools.child import running_child
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 AWAIT_S_MAX = 120.0

@@ -20,8 +20,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from stripwatch.worker.launch import module_command
+from stripwatch.worker.tools.broker import embedded_broker, free_port
 from tests.deploy.dockerfile import Image, read_image
-from worker.tools.broker import embedded_broker, free_port
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -165,7 +166,7 @@ def check_training(slim: SlimRoot) -> dict[str, object]:
     volume = slim.volume
     data, run = "/mnt/strips", "/mnt/run"
     subprocess.run(
-        [sys.executable, "-m", "worker", "simulate", "--out", volume / "strips", "--frames", "360"],
+        [*module_command("worker"), "simulate", "--out", volume / "strips", "--frames", "360"],
         check=True,
         stdout=sys.stderr,
     )

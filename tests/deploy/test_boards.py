@@ -10,8 +10,8 @@ import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.boards.__main__ import BOARDS, board_text
+from stripwatch.worker.metrics import Metrics
 from tests.deploy.queries import Names, names_of
-from worker.metrics import Metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 OF_TARGET = {"line", "device", "instance", "job", "process"}  # process: of a supervisor's workers

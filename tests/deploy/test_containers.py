@@ -9,10 +9,10 @@ import typer
 import yaml
 from click import Command
 
+from stripwatch.worker.cli import app
+from stripwatch.worker.configuration import load_settings
 from tests.deploy.dockerfile import Image, read_image
 from tests.deploy.tools import require
-from worker.cli import app
-from worker.configuration import load_settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.errors import InputError, SettingsError
+from stripwatch.worker.supervise import _CLOSE_S
 from tests.brokers.handle import BrokerHandle
 from tests.deploy.tools import require
 from tests.e2e.line import Line, running_worker
-from worker.configuration import load_settings
-from worker.errors import InputError, SettingsError
-from worker.supervise import _CLOSE_S
 
 EDGE = Path(__file__).parents[2] / "deploy" / "edge"
 UNIT = EDGE / "stripwatch-worker.service"

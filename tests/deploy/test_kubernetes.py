@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tools.topics import topics
 from tests.deploy.dockerfile import read_image
-from worker.configuration import load_settings
-from worker.settings import Settings
-from worker.tools.topics import topics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 BASE = DEPLOY / "kubernetes" / "base"

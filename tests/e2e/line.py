@@ -5,7 +5,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -19,6 +18,7 @@ from uuid import uuid4
 
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.launch import module_command
 from tests.brokers.handle import BrokerHandle
 
 START_S_MAX = 60.0
@@ -113,7 +113,8 @@ class WorkerProcess:
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
         topics = [part for name, topic in line.topics.items() for part in ("--set", f"topics.{name}={topic}")]
         command = [
-            *(sys.executable, "-m", "worker", "run", "--bundle", str(bundle), "--group-id", group),
+            *module_command("worker"),
+            *("run", "--bundle", str(bundle), "--group-id", group),
             *("--bootstrap-servers", line.broker.bootstrap_servers, "--metrics-port", str(metrics_port)),
             *("--log-format", "json", *topics, "--set", f"session_timeout_ms={SESSION_MS}", *arguments),
         ]
@@ -183,7 +184,7 @@ def fetch(port: int, path: str) -> tuple[int, str]:
 def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`python -m worker` to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "worker", *arguments],
+        [*module_command("worker"), *arguments],
         capture_output=True,
         text=True,
         timeout=CLI_S_MAX,

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
+from stripwatch.worker.bundle import Threshold
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, fetch, running_worker
 from tests.tiny import encode_frame, mapped_contract, write_bundle
 from tests.waiting import wait_until
-from worker.bundle import Threshold
 
 SURE = {"dark": Threshold(0.9, 0.3), "grey": Threshold(0.9, 0.3), "bright": Threshold(0.9, 0.3)}
 ON = ("--set", "evidence=true", "--set", "review=true")

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
+from stripwatch.worker.bundle import read_bundle
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.decode import DecodeSpec, decode
+from stripwatch.worker.folder import inspect_folder
 from tests.trained import FRAME_PX, INPUT_PX, random_weights, textures, tiny_fit
-from worker.bundle import read_bundle
-from worker.configuration import load_settings
-from worker.decode import DecodeSpec, decode
-from worker.folder import inspect_folder
 
 pytestmark = pytest.mark.training
 
@@ -30,10 +30,10 @@ def photographs(textures: Path, tmp_path: Path) -> Path:
 
 
 def test_the_worker_sees_what_the_fit_saw(photographs: Path, random_weights: Path, tmp_path: Path) -> None:
-    from export.model import load_model
-    from export.run import ExportSettings, export_run
-    from export.verify import verify
-    from training.fit import fit
+    from stripwatch.export.model import load_model
+    from stripwatch.export.run import ExportSettings, export_run
+    from stripwatch.export.verify import verify
+    from stripwatch.training.fit import fit
 
     settings = tiny_fit(photographs, tmp_path / "run", weights=str(random_weights), decode="grey/2")
     run = fit(settings)

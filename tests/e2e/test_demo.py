@@ -3,16 +3,16 @@
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stripwatch.worker.launch import module_command
+from stripwatch.worker.tools.demo import DEMO_BUNDLE
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import START_S_MAX, run_cli
 from tests.tiny import LABELS, write_frames
-from worker.tools.demo import DEMO_BUNDLE
 
 KEYS = {
     "frames_sent",
@@ -88,7 +88,7 @@ def test_where_no_name_tells_the_truth_the_ratio_is_null(
 def test_a_signal_ends_it_in_order(
     embedded_broker: BrokerHandle, photos: Path, bundle: Path, number: signal.Signals
 ) -> None:
-    command = [sys.executable, "-m", "worker", "demo", "--frames", str(photos), "--bundle", str(bundle)]
+    command = [*module_command("worker"), "demo", "--frames", str(photos), "--bundle", str(bundle)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stderr
@@ -104,7 +104,7 @@ def test_a_signal_ends_it_in_order(
 def test_a_signal_before_the_first_frame_ends_it_at_once(
     embedded_broker: BrokerHandle, photos: Path, bundle: Path
 ) -> None:
-    command = [sys.executable, "-m", "worker", "demo", "--frames", str(photos), "--bundle", str(bundle)]
+    command = [*module_command("worker"), "demo", "--frames", str(photos), "--bundle", str(bundle)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         assert process.stderr.readline().startswith("starting the worker")

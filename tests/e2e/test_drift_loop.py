@@ -6,7 +6,6 @@ With `-s` it prints what it measured, as one JSON line; the README shows it.
 import csv
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.folder import inspect_folder
+from stripwatch.worker.launch import module_command
+from stripwatch.worker.tools.scene import encode_jpeg, frame_seed, render
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, running_worker
-from worker.configuration import load_settings
-from worker.folder import inspect_folder
-from worker.tools.scene import encode_jpeg, frame_seed, render
 
 KINDS = ("clean", "edge_crack", "patch")
 SHAPE = (64, 64)
@@ -52,9 +52,9 @@ def write_set(folder: Path, frames: list[Shot]) -> Path:
 
 def train(out: Path, data: Path, *also: Path) -> Path:
     """The bundle of a tiny network, every layer of it fitted."""
-    from export.run import ExportSettings, export_run
-    from training.fit import fit
-    from training.fitsettings import FitSettings
+    from stripwatch.export.run import ExportSettings, export_run
+    from stripwatch.training.fit import fit
+    from stripwatch.training.fitsettings import FitSettings
 
     usual: dict[str, Any] = {"alpha": 0.25, "height_px": SHAPE[0], "width_px": SHAPE[1], "weights": "none"}
     short: dict[str, Any] = {"cut": "conv_pw_5_relu", "epochs": 25, "batch": 16, "learning_rate": 0.01, "dropout": 0.0}
@@ -74,7 +74,7 @@ def accuracy(bundle: Path, images: Path) -> float:
 
 
 def collect(*arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "training", "collect", *arguments]
+    command = [*module_command("training"), "collect", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=COLLECT_S_MAX)
     assert done.returncode == 0, done.stderr
     summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.tools.broker import Broker, free_port, running_broker
 from tests.brokers.apache import (
     READY_S_MAX,
     SETTINGS,
@@ -21,7 +22,6 @@ from tests.e2e.line import Line, running_worker
 from tests.e2e.test_broker_faults import assert_complete, metric, readiness
 from tests.e2e.test_line import frames
 from tests.waiting import wait_until
-from worker.tools.broker import Broker, free_port, running_broker
 
 pytestmark = pytest.mark.kafka
 CONTROLLER = """

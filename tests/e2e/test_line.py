@@ -3,18 +3,18 @@
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 
+from stripwatch.worker.event import Result
+from stripwatch.worker.launch import module_command
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tools.broker import embedded_broker as running_embedded_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import START_S_MAX, Line, Record, WorkerProcess, fetch, running_worker
 from tests.tiny import LABELS, encode_frame, expected_scores
 from tests.waiting import wait_until
-from worker.event import Result
-from worker.settings import Settings
-from worker.tools.broker import embedded_broker as running_embedded_broker
 
 HEADERS = [
     ("ce_specversion", b"1.0"),
@@ -199,7 +199,7 @@ def test_a_broker_that_dies_under_load_is_one_sentence_and_exit_code_4(bundle: P
 
 
 def test_it_can_be_asked_and_stopped_while_it_waits_for_a_broker(bundle: Path) -> None:
-    command = [sys.executable, "-m", "worker", "run", "--bundle", str(bundle), "--bootstrap-servers", "127.0.0.1:1"]
+    command = [*module_command("worker"), "run", "--bundle", str(bundle), "--bootstrap-servers", "127.0.0.1:1"]
     with subprocess.Popen(
         [*command, "--metrics-port", "0", "--log-format", "json"], stderr=subprocess.PIPE, text=True
     ) as process:

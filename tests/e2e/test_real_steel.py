@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.model import load_model
-from export.runfolder import Run, read_run
+from stripwatch.export.model import load_model
+from stripwatch.export.runfolder import Run, read_run
+from stripwatch.worker.decode import decode
+from stripwatch.worker.tools.sender import Sent
+from stripwatch.worker.tools.tally import read_sent
 from tests.e2e.line import Line, Record, run_cli, running_worker
-from worker.decode import decode
-from worker.tools.sender import Sent
-from worker.tools.tally import read_sent
 
 FIT_S_MAX = 600
 
@@ -46,7 +46,7 @@ def steel(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Steel:
 
 def command(package: str, *arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", package, *arguments], capture_output=True, text=True, timeout=FIT_S_MAX
+        [sys.executable, "-m", f"stripwatch.{package}", *arguments], capture_output=True, text=True, timeout=FIT_S_MAX
     )
     assert done.returncode == 0, done.stderr
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.bundle import read_bundle
+from stripwatch.worker.decode import DecodeSpec
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, Record, fetch, running_worker
 from tests.tiny import LABELS, encode_frame, expected_scores, tiny_contract, write_bundle
 from tests.waiting import wait_until
-from worker.bundle import read_bundle
-from worker.decode import DecodeSpec
 
 SMALL = DecodeSpec(height_px=8, width_px=8, colour="grey")
 CHECK = ("--set", "bundle_check_s=0.05", "--set", "batch_frames_max=4")

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from export.bench import Plan, Row, as_json, bench_bundles, devices_here
+from stripwatch.export.bench import Plan, Row, as_json, bench_bundles, devices_here
+from stripwatch.worker.bundle import Fidelity
+from stripwatch.worker.console import new_progress
+from stripwatch.worker.errors import BundleError
+from stripwatch.worker.store import promote
 from tests.tiny import mapped_contract, tiny_contract, write_bundle
-from worker.bundle import Fidelity
-from worker.console import new_progress
-from worker.errors import BundleError
-from worker.store import promote
 
 PLAN = Plan(batch_sizes=(1, 2), seconds=0.01, devices=("cpu",), scores_only=True)
 

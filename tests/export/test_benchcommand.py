@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from export.benchcommand import parse_sizes, pick
-from export.gate import LIMITS
-from export.verify import verify
+from stripwatch.export.benchcommand import parse_sizes, pick
+from stripwatch.export.gate import LIMITS
+from stripwatch.export.verify import verify
+from stripwatch.worker.errors import SettingsError
 from tests.export.test_cli import run_cli
 from tests.export.test_precision import NOTHING_PASSES
 from tests.tiny import write_bundle
-from worker.errors import SettingsError
 
 QUICK = ("--seconds", 0.01, "--batch-sizes", "1,2")
 

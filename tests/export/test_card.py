@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from export.card import html_card
-from export.html import inline
-from export.show import read_card
+from stripwatch.export.card import html_card
+from stripwatch.export.html import inline
+from stripwatch.export.show import read_card
+from stripwatch.worker.bundle import Bin, ClassFigures, Validation, read_bundle
 from tests.tiny import LABELS, tiny_contract, write_bundle
-from worker.bundle import Bin, ClassFigures, Validation, read_bundle
 
 pytestmark = pytest.mark.training
 

@@ -5,10 +5,10 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from export.catalogue import as_json, print_table
+from stripwatch.export.catalogue import as_json, print_table
+from stripwatch.worker.errors import InputError
+from stripwatch.worker.store import POINTER_FILE, entries, promote
 from tests.tiny import tiny_contract, write_bundle
-from worker.errors import InputError
-from worker.store import POINTER_FILE, entries, promote
 
 
 @pytest.fixture

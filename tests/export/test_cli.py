@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from export.cli import main
+from stripwatch.export.cli import main
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

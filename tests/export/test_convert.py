@@ -7,9 +7,9 @@ import keras
 import pytest
 import tensorflow as tf
 
-from export.convert import to_onnx
-from export.model import load_model
-from worker.errors import ExportRefused, InputError
+from stripwatch.export.convert import to_onnx
+from stripwatch.export.model import load_model
+from stripwatch.worker.errors import ExportRefused, InputError
 
 pytestmark = pytest.mark.training
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from export.diff import as_json, compare, draw_differing
-from export.pictures import Tile
+from stripwatch.export.diff import as_json, compare, draw_differing
+from stripwatch.export.pictures import Tile
+from stripwatch.worker.bundle import Threshold
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import BundleError, InputError
 from tests.tiny import CENTRES, SPEC, encode_frame, tiny_contract, write_bundle, write_frames
-from worker.bundle import Threshold
-from worker.decode import DecodeSpec
-from worker.errors import BundleError, InputError
 
 BRIGHTNESSES = (0.1, 0.5, 0.72, 0.9)
 
@@ -55,7 +55,7 @@ def test_the_sheet_shows_each_frame_that_differs_with_both_answers(
         drawn.extend(tiles)
         return title.encode()
 
-    monkeypatch.setattr("export.pictures.draw_sheet", note)
+    monkeypatch.setattr("stripwatch.export.pictures.draw_sheet", note)
     assert draw_differing(found, frames) == b"2 of 4 frames get another answer"
     captions = [tile.caption.splitlines() for tile in drawn]
     assert sorted(name for name, *_ in captions) == ["dark_0000.png", "grey_0001.png"]

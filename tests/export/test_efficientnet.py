@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from export.convert import to_onnx
-from export.gate import LIMITS, measure_fidelity, objections
-from export.model import backbone_name, exported_view
-from export.precision import in_eight_bits
-from export.runtime import open_cpu
-from export.validation import scores_of
+from stripwatch.export.convert import to_onnx
+from stripwatch.export.gate import LIMITS, measure_fidelity, objections
+from stripwatch.export.model import backbone_name, exported_view
+from stripwatch.export.precision import in_eight_bits
+from stripwatch.export.runtime import open_cpu
+from stripwatch.export.validation import scores_of
 from tests.export.test_networks import frames_of, lively_classifier
 
 pytestmark = pytest.mark.training

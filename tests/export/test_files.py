@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from export.files import read_whole, write_whole
-from worker.errors import InputError
+from stripwatch.export.files import read_whole, write_whole
+from stripwatch.worker.errors import InputError
 
 
 def test_a_file_is_replaced_and_no_part_stays(tmp_path: Path) -> None:

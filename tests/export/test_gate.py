@@ -2,8 +2,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from export.gate import LIMITS, Limits, measure_fidelity, objections
-from worker.bundle import Fidelity
+from stripwatch.export.gate import LIMITS, Limits, measure_fidelity, objections
+from stripwatch.worker.bundle import Fidelity
 
 pytestmark = pytest.mark.training
 

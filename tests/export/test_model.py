@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.frames import read_pixels
-from export.model import exported_view, load_model
-from export.runfolder import read_run
-from worker.errors import InputError
+from stripwatch.export.frames import read_pixels
+from stripwatch.export.model import exported_view, load_model
+from stripwatch.export.runfolder import read_run
+from stripwatch.worker.errors import InputError
 
 pytestmark = pytest.mark.training
 

@@ -4,16 +4,16 @@ import keras
 import numpy as np
 import pytest
 
-from export.convert import to_onnx
-from export.model import exported_view
-from export.parity import prove_parity
-from export.runfolder import Head, Task
+from stripwatch.export.convert import to_onnx
+from stripwatch.export.model import exported_view
+from stripwatch.export.parity import prove_parity
+from stripwatch.export.runfolder import Head, Task
+from stripwatch.training.backbone import build_backbone
+from stripwatch.training.classifier import build_classifier
+from stripwatch.training.heads import Answers
+from stripwatch.training.networks import NETWORKS, find_network
+from stripwatch.worker.decode import Pixels
 from tests.lively import enliven
-from training.backbone import build_backbone
-from training.classifier import build_classifier
-from training.heads import Answers
-from training.networks import NETWORKS, find_network
-from worker.decode import Pixels
 
 pytestmark = pytest.mark.training
 

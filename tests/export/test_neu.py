@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from export.model import load_model
-from export.run import ExportSettings, export_run
-from export.runfolder import Run
-from export.validation import score
-from export.verify import verify
-from training.fit import fit
-from training.fitsettings import FitSettings
-from worker.configuration import load_settings
-from worker.console import new_progress
-from worker.folder import inspect_folder
+from stripwatch.export.model import load_model
+from stripwatch.export.run import ExportSettings, export_run
+from stripwatch.export.runfolder import Run
+from stripwatch.export.validation import score
+from stripwatch.export.verify import verify
+from stripwatch.training.fit import fit
+from stripwatch.training.fitsettings import FitSettings
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.console import new_progress
+from stripwatch.worker.folder import inspect_folder
 
 pytestmark = pytest.mark.training
 

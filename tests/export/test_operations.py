@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from export.operations import multiply_adds, parameters
+from stripwatch.export.operations import multiply_adds, parameters
 
 pytestmark = pytest.mark.training
 

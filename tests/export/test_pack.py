@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from export.evaluation import SCHEMA, Calibration, ChosenThreshold, Cut, Evaluation, Interval
-from export.pack import Facts, describe
+from stripwatch.export.evaluation import SCHEMA, Calibration, ChosenThreshold, Cut, Evaluation, Interval
+from stripwatch.export.pack import Facts, describe
+from stripwatch.worker.bundle import Bin, Contract, Fidelity, GoldenFrame, Precision, Threshold
+from stripwatch.worker.verdict import judge_of
 from tests.export.test_runfolder import RUN
-from worker.bundle import Bin, Contract, Fidelity, GoldenFrame, Precision, Threshold
-from worker.verdict import judge_of
 
 pytestmark = pytest.mark.training
 

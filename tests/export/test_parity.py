@@ -2,9 +2,9 @@ import numpy as np
 import onnx
 import pytest
 
-from export.parity import prove_parity
-from export.runtime import Outputs
-from worker.errors import ExportRefused
+from stripwatch.export.parity import prove_parity
+from stripwatch.export.runtime import Outputs
+from stripwatch.worker.errors import ExportRefused
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3), np.uint8)
 

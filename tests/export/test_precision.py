@@ -7,14 +7,14 @@ import numpy as np
 import onnx
 import pytest
 
-from export import precision, run
-from export.gate import LIMITS, Limits
-from export.precision import Candidate
-from export.run import ExportSettings, export_run
-from export.verify import verify
+from stripwatch.export import precision, run
+from stripwatch.export.gate import LIMITS, Limits
+from stripwatch.export.precision import Candidate
+from stripwatch.export.run import ExportSettings, export_run
+from stripwatch.export.verify import verify
+from stripwatch.worker.bundle import TOLERANCE_MAX, Contract, read_bundle
+from stripwatch.worker.errors import BundleError, ExportRefused
 from tests.export.test_verify import constant_into, reseal, two_labels_swapped
-from worker.bundle import TOLERANCE_MAX, Contract, read_bundle
-from worker.errors import BundleError, ExportRefused
 
 pytestmark = pytest.mark.training
 

@@ -4,19 +4,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from export.runfolder import (
-    SCHEMA,
-    Configuration,
-    Run,
-    Split,
-    SplitFrame,
-    claim_folder,
-    read_run,
-    write_run,
-)
-from worker.bundle import ClassFigures, Validation
-from worker.decode import DecodeSpec
-from worker.errors import InputError
+from stripwatch.export.runfolder import SCHEMA, Configuration, Run, Split, SplitFrame, claim_folder, read_run, write_run
+from stripwatch.worker.bundle import ClassFigures, Validation
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import InputError
 
 MODEL = b"a model"
 RUN = Run(

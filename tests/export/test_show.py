@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from export.show import as_json, print_card, read_card
-from worker.bundle import read_bundle
+from stripwatch.export.show import as_json, print_card, read_card
+from stripwatch.worker.bundle import read_bundle
 
 pytestmark = pytest.mark.training
 

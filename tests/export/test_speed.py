@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from export.speed import measure_speeds, rounds_of
+from stripwatch.export.speed import measure_speeds, rounds_of
+from stripwatch.worker.bundle import read_bundle
+from stripwatch.worker.decode import Pixels
+from stripwatch.worker.session import Output, Session, open_session
 from tests.tiny import mapped_contract, tiny_contract, write_bundle
-from worker.bundle import read_bundle
-from worker.decode import Pixels
-from worker.session import Output, Session, open_session
 
 
 def test_every_session_is_measured_at_every_size_in_turns_on_real_frames(

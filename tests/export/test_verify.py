@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
-from export.pack import pack
-from export.verify import verify
-from worker.bundle import Contract, read_bundle
-from worker.errors import BundleError
+from stripwatch.export.pack import pack
+from stripwatch.export.verify import verify
+from stripwatch.worker.bundle import Contract, read_bundle
+from stripwatch.worker.errors import BundleError
 
 pytestmark = pytest.mark.training
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from stripwatch.worker.errors import BrokerLost
 from tests.brokers.apache import KafkaAbsent
 from tests.faults.history import HistoryUnreadable
 from tests.faults.judge import DELIVERIES, Delivery
@@ -18,7 +19,6 @@ from tests.faults.plan import WORKERS_MAX
 from tests.faults.play import HarnessFailed
 from tests.faults.report import summary, table
 from tests.faults.run import Verdict, run_seed
-from worker.errors import BrokerLost
 
 BROKEN, NOT_PROVED = 1, 4
 

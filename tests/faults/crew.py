@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -11,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from stripwatch.worker.errors import BrokerLost, BundleError
+from stripwatch.worker.launch import module_command
+from stripwatch.worker.sections import Topics
+from stripwatch.worker.tools.broker import free_port
 from tests.faults.kafka import SESSION_MS
-from worker.errors import BrokerLost, BundleError
-from worker.sections import Topics
-from worker.tools.broker import free_port
 
 DRAIN_S_MAX = 10
 STOP_S_MAX = DRAIN_S_MAX + 20.0  # beside the drain: commit, leave the group, close, and a machine that is busy
@@ -187,5 +187,8 @@ def _make_worker(number: int, broker_port: int, settings: Mapping[str, str], fol
     own = {"bootstrap_servers": f"127.0.0.1:{broker_port}", "metrics_port": str(port)}
     flags = [part for name, value in ({**settings, **own}).items() for part in ("--set", f"{name}={value}")]
     return _Worker(
-        number, [sys.executable, "-m", "worker", "run", *flags], (folder / f"worker-{number}.log").open("wb"), port
+        number,
+        [*module_command("worker"), "run", *flags],
+        (folder / f"worker-{number}.log").open("wb"),
+        port,
     )

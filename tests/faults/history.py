@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from kafka import KafkaConsumer, TopicPartition
 
+from stripwatch.worker.sections import Topics
 from tests.brokers.handle import BrokerHandle
 from tests.faults.judge import Outcome, Place, SentFrame
 from tests.faults.plan import Plan, reason
 from tests.tiny import LABELS
-from worker.sections import Topics
 
 KINDS: dict[Literal["result", "defect", "reject"], str] = {
     "result": "results",

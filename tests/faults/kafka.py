@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from stripwatch.worker.tools.broker import Broker, free_port, running_broker
+from stripwatch.worker.tools.child import Child
 from tests.brokers.apache import SETTINGS, fetch_jars, find_tool, format_storage
 from tests.brokers.handle import BrokerHandle
 from tests.faults.proxy import Proxy
-from worker.tools.broker import Broker, free_port, running_broker
-from worker.tools.child import Child
 
 _READY_S_MAX = 180.0  # in a long run on a machine that is busy with it
 SESSION_MS = 3_000  # so that a pause need not last long

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+from stripwatch.worker.bundle import read_bundle
 from tests.faults.judge import Expected
 from tests.tiny import LABELS, SPEC, build_model, expected_scores, tiny_contract, write_bundle
-from worker.bundle import read_bundle
 
 SHARPNESSES = (20.0, 16.0, 12.0)
 

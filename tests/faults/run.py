@@ -7,6 +7,8 @@ from pathlib import Path
 
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.sections import Topics
 from tests.brokers.handle import BrokerHandle
 from tests.faults.crew import make_crew
 from tests.faults.history import read_frames, read_outcomes
@@ -17,8 +19,6 @@ from tests.faults.plan import make_plan
 from tests.faults.play import HarnessFailed, Met, Play
 from tests.faults.strikes import Hand
 from tests.faults.traffic import PARTITIONS, Sender, Watcher
-from worker.errors import BrokerLost
-from worker.sections import Topics
 
 # A pause can outlast a transaction: Kafka then aborts it, and the worker that wakes must not take that for a rival.
 SETTINGS = {

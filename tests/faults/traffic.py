@@ -7,11 +7,11 @@ from typing import Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from stripwatch.worker.sections import Topics
 from tests.brokers.handle import BrokerHandle
 from tests.faults.history import NUMBER, assign_whole, frame_of
 from tests.faults.judge import Place
 from tests.faults.plan import Plan, encode
-from worker.sections import Topics
 
 PARTITIONS = 4
 CAMERAS = 8  # two a partition

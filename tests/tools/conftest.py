@@ -12,12 +12,12 @@ import pytest
 from kafka import KafkaConsumer
 from kafka.future import Future
 
+from stripwatch.worker import topics
+from stripwatch.worker.cli import app
+from stripwatch.worker.console import run_app
+from stripwatch.worker.tools.broker import embedded_broker as running_embedded_broker
+from stripwatch.worker.tools.cameras import Headers
 from tests.brokers.handle import BrokerHandle
-from worker import topics
-from worker.cli import app
-from worker.console import run_app
-from worker.tools.broker import embedded_broker as running_embedded_broker
-from worker.tools.cameras import Headers
 
 CommandLine = Callable[..., tuple[int, str, str]]
 

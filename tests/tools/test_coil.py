@@ -5,10 +5,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.event import StripSpan
+from stripwatch.worker.tools.coil import CoilLog, CoilSummary
+from stripwatch.worker.tools.looks import Look
 from tests.tools.test_stripdefects import defect
-from worker.event import StripSpan
-from worker.tools.coil import CoilLog, CoilSummary
-from worker.tools.looks import Look
 
 
 def look(number: int = 0, start: int | None = 0, end: int | None = None, **changes: object) -> Look:

@@ -1,5 +1,5 @@
+from stripwatch.worker.tools.coilbook import CoilBook, CoilRules
 from tests.tools.test_coil import look
-from worker.tools.coilbook import CoilBook, CoilRules
 
 RULES = CoilRules(settle_s=10, silence_s=120, frames_max=5)
 

@@ -4,7 +4,6 @@ import csv
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from stripwatch.worker.event import Result
+from stripwatch.worker.launch import module_command
+from stripwatch.worker.tools.coil import CoilSummary
+from stripwatch.worker.tools.report import as_csv
 from tests.e2e.line import Line
 from tests.tools.conftest import CommandLine, last_json
 from tests.tools.test_looks import result
-from worker.event import Result
-from worker.tools.coil import CoilSummary
-from worker.tools.report import as_csv
 
 
 def results(coil: str, numbers: range, **frame: Any) -> list[Result]:
@@ -52,7 +52,7 @@ def topic_arguments(line: Line) -> list[str]:
 
 @contextmanager
 def running_coils(line: Line) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-m", "worker", "coils", "--settle-s", "1", "--silence-s", "60", *topic_arguments(line)]
+    command = [*module_command("worker"), "coils", "--settle-s", "1", "--silence-s", "60", *topic_arguments(line)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             yield process

@@ -2,8 +2,8 @@ import gc
 
 import pytest
 
-from worker.errors import BrokerLost, SettingsError
-from worker.tools import connect
+from stripwatch.worker.errors import BrokerLost, SettingsError
+from stripwatch.worker.tools import connect
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets a socket here

@@ -4,13 +4,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.event import EventMaker, Result, StripSpan
+from stripwatch.worker.outcome import Refusal
+from stripwatch.worker.publish import reject_headers
+from stripwatch.worker.tools.looks import look_of_reject, look_of_result, read_result
 from tests.frames import make_frame
 from tests.worker.test_event import CAMERAS, MODEL, prediction
-from worker.errors import FrameRejected, RejectReason
-from worker.event import EventMaker, Result, StripSpan
-from worker.outcome import Refusal
-from worker.publish import reject_headers
-from worker.tools.looks import look_of_reject, look_of_result, read_result
 
 NOW_MS = 1_800_000_000_000
 

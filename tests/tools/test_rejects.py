@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
+from stripwatch.worker.errors import BrokerLost, FrameRejected, RejectReason, SettingsError
+from stripwatch.worker.frame import Position, Record, read_record
+from stripwatch.worker.outcome import Refusal
+from stripwatch.worker.publish import reject_headers
+from stripwatch.worker.tools.reject_record import StoredReject, read_reject
+from stripwatch.worker.tools.rejects import Filter, parse_since, resend
+from stripwatch.worker.tools.resend import Resender
 from tests.tools.conftest import ManualClock
 from tests.worker.test_publish import EVENTS, MODEL
-from worker.errors import BrokerLost, FrameRejected, RejectReason, SettingsError
-from worker.frame import Position, Record, read_record
-from worker.outcome import Refusal
-from worker.publish import reject_headers
-from worker.tools.reject_record import StoredReject, read_reject
-from worker.tools.rejects import Filter, parse_since, resend
-from worker.tools.resend import Resender
 
 
 def record(offset: int = 0, **changes: Any) -> Record:

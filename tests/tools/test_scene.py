@@ -7,10 +7,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from worker.boxes import Box
-from worker.decode import DecodeSpec, Pixels, decode
-from worker.tools.scene import CLEAN, KINDS, encode_jpeg, frame_seed, render
-from worker.tools.surface import Shape
+from stripwatch.worker.boxes import Box
+from stripwatch.worker.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.tools.scene import CLEAN, KINDS, encode_jpeg, frame_seed, render
+from stripwatch.worker.tools.surface import Shape
 
 SHAPES: tuple[Shape, ...] = ((200, 200), (256, 1600))
 DEFECTS = [kind for kind in KINDS if kind != CLEAN]

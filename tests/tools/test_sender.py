@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
+from stripwatch.worker import topics
+from stripwatch.worker.boxes import Box
+from stripwatch.worker.errors import BrokerLost, InputError
+from stripwatch.worker.tools import sender as sender_module
+from stripwatch.worker.tools.cameras import Exposure, Shot
+from stripwatch.worker.tools.sender import FrameSender, open_sent_file
 from tests.tools.conftest import FakeProducer, read_lines
-from worker import topics
-from worker.boxes import Box
-from worker.errors import BrokerLost, InputError
-from worker.tools import sender as sender_module
-from worker.tools.cameras import Exposure, Shot
-from worker.tools.sender import FrameSender, open_sent_file
 
 SHOT = Shot(b"0123456789", "image/jpeg", label="pits", boxes=(Box(1, 2, 3, 4),))
 EXPOSURE = Exposure(SHOT, "top-1", "C7", 500, datetime(2026, 11, 23, tzinfo=UTC), "run-0")

@@ -1,6 +1,5 @@
 import signal
 import subprocess
-import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from stripwatch.worker.decode import DecodeSpec, decode
+from stripwatch.worker.launch import module_command
+from stripwatch.worker.tools.simulate import render_pool, repeat_pool
 from tests.tools.conftest import CommandLine, consume, last_json, read_lines
-from worker.decode import DecodeSpec, decode
-from worker.tools.simulate import render_pool, repeat_pool
 
 
 def positions(sent: list[dict[str, Any]]) -> set[tuple[str, int, int]]:
@@ -37,7 +37,7 @@ def test_every_frame_of_every_camera_is_on_kafka_and_in_the_sent_file(
 
 def test_sigterm_ends_it_in_order(line_broker: str, tmp_path: Path) -> None:
     sent_path = tmp_path / "sent.jsonl"
-    command = [sys.executable, "-m", "worker", "simulate", "--bootstrap-servers", line_broker, "--shape", "64x64"]
+    command = [*module_command("worker"), "simulate", "--bootstrap-servers", line_broker, "--shape", "64x64"]
     options = ["--rate", "50", "--pool", "6", "--sent", str(sent_path)]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         consume(line_broker, 1)  # it is under way

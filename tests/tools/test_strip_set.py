@@ -4,11 +4,11 @@ from pathlib import Path
 import cv2
 import pytest
 
+from stripwatch.worker.errors import InputError
+from stripwatch.worker.tools import strip_set
+from stripwatch.worker.tools.scene import KINDS
+from stripwatch.worker.tools.strip_set import write_strip_set
 from tests.tools.conftest import CommandLine, last_json, read_lines
-from worker.errors import InputError
-from worker.tools import strip_set
-from worker.tools.scene import KINDS
-from worker.tools.strip_set import write_strip_set
 
 
 def test_labels_are_balanced_and_the_truth_covers_every_file(tmp_path: Path, command_line: CommandLine) -> None:

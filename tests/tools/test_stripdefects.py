@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.event import StripSpan
-from worker.tools.stripdefects import PixelSpan, StripDefect, StripDefects
+from stripwatch.worker.event import StripSpan
+from stripwatch.worker.tools.stripdefects import PixelSpan, StripDefect, StripDefects
 
 
 def defect(

@@ -1,7 +1,7 @@
+from stripwatch.worker import topics as names
+from stripwatch.worker.tools.connect import open_admin
+from stripwatch.worker.tools.topics import plan_topics
 from tests.tools.conftest import CommandLine, last_json
-from worker import topics as names
-from worker.tools.connect import open_admin
-from worker.tools.topics import plan_topics
 
 
 def test_every_topic_is_planned_and_copies_of_a_frame_fit() -> None:

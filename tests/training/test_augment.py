@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training import augment
-from training.augment import augment_frames
+from stripwatch.training import augment
+from stripwatch.training.augment import augment_frames
 
 pytestmark = pytest.mark.training
 

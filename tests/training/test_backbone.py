@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from keras.src.applications import efficientnet, mobilenet
 
+from stripwatch.training.backbone import build_backbone
+from stripwatch.training.networks import NETWORKS, find_network
+from stripwatch.worker.errors import InputError, SettingsError
 from tests.lively import enliven
-from training.backbone import build_backbone
-from training.networks import NETWORKS, find_network
-from worker.errors import InputError, SettingsError
 
 pytestmark = pytest.mark.training
 

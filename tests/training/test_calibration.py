@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.runfolder import Task
-from training.calibration import applicable, expected_error, fit_temperature, reliability, scale
-from training.figures import Matrix
-from worker.bundle import TEMPERATURE_MIN
+from stripwatch.export.runfolder import Task
+from stripwatch.training.calibration import applicable, expected_error, fit_temperature, reliability, scale
+from stripwatch.training.figures import Matrix
+from stripwatch.worker.bundle import TEMPERATURE_MIN
 
 
 def softmax(logits: Matrix) -> Matrix:

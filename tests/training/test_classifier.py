@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.backbone import build_backbone
-from training.classifier import FeatureScale, build_classifier
-from training.heads import Answers
-from training.networks import find_network
+from stripwatch.training.backbone import build_backbone
+from stripwatch.training.classifier import FeatureScale, build_classifier
+from stripwatch.training.heads import Answers
+from stripwatch.training.networks import find_network
 
 pytestmark = pytest.mark.training
 

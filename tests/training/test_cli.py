@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from export.runfolder import read_run
-from training.cli import fit, main
+from stripwatch.export.runfolder import read_run
+from stripwatch.training.cli import fit, main
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -61,7 +61,7 @@ def test_a_second_data_folder_is_not_passed_over_in_silence(
 
 @pytest.mark.training
 def test_the_defaults_of_the_command_are_those_of_the_settings() -> None:
-    from training.fitsettings import FitSettings
+    from stripwatch.training.fitsettings import FitSettings
 
     usual = {field.name: field.default for field in fields(FitSettings) if field.default is not MISSING}
     options = {name: option.default for name, option in signature(fit).parameters.items()}

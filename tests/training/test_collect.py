@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.training.collect import Collector
+from stripwatch.training.collected import CSV_FILE, may_be_folder, read_entries, safe_name
+from stripwatch.training.datasets import read_dataset
+from stripwatch.training.sorting import accept_sorted, label_from
+from stripwatch.worker.errors import DataError, InputError, SettingsError
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.frame import Position, Record
+from stripwatch.worker.outcome import Prediction
+from stripwatch.worker.publish import review_headers
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame
-from training.collect import Collector
-from training.collected import CSV_FILE, may_be_folder, read_entries, safe_name
-from training.datasets import read_dataset
-from training.sorting import accept_sorted, label_from
-from worker.errors import DataError, InputError, SettingsError
-from worker.event import EventMaker
-from worker.frame import Position, Record
-from worker.outcome import Prediction
-from worker.publish import review_headers
 
 EVENTS, MODEL = EventMaker({}), make_model()
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from export.runfolder import read_run
+from stripwatch.export.runfolder import read_run
+from stripwatch.training.compare import Candidate, parse_candidates
+from stripwatch.worker.bundle import read_bundle
+from stripwatch.worker.errors import SettingsError
 from tests.training.test_cli import run_cli
-from training.compare import Candidate, parse_candidates
-from worker.bundle import read_bundle
-from worker.errors import SettingsError
 
 pytestmark = pytest.mark.training
 

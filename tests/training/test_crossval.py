@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from export.runfolder import Split, SplitFrame, read_run
+from stripwatch.export.runfolder import Split, SplitFrame, read_run
+from stripwatch.training.children import check_flags, fit_once
+from stripwatch.worker.errors import InputError, SettingsError
 from tests.training.test_cli import run_cli
-from training.children import check_flags, fit_once
-from worker.errors import InputError, SettingsError
 
 pytestmark = pytest.mark.training
 

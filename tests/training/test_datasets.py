@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from training.datasets import read_dataset
-from training.samples import Sample
-from worker.errors import DataError, InputError, SettingsError
+from stripwatch.training.datasets import read_dataset
+from stripwatch.training.samples import Sample
+from stripwatch.worker.errors import DataError, InputError, SettingsError
 
 
 def touch(root: Path, *names: str) -> Path:

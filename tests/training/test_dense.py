@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from export.runfolder import Task
-from training.dense import PlaceLoss, place_targets, score_places
-from training.marks import UNKNOWN, Raster
-from worker.bundle import PlaceGrid
+from stripwatch.export.runfolder import Task
+from stripwatch.training.dense import PlaceLoss, place_targets, score_places
+from stripwatch.training.marks import UNKNOWN, Raster
+from stripwatch.worker.bundle import PlaceGrid
 
 pytestmark = pytest.mark.training
 

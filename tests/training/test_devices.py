@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.runfolder import read_run
+from stripwatch.export.runfolder import read_run
+from stripwatch.training import devices
+from stripwatch.training.devices import choose_precision, memory_named, placed
+from stripwatch.training.fit import fit
+from stripwatch.worker.errors import SettingsError
 from tests.trained import tiny_fit
-from training import devices
-from training.devices import choose_precision, memory_named, placed
-from training.fit import fit
-from worker.errors import SettingsError
 
 pytestmark = pytest.mark.training
 

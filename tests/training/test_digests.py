@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.datasets import DataSet
-from training.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
-from training.samples import Sample
-from worker.decode import DecodeSpec
-from worker.errors import DataError
+from stripwatch.training.datasets import DataSet
+from stripwatch.training.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
+from stripwatch.training.samples import Sample
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import DataError
 
 SPEC = DecodeSpec(32, 32)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from stripwatch.training.epochs import EpochLog, read_history
+from stripwatch.worker.errors import DataError
 from tests.trained import tiny_configuration
-from training.epochs import EpochLog, read_history
-from worker.errors import DataError
 
 pytestmark = pytest.mark.training
 

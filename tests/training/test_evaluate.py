@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.evaluation import Evaluation, read_evaluation
-from export.runfolder import Run, SplitFrame, read_run
+from stripwatch.export.evaluation import Evaluation, read_evaluation
+from stripwatch.export.runfolder import Run, SplitFrame, read_run
+from stripwatch.training.evaluate import EvaluateSettings, evaluate, evaluate_run
+from stripwatch.training.mistakes import caption, overlay, pick_worst
+from stripwatch.training.report import write_report
+from stripwatch.training.scoring import Scored
+from stripwatch.worker.errors import DataError, InputError
 from tests.trained import FRAME_PX, LABELS, write_textures
-from training.evaluate import EvaluateSettings, evaluate, evaluate_run
-from training.mistakes import caption, overlay, pick_worst
-from training.report import write_report
-from training.scoring import Scored
-from worker.errors import DataError, InputError
 
 pytestmark = pytest.mark.training
 

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from stripwatch.training import features
+from stripwatch.training.features import features_name, keepable, read_features, write_features
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import InputError
 from tests.trained import tiny_configuration
-from training import features
-from training.features import features_name, keepable, read_features, write_features
-from worker.decode import DecodeSpec
-from worker.errors import InputError
 
 pytestmark = pytest.mark.training
 

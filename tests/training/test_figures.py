@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-from export.intervals import share_interval
-from export.runfolder import Task
-from training.figures import answer, average_precisions, macro_f1, measure
-from worker.bundle import ClassFigures
+from stripwatch.export.intervals import share_interval
+from stripwatch.export.runfolder import Task
+from stripwatch.training.figures import answer, average_precisions, macro_f1, measure
+from stripwatch.worker.bundle import ClassFigures
 
 LABELS = ["a", "b", "never"]
 

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import pytest
 
-from export.runfolder import read_run
+from stripwatch.export.runfolder import read_run
+from stripwatch.training.backbone import build_backbone
+from stripwatch.training.fit import fit
+from stripwatch.training.networks import find_network
+from stripwatch.worker.decode import decode
+from stripwatch.worker.errors import DataError, InputError, SettingsError
 from tests.trained import LABELS, tiny_fit
-from training.backbone import build_backbone
-from training.fit import fit
-from training.networks import find_network
-from worker.decode import decode
-from worker.errors import DataError, InputError, SettingsError
 
 pytestmark = pytest.mark.training
 

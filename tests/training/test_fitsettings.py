@@ -3,8 +3,8 @@ from typing import get_args
 
 import pytest
 
-from training.fitsettings import DecodeName, FitSettings
-from worker.decode import DecodeSpec
+from stripwatch.training.fitsettings import DecodeName, FitSettings
+from stripwatch.worker.decode import DecodeSpec
 
 
 @pytest.mark.parametrize("name", get_args(DecodeName))

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.training.datasets import for_task, read_dataset
+from stripwatch.training.samples import Sample
+from stripwatch.worker.errors import DataError, SettingsError
 from tests.training.test_datasets import touch
-from training.datasets import for_task, read_dataset
-from training.samples import Sample
-from worker.errors import DataError, SettingsError
 
 
 def write(path: Path, *lines: str, encoding: str = "utf-8") -> Path:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.evaluation import Interval
-from training.leaderboard import Entry, Rule, draw, rank, to_csv, to_table
-from worker.errors import SettingsError
+from stripwatch.export.evaluation import Interval
+from stripwatch.training.leaderboard import Entry, Rule, draw, rank, to_csv, to_table
+from stripwatch.worker.errors import SettingsError
 
 
 def entry(name: str, accuracy: float, speed: float, macro_f1: float = 0.9) -> Entry:

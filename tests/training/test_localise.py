@@ -9,19 +9,19 @@ import msgspec
 import numpy as np
 import pytest
 
-from export.evaluation import Localised, read_evaluation, total
-from export.model import exported_view, load_model
-from export.runfolder import read_run
+from stripwatch.export.evaluation import Localised, read_evaluation, total
+from stripwatch.export.model import exported_view, load_model
+from stripwatch.export.runfolder import read_run
+from stripwatch.training.boxes import Box
+from stripwatch.training.evaluate import EvaluateSettings, evaluate_run
+from stripwatch.training.fit import fit
+from stripwatch.training.localise import Located, localise
+from stripwatch.training.marks import Marks
+from stripwatch.worker.boxes import MapReader
+from stripwatch.worker.bundle import PlaceGrid
+from stripwatch.worker.decode import decode
+from stripwatch.worker.errors import InputError, SettingsError
 from tests.trained import tiny_fit
-from training.boxes import Box
-from training.evaluate import EvaluateSettings, evaluate_run
-from training.fit import fit
-from training.localise import Located, localise
-from training.marks import Marks
-from worker.boxes import MapReader
-from worker.bundle import PlaceGrid
-from worker.decode import decode
-from worker.errors import InputError, SettingsError
 
 pytestmark = pytest.mark.training
 

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from training.boxes import Box
-from training.datasets import DataSet
-from training.marks import CLEAN, UNKNOWN, Marks, marks_sha256, rasterise, read_marks
-from training.masks import parse_runs
-from training.samples import Sample
-from worker.errors import DataError, InputError, SettingsError
+from stripwatch.training.boxes import Box
+from stripwatch.training.datasets import DataSet
+from stripwatch.training.marks import CLEAN, UNKNOWN, Marks, marks_sha256, rasterise, read_marks
+from stripwatch.training.masks import parse_runs
+from stripwatch.training.samples import Sample
+from stripwatch.worker.errors import DataError, InputError, SettingsError
 
 SAMPLES = [Sample("pits_1.png", ("pits",)), Sample("scratch_1.png", ("scratch",))]
 LINE = '{"file": "pits_1.png", "label": "pits", "width_px": 20, "height_px": 10, "boxes": [%s]}\n'

@@ -3,10 +3,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from stripwatch.training.datasets import read_dataset
+from stripwatch.training.material import Material, SplitPlan, prepare, to_targets
+from stripwatch.worker.decode import DecodeSpec, decode
 from tests.trained import LABELS, write_textures
-from training.datasets import read_dataset
-from training.material import Material, SplitPlan, prepare, to_targets
-from worker.decode import DecodeSpec, decode
 
 
 def prepare_folder(folder: Path, seed: int = 0) -> Material:

@@ -3,9 +3,9 @@ from pathlib import Path
 import keras
 import pytest
 
-from training import memory
-from training.memory import check_memory, free_bytes
-from worker.errors import SettingsError
+from stripwatch.training import memory
+from stripwatch.training.memory import check_memory, free_bytes
+from stripwatch.worker.errors import SettingsError
 
 pytestmark = pytest.mark.training
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from keras import applications
 
-from training.classifier import build_classifier
-from training.heads import Answers
-from training.networks import NETWORKS, find_network
-from worker.errors import SettingsError
+from stripwatch.training.classifier import build_classifier
+from stripwatch.training.heads import Answers
+from stripwatch.training.networks import NETWORKS, find_network
+from stripwatch.worker.errors import SettingsError
 
 pytestmark = pytest.mark.training
 
@@ -41,7 +41,7 @@ def test_the_preprocessing_in_the_model_is_that_of_keras(name: str) -> None:
 def test_the_help_names_every_network() -> None:
     from typing import get_type_hints
 
-    from training.cli import fit
+    from stripwatch.training.cli import fit
 
     option = get_type_hints(fit, include_extras=True)["network"].__metadata__[0]
     assert option.help == f"Backbone: {', '.join(NETWORKS)}."

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from training.material import Part
-from training.pipeline import read_batches, shuffled_batches
-from worker.decode import DecodeSpec, decode
+from stripwatch.training.material import Part
+from stripwatch.training.pipeline import read_batches, shuffled_batches
+from stripwatch.worker.decode import DecodeSpec, decode
 
 pytestmark = pytest.mark.training
 

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training.backbone import build_backbone
-from training.networks import find_network
-from training.places import place_grid
-from worker.bundle import PlaceGrid
+from stripwatch.training.backbone import build_backbone
+from stripwatch.training.networks import find_network
+from stripwatch.training.places import place_grid
+from stripwatch.worker.bundle import PlaceGrid
 
 pytestmark = pytest.mark.training
 

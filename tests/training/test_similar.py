@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from training.groups import join
-from training.similar import THUMBNAIL, find_similar
-from worker.decode import Pixels, decode
+from stripwatch.training.groups import join
+from stripwatch.training.similar import THUMBNAIL, find_similar
+from stripwatch.worker.decode import Pixels, decode
 
 Change = Callable[[Pixels], Pixels]
 

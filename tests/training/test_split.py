@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.split import fold_frames, split_frames
-from worker.errors import DataError
+from stripwatch.training.split import fold_frames, split_frames
+from stripwatch.worker.errors import DataError
 
 shares = st.floats(0.05, 0.6)
 seeds = st.integers(0, 1000)

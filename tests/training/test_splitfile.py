@@ -3,9 +3,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from export.runfolder import Split, SplitFrame
-from training.splitfile import check_split, read_split
-from worker.errors import DataError, InputError
+from stripwatch.export.runfolder import Split, SplitFrame
+from stripwatch.training.splitfile import check_split, read_split
+from stripwatch.worker.errors import DataError, InputError
 
 A, B, C = (SplitFrame(f"{label}.jpg", label, f"sha {label}") for label in "abc")
 SPLIT = Split([A, B], [C])

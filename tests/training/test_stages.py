@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.runfolder import read_run
+from stripwatch.export.runfolder import read_run
+from stripwatch.training import loops
+from stripwatch.training.checkpoint import Checkpoint
+from stripwatch.training.epochs import read_history
+from stripwatch.training.fit import fit
+from stripwatch.training.fitsettings import FitSettings, as_article
+from stripwatch.worker.errors import InputError, SettingsError
 from tests.trained import tiny_fit
-from training import loops
-from training.checkpoint import Checkpoint
-from training.epochs import read_history
-from training.fit import fit
-from training.fitsettings import FitSettings, as_article
-from worker.errors import InputError, SettingsError
 
 pytestmark = pytest.mark.training
 

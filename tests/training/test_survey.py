@@ -5,10 +5,10 @@ from pathlib import Path
 import cv2
 import pytest
 
+from stripwatch.training.survey import summarise, survey
+from stripwatch.worker.errors import DataError, InputError
 from tests.trained import write_textures
 from tests.training.test_cli import run_cli
-from training.survey import summarise, survey
-from worker.errors import DataError, InputError
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from structlog.testing import capture_logs
 
+from stripwatch.worker.aside import FRAMES_MAX, Aside
+from stripwatch.worker.frame import Frame
 from tests.frames import make_frame
-from worker.aside import FRAMES_MAX, Aside
-from worker.frame import Frame
 
 
 class Worked:

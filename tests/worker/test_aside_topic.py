@@ -9,12 +9,12 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.future import Future
 from structlog.testing import capture_logs
 
-from worker import aside_topic
-from worker.aside_topic import AsideTopic, aside_producer
-from worker.configuration import load_settings
-from worker.errors import BrokerLost
-from worker.publish import Outgoing
-from worker.settings import Settings
+from stripwatch.worker import aside_topic
+from stripwatch.worker.aside_topic import AsideTopic, aside_producer
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.publish import Outgoing
+from stripwatch.worker.settings import Settings
 
 RECORD = Outgoing("inspection.evidence", b"id", b"jpeg", [("ce_id", b"1")])
 

@@ -13,19 +13,19 @@ from kafka.errors import (
 )
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.at_least_once import AtLeastOnce
+from stripwatch.worker.connection import LINGER_MS
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.mending import Mending
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.offsets import Ledger, Partition
+from stripwatch.worker.publish import EventRecords
+from stripwatch.worker.sections import Topics
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
 from tests.waiting import wait_until
 from tests.worker.test_publish import reject, result
-from worker.at_least_once import AtLeastOnce
-from worker.connection import LINGER_MS
-from worker.errors import BrokerLost
-from worker.frame import Frame
-from worker.mending import Mending
-from worker.metrics import Metrics
-from worker.offsets import Ledger, Partition
-from worker.publish import EventRecords
-from worker.sections import Topics
 
 
 class Delivery:

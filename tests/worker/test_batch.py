@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.batch import BatchLimits, gather
 from tests.clock import ManualClock
-from worker.batch import BatchLimits, gather
 
 
 class ScriptedQueue:

@@ -4,10 +4,10 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from stripwatch.worker.binding import Bound
+from stripwatch.worker.bundle import INPUT_NAME, Bundle, read_bundle
+from stripwatch.worker.session import output_names, verify_golden
 from tests.tiny import tiny_contract, write_bundle
-from worker.binding import Bound
-from worker.bundle import INPUT_NAME, Bundle, read_bundle
-from worker.session import output_names, verify_golden
 
 SIZES = (1, 2, 4)
 

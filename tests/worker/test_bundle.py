@@ -9,12 +9,12 @@ import pytest
 from msgspec.structs import replace
 from onnx import helper
 
+from stripwatch.worker.bundle import CONTRACT_KEY, GoldenFrame, Threshold, decode_contract, encode_contract, read_bundle
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import BundleError
+from stripwatch.worker.onnxfile import SEAL_KEY, UNSEALED, seal
+from stripwatch.worker.reference import ClassScores
 from tests.tiny import LABELS, TINY_REFERENCE, build_model, tiny_contract, write_bundle
-from worker.bundle import CONTRACT_KEY, GoldenFrame, Threshold, decode_contract, encode_contract, read_bundle
-from worker.decode import DecodeSpec
-from worker.errors import BundleError
-from worker.onnxfile import SEAL_KEY, UNSEALED, seal
-from worker.reference import ClassScores
 
 
 def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker import __version__
 from tests.e2e.line import run_cli
 from tests.tiny import write_bundle, write_frames
-from worker import __version__
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from worker.configuration import load_settings
-from worker.errors import InputError, SettingsError
-from worker.settings import ENV_PREFIX, Settings
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.errors import InputError, SettingsError
+from stripwatch.worker.settings import ENV_PREFIX, Settings
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.credits import Credits
 from tests.waiting import wait_until
-from worker.credits import Credits
 
 
 @given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 10), st.integers(1, 100))

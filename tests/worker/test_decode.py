@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stripwatch.worker.decode import DecodeLimits, DecodeSpec, decode
+from stripwatch.worker.errors import FrameRejected, RejectReason
 from tests.badframes import BAD_FRAMES, GOOD_FRAMES
 from tests.tiny import SPEC, encode_frame
-from worker.decode import DecodeLimits, DecodeSpec, decode
-from worker.errors import FrameRejected, RejectReason
 
 COLOURS = np.zeros((32, 48, 3), np.uint8)
 COLOURS[..., 0], COLOURS[..., 1], COLOURS[..., 2] = 200, 100, 50

@@ -4,13 +4,13 @@ import threading
 
 from structlog.testing import capture_logs
 
+from stripwatch.worker.decode import Image
+from stripwatch.worker.decode_pool import DecodePool
+from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.outcome import Decoded, Refusal, Skipped
 from tests.frames import make_frame
 from tests.models import IMAGE, make_model
-from worker.decode import Image
-from worker.decode_pool import DecodePool
-from worker.errors import FrameRejected, RejectReason
-from worker.frame import Frame
-from worker.outcome import Decoded, Refusal, Skipped
 
 
 def never(_: Frame) -> bool:

@@ -8,12 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from stripwatch.worker.drift import (
+    Answer,
+    CameraReport,
+    Drift,
+    FadingSums,
+    OfLabel,
+    Yardstick,
+    distances,
+    score_drift,
+    scores,
+)
+from stripwatch.worker.drift_settings import DriftSettings
+from stripwatch.worker.frame_statistics import FrameStatistics
+from stripwatch.worker.offsets import Partition
+from stripwatch.worker.reference import ClassScores, Spread
 from tests.tiny import TINY_REFERENCE
-from worker.drift import Answer, CameraReport, Drift, FadingSums, OfLabel, Yardstick, distances, score_drift, scores
-from worker.drift_settings import DriftSettings
-from worker.frame_statistics import FrameStatistics
-from worker.offsets import Partition
-from worker.reference import ClassScores, Spread
 
 MINE, OTHERS = Partition("frames", 0), Partition("frames", 1)
 SETTINGS = DriftSettings(measured_frames=10, scored_frames=10, silent_s=30, frozen_frames=3)

@@ -10,20 +10,20 @@ from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from stripwatch.worker.drift_settings import DriftSettings
+from stripwatch.worker.drift_watch import DriftWatch
+from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.frame_statistics import FrameStatistics
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model import Model, ModelInfo
+from stripwatch.worker.offsets import Partition
+from stripwatch.worker.outcome import Outcome, Prediction, Refusal, Skipped
+from stripwatch.worker.reference import ClassScores
 from tests.clock import ManualClock
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import TINY_REFERENCE
-from worker.drift_settings import DriftSettings
-from worker.drift_watch import DriftWatch
-from worker.errors import FrameRejected, RejectReason
-from worker.event import EventMaker
-from worker.frame_statistics import FrameStatistics
-from worker.metrics import Metrics
-from worker.model import Model, ModelInfo
-from worker.offsets import Partition
-from worker.outcome import Outcome, Prediction, Refusal, Skipped
-from worker.reference import ClassScores
 
 MINE = [Partition("frames", 0)]
 SETTINGS = DriftSettings(measured_frames=5, scored_frames=5, silent_s=10, frozen_frames=5)

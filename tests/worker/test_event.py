@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.boxes import Box, MapReader
+from stripwatch.worker.bundle import PlaceGrid
+from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.event import EventMaker, Result, StripSpan
+from stripwatch.worker.outcome import Prediction, Refusal, Skipped
+from stripwatch.worker.sections import Camera
 from tests.frames import make_frame
 from tests.models import make_model
-from worker.boxes import Box, MapReader
-from worker.bundle import PlaceGrid
-from worker.errors import FrameRejected, RejectReason
-from worker.event import EventMaker, Result, StripSpan
-from worker.outcome import Prediction, Refusal, Skipped
-from worker.sections import Camera
 
 MODEL = make_model()
 CAMERAS = {"top-1": Camera(mm_per_px=0.5, side="top", lane_offset_mm=200)}

@@ -10,22 +10,22 @@ import pytest
 from kafka.future import Future
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.aside import FRAMES_MAX
+from stripwatch.worker.aside_topic import AsideTopic
+from stripwatch.worker.boxes import MapReader
+from stripwatch.worker.bundle import PlaceGrid
+from stripwatch.worker.decode import DecodeLimits
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.event import EventMaker, Reject, Result
+from stripwatch.worker.evidence import Evidence
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.outcome import Prediction, Skipped
+from stripwatch.worker.picture import PictureLimits
+from stripwatch.worker.quota import Quota
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame
-from worker.aside import FRAMES_MAX
-from worker.aside_topic import AsideTopic
-from worker.boxes import MapReader
-from worker.bundle import PlaceGrid
-from worker.decode import DecodeLimits
-from worker.errors import BrokerLost
-from worker.event import EventMaker, Reject, Result
-from worker.evidence import Evidence
-from worker.frame import Frame
-from worker.metrics import Metrics
-from worker.outcome import Prediction, Skipped
-from worker.picture import PictureLimits
-from worker.quota import Quota
 
 EVENTS, MODEL = EventMaker({}), make_model()
 READER = MapReader("place", PlaceGrid((7.5, 7.5), (16, 16)), 0.5, 32, 32)

@@ -9,18 +9,18 @@ from kafka.errors import CommitFailedError, KafkaTimeoutError, ProducerFencedErr
 from kafka.structs import ConsumerGroupMetadata, MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.errors import BrokerLost, Fenced
+from stripwatch.worker.exactly_once import ExactlyOnce, TransactionLimits
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.mending import Mending
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.offsets import Ledger, Partition
+from stripwatch.worker.publish import EventRecords
+from stripwatch.worker.sections import Topics
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
 from tests.waiting import wait_until
 from tests.worker.test_publish import result
-from worker.errors import BrokerLost, Fenced
-from worker.exactly_once import ExactlyOnce, TransactionLimits
-from worker.frame import Frame
-from worker.mending import Mending
-from worker.metrics import Metrics
-from worker.offsets import Ledger, Partition
-from worker.publish import EventRecords
-from worker.sections import Topics
 
 LONG_S = 60.0
 MEMBER = ConsumerGroupMetadata("g", 7, "member", None, MemberState.STABLE)

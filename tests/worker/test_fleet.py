@@ -6,9 +6,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from worker.fleet import FleetMetrics, all_ready
-from worker.health import HealthServer
-from worker.metrics import Metrics
+from stripwatch.worker.fleet import FleetMetrics, all_ready
+from stripwatch.worker.health import HealthServer
+from stripwatch.worker.metrics import Metrics
 
 
 @pytest.fixture

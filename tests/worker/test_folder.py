@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.errors import BundleError, InputError
+from stripwatch.worker.folder import inspect_folder
+from stripwatch.worker.settings import Settings
 from tests.badframes import BAD_FRAMES
 from tests.tiny import LABELS, expected_scores, write_bundle, write_frames
-from worker.configuration import load_settings
-from worker.errors import BundleError, InputError
-from worker.folder import inspect_folder
-from worker.settings import Settings
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.frame import Frame, Position, Record, event_id, read_record, rfc3339
+from stripwatch.worker.frame import Frame, Position, Record, event_id, read_record, rfc3339
 
 POSITION = Position("inspection.frames", 3, 1042)
 

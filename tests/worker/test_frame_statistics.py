@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from stripwatch.worker.decode import Pixels
+from stripwatch.worker.frame_statistics import Turns, measure
+from stripwatch.worker.tools.scene import render
 from tests.clock import ManualClock
-from worker.decode import Pixels
-from worker.frame_statistics import Turns, measure
-from worker.tools.scene import render
 
 SHAPES = [(200, 200), (256, 1600)]
 

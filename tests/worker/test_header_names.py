@@ -4,7 +4,7 @@ import pytest
 from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from worker import header_names
+from stripwatch.worker import header_names
 
 
 class _Name(str):

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.health import HealthServer
 from tests.e2e.line import fetch
-from worker.errors import SettingsError
-from worker.health import HealthServer
 
 CHECKS = {"bundle_verified": True, "group_joined": False}
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.imagefile import read_header
 from tests.badframes import GOOD_FRAMES
 from tests.tiny import encode_frame
-from worker.errors import FrameRejected, RejectReason
-from worker.imagefile import read_header
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([1, 3]), st.sampled_from([".jpg", ".png"]))

@@ -11,16 +11,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.connection import open_consumer, require_topics
+from stripwatch.worker.credits import Credits
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.intake import IntakeRules, KafkaIntake
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.offsets import Ledger
 from tests.brokers.handle import BrokerHandle
 from tests.waiting import AWAIT_S_MAX, wait_until
-from worker.configuration import load_settings
-from worker.connection import open_consumer, require_topics
-from worker.credits import Credits
-from worker.errors import BrokerLost
-from worker.frame import Frame
-from worker.intake import IntakeRules, KafkaIntake
-from worker.metrics import Metrics
-from worker.offsets import Ledger
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.lanes import Lanes
+from stripwatch.worker.lanes import Lanes
 
 WAIT_S = 20
 

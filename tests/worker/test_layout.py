@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from worker import layout
-from worker.configuration import load_settings
-from worker.layout import Layout, Trial, candidates, choose, usable_cores
+from stripwatch.worker import layout
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.layout import Layout, Trial, candidates, choose, usable_cores
 
 ONE, FOUR, EIGHT = Layout(1, 0, 0), Layout(4, 2, 2), Layout(8, 1, 1)
 

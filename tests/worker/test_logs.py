@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import structlog
 
-from worker import logs
-from worker.logs import SAME_MAX, WINDOW_S, RateLimit, set_up_logs
+from stripwatch.worker import logs
+from stripwatch.worker.logs import SAME_MAX, WINDOW_S, RateLimit, set_up_logs
 
 Capture = pytest.CaptureFixture[str]
 

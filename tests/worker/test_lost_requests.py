@@ -7,7 +7,7 @@ from kafka.errors import KafkaConnectionError
 from kafka.producer.sender import Sender
 from kafka.producer.transaction_manager import TransactionManager
 
-from worker.lost_requests import keep_requests_of
+from stripwatch.worker.lost_requests import keep_requests_of
 
 
 class DroppingClient:

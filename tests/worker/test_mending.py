@@ -9,14 +9,14 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.producer.transaction_manager import TransactionManager
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.connection import discard
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.mending import Failure, Mending
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.publish import EventRecords
+from stripwatch.worker.sections import Topics
 from tests.brokers.handle import BrokerHandle
 from tests.fake_producer import FakeProducer
-from worker.connection import discard
-from worker.errors import BrokerLost
-from worker.mending import Failure, Mending
-from worker.metrics import Metrics
-from worker.publish import EventRecords
-from worker.sections import Topics
 
 AWAIT_S_MAX = 30
 

@@ -2,8 +2,8 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from worker.errors import RejectReason
-from worker.metrics import BoundedLabels, Metrics
+from stripwatch.worker.errors import RejectReason
+from stripwatch.worker.metrics import BoundedLabels, Metrics
 
 
 def test_a_sender_cannot_grow_the_worker() -> None:

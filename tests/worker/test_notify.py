@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.notify import Heartbeat, notify
 from tests.clock import ManualClock
-from worker.notify import Heartbeat, notify
 
 
 @pytest.mark.parametrize("name", ["path", "abstract"])

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.frame import Position
-from worker.offsets import Ledger, Partition
+from stripwatch.worker.frame import Position
+from stripwatch.worker.offsets import Ledger, Partition
 
 TOPIC = "frames"
 

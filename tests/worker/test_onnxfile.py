@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
 
+from stripwatch.worker.errors import BundleError
+from stripwatch.worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, graph_sha256, read_metadata, seal
 from tests.tiny import build_model
-from worker.errors import BundleError
-from worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, graph_sha256, read_metadata, seal
 
 
 def unsealed(**metadata: str) -> bytes:

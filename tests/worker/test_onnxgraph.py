@@ -5,10 +5,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from stripwatch.worker.bundle import read_bundle
+from stripwatch.worker.errors import BundleError
+from stripwatch.worker.onnxgraph import check_graph
 from tests.tiny import build_model, write_bundle
-from worker.bundle import read_bundle
-from worker.errors import BundleError
-from worker.onnxgraph import check_graph
 
 
 def custom(model: onnx.ModelProto) -> None:

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.batch import BatchLimits, gather
+from stripwatch.worker.pace import Pace
+from stripwatch.worker.rate import Rate
+from stripwatch.worker.session import WarmedBatch
 from tests.clock import ManualClock
 from tests.models import make_model
-from worker.batch import BatchLimits, gather
-from worker.pace import Pace
-from worker.rate import Rate
-from worker.session import WarmedBatch
 
 SIZES = (1, 2, 4, 8, 16)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.errors import SettingsError
-from worker.pairs import parse_pairs
+from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.pairs import parse_pairs
 
 
 def test_pairs_are_toml_or_text() -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.boxes import Box, MapReader
-from worker.bundle import PlaceGrid
-from worker.decode import DecodeLimits, Pixels
-from worker.errors import FrameRejected, StripwatchError
-from worker.event import Defect
-from worker.picture import Heat, PictureLimits, draw, encode_within, open_within
+from stripwatch.worker.boxes import Box, MapReader
+from stripwatch.worker.bundle import PlaceGrid
+from stripwatch.worker.decode import DecodeLimits, Pixels
+from stripwatch.worker.errors import FrameRejected, StripwatchError
+from stripwatch.worker.event import Defect
+from stripwatch.worker.picture import Heat, PictureLimits, draw, encode_within, open_within
 
 LIMITS, DECODE = PictureLimits(1600, 95, 1_000_000), DecodeLimits()
 GREY = 100

@@ -10,28 +10,28 @@ import pytest
 from msgspec.structs import replace as replace_struct
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.bundle import Threshold, read_bundle
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.credits import Credits
+from stripwatch.worker.deadline import NO_DEADLINE, Deadline
+from stripwatch.worker.decode import DecodeSpec, Image, Pixels
+from stripwatch.worker.decode_pool import DecodePool
+from stripwatch.worker.errors import PredictFailed
+from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model import Model, open_model
+from stripwatch.worker.offsets import Partition
+from stripwatch.worker.outcome import Outcome, Prediction, Refusal
+from stripwatch.worker.pace import Pace
+from stripwatch.worker.pipeline import Parts, Pipeline
+from stripwatch.worker.publish import Publisher
+from stripwatch.worker.run import build_parts
+from stripwatch.worker.session import Output, Session, WarmedBatch
 from tests.badframes import BAD_FRAMES
 from tests.frames import make_frame
 from tests.tiny import LABELS, SPEC, encode_frame, expected_scores, tiny_contract, write_bundle
 from tests.waiting import wait_until
-from worker.bundle import Threshold, read_bundle
-from worker.configuration import load_settings
-from worker.credits import Credits
-from worker.deadline import NO_DEADLINE, Deadline
-from worker.decode import DecodeSpec, Image, Pixels
-from worker.decode_pool import DecodePool
-from worker.errors import PredictFailed
-from worker.event import Reject, Result
-from worker.frame import Frame
-from worker.metrics import Metrics
-from worker.model import Model, open_model
-from worker.offsets import Partition
-from worker.outcome import Outcome, Prediction, Refusal
-from worker.pace import Pace
-from worker.pipeline import Parts, Pipeline
-from worker.publish import Publisher
-from worker.run import build_parts
-from worker.session import Output, Session, WarmedBatch
 
 FRAMES = Partition("frames", 0)
 

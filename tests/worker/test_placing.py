@@ -12,11 +12,11 @@ from kafka.errors import KafkaTimeoutError
 from kafka.structs import OffsetAndMetadata
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.offsets import Ledger
+from stripwatch.worker.placing import Placing
 from tests.brokers.clients import poll_until, write
 from tests.brokers.handle import BrokerHandle
-from worker.metrics import Metrics
-from worker.offsets import Ledger
-from worker.placing import Placing
 
 
 def commit(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> None:

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from stripwatch.worker.decode import Image, Pixels
+from stripwatch.worker.errors import FrameRejected, PredictFailed, RejectReason
+from stripwatch.worker.outcome import Decoded, Prediction, Ready, Refusal
+from stripwatch.worker.predict import predict
+from stripwatch.worker.session import Output
 from tests.frames import make_frame
 from tests.models import make_model
-from worker.decode import Image, Pixels
-from worker.errors import FrameRejected, PredictFailed, RejectReason
-from worker.outcome import Decoded, Prediction, Ready, Refusal
-from worker.predict import predict
-from worker.session import Output
 
 POISON, NAN = 66, 77
 MODEL = make_model()

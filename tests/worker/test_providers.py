@@ -7,10 +7,10 @@ from typing import Any
 import onnxruntime as ort
 import pytest
 
+from stripwatch.worker.bundle import INPUT_NAME, Bundle, read_bundle
+from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.providers import Way, choose_provider, load, runners, runs_on_cpu, with_options
 from tests.tiny import build_model, tiny_contract, write_bundle
-from worker.bundle import INPUT_NAME, Bundle, read_bundle
-from worker.errors import SettingsError
-from worker.providers import Way, choose_provider, load, runners, runs_on_cpu, with_options
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 

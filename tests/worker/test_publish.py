@@ -4,15 +4,15 @@ import json
 
 import msgspec
 
+from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.event import EventMaker, Reject, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.outcome import Prediction, Refusal
+from stripwatch.worker.publish import EventRecords, event_headers, review_headers
+from stripwatch.worker.sections import Topics
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame
-from worker.errors import FrameRejected, RejectReason
-from worker.event import EventMaker, Reject, Result
-from worker.frame import Frame
-from worker.outcome import Prediction, Refusal
-from worker.publish import EventRecords, event_headers, review_headers
-from worker.sections import Topics
 
 EVENTS, MODEL = EventMaker({}), make_model()
 

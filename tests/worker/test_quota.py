@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.quota import Quota
+from stripwatch.worker.quota import Quota
 
 GAPS_S = st.lists(st.floats(0, 100), max_size=60)
 TOKENS = st.floats(1, 20)

@@ -14,10 +14,10 @@ from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
 from kafka.structs import MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from worker.frame import Position
-from worker.metrics import Metrics
-from worker.offsets import Ledger, Partition
-from worker.rebalance import DrainOnRevoke, fenced, notice_every_loss
+from stripwatch.worker.frame import Position
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.offsets import Ledger, Partition
+from stripwatch.worker.rebalance import DrainOnRevoke, fenced, notice_every_loss
 
 FRAMES = TopicPartition("frames", 0)
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from stripwatch.worker.errors import BundleError
+from stripwatch.worker.reference import ClassScores, Spread, check_reference
 from tests.tiny import LABELS, TINY_REFERENCE
-from worker.errors import BundleError
-from worker.reference import ClassScores, Spread, check_reference
 
 
 def test_a_sound_reference_passes() -> None:

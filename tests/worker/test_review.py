@@ -6,18 +6,18 @@ from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.aside_topic import AsideTopic
+from stripwatch.worker.bundle import Threshold
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.outcome import Prediction, Skipped
+from stripwatch.worker.quota import Quota
+from stripwatch.worker.review import Review
+from stripwatch.worker.verdict import Judge
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame
-from worker.aside_topic import AsideTopic
-from worker.bundle import Threshold
-from worker.event import EventMaker
-from worker.frame import Frame
-from worker.metrics import Metrics
-from worker.outcome import Prediction, Skipped
-from worker.quota import Quota
-from worker.review import Review
-from worker.verdict import Judge
 
 EVENTS = EventMaker({})
 MODEL = make_model(judge=Judge(("clean", "pits"), "clean", True, (Threshold(0.8, 0.2),) * 2, False))

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.connection import connect
+from stripwatch.worker.errors import BrokerLost, InputError, SettingsError
+from stripwatch.worker.security import Security, client_options
 from tests.brokers.apache import KafkaAbsent
 from tests.brokers.handle import BrokerHandle
 from tests.brokers.plugin import absence_is_a_skip
 from tests.brokers.secure import PASSWORD, USER, SecureBroker, make_certificates, secure_broker
 from tests.e2e.line import Line, run_cli, running_worker
 from tests.tiny import encode_frame, write_bundle
-from worker.configuration import load_settings
-from worker.connection import connect
-from worker.errors import BrokerLost, InputError, SettingsError
-from worker.security import Security, client_options
 
 WAIT_S = 2.0
 NAMED = {"username": USER, "password": PASSWORD}

@@ -10,6 +10,11 @@ import pytest
 from msgspec.structs import replace
 from onnx import numpy_helper
 
+from stripwatch.worker.bundle import Contract, read_bundle
+from stripwatch.worker.decode import DecodeSpec, decode
+from stripwatch.worker.errors import BundleError, PredictFailed
+from stripwatch.worker.providers import Way
+from stripwatch.worker.session import Session, WarmedBatch, open_session
 from tests.tiny import (
     LABELS,
     SPEC,
@@ -20,11 +25,6 @@ from tests.tiny import (
     tiny_contract,
     write_bundle,
 )
-from worker.bundle import Contract, read_bundle
-from worker.decode import DecodeSpec, decode
-from worker.errors import BundleError, PredictFailed
-from worker.providers import Way
-from worker.session import Session, WarmedBatch, open_session
 
 
 def opened(tmp_path: Path, contract: Contract | None = None, model: onnx.ModelProto | None = None) -> Session:

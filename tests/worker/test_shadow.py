@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from stripwatch.worker.decode import Pixels
+from stripwatch.worker.errors import FrameRejected, PredictFailed, RejectReason
+from stripwatch.worker.event import EventMaker, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model import Model
+from stripwatch.worker.outcome import Prediction, Skipped
+from stripwatch.worker.session import Output, Session
+from stripwatch.worker.shadow import Shadow, score_difference
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.waiting import wait_until
-from worker.decode import Pixels
-from worker.errors import FrameRejected, PredictFailed, RejectReason
-from worker.event import EventMaker, Result
-from worker.frame import Frame
-from worker.metrics import Metrics
-from worker.model import Model
-from worker.outcome import Prediction, Skipped
-from worker.session import Output, Session
-from worker.shadow import Shadow, score_difference
 
 FIRST = make_model()
 EVENTS = EventMaker({})

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from worker.configuration import load_settings
-from worker.shadow_line import shadow_settings
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.shadow_line import shadow_settings
 
 
 def test_it_runs_its_own_bundle_small_and_with_its_own_thresholds() -> None:

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from stripwatch.worker import store as stored
+from stripwatch.worker.bundle import Contract, read_bundle
+from stripwatch.worker.errors import BundleError, InputError
+from stripwatch.worker.store import POINTER_FILE, Change, Pointer, promote, read_choice, resolve, rollback
 from tests.tiny import LABELS, tiny_contract, write_bundle
-from worker import store as stored
-from worker.bundle import Contract, read_bundle
-from worker.errors import BundleError, InputError
-from worker.store import POINTER_FILE, Change, Pointer, promote, read_choice, resolve, rollback
 
 
 def version(folder: Path, number: str, contract: Contract | None = None) -> Path:

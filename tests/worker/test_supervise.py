@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.errors import WorkerEnded
-from worker.supervise import Supervisor
+from stripwatch.worker.errors import WorkerEnded
+from stripwatch.worker.supervise import Supervisor
 
 # Writes its process id into the folder it is given, and waits for the end; ignores SIGTERM if told so.
 SCRIPT = """

@@ -10,15 +10,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from stripwatch.worker.bundle import Bundle, read_bundle
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model import Model, ModelInfo, open_model
+from stripwatch.worker.store import promote, resolve, rollback
+from stripwatch.worker.swap import BundleWatch
 from tests.models import make_model
 from tests.tiny import build_model, tiny_contract, write_bundle
-from worker.bundle import Bundle, read_bundle
-from worker.configuration import load_settings
-from worker.decode import DecodeSpec
-from worker.metrics import Metrics
-from worker.model import Model, ModelInfo, open_model
-from worker.store import promote, resolve, rollback
-from worker.swap import BundleWatch
 
 SETTINGS = load_settings(None, {"provider": "cpu", "inference_threads": 1, "batch_frames_max": 1})
 

@@ -1,9 +1,9 @@
 from pathlib import Path
 
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.run import load_model
+from stripwatch.worker.trial import try_out
 from tests.tiny import write_bundle
-from worker.configuration import load_settings
-from worker.run import load_model
-from worker.trial import try_out
 
 
 def test_golden_frames_run_through_the_pipeline_over_and_over(tmp_path: Path) -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from stripwatch.worker import tune
+from stripwatch.worker.bundle import Bundle, read_bundle
+from stripwatch.worker.cache import cache_folder
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.errors import BundleError
+from stripwatch.worker.layout import Layout
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tune import TrialFailed, lay_out, measure
 from tests.tiny import build_model, write_bundle
-from worker import tune
-from worker.bundle import Bundle, read_bundle
-from worker.cache import cache_folder
-from worker.configuration import load_settings
-from worker.errors import BundleError
-from worker.layout import Layout
-from worker.settings import Settings
-from worker.tune import TrialFailed, lay_out, measure
 
 ONE, TWO = Layout(1, 0, 0), Layout(2, 1, 1)
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.bundle import Threshold
+from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.sections import ThresholdOverride
+from stripwatch.worker.verdict import Judge, calibrate, judge_of
 from tests.tiny import tiny_contract
-from worker.bundle import Threshold
-from worker.errors import SettingsError
-from worker.sections import ThresholdOverride
-from worker.verdict import Judge, calibrate, judge_of
 
 LABELS = ("clean", "pits", "scratch")
 

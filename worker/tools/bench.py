@@ -15,27 +15,27 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from worker.configuration import load_settings
-from worker.console import STDERR, print_summary, say
-from worker.errors import LineFailed, SettingsError
-from worker.logs import set_up_logs
-from worker.pairs import parse_pairs
-from worker.sections import Topics
-from worker.security import PLAINTEXT
-from worker.settings import Settings
-from worker.tools.broker import Broker, embedded_broker
-from worker.tools.cameras import Line, Shot, play
-from worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan
-from worker.tools.clock import SystemClock
-from worker.tools.connect import open_producer
-from worker.tools.demo import DEMO_BUNDLE
-from worker.tools.live import Config
-from worker.tools.loads import Paced, Saturated, Setup, pace, saturate
-from worker.tools.own_topics import own_topics
-from worker.tools.replay import find_images
-from worker.tools.sender import FrameSender
-from worker.tools.simulate import parse_shape, render_pool, repeat_pool
-from worker.tools.steps import measure_steps
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.console import STDERR, print_summary, say
+from stripwatch.worker.errors import LineFailed, SettingsError
+from stripwatch.worker.logs import set_up_logs
+from stripwatch.worker.pairs import parse_pairs
+from stripwatch.worker.sections import Topics
+from stripwatch.worker.security import PLAINTEXT
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tools.broker import Broker, embedded_broker
+from stripwatch.worker.tools.cameras import Line, Shot, play
+from stripwatch.worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan
+from stripwatch.worker.tools.clock import SystemClock
+from stripwatch.worker.tools.connect import open_producer
+from stripwatch.worker.tools.demo import DEMO_BUNDLE
+from stripwatch.worker.tools.live import Config
+from stripwatch.worker.tools.loads import Paced, Saturated, Setup, pace, saturate
+from stripwatch.worker.tools.own_topics import own_topics
+from stripwatch.worker.tools.replay import find_images
+from stripwatch.worker.tools.sender import FrameSender
+from stripwatch.worker.tools.simulate import parse_shape, render_pool, repeat_pool
+from stripwatch.worker.tools.steps import measure_steps
 
 _POOL_FRAMES = 64
 _CAMERAS = 4

@@ -17,8 +17,8 @@ from uuid import uuid4
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from worker.errors import BrokerLost, SettingsError
-from worker.tools.child import Child, running_child
+from stripwatch.worker.errors import BrokerLost, SettingsError
+from stripwatch.worker.tools.child import Child, running_child
 
 READY_S_MAX = 10.0
 STOP_S_MAX = 10.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from worker.launch import with_parent
+from stripwatch.worker.launch import with_parent
 
 STOP_S_MAX = 40.0
 _SAID_CHARACTERS_MAX = 2_000

@@ -7,11 +7,11 @@ from typing import Literal
 
 import msgspec
 
-from worker.event import StripSpan
-from worker.frame import rfc3339
-from worker.tools.looks import Look
-from worker.tools.spans import Spans
-from worker.tools.stripdefects import StripDefect, StripDefects
+from stripwatch.worker.event import StripSpan
+from stripwatch.worker.frame import rfc3339
+from stripwatch.worker.tools.looks import Look
+from stripwatch.worker.tools.spans import Spans
+from stripwatch.worker.tools.stripdefects import StripDefect, StripDefects
 
 COIL_SCHEMA = "stripwatch.coil/1"
 # Of a summary: it must fit into one Kafka message, and names come from outside.

@@ -3,8 +3,8 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from worker.tools.coil import CoilLog, Ended
-from worker.tools.looks import Look
+from stripwatch.worker.tools.coil import CoilLog, Ended
+from stripwatch.worker.tools.looks import Look
 
 Key = tuple[str | None, str | None]  # line and coil
 _CLOSED_MAX = 5_000

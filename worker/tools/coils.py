@@ -16,14 +16,14 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from worker.connection import open_producer
-from worker.errors import BrokerLost
-from worker.settings import Settings
-from worker.tools.clock import SystemClock
-from worker.tools.coil import CoilSummary
-from worker.tools.coilbook import CoilBook, CoilRules, Key
-from worker.tools.looks import Look, look_of_record, time_ms
-from worker.tools.reader import TopicReader, from_beginning, from_last, open_looker
+from stripwatch.worker.connection import open_producer
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tools.clock import SystemClock
+from stripwatch.worker.tools.coil import CoilSummary
+from stripwatch.worker.tools.coilbook import CoilBook, CoilRules, Key
+from stripwatch.worker.tools.looks import Look, look_of_record, time_ms
+from stripwatch.worker.tools.reader import TopicReader, from_beginning, from_last, open_looker
 
 log = structlog.get_logger()
 _COMMIT_S = 5.0

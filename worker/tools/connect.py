@@ -14,10 +14,10 @@ from kafka.errors import (
     for_code,
 )
 
-from worker.connection import connect
-from worker.errors import BrokerLost, SettingsError
-from worker.security import PLAINTEXT, Security
-from worker.tools.sender import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
+from stripwatch.worker.connection import connect
+from stripwatch.worker.errors import BrokerLost, SettingsError
+from stripwatch.worker.security import PLAINTEXT, Security
+from stripwatch.worker.tools.sender import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
 
 _BOOTSTRAP_S_MAX = 10.0
 

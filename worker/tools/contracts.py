@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from worker import __version__, topics
-from worker.errors import InputError
-from worker.event import REJECT_SCHEMA, RESULT_SCHEMA, Reject, Result
-from worker.publish import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX
-from worker.tools.coil import COIL_SCHEMA, CoilSummary
+from stripwatch.worker import __version__, topics
+from stripwatch.worker.errors import InputError
+from stripwatch.worker.event import REJECT_SCHEMA, RESULT_SCHEMA, Reject, Result
+from stripwatch.worker.publish import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX
+from stripwatch.worker.tools.coil import COIL_SCHEMA, CoilSummary
 
 Json = dict[str, Any]
 EVENTS: dict[str, tuple[str, type]] = {

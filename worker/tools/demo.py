@@ -2,7 +2,6 @@
 
 import importlib.util
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,20 +13,21 @@ from uuid import uuid4
 
 import typer
 
-from worker.bundle import Bundle
-from worker.console import print_summary, say
-from worker.errors import InputError, LineFailed
-from worker.images import list_images
-from worker.security import PLAINTEXT, Security
-from worker.store import read_choice, resolve
-from worker.tools.broker import Broker, embedded_broker, free_port, is_free
-from worker.tools.child import running_child
-from worker.tools.clock import SystemClock
-from worker.tools.live import Config, security_of
-from worker.tools.own_topics import own_topics
-from worker.tools.tally import Tally, read_sent, summary
-from worker.tools.watch import Screen, open_reader, read_into
-from worker.tools.worker_child import await_ready, child_environment, end_well, worker_command
+from stripwatch.worker.bundle import Bundle
+from stripwatch.worker.console import print_summary, say
+from stripwatch.worker.errors import InputError, LineFailed
+from stripwatch.worker.images import list_images
+from stripwatch.worker.launch import module_command
+from stripwatch.worker.security import PLAINTEXT, Security
+from stripwatch.worker.store import read_choice, resolve
+from stripwatch.worker.tools.broker import Broker, embedded_broker, free_port, is_free
+from stripwatch.worker.tools.child import running_child
+from stripwatch.worker.tools.clock import SystemClock
+from stripwatch.worker.tools.live import Config, security_of
+from stripwatch.worker.tools.own_topics import own_topics
+from stripwatch.worker.tools.tally import Tally, read_sent, summary
+from stripwatch.worker.tools.watch import Screen, open_reader, read_into
+from stripwatch.worker.tools.worker_child import await_ready, child_environment, end_well, worker_command
 
 DEMO_BUNDLE = Path(__file__).parents[2] / "deploy" / "demo" / "strip-mobilenet.onnx"
 CORRECT_RATIO_MIN = 0.9
@@ -67,7 +67,8 @@ class Plan:
     def view_command(self, port: int) -> list[str]:
         topics = [part for kind, topic in self.topics.items() for part in ("--set", f"topics.{kind}={topic}")]
         return [
-            *(sys.executable, "-m", "worker", "view", "--bootstrap-servers", self.broker, "--port", str(port)),
+            *module_command("worker"),
+            *("view", "--bootstrap-servers", self.broker, "--port", str(port)),
             *("--set", "log_format=json", *topics, *self._config()),
         ]
 
@@ -78,7 +79,8 @@ class Plan:
             else ["replay", str(self.frames.resolve()), "--loop"]
         )
         return [
-            *(sys.executable, "-m", "worker", *what, "--bootstrap-servers", self.broker),
+            *module_command("worker"),
+            *(*what, "--bootstrap-servers", self.broker),
             *("--topic", self.topics["frames"], "--cameras", str(_CAMERAS), "--rate", str(_RATE_FPS)),
             *("--seconds", str(self.seconds), "--sent", str(self.sent), *self._config()),
         ]

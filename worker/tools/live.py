@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.configuration import load_settings
-from worker.console import new_progress
-from worker.security import Security
-from worker.tools.cameras import Exposure, Line, Shot, play
-from worker.tools.clock import SystemClock
-from worker.tools.connect import open_producer
-from worker.tools.sender import FrameSender, open_sent_file
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.console import new_progress
+from stripwatch.worker.security import Security
+from stripwatch.worker.tools.cameras import Exposure, Line, Shot, play
+from stripwatch.worker.tools.clock import SystemClock
+from stripwatch.worker.tools.connect import open_producer
+from stripwatch.worker.tools.sender import FrameSender, open_sent_file
 
 BootstrapServers = Annotated[str, typer.Option(help="The Kafka brokers, HOST:PORT[,HOST:PORT...].")]
 Config = Annotated[

@@ -1,7 +1,6 @@
 """A worker under load: all frames at once, or as many a second as cameras send; what it did, and what it cost."""
 
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worker.errors import LineFailed
-from worker.security import PLAINTEXT, Security
-from worker.tools.broker import Broker, free_port
-from worker.tools.child import Child, running_child
-from worker.tools.clock import SystemClock
-from worker.tools.tally import Tally, read_sent
-from worker.tools.watch import open_reader, read_into, scrape_families
-from worker.tools.worker_child import await_ready, child_environment, end_well, worker_command
+from stripwatch.worker.errors import LineFailed
+from stripwatch.worker.launch import module_command
+from stripwatch.worker.security import PLAINTEXT, Security
+from stripwatch.worker.tools.broker import Broker, free_port
+from stripwatch.worker.tools.child import Child, running_child
+from stripwatch.worker.tools.clock import SystemClock
+from stripwatch.worker.tools.tally import Tally, read_sent
+from stripwatch.worker.tools.watch import open_reader, read_into, scrape_families
+from stripwatch.worker.tools.worker_child import await_ready, child_environment, end_well, worker_command
 
 _CAMERAS = 4
 _LOOK_S = 0.05
@@ -104,7 +104,8 @@ def _pace(
 ) -> Paced:
     tally, sent_file = Tally(), folder.with_name(f"sent-{rate_fps:.3f}.jsonl")
     command = [
-        *(sys.executable, "-m", "worker", "replay", str(folder), "--loop", "--seconds", str(s)),
+        *module_command("worker"),
+        *("replay", str(folder), "--loop", "--seconds", str(s)),
         *("--bootstrap-servers", setup.broker.bootstrap_servers, "--topic", topics["frames"]),
         *("--cameras", str(_CAMERAS), "--rate", str(rate_fps / _CAMERAS), "--sent", str(sent_file)),
     ]

@@ -8,9 +8,9 @@ from urllib.parse import unquote
 
 import msgspec
 
-from worker.event import Defect, FrameInfo, Result, StripSpan
-from worker.frame import Position, Record, read_record
-from worker.tools.stripdefects import PixelSpan, StripDefect
+from stripwatch.worker.event import Defect, FrameInfo, Result, StripSpan
+from stripwatch.worker.frame import Position, Record, read_record
+from stripwatch.worker.tools.stripdefects import PixelSpan, StripDefect
 
 State = Literal["inspected", "skipped", "rejected"]
 _decode_result = msgspec.json.Decoder(Result).decode

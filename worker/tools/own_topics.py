@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from worker import topics as names
-from worker.security import PLAINTEXT, Security
-from worker.tools.connect import open_admin
-from worker.tools.topics import create_topics, plan_topics
+from stripwatch.worker import topics as names
+from stripwatch.worker.security import PLAINTEXT, Security
+from stripwatch.worker.tools.connect import open_admin
+from stripwatch.worker.tools.topics import create_topics, plan_topics
 
 MESSAGE_BYTES_MAX = 16_777_216
 

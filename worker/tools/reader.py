@@ -9,10 +9,10 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
-from worker.connection import connect, require_topics
-from worker.errors import BrokerLost
-from worker.header_names import accept_any_header_name
-from worker.settings import Settings
+from stripwatch.worker.connection import connect, require_topics
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.header_names import accept_any_header_name
+from stripwatch.worker.settings import Settings
 
 Starts = Callable[[KafkaConsumer, list[TopicPartition]], None]  # seeks in partitions that are new to it
 _FETCH_WAIT_MS = 50  # see FETCH_WAIT_MS in watch.py

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from worker.frame import Position, Record, rfc3339
-from worker.publish import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX
+from stripwatch.worker.frame import Position, Record, rfc3339
+from stripwatch.worker.publish import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX
 
 REPLAYS = "stripwatch_replays"  # on a frame: how often it was sent again
 REPLAY_OF = "stripwatch_replay_of"  # and the id of the reject that was sent first

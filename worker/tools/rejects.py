@@ -13,16 +13,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker import topics
-from worker.console import print_summary, say
-from worker.errors import RejectReason, SettingsError
-from worker.frame import Record, rfc3339
-from worker.tools.clock import Clock, SystemClock
-from worker.tools.connect import open_producer
-from worker.tools.drain import open_drain
-from worker.tools.live import BootstrapServers, Config, security_of
-from worker.tools.reject_record import StoredReject, json_line, read_reject
-from worker.tools.resend import Resender
+from stripwatch.worker import topics
+from stripwatch.worker.console import print_summary, say
+from stripwatch.worker.errors import RejectReason, SettingsError
+from stripwatch.worker.frame import Record, rfc3339
+from stripwatch.worker.tools.clock import Clock, SystemClock
+from stripwatch.worker.tools.connect import open_producer
+from stripwatch.worker.tools.drain import open_drain
+from stripwatch.worker.tools.live import BootstrapServers, Config, security_of
+from stripwatch.worker.tools.reject_record import StoredReject, json_line, read_reject
+from stripwatch.worker.tools.resend import Resender
 
 _READING = "reading rejects"
 _WIDTH_MIN = 140  # in a narrower window lines wrap; what is cut away cannot be looked up

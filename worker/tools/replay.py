@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from worker import topics
-from worker.console import print_summary
-from worker.errors import InputError
-from worker.images import CONTENT_TYPES, list_images
-from worker.tools.cameras import Line, Shot
-from worker.tools.live import (
+from stripwatch.worker import topics
+from stripwatch.worker.console import print_summary
+from stripwatch.worker.errors import InputError
+from stripwatch.worker.images import CONTENT_TYPES, list_images
+from stripwatch.worker.tools.cameras import Line, Shot
+from stripwatch.worker.tools.live import (
     BootstrapServers,
     Cameras,
     Config,

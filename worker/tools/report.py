@@ -10,13 +10,13 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from worker.console import say
-from worker.errors import InputError, SettingsError
-from worker.settings import Settings
-from worker.tools.coil import CoilSummary
-from worker.tools.coilbook import CoilBook, CoilRules
-from worker.tools.looks import look_of_record
-from worker.tools.reader import TopicReader, from_beginning, open_looker
+from stripwatch.worker.console import say
+from stripwatch.worker.errors import InputError, SettingsError
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tools.coil import CoilSummary
+from stripwatch.worker.tools.coilbook import CoilBook, CoilRules
+from stripwatch.worker.tools.looks import look_of_record
+from stripwatch.worker.tools.reader import TopicReader, from_beginning, open_looker
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SAY_EVERY = 50_000

@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from worker.console import say
-from worker.errors import BrokerLost
-from worker.tools.reject_record import StoredReject
-from worker.tools.sender import DELIVERY_S_MAX
+from stripwatch.worker.console import say
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.tools.reject_record import StoredReject
+from stripwatch.worker.tools.sender import DELIVERY_S_MAX
 
 _WAITING_BYTES_MAX = 16_000_000
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from worker.boxes import Box
-from worker.decode import Pixels
-from worker.tools import surface
-from worker.tools.defects import DEFECTS, DISTRACTORS
-from worker.tools.surface import Edge, Field, Shape
+from stripwatch.worker.boxes import Box
+from stripwatch.worker.decode import Pixels
+from stripwatch.worker.tools import surface
+from stripwatch.worker.tools.defects import DEFECTS, DISTRACTORS
+from stripwatch.worker.tools.surface import Edge, Field, Shape
 
 CLEAN = "clean"
 KINDS = (CLEAN, *DEFECTS)

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO, Protocol
 import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from worker.boxes import Box
-from worker.errors import BrokerLost, InputError, StripwatchError
-from worker.tools.cameras import Exposure, Headers
+from stripwatch.worker.boxes import Box
+from stripwatch.worker.errors import BrokerLost, InputError, StripwatchError
+from stripwatch.worker.tools.cameras import Exposure, Headers
 
 DELIVERY_S_MAX = 30.0  # the producer gives a frame up after so long; then the broker is lost
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5  # past its own limit the producer itself must be broken

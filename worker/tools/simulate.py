@@ -10,15 +10,15 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from worker import topics
-from worker.console import new_progress, print_summary
-from worker.errors import SettingsError
-from worker.tools.cameras import Line, Shot
-from worker.tools.connect import require_topic
-from worker.tools.live import Cameras, Config, Rate, Seconds, SentPath, Topic, play_on_kafka, security_of
-from worker.tools.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
-from worker.tools.strip_set import write_strip_set
-from worker.tools.surface import Shape
+from stripwatch.worker import topics
+from stripwatch.worker.console import new_progress, print_summary
+from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.tools.cameras import Line, Shot
+from stripwatch.worker.tools.connect import require_topic
+from stripwatch.worker.tools.live import Cameras, Config, Rate, Seconds, SentPath, Topic, play_on_kafka, security_of
+from stripwatch.worker.tools.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
+from stripwatch.worker.tools.strip_set import write_strip_set
+from stripwatch.worker.tools.surface import Shape
 
 Brightness = Annotated[
     float, typer.Option(min=0, max=10, help="Multiply every pixel: 0.6 is a lamp that ages, 0 the dark, 1.5 glare.")

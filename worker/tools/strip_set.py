@@ -5,11 +5,11 @@ from typing import BinaryIO
 
 import msgspec
 
-from worker.boxes import Box
-from worker.console import new_progress
-from worker.errors import InputError
-from worker.tools.scene import KINDS, Scene, encode_jpeg, frame_seed, render
-from worker.tools.surface import Shape
+from stripwatch.worker.boxes import Box
+from stripwatch.worker.console import new_progress
+from stripwatch.worker.errors import InputError
+from stripwatch.worker.tools.scene import KINDS, Scene, encode_jpeg, frame_seed, render
+from stripwatch.worker.tools.surface import Shape
 
 TRUTH_NAME = "truth.jsonl"
 

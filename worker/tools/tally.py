@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from worker.event import Result
-from worker.tools.sender import Sent
+from stripwatch.worker.event import Result
+from stripwatch.worker.tools.sender import Sent
 
 _RECENT = 2000
 Place = tuple[int, int]  # partition and offset of a frame

@@ -7,11 +7,11 @@ import typer
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError
 
-from worker import topics as names
-from worker.console import print_summary
-from worker.errors import SettingsError
-from worker.tools.connect import open_admin
-from worker.tools.live import BootstrapServers, Config, security_of
+from stripwatch.worker import topics as names
+from stripwatch.worker.console import print_summary
+from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.tools.connect import open_admin
+from stripwatch.worker.tools.live import BootstrapServers, Config, security_of
 
 _HEADER_BYTES = 65_536  # a reject is the frame with more headers: it must still fit
 _EVENT_BYTES_MAX = 1_048_576

@@ -14,12 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from rich.live import Live
 
-from worker.connection import connect
-from worker.console import STDERR, say
-from worker.event import Result
-from worker.security import PLAINTEXT, Security
-from worker.tools.board import Moment, draw_board, status_line
-from worker.tools.tally import Tally
+from stripwatch.worker.connection import connect
+from stripwatch.worker.console import STDERR, say
+from stripwatch.worker.event import Result
+from stripwatch.worker.security import PLAINTEXT, Security
+from stripwatch.worker.tools.board import Moment, draw_board, status_line
+from stripwatch.worker.tools.tally import Tally
 
 # The embedded broker waits a fetch out even when data comes, for several partitions: at kafka-python's 500 ms a frame
 # waited for 136 ms (median), at 20 for about 10. Apache Kafka answers at once.

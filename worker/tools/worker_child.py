@@ -1,16 +1,16 @@
 """A worker as a child process of a tool: its command line, and the wait until it is ready."""
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from worker.errors import BrokerLost, LineFailed
-from worker.security import PLAINTEXT, Security
-from worker.tools.child import Child
-from worker.tools.clock import Clock
-from worker.tools.watch import FETCH_WAIT_MS, scrape
+from stripwatch.worker.errors import BrokerLost, LineFailed
+from stripwatch.worker.launch import module_command
+from stripwatch.worker.security import PLAINTEXT, Security
+from stripwatch.worker.tools.child import Child
+from stripwatch.worker.tools.clock import Clock
+from stripwatch.worker.tools.watch import FETCH_WAIT_MS, scrape
 
 _READY_S_MAX = 60.0
 _SESSION_MS = 6000  # the embedded broker lets the first member of a group wait for half of it
@@ -23,7 +23,8 @@ def worker_command(
     pairs = [f"topics.{kind}={topic}" for kind, topic in topics.items()]
     pairs += [f"session_timeout_ms={_SESSION_MS}", f"fetch_wait_ms_max={FETCH_WAIT_MS}", *settings]
     return [
-        *(sys.executable, "-m", "worker", "run", "--bundle", str(bundle.resolve())),
+        *module_command("worker"),
+        *("run", "--bundle", str(bundle.resolve())),
         *("--bootstrap-servers", bootstrap_servers, "--group-id", f"tool-{uuid4().hex[:8]}"),
         *("--metrics-port", str(metrics_port), "--log-format", "json"),
         *(part for pair in pairs for part in ("--set", pair)),

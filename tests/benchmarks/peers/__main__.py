@@ -13,6 +13,14 @@ import typer
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
+from stripwatch.worker.console import print_summary, say
+from stripwatch.worker.errors import BrokerLost, StripwatchError
+from stripwatch.worker.images import list_images
+from stripwatch.worker.logs import set_up_logs
+from stripwatch.worker.tools.broker import Broker, embedded_broker
+from stripwatch.worker.tools.cameras import Shot
+from stripwatch.worker.tools.demo import DEMO_BUNDLE
+from stripwatch.worker.tools.simulate import render_pool
 from tests.benchmarks.peers import goals
 from tests.benchmarks.peers.cameras import CAMERAS, PARTITIONS, Plan, send_frames
 from tests.benchmarks.peers.contenders import ALL, WORKER, Contender
@@ -21,14 +29,6 @@ from tests.benchmarks.peers.meet import Entry, Rounds, enter, meet
 from tests.benchmarks.peers.report import Report, describe, summary, write
 from tests.brokers.apache import KafkaAbsent, apache_broker
 from tests.brokers.handle import BrokerHandle
-from worker.console import print_summary, say
-from worker.errors import BrokerLost, StripwatchError
-from worker.images import list_images
-from worker.logs import set_up_logs
-from worker.tools.broker import Broker, embedded_broker
-from worker.tools.cameras import Shot
-from worker.tools.demo import DEMO_BUNDLE
-from worker.tools.simulate import render_pool
 
 PHOTOS, STRIPS, HEAVY = "200x200", "256x1600", "256x1600, large model"
 _SHAPES = {PHOTOS: (200, 200), STRIPS: (256, 1600)}

@@ -14,10 +14,10 @@ from bytewax import operators as op
 from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource
 from bytewax.dataflow import Dataflow
 
+from stripwatch.worker.frame import Frame
 from tests.benchmarks.peers.clients import FETCH_BYTES_MAX, FETCH_WAIT_MS
 from tests.benchmarks.peers.inspector import Inspector, frame_of, record_of
 from tests.benchmarks.peers.task import read_task
-from worker.frame import Frame
 
 POLL_FRAMES = 64  # its default of 1000 makes events wait for 999 frames, since its sink flushes once for all
 

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 from kafka import KafkaProducer
 
-from worker.images import CONTENT_TYPES
-from worker.tools.cameras import Headers, Line, Shot, play
-from worker.tools.clock import SystemClock
-from worker.tools.sender import FrameSender
-from worker.tools.simulate import repeat_pool
+from stripwatch.worker.images import CONTENT_TYPES
+from stripwatch.worker.tools.cameras import Headers, Line, Shot, play
+from stripwatch.worker.tools.clock import SystemClock
+from stripwatch.worker.tools.sender import FrameSender
+from stripwatch.worker.tools.simulate import repeat_pool
 
 CAMERAS = PARTITIONS = max(4, 2 * (os.cpu_count() or 1))
 VARIABLE = "CAMERAS_PLAN"

@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.publish import Outgoing
 from tests.benchmarks.peers.inspector import frame_of, record_of
 from tests.benchmarks.peers.task import SESSION_MS, Task
-from worker.frame import Frame
-from worker.publish import Outgoing
 
 FETCH_WAIT_MS = 20  # as of the bench's worker: the embedded broker waits a fetch out
 FETCH_BYTES_MAX = 4_000_000

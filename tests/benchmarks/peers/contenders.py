@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from stripwatch.worker.tools.broker import free_port
+from stripwatch.worker.tools.worker_child import worker_command
 from tests.benchmarks.peers.task import Setting, Task
-from worker.tools.broker import free_port
-from worker.tools.worker_child import worker_command
 
 ROOT = Path(__file__).parents[3]
 CORES = os.cpu_count() or 1
@@ -27,7 +27,7 @@ class Program:
     task: Task
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(ROOT), **self.task.environment()}
+        return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))), **self.task.environment()}
 
 
 @dataclass(frozen=True, slots=True)

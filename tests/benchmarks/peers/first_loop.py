@@ -7,9 +7,9 @@ import numpy as np
 import onnxruntime as ort
 from kafka import KafkaConsumer, KafkaProducer
 
+from stripwatch.worker.bundle import INPUT_NAME, SCORES_NAME, read_bundle
+from stripwatch.worker.decode import decode
 from tests.benchmarks.peers.task import SESSION_MS, read_task
-from worker.bundle import INPUT_NAME, SCORES_NAME, read_bundle
-from worker.decode import decode
 
 
 def main() -> None:

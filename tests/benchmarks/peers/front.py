@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import aiohttp
 import msgspec
 
+from stripwatch.worker.frame import Frame
 from tests.benchmarks.peers.clients import Confluent
 from tests.benchmarks.peers.inspector import Inspector
 from tests.benchmarks.peers.task import COMMIT_S, Task, read_task
-from worker.frame import Frame
 
 _READY_S_MAX = 60.0
 _POLL_S = 0.1

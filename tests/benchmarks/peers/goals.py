@@ -7,6 +7,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from stripwatch.worker.console import say
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.tools.capacity import Costs, cpu_limit
 from tests.benchmarks.delivery import DELIVERIES, measure
 from tests.benchmarks.peers.contenders import CORES, FIRST, TUNED, WORKER, Contender
 from tests.benchmarks.peers.lap import LapFailed, Track, pace, race
@@ -15,9 +18,6 @@ from tests.benchmarks.peers.meet import Entry, ratios
 from tests.benchmarks.peers.soak import GROWTH_S_MAX, RSS_RATIO_MAX, soak
 from tests.e2e.line import Line
 from tests.tiny import encode_frame, write_bundle
-from worker.console import say
-from worker.errors import BrokerLost
-from worker.tools.capacity import Costs, cpu_limit
 
 HALF, MOST = 0.5, 0.8
 

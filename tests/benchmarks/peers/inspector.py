@@ -11,18 +11,18 @@ import msgspec
 import numpy as np
 import onnxruntime as ort
 
+from stripwatch.worker.bundle import INPUT_NAME, read_bundle
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.decode import Image, Pixels
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.frame import Frame, Position, Record, read_record
+from stripwatch.worker.outcome import Decoded, Prediction
+from stripwatch.worker.predict import predict
+from stripwatch.worker.publish import EventRecords, Outgoing
+from stripwatch.worker.run import load_model
+from stripwatch.worker.sections import Topics
+from stripwatch.worker.session import Output, output_names
 from tests.benchmarks.peers.task import Task
-from worker.bundle import INPUT_NAME, read_bundle
-from worker.configuration import load_settings
-from worker.decode import Image, Pixels
-from worker.event import EventMaker
-from worker.frame import Frame, Position, Record, read_record
-from worker.outcome import Decoded, Prediction
-from worker.predict import predict
-from worker.publish import EventRecords, Outgoing
-from worker.run import load_model
-from worker.sections import Topics
-from worker.session import Output, output_names
 
 REJECT_BYTES_MAX = 900_000
 

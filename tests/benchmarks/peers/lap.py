@@ -21,14 +21,14 @@ import msgspec
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.tools.broker import Broker, free_port
+from stripwatch.worker.tools.child import Child, running_child
+from stripwatch.worker.tools.loads import cpu_seconds
 from tests.benchmarks.peers.cameras import PARTITIONS, Plan, read_shots, send_frames
 from tests.benchmarks.peers.contenders import ROOT, Contender
 from tests.benchmarks.peers.processes import cpu_seconds_of, end_all
 from tests.benchmarks.peers.task import Setting, Task
 from tests.brokers.handle import BrokerHandle
-from worker.tools.broker import Broker, free_port
-from worker.tools.child import Child, running_child
-from worker.tools.loads import cpu_seconds
 
 START_S_MAX = 90.0  # the worker tries layouts at its first start with a model
 STALL_S_MAX = 20.0
@@ -193,7 +193,7 @@ def _latency_ms(result: _Read) -> float | None:
 @contextmanager
 def _running_cameras(plan: Plan) -> Iterator[Child]:
     command = [sys.executable, "-m", "tests.benchmarks.peers.cameras"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **plan.environment()}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))), **plan.environment()}
     with running_child("the cameras", command, environment, ROOT, STOP_S_MAX) as cameras:
         yield cameras
 

@@ -7,14 +7,14 @@ from itertools import cycle, islice
 
 import numpy as np
 
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.connection import open_producer, set_linger
+from stripwatch.worker.run import load_model
+from stripwatch.worker.sections import Topics
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tools.steps import Alone, measure_steps
 from tests.benchmarks.peers.cameras import read_shots
 from tests.benchmarks.peers.lap import Track
-from worker.configuration import load_settings
-from worker.connection import open_producer, set_linger
-from worker.run import load_model
-from worker.sections import Topics
-from worker.settings import Settings
-from worker.tools.steps import Alone, measure_steps
 
 _TIMES = 200
 _ALONE_S = 5.0

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from stripwatch.worker.console import say
 from tests.benchmarks.peers.contenders import Contender
 from tests.benchmarks.peers.lap import Lap, LapFailed, Track, race
 from tests.benchmarks.peers.packages import PackagesAbsent, peers_python
 from tests.benchmarks.peers.task import Setting
-from worker.console import say
 
 FAILURES_MAX = 2
 

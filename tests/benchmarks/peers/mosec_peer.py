@@ -5,9 +5,9 @@ from typing import Any
 
 from mosec import Server, Worker
 
+from stripwatch.worker.decode import Image
 from tests.benchmarks.peers.inspector import Inspector
 from tests.benchmarks.peers.task import read_task
-from worker.decode import Image
 
 TIMEOUT_MS = 60_000
 

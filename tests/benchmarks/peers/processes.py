@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from worker.tools.child import Child
-from worker.tools.loads import cpu_seconds
+from stripwatch.worker.tools.child import Child
+from stripwatch.worker.tools.loads import cpu_seconds
 
 _END_S_MAX = 5.0
 _LOOK_S = 0.05

@@ -12,11 +12,11 @@ from quixstreams.dataframe.windows.aggregations import Collect
 from quixstreams.models import Serializer
 from quixstreams.state.rocksdb import RocksDBOptions
 
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.publish import Headers, Outgoing
 from tests.benchmarks.peers.clients import FETCH_BYTES_MAX
 from tests.benchmarks.peers.inspector import Inspector, frame_of, record_of
 from tests.benchmarks.peers.task import COMMIT_S, SESSION_MS, Task, read_task
-from worker.frame import Frame
-from worker.publish import Headers, Outgoing
 
 
 class Body(Serializer):  # type: ignore[misc]

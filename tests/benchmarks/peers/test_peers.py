@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 import typer
 
+from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.images import list_images
 from tests.benchmarks.peers import __main__ as command
 from tests.benchmarks.peers.contenders import ALL, FIRST, WORKER, Contender, Program
 from tests.benchmarks.peers.goals import Goal, over_others
@@ -14,9 +17,6 @@ from tests.benchmarks.peers.report import Report, describe, markdown, summary
 from tests.benchmarks.peers.task import Setting
 from tests.brokers.plugin import absence_is_a_skip
 from tests.tiny import encode_frame, tiny_contract, write_bundle
-from worker.decode import DecodeSpec
-from worker.errors import SettingsError
-from worker.images import list_images
 
 SIZES = command.Sizes(1, 1, {command.PHOTOS: 256}, 0.5, 1.0, 0, 0.0)
 DIES = Contender("dies", "ends at once", lambda _, task: [Program(("/bin/false",), task)])

@@ -6,10 +6,10 @@
 import sys
 import time
 
+from stripwatch.worker.frame import Frame
 from tests.benchmarks.peers.clients import Client, Confluent, KafkaPython
 from tests.benchmarks.peers.inspector import Inspector
 from tests.benchmarks.peers.task import COMMIT_S, read_task
-from worker.frame import Frame
 
 POLL_S = 0.2
 POLL_FRAMES = 64

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+from stripwatch.worker.launch import module_command
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
 from tests.tools.view.events import publish_sample
@@ -25,7 +25,7 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 def running_page(line: Line, *arguments: str) -> Iterator[str]:
     """`python -m worker view` on any free port; its address."""
     topics = [part for name, topic in line.topics.items() for part in ("--set", f"topics.{name}={topic}")]
-    command = [sys.executable, "-m", "worker", "view", "--bootstrap-servers", line.broker.bootstrap_servers]
+    command = [*module_command("worker"), "view", "--bootstrap-servers", line.broker.bootstrap_servers]
     command += ["--port", "0", "--set", "log_level=error", *topics, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr

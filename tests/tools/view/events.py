@@ -8,11 +8,11 @@ import cv2
 import msgspec
 import numpy as np
 
+from stripwatch.worker.boxes import Box
+from stripwatch.worker.event import RESULT_SCHEMA, Defect, FrameInfo, Result, StripSpan, TimingMs
+from stripwatch.worker.frame import rfc3339
 from tests.e2e.line import Line
 from tests.worker.test_event import MODEL
-from worker.boxes import Box
-from worker.event import RESULT_SCHEMA, Defect, FrameInfo, Result, StripSpan, TimingMs
-from worker.frame import rfc3339
 
 HOSTILE = "<img src=x onerror=\"window.hacked='yes'\">"
 LINE = "/plant/line-1"

@@ -23,11 +23,11 @@ import msgspec
 import numpy as np
 from selenium import webdriver
 
+from stripwatch.worker.tools.broker import embedded_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
 from tests.tools.view.conftest import chromium, console, running_page
 from tests.tools.view.events import Shown, event
-from worker.tools.broker import embedded_broker
 
 CAMERAS, COIL_FRAMES, VIEWERS = 4, 1000, 10
 _FRAMES = 200  # pictures to fetch; the results say in turn that they are about these
@@ -123,7 +123,7 @@ def _rss_kb(port: str) -> int:
             status = (folder / "status").read_text()
         except OSError:
             continue
-        if b"view" in command and b"worker" in command and f"PPid:\t{os.getpid()}" in status:
+        if b"view" in command and b"stripwatch.worker" in command and f"PPid:\t{os.getpid()}" in status:
             return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
     raise RuntimeError(f"no process serves port {port}")
 

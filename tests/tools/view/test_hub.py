@@ -2,10 +2,10 @@ import asyncio
 import json
 from typing import Any
 
+from stripwatch.worker.tools.view.history import History
+from stripwatch.worker.tools.view.hub import Hub
 from tests.tools.view.events import Shown
 from tests.tools.view.test_history import add, new_history
-from worker.tools.view.history import History
-from worker.tools.view.hub import Hub
 
 
 async def first_message(history: History, last_event_id: str = "") -> tuple[dict[str, Any], str]:

@@ -2,13 +2,13 @@ import cv2
 import numpy as np
 import pytest
 
+from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.decode import DecodeLimits
+from stripwatch.worker.errors import FrameRejected
+from stripwatch.worker.tools.view.pictures import Pictures, shrink
+from stripwatch.worker.tools.view.places import Place
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
-from worker.configuration import load_settings
-from worker.decode import DecodeLimits
-from worker.errors import FrameRejected
-from worker.tools.view.pictures import Pictures, shrink
-from worker.tools.view.places import Place
 
 
 def strip(height: int = 256, width: int = 1600) -> bytes:

@@ -1,4 +1,4 @@
-from worker.tools.view.recent import Latency, Rate
+from stripwatch.worker.tools.view.recent import Latency, Rate
 
 
 def test_a_rate_counts_whole_seconds_that_are_past() -> None:

@@ -8,12 +8,12 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
-from worker.connection import ask_topics
-from worker.errors import BrokerLost
-from worker.settings import Settings
-from worker.tools.reader import TopicReader, from_last, open_looker
-from worker.tools.view.history import CARDS_MAX, History
-from worker.tools.view.places import Place
+from stripwatch.worker.connection import ask_topics
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tools.reader import TopicReader, from_last, open_looker
+from stripwatch.worker.tools.view.history import CARDS_MAX, History
+from stripwatch.worker.tools.view.places import Place
 
 log = structlog.get_logger()
 _AGAIN_S = 2.0

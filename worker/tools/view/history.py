@@ -9,15 +9,15 @@ from typing import Any
 
 import msgspec
 
-from worker.boxes import Box
-from worker.event import Result
-from worker.model import ModelInfo
-from worker.tools.coil import CoilLog, CoilSummary
-from worker.tools.coilbook import CoilBook, CoilRules
-from worker.tools.looks import Look, look_of_reject, look_of_result, read_result
-from worker.tools.view.places import EvidencePlaces, Place, place_of_frame
-from worker.tools.view.recent import Latency, Rate
-from worker.tools.view.stripmap import StripMap, strip_map
+from stripwatch.worker.boxes import Box
+from stripwatch.worker.event import Result
+from stripwatch.worker.model import ModelInfo
+from stripwatch.worker.tools.coil import CoilLog, CoilSummary
+from stripwatch.worker.tools.coilbook import CoilBook, CoilRules
+from stripwatch.worker.tools.looks import Look, look_of_reject, look_of_result, read_result
+from stripwatch.worker.tools.view.places import EvidencePlaces, Place, place_of_frame
+from stripwatch.worker.tools.view.recent import Latency, Rate
+from stripwatch.worker.tools.view.stripmap import StripMap, strip_map
 
 RULES = CoilRules(settle_s=10, silence_s=120, frames_max=100_000, open_max=100)
 CARDS_MAX, COILS_MAX = 300, 100

@@ -10,12 +10,12 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
-from worker.decode import DecodeLimits
-from worker.errors import BrokerLost, FrameRejected
-from worker.picture import encode_jpeg, open_within
-from worker.settings import Settings
-from worker.tools.reader import open_looker
-from worker.tools.view.places import Place
+from stripwatch.worker.decode import DecodeLimits
+from stripwatch.worker.errors import BrokerLost, FrameRejected
+from stripwatch.worker.picture import encode_jpeg, open_within
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tools.reader import open_looker
+from stripwatch.worker.tools.view.places import Place
 
 log = structlog.get_logger()
 _KEPT = 400

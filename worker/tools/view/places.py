@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from worker.event import Result
+from stripwatch.worker.event import Result
 
 _KEPT = 1000
 _ID_BYTES_MAX = 400

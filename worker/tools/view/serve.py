@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import structlog
 import uvicorn
 
-from worker.console import say
-from worker.errors import SettingsError
-from worker.settings import Settings
-from worker.tools.view.feed import Feed
-from worker.tools.view.history import History
-from worker.tools.view.pictures import Pictures
-from worker.tools.view.site import make_site
+from stripwatch.worker.console import say
+from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.settings import Settings
+from stripwatch.worker.tools.view.feed import Feed
+from stripwatch.worker.tools.view.history import History
+from stripwatch.worker.tools.view.pictures import Pictures
+from stripwatch.worker.tools.view.site import make_site
 
 log = structlog.get_logger()
 _LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]

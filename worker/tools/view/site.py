@@ -16,10 +16,10 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from worker.tools.report import as_csv
-from worker.tools.view.history import History
-from worker.tools.view.hub import Hub
-from worker.tools.view.pictures import Pictures
+from stripwatch.worker.tools.report import as_csv
+from stripwatch.worker.tools.view.history import History
+from stripwatch.worker.tools.view.hub import Hub
+from stripwatch.worker.tools.view.pictures import Pictures
 
 PAGE = Path(__file__).with_name("page")
 VIEWERS_MAX = 50

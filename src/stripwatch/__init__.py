@@ -1,0 +1,1 @@
+"""Stripwatch inspects moving steel strip: frames from Kafka in, defect events out."""

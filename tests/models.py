@@ -9,7 +9,8 @@ import numpy as np
 
 from stripwatch.worker.bundle import Bundle, Threshold
 from stripwatch.worker.decode import Image
-from stripwatch.worker.model import Model, ModelInfo
+from stripwatch.worker.events import ModelInfo
+from stripwatch.worker.model import Model
 from stripwatch.worker.pace import Pace
 from stripwatch.worker.session import Session, WarmedBatch
 from stripwatch.worker.verdict import Judge

@@ -1,16 +1,9 @@
 """What a data set holds, before anybody trains on it: balance, sizes, copies, files that cannot be read."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
-import numpy as np
-
-from stripwatch.export.files import make_folder, read_whole, write_whole
-from stripwatch.export.pictures import Tile, decode_tile, draw_sheet
 from stripwatch.training.datasets import CLEAN, DataSet, read_dataset
 from stripwatch.training.digests import FrameDigest, try_digests
 from stripwatch.training.groups import chain
@@ -21,7 +14,6 @@ from stripwatch.worker.decode import DecodeSpec
 from stripwatch.worker.errors import DataError
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
-_TILES_MAX = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,39 +61,6 @@ def survey(root: Path, layout: str) -> Survey:
     return Survey(dataset, samples, dict(sizes.most_common()), same, similar, unreadable)
 
 
-def summarise(found: Survey) -> dict[str, Any]:
-    """One JSON object; the pairs and files themselves stand in survey.json."""
-    return {
-        "data": str(found.dataset.root),
-        "layout": found.dataset.layout,
-        "images": len(found.samples),
-        "classes": found.balance,
-        "several_labels": sum(len(sample.labels) > 1 for sample in found.samples),
-        "coils": len({sample.coil for sample in found.samples} - {None}),
-        "sizes": found.sizes,
-        "same": len(found.same),
-        "similar": len(found.similar),
-        "disputed": len(found.disputed),
-        "unreadable": len(found.unreadable),
-    }
-
-
-def write_survey(found: Survey, out: Path) -> None:
-    """survey.json, and contact-NUMBER-CLASS.png for each class. Raises InputError when that fails."""
-    make_folder(out)
-    for number, label in enumerate(found.balance, 1):
-        members = [sample for sample in found.samples if label in (sample.labels or (CLEAN,))]
-        name = re.sub(r"[^\w.-]", "_", label)
-        write_whole(out / f"contact-{number}-{name}.png", _contact_sheet(found, label, members))
-    lists = {
-        "same_files": found.same,
-        "similar_files": found.similar,
-        "disputed_files": found.disputed,
-        "unreadable_files": found.unreadable,
-    }
-    write_whole(out / "survey.json", msgspec.json.format(msgspec.json.encode(summarise(found) | lists)))
-
-
 def _pairs(samples: list[Sample], digests: list[FrameDigest]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Pairs with the same pixels, and those that are only nearly the same."""
     same = chain([digest.pixels_sha256 for digest in digests])
@@ -112,12 +71,3 @@ def _pairs(samples: list[Sample], digests: list[FrameDigest]) -> tuple[list[tupl
         return [(samples[a].name, samples[b].name) for a, b in pairs]
 
     return names(same), names(similar)
-
-
-def _contact_sheet(found: Survey, label: str, members: list[Sample]) -> bytes:
-    picked = np.unique(np.linspace(0, len(members) - 1, min(len(members), _TILES_MAX)).round().astype(int))
-    tiles = [
-        Tile(decode_tile(read_whole(found.dataset.root / members[at].name)), Path(members[at].name).name)
-        for at in picked
-    ]
-    return draw_sheet(f"{label}: {len(tiles)} of {len(members)} images", tiles)

@@ -8,9 +8,9 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from stripwatch.worker.connection import discard, open_producer
 from stripwatch.worker.errors import StripwatchError
 from stripwatch.worker.mending import TOO_LARGE
+from stripwatch.worker.producers import discard, open_producer
 from stripwatch.worker.publish import Outgoing
 from stripwatch.worker.settings import Settings
 

@@ -6,7 +6,7 @@ from prometheus_client import Counter
 
 from stripwatch.worker.aside_topic import AsideTopic, aside_producer
 from stripwatch.worker.decode import DecodeLimits
-from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.evidence import Evidence
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics

@@ -1,22 +1,15 @@
 """When a batch goes out: full, or at its deadline, or at once where there is no linger."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from stripwatch.worker.pace import BatchLimits
 
 T = TypeVar("T")
 
 
 class Clock(Protocol):
     def monotonic(self) -> float: ...
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """linger_s_max = 0: a free device takes what is there."""
-
-    frames_max: int
-    linger_s_max: float
 
 
 def gather(first: T, head: Callable[[float], T | None], limits: BatchLimits, clock: Clock) -> list[T]:

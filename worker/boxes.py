@@ -5,24 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.bundle import Contract, HeatmapKind, PlaceGrid
+from stripwatch.worker.events import Box
 
 Heatmap = NDArray[np.float32]
 BOXES_MAX = 8
 _NEAR_PEAK = 0.7  # where nothing reaches the threshold, the surroundings of the peak are the box
-
-
-class Box(msgspec.Struct, frozen=True):
-    """In pixels of the source image, from its upper left corner."""
-
-    x: int
-    y: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)

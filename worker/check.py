@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from stripwatch.worker.run import load_model
+from stripwatch.worker.model import load_model
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tune import apply, lay_out
 

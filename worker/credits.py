@@ -3,7 +3,7 @@
 import threading
 import time
 
-from stripwatch.worker.rate import Rate
+from stripwatch.worker.rate import DecayedRate
 
 _PATIENCE_S_A_FRAME, _PATIENCE_S_MAX = 0.002, 0.015
 # In a backlog, which is more than cameras send at the same moment: as long as so many frames take to be done.
@@ -20,7 +20,7 @@ class Credits:
         self._changed = threading.Condition()
         self._frames = 0
         self._bytes = 0
-        self._rate = Rate()
+        self._rate = DecayedRate()
         self._fps = 0.0  # at which frames are done
         self._few = 0  # frames at which `wait_for_few` ends
 

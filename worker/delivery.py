@@ -6,12 +6,12 @@ from functools import partial
 from kafka.structs import ConsumerGroupMetadata
 
 from stripwatch.worker.at_least_once import AtLeastOnce
-from stripwatch.worker.connection import LINGER_MS, open_producer
 from stripwatch.worker.exactly_once import ExactlyOnce, TransactionLimits
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.mending import Mending
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
+from stripwatch.worker.producers import LINGER_MS, open_producer
 from stripwatch.worker.publish import EventRecords
 from stripwatch.worker.settings import Settings
 

@@ -6,7 +6,7 @@ from typing import Generic, Literal, TypeVar
 
 from stripwatch.worker.drift_settings import DriftSettings
 from stripwatch.worker.frame_statistics import STATISTICS, FrameStatistics, Statistic
-from stripwatch.worker.offsets import Partition
+from stripwatch.worker.positions import Partition
 from stripwatch.worker.reference import Reference
 
 Condition = Literal["silent", "dark", "blurred", "frozen"]

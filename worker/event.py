@@ -2,97 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-import msgspec
 import numpy as np
 
-from stripwatch.worker.boxes import Box
-from stripwatch.worker.frame import Frame, rfc3339
-from stripwatch.worker.model import ModelInfo
+from stripwatch.worker.events import (
+    REJECT_SCHEMA,
+    RESULT_SCHEMA,
+    Box,
+    Defect,
+    FrameInfo,
+    Reject,
+    Result,
+    StripSpan,
+    TimingMs,
+)
+from stripwatch.worker.frame import Frame
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal, Skipped
 from stripwatch.worker.sections import Camera
-from stripwatch.worker.verdict import Judgement, Verdict
-
-RESULT_SCHEMA = "stripwatch.result/1"
-REJECT_SCHEMA = "stripwatch.reject/1"
-
-
-class StripSpan(msgspec.Struct, frozen=True):
-    """Millimetres along the coil."""
-
-    start: int
-    end: int
-
-
-class Defect(msgspec.Struct, frozen=True):
-    """strip_mm is that of the box, or of the whole frame while there is no box; null without mm_per_px or position."""
-
-    label: str
-    score: float
-    box_px: Box | None
-    strip_mm: StripSpan | None
-
-
-class FrameInfo(msgspec.Struct, frozen=True):
-    """Which frame this is about. From Kafka topic, partition and offset are set; from a folder, file is.
-
-    strip_mm: what the frame shows of the strip; null without mm_per_px or position.
-    """
-
-    camera: str
-    line: str | None
-    coil: str | None
-    captured_at: str
-    strip_position_mm: int | None
-    side: str | None
-    lane_offset_mm: float | None
-    width_px: int | None
-    height_px: int | None
-    topic: str | None
-    partition: int | None
-    offset: int | None
-    file: str | None
-    strip_mm: StripSpan | None = None
-
-
-class TimingMs(msgspec.Struct, frozen=True):
-    """decode and inference: at work (inference: the whole batch). queue: decoded and waiting. total: in the worker."""
-
-    decode: float
-    queue: float
-    inference: float
-    total: float
-
-
-class Result(msgspec.Struct, frozen=True):
-    """One for every frame that is not rejected. A defect event is the same bytes, where defects is not empty.
-
-    evidence: whether a picture was admitted, under this event's id; null without defects, or where none are made.
-    """
-
-    schema: str
-    id: str
-    state: Literal["inspected", "skipped"]
-    verdict: Verdict | None
-    label: str | None
-    score: float | None
-    scores: dict[str, float]
-    defects: list[Defect]
-    frame: FrameInfo
-    model: ModelInfo
-    timing_ms: TimingMs
-    evidence: bool | None = None
-
-
-class Reject(msgspec.Struct, frozen=True):
-    """A frame that could not be inspected, as `inspect` writes it; on Kafka the same stands in headers."""
-
-    schema: str
-    id: str
-    reason: str
-    detail: str
-    frame: FrameInfo
+from stripwatch.worker.timestamps import rfc3339
+from stripwatch.worker.verdict import Judgement
 
 
 @dataclass(frozen=True, slots=True)

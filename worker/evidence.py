@@ -12,12 +12,13 @@ import numpy as np
 from stripwatch.worker.aside import Aside
 from stripwatch.worker.aside_topic import AsideTopic
 from stripwatch.worker.decode import DecodeLimits
-from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
+from stripwatch.worker.frame_headers import event_headers
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.outcome import Outcome, Prediction
 from stripwatch.worker.picture import Heat, PictureLimits, draw
-from stripwatch.worker.publish import Outgoing, event_headers
+from stripwatch.worker.publish import Outgoing
 from stripwatch.worker.quota import Quota
 
 

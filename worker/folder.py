@@ -16,14 +16,13 @@ from rich.progress import Progress
 from stripwatch.worker.console import new_progress
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.errors import InputError
-from stripwatch.worker.event import Reject, Result
-from stripwatch.worker.frame import Frame, Position, event_id
+from stripwatch.worker.events import Reject, Result
+from stripwatch.worker.frame import Frame, event_id
 from stripwatch.worker.images import list_images
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.model import Model
-from stripwatch.worker.offsets import Partition
-from stripwatch.worker.pipeline import Parts, Pipeline
-from stripwatch.worker.run import build_parts, load_model
+from stripwatch.worker.model import Model, load_model
+from stripwatch.worker.pipeline import Parts, Pipeline, build_parts
+from stripwatch.worker.positions import Partition, Position
 from stripwatch.worker.settings import Settings
 
 

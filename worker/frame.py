@@ -4,40 +4,15 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import NamedTuple
+from datetime import datetime
+
+from stripwatch.worker.positions import Position, Record
 
 _NAME_CHARS_MAX = 200
 _HEADERS_MAX, _HEADER_BYTES_MAX = 64, 16_384
 _TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999: RFC 3339 and datetime know none later
 _SAFE_INTEGER_MAX = 2**53 - 1  # what every JSON reader can hold
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
-
-class Position(NamedTuple):
-    """Where a frame came from. Nobody else needs to remember the `+ 1` of a commit."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}-{self.partition}-{self.offset}"
-
-    @property
-    def next_offset(self) -> int:
-        return self.offset + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What a broker (or a folder) hands over: a Kafka record without kafka-python's type."""
-
-    position: Position
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +147,3 @@ def _split_source(source: str | None) -> tuple[str | None, str | None]:
     """`/site/area/line/camera` as line and camera."""
     line, _, camera = (source or "").rstrip("/").rpartition("/")
     return line or None, camera or None
-
-
-def rfc3339(time_ms: int) -> str:
-    """A time in milliseconds since 1970 as `2026-11-23T02:00:00.123Z`."""
-    time = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return f"{time:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"

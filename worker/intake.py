@@ -22,11 +22,12 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from stripwatch.worker.connection import ask_topics, denied, from_kafka_offsets, to_kafka
+from stripwatch.worker.connection import denied
+from stripwatch.worker.consumers import ask_topics, cluster_id, from_kafka, from_kafka_offsets, to_kafka
 from stripwatch.worker.contact import Contact
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.errors import BrokerLost, Fenced
-from stripwatch.worker.frame import Frame, Position, Record, read_record
+from stripwatch.worker.frame import Frame, read_record
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.placing import Placing
@@ -222,18 +223,7 @@ class KafkaIntake:
                     self._metrics.lag_frames.labels(str(partition.number)).set(max(0, end - next_offset))
 
 
-def cluster_id(consumer: KafkaConsumer) -> str:
-    """The id of the Kafka cluster, empty where the broker names none."""
-    return consumer._cluster.cluster_id or ""  # the consumer offers no public way (3.0.12)
-
-
 def connection_count(consumer: KafkaConsumer) -> float:
     """Open connections to brokers, by kafka-python's own metrics; a closed consumer has none of either."""
     count: float = consumer.metrics().get("consumer-metrics", {}).get("connection-count", 0.0)
     return count
-
-
-def from_kafka(record: object) -> Record:
-    """A kafka-python ConsumerRecord as ours: here its type ends."""
-    position = Position(record.topic, record.partition, record.offset)  # type: ignore[attr-defined]
-    return Record(position, record.timestamp, record.key, record.value, record.headers)  # type: ignore[attr-defined]

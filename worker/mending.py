@@ -19,10 +19,11 @@ from kafka.errors import (
     RecordListTooLargeError,
 )
 
-from stripwatch.worker.connection import denied, discard
+from stripwatch.worker.connection import denied
 from stripwatch.worker.errors import BrokerLost
-from stripwatch.worker.frame import Position
 from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.positions import Position
+from stripwatch.worker.producers import discard
 from stripwatch.worker.publish import EventRecords, Outgoing
 
 log = structlog.get_logger()

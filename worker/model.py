@@ -4,36 +4,26 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
-import msgspec
 import structlog
 
 from stripwatch.worker.boxes import MapReader, map_reader
 from stripwatch.worker.bundle import Bundle
 from stripwatch.worker.cache import cache_folder
 from stripwatch.worker.decode import DecodeLimits, Image, decode
+from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.events import ModelInfo
 from stripwatch.worker.pace import Pace
 from stripwatch.worker.providers import Way
 from stripwatch.worker.reference import Reference
 from stripwatch.worker.session import Session, open_session
 from stripwatch.worker.settings import Settings
+from stripwatch.worker.store import read_choice, resolve
 from stripwatch.worker.verdict import Judge, judge_of
 
 log = structlog.get_logger()
-
-
-class ModelInfo(msgspec.Struct, frozen=True):
-    """The model that made a result. thresholds: "settings" where the plant has overridden those of the bundle.
-
-    provider: ONNX Runtime's name of what it runs on, as CPUExecutionProvider.
-    """
-
-    name: str
-    version: str
-    sha256: str
-    thresholds: Literal["bundle", "settings"]
-    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,3 +84,14 @@ def open_model(bundle: Bundle, settings: Settings, go_on: Callable[[], None] = l
 
 def _seconds(ms: float | None) -> float | None:
     return None if ms is None else ms / 1000
+
+
+def load_model(settings: Settings) -> Model:
+    """The bundle of the settings, verified and warm."""
+    return open_model(read_choice(resolve(require_bundle(settings))), settings)
+
+
+def require_bundle(settings: Settings) -> Path:
+    if settings.bundle is None:
+        raise SettingsError("setting 'bundle' is missing: name the model file, as in --bundle model.onnx")
+    return settings.bundle

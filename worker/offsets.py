@@ -10,14 +10,8 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from stripwatch.worker.frame import Position
-
-
-class Partition(NamedTuple):
-    topic: str
-    number: int
+from stripwatch.worker.positions import Partition, Position
 
 
 @dataclass(slots=True)

@@ -8,11 +8,19 @@ leaves time, a batch waits for more frames if a fuller one costs less of the dev
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from stripwatch.worker.batch import BatchLimits
 from stripwatch.worker.session import WarmedBatch
 
 _SLOWER_MAX = 1.2  # of all that waits, for the sake of the mean frame; in a backlog the best batch is taken anyway
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """linger_s_max = 0: a free device takes what is there."""
+
+    frames_max: int
+    linger_s_max: float
 
 
 class Pace:

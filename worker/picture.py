@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stripwatch.worker.boxes import Box, Heatmap, MapReader
+from stripwatch.worker.boxes import Heatmap, MapReader
 from stripwatch.worker.decode import DecodeLimits, DecodeSpec, Pixels, decode
 from stripwatch.worker.errors import StripwatchError
-from stripwatch.worker.event import Defect
+from stripwatch.worker.events import Box, Defect
 from stripwatch.worker.imagefile import read_header
 
 _HEAT_RGB = (255, 120, 0)

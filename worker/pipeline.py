@@ -8,21 +8,24 @@ and a batch with frames of both goes through each of them in turn.
 A stage that dies takes the worker with it: `failure` is set, and whoever runs the pipeline stops and raises it.
 """
 
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol
 
 import structlog
 
 from stripwatch.worker.batch import gather
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.deadline import Deadline
+from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.decode_pool import DecodePool
 from stripwatch.worker.errors import StripwatchError
-from stripwatch.worker.event import EventMaker, Reject, Result
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.lanes import Lanes
 from stripwatch.worker.metrics import Metrics
@@ -30,10 +33,20 @@ from stripwatch.worker.model import Model
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.outcome import Decoded, Outcome, Prediction, Ready, Skipped
 from stripwatch.worker.predict import predict
-from stripwatch.worker.publish import Publisher
-from stripwatch.worker.rate import Rate
+from stripwatch.worker.rate import DecayedRate
+from stripwatch.worker.settings import Settings
 
 log = structlog.get_logger()
+
+
+class Publisher(Protocol):
+    """Where events go: Kafka, or a file. One thread calls."""
+
+    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
+        """Hand an event on; settle is called, from any thread, once the frame is fully accounted for."""
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until everything handed on is settled, or the time is up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,7 @@ class Pipeline:
         self._on_result = on_result
         self._admit = admit
         self._on_outcome = on_outcome
-        self._rate = Rate()
+        self._rate = DecayedRate()
         self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._failed = threading.Event()
         self._failure: BaseException | None = None
@@ -223,3 +236,24 @@ class Pipeline:
         if age_s < 0:
             metrics.negative_ages.inc()
         metrics.frame_age.observe(max(0.0, age_s))
+
+
+def build_parts(
+    settings: Settings,
+    metrics: Metrics,
+    publisher: Publisher,
+    credits: Credits,
+    deadline: Deadline = NO_DEADLINE,
+    ledger: Ledger | None = None,
+    measures: Callable[[str], bool] = lambda _: False,
+) -> Parts:
+    """The stages of any pipeline, whether frames come from Kafka or from a folder."""
+    return Parts(
+        decoding=DecodePool(settings.decode_threads or os.cpu_count() or 1, deadline.skips, measures),
+        deadline=deadline,
+        events=EventMaker(settings.cameras),
+        publisher=publisher,
+        ledger=ledger or Ledger(),
+        credits=credits,
+        metrics=metrics,
+    )

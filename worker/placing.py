@@ -4,9 +4,10 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
-from stripwatch.worker.connection import to_kafka
+from stripwatch.worker.consumers import to_kafka
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.offsets import Ledger, Partition
+from stripwatch.worker.offsets import Ledger
+from stripwatch.worker.positions import Partition
 
 log = structlog.get_logger()
 

@@ -1,34 +1,17 @@
 """Events as records. `at_least_once.py` and `exactly_once.py` deliver them."""
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
-from urllib.parse import quote
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
-from stripwatch.worker.event import Reject, Result
-from stripwatch.worker.frame import Frame, rfc3339
+from stripwatch.worker.events import Reject, Result
+from stripwatch.worker.frame import Frame
+from stripwatch.worker.frame_headers import Headers, copy_headers, event_headers
 from stripwatch.worker.imagefile import read_header
 from stripwatch.worker.sections import Topics
 
 log = structlog.get_logger()
-
-Headers = list[tuple[str, bytes]]
-ORIGINAL_PREFIX = "original."  # before the name of each header that the camera sent
-HEADERS_DROPPED, KEY_DROPPED = "stripwatch_headers_dropped", "stripwatch_key_dropped"
-_KEY_BYTES_MAX = 1024
-
-
-class Publisher(Protocol):
-    """Where events go: Kafka, or a file. One thread calls."""
-
-    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
-        """Hand an event on; settle is called, from any thread, once the frame is fully accounted for."""
-
-    def flush(self, timeout_s: float) -> None:
-        """Wait until everything handed on is settled, or the time is up."""
 
 
 class Outgoing(NamedTuple):
@@ -70,29 +53,6 @@ class EventRecords:
         )
 
 
-def event_headers(frame: Frame, kind: str, content_type: bytes = b"application/json") -> Headers:
-    """CloudEvents Kafka binding 1.0, binary mode. ce_time is the capture: that is when the strip was so.
-
-    What else comes of a frame beside its result or its reject is an event of its own, so its id has an ending; inside
-    each, or in a header, is the id of the result.
-    """
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", (frame.id if kind in ("result", "reject") else f"{frame.id}-{kind}").encode()),
-        ("ce_source", _source(frame.line, frame.camera)),
-        ("ce_type", f"stripwatch.{kind}.v1".encode()),
-        ("ce_time", rfc3339(frame.captured_ms).encode()),
-        ("content-type", content_type),
-    ]
-    if frame.coil is not None:
-        headers.append(("ce_subject", frame.coil.encode()))
-    if frame.strip_position_mm is not None:
-        headers.append(("ce_strippositionmm", str(frame.strip_position_mm).encode()))
-    if frame.traceparent is not None:
-        headers.append(("traceparent", frame.traceparent.encode()))
-    return headers
-
-
 def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:
     """Reason, detail, how much is kept, then what `copy_headers` says."""
     own = {"reason": event.reason, "detail": event.detail, "bytes": len(frame.encoded), "bytes_kept": kept_bytes}
@@ -111,26 +71,3 @@ def review_headers(event: Result, frame: Frame) -> Headers:
         "model_sha256": event.model.sha256,
     }
     return copy_headers(frame, "review", f"image/{read_header(frame.encoded).format}".encode(), own)
-
-
-def copy_headers(frame: Frame, kind: str, content_type: bytes, own: Mapping[str, Any]) -> Headers:
-    """Of a record with a frame's own bytes: what is said of it, its original place, time and key, and the headers that
-    the camera sent, each with a prefix.
-
-    Headers that were too many or too large to keep are left out, and so is such a key; a header of its own says so.
-    """
-    place = frame.position._asdict() | {"timestamp_ms": frame.timestamp_ms}
-    headers = event_headers(frame, kind, content_type)
-    headers += [(f"stripwatch_{name}", str(value).encode()) for name, value in {**own, **place}.items()]
-    if frame.key is not None:
-        kept = len(frame.key) <= _KEY_BYTES_MAX
-        headers.append(("stripwatch_key", frame.key) if kept else (KEY_DROPPED, b"1"))
-    if frame.headers is None:
-        headers.append((HEADERS_DROPPED, b"1"))
-    headers += [(ORIGINAL_PREFIX + name, value) for name, value in frame.headers or ()]
-    return headers
-
-
-@lru_cache(maxsize=1024)
-def _source(line: str | None, camera: str) -> bytes:
-    return f"{quote(line or '')}/{quote(camera, safe='')}".encode()

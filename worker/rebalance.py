@@ -15,9 +15,10 @@ from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.errors import KafkaError
 from kafka.structs import MemberState, TopicPartition
 
-from stripwatch.worker.connection import to_kafka
+from stripwatch.worker.consumers import to_kafka
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.offsets import Ledger, Partition
+from stripwatch.worker.offsets import Ledger
+from stripwatch.worker.positions import Partition
 
 log = structlog.get_logger()
 

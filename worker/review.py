@@ -2,7 +2,7 @@
 
 from stripwatch.worker.aside import Aside
 from stripwatch.worker.aside_topic import AsideTopic
-from stripwatch.worker.event import Result
+from stripwatch.worker.events import Result
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.publish import Outgoing, review_headers

@@ -1,39 +1,36 @@
 """`stripwatch run`: puts the stages together, runs them, and takes them apart in an order one can read aloud."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stripwatch.worker.asides import Asides, needed_topics
-from stripwatch.worker.connection import open_consumer, require_topics
+from stripwatch.worker.consumers import open_consumer, require_topics
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.deadline import NO_DEADLINE, Deadline
-from stripwatch.worker.decode_pool import DecodePool
 from stripwatch.worker.delivery import open_delivery
 from stripwatch.worker.drift_watch import DriftWatch
-from stripwatch.worker.errors import BrokerLost, SettingsError, StripwatchError
-from stripwatch.worker.event import EventMaker, Reject, Result
+from stripwatch.worker.errors import BrokerLost, StripwatchError
+from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
-from stripwatch.worker.health import Checks, HealthServer
+from stripwatch.worker.health import HealthServer
 from stripwatch.worker.intake import IntakeRules, KafkaIntake
 from stripwatch.worker.logs import say_held_back
 from stripwatch.worker.memory import set_up_memory
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.model import Model, open_model
+from stripwatch.worker.model import Model, load_model, open_model, require_bundle
 from stripwatch.worker.notify import Heartbeat, notify
 from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.pipeline import Parts, Pipeline
-from stripwatch.worker.publish import Publisher
+from stripwatch.worker.pipeline import Pipeline, build_parts
+from stripwatch.worker.readiness import Readiness
 from stripwatch.worker.reject_share import RejectShare
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.statelog import StateLog
 from stripwatch.worker.stop import StopRequest
-from stripwatch.worker.store import read_choice, resolve
+from stripwatch.worker.store import resolve
 from stripwatch.worker.swap import BundleWatch
 
 log = structlog.get_logger()
@@ -61,69 +58,6 @@ def run(settings: Settings) -> None:
     finally:
         health.close()
         say_held_back()
-
-
-class Readiness:
-    """What /readyz asks, from the first moment on: not ready yet is an answer too."""
-
-    def __init__(self) -> None:
-        self.bundle_verified = False  # and warm, on the provider that was asked for
-        self.worker: Worker | None = None
-
-    def verified(self, model: Model) -> Model:
-        self.bundle_verified = True
-        return model
-
-    def paused(self) -> bool:
-        return self.worker is not None and self.worker.paused
-
-    def holds(self) -> bool:
-        return all(self.checks().values())
-
-    def checks(self) -> Checks:
-        worker = self.worker
-        return {
-            "bundle_verified": self.bundle_verified,
-            "broker_connected": worker is not None and worker.connected,
-            "group_joined": worker is not None and worker.joined,
-            "few_rejects": worker is not None and not worker.rejects_are_many,
-            "topic_readable": worker is not None and worker.readable,
-            "results_delivered": worker is not None and worker.delivering,
-            "stages_alive": worker is not None and worker.alive,
-            "not_stopping": worker is not None and not worker.stopping,
-        }
-
-
-def load_model(settings: Settings) -> Model:
-    """The bundle of the settings, verified and warm."""
-    return open_model(read_choice(resolve(require_bundle(settings))), settings)
-
-
-def require_bundle(settings: Settings) -> Path:
-    if settings.bundle is None:
-        raise SettingsError("setting 'bundle' is missing: name the model file, as in --bundle model.onnx")
-    return settings.bundle
-
-
-def build_parts(
-    settings: Settings,
-    metrics: Metrics,
-    publisher: Publisher,
-    credits: Credits,
-    deadline: Deadline = NO_DEADLINE,
-    ledger: Ledger | None = None,
-    measures: Callable[[str], bool] = lambda _: False,
-) -> Parts:
-    """The stages of any pipeline, whether frames come from Kafka or from a folder."""
-    return Parts(
-        decoding=DecodePool(settings.decode_threads or os.cpu_count() or 1, deadline.skips, measures),
-        deadline=deadline,
-        events=EventMaker(settings.cameras),
-        publisher=publisher,
-        ledger=ledger or Ledger(),
-        credits=credits,
-        metrics=metrics,
-    )
 
 
 class Worker:

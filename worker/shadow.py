@@ -9,7 +9,8 @@ from zlib import crc32
 
 from stripwatch.worker.aside import Aside
 from stripwatch.worker.errors import PredictFailed
-from stripwatch.worker.event import EventMaker, Result
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.events import Result
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model

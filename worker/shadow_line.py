@@ -7,11 +7,13 @@ import msgspec
 
 from stripwatch.worker.aside import lower_priority
 from stripwatch.worker.aside_topic import AsideTopic, aside_producer
-from stripwatch.worker.event import EventMaker, Result
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.events import Result
 from stripwatch.worker.frame import Frame
+from stripwatch.worker.frame_headers import event_headers
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import open_model
-from stripwatch.worker.publish import Outgoing, event_headers
+from stripwatch.worker.publish import Outgoing
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.shadow import Shadow
 from stripwatch.worker.store import resolve

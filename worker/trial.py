@@ -15,15 +15,14 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.configuration import load_settings
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.event import Reject, Result
-from stripwatch.worker.frame import Frame, Position, Record, read_record
+from stripwatch.worker.events import Reject, Result
+from stripwatch.worker.frame import Frame, read_record
 from stripwatch.worker.logs import set_up_logs
 from stripwatch.worker.memory import set_up_memory
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.model import Model
-from stripwatch.worker.offsets import Partition
-from stripwatch.worker.pipeline import Pipeline
-from stripwatch.worker.run import build_parts, load_model
+from stripwatch.worker.model import Model, load_model
+from stripwatch.worker.pipeline import Pipeline, build_parts
+from stripwatch.worker.positions import Partition, Position, Record
 from stripwatch.worker.settings import Settings
 
 READY = "ready"

@@ -24,8 +24,8 @@ from stripwatch.worker.errors import InputError
 from stripwatch.worker.files import write_whole
 from stripwatch.worker.launch import module_command, with_parent
 from stripwatch.worker.layout import Layout, Trial, candidates, choose, usable_cores
+from stripwatch.worker.model import require_bundle
 from stripwatch.worker.providers import runs_on_cpu
-from stripwatch.worker.run import require_bundle
 from stripwatch.worker.settings import ENV_PREFIX, Settings
 from stripwatch.worker.store import read_choice, resolve
 from stripwatch.worker.trial import READY

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from stripwatch.worker.bundle import Contract, Threshold
 from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.events import Verdict
 from stripwatch.worker.sections import ThresholdOverride
 
-Verdict = Literal["clean", "unsure", "defect"]
 _TINY = 1e-7  # float32 scores saturate at 0 and 1
 
 

@@ -20,15 +20,14 @@ from stripwatch.worker.bundle import read_bundle
 from stripwatch.worker.configuration import load_settings
 from stripwatch.worker.console import print_summary, say
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.logs import set_up_logs
 from stripwatch.worker.memory import set_up_memory
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, open_model
-from stripwatch.worker.offsets import Partition
-from stripwatch.worker.pipeline import Pipeline
-from stripwatch.worker.run import build_parts
+from stripwatch.worker.pipeline import Pipeline, build_parts
+from stripwatch.worker.positions import Partition
 from stripwatch.worker.store import resolve
 from stripwatch.worker.swap import BundleWatch
 from tests.frames import make_frame

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
+from stripwatch.worker.launch import running_child
 from stripwatch.worker.tools.broker import free_port
-from stripwatch.worker.tools.child import running_child
 from tests.deploy.tools import require
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.worker.event import Result
+from stripwatch.worker.events import Result
 from stripwatch.worker.launch import module_command
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.broker import embedded_broker as running_embedded_broker

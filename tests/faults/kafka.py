@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from stripwatch.worker.launch import Child
 from stripwatch.worker.tools.broker import Broker, free_port, running_broker
-from stripwatch.worker.tools.child import Child
 from tests.brokers.apache import SETTINGS, fetch_jars, find_tool, format_storage
 from tests.brokers.handle import BrokerHandle
 from tests.faults.proxy import Proxy

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stripwatch.worker.event import Result
+from stripwatch.worker.events import Result
 from stripwatch.worker.launch import module_command
 from stripwatch.worker.tools.coil import CoilSummary
 from stripwatch.worker.tools.report import as_csv

@@ -2,16 +2,16 @@ import gc
 
 import pytest
 
+from stripwatch.worker import admin
 from stripwatch.worker.errors import BrokerLost, SettingsError
-from stripwatch.worker.tools import connect
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets a socket here
 def test_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "_BOOTSTRAP_S_MAX", 0.3)
+    monkeypatch.setattr(admin, "_BOOTSTRAP_S_MAX", 0.3)
     with (
         pytest.raises(BrokerLost, match=r"no Kafka broker answers at 127\.0\.0\.1:1 within"),
-        connect.open_admin("127.0.0.1:1"),
+        admin.open_admin("127.0.0.1:1"),
     ):
         pass
     gc.collect()
@@ -19,5 +19,5 @@ def test_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("servers", ["", "host", "host:", ":9092", "a:1,", "a:1 b:2", "host:port", "http://a:1"])
 def test_servers_that_are_none(servers: str) -> None:
-    with pytest.raises(SettingsError, match="bootstrap servers are HOST:PORT"), connect.open_admin(servers):
+    with pytest.raises(SettingsError, match="bootstrap servers are HOST:PORT"), admin.open_admin(servers):
         pass

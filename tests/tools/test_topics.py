@@ -1,6 +1,5 @@
 from stripwatch.worker import topics as names
-from stripwatch.worker.tools.connect import open_admin
-from stripwatch.worker.tools.topics import plan_topics
+from stripwatch.worker.admin import open_admin, plan_topics
 from tests.tools.conftest import CommandLine, last_json
 
 

@@ -14,8 +14,8 @@ from stripwatch.training.datasets import read_dataset
 from stripwatch.training.sorting import accept_sorted, label_from
 from stripwatch.worker.errors import DataError, InputError, SettingsError
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.frame import Position, Record
 from stripwatch.worker.outcome import Prediction
+from stripwatch.worker.positions import Position, Record
 from stripwatch.worker.publish import review_headers
 from tests.frames import make_frame
 from tests.models import make_model

@@ -5,7 +5,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from stripwatch.training.survey import summarise, survey
+from stripwatch.training.survey import survey
+from stripwatch.training.survey_report import summarise
 from stripwatch.worker.errors import DataError, InputError
 from tests.trained import write_textures
 from tests.training.test_cli import run_cli

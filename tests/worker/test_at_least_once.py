@@ -14,12 +14,13 @@ from kafka.errors import (
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.at_least_once import AtLeastOnce
-from stripwatch.worker.connection import LINGER_MS
 from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.mending import Mending
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.offsets import Ledger, Partition
+from stripwatch.worker.offsets import Ledger
+from stripwatch.worker.positions import Partition
+from stripwatch.worker.producers import LINGER_MS
 from stripwatch.worker.publish import EventRecords
 from stripwatch.worker.sections import Topics
 from tests.fake_producer import FakeProducer

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.batch import BatchLimits, gather
+from stripwatch.worker.batch import gather
+from stripwatch.worker.pace import BatchLimits
 from tests.clock import ManualClock
 
 

@@ -21,7 +21,7 @@ from stripwatch.worker.drift import (
 )
 from stripwatch.worker.drift_settings import DriftSettings
 from stripwatch.worker.frame_statistics import FrameStatistics
-from stripwatch.worker.offsets import Partition
+from stripwatch.worker.positions import Partition
 from stripwatch.worker.reference import ClassScores, Spread
 from tests.tiny import TINY_REFERENCE
 

@@ -16,7 +16,8 @@ from stripwatch.worker.boxes import MapReader
 from stripwatch.worker.bundle import PlaceGrid
 from stripwatch.worker.decode import DecodeLimits
 from stripwatch.worker.errors import BrokerLost
-from stripwatch.worker.event import EventMaker, Reject, Result
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.evidence import Evidence
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics

@@ -14,7 +14,8 @@ from stripwatch.worker.exactly_once import ExactlyOnce, TransactionLimits
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.mending import Mending
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.offsets import Ledger, Partition
+from stripwatch.worker.offsets import Ledger
+from stripwatch.worker.positions import Partition
 from stripwatch.worker.publish import EventRecords
 from stripwatch.worker.sections import Topics
 from tests.fake_producer import FakeProducer

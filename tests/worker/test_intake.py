@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.connection import open_consumer, require_topics
+from stripwatch.worker.consumers import open_consumer, require_topics
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.frame import Frame

@@ -9,10 +9,10 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.producer.transaction_manager import TransactionManager
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.connection import discard
 from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.mending import Failure, Mending
 from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.producers import discard
 from stripwatch.worker.publish import EventRecords
 from stripwatch.worker.sections import Topics
 from tests.brokers.handle import BrokerHandle

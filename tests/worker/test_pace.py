@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.batch import BatchLimits, gather
-from stripwatch.worker.pace import Pace
-from stripwatch.worker.rate import Rate
+from stripwatch.worker.batch import gather
+from stripwatch.worker.pace import BatchLimits, Pace
+from stripwatch.worker.rate import DecayedRate
 from stripwatch.worker.session import WarmedBatch
 from tests.clock import ManualClock
 from tests.models import make_model
@@ -67,7 +67,7 @@ class Run:
 
 def simulate(arrivals_s: Sequence[float], device: Device, policy: Policy) -> Run:
     """Frames come at their times; one device takes batches as `gather` makes them."""
-    clock, rate, waits_s, busy_s = ManualClock(), Rate(), [], 0.0
+    clock, rate, waits_s, busy_s = ManualClock(), DecayedRate(), [], 0.0
     coming = iter(arrivals_s)
     next_s = next(coming, None)
 
@@ -173,7 +173,7 @@ def test_a_batch_is_never_more_than_what_waits_or_is_worth_while(
 
 
 def test_the_rate_follows_what_comes() -> None:
-    rate = Rate()
+    rate = DecayedRate()
     steady = [rate.count(2, number / 50) for number in range(500)]
     assert steady[-1] == pytest.approx(100, rel=0.03)
     assert rate.count(0, 10.0 + 3.0) < 6

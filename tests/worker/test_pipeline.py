@@ -17,16 +17,14 @@ from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.decode import DecodeSpec, Image, Pixels
 from stripwatch.worker.decode_pool import DecodePool
 from stripwatch.worker.errors import PredictFailed
-from stripwatch.worker.event import Reject, Result
+from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, open_model
-from stripwatch.worker.offsets import Partition
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal
 from stripwatch.worker.pace import Pace
-from stripwatch.worker.pipeline import Parts, Pipeline
-from stripwatch.worker.publish import Publisher
-from stripwatch.worker.run import build_parts
+from stripwatch.worker.pipeline import Parts, Pipeline, Publisher, build_parts
+from stripwatch.worker.positions import Partition
 from stripwatch.worker.session import Output, Session, WarmedBatch
 from tests.badframes import BAD_FRAMES
 from tests.frames import make_frame

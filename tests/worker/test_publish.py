@@ -5,10 +5,12 @@ import json
 import msgspec
 
 from stripwatch.worker.errors import FrameRejected, RejectReason
-from stripwatch.worker.event import EventMaker, Reject, Result
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
+from stripwatch.worker.frame_headers import event_headers
 from stripwatch.worker.outcome import Prediction, Refusal
-from stripwatch.worker.publish import EventRecords, event_headers, review_headers
+from stripwatch.worker.publish import EventRecords, review_headers
 from stripwatch.worker.sections import Topics
 from tests.frames import make_frame
 from tests.models import make_model

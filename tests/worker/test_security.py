@@ -15,7 +15,8 @@ from kafka import KafkaConsumer, KafkaProducer
 from stripwatch.worker.configuration import load_settings
 from stripwatch.worker.connection import connect
 from stripwatch.worker.errors import BrokerLost, InputError, SettingsError
-from stripwatch.worker.security import Security, client_options
+from stripwatch.worker.security import Security
+from stripwatch.worker.tls import client_options
 from tests.brokers.apache import KafkaAbsent
 from tests.brokers.handle import BrokerHandle
 from tests.brokers.plugin import absence_is_a_skip

@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from stripwatch.worker.decode import Pixels
 from stripwatch.worker.errors import FrameRejected, PredictFailed, RejectReason
-from stripwatch.worker.event import EventMaker, Result
+from stripwatch.worker.event import EventMaker
+from stripwatch.worker.events import Result
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model

@@ -15,11 +15,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from stripwatch.worker.admin import own_topics
+from stripwatch.worker.cli_options import Config
 from stripwatch.worker.configuration import load_settings
 from stripwatch.worker.console import STDERR, print_summary, say
 from stripwatch.worker.errors import LineFailed, SettingsError
 from stripwatch.worker.logs import set_up_logs
 from stripwatch.worker.pairs import parse_pairs
+from stripwatch.worker.producers import open_frame_producer
 from stripwatch.worker.sections import Topics
 from stripwatch.worker.security import PLAINTEXT
 from stripwatch.worker.settings import Settings
@@ -27,11 +30,8 @@ from stripwatch.worker.tools.broker import Broker, embedded_broker
 from stripwatch.worker.tools.cameras import Line, Shot, play
 from stripwatch.worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan
 from stripwatch.worker.tools.clock import SystemClock
-from stripwatch.worker.tools.connect import open_producer
 from stripwatch.worker.tools.demo import DEMO_BUNDLE
-from stripwatch.worker.tools.live import Config
 from stripwatch.worker.tools.loads import Paced, Saturated, Setup, pace, saturate
-from stripwatch.worker.tools.own_topics import own_topics
 from stripwatch.worker.tools.replay import find_images
 from stripwatch.worker.tools.sender import FrameSender
 from stripwatch.worker.tools.simulate import parse_shape, render_pool, repeat_pool
@@ -142,7 +142,7 @@ def _fill(setup: Setup, topic: str, shots: list[Shot], count: int) -> None:
     """Put the frames where a worker will find them all."""
     say(f"sending {count} frames")
     line = Line(cameras=_CAMERAS, rate_fps=0, mm_per_frame=1000, coil="BENCH")
-    with open_producer(setup.broker.bootstrap_servers, topic, setup.security) as producer:
+    with open_frame_producer(setup.broker.bootstrap_servers, topic, setup.security) as producer:
         sender = FrameSender(producer, topic, None)
         play(itertools.islice(repeat_pool(shots, _SEED), count), line, sender.send, setup.clock, math.inf)
         sender.finish()

@@ -18,7 +18,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from stripwatch.worker.errors import BrokerLost, SettingsError
-from stripwatch.worker.tools.child import Child, running_child
+from stripwatch.worker.launch import Child, running_child
 
 READY_S_MAX = 10.0
 STOP_S_MAX = 10.0

@@ -16,8 +16,8 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from stripwatch.worker.connection import open_producer
 from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.producers import open_producer
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.clock import SystemClock
 from stripwatch.worker.tools.coil import CoilSummary

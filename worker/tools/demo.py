@@ -13,23 +13,23 @@ from uuid import uuid4
 
 import typer
 
+from stripwatch.worker.admin import own_topics
 from stripwatch.worker.bundle import Bundle
+from stripwatch.worker.cli_options import Config, security_of
 from stripwatch.worker.console import print_summary, say
 from stripwatch.worker.errors import InputError, LineFailed
 from stripwatch.worker.images import list_images
-from stripwatch.worker.launch import module_command
+from stripwatch.worker.launch import module_command, running_child
 from stripwatch.worker.security import PLAINTEXT, Security
 from stripwatch.worker.store import read_choice, resolve
 from stripwatch.worker.tools.broker import Broker, embedded_broker, free_port, is_free
-from stripwatch.worker.tools.child import running_child
 from stripwatch.worker.tools.clock import SystemClock
-from stripwatch.worker.tools.live import Config, security_of
-from stripwatch.worker.tools.own_topics import own_topics
+from stripwatch.worker.tools.reader import open_reader
 from stripwatch.worker.tools.tally import Tally, read_sent, summary
-from stripwatch.worker.tools.watch import Screen, open_reader, read_into
+from stripwatch.worker.tools.watch import Screen, read_into
 from stripwatch.worker.tools.worker_child import await_ready, child_environment, end_well, worker_command
 
-DEMO_BUNDLE = Path(__file__).parents[2] / "deploy" / "demo" / "strip-mobilenet.onnx"
+DEMO_BUNDLE = Path(__file__).resolve().parents[2] / "deploy" / "demo" / "strip-mobilenet.onnx"
 CORRECT_RATIO_MIN = 0.9
 _CAMERAS, _RATE_FPS = 4, 25
 _PARTITIONS = 3

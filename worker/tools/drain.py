@@ -6,15 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stripwatch.worker.admin import require_topic
+from stripwatch.worker.cli_options import security_of
 from stripwatch.worker.console import new_progress
+from stripwatch.worker.consumers import from_kafka
 from stripwatch.worker.errors import BrokerLost
-from stripwatch.worker.frame import Record
 from stripwatch.worker.header_names import accept_any_header_name
-from stripwatch.worker.intake import from_kafka
-from stripwatch.worker.tools.connect import require_topic
-from stripwatch.worker.tools.live import security_of
-from stripwatch.worker.tools.reader import lost
-from stripwatch.worker.tools.watch import open_reader
+from stripwatch.worker.positions import Record
+from stripwatch.worker.tools.reader import lost, open_reader
 
 STANDSTILL_S_MAX = 30.0
 _POLL_MS = 500

@@ -8,18 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from stripwatch.worker.configuration import load_settings
 from stripwatch.worker.console import new_progress
+from stripwatch.worker.producers import open_frame_producer
 from stripwatch.worker.security import Security
 from stripwatch.worker.tools.cameras import Exposure, Line, Shot, play
 from stripwatch.worker.tools.clock import SystemClock
-from stripwatch.worker.tools.connect import open_producer
 from stripwatch.worker.tools.sender import FrameSender, open_sent_file
 
-BootstrapServers = Annotated[str, typer.Option(help="The Kafka brokers, HOST:PORT[,HOST:PORT...].")]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="A TOML file whose [security] says how to talk to Kafka.")
-]
 Cameras = Annotated[int, typer.Option(min=1, max=1000, help="Cameras, named top-1, top-2, ...")]
 Rate = Annotated[float, typer.Option(min=0, help="Frames a second of each camera; 0 is as fast as it goes.")]
 Seconds = Annotated[float, typer.Option(min=0, help="Stop after so many seconds; 0 sets no limit.")]
@@ -32,11 +27,6 @@ SentPath = Annotated[
         help="Write a JSON line for each frame that the broker acknowledged; FILE.part until done.",
     ),
 ]
-
-
-def security_of(config: Path | None) -> Security:
-    """From a TOML file (or none) and the environment, as for `run`. Raises InputError or SettingsError."""
-    return load_settings(config, {}).security
 
 
 def play_on_kafka(
@@ -57,7 +47,7 @@ def play_on_kafka(
     clock = SystemClock()
     with (
         clock.stopped_by_signals(),
-        open_producer(bootstrap_servers, topic, security) as producer,
+        open_frame_producer(bootstrap_servers, topic, security) as producer,
         open_sent_file(sent_path) as sent_file,
     ):
         sender = FrameSender(producer, topic, sent_file)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from stripwatch.worker.errors import LineFailed
-from stripwatch.worker.launch import module_command
+from stripwatch.worker.launch import Child, module_command, running_child
 from stripwatch.worker.security import PLAINTEXT, Security
 from stripwatch.worker.tools.broker import Broker, free_port
-from stripwatch.worker.tools.child import Child, running_child
 from stripwatch.worker.tools.clock import SystemClock
+from stripwatch.worker.tools.reader import open_reader
 from stripwatch.worker.tools.tally import Tally, read_sent
-from stripwatch.worker.tools.watch import open_reader, read_into, scrape_families
+from stripwatch.worker.tools.watch import read_into, scrape_families
 from stripwatch.worker.tools.worker_child import await_ready, child_environment, end_well, worker_command
 
 _CAMERAS = 4

@@ -8,8 +8,9 @@ from urllib.parse import unquote
 
 import msgspec
 
-from stripwatch.worker.event import Defect, FrameInfo, Result, StripSpan
-from stripwatch.worker.frame import Position, Record, read_record
+from stripwatch.worker.events import Defect, FrameInfo, Result, StripSpan
+from stripwatch.worker.frame import read_record
+from stripwatch.worker.positions import Position, Record
 from stripwatch.worker.tools.stripdefects import PixelSpan, StripDefect
 
 State = Literal["inspected", "skipped", "rejected"]

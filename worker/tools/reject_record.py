@@ -5,11 +5,10 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.frame import Position, Record, rfc3339
-from stripwatch.worker.publish import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX
+from stripwatch.worker.frame_headers import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX, REPLAY_OF, REPLAYS
+from stripwatch.worker.positions import Position, Record
+from stripwatch.worker.timestamps import rfc3339
 
-REPLAYS = "stripwatch_replays"  # on a frame: how often it was sent again
-REPLAY_OF = "stripwatch_replay_of"  # and the id of the reject that was sent first
 _MARKS = frozenset({REPLAYS, REPLAY_OF})
 
 

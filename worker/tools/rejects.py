@@ -14,13 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from stripwatch.worker import topics
+from stripwatch.worker.cli_options import BootstrapServers, Config, security_of
 from stripwatch.worker.console import print_summary, say
 from stripwatch.worker.errors import RejectReason, SettingsError
-from stripwatch.worker.frame import Record, rfc3339
+from stripwatch.worker.positions import Record
+from stripwatch.worker.producers import open_frame_producer
+from stripwatch.worker.timestamps import rfc3339
 from stripwatch.worker.tools.clock import Clock, SystemClock
-from stripwatch.worker.tools.connect import open_producer
 from stripwatch.worker.tools.drain import open_drain
-from stripwatch.worker.tools.live import BootstrapServers, Config, security_of
 from stripwatch.worker.tools.reject_record import StoredReject, json_line, read_reject
 from stripwatch.worker.tools.resend import Resender
 
@@ -113,7 +114,7 @@ def replay(
     wanted, found, clock = _filter(reason, camera, since), _Found(), SystemClock()
     with (
         clock.stopped_by_signals(),
-        open_producer(bootstrap_servers, topic, security_of(config)) as producer,
+        open_frame_producer(bootstrap_servers, topic, security_of(config)) as producer,
         open_drain(bootstrap_servers, rejects_topic, config, _READING, lambda: clock.stopped) as records,
     ):
         resender = Resender(None if dry_run else producer, topic, replays_max)

@@ -7,8 +7,8 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLarg
 
 from stripwatch.worker.console import say
 from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.producers import DELIVERY_S_MAX
 from stripwatch.worker.tools.reject_record import StoredReject
-from stripwatch.worker.tools.sender import DELIVERY_S_MAX
 
 _WAITING_BYTES_MAX = 16_000_000
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5

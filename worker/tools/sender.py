@@ -9,13 +9,12 @@ from typing import Any, BinaryIO, Protocol
 import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from stripwatch.worker.boxes import Box
 from stripwatch.worker.errors import BrokerLost, InputError, StripwatchError
+from stripwatch.worker.events import Box
+from stripwatch.worker.producers import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
 from stripwatch.worker.tools.cameras import Exposure, Headers
 
-DELIVERY_S_MAX = 30.0  # the producer gives a frame up after so long; then the broker is lost
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5  # past its own limit the producer itself must be broken
-INFLIGHT_BYTES_MAX = 64_000_000  # kafka-python itself sets no limit to what waits for an acknowledgement
 
 
 class Producer(Protocol):

@@ -11,11 +11,12 @@ import numpy as np
 import typer
 
 from stripwatch.worker import topics
+from stripwatch.worker.admin import require_topic
+from stripwatch.worker.cli_options import Config, security_of
 from stripwatch.worker.console import new_progress, print_summary
 from stripwatch.worker.errors import SettingsError
 from stripwatch.worker.tools.cameras import Line, Shot
-from stripwatch.worker.tools.connect import require_topic
-from stripwatch.worker.tools.live import Cameras, Config, Rate, Seconds, SentPath, Topic, play_on_kafka, security_of
+from stripwatch.worker.tools.live import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
 from stripwatch.worker.tools.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
 from stripwatch.worker.tools.strip_set import write_strip_set
 from stripwatch.worker.tools.surface import Shape

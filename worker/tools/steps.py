@@ -11,24 +11,24 @@ import numpy as np
 from kafka.structs import ConsumerGroupMetadata
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.consumers import from_kafka
 from stripwatch.worker.decode import Pixels
 from stripwatch.worker.decode_pool import DecodePool
 from stripwatch.worker.delivery import open_delivery
 from stripwatch.worker.errors import BrokerLost, FrameRejected, InputError
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.frame import Frame, read_record
-from stripwatch.worker.intake import from_kafka
 from stripwatch.worker.memory import set_up_memory
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.model import Model
-from stripwatch.worker.offsets import Ledger, Partition
+from stripwatch.worker.model import Model, load_model
+from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.outcome import Decoded, Prediction
+from stripwatch.worker.positions import Partition
 from stripwatch.worker.predict import predict
-from stripwatch.worker.run import load_model
 from stripwatch.worker.session import Session
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.capacity import Costs, Limits, cpu_limit
-from stripwatch.worker.tools.watch import open_reader
+from stripwatch.worker.tools.reader import open_reader
 
 _INFER_S_MIN = 1.0
 _IDLE_S_MAX = 30.0

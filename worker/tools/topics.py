@@ -1,58 +1,13 @@
 """`stripwatch topics`: makes the topics the line needs, and tells where those that are there differ."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import TopicAlreadyExistsError
 
-from stripwatch.worker import topics as names
+from stripwatch.worker.admin import TopicPlan, create_topics, open_admin, plan_topics
+from stripwatch.worker.cli_options import BootstrapServers, Config, security_of
 from stripwatch.worker.console import print_summary
-from stripwatch.worker.errors import SettingsError
-from stripwatch.worker.tools.connect import open_admin
-from stripwatch.worker.tools.live import BootstrapServers, Config, security_of
-
-_HEADER_BYTES = 65_536  # a reject is the frame with more headers: it must still fit
-_EVENT_BYTES_MAX = 1_048_576
-
-
-@dataclass(frozen=True, slots=True)
-class TopicPlan:
-    """How a topic should be. settings: Kafka's names and values, as text."""
-
-    name: str
-    partitions: int
-    replication: int
-    settings: dict[str, str]
-
-
-def plan_topics(partitions: int, replication: int, retention_hours: int, message_bytes_max: int) -> list[TopicPlan]:
-    """Frames stay for retention_hours; defects, review and coils 30 times as long, the rest 7 times.
-
-    Rejects, review and coils are few and read by people, so one partition keeps them in order.
-    """
-    copies_bytes_max = message_bytes_max + _HEADER_BYTES
-
-    def plan(name: str, partitions: int, periods: int, bytes_max: int) -> TopicPlan:
-        settings = {
-            "cleanup.policy": "delete",
-            "retention.ms": str(periods * retention_hours * 3_600_000),
-            "max.message.bytes": str(bytes_max),
-            "min.insync.replicas": str(max(replication - 1, 1)),
-        }
-        return TopicPlan(name, partitions, replication, settings)
-
-    return [
-        plan(names.FRAMES, partitions, 1, message_bytes_max),
-        plan(names.RESULTS, partitions, 7, _EVENT_BYTES_MAX),
-        plan(names.DEFECTS, partitions, 30, _EVENT_BYTES_MAX),
-        plan(names.EVIDENCE, partitions, 7, message_bytes_max),
-        plan(names.REJECTS, 1, 7, copies_bytes_max),
-        plan(names.REVIEW, 1, 30, copies_bytes_max),
-        plan(names.SHADOW, partitions, 7, _EVENT_BYTES_MAX),
-        plan(names.COILS, 1, 30, _EVENT_BYTES_MAX),
-    ]
 
 
 def topics(
@@ -121,21 +76,3 @@ def _setting_differences(admin: Any, plan: TopicPlan) -> list[str]:
     return [
         f"{name} is {found[name]}, not {planned}" for name, planned in plan.settings.items() if found[name] != planned
     ]
-
-
-def create_topics(admin: Any, plans: list[TopicPlan]) -> None:
-    """Create them; one that is there is left as it is. Raises SettingsError when Kafka refuses one."""
-    if not plans:
-        return
-    wanted = {
-        plan.name: {
-            "num_partitions": plan.partitions,
-            "replication_factor": plan.replication,
-            "configs": plan.settings,
-        }
-        for plan in plans
-    }
-    for created in admin.create_topics(wanted, raise_errors=False)["topics"]:
-        if created["error_code"] not in (0, TopicAlreadyExistsError.errno):  # another may make it at the same moment
-            raise SettingsError(f"Kafka refuses topic {created['name']}: {created['error_message']}")
-    admin.wait_for_topics(list(wanted))

@@ -3,51 +3,22 @@
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from kafka import KafkaConsumer
-from kafka.structs import TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from rich.live import Live
 
-from stripwatch.worker.connection import connect
 from stripwatch.worker.console import STDERR, say
-from stripwatch.worker.event import Result
-from stripwatch.worker.security import PLAINTEXT, Security
+from stripwatch.worker.events import Result
 from stripwatch.worker.tools.board import Moment, draw_board, status_line
 from stripwatch.worker.tools.tally import Tally
 
-# The embedded broker waits a fetch out even when data comes, for several partitions: at kafka-python's 500 ms a frame
-# waited for 136 ms (median), at 20 for about 10. Apache Kafka answers at once.
-FETCH_WAIT_MS = 20
-_BROKER_S_MAX = 10.0
 _POLL_MS = 100
 _BOARD_S, _LINE_S = 0.25, 5.0
 _decode_result = msgspec.json.Decoder(Result).decode
-
-
-@contextmanager
-def open_reader(bootstrap_servers: str, topics: list[str], security: Security = PLAINTEXT) -> Iterator[KafkaConsumer]:
-    """A consumer of these topics from their beginning, in no group. Raises BrokerLost."""
-    consumer = connect(
-        KafkaConsumer,
-        bootstrap_servers,
-        _BROKER_S_MAX,
-        security,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-    )
-    try:
-        consumer.assign([TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t))])
-        consumer.seek_to_beginning()
-        yield consumer
-    finally:
-        consumer.close()
 
 
 def read_into(tally: Tally, consumer: KafkaConsumer, results_topic: str) -> None:

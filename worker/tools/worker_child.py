@@ -6,11 +6,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from stripwatch.worker.errors import BrokerLost, LineFailed
-from stripwatch.worker.launch import module_command
+from stripwatch.worker.launch import Child, module_command
 from stripwatch.worker.security import PLAINTEXT, Security
-from stripwatch.worker.tools.child import Child
 from stripwatch.worker.tools.clock import Clock
-from stripwatch.worker.tools.watch import FETCH_WAIT_MS, scrape
+from stripwatch.worker.tools.reader import FETCH_WAIT_MS
+from stripwatch.worker.tools.watch import scrape
 
 _READY_S_MAX = 60.0
 _SESSION_MS = 6000  # the embedded broker lets the first member of a group wait for half of it

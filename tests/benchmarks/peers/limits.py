@@ -8,8 +8,8 @@ from itertools import cycle, islice
 import numpy as np
 
 from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.connection import open_producer, set_linger
-from stripwatch.worker.run import load_model
+from stripwatch.worker.model import load_model
+from stripwatch.worker.producers import open_producer, set_linger
 from stripwatch.worker.sections import Topics
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.steps import Alone, measure_steps

@@ -13,7 +13,8 @@ from quixstreams.models import Serializer
 from quixstreams.state.rocksdb import RocksDBOptions
 
 from stripwatch.worker.frame import Frame
-from stripwatch.worker.publish import Headers, Outgoing
+from stripwatch.worker.frame_headers import Headers
+from stripwatch.worker.publish import Outgoing
 from tests.benchmarks.peers.clients import FETCH_BYTES_MAX
 from tests.benchmarks.peers.inspector import Inspector, frame_of, record_of
 from tests.benchmarks.peers.task import COMMIT_S, SESSION_MS, Task, read_task

@@ -1,8 +1,9 @@
-from stripwatch.worker.tools.view.recent import Latency, Rate
+from stripwatch.worker.rate import WindowedRate
+from stripwatch.worker.tools.view.recent import Latency
 
 
 def test_a_rate_counts_whole_seconds_that_are_past() -> None:
-    rate = Rate(window_s=10)
+    rate = WindowedRate(window_s=10)
     for tenth in range(100, 250):
         rate.add(tenth / 10)
     assert rate.per_second(25.0) == 10

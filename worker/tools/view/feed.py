@@ -8,7 +8,7 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.connection import ask_topics
+from stripwatch.worker.consumers import ask_topics
 from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.reader import TopicReader, from_last, open_looker

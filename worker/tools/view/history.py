@@ -9,14 +9,13 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.boxes import Box
-from stripwatch.worker.event import Result
-from stripwatch.worker.model import ModelInfo
+from stripwatch.worker.events import Box, ModelInfo, Result
+from stripwatch.worker.rate import WindowedRate
 from stripwatch.worker.tools.coil import CoilLog, CoilSummary
 from stripwatch.worker.tools.coilbook import CoilBook, CoilRules
 from stripwatch.worker.tools.looks import Look, look_of_reject, look_of_result, read_result
 from stripwatch.worker.tools.view.places import EvidencePlaces, Place, place_of_frame
-from stripwatch.worker.tools.view.recent import Latency, Rate
+from stripwatch.worker.tools.view.recent import Latency
 from stripwatch.worker.tools.view.stripmap import StripMap, strip_map
 
 RULES = CoilRules(settle_s=10, silence_s=120, frames_max=100_000, open_max=100)
@@ -78,7 +77,7 @@ class History:
         self._models: OrderedDict[ModelInfo, _Model] = OrderedDict()
         self._labels: Counter[str] = Counter()
         self._totals: Counter[str] = Counter()
-        self._frame_rate, self._defect_rate = Rate(), Rate(60)
+        self._frame_rate, self._defect_rate = WindowedRate(), WindowedRate(60)
         self._cards: deque[tuple[Card, Place | None]] = deque(maxlen=CARDS_MAX)
         self._next_seq = 1
         self._closed: OrderedDict[str, tuple[CoilSummary, StripMap]] = OrderedDict()

@@ -1,0 +1,18 @@
+"""Contact sheets: for each class of a data set, a picture of some of its images."""
+
+from pathlib import Path
+
+import numpy as np
+
+from stripwatch.export.files import read_whole
+from stripwatch.export.pictures import Tile, decode_tile, draw_sheet
+from stripwatch.training.samples import Sample
+
+_TILES_MAX = 24
+
+
+def draw_contact_sheet(root: Path, label: str, members: list[Sample]) -> bytes:
+    """A PNG of up to 24 images of a class, evenly spaced over its members. root: the folder of the data set."""
+    picked = np.unique(np.linspace(0, len(members) - 1, min(len(members), _TILES_MAX)).round().astype(int))
+    tiles = [Tile(decode_tile(read_whole(root / members[at].name)), Path(members[at].name).name) for at in picked]
+    return draw_sheet(f"{label}: {len(tiles)} of {len(members)} images", tiles)

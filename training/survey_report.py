@@ -1,0 +1,45 @@
+"""The report of a survey: one JSON object, and a contact sheet for each class."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stripwatch.export.files import make_folder, write_whole
+from stripwatch.training.contact_sheets import draw_contact_sheet
+from stripwatch.training.datasets import CLEAN
+from stripwatch.training.survey import Survey
+
+
+def write_survey(found: Survey, out: Path) -> None:
+    """survey.json, and contact-NUMBER-CLASS.png for each class. Raises InputError when that fails."""
+    make_folder(out)
+    for number, label in enumerate(found.balance, 1):
+        members = [sample for sample in found.samples if label in (sample.labels or (CLEAN,))]
+        name = re.sub(r"[^\w.-]", "_", label)
+        write_whole(out / f"contact-{number}-{name}.png", draw_contact_sheet(found.dataset.root, label, members))
+    lists = {
+        "same_files": found.same,
+        "similar_files": found.similar,
+        "disputed_files": found.disputed,
+        "unreadable_files": found.unreadable,
+    }
+    write_whole(out / "survey.json", msgspec.json.format(msgspec.json.encode(summarise(found) | lists)))
+
+
+def summarise(found: Survey) -> dict[str, Any]:
+    """One JSON object; the pairs and files themselves stand in survey.json."""
+    return {
+        "data": str(found.dataset.root),
+        "layout": found.dataset.layout,
+        "images": len(found.samples),
+        "classes": found.balance,
+        "several_labels": sum(len(sample.labels) > 1 for sample in found.samples),
+        "coils": len({sample.coil for sample in found.samples} - {None}),
+        "sizes": found.sizes,
+        "same": len(found.same),
+        "similar": len(found.similar),
+        "disputed": len(found.disputed),
+        "unreadable": len(found.unreadable),
+    }

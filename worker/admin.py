@@ -1,0 +1,133 @@
+"""Connections of the tools to Kafka. The exceptions and the log noise of kafka-python end here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+
+from stripwatch.worker import topics as names
+from stripwatch.worker.connection import BOOTSTRAP_S_MAX, connect_tool
+from stripwatch.worker.errors import BrokerLost, SettingsError
+from stripwatch.worker.security import PLAINTEXT, Security
+
+
+@contextmanager
+def open_admin(bootstrap_servers: str, security: Security = PLAINTEXT) -> Iterator[Any]:
+    """A KafkaAdminClient, closed at the end. Raises SettingsError, or BrokerLost where no broker answers."""
+    admin = connect_tool(KafkaAdminClient, bootstrap_servers, security)
+    try:
+        with _connected(bootstrap_servers):
+            yield admin
+    finally:
+        admin.close()
+
+
+def require_topic(bootstrap_servers: str, topic: str, security: Security = PLAINTEXT) -> None:
+    """Raise SettingsError if the topic is not there: a producer would silently make it, with the wrong limits."""
+    with open_admin(bootstrap_servers, security) as admin:
+        (described,) = admin.describe_topics([topic])
+    error = for_code(described["error_code"])
+    if error is UnknownTopicOrPartitionError:
+        how = f"make it with 'stripwatch topics --bootstrap-servers {bootstrap_servers}'"
+        raise SettingsError(f"there is no topic {topic} at {bootstrap_servers}; {how}")
+    if described["error_code"]:
+        raise SettingsError(f"topic {topic} at {bootstrap_servers} cannot be used: {error.__name__}")
+
+
+@contextmanager
+def _connected(bootstrap_servers: str) -> Iterator[None]:
+    try:
+        yield
+    except (KafkaTimeoutError, KafkaConnectionError) as error:
+        raise BrokerLost(f"no Kafka broker answers at {bootstrap_servers} within {BOOTSTRAP_S_MAX:.0f} s") from error
+    except KafkaError as error:
+        raise BrokerLost(f"Kafka at {bootstrap_servers} answers with an error: {error}") from error
+
+
+_HEADER_BYTES = 65_536  # a reject is the frame with more headers: it must still fit
+_EVENT_BYTES_MAX = 1_048_576
+MESSAGE_BYTES_MAX = 16_777_216
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPlan:
+    """How a topic should be. settings: Kafka's names and values, as text."""
+
+    name: str
+    partitions: int
+    replication: int
+    settings: dict[str, str]
+
+
+def plan_topics(partitions: int, replication: int, retention_hours: int, message_bytes_max: int) -> list[TopicPlan]:
+    """Frames stay for retention_hours; defects, review and coils 30 times as long, the rest 7 times.
+
+    Rejects, review and coils are few and read by people, so one partition keeps them in order.
+    """
+    copies_bytes_max = message_bytes_max + _HEADER_BYTES
+
+    def plan(name: str, partitions: int, periods: int, bytes_max: int) -> TopicPlan:
+        settings = {
+            "cleanup.policy": "delete",
+            "retention.ms": str(periods * retention_hours * 3_600_000),
+            "max.message.bytes": str(bytes_max),
+            "min.insync.replicas": str(max(replication - 1, 1)),
+        }
+        return TopicPlan(name, partitions, replication, settings)
+
+    return [
+        plan(names.FRAMES, partitions, 1, message_bytes_max),
+        plan(names.RESULTS, partitions, 7, _EVENT_BYTES_MAX),
+        plan(names.DEFECTS, partitions, 30, _EVENT_BYTES_MAX),
+        plan(names.EVIDENCE, partitions, 7, message_bytes_max),
+        plan(names.REJECTS, 1, 7, copies_bytes_max),
+        plan(names.REVIEW, 1, 30, copies_bytes_max),
+        plan(names.SHADOW, partitions, 7, _EVENT_BYTES_MAX),
+        plan(names.COILS, 1, 30, _EVENT_BYTES_MAX),
+    ]
+
+
+def create_topics(admin: Any, plans: list[TopicPlan]) -> None:
+    """Create them; one that is there is left as it is. Raises SettingsError when Kafka refuses one."""
+    if not plans:
+        return
+    wanted = {
+        plan.name: {
+            "num_partitions": plan.partitions,
+            "replication_factor": plan.replication,
+            "configs": plan.settings,
+        }
+        for plan in plans
+    }
+    for created in admin.create_topics(wanted, raise_errors=False)["topics"]:
+        if created["error_code"] not in (0, TopicAlreadyExistsError.errno):  # another may make it at the same moment
+            raise SettingsError(f"Kafka refuses topic {created['name']}: {created['error_message']}")
+    admin.wait_for_topics(list(wanted))
+
+
+@contextmanager
+def own_topics(
+    bootstrap_servers: str, prefix: str, partitions: int, security: Security = PLAINTEXT
+) -> Iterator[dict[str, str]]:
+    """The worker's topics by kind, made anew with this prefix; those with a prefix are removed at the end."""
+    plans = [replace(plan, name=prefix + plan.name) for plan in plan_topics(partitions, 1, 1, MESSAGE_BYTES_MAX)]
+    with open_admin(bootstrap_servers, security) as admin:
+        create_topics(admin, plans)
+    try:
+        kinds = {"frames": names.FRAMES, "results": names.RESULTS, "defects": names.DEFECTS, "rejects": names.REJECTS}
+        kinds |= {"evidence": names.EVIDENCE, "review": names.REVIEW}
+        yield {kind: prefix + name for kind, name in kinds.items()}
+    finally:
+        if prefix:
+            with open_admin(bootstrap_servers, security) as admin:
+                admin.delete_topics([plan.name for plan in plans])

@@ -1,0 +1,95 @@
+"""Kafka consumers, and what they say in this project's own types."""
+
+import time
+from collections.abc import Collection, Mapping
+
+from kafka import KafkaConsumer
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import (
+    KafkaError,
+    RetriableError,
+)
+from kafka.structs import OffsetAndMetadata, TopicPartition
+
+from stripwatch.worker.connection import RECONNECT_MS_MAX, connect, instance_id
+from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.header_names import accept_any_header_name
+from stripwatch.worker.positions import Partition, Position, Record
+from stripwatch.worker.settings import Settings
+
+_FETCH_BYTES_MAX = 16_000_000
+_ASK_AGAIN_S = 0.2
+_ASSIGNORS = {"eager": RangePartitionAssignor, "cooperative": CooperativeStickyAssignor}
+
+
+def open_consumer(settings: Settings) -> KafkaConsumer:
+    """A consumer of the worker's group, subscribed to nothing yet. Raises BrokerLost."""
+    accept_any_header_name()
+    return connect(
+        KafkaConsumer,
+        settings.bootstrap_servers,
+        settings.broker_wait_s_max,
+        security=settings.security,
+        group_id=settings.group_id,
+        client_id="stripwatch",
+        group_instance_id=instance_id(settings) if settings.static_membership else None,
+        partition_assignment_strategy=[_ASSIGNORS[settings.rebalance]()],
+        session_timeout_ms=settings.session_timeout_ms,
+        max_poll_interval_ms=settings.max_poll_interval_ms,
+        heartbeat_interval_ms=min(3000, settings.session_timeout_ms // 3),
+        enable_auto_commit=False,
+        auto_offset_reset="none",  # kafka-python would skip what Kafka has deleted without a word: see placing.py
+        # exactly-once: also of offsets, so that reading waits for a transaction that is not yet decided (KIP-447).
+        isolation_level="read_committed" if settings.delivery == "exactly-once" else "read_uncommitted",
+        reconnect_backoff_max_ms=RECONNECT_MS_MAX,
+        allow_auto_create_topics=False,
+        # One fetch is memory that no credit counts; a larger frame still comes, alone (KIP-74).
+        fetch_max_bytes=_FETCH_BYTES_MAX,
+        fetch_max_wait_ms=settings.fetch_wait_ms_max,
+        max_partition_fetch_bytes=_FETCH_BYTES_MAX // 4,
+    )
+
+
+def require_topics(consumer: KafkaConsumer, topics: Collection[str], wait_s_max: float = 30) -> None:
+    """Raise BrokerLost when a topic is missing. It asks for all topics: by name, some brokers would create them."""
+    missing = sorted(set(topics) - ask_topics(consumer, wait_s_max))
+    if missing:
+        raise BrokerLost(
+            f"the broker has no topic {', '.join(map(repr, missing))}; 'stripwatch topics' creates them "
+            "(or access rules hide them from this worker)"
+        )
+
+
+def ask_topics(consumer: KafkaConsumer, wait_s_max: float) -> set[str]:
+    """The names of all topics; a connection that drops meanwhile is made again. Raises BrokerLost."""
+    deadline_s = time.monotonic() + wait_s_max
+    while True:
+        try:
+            topics: set[str] = consumer.topics()
+            return topics
+        except RetriableError as error:
+            if time.monotonic() > deadline_s:
+                raise BrokerLost(f"Kafka did not tell its topics within {wait_s_max:g} s: {error}") from error
+            time.sleep(_ASK_AGAIN_S)
+        except KafkaError as error:
+            raise BrokerLost(f"Kafka did not tell its topics: {type(error).__name__}: {error}") from error
+
+
+def to_kafka(offsets: Mapping[Partition, int]) -> dict[TopicPartition, OffsetAndMetadata]:
+    return {TopicPartition(*p): OffsetAndMetadata(offset, "", -1) for p, offset in offsets.items()}
+
+
+def from_kafka_offsets(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> dict[Partition, int]:
+    return {Partition(*p): metadata.offset for p, metadata in offsets.items()}
+
+
+def cluster_id(consumer: KafkaConsumer) -> str:
+    """The id of the Kafka cluster, empty where the broker names none."""
+    return consumer._cluster.cluster_id or ""  # the consumer offers no public way (3.0.12)
+
+
+def from_kafka(record: object) -> Record:
+    """A kafka-python ConsumerRecord as ours: here its type ends."""
+    position = Position(record.topic, record.partition, record.offset)  # type: ignore[attr-defined]
+    return Record(position, record.timestamp, record.key, record.value, record.headers)  # type: ignore[attr-defined]

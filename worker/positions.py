@@ -1,0 +1,36 @@
+"""Where a record lies on Kafka, and the record itself, without kafka-python's types."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Position(NamedTuple):
+    """Where a frame came from. Nobody else needs to remember the `+ 1` of a commit."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+    @property
+    def next_offset(self) -> int:
+        return self.offset + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a broker (or a folder) hands over: a Kafka record without kafka-python's type."""
+
+    position: Position
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class Partition(NamedTuple):
+    topic: str
+    number: int

@@ -1,0 +1,64 @@
+"""What /readyz asks of a worker, from the first moment on: not ready yet is an answer too."""
+
+from typing import Protocol
+
+from stripwatch.worker.health import Checks
+from stripwatch.worker.model import Model
+
+
+class WorkerState(Protocol):
+    """The part of a worker that its readiness depends on."""
+
+    stopping: bool
+
+    @property
+    def paused(self) -> bool: ...
+
+    @property
+    def connected(self) -> bool: ...
+
+    @property
+    def joined(self) -> bool: ...
+
+    @property
+    def readable(self) -> bool: ...
+
+    @property
+    def delivering(self) -> bool: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def rejects_are_many(self) -> bool: ...
+
+
+class Readiness:
+    """What /readyz asks, from the first moment on: not ready yet is an answer too."""
+
+    def __init__(self) -> None:
+        self.bundle_verified = False  # and warm, on the provider that was asked for
+        self.worker: WorkerState | None = None
+
+    def verified(self, model: Model) -> Model:
+        self.bundle_verified = True
+        return model
+
+    def paused(self) -> bool:
+        return self.worker is not None and self.worker.paused
+
+    def holds(self) -> bool:
+        return all(self.checks().values())
+
+    def checks(self) -> Checks:
+        worker = self.worker
+        return {
+            "bundle_verified": self.bundle_verified,
+            "broker_connected": worker is not None and worker.connected,
+            "group_joined": worker is not None and worker.joined,
+            "few_rejects": worker is not None and not worker.rejects_are_many,
+            "topic_readable": worker is not None and worker.readable,
+            "results_delivered": worker is not None and worker.delivering,
+            "stages_alive": worker is not None and worker.alive,
+            "not_stopping": worker is not None and not worker.stopping,
+        }

@@ -1,0 +1,142 @@
+"""How Kafka proves itself to this project, and this project to Kafka: TLS and SASL, as kafka-python takes them."""
+
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from kafka.net.sasl.oauth import AbstractTokenProvider
+
+from stripwatch.worker.errors import BrokerLost, InputError, SettingsError
+from stripwatch.worker.security import Security
+
+_PROBE_S_MAX = 5.0
+# The first request of any client, ApiVersions 0 without a client id: size, API key, version, correlation id, no client.
+_HELLO = struct.pack(">ihhih", 10, 18, 0, 0, -1)
+_TLS_ALERT = b"\x15\x03"
+
+
+def client_options(security: Security) -> dict[str, Any]:
+    """What any kafka-python client is given.
+
+    Raises InputError for a file that cannot be read, SettingsError for one that holds something else.
+    """
+    options: dict[str, Any] = {"security_protocol": security.protocol}
+    if security.encrypted:
+        options["ssl_context"] = _tls_context(security)
+    if security.mechanism:
+        options["sasl_mechanism"] = security.mechanism
+    if security.token_file:
+        _read_secret(security.token_file)
+        options["sasl_oauth_token_provider"] = _FileToken(security.token_file)
+    elif security.mechanism:
+        options["sasl_plain_username"] = security.username
+        options["sasl_plain_password"] = _password(security)
+    return options
+
+
+def check_tls(servers: Iterable[str], context: ssl.SSLContext) -> None:
+    """Shake hands with each server that is there.
+
+    kafka-python (3.0.12) tries a certificate it does not trust again until its time is up, and says only that.
+    Raises BrokerLost where the two sides do not trust each other. A server that is not there is left to the client.
+    """
+    for server in servers:
+        try:
+            _greet(server, context)
+        except ssl.SSLCertVerificationError as error:
+            raise BrokerLost(f"the certificate of Kafka at {server} is refused: {error.verify_message}") from error
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            continue  # hung up: it may be on its way up or down
+        except ssl.SSLError as error:
+            raise BrokerLost(f"TLS with Kafka at {server} failed: {_reason(error)}") from error
+        except OSError:
+            continue
+
+
+def speaks_tls(server: str) -> bool:
+    """It answers a request that is not encrypted with a TLS alert."""
+    try:
+        return _greet(server, None).startswith(_TLS_ALERT)
+    except OSError:
+        return False
+
+
+def _greet(server: str, context: ssl.SSLContext | None) -> bytes:
+    """The first bytes of its answer. The answer matters: TLS 1.3 refuses our certificate only after the handshake."""
+    host, _, port = server.rpartition(":")
+    host = host.strip("[]")
+    with socket.create_connection((host, int(port)), timeout=_PROBE_S_MAX) as plain:
+        if context is None:
+            plain.sendall(_HELLO)
+            return plain.recv(4)
+        with context.wrap_socket(plain, server_hostname=host) as encrypted:
+            encrypted.sendall(_HELLO)
+            return encrypted.recv(4)
+
+
+def _tls_context(security: Security) -> ssl.SSLContext:
+    """TLS 1.2 or newer, and the name in the broker's certificate must be its address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if security.ca_file:
+        ca_file = security.ca_file
+        _load("security.ca_file", [ca_file], lambda: context.load_verify_locations(ca_file))
+    else:
+        context.load_default_certs()
+    if security.certificate_file:
+        files = security.certificate_file, security.key_file
+        # Text, even if empty, keeps OpenSSL from asking for a password at the terminal.
+        password = _read_secret(security.key_password_file) if security.key_password_file else ""
+        _load("security.certificate_file", files, lambda: context.load_cert_chain(*files, password=password))
+    return context
+
+
+def _load(setting: str, files: Iterable[Path | None], load: Callable[[], None]) -> None:
+    try:
+        for file in files:
+            if file is not None:
+                file.open("rb").close()  # OpenSSL does not say which file is not there
+        load()
+    except ssl.SSLError as error:
+        names = " and ".join(str(file) for file in files if file)
+        raise SettingsError(f"setting {setting!r}: {names} cannot be used: {_reason(error)}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {error.filename}, named by {setting!r}: {error.strerror}") from error
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return (error.reason or str(error)).replace("_", " ").lower()
+
+
+def _password(security: Security) -> str:
+    if security.password_file:
+        return _read_secret(security.password_file)
+    assert security.password is not None  # the settings are complete
+    return security.password.get_secret_value()
+
+
+def _read_secret(file: Path) -> str:
+    """The text of a file without the line end that an editor leaves."""
+    try:
+        text = file.read_text().rstrip("\r\n")
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read {file}: it is not UTF-8") from error
+    if not text:
+        raise InputError(f"{file} is empty: a password or token is expected in it")
+    return text
+
+
+class _FileToken(AbstractTokenProvider):  # type: ignore[misc]
+    """kafka-python asks for each connection, and again before the broker's limit on a session ends."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+
+    def token(self) -> str:
+        return _read_secret(self._file)

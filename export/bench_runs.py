@@ -9,7 +9,7 @@ from stripwatch.export.bench import Plan, Row, bench_bundles
 from stripwatch.export.gate import GateRefused
 from stripwatch.export.run import ExportSettings, check_out, convert_run, export_converted
 from stripwatch.worker.bundle import Precision
-from stripwatch.worker.errors import InputError
+from stripwatch.worker.common.errors import InputError
 
 
 def bench_runs(

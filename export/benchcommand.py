@@ -14,8 +14,8 @@ from stripwatch.export.files import make_folder, write_whole
 from stripwatch.export.quiet import load_tensorflow, require
 from stripwatch.export.runfolder import RECORD_FILE
 from stripwatch.worker.bundle import Precision
-from stripwatch.worker.console import new_progress, print_summary
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.console import new_progress, print_summary
+from stripwatch.worker.common.errors import SettingsError
 
 if TYPE_CHECKING:
     from stripwatch.export.bench import Plan, Row

@@ -14,7 +14,7 @@ from stripwatch.export.commands import diff, list_bundles, promote, rollback
 from stripwatch.export.files import write_whole
 from stripwatch.export.quiet import load_tensorflow, require
 from stripwatch.worker.bundle import Precision
-from stripwatch.worker.console import new_app, print_summary, run_app
+from stripwatch.worker.common.console import new_app, print_summary, run_app
 
 BundleFile = Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, or STORE/NAME.")]
 app = new_app("stripwatch-export", "Make a bundle: one ONNX file that says what it is and proves what it computes.")

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from stripwatch.export.files import write_whole
 from stripwatch.export.quiet import require
-from stripwatch.worker.console import print_summary, say
+from stripwatch.worker.common.console import print_summary, say
 
 if TYPE_CHECKING:
     from stripwatch.worker.store import Change

@@ -11,7 +11,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from stripwatch.export.quiet import silenced
 from stripwatch.worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME
-from stripwatch.worker.errors import ExportRefused
+from stripwatch.worker.common.errors import ExportRefused
 
 OPSET = 17
 _OUTPUTS = (SCORES_NAME, HEATMAPS_NAME)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from stripwatch.export.files import read_whole
-from stripwatch.worker.console import new_progress
+from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.decode import DecodeSpec, Pixels, decode
-from stripwatch.worker.errors import FrameRejected, InputError
 from stripwatch.worker.images import list_images
 from stripwatch.worker.providers import Provider
 from stripwatch.worker.session import Session, open_session

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from stripwatch.worker.errors import InputError
-from stripwatch.worker.files import write_whole
+from stripwatch.worker.common.atomic_files import write_whole
+from stripwatch.worker.common.errors import InputError
 
 __all__ = ["make_folder", "read_whole", "write_whole"]
 

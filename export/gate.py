@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 
 from stripwatch.export.runfolder import Task
 from stripwatch.worker.bundle import Fidelity, Precision
-from stripwatch.worker.errors import ExportRefused
+from stripwatch.worker.common.errors import ExportRefused
 
 Scores = NDArray[np.float32]
 Flags = NDArray[np.bool_]

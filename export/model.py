@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 
 from stripwatch.export.runfolder import MODEL_FILE, Head
-from stripwatch.worker.errors import InputError
+from stripwatch.worker.common.errors import InputError
 
 
 def load_model(folder: Path) -> keras.Model:

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from types import ModuleType
 
-from stripwatch.worker.version import __version__
+from stripwatch.worker.common.version import __version__
 
 _ROOT = Path(__file__).resolve().parents[1]
 

@@ -14,8 +14,8 @@ import msgspec
 from stripwatch.export.files import read_whole, write_whole
 from stripwatch.worker.boxes import MapReader
 from stripwatch.worker.bundle import HeatmapKind, PlaceGrid, Validation
+from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.decode import DecodeSpec
-from stripwatch.worker.errors import InputError
 
 SCHEMA = "stripwatch.run/1"
 MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"

@@ -7,8 +7,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from stripwatch.worker.bundle import INPUT_NAME
+from stripwatch.worker.common.errors import ExportRefused
 from stripwatch.worker.decode import Pixels
-from stripwatch.worker.errors import ExportRefused
 
 Outputs = dict[str, NDArray[np.float32]]
 

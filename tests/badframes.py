@@ -6,7 +6,7 @@ import zlib
 import cv2
 import numpy as np
 
-from stripwatch.worker.errors import RejectReason
+from stripwatch.worker.common.errors import RejectReason
 from tests.tiny import encode_frame
 
 

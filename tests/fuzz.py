@@ -24,8 +24,8 @@ import msgspec
 import numpy as np
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
+from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.decode import DecodeLimits, DecodeSpec, decode
-from stripwatch.worker.errors import FrameRejected
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.frame import Frame, read_record
 from stripwatch.worker.frame_headers import event_headers

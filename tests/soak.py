@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from kafka import KafkaProducer
 
-from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerLost
 from tests.brokers.apache import KafkaAbsent, apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, fetch, running_worker

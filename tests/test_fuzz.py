@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stripwatch.worker.errors import RejectReason
+from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.positions import Position, Record
 from tests import fuzz
 from tests.badframes import GOOD_FRAMES

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from stripwatch.training.networks import NETWORKS, Network
-from stripwatch.worker.errors import InputError, SettingsError
+from stripwatch.worker.common.errors import InputError, SettingsError
 
 _BEFORE = "before:"
 

@@ -8,7 +8,7 @@ import msgspec
 
 from stripwatch.export.files import read_whole
 from stripwatch.training.samples import Sample
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)

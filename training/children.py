@@ -12,10 +12,10 @@ from stripwatch.export.files import make_folder, read_whole, write_whole
 from stripwatch.export.runfolder import RECORD_FILE, Split, SplitFrame, Task
 from stripwatch.training.datasets import for_task, read_dataset
 from stripwatch.training.material import read_frames
-from stripwatch.worker.console import new_progress, say
+from stripwatch.worker.common.child_process import module_command
+from stripwatch.worker.common.console import new_progress, say
+from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.decode import DecodeSpec
-from stripwatch.worker.errors import InputError, SettingsError
-from stripwatch.worker.launch import module_command
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
 _OFTEN = "if nobody did that, the memory of the machine was full, so lower --batch or --input"

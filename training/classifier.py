@@ -13,7 +13,7 @@ from stripwatch.training.dense import PlaceLoss, place_targets
 from stripwatch.training.heads import Answers, find_head
 from stripwatch.training.networks import Network
 from stripwatch.training.places import place_grid
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 Features = NDArray[np.float32]
 _BATCH_NORM_MOMENTUM = 0.9

@@ -12,8 +12,8 @@ from stripwatch.export.runfolder import Run
 from stripwatch.training import options
 from stripwatch.training.collectcommand import collect
 from stripwatch.training.commands import PASS_ON, compare, crossval, evaluate, survey
-from stripwatch.worker.console import new_app, print_summary, run_app
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.console import new_app, print_summary, run_app
+from stripwatch.worker.common.errors import SettingsError
 
 app = new_app("stripwatch-train", "Train a classifier for strip images, and keep what was done in a run folder.")
 

@@ -17,8 +17,8 @@ from stripwatch.training.collected import (
     write_entries,
 )
 from stripwatch.training.reviewed import Reviewed, read_review
-from stripwatch.worker.console import say
-from stripwatch.worker.errors import FrameRejected, InputError
+from stripwatch.worker.common.console import say
+from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.imagefile import read_header
 from stripwatch.worker.positions import Record
 

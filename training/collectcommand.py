@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from stripwatch.worker import topics
-from stripwatch.worker.console import print_summary, say
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.console import print_summary, say
+from stripwatch.worker.common.errors import SettingsError
 
 
 def collect(
@@ -57,7 +57,7 @@ def collect(
 
 def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, config: Path | None) -> None:
     from stripwatch.training.collect import Collector
-    from stripwatch.worker.tools.clock import SystemClock
+    from stripwatch.worker.common.clock import SystemClock
     from stripwatch.worker.tools.drain import open_drain
 
     clock, collector = SystemClock(), Collector(out, frames_max)

@@ -19,7 +19,7 @@ import msgspec
 from stripwatch.export.files import write_whole
 from stripwatch.training.samples import Sample, find_images
 from stripwatch.training.tables import read_rows
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 
 CSV_FILE = "collected.csv"
 UNSORTED, SKIP = "_unsorted", "_skip"

@@ -10,8 +10,8 @@ from rich.console import Console
 from stripwatch.export.evaluation import Interval, total
 from stripwatch.export.quiet import load_tensorflow, require
 from stripwatch.training.options import TaskOption
-from stripwatch.worker.console import print_summary
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.console import print_summary
+from stripwatch.worker.common.errors import SettingsError
 
 Data = Annotated[list[Path], typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders.")]
 Layout = Annotated[str, typer.Option(help="How the data lies: auto, prefix, folder, manifest, severstal or collected.")]

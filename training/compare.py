@@ -17,8 +17,8 @@ from stripwatch.training.leaderboard import Entry, Leaderboard, Rule, draw, rank
 from stripwatch.training.material import deal
 from stripwatch.training.split import split_frames
 from stripwatch.worker.bundle import read_bundle
-from stripwatch.worker.console import say
-from stripwatch.worker.errors import ExportRefused, SettingsError
+from stripwatch.worker.common.console import say
+from stripwatch.worker.common.errors import ExportRefused, SettingsError
 from stripwatch.worker.session import open_session
 
 

@@ -22,7 +22,7 @@ from stripwatch.training.material import deal
 from stripwatch.training.scoring import Scored, score_frames
 from stripwatch.training.split import fold_frames
 from stripwatch.worker.bundle import ClassFigures
-from stripwatch.worker.console import new_progress
+from stripwatch.worker.common.console import new_progress
 
 
 @dataclass(frozen=True, slots=True)

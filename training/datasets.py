@@ -9,7 +9,7 @@ from stripwatch.export.runfolder import Task
 from stripwatch.training.layouts import LAYOUTS, recognise
 from stripwatch.training.samples import Sample
 from stripwatch.worker.bundle import LABELS_MAX
-from stripwatch.worker.errors import DataError, InputError, SettingsError
+from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 
 AUTO = "auto"
 CLEAN = "clean"

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from stripwatch.export.runfolder import FitPrecision, PrecisionChoice
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 _TENSOR_CORES = (7, 0)  # from this compute capability on float16 is faster than float32
 

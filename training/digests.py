@@ -10,8 +10,8 @@ from stripwatch.export.files import read_whole
 from stripwatch.training.datasets import DataSet
 from stripwatch.training.samples import Sample
 from stripwatch.training.similar import THUMBNAIL
+from stripwatch.worker.common.errors import DataError, FrameRejected
 from stripwatch.worker.decode import DecodeSpec, Pixels, decode
-from stripwatch.worker.errors import DataError, FrameRejected
 
 
 @dataclass(frozen=True, slots=True)

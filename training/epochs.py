@@ -11,7 +11,7 @@ import keras
 
 from stripwatch.export.files import write_whole
 from stripwatch.export.runfolder import Configuration
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 
 Row = dict[str, Any]
 _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "learning_rate")

@@ -20,7 +20,7 @@ from stripwatch.training.plots import draw_plots
 from stripwatch.training.report import write_report
 from stripwatch.training.scoring import Scored, read_test_frames, score_frames
 from stripwatch.training.thresholds import choose_thresholds
-from stripwatch.worker.console import new_progress
+from stripwatch.worker.common.console import new_progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ from stripwatch.training.material import Material, SplitPlan, marks_finder, prep
 from stripwatch.training.memory import check_memory, free_bytes
 from stripwatch.training.networks import find_network
 from stripwatch.worker.bundle import Validation
-from stripwatch.worker.console import new_progress, say
+from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.decode import DecodeSpec
 
 

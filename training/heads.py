@@ -8,7 +8,7 @@ import keras
 
 from stripwatch.export.runfolder import Head, Task
 from stripwatch.training.dense import score_places
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 Layers = list[keras.layers.Layer]
 _ARTICLE_POOL = 5

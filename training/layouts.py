@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stripwatch.training import collected, manifest, severstal
 from stripwatch.training.samples import Sample, find_images
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 
 _PREFIX = re.compile(r"(?P<label>.+)_\d+")
 _PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})

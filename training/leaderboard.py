@@ -14,7 +14,7 @@ from rich.table import Table
 
 from stripwatch.export.evaluation import Interval
 from stripwatch.export.pictures import new_figure, to_png
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from stripwatch.training.pipeline import read_batches
 from stripwatch.training.places import place_grid
 from stripwatch.training.scoring import Scored
 from stripwatch.worker.boxes import Heatmap, MapReader
-from stripwatch.worker.console import say
+from stripwatch.worker.common.console import say
 from stripwatch.worker.decode import DecodeSpec
 from stripwatch.worker.events import Box as FrameBox
 

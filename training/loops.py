@@ -19,7 +19,7 @@ from stripwatch.training.features import Features, read_features, write_features
 from stripwatch.training.material import Material, Part, join_parts
 from stripwatch.training.optimise import FINE_TUNE_DECAY, class_weight, compile_model, rate_callbacks
 from stripwatch.training.pipeline import place_batches, read_batches, shuffled_batches
-from stripwatch.worker.errors import InputError
+from stripwatch.worker.common.errors import InputError
 
 _FINE_TUNE = "fine-tune"
 _HEAD_STEPS_AT_ONCE, _HEAD_PREDICT_BATCH = 8, 256  # a step of a head is shorter than the way to it

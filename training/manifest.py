@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stripwatch.training.samples import Sample
 from stripwatch.training.tables import read_rows
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 
 CSV_FILE = "manifest.csv"
 # What stands between the labels of a cell; None: any space.

@@ -13,7 +13,7 @@ from stripwatch.training.boxes import Box, BoxFile, read_box_lines, read_boxes
 from stripwatch.training.datasets import DataSet
 from stripwatch.training.masks import Mask, Runs
 from stripwatch.training.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
-from stripwatch.worker.errors import DataError, InputError, SettingsError
+from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 
 Raster = NDArray[np.uint8]
 UNKNOWN = 255  # of a raster: nobody has looked at this image

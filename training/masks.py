@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 
 Mask = NDArray[np.bool_]
 

@@ -14,7 +14,7 @@ from stripwatch.training.groups import group_frames
 from stripwatch.training.marks import CLEAN, Marks
 from stripwatch.training.split import Parts, split_frames
 from stripwatch.training.splitfile import check_split, read_split
-from stripwatch.worker.console import say
+from stripwatch.worker.common.console import say
 from stripwatch.worker.decode import DecodeSpec
 
 

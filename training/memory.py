@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 _VALUE_BYTES = 4
 _MEMINFO, _CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")

@@ -9,7 +9,7 @@ import keras
 from keras import applications
 
 from stripwatch.training.efficientnet import build_efficientnetb0
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from stripwatch.training.datasets import for_task, read_dataset
 from stripwatch.training.digests import data_sha256
 from stripwatch.training.figures import Flags, Matrix, answer
 from stripwatch.training.material import read_frames, to_targets
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 
 _BATCH = 32
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from stripwatch.training.masks import Runs, parse_runs
 from stripwatch.training.samples import Sample, find_images
 from stripwatch.training.tables import Row, read_rows
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 
 CSV_FILE, IMAGE_FOLDER = "train.csv", "train_images"
 HEIGHT_PX, WIDTH_PX = 256, 1600

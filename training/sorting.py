@@ -20,7 +20,7 @@ from stripwatch.training.collected import (
 )
 from stripwatch.training.samples import find_images
 from stripwatch.training.tables import read_rows
-from stripwatch.worker.errors import DataError, InputError
+from stripwatch.worker.common.errors import DataError, InputError
 
 Moves = dict[Path, str]  # from where, into which folder
 

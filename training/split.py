@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 
 Labels = tuple[str, ...]
 

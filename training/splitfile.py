@@ -6,7 +6,7 @@ import msgspec
 
 from stripwatch.export.files import read_whole
 from stripwatch.export.runfolder import Split, SplitFrame
-from stripwatch.worker.errors import DataError, InputError
+from stripwatch.worker.common.errors import DataError, InputError
 
 
 class _Holder(msgspec.Struct):

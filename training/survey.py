@@ -9,9 +9,9 @@ from stripwatch.training.digests import FrameDigest, try_digests
 from stripwatch.training.groups import chain
 from stripwatch.training.samples import Sample
 from stripwatch.training.similar import find_similar
-from stripwatch.worker.console import new_progress
+from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.decode import DecodeSpec
-from stripwatch.worker.errors import DataError
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
 

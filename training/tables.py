@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stripwatch.export.files import read_whole
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 
 Row = dict[str, str]
 

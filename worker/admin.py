@@ -16,8 +16,8 @@ from kafka.errors import (
 )
 
 from stripwatch.worker import topics as names
+from stripwatch.worker.common.errors import BrokerLost, SettingsError
 from stripwatch.worker.connection import BOOTSTRAP_S_MAX, connect_tool
-from stripwatch.worker.errors import BrokerLost, SettingsError
 from stripwatch.worker.security import PLAINTEXT, Security
 
 

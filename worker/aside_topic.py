@@ -8,7 +8,7 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from stripwatch.worker.errors import StripwatchError
+from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.mending import TOO_LARGE
 from stripwatch.worker.producers import discard, open_producer
 from stripwatch.worker.publish import Outgoing

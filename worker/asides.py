@@ -5,6 +5,7 @@ import time
 from prometheus_client import Counter
 
 from stripwatch.worker.aside_topic import AsideTopic, aside_producer
+from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.decode import DecodeLimits
 from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.evidence import Evidence
@@ -12,7 +13,6 @@ from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.outcome import Outcome
 from stripwatch.worker.picture import PictureLimits
-from stripwatch.worker.quota import Quota
 from stripwatch.worker.review import Review
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.shadow_line import ShadowLine

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from stripwatch.worker.errors import BrokerLost, StripwatchError
+from stripwatch.worker.common.errors import BrokerLost, StripwatchError
 from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.mending import Failure, Mending

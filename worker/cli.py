@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from stripwatch.worker.common.console import new_app, print_summary, run_app
+from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.console import new_app, print_summary, run_app
-from stripwatch.worker.errors import SettingsError
-from stripwatch.worker.logs import set_up_logs
 from stripwatch.worker.pairs import parse_pairs
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.bench import bench

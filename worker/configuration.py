@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings.exceptions import SettingsError as SourceError
 
-from stripwatch.worker.errors import InputError, SettingsError
+from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.settings import ENV_PREFIX, SECTIONS, Settings
 
 # Kubernetes puts these into every pod for a service of this name; they are no settings of ours.

@@ -14,7 +14,7 @@ from kafka.errors import (
 )
 
 from stripwatch.worker.auth_failures import raise_auth_failures, refusal
-from stripwatch.worker.errors import BrokerLost, SettingsError
+from stripwatch.worker.common.errors import BrokerLost, SettingsError
 from stripwatch.worker.security import PLAINTEXT, Security
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.sockets import PlainSelector, read_much

@@ -6,7 +6,7 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.metrics.stats.total import Total
 
-from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.metrics import Metrics
 
 log = structlog.get_logger()

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from stripwatch.worker.rate import DecayedRate
+from stripwatch.worker.common.rates import DecayedRate
 
 _PATIENCE_S_A_FRAME, _PATIENCE_S_MAX = 0.002, 0.015
 # In a backlog, which is more than cameras send at the same moment: as long as so many frames take to be done.

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.imagefile import ImageHeader, read_header
 
 Pixels = NDArray[np.uint8]

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import cv2
 import structlog
 
-from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.frame_statistics import measure
 from stripwatch.worker.model import Model

@@ -11,6 +11,7 @@ import numpy as np
 
 from stripwatch.worker.aside import Aside
 from stripwatch.worker.aside_topic import AsideTopic
+from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.decode import DecodeLimits
 from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
@@ -19,7 +20,6 @@ from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.outcome import Outcome, Prediction
 from stripwatch.worker.picture import Heat, PictureLimits, draw
 from stripwatch.worker.publish import Outgoing
-from stripwatch.worker.quota import Quota
 
 
 class _Sight(NamedTuple):

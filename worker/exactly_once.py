@@ -17,8 +17,8 @@ from kafka.errors import FencedInstanceIdError, IllegalGenerationError, KafkaErr
 from kafka.future import Future
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
+from stripwatch.worker.common.errors import BrokerLost, Fenced
 from stripwatch.worker.consumers import to_kafka
-from stripwatch.worker.errors import BrokerLost, Fenced
 from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.mending import FENCED, TOO_LARGE, Failure, Mending

@@ -13,9 +13,9 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from rich.progress import Progress
 
-from stripwatch.worker.console import new_progress
+from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.errors import InputError
 from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame, event_id
 from stripwatch.worker.images import list_images

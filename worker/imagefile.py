@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8\xff"

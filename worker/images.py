@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stripwatch.worker.errors import InputError
+from stripwatch.worker.common.errors import InputError
 
 CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 

@@ -22,11 +22,11 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
+from stripwatch.worker.common.errors import BrokerLost, Fenced
 from stripwatch.worker.connection import denied
 from stripwatch.worker.consumers import ask_topics, cluster_id, from_kafka, from_kafka_offsets, to_kafka
 from stripwatch.worker.contact import Contact
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.errors import BrokerLost, Fenced
 from stripwatch.worker.frame import Frame, read_record
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger

@@ -19,8 +19,8 @@ from kafka.errors import (
     RecordListTooLargeError,
 )
 
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.connection import denied
-from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.positions import Position
 from stripwatch.worker.producers import discard

@@ -8,7 +8,7 @@ walked here; onnxgraph.py goes down.
 import hashlib
 from collections.abc import Iterator
 
-from stripwatch.worker.errors import BundleError
+from stripwatch.worker.common.errors import BundleError
 
 SEAL_KEY = "stripwatch.sha256"
 UNSEALED = "0" * 64

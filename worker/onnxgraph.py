@@ -4,7 +4,7 @@ ONNX Runtime opens any file that a tensor names. It refuses operators nobody has
 that load files, such as EPContext. The numbers are those of onnx.proto, see onnxfile.py.
 """
 
-from stripwatch.worker.errors import BundleError
+from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.onnxfile import fields, text_of, varint
 
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})  # the standard's own

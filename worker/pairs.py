@@ -3,7 +3,7 @@
 import tomllib
 from typing import Any
 
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 
 def parse_pairs(pairs: list[str]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from stripwatch.worker.boxes import Heatmap, MapReader
+from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.decode import DecodeLimits, DecodeSpec, Pixels, decode
-from stripwatch.worker.errors import StripwatchError
 from stripwatch.worker.events import Box, Defect
 from stripwatch.worker.imagefile import read_header
 

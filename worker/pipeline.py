@@ -20,10 +20,11 @@ from typing import Protocol
 import structlog
 
 from stripwatch.worker.batch import gather
+from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.common.rates import DecayedRate
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.decode_pool import DecodePool
-from stripwatch.worker.errors import StripwatchError
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
@@ -33,7 +34,6 @@ from stripwatch.worker.model import Model
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.outcome import Decoded, Outcome, Prediction, Ready, Skipped
 from stripwatch.worker.predict import predict
-from stripwatch.worker.rate import DecayedRate
 from stripwatch.worker.settings import Settings
 
 log = structlog.get_logger()

@@ -11,8 +11,8 @@ from kafka.errors import (
 )
 
 from stripwatch.worker.admin import require_topic
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.connection import BOOTSTRAP_S_MAX, RECONNECT_MS_MAX, connect, connect_tool, denied, instance_id
-from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.lost_requests import keep_requests
 from stripwatch.worker.security import PLAINTEXT, Security
 from stripwatch.worker.settings import Settings

@@ -15,7 +15,7 @@ import structlog
 
 from stripwatch.worker.binding import Bound, CudaRun
 from stripwatch.worker.bundle import INPUT_NAME, Bundle
-from stripwatch.worker.errors import BundleError, SettingsError
+from stripwatch.worker.common.errors import BundleError, SettingsError
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from stripwatch.worker.errors import BundleError
+from stripwatch.worker.common.errors import BundleError
 
 
 class Spread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

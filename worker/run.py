@@ -8,18 +8,19 @@ import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stripwatch.worker.asides import Asides, needed_topics
+from stripwatch.worker.common.errors import BrokerLost, StripwatchError
+from stripwatch.worker.common.log_setup import say_held_back
+from stripwatch.worker.common.malloc import set_up_memory
+from stripwatch.worker.common.signals import StopRequest
 from stripwatch.worker.consumers import open_consumer, require_topics
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.delivery import open_delivery
 from stripwatch.worker.drift_watch import DriftWatch
-from stripwatch.worker.errors import BrokerLost, StripwatchError
 from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.health import HealthServer
 from stripwatch.worker.intake import IntakeRules, KafkaIntake
-from stripwatch.worker.logs import say_held_back
-from stripwatch.worker.memory import set_up_memory
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, load_model, open_model, require_bundle
 from stripwatch.worker.notify import Heartbeat, notify
@@ -29,7 +30,6 @@ from stripwatch.worker.readiness import Readiness
 from stripwatch.worker.reject_share import RejectShare
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.statelog import StateLog
-from stripwatch.worker.stop import StopRequest
 from stripwatch.worker.store import resolve
 from stripwatch.worker.swap import BundleWatch
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from zlib import crc32
 
 from stripwatch.worker.aside import Aside
-from stripwatch.worker.errors import PredictFailed
+from stripwatch.worker.common.errors import PredictFailed
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.events import Result
 from stripwatch.worker.frame import Frame

@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from stripwatch.worker.common.child_process import module_command, with_parent
+from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerEnded
+from stripwatch.worker.common.signals import StopRequest
 from stripwatch.worker.connection import instance_id
-from stripwatch.worker.errors import BundleError, SettingsError, WorkerEnded
 from stripwatch.worker.fleet import FleetMetrics, all_ready
 from stripwatch.worker.health import HealthServer
-from stripwatch.worker.launch import module_command, with_parent
 from stripwatch.worker.layout import Layout
 from stripwatch.worker.notify import Heartbeat
 from stripwatch.worker.settings import Settings
-from stripwatch.worker.stop import StopRequest
 
 log = structlog.get_logger()
 

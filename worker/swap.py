@@ -10,8 +10,8 @@ import structlog
 from prometheus_client import Counter
 
 from stripwatch.worker.bundle import Bundle
-from stripwatch.worker.errors import StripwatchError
-from stripwatch.worker.memory import give_back_memory
+from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.common.malloc import give_back_memory
 from stripwatch.worker.model import Model
 from stripwatch.worker.store import Choice, read_choice
 

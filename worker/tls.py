@@ -9,7 +9,7 @@ from typing import Any
 
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
-from stripwatch.worker.errors import BrokerLost, InputError, SettingsError
+from stripwatch.worker.common.errors import BrokerLost, InputError, SettingsError
 from stripwatch.worker.security import Security
 
 _PROBE_S_MAX = 5.0

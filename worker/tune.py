@@ -20,9 +20,9 @@ import structlog
 
 from stripwatch.worker.bundle import Bundle
 from stripwatch.worker.cache import cache_folder
-from stripwatch.worker.errors import InputError
-from stripwatch.worker.files import write_whole
-from stripwatch.worker.launch import module_command, with_parent
+from stripwatch.worker.common.atomic_files import write_whole
+from stripwatch.worker.common.child_process import module_command, with_parent
+from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.layout import Layout, Trial, candidates, choose, usable_cores
 from stripwatch.worker.model import require_bundle
 from stripwatch.worker.providers import runs_on_cpu

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stripwatch.worker.bundle import Contract, Threshold
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.events import Verdict
 from stripwatch.worker.sections import ThresholdOverride
 

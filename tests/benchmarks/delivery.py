@@ -20,7 +20,7 @@ from uuid import uuid4
 import typer
 from kafka import TopicPartition
 
-from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerLost
 from tests.brokers.apache import apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, running_worker

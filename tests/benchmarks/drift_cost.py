@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.console import print_summary
+from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.decode import DecodeSpec, decode
 from stripwatch.worker.drift_settings import DriftSettings
 from stripwatch.worker.drift_watch import DriftWatch

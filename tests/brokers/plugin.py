@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.tools import broker as embedded
 from tests.brokers import apache
 from tests.brokers.handle import BrokerHandle

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.outcome import Refusal, Skipped

@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from kafka import KafkaProducer
 
-from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.events import Result
 from stripwatch.worker.frame_headers import event_headers

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from stripwatch.worker.launch import running_child
+from stripwatch.worker.common.child_process import running_child
 from stripwatch.worker.tools.broker import free_port
 from tests.deploy.tools import require
 

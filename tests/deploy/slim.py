@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from stripwatch.worker.launch import module_command
+from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.tools.broker import embedded_broker, free_port
 from tests.deploy.dockerfile import Image, read_image
 

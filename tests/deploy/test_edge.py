@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.errors import InputError, SettingsError
 from stripwatch.worker.supervise import _CLOSE_S
 from tests.brokers.handle import BrokerHandle
 from tests.deploy.tools import require

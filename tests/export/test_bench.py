@@ -5,8 +5,8 @@ import pytest
 
 from stripwatch.export.bench import Plan, Row, as_json, bench_bundles, devices_here
 from stripwatch.worker.bundle import Fidelity
-from stripwatch.worker.console import new_progress
-from stripwatch.worker.errors import BundleError
+from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.store import promote
 from tests.tiny import mapped_contract, tiny_contract, write_bundle
 

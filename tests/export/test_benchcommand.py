@@ -6,7 +6,7 @@ import pytest
 from stripwatch.export.benchcommand import parse_sizes, pick
 from stripwatch.export.gate import LIMITS
 from stripwatch.export.verify import verify
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 from tests.export.test_cli import run_cli
 from tests.export.test_precision import NOTHING_PASSES
 from tests.tiny import write_bundle

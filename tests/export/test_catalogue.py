@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from stripwatch.export.catalogue import as_json, print_table
-from stripwatch.worker.errors import InputError
+from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.store import POINTER_FILE, entries, promote
 from tests.tiny import tiny_contract, write_bundle
 

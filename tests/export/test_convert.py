@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from stripwatch.export.convert import to_onnx
 from stripwatch.export.model import load_model
-from stripwatch.worker.errors import ExportRefused, InputError
+from stripwatch.worker.common.errors import ExportRefused, InputError
 
 pytestmark = pytest.mark.training
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stripwatch.export.files import read_whole, write_whole
-from stripwatch.worker.errors import InputError
+from stripwatch.worker.common.errors import InputError
 
 
 def test_a_file_is_replaced_and_no_part_stays(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from stripwatch.export.frames import read_pixels
 from stripwatch.export.model import exported_view, load_model
 from stripwatch.export.runfolder import read_run
-from stripwatch.worker.errors import InputError
+from stripwatch.worker.common.errors import InputError
 
 pytestmark = pytest.mark.training
 

@@ -13,8 +13,8 @@ from stripwatch.export.validation import score
 from stripwatch.export.verify import verify
 from stripwatch.training.fit import fit
 from stripwatch.training.fitsettings import FitSettings
+from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.console import new_progress
 from stripwatch.worker.folder import inspect_folder
 
 pytestmark = pytest.mark.training

@@ -4,7 +4,7 @@ import pytest
 
 from stripwatch.export.parity import prove_parity
 from stripwatch.export.runtime import Outputs
-from stripwatch.worker.errors import ExportRefused
+from stripwatch.worker.common.errors import ExportRefused
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3), np.uint8)
 

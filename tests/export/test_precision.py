@@ -13,7 +13,7 @@ from stripwatch.export.precision import Candidate
 from stripwatch.export.run import ExportSettings, export_run
 from stripwatch.export.verify import verify
 from stripwatch.worker.bundle import TOLERANCE_MAX, Contract, read_bundle
-from stripwatch.worker.errors import BundleError, ExportRefused
+from stripwatch.worker.common.errors import BundleError, ExportRefused
 from tests.export.test_verify import constant_into, reseal, two_labels_swapped
 
 pytestmark = pytest.mark.training

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from stripwatch.export.quiet import require
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 
 def test_a_library_that_is_not_installed_is_named_with_the_extra_that_has_it() -> None:

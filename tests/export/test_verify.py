@@ -11,7 +11,7 @@ import pytest
 from stripwatch.export.pack import pack
 from stripwatch.export.verify import verify
 from stripwatch.worker.bundle import Contract, read_bundle
-from stripwatch.worker.errors import BundleError
+from stripwatch.worker.common.errors import BundleError
 
 pytestmark = pytest.mark.training
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerLost
 from tests.brokers.apache import KafkaAbsent
 from tests.faults.history import HistoryUnreadable
 from tests.faults.judge import DELIVERIES, Delivery

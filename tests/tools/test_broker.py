@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient
 
-from stripwatch.worker.errors import BrokerLost, SettingsError
+from stripwatch.worker.common.errors import BrokerLost, SettingsError
 from stripwatch.worker.tools import broker as broker_module
 from stripwatch.worker.tools.broker import Broker, find_binary, free_port, running_broker
 from tests.brokers.handle import BrokerHandle

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.tools.capacity import LOAD_MAX, CameraPlan, Costs, Limits, cpu_limit, fit, parse_plan
 
 COSTS = Costs(consume_s=0.001, decode_s=0.002, inference_s=0.003, publish_s=0.001, broker_s=0.001)

@@ -3,7 +3,7 @@ import gc
 import pytest
 
 from stripwatch.worker import admin
-from stripwatch.worker.errors import BrokerLost, SettingsError
+from stripwatch.worker.common.errors import BrokerLost, SettingsError
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets a socket here

@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.events import Result, StripSpan
 from stripwatch.worker.outcome import Refusal

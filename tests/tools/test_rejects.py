@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from stripwatch.worker.errors import BrokerLost, FrameRejected, RejectReason, SettingsError
+from stripwatch.worker.common.errors import BrokerLost, FrameRejected, RejectReason, SettingsError
 from stripwatch.worker.frame import read_record
 from stripwatch.worker.outcome import Refusal
 from stripwatch.worker.positions import Position, Record

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker.errors import InputError
+from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.tools.replay import find_images
 from tests.tools.conftest import CommandLine, consume, last_json, read_lines
 

@@ -7,7 +7,7 @@ import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from stripwatch.worker import topics
-from stripwatch.worker.errors import BrokerLost, InputError
+from stripwatch.worker.common.errors import BrokerLost, InputError
 from stripwatch.worker.events import Box
 from stripwatch.worker.tools import sender as sender_module
 from stripwatch.worker.tools.cameras import Exposure, Shot

@@ -4,7 +4,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from stripwatch.worker.errors import InputError
+from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.tools import strip_set
 from stripwatch.worker.tools.scene import KINDS
 from stripwatch.worker.tools.strip_set import write_strip_set

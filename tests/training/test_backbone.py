@@ -8,7 +8,7 @@ from keras.src.applications import efficientnet, mobilenet
 
 from stripwatch.training.backbone import build_backbone
 from stripwatch.training.networks import NETWORKS, find_network
-from stripwatch.worker.errors import InputError, SettingsError
+from stripwatch.worker.common.errors import InputError, SettingsError
 from tests.lively import enliven
 
 pytestmark = pytest.mark.training

@@ -12,7 +12,7 @@ from stripwatch.training.collect import Collector
 from stripwatch.training.collected import CSV_FILE, may_be_folder, read_entries, safe_name
 from stripwatch.training.datasets import read_dataset
 from stripwatch.training.sorting import accept_sorted, label_from
-from stripwatch.worker.errors import DataError, InputError, SettingsError
+from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.outcome import Prediction
 from stripwatch.worker.positions import Position, Record

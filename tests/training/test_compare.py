@@ -6,7 +6,7 @@ import pytest
 from stripwatch.export.runfolder import read_run
 from stripwatch.training.compare import Candidate, parse_candidates
 from stripwatch.worker.bundle import read_bundle
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 from tests.training.test_cli import run_cli
 
 pytestmark = pytest.mark.training

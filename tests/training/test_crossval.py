@@ -9,7 +9,7 @@ import pytest
 
 from stripwatch.export.runfolder import Split, SplitFrame, read_run
 from stripwatch.training.children import check_flags, fit_once
-from stripwatch.worker.errors import InputError, SettingsError
+from stripwatch.worker.common.errors import InputError, SettingsError
 from tests.training.test_cli import run_cli
 
 pytestmark = pytest.mark.training

@@ -4,7 +4,7 @@ import pytest
 
 from stripwatch.training.datasets import read_dataset
 from stripwatch.training.samples import Sample
-from stripwatch.worker.errors import DataError, InputError, SettingsError
+from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 
 
 def touch(root: Path, *names: str) -> Path:

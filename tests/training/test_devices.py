@@ -14,7 +14,7 @@ from stripwatch.export.runfolder import read_run
 from stripwatch.training import devices
 from stripwatch.training.devices import choose_precision, memory_named, placed
 from stripwatch.training.fit import fit
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 from tests.trained import tiny_fit
 
 pytestmark = pytest.mark.training

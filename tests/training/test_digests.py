@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from stripwatch.training.datasets import DataSet
 from stripwatch.training.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
 from stripwatch.training.samples import Sample
+from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.decode import DecodeSpec
-from stripwatch.worker.errors import DataError
 
 SPEC = DecodeSpec(32, 32)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stripwatch.training.epochs import EpochLog, read_history
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 from tests.trained import tiny_configuration
 
 pytestmark = pytest.mark.training

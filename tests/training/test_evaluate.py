@@ -17,7 +17,7 @@ from stripwatch.training.evaluate import EvaluateSettings, evaluate, evaluate_ru
 from stripwatch.training.mistakes import caption, overlay, pick_worst
 from stripwatch.training.report import write_report
 from stripwatch.training.scoring import Scored
-from stripwatch.worker.errors import DataError, InputError
+from stripwatch.worker.common.errors import DataError, InputError
 from tests.trained import FRAME_PX, LABELS, write_textures
 
 pytestmark = pytest.mark.training

@@ -6,7 +6,7 @@ import pytest
 
 from stripwatch.training.datasets import for_task, read_dataset
 from stripwatch.training.samples import Sample
-from stripwatch.worker.errors import DataError, SettingsError
+from stripwatch.worker.common.errors import DataError, SettingsError
 from tests.training.test_datasets import touch
 
 

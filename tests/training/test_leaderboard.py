@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stripwatch.export.evaluation import Interval
 from stripwatch.training.leaderboard import Entry, Rule, draw, rank, to_csv, to_table
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 
 def entry(name: str, accuracy: float, speed: float, macro_f1: float = 0.9) -> Entry:

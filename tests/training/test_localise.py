@@ -19,8 +19,8 @@ from stripwatch.training.localise import Located, localise
 from stripwatch.training.marks import Marks
 from stripwatch.worker.boxes import MapReader
 from stripwatch.worker.bundle import PlaceGrid
+from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.decode import decode
-from stripwatch.worker.errors import InputError, SettingsError
 from tests.trained import tiny_fit
 
 pytestmark = pytest.mark.training

@@ -9,7 +9,7 @@ from stripwatch.training.datasets import DataSet
 from stripwatch.training.marks import CLEAN, UNKNOWN, Marks, marks_sha256, rasterise, read_marks
 from stripwatch.training.masks import parse_runs
 from stripwatch.training.samples import Sample
-from stripwatch.worker.errors import DataError, InputError, SettingsError
+from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 
 SAMPLES = [Sample("pits_1.png", ("pits",)), Sample("scratch_1.png", ("scratch",))]
 LINE = '{"file": "pits_1.png", "label": "pits", "width_px": 20, "height_px": 10, "boxes": [%s]}\n'

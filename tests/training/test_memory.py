@@ -5,7 +5,7 @@ import pytest
 
 from stripwatch.training import memory
 from stripwatch.training.memory import check_memory, free_bytes
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 pytestmark = pytest.mark.training
 

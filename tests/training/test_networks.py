@@ -8,7 +8,7 @@ from keras import applications
 from stripwatch.training.classifier import build_classifier
 from stripwatch.training.heads import Answers
 from stripwatch.training.networks import NETWORKS, find_network
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 pytestmark = pytest.mark.training
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.training.split import fold_frames, split_frames
-from stripwatch.worker.errors import DataError
+from stripwatch.worker.common.errors import DataError
 
 shares = st.floats(0.05, 0.6)
 seeds = st.integers(0, 1000)

@@ -5,7 +5,7 @@ import pytest
 
 from stripwatch.export.runfolder import Split, SplitFrame
 from stripwatch.training.splitfile import check_split, read_split
-from stripwatch.worker.errors import DataError, InputError
+from stripwatch.worker.common.errors import DataError, InputError
 
 A, B, C = (SplitFrame(f"{label}.jpg", label, f"sha {label}") for label in "abc")
 SPLIT = Split([A, B], [C])

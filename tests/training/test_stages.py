@@ -18,7 +18,7 @@ from stripwatch.training.checkpoint import Checkpoint
 from stripwatch.training.epochs import read_history
 from stripwatch.training.fit import fit
 from stripwatch.training.fitsettings import FitSettings, as_article
-from stripwatch.worker.errors import InputError, SettingsError
+from stripwatch.worker.common.errors import InputError, SettingsError
 from tests.trained import tiny_fit
 
 pytestmark = pytest.mark.training

@@ -7,7 +7,7 @@ import pytest
 
 from stripwatch.training.survey import survey
 from stripwatch.training.survey_report import summarise
-from stripwatch.worker.errors import DataError, InputError
+from stripwatch.worker.common.errors import DataError, InputError
 from tests.trained import write_textures
 from tests.training.test_cli import run_cli
 

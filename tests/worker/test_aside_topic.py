@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from stripwatch.worker import aside_topic
 from stripwatch.worker.aside_topic import AsideTopic, aside_producer
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.publish import Outgoing
 from stripwatch.worker.settings import Settings
 

@@ -14,7 +14,7 @@ from kafka.errors import (
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.at_least_once import AtLeastOnce
-from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.mending import Mending
 from stripwatch.worker.metrics import Metrics

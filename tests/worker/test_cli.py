@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker.version import __version__
+from stripwatch.worker.common.version import __version__
 from tests.e2e.line import run_cli
 from tests.tiny import write_bundle, write_frames
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.errors import InputError, SettingsError
 from stripwatch.worker.settings import ENV_PREFIX, Settings
 
 

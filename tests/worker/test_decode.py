@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.decode import DecodeLimits, DecodeSpec, decode
-from stripwatch.worker.errors import FrameRejected, RejectReason
 from tests.badframes import BAD_FRAMES, GOOD_FRAMES
 from tests.tiny import SPEC, encode_frame
 

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.drift_settings import DriftSettings
 from stripwatch.worker.drift_watch import DriftWatch
-from stripwatch.worker.errors import FrameRejected, RejectReason
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.events import ModelInfo
 from stripwatch.worker.frame_statistics import FrameStatistics

@@ -14,8 +14,9 @@ from stripwatch.worker.aside import FRAMES_MAX
 from stripwatch.worker.aside_topic import AsideTopic
 from stripwatch.worker.boxes import MapReader
 from stripwatch.worker.bundle import PlaceGrid
+from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.decode import DecodeLimits
-from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.evidence import Evidence
@@ -23,7 +24,6 @@ from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.outcome import Prediction, Skipped
 from stripwatch.worker.picture import PictureLimits
-from stripwatch.worker.quota import Quota
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame

@@ -9,7 +9,7 @@ from kafka.errors import CommitFailedError, KafkaTimeoutError, ProducerFencedErr
 from kafka.structs import ConsumerGroupMetadata, MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.errors import BrokerLost, Fenced
+from stripwatch.worker.common.errors import BrokerLost, Fenced
 from stripwatch.worker.exactly_once import ExactlyOnce, TransactionLimits
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.mending import Mending

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.errors import BundleError, InputError
 from stripwatch.worker.folder import inspect_folder
 from stripwatch.worker.settings import Settings
 from tests.badframes import BAD_FRAMES

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.imagefile import read_header
 from tests.badframes import GOOD_FRAMES
 from tests.tiny import encode_frame

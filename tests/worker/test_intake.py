@@ -11,10 +11,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.configuration import load_settings
 from stripwatch.worker.consumers import open_consumer, require_topics
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.intake import IntakeRules, KafkaIntake
 from stripwatch.worker.metrics import Metrics

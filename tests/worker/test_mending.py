@@ -9,7 +9,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.producer.transaction_manager import TransactionManager
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.mending import Failure, Mending
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.producers import discard

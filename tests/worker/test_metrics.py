@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from stripwatch.worker.errors import RejectReason
+from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.metrics import BoundedLabels, Metrics
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
 
-from stripwatch.worker.errors import BundleError
+from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, graph_sha256, read_metadata, seal
 from tests.tiny import build_model
 

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from stripwatch.worker.bundle import read_bundle
-from stripwatch.worker.errors import BundleError
+from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.onnxgraph import check_graph
 from tests.tiny import build_model, write_bundle
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.batch import gather
+from stripwatch.worker.common.rates import DecayedRate
 from stripwatch.worker.pace import BatchLimits, Pace
-from stripwatch.worker.rate import DecayedRate
 from stripwatch.worker.session import WarmedBatch
 from tests.clock import ManualClock
 from tests.models import make_model

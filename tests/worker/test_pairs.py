@@ -2,7 +2,7 @@
 
 import pytest
 
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.pairs import parse_pairs
 
 

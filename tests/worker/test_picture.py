@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from stripwatch.worker.boxes import MapReader
 from stripwatch.worker.bundle import PlaceGrid
+from stripwatch.worker.common.errors import FrameRejected, StripwatchError
 from stripwatch.worker.decode import DecodeLimits, Pixels
-from stripwatch.worker.errors import FrameRejected, StripwatchError
 from stripwatch.worker.events import Box, Defect
 from stripwatch.worker.picture import Heat, PictureLimits, draw, encode_within, open_within
 

@@ -11,12 +11,12 @@ from msgspec.structs import replace as replace_struct
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.bundle import Threshold, read_bundle
+from stripwatch.worker.common.errors import PredictFailed
 from stripwatch.worker.configuration import load_settings
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.decode import DecodeSpec, Image, Pixels
 from stripwatch.worker.decode_pool import DecodePool
-from stripwatch.worker.errors import PredictFailed
 from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics

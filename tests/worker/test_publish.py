@@ -4,7 +4,7 @@ import json
 
 import msgspec
 
-from stripwatch.worker.errors import FrameRejected, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.frame import Frame

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from stripwatch.worker.errors import BundleError
+from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.reference import ClassScores, Spread, check_reference
 from tests.tiny import LABELS, TINY_REFERENCE
 

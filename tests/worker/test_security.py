@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
+from stripwatch.worker.common.errors import BrokerLost, InputError, SettingsError
 from stripwatch.worker.configuration import load_settings
 from stripwatch.worker.connection import connect
-from stripwatch.worker.errors import BrokerLost, InputError, SettingsError
 from stripwatch.worker.security import Security
 from stripwatch.worker.tls import client_options
 from tests.brokers.apache import KafkaAbsent

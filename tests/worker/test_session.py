@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from onnx import numpy_helper
 
 from stripwatch.worker.bundle import Contract, read_bundle
+from stripwatch.worker.common.errors import BundleError, PredictFailed
 from stripwatch.worker.decode import DecodeSpec, decode
-from stripwatch.worker.errors import BundleError, PredictFailed
 from stripwatch.worker.providers import Way
 from stripwatch.worker.session import Session, WarmedBatch, open_session
 from tests.tiny import (

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from stripwatch.worker.common.errors import FrameRejected, PredictFailed, RejectReason
 from stripwatch.worker.decode import Pixels
-from stripwatch.worker.errors import FrameRejected, PredictFailed, RejectReason
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.events import Result
 from stripwatch.worker.frame import Frame

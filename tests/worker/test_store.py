@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from stripwatch.worker import store as stored
 from stripwatch.worker.bundle import Contract, read_bundle
-from stripwatch.worker.errors import BundleError, InputError
+from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.store import POINTER_FILE, Change, Pointer, promote, read_choice, resolve, rollback
 from tests.tiny import LABELS, tiny_contract, write_bundle
 

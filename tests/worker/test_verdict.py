@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.bundle import Threshold
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.sections import ThresholdOverride
 from stripwatch.worker.verdict import Judge, calibrate, judge_of
 from tests.tiny import tiny_contract

@@ -17,10 +17,11 @@ from rich.table import Table
 
 from stripwatch.worker.admin import own_topics
 from stripwatch.worker.cli_options import Config
+from stripwatch.worker.common.clock import SystemClock
+from stripwatch.worker.common.console import STDERR, print_summary, say
+from stripwatch.worker.common.errors import LineFailed, SettingsError
+from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.console import STDERR, print_summary, say
-from stripwatch.worker.errors import LineFailed, SettingsError
-from stripwatch.worker.logs import set_up_logs
 from stripwatch.worker.pairs import parse_pairs
 from stripwatch.worker.producers import open_frame_producer
 from stripwatch.worker.sections import Topics
@@ -29,7 +30,6 @@ from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.broker import Broker, embedded_broker
 from stripwatch.worker.tools.cameras import Line, Shot, play
 from stripwatch.worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan
-from stripwatch.worker.tools.clock import SystemClock
 from stripwatch.worker.tools.demo import DEMO_BUNDLE
 from stripwatch.worker.tools.loads import Paced, Saturated, Setup, pace, saturate
 from stripwatch.worker.tools.replay import find_images

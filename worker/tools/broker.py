@@ -17,8 +17,8 @@ from uuid import uuid4
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from stripwatch.worker.errors import BrokerLost, SettingsError
-from stripwatch.worker.launch import Child, running_child
+from stripwatch.worker.common.child_process import Child, running_child
+from stripwatch.worker.common.errors import BrokerLost, SettingsError
 
 READY_S_MAX = 10.0
 STOP_S_MAX = 10.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import uuid4
 
+from stripwatch.worker.common.clock import Clock
 from stripwatch.worker.events import Box
-from stripwatch.worker.tools.clock import Clock
 
 Headers = list[tuple[str, bytes]]
 

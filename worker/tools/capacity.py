@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError
 
 # At full load a queue grows with every hiccup, and latency with it.
 LOAD_MAX = 0.8

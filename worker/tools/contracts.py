@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stripwatch.worker import topics
-from stripwatch.worker.errors import InputError
+from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.version import __version__
 from stripwatch.worker.events import REJECT_SCHEMA, RESULT_SCHEMA, Reject, Result
 from stripwatch.worker.frame_headers import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX
 from stripwatch.worker.tools.coil import COIL_SCHEMA, CoilSummary
-from stripwatch.worker.version import __version__
 
 Json = dict[str, Any]
 EVENTS: dict[str, tuple[str, type]] = {

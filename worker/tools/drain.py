@@ -8,9 +8,9 @@ from typing import Any
 
 from stripwatch.worker.admin import require_topic
 from stripwatch.worker.cli_options import security_of
-from stripwatch.worker.console import new_progress
+from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.consumers import from_kafka
-from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.header_names import accept_any_header_name
 from stripwatch.worker.positions import Record
 from stripwatch.worker.tools.reader import lost, open_reader

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from stripwatch.worker.console import new_progress
+from stripwatch.worker.common.clock import SystemClock
+from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.producers import open_frame_producer
 from stripwatch.worker.security import Security
 from stripwatch.worker.tools.cameras import Exposure, Line, Shot, play
-from stripwatch.worker.tools.clock import SystemClock
 from stripwatch.worker.tools.sender import FrameSender, open_sent_file
 
 Cameras = Annotated[int, typer.Option(min=1, max=1000, help="Cameras, named top-1, top-2, ...")]

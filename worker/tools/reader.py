@@ -9,9 +9,9 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.connection import connect
 from stripwatch.worker.consumers import require_topics
-from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.header_names import accept_any_header_name
 from stripwatch.worker.security import PLAINTEXT, Security
 from stripwatch.worker.settings import Settings

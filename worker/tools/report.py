@@ -10,8 +10,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.worker.console import say
-from stripwatch.worker.errors import InputError, SettingsError
+from stripwatch.worker.common.console import say
+from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.coil import CoilSummary
 from stripwatch.worker.tools.coilbook import CoilBook, CoilRules

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from stripwatch.worker.console import say
-from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.common.console import say
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.producers import DELIVERY_S_MAX
 from stripwatch.worker.tools.reject_record import StoredReject
 

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
-from stripwatch.worker.errors import BrokerLost, InputError, StripwatchError
+from stripwatch.worker.common.errors import BrokerLost, InputError, StripwatchError
 from stripwatch.worker.events import Box
 from stripwatch.worker.producers import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
 from stripwatch.worker.tools.cameras import Exposure, Headers

@@ -13,8 +13,8 @@ import typer
 from stripwatch.worker import topics
 from stripwatch.worker.admin import require_topic
 from stripwatch.worker.cli_options import Config, security_of
-from stripwatch.worker.console import new_progress, print_summary
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.console import new_progress, print_summary
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.tools.cameras import Line, Shot
 from stripwatch.worker.tools.live import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
 from stripwatch.worker.tools.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render

@@ -7,7 +7,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from stripwatch.worker.admin import TopicPlan, create_topics, open_admin, plan_topics
 from stripwatch.worker.cli_options import BootstrapServers, Config, security_of
-from stripwatch.worker.console import print_summary
+from stripwatch.worker.common.console import print_summary
 
 
 def topics(

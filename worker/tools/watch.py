@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from rich.live import Live
 
-from stripwatch.worker.console import STDERR, say
+from stripwatch.worker.common.console import STDERR, say
 from stripwatch.worker.events import Result
 from stripwatch.worker.tools.board import Moment, draw_board, status_line
 from stripwatch.worker.tools.tally import Tally

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from stripwatch.worker.errors import BrokerLost, LineFailed
-from stripwatch.worker.launch import Child, module_command
+from stripwatch.worker.common.child_process import Child, module_command
+from stripwatch.worker.common.clock import Clock
+from stripwatch.worker.common.errors import BrokerLost, LineFailed
 from stripwatch.worker.security import PLAINTEXT, Security
-from stripwatch.worker.tools.clock import Clock
 from stripwatch.worker.tools.reader import FETCH_WAIT_MS
 from stripwatch.worker.tools.watch import scrape
 

@@ -13,10 +13,10 @@ import typer
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
-from stripwatch.worker.console import print_summary, say
-from stripwatch.worker.errors import BrokerLost, StripwatchError
+from stripwatch.worker.common.console import print_summary, say
+from stripwatch.worker.common.errors import BrokerLost, StripwatchError
+from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.images import list_images
-from stripwatch.worker.logs import set_up_logs
 from stripwatch.worker.tools.broker import Broker, embedded_broker
 from stripwatch.worker.tools.cameras import Shot
 from stripwatch.worker.tools.demo import DEMO_BUNDLE

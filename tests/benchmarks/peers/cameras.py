@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from kafka import KafkaProducer
 
+from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.images import CONTENT_TYPES
 from stripwatch.worker.tools.cameras import Headers, Line, Shot, play
-from stripwatch.worker.tools.clock import SystemClock
 from stripwatch.worker.tools.sender import FrameSender
 from stripwatch.worker.tools.simulate import repeat_pool
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from stripwatch.worker.console import say
-from stripwatch.worker.errors import BrokerLost
+from stripwatch.worker.common.console import say
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.tools.capacity import Costs, cpu_limit
 from tests.benchmarks.delivery import DELIVERIES, measure
 from tests.benchmarks.peers.contenders import CORES, FIRST, TUNED, WORKER, Contender

@@ -21,7 +21,7 @@ import msgspec
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.launch import Child, running_child
+from stripwatch.worker.common.child_process import Child, running_child
 from stripwatch.worker.tools.broker import Broker, free_port
 from stripwatch.worker.tools.loads import cpu_seconds
 from tests.benchmarks.peers.cameras import PARTITIONS, Plan, read_shots, send_frames

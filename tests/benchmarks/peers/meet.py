@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from stripwatch.worker.console import say
+from stripwatch.worker.common.console import say
 from tests.benchmarks.peers.contenders import Contender
 from tests.benchmarks.peers.lap import Lap, LapFailed, Track, race
 from tests.benchmarks.peers.packages import PackagesAbsent, peers_python

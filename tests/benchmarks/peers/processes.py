@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from stripwatch.worker.launch import Child
+from stripwatch.worker.common.child_process import Child
 from stripwatch.worker.tools.loads import cpu_seconds
 
 _END_S_MAX = 5.0

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.decode import DecodeSpec
-from stripwatch.worker.errors import SettingsError
 from stripwatch.worker.images import list_images
 from tests.benchmarks.peers import __main__ as command
 from tests.benchmarks.peers.contenders import ALL, FIRST, WORKER, Contender, Program

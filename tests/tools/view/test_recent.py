@@ -1,4 +1,4 @@
-from stripwatch.worker.rate import WindowedRate
+from stripwatch.worker.common.rates import WindowedRate
 from stripwatch.worker.tools.view.recent import Latency
 
 

@@ -8,8 +8,8 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.consumers import ask_topics
-from stripwatch.worker.errors import BrokerLost
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.reader import TopicReader, from_last, open_looker
 from stripwatch.worker.tools.view.history import CARDS_MAX, History

@@ -10,8 +10,8 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.common.errors import BrokerLost, FrameRejected
 from stripwatch.worker.decode import DecodeLimits
-from stripwatch.worker.errors import BrokerLost, FrameRejected
 from stripwatch.worker.picture import encode_jpeg, open_within
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.reader import open_looker

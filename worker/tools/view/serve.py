@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import structlog
 import uvicorn
 
-from stripwatch.worker.console import say
-from stripwatch.worker.errors import SettingsError
+from stripwatch.worker.common.console import say
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.view.feed import Feed
 from stripwatch.worker.tools.view.history import History

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import structlog
 
-from stripwatch.worker import logs
-from stripwatch.worker.logs import SAME_MAX, WINDOW_S, RateLimit, set_up_logs
+from stripwatch.worker.common import log_setup
+from stripwatch.worker.common.log_setup import SAME_MAX, WINDOW_S, RateLimit, set_up_logs
 
 Capture = pytest.CaptureFixture[str]
 
@@ -24,7 +24,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     """Of a rate limit that has seen nothing yet; logging is as before afterwards."""
     clock = Clock()
-    monkeypatch.setattr(logs, "_limit", RateLimit(clock))
+    monkeypatch.setattr(log_setup, "_limit", RateLimit(clock))
     handlers, level = logging.root.handlers[:], logging.root.level
     kafka = {name: logging.getLogger(name).level for name in ("kafka", "kafka.net", "kafka.cluster", "kafka.protocol")}
     yield clock
@@ -57,11 +57,11 @@ def test_a_warning_that_repeats_is_held_back_and_counted(clock: Clock, capsys: C
 def test_what_was_held_back_last_is_told_at_the_end(clock: Clock, capsys: Capture) -> None:
     set_up_logs("json", "info")
     log = structlog.get_logger()
-    logs.say_held_back()
+    log_setup.say_held_back()
     assert capsys.readouterr().err == ""
     for _ in range(SAME_MAX + 3):
         log.warning("commit failed")
-    logs.say_held_back()
+    log_setup.say_held_back()
     assert lines(capsys)[-1]["lines"] == {"commit failed": 3}
 
 

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from stripwatch.worker.errors import StripwatchError
-from stripwatch.worker.version import __version__
+from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.common.version import __version__
 
 STDERR = Console(stderr=True)
 _INTERRUPTED = 130

@@ -1,7 +1,7 @@
 import os
 import signal
 
-from stripwatch.worker.tools.clock import SystemClock
+from stripwatch.worker.common.clock import SystemClock
 
 
 def test_a_signal_ends_the_wait_and_the_handlers_come_back() -> None:

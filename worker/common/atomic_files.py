@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from stripwatch.worker.errors import InputError
+from stripwatch.worker.common.errors import InputError
 
 
 def write_whole(path: Path, data: bytes) -> None:

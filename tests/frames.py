@@ -4,8 +4,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from stripwatch.worker.frame import Frame, read_record
-from stripwatch.worker.positions import Position, Record
+from stripwatch.worker.contracts.frame import Frame, read_record
+from stripwatch.worker.contracts.positions import Position, Record
 
 
 def make_frame(offset: int = 0, encoded: bytes = b"x", partition: int = 0, **changes: Any) -> Frame:

@@ -25,12 +25,12 @@ import numpy as np
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
 from stripwatch.worker.common.errors import FrameRejected
+from stripwatch.worker.contracts.frame import Frame, read_record
+from stripwatch.worker.contracts.frame_headers import event_headers
+from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.decode import DecodeLimits, DecodeSpec, decode
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.frame import Frame, read_record
-from stripwatch.worker.frame_headers import event_headers
 from stripwatch.worker.outcome import Refusal
-from stripwatch.worker.positions import Position, Record
 from stripwatch.worker.publish import reject_headers
 from tests.models import make_model
 from tests.mutate import BYTES_MAX, mutate

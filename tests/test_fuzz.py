@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stripwatch.worker.common.errors import RejectReason
-from stripwatch.worker.positions import Position, Record
+from stripwatch.worker.contracts.positions import Position, Record
 from tests import fuzz
 from tests.badframes import GOOD_FRAMES
 

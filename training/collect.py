@@ -19,8 +19,8 @@ from stripwatch.training.collected import (
 from stripwatch.training.reviewed import Reviewed, read_review
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import FrameRejected, InputError
+from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.imagefile import read_header
-from stripwatch.worker.positions import Record
 
 _SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 _NO_FOLDER = "_other"  # for a guess that cannot be the name of one

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from stripwatch.worker import topics
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.contracts import topics
 
 
 def collect(

@@ -22,8 +22,8 @@ from stripwatch.training.places import place_grid
 from stripwatch.training.scoring import Scored
 from stripwatch.worker.boxes import Heatmap, MapReader
 from stripwatch.worker.common.console import say
+from stripwatch.worker.contracts.events import Box as FrameBox
 from stripwatch.worker.decode import DecodeSpec
-from stripwatch.worker.events import Box as FrameBox
 
 _OVERLAP_MIN = 0.5
 _BATCH = 32

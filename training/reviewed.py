@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from stripwatch.worker.positions import Record
+from stripwatch.worker.contracts.positions import Record
 
 _OWN = ("event_id", "label", "score", "scores", "model_name", "model_version", "model_sha256")
 _NAME_CHARS_MAX, _VALUE_CHARS_MAX = 200, 100_000  # a cell of a CSV file may hold 131,072

@@ -15,9 +15,9 @@ from kafka.errors import (
     for_code,
 )
 
-from stripwatch.worker import topics as names
 from stripwatch.worker.common.errors import BrokerLost, SettingsError
 from stripwatch.worker.connection import BOOTSTRAP_S_MAX, connect_tool
+from stripwatch.worker.contracts import topics as names
 from stripwatch.worker.security import PLAINTEXT, Security
 
 

@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.frame import Frame
 
 log = structlog.get_logger()
 T = TypeVar("T")

@@ -6,10 +6,10 @@ from prometheus_client import Counter
 
 from stripwatch.worker.aside_topic import AsideTopic, aside_producer
 from stripwatch.worker.common.token_bucket import Quota
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.decode import DecodeLimits
-from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.evidence import Evidence
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.outcome import Outcome
 from stripwatch.worker.picture import PictureLimits

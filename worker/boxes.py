@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.bundle import Contract, HeatmapKind, PlaceGrid
-from stripwatch.worker.events import Box
+from stripwatch.worker.contracts.events import Box
 
 Heatmap = NDArray[np.float32]
 BOXES_MAX = 8

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stripwatch.worker.frame import Frame
+from stripwatch.worker.contracts.frame import Frame
 
 
 @dataclass(frozen=True, slots=True)

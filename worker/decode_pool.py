@@ -9,7 +9,7 @@ import cv2
 import structlog
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.frame import Frame
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.frame_statistics import measure
 from stripwatch.worker.model import Model
 from stripwatch.worker.outcome import Decoded, Ready, Refusal, Skipped

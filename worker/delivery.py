@@ -6,8 +6,8 @@ from functools import partial
 from kafka.structs import ConsumerGroupMetadata
 
 from stripwatch.worker.at_least_once import AtLeastOnce
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.exactly_once import ExactlyOnce, TransactionLimits
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.mending import Mending
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stripwatch.worker.events import (
+from stripwatch.worker.contracts.events import (
     REJECT_SCHEMA,
     RESULT_SCHEMA,
     Box,
@@ -16,10 +16,10 @@ from stripwatch.worker.events import (
     StripSpan,
     TimingMs,
 )
-from stripwatch.worker.frame import Frame
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.timestamps import rfc3339
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal, Skipped
 from stripwatch.worker.sections import Camera
-from stripwatch.worker.timestamps import rfc3339
 from stripwatch.worker.verdict import Judgement
 
 

@@ -19,12 +19,12 @@ from kafka.structs import ConsumerGroupMetadata, MemberState
 
 from stripwatch.worker.common.errors import BrokerLost, Fenced
 from stripwatch.worker.consumers import to_kafka
-from stripwatch.worker.events import Reject, Result
-from stripwatch.worker.frame import Frame
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.mending import FENCED, TOO_LARGE, Failure, Mending
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.positions import Partition
 from stripwatch.worker.producers import discard
 from stripwatch.worker.publish import EventRecords, Outgoing
 

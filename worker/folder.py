@@ -15,14 +15,14 @@ from rich.progress import Progress
 
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame, event_id
+from stripwatch.worker.contracts.positions import Partition, Position
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.events import Reject, Result
-from stripwatch.worker.frame import Frame, event_id
 from stripwatch.worker.images import list_images
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, load_model
 from stripwatch.worker.pipeline import Parts, Pipeline, build_parts
-from stripwatch.worker.positions import Partition, Position
 from stripwatch.worker.settings import Settings
 
 

@@ -26,8 +26,8 @@ from stripwatch.worker.common.errors import BrokerLost, Fenced
 from stripwatch.worker.connection import denied
 from stripwatch.worker.consumers import ask_topics, cluster_id, from_kafka, from_kafka_offsets, to_kafka
 from stripwatch.worker.contact import Contact
+from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.frame import Frame, read_record
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.placing import Placing

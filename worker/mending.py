@@ -21,8 +21,8 @@ from kafka.errors import (
 
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.connection import denied
+from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.positions import Position
 from stripwatch.worker.producers import discard
 from stripwatch.worker.publish import EventRecords, Outgoing
 

@@ -13,8 +13,8 @@ from stripwatch.worker.boxes import MapReader, map_reader
 from stripwatch.worker.bundle import Bundle
 from stripwatch.worker.cache import cache_folder
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.decode import DecodeLimits, Image, decode
-from stripwatch.worker.events import ModelInfo
 from stripwatch.worker.pace import Pace
 from stripwatch.worker.providers import Way
 from stripwatch.worker.reference import Reference

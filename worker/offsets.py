@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from stripwatch.worker.positions import Partition, Position
+from stripwatch.worker.contracts.positions import Partition, Position
 
 
 @dataclass(slots=True)

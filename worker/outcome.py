@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import FrameRejected
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.decode import Image
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.frame_statistics import FrameStatistics
 from stripwatch.worker.model import Model
 

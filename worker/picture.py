@@ -9,8 +9,8 @@ import numpy as np
 
 from stripwatch.worker.boxes import Heatmap, MapReader
 from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.contracts.events import Box, Defect
 from stripwatch.worker.decode import DecodeLimits, DecodeSpec, Pixels, decode
-from stripwatch.worker.events import Box, Defect
 from stripwatch.worker.imagefile import read_header
 
 _HEAT_RGB = (255, 120, 0)

@@ -22,12 +22,12 @@ import structlog
 from stripwatch.worker.batch import gather
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.common.rates import DecayedRate
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.decode_pool import DecodePool
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.events import Reject, Result
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.lanes import Lanes
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model

@@ -5,9 +5,9 @@ from kafka import KafkaConsumer
 from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.consumers import to_kafka
+from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.positions import Partition
 
 log = structlog.get_logger()
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from stripwatch.worker.events import Reject, Result
-from stripwatch.worker.frame import Frame
-from stripwatch.worker.frame_headers import Headers, copy_headers, event_headers
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.frame_headers import Headers, copy_headers, event_headers
 from stripwatch.worker.imagefile import read_header
 from stripwatch.worker.sections import Topics
 

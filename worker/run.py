@@ -13,12 +13,12 @@ from stripwatch.worker.common.log_setup import say_held_back
 from stripwatch.worker.common.malloc import set_up_memory
 from stripwatch.worker.common.signals import StopRequest
 from stripwatch.worker.consumers import open_consumer, require_topics
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.delivery import open_delivery
 from stripwatch.worker.drift_watch import DriftWatch
-from stripwatch.worker.events import Reject, Result
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.health import HealthServer
 from stripwatch.worker.intake import IntakeRules, KafkaIntake
 from stripwatch.worker.metrics import Metrics

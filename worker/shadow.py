@@ -9,9 +9,9 @@ from zlib import crc32
 
 from stripwatch.worker.aside import Aside
 from stripwatch.worker.common.errors import PredictFailed
+from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.events import Result
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model
 from stripwatch.worker.outcome import Decoded, Prediction

@@ -7,10 +7,10 @@ import msgspec
 
 from stripwatch.worker.aside import lower_priority
 from stripwatch.worker.aside_topic import AsideTopic, aside_producer
+from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.events import Result
-from stripwatch.worker.frame import Frame
-from stripwatch.worker.frame_headers import event_headers
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import open_model
 from stripwatch.worker.publish import Outgoing

@@ -21,13 +21,13 @@ from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.malloc import set_up_memory
 from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.events import Reject, Result
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, open_model
 from stripwatch.worker.pipeline import Pipeline, build_parts
-from stripwatch.worker.positions import Partition
 from stripwatch.worker.store import resolve
 from stripwatch.worker.swap import BundleWatch
 from tests.frames import make_frame

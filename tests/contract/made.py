@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.events import Reject, Result
 from stripwatch.worker.outcome import Refusal, Skipped
 from stripwatch.worker.tools.coil import CoilLog, CoilSummary
 from tests.tools.test_coil import look

@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 from kafka import KafkaProducer
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.events import Result
-from stripwatch.worker.frame_headers import event_headers
 from stripwatch.worker.outcome import Refusal
 from stripwatch.worker.publish import reject_headers, review_headers
 from stripwatch.worker.tools.contracts import EVENTS, as_text, asyncapi, schema

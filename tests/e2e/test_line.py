@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.worker.common.child_process import module_command
-from stripwatch.worker.events import Result
+from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.broker import embedded_broker as running_embedded_broker
 from tests.brokers.handle import BrokerHandle

@@ -5,7 +5,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.events import StripSpan
+from stripwatch.worker.contracts.events import StripSpan
 from stripwatch.worker.tools.coil import CoilLog, CoilSummary
 from stripwatch.worker.tools.looks import Look
 from tests.tools.test_stripdefects import defect

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from stripwatch.worker.common.child_process import module_command
-from stripwatch.worker.events import Result
+from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.tools.coil import CoilSummary
 from stripwatch.worker.tools.report import as_csv
 from tests.e2e.line import Line

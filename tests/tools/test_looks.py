@@ -5,8 +5,8 @@ import msgspec
 import pytest
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.events import Result, StripSpan
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.events import Result, StripSpan
 from stripwatch.worker.outcome import Refusal
 from stripwatch.worker.publish import reject_headers
 from stripwatch.worker.tools.looks import look_of_reject, look_of_result, read_result

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from stripwatch.worker.common.errors import BrokerLost, FrameRejected, RejectReason, SettingsError
-from stripwatch.worker.frame import read_record
+from stripwatch.worker.contracts.frame import read_record
+from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.outcome import Refusal
-from stripwatch.worker.positions import Position, Record
 from stripwatch.worker.publish import reject_headers
 from stripwatch.worker.tools.reject_record import StoredReject, read_reject
 from stripwatch.worker.tools.rejects import Filter, parse_since, resend

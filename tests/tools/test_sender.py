@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from stripwatch.worker import topics
 from stripwatch.worker.common.errors import BrokerLost, InputError
-from stripwatch.worker.events import Box
+from stripwatch.worker.contracts import topics
+from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.tools import sender as sender_module
 from stripwatch.worker.tools.cameras import Exposure, Shot
 from stripwatch.worker.tools.sender import FrameSender, open_sent_file

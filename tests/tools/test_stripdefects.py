@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.events import StripSpan
+from stripwatch.worker.contracts.events import StripSpan
 from stripwatch.worker.tools.stripdefects import PixelSpan, StripDefect, StripDefects
 
 

@@ -1,5 +1,5 @@
-from stripwatch.worker import topics as names
 from stripwatch.worker.admin import open_admin, plan_topics
+from stripwatch.worker.contracts import topics as names
 from tests.tools.conftest import CommandLine, last_json
 
 

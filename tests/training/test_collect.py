@@ -13,9 +13,9 @@ from stripwatch.training.collected import CSV_FILE, may_be_folder, read_entries,
 from stripwatch.training.datasets import read_dataset
 from stripwatch.training.sorting import accept_sorted, label_from
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
+from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.outcome import Prediction
-from stripwatch.worker.positions import Position, Record
 from stripwatch.worker.publish import review_headers
 from tests.frames import make_frame
 from tests.models import make_model

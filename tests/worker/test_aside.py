@@ -7,7 +7,7 @@ from collections.abc import Callable
 from structlog.testing import capture_logs
 
 from stripwatch.worker.aside import FRAMES_MAX, Aside
-from stripwatch.worker.frame import Frame
+from stripwatch.worker.contracts.frame import Frame
 from tests.frames import make_frame
 
 

@@ -15,11 +15,11 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.at_least_once import AtLeastOnce
 from stripwatch.worker.common.errors import BrokerLost
-from stripwatch.worker.frame import Frame
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.mending import Mending
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.positions import Partition
 from stripwatch.worker.producers import LINGER_MS
 from stripwatch.worker.publish import EventRecords
 from stripwatch.worker.sections import Topics

@@ -11,15 +11,15 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.events import ModelInfo
+from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.drift_settings import DriftSettings
 from stripwatch.worker.drift_watch import DriftWatch
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.events import ModelInfo
 from stripwatch.worker.frame_statistics import FrameStatistics
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal, Skipped
-from stripwatch.worker.positions import Partition
 from stripwatch.worker.reference import ClassScores
 from tests.clock import ManualClock
 from tests.frames import make_frame

@@ -10,12 +10,12 @@ from kafka.structs import ConsumerGroupMetadata, MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.errors import BrokerLost, Fenced
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.exactly_once import ExactlyOnce, TransactionLimits
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.mending import Mending
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.positions import Partition
 from stripwatch.worker.publish import EventRecords
 from stripwatch.worker.sections import Topics
 from tests.fake_producer import FakeProducer

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.configuration import load_settings
 from stripwatch.worker.consumers import open_consumer, require_topics
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.intake import IntakeRules, KafkaIntake
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.contracts.positions import Partition, Position
 from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.positions import Partition, Position
 
 TOPIC = "frames"
 

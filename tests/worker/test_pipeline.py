@@ -13,18 +13,18 @@ from prometheus_client import CollectorRegistry
 from stripwatch.worker.bundle import Threshold, read_bundle
 from stripwatch.worker.common.errors import PredictFailed
 from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.decode import DecodeSpec, Image, Pixels
 from stripwatch.worker.decode_pool import DecodePool
-from stripwatch.worker.events import Reject, Result
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, open_model
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal
 from stripwatch.worker.pace import Pace
 from stripwatch.worker.pipeline import Parts, Pipeline, Publisher, build_parts
-from stripwatch.worker.positions import Partition
 from stripwatch.worker.session import Output, Session, WarmedBatch
 from tests.badframes import BAD_FRAMES
 from tests.frames import make_frame

@@ -5,10 +5,10 @@ import json
 import msgspec
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.events import Reject, Result
-from stripwatch.worker.frame import Frame
-from stripwatch.worker.frame_headers import event_headers
 from stripwatch.worker.outcome import Prediction, Refusal
 from stripwatch.worker.publish import EventRecords, review_headers
 from stripwatch.worker.sections import Topics

@@ -14,9 +14,9 @@ from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
 from kafka.structs import MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.contracts.positions import Partition, Position
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.positions import Partition, Position
 from stripwatch.worker.rebalance import DrainOnRevoke, fenced, notice_every_loss
 
 FRAMES = TopicPartition("frames", 0)

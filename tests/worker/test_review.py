@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from stripwatch.worker.aside_topic import AsideTopic
 from stripwatch.worker.bundle import Threshold
 from stripwatch.worker.common.token_bucket import Quota
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.outcome import Prediction, Skipped
 from stripwatch.worker.review import Review

@@ -14,10 +14,10 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import FrameRejected, PredictFailed, RejectReason
+from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.decode import Pixels
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.events import Result
-from stripwatch.worker.frame import Frame
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model
 from stripwatch.worker.outcome import Prediction, Skipped

@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from stripwatch.worker.common.clock import Clock
-from stripwatch.worker.events import Box
+from stripwatch.worker.contracts.events import Box
 
 Headers = list[tuple[str, bytes]]
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from stripwatch.worker.events import StripSpan
-from stripwatch.worker.timestamps import rfc3339
+from stripwatch.worker.contracts.events import StripSpan
+from stripwatch.worker.contracts.timestamps import rfc3339
 from stripwatch.worker.tools.looks import Look
 from stripwatch.worker.tools.spans import Spans
 from stripwatch.worker.tools.stripdefects import StripDefect, StripDefects

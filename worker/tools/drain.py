@@ -11,8 +11,8 @@ from stripwatch.worker.cli_options import security_of
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.consumers import from_kafka
+from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.header_names import accept_any_header_name
-from stripwatch.worker.positions import Record
 from stripwatch.worker.tools.reader import lost, open_reader
 
 STANDSTILL_S_MAX = 30.0

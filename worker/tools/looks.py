@@ -8,9 +8,9 @@ from urllib.parse import unquote
 
 import msgspec
 
-from stripwatch.worker.events import Defect, FrameInfo, Result, StripSpan
-from stripwatch.worker.frame import read_record
-from stripwatch.worker.positions import Position, Record
+from stripwatch.worker.contracts.events import Defect, FrameInfo, Result, StripSpan
+from stripwatch.worker.contracts.frame import read_record
+from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.tools.stripdefects import PixelSpan, StripDefect
 
 State = Literal["inspected", "skipped", "rejected"]

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.frame_headers import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX, REPLAY_OF, REPLAYS
-from stripwatch.worker.positions import Position, Record
-from stripwatch.worker.timestamps import rfc3339
+from stripwatch.worker.contracts.frame_headers import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX, REPLAY_OF, REPLAYS
+from stripwatch.worker.contracts.positions import Position, Record
+from stripwatch.worker.contracts.timestamps import rfc3339
 
 _MARKS = frozenset({REPLAYS, REPLAY_OF})
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.decode import Pixels
-from stripwatch.worker.events import Box
 from stripwatch.worker.tools import surface
 from stripwatch.worker.tools.defects import DEFECTS, DISTRACTORS
 from stripwatch.worker.tools.surface import Edge, Field, Shape

@@ -10,7 +10,7 @@ import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from stripwatch.worker.common.errors import BrokerLost, InputError, StripwatchError
-from stripwatch.worker.events import Box
+from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.producers import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
 from stripwatch.worker.tools.cameras import Exposure, Headers
 

@@ -14,16 +14,16 @@ from prometheus_client import CollectorRegistry
 from stripwatch.worker.common.errors import BrokerLost, FrameRejected, InputError
 from stripwatch.worker.common.malloc import set_up_memory
 from stripwatch.worker.consumers import from_kafka
+from stripwatch.worker.contracts.frame import Frame, read_record
+from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.decode import Pixels
 from stripwatch.worker.decode_pool import DecodePool
 from stripwatch.worker.delivery import open_delivery
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.frame import Frame, read_record
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, load_model
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.outcome import Decoded, Prediction
-from stripwatch.worker.positions import Partition
 from stripwatch.worker.predict import predict
 from stripwatch.worker.session import Session
 from stripwatch.worker.settings import Settings

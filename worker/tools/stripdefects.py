@@ -6,7 +6,7 @@ from functools import reduce
 
 import msgspec
 
-from stripwatch.worker.events import StripSpan
+from stripwatch.worker.contracts.events import StripSpan
 
 
 class PixelSpan(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from stripwatch.worker.events import Result
+from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.tools.sender import Sent
 
 _RECENT = 2000

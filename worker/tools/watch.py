@@ -12,7 +12,7 @@ from prometheus_client.samples import Sample
 from rich.live import Live
 
 from stripwatch.worker.common.console import STDERR, say
-from stripwatch.worker.events import Result
+from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.tools.board import Moment, draw_board, status_line
 from stripwatch.worker.tools.tally import Tally
 

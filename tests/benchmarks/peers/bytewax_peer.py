@@ -14,7 +14,7 @@ from bytewax import operators as op
 from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource
 from bytewax.dataflow import Dataflow
 
-from stripwatch.worker.frame import Frame
+from stripwatch.worker.contracts.frame import Frame
 from tests.benchmarks.peers.clients import FETCH_BYTES_MAX, FETCH_WAIT_MS
 from tests.benchmarks.peers.inspector import Inspector, frame_of, record_of
 from tests.benchmarks.peers.task import read_task

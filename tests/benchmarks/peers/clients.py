@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from stripwatch.worker.frame import Frame
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.publish import Outgoing
 from tests.benchmarks.peers.inspector import frame_of, record_of
 from tests.benchmarks.peers.task import SESSION_MS, Task

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import aiohttp
 import msgspec
 
-from stripwatch.worker.frame import Frame
+from stripwatch.worker.contracts.frame import Frame
 from tests.benchmarks.peers.clients import Confluent
 from tests.benchmarks.peers.inspector import Inspector
 from tests.benchmarks.peers.task import COMMIT_S, Task, read_task

@@ -13,12 +13,12 @@ import onnxruntime as ort
 
 from stripwatch.worker.bundle import INPUT_NAME, read_bundle
 from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.contracts.frame import Frame, read_record
+from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.decode import Image, Pixels
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.frame import Frame, read_record
 from stripwatch.worker.model import load_model
 from stripwatch.worker.outcome import Decoded, Prediction
-from stripwatch.worker.positions import Position, Record
 from stripwatch.worker.predict import predict
 from stripwatch.worker.publish import EventRecords, Outgoing
 from stripwatch.worker.sections import Topics

@@ -12,8 +12,8 @@ from quixstreams.dataframe.windows.aggregations import Collect
 from quixstreams.models import Serializer
 from quixstreams.state.rocksdb import RocksDBOptions
 
-from stripwatch.worker.frame import Frame
-from stripwatch.worker.frame_headers import Headers
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.frame_headers import Headers
 from stripwatch.worker.publish import Outgoing
 from tests.benchmarks.peers.clients import FETCH_BYTES_MAX
 from tests.benchmarks.peers.inspector import Inspector, frame_of, record_of

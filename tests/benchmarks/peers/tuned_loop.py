@@ -6,7 +6,7 @@
 import sys
 import time
 
-from stripwatch.worker.frame import Frame
+from stripwatch.worker.contracts.frame import Frame
 from tests.benchmarks.peers.clients import Client, Confluent, KafkaPython
 from tests.benchmarks.peers.inspector import Inspector
 from tests.benchmarks.peers.task import COMMIT_S, read_task

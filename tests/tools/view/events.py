@@ -8,8 +8,8 @@ import cv2
 import msgspec
 import numpy as np
 
-from stripwatch.worker.events import RESULT_SCHEMA, Box, Defect, FrameInfo, Result, StripSpan, TimingMs
-from stripwatch.worker.timestamps import rfc3339
+from stripwatch.worker.contracts.events import RESULT_SCHEMA, Box, Defect, FrameInfo, Result, StripSpan, TimingMs
+from stripwatch.worker.contracts.timestamps import rfc3339
 from tests.e2e.line import Line
 from tests.worker.test_event import MODEL
 

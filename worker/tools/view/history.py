@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from stripwatch.worker.common.rates import WindowedRate
-from stripwatch.worker.events import Box, ModelInfo, Result
+from stripwatch.worker.contracts.events import Box, ModelInfo, Result
 from stripwatch.worker.tools.coil import CoilLog, CoilSummary
 from stripwatch.worker.tools.coilbook import CoilBook, CoilRules
 from stripwatch.worker.tools.looks import Look, look_of_reject, look_of_result, read_result

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from stripwatch.worker.events import Result
+from stripwatch.worker.contracts.events import Result
 
 _KEPT = 1000
 _ID_BYTES_MAX = 400

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from stripwatch.worker.positions import Position, Record
+from stripwatch.worker.contracts.positions import Position, Record
 
 _NAME_CHARS_MAX = 200
 _HEADERS_MAX, _HEADER_BYTES_MAX = 64, 16_384

@@ -5,8 +5,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from stripwatch.worker.frame import Frame
-from stripwatch.worker.timestamps import rfc3339
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.timestamps import rfc3339
 
 Headers = list[tuple[str, bytes]]
 ORIGINAL_PREFIX = "original."  # before the name of each header that the camera sent

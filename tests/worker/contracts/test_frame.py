@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.frame import Frame, event_id, read_record
-from stripwatch.worker.positions import Position, Record
-from stripwatch.worker.timestamps import rfc3339
+from stripwatch.worker.contracts.frame import Frame, event_id, read_record
+from stripwatch.worker.contracts.positions import Position, Record
+from stripwatch.worker.contracts.timestamps import rfc3339
 
 POSITION = Position("inspection.frames", 3, 1042)
 

@@ -1,0 +1,1 @@
+"""Plain data and names that others rely on: frames, events, topics, record headers, positions."""

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from stripwatch.worker.settings import SECTIONS, Settings
+from stripwatch.worker.config.settings import SECTIONS, Settings
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"(?<=worker/settings\.py -->\n).*?(?=<!-- /settings -->)", re.DOTALL)

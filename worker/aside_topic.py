@@ -9,10 +9,10 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.mending import TOO_LARGE
 from stripwatch.worker.producers import discard, open_producer
 from stripwatch.worker.publish import Outgoing
-from stripwatch.worker.settings import Settings
 
 log = structlog.get_logger()
 _SEND_S_MAX = 5.0

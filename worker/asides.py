@@ -6,6 +6,7 @@ from prometheus_client import Counter
 
 from stripwatch.worker.aside_topic import AsideTopic, aside_producer
 from stripwatch.worker.common.token_bucket import Quota
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.decode import DecodeLimits
@@ -14,7 +15,6 @@ from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.outcome import Outcome
 from stripwatch.worker.picture import PictureLimits
 from stripwatch.worker.review import Review
-from stripwatch.worker.settings import Settings
 from stripwatch.worker.shadow_line import ShadowLine
 
 _CLOSE_S = 1.0  # at least, for what is still to be sent at a stop

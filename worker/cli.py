@@ -10,9 +10,9 @@ import typer
 from stripwatch.worker.common.console import new_app, print_summary, run_app
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.log_setup import set_up_logs
-from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.pairs import parse_pairs
-from stripwatch.worker.settings import Settings
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.overrides import parse_pairs
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.tools.bench import bench
 from stripwatch.worker.tools.demo import demo
 from stripwatch.worker.tools.rejects import rejects

@@ -15,8 +15,8 @@ from kafka.errors import (
 
 from stripwatch.worker.auth_failures import raise_auth_failures, refusal
 from stripwatch.worker.common.errors import BrokerLost, SettingsError
-from stripwatch.worker.security import PLAINTEXT, Security
-from stripwatch.worker.settings import Settings
+from stripwatch.worker.config.security import PLAINTEXT, Security
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.sockets import PlainSelector, read_much
 from stripwatch.worker.tls import check_tls, client_options, speaks_tls
 

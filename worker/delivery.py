@@ -6,6 +6,7 @@ from functools import partial
 from kafka.structs import ConsumerGroupMetadata
 
 from stripwatch.worker.at_least_once import AtLeastOnce
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.exactly_once import ExactlyOnce, TransactionLimits
 from stripwatch.worker.mending import Mending
@@ -13,7 +14,6 @@ from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.producers import LINGER_MS, open_producer
 from stripwatch.worker.publish import EventRecords
-from stripwatch.worker.settings import Settings
 
 Delivery = AtLeastOnce | ExactlyOnce
 

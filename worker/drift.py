@@ -4,8 +4,8 @@ from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
+from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.drift_settings import DriftSettings
 from stripwatch.worker.frame_statistics import STATISTICS, FrameStatistics, Statistic
 from stripwatch.worker.reference import Reference
 

@@ -8,10 +8,10 @@ from typing import Any
 import structlog
 from prometheus_client import Gauge
 
+from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.drift import Answer, CameraReport, Condition, Drift, Yardstick
-from stripwatch.worker.drift_settings import DriftSettings
 from stripwatch.worker.frame_statistics import Turns
 from stripwatch.worker.metrics import OTHER, Metrics
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stripwatch.worker.config.sections import Camera
 from stripwatch.worker.contracts.events import (
     REJECT_SCHEMA,
     RESULT_SCHEMA,
@@ -19,7 +20,6 @@ from stripwatch.worker.contracts.events import (
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.timestamps import rfc3339
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal, Skipped
-from stripwatch.worker.sections import Camera
 from stripwatch.worker.verdict import Judgement
 
 

@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame, event_id
 from stripwatch.worker.contracts.positions import Partition, Position
@@ -23,7 +24,6 @@ from stripwatch.worker.images import list_images
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, load_model
 from stripwatch.worker.pipeline import Parts, Pipeline, build_parts
-from stripwatch.worker.settings import Settings
 
 
 def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = False) -> dict[str, Any]:

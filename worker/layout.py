@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stripwatch.worker.settings import Settings
+from stripwatch.worker.config.settings import Settings
 
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _TIE = 0.9  # trials of the same layout differ by as much where other work runs on the machine

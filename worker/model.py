@@ -11,15 +11,15 @@ import structlog
 
 from stripwatch.worker.boxes import MapReader, map_reader
 from stripwatch.worker.bundle import Bundle
-from stripwatch.worker.cache import cache_folder
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.cache_dir import cache_folder
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.decode import DecodeLimits, Image, decode
 from stripwatch.worker.pace import Pace
 from stripwatch.worker.providers import Way
 from stripwatch.worker.reference import Reference
 from stripwatch.worker.session import Session, open_session
-from stripwatch.worker.settings import Settings
 from stripwatch.worker.store import read_choice, resolve
 from stripwatch.worker.verdict import Judge, judge_of
 

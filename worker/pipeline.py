@@ -22,6 +22,7 @@ import structlog
 from stripwatch.worker.batch import gather
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.common.rates import DecayedRate
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.credits import Credits
@@ -34,7 +35,6 @@ from stripwatch.worker.model import Model
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.outcome import Decoded, Outcome, Prediction, Ready, Skipped
 from stripwatch.worker.predict import predict
-from stripwatch.worker.settings import Settings
 
 log = structlog.get_logger()
 

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import Headers, copy_headers, event_headers
 from stripwatch.worker.imagefile import read_header
-from stripwatch.worker.sections import Topics
 
 log = structlog.get_logger()
 

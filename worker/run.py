@@ -12,6 +12,7 @@ from stripwatch.worker.common.errors import BrokerLost, StripwatchError
 from stripwatch.worker.common.log_setup import say_held_back
 from stripwatch.worker.common.malloc import set_up_memory
 from stripwatch.worker.common.signals import StopRequest
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.consumers import open_consumer, require_topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
@@ -28,7 +29,6 @@ from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.pipeline import Pipeline, build_parts
 from stripwatch.worker.readiness import Readiness
 from stripwatch.worker.reject_share import RejectShare
-from stripwatch.worker.settings import Settings
 from stripwatch.worker.statelog import StateLog
 from stripwatch.worker.store import resolve
 from stripwatch.worker.swap import BundleWatch

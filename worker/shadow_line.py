@@ -7,6 +7,7 @@ import msgspec
 
 from stripwatch.worker.aside import lower_priority
 from stripwatch.worker.aside_topic import AsideTopic, aside_producer
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
@@ -14,7 +15,6 @@ from stripwatch.worker.event import EventMaker
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import open_model
 from stripwatch.worker.publish import Outgoing
-from stripwatch.worker.settings import Settings
 from stripwatch.worker.shadow import Shadow
 from stripwatch.worker.store import resolve
 from stripwatch.worker.swap import BundleWatch

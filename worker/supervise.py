@@ -15,12 +15,12 @@ from prometheus_client import CollectorRegistry, Counter
 from stripwatch.worker.common.child_process import module_command, with_parent
 from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerEnded
 from stripwatch.worker.common.signals import StopRequest
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.connection import instance_id
 from stripwatch.worker.fleet import FleetMetrics, all_ready
 from stripwatch.worker.health import HealthServer
 from stripwatch.worker.layout import Layout
 from stripwatch.worker.notify import Heartbeat
-from stripwatch.worker.settings import Settings
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from typing import Any
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from stripwatch.worker.common.errors import BrokerLost, InputError, SettingsError
-from stripwatch.worker.security import Security
+from stripwatch.worker.config.security import Security
 
 _PROBE_S_MAX = 5.0
 # The first request of any client, ApiVersions 0 without a client id: size, API key, version, correlation id, no client.

@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.malloc import set_up_memory
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition, Position, Record
@@ -23,7 +24,6 @@ from stripwatch.worker.credits import Credits
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, load_model
 from stripwatch.worker.pipeline import Pipeline, build_parts
-from stripwatch.worker.settings import Settings
 
 READY = "ready"
 _TOPIC = "trial"

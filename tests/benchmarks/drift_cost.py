@@ -9,8 +9,8 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.console import print_summary
+from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.decode import DecodeSpec, decode
-from stripwatch.worker.drift_settings import DriftSettings
 from stripwatch.worker.drift_watch import DriftWatch
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.frame_statistics import Turns, measure

@@ -20,7 +20,7 @@ from stripwatch.worker.bundle import read_bundle
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.malloc import set_up_memory
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition

@@ -10,7 +10,7 @@ import yaml
 from click import Command
 
 from stripwatch.worker.cli import app
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from tests.deploy.dockerfile import Image, read_image
 from tests.deploy.tools import require
 

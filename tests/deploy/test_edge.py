@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stripwatch.worker.common.errors import InputError, SettingsError
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.supervise import _CLOSE_S
 from tests.brokers.handle import BrokerHandle
 from tests.deploy.tools import require

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.settings import Settings
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.tools.topics import topics
 from tests.deploy.dockerfile import read_image
 

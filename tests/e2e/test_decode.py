@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stripwatch.worker.bundle import read_bundle
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.decode import DecodeSpec, decode
 from stripwatch.worker.folder import inspect_folder
 from tests.trained import FRAME_PX, INPUT_PX, random_weights, textures, tiny_fit

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from stripwatch.worker.common.child_process import module_command
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.folder import inspect_folder
 from stripwatch.worker.tools.scene import encode_jpeg, frame_seed, render
 from tests.brokers.handle import BrokerHandle

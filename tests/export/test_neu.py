@@ -14,7 +14,7 @@ from stripwatch.export.verify import verify
 from stripwatch.training.fit import fit
 from stripwatch.training.fitsettings import FitSettings
 from stripwatch.worker.common.console import new_progress
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.folder import inspect_folder
 
 pytestmark = pytest.mark.training

@@ -12,7 +12,7 @@ from typing import IO
 
 from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.common.errors import BrokerLost, BundleError
-from stripwatch.worker.sections import Topics
+from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.tools.broker import free_port
 from tests.faults.kafka import SESSION_MS
 

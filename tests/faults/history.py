@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from kafka import KafkaConsumer, TopicPartition
 
-from stripwatch.worker.sections import Topics
+from stripwatch.worker.config.sections import Topics
 from tests.brokers.handle import BrokerHandle
 from tests.faults.judge import Outcome, Place, SentFrame
 from tests.faults.plan import Plan, reason

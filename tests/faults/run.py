@@ -8,7 +8,7 @@ from pathlib import Path
 from kafka.structs import TopicPartition
 
 from stripwatch.worker.common.errors import BrokerLost
-from stripwatch.worker.sections import Topics
+from stripwatch.worker.config.sections import Topics
 from tests.brokers.handle import BrokerHandle
 from tests.faults.crew import make_crew
 from tests.faults.history import read_frames, read_outcomes

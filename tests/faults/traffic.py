@@ -7,7 +7,7 @@ from typing import Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from stripwatch.worker.sections import Topics
+from stripwatch.worker.config.sections import Topics
 from tests.brokers.handle import BrokerHandle
 from tests.faults.history import NUMBER, assign_whole, frame_of
 from tests.faults.judge import Place

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 from stripwatch.worker import aside_topic
 from stripwatch.worker.aside_topic import AsideTopic, aside_producer
 from stripwatch.worker.common.errors import BrokerLost
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.publish import Outgoing
-from stripwatch.worker.settings import Settings
 
 RECORD = Outgoing("inspection.evidence", b"id", b"jpeg", [("ce_id", b"1")])
 

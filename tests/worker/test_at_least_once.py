@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.at_least_once import AtLeastOnce
 from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.mending import Mending
@@ -22,7 +23,6 @@ from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.producers import LINGER_MS
 from stripwatch.worker.publish import EventRecords
-from stripwatch.worker.sections import Topics
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
 from tests.waiting import wait_until

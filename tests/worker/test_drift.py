@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.drift import (
     Answer,
@@ -20,7 +21,6 @@ from stripwatch.worker.drift import (
     score_drift,
     scores,
 )
-from stripwatch.worker.drift_settings import DriftSettings
 from stripwatch.worker.frame_statistics import FrameStatistics
 from stripwatch.worker.reference import ClassScores, Spread
 from tests.tiny import TINY_REFERENCE

@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.drift_settings import DriftSettings
 from stripwatch.worker.drift_watch import DriftWatch
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.frame_statistics import FrameStatistics

@@ -10,6 +10,7 @@ from kafka.structs import ConsumerGroupMetadata, MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.errors import BrokerLost, Fenced
+from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.exactly_once import ExactlyOnce, TransactionLimits
@@ -17,7 +18,6 @@ from stripwatch.worker.mending import Mending
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.publish import EventRecords
-from stripwatch.worker.sections import Topics
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
 from tests.waiting import wait_until

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stripwatch.worker import layout
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.layout import Layout, Trial, candidates, choose, usable_cores
 
 ONE, FOUR, EIGHT = Layout(1, 0, 0), Layout(4, 2, 2), Layout(8, 1, 1)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.bundle import Threshold, read_bundle
 from stripwatch.worker.common.errors import PredictFailed
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition

@@ -5,13 +5,13 @@ import json
 import msgspec
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.outcome import Prediction, Refusal
 from stripwatch.worker.publish import EventRecords, review_headers
-from stripwatch.worker.sections import Topics
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame

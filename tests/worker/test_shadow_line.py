@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.shadow_line import shadow_settings
 
 

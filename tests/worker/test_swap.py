@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from stripwatch.worker.bundle import Bundle, read_bundle
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.decode import DecodeSpec
 from stripwatch.worker.metrics import Metrics

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.model import load_model
 from stripwatch.worker.trial import try_out
 from tests.tiny import write_bundle

@@ -8,11 +8,11 @@ from structlog.testing import capture_logs
 
 from stripwatch.worker import tune
 from stripwatch.worker.bundle import Bundle, read_bundle
-from stripwatch.worker.cache import cache_folder
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.cache_dir import cache_folder
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.layout import Layout
-from stripwatch.worker.settings import Settings
 from stripwatch.worker.tune import TrialFailed, lay_out, measure
 from tests.tiny import build_model, write_bundle
 

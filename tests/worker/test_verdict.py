@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stripwatch.worker.bundle import Threshold
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.sections import ThresholdOverride
+from stripwatch.worker.config.sections import ThresholdOverride
 from stripwatch.worker.verdict import Judge, calibrate, judge_of
 from tests.tiny import tiny_contract
 

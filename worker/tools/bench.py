@@ -16,17 +16,17 @@ from rich.console import Console
 from rich.table import Table
 
 from stripwatch.worker.admin import own_topics
-from stripwatch.worker.cli_options import Config
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import STDERR, print_summary, say
 from stripwatch.worker.common.errors import LineFailed, SettingsError
 from stripwatch.worker.common.log_setup import set_up_logs
-from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.pairs import parse_pairs
+from stripwatch.worker.config.cli_options import Config
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.overrides import parse_pairs
+from stripwatch.worker.config.sections import Topics
+from stripwatch.worker.config.security import PLAINTEXT
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.producers import open_frame_producer
-from stripwatch.worker.sections import Topics
-from stripwatch.worker.security import PLAINTEXT
-from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.broker import Broker, embedded_broker
 from stripwatch.worker.tools.cameras import Line, Shot, play
 from stripwatch.worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan

@@ -18,8 +18,8 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.producers import open_producer
-from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.coil import CoilSummary
 from stripwatch.worker.tools.coilbook import CoilBook, CoilRules, Key
 from stripwatch.worker.tools.looks import Look, look_of_record, time_ms

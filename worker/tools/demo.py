@@ -15,13 +15,13 @@ import typer
 
 from stripwatch.worker.admin import own_topics
 from stripwatch.worker.bundle import Bundle
-from stripwatch.worker.cli_options import Config, security_of
 from stripwatch.worker.common.child_process import module_command, running_child
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import InputError, LineFailed
+from stripwatch.worker.config.cli_options import Config, security_of
+from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.images import list_images
-from stripwatch.worker.security import PLAINTEXT, Security
 from stripwatch.worker.store import read_choice, resolve
 from stripwatch.worker.tools.broker import Broker, embedded_broker, free_port, is_free
 from stripwatch.worker.tools.reader import open_reader

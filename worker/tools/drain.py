@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from stripwatch.worker.admin import require_topic
-from stripwatch.worker.cli_options import security_of
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.config.cli_options import security_of
 from stripwatch.worker.consumers import from_kafka
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.header_names import accept_any_header_name

@@ -11,7 +11,7 @@ from typing import Any
 from stripwatch.worker.common.child_process import Child, module_command, running_child
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import LineFailed
-from stripwatch.worker.security import PLAINTEXT, Security
+from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.tools.broker import Broker, free_port
 from stripwatch.worker.tools.reader import open_reader
 from stripwatch.worker.tools.tally import Tally, read_sent

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stripwatch.worker.cli_options import BootstrapServers, Config, security_of
 from stripwatch.worker.common.clock import Clock, SystemClock
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import RejectReason, SettingsError
+from stripwatch.worker.config.cli_options import BootstrapServers, Config, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.timestamps import rfc3339

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from stripwatch.worker.cli_options import BootstrapServers, Config, security_of
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.config.cli_options import BootstrapServers, Config, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.images import CONTENT_TYPES, list_images
 from stripwatch.worker.tools.cameras import Line, Shot

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import InputError, SettingsError
-from stripwatch.worker.settings import Settings
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.tools.coil import CoilSummary
 from stripwatch.worker.tools.coilbook import CoilBook, CoilRules
 from stripwatch.worker.tools.looks import look_of_record

@@ -11,9 +11,9 @@ import numpy as np
 import typer
 
 from stripwatch.worker.admin import require_topic
-from stripwatch.worker.cli_options import Config, security_of
 from stripwatch.worker.common.console import new_progress, print_summary
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.cli_options import Config, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.tools.cameras import Line, Shot
 from stripwatch.worker.tools.live import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka

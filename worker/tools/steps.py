@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.errors import BrokerLost, FrameRejected, InputError
 from stripwatch.worker.common.malloc import set_up_memory
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.consumers import from_kafka
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition
@@ -26,7 +27,6 @@ from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.outcome import Decoded, Prediction
 from stripwatch.worker.predict import predict
 from stripwatch.worker.session import Session
-from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.capacity import Costs, Limits, cpu_limit
 from stripwatch.worker.tools.reader import open_reader
 

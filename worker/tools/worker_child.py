@@ -8,7 +8,7 @@ from uuid import uuid4
 from stripwatch.worker.common.child_process import Child, module_command
 from stripwatch.worker.common.clock import Clock
 from stripwatch.worker.common.errors import BrokerLost, LineFailed
-from stripwatch.worker.security import PLAINTEXT, Security
+from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.tools.reader import FETCH_WAIT_MS
 from stripwatch.worker.tools.watch import scrape
 

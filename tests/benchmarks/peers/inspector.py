@@ -12,7 +12,8 @@ import numpy as np
 import onnxruntime as ort
 
 from stripwatch.worker.bundle import INPUT_NAME, read_bundle
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.decode import Image, Pixels
@@ -21,7 +22,6 @@ from stripwatch.worker.model import load_model
 from stripwatch.worker.outcome import Decoded, Prediction
 from stripwatch.worker.predict import predict
 from stripwatch.worker.publish import EventRecords, Outgoing
-from stripwatch.worker.sections import Topics
 from stripwatch.worker.session import Output, output_names
 from tests.benchmarks.peers.task import Task
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from stripwatch.worker.common.errors import FrameRejected
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.decode import DecodeLimits
 from stripwatch.worker.tools.view.pictures import Pictures, shrink
 from stripwatch.worker.tools.view.places import Place

@@ -9,8 +9,8 @@ from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
 from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.consumers import ask_topics
-from stripwatch.worker.settings import Settings
 from stripwatch.worker.tools.reader import TopicReader, from_last, open_looker
 from stripwatch.worker.tools.view.history import CARDS_MAX, History
 from stripwatch.worker.tools.view.places import Place

@@ -10,7 +10,7 @@ import uvicorn
 
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.settings import Settings
+from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.tools.view.feed import Feed
 from stripwatch.worker.tools.view.history import History
 from stripwatch.worker.tools.view.pictures import Pictures

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from stripwatch.worker.common.errors import InputError, SettingsError
-from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.settings import ENV_PREFIX, Settings
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.settings import ENV_PREFIX, Settings
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.pairs import parse_pairs
+from stripwatch.worker.config.overrides import parse_pairs
 
 
 def test_pairs_are_toml_or_text() -> None:

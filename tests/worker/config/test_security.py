@@ -13,9 +13,9 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
 from stripwatch.worker.common.errors import BrokerLost, InputError, SettingsError
-from stripwatch.worker.configuration import load_settings
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.security import Security
 from stripwatch.worker.connection import connect
-from stripwatch.worker.security import Security
 from stripwatch.worker.tls import client_options
 from tests.brokers.apache import KafkaAbsent
 from tests.brokers.handle import BrokerHandle

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from stripwatch.worker.settings import Settings
+from stripwatch.worker.config.settings import Settings
 
 
 def cache_folder(settings: Settings) -> Path | None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from stripwatch.worker.common.errors import InputError, SettingsError
-from stripwatch.worker.settings import ENV_PREFIX, SECTIONS, Settings
+from stripwatch.worker.config.settings import ENV_PREFIX, SECTIONS, Settings
 
 # Kubernetes puts these into every pod for a service of this name; they are no settings of ours.
 _KUBERNETES = re.compile(ENV_PREFIX + r"(SERVICE_(HOST|PORT)|PORT)(_|$)")

@@ -13,9 +13,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from stripwatch.worker.drift_settings import DriftSettings
-from stripwatch.worker.sections import Camera, ThresholdOverride, Topics
-from stripwatch.worker.security import Security
+from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.config.sections import Camera, ThresholdOverride, Topics
+from stripwatch.worker.config.security import Security
 
 ENV_PREFIX = "STRIPWATCH_"
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from stripwatch.worker.configuration import load_settings
-from stripwatch.worker.security import Security
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.security import Security
 
 BootstrapServers = Annotated[str, typer.Option(help="The Kafka brokers, HOST:PORT[,HOST:PORT...].")]
 Config = Annotated[

@@ -11,8 +11,8 @@ import numpy as np
 from stripwatch.export.files import read_whole
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import FrameRejected, InputError
-from stripwatch.worker.decode import DecodeSpec, Pixels, decode
-from stripwatch.worker.images import list_images
+from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.providers import Provider
 from stripwatch.worker.session import Session, open_session
 from stripwatch.worker.store import read_choice, resolve

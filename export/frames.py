@@ -9,7 +9,7 @@ import numpy as np
 from stripwatch.export.files import read_whole
 from stripwatch.export.runfolder import SplitFrame
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 
 
 def read_frame(root: Path, frame: SplitFrame) -> bytes:

@@ -11,8 +11,8 @@ from stripwatch.export.frames import read_frame
 from stripwatch.export.runfolder import Run
 from stripwatch.export.validation import Scores, Validation
 from stripwatch.worker.bundle import Contract
-from stripwatch.worker.decode import decode
-from stripwatch.worker.frame_statistics import STATISTICS, measure
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.image_statistics import STATISTICS, measure
 from stripwatch.worker.reference import ClassScores, Reference, Spread
 from stripwatch.worker.verdict import Judgement, judge_of
 

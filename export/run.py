@@ -31,7 +31,7 @@ from stripwatch.export.verify import verify
 from stripwatch.worker.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Contract, Fidelity, Precision
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import BundleError, ExportRefused, InputError
-from stripwatch.worker.decode import Pixels
+from stripwatch.worker.images.decode import Pixels
 
 _PARITY_BATCH = 16
 _PARITY_FRAMES_MAX = 64

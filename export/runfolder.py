@@ -15,7 +15,7 @@ from stripwatch.export.files import read_whole, write_whole
 from stripwatch.worker.boxes import MapReader
 from stripwatch.worker.bundle import HeatmapKind, PlaceGrid, Validation
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.images.decode import DecodeSpec
 
 SCHEMA = "stripwatch.run/1"
 MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stripwatch.worker.bundle import INPUT_NAME
 from stripwatch.worker.common.errors import ExportRefused
-from stripwatch.worker.decode import Pixels
+from stripwatch.worker.images.decode import Pixels
 
 Outputs = dict[str, NDArray[np.float32]]
 

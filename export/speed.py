@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stripwatch.worker.decode import Pixels, decode
+from stripwatch.worker.images.decode import Pixels, decode
 from stripwatch.worker.session import Session
 
 _ROUNDS = 5

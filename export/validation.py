@@ -12,7 +12,7 @@ from rich.progress import Progress
 from stripwatch.export.frames import read_frame, read_pixels
 from stripwatch.export.runfolder import Run
 from stripwatch.worker.bundle import INPUT_NAME, SCORES_NAME, GoldenFrame
-from stripwatch.worker.decode import Pixels
+from stripwatch.worker.images.decode import Pixels
 
 Scores = NDArray[np.float32]
 _BATCH = 16

@@ -28,8 +28,8 @@ from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.decode import DecodeLimits, DecodeSpec, decode
 from stripwatch.worker.event import EventMaker
+from stripwatch.worker.images.decode import DecodeLimits, DecodeSpec, decode
 from stripwatch.worker.outcome import Refusal
 from stripwatch.worker.publish import reject_headers
 from tests.models import make_model

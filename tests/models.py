@@ -9,7 +9,7 @@ import numpy as np
 
 from stripwatch.worker.bundle import Bundle, Threshold
 from stripwatch.worker.contracts.events import ModelInfo
-from stripwatch.worker.decode import Image
+from stripwatch.worker.images.decode import Image
 from stripwatch.worker.model import Model
 from stripwatch.worker.pace import Pace
 from stripwatch.worker.session import Session, WarmedBatch

@@ -21,7 +21,7 @@ from stripwatch.worker.bundle import (
     Validation,
     encode_contract,
 )
-from stripwatch.worker.decode import DecodeSpec, decode
+from stripwatch.worker.images.decode import DecodeSpec, decode
 from stripwatch.worker.onnxfile import seal
 from stripwatch.worker.reference import ClassScores, Reference, Spread
 

@@ -12,7 +12,7 @@ import msgspec
 from stripwatch.export.files import read_whole, write_whole
 from stripwatch.export.runfolder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.images.decode import DecodeSpec
 
 
 class Begun(msgspec.Struct, frozen=True):

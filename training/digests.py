@@ -11,7 +11,7 @@ from stripwatch.training.datasets import DataSet
 from stripwatch.training.samples import Sample
 from stripwatch.training.similar import THUMBNAIL
 from stripwatch.worker.common.errors import DataError, FrameRejected
-from stripwatch.worker.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ from stripwatch.training.memory import check_memory, free_bytes
 from stripwatch.training.networks import find_network
 from stripwatch.worker.bundle import Validation
 from stripwatch.worker.common.console import new_progress, say
-from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.images.decode import DecodeSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from stripwatch.training.scoring import Scored
 from stripwatch.worker.boxes import Heatmap, MapReader
 from stripwatch.worker.common.console import say
 from stripwatch.worker.contracts.events import Box as FrameBox
-from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.images.decode import DecodeSpec
 
 _OVERLAP_MIN = 0.5
 _BATCH = 32

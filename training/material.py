@@ -15,7 +15,7 @@ from stripwatch.training.marks import CLEAN, Marks
 from stripwatch.training.split import Parts, split_frames
 from stripwatch.training.splitfile import check_split, read_split
 from stripwatch.worker.common.console import say
-from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.images.decode import DecodeSpec
 
 
 @dataclass(frozen=True, slots=True)

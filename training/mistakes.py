@@ -11,7 +11,7 @@ from stripwatch.export.runfolder import Run
 from stripwatch.training.figures import Flags, answer
 from stripwatch.training.scoring import Scored
 from stripwatch.worker.boxes import Heatmap
-from stripwatch.worker.decode import Pixels, decode
+from stripwatch.worker.images.decode import Pixels, decode
 
 _TILES_MIN, _TILES_MAX = 8, 20
 _STRENGTH = 0.45

@@ -10,7 +10,7 @@ import tensorflow as tf
 from stripwatch.training.augment import augment_frames, augment_marked
 from stripwatch.training.marks import Raster, rasterise
 from stripwatch.training.material import Part
-from stripwatch.worker.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 
 PlaceTargets = Callable[[Any], Any]
 

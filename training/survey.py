@@ -11,7 +11,7 @@ from stripwatch.training.samples import Sample
 from stripwatch.training.similar import find_similar
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import DataError
-from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.images.decode import DecodeSpec
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
 

@@ -9,8 +9,8 @@ from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.decode import DecodeLimits
 from stripwatch.worker.evidence import Evidence
+from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.outcome import Outcome
 from stripwatch.worker.picture import PictureLimits

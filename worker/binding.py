@@ -14,7 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from stripwatch.worker.bundle import INPUT_NAME
-from stripwatch.worker.decode import Pixels
+from stripwatch.worker.images.decode import Pixels
 
 CudaRun = Literal["plain", "bound", "graph"]
 Floats = NDArray[np.float32]

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, read_metadata
 from stripwatch.worker.onnxgraph import check_graph
 from stripwatch.worker.reference import Reference, check_reference

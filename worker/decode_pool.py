@@ -10,7 +10,7 @@ import structlog
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.frame_statistics import measure
+from stripwatch.worker.images.image_statistics import measure
 from stripwatch.worker.model import Model
 from stripwatch.worker.outcome import Decoded, Ready, Refusal, Skipped
 

@@ -6,7 +6,7 @@ from typing import Generic, Literal, TypeVar
 
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.frame_statistics import STATISTICS, FrameStatistics, Statistic
+from stripwatch.worker.images.image_statistics import STATISTICS, FrameStatistics, Statistic
 from stripwatch.worker.reference import Reference
 
 Condition = Literal["silent", "dark", "blurred", "frozen"]

@@ -12,7 +12,7 @@ from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.drift import Answer, CameraReport, Condition, Drift, Yardstick
-from stripwatch.worker.frame_statistics import Turns
+from stripwatch.worker.images.image_statistics import Turns
 from stripwatch.worker.metrics import OTHER, Metrics
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal
 

@@ -15,7 +15,7 @@ from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import ModelInfo
-from stripwatch.worker.decode import DecodeLimits, Image, decode
+from stripwatch.worker.images.decode import DecodeLimits, Image, decode
 from stripwatch.worker.pace import Pace
 from stripwatch.worker.providers import Way
 from stripwatch.worker.reference import Reference

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.decode import Image
-from stripwatch.worker.frame_statistics import FrameStatistics
+from stripwatch.worker.images.decode import Image
+from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model import Model
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, PredictFailed, RejectReason
-from stripwatch.worker.decode import Pixels
+from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.outcome import Decoded, Outcome, Prediction, Ready, Refusal
 from stripwatch.worker.session import Output
 

@@ -9,7 +9,7 @@ from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import Headers, copy_headers, event_headers
-from stripwatch.worker.imagefile import read_header
+from stripwatch.worker.images.image_header import read_header
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ import onnxruntime as ort
 from stripwatch.worker.binding import Floats
 from stripwatch.worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
 from stripwatch.worker.common.errors import BundleError, FrameRejected, PredictFailed
-from stripwatch.worker.decode import Pixels, decode
+from stripwatch.worker.images.decode import Pixels, decode
 from stripwatch.worker.providers import CPU, PLAIN, Provider, Runner, Way, choose_provider, first_line, load, runners
 
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)

@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.config.drift import DriftSettings
-from stripwatch.worker.decode import DecodeSpec, decode
 from stripwatch.worker.drift_watch import DriftWatch
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.frame_statistics import Turns, measure
+from stripwatch.worker.images.decode import DecodeSpec, decode
+from stripwatch.worker.images.image_statistics import Turns, measure
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.outcome import Prediction
 from stripwatch.worker.tools.scene import render

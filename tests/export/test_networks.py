@@ -12,7 +12,7 @@ from stripwatch.training.backbone import build_backbone
 from stripwatch.training.classifier import build_classifier
 from stripwatch.training.heads import Answers
 from stripwatch.training.networks import NETWORKS, find_network
-from stripwatch.worker.decode import Pixels
+from stripwatch.worker.images.decode import Pixels
 from tests.lively import enliven
 
 pytestmark = pytest.mark.training

@@ -14,7 +14,7 @@ from stripwatch.export.run import ExportSettings, export_run
 from stripwatch.export.runfolder import read_run
 from stripwatch.worker.bundle import Threshold, read_bundle
 from stripwatch.worker.common.errors import ExportRefused, InputError
-from stripwatch.worker.frame_statistics import measure
+from stripwatch.worker.images.image_statistics import measure
 from stripwatch.worker.session import open_session
 from stripwatch.worker.verdict import judge_of
 

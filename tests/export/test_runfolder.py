@@ -7,7 +7,7 @@ import pytest
 from stripwatch.export.runfolder import SCHEMA, Configuration, Run, Split, SplitFrame, claim_folder, read_run, write_run
 from stripwatch.worker.bundle import ClassFigures, Validation
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.images.decode import DecodeSpec
 
 MODEL = b"a model"
 RUN = Run(

@@ -4,7 +4,7 @@ import pytest
 
 from stripwatch.export.speed import measure_speeds, rounds_of
 from stripwatch.worker.bundle import read_bundle
-from stripwatch.worker.decode import Pixels
+from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.session import Output, Session, open_session
 from tests.tiny import mapped_contract, tiny_contract, write_bundle
 

@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 from stripwatch.worker.tools.scene import CLEAN, KINDS, encode_jpeg, frame_seed, render
 from stripwatch.worker.tools.surface import Shape
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stripwatch.worker.common.child_process import module_command
-from stripwatch.worker.decode import DecodeSpec, decode
+from stripwatch.worker.images.decode import DecodeSpec, decode
 from stripwatch.worker.tools.simulate import render_pool, repeat_pool
 from tests.tools.conftest import CommandLine, consume, last_json, read_lines
 

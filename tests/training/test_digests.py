@@ -10,7 +10,7 @@ from stripwatch.training.datasets import DataSet
 from stripwatch.training.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
 from stripwatch.training.samples import Sample
 from stripwatch.worker.common.errors import DataError
-from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.images.decode import DecodeSpec
 
 SPEC = DecodeSpec(32, 32)
 

@@ -13,7 +13,7 @@ from stripwatch.training.backbone import build_backbone
 from stripwatch.training.fit import fit
 from stripwatch.training.networks import find_network
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
-from stripwatch.worker.decode import decode
+from stripwatch.worker.images.decode import decode
 from tests.trained import LABELS, tiny_fit
 
 pytestmark = pytest.mark.training

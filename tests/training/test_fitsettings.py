@@ -4,7 +4,7 @@ from typing import get_args
 import pytest
 
 from stripwatch.training.fitsettings import DecodeName, FitSettings
-from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.images.decode import DecodeSpec
 
 
 @pytest.mark.parametrize("name", get_args(DecodeName))

@@ -20,7 +20,7 @@ from stripwatch.training.marks import Marks
 from stripwatch.worker.boxes import MapReader
 from stripwatch.worker.bundle import PlaceGrid
 from stripwatch.worker.common.errors import InputError, SettingsError
-from stripwatch.worker.decode import decode
+from stripwatch.worker.images.decode import decode
 from tests.trained import tiny_fit
 
 pytestmark = pytest.mark.training

@@ -5,7 +5,7 @@ import numpy as np
 
 from stripwatch.training.datasets import read_dataset
 from stripwatch.training.material import Material, SplitPlan, prepare, to_targets
-from stripwatch.worker.decode import DecodeSpec, decode
+from stripwatch.worker.images.decode import DecodeSpec, decode
 from tests.trained import LABELS, write_textures
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stripwatch.training.material import Part
 from stripwatch.training.pipeline import read_batches, shuffled_batches
-from stripwatch.worker.decode import DecodeSpec, decode
+from stripwatch.worker.images.decode import DecodeSpec, decode
 
 pytestmark = pytest.mark.training
 

@@ -8,7 +8,7 @@ import pytest
 
 from stripwatch.training.groups import join
 from stripwatch.training.similar import THUMBNAIL, find_similar
-from stripwatch.worker.decode import Pixels, decode
+from stripwatch.worker.images.decode import Pixels, decode
 
 Change = Callable[[Pixels], Pixels]
 

@@ -6,8 +6,8 @@ from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.decode import Image
 from stripwatch.worker.decode_pool import DecodePool
+from stripwatch.worker.images.decode import Image
 from stripwatch.worker.outcome import Decoded, Refusal, Skipped
 from tests.frames import make_frame
 from tests.models import IMAGE, make_model

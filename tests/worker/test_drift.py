@@ -21,7 +21,7 @@ from stripwatch.worker.drift import (
     score_drift,
     scores,
 )
-from stripwatch.worker.frame_statistics import FrameStatistics
+from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.reference import ClassScores, Spread
 from tests.tiny import TINY_REFERENCE
 

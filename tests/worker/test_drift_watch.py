@@ -16,7 +16,7 @@ from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.drift_watch import DriftWatch
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.frame_statistics import FrameStatistics
+from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal, Skipped

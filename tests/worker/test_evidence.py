@@ -18,9 +18,9 @@ from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.decode import DecodeLimits
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.evidence import Evidence
+from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.outcome import Prediction, Skipped
 from stripwatch.worker.picture import PictureLimits

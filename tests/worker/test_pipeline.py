@@ -18,8 +18,8 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.deadline import NO_DEADLINE, Deadline
-from stripwatch.worker.decode import DecodeSpec, Image, Pixels
 from stripwatch.worker.decode_pool import DecodePool
+from stripwatch.worker.images.decode import DecodeSpec, Image, Pixels
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, open_model
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal

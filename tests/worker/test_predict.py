@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stripwatch.worker.common.errors import FrameRejected, PredictFailed, RejectReason
-from stripwatch.worker.decode import Image, Pixels
+from stripwatch.worker.images.decode import Image, Pixels
 from stripwatch.worker.outcome import Decoded, Prediction, Ready, Refusal
 from stripwatch.worker.predict import predict
 from stripwatch.worker.session import Output

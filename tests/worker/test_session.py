@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from stripwatch.worker.bundle import Contract, read_bundle
 from stripwatch.worker.common.errors import BundleError, PredictFailed
-from stripwatch.worker.decode import DecodeSpec, decode
+from stripwatch.worker.images.decode import DecodeSpec, decode
 from stripwatch.worker.providers import Way
 from stripwatch.worker.session import Session, WarmedBatch, open_session
 from tests.tiny import (

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from stripwatch.worker.common.errors import FrameRejected, PredictFailed, RejectReason
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.decode import Pixels
 from stripwatch.worker.event import EventMaker
+from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model
 from stripwatch.worker.outcome import Prediction, Skipped

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from stripwatch.worker.bundle import Bundle, read_bundle
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import ModelInfo
-from stripwatch.worker.decode import DecodeSpec
+from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, open_model
 from stripwatch.worker.store import promote, resolve, rollback

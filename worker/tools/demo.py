@@ -21,7 +21,7 @@ from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import InputError, LineFailed
 from stripwatch.worker.config.cli_options import Config, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
-from stripwatch.worker.images import list_images
+from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.store import read_choice, resolve
 from stripwatch.worker.tools.broker import Broker, embedded_broker, free_port, is_free
 from stripwatch.worker.tools.reader import open_reader

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.decode import Pixels
+from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.tools import surface
 from stripwatch.worker.tools.defects import DEFECTS, DISTRACTORS
 from stripwatch.worker.tools.surface import Edge, Field, Shape

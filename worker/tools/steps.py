@@ -17,10 +17,10 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.consumers import from_kafka
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.decode import Pixels
 from stripwatch.worker.decode_pool import DecodePool
 from stripwatch.worker.delivery import open_delivery
 from stripwatch.worker.event import EventMaker
+from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model import Model, load_model
 from stripwatch.worker.offsets import Ledger

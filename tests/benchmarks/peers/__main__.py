@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import BrokerLost, StripwatchError
 from stripwatch.worker.common.log_setup import set_up_logs
-from stripwatch.worker.images import list_images
+from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.tools.broker import Broker, embedded_broker
 from stripwatch.worker.tools.cameras import Shot
 from stripwatch.worker.tools.demo import DEMO_BUNDLE

@@ -14,7 +14,7 @@ import msgspec
 from kafka import KafkaProducer
 
 from stripwatch.worker.common.clock import SystemClock
-from stripwatch.worker.images import CONTENT_TYPES
+from stripwatch.worker.images.image_files import CONTENT_TYPES
 from stripwatch.worker.tools.cameras import Headers, Line, Shot, play
 from stripwatch.worker.tools.sender import FrameSender
 from stripwatch.worker.tools.simulate import repeat_pool

@@ -16,8 +16,8 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.decode import Image, Pixels
 from stripwatch.worker.event import EventMaker
+from stripwatch.worker.images.decode import Image, Pixels
 from stripwatch.worker.model import load_model
 from stripwatch.worker.outcome import Decoded, Prediction
 from stripwatch.worker.predict import predict

@@ -6,8 +6,8 @@ import pytest
 import typer
 
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.decode import DecodeSpec
-from stripwatch.worker.images import list_images
+from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.image_files import list_images
 from tests.benchmarks.peers import __main__ as command
 from tests.benchmarks.peers.contenders import ALL, FIRST, WORKER, Contender, Program
 from tests.benchmarks.peers.goals import Goal, over_others

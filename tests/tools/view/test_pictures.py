@@ -4,7 +4,7 @@ import pytest
 
 from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.decode import DecodeLimits
+from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.tools.view.pictures import Pictures, shrink
 from stripwatch.worker.tools.view.places import Place
 from tests.brokers.handle import BrokerHandle

@@ -12,7 +12,7 @@ from kafka.structs import TopicPartition
 
 from stripwatch.worker.common.errors import BrokerLost, FrameRejected
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.decode import DecodeLimits
+from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.picture import encode_jpeg, open_within
 from stripwatch.worker.tools.reader import open_looker
 from stripwatch.worker.tools.view.places import Place

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.decode import DecodeLimits, DecodeSpec, decode
+from stripwatch.worker.images.decode import DecodeLimits, DecodeSpec, decode
 from tests.badframes import BAD_FRAMES, GOOD_FRAMES
 from tests.tiny import SPEC, encode_frame
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from stripwatch.worker.decode import Pixels
-from stripwatch.worker.frame_statistics import Turns, measure
+from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.image_statistics import Turns, measure
 from stripwatch.worker.tools.scene import render
 from tests.clock import ManualClock
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.imagefile import ImageHeader, read_header
+from stripwatch.worker.images.image_header import ImageHeader, read_header
 
 Pixels = NDArray[np.uint8]
 

@@ -1,0 +1,1 @@
+"""Encoded images: headers, decoding, statistics of pixels, files in a folder."""

@@ -101,7 +101,7 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class MapFacts(msgspec.Struct, frozen=True):
-    """How the heatmaps of a model are read. threshold: as worker.boxes.MapReader takes it."""
+    """How the heatmaps of a model are read. threshold: as stripwatch.worker.boxes.MapReader takes it."""
 
     kind: HeatmapKind
     grid: PlaceGrid

@@ -19,7 +19,7 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 @pytest.mark.parametrize("arguments", [["run", "--help"], ["verify", "FILE"], ["show", "FILE"]])
 def test_what_needs_no_tensorflow_does_not_load_it(exported: Path, arguments: list[str]) -> None:
     words = [str(exported) if word == "FILE" else word for word in arguments]
-    script = f"import sys; from export.cli import app; app({words!r}, standalone_mode=False); "
+    script = f"import sys; from stripwatch.export.cli import app; app({words!r}, standalone_mode=False); "
     check = "sys.exit('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script + check], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

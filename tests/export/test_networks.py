@@ -70,7 +70,7 @@ TASKS: list[Task] = ["multiclass", "multilabel"]
 
 
 def prove(model: keras.Model, head: Head, frames: Pixels) -> None:
-    """Three batch sizes, 1, 3 and 16 (export.parity), on frames that the model tells apart."""
+    """Three batch sizes, 1, 3 and 16 (stripwatch.export.parity), on frames that the model tells apart."""
     view = exported_view(model, head)
     outputs = dict(zip(("scores", "heatmaps"), keras.tree.flatten(view.predict(frames, verbose=0)), strict=False))
     assert np.ptp(outputs["scores"], axis=0).min() > 0.1  # or parity would prove nothing

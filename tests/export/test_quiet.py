@@ -14,6 +14,7 @@ def test_a_library_that_is_not_installed_is_named_with_the_extra_that_has_it() -
 
 @pytest.mark.training
 def test_tensorflow_loads_in_silence_and_stderr_is_open_afterwards() -> None:
-    script = "import os; from export.quiet import load_tensorflow; load_tensorflow(); os.write(2, b'still there')"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    script = "import os; from stripwatch.export.quiet import load_tensorflow; load_tensorflow(); "
+    check = "os.write(2, b'still there')"
+    done = subprocess.run([sys.executable, "-c", script + check], capture_output=True, text=True, check=True)
     assert done.stderr == "still there"

@@ -22,7 +22,7 @@ AWAIT_S_MAX = 30.0
 # Runs the broker until it is interrupted; then says whether the broker still answers.
 OWNER = """
 import signal
-from worker.tools.broker import embedded_broker
+from stripwatch.worker.tools.broker import embedded_broker
 from kafka import KafkaAdminClient
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with embedded_broker() as broker:

@@ -19,7 +19,7 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 def test_help_teaches_without_tensorflow() -> None:
-    script = "import sys; from training.cli import app; app(['fit', '--help'], standalone_mode=False); "
+    script = "import sys; from stripwatch.training.cli import app; app(['fit', '--help'], standalone_mode=False); "
     check = "sys.exit('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script + check], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -74,8 +74,8 @@ import tensorflow as tf
 processor = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.trained import tiny_fit
-from training import devices, loops
-from training.fit import fit
+from stripwatch.training import devices, loops
+from stripwatch.training.fit import fit
 devices.replicas = lambda: ["CPU:0", "CPU:1"]
 compile_model, seen = loops.compile_model, []
 def watch(model, *rest):

@@ -173,7 +173,7 @@ def test_a_disk_that_fills_up_leaves_what_was_promoted(
 
 
 HOLD = """
-import sys; from pathlib import Path; from worker.store import _locked
+import sys; from pathlib import Path; from stripwatch.worker.store import _locked
 with _locked(Path(sys.argv[1])): print(flush=True); input()
 """
 

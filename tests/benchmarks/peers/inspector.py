@@ -47,7 +47,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Inspector:
-    """Frames in, records out. It is the Predictor of worker.predict, too."""
+    """Frames in, records out. It is the Predictor of stripwatch.worker.predict, too."""
 
     def __init__(self, task: Task) -> None:
         bundle = Path(task.bundle)

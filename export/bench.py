@@ -12,10 +12,10 @@ import onnxruntime as ort
 from rich.progress import Progress
 
 from stripwatch.export.speed import Speed, measure_speeds, rounds_of
-from stripwatch.worker.bundle import Bundle, Fidelity, Precision
-from stripwatch.worker.providers import PLAIN, Provider, Way
-from stripwatch.worker.session import open_session, output_names
-from stripwatch.worker.store import read_choice, resolve
+from stripwatch.worker.model.bundle import Bundle, Fidelity, Precision
+from stripwatch.worker.model.bundle_store import read_choice, resolve
+from stripwatch.worker.model.providers import PLAIN, Provider, Way
+from stripwatch.worker.model.session import open_session, output_names
 
 Device = Literal["cpu", "cuda", "cuda-bound", "cuda-graph", "tensorrt"]
 _WAYS: dict[Device, tuple[Provider, Way]] = {

@@ -8,8 +8,8 @@ from rich.progress import Progress
 from stripwatch.export.bench import Plan, Row, bench_bundles
 from stripwatch.export.gate import GateRefused
 from stripwatch.export.run import ExportSettings, check_out, convert_run, export_converted
-from stripwatch.worker.bundle import Precision
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.model.bundle import Precision
 
 
 def bench_runs(

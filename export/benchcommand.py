@@ -13,9 +13,9 @@ from rich.progress import Progress
 from stripwatch.export.files import make_folder, write_whole
 from stripwatch.export.quiet import load_tensorflow, require
 from stripwatch.export.runfolder import RECORD_FILE
-from stripwatch.worker.bundle import Precision
 from stripwatch.worker.common.console import new_progress, print_summary
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.model.bundle import Precision
 
 if TYPE_CHECKING:
     from stripwatch.export.bench import Plan, Row
@@ -85,7 +85,7 @@ def _measure(
 ) -> Iterator[list[Row]]:
     """Files first, beside each other, then run by run. Raises before any work where one is neither."""
     from stripwatch.export.bench import bench_bundles
-    from stripwatch.worker.store import resolve
+    from stripwatch.worker.model.bundle_store import resolve
 
     files = [path for path in what if path not in runs]
     for path in files:

@@ -7,7 +7,7 @@ import numpy as np
 from stripwatch.export.charts import draw_confusion, draw_reliability
 from stripwatch.export.html import figure, page, picture, table
 from stripwatch.export.show import LABEL_COLUMNS, Card, facts, label_rows
-from stripwatch.worker.bundle import Contract, GoldenFrame
+from stripwatch.worker.model.bundle import Contract, GoldenFrame
 
 _SCORES_SHOWN = 2
 

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.worker.store import Entry
+from stripwatch.worker.model.bundle_store import Entry
 
 
 def as_json(found: list[Entry]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import seaborn as sns
 
 from stripwatch.export.intervals import share_interval
 from stripwatch.export.pictures import new_figure, to_png
-from stripwatch.worker.bundle import Bin
+from stripwatch.worker.model.bundle import Bin
 
 mpl.use("Agg")  # seaborn would look for a display
 

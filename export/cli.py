@@ -13,8 +13,8 @@ from stripwatch.export.benchcommand import bench
 from stripwatch.export.commands import diff, list_bundles, promote, rollback
 from stripwatch.export.files import write_whole
 from stripwatch.export.quiet import load_tensorflow, require
-from stripwatch.worker.bundle import Precision
 from stripwatch.worker.common.console import new_app, print_summary, run_app
+from stripwatch.worker.model.bundle import Precision
 
 BundleFile = Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, or STORE/NAME.")]
 app = new_app("stripwatch-export", "Make a bundle: one ONNX file that says what it is and proves what it computes.")
@@ -132,7 +132,7 @@ def show(
     """
     require("onnx", "onnxruntime", *(["matplotlib", "seaborn", "scipy"] if html else []))
     from stripwatch.export import show as shown
-    from stripwatch.worker.store import read_choice, resolve
+    from stripwatch.worker.model.bundle_store import read_choice, resolve
 
     card = shown.read_card(read_choice(resolve(file)))
     if html is not None:

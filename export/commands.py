@@ -13,7 +13,7 @@ from stripwatch.export.quiet import require
 from stripwatch.worker.common.console import print_summary, say
 
 if TYPE_CHECKING:
-    from stripwatch.worker.store import Change
+    from stripwatch.worker.model.bundle_store import Change
 
 _SAID_MAX = 20
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of bundles.")]
@@ -33,7 +33,7 @@ def promote(
       stripwatch run --bundle bundles/plant-a
     """
     require("onnxruntime")
-    from stripwatch.worker import store as stored
+    from stripwatch.worker.model import bundle_store as stored
 
     _print(stored.promote(store, file))
 
@@ -48,7 +48,7 @@ def rollback(
       stripwatch-export rollback bundles/plant-a
     """
     require("onnxruntime")
-    from stripwatch.worker import store as stored
+    from stripwatch.worker.model import bundle_store as stored
 
     _print(stored.rollback(folder))
 
@@ -62,7 +62,7 @@ def list_bundles(store: Store) -> None:
     """
     require("onnxruntime")
     from stripwatch.export import catalogue
-    from stripwatch.worker.store import entries
+    from stripwatch.worker.model.bundle_store import entries
 
     found = entries(store)
     catalogue.print_table(found, Console())

@@ -10,8 +10,8 @@ import tf2onnx.convert
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from stripwatch.export.quiet import silenced
-from stripwatch.worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME
 from stripwatch.worker.common.errors import ExportRefused
+from stripwatch.worker.model.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME
 
 OPSET = 17
 _OUTPUTS = (SCORES_NAME, HEATMAPS_NAME)

@@ -13,10 +13,10 @@ from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 from stripwatch.worker.images.image_files import list_images
-from stripwatch.worker.providers import Provider
-from stripwatch.worker.session import Session, open_session
-from stripwatch.worker.store import read_choice, resolve
-from stripwatch.worker.verdict import Judgement, judge_of
+from stripwatch.worker.model.bundle_store import read_choice, resolve
+from stripwatch.worker.model.providers import Provider
+from stripwatch.worker.model.session import Session, open_session
+from stripwatch.worker.model.verdict import Judgement, judge_of
 
 _BATCH = 16
 _TILES_MAX = 60

@@ -7,8 +7,8 @@ import msgspec
 
 from stripwatch.export.files import read_whole, write_whole
 from stripwatch.export.runfolder import Run
-from stripwatch.worker.bundle import Bin, ClassFigures
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.model.bundle import Bin, ClassFigures
 
 EVALUATION_FILE = "evaluation.json"
 SCHEMA = "stripwatch.evaluation/1"

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from stripwatch.export.runfolder import Task
-from stripwatch.worker.bundle import Fidelity, Precision
 from stripwatch.worker.common.errors import ExportRefused
+from stripwatch.worker.model.bundle import Fidelity, Precision
 
 Scores = NDArray[np.float32]
 Flags = NDArray[np.bool_]

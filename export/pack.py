@@ -9,7 +9,7 @@ import onnx
 from stripwatch.export.convert import OPSET
 from stripwatch.export.evaluation import Evaluation
 from stripwatch.export.runfolder import Run
-from stripwatch.worker.bundle import (
+from stripwatch.worker.model.bundle import (
     SCHEMA,
     Contract,
     Fidelity,
@@ -20,7 +20,7 @@ from stripwatch.worker.bundle import (
     Validation,
     encode_contract,
 )
-from stripwatch.worker.onnxfile import seal
+from stripwatch.worker.model.onnx_metadata import seal
 
 _LABELS_DRAWN_MAX = 50  # beyond it a confusion matrix is a picture of dust, and the contract large
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.export.runtime import Outputs, open_cpu, run_batches
-from stripwatch.worker.bundle import HEATMAPS_NAME, SCORES_NAME
 from stripwatch.worker.common.errors import ExportRefused
 from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.model.bundle import HEATMAPS_NAME, SCORES_NAME
 
 # Both compute in float32, but sum in another order and fold other constants: sound exports of MobileNet differ by up to
 # 1.3e-5. A wrong constant or a swapped layer shows in the second digit.

@@ -18,9 +18,9 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from stripwatch.export.quiet import silenced
-from stripwatch.worker.bundle import INPUT_NAME
 from stripwatch.worker.common.errors import ExportRefused
 from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.model.bundle import INPUT_NAME
 
 _BATCH = 16
 _FLOAT_SHARES = (0.0, 0.25, 0.5, 0.75)

@@ -10,11 +10,11 @@ from rich.progress import Progress
 from stripwatch.export.frames import read_frame
 from stripwatch.export.runfolder import Run
 from stripwatch.export.validation import Scores, Validation
-from stripwatch.worker.bundle import Contract
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.image_statistics import STATISTICS, measure
-from stripwatch.worker.reference import ClassScores, Reference, Spread
-from stripwatch.worker.verdict import Judgement, judge_of
+from stripwatch.worker.model.bundle import Contract
+from stripwatch.worker.model.reference import ClassScores, Reference, Spread
+from stripwatch.worker.model.verdict import Judgement, judge_of
 
 _FRAMES_MAX = 1000  # the mean of so many is known to 3 % of their deviation
 

@@ -28,10 +28,10 @@ from stripwatch.export.runfolder import read_run
 from stripwatch.export.runtime import Outputs, open_cpu
 from stripwatch.export.validation import Scores, Validation, score, scores_of
 from stripwatch.export.verify import verify
-from stripwatch.worker.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Contract, Fidelity, Precision
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import BundleError, ExportRefused, InputError
 from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.model.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Contract, Fidelity, Precision
 
 _PARITY_BATCH = 16
 _PARITY_FRAMES_MAX = 64

@@ -12,10 +12,10 @@ from typing import Literal
 import msgspec
 
 from stripwatch.export.files import read_whole, write_whole
-from stripwatch.worker.boxes import MapReader
-from stripwatch.worker.bundle import HeatmapKind, PlaceGrid, Validation
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.model.bundle import HeatmapKind, PlaceGrid, Validation
+from stripwatch.worker.model.heatmaps import MapReader
 
 SCHEMA = "stripwatch.run/1"
 MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"
@@ -101,7 +101,7 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class MapFacts(msgspec.Struct, frozen=True):
-    """How the heatmaps of a model are read. threshold: as stripwatch.worker.boxes.MapReader takes it."""
+    """How the heatmaps of a model are read. threshold: as stripwatch.worker.model.heatmaps.MapReader takes it."""
 
     kind: HeatmapKind
     grid: PlaceGrid

@@ -6,9 +6,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from stripwatch.worker.bundle import INPUT_NAME
 from stripwatch.worker.common.errors import ExportRefused
 from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.model.bundle import INPUT_NAME
 
 Outputs = dict[str, NDArray[np.float32]]
 

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from stripwatch.export.operations import multiply_adds, parameters
-from stripwatch.worker.bundle import Bundle, Contract
-from stripwatch.worker.onnxfile import graph_sha256
-from stripwatch.worker.reference import Reference
+from stripwatch.worker.model.bundle import Bundle, Contract
+from stripwatch.worker.model.onnx_metadata import graph_sha256
+from stripwatch.worker.model.reference import Reference
 
 LABEL_COLUMNS = ("label", "sure", "unsure", "precision", "recall", "F1", "frames")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stripwatch.worker.images.decode import Pixels, decode
-from stripwatch.worker.session import Session
+from stripwatch.worker.model.session import Session
 
 _ROUNDS = 5
 _Took = tuple[float, float]  # seconds of one run: on the wall, and of work

@@ -11,8 +11,8 @@ from rich.progress import Progress
 
 from stripwatch.export.frames import read_frame, read_pixels
 from stripwatch.export.runfolder import Run
-from stripwatch.worker.bundle import INPUT_NAME, SCORES_NAME, GoldenFrame
 from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.model.bundle import INPUT_NAME, SCORES_NAME, GoldenFrame
 
 Scores = NDArray[np.float32]
 _BATCH = 16

@@ -8,11 +8,11 @@ import onnx
 from numpy.typing import NDArray
 
 from stripwatch.export.runtime import Outputs, open_cpu, run_batches
-from stripwatch.worker.bundle import HEATMAPS_NAME, SCORES_NAME, Bundle
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.images.decode import decode
-from stripwatch.worker.session import open_session, verify_golden
-from stripwatch.worker.store import read_choice, resolve
+from stripwatch.worker.model.bundle import HEATMAPS_NAME, SCORES_NAME, Bundle
+from stripwatch.worker.model.bundle_store import read_choice, resolve
+from stripwatch.worker.model.session import open_session, verify_golden
 
 
 @dataclass(frozen=True, slots=True)

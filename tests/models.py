@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from stripwatch.worker.bundle import Bundle, Threshold
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.images.decode import Image
-from stripwatch.worker.model import Model
-from stripwatch.worker.pace import Pace
-from stripwatch.worker.session import Session, WarmedBatch
-from stripwatch.worker.verdict import Judge
+from stripwatch.worker.model.batch_policy import Pace
+from stripwatch.worker.model.bundle import Bundle, Threshold
+from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.model.session import Session, WarmedBatch
+from stripwatch.worker.model.verdict import Judge
 from tests.tiny import tiny_contract
 
 IMAGE = Image(np.zeros((1, 1, 1), np.uint8), 1, 1)

@@ -10,7 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from stripwatch.worker.bundle import (
+from stripwatch.worker.images.decode import DecodeSpec, decode
+from stripwatch.worker.model.bundle import (
     SCHEMA,
     ClassFigures,
     Contract,
@@ -21,9 +22,8 @@ from stripwatch.worker.bundle import (
     Validation,
     encode_contract,
 )
-from stripwatch.worker.images.decode import DecodeSpec, decode
-from stripwatch.worker.onnxfile import seal
-from stripwatch.worker.reference import ClassScores, Reference, Spread
+from stripwatch.worker.model.onnx_metadata import seal
+from stripwatch.worker.model.reference import ClassScores, Reference, Spread
 
 LABELS = ["dark", "grey", "bright"]
 CENTRES = (0.1, 0.5, 0.9)

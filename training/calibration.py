@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 
 from stripwatch.export.runfolder import Task
 from stripwatch.training.figures import Flags, Matrix, answer
-from stripwatch.worker.bundle import TEMPERATURE_MAX, TEMPERATURE_MIN, Bin
+from stripwatch.worker.model.bundle import TEMPERATURE_MAX, TEMPERATURE_MIN, Bin
 
 _BINS = 15
 _MISTAKES_MIN = 10  # fewer say next to nothing of how sure a model may be

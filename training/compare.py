@@ -16,10 +16,10 @@ from stripwatch.training.evaluate import EvaluateSettings, evaluate_run
 from stripwatch.training.leaderboard import Entry, Leaderboard, Rule, draw, rank, to_csv
 from stripwatch.training.material import deal
 from stripwatch.training.split import split_frames
-from stripwatch.worker.bundle import read_bundle
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import ExportRefused, SettingsError
-from stripwatch.worker.session import open_session
+from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.session import open_session
 
 
 @dataclass(frozen=True, slots=True)

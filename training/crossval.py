@@ -21,8 +21,8 @@ from stripwatch.training.localise import measure_places
 from stripwatch.training.material import deal
 from stripwatch.training.scoring import Scored, score_frames
 from stripwatch.training.split import fold_frames
-from stripwatch.worker.bundle import ClassFigures
 from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.model.bundle import ClassFigures
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from stripwatch.export.runfolder import Task
 from stripwatch.training.layouts import LAYOUTS, recognise
 from stripwatch.training.samples import Sample
-from stripwatch.worker.bundle import LABELS_MAX
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
+from stripwatch.worker.model.bundle import LABELS_MAX
 
 AUTO = "auto"
 CLEAN = "clean"

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from stripwatch.export.runfolder import Task
 from stripwatch.training.marks import UNKNOWN
-from stripwatch.worker.bundle import PlaceGrid
+from stripwatch.worker.model.bundle import PlaceGrid
 
 _HIDDEN = 128
 _REACH = 3  # places: the texture beside a place tells where a defect ends

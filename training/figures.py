@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 from stripwatch.export.evaluation import Interval
 from stripwatch.export.intervals import LEVEL
 from stripwatch.export.runfolder import Task
-from stripwatch.worker.bundle import ClassFigures, Validation
+from stripwatch.worker.model.bundle import ClassFigures, Validation
 
 Matrix = NDArray[np.float32]
 Flags = NDArray[np.bool_]

@@ -45,9 +45,9 @@ from stripwatch.training.marks import Marks, marks_sha256, read_marks
 from stripwatch.training.material import Material, SplitPlan, marks_finder, prepare
 from stripwatch.training.memory import check_memory, free_bytes
 from stripwatch.training.networks import find_network
-from stripwatch.worker.bundle import Validation
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.model.bundle import Validation
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from stripwatch.training.material import Material, Part, marks_finder
 from stripwatch.training.pipeline import read_batches
 from stripwatch.training.places import place_grid
 from stripwatch.training.scoring import Scored
-from stripwatch.worker.boxes import Heatmap, MapReader
 from stripwatch.worker.common.console import say
 from stripwatch.worker.contracts.events import Box as FrameBox
 from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.model.heatmaps import Heatmap, MapReader
 
 _OVERLAP_MIN = 0.5
 _BATCH = 32

@@ -10,8 +10,8 @@ from stripwatch.export.pictures import Tile, decode_tile, draw_sheet
 from stripwatch.export.runfolder import Run
 from stripwatch.training.figures import Flags, answer
 from stripwatch.training.scoring import Scored
-from stripwatch.worker.boxes import Heatmap
 from stripwatch.worker.images.decode import Pixels, decode
+from stripwatch.worker.model.heatmaps import Heatmap
 
 _TILES_MIN, _TILES_MAX = 8, 20
 _STRENGTH = 0.45

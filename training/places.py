@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from stripwatch.worker.bundle import PlaceGrid
+from stripwatch.worker.model.bundle import PlaceGrid
 
 _WINDOWS = (
     keras.layers.Conv2D,

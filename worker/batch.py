@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from stripwatch.worker.pace import BatchLimits
+from stripwatch.worker.model.batch_policy import BatchLimits
 
 T = TypeVar("T")
 

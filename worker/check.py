@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.model import load_model
+from stripwatch.worker.model.loaded_model import load_model
 from stripwatch.worker.tune import apply, lay_out
 
 

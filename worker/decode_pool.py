@@ -11,7 +11,7 @@ import structlog
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.image_statistics import measure
-from stripwatch.worker.model import Model
+from stripwatch.worker.model.loaded_model import Model
 from stripwatch.worker.outcome import Decoded, Ready, Refusal, Skipped
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from typing import Generic, Literal, TypeVar
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import STATISTICS, FrameStatistics, Statistic
-from stripwatch.worker.reference import Reference
+from stripwatch.worker.model.reference import Reference
 
 Condition = Literal["silent", "dark", "blurred", "frozen"]
 ScoreStatistic = Literal["confidence", "unsure"]

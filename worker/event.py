@@ -19,8 +19,8 @@ from stripwatch.worker.contracts.events import (
 )
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.timestamps import rfc3339
+from stripwatch.worker.model.verdict import Judgement
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal, Skipped
-from stripwatch.worker.verdict import Judgement
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from stripwatch.worker.bundle import Bundle
 from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.contracts.events import Verdict
+from stripwatch.worker.model.bundle import Bundle
 
 _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _SCORES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)

@@ -12,7 +12,7 @@ from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.decode import Image
 from stripwatch.worker.images.image_statistics import FrameStatistics
-from stripwatch.worker.model import Model
+from stripwatch.worker.model.loaded_model import Model
 
 
 @dataclass(frozen=True, slots=True)

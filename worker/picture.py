@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from stripwatch.worker.boxes import Heatmap, MapReader
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.contracts.events import Box, Defect
 from stripwatch.worker.images.decode import DecodeLimits, DecodeSpec, Pixels, decode
 from stripwatch.worker.images.image_header import read_header
+from stripwatch.worker.model.heatmaps import Heatmap, MapReader
 
 _HEAT_RGB = (255, 120, 0)
 _HEAT_OPACITY_MAX = 0.35  # the defect must still be seen

@@ -9,8 +9,8 @@ import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, PredictFailed, RejectReason
 from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.model.session import Output
 from stripwatch.worker.outcome import Decoded, Outcome, Prediction, Ready, Refusal
-from stripwatch.worker.session import Output
 
 
 class Predictor(Protocol):

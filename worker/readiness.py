@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from stripwatch.worker.health import Checks
-from stripwatch.worker.model import Model
+from stripwatch.worker.model.loaded_model import Model
 
 
 class WorkerState(Protocol):

@@ -13,7 +13,7 @@ from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.model import Model
+from stripwatch.worker.model.loaded_model import Model
 from stripwatch.worker.outcome import Decoded, Prediction
 from stripwatch.worker.predict import predict
 

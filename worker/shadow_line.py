@@ -13,10 +13,10 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.model import open_model
+from stripwatch.worker.model.bundle_store import resolve
+from stripwatch.worker.model.loaded_model import open_model
 from stripwatch.worker.publish import Outgoing
 from stripwatch.worker.shadow import Shadow
-from stripwatch.worker.store import resolve
 from stripwatch.worker.swap import BundleWatch
 
 _CLOSE_S = 1.0

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import structlog
 from prometheus_client import Counter
 
-from stripwatch.worker.bundle import Bundle
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.common.malloc import give_back_memory
-from stripwatch.worker.model import Model
-from stripwatch.worker.store import Choice, read_choice
+from stripwatch.worker.model.bundle import Bundle
+from stripwatch.worker.model.bundle_store import Choice, read_choice
+from stripwatch.worker.model.loaded_model import Model
 
 log = structlog.get_logger()
 

@@ -18,16 +18,16 @@ import msgspec
 import onnxruntime as ort
 import structlog
 
-from stripwatch.worker.bundle import Bundle
 from stripwatch.worker.common.atomic_files import write_whole
 from stripwatch.worker.common.child_process import module_command, with_parent
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.settings import ENV_PREFIX, Settings
 from stripwatch.worker.layout import Layout, Trial, candidates, choose, usable_cores
-from stripwatch.worker.model import require_bundle
-from stripwatch.worker.providers import runs_on_cpu
-from stripwatch.worker.store import read_choice, resolve
+from stripwatch.worker.model.bundle import Bundle
+from stripwatch.worker.model.bundle_store import read_choice, resolve
+from stripwatch.worker.model.loaded_model import require_bundle
+from stripwatch.worker.model.providers import runs_on_cpu
 from stripwatch.worker.trial import READY
 
 log = structlog.get_logger()

@@ -16,7 +16,6 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.bundle import read_bundle
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.malloc import set_up_memory
@@ -26,9 +25,10 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.model import Model, open_model
+from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.bundle_store import resolve
+from stripwatch.worker.model.loaded_model import Model, open_model
 from stripwatch.worker.pipeline import Pipeline, build_parts
-from stripwatch.worker.store import resolve
 from stripwatch.worker.swap import BundleWatch
 from tests.frames import make_frame
 

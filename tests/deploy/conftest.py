@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker.bundle import Threshold
-from stripwatch.worker.reference import ClassScores, Reference, Spread
+from stripwatch.worker.model.bundle import Threshold
+from stripwatch.worker.model.reference import ClassScores, Reference, Spread
 from tests.brokers.handle import BrokerHandle
 from tests.deploy.cameras import Cameras, playing
 from tests.deploy.prometheus import Prometheus, Target, running_prometheus

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stripwatch.worker.bundle import Threshold
+from stripwatch.worker.model.bundle import Threshold
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, fetch, running_worker
 from tests.tiny import encode_frame, mapped_contract, write_bundle

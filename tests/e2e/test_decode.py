@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from stripwatch.worker.bundle import read_bundle
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.folder import inspect_folder
 from stripwatch.worker.images.decode import DecodeSpec, decode
+from stripwatch.worker.model.bundle import read_bundle
 from tests.trained import FRAME_PX, INPUT_PX, random_weights, textures, tiny_fit
 
 pytestmark = pytest.mark.training

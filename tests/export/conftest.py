@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker.bundle import Precision
+from stripwatch.worker.model.bundle import Precision
 from tests.trained import fitted_run, learned_run, random_weights, textures
 
 __all__ = ["fitted_run", "learned_run", "random_weights", "textures"]

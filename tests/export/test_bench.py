@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from stripwatch.export.bench import Plan, Row, as_json, bench_bundles, devices_here
-from stripwatch.worker.bundle import Fidelity
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.store import promote
+from stripwatch.worker.model.bundle import Fidelity
+from stripwatch.worker.model.bundle_store import promote
 from tests.tiny import mapped_contract, tiny_contract, write_bundle
 
 PLAN = Plan(batch_sizes=(1, 2), seconds=0.01, devices=("cpu",), scores_only=True)

@@ -6,7 +6,7 @@ import pytest
 from stripwatch.export.card import html_card
 from stripwatch.export.html import inline
 from stripwatch.export.show import read_card
-from stripwatch.worker.bundle import Bin, ClassFigures, Validation, read_bundle
+from stripwatch.worker.model.bundle import Bin, ClassFigures, Validation, read_bundle
 from tests.tiny import LABELS, tiny_contract, write_bundle
 
 pytestmark = pytest.mark.training

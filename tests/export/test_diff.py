@@ -6,9 +6,9 @@ from msgspec.structs import replace
 
 from stripwatch.export.diff import as_json, compare, draw_differing
 from stripwatch.export.pictures import Tile
-from stripwatch.worker.bundle import Threshold
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.model.bundle import Threshold
 from tests.tiny import CENTRES, SPEC, encode_frame, tiny_contract, write_bundle, write_frames
 
 BRIGHTNESSES = (0.1, 0.5, 0.72, 0.9)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from stripwatch.export.gate import LIMITS, Limits, measure_fidelity, objections
-from stripwatch.worker.bundle import Fidelity
+from stripwatch.worker.model.bundle import Fidelity
 
 pytestmark = pytest.mark.training
 

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from stripwatch.export.evaluation import SCHEMA, Calibration, ChosenThreshold, Cut, Evaluation, Interval
 from stripwatch.export.pack import Facts, describe
-from stripwatch.worker.bundle import Bin, Contract, Fidelity, GoldenFrame, Precision, Threshold
-from stripwatch.worker.verdict import judge_of
+from stripwatch.worker.model.bundle import Bin, Contract, Fidelity, GoldenFrame, Precision, Threshold
+from stripwatch.worker.model.verdict import judge_of
 from tests.export.test_runfolder import RUN
 
 pytestmark = pytest.mark.training

@@ -12,8 +12,8 @@ from stripwatch.export.gate import LIMITS, Limits
 from stripwatch.export.precision import Candidate
 from stripwatch.export.run import ExportSettings, export_run
 from stripwatch.export.verify import verify
-from stripwatch.worker.bundle import TOLERANCE_MAX, Contract, read_bundle
 from stripwatch.worker.common.errors import BundleError, ExportRefused
+from stripwatch.worker.model.bundle import TOLERANCE_MAX, Contract, read_bundle
 from tests.export.test_verify import constant_into, reseal, two_labels_swapped
 
 pytestmark = pytest.mark.training

@@ -12,11 +12,11 @@ from stripwatch.export.frames import read_frame, read_pixels
 from stripwatch.export.model import load_model
 from stripwatch.export.run import ExportSettings, export_run
 from stripwatch.export.runfolder import read_run
-from stripwatch.worker.bundle import Threshold, read_bundle
 from stripwatch.worker.common.errors import ExportRefused, InputError
 from stripwatch.worker.images.image_statistics import measure
-from stripwatch.worker.session import open_session
-from stripwatch.worker.verdict import judge_of
+from stripwatch.worker.model.bundle import Threshold, read_bundle
+from stripwatch.worker.model.session import open_session
+from stripwatch.worker.model.verdict import judge_of
 
 pytestmark = pytest.mark.training
 

@@ -5,9 +5,9 @@ import msgspec
 import pytest
 
 from stripwatch.export.runfolder import SCHEMA, Configuration, Run, Split, SplitFrame, claim_folder, read_run, write_run
-from stripwatch.worker.bundle import ClassFigures, Validation
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.model.bundle import ClassFigures, Validation
 
 MODEL = b"a model"
 RUN = Run(

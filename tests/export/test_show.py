@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from stripwatch.export.show import as_json, print_card, read_card
-from stripwatch.worker.bundle import read_bundle
+from stripwatch.worker.model.bundle import read_bundle
 
 pytestmark = pytest.mark.training
 

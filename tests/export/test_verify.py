@@ -10,8 +10,8 @@ import pytest
 
 from stripwatch.export.pack import pack
 from stripwatch.export.verify import verify
-from stripwatch.worker.bundle import Contract, read_bundle
 from stripwatch.worker.common.errors import BundleError
+from stripwatch.worker.model.bundle import Contract, read_bundle
 
 pytestmark = pytest.mark.training
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from stripwatch.export.runfolder import Task
 from stripwatch.training.calibration import applicable, expected_error, fit_temperature, reliability, scale
 from stripwatch.training.figures import Matrix
-from stripwatch.worker.bundle import TEMPERATURE_MIN
+from stripwatch.worker.model.bundle import TEMPERATURE_MIN
 
 
 def softmax(logits: Matrix) -> Matrix:

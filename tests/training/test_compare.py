@@ -5,8 +5,8 @@ import pytest
 
 from stripwatch.export.runfolder import read_run
 from stripwatch.training.compare import Candidate, parse_candidates
-from stripwatch.worker.bundle import read_bundle
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.model.bundle import read_bundle
 from tests.training.test_cli import run_cli
 
 pytestmark = pytest.mark.training

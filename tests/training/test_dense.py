@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stripwatch.export.runfolder import Task
 from stripwatch.training.dense import PlaceLoss, place_targets, score_places
 from stripwatch.training.marks import UNKNOWN, Raster
-from stripwatch.worker.bundle import PlaceGrid
+from stripwatch.worker.model.bundle import PlaceGrid
 
 pytestmark = pytest.mark.training
 

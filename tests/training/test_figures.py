@@ -7,7 +7,7 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support
 from stripwatch.export.intervals import share_interval
 from stripwatch.export.runfolder import Task
 from stripwatch.training.figures import answer, average_precisions, macro_f1, measure
-from stripwatch.worker.bundle import ClassFigures
+from stripwatch.worker.model.bundle import ClassFigures
 
 LABELS = ["a", "b", "never"]
 

@@ -17,10 +17,10 @@ from stripwatch.training.evaluate import EvaluateSettings, evaluate_run
 from stripwatch.training.fit import fit
 from stripwatch.training.localise import Located, localise
 from stripwatch.training.marks import Marks
-from stripwatch.worker.boxes import MapReader
-from stripwatch.worker.bundle import PlaceGrid
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.images.decode import decode
+from stripwatch.worker.model.bundle import PlaceGrid
+from stripwatch.worker.model.heatmaps import MapReader
 from tests.trained import tiny_fit
 
 pytestmark = pytest.mark.training

@@ -6,7 +6,7 @@ import tensorflow as tf
 from stripwatch.training.backbone import build_backbone
 from stripwatch.training.networks import find_network
 from stripwatch.training.places import place_grid
-from stripwatch.worker.bundle import PlaceGrid
+from stripwatch.worker.model.bundle import PlaceGrid
 
 pytestmark = pytest.mark.training
 

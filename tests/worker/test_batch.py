@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.batch import gather
-from stripwatch.worker.pace import BatchLimits
+from stripwatch.worker.model.batch_policy import BatchLimits
 from tests.clock import ManualClock
 
 

@@ -22,7 +22,7 @@ from stripwatch.worker.drift import (
     scores,
 )
 from stripwatch.worker.images.image_statistics import FrameStatistics
-from stripwatch.worker.reference import ClassScores, Spread
+from stripwatch.worker.model.reference import ClassScores, Spread
 from tests.tiny import TINY_REFERENCE
 
 MINE, OTHERS = Partition("frames", 0), Partition("frames", 1)

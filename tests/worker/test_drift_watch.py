@@ -18,9 +18,9 @@ from stripwatch.worker.drift_watch import DriftWatch
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.model import Model
+from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.model.reference import ClassScores
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal, Skipped
-from stripwatch.worker.reference import ClassScores
 from tests.clock import ManualClock
 from tests.frames import make_frame
 from tests.models import make_model

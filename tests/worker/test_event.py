@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.boxes import MapReader
-from stripwatch.worker.bundle import PlaceGrid
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.sections import Camera
 from stripwatch.worker.contracts.events import Box, Result, StripSpan
 from stripwatch.worker.event import EventMaker
+from stripwatch.worker.model.bundle import PlaceGrid
+from stripwatch.worker.model.heatmaps import MapReader
 from stripwatch.worker.outcome import Prediction, Refusal, Skipped
 from tests.frames import make_frame
 from tests.models import make_model

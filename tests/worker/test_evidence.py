@@ -12,8 +12,6 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.aside import FRAMES_MAX
 from stripwatch.worker.aside_topic import AsideTopic
-from stripwatch.worker.boxes import MapReader
-from stripwatch.worker.bundle import PlaceGrid
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.contracts.events import Reject, Result
@@ -22,6 +20,8 @@ from stripwatch.worker.event import EventMaker
 from stripwatch.worker.evidence import Evidence
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model.bundle import PlaceGrid
+from stripwatch.worker.model.heatmaps import MapReader
 from stripwatch.worker.outcome import Prediction, Skipped
 from stripwatch.worker.picture import PictureLimits
 from tests.frames import make_frame

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripwatch.worker.boxes import MapReader
-from stripwatch.worker.bundle import PlaceGrid
 from stripwatch.worker.common.errors import FrameRejected, StripwatchError
 from stripwatch.worker.contracts.events import Box, Defect
 from stripwatch.worker.images.decode import DecodeLimits, Pixels
+from stripwatch.worker.model.bundle import PlaceGrid
+from stripwatch.worker.model.heatmaps import MapReader
 from stripwatch.worker.picture import Heat, PictureLimits, draw, encode_within, open_within
 
 LIMITS, DECODE = PictureLimits(1600, 95, 1_000_000), DecodeLimits()

@@ -10,7 +10,6 @@ import pytest
 from msgspec.structs import replace as replace_struct
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.bundle import Threshold, read_bundle
 from stripwatch.worker.common.errors import PredictFailed
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
@@ -21,11 +20,12 @@ from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.decode_pool import DecodePool
 from stripwatch.worker.images.decode import DecodeSpec, Image, Pixels
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.model import Model, open_model
+from stripwatch.worker.model.batch_policy import Pace
+from stripwatch.worker.model.bundle import Threshold, read_bundle
+from stripwatch.worker.model.loaded_model import Model, open_model
+from stripwatch.worker.model.session import Output, Session, WarmedBatch
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal
-from stripwatch.worker.pace import Pace
 from stripwatch.worker.pipeline import Parts, Pipeline, Publisher, build_parts
-from stripwatch.worker.session import Output, Session, WarmedBatch
 from tests.badframes import BAD_FRAMES
 from tests.frames import make_frame
 from tests.tiny import LABELS, SPEC, encode_frame, expected_scores, tiny_contract, write_bundle

@@ -5,9 +5,9 @@ import pytest
 
 from stripwatch.worker.common.errors import FrameRejected, PredictFailed, RejectReason
 from stripwatch.worker.images.decode import Image, Pixels
+from stripwatch.worker.model.session import Output
 from stripwatch.worker.outcome import Decoded, Prediction, Ready, Refusal
 from stripwatch.worker.predict import predict
-from stripwatch.worker.session import Output
 from tests.frames import make_frame
 from tests.models import make_model
 

@@ -7,14 +7,14 @@ from kafka.future import Future
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.aside_topic import AsideTopic
-from stripwatch.worker.bundle import Threshold
 from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.model.bundle import Threshold
+from stripwatch.worker.model.verdict import Judge
 from stripwatch.worker.outcome import Prediction, Skipped
 from stripwatch.worker.review import Review
-from stripwatch.worker.verdict import Judge
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame

@@ -7,12 +7,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from stripwatch.worker import tune
-from stripwatch.worker.bundle import Bundle, read_bundle
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.layout import Layout
+from stripwatch.worker.model.bundle import Bundle, read_bundle
 from stripwatch.worker.tune import TrialFailed, lay_out, measure
 from tests.tiny import build_model, write_bundle
 

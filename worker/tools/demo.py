@@ -14,7 +14,6 @@ from uuid import uuid4
 import typer
 
 from stripwatch.worker.admin import own_topics
-from stripwatch.worker.bundle import Bundle
 from stripwatch.worker.common.child_process import module_command, running_child
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import print_summary, say
@@ -22,7 +21,8 @@ from stripwatch.worker.common.errors import InputError, LineFailed
 from stripwatch.worker.config.cli_options import Config, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.images.image_files import list_images
-from stripwatch.worker.store import read_choice, resolve
+from stripwatch.worker.model.bundle import Bundle
+from stripwatch.worker.model.bundle_store import read_choice, resolve
 from stripwatch.worker.tools.broker import Broker, embedded_broker, free_port, is_free
 from stripwatch.worker.tools.reader import open_reader
 from stripwatch.worker.tools.tally import Tally, read_sent, summary

@@ -22,11 +22,11 @@ from stripwatch.worker.delivery import open_delivery
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.model import Model, load_model
+from stripwatch.worker.model.loaded_model import Model, load_model
+from stripwatch.worker.model.session import Session
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.outcome import Decoded, Prediction
 from stripwatch.worker.predict import predict
-from stripwatch.worker.session import Session
 from stripwatch.worker.tools.capacity import Costs, Limits, cpu_limit
 from stripwatch.worker.tools.reader import open_reader
 

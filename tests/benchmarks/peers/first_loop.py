@@ -7,8 +7,8 @@ import numpy as np
 import onnxruntime as ort
 from kafka import KafkaConsumer, KafkaProducer
 
-from stripwatch.worker.bundle import INPUT_NAME, SCORES_NAME, read_bundle
 from stripwatch.worker.images.decode import decode
+from stripwatch.worker.model.bundle import INPUT_NAME, SCORES_NAME, read_bundle
 from tests.benchmarks.peers.task import SESSION_MS, read_task
 
 

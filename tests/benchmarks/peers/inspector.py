@@ -11,18 +11,18 @@ import msgspec
 import numpy as np
 import onnxruntime as ort
 
-from stripwatch.worker.bundle import INPUT_NAME, read_bundle
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.decode import Image, Pixels
-from stripwatch.worker.model import load_model
+from stripwatch.worker.model.bundle import INPUT_NAME, read_bundle
+from stripwatch.worker.model.loaded_model import load_model
+from stripwatch.worker.model.session import Output, output_names
 from stripwatch.worker.outcome import Decoded, Prediction
 from stripwatch.worker.predict import predict
 from stripwatch.worker.publish import EventRecords, Outgoing
-from stripwatch.worker.session import Output, output_names
 from tests.benchmarks.peers.task import Task
 
 REJECT_BYTES_MAX = 900_000

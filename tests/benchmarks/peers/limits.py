@@ -10,7 +10,7 @@ import numpy as np
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.model import load_model
+from stripwatch.worker.model.loaded_model import load_model
 from stripwatch.worker.producers import open_producer, set_linger
 from stripwatch.worker.tools.steps import Alone, measure_steps
 from tests.benchmarks.peers.cameras import read_shots

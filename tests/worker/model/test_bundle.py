@@ -9,11 +9,18 @@ import pytest
 from msgspec.structs import replace
 from onnx import helper
 
-from stripwatch.worker.bundle import CONTRACT_KEY, GoldenFrame, Threshold, decode_contract, encode_contract, read_bundle
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.images.decode import DecodeSpec
-from stripwatch.worker.onnxfile import SEAL_KEY, UNSEALED, seal
-from stripwatch.worker.reference import ClassScores
+from stripwatch.worker.model.bundle import (
+    CONTRACT_KEY,
+    GoldenFrame,
+    Threshold,
+    decode_contract,
+    encode_contract,
+    read_bundle,
+)
+from stripwatch.worker.model.onnx_metadata import SEAL_KEY, UNSEALED, seal
+from stripwatch.worker.model.reference import ClassScores
 from tests.tiny import LABELS, TINY_REFERENCE, build_model, tiny_contract, write_bundle
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.bundle import Threshold
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.sections import ThresholdOverride
-from stripwatch.worker.verdict import Judge, calibrate, judge_of
+from stripwatch.worker.model.bundle import Threshold
+from stripwatch.worker.model.verdict import Judge, calibrate, judge_of
 from tests.tiny import tiny_contract
 
 LABELS = ("clean", "pits", "scratch")

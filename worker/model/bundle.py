@@ -8,9 +8,9 @@ import msgspec
 
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.images.decode import DecodeSpec
-from stripwatch.worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, read_metadata
-from stripwatch.worker.onnxgraph import check_graph
-from stripwatch.worker.reference import Reference, check_reference
+from stripwatch.worker.model.onnx_checks import check_graph
+from stripwatch.worker.model.onnx_metadata import SEAL_KEY, UNSEALED, check_seal, read_metadata
+from stripwatch.worker.model.reference import Reference, check_reference
 
 CONTRACT_KEY = "stripwatch.contract"
 SCHEMA = "stripwatch.bundle/1"

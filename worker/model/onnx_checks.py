@@ -1,11 +1,11 @@
 """What a model may not bring along: operators from elsewhere, which are code, and weights from other files.
 
 ONNX Runtime opens any file that a tensor names. It refuses operators nobody has registered, but knows some of its own
-that load files, such as EPContext. The numbers are those of onnx.proto, see onnxfile.py.
+that load files, such as EPContext. The numbers are those of onnx.proto, see onnx_metadata.py.
 """
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.onnxfile import fields, text_of, varint
+from stripwatch.worker.model.onnx_metadata import fields, text_of, varint
 
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})  # the standard's own
 _DEPTH_MAX = 32

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from stripwatch.worker.batch import gather
 from stripwatch.worker.common.rates import DecayedRate
-from stripwatch.worker.pace import BatchLimits, Pace
-from stripwatch.worker.session import WarmedBatch
+from stripwatch.worker.model.batch_policy import BatchLimits, Pace
+from stripwatch.worker.model.session import WarmedBatch
 from tests.clock import ManualClock
 from tests.models import make_model
 

@@ -7,9 +7,9 @@ from typing import Any
 import onnxruntime as ort
 import pytest
 
-from stripwatch.worker.bundle import INPUT_NAME, Bundle, read_bundle
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.providers import Way, choose_provider, load, runners, runs_on_cpu, with_options
+from stripwatch.worker.model.bundle import INPUT_NAME, Bundle, read_bundle
+from stripwatch.worker.model.providers import Way, choose_provider, load, runners, runs_on_cpu, with_options
 from tests.tiny import build_model, tiny_contract, write_bundle
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"

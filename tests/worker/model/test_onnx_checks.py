@@ -5,9 +5,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from stripwatch.worker.bundle import read_bundle
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.onnxgraph import check_graph
+from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.onnx_checks import check_graph
 from tests.tiny import build_model, write_bundle
 
 

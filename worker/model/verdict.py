@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stripwatch.worker.bundle import Contract, Threshold
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.sections import ThresholdOverride
 from stripwatch.worker.contracts.events import Verdict
+from stripwatch.worker.model.bundle import Contract, Threshold
 
 _TINY = 1e-7  # float32 scores saturate at 0 and 1
 

@@ -10,11 +10,21 @@ from queue import SimpleQueue
 import numpy as np
 import onnxruntime as ort
 
-from stripwatch.worker.binding import Floats
-from stripwatch.worker.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
 from stripwatch.worker.common.errors import BundleError, FrameRejected, PredictFailed
 from stripwatch.worker.images.decode import Pixels, decode
-from stripwatch.worker.providers import CPU, PLAIN, Provider, Runner, Way, choose_provider, first_line, load, runners
+from stripwatch.worker.model.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
+from stripwatch.worker.model.io_binding import Floats
+from stripwatch.worker.model.providers import (
+    CPU,
+    PLAIN,
+    Provider,
+    Runner,
+    Way,
+    choose_provider,
+    first_line,
+    load,
+    runners,
+)
 
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _WARM_UP_S_MAX = 0.25

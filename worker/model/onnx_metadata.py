@@ -2,7 +2,7 @@
 
 An ONNX file is one protobuf message, ModelProto; its metadata is field 14, a repeated pair of strings
 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Only the top level of the message is
-walked here; onnxgraph.py goes down.
+walked here; onnx_checks.py goes down.
 """
 
 import hashlib

@@ -4,9 +4,9 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from stripwatch.worker.binding import Bound
-from stripwatch.worker.bundle import INPUT_NAME, Bundle, read_bundle
-from stripwatch.worker.session import output_names, verify_golden
+from stripwatch.worker.model.bundle import INPUT_NAME, Bundle, read_bundle
+from stripwatch.worker.model.io_binding import Bound
+from stripwatch.worker.model.session import output_names, verify_golden
 from tests.tiny import tiny_contract, write_bundle
 
 SIZES = (1, 2, 4)

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stripwatch.worker.session import WarmedBatch
+from stripwatch.worker.model.session import WarmedBatch
 
 _SLOWER_MAX = 1.2  # of all that waits, for the sake of the mean frame; in a backlog the best batch is taken anyway
 

@@ -10,11 +10,11 @@ import pytest
 from msgspec.structs import replace
 from onnx import numpy_helper
 
-from stripwatch.worker.bundle import Contract, read_bundle
 from stripwatch.worker.common.errors import BundleError, PredictFailed
 from stripwatch.worker.images.decode import DecodeSpec, decode
-from stripwatch.worker.providers import Way
-from stripwatch.worker.session import Session, WarmedBatch, open_session
+from stripwatch.worker.model.bundle import Contract, read_bundle
+from stripwatch.worker.model.providers import Way
+from stripwatch.worker.model.session import Session, WarmedBatch, open_session
 from tests.tiny import (
     LABELS,
     SPEC,

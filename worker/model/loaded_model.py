@@ -9,19 +9,19 @@ from typing import Literal
 
 import structlog
 
-from stripwatch.worker.boxes import MapReader, map_reader
-from stripwatch.worker.bundle import Bundle
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.images.decode import DecodeLimits, Image, decode
-from stripwatch.worker.pace import Pace
-from stripwatch.worker.providers import Way
-from stripwatch.worker.reference import Reference
-from stripwatch.worker.session import Session, open_session
-from stripwatch.worker.store import read_choice, resolve
-from stripwatch.worker.verdict import Judge, judge_of
+from stripwatch.worker.model.batch_policy import Pace
+from stripwatch.worker.model.bundle import Bundle
+from stripwatch.worker.model.bundle_store import read_choice, resolve
+from stripwatch.worker.model.heatmaps import MapReader, map_reader
+from stripwatch.worker.model.providers import Way
+from stripwatch.worker.model.reference import Reference
+from stripwatch.worker.model.session import Session, open_session
+from stripwatch.worker.model.verdict import Judge, judge_of
 
 log = structlog.get_logger()
 

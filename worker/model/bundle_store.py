@@ -17,10 +17,10 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.worker.bundle import Bundle, Contract, read_bundle
 from stripwatch.worker.common.atomic_files import write_whole
 from stripwatch.worker.common.errors import BundleError, InputError
-from stripwatch.worker.session import open_session
+from stripwatch.worker.model.bundle import Bundle, Contract, read_bundle
+from stripwatch.worker.model.session import open_session
 
 POINTER_FILE = "promoted.json"
 SCHEMA = "stripwatch.promoted/1"

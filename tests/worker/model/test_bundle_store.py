@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from stripwatch.worker import store as stored
-from stripwatch.worker.bundle import Contract, read_bundle
 from stripwatch.worker.common.errors import BundleError, InputError
-from stripwatch.worker.store import POINTER_FILE, Change, Pointer, promote, read_choice, resolve, rollback
+from stripwatch.worker.model import bundle_store as stored
+from stripwatch.worker.model.bundle import Contract, read_bundle
+from stripwatch.worker.model.bundle_store import POINTER_FILE, Change, Pointer, promote, read_choice, resolve, rollback
 from tests.tiny import LABELS, tiny_contract, write_bundle
 
 
@@ -173,7 +173,7 @@ def test_a_disk_that_fills_up_leaves_what_was_promoted(
 
 
 HOLD = """
-import sys; from pathlib import Path; from stripwatch.worker.store import _locked
+import sys; from pathlib import Path; from stripwatch.worker.model.bundle_store import _locked
 with _locked(Path(sys.argv[1])): print(flush=True); input()
 """
 

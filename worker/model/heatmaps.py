@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.worker.bundle import Contract, HeatmapKind, PlaceGrid
 from stripwatch.worker.contracts.events import Box
+from stripwatch.worker.model.bundle import Contract, HeatmapKind, PlaceGrid
 
 Heatmap = NDArray[np.float32]
 BOXES_MAX = 8

@@ -13,8 +13,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from stripwatch.worker.bundle import INPUT_NAME
 from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.model.bundle import INPUT_NAME
 
 CudaRun = Literal["plain", "bound", "graph"]
 Floats = NDArray[np.float32]

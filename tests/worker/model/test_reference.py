@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.reference import ClassScores, Spread, check_reference
+from stripwatch.worker.model.reference import ClassScores, Spread, check_reference
 from tests.tiny import LABELS, TINY_REFERENCE
 
 

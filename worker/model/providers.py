@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias
 import onnxruntime as ort
 import structlog
 
-from stripwatch.worker.binding import Bound, CudaRun
-from stripwatch.worker.bundle import INPUT_NAME, Bundle
 from stripwatch.worker.common.errors import BundleError, SettingsError
+from stripwatch.worker.model.bundle import INPUT_NAME, Bundle
+from stripwatch.worker.model.io_binding import Bound, CudaRun
 
 log = structlog.get_logger()
 
@@ -31,8 +31,8 @@ _BY_NAME = {"cpu": CPU, "cuda": _CUDA, "tensorrt": _TENSORRT}
 class Way:
     """How batches get to the device.
 
-    cuda_run: see binding.py. in_flight: batches that may run at the same time. engine_folder: where TensorRT keeps what
-    it has built; None: it builds anew at every start.
+    cuda_run: see io_binding.py. in_flight: batches that may run at the same time. engine_folder: where TensorRT keeps
+    what it has built; None: it builds anew at every start.
     """
 
     cuda_run: CudaRun = "plain"

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stripwatch.worker.boxes import BOXES_MAX, MapReader
-from stripwatch.worker.bundle import PlaceGrid
 from stripwatch.worker.contracts.events import Box
+from stripwatch.worker.model.bundle import PlaceGrid
+from stripwatch.worker.model.heatmaps import BOXES_MAX, MapReader
 
 # 4x6 places, 16 px apart, over an input of 64x96: the middle of the first cell is at 7.5 px.
 GRID = PlaceGrid((7.5, 7.5), (16.0, 16.0))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.onnxfile import SEAL_KEY, UNSEALED, check_seal, graph_sha256, read_metadata, seal
+from stripwatch.worker.model.onnx_metadata import SEAL_KEY, UNSEALED, check_seal, graph_sha256, read_metadata, seal
 from tests.tiny import build_model
 
 

@@ -1,0 +1,1 @@
+"""The bundle and how it runs: manifest, checks, ONNX Runtime session, verdicts, batch sizes."""

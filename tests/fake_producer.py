@@ -7,7 +7,7 @@ from typing import Any
 from kafka.future import Future
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from stripwatch.worker.producers import LINGER_MS
+from stripwatch.worker.broker.producers import LINGER_MS
 
 
 @dataclass

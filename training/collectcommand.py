@@ -57,8 +57,8 @@ def collect(
 
 def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, config: Path | None) -> None:
     from stripwatch.training.collect import Collector
+    from stripwatch.worker.broker.topic_drain import open_drain
     from stripwatch.worker.common.clock import SystemClock
-    from stripwatch.worker.tools.drain import open_drain
 
     clock, collector = SystemClock(), Collector(out, frames_max)
     with (

@@ -8,10 +8,10 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from stripwatch.worker.broker.producers import discard, open_producer
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.mending import TOO_LARGE
-from stripwatch.worker.producers import discard, open_producer
 from stripwatch.worker.publish import Outgoing
 
 log = structlog.get_logger()

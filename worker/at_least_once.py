@@ -6,12 +6,12 @@ from collections.abc import Callable
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from stripwatch.worker.broker.producers import LINGER_MS, discard, set_linger
 from stripwatch.worker.common.errors import BrokerLost, StripwatchError
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.mending import Failure, Mending
 from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.producers import LINGER_MS, discard, set_linger
 from stripwatch.worker.publish import EventRecords, Outgoing
 
 

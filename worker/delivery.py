@@ -6,13 +6,13 @@ from functools import partial
 from kafka.structs import ConsumerGroupMetadata
 
 from stripwatch.worker.at_least_once import AtLeastOnce
+from stripwatch.worker.broker.producers import LINGER_MS, open_producer
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.exactly_once import ExactlyOnce, TransactionLimits
 from stripwatch.worker.mending import Mending
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.producers import LINGER_MS, open_producer
 from stripwatch.worker.publish import EventRecords
 
 Delivery = AtLeastOnce | ExactlyOnce

@@ -17,15 +17,15 @@ from kafka.errors import FencedInstanceIdError, IllegalGenerationError, KafkaErr
 from kafka.future import Future
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
+from stripwatch.worker.broker.consumers import to_kafka
+from stripwatch.worker.broker.producers import discard
 from stripwatch.worker.common.errors import BrokerLost, Fenced
-from stripwatch.worker.consumers import to_kafka
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.mending import FENCED, TOO_LARGE, Failure, Mending
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.producers import discard
 from stripwatch.worker.publish import EventRecords, Outgoing
 
 _STABLE_S_MAX = 5.0

@@ -22,9 +22,9 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
+from stripwatch.worker.broker.connection import denied
+from stripwatch.worker.broker.consumers import ask_topics, cluster_id, from_kafka, from_kafka_offsets, to_kafka
 from stripwatch.worker.common.errors import BrokerLost, Fenced
-from stripwatch.worker.connection import denied
-from stripwatch.worker.consumers import ask_topics, cluster_id, from_kafka, from_kafka_offsets, to_kafka
 from stripwatch.worker.contact import Contact
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.credits import Credits

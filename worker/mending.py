@@ -19,11 +19,11 @@ from kafka.errors import (
     RecordListTooLargeError,
 )
 
+from stripwatch.worker.broker.connection import denied
+from stripwatch.worker.broker.producers import discard
 from stripwatch.worker.common.errors import BrokerLost
-from stripwatch.worker.connection import denied
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.producers import discard
 from stripwatch.worker.publish import EventRecords, Outgoing
 
 log = structlog.get_logger()

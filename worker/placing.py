@@ -4,7 +4,7 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
-from stripwatch.worker.consumers import to_kafka
+from stripwatch.worker.broker.consumers import to_kafka
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger

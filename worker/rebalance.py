@@ -15,7 +15,7 @@ from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.errors import KafkaError
 from kafka.structs import MemberState, TopicPartition
 
-from stripwatch.worker.consumers import to_kafka
+from stripwatch.worker.broker.consumers import to_kafka
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger

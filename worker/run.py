@@ -8,12 +8,12 @@ import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stripwatch.worker.asides import Asides, needed_topics
+from stripwatch.worker.broker.consumers import open_consumer, require_topics
 from stripwatch.worker.common.errors import BrokerLost, StripwatchError
 from stripwatch.worker.common.log_setup import say_held_back
 from stripwatch.worker.common.malloc import set_up_memory
 from stripwatch.worker.common.signals import StopRequest
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.consumers import open_consumer, require_topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.credits import Credits

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from stripwatch.worker.broker.connection import instance_id
 from stripwatch.worker.common.child_process import module_command, with_parent
 from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerEnded
 from stripwatch.worker.common.signals import StopRequest
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.connection import instance_id
 from stripwatch.worker.fleet import FleetMetrics, all_ready
 from stripwatch.worker.health import HealthServer
 from stripwatch.worker.layout import Layout

@@ -2,7 +2,7 @@ import gc
 
 import pytest
 
-from stripwatch.worker import admin
+from stripwatch.worker.broker import admin
 from stripwatch.worker.common.errors import BrokerLost, SettingsError
 
 

@@ -1,4 +1,4 @@
-from stripwatch.worker.admin import open_admin, plan_topics
+from stripwatch.worker.broker.admin import open_admin, plan_topics
 from stripwatch.worker.contracts import topics as names
 from tests.tools.conftest import CommandLine, last_json
 

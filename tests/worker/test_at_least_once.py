@@ -14,6 +14,7 @@ from kafka.errors import (
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.at_least_once import AtLeastOnce
+from stripwatch.worker.broker.producers import LINGER_MS
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame
@@ -21,7 +22,6 @@ from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.mending import Mending
 from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.producers import LINGER_MS
 from stripwatch.worker.publish import EventRecords
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame

@@ -11,9 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from stripwatch.worker.broker.consumers import open_consumer, require_topics
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.consumers import open_consumer, require_topics
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.intake import IntakeRules, KafkaIntake

@@ -9,11 +9,11 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.producer.transaction_manager import TransactionManager
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.broker.producers import discard
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.mending import Failure, Mending
 from stripwatch.worker.metrics import Metrics
-from stripwatch.worker.producers import discard
 from stripwatch.worker.publish import EventRecords
 from tests.brokers.handle import BrokerHandle
 from tests.fake_producer import FakeProducer

@@ -15,7 +15,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.worker.admin import own_topics
+from stripwatch.worker.broker.admin import own_topics
+from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import STDERR, print_summary, say
 from stripwatch.worker.common.errors import LineFailed, SettingsError
@@ -26,7 +27,6 @@ from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.security import PLAINTEXT
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.producers import open_frame_producer
 from stripwatch.worker.tools.broker import Broker, embedded_broker
 from stripwatch.worker.tools.cameras import Line, Shot, play
 from stripwatch.worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan

@@ -13,7 +13,8 @@ from uuid import uuid4
 
 import typer
 
-from stripwatch.worker.admin import own_topics
+from stripwatch.worker.broker.admin import own_topics
+from stripwatch.worker.broker.topic_reader import open_reader
 from stripwatch.worker.common.child_process import module_command, running_child
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import print_summary, say
@@ -24,7 +25,6 @@ from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import read_choice, resolve
 from stripwatch.worker.tools.broker import Broker, embedded_broker, free_port, is_free
-from stripwatch.worker.tools.reader import open_reader
 from stripwatch.worker.tools.tally import Tally, read_sent, summary
 from stripwatch.worker.tools.watch import Screen, read_into
 from stripwatch.worker.tools.worker_child import await_ready, child_environment, end_well, worker_command

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.config.security import Security
-from stripwatch.worker.producers import open_frame_producer
 from stripwatch.worker.tools.cameras import Exposure, Line, Shot, play
 from stripwatch.worker.tools.sender import FrameSender, open_sent_file
 

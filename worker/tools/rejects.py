@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stripwatch.worker.broker.producers import open_frame_producer
+from stripwatch.worker.broker.topic_drain import open_drain
 from stripwatch.worker.common.clock import Clock, SystemClock
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import RejectReason, SettingsError
@@ -20,8 +22,6 @@ from stripwatch.worker.config.cli_options import BootstrapServers, Config, secur
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.timestamps import rfc3339
-from stripwatch.worker.producers import open_frame_producer
-from stripwatch.worker.tools.drain import open_drain
 from stripwatch.worker.tools.reject_record import StoredReject, json_line, read_reject
 from stripwatch.worker.tools.resend import Resender
 

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO, Protocol
 import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
+from stripwatch.worker.broker.producers import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
 from stripwatch.worker.common.errors import BrokerLost, InputError, StripwatchError
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.producers import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
 from stripwatch.worker.tools.cameras import Exposure, Headers
 
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5  # past its own limit the producer itself must be broken

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from stripwatch.worker.admin import require_topic
+from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.common.console import new_progress, print_summary
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.cli_options import Config, security_of

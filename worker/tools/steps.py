@@ -11,10 +11,11 @@ import numpy as np
 from kafka.structs import ConsumerGroupMetadata
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.broker.consumers import from_kafka
+from stripwatch.worker.broker.topic_reader import open_reader
 from stripwatch.worker.common.errors import BrokerLost, FrameRejected, InputError
 from stripwatch.worker.common.malloc import set_up_memory
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.consumers import from_kafka
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.decode_pool import DecodePool
@@ -28,7 +29,6 @@ from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.outcome import Decoded, Prediction
 from stripwatch.worker.predict import predict
 from stripwatch.worker.tools.capacity import Costs, Limits, cpu_limit
-from stripwatch.worker.tools.reader import open_reader
 
 _INFER_S_MIN = 1.0
 _IDLE_S_MAX = 30.0

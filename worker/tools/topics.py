@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from stripwatch.worker.admin import TopicPlan, create_topics, open_admin, plan_topics
+from stripwatch.worker.broker.admin import TopicPlan, create_topics, open_admin, plan_topics
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.config.cli_options import BootstrapServers, Config, security_of
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from stripwatch.worker.admin import create_topics, plan_topics
+from stripwatch.worker.broker.admin import create_topics, plan_topics
 from stripwatch.worker.tools.broker import Broker, find_binary, free_port, running_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, run_cli

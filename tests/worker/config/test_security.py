@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
+from stripwatch.worker.broker.connection import connect
+from stripwatch.worker.broker.tls import client_options
 from stripwatch.worker.common.errors import BrokerLost, InputError, SettingsError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.security import Security
-from stripwatch.worker.connection import connect
-from stripwatch.worker.tls import client_options
 from tests.brokers.apache import KafkaAbsent
 from tests.brokers.handle import BrokerHandle
 from tests.brokers.plugin import absence_is_a_skip

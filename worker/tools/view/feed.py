@@ -8,10 +8,10 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.broker.consumers import ask_topics
+from stripwatch.worker.broker.topic_reader import TopicReader, from_last, open_looker
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.consumers import ask_topics
-from stripwatch.worker.tools.reader import TopicReader, from_last, open_looker
 from stripwatch.worker.tools.view.history import CARDS_MAX, History
 from stripwatch.worker.tools.view.places import Place
 

@@ -12,11 +12,11 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
+from stripwatch.worker.broker.connection import RECONNECT_MS_MAX, connect, instance_id
+from stripwatch.worker.broker.workarounds.header_names import accept_any_header_name
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.connection import RECONNECT_MS_MAX, connect, instance_id
 from stripwatch.worker.contracts.positions import Partition, Position, Record
-from stripwatch.worker.header_names import accept_any_header_name
 
 _FETCH_BYTES_MAX = 16_000_000
 _ASK_AGAIN_S = 0.2

@@ -2,7 +2,7 @@
 
 It reads 4 KB a call, so that a strip of 125 KB takes 31, each of which lets go of the GIL and waits to have it back.
 And before it waits for a socket it asks its selector for a key that is not there, whose refusal spells the socket out.
-The day it reads more, `tests/worker/test_sockets.py` fails, and that half of this file can go.
+The day it reads more, `tests/worker/broker/workarounds/test_sockets.py` fails, and that half of this file can go.
 """
 
 import selectors

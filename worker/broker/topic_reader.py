@@ -9,12 +9,12 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.broker.connection import connect
+from stripwatch.worker.broker.consumers import require_topics
+from stripwatch.worker.broker.workarounds.header_names import accept_any_header_name
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.connection import connect
-from stripwatch.worker.consumers import require_topics
-from stripwatch.worker.header_names import accept_any_header_name
 
 Starts = Callable[[KafkaConsumer, list[TopicPartition]], None]  # seeks in partitions that are new to it
 # The embedded broker waits a fetch out even when data comes, for several partitions: at kafka-python's 500 ms a frame

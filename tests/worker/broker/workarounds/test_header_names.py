@@ -4,7 +4,7 @@ import pytest
 from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
-from stripwatch.worker import header_names
+from stripwatch.worker.broker.workarounds import header_names
 
 
 class _Name(str):
@@ -23,7 +23,7 @@ def batch() -> DefaultRecordBatch:
 
 
 def test_kafka_python_itself_still_cannot_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If this fails, kafka-python has learned it: remove worker/header_names.py."""
+    """If this fails, kafka-python has learned it: remove worker/broker/workarounds/header_names.py."""
     monkeypatch.setattr(DefaultRecordBatch, "_read_msg", header_names._read_record)
     with pytest.raises(CorruptRecordError):
         list(batch())

@@ -1,7 +1,7 @@
 """A work-around: kafka-python 3.0.12 cannot read a record whose header has a name that is not UTF-8.
 
 It raises CorruptRecordError, at the same batch again after every restart, so one careless sender would stop the line.
-The day it reads such names itself, `tests/worker/test_header_names.py` fails, and this file can go.
+The day it reads such names itself, `tests/worker/broker/workarounds/test_header_names.py` fails, and this file can go.
 """
 
 from typing import Any

@@ -10,7 +10,7 @@ from kafka.errors import SaslAuthenticationFailedError
 from kafka.net.connection import KafkaConnection
 from kafka.net.transport import KafkaTCPTransport
 
-from stripwatch.worker import auth_failures
+from stripwatch.worker.broker.workarounds import auth_failures
 
 
 class _Selector:

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stripwatch.worker.admin import require_topic
+from stripwatch.worker.broker.admin import require_topic
+from stripwatch.worker.broker.consumers import from_kafka
+from stripwatch.worker.broker.topic_reader import lost, open_reader
+from stripwatch.worker.broker.workarounds.header_names import accept_any_header_name
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.cli_options import security_of
-from stripwatch.worker.consumers import from_kafka
 from stripwatch.worker.contracts.positions import Record
-from stripwatch.worker.header_names import accept_any_header_name
-from stripwatch.worker.tools.reader import lost, open_reader
 
 STANDSTILL_S_MAX = 30.0
 _POLL_MS = 500

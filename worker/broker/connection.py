@@ -13,12 +13,12 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from stripwatch.worker.auth_failures import raise_auth_failures, refusal
+from stripwatch.worker.broker.tls import check_tls, client_options, speaks_tls
+from stripwatch.worker.broker.workarounds.auth_failures import raise_auth_failures, refusal
+from stripwatch.worker.broker.workarounds.sockets import PlainSelector, read_much
 from stripwatch.worker.common.errors import BrokerLost, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.sockets import PlainSelector, read_much
-from stripwatch.worker.tls import check_tls, client_options, speaks_tls
 
 T = TypeVar("T")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")

@@ -11,7 +11,7 @@ from kafka.errors import KafkaConnectionError
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaTCPTransport
 
-from stripwatch.worker.sockets import PlainSelector, read_much
+from stripwatch.worker.broker.workarounds.sockets import PlainSelector, read_much
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -15,9 +15,9 @@ from kafka.errors import (
     for_code,
 )
 
+from stripwatch.worker.broker.connection import BOOTSTRAP_S_MAX, connect_tool
 from stripwatch.worker.common.errors import BrokerLost, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
-from stripwatch.worker.connection import BOOTSTRAP_S_MAX, connect_tool
 from stripwatch.worker.contracts import topics as names
 
 

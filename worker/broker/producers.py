@@ -10,12 +10,19 @@ from kafka.errors import (
     KafkaError,
 )
 
-from stripwatch.worker.admin import require_topic
+from stripwatch.worker.broker.admin import require_topic
+from stripwatch.worker.broker.connection import (
+    BOOTSTRAP_S_MAX,
+    RECONNECT_MS_MAX,
+    connect,
+    connect_tool,
+    denied,
+    instance_id,
+)
+from stripwatch.worker.broker.workarounds.lost_requests import keep_requests
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.connection import BOOTSTRAP_S_MAX, RECONNECT_MS_MAX, connect, connect_tool, denied, instance_id
-from stripwatch.worker.lost_requests import keep_requests
 
 _REJECT_HEADER_BYTES = 100_000
 # A transaction that follows the last one at once finds it still closing, and asks again after this (100 by default).

@@ -7,7 +7,7 @@ from kafka.errors import KafkaConnectionError
 from kafka.producer.sender import Sender
 from kafka.producer.transaction_manager import TransactionManager
 
-from stripwatch.worker.lost_requests import keep_requests_of
+from stripwatch.worker.broker.workarounds.lost_requests import keep_requests_of
 
 
 class DroppingClient:
@@ -37,5 +37,5 @@ def test_a_request_that_was_not_sent_is_put_back() -> None:
 
 
 def test_a_request_that_was_not_sent_is_lost_by_itself() -> None:
-    """The day this fails, worker/lost_requests.py is not needed any more."""
+    """The day this fails, worker/broker/workarounds/lost_requests.py is not needed any more."""
     assert send_over(DroppingClient(), keep=False) == ["FindCoordinatorHandler"]

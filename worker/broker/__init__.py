@@ -1,0 +1,1 @@
+"""Kafka clients: consumers, producers, administration, TLS."""

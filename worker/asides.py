@@ -11,7 +11,7 @@ from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.evidence import Evidence
 from stripwatch.worker.images.decode import DecodeLimits
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.outcome import Outcome
 from stripwatch.worker.picture import PictureLimits
 from stripwatch.worker.review import Review

@@ -7,7 +7,7 @@ from kafka import KafkaConsumer
 from kafka.metrics.stats.total import Total
 
 from stripwatch.worker.common.errors import BrokerLost
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 
 log = structlog.get_logger()
 

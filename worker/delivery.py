@@ -11,7 +11,7 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.exactly_once import ExactlyOnce, TransactionLimits
 from stripwatch.worker.mending import Mending
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.publish import EventRecords
 

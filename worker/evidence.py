@@ -16,7 +16,7 @@ from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.images.decode import DecodeLimits
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.outcome import Outcome, Prediction
 from stripwatch.worker.picture import Heat, PictureLimits, draw
 from stripwatch.worker.publish import Outgoing

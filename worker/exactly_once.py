@@ -24,7 +24,7 @@ from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.mending import FENCED, TOO_LARGE, Failure, Mending
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.publish import EventRecords, Outgoing
 

@@ -21,8 +21,8 @@ from stripwatch.worker.contracts.frame import Frame, event_id
 from stripwatch.worker.contracts.positions import Partition, Position
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.images.image_files import list_images
-from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model.loaded_model import Model, load_model
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline import Parts, Pipeline, build_parts
 
 

@@ -28,7 +28,7 @@ from stripwatch.worker.common.errors import BrokerLost, Fenced
 from stripwatch.worker.contact import Contact
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.credits import Credits
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.placing import Placing
 from stripwatch.worker.rebalance import DrainOnRevoke, fenced, notice_every_loss

@@ -23,7 +23,7 @@ from stripwatch.worker.broker.connection import denied
 from stripwatch.worker.broker.producers import discard
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.contracts.positions import Position
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.publish import EventRecords, Outgoing
 
 log = structlog.get_logger()

@@ -30,8 +30,8 @@ from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.decode_pool import DecodePool
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.lanes import Lanes
-from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.outcome import Decoded, Outcome, Prediction, Ready, Skipped
 from stripwatch.worker.predict import predict

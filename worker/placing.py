@@ -6,7 +6,7 @@ from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.consumers import to_kafka
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 
 log = structlog.get_logger()

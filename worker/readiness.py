@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from stripwatch.worker.health import Checks
 from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.monitoring.health import Checks
 
 
 class WorkerState(Protocol):

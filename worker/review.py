@@ -5,7 +5,7 @@ from stripwatch.worker.aside_topic import AsideTopic
 from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.publish import Outgoing, review_headers
 
 

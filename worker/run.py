@@ -20,17 +20,17 @@ from stripwatch.worker.credits import Credits
 from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.delivery import open_delivery
 from stripwatch.worker.drift_watch import DriftWatch
-from stripwatch.worker.health import HealthServer
 from stripwatch.worker.intake import IntakeRules, KafkaIntake
-from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model.bundle_store import resolve
 from stripwatch.worker.model.loaded_model import Model, load_model, open_model, require_bundle
-from stripwatch.worker.notify import Heartbeat, notify
+from stripwatch.worker.monitoring.health import HealthServer
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.readiness_log import StateLog
+from stripwatch.worker.monitoring.systemd import Heartbeat, notify
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.pipeline import Pipeline, build_parts
 from stripwatch.worker.readiness import Readiness
 from stripwatch.worker.reject_share import RejectShare
-from stripwatch.worker.statelog import StateLog
 from stripwatch.worker.swap import BundleWatch
 
 log = structlog.get_logger()

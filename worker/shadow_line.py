@@ -12,9 +12,9 @@ from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model.bundle_store import resolve
 from stripwatch.worker.model.loaded_model import open_model
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.publish import Outgoing
 from stripwatch.worker.shadow import Shadow
 from stripwatch.worker.swap import BundleWatch

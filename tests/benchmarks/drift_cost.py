@@ -14,7 +14,7 @@ from stripwatch.worker.drift_watch import DriftWatch
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.decode import DecodeSpec, decode
 from stripwatch.worker.images.image_statistics import Turns, measure
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.outcome import Prediction
 from stripwatch.worker.tools.scene import render
 from tests.frames import make_frame

@@ -10,7 +10,7 @@ import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.boards.__main__ import BOARDS, board_text
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from tests.deploy.queries import Names, names_of
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

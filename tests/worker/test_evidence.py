@@ -19,9 +19,9 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.evidence import Evidence
 from stripwatch.worker.images.decode import DecodeLimits
-from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model.bundle import PlaceGrid
 from stripwatch.worker.model.heatmaps import MapReader
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.outcome import Prediction, Skipped
 from stripwatch.worker.picture import PictureLimits
 from tests.frames import make_frame

@@ -17,7 +17,7 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.credits import Credits
 from stripwatch.worker.intake import IntakeRules, KafkaIntake
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from tests.brokers.handle import BrokerHandle
 from tests.waiting import AWAIT_S_MAX, wait_until

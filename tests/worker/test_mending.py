@@ -13,7 +13,7 @@ from stripwatch.worker.broker.producers import discard
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.mending import Failure, Mending
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.publish import EventRecords
 from tests.brokers.handle import BrokerHandle
 from tests.fake_producer import FakeProducer

@@ -19,11 +19,11 @@ from stripwatch.worker.credits import Credits
 from stripwatch.worker.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.decode_pool import DecodePool
 from stripwatch.worker.images.decode import DecodeSpec, Image, Pixels
-from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model.batch_policy import Pace
 from stripwatch.worker.model.bundle import Threshold, read_bundle
 from stripwatch.worker.model.loaded_model import Model, open_model
 from stripwatch.worker.model.session import Output, Session, WarmedBatch
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.outcome import Outcome, Prediction, Refusal
 from stripwatch.worker.pipeline import Parts, Pipeline, Publisher, build_parts
 from tests.badframes import BAD_FRAMES

@@ -12,7 +12,7 @@ from kafka.errors import KafkaTimeoutError
 from kafka.structs import OffsetAndMetadata
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.placing import Placing
 from tests.brokers.clients import poll_until, write

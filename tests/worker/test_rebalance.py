@@ -15,7 +15,7 @@ from kafka.structs import MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.contracts.positions import Partition, Position
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.rebalance import DrainOnRevoke, fenced, notice_every_loss
 

@@ -10,9 +10,9 @@ from stripwatch.worker.aside_topic import AsideTopic
 from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.event import EventMaker
-from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.verdict import Judge
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.outcome import Prediction, Skipped
 from stripwatch.worker.review import Review
 from tests.frames import make_frame

@@ -18,9 +18,9 @@ from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.decode import Pixels
-from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model.loaded_model import Model
 from stripwatch.worker.model.session import Output, Session
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.outcome import Prediction, Skipped
 from stripwatch.worker.shadow import Shadow, score_difference
 from tests.frames import make_frame

@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.images.decode import DecodeSpec
-from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model.bundle import Bundle, read_bundle
 from stripwatch.worker.model.bundle_store import promote, resolve, rollback
 from stripwatch.worker.model.loaded_model import Model, open_model
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.swap import BundleWatch
 from tests.models import make_model
 from tests.tiny import build_model, tiny_contract, write_bundle

@@ -22,9 +22,9 @@ from stripwatch.worker.decode_pool import DecodePool
 from stripwatch.worker.delivery import open_delivery
 from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.decode import Pixels
-from stripwatch.worker.metrics import Metrics
 from stripwatch.worker.model.loaded_model import Model, load_model
 from stripwatch.worker.model.session import Session
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.offsets import Ledger
 from stripwatch.worker.outcome import Decoded, Prediction
 from stripwatch.worker.predict import predict

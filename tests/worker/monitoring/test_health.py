@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.health import HealthServer
+from stripwatch.worker.monitoring.health import HealthServer
 from tests.e2e.line import fetch
 
 CHECKS = {"bundle_verified": True, "group_joined": False}

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from stripwatch.worker.health import Checks
+from stripwatch.worker.monitoring.health import Checks
 
 log = structlog.get_logger()
 

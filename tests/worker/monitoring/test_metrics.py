@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
 from stripwatch.worker.common.errors import RejectReason
-from stripwatch.worker.metrics import BoundedLabels, Metrics
+from stripwatch.worker.monitoring.metrics import BoundedLabels, Metrics
 
 
 def test_a_sender_cannot_grow_the_worker() -> None:

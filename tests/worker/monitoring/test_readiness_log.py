@@ -5,7 +5,7 @@ import structlog
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from stripwatch.worker.statelog import StateLog
+from stripwatch.worker.monitoring.readiness_log import StateLog
 
 
 @pytest.fixture

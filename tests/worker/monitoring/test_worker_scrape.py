@@ -6,9 +6,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from stripwatch.worker.fleet import FleetMetrics, all_ready
-from stripwatch.worker.health import HealthServer
-from stripwatch.worker.metrics import Metrics
+from stripwatch.worker.monitoring.health import HealthServer
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.worker_scrape import FleetMetrics, all_ready
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker.notify import Heartbeat, notify
+from stripwatch.worker.monitoring.systemd import Heartbeat, notify
 from tests.clock import ManualClock
 
 

@@ -28,10 +28,10 @@ from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.decode import DecodeLimits, DecodeSpec, decode
-from stripwatch.worker.outcome import Refusal
-from stripwatch.worker.publish import reject_headers
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.outcomes import Refusal
+from stripwatch.worker.pipeline.produce.record_builder import reject_headers
 from tests.models import make_model
 from tests.mutate import BYTES_MAX, mutate
 

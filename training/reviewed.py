@@ -27,7 +27,9 @@ class Reviewed:
 
 
 def read_review(record: Record) -> Reviewed:
-    """Raises ValueError for a record that the worker did not write (stripwatch.worker.publish.review_headers)."""
+    """Raises ValueError for a record that the worker did not write
+    (stripwatch.worker.pipeline.produce.record_builder.review_headers).
+    """
     headers = {name: (value or b"").decode(errors="backslashreplace").strip() for name, value in record.headers}
     try:
         own = {name: headers[f"stripwatch_{name}"] for name in _OWN}

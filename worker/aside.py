@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.credits import Credits
+from stripwatch.worker.pipeline.consume.backpressure import Credits
 
 log = structlog.get_logger()
 T = TypeVar("T")

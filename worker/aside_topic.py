@@ -11,8 +11,8 @@ from kafka.errors import KafkaError
 from stripwatch.worker.broker.producers import discard, open_producer
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.mending import TOO_LARGE
-from stripwatch.worker.publish import Outgoing
+from stripwatch.worker.pipeline.produce.producer_recovery import TOO_LARGE
+from stripwatch.worker.pipeline.produce.record_builder import Outgoing
 
 log = structlog.get_logger()
 _SEND_S_MAX = 5.0

@@ -12,8 +12,8 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.evidence import Evidence
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.outcome import Outcome
 from stripwatch.worker.picture import PictureLimits
+from stripwatch.worker.pipeline.inspect.outcomes import Outcome
 from stripwatch.worker.review import Review
 from stripwatch.worker.shadow_line import ShadowLine
 

@@ -14,7 +14,7 @@ from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.drift import Answer, CameraReport, Condition, Drift, Yardstick
 from stripwatch.worker.images.image_statistics import Turns
 from stripwatch.worker.monitoring.metrics import OTHER, Metrics
-from stripwatch.worker.outcome import Outcome, Prediction, Refusal
+from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction, Refusal
 
 log = structlog.get_logger()
 

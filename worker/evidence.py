@@ -17,9 +17,9 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.outcome import Outcome, Prediction
 from stripwatch.worker.picture import Heat, PictureLimits, draw
-from stripwatch.worker.publish import Outgoing
+from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction
+from stripwatch.worker.pipeline.produce.record_builder import Outgoing
 
 
 class _Sight(NamedTuple):

@@ -19,11 +19,11 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame, event_id
 from stripwatch.worker.contracts.positions import Partition, Position
-from stripwatch.worker.credits import Credits
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.loaded_model import Model, load_model
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline import Parts, Pipeline, build_parts
+from stripwatch.worker.pipeline.consume.backpressure import Credits
+from stripwatch.worker.pipeline.inspect.pipeline import Parts, Pipeline, build_parts
 
 
 def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = False) -> dict[str, Any]:

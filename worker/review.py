@@ -6,7 +6,7 @@ from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.publish import Outgoing, review_headers
+from stripwatch.worker.pipeline.produce.record_builder import Outgoing, review_headers
 
 
 class Review:

@@ -16,22 +16,22 @@ from stripwatch.worker.common.signals import StopRequest
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.credits import Credits
-from stripwatch.worker.deadline import NO_DEADLINE, Deadline
-from stripwatch.worker.delivery import open_delivery
 from stripwatch.worker.drift_watch import DriftWatch
-from stripwatch.worker.intake import IntakeRules, KafkaIntake
 from stripwatch.worker.model.bundle_store import resolve
 from stripwatch.worker.model.loaded_model import Model, load_model, open_model, require_bundle
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.readiness_log import StateLog
 from stripwatch.worker.monitoring.systemd import Heartbeat, notify
-from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.pipeline import Pipeline, build_parts
+from stripwatch.worker.pipeline.consume.backpressure import Credits
+from stripwatch.worker.pipeline.consume.consumer import IntakeRules, KafkaIntake
+from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
+from stripwatch.worker.pipeline.inspect.model_reload import BundleWatch
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_parts
+from stripwatch.worker.pipeline.produce.delivery import open_delivery
 from stripwatch.worker.readiness import Readiness
 from stripwatch.worker.reject_share import RejectShare
-from stripwatch.worker.swap import BundleWatch
 
 log = structlog.get_logger()
 _NEEDED_TOPICS = ("frames", "results", "defects", "rejects")
@@ -52,7 +52,7 @@ def run(settings: Settings) -> None:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
         log.info("settings", **settings.model_dump(mode="json"))  # secrets come out as stars
         with StateLog(readiness.checks, readiness.paused):
-            # no name for the model: see swap.py
+            # no name for the model: see model_reload.py
             readiness.worker = Worker(settings, readiness.verified(load_model(settings)), metrics)
             readiness.worker.run(StopRequest(), readiness.holds)  # until here a signal simply ends the process
     finally:

@@ -11,11 +11,11 @@ from stripwatch.worker.aside import Aside
 from stripwatch.worker.common.errors import PredictFailed
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.event import EventMaker
 from stripwatch.worker.model.loaded_model import Model
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.outcome import Decoded, Prediction
-from stripwatch.worker.predict import predict
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.infer import predict
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction
 
 
 class Shadow:

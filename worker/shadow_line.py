@@ -11,13 +11,13 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
-from stripwatch.worker.event import EventMaker
 from stripwatch.worker.model.bundle_store import resolve
 from stripwatch.worker.model.loaded_model import open_model
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.publish import Outgoing
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.model_reload import BundleWatch
+from stripwatch.worker.pipeline.produce.record_builder import Outgoing
 from stripwatch.worker.shadow import Shadow
-from stripwatch.worker.swap import BundleWatch
 
 _CLOSE_S = 1.0
 
@@ -51,7 +51,7 @@ class ShadowLine:
     def close(self) -> None:
         self._watch.stop()
         self._shadow.close()
-        self._loading.join()  # at most one run of a model that is being loaded: see swap.py
+        self._loading.join()  # at most one run of a model that is being loaded: see model_reload.py
         self._topic.close(_CLOSE_S)
 
     def _load(self) -> None:

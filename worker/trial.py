@@ -20,10 +20,10 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition, Position, Record
-from stripwatch.worker.credits import Credits
 from stripwatch.worker.model.loaded_model import Model, load_model
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline import Pipeline, build_parts
+from stripwatch.worker.pipeline.consume.backpressure import Credits
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_parts
 
 READY = "ready"
 _TOPIC = "trial"

@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.drift_watch import DriftWatch
-from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.decode import DecodeSpec, decode
 from stripwatch.worker.images.image_statistics import Turns, measure
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.outcome import Prediction
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.outcomes import Prediction
 from stripwatch.worker.tools.scene import render
 from tests.frames import make_frame
 from tests.models import make_model

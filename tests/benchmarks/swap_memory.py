@@ -23,13 +23,13 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.credits import Credits
 from stripwatch.worker.model.bundle import read_bundle
 from stripwatch.worker.model.bundle_store import resolve
 from stripwatch.worker.model.loaded_model import Model, open_model
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline import Pipeline, build_parts
-from stripwatch.worker.swap import BundleWatch
+from stripwatch.worker.pipeline.consume.backpressure import Credits
+from stripwatch.worker.pipeline.inspect.model_reload import BundleWatch
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_parts
 from tests.frames import make_frame
 
 BundleFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]

@@ -11,13 +11,13 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from stripwatch.worker.common.errors import BrokerLost, FrameRejected, RejectReason, SettingsError
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.outcome import Refusal
-from stripwatch.worker.publish import reject_headers
+from stripwatch.worker.pipeline.inspect.outcomes import Refusal
+from stripwatch.worker.pipeline.produce.record_builder import reject_headers
 from stripwatch.worker.tools.reject_record import StoredReject, read_reject
 from stripwatch.worker.tools.rejects import Filter, parse_since, resend
 from stripwatch.worker.tools.resend import Resender
 from tests.tools.conftest import ManualClock
-from tests.worker.test_publish import EVENTS, MODEL
+from tests.worker.pipeline.produce.test_record_builder import EVENTS, MODEL
 
 
 def record(offset: int = 0, **changes: Any) -> Record:

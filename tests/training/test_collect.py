@@ -14,9 +14,9 @@ from stripwatch.training.datasets import read_dataset
 from stripwatch.training.sorting import accept_sorted, label_from
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.event import EventMaker
-from stripwatch.worker.outcome import Prediction
-from stripwatch.worker.publish import review_headers
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.outcomes import Prediction
+from stripwatch.worker.pipeline.produce.record_builder import review_headers
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame

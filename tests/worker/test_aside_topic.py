@@ -14,7 +14,7 @@ from stripwatch.worker.aside_topic import AsideTopic, aside_producer
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.publish import Outgoing
+from stripwatch.worker.pipeline.produce.record_builder import Outgoing
 
 RECORD = Outgoing("inspection.evidence", b"id", b"jpeg", [("ce_id", b"1")])
 

@@ -15,12 +15,12 @@ from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.drift_watch import DriftWatch
-from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.loaded_model import Model
 from stripwatch.worker.model.reference import ClassScores
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.outcome import Outcome, Prediction, Refusal, Skipped
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction, Refusal, Skipped
 from tests.clock import ManualClock
 from tests.frames import make_frame
 from tests.models import make_model

@@ -16,14 +16,14 @@ from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.event import EventMaker
 from stripwatch.worker.evidence import Evidence
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.model.bundle import PlaceGrid
 from stripwatch.worker.model.heatmaps import MapReader
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.outcome import Prediction, Skipped
 from stripwatch.worker.picture import PictureLimits
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Skipped
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame

@@ -16,12 +16,12 @@ from structlog.testing import capture_logs
 from stripwatch.worker.common.errors import FrameRejected, PredictFailed, RejectReason
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.loaded_model import Model
 from stripwatch.worker.model.session import Output, Session
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.outcome import Prediction, Skipped
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Skipped
 from stripwatch.worker.shadow import Shadow, score_difference
 from tests.frames import make_frame
 from tests.models import make_model

@@ -39,7 +39,7 @@ def open_consumer(settings: Settings) -> KafkaConsumer:
         max_poll_interval_ms=settings.max_poll_interval_ms,
         heartbeat_interval_ms=min(3000, settings.session_timeout_ms // 3),
         enable_auto_commit=False,
-        auto_offset_reset="none",  # kafka-python would skip what Kafka has deleted without a word: see placing.py
+        auto_offset_reset="none",  # or kafka-python skips what Kafka has deleted: see start_positions.py
         # exactly-once: also of offsets, so that reading waits for a transaction that is not yet decided (KIP-447).
         isolation_level="read_committed" if settings.delivery == "exactly-once" else "read_uncommitted",
         reconnect_backoff_max_ms=RECONNECT_MS_MAX,

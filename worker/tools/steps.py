@@ -18,16 +18,16 @@ from stripwatch.worker.common.malloc import set_up_memory
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.decode_pool import DecodePool
-from stripwatch.worker.delivery import open_delivery
-from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.loaded_model import Model, load_model
 from stripwatch.worker.model.session import Session
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.offsets import Ledger
-from stripwatch.worker.outcome import Decoded, Prediction
-from stripwatch.worker.predict import predict
+from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.infer import predict
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction
+from stripwatch.worker.pipeline.produce.delivery import open_delivery
 from stripwatch.worker.tools.capacity import Costs, Limits, cpu_limit
 
 _INFER_S_MIN = 1.0

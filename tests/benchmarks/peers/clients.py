@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.publish import Outgoing
+from stripwatch.worker.pipeline.produce.record_builder import Outgoing
 from tests.benchmarks.peers.inspector import frame_of, record_of
 from tests.benchmarks.peers.task import SESSION_MS, Task
 

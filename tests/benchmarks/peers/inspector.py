@@ -15,14 +15,14 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.event import EventMaker
 from stripwatch.worker.images.decode import Image, Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME, read_bundle
 from stripwatch.worker.model.loaded_model import load_model
 from stripwatch.worker.model.session import Output, output_names
-from stripwatch.worker.outcome import Decoded, Prediction
-from stripwatch.worker.predict import predict
-from stripwatch.worker.publish import EventRecords, Outgoing
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.infer import predict
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction
+from stripwatch.worker.pipeline.produce.record_builder import EventRecords, Outgoing
 from tests.benchmarks.peers.task import Task
 
 REJECT_BYTES_MAX = 900_000
@@ -47,7 +47,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Inspector:
-    """Frames in, records out. It is the Predictor of stripwatch.worker.predict, too."""
+    """Frames in, records out. It is the Predictor of stripwatch.worker.pipeline.inspect.infer, too."""
 
     def __init__(self, task: Task) -> None:
         bundle = Path(task.bundle)

@@ -14,7 +14,7 @@ from quixstreams.state.rocksdb import RocksDBOptions
 
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import Headers
-from stripwatch.worker.publish import Outgoing
+from stripwatch.worker.pipeline.produce.record_builder import Outgoing
 from tests.benchmarks.peers.clients import FETCH_BYTES_MAX
 from tests.benchmarks.peers.inspector import Inspector, frame_of, record_of
 from tests.benchmarks.peers.task import COMMIT_S, SESSION_MS, Task, read_task

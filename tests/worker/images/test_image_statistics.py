@@ -25,7 +25,7 @@ def test_of_small_frames_they_are_what_numpy_says(pixels: Pixels) -> None:
     steps = np.abs(np.diff(seen, axis=1))
     found = measure(pixels)
     assert found.brightness == pytest.approx(seen.mean())
-    assert found.contrast == pytest.approx(seen.std(), abs=1e-6)
+    assert found.contrast == pytest.approx(seen.std(), abs=1e-5)  # a difference of float32 squares
     assert found.sharpness == pytest.approx((steps.mean() if steps.size else 0) / max(seen.mean(), 1))
 
 

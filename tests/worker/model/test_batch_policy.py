@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.batch import gather
 from stripwatch.worker.common.rates import DecayedRate
 from stripwatch.worker.model.batch_policy import BatchLimits, Pace
 from stripwatch.worker.model.session import WarmedBatch
+from stripwatch.worker.pipeline.inspect.gather_batches import gather
 from tests.clock import ManualClock
 from tests.models import make_model
 

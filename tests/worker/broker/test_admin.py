@@ -1,0 +1,23 @@
+import gc
+
+import pytest
+
+from stripwatch.worker.broker import admin, connection
+from stripwatch.worker.common.errors import BrokerLost, SettingsError
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets a socket here
+def test_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "BOOTSTRAP_S_MAX", 0.3)
+    with (
+        pytest.raises(BrokerLost, match=r"no Kafka broker answers at 127\.0\.0\.1:1 within"),
+        admin.open_admin("127.0.0.1:1"),
+    ):
+        pass
+    gc.collect()
+
+
+@pytest.mark.parametrize("servers", ["", "host", "host:", ":9092", "a:1,", "a:1 b:2", "host:port", "http://a:1"])
+def test_servers_that_are_none(servers: str) -> None:
+    with pytest.raises(SettingsError, match="bootstrap servers are HOST:PORT"), admin.open_admin(servers):
+        pass

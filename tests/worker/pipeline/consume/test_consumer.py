@@ -1,0 +1,179 @@
+"""Intake on both brokers, without the rest of the worker: limits, pauses, membership, commits."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from stripwatch.worker.broker.consumers import open_consumer, require_topics
+from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.backpressure import Credits
+from stripwatch.worker.pipeline.consume.consumer import IntakeRules, KafkaIntake
+from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from tests.brokers.handle import BrokerHandle
+from tests.waiting import AWAIT_S_MAX, wait_until
+
+
+@dataclass
+class Running:
+    intake: KafkaIntake
+    ledger: Ledger
+    credits: Credits
+    metrics: Metrics
+    taken: list[Frame]
+
+    def settle(self, count: int) -> None:
+        for frame in self.taken[:count]:
+            self.ledger.settled(frame.position)
+            self.credits.give_back(len(frame.encoded))
+        del self.taken[:count]
+
+
+@contextmanager
+def running_intake(
+    broker: BrokerHandle, topic: str, group: str, frames_max: int, drain_s_max: float = 5.0, stop_after: int = 0
+) -> Iterator[Running]:
+    """stop_after: it is stopped while it takes this frame."""
+    times = {"session_timeout_ms": 6000, "max_poll_interval_ms": 6000, "drain_s_max": 5}
+    settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers, "group_id": group, **times})
+    consumer = open_consumer(settings)
+    require_topics(consumer, [topic])
+    taken: list[Frame] = []
+    metrics, ledger, credits = Metrics(CollectorRegistry()), Ledger(), Credits(frames_max, 10**9)
+
+    def take(frame: Frame) -> None:
+        taken.append(frame)
+        if len(taken) == stop_after:
+            intake.stop()
+
+    intake = KafkaIntake(consumer, topic, ledger, credits, metrics, IntakeRules(0.05, drain_s_max), take)
+    thread = threading.Thread(target=intake.run)
+    thread.start()
+    try:
+        yield Running(intake, ledger, credits, metrics, taken)
+    finally:
+        intake.stop()
+        thread.join()
+        intake.close(5.0)
+
+
+def logged(logs: Sequence[Mapping[str, Any]], event: str) -> bool:
+    return any(log["event"] == event for log in logs)
+
+
+def send(broker: BrokerHandle, topic: str, count: int) -> None:
+    with broker.producer() as producer:
+        for future in [producer.send(topic, b"x" * 100, key=b"a") for _ in range(count)]:
+            future.get(timeout=AWAIT_S_MAX)
+
+
+def test_at_the_limit_it_pauses_stays_in_the_group_and_goes_on(broker: BrokerHandle) -> None:
+    topic, group = broker.new_topic(), broker.new_name("group")
+    send(broker, topic, 100)
+    with running_intake(broker, topic, group, frames_max=10) as running:
+        wait_until(lambda: len(running.taken) == 10)
+        # Nothing comes of these frames for longer than session and max_poll_interval_ms, as with a slow model: still
+        # a member, since the intake polls on its own thread; and not one frame more.
+        held_until_s = time.monotonic() + 7
+        wait_until(lambda: time.monotonic() > held_until_s)
+        assert len(running.taken) == 10
+        assert running.intake.assigned
+        seen: list[int] = []
+        while len(seen) < 100:
+            wait_until(lambda: bool(running.taken))
+            count = len(running.taken)
+            seen += [frame.position.offset for frame in running.taken[:count]]
+            running.settle(count)
+            assert running.credits.frames <= 10
+        assert seen == list(range(100))
+
+
+def test_a_stop_waits_for_the_frame_at_hand_and_no_other(broker: BrokerHandle) -> None:
+    topic, group = broker.new_topic(), broker.new_name("group")
+    send(broker, topic, 50)
+    with running_intake(broker, topic, group, frames_max=100, stop_after=2) as running:
+        wait_until(lambda: len(running.taken) >= 2)
+    assert [frame.position.offset for frame in running.taken] == [0, 1]
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_it_joins_once(broker: BrokerHandle, attempt: int) -> None:
+    topic, group = broker.new_topic(3), broker.new_name("group")
+    send(broker, topic, 20)
+    with capture_logs() as logs, running_intake(broker, topic, group, frames_max=100) as running:
+        wait_until(lambda: len(running.taken) == 20)
+        running.settle(20)
+        wait_until(lambda: running.ledger.committable() == {})  # polled, committed and polled again
+    assigned = [log["partitions"] for log in logs if log["event"] == "partitions assigned"]
+    assert assigned == [[0, 1, 2]]
+
+
+def test_a_revoked_partition_is_let_go_only_when_its_frames_are_settled(broker: BrokerHandle) -> None:
+    topic, group = broker.new_topic(2), broker.new_name("group")
+    send(broker, topic, 40)
+    with capture_logs() as logs, running_intake(broker, topic, group, frames_max=100) as one:
+        wait_until(lambda: len(one.taken) == 40)
+        first = {frame.position for frame in one.taken}
+        with running_intake(broker, topic, group, frames_max=100) as two:
+            wait_until(lambda: logged(logs, "partitions revoked"))
+            assert two.taken == []
+            one.settle(40)
+            wait_until(lambda: two.intake.assigned)
+            send(broker, topic, 40)
+            wait_until(lambda: len(one.taken) + len(two.taken) == 40)
+            assert not {frame.position for frame in one.taken + two.taken} & first
+            one.settle(len(one.taken))
+            two.settle(len(two.taken))
+
+
+def test_a_drain_that_takes_too_long_repeats_frames_but_loses_none(broker: BrokerHandle) -> None:
+    topic, group = broker.new_topic(2), broker.new_name("group")
+    send(broker, topic, 40)
+    with running_intake(broker, topic, group, frames_max=100, drain_s_max=0.5) as one:
+        wait_until(lambda: len(one.taken) == 40)
+        first = {frame.position for frame in one.taken}
+        with running_intake(broker, topic, group, frames_max=100) as two:
+            wait_until(lambda: len(one.taken) + len(two.taken) == 80)
+            assert {frame.position for frame in one.taken[40:] + two.taken} == first
+
+
+def test_it_commits_what_is_settled_and_nothing_more(broker: BrokerHandle) -> None:
+    topic, group = broker.new_topic(), broker.new_name("group")
+    send(broker, topic, 20)
+    with running_intake(broker, topic, group, frames_max=100) as running:
+        wait_until(lambda: len(running.taken) == 20)
+        connected = [running.intake.connected]
+        running.settle(7)
+    connected.append(running.intake.connected)  # closed: asked all the same, by whoever looks at /readyz during a stop
+    assert connected == [True, False]
+    with running_intake(broker, topic, group, frames_max=100) as running:
+        wait_until(lambda: len(running.taken) == 13)
+        assert [frame.position.offset for frame in running.taken] == list(range(7, 20))
+
+
+def test_lag_counts_frames_that_are_not_settled(broker: BrokerHandle) -> None:
+    topic, group = broker.new_topic(), broker.new_name("group")
+    send(broker, topic, 20)
+    with running_intake(broker, topic, group, frames_max=100) as running:
+        wait_until(lambda: len(running.taken) == 20)
+        lag = "stripwatch_consumer_lag_frames"
+        wait_until(lambda: running.metrics.registry.get_sample_value(lag, {"partition": "0"}) == 20)
+        running.settle(15)
+        wait_until(lambda: running.metrics.registry.get_sample_value(lag, {"partition": "0"}) == 5)
+
+
+def test_a_topic_that_is_missing_is_named(broker: BrokerHandle) -> None:
+    settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers})
+    consumer = open_consumer(settings)
+    with pytest.raises(BrokerLost, match=r"no topic 'no-such-topic'; 'stripwatch topics' creates"):
+        require_topics(consumer, ["no-such-topic"])
+    consumer.close()

@@ -1,0 +1,106 @@
+"""Losses of membership, and the faults of kafka-python 3.0.12 that are worked around in
+worker/pipeline/consume/rebalance.py.
+
+The tests that end in `_by_itself` fail on the day when a work-around is not needed any more.
+"""
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.base import BaseCoordinator, Generation
+from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
+from kafka.structs import MemberState, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from stripwatch.worker.contracts.positions import Partition, Position
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke, fenced, notice_every_loss
+
+FRAMES = TopicPartition("frames", 0)
+
+
+class Coordinator(BaseCoordinator):  # type: ignore[misc]
+    """As much of a coordinator as a lost membership touches, in the middle of joining again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._generation = Generation(7, "member", None)
+        self.state = MemberState.REBALANCING
+        self.rejoining = True
+
+    def reset(self) -> None:
+        """What the broker's answer 'unknown member' to a join does."""
+        self.reset_generation()
+
+    async def _nothing(self, *args: Any) -> None: ...
+
+    _on_join_prepare_async = _on_join_complete_async = _nothing
+    group_protocols = protocol_type = _perform_assignment = _nothing
+
+
+def owner() -> CooperativeStickyAssignor:
+    """An assignor of a member that was given a partition."""
+    assignor = CooperativeStickyAssignor()
+    assignor.on_assignment(ConsumerProtocolAssignment(1, [("frames", [0])], b""), 7)
+    return assignor
+
+
+def claimed(assignor: CooperativeStickyAssignor) -> list[Any]:
+    return list(assignor.metadata({"frames"}).owned_partitions)
+
+
+def finish(coroutine: Any) -> None:
+    """It ends without waiting for anything."""
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+
+
+def test_lost_partitions_are_let_go_at_once_and_claimed_no_more() -> None:
+    ledger, partition, assignor = Ledger(), Partition(*FRAMES), owner()
+    consumer = SimpleNamespace(_coordinator=SimpleNamespace(_assignors={"cooperative-sticky": assignor}))
+    listener = DrainOnRevoke(consumer, ledger, Metrics(CollectorRegistry()), drain_s_max=60)
+    ledger.assign([partition])
+    assert ledger.opened(Position("frames", 0, 7))
+    finish(listener.on_partitions_lost([FRAMES]))
+    assert not listener.assigned
+    assert not ledger.opened(Position("frames", 0, 8))
+    assert claimed(assignor) == []
+
+
+def test_a_member_claims_what_it_has_lost_by_itself() -> None:
+    """Java claims what is assigned; here it is what was given last, whatever came of it."""
+    assert len(claimed(owner())) == 1
+
+
+def test_a_loss_during_a_join_prepares_the_join_again() -> None:
+    made = Coordinator()
+    notice_every_loss(SimpleNamespace(_coordinator=made))
+    made.reset()
+    assert made._generation.is_lost()
+    assert not made.rejoining
+
+
+def test_a_loss_during_a_join_is_passed_over_by_itself() -> None:
+    made = Coordinator()
+    made.reset()
+    assert made.rejoining
+
+
+@pytest.mark.parametrize(
+    ("instance_id", "state", "beats", "expected"),
+    [
+        ("one", MemberState.STABLE, False, True),
+        ("one", MemberState.STABLE, True, False),
+        ("one", MemberState.REBALANCING, False, False),
+        (None, MemberState.STABLE, False, False),
+    ],
+)
+def test_a_static_member_whose_heart_has_stopped_is_fenced(
+    instance_id: str | None, state: str, beats: bool, expected: bool
+) -> None:
+    made = SimpleNamespace(group_instance_id=instance_id, state=state, _heartbeat_enabled=beats)
+    assert fenced(SimpleNamespace(_coordinator=made)) is expected

@@ -1,0 +1,90 @@
+"""Decoding in parallel, handed on in order."""
+
+import threading
+
+from structlog.testing import capture_logs
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.images.decode import Image
+from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Refusal, Skipped
+from tests.frames import make_frame
+from tests.models import IMAGE, make_model
+
+
+def never(_: Frame) -> bool:
+    return False
+
+
+def test_the_head_is_the_oldest_even_if_a_younger_one_is_done_first() -> None:
+    first_may_go = threading.Event()
+    second_done = threading.Event()
+
+    def decode(encoded: bytes) -> Image:
+        if encoded == b"first":
+            assert first_may_go.wait(30)
+        else:
+            second_done.set()
+        return IMAGE
+
+    pool, model = DecodePool(2, never), make_model(decode=decode)
+    first, second = make_frame(0, b"first"), make_frame(1, b"second")
+    pool.submit(first, model)
+    pool.submit(second, model)
+    assert second_done.wait(30)
+    assert pool.head(0) is None
+    first_may_go.set()
+    heads = [pool.head(None), pool.head(None)]
+    assert [head.frame for head in heads if head] == [first, second]
+    pool.close()
+    assert pool.head(None) is None
+    assert pool.head(0) is None
+
+
+def test_nothing_is_there_within_no_time() -> None:
+    pool = DecodePool(1, never)
+    assert pool.head(0) is None
+    assert pool.head(0.001) is None
+    pool.close()
+
+
+def test_a_refused_frame_keeps_its_place() -> None:
+    def decode(encoded: bytes) -> Image:
+        if encoded == b"bad":
+            raise FrameRejected(RejectReason.TRUNCATED, "half of it")
+        return IMAGE
+
+    pool, model = DecodePool(2, never), make_model(decode=decode)
+    for offset, encoded in enumerate((b"good", b"bad", b"good")):
+        pool.submit(make_frame(offset, encoded), model)
+    pool.close()
+    heads = [pool.head(None) for _ in range(4)]
+    assert [type(head) for head in heads] == [Decoded, Refusal, Decoded, type(None)]
+
+
+def test_a_fault_of_ours_costs_one_frame_and_is_logged() -> None:
+    pool = DecodePool(1, never)
+    with capture_logs() as logs:
+        pool.submit(make_frame(7), make_model(decode=lambda _: Image(*[])))
+        head = pool.head(None)
+    pool.close()
+    assert isinstance(head, Refusal)
+    assert head.error.reason == RejectReason.UNDECODABLE
+    assert "TypeError" in head.error.detail
+    assert logs[0]["frame"] == head.frame.id
+
+
+def test_a_frame_that_is_late_already_is_not_decoded_and_keeps_its_place() -> None:
+    pool = DecodePool(2, lambda frame: frame.encoded == b"late")
+    decoded: list[bytes] = []
+
+    def decode(encoded: bytes) -> Image:
+        decoded.append(encoded)
+        return IMAGE
+
+    for offset, encoded in enumerate((b"1", b"late", b"2")):
+        pool.submit(make_frame(offset, encoded), make_model(decode=decode))
+    pool.close()
+    assert [type(pool.head(None)) for _ in range(3)] == [Decoded, Skipped, Decoded]
+    assert sorted(decoded) == [b"1", b"2"]

@@ -1,0 +1,67 @@
+"""The batch rule, with a clock moved by hand: full, or the deadline, or at once without a linger."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stripwatch.worker.model.batch_policy import BatchLimits
+from stripwatch.worker.pipeline.inspect.gather_batches import gather
+from tests.clock import ManualClock
+
+
+class ScriptedQueue:
+    """Items 0, 1, 2, ... that arrive at the given times; waiting moves the clock."""
+
+    def __init__(self, clock: ManualClock, arrivals_s: Sequence[float]) -> None:
+        self._clock = clock
+        self._arrivals_s = list(arrivals_s)
+        self._next = 0
+
+    def head(self, timeout_s: float) -> int | None:
+        if self._next == len(self._arrivals_s) or self._arrivals_s[self._next] > self._clock.now_s + timeout_s:
+            self._clock.now_s += timeout_s
+            return None
+        self._clock.now_s = max(self._clock.now_s, self._arrivals_s[self._next])
+        self._next += 1
+        return self._next - 1
+
+
+def batch_of(arrivals_s: Sequence[float], limits: BatchLimits, clock: ManualClock) -> list[int]:
+    queue = ScriptedQueue(clock, arrivals_s)
+    first = queue.head(1000.0)
+    assert first is not None
+    return gather(first, queue.head, limits, clock)
+
+
+def test_a_late_frame_waits_for_the_next_batch() -> None:
+    limits = BatchLimits(frames_max=8, linger_s_max=0.010)
+    assert batch_of([0.0, 0.004, 0.011], limits, ManualClock()) == [0, 1]
+
+
+def test_a_full_batch_goes_out_before_its_deadline() -> None:
+    clock = ManualClock()
+    assert batch_of([0.0, 0.001, 0.002, 0.003], BatchLimits(3, 1.0), clock) == [0, 1, 2]
+    assert clock.now_s == 0.002
+
+
+def test_without_a_linger_a_free_device_takes_what_is_there_and_waits_for_nothing() -> None:
+    clock = ManualClock()
+    assert batch_of([0.0, 0.0, 0.0, 0.0001], BatchLimits(8, 0.0), clock) == [0, 1, 2]
+    assert clock.now_s == 0.0
+
+
+arrival_times = st.lists(st.floats(0, 0.05), min_size=1, max_size=30).map(sorted)
+
+
+@given(arrival_times, st.integers(1, 8), st.floats(0, 0.02))
+def test_a_batch_is_in_order_never_too_large_and_never_late(
+    arrivals_s: list[float], frames_max: int, linger_s_max: float
+) -> None:
+    clock = ManualClock()
+    batch = batch_of(arrivals_s, BatchLimits(frames_max, linger_s_max), clock)
+    assert batch == list(range(len(batch)))
+    assert 1 <= len(batch) <= frames_max
+    assert clock.now_s <= arrivals_s[0] + linger_s_max + 1e-9
+    if len(batch) < min(frames_max, len(arrivals_s)):  # what was left behind came after the deadline
+        assert arrivals_s[len(batch)] >= clock.now_s - 1e-9

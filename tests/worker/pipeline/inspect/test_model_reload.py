@@ -1,0 +1,186 @@
+"""Another bundle: looked for cheaply, taken when it has proved itself, refused once with a reason when it has not."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.contracts.events import ModelInfo
+from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.model.bundle import Bundle, read_bundle
+from stripwatch.worker.model.bundle_store import promote, resolve, rollback
+from stripwatch.worker.model.loaded_model import Model, open_model
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.inspect.model_reload import BundleWatch
+from tests.models import make_model
+from tests.tiny import build_model, tiny_contract, write_bundle
+
+SETTINGS = load_settings(None, {"provider": "cpu", "inference_threads": 1, "batch_frames_max": 1})
+
+
+class Watched:
+    """A watch on one path; what was opened, what was taken, and the metrics."""
+
+    def __init__(self, path: Path, running: str | None, real: bool = False) -> None:
+        self.opened: list[str] = []
+        self.taken: list[str] = []
+        self.metrics = Metrics(CollectorRegistry())
+        self._real = real
+        self.watch = BundleWatch(lambda: resolve(path), self._open, self._take, self.metrics.bundle_swaps, running)
+
+    def look(self, times: int = 2) -> list[dict[str, Any]]:
+        with capture_logs() as logs:
+            for _ in range(times):
+                self.watch.look()
+        return [dict(log) for log in logs]
+
+    def count(self, outcome: str) -> float:
+        value = self.metrics.registry.get_sample_value("stripwatch_bundle_swaps_total", {"outcome": outcome})
+        return value or 0.0
+
+    def _open(self, bundle: Bundle, go_on: Callable[[], None]) -> Model:
+        self.opened.append(bundle.contract.version)
+        if self._real:
+            return open_model(bundle, SETTINGS, go_on)
+        return make_model(info=ModelInfo("tiny", bundle.contract.version, bundle.sha256, "bundle"))
+
+    def _take(self, model: Model) -> None:
+        self.taken.append(model.info.version)
+
+
+def put(path: Path, version: str) -> str:
+    """A bundle at this path, replaced as a whole; its sha256."""
+    write_bundle(path.with_suffix(".part"), tiny_contract(version=version)).replace(path)
+    return read_bundle(path).sha256
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.onnx"
+
+
+def test_what_runs_already_is_not_loaded_again(path: Path) -> None:
+    watched = Watched(path, put(path, "1"))
+    assert watched.look(5) == []
+    os.utime(path)
+    watched.look(3)
+    assert (watched.opened, watched.watch.behind) == ([], False)
+
+
+def test_another_bundle_is_taken_when_it_has_held_for_two_looks(path: Path) -> None:
+    first = put(path, "1")
+    watched = Watched(path, first)
+    watched.look()
+    second = put(path, "2")
+    watched.look(1)
+    assert watched.opened == []
+    (_, swapped) = watched.look(1)
+    assert (swapped["event"], swapped["sha256"], swapped["before"]) == ("bundle swapped", second, first)
+    watched.look(5)
+    assert (watched.opened, watched.taken, watched.count("swapped")) == (["2"], ["2"], 1)
+    assert not watched.watch.behind
+
+
+def test_a_file_that_is_still_written_is_left_alone(path: Path, tmp_path: Path) -> None:
+    watched = Watched(path, put(path, "1"))
+    watched.look()
+    content = write_bundle(tmp_path / "new.onnx", tiny_contract(version="2")).read_bytes()
+    with path.open("wb", buffering=0) as file:
+        for part in range(0, len(content), 1000):
+            file.write(content[part : part + 1000])
+            assert watched.look(1) == []
+    watched.look(1)
+    assert (watched.taken, watched.count("refused")) == (["2"], 0)
+
+
+def unfit(path: Path, how: str) -> None:
+    """Something at this path that must not run."""
+    if how == "cut off":
+        path.write_bytes(path.read_bytes()[:-10])
+    elif how == "another computation":
+        write_bundle(path, tiny_contract(version="2", decode=DecodeSpec(16, 16)), build_model(DecodeSpec(8, 8)))
+    elif how == "gone":
+        path.unlink()
+    elif how == "a folder":
+        path.unlink()
+        path.mkdir()
+
+
+@pytest.mark.parametrize("how", ["cut off", "another computation", "gone", "a folder"])
+def test_what_is_unfit_is_refused_once_and_the_next_good_one_is_taken(path: Path, how: str) -> None:
+    first = put(path, "1")
+    watched = Watched(path, first, real=True)
+    watched.look()
+    unfit(path, how)
+    (refused,) = [log for log in watched.look(5) if log["log_level"] == "error"]
+    assert (refused["event"], refused["running"]) == ("bundle refused", first)
+    assert str(path) in refused["error"]
+    assert (watched.taken, watched.count("refused"), watched.watch.behind) == ([], 1, True)
+    if path.is_dir():
+        path.rmdir()
+    put(path, "3")
+    watched.look()
+    assert (watched.taken, watched.count("swapped"), watched.watch.behind) == (["3"], 1, False)
+
+
+def test_refused_bytes_are_not_tried_again_until_the_running_ones_were_back(path: Path, tmp_path: Path) -> None:
+    put(path, "1")
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    shutil.copy(path, good)
+    write_bundle(bad, tiny_contract(version="2"), build_model(DecodeSpec(8, 8)))
+    watched = Watched(path, read_bundle(good).sha256, real=True)
+    for file, opened in ((bad, 1), (bad, 1), (good, 1), (bad, 2)):
+        shutil.copy(file, path)
+        watched.look(3)
+        assert len(watched.opened) == opened
+        assert watched.watch.behind == (file == bad)
+    assert watched.count("refused") == 2
+
+
+def test_a_fault_while_loading_is_a_refusal(path: Path) -> None:
+    def fails(_: Bundle, __: Callable[[], None]) -> Model:
+        raise MemoryError("no room on the device")
+
+    put(path, "1")
+    counter = Metrics(CollectorRegistry()).bundle_swaps
+    watch = BundleWatch(lambda: resolve(path), fails, lambda _: None, counter, None)
+    with capture_logs() as logs:
+        watch.look()
+        watch.look()
+    assert "no room on the device" in logs[-1]["error"]
+    assert watch.behind
+
+
+def test_what_is_promoted_in_a_store_is_taken_and_rolled_back(tmp_path: Path) -> None:
+    def promoted(versions: Sequence[str]) -> None:
+        for version in versions:
+            write_bundle(tmp_path / "new.onnx", tiny_contract(version=version))
+            promote(tmp_path / "store", tmp_path / "new.onnx")
+
+    promoted(["1"])
+    folder = tmp_path / "store" / "tiny"
+    watched = Watched(folder, read_bundle(folder / "1.onnx").sha256)
+    watched.look()
+    promoted(["2"])
+    watched.look()
+    rollback(folder)
+    watched.look()
+    assert watched.taken == ["2", "1"]
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_a_stop_breaks_a_load_off_and_takes_nothing(path: Path, real: bool) -> None:
+    """real: the session is never warmed up. Else the load had no moment left to break off."""
+    put(path, "1")
+    watched = Watched(path, None, real)
+    watched.watch.stop()
+    logs = watched.look()
+    assert [log["event"] for log in logs] == ["loading another bundle", "loading broken off by the stop"]
+    assert (watched.opened, watched.taken, watched.count("refused")) == (["1"], [], 0)
+    watched.watch.run(check_s=60)  # ends at once

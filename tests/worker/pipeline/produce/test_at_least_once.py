@@ -1,0 +1,175 @@
+"""Delivery at least once, on a fake producer at the border; tests/e2e shows the same on real brokers."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from kafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumberError,
+    TopicAuthorizationFailedError,
+)
+from prometheus_client import CollectorRegistry
+
+from stripwatch.worker.broker.producers import LINGER_MS
+from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.config.sections import Topics
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.positions import Partition
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.produce.at_least_once import AtLeastOnce
+from stripwatch.worker.pipeline.produce.producer_recovery import Mending
+from stripwatch.worker.pipeline.produce.record_builder import EventRecords
+from tests.fake_producer import FakeProducer
+from tests.frames import make_frame
+from tests.waiting import wait_until
+from tests.worker.pipeline.produce.test_record_builder import reject, result
+
+
+class Delivery:
+    """The publisher, a ledger that holds the frames' partition, and what came of each frame."""
+
+    def __init__(self, *producers: FakeProducer) -> None:
+        self.producers = list(producers)
+        self.ledger = Ledger()
+        self.settled: list[int] = []
+        self.dropped: list[int] = []
+        self.failed: list[BaseException] = []
+        records = EventRecords(Topics(), reject_bytes_max=1000)
+        left = iter(producers)
+        mending = Mending(lambda: next(left), records, Metrics(CollectorRegistry()), give_up_s=60)
+        self.linger_ms: float = LINGER_MS
+        self.publisher = AtLeastOnce(
+            records,
+            self.ledger,
+            mending,
+            lambda frame: self.dropped.append(frame.position.offset),
+            self.failed.append,
+            lambda: self.linger_ms,
+        )
+
+    def read(self, *frames: Frame) -> None:
+        """As the intake does after a fault as well: the partition is placed, and its frames come (again)."""
+        self.ledger.assign([Partition(frames[0].position.topic, frames[0].position.partition)])
+        assert all(self.ledger.opened(frame.position) for frame in frames)
+
+    def publish(self, frame: Frame, defect: bool = False, bad: bool = False) -> None:
+        event = reject(frame) if bad else result(frame, defect)
+        self.publisher.publish(event, frame, lambda: self.settled.append(frame.position.offset))
+
+    def acknowledge(self, producer: FakeProducer) -> None:
+        producer.flush(0)
+
+
+def test_a_defect_settles_only_with_both_acknowledgements() -> None:
+    delivery, frame = Delivery(producer := FakeProducer()), make_frame(0)
+    delivery.read(frame)
+    delivery.publish(frame, defect=True)
+    producer.sent[1][3].success(None)
+    assert delivery.settled == []
+    producer.sent[0][3].success(None)
+    assert delivery.settled == [0]
+
+
+def test_what_fails_is_dropped_once_and_read_again_by_a_new_producer() -> None:
+    delivery = Delivery(old := FakeProducer(), new := FakeProducer())
+    frames = [make_frame(offset) for offset in range(3)]
+    delivery.read(*frames)
+    for frame in frames[:2]:
+        delivery.publish(frame, defect=True)
+    for *_, future in old.sent:
+        future.failure(OutOfOrderSequenceNumberError())
+    delivery.publish(frames[2])  # from before the fault: nothing was settled before it, so it must not go out
+    assert (delivery.settled, delivery.dropped) == ([], [0, 1, 2])
+    wait_until(lambda: not delivery.ledger.void)
+    assert old.closed
+    delivery.read(*frames)
+    for frame in frames:
+        delivery.publish(frame)
+    delivery.acknowledge(new)
+    assert delivery.settled == [0, 1, 2]
+
+
+def test_a_reject_that_is_too_large_for_its_topic_comes_again_with_less() -> None:
+    delivery = Delivery(old := FakeProducer(), new := FakeProducer())
+    frame = make_frame(0, b"x" * 500)
+    delivery.read(frame)
+    delivery.publish(frame, bad=True)
+    old.sent[0][3].failure(MessageSizeTooLargeError())
+    wait_until(lambda: not delivery.ledger.void)
+    delivery.read(frame)
+    delivery.publish(frame, bad=True)
+    ((_, body, headers, _),) = new.sent
+    assert (len(body), headers["stripwatch_bytes_kept"]) == (250, b"250")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (KafkaTimeoutError("60000 ms has passed"), r"inspection.results did not take a record in time"),
+        (TopicAuthorizationFailedError({"inspection.results"}), r"forbid this worker the topic 'inspection.results'"),
+        (MessageSizeTooLargeError(), r"inspection.results did not take a record of \d+ bytes: .*max.message.bytes"),
+    ],
+)
+def test_what_no_new_producer_can_mend_ends_the_worker(error: KafkaError, sentence: str) -> None:
+    delivery, frame = Delivery(producer := FakeProducer()), make_frame(0)
+    delivery.read(frame)
+    delivery.publish(frame)
+    producer.sent[0][3].failure(error)
+    wait_until(lambda: bool(delivery.failed))
+    with pytest.raises(BrokerLost, match=sentence):
+        raise delivery.failed[0]
+
+
+def test_a_frame_that_fails_again_and_again_ends_the_worker() -> None:
+    delivery = Delivery(*(producers := [FakeProducer() for _ in range(3)]))
+    frames = [make_frame(offset) for offset in range(2)]
+    for number, producer in enumerate(producers):
+        delivery.read(*frames)
+        delivery.publish(frames[0])
+        producer.sent[0][3].failure(KafkaError("no"))
+        if number < 2:
+            wait_until(lambda: not delivery.ledger.void)
+    wait_until(lambda: bool(delivery.failed))
+    assert "3 times" in str(delivery.failed[0])
+
+
+def test_a_producer_that_refuses_at_once_is_mended_too() -> None:
+    delivery, frame = Delivery(FakeProducer(refuses=KafkaError("broken")), FakeProducer()), make_frame(0)
+    delivery.read(frame)
+    delivery.publish(frame, defect=True)
+    assert delivery.dropped == [0]
+    wait_until(lambda: not delivery.ledger.void)
+
+
+def test_acknowledgements_from_two_threads_settle_once() -> None:
+    delivery, frame = Delivery(producer := FakeProducer()), make_frame(0)
+    delivery.read(frame)
+    delivery.publish(frame, defect=True)
+    acknowledge: Callable[[int], None] = lambda n: producer.sent[n][3].success(None)  # noqa: E731
+    threads = [threading.Thread(target=acknowledge, args=(n,)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert delivery.settled == [0]
+
+
+def test_results_wait_for_each_other_as_long_as_they_are_told() -> None:
+    delivery, frames = Delivery(old := FakeProducer(), new := FakeProducer()), [make_frame(n) for n in range(4)]
+    delivery.read(*frames)
+    lingers_ms = []
+    wanted_ms = [0.0, 6.0, LINGER_MS, 15.0]
+    for frame, linger_ms in zip(frames, wanted_ms, strict=True):
+        delivery.linger_ms = linger_ms
+        delivery.publish(frame)
+        lingers_ms.append(old.linger_ms)
+    assert lingers_ms == wanted_ms
+    old.sent[0][3].failure(OutOfOrderSequenceNumberError())
+    wait_until(lambda: not delivery.ledger.void)
+    delivery.read(frames[0])
+    delivery.publish(frames[0])
+    assert new.linger_ms == 15.0  # the new producer is told as well

@@ -1,0 +1,158 @@
+"""Delivery exactly once, on a fake producer at the border; tests/e2e/test_exactly_once.py does it on Apache Kafka."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+from kafka.errors import CommitFailedError, KafkaTimeoutError, ProducerFencedError
+from kafka.structs import ConsumerGroupMetadata, MemberState, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from stripwatch.worker.common.errors import BrokerLost, Fenced
+from stripwatch.worker.config.sections import Topics
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.positions import Partition
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.produce.exactly_once import ExactlyOnce, TransactionLimits
+from stripwatch.worker.pipeline.produce.producer_recovery import Mending
+from stripwatch.worker.pipeline.produce.record_builder import EventRecords
+from tests.fake_producer import FakeProducer
+from tests.frames import make_frame
+from tests.waiting import wait_until
+from tests.worker.pipeline.produce.test_record_builder import result
+
+LONG_S = 60.0
+MEMBER = ConsumerGroupMetadata("g", 7, "member", None, MemberState.STABLE)
+FRAMES = [make_frame(offset) for offset in range(4)]
+PARTITION = Partition(FRAMES[0].position.topic, FRAMES[0].position.partition)
+
+
+class Delivery:
+    """The publisher, a ledger that holds the frames' partition, and what came of each frame."""
+
+    def __init__(self, *producers: FakeProducer, timeout_s: float = LONG_S, frames_max: int = 100) -> None:
+        self.ledger = Ledger()
+        self.group = MEMBER
+        self.settled: list[int] = []
+        self.dropped: list[int] = []
+        self.failed: list[BaseException] = []
+        records = EventRecords(Topics(), reject_bytes_max=1000)
+        left = iter(producers)
+        metrics = Metrics(CollectorRegistry())
+        self.publisher = ExactlyOnce(
+            records,
+            self.ledger,
+            Mending(lambda: next(left), records, metrics, give_up_s=60),
+            lambda: self.group,
+            TransactionLimits(LONG_S, frames_max, timeout_s, LONG_S),
+            metrics,
+            lambda frame: self.dropped.append(frame.position.offset),
+            self.failed.append,
+        )
+        self.read()
+
+    def read(self) -> None:
+        """As the intake does after a fault as well: the partition is placed, and its frames come (again)."""
+        self.ledger.assign([PARTITION])
+        assert all(self.ledger.opened(frame.position) for frame in FRAMES)
+
+    def publish(self, *frames: Frame) -> None:
+        for frame in frames:
+            self.publisher.publish(result(frame, True), frame, partial(self.settled.append, frame.position.offset))
+
+
+def test_frames_settle_when_results_and_offsets_are_committed_together() -> None:
+    delivery = Delivery(producer := FakeProducer())
+    delivery.publish(*FRAMES[:2])
+    wait_until(lambda: len(producer.sent) == 4)
+    assert delivery.settled == []
+    delivery.publisher.flush(LONG_S)
+    assert delivery.settled == [0, 1]
+    (offsets,) = producer.committed
+    assert {partition: at.offset for partition, at in offsets.items()} == {TopicPartition(*PARTITION): 2}
+
+
+def test_a_transaction_with_enough_frames_is_committed_at_once() -> None:
+    delivery = Delivery(producer := FakeProducer(), frames_max=2)
+    delivery.publish(*FRAMES)
+    wait_until(lambda: delivery.settled == [0, 1, 2, 3])
+    assert len(producer.committed) == 2
+
+
+@contextmanager
+def started_over(delivery: Delivery, old: FakeProducer, new: FakeProducer) -> Iterator[None]:
+    """Whatever the block does to a transaction of two frames: nothing of it is committed, and all comes again."""
+    delivery.publish(*FRAMES[:2])
+    wait_until(lambda: len(old.sent) == 4)
+    yield
+    delivery.publisher.flush(LONG_S)
+    assert (old.committed, delivery.settled, delivery.dropped) == ([], [], [0, 1])
+    assert old.closed
+    delivery.group = MEMBER
+    delivery.publish(FRAMES[2])  # from before the fault, and not the next any more
+    delivery.publisher.flush(LONG_S)
+    assert delivery.dropped == [0, 1, 2]
+    delivery.read()
+    delivery.publish(*FRAMES)
+    delivery.publisher.flush(LONG_S)
+    assert delivery.settled == [0, 1, 2, 3]
+    assert len(new.committed) == 1
+
+
+def test_a_record_that_failed_aborts_all_although_the_client_would_commit() -> None:
+    delivery = Delivery(old := FakeProducer(), new := FakeProducer())
+    with started_over(delivery, old, new):
+        old.sent[2][3].failure(CommitFailedError())
+
+
+def test_offsets_of_partitions_that_went_are_not_committed() -> None:
+    delivery = Delivery(old := FakeProducer(), new := FakeProducer())
+    with started_over(delivery, old, new):
+        delivery.ledger.forget([PARTITION])
+
+
+def test_offsets_of_partitions_that_went_and_came_back_are_not_committed() -> None:
+    delivery = Delivery(old := FakeProducer(), new := FakeProducer())
+    with started_over(delivery, old, new):
+        delivery.ledger.forget([PARTITION])
+        delivery.ledger.assign([PARTITION])
+
+
+def test_a_worker_outside_its_group_commits_nothing() -> None:
+    """The broker would take a member without a generation for one that needs no check."""
+    delivery = Delivery(old := FakeProducer(), new := FakeProducer())
+    with started_over(delivery, old, new):
+        delivery.group = ConsumerGroupMetadata("g")
+
+
+def test_a_refused_commit_starts_over() -> None:
+    delivery = Delivery(old := FakeProducer(commit_raises=CommitFailedError()), new := FakeProducer())
+    with started_over(delivery, old, new):
+        pass
+
+
+def test_a_second_worker_with_this_name_ends_it() -> None:
+    delivery = Delivery(FakeProducer(commit_raises=ProducerFencedError()))
+    delivery.publish(FRAMES[0])
+    with pytest.raises(BrokerLost):
+        delivery.publisher.flush(LONG_S)
+    with pytest.raises(Fenced, match="instance_id"):
+        raise delivery.failed[0]
+    assert delivery.settled == []
+
+
+def test_a_worker_that_was_away_for_longer_than_its_transaction_goes_on() -> None:
+    delivery = Delivery(old := FakeProducer(commit_raises=ProducerFencedError()), new := FakeProducer(), timeout_s=0.0)
+    with started_over(delivery, old, new):
+        pass
+
+
+def test_a_broker_that_takes_no_record_in_time_is_lost() -> None:
+    delivery = Delivery(FakeProducer(commit_raises=KafkaTimeoutError("late")))
+    delivery.publish(FRAMES[0])
+    with pytest.raises(BrokerLost):
+        delivery.publisher.flush(LONG_S)
+    with pytest.raises(BrokerLost, match=r"did not end a transaction in time: .*late"):
+        raise delivery.failed[0]

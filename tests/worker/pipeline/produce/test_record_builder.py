@@ -1,0 +1,91 @@
+"""Events as the records that go out."""
+
+import json
+
+import msgspec
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.config.sections import Topics
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.frame_headers import event_headers
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Refusal
+from stripwatch.worker.pipeline.produce.record_builder import EventRecords, review_headers
+from tests.frames import make_frame
+from tests.models import make_model
+from tests.tiny import encode_frame
+
+EVENTS, MODEL = EventMaker({}), make_model()
+
+
+def result(frame: Frame, defect: bool) -> Result:
+    scores = (0.1, 0.9) if defect else (0.9, 0.1)
+    return EVENTS.result(Prediction(frame, MODEL, 10, 10, scores, 0.0, 0.0, 0.0), 0.0)
+
+
+def reject(frame: Frame) -> Reject:
+    return EVENTS.reject(Refusal(frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "half")))
+
+
+def records(reject_bytes_max: int = 1000) -> EventRecords:
+    return EventRecords(Topics(), reject_bytes_max)
+
+
+def test_a_clean_result_is_one_record_of_its_camera() -> None:
+    frame = make_frame()
+    (record,) = records().make(result(frame, defect=False), frame)
+    assert (record.topic, record.key) == ("inspection.results", b"top-1")
+    assert msgspec.json.decode(record.body)["id"] == frame.id
+
+
+def test_a_defect_is_two_records_serialised_once() -> None:
+    frame = make_frame()
+    first, second = records().make(result(frame, defect=True), frame)
+    assert (first.topic, second.topic) == ("inspection.results", "inspection.defects")
+    assert first.body is second.body
+
+
+def test_a_reject_carries_the_frame_its_reason_and_its_headers() -> None:
+    frame = make_frame(7, b"abc", headers=(("ce_id", b"1"),), timestamp_ms=99)
+    (record,) = records().make(reject(frame), frame)
+    headers = dict(record.headers)
+    assert (record.topic, record.body, record.frame_bytes) == ("inspection.rejects", b"abc", 3)
+    assert headers["stripwatch_reason"] == b"truncated"
+    assert headers["stripwatch_offset"] == b"7"
+    assert headers["original.ce_id"] == b"1"
+    assert (headers["stripwatch_key"], headers["stripwatch_timestamp_ms"]) == (b"top-1", b"99")
+
+
+def test_rejects_that_were_refused_as_too_large_carry_less_until_they_pass() -> None:
+    maker, frame = records(), make_frame(0, b"x" * 500)
+    for kept in (500, 250, 125):
+        (record,) = maker.make(reject(frame), frame)
+        headers = dict(record.headers)
+        assert (len(record.body), headers["stripwatch_bytes"]) == (kept, b"500")
+        assert headers["stripwatch_bytes_kept"] == str(kept).encode()
+        maker.shorten_rejects(record)
+
+
+def test_a_frame_for_review_carries_what_the_model_said_and_where_it_was() -> None:
+    frame = make_frame(7, encode_frame(0.5), headers=(("ce_id", b"1"),), timestamp_ms=99, coil="C1")
+    headers = dict(review_headers(result(frame, defect=False), frame))
+    assert (headers["ce_type"], headers["content-type"]) == (b"stripwatch.review.v1", b"image/png")
+    assert headers["ce_id"] == frame.id.encode() + b"-review"
+    assert headers["stripwatch_event_id"] == frame.id.encode()
+    assert (headers["stripwatch_label"], headers["stripwatch_score"]) == (b"clean", b"0.9")
+    assert json.loads(headers["stripwatch_scores"]) == {"clean": 0.9, "pits": 0.1}
+    assert headers["stripwatch_model_sha256"] == MODEL.info.sha256.encode()
+    assert (headers["stripwatch_topic"], headers["stripwatch_offset"]) == (b"frames", b"7")
+    assert (headers["original.ce_id"], headers["stripwatch_key"]) == (b"1", b"top-1")
+
+
+def test_headers_follow_the_cloudevents_binding() -> None:
+    frame = make_frame(line="/plant/line 1", camera="top/1", coil="C1", strip_position_mm=5)
+    headers = dict(event_headers(frame, "result"))
+    assert headers["ce_specversion"] == b"1.0"
+    assert headers["ce_source"] == b"/plant/line%201/top%2F1"
+    assert headers["ce_subject"] == b"C1"
+    assert headers["ce_strippositionmm"] == b"5"
+    assert "traceparent" not in headers
+    assert dict(event_headers(frame, "defect"))["ce_id"] == headers["ce_id"] + b"-defect"

@@ -1,0 +1,1 @@
+"""The path of a frame: consume, inspect, produce."""

@@ -1,0 +1,1 @@
+"""Frames in: the consumer, where it starts, rebalances, offsets, backpressure."""

@@ -1,0 +1,122 @@
+"""What happens when partitions come and go.
+
+kafka-python 3 runs the rebalance listener on its own network thread. There a blocking commit raises, so the listener
+is asynchronous: it waits until the frames in flight are settled, commits, and only then lets the partitions go.
+"""
+
+import time
+from collections.abc import Collection
+from functools import partial
+from typing import Any
+
+import structlog
+from kafka import KafkaConsumer
+from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
+from kafka.errors import KafkaError
+from kafka.structs import MemberState, TopicPartition
+
+from stripwatch.worker.broker.consumers import to_kafka
+from stripwatch.worker.contracts.positions import Partition
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+
+log = structlog.get_logger()
+
+_DRAIN_CHECK_S = 0.005
+_COMMIT_MS_MIN = 1000
+
+
+class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
+    """On a rebalance: finish what is in flight, commit it, then let go, so that the next owner repeats nothing.
+
+    commits: False where offsets are committed elsewhere, with the results: then settled is committed.
+    """
+
+    def __init__(
+        self, consumer: KafkaConsumer, ledger: Ledger, metrics: Metrics, drain_s_max: float, commits: bool = True
+    ) -> None:
+        self._consumer = consumer
+        self._ledger = ledger
+        self._metrics = metrics
+        self._drain_s_max = drain_s_max
+        self._commits = commits
+        self.assigned = False
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """The intake sends each to its place: `start_positions.py`."""
+        self.assigned = True
+        log.info("partitions assigned", partitions=numbers(assigned))
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        if not revoked:
+            return
+        partitions = [Partition(*partition) for partition in revoked]
+        deadline_s = time.monotonic() + self._drain_s_max
+        log.info("partitions revoked", partitions=numbers(revoked), frames_open=self._ledger.open_frames(partitions))
+        try:
+            await self._drain(partitions, deadline_s)
+            offsets = self._ledger.committable(partitions)
+            if offsets and self._commits:
+                left_ms = max(_COMMIT_MS_MIN, (deadline_s - time.monotonic()) * 1000)
+                # What commit() runs: it finds the coordinator and tries again, where commit_async (3.0.12) gives up.
+                await self._consumer._coordinator._commit_offsets_sync_async(to_kafka(offsets), left_ms)
+        except KafkaError as error:
+            self._metrics.commit_failures.inc()
+            log.warning("commit on rebalance failed; some frames will be inspected twice", error=str(error))
+        finally:
+            self._let_go(partitions)
+
+    async def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
+        """The group gave them to another worker already: a commit would be refused."""
+        log.warning("partitions lost; some frames will be inspected again", partitions=numbers(lost))
+        self._let_go([Partition(*partition) for partition in lost])
+        _claim_nothing(self._consumer)
+
+    async def _drain(self, partitions: list[Partition], deadline_s: float) -> None:
+        while left := self._ledger.open_frames(partitions):
+            if time.monotonic() > deadline_s:
+                log.warning("frames still in flight at the end of the drain", frames=left)
+                return
+            await self._consumer._net.sleep(_DRAIN_CHECK_S)  # the listener's loop offers no public sleep (3.0.12)
+
+    def _let_go(self, partitions: list[Partition]) -> None:
+        self.assigned = bool(set(self._ledger.partitions()) - set(partitions))
+        self._ledger.forget(partitions)
+        for partition in partitions:
+            self._metrics.forget_partition(partition.number)
+
+
+def notice_every_loss(consumer: KafkaConsumer) -> None:
+    """A work-around: kafka-python 3.0.12 tells nobody of a membership that is lost while it joins again.
+
+    It prepares a join only once, so the retry as a new member keeps partitions (cooperative) that another may have had
+    in between. Java prepares again, which calls on_partitions_lost; so do we.
+    `tests/worker/pipeline/consume/test_rebalance.py` fails the day it is not needed any more.
+    """
+    coordinator = consumer._coordinator
+    coordinator.reset_generation = partial(_reset_and_prepare_again, coordinator, coordinator.reset_generation)
+
+
+def _reset_and_prepare_again(coordinator: Any, reset: Any, *args: Any, **kwargs: Any) -> None:
+    reset(*args, **kwargs)
+    coordinator.rejoining = False
+
+
+def _claim_nothing(consumer: KafkaConsumer) -> None:
+    """A work-around: a cooperative member of kafka-python 3.0.12 goes on claiming the partitions that it has lost.
+
+    The leader then takes it for their owner, beside the worker that owns them by now.
+    """
+    for assignor in consumer._coordinator._assignors.values():
+        assignor.member_assignment = None
+
+
+def fenced(consumer: KafkaConsumer) -> bool:
+    """Another worker has taken this static member's place. kafka-python 3.0.12 only stops its heartbeat then."""
+    coordinator = consumer._coordinator
+    stable = coordinator.state is MemberState.STABLE
+    return coordinator.group_instance_id is not None and stable and not coordinator._heartbeat_enabled
+
+
+def numbers(partitions: Collection[TopicPartition]) -> list[int]:
+    return sorted(partition.partition for partition in partitions)

@@ -1,0 +1,1 @@
+"""From an encoded frame to an event: decode, batch, infer, build."""

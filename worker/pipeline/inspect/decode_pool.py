@@ -1,0 +1,88 @@
+"""Frames are decoded in parallel and handed on in the order they came, so no later stage has to sort."""
+
+import queue
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import cv2
+import structlog
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.images.image_statistics import measure
+from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Ready, Refusal, Skipped
+
+log = structlog.get_logger()
+
+
+class DecodePool:
+    """One thread submits, one takes the head; OpenCV releases the GIL, so the pool's threads really run together.
+
+    skips: whether a frame is not worth decoding any more; asked when its turn to be decoded comes.
+    measures: whether this frame of the camera is one to be measured.
+    """
+
+    def __init__(
+        self, threads: int, skips: Callable[[Frame], bool], measures: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        cv2.setNumThreads(1)  # those of OpenCV would take the cores from ours, for calls that last a tenth of a ms
+        self._skips = skips
+        self._measures = measures
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._queue: queue.SimpleQueue[Future[Ready] | None] = queue.SimpleQueue()
+        self._head: Future[Ready] | None = None
+        self._ended = False
+
+    def submit(self, frame: Frame, model: Model) -> None:
+        """The frame is decoded as this model wants it, and stays with this model."""
+        self._queue.put(self._pool.submit(self._work, frame, model))
+
+    def close(self) -> None:
+        """Nothing comes after this. What was submitted can still be taken."""
+        self._queue.put(None)
+        self._pool.shutdown(wait=False)
+
+    def head(self, timeout_s: float | None) -> Ready | None:
+        """The next frame in order; None if it is not decoded within timeout_s (None: wait), or after the last."""
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        if self._head is None:
+            self._head = self._next(timeout_s)
+        if self._head is None:
+            return None
+        try:
+            outcome = self._head.result(None if deadline_s is None else max(0.0, deadline_s - time.monotonic()))
+        except TimeoutError:
+            return None
+        self._head = None
+        return outcome
+
+    @property
+    def waiting_frames(self) -> int:
+        return self._queue.qsize()
+
+    def _next(self, timeout_s: float | None) -> Future[Ready] | None:
+        if self._ended:
+            return None
+        try:
+            head = self._queue.get(timeout=timeout_s) if timeout_s != 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return None
+        self._ended = head is None
+        return head
+
+    def _work(self, frame: Frame, model: Model) -> Ready:
+        if self._skips(frame):
+            return Skipped(frame, model)
+        started_s = time.monotonic()
+        try:
+            image = model.decode(frame.encoded)
+            statistics = measure(image.pixels) if self._measures(frame.camera) else None
+        except FrameRejected as error:
+            return Refusal(frame, model, error)
+        except Exception as error:  # one bad frame never stops the line, not even by a fault of ours
+            log.exception("decode failed", frame=frame.id)
+            return Refusal(frame, model, FrameRejected(RejectReason.UNDECODABLE, f"{type(error).__name__}: {error}"))
+        finished_s = time.monotonic()
+        return Decoded(frame, model, image, finished_s - started_s, finished_s, statistics)

@@ -1,0 +1,136 @@
+"""What downstream reads: result, defect and reject events. Fields may be added, never changed (DESIGN section 3)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stripwatch.worker.config.sections import Camera
+from stripwatch.worker.contracts.events import (
+    REJECT_SCHEMA,
+    RESULT_SCHEMA,
+    Box,
+    Defect,
+    FrameInfo,
+    Reject,
+    Result,
+    StripSpan,
+    TimingMs,
+)
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.timestamps import rfc3339
+from stripwatch.worker.model.verdict import Judgement
+from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction, Refusal, Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class EventMaker:
+    """Turns outcomes into events, by the model of each and what is known of each camera."""
+
+    cameras: Mapping[str, Camera]
+
+    def event(self, outcome: Outcome, now_s: float) -> Result | Reject:
+        """now_s: of the monotonic clock."""
+        if isinstance(outcome, Prediction):
+            return self.result(outcome, now_s)
+        return self.skipped(outcome, now_s) if isinstance(outcome, Skipped) else self.reject(outcome)
+
+    def result(self, prediction: Prediction, now_s: float) -> Result:
+        frame, model = prediction.frame, prediction.model
+        judgement = model.judge.judge(prediction.scores)
+        camera = self.cameras.get(frame.camera)
+        return Result(
+            schema=RESULT_SCHEMA,
+            id=frame.id,
+            state="inspected",
+            verdict=judgement.verdict,
+            label=judgement.label,
+            score=_rounded(judgement.score),
+            scores={label: _rounded(s) for label, s in zip(model.judge.labels, judgement.scores, strict=True)},
+            defects=[defect for at in judgement.defects for defect in self._defects(prediction, judgement, at, camera)],
+            frame=frame_info(frame, prediction.width_px, prediction.height_px, camera),
+            model=model.info,
+            timing_ms=_timing(prediction, prediction.inference_s, now_s),
+        )
+
+    def skipped(self, skipped: Skipped, now_s: float) -> Result:
+        """Nothing was seen, so nothing is said; the model is the one that would have looked."""
+        frame = skipped.frame
+        return Result(
+            schema=RESULT_SCHEMA,
+            id=frame.id,
+            state="skipped",
+            verdict=None,
+            label=None,
+            score=None,
+            scores={},
+            defects=[],
+            frame=frame_info(frame, skipped.width_px, skipped.height_px, self.cameras.get(frame.camera)),
+            model=skipped.model.info,
+            timing_ms=_timing(skipped, 0.0, now_s),
+        )
+
+    def _defects(
+        self, prediction: Prediction, judgement: Judgement, at: int, camera: Camera | None
+    ) -> Iterator[Defect]:
+        """One for each box of the label at that position; without heatmaps one without a box."""
+        model = prediction.model
+        label, score = model.judge.labels[at], _rounded(judgement.scores[at])
+        boxes: Sequence[Box | None] = (None,)
+        if model.maps is not None and prediction.heatmaps is not None:
+            heatmap = np.ascontiguousarray(prediction.heatmaps[..., at])
+            boxes = model.maps.boxes(heatmap, prediction.width_px, prediction.height_px)
+        for box in boxes:
+            yield Defect(label, score, box, strip_span(prediction.frame, prediction.width_px, box, camera))
+
+    def reject(self, refusal: Refusal) -> Reject:
+        frame, error = refusal.frame, refusal.error
+        info = frame_info(frame, None, None, self.cameras.get(frame.camera))
+        return Reject(REJECT_SCHEMA, frame.id, error.reason.value, error.detail, info)
+
+
+def frame_info(frame: Frame, width_px: int | None, height_px: int | None, camera: Camera | None) -> FrameInfo:
+    on_kafka = frame.file is None
+    return FrameInfo(
+        camera=frame.camera,
+        line=frame.line,
+        coil=frame.coil,
+        captured_at=rfc3339(frame.captured_ms),
+        strip_position_mm=frame.strip_position_mm,
+        side=camera.side if camera else None,
+        lane_offset_mm=camera.lane_offset_mm if camera else None,
+        width_px=width_px,
+        height_px=height_px,
+        topic=frame.position.topic if on_kafka else None,
+        partition=frame.position.partition if on_kafka else None,
+        offset=frame.position.offset if on_kafka else None,
+        file=frame.file,
+        strip_mm=strip_span(frame, width_px, None, camera),
+    )
+
+
+def strip_span(frame: Frame, width_px: int | None, box: Box | None, camera: Camera | None) -> StripSpan | None:
+    """Of a box, else of the whole frame. The strip runs along the width of the image."""
+    start = frame.strip_position_mm
+    if start is None or width_px is None or camera is None or camera.mm_per_px is None:
+        return None
+    left_px, right_px = (0, width_px) if box is None else (box.x, box.x + box.width)
+    return StripSpan(start + round(left_px * camera.mm_per_px), start + round(right_px * camera.mm_per_px))
+
+
+def _timing(outcome: Prediction | Skipped, inference_s: float, now_s: float) -> TimingMs:
+    return TimingMs(
+        decode=_ms(outcome.decode_s),
+        queue=_ms(outcome.queue_s),
+        inference=_ms(inference_s),
+        total=_ms(now_s - outcome.frame.received_s),
+    )
+
+
+def _rounded(score: float) -> float:
+    """Six places: finer than any two runs of a model agree, and a third of the bytes."""
+    return round(score, 6)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)

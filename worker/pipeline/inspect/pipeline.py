@@ -1,0 +1,259 @@
+"""The stages between intake and offsets, and the threads that run them.
+
+    take -> decode pool -> [predict threads] -> [publish thread] -> publisher -> settled
+
+Frames stay in order all the way: the pool and the lanes hand them on as they came, and what follows is one thread.
+A frame is given its model when it comes in. After a swap the frames of the old model run out by the old one, in order,
+and a batch with frames of both goes through each of them in turn.
+A stage that dies takes the worker with it: `failure` is set, and whoever runs the pipeline stops and raises it.
+"""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Protocol
+
+import structlog
+
+from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.common.rates import DecayedRate
+from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.backpressure import Credits
+from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.inspect.batch_slots import Lanes
+from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
+from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
+from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.gather_batches import gather
+from stripwatch.worker.pipeline.inspect.infer import predict
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Outcome, Prediction, Ready, Skipped
+
+log = structlog.get_logger()
+
+
+class Publisher(Protocol):
+    """Where events go: Kafka, or a file. One thread calls."""
+
+    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
+        """Hand an event on; settle is called, from any thread, once the frame is fully accounted for."""
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until everything handed on is settled, or the time is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is made of. Each part has one owner: see ARCHITECTURE.md."""
+
+    decoding: DecodePool
+    deadline: Deadline
+    events: EventMaker
+    publisher: Publisher
+    ledger: Ledger
+    credits: Credits
+    metrics: Metrics
+
+
+class Pipeline:
+    """Frames in by `take`, events out by the publisher; at the end `drain`."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        model: Model,
+        on_settled: Callable[[Result | Reject, Frame], None] = lambda *_: None,
+        on_result: Callable[[Result, Frame], None] = lambda *_: None,
+        admit: Callable[[Outcome, Result | Reject], Result | Reject] = lambda _, event: event,
+        on_outcome: Callable[[Outcome, Result | Reject], None] = lambda *_: None,
+        batches_in_flight: int = 1,
+    ) -> None:
+        """on_result, on_outcome: told of each result, and of each frame, when it goes out. admit: gives each event as
+        it goes out. All must return at once. batches_in_flight: with the model at the same time.
+        """
+        self._parts = parts
+        self._model = model
+        self._on_settled = on_settled
+        self._on_result = on_result
+        self._admit = admit
+        self._on_outcome = on_outcome
+        self._rate = DecayedRate()
+        self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        self._failed = threading.Event()
+        self._failure: BaseException | None = None
+        self._lanes = Lanes()
+        self._lane_count = batches_in_flight
+        stages = [("predict", self._predict_stage)] * batches_in_flight + [("publish", self._publish_stage)]
+        self._threads = [
+            threading.Thread(target=self._guard, args=(stage,), name=name, daemon=True) for name, stage in stages
+        ]
+        metrics = parts.metrics
+        metrics.watch(metrics.queue_frames, lambda: parts.decoding.waiting_frames, queue="decode")
+        metrics.watch(metrics.queue_frames, self._outcomes.qsize, queue="publish")
+        metrics.watch(metrics.inflight_frames, lambda: parts.credits.frames)
+        metrics.watch(metrics.inflight_bytes, lambda: parts.credits.bytes)
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def take(self, frame: Frame) -> None:
+        """Let a frame in. Its position is open in the ledger, and its credit is taken."""
+        self._parts.decoding.submit(frame, self._model)
+
+    def swap(self, model: Model) -> None:
+        """Frames that come in from now on are this model's. Any thread may call."""
+        self._model = model
+
+    def fail(self, error: BaseException) -> None:
+        """The pipeline cannot go on. The first error counts; any thread may call."""
+        if not self._failed.is_set():
+            self._failure = error
+            self._failed.set()
+
+    @property
+    def failed(self) -> threading.Event:
+        return self._failed
+
+    def raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def drain(self, timeout_s: float) -> bool:
+        """Let what is inside run out, upstream first. False: frames are still open at the end of the time.
+
+        They are not lost: their offsets were never committed, so the next worker inspects them.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        self._parts.decoding.close()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        self._parts.publisher.flush(max(0.1, deadline_s - time.monotonic()))
+        return self._parts.credits.frames == 0
+
+    def _guard(self, stage: Callable[[], None]) -> None:
+        try:
+            stage()
+        except StripwatchError as error:
+            self.fail(error)
+        except BaseException as error:
+            log.exception("a stage died", stage=threading.current_thread().name)
+            self.fail(error)
+
+    def _predict_stage(self) -> None:
+        try:
+            while self._lanes.run_next(self._gather, self._predict, self._hand_on):
+                pass
+        finally:  # even after a failure, or the next stage would wait for ever
+            self._outcomes.put(None)
+
+    def _gather(self) -> list[Ready] | None:
+        """The next batch; None after the last. While it waits here, a model that was swapped out must not be held."""
+        decoding = self._parts.decoding
+        first = decoding.head(None)
+        if first is None:
+            return None
+        waiting, rate_fps = 1 + decoding.waiting_frames, self._rate.count(0, time.monotonic())
+        gathered = gather(first, decoding.head, first.model.pace.limits(waiting, rate_fps), time)
+        self._rate.count(len(gathered), time.monotonic())
+        return gathered
+
+    def _predict(self, gathered: list[Ready]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for model, batch in groupby(map(self._check_deadline, gathered), key=lambda item: item.model):
+            found = predict(list(batch), model.session)
+            self._observe(found)
+            outcomes += found
+        return outcomes
+
+    def _hand_on(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            self._outcomes.put(outcome)
+
+    def _check_deadline(self, item: Ready) -> Ready:
+        """The last moment at which a late frame can still be passed over."""
+        late = isinstance(item, Skipped) or (isinstance(item, Decoded) and self._parts.deadline.passed(item.frame))
+        if late:
+            self._parts.metrics.late_frames.inc()
+        if not (late and isinstance(item, Decoded) and self._parts.deadline.skip):
+            return item
+        waited_s = time.monotonic() - item.finished_s
+        return Skipped(item.frame, item.model, item.image.width_px, item.image.height_px, item.decode_s, waited_s)
+
+    def _publish_stage(self) -> None:
+        lanes = self._lane_count  # each says when it has ended
+        while lanes:
+            if (outcome := self._outcomes.get()) is None:
+                lanes -= 1
+            else:
+                self._publish(outcome)
+            del outcome
+
+    def _publish(self, outcome: Outcome) -> None:
+        sent_s = time.monotonic()
+        frame, event = outcome.frame, self._admit(outcome, self._parts.events.event(outcome, sent_s))
+        self._parts.publisher.publish(event, frame, lambda: self._settle(frame, event, sent_s))
+        self._on_outcome(outcome, event)
+        if isinstance(event, Result):
+            self._on_result(event, frame)
+
+    def _settle(self, frame: Frame, event: Result | Reject, sent_s: float) -> None:
+        """The frame is fully accounted for. Runs on the publisher's thread."""
+        parts = self._parts
+        self._count(frame, event)
+        parts.metrics.publish_seconds.observe(time.monotonic() - sent_s)
+        self._on_settled(event, frame)
+        parts.ledger.settled(frame.position)
+        parts.credits.give_back(len(frame.encoded))
+
+    def _observe(self, outcomes: list[Outcome]) -> None:
+        metrics = self._parts.metrics
+        predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
+        if predictions:
+            metrics.batch_frames.observe(len(predictions))
+            metrics.device_busy.inc(predictions[0].inference_s / self._lane_count)
+        for prediction in predictions:
+            metrics.decode_seconds.observe(prediction.decode_s)
+            metrics.queue_seconds.observe(prediction.queue_s)
+            metrics.inference_seconds.observe(prediction.inference_s)
+
+    def _count(self, frame: Frame, event: Result | Reject) -> None:
+        metrics = self._parts.metrics
+        if isinstance(event, Reject):
+            metrics.rejects.labels(event.reason).inc()
+            return
+        metrics.results.labels(event.verdict or event.state).inc()
+        for defect in event.defects:
+            metrics.defects.labels(defect.label, metrics.camera_label(frame.camera)).inc()
+        age_s = time.time() - frame.captured_ms / 1000
+        if age_s < 0:
+            metrics.negative_ages.inc()
+        metrics.frame_age.observe(max(0.0, age_s))
+
+
+def build_parts(
+    settings: Settings,
+    metrics: Metrics,
+    publisher: Publisher,
+    credits: Credits,
+    deadline: Deadline = NO_DEADLINE,
+    ledger: Ledger | None = None,
+    measures: Callable[[str], bool] = lambda _: False,
+) -> Parts:
+    """The stages of any pipeline, whether frames come from Kafka or from a folder."""
+    return Parts(
+        decoding=DecodePool(settings.decode_threads or os.cpu_count() or 1, deadline.skips, measures),
+        deadline=deadline,
+        events=EventMaker(settings.cameras),
+        publisher=publisher,
+        ledger=ledger or Ledger(),
+        credits=credits,
+        metrics=metrics,
+    )

@@ -1,0 +1,1 @@
+"""Events out: records, delivery, recovery of a failed producer."""

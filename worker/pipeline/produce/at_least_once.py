@@ -1,0 +1,130 @@
+"""Delivery at least once: a frame is settled when the broker has acknowledged every record that it became."""
+
+import threading
+from collections.abc import Callable
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from stripwatch.worker.broker.producers import LINGER_MS, discard, set_linger
+from stripwatch.worker.common.errors import BrokerLost, StripwatchError
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.produce.producer_recovery import Failure, Mending
+from stripwatch.worker.pipeline.produce.record_builder import EventRecords, Outgoing
+
+
+class AtLeastOnce:
+    """Sends each frame's records at once, by an idempotent producer; its offset is committed later, by the intake.
+
+    dropped: called, from any thread, for a frame that will be read again. failed: called when nothing can be delivered.
+    linger_ms: how long a result that goes out now may wait for others.
+    """
+
+    def __init__(
+        self,
+        records: EventRecords,
+        ledger: Ledger,
+        mending: Mending,
+        dropped: Callable[[Frame], None],
+        failed: Callable[[BaseException], None],
+        linger_ms: Callable[[], float] = lambda: LINGER_MS,
+    ) -> None:
+        self._wanted_linger_ms = linger_ms
+        self._linger_ms: float = LINGER_MS
+        self._records = records
+        self._ledger = ledger
+        self._mending = mending
+        self._dropped = dropped
+        self._failed = failed
+        self._lock = threading.Lock()
+        self._producer: KafkaProducer = mending.open()
+
+    @property
+    def waiting_s(self) -> float:
+        """Nothing here waits for Kafka: a record that is not acknowledged in time fails by itself."""
+        return 0.0
+
+    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
+        if self._ledger.claim(frame.position) is None:
+            self._dropped(frame)
+            return
+        producer, records = self._producer, self._records.make(event, frame)
+
+        def settled() -> None:
+            self._mending.delivered()
+            settle()
+
+        self._set_linger(producer)
+        sending = _Sending(len(records), settled, lambda failure: self._refused(producer, frame, failure))
+        for record in records:
+            sending.send(producer, record, frame)
+
+    def _set_linger(self, producer: KafkaProducer) -> None:
+        linger_ms = self._wanted_linger_ms()
+        if linger_ms != self._linger_ms:
+            set_linger(producer, linger_ms)
+            self._linger_ms = linger_ms
+
+    def flush(self, timeout_s: float) -> None:
+        """Raises BrokerLost."""
+        try:
+            self._producer.flush(timeout=timeout_s)
+        except KafkaError as error:
+            raise BrokerLost(f"the broker did not acknowledge all results within {timeout_s:.0f} s: {error}") from error
+
+    def close(self) -> None:
+        discard(self._producer)
+
+    def _refused(self, producer: KafkaProducer, frame: Frame, failure: Failure) -> None:
+        """The first failure of a producer ends it. It comes on the producer's own thread, which cannot wait."""
+        with self._lock:
+            first = producer is self._producer and not self._ledger.void
+            if first:
+                self._ledger.make_void()
+        self._dropped(frame)
+        if first:
+            threading.Thread(target=self._mend, args=(failure,), name="mend", daemon=True).start()
+
+    def _mend(self, failure: Failure) -> None:
+        try:
+            producer = self._mending.replace(self._producer, failure)
+        except StripwatchError as error:
+            self._failed(error)
+            return
+        with self._lock:
+            self._producer, self._linger_ms = producer, LINGER_MS
+            self._ledger.make_valid()
+
+
+class _Sending:
+    """The records of one frame. Acknowledgements of two topics may come from two threads."""
+
+    def __init__(self, count: int, settle: Callable[[], None], refused: Callable[[Failure], None]) -> None:
+        self._left = count
+        self._settle = settle
+        self._refused = refused
+        self._lock = threading.Lock()
+
+    def send(self, producer: KafkaProducer, record: Outgoing, frame: Frame) -> None:
+        def refuse(error: BaseException) -> None:
+            with self._lock:
+                first, self._left = self._left >= 0, -1
+            if first:
+                self._refused(Failure(error, record, frame.position))
+
+        try:
+            future = producer.send(record.topic, record.body, key=record.key, headers=record.headers)
+        except KafkaError as error:
+            refuse(error)
+            return
+        future.add_callback(self._acknowledge)
+        future.add_errback(refuse)
+
+    def _acknowledge(self, _: object) -> None:
+        with self._lock:
+            self._left -= 1
+            done = self._left == 0
+        if done:
+            self._settle()

@@ -1,0 +1,240 @@
+"""Delivery exactly once: the results of many frames, and the offsets after them, in one Kafka transaction (KIP-447).
+
+One thread owns the transaction. While it commits, the stages before it go on, and what they finish waits for the next
+transaction. A frame is settled when its transaction is committed. When a transaction fails, nothing is guessed: a new
+producer with the same transactional id makes Kafka decide it, and reading goes back to the offsets that Kafka has.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from kafka import KafkaProducer
+from kafka.errors import FencedInstanceIdError, IllegalGenerationError, KafkaError
+from kafka.future import Future
+from kafka.structs import ConsumerGroupMetadata, MemberState
+
+from stripwatch.worker.broker.consumers import to_kafka
+from stripwatch.worker.broker.producers import discard
+from stripwatch.worker.common.errors import BrokerLost, Fenced
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.positions import Partition
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.produce.producer_recovery import FENCED, TOO_LARGE, Failure, Mending
+from stripwatch.worker.pipeline.produce.record_builder import EventRecords, Outgoing
+
+_STABLE_S_MAX = 5.0
+_STABLE_CHECK_S = 0.005
+_TIMED_OUT_SHARE = 0.9  # of transaction_s_max: Kafka's clock and ours differ a little
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionLimits:
+    """linger_s: a transaction is committed when it is this old, or has frames_max frames.
+
+    timeout_s: after this Kafka aborts it. send_s_max: how long records may take.
+    """
+
+    linger_s: float
+    frames_max: int
+    timeout_s: float
+    send_s_max: float
+
+
+class _Item(NamedTuple):
+    event: Result | Reject
+    frame: Frame
+    settle: Callable[[], None]
+
+
+class _Sent(NamedTuple):
+    future: Future
+    record: Outgoing
+    frame: Frame
+
+
+@dataclass(slots=True)
+class _Transaction:
+    began_s: float
+    items: list[_Item]
+    sent: list[_Sent] = field(default_factory=list)
+    offsets: dict[Partition, int] = field(default_factory=dict)
+    tenures: dict[Partition, int] = field(default_factory=dict)
+
+
+class ExactlyOnce:
+    """group: this member of the consumer group, as it is now; the broker refuses offsets of one that has left.
+
+    dropped: called for a frame that will be read again. failed: called when nothing can be delivered, or with Fenced.
+    """
+
+    def __init__(
+        self,
+        records: EventRecords,
+        ledger: Ledger,
+        mending: Mending,
+        group: Callable[[], ConsumerGroupMetadata],
+        limits: TransactionLimits,
+        metrics: Metrics,
+        dropped: Callable[[Frame], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._records = records
+        self._ledger = ledger
+        self._mending = mending
+        self._group = group
+        self._limits = limits
+        self._metrics = metrics
+        self._dropped = dropped
+        self._failed = failed
+        self._queue: queue.SimpleQueue[_Item | threading.Event] = queue.SimpleQueue()
+        self._transaction: _Transaction | None = None
+        self._asked_s: float | None = None
+        self._producer: KafkaProducer = mending.open()
+        self._thread = threading.Thread(target=self._run, name="transactions", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting_s(self) -> float:
+        """How long Kafka has not answered for: kafka-python waits for the end of a transaction without limit."""
+        asked_s = self._asked_s
+        return 0.0 if asked_s is None else time.monotonic() - asked_s
+
+    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
+        self._queue.put(_Item(event, frame, settle))
+
+    def flush(self, timeout_s: float) -> None:
+        """Commit what is there. Raises BrokerLost."""
+        done = threading.Event()
+        self._queue.put(done)
+        deadline_s = time.monotonic() + timeout_s
+        while not done.wait(0.05):
+            if not self._thread.is_alive() or time.monotonic() > deadline_s:
+                raise BrokerLost(f"the last transaction was not committed within {timeout_s:.0f} s")
+
+    def close(self) -> None:
+        discard(self._producer)
+
+    def _run(self) -> None:
+        try:
+            while True:
+                self._step()
+        except BaseException as error:
+            self._failed(error)
+
+    def _step(self) -> None:
+        """Take one frame, or a wish to flush; then see if it is time to commit."""
+        try:
+            item = self._queue.get(timeout=self._left_s())
+        except queue.Empty:
+            item = None
+        try:
+            if isinstance(item, _Item):
+                self._add(item)
+            if self._transaction and (isinstance(item, threading.Event) or self._due(self._transaction)):
+                self._commit(self._transaction)
+        except Failure as failure:
+            self._start_over(failure)
+        except KafkaError as error:
+            self._start_over(Failure(error))
+        if isinstance(item, threading.Event):
+            item.set()
+
+    def _left_s(self) -> float | None:
+        if self._transaction is None:
+            return None
+        return max(0.0, self._transaction.began_s + self._limits.linger_s - time.monotonic())
+
+    def _due(self, transaction: _Transaction) -> bool:
+        return self._left_s() == 0.0 or len(transaction.items) >= self._limits.frames_max
+
+    def _add(self, item: _Item) -> None:
+        position = item.frame.position
+        tenure = self._ledger.claim(position)
+        if tenure is None:
+            self._dropped(item.frame)
+            return
+        transaction = self._transaction
+        if transaction is None:
+            transaction = self._transaction = _Transaction(time.monotonic(), [item])
+            self._producer.begin_transaction()
+        else:
+            transaction.items.append(item)
+        partition = Partition(position.topic, position.partition)
+        transaction.offsets[partition] = position.next_offset
+        if transaction.tenures.setdefault(partition, tenure) != tenure:
+            raise Failure(IllegalGenerationError("the partition went and came back"))
+        for record in self._records.make(item.event, item.frame):
+            self._send(transaction, record, item.frame)
+
+    def _send(self, transaction: _Transaction, record: Outgoing, frame: Frame) -> None:
+        try:
+            future = self._producer.send(record.topic, record.body, key=record.key, headers=record.headers)
+        except KafkaError as error:
+            raise Failure(error, record, frame.position) from error
+        transaction.sent.append(_Sent(future, record, frame))
+
+    def _commit(self, transaction: _Transaction) -> None:
+        """Results first; then the offsets, if the partitions are still ours; then both become visible at once.
+
+        Every acknowledgement is looked at: kafka-python 3.0.12 commits a transaction although one of its records has
+        expired.
+        """
+        self._asked_s = time.monotonic()
+        self._producer.flush(timeout=self._limits.send_s_max)
+        if failed := [sent for sent in transaction.sent if sent.future.failed()]:
+            future, record, frame = max(failed, key=lambda sent: len(sent.record.body))  # one of them was too large
+            raise Failure(future.exception, record, frame.position)
+        group = self._stable_group()
+        if not self._ledger.holds(transaction.tenures):
+            raise IllegalGenerationError("partitions went while their frames were in a transaction")
+        self._producer.send_offsets_to_transaction(to_kafka(transaction.offsets), group)
+        self._producer.commit_transaction()
+        self._asked_s = None
+        self._transaction = None
+        self._mending.delivered()
+        self._metrics.transactions.labels("committed").inc()
+        for item in transaction.items:
+            item.settle()
+
+    def _stable_group(self) -> ConsumerGroupMetadata:
+        """Taken before the ledger is asked: whoever joins anew has lost its partitions in the ledger first.
+
+        A member without a generation is refused here, since the broker would take it for one that needs no check. While
+        the group rebalances the commit waits a little: its number of generation is about to change.
+        """
+        deadline_s = time.monotonic() + _STABLE_S_MAX
+        while (group := self._group()).state == MemberState.REBALANCING and time.monotonic() < deadline_s:
+            time.sleep(_STABLE_CHECK_S)
+        if group.generation_id < 0 or not group.member_id:
+            raise IllegalGenerationError("this worker is no member of its group at the moment")
+        return group
+
+    def _start_over(self, failure: Failure) -> None:
+        transaction, self._transaction = self._transaction, None
+        self._asked_s = None
+        self._ledger.make_void()
+        self._metrics.transactions.labels("aborted").inc()
+        for item in transaction.items if transaction else ():
+            self._dropped(item.frame)
+        error = self._cause(failure)
+        if isinstance(error, FencedInstanceIdError) or (isinstance(error, FENCED) and not self._timed_out(transaction)):
+            raise Fenced("another worker has taken over this one's instance_id: each worker needs one of its own")
+        self._producer = self._mending.replace(self._producer, Failure(error, failure.record, failure.position))
+        self._ledger.make_valid()
+
+    def _cause(self, failure: Failure) -> BaseException:
+        """What broke the producer: after that kafka-python reports only that it is broken."""
+        too_large = isinstance(failure.error, TOO_LARGE)
+        cause: BaseException | None = None if too_large else self._producer._transaction_manager.last_error
+        return cause or failure.error
+
+    def _timed_out(self, transaction: _Transaction | None) -> bool:
+        """Kafka fences a worker that was away for longer than its transaction could last: that is no second worker."""
+        left_share = self._limits.timeout_s * _TIMED_OUT_SHARE
+        return transaction is not None and time.monotonic() - transaction.began_s > left_share

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stripwatch.worker.contracts.events import StripSpan
 from stripwatch.worker.tools.coil import CoilLog, CoilSummary
 from stripwatch.worker.tools.looks import Look
-from tests.tools.test_stripdefects import defect
+from tests.worker.tools.test_stripdefects import defect
 
 
 def look(number: int = 0, start: int | None = 0, end: int | None = None, **changes: object) -> Look:

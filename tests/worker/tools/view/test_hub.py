@@ -4,8 +4,8 @@ from typing import Any
 
 from stripwatch.worker.tools.view.history import History
 from stripwatch.worker.tools.view.hub import Hub
-from tests.tools.view.events import Shown
-from tests.tools.view.test_history import add, new_history
+from tests.worker.tools.view.events import Shown
+from tests.worker.tools.view.test_history import add, new_history
 
 
 async def first_message(history: History, last_event_id: str = "") -> tuple[dict[str, Any], str]:

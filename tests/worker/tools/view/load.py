@@ -1,4 +1,4 @@
-"""The page under load: `python -m tests.tools.view.load --minutes 10 --rate 50`. The last line on stdout is JSON.
+"""The page under load: `python -m tests.worker.tools.view.load --minutes 10 --rate 50`. The last line on stdout is JSON.
 
 Results with frames go to a broker of its own, every second with a defect; ten readers listen to the stream and a real
 Chromium shows the page. Each minute: memory of the server, heap of the page after a collection, and how long the page
@@ -26,8 +26,8 @@ from selenium import webdriver
 from stripwatch.worker.tools.broker import embedded_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
-from tests.tools.view.conftest import chromium, console, running_page
-from tests.tools.view.events import Shown, event
+from tests.worker.tools.view.conftest import chromium, console, running_page
+from tests.worker.tools.view.events import Shown, event
 
 CAMERAS, COIL_FRAMES, VIEWERS = 4, 1000, 10
 _FRAMES = 200  # pictures to fetch; the results say in turn that they are about these

@@ -8,7 +8,7 @@ from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.tools import strip_set
 from stripwatch.worker.tools.scene import KINDS
 from stripwatch.worker.tools.strip_set import write_strip_set
-from tests.tools.conftest import CommandLine, last_json, read_lines
+from tests.worker.conftest import CommandLine, last_json, read_lines
 
 
 def test_labels_are_balanced_and_the_truth_covers_every_file(tmp_path: Path, command_line: CommandLine) -> None:

@@ -1,6 +1,6 @@
 from stripwatch.worker.broker.admin import open_admin, plan_topics
 from stripwatch.worker.contracts import topics as names
-from tests.tools.conftest import CommandLine, last_json
+from tests.worker.conftest import CommandLine, last_json
 
 
 def test_every_topic_is_planned_and_copies_of_a_frame_fit() -> None:

@@ -17,8 +17,8 @@ from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.tools.coil import CoilSummary
 from stripwatch.worker.tools.report import as_csv
 from tests.e2e.line import Line
-from tests.tools.conftest import CommandLine, last_json
-from tests.tools.test_looks import result
+from tests.worker.conftest import CommandLine, last_json
+from tests.worker.tools.test_looks import result
 
 
 def results(coil: str, numbers: range, **frame: Any) -> list[Result]:

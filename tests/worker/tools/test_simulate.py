@@ -10,7 +10,7 @@ import pytest
 from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.images.decode import DecodeSpec, decode
 from stripwatch.worker.tools.simulate import render_pool, repeat_pool
-from tests.tools.conftest import CommandLine, consume, last_json, read_lines
+from tests.worker.conftest import CommandLine, consume, last_json, read_lines
 
 
 def positions(sent: list[dict[str, Any]]) -> set[tuple[str, int, int]]:

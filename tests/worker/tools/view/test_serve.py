@@ -17,9 +17,9 @@ from stripwatch.worker.broker.admin import create_topics, plan_topics
 from stripwatch.worker.tools.broker import Broker, find_binary, free_port, running_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, run_cli
-from tests.tools.view.conftest import running_page
-from tests.tools.view.events import Shown, publish
 from tests.waiting import wait_until
+from tests.worker.tools.view.conftest import running_page
+from tests.worker.tools.view.events import Shown, publish
 
 AWAIT_S_MAX = 90.0
 

@@ -16,7 +16,7 @@ from stripwatch.worker.pipeline.produce.record_builder import reject_headers
 from stripwatch.worker.tools.reject_record import StoredReject, read_reject
 from stripwatch.worker.tools.rejects import Filter, parse_since, resend
 from stripwatch.worker.tools.resend import Resender
-from tests.tools.conftest import ManualClock
+from tests.worker.conftest import ManualClock
 from tests.worker.pipeline.produce.test_record_builder import EVENTS, MODEL
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.tools.replay import find_images
-from tests.tools.conftest import CommandLine, consume, last_json, read_lines
+from tests.worker.conftest import CommandLine, consume, last_json, read_lines
 
 
 @pytest.fixture

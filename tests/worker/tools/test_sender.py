@@ -12,7 +12,7 @@ from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.tools import sender as sender_module
 from stripwatch.worker.tools.cameras import Exposure, Shot
 from stripwatch.worker.tools.sender import FrameSender, open_sent_file
-from tests.tools.conftest import FakeProducer, read_lines
+from tests.worker.conftest import FakeProducer, read_lines
 
 SHOT = Shot(b"0123456789", "image/jpeg", label="pits", boxes=(Box(1, 2, 3, 4),))
 EXPOSURE = Exposure(SHOT, "top-1", "C7", 500, datetime(2026, 11, 23, tzinfo=UTC), "run-0")

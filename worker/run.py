@@ -7,7 +7,6 @@ from collections.abc import Callable
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from stripwatch.worker.asides import Asides, needed_topics
 from stripwatch.worker.broker.consumers import open_consumer, require_topics
 from stripwatch.worker.common.errors import BrokerLost, StripwatchError
 from stripwatch.worker.common.log_setup import say_held_back
@@ -16,13 +15,15 @@ from stripwatch.worker.common.signals import StopRequest
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.drift_watch import DriftWatch
 from stripwatch.worker.model.bundle_store import resolve
 from stripwatch.worker.model.loaded_model import Model, load_model, open_model, require_bundle
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.readiness_log import StateLog
 from stripwatch.worker.monitoring.systemd import Heartbeat, notify
+from stripwatch.worker.observers.drift_monitor import DriftWatch
+from stripwatch.worker.observers.frame_observers import Asides, needed_topics
+from stripwatch.worker.observers.reject_rate import RejectShare
 from stripwatch.worker.pipeline.consume.backpressure import Credits
 from stripwatch.worker.pipeline.consume.consumer import IntakeRules, KafkaIntake
 from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
@@ -31,7 +32,6 @@ from stripwatch.worker.pipeline.inspect.model_reload import BundleWatch
 from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_parts
 from stripwatch.worker.pipeline.produce.delivery import open_delivery
 from stripwatch.worker.readiness import Readiness
-from stripwatch.worker.reject_share import RejectShare
 
 log = structlog.get_logger()
 _NEEDED_TOPICS = ("frames", "results", "defects", "rejects")

@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.config.drift import DriftSettings
-from stripwatch.worker.drift_watch import DriftWatch
 from stripwatch.worker.images.decode import DecodeSpec, decode
 from stripwatch.worker.images.image_statistics import Turns, measure
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.observers.drift_monitor import DriftWatch
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction
 from stripwatch.worker.tools.scene import render

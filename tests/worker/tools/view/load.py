@@ -1,4 +1,5 @@
-"""The page under load: `python -m tests.worker.tools.view.load --minutes 10 --rate 50`. The last line on stdout is JSON.
+"""The page under load: `python -m tests.worker.tools.view.load --minutes 10 --rate 50`. The last line on stdout is
+JSON.
 
 Results with frames go to a broker of its own, every second with a defect; ten readers listen to the stream and a real
 Chromium shows the page. Each minute: memory of the server, heap of the page after a collection, and how long the page

@@ -4,18 +4,18 @@ import time
 
 from prometheus_client import Counter
 
-from stripwatch.worker.aside_topic import AsideTopic, aside_producer
 from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.evidence import Evidence
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.picture import PictureLimits
+from stripwatch.worker.observers.annotate import PictureLimits
+from stripwatch.worker.observers.best_effort_producer import AsideTopic, aside_producer
+from stripwatch.worker.observers.evidence import Evidence
+from stripwatch.worker.observers.review_sender import Review
+from stripwatch.worker.observers.shadow_loader import ShadowLine
 from stripwatch.worker.pipeline.inspect.outcomes import Outcome
-from stripwatch.worker.review import Review
-from stripwatch.worker.shadow_line import ShadowLine
 
 _CLOSE_S = 1.0  # at least, for what is still to be sent at a stop
 

@@ -20,9 +20,9 @@ from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.loaded_model import Model
 from stripwatch.worker.model.session import Output, Session
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.observers.shadow import Shadow, score_difference
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Skipped
-from stripwatch.worker.shadow import Shadow, score_difference
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.waiting import wait_until

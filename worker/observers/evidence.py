@@ -9,15 +9,15 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from stripwatch.worker.aside import Aside
-from stripwatch.worker.aside_topic import AsideTopic
 from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.picture import Heat, PictureLimits, draw
+from stripwatch.worker.observers.annotate import Heat, PictureLimits, draw
+from stripwatch.worker.observers.background_worker import Aside
+from stripwatch.worker.observers.best_effort_producer import AsideTopic
 from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction
 from stripwatch.worker.pipeline.produce.record_builder import Outgoing
 

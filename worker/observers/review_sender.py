@@ -1,11 +1,11 @@
 """Review: frames of which the model is unsure, as they came, on a topic of their own for a person to judge."""
 
-from stripwatch.worker.aside import Aside
-from stripwatch.worker.aside_topic import AsideTopic
 from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.observers.background_worker import Aside
+from stripwatch.worker.observers.best_effort_producer import AsideTopic
 from stripwatch.worker.pipeline.produce.record_builder import Outgoing, review_headers
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.shadow_line import shadow_settings
+from stripwatch.worker.observers.shadow_loader import shadow_settings
 
 
 def test_it_runs_its_own_bundle_small_and_with_its_own_thresholds() -> None:

@@ -11,9 +11,9 @@ from prometheus_client import Gauge
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.drift import Answer, CameraReport, Condition, Drift, Yardstick
 from stripwatch.worker.images.image_statistics import Turns
 from stripwatch.worker.monitoring.metrics import OTHER, Metrics
+from stripwatch.worker.observers.drift import Answer, CameraReport, Condition, Drift, Yardstick
 from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction, Refusal
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from stripwatch.worker.contracts.events import Box, Defect
 from stripwatch.worker.images.decode import DecodeLimits, Pixels
 from stripwatch.worker.model.bundle import PlaceGrid
 from stripwatch.worker.model.heatmaps import MapReader
-from stripwatch.worker.picture import Heat, PictureLimits, draw, encode_within, open_within
+from stripwatch.worker.observers.annotate import Heat, PictureLimits, draw, encode_within, open_within
 
 LIMITS, DECODE = PictureLimits(1600, 95, 1_000_000), DecodeLimits()
 GREY = 100

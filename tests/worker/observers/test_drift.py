@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.drift import (
+from stripwatch.worker.images.image_statistics import FrameStatistics
+from stripwatch.worker.model.reference import ClassScores, Spread
+from stripwatch.worker.observers.drift import (
     Answer,
     CameraReport,
     Drift,
@@ -21,8 +23,6 @@ from stripwatch.worker.drift import (
     score_drift,
     scores,
 )
-from stripwatch.worker.images.image_statistics import FrameStatistics
-from stripwatch.worker.model.reference import ClassScores, Spread
 from tests.tiny import TINY_REFERENCE
 
 MINE, OTHERS = Partition("frames", 0), Partition("frames", 1)

@@ -9,11 +9,11 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.future import Future
 from structlog.testing import capture_logs
 
-from stripwatch.worker import aside_topic
-from stripwatch.worker.aside_topic import AsideTopic, aside_producer
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.observers import best_effort_producer
+from stripwatch.worker.observers.best_effort_producer import AsideTopic, aside_producer
 from stripwatch.worker.pipeline.produce.record_builder import Outgoing
 
 RECORD = Outgoing("inspection.evidence", b"id", b"jpeg", [("ce_id", b"1")])
@@ -72,7 +72,7 @@ def test_after_a_record_that_is_too_large_the_next_is_tried() -> None:
 
 def test_its_producer_has_no_part_in_a_transaction_and_takes_a_whole_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Settings] = []
-    monkeypatch.setattr(aside_topic, "open_producer", asked.append)
+    monkeypatch.setattr(best_effort_producer, "open_producer", asked.append)
     given = {"delivery": "exactly-once", "reject_bytes_max": 10, "frame_bytes_max": 5_000_000}
     aside_producer(load_settings(None, given))
     assert (asked[0].delivery, asked[0].reject_bytes_max, asked[0].send_s_max) == ("at-least-once", 5_000_000, 5.0)

@@ -14,11 +14,11 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.drift_watch import DriftWatch
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.loaded_model import Model
 from stripwatch.worker.model.reference import ClassScores
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.observers.drift_monitor import DriftWatch
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction, Refusal, Skipped
 from tests.clock import ManualClock

@@ -6,15 +6,15 @@ from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.aside_topic import AsideTopic
 from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.verdict import Judge
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.observers.best_effort_producer import AsideTopic
+from stripwatch.worker.observers.review_sender import Review
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Skipped
-from stripwatch.worker.review import Review
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame

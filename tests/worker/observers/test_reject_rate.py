@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.reject_share import RejectShare
+from stripwatch.worker.observers.reject_rate import RejectShare
 
 
 def test_many_rejects_are_high_until_the_window_has_passed() -> None:

@@ -10,18 +10,18 @@ import pytest
 from kafka.future import Future
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.aside import FRAMES_MAX
-from stripwatch.worker.aside_topic import AsideTopic
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.common.token_bucket import Quota
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.evidence import Evidence
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.model.bundle import PlaceGrid
 from stripwatch.worker.model.heatmaps import MapReader
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.picture import PictureLimits
+from stripwatch.worker.observers.annotate import PictureLimits
+from stripwatch.worker.observers.background_worker import FRAMES_MAX
+from stripwatch.worker.observers.best_effort_producer import AsideTopic
+from stripwatch.worker.observers.evidence import Evidence
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Skipped
 from tests.frames import make_frame

@@ -5,8 +5,6 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.aside import lower_priority
-from stripwatch.worker.aside_topic import AsideTopic, aside_producer
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
@@ -14,10 +12,12 @@ from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.model.bundle_store import resolve
 from stripwatch.worker.model.loaded_model import open_model
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.observers.background_worker import lower_priority
+from stripwatch.worker.observers.best_effort_producer import AsideTopic, aside_producer
+from stripwatch.worker.observers.shadow import Shadow
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.model_reload import BundleWatch
 from stripwatch.worker.pipeline.produce.record_builder import Outgoing
-from stripwatch.worker.shadow import Shadow
 
 _CLOSE_S = 1.0
 

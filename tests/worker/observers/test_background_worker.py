@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from structlog.testing import capture_logs
 
-from stripwatch.worker.aside import FRAMES_MAX, Aside
 from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.observers.background_worker import FRAMES_MAX, Aside
 from tests.frames import make_frame
 
 

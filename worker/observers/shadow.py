@@ -1,18 +1,18 @@
 """A second model sees a share of the frames: its verdicts go to metrics and to a topic of their own.
 
-It can neither delay nor break the first: see aside.py.
+It can neither delay nor break the first: see background_worker.py.
 """
 
 import time
 from collections.abc import Callable
 from zlib import crc32
 
-from stripwatch.worker.aside import Aside
 from stripwatch.worker.common.errors import PredictFailed
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.model.loaded_model import Model
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.observers.background_worker import Aside
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.infer import predict
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction

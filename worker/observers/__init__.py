@@ -1,0 +1,1 @@
+"""What is notified of every frame and must not delay it: evidence, review, shadow, drift."""

@@ -64,9 +64,9 @@ def run(
         metrics_port=metrics_port,
         log_format=log_format,
     )
-    from stripwatch.worker.run import run as run_worker
-    from stripwatch.worker.supervise import supervise
-    from stripwatch.worker.tune import apply, lay_out
+    from stripwatch.worker.service.autotune import apply, lay_out
+    from stripwatch.worker.service.supervisor import supervise
+    from stripwatch.worker.service.worker_app import run as run_worker
 
     layout = lay_out(settings).layout
     if layout.processes > 1:
@@ -92,7 +92,7 @@ def check(
     settings = _settings(
         config, setting, quiet=True, bundle=bundle, provider=provider, batch_frames_max=batch_frames_max
     )
-    from stripwatch.worker.check import check as check_bundle
+    from stripwatch.worker.service.check import check as check_bundle
 
     print_summary(check_bundle(settings))
 
@@ -115,7 +115,7 @@ def inspect(
     settings = _settings(
         config, setting, quiet=True, bundle=bundle, provider=provider, batch_frames_max=batch_frames_max
     )
-    from stripwatch.worker.folder import inspect_folder
+    from stripwatch.worker.service.offline import inspect_folder
 
     print_summary(inspect_folder(settings, folder, out, force))
 

@@ -12,7 +12,7 @@ import pytest
 
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.supervise import _CLOSE_S
+from stripwatch.worker.service.supervisor import _CLOSE_S
 from tests.brokers.handle import BrokerHandle
 from tests.deploy.tools import require
 from tests.e2e.line import Line, running_worker

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.folder import inspect_folder
 from stripwatch.worker.images.decode import DecodeSpec, decode
 from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.service.offline import inspect_folder
 from tests.trained import FRAME_PX, INPUT_PX, random_weights, textures, tiny_fit
 
 pytestmark = pytest.mark.training

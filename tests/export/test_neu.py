@@ -15,7 +15,7 @@ from stripwatch.training.fit import fit
 from stripwatch.training.fitsettings import FitSettings
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.folder import inspect_folder
+from stripwatch.worker.service.offline import inspect_folder
 
 pytestmark = pytest.mark.training
 

@@ -23,12 +23,12 @@ from stripwatch.worker.common.child_process import module_command, with_parent
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.settings import ENV_PREFIX, Settings
-from stripwatch.worker.layout import Layout, Trial, candidates, choose, usable_cores
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import read_choice, resolve
 from stripwatch.worker.model.loaded_model import require_bundle
 from stripwatch.worker.model.providers import runs_on_cpu
-from stripwatch.worker.trial import READY
+from stripwatch.worker.service.autotune_trial import READY
+from stripwatch.worker.service.core_layout import Layout, Trial, candidates, choose, usable_cores
 
 log = structlog.get_logger()
 
@@ -120,7 +120,7 @@ def measure(settings: Settings, bundle: Bundle, layout: Layout, seconds: float =
     given: dict[str, Any] = {name: getattr(settings, name) for name in _TRIED_BY}
     given["batch_frames_max"] = min(_BATCH_FRAMES_MAX, settings.batch_frames_max)
     given |= asdict(layout) | {"bundle": str(bundle.path.resolve()), "processes": 1}
-    command = [*module_command("worker.trial"), json.dumps(given), str(seconds)]
+    command = [*module_command("worker.service.autotune_trial"), json.dumps(given), str(seconds)]
     with ExitStack() as ended:
         said = ended.enter_context(tempfile.TemporaryFile("w+"))
         children = [ended.enter_context(_Child(command, said)) for _ in range(layout.processes)]

@@ -1,4 +1,5 @@
-"""`python -m stripwatch.worker.trial SETTINGS SECONDS`: one process of a layout that is tried, without Kafka.
+"""`python -m stripwatch.worker.service.autotune_trial SETTINGS SECONDS`: one process of a layout that is tried, without
+Kafka.
 
 It plays the golden frames of its bundle, over and over, through the worker's own pipeline: decode, batch, inference,
 event. It says `ready`, begins when it is told to, so that all processes of a layout run at the same time, and ends with

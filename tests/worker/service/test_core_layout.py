@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker import layout
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.layout import Layout, Trial, candidates, choose, usable_cores
+from stripwatch.worker.service import core_layout
+from stripwatch.worker.service.core_layout import Layout, Trial, candidates, choose, usable_cores
 
 ONE, FOUR, EIGHT = Layout(1, 0, 0), Layout(4, 2, 2), Layout(8, 1, 1)
 
@@ -55,7 +55,7 @@ def test_the_fastest_is_taken_and_a_tie_is_decided_by_how_many_frames_there_are(
 def test_a_container_counts_its_share_of_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     limit = tmp_path / "cpu.max"
-    monkeypatch.setattr(layout, "_CPU_MAX", limit)
+    monkeypatch.setattr(core_layout, "_CPU_MAX", limit)
     assert usable_cores() == 8
     for text, cores in (("max 100000\n", 8), ("150000 100000\n", 2), ("1600000 100000\n", 8), ("5000 100000\n", 1)):
         limit.write_text(text)

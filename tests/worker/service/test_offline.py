@@ -9,7 +9,7 @@ import pytest
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.folder import inspect_folder
+from stripwatch.worker.service.offline import inspect_folder
 from tests.badframes import BAD_FRAMES
 from tests.tiny import LABELS, expected_scores, write_bundle, write_frames
 

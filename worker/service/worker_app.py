@@ -31,7 +31,7 @@ from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.pipeline.inspect.model_reload import BundleWatch
 from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_parts
 from stripwatch.worker.pipeline.produce.delivery import open_delivery
-from stripwatch.worker.readiness import Readiness
+from stripwatch.worker.service.readiness import Readiness
 
 log = structlog.get_logger()
 _NEEDED_TOPICS = ("frames", "results", "defects", "rejects")

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from stripwatch.worker import tune
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.layout import Layout
 from stripwatch.worker.model.bundle import Bundle, read_bundle
-from stripwatch.worker.tune import TrialFailed, lay_out, measure
+from stripwatch.worker.service import autotune
+from stripwatch.worker.service.autotune import TrialFailed, lay_out, measure
+from stripwatch.worker.service.core_layout import Layout
 from tests.tiny import build_model, write_bundle
 
 ONE, TWO = Layout(1, 0, 0), Layout(2, 1, 1)
@@ -39,8 +39,8 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[Layout]:
         layouts.append(layout)
         return 100.0 * layout.processes
 
-    monkeypatch.setattr(tune, "measure", fake)
-    monkeypatch.setattr(tune, "usable_cores", lambda: 2)
+    monkeypatch.setattr(autotune, "measure", fake)
+    monkeypatch.setattr(autotune, "usable_cores", lambda: 2)
     return layouts
 
 
@@ -109,7 +109,7 @@ def test_a_user_without_a_home_is_no_error(
 def test_a_trial_that_fails_leaves_a_process_a_core(
     settings: Settings, tried: list[Layout], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(tune, "measure", failing(error))
+    monkeypatch.setattr(autotune, "measure", failing(error))
     plan = lay_out(settings)
     assert plan.layout == TWO
     assert str(error) in plan.because

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.model.loaded_model import load_model
-from stripwatch.worker.trial import try_out
+from stripwatch.worker.service.autotune_trial import try_out
 from tests.tiny import write_bundle
 
 

@@ -17,10 +17,10 @@ from stripwatch.worker.common.child_process import module_command, with_parent
 from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerEnded
 from stripwatch.worker.common.signals import StopRequest
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.layout import Layout
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.systemd import Heartbeat
 from stripwatch.worker.monitoring.worker_scrape import FleetMetrics, all_ready
+from stripwatch.worker.service.core_layout import Layout
 
 log = structlog.get_logger()
 

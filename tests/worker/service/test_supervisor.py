@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stripwatch.worker.common.errors import WorkerEnded
-from stripwatch.worker.supervise import Supervisor
+from stripwatch.worker.service.supervisor import Supervisor
 
 # Writes its process id into the folder it is given, and waits for the end; ignores SIGTERM if told so.
 SCRIPT = """

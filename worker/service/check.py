@@ -5,7 +5,7 @@ from typing import Any
 
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.loaded_model import load_model
-from stripwatch.worker.tune import apply, lay_out
+from stripwatch.worker.service.autotune import apply, lay_out
 
 
 def check(settings: Settings) -> dict[str, Any]:

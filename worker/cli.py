@@ -13,11 +13,11 @@ from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.simulator.replay import replay
+from stripwatch.worker.simulator.simulate import simulate
 from stripwatch.worker.tools.bench import bench
 from stripwatch.worker.tools.demo import demo
 from stripwatch.worker.tools.rejects import rejects
-from stripwatch.worker.tools.replay import replay
-from stripwatch.worker.tools.simulate import simulate
 from stripwatch.worker.tools.topics import topics
 
 PROGRAM = "stripwatch"

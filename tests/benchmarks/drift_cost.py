@@ -16,7 +16,7 @@ from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.drift_monitor import DriftWatch
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction
-from stripwatch.worker.tools.scene import render
+from stripwatch.worker.simulator.scene import render
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import TINY_REFERENCE

@@ -16,7 +16,7 @@ import pytest
 from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.service.offline import inspect_folder
-from stripwatch.worker.tools.scene import encode_jpeg, frame_seed, render
+from stripwatch.worker.simulator.scene import encode_jpeg, frame_seed, render
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, running_worker
 

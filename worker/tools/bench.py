@@ -27,14 +27,14 @@ from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.security import PLAINTEXT
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.simulator.cameras import Line, Shot, play
+from stripwatch.worker.simulator.frame_sender import FrameSender
+from stripwatch.worker.simulator.replay import find_images
+from stripwatch.worker.simulator.simulate import parse_shape, render_pool, repeat_pool
 from stripwatch.worker.tools.broker import Broker, embedded_broker
-from stripwatch.worker.tools.cameras import Line, Shot, play
 from stripwatch.worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan
 from stripwatch.worker.tools.demo import DEMO_BUNDLE
 from stripwatch.worker.tools.loads import Paced, Saturated, Setup, pace, saturate
-from stripwatch.worker.tools.replay import find_images
-from stripwatch.worker.tools.sender import FrameSender
-from stripwatch.worker.tools.simulate import parse_shape, render_pool, repeat_pool
 from stripwatch.worker.tools.steps import measure_steps
 
 _POOL_FRAMES = 64

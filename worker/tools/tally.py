@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from stripwatch.worker.contracts.events import Result
-from stripwatch.worker.tools.sender import Sent
+from stripwatch.worker.simulator.frame_sender import Sent
 
 _RECENT = 2000
 Place = tuple[int, int]  # partition and offset of a frame

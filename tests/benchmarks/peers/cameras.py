@@ -15,9 +15,9 @@ from kafka import KafkaProducer
 
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.images.image_files import CONTENT_TYPES
-from stripwatch.worker.tools.cameras import Headers, Line, Shot, play
-from stripwatch.worker.tools.sender import FrameSender
-from stripwatch.worker.tools.simulate import repeat_pool
+from stripwatch.worker.simulator.cameras import Headers, Line, Shot, play
+from stripwatch.worker.simulator.frame_sender import FrameSender
+from stripwatch.worker.simulator.simulate import repeat_pool
 
 CAMERAS = PARTITIONS = max(4, 2 * (os.cpu_count() or 1))
 VARIABLE = "CAMERAS_PLAN"

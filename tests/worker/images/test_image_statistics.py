@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.images.image_statistics import Turns, measure
-from stripwatch.worker.tools.scene import render
+from stripwatch.worker.simulator.scene import render
 from tests.clock import ManualClock
 
 SHAPES = [(200, 200), (256, 1600)]

@@ -9,8 +9,8 @@ from sklearn.preprocessing import StandardScaler
 
 from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
-from stripwatch.worker.tools.scene import CLEAN, KINDS, encode_jpeg, frame_seed, render
-from stripwatch.worker.tools.surface import Shape
+from stripwatch.worker.simulator.scene import CLEAN, KINDS, encode_jpeg, frame_seed, render
+from stripwatch.worker.simulator.surface import Shape
 
 SHAPES: tuple[Shape, ...] = ((200, 200), (256, 1600))
 DEFECTS = [kind for kind in KINDS if kind != CLEAN]

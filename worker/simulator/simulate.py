@@ -15,11 +15,11 @@ from stripwatch.worker.common.console import new_progress, print_summary
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.cli_options import Config, security_of
 from stripwatch.worker.contracts import topics
-from stripwatch.worker.tools.cameras import Line, Shot
-from stripwatch.worker.tools.live import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
-from stripwatch.worker.tools.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
-from stripwatch.worker.tools.strip_set import write_strip_set
-from stripwatch.worker.tools.surface import Shape
+from stripwatch.worker.simulator.cameras import Line, Shot
+from stripwatch.worker.simulator.dataset_writer import write_strip_set
+from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
+from stripwatch.worker.simulator.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
+from stripwatch.worker.simulator.surface import Shape
 
 Brightness = Annotated[
     float, typer.Option(min=0, max=10, help="Multiply every pixel: 0.6 is a lamp that ages, 0 the dark, 1.5 glare.")

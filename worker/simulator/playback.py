@@ -12,8 +12,8 @@ from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.config.security import Security
-from stripwatch.worker.tools.cameras import Exposure, Line, Shot, play
-from stripwatch.worker.tools.sender import FrameSender, open_sent_file
+from stripwatch.worker.simulator.cameras import Exposure, Line, Shot, play
+from stripwatch.worker.simulator.frame_sender import FrameSender, open_sent_file
 
 Cameras = Annotated[int, typer.Option(min=1, max=1000, help="Cameras, named top-1, top-2, ...")]
 Rate = Annotated[float, typer.Option(min=0, help="Frames a second of each camera; 0 is as fast as it goes.")]

@@ -8,8 +8,8 @@ import msgspec
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.tools.scene import KINDS, Scene, encode_jpeg, frame_seed, render
-from stripwatch.worker.tools.surface import Shape
+from stripwatch.worker.simulator.scene import KINDS, Scene, encode_jpeg, frame_seed, render
+from stripwatch.worker.simulator.surface import Shape
 
 TRUTH_NAME = "truth.jsonl"
 

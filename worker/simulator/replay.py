@@ -13,8 +13,8 @@ from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.config.cli_options import BootstrapServers, Config, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.images.image_files import CONTENT_TYPES, list_images
-from stripwatch.worker.tools.cameras import Line, Shot
-from stripwatch.worker.tools.live import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
+from stripwatch.worker.simulator.cameras import Line, Shot
+from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stripwatch.worker.tools import surface
+from stripwatch.worker.simulator import surface
 
 
 def test_noise_has_mean_0_and_spread_1() -> None:

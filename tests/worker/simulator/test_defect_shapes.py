@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stripwatch.worker.tools.defects import DEFECTS, DISTRACTORS, Painter
+from stripwatch.worker.simulator.defect_shapes import DEFECTS, DISTRACTORS, Painter
 
 
 @pytest.mark.parametrize("painter", [*DEFECTS.values(), *DISTRACTORS])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.tools.replay import find_images
+from stripwatch.worker.simulator.replay import find_images
 from tests.worker.conftest import CommandLine, consume, last_json, read_lines
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.tools.cameras import Exposure, Line, Shot, play
+from stripwatch.worker.simulator.cameras import Exposure, Line, Shot, play
 from tests.worker.conftest import ManualClock
 
 LINE = Line(cameras=2, rate_fps=5.0, mm_per_frame=250.0, coil="C7", coil_frames=0, run_id="run")

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLarg
 from stripwatch.worker.broker.producers import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
 from stripwatch.worker.common.errors import BrokerLost, InputError, StripwatchError
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.tools.cameras import Exposure, Headers
+from stripwatch.worker.simulator.cameras import Exposure, Headers
 
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5  # past its own limit the producer itself must be broken
 

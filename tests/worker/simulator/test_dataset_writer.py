@@ -5,9 +5,9 @@ import cv2
 import pytest
 
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.tools import strip_set
-from stripwatch.worker.tools.scene import KINDS
-from stripwatch.worker.tools.strip_set import write_strip_set
+from stripwatch.worker.simulator import dataset_writer
+from stripwatch.worker.simulator.dataset_writer import write_strip_set
+from stripwatch.worker.simulator.scene import KINDS
 from tests.worker.conftest import CommandLine, last_json, read_lines
 
 
@@ -50,7 +50,7 @@ def test_a_folder_that_holds_something_is_refused(tmp_path: Path, command_line: 
 
 def test_a_run_that_was_cut_off_leaves_no_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "set"
-    monkeypatch.setattr(strip_set, "encode_jpeg", _interrupt)
+    monkeypatch.setattr(dataset_writer, "encode_jpeg", _interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_strip_set(out, 6, (64, 64), 1)
     assert not out.exists()

@@ -9,7 +9,7 @@ import pytest
 
 from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.images.decode import DecodeSpec, decode
-from stripwatch.worker.tools.simulate import render_pool, repeat_pool
+from stripwatch.worker.simulator.simulate import render_pool, repeat_pool
 from tests.worker.conftest import CommandLine, consume, last_json, read_lines
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.worker.tools.surface import Field, smooth_noise
+from stripwatch.worker.simulator.surface import Field, smooth_noise
 
 Painter = Callable[[int, np.random.Generator], Field]
 Points = NDArray[np.int32]

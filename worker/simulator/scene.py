@@ -7,9 +7,9 @@ import numpy as np
 
 from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.images.decode import Pixels
-from stripwatch.worker.tools import surface
-from stripwatch.worker.tools.defects import DEFECTS, DISTRACTORS
-from stripwatch.worker.tools.surface import Edge, Field, Shape
+from stripwatch.worker.simulator import surface
+from stripwatch.worker.simulator.defect_shapes import DEFECTS, DISTRACTORS
+from stripwatch.worker.simulator.surface import Edge, Field, Shape
 
 CLEAN = "clean"
 KINDS = (CLEAN, *DEFECTS)

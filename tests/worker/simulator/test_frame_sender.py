@@ -9,9 +9,9 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from stripwatch.worker.common.errors import BrokerLost, InputError
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.tools import sender as sender_module
-from stripwatch.worker.tools.cameras import Exposure, Shot
-from stripwatch.worker.tools.sender import FrameSender, open_sent_file
+from stripwatch.worker.simulator import frame_sender as sender_module
+from stripwatch.worker.simulator.cameras import Exposure, Shot
+from stripwatch.worker.simulator.frame_sender import FrameSender, open_sent_file
 from tests.worker.conftest import FakeProducer, read_lines
 
 SHOT = Shot(b"0123456789", "image/jpeg", label="pits", boxes=(Box(1, 2, 3, 4),))

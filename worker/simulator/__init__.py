@@ -1,0 +1,1 @@
+"""A simulated line: steel, defects, cameras, and the frames they send."""

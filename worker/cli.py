@@ -139,8 +139,8 @@ def coils(
     Example: stripwatch coils --bootstrap-servers 127.0.0.1:9092
     """
     settings = _settings(config, setting, bootstrap_servers=bootstrap_servers)
-    from stripwatch.worker.tools.coilbook import CoilRules
-    from stripwatch.worker.tools.coils import summarise_coils
+    from stripwatch.worker.coils.coil_tracker import CoilRules
+    from stripwatch.worker.coils.summarizer import summarise_coils
 
     print_summary(summarise_coils(settings, CoilRules(settle_s, silence_s), group_id))
 
@@ -164,7 +164,7 @@ def report(
     Example: stripwatch report --bootstrap-servers 127.0.0.1:9092 --csv coils.csv
     """
     settings = _settings(config, setting, quiet=True, bootstrap_servers=bootstrap_servers)
-    from stripwatch.worker.tools import report as reports
+    from stripwatch.worker.coils import report as reports
 
     found = reports.report(settings, coil, csv, force)
     if as_json:

@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
+from stripwatch.worker.coils.coil import CoilLog, CoilSummary
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.outcomes import Refusal, Skipped
-from stripwatch.worker.tools.coil import CoilLog, CoilSummary
+from tests.worker.coils.test_coil import look
+from tests.worker.coils.test_strip_defects import defect
 from tests.worker.pipeline.inspect.test_event_builder import CAMERAS, MODEL, prediction
-from tests.worker.tools.test_coil import look
-from tests.worker.tools.test_stripdefects import defect
 
 GOLDEN = Path(__file__).with_name("golden")
 _FRAME: dict[str, Any] = {"coil": "C4711", "line": "/plant/hot-rolling/line-1", "received_s": 100.0}

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from stripwatch.worker.coils.coil import COIL_SCHEMA, CoilSummary
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.version import __version__
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.events import REJECT_SCHEMA, RESULT_SCHEMA, Reject, Result
 from stripwatch.worker.contracts.frame_headers import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX
-from stripwatch.worker.tools.coil import COIL_SCHEMA, CoilSummary
 
 Json = dict[str, Any]
 EVENTS: dict[str, tuple[str, type]] = {

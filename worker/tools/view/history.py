@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
+from stripwatch.worker.coils.coil import CoilLog, CoilSummary
+from stripwatch.worker.coils.coil_tracker import CoilBook, CoilRules
+from stripwatch.worker.coils.observations import Look, look_of_reject, look_of_result, read_result
 from stripwatch.worker.common.rates import WindowedRate
 from stripwatch.worker.contracts.events import Box, ModelInfo, Result
-from stripwatch.worker.tools.coil import CoilLog, CoilSummary
-from stripwatch.worker.tools.coilbook import CoilBook, CoilRules
-from stripwatch.worker.tools.looks import Look, look_of_reject, look_of_result, read_result
 from stripwatch.worker.tools.view.places import EvidencePlaces, Place, place_of_frame
 from stripwatch.worker.tools.view.recent import Latency
 from stripwatch.worker.tools.view.stripmap import StripMap, strip_map

@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stripwatch.worker.tools.report import as_csv
+from stripwatch.worker.coils.report import as_csv
 from stripwatch.worker.tools.view.history import History
 from stripwatch.worker.tools.view.hub import Hub
 from stripwatch.worker.tools.view.pictures import Pictures

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from stripwatch.worker.tools.coil import CoilLog
+from stripwatch.worker.coils.coil import CoilLog
 
 _DEFECTS_MAX, _SPANS_MAX = 3_000, 500
 _NONE: tuple[None, None] = (None, None)

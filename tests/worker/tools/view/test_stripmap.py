@@ -1,7 +1,7 @@
-from stripwatch.worker.tools.coil import CoilLog
+from stripwatch.worker.coils.coil import CoilLog
 from stripwatch.worker.tools.view.stripmap import strip_map
-from tests.worker.tools.test_coil import look
-from tests.worker.tools.test_stripdefects import defect
+from tests.worker.coils.test_coil import look
+from tests.worker.coils.test_strip_defects import defect
 
 
 def test_lanes_are_top_then_bottom_and_marks_name_theirs() -> None:

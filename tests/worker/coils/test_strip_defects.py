@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.coils.strip_defects import PixelSpan, StripDefect, StripDefects
 from stripwatch.worker.contracts.events import StripSpan
-from stripwatch.worker.tools.stripdefects import PixelSpan, StripDefect, StripDefects
 
 
 def defect(

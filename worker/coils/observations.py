@@ -8,10 +8,10 @@ from urllib.parse import unquote
 
 import msgspec
 
+from stripwatch.worker.coils.strip_defects import PixelSpan, StripDefect
 from stripwatch.worker.contracts.events import Defect, FrameInfo, Result, StripSpan
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.tools.stripdefects import PixelSpan, StripDefect
 
 State = Literal["inspected", "skipped", "rejected"]
 _decode_result = msgspec.json.Decoder(Result).decode

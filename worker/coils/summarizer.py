@@ -18,12 +18,12 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.producers import open_producer
 from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning, from_last, open_looker
+from stripwatch.worker.coils.coil import CoilSummary
+from stripwatch.worker.coils.coil_tracker import CoilBook, CoilRules, Key
+from stripwatch.worker.coils.observations import Look, look_of_record, time_ms
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.tools.coil import CoilSummary
-from stripwatch.worker.tools.coilbook import CoilBook, CoilRules, Key
-from stripwatch.worker.tools.looks import Look, look_of_record, time_ms
 
 log = structlog.get_logger()
 _COMMIT_S = 5.0

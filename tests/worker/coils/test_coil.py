@@ -5,10 +5,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.coils.coil import CoilLog, CoilSummary
+from stripwatch.worker.coils.observations import Look
 from stripwatch.worker.contracts.events import StripSpan
-from stripwatch.worker.tools.coil import CoilLog, CoilSummary
-from stripwatch.worker.tools.looks import Look
-from tests.worker.tools.test_stripdefects import defect
+from tests.worker.coils.test_strip_defects import defect
 
 
 def look(number: int = 0, start: int | None = 0, end: int | None = None, **changes: object) -> Look:

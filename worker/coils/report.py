@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning, open_looker
+from stripwatch.worker.coils.coil import CoilSummary
+from stripwatch.worker.coils.coil_tracker import CoilBook, CoilRules
+from stripwatch.worker.coils.observations import look_of_record
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.tools.coil import CoilSummary
-from stripwatch.worker.tools.coilbook import CoilBook, CoilRules
-from stripwatch.worker.tools.looks import look_of_record
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SAY_EVERY = 50_000

@@ -1,5 +1,5 @@
-from stripwatch.worker.tools.coilbook import CoilBook, CoilRules
-from tests.worker.tools.test_coil import look
+from stripwatch.worker.coils.coil_tracker import CoilBook, CoilRules
+from tests.worker.coils.test_coil import look
 
 RULES = CoilRules(settle_s=10, silence_s=120, frames_max=5)
 

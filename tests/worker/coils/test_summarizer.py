@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from stripwatch.worker.coils.coil import CoilSummary
+from stripwatch.worker.coils.report import as_csv
 from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.contracts.events import Result
-from stripwatch.worker.tools.coil import CoilSummary
-from stripwatch.worker.tools.report import as_csv
 from tests.e2e.line import Line
+from tests.worker.coils.test_observations import result
 from tests.worker.conftest import CommandLine, last_json
-from tests.worker.tools.test_looks import result
 
 
 def results(coil: str, numbers: range, **frame: Any) -> list[Result]:

@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.tools.spans import Spans
+from stripwatch.worker.coils.interval_set import Spans
 
 edges = st.integers(-50, 50)
 some_spans = st.lists(st.tuples(edges, edges))

@@ -4,12 +4,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from stripwatch.worker.coils.observations import look_of_reject, look_of_result, read_result
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import Result, StripSpan
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.outcomes import Refusal
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers
-from stripwatch.worker.tools.looks import look_of_reject, look_of_result, read_result
 from tests.frames import make_frame
 from tests.worker.pipeline.inspect.test_event_builder import CAMERAS, MODEL, prediction
 

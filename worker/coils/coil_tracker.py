@@ -3,8 +3,8 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from stripwatch.worker.tools.coil import CoilLog, Ended
-from stripwatch.worker.tools.looks import Look
+from stripwatch.worker.coils.coil import CoilLog, Ended
+from stripwatch.worker.coils.observations import Look
 
 Key = tuple[str | None, str | None]  # line and coil
 _CLOSED_MAX = 5_000

@@ -7,11 +7,11 @@ from typing import Literal
 
 import msgspec
 
+from stripwatch.worker.coils.interval_set import Spans
+from stripwatch.worker.coils.observations import Look
+from stripwatch.worker.coils.strip_defects import StripDefect, StripDefects
 from stripwatch.worker.contracts.events import StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
-from stripwatch.worker.tools.looks import Look
-from stripwatch.worker.tools.spans import Spans
-from stripwatch.worker.tools.stripdefects import StripDefect, StripDefects
 
 COIL_SCHEMA = "stripwatch.coil/1"
 # Of a summary: it must fit into one Kafka message, and names come from outside.

@@ -1,0 +1,1 @@
+"""Results gathered into coils: metres covered, defects merged along the strip, summaries."""

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from stripwatch.worker.commands.rejects import rejects
+from stripwatch.worker.commands.topics import topics
 from stripwatch.worker.common.console import new_app, print_summary, run_app
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.log_setup import set_up_logs
@@ -17,8 +19,6 @@ from stripwatch.worker.simulator.replay import replay
 from stripwatch.worker.simulator.simulate import simulate
 from stripwatch.worker.tools.bench import bench
 from stripwatch.worker.tools.demo import demo
-from stripwatch.worker.tools.rejects import rejects
-from stripwatch.worker.tools.topics import topics
 
 PROGRAM = "stripwatch"
 app = new_app(PROGRAM, "Inspect moving steel strip: frames from Kafka in, defect events out.")
@@ -207,7 +207,7 @@ def contracts(
 
     Example: stripwatch contracts --out deploy/contracts
     """
-    from stripwatch.worker.tools.contracts import write_contracts
+    from stripwatch.worker.commands.schemas import write_contracts
 
     print_summary({"out": str(out), "files": write_contracts(out)})
 

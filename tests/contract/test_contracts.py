@@ -13,13 +13,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from kafka import KafkaProducer
 
+from stripwatch.worker.commands.schemas import EVENTS, as_text, asyncapi, schema
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.outcomes import Refusal
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers, review_headers
-from stripwatch.worker.tools.contracts import EVENTS, as_text, asyncapi, schema
 from tests.contract.made import GOLDEN, made_events
 from tests.contract.rules import broken
 from tests.frames import make_frame

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from stripwatch.worker.commands.topics import topics
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.tools.topics import topics
 from tests.deploy.dockerfile import read_image
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
+from stripwatch.worker.commands.reject_replayer import Resender
+from stripwatch.worker.commands.rejects import Filter, parse_since, resend
+from stripwatch.worker.commands.stored_reject import StoredReject, read_reject
 from stripwatch.worker.common.errors import BrokerLost, FrameRejected, RejectReason, SettingsError
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.pipeline.inspect.outcomes import Refusal
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers
-from stripwatch.worker.tools.reject_record import StoredReject, read_reject
-from stripwatch.worker.tools.rejects import Filter, parse_since, resend
-from stripwatch.worker.tools.resend import Resender
 from tests.worker.conftest import ManualClock
 from tests.worker.pipeline.produce.test_record_builder import EVENTS, MODEL
 

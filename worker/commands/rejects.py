@@ -15,6 +15,8 @@ from rich.text import Text
 
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.broker.topic_drain import open_drain
+from stripwatch.worker.commands.reject_replayer import Resender
+from stripwatch.worker.commands.stored_reject import StoredReject, json_line, read_reject
 from stripwatch.worker.common.clock import Clock, SystemClock
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import RejectReason, SettingsError
@@ -22,8 +24,6 @@ from stripwatch.worker.config.cli_options import BootstrapServers, Config, secur
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.timestamps import rfc3339
-from stripwatch.worker.tools.reject_record import StoredReject, json_line, read_reject
-from stripwatch.worker.tools.resend import Resender
 
 _READING = "reading rejects"
 _WIDTH_MIN = 140  # in a narrower window lines wrap; what is cut away cannot be looked up

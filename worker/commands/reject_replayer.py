@@ -6,9 +6,9 @@ from typing import Any, Protocol
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from stripwatch.worker.broker.producers import DELIVERY_S_MAX
+from stripwatch.worker.commands.stored_reject import StoredReject
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import BrokerLost
-from stripwatch.worker.tools.reject_record import StoredReject
 
 _WAITING_BYTES_MAX = 16_000_000
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5

@@ -1,0 +1,1 @@
+"""Commands beside the line: topics, rejects, schemas."""

@@ -193,7 +193,7 @@ def view(
     """
     settings = _settings(config, setting, bootstrap_servers=bootstrap_servers)
     try:
-        from stripwatch.worker.tools.view.serve import serve
+        from stripwatch.worker.dashboard.server import serve
     except ModuleNotFoundError as error:
         raise SettingsError(f"{error.name} is not installed; run pip install 'stripwatch[view]'") from error
     serve(settings, host, port, history)

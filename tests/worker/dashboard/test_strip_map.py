@@ -1,5 +1,5 @@
 from stripwatch.worker.coils.coil import CoilLog
-from stripwatch.worker.tools.view.stripmap import strip_map
+from stripwatch.worker.dashboard.strip_map import strip_map
 from tests.worker.coils.test_coil import look
 from tests.worker.coils.test_strip_defects import defect
 

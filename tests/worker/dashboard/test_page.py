@@ -15,8 +15,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
-from tests.worker.tools.view.conftest import chromium, console, running_page
-from tests.worker.tools.view.events import HOSTILE, LINE, Shown, publish
+from tests.worker.dashboard.conftest import chromium, console, running_page
+from tests.worker.dashboard.events import HOSTILE, LINE, Shown, publish
 
 WAIT_S_MAX = 30
 

@@ -2,10 +2,10 @@ import asyncio
 import json
 from typing import Any
 
-from stripwatch.worker.tools.view.history import History
-from stripwatch.worker.tools.view.hub import Hub
-from tests.worker.tools.view.events import Shown
-from tests.worker.tools.view.test_history import add, new_history
+from stripwatch.worker.dashboard.broadcaster import Hub
+from stripwatch.worker.dashboard.history import History
+from tests.worker.dashboard.events import Shown
+from tests.worker.dashboard.test_history import add, new_history
 
 
 async def first_message(history: History, last_event_id: str = "") -> tuple[dict[str, Any], str]:

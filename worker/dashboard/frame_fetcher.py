@@ -13,9 +13,9 @@ from kafka.structs import TopicPartition
 from stripwatch.worker.broker.topic_reader import open_looker
 from stripwatch.worker.common.errors import BrokerLost, FrameRejected
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.dashboard.evidence_index import Place
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.observers.annotate import encode_jpeg, open_within
-from stripwatch.worker.tools.view.places import Place
 
 log = structlog.get_logger()
 _KEPT = 400

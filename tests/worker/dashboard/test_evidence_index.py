@@ -1,6 +1,6 @@
 """Where pictures lie, whoever writes to the topic of evidence."""
 
-from stripwatch.worker.tools.view.places import EvidencePlaces, Place
+from stripwatch.worker.dashboard.evidence_index import EvidencePlaces, Place
 
 
 def place(number: int) -> Place:

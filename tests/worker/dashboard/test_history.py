@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.tools.view.history import CARDS_MAX, COILS_MAX, History
-from tests.worker.tools.view.events import LINE, Shown, event
+from stripwatch.worker.dashboard.history import CARDS_MAX, COILS_MAX, History
+from tests.worker.dashboard.events import LINE, Shown, event
 
 NOW_MS = 1_800_000_000_000
 AT = datetime.fromtimestamp(NOW_MS / 1000 - 1, UTC)

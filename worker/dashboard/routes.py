@@ -17,9 +17,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stripwatch.worker.coils.report import as_csv
-from stripwatch.worker.tools.view.history import History
-from stripwatch.worker.tools.view.hub import Hub
-from stripwatch.worker.tools.view.pictures import Pictures
+from stripwatch.worker.dashboard.broadcaster import Hub
+from stripwatch.worker.dashboard.frame_fetcher import Pictures
+from stripwatch.worker.dashboard.history import History
 
 PAGE = Path(__file__).with_name("page")
 VIEWERS_MAX = 50

@@ -1,4 +1,4 @@
-"""The page under load: `python -m tests.worker.tools.view.load --minutes 10 --rate 50`. The last line on stdout is
+"""The page under load: `python -m tests.worker.dashboard.load --minutes 10 --rate 50`. The last line on stdout is
 JSON.
 
 Results with frames go to a broker of its own, every second with a defect; ten readers listen to the stream and a real
@@ -27,8 +27,8 @@ from selenium import webdriver
 from stripwatch.worker.tools.broker import embedded_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
-from tests.worker.tools.view.conftest import chromium, console, running_page
-from tests.worker.tools.view.events import Shown, event
+from tests.worker.dashboard.conftest import chromium, console, running_page
+from tests.worker.dashboard.events import Shown, event
 
 CAMERAS, COIL_FRAMES, VIEWERS = 4, 1000, 10
 _FRAMES = 200  # pictures to fetch; the results say in turn that they are about these

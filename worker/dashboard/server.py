@@ -11,10 +11,10 @@ import uvicorn
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.tools.view.feed import Feed
-from stripwatch.worker.tools.view.history import History
-from stripwatch.worker.tools.view.pictures import Pictures
-from stripwatch.worker.tools.view.site import make_site
+from stripwatch.worker.dashboard.feed import Feed
+from stripwatch.worker.dashboard.frame_fetcher import Pictures
+from stripwatch.worker.dashboard.history import History
+from stripwatch.worker.dashboard.routes import make_site
 
 log = structlog.get_logger()
 _LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]

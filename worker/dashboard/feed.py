@@ -12,8 +12,8 @@ from stripwatch.worker.broker.consumers import ask_topics
 from stripwatch.worker.broker.topic_reader import TopicReader, from_last, open_looker
 from stripwatch.worker.common.errors import BrokerLost
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.tools.view.history import CARDS_MAX, History
-from stripwatch.worker.tools.view.places import Place
+from stripwatch.worker.dashboard.evidence_index import Place
+from stripwatch.worker.dashboard.history import CARDS_MAX, History
 
 log = structlog.get_logger()
 _AGAIN_S = 2.0

@@ -4,9 +4,9 @@ import pytest
 
 from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.dashboard.evidence_index import Place
+from stripwatch.worker.dashboard.frame_fetcher import Pictures, shrink
 from stripwatch.worker.images.decode import DecodeLimits
-from stripwatch.worker.tools.view.pictures import Pictures, shrink
-from stripwatch.worker.tools.view.places import Place
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
 

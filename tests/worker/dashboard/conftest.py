@@ -16,7 +16,7 @@ from selenium.webdriver.chrome.service import Service
 from stripwatch.worker.common.child_process import module_command
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
-from tests.worker.tools.view.events import publish_sample
+from tests.worker.dashboard.events import publish_sample
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 

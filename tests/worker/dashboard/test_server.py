@@ -18,8 +18,8 @@ from stripwatch.worker.tools.broker import Broker, find_binary, free_port, runni
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, run_cli
 from tests.waiting import wait_until
-from tests.worker.tools.view.conftest import running_page
-from tests.worker.tools.view.events import Shown, publish
+from tests.worker.dashboard.conftest import running_page
+from tests.worker.dashboard.events import Shown, publish
 
 AWAIT_S_MAX = 90.0
 

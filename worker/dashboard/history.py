@@ -14,9 +14,9 @@ from stripwatch.worker.coils.coil_tracker import CoilBook, CoilRules
 from stripwatch.worker.coils.observations import Look, look_of_reject, look_of_result, read_result
 from stripwatch.worker.common.rates import WindowedRate
 from stripwatch.worker.contracts.events import Box, ModelInfo, Result
-from stripwatch.worker.tools.view.places import EvidencePlaces, Place, place_of_frame
-from stripwatch.worker.tools.view.recent import Latency
-from stripwatch.worker.tools.view.stripmap import StripMap, strip_map
+from stripwatch.worker.dashboard.evidence_index import EvidencePlaces, Place, place_of_frame
+from stripwatch.worker.dashboard.rolling_stats import Latency
+from stripwatch.worker.dashboard.strip_map import StripMap, strip_map
 
 RULES = CoilRules(settle_s=10, silence_s=120, frames_max=100_000, open_max=100)
 CARDS_MAX, COILS_MAX = 300, 100

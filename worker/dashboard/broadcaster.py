@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
-from stripwatch.worker.tools.view.history import CARDS_MAX, History
+from stripwatch.worker.dashboard.history import CARDS_MAX, History
 
 TICK_S = 0.5
 _RETRY_MS = 2000

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from stripwatch.worker.bench.command import bench
+from stripwatch.worker.bench.demo import demo
 from stripwatch.worker.commands.rejects import rejects
 from stripwatch.worker.commands.topics import topics
 from stripwatch.worker.common.console import new_app, print_summary, run_app
@@ -17,8 +19,6 @@ from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.simulator.replay import replay
 from stripwatch.worker.simulator.simulate import simulate
-from stripwatch.worker.tools.bench import bench
-from stripwatch.worker.tools.demo import demo
 
 PROGRAM = "stripwatch"
 app = new_app(PROGRAM, "Inspect moving steel strip: frames from Kafka in, defect events out.")

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
-from stripwatch.worker.tools.broker import Broker, free_port, running_broker
+from stripwatch.worker.bench.embedded_broker import Broker, free_port, running_broker
 
 POM = Path(__file__).with_name("pom.xml")
 STORE = Path(__file__).parents[2] / ".kafka"

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from stripwatch.worker.bench import embedded_broker as embedded
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.tools import broker as embedded
 from tests.brokers import apache
 from tests.brokers.handle import BrokerHandle
 

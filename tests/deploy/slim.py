@@ -20,8 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from stripwatch.worker.bench.embedded_broker import embedded_broker, free_port
 from stripwatch.worker.common.child_process import module_command
-from stripwatch.worker.tools.broker import embedded_broker, free_port
 from tests.deploy.dockerfile import Image, read_image
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker.tools.broker import Broker, free_port, running_broker
+from stripwatch.worker.bench.embedded_broker import Broker, free_port, running_broker
 from tests.brokers.apache import (
     READY_S_MAX,
     SETTINGS,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from stripwatch.worker.bench.embedded_broker import embedded_broker as running_embedded_broker
 from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Result
-from stripwatch.worker.tools.broker import embedded_broker as running_embedded_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import START_S_MAX, Line, Record, WorkerProcess, fetch, running_worker
 from tests.tiny import LABELS, encode_frame, expected_scores

@@ -15,9 +15,9 @@ import pytest
 
 from stripwatch.export.model import load_model
 from stripwatch.export.runfolder import Run, read_run
+from stripwatch.worker.bench.results_tally import read_sent
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.simulator.frame_sender import Sent
-from stripwatch.worker.tools.tally import read_sent
 from tests.e2e.line import Line, Record, run_cli, running_worker
 
 FIT_S_MAX = 600

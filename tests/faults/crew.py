@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from stripwatch.worker.bench.embedded_broker import free_port
 from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.common.errors import BrokerLost, BundleError
 from stripwatch.worker.config.sections import Topics
-from stripwatch.worker.tools.broker import free_port
 from tests.faults.kafka import SESSION_MS
 
 DRAIN_S_MAX = 10

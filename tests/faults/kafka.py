@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from stripwatch.worker.bench.embedded_broker import Broker, free_port, running_broker
 from stripwatch.worker.common.child_process import Child
-from stripwatch.worker.tools.broker import Broker, free_port, running_broker
 from tests.brokers.apache import SETTINGS, fetch_jars, find_tool, format_storage
 from tests.brokers.handle import BrokerHandle
 from tests.faults.proxy import Proxy

@@ -12,11 +12,11 @@ import pytest
 from kafka import KafkaConsumer
 from kafka.future import Future
 
+from stripwatch.worker.bench.embedded_broker import embedded_broker as running_embedded_broker
 from stripwatch.worker.cli import app
 from stripwatch.worker.common.console import run_app
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.simulator.cameras import Headers
-from stripwatch.worker.tools.broker import embedded_broker as running_embedded_broker
 from tests.brokers.handle import BrokerHandle
 
 CommandLine = Callable[..., tuple[int, str, str]]

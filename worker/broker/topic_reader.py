@@ -23,7 +23,7 @@ FETCH_WAIT_MS = 20
 _BROKER_S_MAX = 10.0
 
 
-_FETCH_WAIT_MS = 50  # see FETCH_WAIT_MS in watch.py
+_FETCH_WAIT_MS = 50  # see FETCH_WAIT_MS in results_watch.py
 _FETCH_BYTES_MAX = 8_000_000
 _POLL_MS = 200
 _LOOK_S, _LOOK_S_MAX = 1.0, 5.0

@@ -13,14 +13,14 @@ import typer
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
+from stripwatch.worker.bench.demo import DEMO_BUNDLE
+from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import BrokerLost, StripwatchError
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.simulator.cameras import Shot
 from stripwatch.worker.simulator.simulate import render_pool
-from stripwatch.worker.tools.broker import Broker, embedded_broker
-from stripwatch.worker.tools.demo import DEMO_BUNDLE
 from tests.benchmarks.peers import goals
 from tests.benchmarks.peers.cameras import CAMERAS, PARTITIONS, Plan, send_frames
 from tests.benchmarks.peers.contenders import ALL, WORKER, Contender

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from stripwatch.worker.bench.capacity import Costs, cpu_limit
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import BrokerLost
-from stripwatch.worker.tools.capacity import Costs, cpu_limit
 from tests.benchmarks.delivery import DELIVERIES, measure
 from tests.benchmarks.peers.contenders import CORES, FIRST, TUNED, WORKER, Contender
 from tests.benchmarks.peers.lap import LapFailed, Track, pace, race

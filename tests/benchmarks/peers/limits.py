@@ -7,12 +7,12 @@ from itertools import cycle, islice
 
 import numpy as np
 
+from stripwatch.worker.bench.stage_costs import Alone, measure_steps
 from stripwatch.worker.broker.producers import open_producer, set_linger
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.loaded_model import load_model
-from stripwatch.worker.tools.steps import Alone, measure_steps
 from tests.benchmarks.peers.cameras import read_shots
 from tests.benchmarks.peers.lap import Track
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from stripwatch.worker.bench.workloads import cpu_seconds
 from stripwatch.worker.common.child_process import Child
-from stripwatch.worker.tools.loads import cpu_seconds
 
 _END_S_MAX = 5.0
 _LOOK_S = 0.05

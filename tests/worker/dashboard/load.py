@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 from selenium import webdriver
 
-from stripwatch.worker.tools.broker import embedded_broker
+from stripwatch.worker.bench.embedded_broker import embedded_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
 from tests.worker.dashboard.conftest import chromium, console, running_page

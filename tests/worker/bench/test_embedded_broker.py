@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient
 
+from stripwatch.worker.bench import embedded_broker as broker_module
+from stripwatch.worker.bench.embedded_broker import Broker, find_binary, free_port, running_broker
 from stripwatch.worker.common.errors import BrokerLost, SettingsError
-from stripwatch.worker.tools import broker as broker_module
-from stripwatch.worker.tools.broker import Broker, find_binary, free_port, running_broker
 from tests.brokers.handle import BrokerHandle
 
 AWAIT_S_MAX = 30.0
@@ -22,7 +22,7 @@ AWAIT_S_MAX = 30.0
 # Runs the broker until it is interrupted; then says whether the broker still answers.
 OWNER = """
 import signal
-from stripwatch.worker.tools.broker import embedded_broker
+from stripwatch.worker.bench.embedded_broker import embedded_broker
 from kafka import KafkaAdminClient
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with embedded_broker() as broker:

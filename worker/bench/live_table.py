@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from stripwatch.worker.tools.tally import CameraCounts, Tally
+from stripwatch.worker.bench.results_tally import CameraCounts, Tally
 
 
 @dataclass(frozen=True, slots=True)

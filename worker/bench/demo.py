@@ -13,6 +13,10 @@ from uuid import uuid4
 
 import typer
 
+from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker, free_port, is_free
+from stripwatch.worker.bench.results_tally import Tally, read_sent, summary
+from stripwatch.worker.bench.results_watch import Screen, read_into
+from stripwatch.worker.bench.worker_process import await_ready, child_environment, end_well, worker_command
 from stripwatch.worker.broker.admin import own_topics
 from stripwatch.worker.broker.topic_reader import open_reader
 from stripwatch.worker.common.child_process import module_command, running_child
@@ -24,10 +28,6 @@ from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import read_choice, resolve
-from stripwatch.worker.tools.broker import Broker, embedded_broker, free_port, is_free
-from stripwatch.worker.tools.tally import Tally, read_sent, summary
-from stripwatch.worker.tools.watch import Screen, read_into
-from stripwatch.worker.tools.worker_child import await_ready, child_environment, end_well, worker_command
 
 DEMO_BUNDLE = Path(__file__).resolve().parents[2] / "deploy" / "demo" / "strip-mobilenet.onnx"
 CORRECT_RATIO_MIN = 0.9

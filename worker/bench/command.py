@@ -15,6 +15,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from stripwatch.worker.bench.capacity import CameraPlan, Costs, Limits, fit, parse_plan
+from stripwatch.worker.bench.demo import DEMO_BUNDLE
+from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker
+from stripwatch.worker.bench.stage_costs import measure_steps
+from stripwatch.worker.bench.workloads import Paced, Saturated, Setup, pace, saturate
 from stripwatch.worker.broker.admin import own_topics
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
@@ -31,11 +36,6 @@ from stripwatch.worker.simulator.cameras import Line, Shot, play
 from stripwatch.worker.simulator.frame_sender import FrameSender
 from stripwatch.worker.simulator.replay import find_images
 from stripwatch.worker.simulator.simulate import parse_shape, render_pool, repeat_pool
-from stripwatch.worker.tools.broker import Broker, embedded_broker
-from stripwatch.worker.tools.capacity import CameraPlan, Costs, Limits, fit, parse_plan
-from stripwatch.worker.tools.demo import DEMO_BUNDLE
-from stripwatch.worker.tools.loads import Paced, Saturated, Setup, pace, saturate
-from stripwatch.worker.tools.steps import measure_steps
 
 _POOL_FRAMES = 64
 _CAMERAS = 4

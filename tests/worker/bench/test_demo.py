@@ -4,8 +4,8 @@ from typing import Any, cast
 
 import pytest
 
-from stripwatch.worker.tools import demo
-from stripwatch.worker.tools.broker import free_port, is_free
+from stripwatch.worker.bench import demo
+from stripwatch.worker.bench.embedded_broker import free_port, is_free
 
 
 def test_without_its_extra_the_demo_goes_on_without_a_page(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
+from stripwatch.worker.bench.results_watch import scrape
 from stripwatch.worker.broker.topic_reader import FETCH_WAIT_MS
 from stripwatch.worker.common.child_process import Child, module_command
 from stripwatch.worker.common.clock import Clock
 from stripwatch.worker.common.errors import BrokerLost, LineFailed
 from stripwatch.worker.config.security import PLAINTEXT, Security
-from stripwatch.worker.tools.watch import scrape
 
 _READY_S_MAX = 60.0
 _SESSION_MS = 6000  # the embedded broker lets the first member of a group wait for half of it

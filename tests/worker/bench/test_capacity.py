@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.bench.capacity import LOAD_MAX, CameraPlan, Costs, Limits, cpu_limit, fit, parse_plan
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.tools.capacity import LOAD_MAX, CameraPlan, Costs, Limits, cpu_limit, fit, parse_plan
 
 COSTS = Costs(consume_s=0.001, decode_s=0.002, inference_s=0.003, publish_s=0.001, broker_s=0.001)
 rates = st.floats(0.1, 1000)

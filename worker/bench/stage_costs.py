@@ -11,6 +11,7 @@ import numpy as np
 from kafka.structs import ConsumerGroupMetadata
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.bench.capacity import Costs, Limits, cpu_limit
 from stripwatch.worker.broker.consumers import from_kafka
 from stripwatch.worker.broker.topic_reader import open_reader
 from stripwatch.worker.common.errors import BrokerLost, FrameRejected, InputError
@@ -28,7 +29,6 @@ from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
 from stripwatch.worker.pipeline.inspect.infer import predict
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction
 from stripwatch.worker.pipeline.produce.delivery import open_delivery
-from stripwatch.worker.tools.capacity import Costs, Limits, cpu_limit
 
 _INFER_S_MIN = 1.0
 _IDLE_S_MAX = 30.0

@@ -11,10 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from rich.live import Live
 
+from stripwatch.worker.bench.live_table import Moment, draw_board, status_line
+from stripwatch.worker.bench.results_tally import Tally
 from stripwatch.worker.common.console import STDERR, say
 from stripwatch.worker.contracts.events import Result
-from stripwatch.worker.tools.board import Moment, draw_board, status_line
-from stripwatch.worker.tools.tally import Tally
 
 _POLL_MS = 100
 _BOARD_S, _LINE_S = 0.25, 5.0

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stripwatch.worker.bench.embedded_broker import Broker, free_port
+from stripwatch.worker.bench.results_tally import Tally, read_sent
+from stripwatch.worker.bench.results_watch import read_into, scrape_families
+from stripwatch.worker.bench.worker_process import await_ready, child_environment, end_well, worker_command
 from stripwatch.worker.broker.topic_reader import open_reader
 from stripwatch.worker.common.child_process import Child, module_command, running_child
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import LineFailed
 from stripwatch.worker.config.security import PLAINTEXT, Security
-from stripwatch.worker.tools.broker import Broker, free_port
-from stripwatch.worker.tools.tally import Tally, read_sent
-from stripwatch.worker.tools.watch import read_into, scrape_families
-from stripwatch.worker.tools.worker_child import await_ready, child_environment, end_well, worker_command
 
 _CAMERAS = 4
 _LOOK_S = 0.05

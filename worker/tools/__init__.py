@@ -1,1 +1,0 @@
-"""Commands beside the path of a frame: simulate, replay, topics, demo."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 import typer
 from rich.progress import Progress
 
-from stripwatch.export.files import make_folder, write_whole
-from stripwatch.export.quiet import load_tensorflow, require
-from stripwatch.export.runfolder import RECORD_FILE
+from stripwatch.export.runs.files import make_folder, write_whole
+from stripwatch.export.runs.lazy_imports import load_tensorflow, require
+from stripwatch.export.runs.run_folder import RECORD_FILE
 from stripwatch.worker.common.console import new_progress, print_summary
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.model.bundle import Precision

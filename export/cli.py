@@ -11,8 +11,8 @@ from rich.console import Console
 
 from stripwatch.export.benchcommand import bench
 from stripwatch.export.commands import diff, list_bundles, promote, rollback
-from stripwatch.export.files import write_whole
-from stripwatch.export.quiet import load_tensorflow, require
+from stripwatch.export.runs.files import write_whole
+from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.worker.common.console import new_app, print_summary, run_app
 from stripwatch.worker.model.bundle import Precision
 

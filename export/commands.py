@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from stripwatch.export.files import write_whole
-from stripwatch.export.quiet import require
+from stripwatch.export.runs.files import write_whole
+from stripwatch.export.runs.lazy_imports import require
 from stripwatch.worker.common.console import print_summary, say
 
 if TYPE_CHECKING:

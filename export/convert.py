@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf2onnx.convert
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from stripwatch.export.quiet import silenced
+from stripwatch.export.runs.lazy_imports import silenced
 from stripwatch.worker.common.errors import ExportRefused
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME
 

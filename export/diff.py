@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stripwatch.export.files import read_whole
+from stripwatch.export.runs.files import read_whole
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode

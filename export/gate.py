@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from stripwatch.export.runfolder import Task
+from stripwatch.export.runs.run_folder import Task
 from stripwatch.worker.common.errors import ExportRefused
 from stripwatch.worker.model.bundle import Fidelity, Precision
 

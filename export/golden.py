@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.runfolder import Task
+from stripwatch.export.runs.run_folder import Task
 
 # The best label must lead by this much, or rounding on another device could turn a sound bundle down.
 _LEAD_MIN = 0.02

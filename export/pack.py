@@ -7,8 +7,8 @@ import msgspec
 import onnx
 
 from stripwatch.export.convert import OPSET
-from stripwatch.export.evaluation import Evaluation
-from stripwatch.export.runfolder import Run
+from stripwatch.export.runs.run_evaluation import Evaluation
+from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.model.bundle import (
     SCHEMA,
     Contract,

@@ -9,8 +9,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from stripwatch.export.frames import read_frame, read_pixels
-from stripwatch.export.runfolder import Run
+from stripwatch.export.runs.frames import read_frame, read_pixels
+from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME, SCORES_NAME, GoldenFrame
 

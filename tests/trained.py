@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stripwatch.export.runfolder import Configuration
+from stripwatch.export.runs.run_folder import Configuration
 
 if TYPE_CHECKING:
     from stripwatch.training.fitsettings import FitSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.export.files import read_whole
+from stripwatch.export.runs.files import read_whole
 from stripwatch.training.samples import Sample
 from stripwatch.worker.common.errors import DataError
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from stripwatch.export.runfolder import Task
+from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.figures import Flags, Matrix, answer
 from stripwatch.worker.model.bundle import TEMPERATURE_MAX, TEMPERATURE_MIN, Bin
 

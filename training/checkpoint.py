@@ -9,8 +9,8 @@ from pathlib import Path
 import keras
 import msgspec
 
-from stripwatch.export.files import read_whole, write_whole
-from stripwatch.export.runfolder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
+from stripwatch.export.runs.files import read_whole, write_whole
+from stripwatch.export.runs.run_folder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode import DecodeSpec
 

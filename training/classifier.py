@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.runfolder import Head
+from stripwatch.export.runs.run_folder import Head
 from stripwatch.training.dense import PlaceLoss, place_targets
 from stripwatch.training.heads import Answers, find_head
 from stripwatch.training.networks import Network

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from stripwatch.export.quiet import load_tensorflow, require
-from stripwatch.export.runfolder import Run
+from stripwatch.export.runs.lazy_imports import load_tensorflow, require
+from stripwatch.export.runs.run_folder import Run
 from stripwatch.training import options
 from stripwatch.training.collectcommand import collect
 from stripwatch.training.commands import PASS_ON, compare, crossval, evaluate, survey

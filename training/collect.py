@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stripwatch.export.files import make_folder, write_whole
+from stripwatch.export.runs.files import make_folder, write_whole
 from stripwatch.training.collected import (
     CSV_FILE,
     UNSORTED,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.export.files import write_whole
+from stripwatch.export.runs.files import write_whole
 from stripwatch.training.samples import Sample, find_images
 from stripwatch.training.tables import read_rows
 from stripwatch.worker.common.errors import DataError

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from stripwatch.export.evaluation import Interval, total
-from stripwatch.export.quiet import load_tensorflow, require
+from stripwatch.export.runs.lazy_imports import load_tensorflow, require
+from stripwatch.export.runs.run_evaluation import Interval, total
 from stripwatch.training.options import TaskOption
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import SettingsError

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.export.evaluation import Evaluation, read_evaluation
-from stripwatch.export.files import read_whole, write_whole
-from stripwatch.export.model import load_model
 from stripwatch.export.run import ExportSettings, export_run
-from stripwatch.export.runfolder import Run, Split, Task, read_run
+from stripwatch.export.runs.files import read_whole, write_whole
+from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
+from stripwatch.export.runs.run_folder import Run, Split, Task, read_run
 from stripwatch.training.children import check_flags, common_flags, fit_once, read_split_frames
 from stripwatch.training.evaluate import EvaluateSettings, evaluate_run
 from stripwatch.training.leaderboard import Entry, Leaderboard, Rule, draw, rank, to_csv

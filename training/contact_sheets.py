@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stripwatch.export.files import read_whole
 from stripwatch.export.pictures import Tile, decode_tile, draw_sheet
+from stripwatch.export.runs.files import read_whole
 from stripwatch.training.samples import Sample
 
 _TILES_MAX = 24

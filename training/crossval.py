@@ -10,11 +10,11 @@ import keras
 import msgspec
 import numpy as np
 
-from stripwatch.export.evaluation import Interval, Localised, total
-from stripwatch.export.files import write_whole
 from stripwatch.export.intervals import share_interval
-from stripwatch.export.model import load_model
-from stripwatch.export.runfolder import Run, Task, read_run
+from stripwatch.export.runs.files import write_whole
+from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.run_evaluation import Interval, Localised, total
+from stripwatch.export.runs.run_folder import Run, Task, read_run
 from stripwatch.training.children import check_flags, common_flags, fit_once, read_split_frames
 from stripwatch.training.figures import answer, macro_f1, measure
 from stripwatch.training.localise import measure_places

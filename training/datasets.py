@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stripwatch.export.runfolder import Task
+from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.layouts import LAYOUTS, recognise
 from stripwatch.training.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError

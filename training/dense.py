@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from stripwatch.export.runfolder import Task
+from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.marks import UNKNOWN
 from stripwatch.worker.model.bundle import PlaceGrid
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 import keras
 import tensorflow as tf
 
-from stripwatch.export.runfolder import FitPrecision, PrecisionChoice
+from stripwatch.export.runs.run_folder import FitPrecision, PrecisionChoice
 from stripwatch.worker.common.errors import SettingsError
 
 _TENSOR_CORES = (7, 0)  # from this compute capability on float16 is faster than float32

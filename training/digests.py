@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stripwatch.export.files import read_whole
+from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets import DataSet
 from stripwatch.training.samples import Sample
 from stripwatch.training.similar import THUMBNAIL

@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
-from stripwatch.export.files import write_whole
-from stripwatch.export.runfolder import Configuration
+from stripwatch.export.runs.files import write_whole
+from stripwatch.export.runs.run_folder import Configuration
 from stripwatch.worker.common.errors import DataError
 
 Row = dict[str, Any]

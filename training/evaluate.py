@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from stripwatch.export.evaluation import SCHEMA, Calibration, Evaluation, Localised, write_evaluation
-from stripwatch.export.files import make_folder
 from stripwatch.export.intervals import share_interval
-from stripwatch.export.model import load_model
-from stripwatch.export.runfolder import Run, read_run
+from stripwatch.export.runs.files import make_folder
+from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, Evaluation, Localised, write_evaluation
+from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.training.calibration import applicable, expected_error, fit_temperature, reliability, scale
 from stripwatch.training.datasets import AUTO
 from stripwatch.training.figures import answer, average_precisions, macro_f1, measure

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.runfolder import FEATURES_STEM, Configuration
+from stripwatch.export.runs.run_folder import FEATURES_STEM, Configuration
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode import DecodeSpec
 

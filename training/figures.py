@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from stripwatch.export.evaluation import Interval
 from stripwatch.export.intervals import LEVEL
-from stripwatch.export.runfolder import Task
+from stripwatch.export.runs.run_evaluation import Interval
+from stripwatch.export.runs.run_folder import Task
 from stripwatch.worker.model.bundle import ClassFigures, Validation
 
 Matrix = NDArray[np.float32]

@@ -14,10 +14,10 @@ import sklearn
 import tensorflow as tf
 from rich.progress import Progress
 
-from stripwatch.export.files import make_folder
-from stripwatch.export.model import load_model
-from stripwatch.export.provenance import commit, versions_of
-from stripwatch.export.runfolder import (
+from stripwatch.export.runs.files import make_folder
+from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.provenance import commit, versions_of
+from stripwatch.export.runs.run_folder import (
     MODEL_FILE,
     SCHEMA,
     Configuration,

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from stripwatch.export.runfolder import (
+from stripwatch.export.runs.run_folder import (
     BestBy,
     Configuration,
     FitPrecision,

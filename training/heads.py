@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from stripwatch.export.runfolder import Head, Task
+from stripwatch.export.runs.run_folder import Head, Task
 from stripwatch.training.dense import score_places
 from stripwatch.worker.common.errors import SettingsError
 

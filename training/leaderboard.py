@@ -12,8 +12,8 @@ import seaborn as sns
 from matplotlib.ticker import LogLocator, NullFormatter
 from rich.table import Table
 
-from stripwatch.export.evaluation import Interval
 from stripwatch.export.pictures import new_figure, to_png
+from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.worker.common.errors import SettingsError
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from stripwatch.export.evaluation import NONE_LOCALISED, Localised, total
-from stripwatch.export.model import exported_view
-from stripwatch.export.runfolder import Head, MapFacts, Run
+from stripwatch.export.runs.keras_model import exported_view
+from stripwatch.export.runs.run_evaluation import NONE_LOCALISED, Localised, total
+from stripwatch.export.runs.run_folder import Head, MapFacts, Run
 from stripwatch.training.boxes import Box
 from stripwatch.training.datasets import for_task, read_dataset
 from stripwatch.training.marks import Marks, read_marks

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from stripwatch.export.runfolder import HISTORY_FILE, MODEL_FILE, MODEL_PART, Configuration
+from stripwatch.export.runs.run_folder import HISTORY_FILE, MODEL_FILE, MODEL_PART, Configuration
 from stripwatch.training.checkpoint import Checkpoint, restore, state_path
 from stripwatch.training.classifier import Classifier, FeatureScale, thaw
 from stripwatch.training.epochs import EpochLog, Row, read_history

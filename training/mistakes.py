@@ -4,10 +4,10 @@ import cv2
 import keras
 import numpy as np
 
-from stripwatch.export.frames import read_frame
-from stripwatch.export.model import exported_view
 from stripwatch.export.pictures import Tile, decode_tile, draw_sheet
-from stripwatch.export.runfolder import Run
+from stripwatch.export.runs.frames import read_frame
+from stripwatch.export.runs.keras_model import exported_view
+from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.figures import Flags, answer
 from stripwatch.training.scoring import Scored
 from stripwatch.worker.images.decode import Pixels, decode

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.runfolder import Configuration
+from stripwatch.export.runs.run_folder import Configuration
 
 # A plateau is this many epochs without a lower validation loss; the rate is then multiplied by the factor.
 _PLATEAU_EPOCHS = 3

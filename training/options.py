@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from stripwatch.export.runfolder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule, Task
+from stripwatch.export.runs.run_folder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule, Task
 from stripwatch.training.fitsettings import DecodeName
 
 NETWORKS = (

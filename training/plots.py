@@ -7,10 +7,10 @@ import seaborn as sns
 from sklearn.metrics import precision_recall_curve
 
 from stripwatch.export.charts import draw_confusion, draw_reliability
-from stripwatch.export.evaluation import Evaluation
-from stripwatch.export.files import read_whole
 from stripwatch.export.pictures import new_figure, to_png
-from stripwatch.export.runfolder import HISTORY_FILE, Run
+from stripwatch.export.runs.files import read_whole
+from stripwatch.export.runs.run_evaluation import Evaluation
+from stripwatch.export.runs.run_folder import HISTORY_FILE, Run
 from stripwatch.training.scoring import Scored
 
 _MAX_LABELS_NAMED = 12

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from stripwatch.export.evaluation import Cut, Evaluation, Interval, total
-from stripwatch.export.files import write_whole
 from stripwatch.export.html import page, picture, table
-from stripwatch.export.runfolder import Run
+from stripwatch.export.runs.files import write_whole
+from stripwatch.export.runs.run_evaluation import Cut, Evaluation, Interval, total
+from stripwatch.export.runs.run_folder import Run
 
 _TITLES = {
     "curves": "Training",

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from rich.progress import Progress
 
-from stripwatch.export.frames import read_pixels
-from stripwatch.export.runfolder import Run, SplitFrame
+from stripwatch.export.runs.frames import read_pixels
+from stripwatch.export.runs.run_folder import Run, SplitFrame
 from stripwatch.training.datasets import for_task, read_dataset
 from stripwatch.training.digests import data_sha256
 from stripwatch.training.figures import Flags, Matrix, answer

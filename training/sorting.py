@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stripwatch.export.files import make_folder
+from stripwatch.export.runs.files import make_folder
 from stripwatch.training.collected import (
     CSV_FILE,
     SKIP,

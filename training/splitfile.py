@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.export.files import read_whole
-from stripwatch.export.runfolder import Split, SplitFrame
+from stripwatch.export.runs.files import read_whole
+from stripwatch.export.runs.run_folder import Split, SplitFrame
 from stripwatch.worker.common.errors import DataError, InputError
 
 

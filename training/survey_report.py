@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.export.files import make_folder, write_whole
+from stripwatch.export.runs.files import make_folder, write_whole
 from stripwatch.training.contact_sheets import draw_contact_sheet
 from stripwatch.training.datasets import CLEAN
 from stripwatch.training.survey import Survey

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from stripwatch.export.files import read_whole
+from stripwatch.export.runs.files import read_whole
 from stripwatch.worker.common.errors import DataError
 
 Row = dict[str, str]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.evaluation import ChosenThreshold, Cut
-from stripwatch.export.runfolder import Task
+from stripwatch.export.runs.run_evaluation import ChosenThreshold, Cut
+from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.figures import Flags, Matrix, answer
 
 _USUAL = 0.5

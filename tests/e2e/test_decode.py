@@ -30,8 +30,8 @@ def photographs(textures: Path, tmp_path: Path) -> Path:
 
 
 def test_the_worker_sees_what_the_fit_saw(photographs: Path, random_weights: Path, tmp_path: Path) -> None:
-    from stripwatch.export.model import load_model
     from stripwatch.export.run import ExportSettings, export_run
+    from stripwatch.export.runs.keras_model import load_model
     from stripwatch.export.verify import verify
     from stripwatch.training.fit import fit
 

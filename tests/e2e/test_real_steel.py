@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stripwatch.export.model import load_model
-from stripwatch.export.runfolder import Run, read_run
+from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.worker.bench.results_tally import read_sent
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.simulator.frame_sender import Sent

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from stripwatch.export.convert import to_onnx
-from stripwatch.export.model import load_model
+from stripwatch.export.runs.keras_model import load_model
 from stripwatch.worker.common.errors import ExportRefused, InputError
 
 pytestmark = pytest.mark.training

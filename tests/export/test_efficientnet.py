@@ -6,8 +6,8 @@ import pytest
 
 from stripwatch.export.convert import to_onnx
 from stripwatch.export.gate import LIMITS, measure_fidelity, objections
-from stripwatch.export.model import backbone_name, exported_view
 from stripwatch.export.precision import in_eight_bits
+from stripwatch.export.runs.keras_model import backbone_name, exported_view
 from stripwatch.export.runtime import open_cpu
 from stripwatch.export.validation import scores_of
 from tests.export.test_networks import frames_of, lively_classifier

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from stripwatch.export.convert import to_onnx
-from stripwatch.export.model import exported_view
 from stripwatch.export.parity import prove_parity
-from stripwatch.export.runfolder import Head, Task
+from stripwatch.export.runs.keras_model import exported_view
+from stripwatch.export.runs.run_folder import Head, Task
 from stripwatch.training.backbone import build_backbone
 from stripwatch.training.classifier import build_classifier
 from stripwatch.training.heads import Answers

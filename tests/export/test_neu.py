@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.model import load_model
 from stripwatch.export.run import ExportSettings, export_run
-from stripwatch.export.runfolder import Run
+from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.run_folder import Run
 from stripwatch.export.validation import score
 from stripwatch.export.verify import verify
 from stripwatch.training.fit import fit

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from stripwatch.export.evaluation import SCHEMA, Calibration, ChosenThreshold, Cut, Evaluation, Interval
 from stripwatch.export.pack import Facts, describe
+from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, ChosenThreshold, Cut, Evaluation, Interval
 from stripwatch.worker.model.bundle import Bin, Contract, Fidelity, GoldenFrame, Precision, Threshold
 from stripwatch.worker.model.verdict import judge_of
-from tests.export.test_runfolder import RUN
+from tests.export.runs.test_run_folder import RUN
 
 pytestmark = pytest.mark.training
 

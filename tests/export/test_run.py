@@ -8,10 +8,10 @@ import onnx
 import pytest
 
 from stripwatch.export.convert import OPSET, to_onnx
-from stripwatch.export.frames import read_frame, read_pixels
-from stripwatch.export.model import load_model
 from stripwatch.export.run import ExportSettings, export_run
-from stripwatch.export.runfolder import read_run
+from stripwatch.export.runs.frames import read_frame, read_pixels
+from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.errors import ExportRefused, InputError
 from stripwatch.worker.images.image_statistics import measure
 from stripwatch.worker.model.bundle import Threshold, read_bundle

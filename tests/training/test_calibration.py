@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.export.runfolder import Task
+from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.calibration import applicable, expected_error, fit_temperature, reliability, scale
 from stripwatch.training.figures import Matrix
 from stripwatch.worker.model.bundle import TEMPERATURE_MIN

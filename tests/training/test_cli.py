@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.runfolder import read_run
+from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.cli import fit, main
 
 

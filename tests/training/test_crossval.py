@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from stripwatch.export.runfolder import Split, SplitFrame, read_run
+from stripwatch.export.runs.run_folder import Split, SplitFrame, read_run
 from stripwatch.training.children import check_flags, fit_once
 from stripwatch.worker.common.errors import InputError, SettingsError
 from tests.training.test_cli import run_cli

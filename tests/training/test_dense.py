@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from stripwatch.export.runfolder import Task
+from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.dense import PlaceLoss, place_targets, score_places
 from stripwatch.training.marks import UNKNOWN, Raster
 from stripwatch.worker.model.bundle import PlaceGrid

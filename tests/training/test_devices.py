@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stripwatch.export.runfolder import read_run
+from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training import devices
 from stripwatch.training.devices import choose_precision, memory_named, placed
 from stripwatch.training.fit import fit

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.export.evaluation import Evaluation, read_evaluation
-from stripwatch.export.runfolder import Run, SplitFrame, read_run
+from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
+from stripwatch.export.runs.run_folder import Run, SplitFrame, read_run
 from stripwatch.training.evaluate import EvaluateSettings, evaluate, evaluate_run
 from stripwatch.training.mistakes import caption, overlay, pick_worst
 from stripwatch.training.report import write_report

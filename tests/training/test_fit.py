@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from stripwatch.export.runfolder import read_run
+from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.backbone import build_backbone
 from stripwatch.training.fit import fit
 from stripwatch.training.networks import find_network

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.export.evaluation import Localised, read_evaluation, total
-from stripwatch.export.model import exported_view, load_model
-from stripwatch.export.runfolder import read_run
+from stripwatch.export.runs.keras_model import exported_view, load_model
+from stripwatch.export.runs.run_evaluation import Localised, read_evaluation, total
+from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.boxes import Box
 from stripwatch.training.evaluate import EvaluateSettings, evaluate_run
 from stripwatch.training.fit import fit

@@ -3,7 +3,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stripwatch.export.runfolder import Split, SplitFrame
+from stripwatch.export.runs.run_folder import Split, SplitFrame
 from stripwatch.training.splitfile import check_split, read_split
 from stripwatch.worker.common.errors import DataError, InputError
 

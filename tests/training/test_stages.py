@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stripwatch.export.runfolder import read_run
+from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training import loops
 from stripwatch.training.checkpoint import Checkpoint
 from stripwatch.training.epochs import read_history

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from stripwatch.export.files import read_whole, write_whole
+from stripwatch.export.runs.files import read_whole, write_whole
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.model.bundle import HeatmapKind, PlaceGrid, Validation

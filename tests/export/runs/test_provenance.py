@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stripwatch.export import provenance
+from stripwatch.export.runs import provenance
 
 
 def test_versions_name_python_this_project_and_the_modules() -> None:

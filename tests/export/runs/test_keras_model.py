@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stripwatch.export.frames import read_pixels
-from stripwatch.export.model import exported_view, load_model
-from stripwatch.export.runfolder import read_run
+from stripwatch.export.runs.frames import read_pixels
+from stripwatch.export.runs.keras_model import exported_view, load_model
+from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.errors import InputError
 
 pytestmark = pytest.mark.training

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 
-from stripwatch.export.runfolder import MODEL_FILE, Head
+from stripwatch.export.runs.run_folder import MODEL_FILE, Head
 from stripwatch.worker.common.errors import InputError
 
 

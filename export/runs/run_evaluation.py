@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.export.files import read_whole, write_whole
-from stripwatch.export.runfolder import Run
+from stripwatch.export.runs.files import read_whole, write_whole
+from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.model.bundle import Bin, ClassFigures
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stripwatch.export.files import read_whole
-from stripwatch.export.runfolder import SplitFrame
+from stripwatch.export.runs.files import read_whole
+from stripwatch.export.runs.run_folder import SplitFrame
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 

@@ -4,7 +4,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stripwatch.export.runfolder import SCHEMA, Configuration, Run, Split, SplitFrame, claim_folder, read_run, write_run
+from stripwatch.export.runs.run_folder import (
+    SCHEMA,
+    Configuration,
+    Run,
+    Split,
+    SplitFrame,
+    claim_folder,
+    read_run,
+    write_run,
+)
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.model.bundle import ClassFigures, Validation

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from stripwatch.worker.common.version import __version__
 
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def versions_of(*modules: ModuleType) -> dict[str, str]:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.files import read_whole, write_whole
+from stripwatch.export.runs.files import read_whole, write_whole
 from stripwatch.worker.common.errors import InputError
 
 

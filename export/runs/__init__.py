@@ -1,0 +1,1 @@
+"""A training run on disk, as training writes it and export reads it."""

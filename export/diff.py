@@ -107,7 +107,11 @@ def _decoded(files: list[Path], spec: DecodeSpec, advance: Callable[[], None]) -
 
 def draw_differing(difference: Difference, folder: Path) -> bytes:
     """A contact sheet, PNG, of the frames on which they differ, with what each says."""
-    from stripwatch.export.pictures import Tile, decode_tile, draw_sheet  # it needs matplotlib, the comparison does not
+    from stripwatch.export.reporting.figures import (  # it needs matplotlib, the comparison does not
+        Tile,
+        decode_tile,
+        draw_sheet,
+    )
 
     shown = difference.differing[:_TILES_MAX]
     title = f"{len(difference.differing)} of {len(difference.pairs)} frames get another answer"

@@ -33,7 +33,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def draw_speeds(rows: Sequence[Row]) -> bytes:
     """A PNG: frames a second and latency over the batch size, a line a bundle."""
-    from stripwatch.export.pictures import new_figure, to_png  # it needs matplotlib
+    from stripwatch.export.reporting.figures import new_figure, to_png  # it needs matplotlib
 
     figure = new_figure(11, 4.4)
     rates, latencies = figure.subplots(1, 2)

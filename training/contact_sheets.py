@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stripwatch.export.pictures import Tile, decode_tile, draw_sheet
+from stripwatch.export.reporting.figures import Tile, decode_tile, draw_sheet
 from stripwatch.export.runs.files import read_whole
 from stripwatch.training.samples import Sample
 

@@ -10,7 +10,7 @@ import keras
 import msgspec
 import numpy as np
 
-from stripwatch.export.intervals import share_interval
+from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.runs.files import write_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_evaluation import Interval, Localised, total

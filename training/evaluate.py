@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from stripwatch.export.intervals import share_interval
+from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.runs.files import make_folder
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, Evaluation, Localised, write_evaluation

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from stripwatch.export.intervals import LEVEL
+from stripwatch.export.reporting.confidence_intervals import LEVEL
 from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.worker.model.bundle import ClassFigures, Validation

@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.ticker import LogLocator, NullFormatter
 from rich.table import Table
 
-from stripwatch.export.pictures import new_figure, to_png
+from stripwatch.export.reporting.figures import new_figure, to_png
 from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.worker.common.errors import SettingsError
 

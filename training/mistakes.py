@@ -4,7 +4,7 @@ import cv2
 import keras
 import numpy as np
 
-from stripwatch.export.pictures import Tile, decode_tile, draw_sheet
+from stripwatch.export.reporting.figures import Tile, decode_tile, draw_sheet
 from stripwatch.export.runs.frames import read_frame
 from stripwatch.export.runs.keras_model import exported_view
 from stripwatch.export.runs.run_folder import Run

@@ -6,8 +6,8 @@ from pathlib import Path
 import seaborn as sns
 from sklearn.metrics import precision_recall_curve
 
-from stripwatch.export.charts import draw_confusion, draw_reliability
-from stripwatch.export.pictures import new_figure, to_png
+from stripwatch.export.reporting.charts import draw_confusion, draw_reliability
+from stripwatch.export.reporting.figures import new_figure, to_png
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import HISTORY_FILE, Run

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stripwatch.export.html import page, picture, table
+from stripwatch.export.reporting.html import page, picture, table
 from stripwatch.export.runs.files import write_whole
 from stripwatch.export.runs.run_evaluation import Cut, Evaluation, Interval, total
 from stripwatch.export.runs.run_folder import Run

@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from stripwatch.export.diff import as_json, compare, draw_differing
-from stripwatch.export.pictures import Tile
+from stripwatch.export.reporting.figures import Tile
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.model.bundle import Threshold
@@ -55,7 +55,7 @@ def test_the_sheet_shows_each_frame_that_differs_with_both_answers(
         drawn.extend(tiles)
         return title.encode()
 
-    monkeypatch.setattr("stripwatch.export.pictures.draw_sheet", note)
+    monkeypatch.setattr("stripwatch.export.reporting.figures.draw_sheet", note)
     assert draw_differing(found, frames) == b"2 of 4 frames get another answer"
     captions = [tile.caption.splitlines() for tile in drawn]
     assert sorted(name for name, *_ in captions) == ["dark_0000.png", "grey_0001.png"]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
-from stripwatch.export.intervals import share_interval
+from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.figures import answer, average_precisions, macro_f1, measure
 from stripwatch.worker.model.bundle import ClassFigures

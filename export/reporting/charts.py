@@ -6,8 +6,8 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 
-from stripwatch.export.intervals import share_interval
-from stripwatch.export.pictures import new_figure, to_png
+from stripwatch.export.reporting.confidence_intervals import share_interval
+from stripwatch.export.reporting.figures import new_figure, to_png
 from stripwatch.worker.model.bundle import Bin
 
 mpl.use("Agg")  # seaborn would look for a display

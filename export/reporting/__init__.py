@@ -1,0 +1,1 @@
+"""HTML, charts and figures of reports."""

@@ -63,8 +63,8 @@ def run(
     started = time.perf_counter()
     load_tensorflow()
     require("onnx", "tf2onnx", "onnxruntime", "sklearn")
-    from stripwatch.export.gate import LIMITS
-    from stripwatch.export.run import ExportSettings, export_run
+    from stripwatch.export.convert.accuracy_gate import LIMITS
+    from stripwatch.export.convert.export_run import ExportSettings, export_run
 
     limits = replace(LIMITS[precision], **{name: value for name, value in given.items() if value is not None})
     done = export_run(ExportSettings(folder, out, name, version, golden, data, precision, limits))
@@ -96,7 +96,7 @@ def verify(file: BundleFile) -> None:
       stripwatch-export verify model.onnx
     """
     require("onnx", "onnxruntime")
-    from stripwatch.export.verify import verify as prove
+    from stripwatch.export.convert.verify import verify as prove
 
     proved = prove(file)
     contract = proved.bundle.contract

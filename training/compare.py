@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.export.run import ExportSettings, export_run
+from stripwatch.export.convert.export_run import ExportSettings, export_run
 from stripwatch.export.runs.files import read_whole, write_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation

@@ -30,9 +30,9 @@ def photographs(textures: Path, tmp_path: Path) -> Path:
 
 
 def test_the_worker_sees_what_the_fit_saw(photographs: Path, random_weights: Path, tmp_path: Path) -> None:
-    from stripwatch.export.run import ExportSettings, export_run
+    from stripwatch.export.convert.export_run import ExportSettings, export_run
+    from stripwatch.export.convert.verify import verify
     from stripwatch.export.runs.keras_model import load_model
-    from stripwatch.export.verify import verify
     from stripwatch.training.fit import fit
 
     settings = tiny_fit(photographs, tmp_path / "run", weights=str(random_weights), decode="grey/2")

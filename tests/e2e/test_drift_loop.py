@@ -52,7 +52,7 @@ def write_set(folder: Path, frames: list[Shot]) -> Path:
 
 def train(out: Path, data: Path, *also: Path) -> Path:
     """The bundle of a tiny network, every layer of it fitted."""
-    from stripwatch.export.run import ExportSettings, export_run
+    from stripwatch.export.convert.export_run import ExportSettings, export_run
     from stripwatch.training.fit import fit
     from stripwatch.training.fitsettings import FitSettings
 

@@ -25,7 +25,7 @@ def exported_fp32(tmp_path_factory: pytest.TempPathFactory, learned_run: Path) -
 
 
 def _export(tmp_path_factory: pytest.TempPathFactory, learned_run: Path, precision: Precision) -> Path:
-    from stripwatch.export.run import ExportSettings, export_run
+    from stripwatch.export.convert.export_run import ExportSettings, export_run
 
     out = tmp_path_factory.mktemp(precision) / "model.onnx"
     export_run(ExportSettings(learned_run, out, name="textures", precision=precision))
@@ -35,7 +35,7 @@ def _export(tmp_path_factory: pytest.TempPathFactory, learned_run: Path, precisi
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory, fitted_run: Path) -> Path:
     """A bundle of the fitted run."""
-    from stripwatch.export.run import ExportSettings, export_run
+    from stripwatch.export.convert.export_run import ExportSettings, export_run
 
     out = tmp_path_factory.mktemp("exported") / "model.onnx"
     export_run(ExportSettings(fitted_run, out, name="textures", version="7"))

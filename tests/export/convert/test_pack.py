@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from stripwatch.export.pack import Facts, describe
+from stripwatch.export.convert.pack import Facts, describe
 from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, ChosenThreshold, Cut, Evaluation, Interval
 from stripwatch.worker.model.bundle import Bin, Contract, Fidelity, GoldenFrame, Precision, Threshold
 from stripwatch.worker.model.verdict import judge_of

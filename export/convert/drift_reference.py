@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 from rich.progress import Progress
 
+from stripwatch.export.convert.validation_scores import Scores, Validation
 from stripwatch.export.runs.frames import read_frame
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.export.validation import Scores, Validation
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.image_statistics import STATISTICS, measure
 from stripwatch.worker.model.bundle import Contract

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from stripwatch.export.runtime import Outputs, open_cpu, run_batches
+from stripwatch.export.convert.ort_cpu import Outputs, open_cpu, run_batches
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, SCORES_NAME, Bundle

@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from stripwatch.export.convert import to_onnx
-from stripwatch.export.gate import LIMITS, measure_fidelity, objections
-from stripwatch.export.precision import in_eight_bits
+from stripwatch.export.convert.accuracy_gate import LIMITS, measure_fidelity, objections
+from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.ort_cpu import open_cpu
+from stripwatch.export.convert.quantize import in_eight_bits
+from stripwatch.export.convert.validation_scores import scores_of
 from stripwatch.export.runs.keras_model import backbone_name, exported_view
-from stripwatch.export.runtime import open_cpu
-from stripwatch.export.validation import scores_of
-from tests.export.test_networks import frames_of, lively_classifier
+from tests.export.convert.test_networks import frames_of, lively_classifier
 
 pytestmark = pytest.mark.training
 

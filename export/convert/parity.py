@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.runtime import Outputs, open_cpu, run_batches
+from stripwatch.export.convert.ort_cpu import Outputs, open_cpu, run_batches
 from stripwatch.worker.common.errors import ExportRefused
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, SCORES_NAME

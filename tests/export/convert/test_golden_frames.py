@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stripwatch.export.golden import choose_golden, missing_labels, usual_count
+from stripwatch.export.convert.golden_frames import choose_golden, missing_labels, usual_count
 
 
 def rows(*best: tuple[int, float], labels: int = 3) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.export.gate import LIMITS, Limits, measure_fidelity, objections
+from stripwatch.export.convert.accuracy_gate import LIMITS, Limits, measure_fidelity, objections
 from stripwatch.worker.model.bundle import Fidelity
 
 pytestmark = pytest.mark.training

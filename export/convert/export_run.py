@@ -12,22 +12,22 @@ import tensorflow as tf
 import tf2onnx
 from rich.progress import Progress
 
-from stripwatch.export.convert import to_onnx
-from stripwatch.export.gate import LIMITS, GateRefused, Limits, measure_fidelity, objections
-from stripwatch.export.golden import Near, choose_golden, missing_labels, usual_count
-from stripwatch.export.pack import Facts, describe, pack
-from stripwatch.export.parity import Parity, prove_parity
-from stripwatch.export.precision import Candidates, in_eight_bits, in_float32, in_half
-from stripwatch.export.reference import with_reference
+from stripwatch.export.convert.accuracy_gate import LIMITS, GateRefused, Limits, measure_fidelity, objections
+from stripwatch.export.convert.drift_reference import with_reference
+from stripwatch.export.convert.golden_frames import Near, choose_golden, missing_labels, usual_count
+from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.ort_cpu import Outputs, open_cpu
+from stripwatch.export.convert.pack import Facts, describe, pack
+from stripwatch.export.convert.parity import Parity, prove_parity
+from stripwatch.export.convert.quantize import Candidates, in_eight_bits, in_float32, in_half
+from stripwatch.export.convert.validation_scores import Scores, Validation, score, scores_of
+from stripwatch.export.convert.verify import verify
 from stripwatch.export.runs.files import write_whole
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import backbone_name, exported_view, load_model
 from stripwatch.export.runs.provenance import versions_of
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.export.runtime import Outputs, open_cpu
-from stripwatch.export.validation import Scores, Validation, score, scores_of
-from stripwatch.export.verify import verify
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import BundleError, ExportRefused, InputError
 from stripwatch.worker.images.decode import Pixels

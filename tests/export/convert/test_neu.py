@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.run import ExportSettings, export_run
+from stripwatch.export.convert.export_run import ExportSettings, export_run
+from stripwatch.export.convert.validation_scores import score
+from stripwatch.export.convert.verify import verify
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.export.validation import score
-from stripwatch.export.verify import verify
 from stripwatch.training.fit import fit
 from stripwatch.training.fitsettings import FitSettings
 from stripwatch.worker.common.console import new_progress

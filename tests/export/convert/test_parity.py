@@ -2,8 +2,8 @@ import numpy as np
 import onnx
 import pytest
 
-from stripwatch.export.parity import prove_parity
-from stripwatch.export.runtime import Outputs
+from stripwatch.export.convert.ort_cpu import Outputs
+from stripwatch.export.convert.parity import prove_parity
 from stripwatch.worker.common.errors import ExportRefused
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3), np.uint8)

@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 import pytest
 
-from stripwatch.export.convert import OPSET, to_onnx
-from stripwatch.export.run import ExportSettings, export_run
+from stripwatch.export.convert.export_run import ExportSettings, export_run
+from stripwatch.export.convert.keras_to_onnx import OPSET, to_onnx
 from stripwatch.export.runs.frames import read_frame, read_pixels
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_folder import read_run
@@ -108,7 +108,7 @@ def test_a_model_that_does_not_agree_is_refused_and_nothing_is_written(
         kernel.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(kernel) * 1.01, kernel.name))
         return proto
 
-    monkeypatch.setattr("stripwatch.export.run.to_onnx", another)
+    monkeypatch.setattr("stripwatch.export.convert.export_run.to_onnx", another)
     with pytest.raises(
         ExportRefused, match=r"scores differ by .* at batch size 1, allowed is 5e-05; nothing was written"
     ):
@@ -126,7 +126,7 @@ def test_ten_thousand_labels_are_refused_before_the_work_begins(
     fitted_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = msgspec.structs.replace(read_run(fitted_run), labels=[str(number) for number in range(10_000)])
-    monkeypatch.setattr("stripwatch.export.run.read_run", lambda folder: run)
+    monkeypatch.setattr("stripwatch.export.convert.export_run.read_run", lambda folder: run)
     with pytest.raises(ExportRefused, match="has 10000 labels, and a bundle holds at most 1000"):
         export_run(ExportSettings(fitted_run, tmp_path / "model.onnx"))
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from stripwatch.export.convert import to_onnx
-from stripwatch.export.parity import prove_parity
+from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.parity import prove_parity
 from stripwatch.export.runs.keras_model import exported_view
 from stripwatch.export.runs.run_folder import Head, Task
 from stripwatch.training.backbone import build_backbone
@@ -70,7 +70,7 @@ TASKS: list[Task] = ["multiclass", "multilabel"]
 
 
 def prove(model: keras.Model, head: Head, frames: Pixels) -> None:
-    """Three batch sizes, 1, 3 and 16 (stripwatch.export.parity), on frames that the model tells apart."""
+    """Three batch sizes, 1, 3 and 16 (stripwatch.export.convert.parity), on frames that the model tells apart."""
     view = exported_view(model, head)
     outputs = dict(zip(("scores", "heatmaps"), keras.tree.flatten(view.predict(frames, verbose=0)), strict=False))
     assert np.ptp(outputs["scores"], axis=0).min() > 0.1  # or parity would prove nothing

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import pytest
 
-from stripwatch.export.pack import pack
-from stripwatch.export.verify import verify
+from stripwatch.export.convert.pack import pack
+from stripwatch.export.convert.verify import verify
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.model.bundle import Contract, read_bundle
 

@@ -7,14 +7,15 @@ import numpy as np
 import onnx
 import pytest
 
-from stripwatch.export import precision, run
-from stripwatch.export.gate import LIMITS, Limits
-from stripwatch.export.precision import Candidate
-from stripwatch.export.run import ExportSettings, export_run
-from stripwatch.export.verify import verify
+from stripwatch.export.convert import export_run as export_run_module
+from stripwatch.export.convert import quantize
+from stripwatch.export.convert.accuracy_gate import LIMITS, Limits
+from stripwatch.export.convert.export_run import ExportSettings, export_run
+from stripwatch.export.convert.quantize import Candidate
+from stripwatch.export.convert.verify import verify
 from stripwatch.worker.common.errors import BundleError, ExportRefused
 from stripwatch.worker.model.bundle import TOLERANCE_MAX, Contract, read_bundle
-from tests.export.test_verify import constant_into, reseal, two_labels_swapped
+from tests.export.convert.test_verify import constant_into, reseal, two_labels_swapped
 
 pytestmark = pytest.mark.training
 
@@ -113,7 +114,7 @@ def test_a_refused_precision_says_by_how_much_and_writes_nothing(
 def test_eight_bits_are_tried_with_fewer_and_fewer_of_them(
     learned_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(run, "_CALIBRATION_FRAMES_MAX", 4)
+    monkeypatch.setattr(export_run_module, "_CALIBRATION_FRAMES_MAX", 4)
     settings = ExportSettings(learned_run, tmp_path / "model.onnx", precision="int8", limits=NOTHING_PASSES)
     with pytest.raises(ExportRefused, match="nothing was written"):
         export_run(settings)
@@ -129,13 +130,13 @@ def test_the_first_that_passes_is_taken(learned_run: Path, tmp_path: Path, monke
     """A candidate that is plainly wrong, then the right one."""
 
     def wrong_then_right(proto: onnx.ModelProto) -> object:
-        bad = precision._copy(proto)
+        bad = quantize._copy(proto)
         kernel = next(each for each in bad.graph.initializer if each.name == constant_into(bad, "MatMul"))
         kernel.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(kernel), kernel.name))
         yield Candidate(bad, "upside down")
         yield Candidate(proto, "as it is")
 
-    monkeypatch.setattr(run, "in_float32", wrong_then_right)
+    monkeypatch.setattr(export_run_module, "in_float32", wrong_then_right)
     limits = replace(LIMITS["fp32"], score_difference_max=1e-4)
     done = export_run(ExportSettings(learned_run, tmp_path / "model.onnx", limits=limits))
     assert done.contract.fidelity is not None

@@ -131,12 +131,12 @@ def show(
       stripwatch-export show model.onnx --html card.html
     """
     require("onnx", "onnxruntime", *(["matplotlib", "seaborn", "scipy"] if html else []))
-    from stripwatch.export import show as shown
+    from stripwatch.export.bundles import show as shown
     from stripwatch.worker.model.bundle_store import read_choice, resolve
 
     card = shown.read_card(read_choice(resolve(file)))
     if html is not None:
-        from stripwatch.export.card import html_card
+        from stripwatch.export.bundles.html_card import html_card
 
         write_whole(html, html_card(card).encode())
     if as_json:

@@ -61,15 +61,15 @@ def list_bundles(store: Store) -> None:
       stripwatch-export list bundles
     """
     require("onnxruntime")
-    from stripwatch.export import catalogue
+    from stripwatch.export.bundles import listing
     from stripwatch.worker.model.bundle_store import entries
 
     found = entries(store)
-    catalogue.print_table(found, Console())
+    listing.print_table(found, Console())
     for entry in found:
         if entry.problem:
             say(f"{entry.path}: {entry.problem}")
-    print_summary({"store": str(store)} | catalogue.as_json(found))
+    print_summary({"store": str(store)} | listing.as_json(found))
 
 
 def diff(
@@ -90,7 +90,7 @@ def diff(
       stripwatch-export diff bundles/plant-a candidate.onnx photos --sheet differ.png
     """
     require("onnxruntime", *(["matplotlib"] if sheet else []))
-    from stripwatch.export import diff as differ
+    from stripwatch.export.bundles import diff as differ
 
     found = differ.compare(a, b, frames, provider)
     drawn = sheet is not None and bool(found.differing)

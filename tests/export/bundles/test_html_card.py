@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.card import html_card
+from stripwatch.export.bundles.html_card import html_card
+from stripwatch.export.bundles.show import read_card
 from stripwatch.export.reporting.html import inline
-from stripwatch.export.show import read_card
 from stripwatch.worker.model.bundle import Bin, ClassFigures, Validation, read_bundle
 from tests.tiny import LABELS, tiny_contract, write_bundle
 

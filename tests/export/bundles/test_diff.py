@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from stripwatch.export.diff import as_json, compare, draw_differing
+from stripwatch.export.bundles.diff import as_json, compare, draw_differing
 from stripwatch.export.reporting.figures import Tile
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.images.decode import DecodeSpec

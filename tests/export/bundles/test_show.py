@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from stripwatch.export.show import as_json, print_card, read_card
+from stripwatch.export.bundles.show import as_json, print_card, read_card
 from stripwatch.worker.model.bundle import read_bundle
 
 pytestmark = pytest.mark.training

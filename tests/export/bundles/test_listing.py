@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from stripwatch.export.catalogue import as_json, print_table
+from stripwatch.export.bundles.listing import as_json, print_table
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.model.bundle_store import POINTER_FILE, entries, promote
 from tests.tiny import tiny_contract, write_bundle

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from stripwatch.export.bundles.show import LABEL_COLUMNS, Card, facts, label_rows
 from stripwatch.export.reporting.charts import draw_confusion, draw_reliability
 from stripwatch.export.reporting.html import figure, page, picture, table
-from stripwatch.export.show import LABEL_COLUMNS, Card, facts, label_rows
 from stripwatch.worker.model.bundle import Contract, GoldenFrame
 
 _SCORES_SHOWN = 2

@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.export.operations import multiply_adds, parameters
+from stripwatch.export.bundles.model_cost import multiply_adds, parameters
 from stripwatch.worker.model.bundle import Bundle, Contract
 from stripwatch.worker.model.onnx_metadata import graph_sha256
 from stripwatch.worker.model.reference import Reference

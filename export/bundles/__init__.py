@@ -1,0 +1,1 @@
+"""Bundles that exist: show, compare, list."""

@@ -9,7 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from stripwatch.export.benchcommand import bench
+from stripwatch.export.bench.command import bench
 from stripwatch.export.commands import diff, list_bundles, promote, rollback
 from stripwatch.export.runs.files import write_whole
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require

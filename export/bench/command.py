@@ -18,7 +18,7 @@ from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.model.bundle import Precision
 
 if TYPE_CHECKING:
-    from stripwatch.export.bench import Plan, Row
+    from stripwatch.export.bench.bundle_bench import Plan, Row
 
 T = TypeVar("T")
 _SIZE_MAX = 1024
@@ -59,8 +59,8 @@ def bench(
     if runs and out is None:
         raise SettingsError("--out is missing: a run is exported before it is measured, so name a folder")
     require("onnxruntime", *(["matplotlib"] if out else []))
-    from stripwatch.export.bench import Device, Plan, as_json, devices_here
-    from stripwatch.export.speedtable import print_table
+    from stripwatch.export.bench.bundle_bench import Device, Plan, as_json, devices_here
+    from stripwatch.export.bench.table import print_table
 
     devices = devices_here() if device == "all" else pick(device, get_args(Device), "--device")
     plan = Plan(sizes, seconds, devices, threads, scores_only)
@@ -84,7 +84,7 @@ def _measure(
     progress: Progress,
 ) -> Iterator[list[Row]]:
     """Files first, beside each other, then run by run. Raises before any work where one is neither."""
-    from stripwatch.export.bench import bench_bundles
+    from stripwatch.export.bench.bundle_bench import bench_bundles
     from stripwatch.worker.model.bundle_store import resolve
 
     files = [path for path in what if path not in runs]
@@ -98,7 +98,7 @@ def _measure(
     if files:
         yield bench_bundles(files, plan, progress)
     if runs and out is not None:
-        from stripwatch.export.bench_runs import bench_runs
+        from stripwatch.export.bench.run_bench import bench_runs
 
         yield from bench_runs(runs, precisions, out, data, plan, progress)
 
@@ -120,8 +120,8 @@ def pick(text: str, known: tuple[T, ...], option: str) -> tuple[T, ...]:
 
 
 def _write(out: Path, rows: Sequence[Row], plan: Plan) -> None:
-    from stripwatch.export.bench import as_json
-    from stripwatch.export.speedtable import draw_speeds, markdown
+    from stripwatch.export.bench.bundle_bench import as_json
+    from stripwatch.export.bench.table import draw_speeds, markdown
 
     write_whole(out / "bench.json", json.dumps(as_json(rows, plan), indent=1).encode())
     write_whole(out / "bench.md", markdown(rows).encode())

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.export.bench import Row
+from stripwatch.export.bench.bundle_bench import Row
 
 # f/s: frames a second. CPU ms: worked for a frame in the best batch, over all threads.
 _COLUMNS = ("bundle", "on", "agree", "accuracy", "macro-F1", "MB", "f/s at 1", "best f/s", "batch", "CPU ms")

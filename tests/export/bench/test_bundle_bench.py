@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.bench import Plan, Row, as_json, bench_bundles, devices_here
+from stripwatch.export.bench.bundle_bench import Plan, Row, as_json, bench_bundles, devices_here
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.model.bundle import Fidelity

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.benchcommand import parse_sizes, pick
+from stripwatch.export.bench.command import parse_sizes, pick
 from stripwatch.export.convert.accuracy_gate import LIMITS
 from stripwatch.export.convert.verify import verify
 from stripwatch.worker.common.errors import SettingsError

@@ -11,7 +11,7 @@ import msgspec
 import onnxruntime as ort
 from rich.progress import Progress
 
-from stripwatch.export.speed import Speed, measure_speeds, rounds_of
+from stripwatch.export.bench.timing import Speed, measure_speeds, rounds_of
 from stripwatch.worker.model.bundle import Bundle, Fidelity, Precision
 from stripwatch.worker.model.bundle_store import read_choice, resolve
 from stripwatch.worker.model.providers import PLAIN, Provider, Way

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.speed import measure_speeds, rounds_of
+from stripwatch.export.bench.timing import measure_speeds, rounds_of
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.bundle import read_bundle
 from stripwatch.worker.model.session import Output, Session, open_session

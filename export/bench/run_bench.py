@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from stripwatch.export.bench import Plan, Row, bench_bundles
+from stripwatch.export.bench.bundle_bench import Plan, Row, bench_bundles
 from stripwatch.export.convert.accuracy_gate import GateRefused
 from stripwatch.export.convert.export_run import ExportSettings, check_out, convert_run, export_converted
 from stripwatch.worker.common.errors import InputError

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.export.runs.files import read_whole
-from stripwatch.training.samples import Sample
+from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError
 
 

@@ -10,7 +10,7 @@ import typer
 
 from stripwatch.export.runs.files import make_folder, read_whole, write_whole
 from stripwatch.export.runs.run_folder import RECORD_FILE, Split, SplitFrame, Task
-from stripwatch.training.datasets import for_task, read_dataset
+from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.material import read_frames
 from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.common.console import new_progress, say

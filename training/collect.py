@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stripwatch.export.runs.files import make_folder, write_whole
-from stripwatch.training.collected import (
+from stripwatch.training.datasets.reviewed_folder import (
     CSV_FILE,
     UNSORTED,
     Entry,

@@ -6,7 +6,7 @@ import numpy as np
 
 from stripwatch.export.reporting.figures import Tile, decode_tile, draw_sheet
 from stripwatch.export.runs.files import read_whole
-from stripwatch.training.samples import Sample
+from stripwatch.training.datasets.samples import Sample
 
 _TILES_MAX = 24
 

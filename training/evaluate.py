@@ -12,7 +12,7 @@ from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, Evaluation, Localised, write_evaluation
 from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.training.calibration import applicable, expected_error, fit_temperature, reliability, scale
-from stripwatch.training.datasets import AUTO
+from stripwatch.training.datasets.dataset import AUTO
 from stripwatch.training.figures import answer, average_precisions, macro_f1, measure
 from stripwatch.training.localise import measure_places
 from stripwatch.training.mistakes import draw_mistakes

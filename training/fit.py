@@ -33,7 +33,7 @@ from stripwatch.training import checkpoint
 from stripwatch.training.backbone import build_backbone
 from stripwatch.training.checkpoint import Begun
 from stripwatch.training.classifier import Classifier, build_classifier, find_start
-from stripwatch.training.datasets import DataSet, for_task, read_dataset
+from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset
 from stripwatch.training.devices import choose_precision, memory_named, placed
 from stripwatch.training.features import features_name, keepable
 from stripwatch.training.figures import measure

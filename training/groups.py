@@ -6,8 +6,8 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.digests import FrameDigest
-from stripwatch.training.samples import Sample
 from stripwatch.training.similar import find_similar
 
 

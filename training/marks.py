@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.training.boxes import Box, BoxFile, read_box_lines, read_boxes
-from stripwatch.training.datasets import DataSet
-from stripwatch.training.masks import Mask, Runs
-from stripwatch.training.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
+from stripwatch.training.datasets.dataset import DataSet
+from stripwatch.training.datasets.rle_masks import Mask, Runs
+from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 
 Raster = NDArray[np.uint8]

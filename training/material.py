@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import Split, SplitFrame
-from stripwatch.training.datasets import DataSet
+from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.digests import check_contradictions, data_sha256, digest_frames
 from stripwatch.training.groups import group_frames
 from stripwatch.training.marks import CLEAN, Marks

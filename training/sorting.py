@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stripwatch.export.runs.files import make_folder
-from stripwatch.training.collected import (
+from stripwatch.training.datasets.csv_rows import read_rows
+from stripwatch.training.datasets.reviewed_folder import (
     CSV_FILE,
     SKIP,
     UNSORTED,
@@ -18,8 +19,7 @@ from stripwatch.training.collected import (
     read_folder,
     write_entries,
 )
-from stripwatch.training.samples import find_images
-from stripwatch.training.tables import read_rows
+from stripwatch.training.datasets.samples import find_images
 from stripwatch.worker.common.errors import DataError, InputError
 
 Moves = dict[Path, str]  # from where, into which folder

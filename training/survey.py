@@ -4,10 +4,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from stripwatch.training.datasets import CLEAN, DataSet, read_dataset
+from stripwatch.training.datasets.dataset import CLEAN, DataSet, read_dataset
+from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.digests import FrameDigest, try_digests
 from stripwatch.training.groups import chain
-from stripwatch.training.samples import Sample
 from stripwatch.training.similar import find_similar
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import DataError

@@ -8,7 +8,7 @@ import msgspec
 
 from stripwatch.export.runs.files import make_folder, write_whole
 from stripwatch.training.contact_sheets import draw_contact_sheet
-from stripwatch.training.datasets import CLEAN
+from stripwatch.training.datasets.dataset import CLEAN
 from stripwatch.training.survey import Survey
 
 

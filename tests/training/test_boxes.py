@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from stripwatch.training.boxes import Box, read_box_file, read_boxes
-from stripwatch.training.datasets import read_dataset
-from stripwatch.training.samples import Sample
+from stripwatch.training.datasets.dataset import read_dataset
+from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError
 
 BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>10</xmax><ymax>20</ymax></bndbox>"

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from stripwatch.training.boxes import Box
-from stripwatch.training.datasets import DataSet
+from stripwatch.training.datasets.dataset import DataSet
+from stripwatch.training.datasets.rle_masks import parse_runs
+from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.marks import CLEAN, UNKNOWN, Marks, marks_sha256, rasterise, read_marks
-from stripwatch.training.masks import parse_runs
-from stripwatch.training.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 
 SAMPLES = [Sample("pits_1.png", ("pits",)), Sample("scratch_1.png", ("scratch",))]

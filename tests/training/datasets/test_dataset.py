@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.training.datasets import read_dataset
-from stripwatch.training.samples import Sample
+from stripwatch.training.datasets.dataset import read_dataset
+from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from stripwatch.training.samples import Sample
-from stripwatch.training.tables import read_rows
+from stripwatch.training.datasets.csv_rows import read_rows
+from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError
 
 CSV_FILE = "manifest.csv"

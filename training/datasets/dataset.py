@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.layouts import LAYOUTS, recognise
-from stripwatch.training.samples import Sample
+from stripwatch.training.datasets.layouts import LAYOUTS, recognise
+from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.model.bundle import LABELS_MAX
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.export.runs.files import write_whole
-from stripwatch.training.samples import Sample, find_images
-from stripwatch.training.tables import read_rows
+from stripwatch.training.datasets.csv_rows import read_rows
+from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
 
 CSV_FILE = "collected.csv"

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 
-from stripwatch.training import collected, manifest, severstal
-from stripwatch.training.samples import Sample, find_images
+from stripwatch.training.datasets import manifest, reviewed_folder, severstal
+from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
 
 _PREFIX = re.compile(r"(?P<label>.+)_\d+")
@@ -18,7 +18,7 @@ def recognise(root: Path) -> str:
         return "severstal"
     if (root / manifest.CSV_FILE).is_file():
         return "manifest"
-    if (root / collected.CSV_FILE).is_file():
+    if (root / reviewed_folder.CSV_FILE).is_file():
         return "collected"
     images = sorted(find_images(root))
     if not images:
@@ -105,5 +105,5 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[Sample]]] = {
     "folder": _read_folder,
     "manifest": manifest.read_manifest,
     "severstal": severstal.read_severstal,
-    "collected": collected.read_collected,
+    "collected": reviewed_folder.read_collected,
 }

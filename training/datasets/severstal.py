@@ -7,9 +7,9 @@ the images. An image without a mask is clean.
 from collections.abc import Iterator
 from pathlib import Path
 
-from stripwatch.training.masks import Runs, parse_runs
-from stripwatch.training.samples import Sample, find_images
-from stripwatch.training.tables import Row, read_rows
+from stripwatch.training.datasets.csv_rows import Row, read_rows
+from stripwatch.training.datasets.rle_masks import Runs, parse_runs
+from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
 
 CSV_FILE, IMAGE_FOLDER = "train.csv", "train_images"

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.training.datasets import for_task, read_dataset
-from stripwatch.training.samples import Sample
+from stripwatch.training.datasets.dataset import for_task, read_dataset
+from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, SettingsError
-from tests.training.test_datasets import touch
+from tests.training.datasets.test_dataset import touch
 
 
 def write(path: Path, *lines: str, encoding: str = "utf-8") -> Path:

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.marks import UNKNOWN
+from stripwatch.training.annotations.annotations import UNKNOWN
 from stripwatch.worker.model.bundle import PlaceGrid
 
 _HIDDEN = 128

@@ -30,6 +30,7 @@ from stripwatch.export.runs.run_folder import (
     write_run,
 )
 from stripwatch.training import checkpoint
+from stripwatch.training.annotations.annotations import Marks, marks_sha256, read_marks
 from stripwatch.training.backbone import build_backbone
 from stripwatch.training.checkpoint import Begun
 from stripwatch.training.classifier import Classifier, build_classifier, find_start
@@ -41,7 +42,6 @@ from stripwatch.training.fitsettings import FitSettings, check, to_configuration
 from stripwatch.training.heads import Answers
 from stripwatch.training.localise import map_facts
 from stripwatch.training.loops import Fitted, Job, fit_model, predict
-from stripwatch.training.marks import Marks, marks_sha256, read_marks
 from stripwatch.training.material import Material, SplitPlan, marks_finder, prepare
 from stripwatch.training.memory import check_memory, free_bytes
 from stripwatch.training.networks import find_network

@@ -13,9 +13,9 @@ from rich.progress import Progress
 from stripwatch.export.runs.keras_model import exported_view
 from stripwatch.export.runs.run_evaluation import NONE_LOCALISED, Localised, total
 from stripwatch.export.runs.run_folder import Head, MapFacts, Run
-from stripwatch.training.boxes import Box
+from stripwatch.training.annotations.annotations import Marks, read_marks
+from stripwatch.training.annotations.voc_boxes import Box
 from stripwatch.training.datasets.dataset import for_task, read_dataset
-from stripwatch.training.marks import Marks, read_marks
 from stripwatch.training.material import Material, Part, marks_finder
 from stripwatch.training.pipeline import read_batches
 from stripwatch.training.places import place_grid

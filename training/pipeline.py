@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from stripwatch.training.annotations.annotations import Raster, rasterise
 from stripwatch.training.augment import augment_frames, augment_marked
-from stripwatch.training.marks import Raster, rasterise
 from stripwatch.training.material import Part
 from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 

@@ -12,11 +12,11 @@ import pytest
 from stripwatch.export.runs.keras_model import exported_view, load_model
 from stripwatch.export.runs.run_evaluation import Localised, read_evaluation, total
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.training.boxes import Box
+from stripwatch.training.annotations.annotations import Marks
+from stripwatch.training.annotations.voc_boxes import Box
 from stripwatch.training.evaluate import EvaluateSettings, evaluate_run
 from stripwatch.training.fit import fit
 from stripwatch.training.localise import Located, localise
-from stripwatch.training.marks import Marks
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.model.bundle import PlaceGrid

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.training.boxes import Box, read_box_file, read_boxes
+from stripwatch.training.annotations.voc_boxes import Box, read_box_file, read_boxes
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError

@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from stripwatch.training.boxes import Box
+from stripwatch.training.annotations.annotations import CLEAN, UNKNOWN, Marks, marks_sha256, rasterise, read_marks
+from stripwatch.training.annotations.voc_boxes import Box
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.rle_masks import parse_runs
 from stripwatch.training.datasets.samples import Sample
-from stripwatch.training.marks import CLEAN, UNKNOWN, Marks, marks_sha256, rasterise, read_marks
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 
 SAMPLES = [Sample("pits_1.png", ("pits",)), Sample("scratch_1.png", ("scratch",))]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.training.boxes import Box, BoxFile, read_box_lines, read_boxes
+from stripwatch.training.annotations.voc_boxes import Box, BoxFile, read_box_lines, read_boxes
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.rle_masks import Mask, Runs
 from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks

@@ -1,0 +1,1 @@
+"""Where the defects are: boxes and masks."""

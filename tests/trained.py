@@ -43,8 +43,8 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights file such as one would download, only that nothing was learned. Enough to tell textures apart."""
     import keras
 
-    from stripwatch.training.backbone import build_backbone
-    from stripwatch.training.networks import find_network
+    from stripwatch.training.networks.backbone import build_backbone
+    from stripwatch.training.networks.catalog import find_network
 
     path = tmp_path_factory.getbasetemp() / "random.weights.h5"
     if not path.exists():

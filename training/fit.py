@@ -31,20 +31,20 @@ from stripwatch.export.runs.run_folder import (
 )
 from stripwatch.training import checkpoint
 from stripwatch.training.annotations.annotations import Marks, marks_sha256, read_marks
-from stripwatch.training.backbone import build_backbone
 from stripwatch.training.checkpoint import Begun
-from stripwatch.training.classifier import Classifier, build_classifier, find_start
 from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset
 from stripwatch.training.devices import choose_precision, memory_named, placed
 from stripwatch.training.features import features_name, keepable
 from stripwatch.training.figures import measure
 from stripwatch.training.fitsettings import FitSettings, check, to_configuration
-from stripwatch.training.heads import Answers
 from stripwatch.training.localise import map_facts
 from stripwatch.training.loops import Fitted, Job, fit_model, predict
 from stripwatch.training.material import Material, SplitPlan, marks_finder, prepare
 from stripwatch.training.memory import check_memory, free_bytes
-from stripwatch.training.networks import find_network
+from stripwatch.training.networks.backbone import build_backbone
+from stripwatch.training.networks.catalog import find_network
+from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
+from stripwatch.training.networks.heads import Answers
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.model.bundle import Validation

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.training.backbone import build_backbone
 from stripwatch.training.fit import fit
-from stripwatch.training.networks import find_network
+from stripwatch.training.networks.backbone import build_backbone
+from stripwatch.training.networks.catalog import find_network
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.images.decode import decode
 from tests.trained import LABELS, tiny_fit

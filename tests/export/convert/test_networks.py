@@ -8,10 +8,10 @@ from stripwatch.export.convert.keras_to_onnx import to_onnx
 from stripwatch.export.convert.parity import prove_parity
 from stripwatch.export.runs.keras_model import exported_view
 from stripwatch.export.runs.run_folder import Head, Task
-from stripwatch.training.backbone import build_backbone
-from stripwatch.training.classifier import build_classifier
-from stripwatch.training.heads import Answers
-from stripwatch.training.networks import NETWORKS, find_network
+from stripwatch.training.networks.backbone import build_backbone
+from stripwatch.training.networks.catalog import NETWORKS, find_network
+from stripwatch.training.networks.classifier import build_classifier
+from stripwatch.training.networks.heads import Answers
 from stripwatch.worker.images.decode import Pixels
 from tests.lively import enliven
 

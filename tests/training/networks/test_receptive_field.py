@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stripwatch.training.backbone import build_backbone
-from stripwatch.training.networks import find_network
-from stripwatch.training.places import place_grid
+from stripwatch.training.networks.backbone import build_backbone
+from stripwatch.training.networks.catalog import find_network
+from stripwatch.training.networks.receptive_field import place_grid
 from stripwatch.worker.model.bundle import PlaceGrid
 
 pytestmark = pytest.mark.training

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.training.backbone import build_backbone
-from stripwatch.training.classifier import FeatureScale, build_classifier
-from stripwatch.training.heads import Answers
-from stripwatch.training.networks import find_network
+from stripwatch.training.networks.backbone import build_backbone
+from stripwatch.training.networks.catalog import find_network
+from stripwatch.training.networks.classifier import FeatureScale, build_classifier
+from stripwatch.training.networks.heads import Answers
 
 pytestmark = pytest.mark.training
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import applications
 
-from stripwatch.training.classifier import build_classifier
-from stripwatch.training.heads import Answers
-from stripwatch.training.networks import NETWORKS, find_network
+from stripwatch.training.networks.catalog import NETWORKS, find_network
+from stripwatch.training.networks.classifier import build_classifier
+from stripwatch.training.networks.heads import Answers
 from stripwatch.worker.common.errors import SettingsError
 
 pytestmark = pytest.mark.training

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from stripwatch.training.networks import NETWORKS, Network
+from stripwatch.training.networks.catalog import NETWORKS, Network
 from stripwatch.worker.common.errors import InputError, SettingsError
 
 _BEFORE = "before:"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from keras.src.applications import efficientnet, mobilenet
 
-from stripwatch.training.backbone import build_backbone
-from stripwatch.training.networks import NETWORKS, find_network
+from stripwatch.training.networks.backbone import build_backbone
+from stripwatch.training.networks.catalog import NETWORKS, find_network
 from stripwatch.worker.common.errors import InputError, SettingsError
 from tests.lively import enliven
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.annotations.annotations import UNKNOWN, Raster
-from stripwatch.training.dense import PlaceLoss, place_targets, score_places
+from stripwatch.training.networks.dense_head import PlaceLoss, place_targets, score_places
 from stripwatch.worker.model.bundle import PlaceGrid
 
 pytestmark = pytest.mark.training

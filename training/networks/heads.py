@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from stripwatch.export.runs.run_folder import Head, Task
-from stripwatch.training.dense import score_places
+from stripwatch.training.networks.dense_head import score_places
 from stripwatch.worker.common.errors import SettingsError
 
 Layers = list[keras.layers.Layer]

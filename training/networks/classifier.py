@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import Head
-from stripwatch.training.dense import PlaceLoss, place_targets
-from stripwatch.training.heads import Answers, find_head
-from stripwatch.training.networks import Network
-from stripwatch.training.places import place_grid
+from stripwatch.training.networks.catalog import Network
+from stripwatch.training.networks.dense_head import PlaceLoss, place_targets
+from stripwatch.training.networks.heads import Answers, find_head
+from stripwatch.training.networks.receptive_field import place_grid
 from stripwatch.worker.common.errors import SettingsError
 
 Features = NDArray[np.float32]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import applications
 
-from stripwatch.training.efficientnet import build_efficientnetb0
+from stripwatch.training.networks.efficientnet import build_efficientnetb0
 from stripwatch.worker.common.errors import SettingsError
 
 

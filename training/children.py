@@ -11,7 +11,7 @@ import typer
 from stripwatch.export.runs.files import make_folder, read_whole, write_whole
 from stripwatch.export.runs.run_folder import RECORD_FILE, Split, SplitFrame, Task
 from stripwatch.training.datasets.dataset import for_task, read_dataset
-from stripwatch.training.material import read_frames
+from stripwatch.training.preparation.prepared_data import read_frames
 from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError, SettingsError

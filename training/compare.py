@@ -14,8 +14,8 @@ from stripwatch.export.runs.run_folder import Run, Split, Task, read_run
 from stripwatch.training.children import check_flags, common_flags, fit_once, read_split_frames
 from stripwatch.training.evaluate import EvaluateSettings, evaluate_run
 from stripwatch.training.leaderboard import Entry, Leaderboard, Rule, draw, rank, to_csv
-from stripwatch.training.material import deal
-from stripwatch.training.split import split_frames
+from stripwatch.training.preparation.prepared_data import deal
+from stripwatch.training.preparation.stratified_split import split_frames
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import ExportRefused, SettingsError
 from stripwatch.worker.model.bundle import read_bundle

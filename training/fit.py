@@ -39,12 +39,12 @@ from stripwatch.training.figures import measure
 from stripwatch.training.fitsettings import FitSettings, check, to_configuration
 from stripwatch.training.localise import map_facts
 from stripwatch.training.loops import Fitted, Job, fit_model, predict
-from stripwatch.training.material import Material, SplitPlan, marks_finder, prepare
 from stripwatch.training.memory import check_memory, free_bytes
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
 from stripwatch.training.networks.heads import Answers
+from stripwatch.training.preparation.prepared_data import Material, SplitPlan, marks_finder, prepare
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.model.bundle import Validation

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from stripwatch.training.datasets.dataset import CLEAN, DataSet, read_dataset
 from stripwatch.training.datasets.samples import Sample
-from stripwatch.training.digests import FrameDigest, try_digests
-from stripwatch.training.groups import chain
-from stripwatch.training.similar import find_similar
+from stripwatch.training.preparation.digests import FrameDigest, try_digests
+from stripwatch.training.preparation.groups import chain
+from stripwatch.training.preparation.near_duplicates import find_similar
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.images.decode import DecodeSpec

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from stripwatch.training.annotations.annotations import Raster, rasterise
-from stripwatch.training.augment import augment_frames, augment_marked
-from stripwatch.training.material import Part
+from stripwatch.training.preparation.augment import augment_frames, augment_marked
+from stripwatch.training.preparation.prepared_data import Part
 from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 
 PlaceTargets = Callable[[Any], Any]

@@ -7,8 +7,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from stripwatch.training.datasets.samples import Sample
-from stripwatch.training.digests import FrameDigest
-from stripwatch.training.similar import find_similar
+from stripwatch.training.preparation.digests import FrameDigest
+from stripwatch.training.preparation.near_duplicates import find_similar
 
 
 def group_frames(samples: Sequence[Sample], digests: Sequence[FrameDigest]) -> list[int]:

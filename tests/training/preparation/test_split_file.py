@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from stripwatch.export.runs.run_folder import Split, SplitFrame
-from stripwatch.training.splitfile import check_split, read_split
+from stripwatch.training.preparation.split_file import check_split, read_split
 from stripwatch.worker.common.errors import DataError, InputError
 
 A, B, C = (SplitFrame(f"{label}.jpg", label, f"sha {label}") for label in "abc")

@@ -9,7 +9,7 @@ from pathlib import Path
 from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.samples import Sample
-from stripwatch.training.similar import THUMBNAIL
+from stripwatch.training.preparation.near_duplicates import THUMBNAIL
 from stripwatch.worker.common.errors import DataError, FrameRejected
 from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from stripwatch.training.material import Part
-from stripwatch.training.pipeline import read_batches, shuffled_batches
+from stripwatch.training.preparation.input_pipeline import read_batches, shuffled_batches
+from stripwatch.training.preparation.prepared_data import Part
 from stripwatch.worker.images.decode import DecodeSpec, decode
 
 pytestmark = pytest.mark.training

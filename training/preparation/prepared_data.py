@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from stripwatch.export.runs.run_folder import Split, SplitFrame
 from stripwatch.training.annotations.annotations import CLEAN, Marks
 from stripwatch.training.datasets.dataset import DataSet
-from stripwatch.training.digests import check_contradictions, data_sha256, digest_frames
-from stripwatch.training.groups import group_frames
-from stripwatch.training.split import Parts, split_frames
-from stripwatch.training.splitfile import check_split, read_split
+from stripwatch.training.preparation.digests import check_contradictions, data_sha256, digest_frames
+from stripwatch.training.preparation.groups import group_frames
+from stripwatch.training.preparation.split_file import check_split, read_split
+from stripwatch.training.preparation.stratified_split import Parts, split_frames
 from stripwatch.worker.common.console import say
 from stripwatch.worker.images.decode import DecodeSpec
 

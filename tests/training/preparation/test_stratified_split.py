@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.training.split import fold_frames, split_frames
+from stripwatch.training.preparation.stratified_split import fold_frames, split_frames
 from stripwatch.worker.common.errors import DataError
 
 shares = st.floats(0.05, 0.6)

@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from stripwatch.training import augment
-from stripwatch.training.augment import augment_frames
+from stripwatch.training.preparation import augment
+from stripwatch.training.preparation.augment import augment_frames
 
 pytestmark = pytest.mark.training
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stripwatch.training.groups import join
-from stripwatch.training.similar import THUMBNAIL, find_similar
+from stripwatch.training.preparation.groups import join
+from stripwatch.training.preparation.near_duplicates import THUMBNAIL, find_similar
 from stripwatch.worker.images.decode import Pixels, decode
 
 Change = Callable[[Pixels], Pixels]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.samples import Sample
-from stripwatch.training.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
+from stripwatch.training.preparation.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.images.decode import DecodeSpec
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from stripwatch.training.datasets.dataset import read_dataset
-from stripwatch.training.material import Material, SplitPlan, prepare, to_targets
+from stripwatch.training.preparation.prepared_data import Material, SplitPlan, prepare, to_targets
 from stripwatch.worker.images.decode import DecodeSpec, decode
 from tests.trained import LABELS, write_textures
 

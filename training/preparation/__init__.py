@@ -1,0 +1,1 @@
+"""From a data set to batches: duplicates, splits, augmentation, input pipeline."""

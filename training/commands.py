@@ -68,7 +68,7 @@ def evaluate(
     """
     load_tensorflow()
     require("matplotlib", "scipy", "seaborn", "sklearn")
-    from stripwatch.training.evaluate import EvaluateSettings, evaluate_run
+    from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
 
     settings = EvaluateSettings(run, data, test, recall, out, boxes)
     found = evaluate_run(settings)

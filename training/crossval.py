@@ -16,11 +16,11 @@ from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_evaluation import Interval, Localised, total
 from stripwatch.export.runs.run_folder import Run, Task, read_run
 from stripwatch.training.children import check_flags, common_flags, fit_once, read_split_frames
-from stripwatch.training.figures import answer, macro_f1, measure
-from stripwatch.training.localise import measure_places
+from stripwatch.training.evaluation.localization import measure_places
+from stripwatch.training.evaluation.predictions import Scored, score_frames
+from stripwatch.training.evaluation.scores import answer, macro_f1, measure
 from stripwatch.training.preparation.prepared_data import deal
 from stripwatch.training.preparation.stratified_split import fold_frames
-from stripwatch.training.scoring import Scored, score_frames
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.model.bundle import ClassFigures
 

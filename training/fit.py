@@ -34,10 +34,10 @@ from stripwatch.training.annotations.annotations import Marks, marks_sha256, rea
 from stripwatch.training.checkpoint import Begun
 from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset
 from stripwatch.training.devices import choose_precision, memory_named, placed
+from stripwatch.training.evaluation.localization import map_facts
+from stripwatch.training.evaluation.scores import measure
 from stripwatch.training.features import features_name, keepable
-from stripwatch.training.figures import measure
 from stripwatch.training.fitsettings import FitSettings, check, to_configuration
-from stripwatch.training.localise import map_facts
 from stripwatch.training.loops import Fitted, Job, fit_model, predict
 from stripwatch.training.memory import check_memory, free_bytes
 from stripwatch.training.networks.backbone import build_backbone

@@ -57,7 +57,7 @@ def class_weight(configuration: Configuration, targets: NDArray[np.float32]) -> 
 
 
 def _metrics(configuration: Configuration) -> list[keras.metrics.Metric]:
-    """What is called a label is what stripwatch.training.figures.answer calls one."""
+    """What is called a label is what stripwatch.training.evaluation.scores.answer calls one."""
     if configuration.task == "multiclass":
         return [keras.metrics.CategoricalAccuracy("accuracy"), keras.metrics.F1Score("macro", name="macro_f1")]
     return [keras.metrics.BinaryAccuracy("accuracy"), keras.metrics.F1Score("macro", 0.5, name="macro_f1")]

@@ -11,7 +11,7 @@ from stripwatch.export.reporting.figures import new_figure, to_png
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import HISTORY_FILE, Run
-from stripwatch.training.scoring import Scored
+from stripwatch.training.evaluation.predictions import Scored
 
 _MAX_LABELS_NAMED = 12
 

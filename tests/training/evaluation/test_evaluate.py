@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import Run, SplitFrame, read_run
-from stripwatch.training.evaluate import EvaluateSettings, evaluate, evaluate_run
-from stripwatch.training.mistakes import caption, overlay, pick_worst
-from stripwatch.training.report import write_report
-from stripwatch.training.scoring import Scored
+from stripwatch.training.evaluation.error_sheet import caption, overlay, pick_worst
+from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate, evaluate_run
+from stripwatch.training.evaluation.evaluation_report import write_report
+from stripwatch.training.evaluation.predictions import Scored
 from stripwatch.worker.common.errors import DataError, InputError
 from tests.trained import FRAME_PX, LABELS, write_textures
 

@@ -6,7 +6,7 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.figures import answer, average_precisions, macro_f1, measure
+from stripwatch.training.evaluation.scores import answer, average_precisions, macro_f1, measure
 from stripwatch.worker.model.bundle import ClassFigures
 
 LABELS = ["a", "b", "never"]

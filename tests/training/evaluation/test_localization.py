@@ -14,9 +14,9 @@ from stripwatch.export.runs.run_evaluation import Localised, read_evaluation, to
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.annotations.annotations import Marks
 from stripwatch.training.annotations.voc_boxes import Box
-from stripwatch.training.evaluate import EvaluateSettings, evaluate_run
+from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
+from stripwatch.training.evaluation.localization import Located, localise
 from stripwatch.training.fit import fit
-from stripwatch.training.localise import Located, localise
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.model.bundle import PlaceGrid

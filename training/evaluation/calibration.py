@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.figures import Flags, Matrix, answer
+from stripwatch.training.evaluation.scores import Flags, Matrix, answer
 from stripwatch.worker.model.bundle import TEMPERATURE_MAX, TEMPERATURE_MIN, Bin
 
 _BINS = 15

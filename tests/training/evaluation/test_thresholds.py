@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.training.thresholds import choose_threshold, choose_thresholds
+from stripwatch.training.evaluation.thresholds import choose_threshold, choose_thresholds
 
 frames = st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.7, 0.9]), st.booleans()), min_size=1, max_size=30)
 

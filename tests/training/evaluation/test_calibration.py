@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.calibration import applicable, expected_error, fit_temperature, reliability, scale
-from stripwatch.training.figures import Matrix
+from stripwatch.training.evaluation.calibration import applicable, expected_error, fit_temperature, reliability, scale
+from stripwatch.training.evaluation.scores import Matrix
 from stripwatch.worker.model.bundle import TEMPERATURE_MIN
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_evaluation import ChosenThreshold, Cut
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.figures import Flags, Matrix, answer
+from stripwatch.training.evaluation.scores import Flags, Matrix, answer
 
 _USUAL = 0.5
 _PRECISION = 0.99

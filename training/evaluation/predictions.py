@@ -11,7 +11,7 @@ from rich.progress import Progress
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.run_folder import Run, SplitFrame
 from stripwatch.training.datasets.dataset import for_task, read_dataset
-from stripwatch.training.figures import Flags, Matrix, answer
+from stripwatch.training.evaluation.scores import Flags, Matrix, answer
 from stripwatch.training.preparation.digests import data_sha256
 from stripwatch.training.preparation.prepared_data import read_frames, to_targets
 from stripwatch.worker.common.errors import DataError

@@ -8,8 +8,8 @@ from stripwatch.export.reporting.figures import Tile, decode_tile, draw_sheet
 from stripwatch.export.runs.frames import read_frame
 from stripwatch.export.runs.keras_model import exported_view
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.training.figures import Flags, answer
-from stripwatch.training.scoring import Scored
+from stripwatch.training.evaluation.predictions import Scored
+from stripwatch.training.evaluation.scores import Flags, answer
 from stripwatch.worker.images.decode import Pixels, decode
 from stripwatch.worker.model.heatmaps import Heatmap
 

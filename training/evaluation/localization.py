@@ -16,10 +16,10 @@ from stripwatch.export.runs.run_folder import Head, MapFacts, Run
 from stripwatch.training.annotations.annotations import Marks, read_marks
 from stripwatch.training.annotations.voc_boxes import Box
 from stripwatch.training.datasets.dataset import for_task, read_dataset
+from stripwatch.training.evaluation.predictions import Scored
 from stripwatch.training.networks.receptive_field import place_grid
 from stripwatch.training.preparation.input_pipeline import read_batches
 from stripwatch.training.preparation.prepared_data import Material, Part, marks_finder
-from stripwatch.training.scoring import Scored
 from stripwatch.worker.common.console import say
 from stripwatch.worker.contracts.events import Box as FrameBox
 from stripwatch.worker.images.decode import DecodeSpec

@@ -11,15 +11,15 @@ from stripwatch.export.runs.files import make_folder
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, Evaluation, Localised, write_evaluation
 from stripwatch.export.runs.run_folder import Run, read_run
-from stripwatch.training.calibration import applicable, expected_error, fit_temperature, reliability, scale
 from stripwatch.training.datasets.dataset import AUTO
-from stripwatch.training.figures import answer, average_precisions, macro_f1, measure
-from stripwatch.training.localise import measure_places
-from stripwatch.training.mistakes import draw_mistakes
-from stripwatch.training.plots import draw_plots
-from stripwatch.training.report import write_report
-from stripwatch.training.scoring import Scored, read_test_frames, score_frames
-from stripwatch.training.thresholds import choose_thresholds
+from stripwatch.training.evaluation.calibration import applicable, expected_error, fit_temperature, reliability, scale
+from stripwatch.training.evaluation.error_sheet import draw_mistakes
+from stripwatch.training.evaluation.evaluation_report import write_report
+from stripwatch.training.evaluation.localization import measure_places
+from stripwatch.training.evaluation.plots import draw_plots
+from stripwatch.training.evaluation.predictions import Scored, read_test_frames, score_frames
+from stripwatch.training.evaluation.scores import answer, average_precisions, macro_f1, measure
+from stripwatch.training.evaluation.thresholds import choose_thresholds
 from stripwatch.worker.common.console import new_progress
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stripwatch.export.runs.run_folder import Configuration
 
 if TYPE_CHECKING:
-    from stripwatch.training.fitsettings import FitSettings
+    from stripwatch.training.fitting.fit_settings import FitSettings
 
 LABELS = ["plain", "spots", "stripes"]
 FRAMES_A_LABEL = 20
@@ -56,7 +56,7 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def fitted_run(tmp_path_factory: pytest.TempPathFactory, textures: Path, random_weights: Path) -> Path:
     """The folder of a finished run: right on most validation frames, and on some of each label."""
-    from stripwatch.training.fit import fit
+    from stripwatch.training.fitting.fit import fit
 
     folder = tmp_path_factory.getbasetemp() / "fitted"
     if not folder.exists():
@@ -68,7 +68,7 @@ def fitted_run(tmp_path_factory: pytest.TempPathFactory, textures: Path, random_
 @pytest.fixture(scope="session")
 def learned_run(tmp_path_factory: pytest.TempPathFactory, textures: Path) -> Path:
     """The folder of a run that fitted every layer: features that matter, as of a network that has learned."""
-    from stripwatch.training.fit import fit
+    from stripwatch.training.fitting.fit import fit
 
     folder = tmp_path_factory.getbasetemp() / "learned"
     if not folder.exists():
@@ -79,7 +79,7 @@ def learned_run(tmp_path_factory: pytest.TempPathFactory, textures: Path) -> Pat
 
 def tiny_fit(data: Path, out: Path, **changes: Any) -> "FitSettings":
     """Settings of a fit that takes seconds."""
-    from stripwatch.training.fitsettings import FitSettings
+    from stripwatch.training.fitting.fit_settings import FitSettings
 
     usual = FitSettings(data, out, "mobilenet", alpha=0.25, height_px=INPUT_PX, width_px=INPUT_PX, epochs=2, batch=8)
     return replace(usual, **changes)

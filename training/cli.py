@@ -79,8 +79,8 @@ def fit(
     height_px, width_px = _parse_size(input_size)
     load_tensorflow()
     require("sklearn")
-    from stripwatch.training.fit import fit as run_fit
-    from stripwatch.training.fitsettings import FitSettings, as_article
+    from stripwatch.training.fitting.fit import fit as run_fit
+    from stripwatch.training.fitting.fit_settings import FitSettings, as_article
 
     given |= {"data": data[0], "also": tuple(data[1:])}
     names = {field.name for field in fields(FitSettings)} & given.keys()

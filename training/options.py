@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from stripwatch.export.runs.run_folder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule, Task
-from stripwatch.training.fitsettings import DecodeName
+from stripwatch.training.fitting.fit_settings import DecodeName
 
 NETWORKS = (
     "vgg19, efficientnetb0, xception, inceptionv3, mobilenet, mobilenetv3large, efficientnetv2b0, resnet50v2, "

@@ -33,7 +33,7 @@ def test_the_worker_sees_what_the_fit_saw(photographs: Path, random_weights: Pat
     from stripwatch.export.convert.export_run import ExportSettings, export_run
     from stripwatch.export.convert.verify import verify
     from stripwatch.export.runs.keras_model import load_model
-    from stripwatch.training.fit import fit
+    from stripwatch.training.fitting.fit import fit
 
     settings = tiny_fit(photographs, tmp_path / "run", weights=str(random_weights), decode="grey/2")
     run = fit(settings)

@@ -53,8 +53,8 @@ def write_set(folder: Path, frames: list[Shot]) -> Path:
 def train(out: Path, data: Path, *also: Path) -> Path:
     """The bundle of a tiny network, every layer of it fitted."""
     from stripwatch.export.convert.export_run import ExportSettings, export_run
-    from stripwatch.training.fit import fit
-    from stripwatch.training.fitsettings import FitSettings
+    from stripwatch.training.fitting.fit import fit
+    from stripwatch.training.fitting.fit_settings import FitSettings
 
     usual: dict[str, Any] = {"alpha": 0.25, "height_px": SHAPE[0], "width_px": SHAPE[1], "weights": "none"}
     short: dict[str, Any] = {"cut": "conv_pw_5_relu", "epochs": 25, "batch": 16, "learning_rate": 0.01, "dropout": 0.0}

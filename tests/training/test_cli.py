@@ -61,7 +61,7 @@ def test_a_second_data_folder_is_not_passed_over_in_silence(
 
 @pytest.mark.training
 def test_the_defaults_of_the_command_are_those_of_the_settings() -> None:
-    from stripwatch.training.fitsettings import FitSettings
+    from stripwatch.training.fitting.fit_settings import FitSettings
 
     usual = {field.name: field.default for field in fields(FitSettings) if field.default is not MISSING}
     options = {name: option.default for name, option in signature(fit).parameters.items()}

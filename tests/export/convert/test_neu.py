@@ -11,8 +11,8 @@ from stripwatch.export.convert.validation_scores import score
 from stripwatch.export.convert.verify import verify
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.training.fit import fit
-from stripwatch.training.fitsettings import FitSettings
+from stripwatch.training.fitting.fit import fit
+from stripwatch.training.fitting.fit_settings import FitSettings
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.service.offline import inspect_folder

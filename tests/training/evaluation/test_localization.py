@@ -16,7 +16,7 @@ from stripwatch.training.annotations.annotations import Marks
 from stripwatch.training.annotations.voc_boxes import Box
 from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
 from stripwatch.training.evaluation.localization import Located, localise
-from stripwatch.training.fit import fit
+from stripwatch.training.fitting.fit import fit
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.model.bundle import PlaceGrid

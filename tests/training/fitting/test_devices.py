@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.training import devices
-from stripwatch.training.devices import choose_precision, memory_named, placed
-from stripwatch.training.fit import fit
+from stripwatch.training.fitting import devices
+from stripwatch.training.fitting.devices import choose_precision, memory_named, placed
+from stripwatch.training.fitting.fit import fit
 from stripwatch.worker.common.errors import SettingsError
 from tests.trained import tiny_fit
 
@@ -75,7 +75,7 @@ processor = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.trained import tiny_fit
 from stripwatch.training import devices, loops
-from stripwatch.training.fit import fit
+from stripwatch.training.fitting.fit import fit
 devices.replicas = lambda: ["CPU:0", "CPU:1"]
 compile_model, seen = loops.compile_model, []
 def watch(model, *rest):
@@ -90,7 +90,7 @@ print(seen, run.best_epoch > 0)
 
 def test_a_fit_on_several_devices_ends_like_any_other(textures: Path, random_weights: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", TWO_PROCESSORS, str(textures), str(tmp_path / "run"), str(random_weights)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == 0, done.stderr[-8000:]
     assert done.stdout.strip() == "[2, 2] True"
     assert read_run(tmp_path / "run").validation.frames == 12

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stripwatch.training.epochs import EpochLog, read_history
+from stripwatch.training.fitting.training_history import EpochLog, read_history
 from stripwatch.worker.common.errors import DataError
 from tests.trained import tiny_configuration
 

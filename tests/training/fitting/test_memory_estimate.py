@@ -3,8 +3,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from stripwatch.training import memory
-from stripwatch.training.memory import check_memory, free_bytes
+from stripwatch.training.fitting import memory_estimate
+from stripwatch.training.fitting.memory_estimate import check_memory, free_bytes
 from stripwatch.worker.common.errors import SettingsError
 
 pytestmark = pytest.mark.training
@@ -33,8 +33,8 @@ def test_a_container_may_have_less(
     (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    2000 kB\n")
     if limit is not None:
         (tmp_path / "memory.max").write_text(limit + "\n")
-    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_CONTAINER", tmp_path / "memory.max")
+    monkeypatch.setattr(memory_estimate, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory_estimate, "_CONTAINER", tmp_path / "memory.max")
     assert free_bytes() == expected
     (tmp_path / "meminfo").unlink()
     assert free_bytes() is None

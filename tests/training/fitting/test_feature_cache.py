@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from stripwatch.training import features
-from stripwatch.training.features import features_name, keepable, read_features, write_features
+from stripwatch.training.fitting import feature_cache
+from stripwatch.training.fitting.feature_cache import features_name, keepable, read_features, write_features
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode import DecodeSpec
 from tests.trained import tiny_configuration
@@ -55,6 +55,6 @@ def test_the_name_follows_what_features_depend_on_and_nothing_else() -> None:
 def test_too_many_features_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = keras.Input((8, 4))
     model = keras.Model(frames, keras.layers.Identity()(frames))
-    monkeypatch.setattr(features, "_BYTES_MAX", 4 * 32 * 10)
+    monkeypatch.setattr(feature_cache, "_BYTES_MAX", 4 * 32 * 10)
     assert keepable(model, 10)
     assert not keepable(model, 11)

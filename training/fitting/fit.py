@@ -29,17 +29,17 @@ from stripwatch.export.runs.run_folder import (
     file_sha256,
     write_run,
 )
-from stripwatch.training import checkpoint
 from stripwatch.training.annotations.annotations import Marks, marks_sha256, read_marks
-from stripwatch.training.checkpoint import Begun
 from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset
-from stripwatch.training.devices import choose_precision, memory_named, placed
 from stripwatch.training.evaluation.localization import map_facts
 from stripwatch.training.evaluation.scores import measure
-from stripwatch.training.features import features_name, keepable
-from stripwatch.training.fitsettings import FitSettings, check, to_configuration
-from stripwatch.training.loops import Fitted, Job, fit_model, predict
-from stripwatch.training.memory import check_memory, free_bytes
+from stripwatch.training.fitting import checkpoint
+from stripwatch.training.fitting.checkpoint import Begun
+from stripwatch.training.fitting.devices import choose_precision, memory_named, placed
+from stripwatch.training.fitting.feature_cache import features_name, keepable
+from stripwatch.training.fitting.fit_settings import FitSettings, check, to_configuration
+from stripwatch.training.fitting.memory_estimate import check_memory, free_bytes
+from stripwatch.training.fitting.train_loop import Fitted, Job, fit_model, predict
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.training.fit import fit
+from stripwatch.training.fitting.fit import fit
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError

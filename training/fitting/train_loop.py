@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from stripwatch.export.runs.run_folder import HISTORY_FILE, MODEL_FILE, MODEL_PART, Configuration
-from stripwatch.training.checkpoint import Checkpoint, restore, state_path
-from stripwatch.training.epochs import EpochLog, Row, read_history
-from stripwatch.training.features import Features, read_features, write_features
+from stripwatch.training.fitting.checkpoint import Checkpoint, restore, state_path
+from stripwatch.training.fitting.feature_cache import Features, read_features, write_features
+from stripwatch.training.fitting.optimizers import FINE_TUNE_DECAY, class_weight, compile_model, rate_callbacks
+from stripwatch.training.fitting.training_history import EpochLog, Row, read_history
 from stripwatch.training.networks.classifier import Classifier, FeatureScale, thaw
-from stripwatch.training.optimise import FINE_TUNE_DECAY, class_weight, compile_model, rate_callbacks
 from stripwatch.training.preparation.input_pipeline import place_batches, read_batches, shuffled_batches
 from stripwatch.training.preparation.prepared_data import Material, Part, join_parts
 from stripwatch.worker.common.errors import InputError

@@ -3,7 +3,7 @@ from typing import get_args
 
 import pytest
 
-from stripwatch.training.fitsettings import DecodeName, FitSettings
+from stripwatch.training.fitting.fit_settings import DecodeName, FitSettings
 from stripwatch.worker.images.decode import DecodeSpec
 
 

@@ -13,11 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.training import loops
-from stripwatch.training.checkpoint import Checkpoint
-from stripwatch.training.epochs import read_history
-from stripwatch.training.fit import fit
-from stripwatch.training.fitsettings import FitSettings, as_article
+from stripwatch.training.fitting import train_loop
+from stripwatch.training.fitting.checkpoint import Checkpoint
+from stripwatch.training.fitting.fit import fit
+from stripwatch.training.fitting.fit_settings import FitSettings, as_article
+from stripwatch.training.fitting.training_history import read_history
 from stripwatch.worker.common.errors import InputError, SettingsError
 from tests.trained import tiny_fit
 
@@ -147,10 +147,10 @@ def test_features_that_were_computed_are_not_computed_again(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(loops, "_fit_head", die)
+        patch.setattr(train_loop, "_fit_head", die)
         with pytest.raises(Killed):
             fit(settings)
-    monkeypatch.setattr(loops, "predict", die)
+    monkeypatch.setattr(train_loop, "predict", die)
     assert fit(replace(settings, resume=True)).best_epoch > 0
 
 

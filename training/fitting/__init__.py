@@ -1,0 +1,1 @@
+"""Fitting a classifier: settings, training loop, checkpoints, devices."""

@@ -34,8 +34,8 @@ def survey(
       stripwatch-train survey images/ --out survey
     """
     require("matplotlib", "scipy")
-    from stripwatch.training.survey import survey as run_survey
-    from stripwatch.training.survey_report import summarise, write_survey
+    from stripwatch.training.survey.report import summarise, write_survey
+    from stripwatch.training.survey.survey import survey as run_survey
 
     found = run_survey(data, layout)
     if out is not None:

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from stripwatch.export.runs.files import make_folder, write_whole
-from stripwatch.training.contact_sheets import draw_contact_sheet
 from stripwatch.training.datasets.dataset import CLEAN
-from stripwatch.training.survey import Survey
+from stripwatch.training.survey.contact_sheets import draw_contact_sheet
+from stripwatch.training.survey.survey import Survey
 
 
 def write_survey(found: Survey, out: Path) -> None:

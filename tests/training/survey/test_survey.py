@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from stripwatch.training.survey import survey
-from stripwatch.training.survey_report import summarise
+from stripwatch.training.survey.report import summarise
+from stripwatch.training.survey.survey import survey
 from stripwatch.worker.common.errors import DataError, InputError
 from tests.trained import write_textures
 from tests.training.test_cli import run_cli

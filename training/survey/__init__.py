@@ -1,0 +1,1 @@
+"""A report of a data set before anybody trains on it."""

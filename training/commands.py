@@ -128,7 +128,7 @@ def crossval(
     folder = _only(data)
     load_tensorflow()
     require("scipy", "sklearn")
-    from stripwatch.training.crossval import CrossvalSettings, cross_validate, summarise
+    from stripwatch.training.experiments.crossval import CrossvalSettings, cross_validate, summarise
 
     settings = CrossvalSettings(folder, out, folds, seed, layout, task, clean_label, context.args)
     print_summary({"out": str(out), "folds": folds, "seed": seed, **summarise(cross_validate(settings))})
@@ -162,9 +162,9 @@ def compare(
     folder = _only(data)
     load_tensorflow()
     require("matplotlib", "onnx", "onnxruntime", "scipy", "seaborn", "sklearn", "tf2onnx")
-    from stripwatch.training.compare import CompareSettings, parse_candidates
-    from stripwatch.training.compare import compare as run_compare
-    from stripwatch.training.leaderboard import Rule, to_table
+    from stripwatch.training.experiments.compare import CompareSettings, parse_candidates
+    from stripwatch.training.experiments.compare import compare as run_compare
+    from stripwatch.training.experiments.leaderboard import Rule, to_table
 
     candidates = parse_candidates(networks, set_ or [])
     settings = CompareSettings(

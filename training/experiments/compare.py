@@ -11,9 +11,9 @@ from stripwatch.export.runs.files import read_whole, write_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import Run, Split, Task, read_run
-from stripwatch.training.children import check_flags, common_flags, fit_once, read_split_frames
 from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
-from stripwatch.training.leaderboard import Entry, Leaderboard, Rule, draw, rank, to_csv
+from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, fit_once, read_split_frames
+from stripwatch.training.experiments.leaderboard import Entry, Leaderboard, Rule, draw, rank, to_csv
 from stripwatch.training.preparation.prepared_data import deal
 from stripwatch.training.preparation.stratified_split import split_frames
 from stripwatch.worker.common.console import say

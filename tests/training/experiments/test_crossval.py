@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from stripwatch.export.runs.run_folder import Split, SplitFrame, read_run
-from stripwatch.training.children import check_flags, fit_once
+from stripwatch.training.experiments.fit_subprocess import check_flags, fit_once
 from stripwatch.worker.common.errors import InputError, SettingsError
 from tests.training.test_cli import run_cli
 

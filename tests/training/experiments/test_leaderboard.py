@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.export.runs.run_evaluation import Interval
-from stripwatch.training.leaderboard import Entry, Rule, draw, rank, to_csv, to_table
+from stripwatch.training.experiments.leaderboard import Entry, Rule, draw, rank, to_csv, to_table
 from stripwatch.worker.common.errors import SettingsError
 
 

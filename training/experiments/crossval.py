@@ -15,10 +15,10 @@ from stripwatch.export.runs.files import write_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_evaluation import Interval, Localised, total
 from stripwatch.export.runs.run_folder import Run, Task, read_run
-from stripwatch.training.children import check_flags, common_flags, fit_once, read_split_frames
 from stripwatch.training.evaluation.localization import measure_places
 from stripwatch.training.evaluation.predictions import Scored, score_frames
 from stripwatch.training.evaluation.scores import answer, macro_f1, measure
+from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, fit_once, read_split_frames
 from stripwatch.training.preparation.prepared_data import deal
 from stripwatch.training.preparation.stratified_split import fold_frames
 from stripwatch.worker.common.console import new_progress

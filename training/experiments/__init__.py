@@ -1,0 +1,1 @@
+"""Several fits compared: cross-validation, comparison, leaderboard."""

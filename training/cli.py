@@ -10,8 +10,8 @@ import typer
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training import options
-from stripwatch.training.collectcommand import collect
 from stripwatch.training.commands import PASS_ON, compare, crossval, evaluate, survey
+from stripwatch.training.labeling.command import collect
 from stripwatch.worker.common.console import new_app, print_summary, run_app
 from stripwatch.worker.common.errors import SettingsError
 

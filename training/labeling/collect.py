@@ -16,7 +16,7 @@ from stripwatch.training.datasets.reviewed_folder import (
     safe_name,
     write_entries,
 )
-from stripwatch.training.reviewed import Reviewed, read_review
+from stripwatch.training.labeling.review_record import Reviewed, read_review
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.contracts.positions import Record

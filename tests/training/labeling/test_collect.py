@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.training.collect import Collector
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.datasets.reviewed_folder import CSV_FILE, may_be_folder, read_entries, safe_name
-from stripwatch.training.sorting import accept_sorted, label_from
+from stripwatch.training.labeling.collect import Collector
+from stripwatch.training.labeling.sort_frames import accept_sorted, label_from
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.pipeline.inspect.event_builder import EventMaker

@@ -50,13 +50,13 @@ def collect(
     if bootstrap_servers:
         _fetch(out, bootstrap_servers, frames_max, review_topic, config)
         return
-    from stripwatch.training.sorting import accept_sorted, label_from
+    from stripwatch.training.labeling.sort_frames import accept_sorted, label_from
 
     print_summary(accept_sorted(out, new_labels) if labels is None else label_from(labels, out, new_labels))
 
 
 def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, config: Path | None) -> None:
-    from stripwatch.training.collect import Collector
+    from stripwatch.training.labeling.collect import Collector
     from stripwatch.worker.broker.topic_drain import open_drain
     from stripwatch.worker.common.clock import SystemClock
 

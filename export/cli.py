@@ -11,7 +11,7 @@ from rich.console import Console
 
 from stripwatch.export.bench.command import bench
 from stripwatch.export.commands import diff, list_bundles, promote, rollback
-from stripwatch.export.runs.files import write_whole
+from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.worker.common.console import new_app, print_summary, run_app
 from stripwatch.worker.model.bundle import Precision
@@ -68,14 +68,14 @@ def run(
 
     limits = replace(LIMITS[precision], **{name: value for name, value in given.items() if value is not None})
     done = export_run(ExportSettings(folder, out, name, version, golden, data, precision, limits))
-    fidelity = done.contract.fidelity
+    fidelity = done.manifest.fidelity
     print_summary(
         {
             "bundle": str(out),
-            "name": done.contract.name,
+            "name": done.manifest.name,
             "version": version,
             "bytes": done.model_bytes,
-            "golden_frames": len(done.contract.golden),
+            "golden_frames": len(done.manifest.golden),
             "score_difference": done.parity.score_difference,
             "heatmap_difference": done.parity.heatmap_difference,
             "precision": precision,
@@ -99,16 +99,16 @@ def verify(file: BundleFile) -> None:
     from stripwatch.export.convert.verify import verify as prove
 
     proved = prove(file)
-    contract = proved.bundle.contract
+    manifest = proved.bundle.manifest
     print_summary(
         {
             "bundle": str(file),
-            "name": contract.name,
-            "version": contract.version,
+            "name": manifest.name,
+            "version": manifest.version,
             "sha256": proved.bundle.sha256,
-            "golden_frames": len(contract.golden),
+            "golden_frames": len(manifest.golden),
             "golden_difference": proved.golden_difference,
-            "score_tolerance": contract.score_tolerance,
+            "score_tolerance": manifest.score_tolerance,
             "frames_per_second": proved.frames_per_second,
         }
     )
@@ -132,13 +132,13 @@ def show(
     """
     require("onnx", "onnxruntime", *(["matplotlib", "seaborn", "scipy"] if html else []))
     from stripwatch.export.bundles import show as shown
-    from stripwatch.worker.model.bundle_store import read_choice, resolve
+    from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 
-    card = shown.read_card(read_choice(resolve(file)))
+    card = shown.read_card(load_resolved(resolve_bundle(file)))
     if html is not None:
         from stripwatch.export.bundles.html_card import html_card
 
-        write_whole(html, html_card(card).encode())
+        atomic_write(html, html_card(card).encode())
     if as_json:
         print_summary(shown.as_json(card))
     elif html is None:

@@ -34,13 +34,13 @@ def survey(
       stripwatch-train survey images/ --out survey
     """
     require("matplotlib", "scipy")
-    from stripwatch.training.survey.report import summarise, write_survey
+    from stripwatch.training.survey.report import summarize, write_survey
     from stripwatch.training.survey.survey import survey as run_survey
 
     found = run_survey(data, layout)
     if out is not None:
         write_survey(found, out)
-    print_summary(summarise(found))
+    print_summary(summarize(found))
 
 
 def evaluate(
@@ -128,10 +128,10 @@ def crossval(
     folder = _only(data)
     load_tensorflow()
     require("scipy", "sklearn")
-    from stripwatch.training.experiments.crossval import CrossvalSettings, cross_validate, summarise
+    from stripwatch.training.experiments.crossval import CrossvalSettings, cross_validate, summarize
 
     settings = CrossvalSettings(folder, out, folds, seed, layout, task, clean_label, context.args)
-    print_summary({"out": str(out), "folds": folds, "seed": seed, **summarise(cross_validate(settings))})
+    print_summary({"out": str(out), "folds": folds, "seed": seed, **summarize(cross_validate(settings))})
 
 
 def compare(

@@ -64,15 +64,15 @@ def run(
         metrics_port=metrics_port,
         log_format=log_format,
     )
-    from stripwatch.worker.service.autotune import apply, lay_out
+    from stripwatch.worker.service.autotune import apply_layout, choose_layout
     from stripwatch.worker.service.supervisor import supervise
     from stripwatch.worker.service.worker_app import run as run_worker
 
-    layout = lay_out(settings).layout
+    layout = choose_layout(settings).layout
     if layout.processes > 1:
         supervise(settings, layout, sys.argv[1:])
     else:
-        run_worker(apply(settings, layout))
+        run_worker(apply_layout(settings, layout))
 
 
 @app.command()
@@ -140,9 +140,9 @@ def coils(
     """
     settings = _settings(config, setting, bootstrap_servers=bootstrap_servers)
     from stripwatch.worker.coils.coil_tracker import CoilRules
-    from stripwatch.worker.coils.summarizer import summarise_coils
+    from stripwatch.worker.coils.summarizer import summarize_coils
 
-    print_summary(summarise_coils(settings, CoilRules(settle_s, silence_s), group_id))
+    print_summary(summarize_coils(settings, CoilRules(settle_s, silence_s), group_id))
 
 
 @app.command()
@@ -207,9 +207,9 @@ def contracts(
 
     Example: stripwatch contracts --out deploy/contracts
     """
-    from stripwatch.worker.commands.schemas import write_contracts
+    from stripwatch.worker.commands.schemas import write_schemas
 
-    print_summary({"out": str(out), "files": write_contracts(out)})
+    print_summary({"out": str(out), "files": write_schemas(out)})
 
 
 for command in (simulate, replay, topics, demo, bench):

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from tests.brokers.apache import KafkaAbsent
 from tests.faults.history import HistoryUnreadable
 from tests.faults.judge import DELIVERIES, Delivery
@@ -54,7 +54,7 @@ def main(
     try:
         with proxied_kafka(WORKERS_MAX) as kafka:
             _run(kafka, range(first, first + seeds), frames, chosen, folder, verdicts)
-    except (KafkaAbsent, BrokerLost, HarnessFailed, HistoryUnreadable) as error:
+    except (KafkaAbsent, BrokerUnavailableError, HarnessFailed, HistoryUnreadable) as error:
         failure = error
     finally:  # also when it was stopped: what was counted was counted
         print(table(verdicts), file=sys.stderr)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.sections import Topics
 from tests.brokers.handle import BrokerHandle
 from tests.faults.crew import make_crew
@@ -37,7 +37,8 @@ class Verdict:
 
     uncommitted: frames behind which the group stands when all workers have stopped. crashed: workers that ended with a
     code they had no reason for. stuck: ones that did not stop in time, or never got ready. gave_up: ones that ended
-    with BrokerLost, as they may, and were started again. stop_s_max: the longest way from a SIGTERM to the end.
+    with BrokerUnavailableError, as they may, and were started again. stop_s_max: the longest way from a SIGTERM to the
+    end.
     """
 
     seed: int
@@ -116,7 +117,7 @@ def _judge(
         uncommitted=len(frames) - _committed(handle, topics.frames, group),
         crashed=sum(not end.allowed for end in crew.exits),
         stuck=crew.stuck + play.stuck,
-        gave_up=sum(end.code == BrokerLost.exit_code for end in crew.exits),
+        gave_up=sum(end.code == BrokerUnavailableError.exit_code for end in crew.exits),
         stop_s_max=round(max(end.stop_s or 0.0 for end in crew.exits), 1),
         models=len({outcome.model for outcome in outcomes if outcome.kind == "result"}),
         seconds=round(seconds, 1),

@@ -83,7 +83,7 @@ _MESSAGES = (
 )
 
 
-def write_contracts(out: Path) -> list[str]:
+def write_schemas(out: Path) -> list[str]:
     """Write every file of the contract into a folder, over what is there. Their names. Raises InputError."""
     files = {f"{name}.schema.json": schema(name) for name in EVENTS} | {"asyncapi.json": asyncapi()}
     try:

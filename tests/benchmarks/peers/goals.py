@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from stripwatch.worker.bench.capacity import Costs, cpu_limit
+from stripwatch.worker.bench.capacity import FrameCosts, cpu_limit
 from stripwatch.worker.common.console import say
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from tests.benchmarks.delivery import DELIVERIES, measure
 from tests.benchmarks.peers.contenders import CORES, FIRST, TUNED, WORKER, Contender
 from tests.benchmarks.peers.lap import LapFailed, Track, pace, race
@@ -67,7 +67,7 @@ class CpuLimit:
 
     def __init__(self, track: Track) -> None:
         self._track = track
-        self._costs: list[Costs] = []
+        self._costs: list[FrameCosts] = []
         self._laps_cpu_ms: list[float] = []
         self.goal = Goal(f"worker over the CPU limit, {track.name}", 0.92, [])
 
@@ -159,7 +159,7 @@ def deliveries(track: Track, folder: Path, rounds: int, count: int) -> Goal:
     for _ in range(rounds):
         try:
             rates = {delivery: measure(line, bundle, delivery, count) for delivery in DELIVERIES}
-        except (BrokerLost, AssertionError) as error:  # the latter: its worker ended
+        except (BrokerUnavailableError, AssertionError) as error:  # the latter: its worker ended
             say(f"delivery: failed: {str(error)[:300]}")
             continue
         goal.values.append(rates["exactly-once"] / rates["at-least-once"])

@@ -23,7 +23,7 @@ from kafka.structs import TopicPartition
 
 from stripwatch.worker.bench.embedded_broker import Broker, free_port
 from stripwatch.worker.bench.workloads import cpu_seconds
-from stripwatch.worker.common.child_process import Child, running_child
+from stripwatch.worker.common.child_process import ChildProcess, running_process
 from tests.benchmarks.peers.cameras import PARTITIONS, Plan, read_shots, send_frames
 from tests.benchmarks.peers.contenders import ROOT, Contender
 from tests.benchmarks.peers.processes import cpu_seconds_of, end_all
@@ -146,9 +146,9 @@ class Driven:
     """A contender that has shown that it works, and cameras that play. frames: that they send, in so many seconds."""
 
     track: Track
-    children: Sequence[Child]
+    children: Sequence[ChildProcess]
     results: "_Results"
-    cameras: Child
+    cameras: ChildProcess
     frames_topic: str
     frames: int
     seconds: float
@@ -165,7 +165,7 @@ class Driven:
 
     def await_cameras(self) -> None:
         if self.cameras.wait(CAMERAS_S_MAX) != 0:
-            raise LapFailed(f"the cameras failed{self.cameras.said()}")
+            raise LapFailed(f"the cameras failed{self.cameras.output_text()}")
 
 
 @contextmanager
@@ -191,17 +191,17 @@ def _latency_ms(result: _Read) -> float | None:
 
 
 @contextmanager
-def _running_cameras(plan: Plan) -> Iterator[Child]:
+def _running_cameras(plan: Plan) -> Iterator[ChildProcess]:
     command = [sys.executable, "-m", "tests.benchmarks.peers.cameras"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))), **plan.environment()}
-    with running_child("the cameras", command, environment, ROOT, STOP_S_MAX) as cameras:
+    with running_process("the cameras", command, environment, ROOT, STOP_S_MAX) as cameras:
         yield cameras
 
 
 @contextmanager
 def _running(
     contender: Contender, setting: Setting, track: Track, frames: str
-) -> Iterator[tuple[list[Child], "_Results"]]:
+) -> Iterator[tuple[list[ChildProcess], "_Results"]]:
     """Its processes, all of them gone at the end, with new topics for what they write."""
     topics = {"frames": frames}
     for kind in ("results", "defects", "rejects"):
@@ -217,16 +217,16 @@ def _running(
             folder=folder,
             memory=str(track.folder.parent / "memory"),
         )
-        children: list[Child] = []
+        children: list[ChildProcess] = []
         stack.callback(end_all, children, STOP_S_MAX)
         for program in contender.programs(track.python, task):
-            running = running_child(contender.name, program.command, program.environment(), ROOT, STOP_S_MAX)
+            running = running_process(contender.name, program.command, program.environment(), ROOT, STOP_S_MAX)
             children.append(stack.enter_context(running))
         yield children, _Results(track, topics["results"])
 
 
 def _watch(
-    children: Sequence[Child], track: Track, results: "_Results", count: int, s_max: float = LAP_S_MAX
+    children: Sequence[ChildProcess], track: Track, results: "_Results", count: int, s_max: float = LAP_S_MAX
 ) -> Iterator[_Seen]:
     """Looks until there are count results, for s_max after the first. Raises LapFailed."""
     moved_s, before, ends_s = time.monotonic(), 0, math.inf
@@ -241,9 +241,9 @@ def _watch(
         ends_s = min(ends_s, now_s + s_max) if done else ends_s
         for child in children:
             if child.ended:
-                raise LapFailed(f"it ended with code {child.process.returncode}{child.said()}")
+                raise LapFailed(f"it ended with code {child.process.returncode}{child.output_text()}")
         if now_s > moved_s + (STALL_S_MAX if before else START_S_MAX):
-            said = "".join(child.said() for child in children)
+            said = "".join(child.output_text() for child in children)
             raise LapFailed(f"nothing came for {now_s - moved_s:.0f} s after {before} of {count} results{said}")
         if now_s > ends_s:
             raise LapFailed(f"only {before} of {count} results after {s_max:.0f} s")

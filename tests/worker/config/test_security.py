@@ -14,7 +14,7 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from stripwatch.worker.broker.connection import connect
 from stripwatch.worker.broker.tls import client_options
-from stripwatch.worker.common.errors import BrokerLost, InputError, SettingsError
+from stripwatch.worker.common.errors import BrokerUnavailableError, InputError, SettingsError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.security import Security
 from tests.brokers.apache import KafkaAbsent
@@ -61,7 +61,7 @@ def sasl(mechanism: str, folder: Path, lives_s: float = 600, **changes: Any) -> 
 
 def why_not(address: str, security: Security) -> str:
     """The sentence that a client ends with."""
-    with pytest.raises(BrokerLost) as lost:
+    with pytest.raises(BrokerUnavailableError) as lost:
         connect(KafkaConsumer, address, WAIT_S, security)
     assert PASSWORD not in str(lost.value)
     return str(lost.value)

@@ -15,7 +15,7 @@ import typer
 from kafka import KafkaProducer
 
 from stripwatch.worker.common.errors import BrokerUnavailableError
-from tests.brokers.apache import KafkaAbsent, apache_broker
+from tests.brokers.apache import KafkaUnavailableError, apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, fetch, running_worker
 from tests.faults.models import Models, make_models, place
@@ -209,7 +209,7 @@ def main(
     try:
         with apache_broker() as running, tempfile.TemporaryDirectory(prefix="stripwatch-soak-") as folder:
             soaked = soak(BrokerHandle("apache", running.bootstrap_servers, SESSION_MS), Path(folder), minutes, swap_s)
-    except (KafkaAbsent, BrokerUnavailableError) as error:
+    except (KafkaUnavailableError, BrokerUnavailableError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(BrokerUnavailableError.exit_code) from error
     own = {"rss_ratio": soaked.rss_ratio, "left_over": soaked.left_over, "sound": soaked.sound}

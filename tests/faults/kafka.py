@@ -58,7 +58,7 @@ class Kafka:
 
 @contextmanager
 def proxied_kafka(proxies: int) -> Iterator[Kafka]:
-    """Runs while the block lasts. Raises KafkaAbsent without Java, or without jars and Maven."""
+    """Runs while the block lasts. Raises KafkaUnavailableError without Java, or without jars and Maven."""
     run = [find_tool("java"), "-Xmx512m", *_QUICK, "-cp", f"{fetch_jars()}/*"]
     cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
     ports = [free_port() for _ in range(proxies)]

@@ -16,7 +16,7 @@ from tests.faults.judge import Counts, Delivery, Outcome, SentFrame, judge
 from tests.faults.kafka import Kafka
 from tests.faults.models import Models, expected_by, make_models
 from tests.faults.plan import make_plan
-from tests.faults.play import HarnessFailed, Met, Play
+from tests.faults.play import HarnessError, Met, Play
 from tests.faults.strikes import Hand
 from tests.faults.traffic import PARTITIONS, Sender, Watcher
 
@@ -68,7 +68,7 @@ class Verdict:
 
 
 def run_seed(kafka: Kafka, seed: int, frames: int, delivery: Delivery, folder: Path) -> Verdict:
-    """Plan, logs and history stay in the folder. Raises HarnessFailed."""
+    """Plan, logs and history stay in the folder. Raises HarnessError."""
     began_s = time.monotonic()
     plan = make_plan(seed, frames)
     folder.mkdir(parents=True)
@@ -104,7 +104,7 @@ def _judge(
     plan, crew = play.plan, play.crew
     frames = read_frames(handle, topics.frames, plan)
     if sorted(frame.number for frame in frames) != list(range(len(plan.bad))):
-        raise HarnessFailed(f"seed {plan.seed}: not each of {len(plan.bad)} frames lies once in its topic")
+        raise HarnessError(f"seed {plan.seed}: not each of {len(plan.bad)} frames lies once in its topic")
     outcomes = read_outcomes(handle, topics)
     _keep(folder / "history.jsonl", frames, outcomes)
     return Verdict(

@@ -27,7 +27,7 @@ from tests.benchmarks.peers.contenders import ALL, WORKER, Contender
 from tests.benchmarks.peers.lap import BROKER_SETTINGS, Track
 from tests.benchmarks.peers.meet import Entry, Rounds, enter, meet
 from tests.benchmarks.peers.report import Report, describe, summary, write
-from tests.brokers.apache import KafkaAbsent, apache_broker
+from tests.brokers.apache import KafkaUnavailableError, apache_broker
 from tests.brokers.handle import BrokerHandle
 
 PHOTOS, STRIPS, HEAVY = "200x200", "256x1600", "256x1600, large model"
@@ -106,7 +106,7 @@ def main(
             if with_goals:
                 _measure_more(tracks, names, sizes, report)
                 write(report, out)
-    except (KafkaAbsent, KafkaError, StripwatchError) as error:
+    except (KafkaUnavailableError, KafkaError, StripwatchError) as error:
         say(f"error: {error}")
         raise typer.Exit(BrokerUnavailableError.exit_code) from error
     say((out / "peers.md").read_text())
@@ -171,7 +171,10 @@ def open_tracks(
     large: Path | None,
     names: Sequence[str],
 ) -> Iterator[dict[str, Track]]:
-    """A broker with all frames on it. Raises KafkaAbsent, BrokerUnavailableError, InputError or SettingsError."""
+    """A broker with all frames on it.
+
+    Raises KafkaUnavailableError, BrokerUnavailableError, InputError or SettingsError.
+    """
     with ExitStack() as stack:
         running = stack.enter_context(embedded_broker() if kind == "embedded" else apache_broker(BROKER_SETTINGS))
         handle = BrokerHandle(kind, running.bootstrap_servers, 6000)

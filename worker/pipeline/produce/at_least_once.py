@@ -11,7 +11,7 @@ from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchEr
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
-from stripwatch.worker.pipeline.produce.producer_recovery import DeliveryFailure, ProducerRecovery
+from stripwatch.worker.pipeline.produce.producer_recovery import DeliveryError, ProducerRecovery
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, RecordBuilder
 
 
@@ -79,7 +79,7 @@ class AtLeastOnce:
     def close(self) -> None:
         force_close(self._producer)
 
-    def _refused(self, producer: KafkaProducer, frame: Frame, failure: DeliveryFailure) -> None:
+    def _refused(self, producer: KafkaProducer, frame: Frame, failure: DeliveryError) -> None:
         """The first failure of a producer ends it. It comes on the producer's own thread, which cannot wait."""
         with self._lock:
             first = producer is self._producer and not self._tracker.suspended
@@ -89,7 +89,7 @@ class AtLeastOnce:
         if first:
             threading.Thread(target=self._recover, args=(failure,), name="mend", daemon=True).start()
 
-    def _recover(self, failure: DeliveryFailure) -> None:
+    def _recover(self, failure: DeliveryError) -> None:
         try:
             producer = self._recovery.recover(self._producer, failure)
         except StripwatchError as error:
@@ -103,7 +103,7 @@ class AtLeastOnce:
 class _Sending:
     """The records of one frame. Acknowledgements of two topics may come from two threads."""
 
-    def __init__(self, count: int, settle: Callable[[], None], refused: Callable[[DeliveryFailure], None]) -> None:
+    def __init__(self, count: int, settle: Callable[[], None], refused: Callable[[DeliveryError], None]) -> None:
         self._left = count
         self._settle = settle
         self._refused = refused
@@ -114,7 +114,7 @@ class _Sending:
             with self._lock:
                 first, self._left = self._left >= 0, -1
             if first:
-                self._refused(DeliveryFailure(error, record, frame.position))
+                self._refused(DeliveryError(error, record, frame.position))
 
         try:
             future = producer.send(record.topic, record.body, key=record.key, headers=record.headers)

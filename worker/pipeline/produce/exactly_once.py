@@ -25,7 +25,7 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
-from stripwatch.worker.pipeline.produce.producer_recovery import FENCED, TOO_LARGE, DeliveryFailure, ProducerRecovery
+from stripwatch.worker.pipeline.produce.producer_recovery import FENCED, TOO_LARGE, DeliveryError, ProducerRecovery
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, RecordBuilder
 
 _STABLE_S_MAX = 5.0
@@ -138,10 +138,10 @@ class ExactlyOnce:
                 self._add(item)
             if self._transaction and (isinstance(item, threading.Event) or self._due(self._transaction)):
                 self._commit(self._transaction)
-        except DeliveryFailure as failure:
+        except DeliveryError as failure:
             self._start_over(failure)
         except KafkaError as error:
-            self._start_over(DeliveryFailure(error))
+            self._start_over(DeliveryError(error))
         if isinstance(item, threading.Event):
             item.set()
 
@@ -168,7 +168,7 @@ class ExactlyOnce:
         partition = Partition(position.topic, position.partition)
         transaction.offsets[partition] = position.next_offset
         if transaction.epochs.setdefault(partition, tenure) != tenure:
-            raise DeliveryFailure(IllegalGenerationError("the partition went and came back"))
+            raise DeliveryError(IllegalGenerationError("the partition went and came back"))
         for record in self._records.build(item.event, item.frame):
             self._send(transaction, record, item.frame)
 
@@ -176,7 +176,7 @@ class ExactlyOnce:
         try:
             future = self._producer.send(record.topic, record.body, key=record.key, headers=record.headers)
         except KafkaError as error:
-            raise DeliveryFailure(error, record, frame.position) from error
+            raise DeliveryError(error, record, frame.position) from error
         transaction.sent.append(_Sent(future, record, frame))
 
     def _commit(self, transaction: _Transaction) -> None:
@@ -189,7 +189,7 @@ class ExactlyOnce:
         self._producer.flush(timeout=self._limits.send_s_max)
         if failed := [sent for sent in transaction.sent if sent.future.failed()]:
             future, record, frame = max(failed, key=lambda sent: len(sent.record.body))  # one of them was too large
-            raise DeliveryFailure(future.exception, record, frame.position)
+            raise DeliveryError(future.exception, record, frame.position)
         group = self._stable_group()
         if not self._tracker.holds(transaction.epochs):
             raise IllegalGenerationError("partitions went while their frames were in a transaction")
@@ -215,7 +215,7 @@ class ExactlyOnce:
             raise IllegalGenerationError("this worker is no member of its group at the moment")
         return group
 
-    def _start_over(self, failure: DeliveryFailure) -> None:
+    def _start_over(self, failure: DeliveryError) -> None:
         transaction, self._transaction = self._transaction, None
         self._asked_s = None
         self._tracker.suspend()
@@ -225,12 +225,10 @@ class ExactlyOnce:
         error = self._cause(failure)
         if isinstance(error, FencedInstanceIdError) or (isinstance(error, FENCED) and not self._timed_out(transaction)):
             raise FencedError("another worker has taken over this one's instance_id: each worker needs one of its own")
-        self._producer = self._recovery.recover(
-            self._producer, DeliveryFailure(error, failure.record, failure.position)
-        )
+        self._producer = self._recovery.recover(self._producer, DeliveryError(error, failure.record, failure.position))
         self._tracker.resume()
 
-    def _cause(self, failure: DeliveryFailure) -> BaseException:
+    def _cause(self, failure: DeliveryError) -> BaseException:
         """What broke the producer: after that kafka-python reports only that it is broken."""
         too_large = isinstance(failure.error, TOO_LARGE)
         cause: BaseException | None = None if too_large else self._producer._transaction_manager.last_error

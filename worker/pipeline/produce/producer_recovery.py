@@ -34,7 +34,7 @@ TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 FENCED = (ProducerFencedError, InvalidProducerEpochError)
 
 
-class DeliveryFailure(Exception):
+class DeliveryError(Exception):
     """A record that Kafka did not take, or a transaction that it did not commit (record and position are None)."""
 
     def __init__(
@@ -69,7 +69,7 @@ class ProducerRecovery:
         self._failing_since_s = None
         self._tries = 0
 
-    def recover(self, producer: KafkaProducer, failure: DeliveryFailure) -> KafkaProducer:
+    def recover(self, producer: KafkaProducer, failure: DeliveryError) -> KafkaProducer:
         """A new producer. Raises BrokerUnavailableError where that cannot help, or has not helped for too long."""
         self._classify(failure)
         self._metrics.producer_rebuilds.inc()
@@ -82,7 +82,7 @@ class ProducerRecovery:
             except BrokerUnavailableError as error:
                 log.warning("no new producer yet", error=str(error))
 
-    def _classify(self, failure: DeliveryFailure) -> None:
+    def _classify(self, failure: DeliveryError) -> None:
         where = f"{failure.record.topic} did not take a record" if failure.record else "Kafka did not end a transaction"
         if isinstance(failure.error, AuthorizationError):
             raise BrokerUnavailableError(authorization_message(failure.error)) from failure.error
@@ -100,7 +100,7 @@ class ProducerRecovery:
         if self._last_count >= _FAILURES_MAX:
             raise BrokerUnavailableError(f"{where} of the frame {failure.position}, {_FAILURES_MAX} times: {failure}")
 
-    def _pause(self, failure: DeliveryFailure) -> None:
+    def _pause(self, failure: DeliveryError) -> None:
         now_s = time.monotonic()
         if self._failing_since_s is None:
             self._failing_since_s = now_s

@@ -13,7 +13,7 @@ from stripwatch.worker.broker.producers import force_close
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.produce.producer_recovery import DeliveryFailure, ProducerRecovery
+from stripwatch.worker.pipeline.produce.producer_recovery import DeliveryError, ProducerRecovery
 from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder
 from tests.brokers.handle import BrokerHandle
 from tests.fake_producer import FakeProducer
@@ -37,18 +37,18 @@ def test_a_new_producer_is_tried_until_there_is_one() -> None:
     made, metrics = recovery(
         BrokerUnavailableError("not yet"), BrokerUnavailableError("not yet"), heir := FakeProducer()
     )
-    assert made.recover(old := FakeProducer(), DeliveryFailure(KafkaError("broken"))) is heir
+    assert made.recover(old := FakeProducer(), DeliveryError(KafkaError("broken"))) is heir
     assert old.closed
     assert metrics.registry.get_sample_value("stripwatch_producer_rebuilds_total") == 1
 
 
 def test_patience_ends_when_nothing_at_all_is_delivered() -> None:
     made, _ = recovery(FakeProducer(), FakeProducer(), FakeProducer(), give_up_s=0)
-    made.recover(FakeProducer(), DeliveryFailure(KafkaError("the first")))
+    made.recover(FakeProducer(), DeliveryError(KafkaError("the first")))
     made.delivered()
-    made.recover(FakeProducer(), DeliveryFailure(KafkaError("another first")))
+    made.recover(FakeProducer(), DeliveryError(KafkaError("another first")))
     with pytest.raises(BrokerUnavailableError, match=r"nothing could be delivered for 0 s; .*the second"):
-        made.recover(FakeProducer(), DeliveryFailure(KafkaError("the second")))
+        made.recover(FakeProducer(), DeliveryError(KafkaError("the second")))
 
 
 @pytest.mark.kafka

@@ -17,7 +17,6 @@ CMD ["run"]
 FROM base AS cpu
 COPY requirements/demo.txt requirements/demo.txt
 RUN pip install --no-cache-dir --require-hashes -r requirements/demo.txt
-COPY deploy/demo deploy/demo
 COPY src src
 COPY worker worker
 # By number, so that Kubernetes can see that it is not root. It writes nothing: the root file system may be read-only.
@@ -28,7 +27,6 @@ FROM base AS gpu
 COPY requirements/gpu.txt requirements/gpu.txt
 RUN pip install --no-cache-dir --require-hashes -r requirements/gpu.txt
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility STRIPWATCH_PROVIDER=cuda
-COPY deploy/demo deploy/demo
 COPY src src
 COPY worker worker
 USER 10001:10001

@@ -27,7 +27,7 @@ from tests.deploy.dockerfile import Image, read_image
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 WORKER = DEPLOY / "worker.Dockerfile"
-DEMO = "deploy/demo/strip-mobilenet.onnx"
+DEMO = "worker/bench/strip-mobilenet.onnx"
 AWAIT_S_MAX = 120.0
 # python3.11 of Debian, in the place of the image python:3.11-slim-bookworm
 PACKAGES = "python3,python3-venv,ca-certificates"

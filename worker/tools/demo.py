@@ -1,5 +1,6 @@
 """`stripwatch demo`: the whole line on one machine, shown live, and held against the truth at its end."""
 
+import importlib.resources
 import importlib.util
 import signal
 import tempfile
@@ -29,7 +30,7 @@ from stripwatch.worker.tools.tally import Tally, read_sent, summary
 from stripwatch.worker.tools.watch import Screen, open_reader, read_into
 from stripwatch.worker.tools.worker_child import await_ready, child_environment, end_well, worker_command
 
-DEMO_BUNDLE = Path(__file__).parents[2] / "deploy" / "demo" / "strip-mobilenet.onnx"
+DEMO_BUNDLE = Path(str(importlib.resources.files("stripwatch.worker.bench") / "strip-mobilenet.onnx"))
 CORRECT_RATIO_MIN = 0.9
 _CAMERAS, _RATE_FPS = 4, 25
 _PARTITIONS = 3

@@ -1,0 +1,1 @@
+"""Demo and benchmarks: a simulated line around the real worker."""

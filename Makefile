@@ -81,5 +81,6 @@ lock: $(TEST_READY)
 	$(COMPILE) --extra cpu requirements/peers.in -o requirements/peers.txt  # Quix Streams wants older helpers than the rest
 
 clean:
-	rm -rf .venv .kafka .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist src/*.egg-info
+	rm -rf .venv .kafka .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist src/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

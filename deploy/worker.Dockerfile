@@ -1,8 +1,9 @@
 # The worker and every command beside it (topics, simulate, replay, view). Two targets, from the root of the project:
 #   docker build -f deploy/worker.Dockerfile --target cpu -t stripwatch-worker:cpu .
 #   docker build -f deploy/worker.Dockerfile --target gpu -t stripwatch-worker:gpu .
-# Nothing is installed but what the locks name, by hash, and this project's wheel. The locks take opencv-python-headless, which
-# needs neither libGL nor glib, so the slim image needs no system package. There is no TensorFlow in it.
+# Nothing is installed but what the locks name, by hash, and this project's wheel. The locks take
+# opencv-python-headless, which needs neither libGL nor glib, so the slim image needs no system package. There is no
+# TensorFlow in it.
 FROM python:3.11-slim-bookworm AS base
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HOME=/tmp
 WORKDIR /app

@@ -1,5 +1,6 @@
 """`stripwatch demo`: the whole line on one machine, shown live, and held against the truth at its end."""
 
+import importlib.resources
 import importlib.util
 import signal
 import tempfile
@@ -29,7 +30,7 @@ from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 
-DEMO_BUNDLE = Path(__file__).resolve().parents[2] / "deploy" / "demo" / "strip-mobilenet.onnx"
+DEMO_BUNDLE = Path(str(importlib.resources.files("stripwatch.worker.bench") / "strip-mobilenet.onnx"))
 CORRECT_RATIO_MIN = 0.9
 _CAMERAS, _RATE_FPS = 4, 25
 _PARTITIONS = 3

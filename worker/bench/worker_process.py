@@ -38,7 +38,7 @@ def child_environment(security: Security) -> dict[str, str]:
 
 
 def await_ready(worker: ChildProcess, metrics_url: str, clock: Clock) -> str:
-    """Until the worker says that it is ready; the provider it runs on. Raises LineRunError or BrokerUnavailableError."""
+    """Wait until the worker is ready; return its provider. Raises LineRunError or BrokerUnavailableError."""
     deadline_s = clock.monotonic() + _READY_S_MAX
     while not (state := scrape(metrics_url)).get("ready"):
         if clock.stopped:

@@ -23,7 +23,7 @@ from stripwatch.worker.contracts import topics as names
 
 @contextmanager
 def open_admin(bootstrap_servers: str, security: Security = PLAINTEXT) -> Iterator[Any]:
-    """A KafkaAdminClient, closed at the end. Raises SettingsError, or BrokerUnavailableError where no broker answers."""
+    """A KafkaAdminClient, closed at the end. Raises SettingsError or BrokerUnavailableError."""
     admin = connect_tool(KafkaAdminClient, bootstrap_servers, security)
     try:
         with _connected(bootstrap_servers):

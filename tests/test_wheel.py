@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from stripwatch.worker import __version__
+from stripwatch.worker.common.version import __version__
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("worker", "training", "export")

@@ -21,7 +21,7 @@ COPY export export
 RUN pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir dist .
 
 FROM base AS worker
-ENV STRIPWATCH_METRICS_HOST=0.0.0.0
+ENV STRIPWATCH_METRICS__HOST=0.0.0.0
 EXPOSE 9108
 # For `run` alone: a container of another command switches it off. 60 s to verify a bundle and warm up.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \

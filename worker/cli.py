@@ -15,7 +15,7 @@ from stripwatch.worker.common.console import new_app, print_summary, run_app
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.config.overrides import parse_pairs
+from stripwatch.worker.config.overrides import merge, parse_pairs
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.simulator.replay import replay
 from stripwatch.worker.simulator.simulate import simulate
@@ -61,8 +61,8 @@ def run(
         provider=provider,
         batch_frames_max=batch_frames_max,
         linger_ms_max=linger_ms_max,
-        metrics_port=metrics_port,
-        log_format=log_format,
+        metrics={"port": metrics_port},
+        log={"format": log_format},
     )
     from stripwatch.worker.service.autotune import apply_layout, choose_layout
     from stripwatch.worker.service.supervisor import supervise
@@ -222,9 +222,8 @@ def main() -> None:
 
 
 def _settings(config: Path | None, pairs: list[str] | None, quiet: bool = False, **flags: Any) -> Settings:
-    """quiet: only warnings, unless --set log_level says otherwise."""
-    given = ({"log_level": "warning"} if quiet else {}) | parse_pairs(pairs or [])
-    given.update({key: value for key, value in flags.items() if value is not None})
-    settings = load_settings(config, given)
-    set_up_logs(settings.log_format, settings.log_level)
+    """quiet: only warnings, unless --set log.level says otherwise."""
+    quieter = {"log": {"level": "warning"}} if quiet else {}
+    settings = load_settings(config, merge(quieter, parse_pairs(pairs or []), flags))
+    set_up_logs(settings.log.format, settings.log.level)
     return settings

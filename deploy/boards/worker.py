@@ -46,7 +46,7 @@ THROUGHPUT = Row(
             "In flight",
             "timeseries",
             (Query(f"stripwatch_inflight_frames{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
-            "Frames between Kafka and acknowledged result. Flat at inflight_frames_max: the worker is at its limit.",
+            "Frames between Kafka and acknowledged result. Flat at inflight.frames_max: the worker is at its limit.",
         ),
         Panel(
             "Bytes in flight",
@@ -187,7 +187,7 @@ KAFKA = Row(
             "Silence",
             "timeseries",
             (Query(f"stripwatch_broker_silence_seconds{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
-            "Time since Kafka was last heard. At broker_away_s_max the worker ends, and is started again.",
+            "Time since Kafka was last heard. At broker.away_s_max the worker ends, and is started again.",
             unit="s",
         ),
         Panel(

@@ -21,7 +21,7 @@ SETTINGS = {
     "thresholds.dark.sure": 0.9,
     "thresholds.grey.sure": 0.9,
     "bundle_check_s": 0.25,
-    "shadow_share": 1,
+    "shadow.share": 1,
     "drift.measure_ms": 0,
     "drift.measured_frames": 20,
     "drift.scored_frames": 50,
@@ -65,7 +65,7 @@ def watched(embedded_broker: BrokerHandle, bundle: Path, tmp_path_factory: pytes
     settings = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
     with (
         running_prometheus(tmp_path_factory.mktemp("prometheus")) as prometheus,
-        running_worker(line, own, "watched", *settings, "--set", f"shadow={shadow}") as worker,
+        running_worker(line, own, "watched", *settings, "--set", f"shadow.bundle={shadow}") as worker,
     ):
         port = worker.await_ready()
         prometheus.watch({"worker": Target(port)})

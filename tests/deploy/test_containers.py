@@ -104,8 +104,8 @@ def test_the_environment_of_an_image_is_one_that_the_worker_takes(monkeypatch: p
         for key, value in image.environment.items():
             monkeypatch.setenv(key, value)
         settings = load_settings(None, {})
-        assert settings.metrics_host == "0.0.0.0"
-        assert f":{settings.metrics_port}/readyz" in image.health_command[-1]
+        assert settings.metrics.host == "0.0.0.0"
+        assert f":{settings.metrics.port}/readyz" in image.health_command[-1]
     assert settings.provider == "cuda"
 
 

@@ -64,7 +64,7 @@ def test_systemd_accepts_the_unit_with_its_gpu(unit: Path) -> None:
 
 def test_a_hang_is_found_after_every_silence_that_ends_by_itself() -> None:
     settings = load_settings(EDGE / "worker.toml", {})
-    assert int(service("WatchdogSec")) > settings.broker_away_s_max + settings.drain_s_max
+    assert int(service("WatchdogSec")) > settings.broker.away_s_max + settings.drain_s_max
     assert int(service("WatchdogSec")) > settings.send_s_max + settings.drain_s_max
     assert int(service("TimeoutStopSec")) > settings.drain_s_max + _CLOSE_S
 

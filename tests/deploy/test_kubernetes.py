@@ -61,8 +61,8 @@ def test_the_metrics_have_the_labels_that_rules_and_boards_ask_for() -> None:
 
 def test_ports_and_probes_are_those_of_the_worker(settings: Settings) -> None:
     (port,) = CONTAINER["ports"]
-    assert port["containerPort"] == settings.metrics_port
-    assert settings.metrics_host == "0.0.0.0"
+    assert port["containerPort"] == settings.metrics.port
+    assert settings.metrics.host == "0.0.0.0"
     assert CONTAINER["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port["name"]}
     assert CONTAINER["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
     assert manifest("pod-monitor")["spec"]["podMetricsEndpoints"][0]["port"] == port["name"]

@@ -14,7 +14,7 @@ from tests.tiny import encode_frame, mapped_contract, write_bundle
 from tests.waiting import wait_until
 
 SURE = {"dark": Threshold(0.9, 0.3), "grey": Threshold(0.9, 0.3), "bright": Threshold(0.9, 0.3)}
-ON = ("--set", "evidence=true", "--set", "review=true")
+ON = ("--set", "evidence.enabled=true", "--set", "review.enabled=true")
 DEFECT, CLEAN, UNSURE = 0.95, 0.5, 0.3  # of brightness
 
 
@@ -39,7 +39,7 @@ def test_what_was_promised_lies_there_also_when_the_worker_was_stopped_at_once(
 ) -> None:
     settings = (
         "--set",
-        "review_per_hour_max=3",
+        "review.per_hour_max=3",
         "--set",
         f"delivery={delivery}",
         "--set",

@@ -94,7 +94,7 @@ def test_hostile_headers_cost_no_frame(line: Line, bundle: Path) -> None:
 
 def test_a_frame_larger_than_a_reject_may_be_is_cut_and_says_so(line: Line, bundle: Path) -> None:
     line.send([b"x" * 3000], key=b"top-1")
-    with running_worker(line, bundle, "g", "--set", "reject_bytes_max=1000") as worker:
+    with running_worker(line, bundle, "g", "--set", "rejects.bytes_max=1000") as worker:
         worker.await_ready()
         (reject,) = line.read("rejects", 1)
         worker.stop()

@@ -1,7 +1,7 @@
 """What brokers and connections do to a worker, by a real one on an Apache Kafka of its own, behind a proxy."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -31,9 +31,9 @@ def line(kafka: Kafka) -> Iterator[Line]:
     kafka.proxies[0].set(Mode.OPEN)
 
 
-def by_proxy(kafka: Kafka, delivery: str = "at-least-once", **settings: object) -> list[str]:
+def by_proxy(kafka: Kafka, delivery: str = "at-least-once", limits: Mapping[str, float] | None = None) -> list[str]:
     """Options of a worker that reaches Kafka by the proxy alone."""
-    pairs = {"delivery": delivery, "instance_id": "one", "inflight_frames_max": 64, **settings}
+    pairs = {"delivery": delivery, "instance_id": "one", "inflight.frames_max": 64, **(limits or {})}
     options = [part for key, value in pairs.items() for part in ("--set", f"{key}={value}")]
     return ["--bootstrap-servers", f"127.0.0.1:{kafka.proxies[0].port}", *options]
 
@@ -91,7 +91,9 @@ def test_a_connection_that_is_cut_in_the_middle_of_an_answer(
 
 @pytest.mark.parametrize("mode", [Mode.SHUT, Mode.MUTE])
 def test_a_broker_that_stays_away_ends_an_idle_worker(kafka: Kafka, line: Line, bundle: Path, mode: Mode) -> None:
-    with running_worker(line, bundle, "g", *by_proxy(kafka, broker_away_s_max=4, drain_s_max=1)) as worker:
+    with running_worker(
+        line, bundle, "g", *by_proxy(kafka, limits={"broker.away_s_max": 4, "drain_s_max": 1})
+    ) as worker:
         worker.await_ready()
         kafka.proxies[0].set(mode)
         assert worker.process.wait(STOP_S_MAX) == 4
@@ -136,7 +138,9 @@ def test_frames_that_kafka_deleted_are_counted(kafka: Kafka, line: Line, bundle:
 
 def test_a_topic_that_is_deleted_and_made_anew_and_one_that_stays_away(kafka: Kafka, line: Line, bundle: Path) -> None:
     line.send(frames(30), key=b"a")
-    with running_worker(line, bundle, "g", *by_proxy(kafka, broker_away_s_max=10, drain_s_max=1)) as worker:
+    with running_worker(
+        line, bundle, "g", *by_proxy(kafka, limits={"broker.away_s_max": 10, "drain_s_max": 1})
+    ) as worker:
         port = worker.await_ready()
         line.read("results", 30)
         with line.broker.admin() as admin:

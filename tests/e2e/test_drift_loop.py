@@ -105,7 +105,7 @@ def test_what_the_line_was_unsure_of_makes_the_next_model_right(apache_broker: B
     truths: dict[tuple[int, int], str] = {}
     drifted = shots(50, seed=2, brightness_factor=DIM)
     sure = [part for kind in KINDS for part in ("--set", f"thresholds.{kind}.sure={SURE}")]
-    review = ("--set", "review=true", "--set", "review_per_hour_max=1000")
+    review = ("--set", "review.enabled=true", "--set", "review.per_hour_max=1000")
     with running_worker(line, before, "g", *sure, *review) as worker:
         worker.await_ready()
         for coil in range(COILS):

@@ -10,7 +10,7 @@ from tests.e2e.line import Line, Record, running_worker
 from tests.e2e.test_line import frames, in_partition_order, positions
 
 pytestmark = pytest.mark.kafka
-EXACTLY_ONCE = ("--set", "delivery=exactly-once", "--set", "inflight_frames_max=64")
+EXACTLY_ONCE = ("--set", "delivery=exactly-once", "--set", "inflight.frames_max=64")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_stop_and_a_start_repeat_nothing(line: Line, bundle: Path) -> None:
 
 def test_a_killed_worker_repeats_nothing(line: Line, bundle: Path) -> None:
     sent = line.send(frames(1500), key=b"a")
-    with running_worker(line, bundle, "g", *named("one", "--set", "transaction_ms=1000")) as one:
+    with running_worker(line, bundle, "g", *named("one", "--set", "exactly_once.transaction_ms=1000")) as one:
         one.await_ready()
         line.read("results", 200)
         one.kill()

@@ -107,7 +107,7 @@ def test_a_worker_goes_on_where_the_last_one_stopped(line: Line, bundle: Path) -
 
 def test_a_stop_under_load_settles_and_commits_what_it_took(line: Line, bundle: Path) -> None:
     sent = line.send(frames(2000), key=b"a")
-    with running_worker(line, bundle, "g", "--set", "inflight_frames_max=64") as worker:
+    with running_worker(line, bundle, "g", "--set", "inflight.frames_max=64") as worker:
         worker.await_ready()
         line.read("results", 1)
         assert worker.stop() == 0
@@ -126,7 +126,7 @@ def test_a_stop_under_load_settles_and_commits_what_it_took(line: Line, bundle: 
 
 def test_two_workers_that_join_and_leave_repeat_nothing(line: Line, bundle: Path) -> None:
     sent = line.send(frames(600), key=b"a")
-    with running_worker(line, bundle, "g", "--set", "inflight_frames_max=32") as one:
+    with running_worker(line, bundle, "g", "--set", "inflight.frames_max=32") as one:
         one.await_ready()
         line.read("results", 100)
         with running_worker(line, bundle, "g") as two:
@@ -144,7 +144,7 @@ def test_two_workers_that_join_and_leave_repeat_nothing(line: Line, bundle: Path
 
 def test_a_killed_worker_loses_nothing_and_a_repeat_has_the_same_id(line: Line, bundle: Path) -> None:
     sent = line.send(frames(1500), key=b"a")
-    with running_worker(line, bundle, "g", "--set", "commit_ms=60000", "--set", "inflight_frames_max=64") as one:
+    with running_worker(line, bundle, "g", "--set", "commit_ms=60000", "--set", "inflight.frames_max=64") as one:
         one.await_ready()
         line.read("results", 200)
         one.kill()
@@ -184,7 +184,7 @@ def test_a_broker_that_dies_under_load_is_one_sentence_and_exit_code_4(bundle: P
     with running_embedded_broker() as broker:
         line = Line.on(BrokerHandle("embedded", broker.bootstrap_servers, 3000))
         line.send(frames(100) * 200, key=b"a")  # seconds of work: the broker dies in the middle
-        times = {"send_s_max": 2, "drain_s_max": 5, "broker_away_s_max": 5}  # whether a frame is in flight or none
+        times = {"send_s_max": 2, "drain_s_max": 5, "broker.away_s_max": 5}  # whether a frame is in flight or none
         quick = [part for name, seconds in times.items() for part in ("--set", f"{name}={seconds}")]
         worker = WorkerProcess(line, bundle, "g", *quick)
         worker.await_ready()

@@ -10,14 +10,14 @@ STATES = ["starting", "settings", "connecting", "started", "partitions assigned"
 
 def test_each_state_is_a_line_and_a_line_leads_to_its_event(line: Line, bundle: Path) -> None:
     line.send([b"no image", encode_frame(0.5)], key=b"top-7", headers=[("ce_time", b"yesterday")])
-    with running_worker(line, bundle, "g", "--set", "inflight_frames_max=32") as worker:
+    with running_worker(line, bundle, "g", "--set", "inflight.frames_max=32") as worker:
         worker.await_log("ready")
         (reject,), (result,) = line.read("rejects", 1), line.read("results", 1)
         assert worker.stop() == 0
     events = [entry["event"] for entry in worker.lines]
     assert [event for event in events if event in STATES] == STATES
     settings = worker.lines[events.index("settings")]
-    assert settings["inflight_frames_max"] == 32
+    assert settings["inflight"]["frames_max"] == 32
     assert settings["topics"]["frames"] == line.topics["frames"]
     rejected = worker.lines[events.index("frame rejected")]
     assert rejected["frame"].encode() == reject.headers["ce_id"]
@@ -27,7 +27,7 @@ def test_each_state_is_a_line_and_a_line_leads_to_its_event(line: Line, bundle: 
 
 
 def test_the_settings_are_shown_without_their_secrets(bundle: Path) -> None:
-    pairs = ("security.protocol=SASL_SSL", "security.mechanism=PLAIN", "security.username=a", "broker_wait_s_max=0.5")
+    pairs = ("security.protocol=SASL_SSL", "security.mechanism=PLAIN", "security.username=a", "broker.wait_s_max=0.5")
     done = run_cli(
         *("run", "--bundle", str(bundle), "--bootstrap-servers", "127.0.0.1:1"),
         *(part for pair in pairs for part in ("--set", pair)),

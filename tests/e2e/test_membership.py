@@ -11,7 +11,7 @@ from tests.e2e.test_line import frames, positions
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
-COOPERATIVE = ("--set", "rebalance=cooperative", "--set", "inflight_frames_max=32")
+COOPERATIVE = ("--set", "rebalance=cooperative", "--set", "inflight.frames_max=32")
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def rejects(line: Line, what: str, *arguments: str) -> tuple[list[str], dict[str
 def test_rejects_are_listed_and_sent_again(apache_broker: BrokerHandle, bundle: Path) -> None:
     line = Line.on(apache_broker)
     sent = line.send([b"\xff\xd8\xff half", b"x" * 3000, b"no image"], key=b"top-7", headers=HEADERS)
-    with running_worker(line, bundle, "g", "--set", "reject_bytes_max=1000") as worker:
+    with running_worker(line, bundle, "g", "--set", "rejects.bytes_max=1000") as worker:
         worker.await_ready()
         line.read("rejects", 3)
         lines, summary, _ = rejects(line, "list", "--reason", "unsupported_format", "--camera", "top-7", "--json")

@@ -94,12 +94,12 @@ def test_an_unfit_bundle_never_replaces_a_good_one(embedded: Line, bundles: tupl
         assert worker.stop() == 0
 
 
-SHADOW = ("--set", "shadow_share=1", "--set")
+SHADOW = ("--set", "shadow.share=1", "--set")
 
 
 def test_a_shadow_is_compared_and_speaks_on_its_own_topic(embedded: Line, bundles: tuple[Path, Path]) -> None:
     embedded.topics["shadow"] = embedded.broker.new_topic(1)
-    with running_worker(embedded, bundles[0], "g", *CHECK, *SHADOW, f"shadow={bundles[1]}") as worker:
+    with running_worker(embedded, bundles[0], "g", *CHECK, *SHADOW, f"shadow.bundle={bundles[1]}") as worker:
         port = worker.await_ready()
         wait_until(lambda: sample(port, 'shadow_swaps_total{outcome="swapped"}') == 1)
         sent = embedded.send(frames(50), key=b"top-1")
@@ -118,7 +118,7 @@ def test_a_shadow_is_compared_and_speaks_on_its_own_topic(embedded: Line, bundle
 def test_a_shadow_without_its_topic_is_nobodys_trouble(apache_broker: BrokerHandle, bundles: tuple[Path, Path]) -> None:
     line = Line.on(apache_broker)
     line.topics["shadow"] = "no-such-topic"
-    with running_worker(line, bundles[0], "g", *CHECK, *SHADOW, f"shadow={bundles[1]}") as worker:
+    with running_worker(line, bundles[0], "g", *CHECK, *SHADOW, f"shadow.bundle={bundles[1]}") as worker:
         port = worker.await_ready()
         wait_until(lambda: sample(port, 'shadow_swaps_total{outcome="swapped"}') == 1)
         sent = line.send(frames(50), key=b"top-1")

@@ -163,7 +163,7 @@ def make_crew(
         "session_timeout_ms": str(SESSION_MS),
         "drain_s_max": str(DRAIN_S_MAX),
         "inference_threads": "1",
-        "log_format": "json",
+        "log.format": "json",
         **{f"topics.{name}": topic for name, topic in topics.model_dump().items()},
         **settings,
     }
@@ -184,7 +184,7 @@ def _ask(worker: _Worker, path: str) -> str:
 
 def _make_worker(number: int, broker_port: int, settings: Mapping[str, str], folder: Path) -> _Worker:
     port = free_port()
-    own = {"bootstrap_servers": f"127.0.0.1:{broker_port}", "metrics_port": str(port)}
+    own = {"bootstrap_servers": f"127.0.0.1:{broker_port}", "metrics.port": str(port)}
     flags = [part for name, value in ({**settings, **own}).items() for part in ("--set", f"{name}={value}")]
     return _Worker(
         number,

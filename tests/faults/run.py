@@ -22,10 +22,10 @@ from tests.faults.traffic import PARTITIONS, Sender, Watcher
 
 # A pause can outlast a transaction: Kafka then aborts it, and the worker that wakes must not take that for a rival.
 SETTINGS = {
-    "inflight_frames_max": "64",
+    "inflight.frames_max": "64",
     "batch_frames_max": "8",
     "commit_ms": "300",
-    "transaction_s_max": "5",
+    "exactly_once.transaction_s_max": "5",
     "bundle_check_s": "0.3",
 }
 _PARTITIONS_OUT = 2

@@ -40,7 +40,7 @@ def test_what_is_wrong_is_said_in_one_sentence(arguments: list[str], code: int, 
 
 
 def test_a_broker_that_is_not_there_is_one_sentence(bundle: str) -> None:
-    done = run_cli("run", "--bundle", bundle, "--bootstrap-servers", "127.0.0.1:1", "--set", "broker_wait_s_max=0.5")
+    done = run_cli("run", "--bundle", bundle, "--bootstrap-servers", "127.0.0.1:1", "--set", "broker.wait_s_max=0.5")
     assert done.returncode == 4
     assert done.stderr.strip().splitlines()[-1].startswith("error: no Kafka broker answers at 127.0.0.1:1")
     assert "Traceback" not in done.stderr

@@ -61,7 +61,7 @@ class DemoPlan:
 
     def worker_command(self) -> list[str]:
         settings = [f"cameras.top-{number + 1}.mm_per_px={_MM_PER_PX}" for number in range(_CAMERAS)]
-        settings += ["evidence=true", "evidence_per_minute_max=600", "review=true"]
+        settings += ["evidence.enabled=true", "evidence.per_minute_max=600", "review.enabled=true"]
         command = worker_command(self.bundle.path, self.broker, self.topics, self.metrics_port, settings)
         return [*command, *self._config()]
 
@@ -70,7 +70,7 @@ class DemoPlan:
         return [
             *module_command("worker"),
             *("view", "--bootstrap-servers", self.broker, "--port", str(port)),
-            *("--set", "log_format=json", *topics, *self._config()),
+            *("--set", "log.format=json", *topics, *self._config()),
         ]
 
     def camera_command(self) -> list[str]:

@@ -128,7 +128,7 @@ def _consume_and_decode(settings: Settings, count: int, pool: DecodePool, model:
 
     def submit(frame: Frame) -> None:
         pool.submit(frame, model)
-        while pool.waiting_frames > settings.inflight_frames_max:
+        while pool.waiting_frames > settings.inflight.frames_max:
             pool.head(None)
 
     taken = _consume(settings, count, submit)

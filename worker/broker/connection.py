@@ -30,7 +30,7 @@ RECONNECT_MS_MAX = 2000  # 30 s, the default, is long after a broker that is bac
 
 def instance_id(settings: Settings) -> str:
     """The same after a restart: two workers of a host have two ports."""
-    return settings.instance_id or f"{socket.gethostname()}-{settings.metrics_port}"
+    return settings.instance_id or f"{socket.gethostname()}-{settings.metrics.port}"
 
 
 def authorization_message(error: AuthorizationError) -> str:

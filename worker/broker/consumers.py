@@ -29,7 +29,7 @@ def open_consumer(settings: Settings) -> KafkaConsumer:
     return connect(
         KafkaConsumer,
         settings.bootstrap_servers,
-        settings.broker_wait_s_max,
+        settings.broker.wait_s_max,
         security=settings.security,
         group_id=settings.group_id,
         client_id="stripwatch",

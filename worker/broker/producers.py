@@ -42,21 +42,21 @@ def open_producer(settings: Settings) -> KafkaProducer:
     """
     transactional = {
         "transactional_id": f"{settings.group_id}-{instance_id(settings)}",
-        "transaction_timeout_ms": round(settings.transaction_s_max * 1000),
+        "transaction_timeout_ms": round(settings.exactly_once.transaction_s_max * 1000),
         "retry_backoff_ms": _TRANSACTION_RETRY_MS,
     }
     producer = connect(
         KafkaProducer,
         settings.bootstrap_servers,
-        settings.broker_wait_s_max,
+        settings.broker.wait_s_max,
         security=settings.security,
         client_id="stripwatch",
         acks="all",
         enable_idempotence=True,
         allow_auto_create_topics=False,
-        linger_ms=LINGER_MS if settings.delivery == "at-least-once" else max(LINGER_MS, settings.transaction_ms // 4),
+        linger_ms=_linger_ms(settings),
         batch_size=65_536,
-        max_request_size=max(1_048_576, settings.reject_bytes_max + _REJECT_HEADER_BYTES),
+        max_request_size=max(1_048_576, settings.rejects.bytes_max + _REJECT_HEADER_BYTES),
         max_block_ms=round(settings.send_s_max * 1000),
         delivery_timeout_ms=round(settings.send_s_max * 1000),
         request_timeout_ms=round(min(30, settings.send_s_max / 2) * 1000),
@@ -67,6 +67,13 @@ def open_producer(settings: Settings) -> KafkaProducer:
         keep_requests(producer)
         _claim_transactional_id(producer)
     return producer
+
+
+def _linger_ms(settings: Settings) -> int:
+    """How long a record waits for others: longer in a transaction, at whose end readers see it anyway."""
+    if settings.delivery == "at-least-once":
+        return LINGER_MS
+    return max(LINGER_MS, settings.exactly_once.transaction_ms // 4)
 
 
 def _claim_transactional_id(producer: KafkaProducer) -> None:

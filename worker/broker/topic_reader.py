@@ -45,7 +45,7 @@ def open_topic_consumer(
     consumer = connect(
         KafkaConsumer,
         settings.bootstrap_servers,
-        settings.broker_wait_s_max,
+        settings.broker.wait_s_max,
         settings.security,
         group_id=group_id,
         client_id="stripwatch-tools",

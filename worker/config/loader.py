@@ -2,7 +2,7 @@
 
 import difflib
 import os
-import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ from pydantic import ValidationError
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from stripwatch.worker.common.errors import InputError, SettingsError
-from stripwatch.worker.config.settings import ENV_PREFIX, SECTIONS, Settings
-
-# Kubernetes puts these into every pod for a service of this name; they are no settings of ours.
-_KUBERNETES = re.compile(ENV_PREFIX + r"(SERVICE_(HOST|PORT)|PORT)(_|$)")
+from stripwatch.worker.config.overrides import merge
+from stripwatch.worker.config.renames import own_variables, reject_old_keys
+from stripwatch.worker.config.settings import ENV_PREFIX, FILE, SECTIONS, Settings
 
 
 def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
@@ -22,29 +21,45 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
 
     Raises InputError when the file cannot be read, SettingsError that names the key, and the nearest known one.
     """
-    if config is not None and not config.is_file():
+    file = read_toml(config) if config is not None else {}
+    given = merge(flags)
+    variables = own_variables(os.environ)
+    reject_old_keys(config, file, given, variables)
+    _check_environment(variables)
+    return build_settings(file, given)
+
+
+def read_toml(config: Path) -> dict[str, Any]:
+    """What a settings file holds. Raises InputError where it cannot be read, SettingsError where it is not TOML."""
+    if not config.is_file():
         raise InputError(f"there is no configuration file {config}")
-    _check_environment(os.environ)
-    given = {key: value for key, value in flags.items() if value is not None}
+    try:
+        return tomllib.loads(config.read_bytes().decode())
+    except OSError as error:
+        raise InputError(f"cannot read {config}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{config} is not valid TOML: {error}") from error
+
+
+def build_settings(file: Mapping[str, Any], given: Mapping[str, Any]) -> Settings:
+    """Settings from the content of a file, the environment and flags. Raises SettingsError."""
     if isinstance(security := given.get("security"), dict) and "password" in security:
         raise SettingsError("setting 'security.password' is no flag: others could see it in the list of processes")
     if "config" in given:
         raise SettingsError("unknown setting 'config'; a file is named by --config alone")
     try:
-        return Settings(config=config, **given)  # type: ignore[call-arg]
+        return Settings(**{**given, FILE: file})
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from error
     except SourceError as error:
         raise SettingsError(f"{error}: {error.__cause__}") from error
-    except ValueError as error:  # a TOML file that is no TOML
-        raise SettingsError(f"{config} is no valid TOML: {error}") from error
 
 
-def _check_environment(environment: Mapping[str, str]) -> None:
+def _check_environment(variables: Mapping[str, str]) -> None:
     """pydantic-settings passes over unknown variables; a typing error in one would go unnoticed."""
     known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
-    for name in environment:
-        if name.startswith(ENV_PREFIX) and name.split("__")[0] not in known and not _KUBERNETES.match(name):
+    for name in variables:
+        if name.split("__")[0] not in known:
             raise SettingsError(f"unknown environment variable {name}{_nearest(name, known)}")
 
 
@@ -54,6 +69,10 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"unknown setting {key!r}{_nearest(key, _known_keys())}"
     message = first["msg"].removeprefix("Value error, ")
+    if not key:  # it spans several settings, and names them itself
+        return message
+    if first["type"] == "model_type":
+        return f"setting {key!r} is a table with settings of its own, not a value"
     shown = "" if first["loc"][:1] == ("security",) else f" (it is {first['input']!r})"  # it may be a password
     return f"setting {key!r}: {message[0].lower()}{message[1:]}{shown}"
 

@@ -1,6 +1,7 @@
-"""KEY=VALUE on a command line, for any setting."""
+"""KEY=VALUE on a command line, for any setting, and how it goes together with the other flags."""
 
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 from stripwatch.worker.common.errors import SettingsError
@@ -17,6 +18,14 @@ def parse_pairs(pairs: list[str]) -> dict[str, Any]:
     return merged
 
 
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """One nested mapping of several. The later layer wins; None is not a value."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        _merge(merged, layer)
+    return merged
+
+
 def _parse_toml(key: str, value: str) -> dict[str, Any]:
     try:
         return tomllib.loads(f"{key} = {value}")
@@ -28,9 +37,11 @@ def _parse_toml(key: str, value: str) -> dict[str, Any]:
         raise SettingsError(f"--set {key}={value} is not KEY=VALUE: {error}") from error
 
 
-def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
+def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """A value meets a table only where one of them is wrong: the value stays, so that the error names it."""
     for key, value in more.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = value
+        if isinstance(value, Mapping) and key in into:
+            if isinstance(into[key], dict):
+                _merge(into[key], value)
+        elif value is not None:
+            into[key] = merge(value) if isinstance(value, Mapping) else value

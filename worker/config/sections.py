@@ -1,5 +1,6 @@
-"""The tables of the settings: topics, cameras and thresholds."""
+"""The tables of the settings, except `drift` and `security`."""
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -34,6 +35,115 @@ class Topics(_Section):
             if name != "frames" and getattr(self, name) == self.frames:
                 raise ValueError(f"frames and {name} are one topic, {self.frames!r}")
         return self
+
+
+class ShadowSettings(_Section):
+    bundle: Path | None = Field(
+        default=None, description="A second bundle, which inspects a share of the frames and is only compared."
+    )
+    share: float = Field(default=0.1, gt=0, le=1, description="Share of the frames that the shadow inspects.")
+
+
+class ExactlyOnceSettings(_Section):
+    transaction_ms: int = Field(
+        default=100,
+        ge=10,
+        le=10_000,
+        description="Duration of a transaction under exactly-once delivery. Readers see its results when it ends.",
+    )
+    transaction_s_max: float = Field(
+        default=30,
+        ge=1,
+        le=900,
+        description="Kafka aborts a transaction that a dead worker left open after this time.",
+    )
+
+
+class InflightSettings(_Section):
+    frames_max: int = Field(
+        default=256, ge=1, description="Most frames in the worker at once. At the limit it pauses its partitions."
+    )
+    bytes_max: int = Field(default=256_000_000, ge=1, description="Most encoded bytes in the worker at once.")
+
+
+class FramesSettings(_Section):
+    bytes_max: int = Field(default=16_000_000, ge=1, description="The worker rejects a larger frame.")
+    pixels_max: int = Field(
+        default=20_000_000, ge=1, description="The worker rejects a frame with more pixels before it decodes it."
+    )
+    side_px_min: int = Field(default=8, ge=1, description="The worker rejects a frame with a shorter side.")
+
+
+class RejectsSettings(_Section):
+    bytes_max: int = Field(
+        default=16_000_000, ge=0, description="A reject carries this much of the frame, and says whether it was cut."
+    )
+    share_max: float = Field(
+        default=0.5, gt=0, le=1, description="With a larger share of rejects the worker is unready; it still inspects."
+    )
+    window_s: float = Field(default=60, ge=1, le=3600, description="Time over which that share is measured.")
+
+
+class EvidenceSettings(_Section):
+    enabled: bool = Field(
+        default=False,
+        description="Publish a picture of each frame with a defect, with its boxes and heatmap drawn in.",
+    )
+    per_minute_max: float = Field(
+        default=60,
+        gt=0,
+        le=60_000,
+        description="Most pictures per minute of a camera, on average, from one worker; also the largest burst.",
+    )
+    bytes_max: int = Field(
+        default=300_000,
+        ge=10_000,
+        le=16_000_000,
+        description="Largest picture. One that would be larger loses quality, then size.",
+    )
+    side_px_max: int = Field(default=1600, ge=64, le=8192, description="Longest side of a picture.")
+    quality: int = Field(default=85, ge=30, le=100, description="JPEG quality of a picture.")
+
+
+class ReviewSettings(_Section):
+    enabled: bool = Field(
+        default=False, description="Publish frames with verdict unsure to a topic of their own, for a person to label."
+    )
+    per_hour_max: float = Field(
+        default=60,
+        gt=0,
+        le=3_600_000,
+        description="Most such frames per hour of a camera and best class, on average; also the largest burst.",
+    )
+
+
+class BrokerSettings(_Section):
+    wait_s_max: float = Field(default=30, gt=0, le=3600, description="Longest wait for the broker at start.")
+    away_s_max: float = Field(
+        default=60,
+        ge=1,
+        le=3600,
+        description="The worker exits when Kafka, or its topic of frames, has been unreachable for this long.",
+    )
+
+
+class MetricsSettings(_Section):
+    host: str = Field(default="127.0.0.1", description="Address that serves /metrics, /healthz and /readyz.")
+    port: int = Field(
+        default=9108, ge=0, le=65535, description="Their port. 0: any free port; the log names the one in use."
+    )
+    camera_labels_max: int = Field(
+        default=64, ge=1, description="Cameras with a metric label of their own; the others share the label 'other'."
+    )
+
+
+class LogSettings(_Section):
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="auto: console on a terminal, otherwise json."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe level to log."
+    )
 
 
 class Camera(_Section):

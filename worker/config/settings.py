@@ -2,22 +2,36 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from stripwatch.worker.config.drift import DriftSettings
-from stripwatch.worker.config.sections import Camera, ThresholdOverride, Topics
+from stripwatch.worker.config.sections import (
+    BrokerSettings,
+    Camera,
+    EvidenceSettings,
+    ExactlyOnceSettings,
+    FramesSettings,
+    InflightSettings,
+    LogSettings,
+    MetricsSettings,
+    RejectsSettings,
+    ReviewSettings,
+    ShadowSettings,
+    ThresholdOverride,
+    Topics,
+)
 from stripwatch.worker.config.security import Security
 
 ENV_PREFIX = "STRIPWATCH_"
+FILE = "<file>"  # the argument with what the file holds; it cannot be the name of a setting
 
 
 class Settings(BaseSettings):
@@ -36,10 +50,7 @@ class Settings(BaseSettings):
     bundle_check_s: float = Field(
         5, ge=0.05, le=3600, description="Time between looks for another bundle; one that holds for two is loaded."
     )
-    shadow: Path | None = Field(
-        default=None, description="A second bundle, which sees a share of the frames and is only compared."
-    )
-    shadow_share: float = Field(0.1, gt=0, le=1, description="Share of the frames that the shadow sees.")
+    shadow: ShadowSettings = Field(default_factory=ShadowSettings)
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         "auto",
         description="Where the model runs. auto: CUDA where ONNX Runtime has it, else the CPU; no silent fallback. "
@@ -83,7 +94,7 @@ class Settings(BaseSettings):
         max_length=200,
         pattern=r"^[A-Za-z0-9._-]*$",
         description="This worker's name in its group: no other's, and the same after a restart. "
-        "Empty: host and metrics_port.",
+        "Empty: the host's name and metrics.port.",
     )
     static_membership: bool = Field(
         False,
@@ -93,15 +104,7 @@ class Settings(BaseSettings):
         "at-least-once",
         description="Offsets are committed after the results are acknowledged, or with them in one transaction.",
     )
-    transaction_ms: int = Field(
-        100, ge=10, le=10_000, description="exactly-once: readers see results when their transaction ends."
-    )
-    transaction_s_max: float = Field(
-        30,
-        ge=1,
-        le=900,
-        description="exactly-once: Kafka aborts a transaction that a dead worker left open after this.",
-    )
+    exactly_once: ExactlyOnceSettings = Field(default_factory=ExactlyOnceSettings)
     start_at: Literal["earliest", "latest"] = Field(
         "earliest", description="Where a group without committed offsets begins."
     )
@@ -139,10 +142,7 @@ class Settings(BaseSettings):
         description="ONNX Runtime threads on a CPU, in each process. 0: its share of the cores.",
     )
     decode_threads: int = Field(0, ge=0, description="Threads that decode, in each process. 0: its share of the cores.")
-    inflight_frames_max: int = Field(
-        256, ge=1, description="Frames in the worker at once; at the limit partitions pause."
-    )
-    inflight_bytes_max: int = Field(256_000_000, ge=1, description="Encoded bytes in the worker at once.")
+    inflight: InflightSettings = Field(default_factory=InflightSettings)
 
     deadline_ms: float | None = Field(
         default=None, gt=0, description="A frame older than this, from capture to batch, is late. Unset: none is."
@@ -152,33 +152,10 @@ class Settings(BaseSettings):
         description="Late frames of the topic: inspected and counted, or given a result with `state` skipped.",
     )
 
-    frame_bytes_max: int = Field(16_000_000, ge=1, description="A larger frame is rejected.")
-    frame_pixels_max: int = Field(20_000_000, ge=1, description="A frame with more pixels is rejected before decoding.")
-    frame_side_px_min: int = Field(8, ge=1, description="A frame with a shorter side is rejected.")
-    reject_bytes_max: int = Field(
-        16_000_000, ge=0, description="A reject carries this much of the frame, and says if it was cut."
-    )
-
-    reject_share_max: float = Field(
-        0.5, gt=0, le=1, description="With a larger share of rejects the worker is unready; the line goes on."
-    )
-    reject_window_s: float = Field(60, ge=1, le=3600, description="That share is counted over so long.")
-
-    evidence: bool = Field(
-        False, description="A picture of each frame with a defect, its boxes and heatmap drawn in; the event says so."
-    )
-    evidence_per_minute_max: float = Field(
-        60, gt=0, le=60_000, description="Pictures of a camera, on average, from one worker; so many may come at once."
-    )
-    evidence_bytes_max: int = Field(
-        300_000, ge=10_000, le=16_000_000, description="A picture that would be larger is made coarser, then smaller."
-    )
-    evidence_side_px_max: int = Field(1600, ge=64, le=8192, description="Longest side of a picture.")
-    evidence_quality: int = Field(85, ge=30, le=100, description="JPEG quality of a picture.")
-    review: bool = Field(False, description="Frames with verdict unsure go to a topic of their own, for a person.")
-    review_per_hour_max: float = Field(
-        60, gt=0, le=3_600_000, description="Such frames of a camera and best class, counted as pictures are."
-    )
+    frames: FramesSettings = Field(default_factory=FramesSettings)
+    rejects: RejectsSettings = Field(default_factory=RejectsSettings)
+    evidence: EvidenceSettings = Field(default_factory=EvidenceSettings)
+    review: ReviewSettings = Field(default_factory=ReviewSettings)
 
     commit_ms: int = Field(500, ge=10, description="Time between commits of offsets.")
     drain_s_max: float = Field(
@@ -188,21 +165,11 @@ class Settings(BaseSettings):
         validate_default=True,
         description="Longest wait for frames in flight at a stop or a rebalance.",
     )
-    broker_wait_s_max: float = Field(30, gt=0, le=3600, description="Longest wait for the broker at start.")
-    broker_away_s_max: float = Field(
-        60, ge=1, le=3600, description="Without a word from Kafka, or without its topic, for this long the worker ends."
-    )
+    broker: BrokerSettings = Field(default_factory=BrokerSettings)
     send_s_max: float = Field(60, ge=1, le=600, description="Longest wait for the broker to acknowledge a result.")
 
-    metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
-    metrics_port: int = Field(9108, ge=0, le=65535, description="Their port. 0: any free one, named in the log.")
-    camera_labels_max: int = Field(
-        64, ge=1, description="Cameras with a metric label of their own; the rest are 'other'."
-    )
-    log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="auto: console on a terminal, else json."
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line shown.")
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
 
     cameras: dict[str, Camera] = Field(
         default_factory=dict, description="By camera id: mm_per_px, side, lane_offset_mm."
@@ -239,13 +206,16 @@ class Settings(BaseSettings):
             raise ValueError("it must be shorter than max_poll_interval_ms, since a worker that drains does not poll")
         return value
 
-    @field_validator("metrics_port")
-    @classmethod
-    def _names_the_worker(cls, value: int, info: ValidationInfo) -> int:
-        named = info.data.get("static_membership") or info.data.get("delivery") == "exactly-once"
-        if not value and named and not info.data.get("instance_id"):
-            raise ValueError("a port of chance names no worker; exactly-once and static_membership need an instance_id")
-        return value
+    @model_validator(mode="after")
+    def _worker_has_a_name(self) -> Self:
+        """With neither a port nor an instance_id, the name that Kafka knows a worker by would change at a restart."""
+        needs_name = self.static_membership or self.delivery == "exactly-once"
+        if needs_name and not self.metrics.port and not self.instance_id:
+            raise ValueError(
+                "metrics.port = 0 cannot identify this worker; "
+                "set instance_id when using exactly-once delivery or static membership"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -257,15 +227,24 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         assert isinstance(init_settings, InitSettingsSource)
-        config = init_settings.init_kwargs.pop("config", None)
-        toml = TomlConfigSettingsSource(settings_cls, config)
-        return init_settings, env_settings, toml
+        file_settings = InitSettingsSource(settings_cls, init_settings.init_kwargs.pop(FILE, {}))
+        return init_settings, env_settings, file_settings
 
 
 SECTIONS: dict[str, type[BaseModel]] = {
+    "shadow": ShadowSettings,
+    "exactly_once": ExactlyOnceSettings,
     "topics": Topics,
-    "security": Security,
     "drift": DriftSettings,
+    "security": Security,
+    "inflight": InflightSettings,
+    "frames": FramesSettings,
+    "rejects": RejectsSettings,
+    "evidence": EvidenceSettings,
+    "review": ReviewSettings,
+    "broker": BrokerSettings,
+    "metrics": MetricsSettings,
+    "log": LogSettings,
     "cameras.ID": Camera,
     "thresholds.LABEL": ThresholdOverride,
 }

@@ -54,7 +54,7 @@ class Feed:
         topics = self._settings.topics
         with open_topic_consumer(self._settings) as consumer:
             wanted = [topics.results, topics.rejects]
-            if topics.evidence in list_topics(consumer, self._settings.broker_wait_s_max):
+            if topics.evidence in list_topics(consumer, self._settings.broker.wait_s_max):
                 wanted.append(topics.evidence)  # a line may do without
             reader = TopicReader(consumer, wanted, self._starts)
             self._history.say("reading")

@@ -15,6 +15,7 @@ from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejecte
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.dashboard.evidence_index import Place
 from stripwatch.worker.images.decode import DecodeLimits
+from stripwatch.worker.model.loaded_model import decode_limits
 from stripwatch.worker.observers.annotate import decode_scaled, encode_jpeg
 
 log = structlog.get_logger()
@@ -29,7 +30,7 @@ class FrameFetcher:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._limits = DecodeLimits(settings.frame_bytes_max, settings.frame_pixels_max, settings.frame_side_px_min)
+        self._limits = decode_limits(settings.frames)
         self._kept: OrderedDict[tuple[Place, int], bytes] = OrderedDict()
         self._lock = threading.Lock()
         self._open = ExitStack()

@@ -11,6 +11,7 @@ import structlog
 
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.cache_dir import cache_folder
+from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.images.decode import DecodeLimits, Image, decode
@@ -67,12 +68,11 @@ def open_model(
         frames_per_second={batch.frames: batch.frames_per_second for batch in session.batches},
         seconds=round(time.monotonic() - started_s, 2),
     )
-    limits = DecodeLimits(settings.frame_bytes_max, settings.frame_pixels_max, settings.frame_side_px_min)
     source: Literal["bundle", "settings"] = "settings" if judge.overridden else "bundle"
     return LoadedModel(
         info=ModelInfo(manifest.name, manifest.version, bundle.sha256, source, session.provider),
         session=session,
-        decode=partial(decode, spec=manifest.decode, limits=limits),
+        decode=partial(decode, spec=manifest.decode, limits=decode_limits(settings.frames)),
         batch_policy=BatchPolicy(
             session.batches,
             session.best_batch_frames,
@@ -84,6 +84,11 @@ def open_model(
         heatmap_decoder=heatmap_decoder(manifest),
         reference=manifest.reference,
     )
+
+
+def decode_limits(frames: FramesSettings) -> DecodeLimits:
+    """The limits of the settings, as the decoder takes them."""
+    return DecodeLimits(frames.bytes_max, frames.pixels_max, frames.side_px_min)
 
 
 def _seconds(ms: float | None) -> float | None:

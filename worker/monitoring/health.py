@@ -14,6 +14,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.sections import MetricsSettings
 
 Checks = dict[str, bool]
 
@@ -21,14 +22,17 @@ Checks = dict[str, bool]
 class HealthServer:
     """Serves until closed. checks: asked at every request, from the server's thread."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, checks: Callable[[], Checks]) -> None:
+    def __init__(self, settings: MetricsSettings, registry: CollectorRegistry, checks: Callable[[], Checks]) -> None:
         self._checks = checks
         self._metrics_app = make_wsgi_app(registry)
         try:
-            self._server = make_server(host, port, self._answer, server_class=_ThreadingServer, handler_class=_Quiet)
+            self._server = make_server(
+                settings.host, settings.port, self._answer, server_class=_ThreadingServer, handler_class=_Quiet
+            )
         except (OSError, OverflowError) as error:
             raise SettingsError(
-                f"cannot listen on metrics_host = {host!r}, metrics_port = {port}: {error}. Is another worker there?"
+                f"cannot listen on metrics.host = {settings.host!r}, metrics.port = {settings.port}: {error}. "
+                "Is another worker there?"
             ) from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
         self._thread.start()

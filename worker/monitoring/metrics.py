@@ -82,8 +82,8 @@ class Metrics:
         self.bundle_swaps = self._counter("bundle_swaps", "Bundles put in place, by what came of it.", "outcome")
         # 1 for longer than a load takes: what runs is not what somebody put in place.
         self.bundle_outdated = self._gauge("bundle_outdated", "1 while the bundle that should run does not.")
-        # Near reject_share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
-        self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last reject_window_s.")
+        # Near rejects.share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
+        self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last rejects.window_s.")
         self._make_observers()
         self._make_drift()
         self._make_shadow()

@@ -80,9 +80,10 @@ class BestEffortProducer:
 
 def open_best_effort_producer(settings: Settings) -> KafkaProducer:
     """No part in a transaction, and little patience. Raises BrokerUnavailableError."""
+    bytes_max = max(settings.rejects.bytes_max, settings.frames.bytes_max)  # a whole frame passes
     changes: dict[str, Any] = {
         "delivery": "at-least-once",
         "send_s_max": _SEND_S_MAX,
-        "reject_bytes_max": max(settings.reject_bytes_max, settings.frame_bytes_max),  # a whole frame passes
+        "rejects": settings.rejects.model_copy(update={"bytes_max": bytes_max}),
     }
     return open_producer(settings.model_copy(update=changes))

@@ -4,12 +4,15 @@ Whether there will be one is decided before the event goes out, and the event sa
 once the event is acknowledged, so none is of a frame that was turned down and comes again.
 """
 
+import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from stripwatch.worker.common.token_bucket import TokenBucket
+from stripwatch.worker.config.sections import EvidenceSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
@@ -35,17 +38,17 @@ class Evidence:
 
     def __init__(
         self,
+        settings: EvidenceSettings,
         topic_name: str,
         topic: BestEffortProducer,
-        quota: TokenBucket,
-        limits: PictureLimits,
         decode_limits: DecodeLimits,
         metrics: Metrics,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._topic_name = topic_name
         self._topic = topic
-        self._quota = quota
-        self._limits = limits
+        self._quota = TokenBucket(settings.per_minute_max, settings.per_minute_max / 60, monotonic)
+        self._limits = PictureLimits(settings.side_px_max, settings.quality, settings.bytes_max)
         self._decode_limits = decode_limits
         self._metrics = metrics
         self._worker = BackgroundWorker("evidence", self._publish_picture, self._count)

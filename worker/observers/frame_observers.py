@@ -4,17 +4,17 @@ import time
 
 from prometheus_client import Counter
 
-from stripwatch.worker.common.token_bucket import TokenBucket
+from stripwatch.worker.config.sections import EvidenceSettings, ReviewSettings, Topics
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.images.decode import DecodeLimits
+from stripwatch.worker.model.loaded_model import decode_limits, open_model
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.annotate import PictureLimits
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer, open_best_effort_producer
 from stripwatch.worker.observers.evidence import Evidence
 from stripwatch.worker.observers.review_sender import ReviewSender
-from stripwatch.worker.observers.shadow_loader import ShadowDeployment
+from stripwatch.worker.observers.shadow_loader import ShadowDeployment, shadow_settings
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome
 
 _CLOSE_S = 1.0  # at least, for what is still to be sent at a stop
@@ -25,9 +25,9 @@ class PipelineObservers:
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._topics: list[BestEffortProducer] = []
-        self._shadow = ShadowDeployment(settings, metrics) if settings.shadow else None
-        self._evidence = self._open_evidence(settings, metrics) if settings.evidence else None
-        self._review = self._open_review(settings, metrics) if settings.review else None
+        self._shadow = _open_shadow(settings, metrics) if settings.shadow.bundle else None
+        self._evidence = self._open_evidence(settings, metrics) if settings.evidence.enabled else None
+        self._review = self._open_review(settings, metrics) if settings.review.enabled else None
 
     def start(self) -> None:
         for observer in (self._shadow, self._evidence, self._review):
@@ -66,20 +66,12 @@ class PipelineObservers:
             self._shadow.close()
 
     def _open_evidence(self, settings: Settings, metrics: Metrics) -> Evidence:
-        per_minute = settings.evidence_per_minute_max
-        return Evidence(
-            settings.topics.evidence,
-            self._topic(settings, metrics.evidence_frames),
-            TokenBucket(per_minute, per_minute / 60),
-            PictureLimits(settings.evidence_side_px_max, settings.evidence_quality, settings.evidence_bytes_max),
-            DecodeLimits(settings.frame_bytes_max, settings.frame_pixels_max, settings.frame_side_px_min),
-            metrics,
-        )
+        topic = self._topic(settings, metrics.evidence_frames)
+        return Evidence(settings.evidence, settings.topics.evidence, topic, decode_limits(settings.frames), metrics)
 
     def _open_review(self, settings: Settings, metrics: Metrics) -> ReviewSender:
-        per_hour = settings.review_per_hour_max
         topic = self._topic(settings, metrics.review_frames)
-        return ReviewSender(settings.topics.review, topic, TokenBucket(per_hour, per_hour / 3600), metrics)
+        return ReviewSender(settings.review, settings.topics.review, topic, metrics)
 
     def _topic(self, settings: Settings, frames: Counter) -> BestEffortProducer:
         failed, sent = (frames.labels(outcome).inc for outcome in ("failed", "sent"))
@@ -88,10 +80,23 @@ class PipelineObservers:
         return topic
 
 
-def needed_topics(settings: Settings) -> list[str]:
-    """Those of what is switched on; the shadow does without, if it must."""
-    switched = {"evidence": settings.evidence, "review": settings.review}
-    return [getattr(settings.topics, kind) for kind, on in switched.items() if on]
+def needed_topics(topics: Topics, evidence: EvidenceSettings, review: ReviewSettings) -> list[str]:
+    """The topics of the observers that are switched on; the shadow does without, if it must."""
+    observers = ((topics.evidence, evidence.enabled), (topics.review, review.enabled))
+    return [topic for topic, enabled in observers if enabled]
+
+
+def _open_shadow(settings: Settings, metrics: Metrics) -> ShadowDeployment:
+    own = shadow_settings(settings)
+    return ShadowDeployment(
+        settings.shadow,
+        settings.bundle_check_s,
+        settings.topics.shadow,
+        BestEffortProducer(lambda: open_best_effort_producer(settings), metrics.shadow_unpublished.inc),
+        EventBuilder(settings.cameras),
+        lambda bundle, raise_if_cancelled: open_model(bundle, own, raise_if_cancelled),
+        metrics,
+    )
 
 
 def _left_s(deadline_s: float) -> float:

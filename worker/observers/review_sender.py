@@ -1,6 +1,10 @@
 """Review: frames of which the model is unsure, as they came, on a topic of their own for a person to judge."""
 
+import time
+from collections.abc import Callable
+
 from stripwatch.worker.common.token_bucket import TokenBucket
+from stripwatch.worker.config.sections import ReviewSettings
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.monitoring.metrics import Metrics
@@ -10,12 +14,19 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, re
 
 
 class ReviewSender:
-    """quota: of a best class and a camera."""
+    """The quota is that of a best class and a camera."""
 
-    def __init__(self, topic_name: str, topic: BestEffortProducer, quota: TokenBucket, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: ReviewSettings,
+        topic_name: str,
+        topic: BestEffortProducer,
+        metrics: Metrics,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._topic_name = topic_name
         self._topic = topic
-        self._quota = quota
+        self._quota = TokenBucket(settings.per_hour_max, settings.per_hour_max / 3600, monotonic)
         self._metrics = metrics
         self._worker = BackgroundWorker("review", self._send, self._count)
         self.start = self._worker.start

@@ -1,19 +1,22 @@
 """The shadow put together: its bundle, its topic on Kafka, its threads."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from stripwatch.worker.config.sections import ShadowSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
+from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import resolve_bundle
-from stripwatch.worker.model.loaded_model import open_model
+from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.background_worker import lower_priority
-from stripwatch.worker.observers.best_effort_producer import BestEffortProducer, open_best_effort_producer
+from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
 from stripwatch.worker.observers.shadow import Shadow
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
@@ -23,19 +26,31 @@ _CLOSE_S = 1.0
 
 
 class ShadowDeployment:
-    """From `start` to `close`. A shadow bundle that is unfit, or not there yet, is a log line and a metric."""
+    """From `start` to `close`. A shadow bundle that is unfit, or not there yet, is a log line and a metric.
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        assert settings.shadow is not None
-        path, own = settings.shadow, shadow_settings(settings)
-        self._check_s = settings.bundle_check_s
-        self._topic_name = settings.topics.shadow
-        self._topic = BestEffortProducer(lambda: open_best_effort_producer(settings), metrics.shadow_unpublished.inc)
+    check_s: time between looks for another bundle. open_model: loads one as `shadow_settings` has it.
+    """
+
+    def __init__(
+        self,
+        settings: ShadowSettings,
+        check_s: float,
+        topic_name: str,
+        topic: BestEffortProducer,
+        events: EventBuilder,
+        open_model: Callable[[Bundle, Callable[[], None]], LoadedModel],
+        metrics: Metrics,
+    ) -> None:
+        bundle = settings.bundle
+        assert bundle is not None
+        self._check_s = check_s
+        self._topic_name = topic_name
+        self._topic = topic
         self._encoder = msgspec.json.Encoder()
-        self._shadow = Shadow(settings.shadow_share, EventBuilder(settings.cameras), metrics, self._publish)
+        self._shadow = Shadow(settings.share, events, metrics, self._publish)
         self._reloader = ModelReloader(
-            lambda: resolve_bundle(path),
-            lambda bundle, go_on: open_model(bundle, own, go_on),
+            lambda: resolve_bundle(bundle),
+            open_model,
             self._shadow.use,
             metrics.shadow_swaps,
             running=None,
@@ -66,7 +81,7 @@ class ShadowDeployment:
 def shadow_settings(settings: Settings) -> Settings:
     """One thread, one frame at a time, and the thresholds of its own bundle."""
     changes: dict[str, Any] = {
-        "bundle": settings.shadow,
+        "bundle": settings.shadow.bundle,
         "inference_threads": 1,
         "batch_frames_max": 1,
         "thresholds": {},

@@ -38,7 +38,7 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
     if out.exists() and not force:
         raise InputError(f"{out} is already there; --force replaces it")
     model = load_model(settings)
-    limiter = InFlightLimiter(settings.inflight_frames_max, settings.inflight_bytes_max)
+    limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
     part = out.with_name(out.name + ".part")
     try:
         lines = part.open("wb", buffering=0)  # so that a full disk is told at the line, not at the close

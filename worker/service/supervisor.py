@@ -124,7 +124,7 @@ def worker_command(arguments: Sequence[str], name: str, port: int, layout: CoreL
     own = {
         "processes": 1,
         "instance_id": name,
-        "metrics_host": "127.0.0.1",
+        "metrics.host": "127.0.0.1",
         "inference_threads": layout.inference_threads,
         "decode_threads": layout.decode_threads,
     }
@@ -150,7 +150,7 @@ def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) 
     registry.register(MultiprocessMetrics(ports))
     name = instance_id(settings)
     commands = [worker_command(arguments, f"{name}-{n}", port, layout) for n, port in enumerate(ports)]
-    health = HealthServer(settings.metrics_host, settings.metrics_port, registry, lambda: all_ready(ports))
+    health = HealthServer(settings.metrics, registry, lambda: all_ready(ports))
     try:
         log.info("supervising", metrics_port=health.port, pid=os.getpid(), **asdict(layout))
         Supervisor(commands, settings.drain_s_max + _CLOSE_S, restarts.inc).run(lambda: stop.received)

@@ -43,11 +43,11 @@ def run(settings: Settings) -> None:
     """Inspect frames until a signal. Raises whatever ended the worker against its will."""
     require_bundle(settings)
     tune_malloc()
-    metrics = Metrics(CollectorRegistry(), settings.camera_labels_max)
+    metrics = Metrics(CollectorRegistry(), settings.metrics.camera_labels_max)
     ProcessCollector(registry=metrics.registry)  # memory, files, and the start that tells a restart
     readiness = Readiness()
     metrics.watch(metrics.ready, lambda: float(readiness.holds()))
-    health = HealthServer(settings.metrics_host, settings.metrics_port, metrics.registry, readiness.checks)
+    health = HealthServer(settings.metrics, metrics.registry, readiness.checks)
     try:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
         log.info("settings", **settings.model_dump(mode="json"))  # secrets come out as stars
@@ -71,10 +71,11 @@ class Worker:
         self._frames_settled = 0
         log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
         consumer = open_consumer(settings)
-        topics = [*(getattr(settings.topics, kind) for kind in _NEEDED_TOPICS), *needed_topics(settings)]
-        require_topics(consumer, topics, settings.broker_wait_s_max)
+        topics = [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS]
+        topics += needed_topics(settings.topics, settings.evidence, settings.review)
+        require_topics(consumer, topics, settings.broker.wait_s_max)
         self._tracker = OffsetTracker()
-        self._limiter = InFlightLimiter(settings.inflight_frames_max, settings.inflight_bytes_max)
+        self._limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
         self._delivery = open_delivery(
             settings,
             self._tracker,
@@ -87,7 +88,7 @@ class Worker:
         self._drift = DriftMonitor(settings.drift, metrics)
         stages = (_deadline(settings), self._tracker, self._drift.sampler.due)
         parts = build_dependencies(settings, metrics, self._delivery, self._limiter, *stages)
-        self._rejects = RejectRate(settings.reject_window_s, settings.reject_share_max)
+        self._rejects = RejectRate(settings.rejects.window_s, settings.rejects.share_max)
         metrics.watch(metrics.reject_share, self._rejects.share)
         self._observers = PipelineObservers(settings, metrics)
         self._pipeline = Pipeline(
@@ -117,7 +118,7 @@ class Worker:
             ConsumerConfig(
                 settings.commit_ms / 1000,
                 settings.drain_s_max,
-                settings.broker_away_s_max,
+                settings.broker.away_s_max,
                 settings.start_at,
                 commits=settings.delivery == "at-least-once",
             ),

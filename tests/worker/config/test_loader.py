@@ -1,20 +1,17 @@
 """Settings: the later source wins, and whatever is wrong is named."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.config.settings import ENV_PREFIX, Settings
+from stripwatch.worker.config.sections import MetricsSettings
 
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith(ENV_PREFIX):
-            monkeypatch.delenv(name)
+NAMELESS = (
+    "metrics.port = 0 cannot identify this worker; "
+    "set instance_id when using exactly-once delivery or static membership"
+)
 
 
 @pytest.fixture
@@ -29,10 +26,13 @@ def test_flags_win_over_environment_over_file_over_defaults(config: Path, monkey
     monkeypatch.setenv("STRIPWATCH_BATCH_FRAMES_MAX", "4")
     monkeypatch.setenv("STRIPWATCH_LINGER_MS_MAX", "8")
     monkeypatch.setenv("STRIPWATCH_TOPICS__RESULTS", "env-r")
-    settings = load_settings(config, {"linger_ms_max": 9, "bundle": None})
+    monkeypatch.setenv("STRIPWATCH_METRICS__PORT", "9109")
+    monkeypatch.setenv("STRIPWATCH_METRICS__HOST", "::1")
+    settings = load_settings(config, {"linger_ms_max": 9, "bundle": None, "metrics": {"port": 9110}})
     assert (settings.group_id, settings.batch_frames_max, settings.linger_ms_max) == ("file", 4, 9)
     assert (settings.topics.frames, settings.topics.results) == ("f", "env-r")
     assert settings.topics.defects == "inspection.defects"
+    assert settings.metrics == MetricsSettings(host="::1", port=9110)
 
 
 def test_cameras_and_thresholds_are_tables(config: Path) -> None:
@@ -51,13 +51,17 @@ def test_cameras_and_thresholds_are_tables(config: Path) -> None:
         ("qqqqqq = 1", r"unknown setting 'qqqqqq'$"),
         ("batch_frames_max = 0", r"'batch_frames_max': input should be greater than or equal to 1 \(it is 0\)"),
         ('delivery = "twice"', r"'delivery': input should be 'at-least-once' or 'exactly-once'"),
-        ('delivery = "exactly-once"\nmetrics_port = 0', "'metrics_port': .* need an instance_id"),
+        ('delivery = "exactly-once"\nmetrics.port = 0', f"^{NAMELESS}$"),
+        ("static_membership = true\nmetrics.port = 0", f"^{NAMELESS}$"),
+        ("metrics.prot = 1", r"unknown setting 'metrics.prot'; did you mean 'metrics.port'\?"),
+        ("metrics.port = 70_000", "'metrics.port': input should be less than or equal to 65535"),
+        ("metrics = 9108", "setting 'metrics' is a table with settings of its own, not a value"),
         ("max_poll_interval_ms = 9000", "'drain_s_max': .* shorter than max_poll_interval_ms"),
         ('[topics]\nreview = "inspection.frames"', "'topics': frames and review are one topic"),
-        ("evidence_per_minute_max = 0", "'evidence_per_minute_max': input should be greater than 0"),
-        ("batch_frames_max =", "is no valid TOML"),
+        ("evidence.per_minute_max = 0", "'evidence.per_minute_max': input should be greater than 0"),
+        ("batch_frames_max =", "is not valid TOML"),
         ("drain_s_max = inf", "'drain_s_max'"),
-        ("broker_wait_s_max = inf", "'broker_wait_s_max'"),
+        ("broker.wait_s_max = inf", "'broker.wait_s_max'"),
         ("[cameras.a]\nmm_per_px = inf", "'cameras.a.mm_per_px'"),
         ('provider = "tensorrt"\ncuda_run = "bound"', "'cuda_run': it goes with provider cuda alone"),
         ('cuda_run = "graph"\nbatches_in_flight = 2', "'batches_in_flight': a CUDA graph runs one batch at a time"),
@@ -93,7 +97,6 @@ def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) ->
         load_settings(None, {})
 
 
-@pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_9108_TCP_ADDR"])
-def test_variables_of_a_kubernetes_service_are_let_pass(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(ENV_PREFIX + name, "tcp://10.0.0.1:9108")
-    assert load_settings(None, {}).metrics_port == Settings.model_fields["metrics_port"].default
+def test_an_environment_variable_may_hold_a_whole_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPWATCH_EVIDENCE", '{"enabled": true, "quality": 90}')
+    assert (load_settings(None, {}).evidence.enabled, load_settings(None, {}).evidence.quality) == (True, 90)

@@ -1,9 +1,11 @@
 """KEY=VALUE as people type it."""
 
+from typing import Any
+
 import pytest
 
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.config.overrides import parse_pairs
+from stripwatch.worker.config.overrides import merge, parse_pairs
 
 
 def test_pairs_are_toml_or_text() -> None:
@@ -15,3 +17,25 @@ def test_pairs_are_toml_or_text() -> None:
     }
     with pytest.raises(SettingsError, match="KEY=VALUE"):
         parse_pairs(["a b=1"])
+
+
+@pytest.mark.parametrize(
+    ("layers", "merged"),
+    [
+        ([{"a": 1}, {"a": 2}], {"a": 2}),
+        ([{"a": {"b": 1, "c": 1}}, {"a": {"c": 2}}], {"a": {"b": 1, "c": 2}}),
+        ([{"a": 1, "b": {"c": 1}}, {"a": None, "b": {"c": None}}], {"a": 1, "b": {"c": 1}}),
+        ([{"a": 1}, {"a": {"b": 2}}], {"a": 1}),
+        ([{"a": {"b": 2}}, {"a": 1}], {"a": 1}),
+    ],
+)
+def test_the_later_layer_wins_and_a_value_in_place_of_a_table_stays(
+    layers: list[dict[str, Any]], merged: dict[str, Any]
+) -> None:
+    assert merge(*layers) == merged
+
+
+def test_merging_leaves_the_layers_as_they_were() -> None:
+    first: dict[str, Any] = {"a": {"b": 1}}
+    merge(first, {"a": {"b": 2}})
+    assert first == {"a": {"b": 1}}

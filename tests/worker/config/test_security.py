@@ -125,7 +125,7 @@ class TestOnKafka:
         monkeypatch.setenv("STRIPWATCH_SECURITY__PASSWORD", PASSWORD)
         pairs = {"protocol": "SASL_SSL", "mechanism": "SCRAM-SHA-512", "username": USER}
         settings = [f"security.{name}={value}" for name, value in pairs.items()]
-        settings += [f"security.ca_file={kafka.folder / 'ca.pem'}", "log_level=debug"]
+        settings += [f"security.ca_file={kafka.folder / 'ca.pem'}", "log.level=debug"]
         flags = [part for setting in settings for part in ("--set", setting)]
         bundle = write_bundle(tmp_path / "tiny.onnx")
         with running_worker(line, bundle, "g", "--bootstrap-servers", kafka.sasl, *flags) as worker:
@@ -145,7 +145,7 @@ class TestOnKafka:
             f'ca_file = "{kafka.folder / "ca.pem"}"\n'
         )
         command = ["topics", "--bootstrap-servers", kafka.sasl, "--config", str(config)]
-        made = run_cli(*command, STRIPWATCH_SECURITY__PASSWORD=PASSWORD, STRIPWATCH_LOG_LEVEL="debug")
+        made = run_cli(*command, STRIPWATCH_SECURITY__PASSWORD=PASSWORD, STRIPWATCH_LOG__LEVEL="debug")
         assert (made.returncode, PASSWORD in made.stdout + made.stderr) == (0, False), made.stderr
         refused = run_cli(*command, STRIPWATCH_SECURITY__PASSWORD="hunter2")
         assert (refused.returncode, "hunter2" in refused.stderr) == (4, False)

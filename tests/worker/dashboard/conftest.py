@@ -26,7 +26,7 @@ def running_page(line: Line, *arguments: str) -> Iterator[str]:
     """`python -m worker view` on any free port; its address."""
     topics = [part for name, topic in line.topics.items() for part in ("--set", f"topics.{name}={topic}")]
     command = [*module_command("worker"), "view", "--bootstrap-servers", line.broker.bootstrap_servers]
-    command += ["--port", "0", "--set", "log_level=error", *topics, *arguments]
+    command += ["--port", "0", "--set", "log.level=error", *topics, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         said = process.stderr.readline()

@@ -139,7 +139,7 @@ def test_a_broker_that_goes_and_comes_back(embedded_broker: BrokerHandle, tmp_pa
         with broker_at(port, tmp_path) as handle:
             line = Line(handle, 1, topics)
             publish(line, [Shown(n) for n in range(3)])
-            address = stack.enter_context(running_page(line, "--set", "broker_wait_s_max=2"))
+            address = stack.enter_context(running_page(line, "--set", "broker.wait_s_max=2"))
             await_state(address, "live", 3)
         await_state(address, "lost", 3)
         with broker_at(port, tmp_path) as handle:

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring.health import HealthServer
 from tests.e2e.line import fetch
 
@@ -16,7 +17,7 @@ CHECKS = {"bundle_verified": True, "group_joined": False}
 @pytest.fixture
 def server() -> Iterator[HealthServer]:
     CHECKS["group_joined"] = False
-    server = HealthServer("127.0.0.1", 0, CollectorRegistry(), lambda: CHECKS)
+    server = HealthServer(MetricsSettings(port=0), CollectorRegistry(), lambda: CHECKS)
     yield server
     server.close()
 
@@ -35,5 +36,5 @@ def test_it_is_alive_and_knows_its_paths(server: HealthServer) -> None:
 
 
 def test_a_port_that_is_taken_is_named(server: HealthServer) -> None:
-    with pytest.raises(SettingsError, match=f"metrics_port = {server.port}"):
-        HealthServer("127.0.0.1", server.port, CollectorRegistry(), lambda: CHECKS)
+    with pytest.raises(SettingsError, match=f"metrics.port = {server.port}"):
+        HealthServer(MetricsSettings(port=server.port), CollectorRegistry(), lambda: CHECKS)

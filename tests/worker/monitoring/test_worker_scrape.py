@@ -6,6 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_ready
@@ -18,7 +19,7 @@ def workers() -> Iterator[list[HealthServer]]:
     for done, ready in ((3, True), (4, False)):
         metrics = Metrics(CollectorRegistry())
         metrics.results.labels("clean").inc(done)
-        servers.append(HealthServer("127.0.0.1", 0, metrics.registry, lambda ready=ready: {"it": ready}))  # type: ignore[misc]
+        servers.append(HealthServer(MetricsSettings(port=0), metrics.registry, lambda ready=ready: {"it": ready}))  # type: ignore[misc]
     yield servers
     for server in servers:
         server.close()

@@ -73,6 +73,6 @@ def test_after_a_record_that_is_too_large_the_next_is_tried() -> None:
 def test_its_producer_has_no_part_in_a_transaction_and_takes_a_whole_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Settings] = []
     monkeypatch.setattr(best_effort_producer, "open_producer", asked.append)
-    given = {"delivery": "exactly-once", "reject_bytes_max": 10, "frame_bytes_max": 5_000_000}
+    given = {"delivery": "exactly-once", "rejects": {"bytes_max": 10}, "frames": {"bytes_max": 5_000_000}}
     open_best_effort_producer(load_settings(None, given))
-    assert (asked[0].delivery, asked[0].reject_bytes_max, asked[0].send_s_max) == ("at-least-once", 5_000_000, 5.0)
+    assert (asked[0].delivery, asked[0].rejects.bytes_max, asked[0].send_s_max) == ("at-least-once", 5_000_000, 5.0)

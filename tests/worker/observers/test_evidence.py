@@ -11,14 +11,13 @@ from kafka.future import Future
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.errors import BrokerUnavailableError
-from stripwatch.worker.common.token_bucket import TokenBucket
+from stripwatch.worker.config.sections import EvidenceSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.model.bundle import CellGrid
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.annotate import PictureLimits
 from stripwatch.worker.observers.background_worker import FRAMES_MAX
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
 from stripwatch.worker.observers.evidence import Evidence
@@ -52,9 +51,8 @@ class Made:
         self.metrics = Metrics(CollectorRegistry())
         count = self.metrics.evidence_frames.labels
         topic = BestEffortProducer(open_producer or (lambda: self.producer), count("failed").inc, count("sent").inc)
-        limits = PictureLimits(1600, 85, 300_000)
-        quota = TokenBucket(per_minute, 0, lambda: 0.0)
-        self.evidence = Evidence("inspection.evidence", topic, quota, limits, DecodeLimits(), self.metrics)
+        settings = EvidenceSettings(per_minute_max=per_minute)
+        self.evidence = Evidence(settings, "inspection.evidence", topic, DecodeLimits(), self.metrics, lambda: 0.0)
 
     def admit(self, frame: Frame, defect: bool = True, **changes: Any) -> Result | Reject:
         scores = (0.1, 0.9) if defect else (0.9, 0.1)

@@ -6,7 +6,7 @@ from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.common.token_bucket import TokenBucket
+from stripwatch.worker.config.sections import ReviewSettings
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.verdict import DecisionPolicy
@@ -42,7 +42,9 @@ class Made:
         self.metrics = Metrics(CollectorRegistry())
         count = self.metrics.review_frames.labels
         topic = BestEffortProducer(lambda: self.producer, count("failed").inc, count("sent").inc)
-        self.review = ReviewSender("inspection.review", topic, TokenBucket(per_hour, 0, lambda: 0.0), self.metrics)
+        self.review = ReviewSender(
+            ReviewSettings(per_hour_max=per_hour), "inspection.review", topic, self.metrics, lambda: 0.0
+        )
 
     def offer(self, frame: Frame, scores: tuple[float, float] = (0.4, 0.6)) -> None:
         self.review.offer(EVENTS.result(Prediction(frame, MODEL, 1, 1, scores, 0.0, 0.0, 0.0), 0.0), frame)

@@ -7,7 +7,7 @@ from stripwatch.worker.observers.shadow_loader import shadow_settings
 
 
 def test_it_runs_its_own_bundle_small_and_with_its_own_thresholds() -> None:
-    settings = load_settings(None, {"bundle": "a", "shadow": "b", "thresholds": {"pits": {"sure": 0.9}}})
+    settings = load_settings(None, {"bundle": "a", "shadow": {"bundle": "b"}, "thresholds": {"pits": {"sure": 0.9}}})
     own = shadow_settings(settings)
     assert (own.bundle, own.inference_threads, own.batch_frames_max, own.thresholds) == (Path("b"), 1, 1, {})
     assert (settings.bundle, own.topics) == (Path("a"), settings.topics)

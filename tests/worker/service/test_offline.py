@@ -16,7 +16,7 @@ from tests.tiny import LABELS, expected_scores, write_bundle, write_frames
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings(None, {"bundle": write_bundle(tmp_path / "tiny.onnx"), "inflight_frames_max": 5})
+    return load_settings(None, {"bundle": write_bundle(tmp_path / "tiny.onnx"), "inflight": {"frames_max": 5}})
 
 
 def events(path: Path) -> list[dict[str, object]]:

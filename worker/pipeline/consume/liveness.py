@@ -50,7 +50,7 @@ class BrokerLiveness:
             self._received_bytes, self._heard_s = received_bytes, now_s
         silence_s = now_s - self._heard_s
         if silence_s > self._away_s_max:
-            raise BrokerUnavailableError(f"no word from Kafka for {silence_s:.0f} s (broker_away_s_max)")
+            raise BrokerUnavailableError(f"no word from Kafka for {silence_s:.0f} s (broker.away_s_max)")
         if silence_s > _ASK_S:
             self._consumer._cluster.request_update()
         heard = silence_s < SILENCE_S_MAX
@@ -67,7 +67,7 @@ class BrokerLiveness:
         missing_s = now_s - self._topic_seen_s
         if missing_s > self._away_s_max:
             raise BrokerUnavailableError(
-                f"the topic {self._topic!r} has been gone for {missing_s:.0f} s (broker_away_s_max)"
+                f"the topic {self._topic!r} has been gone for {missing_s:.0f} s (broker.away_s_max)"
             )
         leaderless = len(partitions or ()) - len(cluster.available_partitions_for_topic(self._topic) or ())
         self._metrics.leaderless.set(leaderless)

@@ -33,14 +33,14 @@ def open_delivery(
     again. failed: called when nothing can be delivered any more. linger_ms: at least once, how long a result
     may wait for others.
     """
-    records = RecordBuilder(settings.topics, settings.reject_bytes_max)
-    recovery = ProducerRecovery(partial(open_producer, settings), records, metrics, settings.broker_away_s_max)
+    records = RecordBuilder(settings.topics, settings.rejects.bytes_max)
+    recovery = ProducerRecovery(partial(open_producer, settings), records, metrics, settings.broker.away_s_max)
     if settings.delivery == "at-least-once":
         return AtLeastOnce(records, tracker, recovery, dropped, failed, linger_ms)
     limits = TransactionLimits(
-        linger_s=settings.transaction_ms / 1000,
-        frames_max=max(1, settings.inflight_frames_max // 2),  # the other half goes on while these are committed
-        timeout_s=settings.transaction_s_max,
+        linger_s=settings.exactly_once.transaction_ms / 1000,
+        frames_max=max(1, settings.inflight.frames_max // 2),  # the other half goes on while these are committed
+        timeout_s=settings.exactly_once.transaction_s_max,
         send_s_max=settings.send_s_max,
     )
     return ExactlyOnce(records, tracker, recovery, group, limits, metrics, dropped, failed)

@@ -30,7 +30,7 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, Re
 
 _STABLE_S_MAX = 5.0
 _STABLE_CHECK_S = 0.005
-_TIMED_OUT_SHARE = 0.9  # of transaction_s_max: Kafka's clock and ours differ a little
+_TIMED_OUT_SHARE = 0.9  # of exactly_once.transaction_s_max: Kafka's clock and ours differ a little
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,112 @@
+"""An old key gets an error that names the new one, wherever it is set."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.overrides import parse_pairs
+from stripwatch.worker.config.renames import RENAMES
+from stripwatch.worker.config.settings import SECTIONS, Settings
+
+SERVICE_VARIABLES = {
+    "SERVICE_HOST": "10.0.0.1",
+    "SERVICE_PORT": "9108",
+    "SERVICE_PORT_HTTP": "9108",
+    "PORT": "tcp://10.0.0.1:9108",
+    "PORT_9108_TCP": "tcp://10.0.0.1:9108",
+    "PORT_9108_TCP_PROTO": "tcp",
+    "PORT_9108_TCP_PORT": "9108",
+    "PORT_9108_TCP_ADDR": "10.0.0.1",
+}
+
+
+def error_of(config: Path | None = None, flags: dict[str, Any] | None = None) -> str:
+    with pytest.raises(SettingsError) as error:
+        load_settings(config, flags or {})
+    assert error.value.exit_code == 2
+    return str(error.value)
+
+
+def test_a_new_key_is_a_setting_and_an_old_one_is_not() -> None:
+    for old, new in RENAMES.items():
+        section, name = new.split(".")
+        assert name in SECTIONS[section].model_fields
+        assert old not in Settings.model_fields or old in SECTIONS
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMES.items())
+@pytest.mark.parametrize("value", ["true", "1", '"file.onnx"', "[1]"])
+def test_an_old_key_in_a_file_is_named(tmp_path: Path, old: str, new: str, value: str) -> None:
+    config = tmp_path / "worker.toml"
+    config.write_text(f'{old} = {value}\ngroup_id = "g"\n')
+    advice = f"run 'stripwatch config migrate {config}' to rewrite the file"
+    assert error_of(config) == f"setting {old!r} is now {new!r}; {advice}"
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMES.items())
+@pytest.mark.parametrize("value", ["true", "1", "file.onnx"])
+def test_an_old_key_of_a_flag_is_named(old: str, new: str, value: str) -> None:
+    assert error_of(None, parse_pairs([f"{old}={value}"])) == f"setting {old!r} is now {new!r}; give --set the new key"
+
+
+@pytest.mark.parametrize("pairs", [["evidence=true", "evidence.quality=90"], ["evidence.quality=90", "evidence=true"]])
+def test_an_old_key_is_not_lost_beside_a_new_one(pairs: list[str]) -> None:
+    assert "setting 'evidence' is now 'evidence.enabled'" in error_of(None, parse_pairs(pairs))
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMES.items())
+@pytest.mark.parametrize("value", ["true", "9108", "file.onnx", ""])
+def test_an_old_environment_variable_is_named(monkeypatch: pytest.MonkeyPatch, old: str, new: str, value: str) -> None:
+    monkeypatch.setenv(f"STRIPWATCH_{old.upper()}", value)
+    new_variable = f"STRIPWATCH_{new.upper().replace('.', '__')}"
+    assert error_of() == f"environment variable STRIPWATCH_{old.upper()} is now {new_variable}"
+
+
+def test_an_old_variable_in_lower_case_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pydantic-settings reads these as well."""
+    monkeypatch.setenv("stripwatch_metrics_port", "9108")
+    assert "STRIPWATCH_METRICS_PORT is now STRIPWATCH_METRICS__PORT" in error_of()
+
+
+def test_all_old_keys_are_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "worker.toml"
+    config.write_text('evidence = true\nmetrics_port = 1\nbundel = "a"')
+    monkeypatch.setenv("STRIPWATCH_LOG_LEVEL", "debug")
+    monkeypatch.setenv("STRIPWATCH_BUNDEL", "a")
+    assert error_of(config, parse_pairs(["shadow_share=1", "metrics_port=2"])).split("; ") == [
+        "setting 'evidence' is now 'evidence.enabled'",
+        "setting 'metrics_port' is now 'metrics.port'",
+        "setting 'shadow_share' is now 'shadow.share'",
+        "environment variable STRIPWATCH_LOG_LEVEL is now STRIPWATCH_LOG__LEVEL",
+        f"run 'stripwatch config migrate {config}' to rewrite the file",
+        "give --set the new key",
+    ]
+
+
+@pytest.mark.parametrize("service", ["", "METRICS_", "WORKER_", "EVIDENCE_", "LINE_1_METRICS_"])
+@pytest.mark.parametrize(("name", "value"), SERVICE_VARIABLES.items())
+def test_a_variable_of_a_kubernetes_service_is_not_a_setting(
+    monkeypatch: pytest.MonkeyPatch, service: str, name: str, value: str
+) -> None:
+    defaults = load_settings(None, {})
+    monkeypatch.setenv(f"STRIPWATCH_{service}{name}", value)
+    assert load_settings(None, {}) == defaults
+
+
+def test_a_port_of_a_service_is_told_from_the_old_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("tcp://10.0.0.1:9108", "udp://[fd00::1]:9108"):
+        monkeypatch.setenv("STRIPWATCH_METRICS_PORT", value)
+        assert load_settings(None, {}).metrics.port == 9108
+    monkeypatch.setenv("STRIPWATCH_METRICS_PORT", "9108")
+    assert error_of() == "environment variable STRIPWATCH_METRICS_PORT is now STRIPWATCH_METRICS__PORT"
+
+
+@pytest.mark.parametrize("name", ["WORKER_PORT", "PORT", "SERVICE_PROT", "METRICS_PORT_9108", "METRICS__PROT"])
+def test_a_variable_that_only_resembles_one_of_kubernetes_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"STRIPWATCH_{name}", "9108")
+    assert "unknown" in error_of()

@@ -1,0 +1,20 @@
+"""The sections, by the full keys of their settings."""
+
+import pytest
+
+from stripwatch.worker.config.settings import SECTIONS, Settings
+
+
+def test_every_section_of_the_settings_is_listed() -> None:
+    """A section that is not listed has no row in the README and no "did you mean"."""
+    found = {name.split(".")[0] for name in SECTIONS}
+    scalar = {"bundle", "provider", "group_id", "processes", "drain_s_max"}
+    assert found <= set(Settings.model_fields)
+    assert not found & scalar
+    models = {name for name, field in Settings.model_fields.items() if hasattr(field.annotation, "model_fields")}
+    assert models == {name for name in SECTIONS if "." not in name}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_setting_of_a_section_has_a_description(section: str) -> None:
+    assert all(field.description for field in SECTIONS[section].model_fields.values())

@@ -1,0 +1,93 @@
+"""The settings that have moved into sections, and the error for one that still has its old key."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.settings import ENV_PREFIX
+
+RENAMES = {
+    "shadow": "shadow.bundle",
+    "shadow_share": "shadow.share",
+    "evidence": "evidence.enabled",
+    "evidence_per_minute_max": "evidence.per_minute_max",
+    "evidence_bytes_max": "evidence.bytes_max",
+    "evidence_side_px_max": "evidence.side_px_max",
+    "evidence_quality": "evidence.quality",
+    "review": "review.enabled",
+    "review_per_hour_max": "review.per_hour_max",
+    "reject_bytes_max": "rejects.bytes_max",
+    "reject_share_max": "rejects.share_max",
+    "reject_window_s": "rejects.window_s",
+    "frame_bytes_max": "frames.bytes_max",
+    "frame_pixels_max": "frames.pixels_max",
+    "frame_side_px_min": "frames.side_px_min",
+    "inflight_frames_max": "inflight.frames_max",
+    "inflight_bytes_max": "inflight.bytes_max",
+    "transaction_ms": "exactly_once.transaction_ms",
+    "transaction_s_max": "exactly_once.transaction_s_max",
+    "broker_wait_s_max": "broker.wait_s_max",
+    "broker_away_s_max": "broker.away_s_max",
+    "metrics_host": "metrics.host",
+    "metrics_port": "metrics.port",
+    "camera_labels_max": "metrics.camera_labels_max",
+    "log_format": "log.format",
+    "log_level": "log.level",
+}
+# Kubernetes sets these in every pod for each service whose name begins like ours. They are not settings.
+_SERVICE_VARIABLE = re.compile(
+    ENV_PREFIX + r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)"
+)
+_SERVICE_ADDRESS_VARIABLE = re.compile(ENV_PREFIX + r"(\w+_)?PORT")
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+
+
+def old_keys(values: Mapping[str, Any]) -> list[str]:
+    """The old keys among the keys of a TOML document. A table is never one: `[evidence]` is a section."""
+    return [key for key, value in values.items() if key in RENAMES and not isinstance(value, Mapping)]
+
+
+def own_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that begin like a setting, in upper case, without those that Kubernetes sets."""
+    variables = {name.upper(): value for name, value in environment.items()}
+    return {
+        name: value
+        for name, value in variables.items()
+        if name.startswith(ENV_PREFIX) and not _is_kubernetes(name, value)
+    }
+
+
+def reject_old_keys(
+    config: Path | None, in_file: Mapping[str, Any], in_flags: Mapping[str, Any], variables: Mapping[str, str]
+) -> None:
+    """Raise SettingsError that names every old key and its new one. variables: as `own_variables` returns them."""
+    file_keys, flag_keys = old_keys(in_file), old_keys(in_flags)
+    sentences = [f"setting {key!r} is now {RENAMES[key]!r}" for key in dict.fromkeys([*file_keys, *flag_keys])]
+    sentences += [
+        f"environment variable {name} is now {new}"
+        for name, new in _old_variables().items()
+        if _is_old(name, variables)
+    ]
+    if file_keys:
+        sentences.append(f"run 'stripwatch config migrate {config}' to rewrite the file")
+    if flag_keys:
+        sentences.append("give --set the new key")
+    if sentences:
+        raise SettingsError("; ".join(sentences))
+
+
+def _is_kubernetes(name: str, value: str) -> bool:
+    if _SERVICE_VARIABLE.fullmatch(name):
+        return True
+    return bool(_SERVICE_ADDRESS_VARIABLE.fullmatch(name) and _SERVICE_ADDRESS.match(value))
+
+
+def _old_variables() -> dict[str, str]:
+    return {ENV_PREFIX + old.upper(): ENV_PREFIX + new.replace(".", "__").upper() for old, new in RENAMES.items()}
+
+
+def _is_old(name: str, variables: Mapping[str, str]) -> bool:
+    """A JSON object is a whole section, as in STRIPWATCH_EVIDENCE={"enabled": true}."""
+    return name in variables and not variables[name].lstrip().startswith("{")

@@ -9,6 +9,7 @@ import typer
 
 from stripwatch.worker.bench.command import bench
 from stripwatch.worker.bench.demo import demo
+from stripwatch.worker.commands.config import config as config_files
 from stripwatch.worker.commands.rejects import rejects
 from stripwatch.worker.commands.topics import topics
 from stripwatch.worker.common.console import new_app, print_summary, run_app
@@ -215,6 +216,7 @@ def contracts(
 for command in (simulate, replay, topics, demo, bench):
     app.command()(command)
 app.add_typer(rejects, name="rejects")
+app.add_typer(config_files, name="config")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 #   ./install.sh           then edit /etc/stripwatch/worker.toml, and: systemctl enable --now stripwatch-worker
 # Each version has its own environment; /opt/stripwatch/current is switched to it only when it runs. Back to the one before:
 #   ln -sfn VERSION /opt/stripwatch/current && systemctl restart stripwatch-worker
+# If this renamed keys of worker.toml, the version before needs the file that it kept: worker.toml.bak.
 # DESTDIR=/somewhere installs into that folder instead, to look at it.
 set -eu
 umask 022
@@ -38,7 +39,8 @@ trap 'rm -rf "$new"' EXIT
 "$new/bin/stripwatch" --version > /dev/null || fail "the new environment $new does not run" 1
 trap - EXIT
 
-[ -e "$etc/worker.toml" ] || cp "$here/worker.toml" "$etc/worker.toml" # yours is left as it is
+[ -e "$etc/worker.toml" ] || cp "$here/worker.toml" "$etc/worker.toml" # yours is kept, under the keys of this version
+"$new/bin/stripwatch" config migrate "$etc/worker.toml" > /dev/null
 cp "$here/stripwatch-worker.service" "$units/"
 cp "$here/journald@stripwatch.conf" "$dest/etc/systemd/"
 ln -sfn "$(basename "$new")" "$opt/current.new"

@@ -1,20 +1,24 @@
 """A file that is whole or not there, also after a power cut."""
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
 from stripwatch.worker.common.errors import InputError
 
 
-def atomic_write(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes, like: os.stat_result | None = None) -> None:
     """Write a file beside its place, then move it there; nobody ever sees half of it.
 
-    Raises InputError, with the path, when that fails; what stood there before still stands.
+    like: the file gets this mode and, where this process may give it, this owner. Raises InputError, with the path,
+    when that fails; what stood there before still stands.
     """
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
+            if like is not None:
+                _set_access(file.fileno(), like)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -24,6 +28,12 @@ def atomic_write(path: Path, data: bytes) -> None:
         with suppress(OSError):  # on a disk that turned read-only it stays, and the first error is the telling one
             part.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _set_access(handle: int, like: os.stat_result) -> None:
+    with suppress(PermissionError):  # only root gives a file to another user
+        os.fchown(handle, like.st_uid, like.st_gid)
+    os.fchmod(handle, stat.S_IMODE(like.st_mode))
 
 
 def _sync_folder(folder: Path) -> None:

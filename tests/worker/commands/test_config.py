@@ -1,0 +1,34 @@
+"""`stripwatch config migrate` as a person meets it."""
+
+from pathlib import Path
+
+from tests.worker.conftest import CommandLine, last_json
+
+
+def test_it_says_what_it_renamed_and_the_second_time_that_nothing_is_left(
+    tmp_path: Path, command_line: CommandLine
+) -> None:
+    file = tmp_path / "worker.toml"
+    file.write_text("metrics_port = 9109  # behind the firewall\nevidence = true\n")
+    code, stdout, stderr = command_line("config", "migrate", file)
+    assert code == 0, stderr
+    assert last_json(stdout) == {
+        "file": str(file),
+        "backup": f"{file}.bak",
+        "renamed": {"metrics_port": "metrics.port", "evidence": "evidence.enabled"},
+    }
+    assert file.read_text() == "metrics.port = 9109  # behind the firewall\nevidence.enabled = true\n"
+    assert "metrics_port is now metrics.port" in stderr
+    code, stdout, stderr = command_line("config", "migrate", file)
+    assert (code, last_json(stdout)) == (0, {"file": str(file), "backup": None, "renamed": {}})
+    assert "needs no change" in stderr
+
+
+def test_what_is_wrong_is_one_sentence_and_an_exit_code(tmp_path: Path, command_line: CommandLine) -> None:
+    file = tmp_path / "worker.toml"
+    code, stdout, stderr = command_line("config", "migrate", file)
+    assert (code, stdout, stderr) == (6, "", f"error: there is no configuration file {file}\n")
+    file.write_text("metrics_port = 1\nmetrics.port = 2")
+    code, stdout, stderr = command_line("config", "migrate", file)
+    assert (code, stdout) == (2, "")
+    assert "'metrics_port' and 'metrics.port'" in stderr

@@ -1,0 +1,276 @@
+"""A settings file of an earlier version means the same after its migration, and looks the same but for its keys."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stripwatch.worker.common.atomic_files import atomic_write
+from stripwatch.worker.common.errors import InputError, SettingsError, StripwatchError
+from stripwatch.worker.config import migration
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.migration import migrate_file
+from stripwatch.worker.config.overrides import merge
+from stripwatch.worker.config.renames import RENAMES
+from stripwatch.worker.config.settings import Settings
+
+# For each old key a value in TOML that is not its default.
+VALUES = {
+    "shadow": '"c\\\\candidate.onnx"',
+    "shadow_share": "0.5",
+    "evidence": "true",
+    "evidence_per_minute_max": "1e2",
+    "evidence_bytes_max": "400_000",
+    "evidence_side_px_max": "0x400",
+    "evidence_quality": "90",
+    "review": "true",
+    "review_per_hour_max": "7",
+    "reject_bytes_max": "0",
+    "reject_share_max": "0.25",
+    "reject_window_s": "30",
+    "frame_bytes_max": "1_000_000",
+    "frame_pixels_max": "1_000_000",
+    "frame_side_px_min": "16",
+    "inflight_frames_max": "32",
+    "inflight_bytes_max": "1_000_000",
+    "transaction_ms": "200",
+    "transaction_s_max": "10.5",
+    "broker_wait_s_max": "5",
+    "broker_away_s_max": "20",
+    "metrics_host": "'0.0.0.0'",
+    "metrics_port": "9_109",
+    "camera_labels_max": "8",
+    "log_format": '"json"',
+    "log_level": '"warning"',
+}
+TABLES = '[topics]\nframes = "f"  # of the line\n\n[cameras.top-1]\nmm_per_px = 0.5\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "worker.toml"
+
+
+def meaning(text: str) -> Settings:
+    """The settings that a file had before its keys were renamed."""
+    values = tomllib.loads(text)
+    renamed: list[dict[str, Any]] = []
+    for old, new in RENAMES.items():
+        if old in values and not isinstance(values[old], dict):
+            section, name = new.split(".")
+            renamed.append({section: {name: values.pop(old)}})
+    return load_settings(None, merge(values, *renamed))
+
+
+def migrated(file: Path, text: str) -> str:
+    file.write_text(text)
+    done = migrate_file(file)
+    assert done.backup is not None
+    assert done.backup.read_text() == text
+    return file.read_text()
+
+
+def refusal(file: Path, text: str) -> str:
+    """The error of a file that cannot be migrated, which is left as it was."""
+    file.write_text(text)
+    with pytest.raises(StripwatchError) as error:
+        migrate_file(file)
+    assert file.read_text() == text
+    assert list(file.parent.iterdir()) == [file]
+    return str(error.value)
+
+
+def test_there_is_a_value_for_each_old_key() -> None:
+    assert VALUES.keys() == RENAMES.keys()
+    assert all(meaning(f"{key} = {value}") != load_settings(None, {}) for key, value in VALUES.items())
+
+
+def test_keys_change_in_their_places_and_nothing_else_does(file: Path) -> None:
+    before = """\
+# Line 1
+group_id = "line-1"  # as in Kafka
+metrics_port   = 9_109   # behind the firewall
+  evidence = true
+"evidence_quality"=90
+
+# Pictures are for the day shift.
+shadow = 'c:\\candidate.onnx'
+topics.frames = "f"
+
+[cameras.top-1]
+mm_per_px = 0.5  # measured
+"""
+    after = """\
+# Line 1
+group_id = "line-1"  # as in Kafka
+metrics.port   = 9_109   # behind the firewall
+  evidence.enabled = true
+evidence.quality=90
+
+# Pictures are for the day shift.
+shadow.bundle = 'c:\\candidate.onnx'
+topics.frames = "f"
+
+[cameras.top-1]
+mm_per_px = 0.5  # measured
+"""
+    assert migrated(file, before) == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "evidence_quality = 90  # fine\n\n[evidence]\nenabled = true\n\n[topics]\nframes = 'f'\n",
+            "\n[evidence]\nenabled = true\nquality = 90  # fine\n\n[topics]\nframes = 'f'\n",
+        ),
+        (
+            "evidence_quality = 90 # fine\nevidence = {enabled = true}\n",
+            "# fine\nevidence = {enabled = true, quality = 90}\n",
+        ),
+        (
+            "evidence.enabled = true\ngroup_id = 'g'\nevidence_quality = 90\n",
+            "evidence.enabled = true\ngroup_id = 'g'\nevidence.quality = 90\n",
+        ),
+        ("metrics_port = 1\r\n# why\r\nlog_level = 'info'", "metrics.port = 1\r\n# why\r\nlog.level = 'info'"),
+    ],
+    ids=["a table", "a table in braces", "a dotted key", "line ends of Windows"],
+)
+def test_a_file_that_has_some_new_keys_already(file: Path, before: str, after: str) -> None:
+    file.write_bytes(before.encode())
+    migrate_file(file)
+    assert file.read_bytes().decode() == after
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_old_keys_mean_the_same_after_the_migration(file: Path, data: st.DataObject) -> None:
+    """New keys stand before, between or after the old ones, as dotted keys or as tables."""
+    old = data.draw(st.lists(st.sampled_from(sorted(RENAMES)), unique=True, min_size=1))
+    new = [key for key in RENAMES if key not in old and data.draw(st.booleans())]
+    free = [key for key in new if RENAMES[key].split(".")[0] not in old]  # else TOML has one key twice
+    as_table = {section for section in sorted({RENAMES[key].split(".")[0] for key in free}) if data.draw(st.booleans())}
+    lines = [f"{key}{data.draw(st.sampled_from([' = ', '=', '   =  ']))}{VALUES[key]}" for key in old]
+    dotted = [key for key in free if RENAMES[key].split(".")[0] not in as_table]
+    lines += [f"{RENAMES[key]} = {VALUES[key]}" for key in dotted]
+    extra = st.sampled_from(["", "# a comment", 'group_id = "g"'])
+    lines = data.draw(st.permutations([*lines, data.draw(extra), *data.draw(st.sampled_from([[], [""], ["# more"]]))]))
+    ends = [data.draw(st.sampled_from(["", "  # why", " "])) if line and "#" not in line else "" for line in lines]
+    text = "\n".join(line + end for line, end in zip(lines, ends, strict=True)) + "\n"
+    for section in sorted(as_table):
+        names = [key for key in free if RENAMES[key].split(".")[0] == section]
+        text += f"[{section}]\n" + "".join(f"{RENAMES[key].split('.')[1]} = {VALUES[key]}\n" for key in names)
+    text += data.draw(st.sampled_from(["", TABLES]))
+
+    file.with_name(f"{file.name}.bak").unlink(missing_ok=True)
+    after = migrated(file, text)
+    assert load_settings(file, {}) == meaning(text)
+    assert sorted(line.partition("#")[2] for line in after.splitlines() if "#" in line) == sorted(
+        line.partition("#")[2] for line in text.splitlines() if "#" in line
+    )
+    assert migrate_file(file).renamed == {}
+    assert file.read_text() == after
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", 'group_id = "g"\r\n', "[evidence]\nenabled = true", "bundel = 1"])
+def test_a_file_that_needs_nothing_is_not_touched(file: Path, text: str) -> None:
+    file.write_bytes(text.encode())
+    file.chmod(0o444)
+    before = file.stat()
+    assert migrate_file(file) == migration.Migration(file, {}, None)
+    assert (file.read_bytes(), file.stat()) == (text.encode(), before)
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_key_that_is_set_under_both_names_is_an_error(file: Path) -> None:
+    text = "metrics_port = 1\nlog_level = 'info'\nlog_format = 'json'\n[metrics]\nport = 1\n[log]\nlevel = 'info'\n"
+    assert refusal(file, text) == (
+        f"{file} sets both 'metrics_port' and 'metrics.port', and both 'log_level' and 'log.level'; "
+        "delete the old key where both are set"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("metrics_port = 1\nbatch_frames_max = 0", "'batch_frames_max': input should be greater than or equal to 1"),
+        ("metrics_port = 1\nbundel = 'a'", "unknown setting 'bundel'; did you mean 'bundle'?"),
+        ("metrics_port = 'many'", "setting 'metrics.port'"),
+        ("metrics_port = 1\nmetrics = 2", "cannot rewrite"),
+        ("[[evidence]]\nquality = 1", "setting 'evidence.enabled'"),
+    ],
+)
+def test_a_file_that_stays_wrong_is_not_touched(file: Path, text: str, sentence: str) -> None:
+    error = refusal(file, text)
+    assert sentence in error
+    assert str(file) in error
+
+
+def test_an_old_variable_that_gets_in_the_way_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPWATCH_METRICS_PORT", "9108")
+    file.write_text("evidence = true")
+    assert migrate_file(file).renamed == {"evidence": "evidence.enabled"}
+    monkeypatch.setenv("STRIPWATCH_EVIDENCE", "true")
+    file.with_name("worker.toml.bak").unlink()
+    assert "STRIPWATCH_EVIDENCE is now STRIPWATCH_EVIDENCE__ENABLED" in refusal(file, "evidence_quality = 90")
+
+
+@pytest.mark.parametrize("content", [b"metrics_port =", b"\xff", b"metrics_port = 1\nmetrics_port = 2"])
+def test_a_file_that_is_not_toml_is_named(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"worker\.toml is not valid TOML"):
+        migrate_file(file)
+
+
+def test_a_file_that_is_missing_or_read_only_is_named(file: Path) -> None:
+    with pytest.raises(InputError, match=r"no configuration file .*worker\.toml"):
+        migrate_file(file)
+    with pytest.raises(InputError, match="no configuration file"):
+        migrate_file(file.parent)
+    file.write_text("metrics_port = 1")
+    file.chmod(0o444)
+    with pytest.raises(InputError, match=r"worker\.toml is read-only"):
+        migrate_file(file)
+
+
+def test_a_backup_is_not_overwritten(file: Path) -> None:
+    backup = file.with_name("worker.toml.bak")
+    backup.write_text("older")
+    file.write_text("metrics_port = 1")
+    with pytest.raises(InputError, match=r"worker\.toml\.bak is already there"):
+        migrate_file(file)
+    assert (file.read_text(), backup.read_text()) == ("metrics_port = 1", "older")
+
+
+def test_the_mode_of_a_file_with_a_password_is_kept(file: Path) -> None:
+    file.write_text("metrics_port = 1")
+    file.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(file, 12345, 12345)
+    owner = file.stat()
+    migrate_file(file)
+    for one in (file, file.with_name("worker.toml.bak")):
+        assert (one.stat().st_mode, one.stat().st_uid, one.stat().st_gid) == (owner.st_mode, owner.st_uid, owner.st_gid)
+
+
+def test_a_link_to_a_file_stays_a_link(file: Path) -> None:
+    target = file.with_name("shared.toml")
+    target.write_text("metrics_port = 1")
+    file.symlink_to(target)
+    migrate_file(file)
+    assert file.is_symlink()
+    assert target.read_text() == "metrics.port = 1"
+
+
+def test_where_the_new_file_cannot_be_written_the_backup_goes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_on_the_file(path: Path, data: bytes, like: os.stat_result | None = None) -> None:
+        if path == file:
+            raise InputError(f"cannot write {path}: No space left on device")
+        atomic_write(path, data, like)
+
+    monkeypatch.setattr(migration, "atomic_write", fail_on_the_file)
+    assert "No space left" in refusal(file, "metrics_port = 1")

@@ -28,7 +28,8 @@ HeadOption = Annotated[
     typer.Option(
         "--head",
         help="gap: mean over places. paper-baseline: 5x5 pooling, dense 512, as in "
-        "github.com/suhasmaddali/Steel-Defect-Detection-Challenge. dense: a classifier at each place, fitted on boxes or masks; says where.",
+        "github.com/suhasmaddali/Steel-Defect-Detection-Challenge. dense: a classifier at each "
+        "place, fitted on boxes or masks; says where.",
     ),
 ]
 TaskOption = Annotated[

@@ -6,8 +6,6 @@ put back. Every frame must have exactly one result, in order, and both versions 
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,34 +19,15 @@ from stripwatch.worker.bench.embedded_broker import free_port
 from tests.brokers.apache import apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, Record, WorkerProcess
+from tests.revisions import THIS, Version, checkout
 from tests.tiny import encode_frame, write_bundle
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).parents[1]
 DELIVERIES = ("at-least-once", "exactly-once")
 PARTITIONS = 4
 FRAMES_BETWEEN = 150
 _PAUSE_S = 0.01
 _IMAGES = [encode_frame(number / 20, seed=number) for number in range(20)]
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A checkout that workers are started from."""
-
-    name: str
-    folder: Path
-
-    @property
-    def program(self) -> list[str]:
-        """Before the one import name the packages lay at the top of the checkout."""
-        module = "stripwatch.worker" if (self.folder / "src").is_dir() else "worker"
-        return [sys.executable, "-P", "-m", module]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        source = self.folder / "src" if (self.folder / "src").is_dir() else self.folder
-        return os.environ | {"PYTHONPATH": str(source)}
 
 
 @dataclass
@@ -152,29 +131,16 @@ def is_right(found: dict[str, Any]) -> bool:
     )
 
 
-@contextmanager
-def checkout(revision: str) -> Iterator[Version]:
-    with tempfile.TemporaryDirectory(prefix="stripwatch-upgrade-") as folder:
-        tree = Path(folder, "old")
-        subprocess.run(
-            ["git", "-C", ROOT, "worktree", "add", "--detach", tree, revision], check=True, stdout=sys.stderr
-        )
-        try:
-            yield Version(revision, tree)
-        finally:
-            subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", tree], check=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("revision", help="The earlier revision, as git names it.")
     revision: str = parser.parse_args().revision
-    new, found = Version("this checkout", ROOT), []
+    found = []
     with checkout(revision) as old, tempfile.TemporaryDirectory() as folder, apache_broker() as broker:
         bundle = write_bundle(Path(folder, "tiny.onnx"))
         handle = BrokerHandle("Apache Kafka", broker.bootstrap_servers, 6000)
         for delivery in DELIVERIES:
-            found.append(upgrade(Line.on(handle, PARTITIONS), bundle, old, new, delivery))
+            found.append(upgrade(Line.on(handle, PARTITIONS), bundle, old, THIS, delivery))
     print(json.dumps({"revision": revision, "right": all(map(is_right, found)), "upgrades": found}))
     sys.exit(not all(map(is_right, found)))
 

@@ -67,9 +67,9 @@ $(TEST_READY): .venv/.made requirements/test.txt pyproject.toml
 	@touch $@
 
 # test.txt first: the other locks take its versions. LOCK_ARGS=--upgrade takes the newest.
-COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--custom-compile-command "make lock" --no-emit-package opencv-python \
-	--override requirements/train.in $(LOCK_ARGS) pyproject.toml requirements/every.in
+PINS = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" $(LOCK_ARGS)
+COMPILE = $(PINS) --no-emit-package opencv-python --override requirements/train.in pyproject.toml requirements/every.in
 LIKE_TEST := -c requirements/test.txt
 
 lock: $(TEST_READY)
@@ -77,8 +77,10 @@ lock: $(TEST_READY)
 	$(COMPILE) requirements/train.in --extra cpu --extra train $(LIKE_TEST) -o requirements/train.txt
 	$(COMPILE) --extra cpu --extra demo --extra view $(LIKE_TEST) -o requirements/demo.txt
 	$(COMPILE) --extra gpu $(LIKE_TEST) -o requirements/gpu.txt
+	$(PINS) requirements/build.in $(LIKE_TEST) -o requirements/build.txt  # what makes the wheel
 	$(COMPILE) --extra cpu requirements/peers.in -o requirements/peers.txt  # Quix Streams wants older helpers than the rest
 
 clean:
-	rm -rf .venv .kafka .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf .venv .kafka .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist src/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -29,8 +29,8 @@ from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.images.decode import DecodeLimits, DecodeSpec, decode
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.outcomes import Refusal
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers
 from tests.models import make_model
 from tests.mutate import BYTES_MAX, mutate
@@ -70,7 +70,7 @@ VALUES = [
     ),
     *(b"/plant/hot-rolling/line-1/top-1", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
 ]
-EVENTS, MODEL = EventMaker({}), make_model()
+EVENTS, MODEL = EventBuilder({}), make_model()
 
 
 @dataclass(slots=True)
@@ -146,7 +146,7 @@ def account_record(record: Record) -> str:
     try:
         image = decode(frame.encoded, spec, LIMITS)
     except FrameRejected as error:
-        reject = EVENTS.reject(Refusal(frame, MODEL, error))
+        reject = EVENTS.reject(RejectedFrame(frame, MODEL, error))
         msgspec.json.encode(reject)
         _send(frame, reject_headers(reject, frame, len(frame.encoded)))
         return error.reason.value

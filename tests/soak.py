@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 from kafka import KafkaProducer
 
-from stripwatch.worker.common.errors import BrokerLost
-from tests.brokers.apache import KafkaAbsent, apache_broker
+from stripwatch.worker.common.errors import BrokerUnavailableError
+from tests.brokers.apache import KafkaUnavailableError, apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, fetch, running_worker
 from tests.faults.models import Models, make_models, place
@@ -140,7 +140,9 @@ class Feed:
             if results > seen:
                 seen, seen_s = results, time.monotonic()
             elif time.monotonic() - seen_s > WAIT_S_MAX:
-                raise BrokerLost(f"{results} of {count} results are there, and no more came for {WAIT_S_MAX:g} s")
+                raise BrokerUnavailableError(
+                    f"{results} of {count} results are there, and no more came for {WAIT_S_MAX:g} s"
+                )
             time.sleep(_LOOK_S)
 
     @property
@@ -166,7 +168,7 @@ def soak(broker: BrokerHandle, folder: Path, minutes: float, swap_s: float) -> S
             feed = Feed(producer, line, port)
             soaked = _play(feed, models, bundle, worker.process.pid, 60 * minutes, swap_s)
         if worker.stop() != 0:
-            raise BrokerLost(f"the worker ended badly: {worker.lines[-1]}")
+            raise BrokerUnavailableError(f"the worker ended badly: {worker.lines[-1]}")
     return soaked
 
 
@@ -207,9 +209,9 @@ def main(
     try:
         with apache_broker() as running, tempfile.TemporaryDirectory(prefix="stripwatch-soak-") as folder:
             soaked = soak(BrokerHandle("apache", running.bootstrap_servers, SESSION_MS), Path(folder), minutes, swap_s)
-    except (KafkaAbsent, BrokerLost) as error:
+    except (KafkaUnavailableError, BrokerUnavailableError) as error:
         print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(BrokerLost.exit_code) from error
+        raise typer.Exit(BrokerUnavailableError.exit_code) from error
     own = {"rss_ratio": soaked.rss_ratio, "left_over": soaked.left_over, "sound": soaked.sound}
     print(json.dumps(asdict(soaked) | own))
     raise typer.Exit(0 if soaked.sound else 1)

@@ -7,7 +7,7 @@ from typing import Any
 from stripwatch.worker.config.settings import SECTIONS, Settings
 
 README = Path(__file__).parents[1] / "README.md"
-BLOCK = re.compile(r"(?<=worker/settings\.py -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
+BLOCK = re.compile(r"(?<=worker/config/settings\.py -->\n).*?(?=<!-- /settings -->)", re.DOTALL)
 
 
 def settings_table() -> str:

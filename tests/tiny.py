@@ -13,16 +13,16 @@ from onnx import TensorProto, helper, numpy_helper
 from stripwatch.worker.images.decode import DecodeSpec, decode
 from stripwatch.worker.model.bundle import (
     SCHEMA,
+    CellGrid,
     ClassFigures,
-    Contract,
     GoldenFrame,
-    PlaceGrid,
+    Manifest,
     Provenance,
     Threshold,
     Validation,
-    encode_contract,
+    encode_manifest,
 )
-from stripwatch.worker.model.onnx_metadata import seal
+from stripwatch.worker.model.onnx_metadata import add_checksum
 from stripwatch.worker.model.reference import ClassScores, Reference, Spread
 
 LABELS = ["dark", "grey", "bright"]
@@ -103,7 +103,7 @@ def build_model(
     return model
 
 
-def tiny_contract(**changes: Any) -> Contract:
+def tiny_contract(**changes: Any) -> Manifest:
     spec = changes.get("decode", SPEC)
     golden = [_golden(label, brightness, spec) for label, brightness in zip(LABELS, CENTRES, strict=True)]
     fields: dict[str, Any] = {
@@ -124,20 +124,20 @@ def tiny_contract(**changes: Any) -> Contract:
         "validation": Validation(3, 1.0, {label: ClassFigures(1.0, 1.0, 1.0, 1) for label in LABELS}),
         "golden": golden,
     }
-    return Contract(**(fields | changes))
+    return Manifest(**(fields | changes))
 
 
-def mapped_contract(**changes: Any) -> Contract:
+def mapped_contract(**changes: Any) -> Manifest:
     """The contract of a model with heatmaps."""
-    grid = PlaceGrid(first_px=((CELL_PX - 1) / 2,) * 2, step_px=(CELL_PX, CELL_PX))
+    grid = CellGrid(first_px=((CELL_PX - 1) / 2,) * 2, step_px=(CELL_PX, CELL_PX))
     return tiny_contract(**({"heatmaps": "place", "grid": grid} | changes))
 
 
-def write_bundle(path: Path, contract: Contract | None = None, model: onnx.ModelProto | None = None) -> Path:
-    contract = contract or tiny_contract()
-    model = model or build_model(contract.decode, heatmaps=contract.heatmaps is not None)
-    helper.set_model_props(model, encode_contract(contract))
-    path.write_bytes(seal(model.SerializeToString()))
+def write_bundle(path: Path, manifest: Manifest | None = None, model: onnx.ModelProto | None = None) -> Path:
+    manifest = manifest or tiny_contract()
+    model = model or build_model(manifest.decode, heatmaps=manifest.heatmaps is not None)
+    helper.set_model_props(model, encode_manifest(manifest))
+    path.write_bytes(add_checksum(model.SerializeToString()))
     return path
 
 

@@ -18,10 +18,13 @@ trap 'rm -rf "$work"' EXIT
 "$python" -m venv "$work/venv"
 mkdir "$work/pack" "$work/pack/wheels"
 "$work/venv/bin/pip" download -q --require-hashes --only-binary :all: -r "$lock" -d "$work/pack/wheels"
-# The build tool is locked too.
-"$work/venv/bin/pip" install -q --upgrade --no-index --find-links "$work/pack/wheels" setuptools
-cp -r "$root/src" "$root/worker" "$root/training" "$root/export" "$root/pyproject.toml" "$root/README.md" "$work"
-"$work/venv/bin/pip" wheel -q --no-deps --no-build-isolation "$work" -w "$work/pack"
+# The build tool is locked too. src holds links to the folders beside it, which a copy must keep.
+"$work/venv/bin/pip" install -q --require-hashes -r "$root/requirements/build.txt"
+mkdir "$work/source"
+for name in src worker training export pyproject.toml README.md; do
+  cp -RP "$root/$name" "$work/source"
+done
+"$work/venv/bin/pip" wheel -q --no-index --no-deps --no-build-isolation "$work/source" -w "$work/pack"
 cp "$lock" "$work/pack/lock.txt"
 cp "$here"/*.service "$here"/*.conf "$here/worker.toml" "$here/install.sh" "$work/pack"
 mv "$work/pack" "$out" # only a whole one has the name

@@ -13,22 +13,22 @@ from rich.progress import Progress
 
 from stripwatch.export.bench.timing import Speed, measure_speeds, rounds_of
 from stripwatch.worker.model.bundle import Bundle, Fidelity, Precision
-from stripwatch.worker.model.bundle_store import read_choice, resolve
-from stripwatch.worker.model.providers import PLAIN, Provider, Way
+from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.model.providers import DEFAULT_EXECUTION, ExecutionOptions, Provider
 from stripwatch.worker.model.session import open_session, output_names
 
 Device = Literal["cpu", "cuda", "cuda-bound", "cuda-graph", "tensorrt"]
-_WAYS: dict[Device, tuple[Provider, Way]] = {
-    "cpu": ("cpu", PLAIN),
-    "cuda": ("cuda", PLAIN),
-    "cuda-bound": ("cuda", Way("bound")),
-    "cuda-graph": ("cuda", Way("graph")),
-    "tensorrt": ("tensorrt", PLAIN),
+_EXECUTIONS: dict[Device, tuple[Provider, ExecutionOptions]] = {
+    "cpu": ("cpu", DEFAULT_EXECUTION),
+    "cuda": ("cuda", DEFAULT_EXECUTION),
+    "cuda-bound": ("cuda", ExecutionOptions("bound")),
+    "cuda-graph": ("cuda", ExecutionOptions("graph")),
+    "tensorrt": ("tensorrt", DEFAULT_EXECUTION),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchPlan:
     """seconds: of runs for each bundle, device and batch size. threads: of ONNX Runtime on a CPU, 0: it chooses.
 
     scores_only: each bundle with heatmaps is measured once more without them, which shows what they cost.
@@ -42,7 +42,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BenchRow:
     """One bundle on one device; speeds is empty for a precision that was refused, and refused says why.
 
     scores_only: it was not asked for the heatmaps that it has.
@@ -71,15 +71,17 @@ def devices_here() -> tuple[Device, ...]:
     return ("cpu", "cuda") if "CUDAExecutionProvider" in ort.get_available_providers() else ("cpu",)
 
 
-def bench_bundles(bundles: Sequence[Path], plan: Plan, progress: Progress) -> list[Row]:
+def bench_bundles(bundles: Sequence[Path], plan: BenchPlan, progress: Progress) -> list[BenchRow]:
     """Bundles, each a file or STORE/NAME, beside each other. Raises what the worker raises for one that is unfit."""
-    read = [variant for path in bundles for variant in _variants(read_choice(resolve(path)), plan.scores_only)]
+    read = [variant for path in bundles for variant in _variants(load_resolved(resolve_bundle(path)), plan.scores_only)]
     rounds = rounds_of(len(read), len(plan.batch_sizes)) * len(plan.devices)
     task = progress.add_task(f"measure {', '.join(sorted({path.name for path in bundles}))}", total=rounds)
     rows = []
     for device in plan.devices:
-        provider, way = _WAYS[device]
-        sessions = [open_session(each, provider, plan.threads, max(plan.batch_sizes), way=way) for each in read]
+        provider, execution = _EXECUTIONS[device]
+        sessions = [
+            open_session(each, provider, plan.threads, max(plan.batch_sizes), execution=execution) for each in read
+        ]
         speeds = measure_speeds(sessions, plan.batch_sizes, plan.seconds, lambda: progress.advance(task))
         rows += [_row(bundle, device, found) for bundle, found in zip(read, speeds, strict=True)]
     return rows
@@ -89,28 +91,28 @@ def _variants(bundle: Bundle, scores_only: bool) -> list[Bundle]:
     """With heatmaps, and without: the worker asks for them only where the contract has a grid."""
     if not scores_only or len(output_names(bundle)) == 1:
         return [bundle]
-    return [bundle, replace(bundle, contract=msgspec.structs.replace(bundle.contract, grid=None))]
+    return [bundle, replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, grid=None))]
 
 
-def _row(bundle: Bundle, device: Device, speeds: list[Speed]) -> Row:
-    contract = bundle.contract
-    return Row(
+def _row(bundle: Bundle, device: Device, speeds: list[Speed]) -> BenchRow:
+    manifest = bundle.manifest
+    return BenchRow(
         bundle=str(bundle.path),
-        precision=contract.precision,
+        precision=manifest.precision,
         size_bytes=len(bundle.model),
-        fidelity=contract.fidelity,
+        fidelity=manifest.fidelity,
         device=device,
-        scores_only=contract.heatmaps is not None and len(output_names(bundle)) == 1,
+        scores_only=manifest.heatmaps is not None and len(output_names(bundle)) == 1,
         speeds=tuple(speeds),
     )
 
 
-def as_json(rows: Sequence[Row], plan: Plan) -> dict[str, Any]:
+def as_json(rows: Sequence[BenchRow], plan: BenchPlan) -> dict[str, Any]:
     machine = {"cpu": _cpu(), "cores": os.cpu_count(), "threads": plan.threads, "onnxruntime": ort.__version__}
     return {"machine": machine, "rows": [_plain(row) for row in rows]}
 
 
-def _plain(row: Row) -> dict[str, Any]:
+def _plain(row: BenchRow) -> dict[str, Any]:
     said = asdict(row)
     said["fidelity"] = msgspec.json.decode(msgspec.json.encode(row.fidelity))  # of a broken candidate NaN, here null
     return said

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 import typer
 from rich.progress import Progress
 
-from stripwatch.export.runs.files import make_folder, write_whole
+from stripwatch.export.runs.files import atomic_write, make_folder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import RECORD_FILE
 from stripwatch.worker.common.console import new_progress, print_summary
@@ -18,7 +18,7 @@ from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.model.bundle import Precision
 
 if TYPE_CHECKING:
-    from stripwatch.export.bench.bundle_bench import Plan, Row
+    from stripwatch.export.bench.bundle_bench import BenchPlan, BenchRow
 
 T = TypeVar("T")
 _SIZE_MAX = 1024
@@ -59,12 +59,12 @@ def bench(
     if runs and out is None:
         raise SettingsError("--out is missing: a run is exported before it is measured, so name a folder")
     require("onnxruntime", *(["matplotlib"] if out else []))
-    from stripwatch.export.bench.bundle_bench import Device, Plan, as_json, devices_here
+    from stripwatch.export.bench.bundle_bench import BenchPlan, Device, as_json, devices_here
     from stripwatch.export.bench.table import print_table
 
     devices = devices_here() if device == "all" else pick(device, get_args(Device), "--device")
-    plan = Plan(sizes, seconds, devices, threads, scores_only)
-    rows: list[Row] = []
+    plan = BenchPlan(sizes, seconds, devices, threads, scores_only)
+    rows: list[BenchRow] = []
     with new_progress() as progress:
         for found in _measure(what, runs, wanted, out, data, plan, progress):
             rows += found
@@ -80,16 +80,16 @@ def _measure(
     precisions: Sequence[Precision],
     out: Path | None,
     data: Path | None,
-    plan: Plan,
+    plan: BenchPlan,
     progress: Progress,
-) -> Iterator[list[Row]]:
+) -> Iterator[list[BenchRow]]:
     """Files first, beside each other, then run by run. Raises before any work where one is neither."""
     from stripwatch.export.bench.bundle_bench import bench_bundles
-    from stripwatch.worker.model.bundle_store import resolve
+    from stripwatch.worker.model.bundle_store import resolve_bundle
 
     files = [path for path in what if path not in runs]
     for path in files:
-        resolve(path)
+        resolve_bundle(path)
     if runs:
         load_tensorflow()
         require("onnx", "tf2onnx", "sklearn")
@@ -119,10 +119,10 @@ def pick(text: str, known: tuple[T, ...], option: str) -> tuple[T, ...]:
     return tuple(each for each in known if each in words)
 
 
-def _write(out: Path, rows: Sequence[Row], plan: Plan) -> None:
+def _write(out: Path, rows: Sequence[BenchRow], plan: BenchPlan) -> None:
     from stripwatch.export.bench.bundle_bench import as_json
     from stripwatch.export.bench.table import draw_speeds, markdown
 
-    write_whole(out / "bench.json", json.dumps(as_json(rows, plan), indent=1).encode())
-    write_whole(out / "bench.md", markdown(rows).encode())
-    write_whole(out / "bench.png", draw_speeds(rows))
+    atomic_write(out / "bench.json", json.dumps(as_json(rows, plan), indent=1).encode())
+    atomic_write(out / "bench.md", markdown(rows).encode())
+    atomic_write(out / "bench.png", draw_speeds(rows))

@@ -5,16 +5,21 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from stripwatch.export.bench.bundle_bench import Plan, Row, bench_bundles
-from stripwatch.export.convert.accuracy_gate import GateRefused
+from stripwatch.export.bench.bundle_bench import BenchPlan, BenchRow, bench_bundles
+from stripwatch.export.convert.accuracy_gate import GateRejectedError
 from stripwatch.export.convert.export_run import ExportSettings, check_out, convert_run, export_converted
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.model.bundle import Precision
 
 
 def bench_runs(
-    runs: Sequence[Path], precisions: Sequence[Precision], out: Path, data: Path | None, plan: Plan, progress: Progress
-) -> Iterator[list[Row]]:
+    runs: Sequence[Path],
+    precisions: Sequence[Precision],
+    out: Path,
+    data: Path | None,
+    plan: BenchPlan,
+    progress: Progress,
+) -> Iterator[list[BenchRow]]:
     """Export each run into out, as RUN-PRECISION.onnx, and measure its bundles beside each other: its rows, a run.
 
     A precision that the gate refuses is a row without speeds. Raises what export_run raises for anything else.
@@ -29,8 +34,8 @@ def bench_runs(
 
 
 def _bench_run(
-    run: Path, precisions: Sequence[Precision], out: Path, data: Path | None, plan: Plan, progress: Progress
-) -> Iterator[Row]:
+    run: Path, precisions: Sequence[Precision], out: Path, data: Path | None, plan: BenchPlan, progress: Progress
+) -> Iterator[BenchRow]:
     converted = convert_run(run, data, progress)
     written, refused = [], []
     for precision in precisions:
@@ -38,8 +43,8 @@ def _bench_run(
         try:
             export_converted(converted, ExportSettings(run, file, run.name, precision=precision), progress)
             written.append(file)
-        except GateRefused as error:
-            refused.append(Row(str(file), precision, None, error.fidelity, refused=error.reason))
+        except GateRejectedError as error:
+            refused.append(BenchRow(str(file), precision, None, error.fidelity, refused=error.reason))
     if written:
         yield from bench_bundles(written, plan, progress)
     yield from refused

@@ -6,14 +6,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.export.bench.bundle_bench import Row
+from stripwatch.export.bench.bundle_bench import BenchRow
 
 # f/s: frames a second. CPU ms: worked for a frame in the best batch, over all threads.
 _COLUMNS = ("bundle", "on", "agree", "accuracy", "macro-F1", "MB", "f/s at 1", "best f/s", "batch", "CPU ms")
 _WIDTH = 130  # where stdout is no terminal
 
 
-def print_table(rows: Sequence[Row]) -> None:
+def print_table(rows: Sequence[BenchRow]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
@@ -25,13 +25,13 @@ def print_table(rows: Sequence[Row]) -> None:
         console.print(line, highlight=False, markup=False)
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def markdown(rows: Sequence[BenchRow]) -> str:
     lines = [_COLUMNS, ("---",) * len(_COLUMNS), *map(_cells, rows)]
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
     return table + "".join(f"\n{line}\n" for line in _refusals(rows))
 
 
-def draw_speeds(rows: Sequence[Row]) -> bytes:
+def draw_speeds(rows: Sequence[BenchRow]) -> bytes:
     """A PNG: frames a second and latency over the batch size, a line a bundle."""
     from stripwatch.export.reporting.figures import new_figure, to_png  # it needs matplotlib
 
@@ -51,7 +51,7 @@ def draw_speeds(rows: Sequence[Row]) -> bytes:
     return to_png(figure)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: BenchRow) -> tuple[str, ...]:
     found, size = row.fidelity, f"{row.size_bytes / 1e6:.2f}" if row.size_bytes else "-"
     answers = (f"{found.agreement:.4f}", f"{found.accuracy:.4f}", f"{found.macro_f1:.4f}") if found else ("-",) * 3
     speeds = ("refused", "-", "-", "-")
@@ -62,10 +62,10 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (_title(row), row.device or "-", *answers, size, *speeds)
 
 
-def _title(row: Row) -> str:
+def _title(row: BenchRow) -> str:
     """The file, and whether its heatmaps were left out."""
     return Path(row.bundle).stem + (" (scores only)" if row.scores_only else "")
 
 
-def _refusals(rows: Sequence[Row]) -> list[str]:
+def _refusals(rows: Sequence[BenchRow]) -> list[str]:
     return [f"{_title(row)} was refused. {row.refused}" for row in rows if row.refused]

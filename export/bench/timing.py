@@ -51,9 +51,9 @@ def rounds_of(sessions: int, batch_sizes: int) -> int:
 
 def _batch(session: Session, size: int) -> Pixels:
     """Golden frames, over and over: real pixels, since a network may be faster on blank ones."""
-    contract = session.bundle.contract
-    real = np.stack([decode(golden.encoded, contract.decode).pixels for golden in contract.golden])
-    return np.ascontiguousarray(np.resize(real, (size, *contract.decode.shape)))
+    manifest = session.bundle.manifest
+    real = np.stack([decode(golden.encoded, manifest.decode).pixels for golden in manifest.golden])
+    return np.ascontiguousarray(np.resize(real, (size, *manifest.decode.shape)))
 
 
 def _time_runs(session: Session, frames: Pixels, seconds: float) -> list[_Took]:

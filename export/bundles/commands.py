@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from stripwatch.export.runs.files import write_whole
+from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.lazy_imports import require
 from stripwatch.worker.common.console import print_summary, say
 
 if TYPE_CHECKING:
-    from stripwatch.worker.model.bundle_store import Change
+    from stripwatch.worker.model.bundle_store import PromotionChange
 
 _SAID_MAX = 20
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of bundles.")]
@@ -36,13 +36,13 @@ def show(
     """
     require("onnx", "onnxruntime", *(["matplotlib", "seaborn", "scipy"] if html else []))
     from stripwatch.export.bundles import show as shown
-    from stripwatch.worker.model.bundle_store import read_choice, resolve
+    from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 
-    card = shown.read_card(read_choice(resolve(file)))
+    card = shown.read_card(load_resolved(resolve_bundle(file)))
     if html is not None:
         from stripwatch.export.bundles.html_card import html_card
 
-        write_whole(html, html_card(card).encode())
+        atomic_write(html, html_card(card).encode())
     if as_json:
         print_summary(shown.as_json(card))
     elif html is None:
@@ -125,13 +125,13 @@ def diff(
     found = differ.compare(a, b, frames, provider)
     drawn = sheet is not None and bool(found.differing)
     if sheet is not None and found.differing:
-        write_whole(sheet, differ.draw_differing(found, frames))
+        atomic_write(sheet, differ.draw_differing(found, frames))
     for pair in found.differing[:_SAID_MAX]:
         say(f"{pair.name}: A {pair.a.text}, B {pair.b.text}")
     print_summary({"a": str(a), "b": str(b)} | differ.as_json(found) | {"sheet": str(sheet) if drawn else None})
 
 
-def _print(change: Change) -> None:
+def _print(change: PromotionChange) -> None:
     before = change.before
     print_summary(
         {

@@ -13,10 +13,10 @@ from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 from stripwatch.worker.images.image_files import list_images
-from stripwatch.worker.model.bundle_store import read_choice, resolve
+from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.providers import Provider
 from stripwatch.worker.model.session import Session, open_session
-from stripwatch.worker.model.verdict import Judgement, judge_of
+from stripwatch.worker.model.verdict import Decision, decision_policy
 
 _BATCH = 16
 _TILES_MAX = 60
@@ -24,15 +24,15 @@ _NAMED_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FrameAnswer:
     """What the worker would say of a frame. scores: calibrated, by label."""
 
-    judgement: Judgement
+    decision: Decision
     scores: dict[str, float]
 
     @property
     def text(self) -> str:
-        return f"{self.judgement.verdict}: {self.judgement.label} {self.judgement.score:.3f}"
+        return f"{self.decision.verdict}: {self.decision.label} {self.decision.score:.3f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class Pair:
     """Both answers to a frame. name: of its file, from the folder."""
 
     name: str
-    a: Answer
-    b: Answer
+    a: FrameAnswer
+    b: FrameAnswer
 
     @property
     def agree(self) -> bool:
-        return (self.a.judgement.verdict, self.a.judgement.label) == (self.b.judgement.verdict, self.b.judgement.label)
+        return (self.a.decision.verdict, self.a.decision.label) == (self.b.decision.verdict, self.b.decision.label)
 
     @property
     def score_difference(self) -> float:
@@ -73,7 +73,7 @@ def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Diff
     Raises what the worker raises for a bundle that is unfit, InputError for a folder without a readable frame.
     """
     files = list_images(folder)
-    sessions = [open_session(read_choice(resolve(each)), provider, batch_frames_max=_BATCH) for each in (a, b)]
+    sessions = [open_session(load_resolved(resolve_bundle(each)), provider, batch_frames_max=_BATCH) for each in (a, b)]
     with new_progress() as progress:
         task = progress.add_task("compare", total=2 * len(files))
         of_a, of_b = (dict(_answers(session, files, lambda: progress.advance(task))) for session in sessions)
@@ -84,18 +84,18 @@ def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Diff
     return Difference(pairs, [names[path] for path in files if path not in of_a or path not in of_b])
 
 
-def _answers(session: Session, files: list[Path], advance: Callable[[], None]) -> Iterator[tuple[Path, Answer]]:
+def _answers(session: Session, files: list[Path], advance: Callable[[], None]) -> Iterator[tuple[Path, FrameAnswer]]:
     """What a bundle says of each file that it can decode."""
-    contract = session.bundle.contract
-    judge = judge_of(contract, {})
+    manifest = session.bundle.manifest
+    judge = decision_policy(manifest, {})
     for at in range(0, len(files), _BATCH):
-        decoded = list(_decoded(files[at : at + _BATCH], contract.decode, advance))
+        decoded = list(_decoded(files[at : at + _BATCH], manifest.decode, advance))
         if not decoded:
             continue
         scores = session.predict(np.stack([pixels for _, pixels in decoded])).scores
         for (path, _), row in zip(decoded, scores.tolist(), strict=True):
-            judgement = judge.judge(row)
-            yield path, Answer(judgement, dict(zip(contract.labels, judgement.scores, strict=True)))
+            decision = judge.decide(row)
+            yield path, FrameAnswer(decision, dict(zip(manifest.labels, decision.scores, strict=True)))
 
 
 def _decoded(files: list[Path], spec: DecodeSpec, advance: Callable[[], None]) -> Iterator[tuple[Path, Pixels]]:
@@ -130,7 +130,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
         "frames": len(pairs),
         "rejected": len(difference.rejected),
         "agreement": 1 - len(differing) / len(pairs),
-        "same_label": sum(pair.a.judgement.label == pair.b.judgement.label for pair in pairs) / len(pairs),
+        "same_label": sum(pair.a.decision.label == pair.b.decision.label for pair in pairs) / len(pairs),
         "score_difference": max(pair.score_difference for pair in pairs),
         "differing": [{"frame": pair.name, "a": pair.a.text, "b": pair.b.text} for pair in differing[:_NAMED_MAX]],
     }

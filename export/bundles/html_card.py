@@ -4,36 +4,36 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stripwatch.export.bundles.show import LABEL_COLUMNS, Card, facts, label_rows
+from stripwatch.export.bundles.show import LABEL_COLUMNS, BundleCard, facts, label_rows
 from stripwatch.export.reporting.charts import draw_confusion, draw_reliability
 from stripwatch.export.reporting.html import figure, page, picture, table
-from stripwatch.worker.model.bundle import Contract, GoldenFrame
+from stripwatch.worker.model.bundle import GoldenFrame, Manifest
 
 _SCORES_SHOWN = 2
 
 
-def html_card(card: Card) -> str:
-    contract = card.bundle.contract
+def html_card(card: BundleCard) -> str:
+    manifest = card.bundle.manifest
     note = "Every figure of Keras was measured on validation frames, which chose the epoch and the thresholds."
-    return page(f"{contract.name} {contract.version}", note, _parts(card))
+    return page(f"{manifest.name} {manifest.version}", note, _parts(card))
 
 
-def _parts(card: Card) -> Iterator[str]:
-    contract, validation = card.bundle.contract, card.bundle.contract.validation
+def _parts(card: BundleCard) -> Iterator[str]:
+    manifest, validation = card.bundle.manifest, card.bundle.manifest.validation
     yield table((), facts(card).items(), "facts")
     yield "<h2>Labels</h2>"
-    yield table(LABEL_COLUMNS, label_rows(contract))
+    yield table(LABEL_COLUMNS, label_rows(manifest))
     if validation.confusion is not None:
-        yield picture("Confusion", draw_confusion(contract.labels, validation.confusion))
+        yield picture("Confusion", draw_confusion(manifest.labels, validation.confusion))
     if validation.reliability:
         yield picture("Reliability", draw_reliability(validation.reliability, "of Keras, at temperature 1"))
     yield "<h2>Golden frames</h2>"
-    yield f"<p>Run at load; each score must be within {contract.score_tolerance:.2g} of what Keras gave.</p>"
-    yield from (figure(golden.encoded, _caption(contract, golden)) for golden in contract.golden)
+    yield f"<p>Run at load; each score must be within {manifest.score_tolerance:.2g} of what Keras gave.</p>"
+    yield from (figure(golden.encoded, _caption(manifest, golden)) for golden in manifest.golden)
 
 
-def _caption(contract: Contract, golden: GoldenFrame) -> list[str]:
+def _caption(manifest: Manifest, golden: GoldenFrame) -> list[str]:
     """The label, and what Keras said."""
     best = np.argsort(golden.scores)[::-1][:_SCORES_SHOWN]
-    scores = ", ".join(f"{contract.labels[at]} {golden.scores[at]:.4f}" for at in best)
+    scores = ", ".join(f"{manifest.labels[at]} {golden.scores[at]:.4f}" for at in best)
     return [golden.name, f"label: {golden.label}", f"Keras: {scores}"]

@@ -5,10 +5,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.worker.model.bundle_store import Entry
+from stripwatch.worker.model.bundle_store import RegistryEntry
 
 
-def as_json(found: list[Entry]) -> dict[str, Any]:
+def as_json(found: list[RegistryEntry]) -> dict[str, Any]:
     """promoted: name to version. bundles: one an entry, in the order of the store."""
     return {
         "promoted": {entry.name: entry.version for entry in found if entry.promoted},
@@ -26,16 +26,16 @@ def as_json(found: list[Entry]) -> dict[str, Any]:
     }
 
 
-def print_table(found: list[Entry], console: Console) -> None:
+def print_table(found: list[RegistryEntry], console: Console) -> None:
     table = Table("name", "version", "promoted", "precision", "accuracy", "MB", "sha256")
     for entry in found:
         table.add_row(entry.name, entry.version, "yes" if entry.promoted else "", *_facts(entry))
     console.print(table)
 
 
-def _facts(entry: Entry) -> tuple[str, str, str, str]:
-    contract = entry.contract
-    if contract is None or entry.sha256 is None:
+def _facts(entry: RegistryEntry) -> tuple[str, str, str, str]:
+    manifest = entry.manifest
+    if manifest is None or entry.sha256 is None:
         return "unusable", "", "", ""
-    measured = contract.fidelity.accuracy if contract.fidelity else contract.validation.accuracy
-    return contract.precision, f"{measured:.4f}", f"{entry.size_bytes / 1e6:.2f}", entry.sha256[:12]
+    measured = manifest.fidelity.accuracy if manifest.fidelity else manifest.validation.accuracy
+    return manifest.precision, f"{measured:.4f}", f"{entry.size_bytes / 1e6:.2f}", entry.sha256[:12]

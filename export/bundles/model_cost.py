@@ -19,7 +19,7 @@ def multiply_adds(model: bytes) -> int | None:
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 1
     shapes = _shapes(proto)
-    counts = [_of_node(node, shapes) for node in proto.graph.node if node.op_type in _SUMS]
+    counts = [_node_multiply_adds(node, shapes) for node in proto.graph.node if node.op_type in _SUMS]
     return None if 0 in counts else sum(counts)
 
 
@@ -37,7 +37,7 @@ def _shapes(proto: ModelProto) -> _Shapes:
     return shapes
 
 
-def _of_node(node: NodeProto, shapes: _Shapes) -> int:
+def _node_multiply_adds(node: NodeProto, shapes: _Shapes) -> int:
     """0 where a size is not known."""
     results, first, second = (shapes.get(name, [0]) for name in (node.output[0], *node.input[:2]))
     summed = math.prod(second[1:]) if node.op_type == "Conv" else first[-1]  # a kernel is [out, in / group, h, w]

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stripwatch.export.bundles.model_cost import multiply_adds, parameters
-from stripwatch.worker.model.bundle import Bundle, Contract
+from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.onnx_metadata import graph_sha256
 from stripwatch.worker.model.reference import Reference
 
@@ -16,7 +16,7 @@ LABEL_COLUMNS = ("label", "sure", "unsure", "precision", "recall", "F1", "frames
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class BundleCard:
     """A bundle, and what its file tells beyond the contract.
 
     graph_sha256: of the graph alone. operations: multiply-adds a frame, None where not known. parameters: numbers in
@@ -29,15 +29,15 @@ class Card:
     parameters: int
 
 
-def read_card(bundle: Bundle) -> Card:
-    return Card(bundle, graph_sha256(bundle.model), multiply_adds(bundle.model), parameters(bundle.model))
+def read_card(bundle: Bundle) -> BundleCard:
+    return BundleCard(bundle, graph_sha256(bundle.model), multiply_adds(bundle.model), parameters(bundle.model))
 
 
-def as_json(card: Card) -> dict[str, Any]:
+def as_json(card: BundleCard) -> dict[str, Any]:
     """The contract with what the file tells; a golden frame's bytes give way to their number."""
-    contract = card.bundle.contract
-    said: dict[str, Any] = msgspec.to_builtins(contract)
-    for shown, golden in zip(said["golden"], contract.golden, strict=True):
+    manifest = card.bundle.manifest
+    said: dict[str, Any] = msgspec.to_builtins(manifest)
+    for shown, golden in zip(said["golden"], manifest.golden, strict=True):
         shown["encoded"] = len(golden.encoded)
     told = {
         "sha256": card.bundle.sha256,
@@ -49,62 +49,62 @@ def as_json(card: Card) -> dict[str, Any]:
     return told | said
 
 
-def print_card(card: Card, console: Console) -> None:
+def print_card(card: BundleCard, console: Console) -> None:
     """One table of facts and one of labels."""
-    contract = card.bundle.contract
-    table = Table("fact", "value", title=f"{contract.name} {contract.version}", show_header=False)
+    manifest = card.bundle.manifest
+    table = Table("fact", "value", title=f"{manifest.name} {manifest.version}", show_header=False)
     table.columns[1].overflow = "fold"
     for name, value in facts(card).items():
         table.add_row(name, value)
     console.print(table)
     labels = Table(*LABEL_COLUMNS)
-    for row in label_rows(contract):
+    for row in label_rows(manifest):
         labels.add_row(*row)
     console.print(labels)
 
 
-def facts(card: Card) -> dict[str, str]:
-    bundle, contract = card.bundle, card.bundle.contract
-    decode, origin, golden = contract.decode, contract.provenance, contract.golden
+def facts(card: BundleCard) -> dict[str, str]:
+    bundle, manifest = card.bundle, card.bundle.manifest
+    decode, origin, golden = manifest.decode, manifest.provenance, manifest.golden
     golden_bytes = sum(len(frame.encoded) for frame in golden)
     return {
         "file": f"{bundle.path}, {len(bundle.model):,} bytes",
         "sha256": bundle.sha256,
         "sha256 of the graph": card.graph_sha256,
         "input": f"{decode.height_px}x{decode.width_px} {decode.name}, {decode.fit}, {decode.interpolation}",
-        "model": f"{origin.network}, {contract.task}, {contract.precision}, opset {contract.opset}, "
-        f"heatmaps: {contract.heatmaps or 'none'}",
+        "model": f"{origin.network}, {manifest.task}, {manifest.precision}, opset {manifest.opset}, "
+        f"heatmaps: {manifest.heatmaps or 'none'}",
         "size": f"{card.parameters:,} parameters" + _of_operations(card.operations),
         "trained": f"{origin.created_at} on {origin.data}, weights {origin.weights}, seed {origin.seed}",
         "run": origin.run_id,
         "data sha256": origin.data_sha256,
         "code": origin.commit or "no commit known",
         "versions": ", ".join(f"{name} {version}" for name, version in origin.versions.items()),
-        "Keras": _of_keras(contract),
-        "this file": _of_file(contract),
-        "golden frames": f"{len(golden)}, {golden_bytes:,} bytes, scores within {contract.score_tolerance:.2g}",
-        "thresholds": f"{contract.thresholds_chosen}; scores at temperature {contract.temperature:g}",
-        "reference": _of_reference(contract.reference),
+        "Keras": _of_keras(manifest),
+        "this file": _of_file(manifest),
+        "golden frames": f"{len(golden)}, {golden_bytes:,} bytes, scores within {manifest.score_tolerance:.2g}",
+        "thresholds": f"{manifest.thresholds_chosen}; scores at temperature {manifest.temperature:g}",
+        "reference": _of_reference(manifest.reference),
     }
 
 
-def label_rows(contract: Contract) -> list[tuple[str, ...]]:
+def label_rows(manifest: Manifest) -> list[tuple[str, ...]]:
     """As LABEL_COLUMNS has them."""
-    return [_label_row(contract, label) for label in contract.labels]
+    return [_label_row(manifest, label) for label in manifest.labels]
 
 
 def _of_operations(operations: int | None) -> str:
     return f", {operations / 1e6:,.1f} million multiply-adds a frame" if operations is not None else ""
 
 
-def _of_keras(contract: Contract) -> str:
-    found = contract.validation
+def _of_keras(manifest: Manifest) -> str:
+    found = manifest.validation
     f1 = f", macro-F1 {found.macro_f1:.4f}" if found.macro_f1 is not None else ""
     return f"accuracy {found.accuracy:.2%} of {found.frames} validation frames{f1}"
 
 
-def _of_file(contract: Contract) -> str:
-    found = contract.fidelity
+def _of_file(manifest: Manifest) -> str:
+    found = manifest.fidelity
     if found is None:
         return "not compared with Keras on the validation frames"
     return (
@@ -121,11 +121,11 @@ def _of_reference(found: Reference | None) -> str:
     return f"{told} of {found.frames} training frames; answers on {found.answers} validation frames"
 
 
-def _label_row(contract: Contract, label: str) -> tuple[str, ...]:
-    threshold, figures = contract.thresholds[label], contract.validation.classes.get(label)
+def _label_row(manifest: Manifest, label: str) -> tuple[str, ...]:
+    threshold, figures = manifest.thresholds[label], manifest.validation.classes.get(label)
     measured: tuple[str, ...] = ("-",) * 4
     if figures:
         ratios = (figures.precision, figures.recall, figures.f1)
         measured = (*(f"{ratio:.3f}" for ratio in ratios), str(figures.frames))
-    name = f"{label} (no defect)" if label == contract.clean_label else label
+    name = f"{label} (no defect)" if label == manifest.clean_label else label
     return name, f"{threshold.sure:.4g}", f"{threshold.unsure:.4g}", *measured

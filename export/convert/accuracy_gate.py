@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.worker.common.errors import ExportRefused
+from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.model.bundle import Fidelity, Precision
 
 Scores = NDArray[np.float32]
@@ -16,7 +16,7 @@ _EPS = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GateLimits:
     """agreement_min: share of frames with the same answer. Drops are in points: per cent of frames, or of macro-F1."""
 
     agreement_min: float
@@ -25,7 +25,7 @@ class Limits:
     f1_drop_max: float
 
 
-class GateRefused(ExportRefused):
+class GateRejectedError(ExportRejectedError):
     """No candidate of a precision stayed within the limits. fidelity, reason: of the last one, and what it lacks."""
 
     def __init__(self, precision: Precision, fidelity: Fidelity, over: list[str]) -> None:
@@ -36,16 +36,16 @@ class GateRefused(ExportRefused):
 
 # float32 computes the same, but for rounding. Half precision keeps 11 bits: a frame on the edge between two labels
 # moves, a clear one does not. Eight bits move scores visibly; half a point of accuracy is a fair price for speed.
-LIMITS: dict[Precision, Limits] = {
-    "fp32": Limits(1.0, 5e-5, 0.0, 0.0),
-    "fp16": Limits(0.995, 0.2, 0.1, 0.1),
-    "int8": Limits(0.98, 0.5, 0.5, 0.5),
+LIMITS: dict[Precision, GateLimits] = {
+    "fp32": GateLimits(1.0, 5e-5, 0.0, 0.0),
+    "fp16": GateLimits(0.995, 0.2, 0.1, 0.1),
+    "int8": GateLimits(0.98, 0.5, 0.5, 0.5),
 }
 
 
 def measure_fidelity(keras: Scores, found: Scores, targets: Flags, task: Task, scheme: str) -> Fidelity:
     """Scores of both, [n, labels], and the truth."""
-    said, told = _answers(found, task), _answers(keras, task)
+    said, told = _predicted_labels(found, task), _predicted_labels(keras, task)
     return Fidelity(
         frames=len(targets),
         agreement=float((said == told).all(axis=1).mean()),
@@ -58,7 +58,7 @@ def measure_fidelity(keras: Scores, found: Scores, targets: Flags, task: Task, s
     )
 
 
-def objections(found: Fidelity, limits: Limits) -> list[str]:
+def violated_limits(found: Fidelity, limits: GateLimits) -> list[str]:
     """Each limit that does not hold, with by how much; none: the file may be used."""
     most = {
         "a score differs by": (found.score_difference, limits.score_difference_max),
@@ -73,7 +73,7 @@ def objections(found: Fidelity, limits: Limits) -> list[str]:
     return over
 
 
-def _answers(scores: Scores, task: Task) -> Flags:
+def _predicted_labels(scores: Scores, task: Task) -> Flags:
     if task == "multilabel":
         return scores >= 0.5
     return np.asarray(np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None])

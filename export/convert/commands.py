@@ -60,14 +60,14 @@ def run(
 
     limits = replace(LIMITS[precision], **{name: value for name, value in given.items() if value is not None})
     done = export_run(ExportSettings(folder, out, name, version, golden, data, precision, limits))
-    fidelity = done.contract.fidelity
+    fidelity = done.manifest.fidelity
     print_summary(
         {
             "bundle": str(out),
-            "name": done.contract.name,
+            "name": done.manifest.name,
             "version": version,
             "bytes": done.model_bytes,
-            "golden_frames": len(done.contract.golden),
+            "golden_frames": len(done.manifest.golden),
             "score_difference": done.parity.score_difference,
             "heatmap_difference": done.parity.heatmap_difference,
             "precision": precision,
@@ -90,16 +90,16 @@ def verify(file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, 
     from stripwatch.export.convert.verify import verify as prove
 
     proved = prove(file)
-    contract = proved.bundle.contract
+    manifest = proved.bundle.manifest
     print_summary(
         {
             "bundle": str(file),
-            "name": contract.name,
-            "version": contract.version,
+            "name": manifest.name,
+            "version": manifest.version,
             "sha256": proved.bundle.sha256,
-            "golden_frames": len(contract.golden),
+            "golden_frames": len(manifest.golden),
             "golden_difference": proved.golden_difference,
-            "score_tolerance": contract.score_tolerance,
+            "score_tolerance": manifest.score_tolerance,
             "frames_per_second": proved.frames_per_second,
         }
     )

@@ -7,29 +7,29 @@ import msgspec
 import numpy as np
 from rich.progress import Progress
 
-from stripwatch.export.convert.validation_scores import Scores, Validation
+from stripwatch.export.convert.validation_scores import ScoredValidation, Scores
 from stripwatch.export.runs.frames import read_frame
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.image_statistics import STATISTICS, measure
-from stripwatch.worker.model.bundle import Contract
+from stripwatch.worker.model.bundle import Manifest
 from stripwatch.worker.model.reference import ClassScores, Reference, Spread
-from stripwatch.worker.model.verdict import Judgement, judge_of
+from stripwatch.worker.model.verdict import Decision, decision_policy
 
 _FRAMES_MAX = 1000  # the mean of so many is known to 3 % of their deviation
 
 
-def with_reference(contract: Contract, validation: Validation, scores: Scores, progress: Progress) -> Contract:
+def with_reference(manifest: Manifest, validation: ScoredValidation, scores: Scores, progress: Progress) -> Manifest:
     """The contract, which is complete but for this.
 
     scores: of the file itself, on the validation frames, float32 [n, labels]. Raises InputError for a training frame
     that is not what it was.
     """
     spreads = measure_spreads(validation.run, validation.root, progress)
-    judge = judge_of(contract, {})
-    classes = sum_up([judge.judge(row) for row in scores.tolist()])
+    judge = decision_policy(manifest, {})
+    classes = sum_up([judge.decide(row) for row in scores.tolist()])
     return msgspec.structs.replace(
-        contract,
+        manifest,
         reference=Reference(
             frames=min(len(validation.run.split.train), _FRAMES_MAX), **spreads, answers=len(scores), classes=classes
         ),
@@ -48,14 +48,14 @@ def measure_spreads(run: Run, root: Path, progress: Progress) -> dict[str, Sprea
     return {name: Spread(float(column.mean()), float(column.std())) for name, column in columns.items()}
 
 
-def sum_up(judgements: list[Judgement]) -> dict[str, ClassScores]:
+def sum_up(decisions: list[Decision]) -> dict[str, ClassScores]:
     """By best label."""
-    by_label: dict[str, list[Judgement]] = defaultdict(list)
-    for judgement in judgements:
-        by_label[judgement.label].append(judgement)
+    by_label: dict[str, list[Decision]] = defaultdict(list)
+    for decision in decisions:
+        by_label[decision.label].append(decision)
     return {
         label: ClassScores(
-            share=len(of_label) / len(judgements),
+            share=len(of_label) / len(decisions),
             confidence=sum(each.score for each in of_label) / len(of_label),
             unsure=sum(each.verdict == "unsure" for each in of_label) / len(of_label),
         )

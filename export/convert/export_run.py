@@ -12,26 +12,32 @@ import tensorflow as tf
 import tf2onnx
 from rich.progress import Progress
 
-from stripwatch.export.convert.accuracy_gate import LIMITS, GateRefused, Limits, measure_fidelity, objections
+from stripwatch.export.convert.accuracy_gate import (
+    LIMITS,
+    GateLimits,
+    GateRejectedError,
+    measure_fidelity,
+    violated_limits,
+)
 from stripwatch.export.convert.drift_reference import with_reference
-from stripwatch.export.convert.golden_frames import Near, choose_golden, missing_labels, usual_count
+from stripwatch.export.convert.golden_frames import GoldenTolerance, choose_golden, missing_labels, usual_count
 from stripwatch.export.convert.keras_to_onnx import to_onnx
 from stripwatch.export.convert.ort_cpu import Outputs, open_cpu
 from stripwatch.export.convert.pack import Facts, describe, pack
 from stripwatch.export.convert.parity import Parity, prove_parity
-from stripwatch.export.convert.quantize import Candidates, in_eight_bits, in_float32, in_half
-from stripwatch.export.convert.validation_scores import Scores, Validation, score, scores_of
+from stripwatch.export.convert.quantize import QuantizedModels, in_eight_bits, in_float32, in_half
+from stripwatch.export.convert.validation_scores import ScoredValidation, Scores, score, scores_of
 from stripwatch.export.convert.verify import verify
-from stripwatch.export.runs.files import write_whole
+from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import backbone_name, exported_view, load_model
 from stripwatch.export.runs.provenance import versions_of
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.console import new_progress, say
-from stripwatch.worker.common.errors import BundleError, ExportRefused, InputError
+from stripwatch.worker.common.errors import BundleError, ExportRejectedError, InputError
 from stripwatch.worker.images.decode import Pixels
-from stripwatch.worker.model.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Contract, Fidelity, Precision
+from stripwatch.worker.model.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Fidelity, Manifest, Precision
 
 _PARITY_BATCH = 16
 _PARITY_FRAMES_MAX = 64
@@ -53,7 +59,7 @@ class ExportSettings:
     golden: int | None = None
     data: Path | None = None
     precision: Precision = "fp32"
-    limits: Limits | None = None
+    limits: GateLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class Converted:
     """
 
     evaluation: Evaluation | None
-    validation: Validation
+    validation: ScoredValidation
     proto: onnx.ModelProto
     backbone: str
     parity: Parity
@@ -72,7 +78,7 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    contract: Contract
+    manifest: Manifest
     parity: Parity
     model_bytes: int
 
@@ -87,24 +93,24 @@ class _Accepted:
 
 
 def export_run(settings: ExportSettings) -> Exported:
-    """Convert, prove and write. Raises InputError or ExportRefused, and then nothing was written."""
+    """Convert, prove and write. Raises InputError or ExportRejectedError, and then nothing was written."""
     check_out(settings.out)
     with new_progress() as progress:
         return export_converted(convert_run(settings.run, settings.data, progress), settings, progress)
 
 
 def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converted:
-    """data: where the run's data folder is now. Raises InputError or ExportRefused."""
+    """data: where the run's data folder is now. Raises InputError or ExportRejectedError."""
     run = read_run(folder)
     if len(run.labels) > LABELS_MAX:
-        raise ExportRefused(f"{folder} has {len(run.labels)} labels, and a bundle holds at most {LABELS_MAX}")
+        raise ExportRejectedError(f"{folder} has {len(run.labels)} labels, and a bundle holds at most {LABELS_MAX}")
     evaluation = read_evaluation(folder, run)
     if evaluation is None:
         say("note: the run was not evaluated, so its thresholds are the usual 0.5; 'evaluate' chooses them")
     root = data or Path(run.data)
     model = load_model(folder)
     view = exported_view(model, run.configuration.head)
-    validation = Validation(run, root, score(run, root, model.predict_on_batch, progress, "Keras"))
+    validation = ScoredValidation(run, root, score(run, root, model.predict_on_batch, progress, "Keras"))
     proto = to_onnx(view)
     parity = prove_parity(proto.SerializeToString(), *_sample(view, validation))
     return Converted(evaluation, validation, proto, backbone_name(model), parity)
@@ -114,13 +120,13 @@ def export_converted(converted: Converted, settings: ExportSettings, progress: P
     """One precision: the first candidate that passes the gate, proved once more as a file. Raises GateRefused."""
     validation, limits = converted.validation, settings.limits or LIMITS[settings.precision]
     candidates = _candidates(settings.precision, converted.proto, converted.backbone, validation)
-    accepted = _first_that_may(settings.precision, candidates, limits, validation, progress)
+    accepted = _first_accepted(settings.precision, candidates, limits, validation, progress)
     described = describe(validation.run, converted.evaluation, _facts(settings, validation, accepted))
-    contract = with_reference(described, validation, accepted.scores, progress)
-    bundle = pack(accepted.proto, contract)
+    manifest = with_reference(described, validation, accepted.scores, progress)
+    bundle = pack(accepted.proto, manifest)
     check_out(settings.out)  # the work took a while
     _write_proved(settings.out, bundle)
-    return Exported(contract, converted.parity, len(bundle))
+    return Exported(manifest, converted.parity, len(bundle))
 
 
 def check_out(out: Path) -> None:
@@ -135,16 +141,16 @@ def _write_proved(out: Path, bundle: bytes) -> None:
     """The last proof is of the file itself, as a stranger would check it; only then it gets its name."""
     draft = out.with_name(f"{out.name}.draft")
     try:
-        write_whole(draft, bundle)
+        atomic_write(draft, bundle)
         verify(draft)
         draft.replace(out)
     except BundleError as error:
-        raise ExportRefused(f"the finished file does not prove itself: {error}; nothing was written") from error
+        raise ExportRejectedError(f"the finished file does not prove itself: {error}; nothing was written") from error
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _sample(view: keras.Model, validation: Validation) -> tuple[Pixels, Outputs]:
+def _sample(view: keras.Model, validation: ScoredValidation) -> tuple[Pixels, Outputs]:
     """Validation frames from the first to the last, and what Keras gave for them.
 
     The scores are those of the model as it was trained, the heatmaps those of the view on it that is exported.
@@ -158,7 +164,9 @@ def _sample(view: keras.Model, validation: Validation) -> tuple[Pixels, Outputs]
     return pixels, outputs
 
 
-def _candidates(precision: Precision, proto: onnx.ModelProto, backbone: str, validation: Validation) -> Candidates:
+def _candidates(
+    precision: Precision, proto: onnx.ModelProto, backbone: str, validation: ScoredValidation
+) -> QuantizedModels:
     """From the one with most of it in the precision asked for, to the one with least."""
     if precision == "fp32":
         return in_float32(proto)
@@ -170,11 +178,11 @@ def _candidates(precision: Precision, proto: onnx.ModelProto, backbone: str, val
     return in_eight_bits(proto, backbone, read_pixels(validation.root, [every[at] for at in picked], run.decode))
 
 
-def _first_that_may(
+def _first_accepted(
     precision: Precision,
-    candidates: Candidates,
-    limits: Limits,
-    validation: Validation,
+    candidates: QuantizedModels,
+    limits: GateLimits,
+    validation: ScoredValidation,
     progress: Progress,
 ) -> _Accepted:
     """The first candidate that passes the gate. Raises GateRefused, with what the last one falls short by."""
@@ -184,18 +192,18 @@ def _first_that_may(
             said = scores_of(open_cpu(candidate.proto.SerializeToString()))
             scores = score(run, validation.root, said, progress, "ONNX Runtime")
             fidelity = measure_fidelity(validation.keras, scores, targets, run.configuration.task, candidate.scheme)
-            over = objections(fidelity, limits)
+            over = violated_limits(fidelity, limits)
             if not over:
                 return _Accepted(candidate.proto, fidelity, scores)
-            refused = GateRefused(precision, fidelity, over)
+            refused = GateRejectedError(precision, fidelity, over)
             say(f"refused: {refused.reason}")
     raise refused
 
 
-def _facts(settings: ExportSettings, validation: Validation, accepted: _Accepted) -> Facts:
+def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Accepted) -> Facts:
     differences = np.abs(accepted.scores - validation.keras).max(axis=1)
     most = _GOLDEN_DIFFERENCE_MAX.get(settings.precision)
-    picked = _pick_golden(validation, None if most is None else Near(differences, most), settings.golden)
+    picked = _pick_golden(validation, None if most is None else GoldenTolerance(differences, most), settings.golden)
     data = validation.root.resolve().name
     return Facts(
         name=settings.name or f"{data}-{validation.run.configuration.network}",
@@ -209,14 +217,14 @@ def _facts(settings: ExportSettings, validation: Validation, accepted: _Accepted
     )
 
 
-def _pick_golden(validation: Validation, near: Near | None, count: int | None) -> list[int]:
-    """Positions of validation frames. Raises ExportRefused where there is none to prove the file with."""
+def _pick_golden(validation: ScoredValidation, near: GoldenTolerance | None, count: int | None) -> list[int]:
+    """Positions of validation frames. Raises ExportRejectedError where there is none to prove the file with."""
     run, targets = validation.run, validation.targets
     wanted = count or usual_count(len(run.labels))
     chosen = choose_golden(run.configuration.task, targets, validation.keras, wanted, near)
     if not chosen:
         close = ", and the file close to it" if near else ""
-        raise ExportRefused(f"on no validation frame is Keras clearly right{close}: nothing would prove the file")
+        raise ExportRejectedError(f"on no validation frame is Keras clearly right{close}: nothing would prove the file")
     missing = missing_labels(run.labels, targets, chosen)
     if missing:
         say(f"warning: no validation frame is clearly right for {', '.join(missing)}: no golden frame for it")

@@ -14,7 +14,7 @@ _USUAL_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
+class GoldenTolerance:
     """differences: [n], the largest between a score of Keras and one of the file; golden frames stay under the most."""
 
     differences: NDArray[np.float32]
@@ -31,7 +31,7 @@ def choose_golden(
     targets: NDArray[np.bool_],
     scores: NDArray[np.float32],
     count: int,
-    near: Near | None = None,
+    near: GoldenTolerance | None = None,
 ) -> list[int]:
     """Positions of frames: of each label the surest right one, then the hardest right ones of all up to count.
 

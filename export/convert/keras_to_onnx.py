@@ -10,7 +10,7 @@ import tf2onnx.convert
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from stripwatch.export.runs.lazy_imports import silenced
-from stripwatch.worker.common.errors import ExportRefused
+from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME
 
 OPSET = 17
@@ -21,7 +21,7 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
     """Convert a model with a list of outputs: scores, or scores and heatmaps. Only the batch stays dynamic.
 
     The variables are frozen first: converting the function itself leaves constants as graph inputs for some networks.
-    Raises ExportRefused when a layer cannot be converted.
+    Raises ExportRejectedError when a layer cannot be converted.
     """
     frozen = _freeze(model)
     names = (INPUT_NAME, *_OUTPUTS[: len(model.outputs)])
@@ -37,7 +37,7 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
             )
     except Exception as error:  # tf2onnx raises what it meets
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ExportRefused(f"tf2onnx cannot convert this model: {reason}") from error
+        raise ExportRejectedError(f"tf2onnx cannot convert this model: {reason}") from error
     _check_operators(proto)
     _fix_sizes(proto.graph.input[0], model.input_shape)
     for value, output in zip(proto.graph.output, model.outputs, strict=True):
@@ -48,7 +48,7 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
 def _check_operators(proto: onnx.ModelProto) -> None:
     for node in proto.graph.node:
         if not onnx.defs.has(node.op_type, OPSET, node.domain):
-            raise ExportRefused(f"ONNX has no operator for {node.op_type}, which {node.name!r} needs")
+            raise ExportRejectedError(f"ONNX has no operator for {node.op_type}, which {node.name!r} needs")
 
 
 def _freeze(model: keras.Model) -> tf.types.experimental.ConcreteFunction:

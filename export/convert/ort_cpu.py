@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from stripwatch.worker.common.errors import ExportRefused
+from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME
 
@@ -14,13 +14,15 @@ Outputs = dict[str, NDArray[np.float32]]
 
 
 def open_cpu(model: bytes) -> ort.InferenceSession:
-    """Raises ExportRefused when ONNX Runtime cannot load the model."""
+    """Raises ExportRejectedError when ONNX Runtime cannot load the model."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a dozen types without a common base
-        raise ExportRefused(f"ONNX Runtime cannot load the converted model: {str(error).splitlines()[0]}") from error
+        raise ExportRejectedError(
+            f"ONNX Runtime cannot load the converted model: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def run_batches(session: ort.InferenceSession, frames: Pixels, batch: int) -> Outputs:

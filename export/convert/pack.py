@@ -11,16 +11,16 @@ from stripwatch.export.runs.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.model.bundle import (
     SCHEMA,
-    Contract,
     Fidelity,
     GoldenFrame,
+    Manifest,
     Precision,
     Provenance,
     Threshold,
     Validation,
-    encode_contract,
+    encode_manifest,
 )
-from stripwatch.worker.model.onnx_metadata import seal
+from stripwatch.worker.model.onnx_metadata import add_checksum
 
 _LABELS_DRAWN_MAX = 50  # beyond it a confusion matrix is a picture of dust, and the contract large
 
@@ -47,7 +47,7 @@ class Facts:
     versions: dict[str, str]
 
 
-def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Contract:
+def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
     """The contract of an exported run. Without an evaluation the thresholds are the usual ones."""
     configuration = run.configuration
     provenance = Provenance(
@@ -61,7 +61,7 @@ def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Contract:
         versions=run.versions | facts.versions,
         commit=run.commit,
     )
-    return Contract(
+    return Manifest(
         schema=SCHEMA,
         name=facts.name,
         version=facts.version,
@@ -105,7 +105,7 @@ def _validation(run: Run, evaluation: Evaluation | None) -> Validation:
     )
 
 
-def pack(proto: onnx.ModelProto, contract: Contract) -> bytes:
+def pack(proto: onnx.ModelProto, manifest: Manifest) -> bytes:
     """The bytes of the bundle: the model with its contract as metadata, sealed."""
-    onnx.helper.set_model_props(proto, encode_contract(contract))
-    return seal(proto.SerializeToString())
+    onnx.helper.set_model_props(proto, encode_manifest(manifest))
+    return add_checksum(proto.SerializeToString())

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.export.convert.ort_cpu import Outputs, open_cpu, run_batches
-from stripwatch.worker.common.errors import ExportRefused
+from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, SCORES_NAME
 
@@ -31,7 +31,7 @@ class Parity:
 def prove_parity(model: bytes, frames: Pixels, keras: Outputs) -> Parity:
     """Run frames, uint8 [n, h, w, c], at three batch sizes and compare every output with what Keras gave for them.
 
-    Raises ExportRefused, naming by how much, when a difference is over its limit.
+    Raises ExportRejectedError, naming by how much, when a difference is over its limit.
     """
     session = open_cpu(model)
     worst = dict.fromkeys(keras, 0.0)
@@ -48,7 +48,7 @@ def _compare(name: str, onnx: NDArray[np.float32], keras: NDArray[np.float32], b
         what, scale, limit = "heatmaps, over their largest value,", float(np.abs(keras).max()), HEATMAP_DIFFERENCE_MAX
     difference = float(np.abs(onnx - keras).max()) / scale
     if not difference <= limit:  # NaN fails too
-        raise ExportRefused(
+        raise ExportRejectedError(
             f"the ONNX model does not compute what Keras computes: {what} differ by {difference:.2g} "
             f"at batch size {batch}, allowed is {limit:.2g}; nothing was written"
         )

@@ -18,7 +18,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from stripwatch.export.runs.lazy_imports import silenced
-from stripwatch.worker.common.errors import ExportRefused
+from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME
 
@@ -27,30 +27,30 @@ _FLOAT_SHARES = (0.0, 0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class QuantizedModel:
     """A model that might do, and in a few words what was done to it."""
 
     proto: onnx.ModelProto
     scheme: str
 
 
-Candidates = Generator[Candidate]
+QuantizedModels = Generator[QuantizedModel]
 
 
-def in_float32(proto: onnx.ModelProto) -> Candidates:
-    yield Candidate(proto, "float32")
+def in_float32(proto: onnx.ModelProto) -> QuantizedModels:
+    yield QuantizedModel(proto, "float32")
 
 
-def in_half(proto: onnx.ModelProto, backbone: str) -> Candidates:
+def in_half(proto: onnx.ModelProto, backbone: str) -> QuantizedModels:
     """backbone: the name of its layer, which the names of its nodes hold."""
     kept = _outside(proto, backbone)
     with silenced():
         half = convert_float_to_float16(_copy(proto), keep_io_types=True, node_block_list=kept)
     OnnxModel(half).topological_sort()  # the casts it adds stand at the end
-    yield Candidate(half, "float16; preprocessing and head in float32")
+    yield QuantizedModel(half, "float16; preprocessing and head in float32")
 
 
-def in_eight_bits(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> Candidates:
+def in_eight_bits(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> QuantizedModels:
     """From all convolutions of the backbone in eight bits to its last quarter. frames: [n, h, w, c] to calibrate by."""
     with tempfile.TemporaryDirectory(prefix="stripwatch-export-") as folder:
         source, target = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
@@ -61,7 +61,7 @@ def in_eight_bits(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> Cand
         outside = set(_outside(folded, backbone))
         inside = [at for at in convolutions if nodes[at].name not in outside]
         if not inside:
-            raise ExportRefused("--precision int8: the backbone has no convolution to make eight bits of")
+            raise ExportRejectedError("--precision int8: the backbone has no convolution to make eight bits of")
         for share in _FLOAT_SHARES:
             first = inside[int(share * len(inside))]
             left = outside | {node.name for node in nodes[:first]} if share else outside
@@ -77,7 +77,7 @@ def in_eight_bits(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> Cand
                 )
             kept = int(share * len(inside))
             words = f"the first {kept} of {len(inside)} convolutions in float32" if kept else "every convolution"
-            yield Candidate(onnx.load(target), f"int8, {words}; preprocessing and head in float32")
+            yield QuantizedModel(onnx.load(target), f"int8, {words}; preprocessing and head in float32")
 
 
 def _outside(proto: onnx.ModelProto, backbone: str) -> list[str]:

@@ -19,7 +19,7 @@ _BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Validation:
+class ScoredValidation:
     """root: where the data folder is now. keras: float32 [n, labels]."""
 
     run: Run

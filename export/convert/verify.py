@@ -11,7 +11,7 @@ from stripwatch.export.convert.ort_cpu import Outputs, open_cpu, run_batches
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, SCORES_NAME, Bundle
-from stripwatch.worker.model.bundle_store import read_choice, resolve
+from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.session import open_session, verify_golden
 
 
@@ -29,13 +29,13 @@ def verify(path: Path) -> Verified:
 
     Raises BundleError, with the path, for the first that does not hold.
     """
-    bundle = read_choice(resolve(path))
+    bundle = load_resolved(resolve_bundle(path))
     _check_onnx(bundle)
     session = open_session(bundle, "cpu", batch_frames_max=1)  # as the worker loads it
     every_output = open_cpu(bundle.model)
     difference = verify_golden(bundle, every_output)
-    if bundle.contract.heatmaps == "activation":
-        frames = np.stack([decode(frame.encoded, bundle.contract.decode).pixels for frame in bundle.contract.golden])
+    if bundle.manifest.heatmaps == "activation":
+        frames = np.stack([decode(frame.encoded, bundle.manifest.decode).pixels for frame in bundle.manifest.golden])
         _check_heatmaps(bundle, run_batches(every_output, frames, len(frames)))
     return Verified(bundle, difference, session.batches[0].frames_per_second)
 
@@ -51,9 +51,9 @@ def _check_heatmaps(bundle: Bundle, outputs: Outputs) -> None:
     """The activation of a heatmap's mean over its places must be the scores."""
     if HEATMAPS_NAME not in outputs:
         raise BundleError(f"{bundle.path}: its contract promises heatmaps, and it has no such output")
-    activate = _softmax if bundle.contract.task == "multiclass" else _sigmoid
+    activate = _softmax if bundle.manifest.task == "multiclass" else _sigmoid
     difference = float(np.abs(activate(outputs[HEATMAPS_NAME].mean(axis=(1, 2))) - outputs[SCORES_NAME]).max())
-    if not difference <= bundle.contract.score_tolerance:
+    if not difference <= bundle.manifest.score_tolerance:
         raise BundleError(f"{bundle.path}: its heatmaps do not belong to its scores: they differ by {difference:.2g}")
 
 

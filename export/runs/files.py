@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from stripwatch.worker.common.atomic_files import write_whole
+from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.errors import InputError
 
-__all__ = ["make_folder", "read_whole", "write_whole"]
+__all__ = ["atomic_write", "make_folder", "read_whole"]
 
 
 def make_folder(path: Path) -> None:

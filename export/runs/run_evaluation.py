@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.export.runs.files import read_whole, write_whole
+from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.model.bundle import Bin, ClassFigures
@@ -22,7 +22,7 @@ class Interval(msgspec.Struct, frozen=True):
     high: float
 
 
-class Cut(msgspec.Struct, frozen=True):
+class OperatingPoint(msgspec.Struct, frozen=True):
     """A score, and the precision and recall of calling the label from it on, on the validation frames.
 
     reached: whether what was asked for could be had.
@@ -37,8 +37,8 @@ class Cut(msgspec.Struct, frozen=True):
 class ChosenThreshold(msgspec.Struct, frozen=True):
     """From unsure on the label is suspected, from sure on it is taken as a fact."""
 
-    unsure: Cut
-    sure: Cut
+    unsure: OperatingPoint
+    sure: OperatingPoint
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class Calibration(msgspec.Struct, frozen=True):
     bins: list[Bin]
 
 
-class Localised(msgspec.Struct, frozen=True):
+class Localization(msgspec.Struct, frozen=True):
     """Counts over pairs of a frame and one of its labels that is marked on it.
 
     pointing: the heatmap's peak lies inside a mark of the label (the pointing game, Zhang et al. 2016). boxes: a box
@@ -68,9 +68,9 @@ class Localised(msgspec.Struct, frozen=True):
     centre: int
     whole: int
 
-    def __add__(self, other: "Localised") -> "Localised":
+    def __add__(self, other: "Localization") -> "Localization":
         pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
-        return Localised(*(a + b for a, b in pairs))
+        return Localization(*(a + b for a, b in pairs))
 
     @property
     def shares(self) -> dict[str, float]:
@@ -79,12 +79,12 @@ class Localised(msgspec.Struct, frozen=True):
         return {name: getattr(self, name) / self.pairs if self.pairs else 0.0 for name in names}
 
 
-NONE_LOCALISED = Localised(0, 0, 0, 0, 0)
+NO_LOCALIZATION = Localization(0, 0, 0, 0, 0)
 
 
-def total(counts: Mapping[str, Localised]) -> Localised:
+def total(counts: Mapping[str, Localization]) -> Localization:
     """Over all labels."""
-    return sum(counts.values(), NONE_LOCALISED)
+    return sum(counts.values(), NO_LOCALIZATION)
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -110,11 +110,11 @@ class Evaluation(msgspec.Struct, frozen=True):
     calibration: Calibration
     thresholds: dict[str, ChosenThreshold]
     thresholds_chosen: str
-    localisation: dict[str, Localised] | None = None
+    localisation: dict[str, Localization] | None = None
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
-    write_whole(folder / EVALUATION_FILE, msgspec.json.format(msgspec.json.encode(evaluation)))
+    atomic_write(folder / EVALUATION_FILE, msgspec.json.format(msgspec.json.encode(evaluation)))
 
 
 def read_evaluation(folder: Path, run: Run) -> Evaluation | None:

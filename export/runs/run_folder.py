@@ -11,11 +11,11 @@ from typing import Literal
 
 import msgspec
 
-from stripwatch.export.runs.files import read_whole, write_whole
+from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode import DecodeSpec
-from stripwatch.worker.model.bundle import HeatmapKind, PlaceGrid, Validation
-from stripwatch.worker.model.heatmaps import MapReader
+from stripwatch.worker.model.bundle import CellGrid, HeatmapKind, Validation
+from stripwatch.worker.model.heatmaps import HeatmapDecoder
 
 SCHEMA = "stripwatch.run/1"
 MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"
@@ -100,15 +100,15 @@ class Split(msgspec.Struct, frozen=True):
     validation: list[SplitFrame]
 
 
-class MapFacts(msgspec.Struct, frozen=True):
+class HeatmapFacts(msgspec.Struct, frozen=True):
     """How the heatmaps of a model are read. threshold: as stripwatch.worker.model.heatmaps.MapReader takes it."""
 
     kind: HeatmapKind
-    grid: PlaceGrid
+    grid: CellGrid
     threshold: float
 
 
-class MarksFacts(msgspec.Struct, frozen=True):
+class AnnotationFacts(msgspec.Struct, frozen=True):
     """The boxes or masks that the places were fitted on. path: as it was then, None where they are part of the data."""
 
     path: str | None
@@ -139,16 +139,16 @@ class Run(msgspec.Struct, frozen=True):
     versions: dict[str, str]
     commit: str | None
     model_sha256: str
-    heatmaps: MapFacts | None = None
-    marks: MarksFacts | None = None
+    heatmaps: HeatmapFacts | None = None
+    marks: AnnotationFacts | None = None
 
     @property
-    def map_reader(self) -> MapReader | None:
+    def heatmap_decoder(self) -> HeatmapDecoder | None:
         """None for a head without heatmaps."""
         if self.heatmaps is None:
             return None
         facts, spec = self.heatmaps, self.decode
-        return MapReader(facts.kind, facts.grid, facts.threshold, spec.height_px, spec.width_px)
+        return HeatmapDecoder(facts.kind, facts.grid, facts.threshold, spec.height_px, spec.width_px)
 
 
 def read_run(folder: Path) -> Run:
@@ -191,7 +191,7 @@ def _is_ours(name: str) -> bool:
 
 def write_run(folder: Path, run: Run) -> None:
     """Write run.json, which marks the folder as finished."""
-    write_whole(folder / RECORD_FILE, msgspec.json.format(msgspec.json.encode(run)))
+    atomic_write(folder / RECORD_FILE, msgspec.json.format(msgspec.json.encode(run)))
 
 
 def file_sha256(path: Path) -> str:

@@ -20,7 +20,7 @@ from uuid import uuid4
 import typer
 from kafka import TopicPartition
 
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from tests.brokers.apache import apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, running_worker
@@ -41,7 +41,7 @@ def kafka() -> Iterator[BrokerHandle]:
 
 
 def measure(line: Line, bundle: Path, delivery: str, count: int) -> float:
-    """Frames a second, by a group of its own. Raises BrokerLost if they do not come."""
+    """Frames a second, by a group of its own. Raises BrokerUnavailableError if they do not come."""
     group = uuid4().hex
     options = ("--set", f"delivery={delivery}", "--set", f"instance_id={group}")
     partitions = [TopicPartition(line.topics["frames"], number) for number in range(line.partitions)]
@@ -50,7 +50,7 @@ def measure(line: Line, bundle: Path, delivery: str, count: int) -> float:
         started_s = time.monotonic()
         while sum(consumer.committed(partition) or 0 for partition in partitions) < count:
             if time.monotonic() > started_s + 60 + count / FRAMES_PER_SECOND_MIN:
-                raise BrokerLost(f"not all {count} frames were committed, {delivery}")
+                raise BrokerUnavailableError(f"not all {count} frames were committed, {delivery}")
             time.sleep(LOOK_S)
         seconds = time.monotonic() - started_s
         worker.stop()

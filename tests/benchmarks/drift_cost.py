@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.images.decode import DecodeSpec, decode
-from stripwatch.worker.images.image_statistics import Turns, measure
+from stripwatch.worker.images.image_statistics import CameraSampler, measure
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.drift_monitor import DriftWatch
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.observers.drift_monitor import DriftMonitor
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction
 from stripwatch.worker.simulator.scene import render
 from tests.frames import make_frame
@@ -48,18 +48,18 @@ def of_decoding(spec: DecodeSpec) -> dict[str, float]:
 
 def of_publishing() -> float:
     """Of each frame, measured or not, on the publish thread."""
-    model, watch = make_model(reference=TINY_REFERENCE), DriftWatch(DriftSettings(), Metrics(CollectorRegistry()))
+    model, watch = make_model(reference=TINY_REFERENCE), DriftMonitor(DriftSettings(), Metrics(CollectorRegistry()))
     pixels = np.random.default_rng(1).bytes(50_000)
     frames = [make_frame(number, pixels + b"%d" % number) for number in range(8)]
     seen = [Prediction(frame, model, 224, 224, (0.9, 0.1), 0.0, 0.0, 0.0) for frame in frames]
-    outcomes = cycle([(outcome, EventMaker({}).event(outcome, 0.0)) for outcome in seen])
-    return microseconds(lambda: watch.saw(*next(outcomes)))
+    outcomes = cycle([(outcome, EventBuilder({}).event(outcome, 0.0)) for outcome in seen])
+    return microseconds(lambda: watch.observe(*next(outcomes)))
 
 
 if __name__ == "__main__":
     cv2.setNumThreads(1)
-    turns = Turns(0.2)
+    turns = CameraSampler(0.2)
     print_summary(
         {f"{spec.height_px}x{spec.width_px} {spec.colour}": of_decoding(spec) for spec in _SPECS}
-        | {"turn_us": microseconds(lambda: turns.take("top-1")), "saw_us": of_publishing()}
+        | {"turn_us": microseconds(lambda: turns.due("top-1")), "saw_us": of_publishing()}
     )

@@ -18,18 +18,18 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.log_setup import set_up_logs
-from stripwatch.worker.common.malloc import set_up_memory
+from stripwatch.worker.common.malloc import tune_malloc
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.model.bundle import read_bundle
-from stripwatch.worker.model.bundle_store import resolve
-from stripwatch.worker.model.loaded_model import Model, open_model
+from stripwatch.worker.model.bundle_store import resolve_bundle
+from stripwatch.worker.model.loaded_model import LoadedModel, open_model
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.backpressure import Credits
-from stripwatch.worker.pipeline.inspect.model_reload import BundleWatch
-from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_parts
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_dependencies
 from tests.frames import make_frame
 
 BundleFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
@@ -51,19 +51,19 @@ class Line:
 
     def __init__(self, path: Path, batch_frames_max: int) -> None:
         settings = load_settings(None, {"provider": "cpu", "batch_frames_max": batch_frames_max})
-        self._credits = Credits(FRAMES_MAX, 10**9)
+        self._credits = InFlightLimiter(FRAMES_MAX, 10**9)
         self.metrics = Metrics(CollectorRegistry())
-        self._parts = build_parts(settings, self.metrics, NoPublisher(), self._credits)
-        self._parts.ledger.assign([Partition("frames", 0)])
+        self._parts = build_dependencies(settings, self.metrics, NoPublisher(), self._credits)
+        self._parts.tracker.assign([Partition("frames", 0)])
         self._settled = threading.Semaphore(0)
         self._offset = 0
 
-        def load() -> Model:
+        def load() -> LoadedModel:
             return open_model(read_bundle(path), settings)
 
         self.pipeline = Pipeline(self._parts, load(), on_settled=lambda *_: self._settled.release())
-        self.watch = BundleWatch(
-            lambda: resolve(path),
+        self.watch = ModelReloader(
+            lambda: resolve_bundle(path),
             lambda bundle, go_on: open_model(bundle, settings, go_on),
             self.pipeline.swap,
             self.metrics.bundle_swaps,
@@ -76,8 +76,8 @@ class Line:
             self._credits.wait_for_room(60)
             frame = make_frame(self._offset, encoded[number % len(encoded)])
             self._offset += 1
-            self._parts.ledger.opened(frame.position)
-            self._credits.take(len(frame.encoded))
+            self._parts.tracker.register(frame.position)
+            self._credits.acquire(len(frame.encoded))
             self.pipeline.take(frame)
         for _ in range(count):
             self._settled.acquire()
@@ -94,8 +94,8 @@ def main(
     set_up_logs("auto", "warning")
     if swaps % 2 == 0:
         raise typer.BadParameter("an odd number: the same model runs after the first swap and after the last")
-    set_up_memory()
-    encoded = [golden.encoded for path in (first, second) for golden in read_bundle(path).contract.golden]
+    tune_malloc()
+    encoded = [golden.encoded for path in (first, second) for golden in read_bundle(path).manifest.golden]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(shutil.copy(first, Path(folder, "model.onnx")))
         line = Line(path, batch_frames_max)
@@ -105,9 +105,9 @@ def main(
             shutil.copy(first if number % 2 else second, f"{path}.part")
             Path(f"{path}.part").replace(path)
             for _ in range(2):  # seen, then loaded
-                line.watch.look()
+                line.watch.poll()
             line.run_frames(encoded, frames)
-            line.watch.look()
+            line.watch.poll()
             measured_mb.append(resident_mb())
             say(f"after swap {number + 1}: {measured_mb[-1]:.1f} MB")
         line.pipeline.drain(60)

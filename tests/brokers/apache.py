@@ -42,13 +42,13 @@ message.max.bytes=20971520
 """
 
 
-class KafkaAbsent(Exception):
+class KafkaUnavailableError(Exception):
     """Apache Kafka cannot be had here; the text is the reason."""
 
 
 @contextmanager
 def apache_broker(more_settings: str = "", format_options: Sequence[str] = ()) -> Iterator[Broker]:
-    """Run Apache Kafka while the block lasts. Raises KafkaAbsent without Java, or without jars and Maven.
+    """Run Apache Kafka while the block lasts. Raises KafkaUnavailableError without Java, or without jars and Maven.
 
     more_settings: they win; {address} and {controller_port} are filled in. format_options: of StorageTool.
     """
@@ -87,7 +87,7 @@ def fetch_jars() -> Path:
             [*command, f"-DoutputDirectory={part}/jars"], capture_output=True, text=True, timeout=FETCH_S_MAX
         )
         if done.returncode != 0:
-            raise KafkaAbsent(f"Maven could not fetch Apache Kafka: {done.stdout.strip()[:500]}")
+            raise KafkaUnavailableError(f"Maven could not fetch Apache Kafka: {done.stdout.strip()[:500]}")
         Path(part, "jars").rename(jars)
     return jars
 
@@ -95,7 +95,9 @@ def fetch_jars() -> Path:
 def find_tool(name: str) -> str:
     path = shutil.which(name)
     if path is None:
-        raise KafkaAbsent(f"'{name}' is not there: it takes Java 17 and Maven, or KAFKA_BOOTSTRAP_SERVERS=host:port")
+        raise KafkaUnavailableError(
+            f"'{name}' is not there: it takes Java 17 and Maven, or KAFKA_BOOTSTRAP_SERVERS=host:port"
+        )
     return path
 
 

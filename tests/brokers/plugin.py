@@ -30,7 +30,7 @@ def apache_broker() -> Iterator[BrokerHandle]:
     if address := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield BrokerHandle("apache", address, APACHE_SESSION_MS)
         return
-    with absence_is_a_skip(apache.KafkaAbsent), apache.apache_broker() as running:
+    with absence_is_a_skip(apache.KafkaUnavailableError), apache.apache_broker() as running:
         yield BrokerHandle("apache", running.bootstrap_servers, APACHE_SESSION_MS)
 
 

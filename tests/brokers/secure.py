@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stripwatch.worker.bench.embedded_broker import free_port
-from tests.brokers.apache import KafkaAbsent, apache_broker, find_tool
+from tests.brokers.apache import KafkaUnavailableError, apache_broker, find_tool
 
 USER, PASSWORD = "line1", "rolled-cold-secret"
 _SASL = "org.apache.kafka.common.security"
@@ -49,7 +49,7 @@ class SecureBroker:
 
 @contextmanager
 def secure_broker() -> Iterator[SecureBroker]:
-    """Run it while the block lasts. Raises KafkaAbsent, also without openssl."""
+    """Run it while the block lasts. Raises KafkaUnavailableError, also without openssl."""
     with tempfile.TemporaryDirectory(prefix="stripwatch-tls-") as name:
         folder = Path(name)
         make_certificates(folder)
@@ -90,4 +90,4 @@ def _sign(folder: Path, name: str, days: int) -> None:
 def _openssl(folder: Path, *arguments: str) -> None:
     done = subprocess.run([find_tool("openssl"), *arguments], cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
-        raise KafkaAbsent(f"openssl {arguments[0]} failed: {done.stderr.strip()[-300:]}")
+        raise KafkaUnavailableError(f"openssl {arguments[0]} failed: {done.stderr.strip()[-300:]}")

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.coils.coil import CoilLog, CoilSummary
+from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import Reject, Result
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.outcomes import Refusal, Skipped
-from tests.worker.coils.test_coil import look
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame, Skipped
+from tests.worker.coils.test_coil import observation
 from tests.worker.coils.test_strip_defects import defect
 from tests.worker.pipeline.inspect.test_event_builder import CAMERAS, MODEL, prediction
 
@@ -21,14 +21,16 @@ _FRAME: dict[str, Any] = {"coil": "C4711", "line": "/plant/hot-rolling/line-1", 
 
 def made_events() -> dict[str, Result | Reject | CoilSummary]:
     """By the name of their file; the name begins with that of the schema."""
-    maker = EventMaker(CAMERAS)
+    maker = EventBuilder(CAMERAS)
     known = prediction((0.1, 0.9), strip_position_mm=120_000, **_FRAME)
     running = replace(MODEL, info=msgspec.structs.replace(MODEL.info, provider="CPUExecutionProvider"))
     shown = replace(known, model=running)
-    refusal = Refusal(known.frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "the file ends after 5 of 9 bytes"))
-    log = CoilLog(look(0, 0, 800, verdict="defect", defects=(defect(100, 300, (10, 40)),)))
-    log.add(look(1, 900, 1700))
-    log.add(look(2, 1600, state="rejected", verdict=None, camera="bottom-1"))
+    refusal = RejectedFrame(
+        known.frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "the file ends after 5 of 9 bytes")
+    )
+    log = CoilAggregate(observation(0, 0, 800, verdict="defect", defects=(defect(100, 300, (10, 40)),)))
+    log.add(observation(1, 900, 1700))
+    log.add(observation(2, 1600, state="rejected", verdict=None, camera="bottom-1"))
     return {
         "result-1-defect": maker.result(known, now_s=100.0162),
         "result-1-clean": maker.result(prediction((0.9, 0.1), strip_position_mm=None, **_FRAME), now_s=100.01),

@@ -17,8 +17,8 @@ from stripwatch.worker.commands.schemas import EVENTS, as_text, asyncapi, schema
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame_headers import event_headers
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.outcomes import Refusal
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers, review_headers
 from tests.contract.made import GOLDEN, made_events
 from tests.contract.rules import broken
@@ -98,7 +98,9 @@ def test_the_code_still_makes_the_golden_event(path: Path) -> None:
 
 def test_the_headers_are_those_of_the_document() -> None:
     frame = make_frame(5, coil="C1", line="/p/l", strip_position_mm=7)
-    reject = EventMaker({}).reject(Refusal(frame, make_model(), FrameRejected(RejectReason.EMPTY, "nothing in it")))
+    reject = EventBuilder({}).reject(
+        RejectedFrame(frame, make_model(), FrameRejected(RejectReason.EMPTY, "nothing in it"))
+    )
     sent = {kind: event_headers(frame, kind) for kind in ("result", "defect", "shadow", "evidence")}
     sent["reject"] = reject_headers(reject, frame, 0)
     result = made_events()["result-1-clean"]

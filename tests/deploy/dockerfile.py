@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,22 @@ class Instruction:
             found: list[str] = json.loads(self.text)
             return found
         return ["/bin/sh", "-c", self.text]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A COPY. stage: of which stage the sources are files, by its name; None: of the build context."""
+
+    sources: tuple[str, ...]
+    target: str
+    stage: str | None
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        *sources, target = text.split()
+        if not sources[0].startswith("--from="):
+            return cls(tuple(sources), target, None)
+        return cls(tuple(sources[1:]), target, sources[0].removeprefix("--from="))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +71,13 @@ class Image:
         return Instruction("CMD", self.of("HEALTHCHECK")[-1].text.partition(" CMD ")[2].strip()).words
 
     @property
-    def copies(self) -> list[tuple[str, str]]:
-        return [(source, target) for source, target in (copy.text.split() for copy in self.of("COPY"))]
+    def copies(self) -> list[Copy]:
+        return [Copy.read(instruction.text) for instruction in self.of("COPY")]
+
+    @property
+    def context(self) -> list[str]:
+        """What it copies from the build context."""
+        return [source for copy in self.copies if copy.stage is None for source in copy.sources]
 
 
 def read_image(file: Path, target: str | None = None) -> Image:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from stripwatch.worker.bench.embedded_broker import free_port
-from stripwatch.worker.common.child_process import running_child
+from stripwatch.worker.common.child_process import running_process
 from tests.deploy.tools import require
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
@@ -82,7 +82,7 @@ def running_prometheus(folder: Path) -> Iterator[Prometheus]:
         *(binary, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"),
         *(f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"),
     ]
-    with running_child("Prometheus", command) as child:
+    with running_process("Prometheus", command) as child:
         prometheus = Prometheus(f"http://127.0.0.1:{port}", folder)
         until(lambda: not child.ended and _answers(prometheus), "Prometheus answers")
         yield prometheus

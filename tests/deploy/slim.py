@@ -2,7 +2,7 @@
 
 It makes the file system of a slim Debian 12 with Python 3.11 and nothing else (debootstrap), follows COPY and RUN of
 each Dockerfile in it (chroot), and runs the commands of compose.yaml there as the image's user, with a read-only root.
-So it finds what a virtual environment on a full machine hides: a missing system library, a file that was not copied, a
+So it finds what a virtual environment on a full machine hides: a missing system library, a file that the wheel lacks, a
 place that is written to. It is no container: network and processes are the machine's. Needs root, 10 GB and minutes.
 """
 
@@ -22,12 +22,12 @@ from typing import Self
 
 from stripwatch.worker.bench.embedded_broker import embedded_broker, free_port
 from stripwatch.worker.common.child_process import module_command
-from tests.deploy.dockerfile import Image, read_image
+from tests.deploy.dockerfile import Copy, Image, read_image
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-WORKER = DEPLOY / "worker.Dockerfile"
-DEMO = "deploy/demo/strip-mobilenet.onnx"
+WORKER, TRAINING = DEPLOY / "worker.Dockerfile", DEPLOY / "training.Dockerfile"
+DEMO = "strip-mobilenet.onnx"  # in the image's folder
 AWAIT_S_MAX = 120.0
 # python3.11 of Debian, in the place of the image python:3.11-slim-bookworm
 PACKAGES = "python3,python3-venv,ca-certificates"
@@ -57,16 +57,24 @@ class SlimRoot:
         self.image, self.root, self.volume = image, root, volume
 
     @classmethod
-    def build(cls, base: Path, image: Image, root: Path, volume: Path) -> Self:
+    def build(cls, base: Path, file: Path, target: str, root: Path, volume: Path) -> Self:
+        """target: the stage of that Dockerfile; the stages that it copies from are built first, beside it."""
+        image, stages = read_image(file, target), {}
+        for stage in {copy.stage for copy in image.copies if copy.stage is not None}:
+            stages[stage] = root.with_name(f"{root.name}-{stage}")
+            cls.build(base, file, stage, stages[stage], volume)
+        shutil.rmtree(root, ignore_errors=True)
         subprocess.run(["cp", "-a", "--reflink=auto", base, root], check=True)
         folder = root / image.folder.lstrip("/")
         folder.mkdir()
         enter = ["chroot", str(root), "/usr/bin/env", "-i", "-C", image.folder, *pairs(image, **pip_settings())]
         for instruction in image.instructions:
             if instruction.name == "COPY":
-                source, target = instruction.text.split()
-                (folder / target).parent.mkdir(parents=True, exist_ok=True)
-                subprocess.run(["cp", "-r", ROOT / source, folder / target], check=True)
+                copy = Copy.read(instruction.text)
+                origin = ROOT if copy.stage is None else stages[copy.stage]
+                (folder / copy.target).parent.mkdir(parents=True, exist_ok=True)
+                sources = [origin / source.lstrip("/") for source in copy.sources]
+                subprocess.run(["cp", "-RP", *sources, folder / copy.target], check=True)  # links stay links
             if instruction.name == "RUN":
                 say(f"RUN {' '.join(instruction.words)}")
                 subprocess.run([*enter, *instruction.words], check=True, stdout=sys.stderr)
@@ -170,9 +178,10 @@ def check_training(slim: SlimRoot) -> dict[str, object]:
         check=True,
         stdout=sys.stderr,
     )
-    fit = ["training", "fit", "--data", data, "--network", "mobilenet", "--alpha", "0.25", "--weights", "none"]
-    slim.run(slim.image.command([*fit, "--input", "96x96", "--epochs", "12", "--out", run]))
-    exported = slim.run(slim.image.command(["export", "run", run, "--out", f"{run}.onnx"]))
+    model = ["--network", "mobilenet", "--alpha", "0.25", "--weights", "none", "--input", "96x96"]
+    fit = ["stripwatch.training", "fit", "--data", data, *model, "--epochs", "12", "--out", run]
+    slim.run(slim.image.command(fit))
+    exported = slim.run(slim.image.command(["stripwatch.export", "run", run, "--out", f"{run}.onnx"]))
     return {"exported": json.loads(exported.splitlines()[-1])}
 
 
@@ -180,13 +189,11 @@ CHECKS = {"cpu": check_worker, "gpu": check_gpu, "training": check_training}
 
 
 def build(base: Path, name: str, folder: Path) -> SlimRoot:
-    root, volume = folder / name, folder / f"{name}-volume"
-    for old in (root, volume):
-        shutil.rmtree(old, ignore_errors=True)
+    volume = folder / f"{name}-volume"
+    shutil.rmtree(volume, ignore_errors=True)
     volume.mkdir()
     volume.chmod(0o777)
-    image = read_image(DEPLOY / "training.Dockerfile") if name == "training" else read_image(WORKER, name)
-    return SlimRoot.build(base, image, root, volume)
+    return SlimRoot.build(base, TRAINING if name == "training" else WORKER, name, folder / name, volume)
 
 
 def main() -> None:

@@ -1,6 +1,9 @@
 """Dockerfiles and compose.yaml: linted, and true to the project. `python -m tests.deploy.slim` runs what is in them."""
 
+import importlib.util
+import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 WORKER, TRAINING = DEPLOY / "worker.Dockerfile", DEPLOY / "training.Dockerfile"
 IMAGES = {"cpu": read_image(WORKER, "cpu"), "gpu": read_image(WORKER, "gpu"), "training": read_image(TRAINING)}
+WHEELS = {file.name: read_image(file, "wheel") for file in (WORKER, TRAINING)}
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("stripwatch-")}
@@ -28,20 +33,65 @@ def test_hadolint_finds_nothing(file: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
-def test_an_image_has_what_it_copies_and_is_not_root(image: Image) -> None:
+@pytest.mark.parametrize("image", [*IMAGES.values(), *WHEELS.values()], ids=[*IMAGES, *WHEELS])
+def test_the_build_context_has_what_an_image_copies(image: Image) -> None:
     let_in = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    assert image.copies
-    for source, target in image.copies:
+    assert image.context
+    for source in image.context:
         assert (ROOT / source).exists()
-        assert any(Path(source).is_relative_to(folder) for folder in let_in), f"{source} is not in the build context"
-        assert source == target, "as in the project, so that the code finds its files"
+        assert any(Path(source).is_relative_to(path) for path in let_in), f"{source} is not in the build context"
+
+
+@pytest.mark.parametrize("image", WHEELS.values(), ids=WHEELS)
+def test_a_wheel_is_made_of_all_that_it_needs(image: Image) -> None:
+    links = [path for path in (ROOT / "src" / "stripwatch").iterdir() if path.is_symlink()]
+    linked = {str(path.resolve().relative_to(ROOT)) for path in links}
+    assert linked
+    assert {"pyproject.toml", PROJECT["readme"], "src", *linked} <= set(image.context)
+    kept = [copy for copy in image.copies if copy.sources[0] in {"src", *linked}]
+    assert all(copy.sources == (copy.target,) for copy in kept), "as in the checkout, or the links lead nowhere"
+
+
+@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+def test_an_image_has_the_wheel_in_place_of_the_code_and_is_not_root(image: Image) -> None:
+    (wheel,) = (copy for copy in image.copies if copy.stage == "wheel")
+    assert wheel.sources == (f"{image.folder}/dist",)
+    assert all(source.endswith((".txt", ".onnx")) for source in image.context)
+    assert "PYTHONPATH" not in image.environment
     assert image.user == "10001:10001"
+
+
+@pytest.mark.parametrize("image", [*IMAGES.values(), *WHEELS.values()], ids=[*IMAGES, *WHEELS])
+def test_nothing_is_installed_that_is_not_locked(image: Image) -> None:
+    calls = [words for run in image.of("RUN") for words in [shlex.split(run.text)] if words[0] == "pip"]
+    assert calls
+    for words in calls:
+        assert "--require-hashes" in words or {"--no-index", "--no-deps"} <= set(words)
+        assert words[1] == "install" or "--no-build-isolation" in words
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu"])
+def test_the_worker_image_starts_a_command_of_the_wheel(name: str) -> None:
+    assert IMAGES[name].command() == ["stripwatch", "run"]
+    assert "stripwatch" in PROJECT["scripts"]
+
+
+def test_the_training_image_starts_a_module_of_the_wheel() -> None:
+    *python, module, _ = IMAGES["training"].command()
+    assert python == ["python", "-P", "-m"], "a folder of that name in the working directory is not it"
+    assert importlib.util.find_spec(f"{module}.__main__") is not None
+
+
+def test_the_bundle_of_the_compose_file_is_in_the_image() -> None:
+    command = SERVICES["worker"]["command"]
+    bundle = Path(command[command.index("--bundle") + 1])
+    image = IMAGES["cpu"]
+    assert bundle in {Path(image.folder, copy.target) for copy in image.copies}
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu"])
 def test_the_worker_image_has_no_tensorflow(name: str) -> None:
-    (lock,) = (source for source, _ in IMAGES[name].copies if source.startswith("requirements/"))
+    (lock,) = (source for source in IMAGES[name].context if source.startswith("requirements/"))
     text = (ROOT / lock).read_text()
     assert "onnxruntime" in text
     assert "opencv-python-headless==" in text, "the other needs libGL"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kafka.admin import ACL, ACLFilter, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 
-from tests.brokers.apache import KafkaAbsent, apache_broker
+from tests.brokers.apache import KafkaUnavailableError, apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.brokers.plugin import APACHE_SESSION_MS, absence_is_a_skip
 from tests.e2e.line import STOP_S_MAX, Line, running_worker
@@ -24,7 +24,7 @@ allow.everyone.if.no.acl.found=true
 
 @pytest.fixture(scope="module")
 def line() -> Iterator[Line]:
-    with absence_is_a_skip(KafkaAbsent), apache_broker(RULES) as running:
+    with absence_is_a_skip(KafkaUnavailableError), apache_broker(RULES) as running:
         yield Line.on(BrokerHandle("apache", running.bootstrap_servers, APACHE_SESSION_MS))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kafka import TopicPartition
 
-from tests.brokers.apache import KafkaAbsent
+from tests.brokers.apache import KafkaUnavailableError
 from tests.brokers.plugin import absence_is_a_skip
 from tests.e2e.line import STOP_S_MAX, Line, Record, WorkerProcess, fetch, running_worker
 from tests.e2e.test_line import frames, in_partition_order, positions
@@ -21,7 +21,7 @@ DELIVERIES = ("at-least-once", "exactly-once")
 
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[Kafka]:
-    with absence_is_a_skip(KafkaAbsent), proxied_kafka(1) as running:
+    with absence_is_a_skip(KafkaUnavailableError), proxied_kafka(1) as running:
         yield running
 
 

@@ -40,7 +40,7 @@ def test_the_worker_sees_what_the_fit_saw(photographs: Path, random_weights: Pat
     assert run.decode == DecodeSpec(INPUT_PX, INPUT_PX, colour="grey", jpeg_scale=2)
     bundle, out = tmp_path / "model.onnx", tmp_path / "results.jsonl"
     export_run(ExportSettings(settings.out, bundle))
-    assert verify(bundle).bundle.contract.decode == read_bundle(bundle).contract.decode == run.decode
+    assert verify(bundle).bundle.manifest.decode == read_bundle(bundle).manifest.decode == run.decode
     inspect_folder(load_settings(None, {"bundle": bundle}), photographs, out)
     results = {Path(result["frame"]["file"]).name: result for result in map(json.loads, out.read_text().splitlines())}
     files = sorted(photographs.iterdir())

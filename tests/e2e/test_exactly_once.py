@@ -60,11 +60,11 @@ def test_a_killed_worker_repeats_nothing(line: Line, bundle: Path) -> None:
 @pytest.mark.parametrize("rebalance", ["eager", "cooperative"])
 def test_workers_that_join_and_leave_repeat_nothing(line: Line, bundle: Path, rebalance: str) -> None:
     sent = line.send(frames(600), key=b"a")
-    way = ("--set", f"rebalance={rebalance}")
-    with running_worker(line, bundle, "g", *named("one", *way)) as one:
+    execution = ("--set", f"rebalance={rebalance}")
+    with running_worker(line, bundle, "g", *named("one", *execution)) as one:
         one.await_ready()
         line.read("results", 100)
-        with running_worker(line, bundle, "g", *named("two", *way)) as two:
+        with running_worker(line, bundle, "g", *named("two", *execution)) as two:
             two.await_ready()
             sent += line.send(frames(600), key=b"a")
             line.read("results", 900)

@@ -17,7 +17,7 @@ from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.worker.bench.results_tally import read_sent
 from stripwatch.worker.images.decode import decode
-from stripwatch.worker.simulator.frame_sender import Sent
+from stripwatch.worker.simulator.frame_sender import SentFrame
 from tests.e2e.line import Line, Record, run_cli, running_worker
 
 FIT_S_MAX = 600
@@ -86,7 +86,7 @@ def test_real_photographs_through_the_whole_path(line: Line, steel: Steel, share
     show_measured(line, steel, results, found, unseen)
 
 
-def labels_by_file(sent: list[Sent], events: list[dict[str, Any]]) -> dict[str, str]:
+def labels_by_file(sent: list[SentFrame], events: list[dict[str, Any]]) -> dict[str, str]:
     """The label that the worker gave each photograph of the NEU set."""
     files = {(frame.partition, frame.offset): Path(frame.file or "") for frame in sent}
     labels = {files[e["frame"]["partition"], e["frame"]["offset"]]: e["label"] for e in events}

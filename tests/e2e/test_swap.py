@@ -65,7 +65,7 @@ def test_a_swap_under_load_loses_nothing_and_each_event_is_of_the_model_it_names
 def check_models(sent: list[Record], results: list[Record], bundles: tuple[Path, Path]) -> None:
     """Each frame once; each scored by the model it names; in each partition the old one first, then the new one."""
     by_position = {(frame.partition, frame.offset): frame.value or b"" for frame in sent}
-    decode = {read_bundle(path).sha256: read_bundle(path).contract.decode for path in bundles}
+    decode = {read_bundle(path).sha256: read_bundle(path).manifest.decode for path in bundles}
     seen: list[tuple[int, int]] = []
     versions: dict[int, list[str]] = {}
     for event in (record.json for record in results):

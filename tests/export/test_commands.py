@@ -18,7 +18,7 @@ def two(tmp_path: Path) -> list[Path]:
     """Versions 1 and 2, which differ in what they take for a defect."""
     plain = tiny_contract()
     contracts = (plain, replace(plain, version="2", clean_label="dark"))
-    return [write_bundle(tmp_path / f"{contract.version}.onnx", contract) for contract in contracts]
+    return [write_bundle(tmp_path / f"{manifest.version}.onnx", manifest) for manifest in contracts]
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, capsys: Capture, *arguments: object) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from stripwatch.worker.common.errors import BrokerLost
-from tests.brokers.apache import KafkaAbsent
-from tests.faults.history import HistoryUnreadable
+from stripwatch.worker.common.errors import BrokerUnavailableError
+from tests.brokers.apache import KafkaUnavailableError
+from tests.faults.history import HistoryError
 from tests.faults.judge import DELIVERIES, Delivery
 from tests.faults.kafka import Kafka, proxied_kafka
 from tests.faults.plan import WORKERS_MAX
-from tests.faults.play import HarnessFailed
+from tests.faults.play import HarnessError
 from tests.faults.report import summary, table
 from tests.faults.run import Verdict, run_seed
 
@@ -54,7 +54,7 @@ def main(
     try:
         with proxied_kafka(WORKERS_MAX) as kafka:
             _run(kafka, range(first, first + seeds), frames, chosen, folder, verdicts)
-    except (KafkaAbsent, BrokerLost, HarnessFailed, HistoryUnreadable) as error:
+    except (KafkaUnavailableError, BrokerUnavailableError, HarnessError, HistoryError) as error:
         failure = error
     finally:  # also when it was stopped: what was counted was counted
         print(table(verdicts), file=sys.stderr)

@@ -12,7 +12,7 @@ from typing import IO
 
 from stripwatch.worker.bench.embedded_broker import free_port
 from stripwatch.worker.common.child_process import module_command
-from stripwatch.worker.common.errors import BrokerLost, BundleError
+from stripwatch.worker.common.errors import BrokerUnavailableError, BundleError
 from stripwatch.worker.config.sections import Topics
 from tests.faults.kafka import SESSION_MS
 
@@ -145,7 +145,7 @@ class Crew:
             worker.log.close()
 
     def _note_exit(self, worker: _Worker, code: int) -> None:
-        allowed = worker.hurt or code == BrokerLost.exit_code
+        allowed = worker.hurt or code == BrokerUnavailableError.exit_code
         allowed |= worker.stop_by_s is not None and code in (0, -signal.SIGTERM)  # the latter before its first frame
         allowed |= worker.bad_model and code == BundleError.exit_code
         if self._stopping:  # all is well by then

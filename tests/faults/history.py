@@ -21,7 +21,7 @@ READ_S_MAX = 60.0
 NUMBER = "ce_id"  # the header of a frame that has its number
 
 
-class HistoryUnreadable(Exception):
+class HistoryError(Exception):
     """A topic cannot be read to its end: a transaction was left open, or the broker is gone."""
 
 
@@ -42,14 +42,14 @@ def read_outcomes(handle: BrokerHandle, topics: Topics) -> list[Outcome]:
 
 
 def read_topic(handle: BrokerHandle, topic: str) -> list[Any]:
-    """Its committed records, as kafka-python has them. Raises HistoryUnreadable where the end cannot be reached."""
+    """Its committed records, as kafka-python has them. Raises HistoryError where the end cannot be reached."""
     records: list[Any] = []
     deadline_s = time.monotonic() + READ_S_MAX
     with handle.consumer(isolation_level="read_committed") as consumer:
         ends = assign_whole(consumer, topic)
         while any(consumer.position(partition) < end for partition, end in ends.items()):
             if time.monotonic() > deadline_s:
-                raise HistoryUnreadable(f"{topic} cannot be read to its end within {READ_S_MAX:g} s: {ends}")
+                raise HistoryError(f"{topic} cannot be read to its end within {READ_S_MAX:g} s: {ends}")
             for batch in consumer.poll(timeout_ms=100).values():
                 records += batch
     return records

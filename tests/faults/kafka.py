@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from stripwatch.worker.bench.embedded_broker import Broker, free_port, running_broker
-from stripwatch.worker.common.child_process import Child
+from stripwatch.worker.common.child_process import ChildProcess
 from tests.brokers.apache import SETTINGS, fetch_jars, find_tool, format_storage
 from tests.brokers.handle import BrokerHandle
 from tests.faults.proxy import Proxy
@@ -35,7 +35,7 @@ class Kafka:
     proxies: list[Proxy]
     _broker: Broker
     _command: list[str]
-    _child: Child | None = None
+    _child: ChildProcess | None = None
     _running: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
@@ -58,7 +58,7 @@ class Kafka:
 
 @contextmanager
 def proxied_kafka(proxies: int) -> Iterator[Kafka]:
-    """Runs while the block lasts. Raises KafkaAbsent without Java, or without jars and Maven."""
+    """Runs while the block lasts. Raises KafkaUnavailableError without Java, or without jars and Maven."""
     run = [find_tool("java"), "-Xmx512m", *_QUICK, "-cp", f"{fetch_jars()}/*"]
     cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
     ports = [free_port() for _ in range(proxies)]

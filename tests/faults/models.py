@@ -61,5 +61,5 @@ def _write(path: Path, sharpness: float, says: float) -> Path:
         msgspec.structs.replace(frame, scores=expected_scores(frame.encoded, SPEC, says).tolist())
         for frame in tiny_contract().golden
     ]
-    contract = tiny_contract(version=f"{says:g}", golden=golden)
-    return write_bundle(path, contract, build_model(sharpness=sharpness))
+    manifest = tiny_contract(version=f"{says:g}", golden=golden)
+    return write_bundle(path, manifest, build_model(sharpness=sharpness))

@@ -20,7 +20,7 @@ _TOP_UP_S = 1.0
 _LOOK_S = 0.01
 
 
-class HarnessFailed(Exception):
+class HarnessError(Exception):
     """The harness itself did not do what it should, so nothing is proved."""
 
 
@@ -48,9 +48,9 @@ class Play:
     _heals: list[tuple[float, Heal]] = field(default_factory=list)
 
     def run(self) -> None:
-        """From the first start of the workers to their end. Raises HarnessFailed if they do not start at all."""
+        """From the first start of the workers to their end. Raises HarnessError if they do not start at all."""
         if not self._until(lambda: self.crew.ready or bool(self.crew.exits), READY_S_MAX) or self.crew.exits:
-            raise HarnessFailed(
+            raise HarnessError(
                 f"the workers did not get ready before the first fault; their logs are in {self.log.parent}"
             )
         for strike in self.plan.strikes:

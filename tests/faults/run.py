@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.sections import Topics
 from tests.brokers.handle import BrokerHandle
 from tests.faults.crew import make_crew
@@ -16,7 +16,7 @@ from tests.faults.judge import Counts, Delivery, Outcome, SentFrame, judge
 from tests.faults.kafka import Kafka
 from tests.faults.models import Models, expected_by, make_models
 from tests.faults.plan import make_plan
-from tests.faults.play import HarnessFailed, Met, Play
+from tests.faults.play import HarnessError, Met, Play
 from tests.faults.strikes import Hand
 from tests.faults.traffic import PARTITIONS, Sender, Watcher
 
@@ -37,7 +37,8 @@ class Verdict:
 
     uncommitted: frames behind which the group stands when all workers have stopped. crashed: workers that ended with a
     code they had no reason for. stuck: ones that did not stop in time, or never got ready. gave_up: ones that ended
-    with BrokerLost, as they may, and were started again. stop_s_max: the longest way from a SIGTERM to the end.
+    with BrokerUnavailableError, as they may, and were started again. stop_s_max: the longest way from a SIGTERM to the
+    end.
     """
 
     seed: int
@@ -67,7 +68,7 @@ class Verdict:
 
 
 def run_seed(kafka: Kafka, seed: int, frames: int, delivery: Delivery, folder: Path) -> Verdict:
-    """Plan, logs and history stay in the folder. Raises HarnessFailed."""
+    """Plan, logs and history stay in the folder. Raises HarnessError."""
     began_s = time.monotonic()
     plan = make_plan(seed, frames)
     folder.mkdir(parents=True)
@@ -103,7 +104,7 @@ def _judge(
     plan, crew = play.plan, play.crew
     frames = read_frames(handle, topics.frames, plan)
     if sorted(frame.number for frame in frames) != list(range(len(plan.bad))):
-        raise HarnessFailed(f"seed {plan.seed}: not each of {len(plan.bad)} frames lies once in its topic")
+        raise HarnessError(f"seed {plan.seed}: not each of {len(plan.bad)} frames lies once in its topic")
     outcomes = read_outcomes(handle, topics)
     _keep(folder / "history.jsonl", frames, outcomes)
     return Verdict(
@@ -116,7 +117,7 @@ def _judge(
         uncommitted=len(frames) - _committed(handle, topics.frames, group),
         crashed=sum(not end.allowed for end in crew.exits),
         stuck=crew.stuck + play.stuck,
-        gave_up=sum(end.code == BrokerLost.exit_code for end in crew.exits),
+        gave_up=sum(end.code == BrokerUnavailableError.exit_code for end in crew.exits),
         stop_s_max=round(max(end.stop_s or 0.0 for end in crew.exits), 1),
         models=len({outcome.model for outcome in outcomes if outcome.kind == "result"}),
         seconds=round(seconds, 1),

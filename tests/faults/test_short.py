@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.apache import KafkaAbsent, fetch_jars, find_tool
+from tests.brokers.apache import KafkaUnavailableError, fetch_jars, find_tool
 from tests.brokers.plugin import absence_is_a_skip
 from tests.faults.judge import DELIVERIES
 
@@ -24,7 +24,7 @@ RUN_S_MAX = 300
 @pytest.fixture(scope="module", autouse=True)
 def kafka() -> None:
     """Is there one to be had?"""
-    with absence_is_a_skip(KafkaAbsent):
+    with absence_is_a_skip(KafkaUnavailableError):
         find_tool("java")
         fetch_jars()
 

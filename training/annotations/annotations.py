@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.training.annotations.voc_boxes import Box, BoxFile, read_box_lines, read_boxes
+from stripwatch.training.annotations.voc_boxes import BoxFile, LabelledBox, read_box_lines, read_boxes
 from stripwatch.training.datasets.dataset import DataSet
-from stripwatch.training.datasets.rle_masks import Mask, Runs
+from stripwatch.training.datasets.rle_masks import Mask, RunLengthMask
 from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 
@@ -20,13 +20,13 @@ UNKNOWN = 255  # of a raster: nobody has looked at this image
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Annotations:
     """What is marked on one image; the sizes are those of its file."""
 
     height_px: int
     width_px: int
-    boxes: tuple[Box, ...] = ()
-    masks: Mapping[str, Runs] = field(default_factory=dict)
+    boxes: tuple[LabelledBox, ...] = ()
+    masks: Mapping[str, RunLengthMask] = field(default_factory=dict)
 
     @property
     def labels(self) -> set[str]:
@@ -40,19 +40,19 @@ class Marks:
                 inside[box.top : box.bottom, box.left : box.right] = True
         return inside | self.masks[label].mask() if label in self.masks else inside
 
-    def rectangles(self, label: str) -> list[Box]:
+    def rectangles(self, label: str) -> list[LabelledBox]:
         """The label's boxes, and a box around each connected part of its mask."""
         found = [box for box in self.boxes if box.label == label]
         if label in self.masks:
             stats = cv2.connectedComponentsWithStats(self.masks[label].mask().astype(np.uint8), connectivity=8)[2]
-            found += [Box(label, x, y, x + width, y + height) for x, y, width, height, _ in stats[1:].tolist()]
+            found += [LabelledBox(label, x, y, x + width, y + height) for x, y, width, height, _ in stats[1:].tolist()]
         return found
 
 
-CLEAN = Marks(1, 1)  # an image on which nothing can be marked, of whatever size
+CLEAN = Annotations(1, 1)  # an image on which nothing can be marked, of whatever size
 
 
-def read_marks(dataset: DataSet, boxes: Path | None) -> dict[str, Marks]:
+def read_annotations(dataset: DataSet, boxes: Path | None) -> dict[str, Annotations]:
     """The marks of each image that has any, by its name. boxes: a folder of VOC XML, or a file that `simulate` wrote.
 
     Without boxes the masks of layout severstal count. Raises SettingsError where there is neither, InputError for a
@@ -62,21 +62,21 @@ def read_marks(dataset: DataSet, boxes: Path | None) -> dict[str, Marks]:
         if dataset.layout != "severstal":
             raise SettingsError("--boxes is missing: name the folder with a VOC XML file for each image")
         masks = read_severstal_masks(dataset.root)
-        return {name: Marks(HEIGHT_PX, WIDTH_PX, masks=found) for name, found in masks.items()}
+        return {name: Annotations(HEIGHT_PX, WIDTH_PX, masks=found) for name, found in masks.items()}
     if not boxes.exists():
         raise InputError(f"--boxes {boxes}: there is no such folder or file")
     files = read_boxes(boxes, dataset.samples) if boxes.is_dir() else read_box_lines(boxes, dataset.samples)
     return {name: _checked(name, file, dataset.labels, boxes) for name, file in files.items()}
 
 
-def _checked(name: str, file: BoxFile, labels: Sequence[str], boxes: Path) -> Marks:
+def _checked(name: str, file: BoxFile, labels: Sequence[str], boxes: Path) -> Annotations:
     unknown = sorted({box.label for box in file.boxes} - set(labels))
     if unknown:
         raise DataError(f"{boxes}: {name} has a box of {unknown[0]!r}, which is none of {', '.join(labels)}")
-    return Marks(file.height_px, file.width_px, tuple(file.boxes))
+    return Annotations(file.height_px, file.width_px, tuple(file.boxes))
 
 
-def rasterise(marks: Marks | None, labels: Sequence[str], height_px: int, width_px: int) -> Raster:
+def rasterise(marks: Annotations | None, labels: Sequence[str], height_px: int, width_px: int) -> Raster:
     """uint8 [height_px, width_px, labels]: 1 inside a mark of the label, 0 outside, UNKNOWN where marks are None."""
     if marks is None:
         return np.full((height_px, width_px, len(labels)), UNKNOWN, np.uint8)
@@ -88,7 +88,7 @@ def rasterise(marks: Marks | None, labels: Sequence[str], height_px: int, width_
     return raster
 
 
-def marks_sha256(marks: Mapping[str, Marks]) -> str:
+def annotations_sha256(marks: Mapping[str, Annotations]) -> str:
     """One digest over all of them."""
     digest = hashlib.sha256()
     for name in sorted(marks):
@@ -96,7 +96,7 @@ def marks_sha256(marks: Mapping[str, Marks]) -> str:
     return digest.hexdigest()
 
 
-def _text(marks: Marks) -> str:
+def _text(marks: Annotations) -> str:
     boxes = sorted((box.label, box.left, box.top, box.right, box.bottom) for box in marks.boxes)
     masks = {label: (runs.starts.tolist(), runs.lengths.tolist()) for label, runs in sorted(marks.masks.items())}
     return f"{marks.height_px}x{marks.width_px} {boxes} {masks}"

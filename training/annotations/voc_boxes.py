@@ -12,7 +12,7 @@ from stripwatch.worker.common.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class LabelledBox:
     """Pixels from 0; right and bottom are the first ones outside."""
 
     label: str
@@ -28,7 +28,7 @@ class BoxFile:
 
     width_px: int
     height_px: int
-    boxes: list[Box]
+    boxes: list[LabelledBox]
 
 
 def read_boxes(folder: Path, samples: list[Sample]) -> dict[str, BoxFile]:
@@ -69,7 +69,7 @@ class _Corner(msgspec.Struct, frozen=True):
     height: int
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _TruthLine(msgspec.Struct, frozen=True):
     """A line of truth.jsonl; a clean image has no boxes."""
 
     file: str
@@ -86,28 +86,28 @@ def read_box_lines(path: Path, samples: list[Sample]) -> dict[str, BoxFile]:
     for number, text in enumerate(read_whole(path).splitlines(), start=1):
         where = f"{path} line {number}"
         try:
-            line = msgspec.json.decode(text, type=_Line)
+            line = msgspec.json.decode(text, type=_TruthLine)
         except msgspec.MsgspecError as error:
             raise DataError(f"{where} is no line of a truth.jsonl: {error}") from error
         if line.file not in names:
             raise DataError(f"{where}: there is no image {line.file} in the data folder")
-        boxes = [Box(line.label, b.x, b.y, b.x + b.width, b.y + b.height) for b in line.boxes]
+        boxes = [LabelledBox(line.label, b.x, b.y, b.x + b.width, b.y + b.height) for b in line.boxes]
         _check_inside(boxes, line.width_px, line.height_px, where)
         found[line.file] = BoxFile(line.width_px, line.height_px, boxes)
     return found
 
 
-def _check_inside(boxes: list[Box], width_px: int, height_px: int, where: str) -> None:
+def _check_inside(boxes: list[LabelledBox], width_px: int, height_px: int, where: str) -> None:
     for box in boxes:
         if not (0 <= box.left < box.right <= width_px and 0 <= box.top < box.bottom <= height_px):
             raise DataError(f"{where}: a box of {box.label!r} is empty or lies outside {width_px}x{height_px} pixels")
 
 
-def _box(item: ElementTree.Element) -> Box:
+def _box(item: ElementTree.Element) -> LabelledBox:
     left, top, right, bottom = (
         round(float(_text(item, f"bndbox/{side}"))) for side in ("xmin", "ymin", "xmax", "ymax")
     )
-    return Box(_text(item, "name").strip(), max(left, 1) - 1, max(top, 1) - 1, right, bottom)
+    return LabelledBox(_text(item, "name").strip(), max(left, 1) - 1, max(top, 1) - 1, right, bottom)
 
 
 def _text(element: ElementTree.Element, path: str) -> str:

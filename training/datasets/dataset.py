@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.datasets.layouts import LAYOUTS, recognise
+from stripwatch.training.datasets.layouts import LAYOUTS, detect_layout
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.model.bundle import LABELS_MAX
@@ -35,8 +35,8 @@ def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = ()) -> D
     layout, samples = _read_folder(root, layout)
     for at, other in enumerate(also):
         _check_apart(other, [root, *also[:at]])
-        way = Path(os.path.relpath(other.resolve(), root.resolve()))
-        samples += [replace(each, name=(way / each.name).as_posix()) for each in _read_folder(other, AUTO)[1]]
+        execution = Path(os.path.relpath(other.resolve(), root.resolve()))
+        samples += [replace(each, name=(execution / each.name).as_posix()) for each in _read_folder(other, AUTO)[1]]
     samples.sort(key=lambda sample: sample.name)
     dataset = DataSet(root, samples, _labels_of(samples), layout)
     _check_labels(dataset)
@@ -50,7 +50,7 @@ def _read_folder(root: Path, layout: str) -> tuple[str, list[Sample]]:
     if not root.is_dir():
         raise InputError(f"there is no data folder {root}")
     if layout == AUTO:
-        layout = recognise(root)
+        layout = detect_layout(root)
     samples = list(LAYOUTS[layout](root))
     if not samples:
         raise DataError(f"{root} holds no JPEG or PNG file")

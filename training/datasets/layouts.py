@@ -12,7 +12,7 @@ _PREFIX = re.compile(r"(?P<label>.+)_\d+")
 _PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 
-def recognise(root: Path) -> str:
+def detect_layout(root: Path) -> str:
     """The layout of a folder. Raises DataError, which names what is in the way, where that is not plain to see."""
     if (root / severstal.CSV_FILE).is_file():
         return "severstal"
@@ -105,5 +105,5 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[Sample]]] = {
     "folder": _read_folder,
     "manifest": manifest.read_manifest,
     "severstal": severstal.read_severstal,
-    "collected": reviewed_folder.read_collected,
+    "collected": reviewed_folder.read_reviewed,
 }

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.export.runs.files import write_whole
+from stripwatch.export.runs.files import atomic_write
 from stripwatch.training.datasets.csv_rows import read_rows
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
@@ -28,7 +28,7 @@ _LABEL_CHARS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ReviewedFrame:
     """A line of collected.csv. id: of the frame's result. file: where it lies now, "" where it is no more.
 
     scores: JSON, of each label of the model. sha256: of the file, which holds the camera's own bytes.
@@ -73,7 +73,7 @@ def may_be_folder(label: str) -> bool:
     return plain and 0 < len(label) <= _LABEL_CHARS_MAX and label[0] not in "._"
 
 
-class Places:
+class FrameFiles:
     """Where the images below a folder lie, by name without suffix, wherever a person has moved them."""
 
     def __init__(self, root: Path) -> None:
@@ -95,36 +95,36 @@ class Places:
         return path.relative_to(self.root).as_posix() if path else ""
 
 
-def read_entries(root: Path) -> dict[str, Entry]:
+def read_entries(root: Path) -> dict[str, ReviewedFrame]:
     """By name. Raises InputError or DataError for a list that is not ours any more."""
     path = root / CSV_FILE
     columns, rows = read_rows(path)
-    wanted = [field.name for field in fields(Entry)]
+    wanted = [field.name for field in fields(ReviewedFrame)]
     missing = [column for column in wanted if column not in columns]
     if missing:
         raise DataError(f"{path} has no column {missing[0]}: it is written by 'collect', and read again")
-    entries = (Entry(**{column: row[column] for column in wanted}) for _, row in rows)
+    entries = (ReviewedFrame(**{column: row[column] for column in wanted}) for _, row in rows)
     return {entry.name: entry for entry in entries}
 
 
-def read_folder(root: Path) -> tuple[dict[str, Entry], Places]:
+def read_folder(root: Path) -> tuple[dict[str, ReviewedFrame], FrameFiles]:
     """The list, and where everything lies. Raises what read_entries raises, DataError for a frame in two folders."""
-    entries, places = read_entries(root), Places(root)
+    entries, places = read_entries(root), FrameFiles(root)
     for name in entries:
         places.find(name)
     return entries, places
 
 
-def write_entries(root: Path, entries: Iterable[Entry]) -> None:
+def write_entries(root: Path, entries: Iterable[ReviewedFrame]) -> None:
     """Whole or not at all, each with the place where it lies now."""
-    places, text = Places(root), io.StringIO(newline="")
-    writer = csv.DictWriter(text, [field.name for field in fields(Entry)], lineterminator="\n")
+    places, text = FrameFiles(root), io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in fields(ReviewedFrame)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(replace(entry, file=places.file_of(entry.name))) for entry in entries)
-    write_whole(root / CSV_FILE, text.getvalue().encode())
+    atomic_write(root / CSV_FILE, text.getvalue().encode())
 
 
-def read_collected(root: Path) -> Iterator[Sample]:
+def read_reviewed(root: Path) -> Iterator[Sample]:
     """LABEL/ID.jpg is of class LABEL, and of the coil that the list names; folders that begin with "_" are left out.
 
     Raises DataError for a frame in two folders or in none, and where nothing is sorted yet.

@@ -11,7 +11,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
+class RunLengthMask:
     """A mask as it is stored. starts (from 0), lengths: int64 [runs], pixels counted down the columns."""
 
     height_px: int
@@ -32,7 +32,7 @@ class Runs:
         return inside.reshape(self.width_px, self.height_px).T
 
 
-def parse_runs(text: str, height_px: int, width_px: int, where: str) -> Runs:
+def parse_runs(text: str, height_px: int, width_px: int, where: str) -> RunLengthMask:
     """Read one mask. where: file and line, for the error.
 
     Raises DataError for anything but pairs of whole numbers, for runs that overlap or are not in order, and for a run
@@ -50,4 +50,4 @@ def parse_runs(text: str, height_px: int, width_px: int, where: str) -> Runs:
             f"{where}: the mask runs to pixel {ends[-1] - 1}, past the last one of an image of "
             f"{height_px}x{width_px}, {height_px * width_px}"
         )
-    return Runs(height_px, width_px, starts - 1, lengths)
+    return RunLengthMask(height_px, width_px, starts - 1, lengths)

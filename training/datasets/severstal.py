@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stripwatch.training.datasets.csv_rows import Row, read_rows
-from stripwatch.training.datasets.rle_masks import Runs, parse_runs
+from stripwatch.training.datasets.rle_masks import RunLengthMask, parse_runs
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
 
@@ -25,7 +25,7 @@ def read_severstal(root: Path) -> Iterator[Sample]:
     return (Sample(name, tuple(sorted(found))) for name, found in masks.items())
 
 
-def read_severstal_masks(root: Path) -> dict[str, dict[str, Runs]]:
+def read_severstal_masks(root: Path) -> dict[str, dict[str, RunLengthMask]]:
     """The masks of each image by its name from the data folder, then by label; none for a clean one.
 
     Raises DataError, with the line, for a mask that is malformed, double or runs past the image, and for one whose
@@ -37,7 +37,7 @@ def read_severstal_masks(root: Path) -> dict[str, dict[str, Runs]]:
     columns, rows = read_rows(path)
     if columns not in (_COMBINED, _SEPARATE):
         raise DataError(f"{path} has columns {', '.join(columns)}; known are {_COMBINED} and {_SEPARATE}")
-    masks: dict[str, dict[str, Runs]] = {
+    masks: dict[str, dict[str, RunLengthMask]] = {
         image.relative_to(root).as_posix(): {} for image in sorted(find_images(folder)) if image.parent == folder
     }
     for where, row in rows:

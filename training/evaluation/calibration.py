@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.evaluation.scores import Flags, Matrix, answer
+from stripwatch.training.evaluation.scores import Flags, Matrix, predicted_labels
 from stripwatch.worker.model.bundle import TEMPERATURE_MAX, TEMPERATURE_MIN, Bin
 
 _BINS = 15
@@ -64,7 +64,7 @@ def expected_error(bins: list[Bin]) -> float:
 
 
 def _answers(targets: Matrix, scores: Matrix, task: Task) -> tuple[NDArray[np.float32], Flags]:
-    said, truth = answer(scores, task), targets > 0
+    said, truth = predicted_labels(scores, task), targets > 0
     if task == "multilabel":
         return np.maximum(scores, 1 - scores).ravel(), (said == truth).ravel()
     return scores.max(axis=1), np.asarray((said & truth).any(axis=1))

@@ -8,8 +8,8 @@ from stripwatch.export.reporting.figures import Tile, decode_tile, draw_sheet
 from stripwatch.export.runs.frames import read_frame
 from stripwatch.export.runs.keras_model import exported_view
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.training.evaluation.predictions import Scored
-from stripwatch.training.evaluation.scores import Flags, answer
+from stripwatch.training.evaluation.predictions import ScoredFrames
+from stripwatch.training.evaluation.scores import Flags, predicted_labels
 from stripwatch.worker.images.decode import Pixels, decode
 from stripwatch.worker.model.heatmaps import Heatmap
 
@@ -17,7 +17,7 @@ _TILES_MIN, _TILES_MAX = 8, 20
 _STRENGTH = 0.45
 
 
-def draw_mistakes(model: keras.Model, run: Run, measured: Scored) -> bytes:
+def draw_error_sheet(model: keras.Model, run: Run, measured: ScoredFrames) -> bytes:
     """PNG: the surest wrong answers first, then the least sure right ones."""
     wrong, positions = pick_worst(run, measured)
     title = f"{wrong} of {len(measured.frames)} wrong; the worst of them, then the least sure right answers"
@@ -25,7 +25,7 @@ def draw_mistakes(model: keras.Model, run: Run, measured: Scored) -> bytes:
     return draw_sheet(title, [_tile(view, run, measured, at) for at in positions])
 
 
-def pick_worst(run: Run, measured: Scored) -> tuple[int, list[int]]:
+def pick_worst(run: Run, measured: ScoredFrames) -> tuple[int, list[int]]:
     """How many are wrong, and the frames to show: wrong ones first, each part by its label furthest from the truth."""
     distance = np.abs(measured.targets - measured.scores).max(axis=1)
     wrong = ~measured.right(run)
@@ -34,11 +34,11 @@ def pick_worst(run: Run, measured: Scored) -> tuple[int, list[int]]:
     return count, [int(at) for at in order[: min(max(count, _TILES_MIN), _TILES_MAX)]]
 
 
-def _tile(view: keras.Model, run: Run, measured: Scored, at: int) -> Tile:
+def _tile(view: keras.Model, run: Run, measured: ScoredFrames, at: int) -> Tile:
     encoded = read_frame(measured.root, measured.frames[at])
     picture = decode_tile(encoded)
     shown = _label_shown(run, measured, at)
-    reader = run.map_reader
+    reader = run.heatmap_decoder
     if reader is not None:
         heatmaps = view.predict_on_batch(decode(encoded, run.decode).pixels[None])[1][0]
         coloured = overlay(picture, reader.enlarge(np.ascontiguousarray(heatmaps[..., shown])))
@@ -46,21 +46,21 @@ def _tile(view: keras.Model, run: Run, measured: Scored, at: int) -> Tile:
     return Tile(picture, caption(run, measured, at))
 
 
-def _label_shown(run: Run, measured: Scored, at: int) -> int:
+def _label_shown(run: Run, measured: ScoredFrames, at: int) -> int:
     """The answer; in multilabel, where there may be none, the label that is most wrong."""
     scores = measured.scores[at]
     distance = np.abs(measured.targets[at] - scores)
     return int((scores if run.configuration.task == "multiclass" else distance).argmax())
 
 
-def caption(run: Run, measured: Scored, at: int) -> str:
+def caption(run: Run, measured: ScoredFrames, at: int) -> str:
     """Name, truth and answer, each label with its score."""
     scores = measured.scores[at]
 
     def scored(flags: Flags) -> str:
         return ", ".join(f"{run.labels[label]} {scores[label]:.3f}" for label in np.flatnonzero(flags)) or "no label"
 
-    said = scored(answer(measured.scores[at : at + 1], run.configuration.task)[0])
+    said = scored(predicted_labels(measured.scores[at : at + 1], run.configuration.task)[0])
     lines = [measured.frames[at].name, f"truth: {scored(measured.targets[at] > 0)}", f"answer: {said}"]
     if run.configuration.task == "multilabel":
         label = _label_shown(run, measured, at)

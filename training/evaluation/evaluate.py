@@ -9,16 +9,16 @@ from sklearn.metrics import confusion_matrix
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.runs.files import make_folder
 from stripwatch.export.runs.keras_model import load_model
-from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, Evaluation, Localised, write_evaluation
+from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, Evaluation, Localization, write_evaluation
 from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.training.datasets.dataset import AUTO
 from stripwatch.training.evaluation.calibration import applicable, expected_error, fit_temperature, reliability, scale
-from stripwatch.training.evaluation.error_sheet import draw_mistakes
+from stripwatch.training.evaluation.error_sheet import draw_error_sheet
 from stripwatch.training.evaluation.evaluation_report import write_report
-from stripwatch.training.evaluation.localization import measure_places
+from stripwatch.training.evaluation.localization import measure_localization
 from stripwatch.training.evaluation.plots import draw_plots
-from stripwatch.training.evaluation.predictions import Scored, read_test_frames, score_frames
-from stripwatch.training.evaluation.scores import answer, average_precisions, macro_f1, measure
+from stripwatch.training.evaluation.predictions import ScoredFrames, read_test_frames, score_frames
+from stripwatch.training.evaluation.scores import average_precisions, macro_f1, measure_scores, predicted_labels
 from stripwatch.training.evaluation.thresholds import choose_thresholds
 from stripwatch.worker.common.console import new_progress
 
@@ -53,12 +53,12 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         if settings.test is not None:
             frames = read_test_frames(run, settings.test, progress)
             measured, layout = score_frames(model, run, settings.test, frames, progress), AUTO
-        places = measure_places(model, run, measured, settings.boxes, layout, progress)
+        places = measure_localization(model, run, measured, settings.boxes, layout, progress)
     evaluation = evaluate(run, validation, measured, settings.recall, places)
     out = settings.out or settings.run / "evaluation"
     make_folder(out)
     pictures = draw_plots(run, measured, evaluation, settings.run)
-    pictures["mistakes"] = draw_mistakes(model, run, measured)
+    pictures["mistakes"] = draw_error_sheet(model, run, measured)
     write_report(out, run, evaluation, pictures)
     write_evaluation(settings.run, evaluation)
     return evaluation
@@ -66,14 +66,14 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
 
 def evaluate(
     run: Run,
-    validation: Scored,
-    measured: Scored,
+    validation: ScoredFrames,
+    measured: ScoredFrames,
     recall: float | None,
-    places: dict[str, Localised] | None = None,
+    places: dict[str, Localization] | None = None,
 ) -> Evaluation:
     """Thresholds and temperature come from validation, figures from measured, which may be the same."""
     task, targets, scores = run.configuration.task, measured.targets, measured.scores
-    truth, said = targets > 0, answer(scores, task)
+    truth, said = targets > 0, predicted_labels(scores, task)
     temperature = fit_temperature(validation.targets, validation.scores, task)
     bins = reliability(targets, scores, task)
     scaled = reliability(targets, scale(scores, temperature, task), task)
@@ -93,7 +93,7 @@ def evaluate(
         frames=len(targets),
         accuracy=share_interval(int(measured.right(run).sum()), len(targets)),
         macro_f1=macro_f1(truth, said, run.configuration.seed),
-        classes=measure(run.labels, targets, scores, task).classes,
+        classes=measure_scores(run.labels, targets, scores, task).classes,
         average_precision=average_precisions(run.labels, targets, scores),
         confusion=confusion,
         calibration=Calibration(temperature, applied, expected_error(bins), expected_error(scaled), bins),

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from stripwatch.export.reporting.html import page, picture, table
-from stripwatch.export.runs.files import write_whole
-from stripwatch.export.runs.run_evaluation import Cut, Evaluation, Interval, total
+from stripwatch.export.runs.files import atomic_write
+from stripwatch.export.runs.run_evaluation import Evaluation, Interval, OperatingPoint, total
 from stripwatch.export.runs.run_folder import Run
 
 _TITLES = {
@@ -19,8 +19,8 @@ _TITLES = {
 def write_report(out: Path, run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> None:
     """NAME.png for each picture, and report.html with all of them inside."""
     for name, png in pictures.items():
-        write_whole(out / f"{name}.png", png)
-    write_whole(out / "report.html", _page(run, evaluation, pictures).encode())
+        atomic_write(out / f"{name}.png", png)
+    atomic_write(out / "report.html", _page(run, evaluation, pictures).encode())
 
 
 def _page(run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> str:
@@ -76,7 +76,7 @@ def _labels(run: Run, evaluation: Evaluation) -> str:
     return table(columns, rows)
 
 
-def _cut(cut: Cut) -> tuple[str, str, str]:
+def _cut(cut: OperatingPoint) -> tuple[str, str, str]:
     asked_more = "" if cut.reached else " (asked for more)"
     return f"{cut.value:.4f}", f"{cut.precision:.4f}", f"{cut.recall:.4f}{asked_more}"
 

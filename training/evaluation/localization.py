@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from stripwatch.export.runs.keras_model import exported_view
-from stripwatch.export.runs.run_evaluation import NONE_LOCALISED, Localised, total
-from stripwatch.export.runs.run_folder import Head, MapFacts, Run
-from stripwatch.training.annotations.annotations import Marks, read_marks
-from stripwatch.training.annotations.voc_boxes import Box
+from stripwatch.export.runs.run_evaluation import NO_LOCALIZATION, Localization, total
+from stripwatch.export.runs.run_folder import Head, HeatmapFacts, Run
+from stripwatch.training.annotations.annotations import Annotations, read_annotations
+from stripwatch.training.annotations.voc_boxes import LabelledBox
 from stripwatch.training.datasets.dataset import for_task, read_dataset
-from stripwatch.training.evaluation.predictions import Scored
-from stripwatch.training.networks.receptive_field import place_grid
+from stripwatch.training.evaluation.predictions import ScoredFrames
+from stripwatch.training.networks.receptive_field import cell_grid
 from stripwatch.training.preparation.input_pipeline import read_batches
-from stripwatch.training.preparation.prepared_data import Material, Part, marks_finder
+from stripwatch.training.preparation.prepared_data import PreparedData, Subset, annotations_finder
 from stripwatch.worker.common.console import say
 from stripwatch.worker.contracts.events import Box as FrameBox
 from stripwatch.worker.images.decode import DecodeSpec
-from stripwatch.worker.model.heatmaps import Heatmap, MapReader
+from stripwatch.worker.model.heatmaps import Heatmap, HeatmapDecoder
 
 _OVERLAP_MIN = 0.5
 _BATCH = 32
@@ -33,27 +33,27 @@ _FRAMES_CHOSEN_BY_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class LocatedFrame:
     """One frame with one of its labels: what the model's heatmap is, and what people have marked."""
 
     label: str
     heatmap: Heatmap
-    marks: Marks
+    marks: Annotations
 
 
-def locate(model: keras.Model, head: Head, part: Part, spec: DecodeSpec, progress: Progress) -> list[Located]:
+def locate(model: keras.Model, head: Head, part: Subset, spec: DecodeSpec, progress: Progress) -> list[LocatedFrame]:
     """Every frame of the part with each of its labels that is marked on it."""
     view = exported_view(model, head)
     task = progress.add_task("heatmaps", total=len(part.files))
-    found: list[Located] = []
+    found: list[LocatedFrame] = []
     at = 0
     for frames, targets in read_batches(part, spec, _BATCH):
         heatmaps = view.predict_on_batch(frames)[1]
         for heatmap, row in zip(heatmaps, targets.numpy(), strict=True):
-            marks, at = part.marks[at], at + 1
+            marks, at = part.annotations[at], at + 1
             labels = [int(label) for label in np.flatnonzero(row)] if marks else []
             found += [
-                Located(part.labels[label], np.ascontiguousarray(heatmap[..., label]), marks)
+                LocatedFrame(part.labels[label], np.ascontiguousarray(heatmap[..., label]), marks)
                 for label in labels
                 if marks and part.labels[label] in marks.labels
             ]
@@ -61,23 +61,23 @@ def locate(model: keras.Model, head: Head, part: Part, spec: DecodeSpec, progres
     return found
 
 
-def localise(located: Sequence[Located], reader: MapReader) -> dict[str, Localised]:
+def localize(located: Sequence[LocatedFrame], reader: HeatmapDecoder) -> dict[str, Localization]:
     """The counts, a label."""
-    counts: dict[str, Localised] = {}
+    counts: dict[str, Localization] = {}
     for each in located:
-        counts[each.label] = counts.get(each.label, NONE_LOCALISED) + _judge(each, reader)
+        counts[each.label] = counts.get(each.label, NO_LOCALIZATION) + score_pair(each, reader)
     return dict(sorted(counts.items()))
 
 
-def measure_places(
-    model: keras.Model, run: Run, scored: Scored, boxes: Path | None, layout: str, progress: Progress
-) -> dict[str, Localised] | None:
+def measure_localization(
+    model: keras.Model, run: Run, scored: ScoredFrames, boxes: Path | None, layout: str, progress: Progress
+) -> dict[str, Localization] | None:
     """The counts of frames that were scored, a label. boxes: where marks are, else those the run was fitted with.
     layout: of the folder that the frames lie in.
 
     None for a head without heatmaps, and where nothing is marked. Raises what read_marks raises.
     """
-    reader = run.map_reader
+    reader = run.heatmap_decoder
     if reader is None or (boxes is None and run.marks is None):
         if boxes is not None:
             say(f"note: head {run.configuration.head} has no heatmaps, so boxes are not looked at")
@@ -85,15 +85,15 @@ def measure_places(
     if boxes is None and run.marks and run.marks.path:
         boxes = Path(run.marks.path)
     dataset, clean = for_task(read_dataset(scored.root, layout), run.configuration.task, run.clean_label)
-    find = marks_finder(read_marks(dataset, boxes), clean)
+    find = annotations_finder(read_annotations(dataset, boxes), clean)
     files = [scored.root / frame.name for frame in scored.frames]
-    part = Part(files, scored.targets, run.labels, [find(frame) for frame in scored.frames])
-    return localise(locate(model, run.configuration.head, part, run.decode, progress), reader) or None
+    part = Subset(files, scored.targets, run.labels, [find(frame) for frame in scored.frames])
+    return localize(locate(model, run.configuration.head, part, run.decode, progress), reader) or None
 
 
 def map_facts(
-    model: keras.Model, backbone: keras.Model, head: Head, material: Material, progress: Progress
-) -> MapFacts | None:
+    model: keras.Model, backbone: keras.Model, head: Head, material: PreparedData, progress: Progress
+) -> HeatmapFacts | None:
     """How the heatmaps of a fitted model are read; None for a head without.
 
     The threshold is the one with most boxes right on training frames that are marked: validation chooses nothing.
@@ -101,14 +101,14 @@ def map_facts(
     if head == "article":
         return None
     kind = "place" if head == "dense" else "activation"
-    facts = MapFacts(kind, place_grid(backbone), _USUAL_THRESHOLD)  # type: ignore[arg-type]
-    marked = [at for at, marks in enumerate(material.train.marks) if marks is not None and marks.labels]
+    facts = HeatmapFacts(kind, cell_grid(backbone), _USUAL_THRESHOLD)  # type: ignore[arg-type]
+    marked = [at for at, marks in enumerate(material.train.annotations) if marks is not None and marks.labels]
     if not marked:
         return facts
     picked = [marked[at] for at in _spread(len(marked), _FRAMES_CHOSEN_BY_MAX)]
     located = locate(model, head, _pick(material.train, picked), material.spec, progress)
-    reader = MapReader(facts.kind, facts.grid, facts.threshold, material.spec.height_px, material.spec.width_px)
-    boxes_right = [total(localise(located, replace(reader, threshold=threshold))).boxes for threshold in _THRESHOLDS]
+    reader = HeatmapDecoder(facts.kind, facts.grid, facts.threshold, material.spec.height_px, material.spec.width_px)
+    boxes_right = [total(localize(located, replace(reader, threshold=threshold))).boxes for threshold in _THRESHOLDS]
     return msgspec.structs.replace(facts, threshold=_THRESHOLDS[int(np.argmax(boxes_right))])
 
 
@@ -117,18 +117,18 @@ def _spread(count: int, most: int) -> list[int]:
     return [int(at) for at in np.unique(np.linspace(0, count - 1, min(count, most)).round())]
 
 
-def _pick(part: Part, positions: Sequence[int]) -> Part:
-    files, marks = [part.files[at] for at in positions], [part.marks[at] for at in positions]
-    return Part(files, part.targets[list(positions)], part.labels, marks)
+def _pick(part: Subset, positions: Sequence[int]) -> Subset:
+    files, marks = [part.files[at] for at in positions], [part.annotations[at] for at in positions]
+    return Subset(files, part.targets[list(positions)], part.labels, marks)
 
 
-def _judge(each: Located, reader: MapReader) -> Localised:
+def score_pair(each: LocatedFrame, reader: HeatmapDecoder) -> Localization:
     marks = each.marks
     mask, truth = marks.mask(each.label), marks.rectangles(each.label)
     peak = _peak(reader.enlarge(each.heatmap))
     found = [_corners(box) for box in reader.boxes(each.heatmap, marks.width_px, marks.height_px)]
-    whole = Box(each.label, 0, 0, marks.width_px, marks.height_px)
-    return Localised(
+    whole = LabelledBox(each.label, 0, 0, marks.width_px, marks.height_px)
+    return Localization(
         pairs=1,
         pointing=int(_inside(mask, *peak)),
         boxes=int(any(_overlap(box, other) >= _OVERLAP_MIN for box in found for other in truth)),
@@ -149,11 +149,11 @@ def _inside(mask: NDArray[np.bool_], down: float, across: float) -> bool:
     return bool(mask[int(down * height), int(across * width)])
 
 
-def _corners(box: FrameBox) -> Box:
-    return Box("", box.x, box.y, box.x + box.width, box.y + box.height)
+def _corners(box: FrameBox) -> LabelledBox:
+    return LabelledBox("", box.x, box.y, box.x + box.width, box.y + box.height)
 
 
-def _overlap(a: Box, b: Box) -> float:
+def _overlap(a: LabelledBox, b: LabelledBox) -> float:
     """Intersection over union."""
     width = min(a.right, b.right) - max(a.left, b.left)
     height = min(a.bottom, b.bottom) - max(a.top, b.top)
@@ -161,5 +161,5 @@ def _overlap(a: Box, b: Box) -> float:
     return both / (_area(a) + _area(b) - both)
 
 
-def _area(box: Box) -> int:
+def _area(box: LabelledBox) -> int:
     return (box.right - box.left) * (box.bottom - box.top)

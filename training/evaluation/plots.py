@@ -11,12 +11,12 @@ from stripwatch.export.reporting.figures import new_figure, to_png
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import HISTORY_FILE, Run
-from stripwatch.training.evaluation.predictions import Scored
+from stripwatch.training.evaluation.predictions import ScoredFrames
 
 _MAX_LABELS_NAMED = 12
 
 
-def draw_plots(run: Run, measured: Scored, evaluation: Evaluation, folder: Path) -> dict[str, bytes]:
+def draw_plots(run: Run, measured: ScoredFrames, evaluation: Evaluation, folder: Path) -> dict[str, bytes]:
     """PNG files by name. folder: that of the run, for its history."""
     with sns.axes_style("whitegrid"):
         drawn = {"curves": _curves(folder, run.best_epoch)}
@@ -42,7 +42,7 @@ def _curves(folder: Path, best_epoch: int) -> bytes:
     return to_png(figure)
 
 
-def _precision_recall(labels: list[str], measured: Scored, evaluation: Evaluation) -> bytes:
+def _precision_recall(labels: list[str], measured: ScoredFrames, evaluation: Evaluation) -> bytes:
     """Of many labels only those with the worst average precision."""
     found = {label: value for label, value in evaluation.average_precision.items() if value is not None}
     figure = new_figure(7, 4.6)

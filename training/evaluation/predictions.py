@@ -11,7 +11,7 @@ from rich.progress import Progress
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.run_folder import Run, SplitFrame
 from stripwatch.training.datasets.dataset import for_task, read_dataset
-from stripwatch.training.evaluation.scores import Flags, Matrix, answer
+from stripwatch.training.evaluation.scores import Flags, Matrix, predicted_labels
 from stripwatch.training.preparation.digests import data_sha256
 from stripwatch.training.preparation.prepared_data import read_frames, to_targets
 from stripwatch.worker.common.errors import DataError
@@ -20,7 +20,7 @@ _BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredFrames:
     """frames: [n], in root. targets, scores: float32 [n, labels]; targets are 0 and 1."""
 
     root: Path
@@ -34,11 +34,13 @@ class Scored:
 
     def right(self, run: Run) -> Flags:
         """bool [n]: whether all labels of a frame are."""
-        said = answer(self.scores, run.configuration.task)
+        said = predicted_labels(self.scores, run.configuration.task)
         return np.asarray((said == (self.targets > 0)).all(axis=1))
 
 
-def score_frames(model: keras.Model, run: Run, root: Path, frames: Sequence[SplitFrame], progress: Progress) -> Scored:
+def score_frames(
+    model: keras.Model, run: Run, root: Path, frames: Sequence[SplitFrame], progress: Progress
+) -> ScoredFrames:
     """Raises InputError for a file that is gone or is not the one of the run."""
     task = progress.add_task("scoring", total=len(frames))
     rows = []
@@ -47,7 +49,7 @@ def score_frames(model: keras.Model, run: Run, root: Path, frames: Sequence[Spli
         rows.append(np.asarray(model.predict_on_batch(pixels), np.float32))
         progress.advance(task, len(pixels))
     targets = to_targets([frame.labels for frame in frames], run.labels)
-    return Scored(root, list(frames), targets, np.concatenate(rows))
+    return ScoredFrames(root, list(frames), targets, np.concatenate(rows))
 
 
 def read_test_frames(run: Run, root: Path, progress: Progress) -> list[SplitFrame]:

@@ -16,7 +16,7 @@ Flags = NDArray[np.bool_]
 _RESAMPLES = 1000
 
 
-def answer(scores: Matrix, task: Task) -> Flags:
+def predicted_labels(scores: Matrix, task: Task) -> Flags:
     """What the model says: bool [n, labels]. The best label in multiclass, every one from 0.5 on in multilabel."""
     if task == "multilabel":
         return scores >= 0.5
@@ -25,12 +25,12 @@ def answer(scores: Matrix, task: Task) -> Flags:
     return said
 
 
-def measure(labels: Sequence[str], targets: Matrix, scores: Matrix, task: Task) -> Validation:
+def measure_scores(labels: Sequence[str], targets: Matrix, scores: Matrix, task: Task) -> Validation:
     """Accuracy, and precision, recall and F1 a label; 0 where a figure is 0 / 0.
 
     targets: [n, labels] of 0 and 1. scores: [n, labels]. A frame counts as right when all its labels are.
     """
-    truth, said = targets > 0, answer(scores, task)
+    truth, said = targets > 0, predicted_labels(scores, task)
     right, called, there = (truth & said).sum(axis=0), said.sum(axis=0), truth.sum(axis=0)
     classes = {
         label: ClassFigures(_ratio(tp, n_said), _ratio(tp, n_true), _ratio(2 * tp, n_said + n_true), int(n_true))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.runs.run_evaluation import ChosenThreshold, Cut
+from stripwatch.export.runs.run_evaluation import ChosenThreshold, OperatingPoint
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.evaluation.scores import Flags, Matrix, answer
+from stripwatch.training.evaluation.scores import Flags, Matrix, predicted_labels
 
 _USUAL = 0.5
 _PRECISION = 0.99
@@ -19,7 +19,7 @@ def choose_thresholds(
     labels: Sequence[str], targets: Matrix, scores: Matrix, task: Task, recall: float | None
 ) -> dict[str, ChosenThreshold]:
     """One pair a label. In multiclass a frame counts for its best label alone, as in the worker."""
-    counts = np.ones(scores.shape, bool) if task == "multilabel" else answer(scores, task)
+    counts = np.ones(scores.shape, bool) if task == "multilabel" else predicted_labels(scores, task)
     return {
         label: choose_threshold(scores[:, at], targets[:, at] > 0, counts[:, at], recall)
         for at, label in enumerate(labels)
@@ -39,11 +39,11 @@ def choose_threshold(
     counted = np.flatnonzero(counts)
     order = counted[np.argsort(-scores[counted], kind="stable")]
     if not positive.any() or not len(order):
-        nothing = Cut(_USUAL, 0.0, 0.0, recall is None)
+        nothing = OperatingPoint(_USUAL, 0.0, 0.0, recall is None)
         return ChosenThreshold(unsure=nothing, sure=nothing)
     last = np.flatnonzero(np.append(np.diff(scores[order]) < 0, True))  # equal scores are called together
     right, called = np.cumsum(positive[order].astype(int))[last], last + 1
-    levels, found = scores[order[last]], _Found(right / called, right / positive.sum())
+    levels, found = scores[order[last]], _OperatingPoints(right / called, right / positive.sum())
     best = _best(right, called, int(positive.sum()), recall)
     below = float(levels[best + 1]) if best + 1 < len(levels) else 0.0
     reached = recall is None or bool(found.recall[best] >= recall - 1e-9)
@@ -55,14 +55,14 @@ def choose_threshold(
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _OperatingPoints:
     """Of calling the label from each level of score on."""
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
 
-    def cut(self, at: int, value: float, reached: bool) -> Cut:
-        return Cut(value, float(self.precision[at]), float(self.recall[at]), reached)
+    def cut(self, at: int, value: float, reached: bool) -> OperatingPoint:
+        return OperatingPoint(value, float(self.precision[at]), float(self.recall[at]), reached)
 
 
 def _best(right: NDArray[np.int_], called: NDArray[np.int_], positive: int, recall: float | None) -> int:

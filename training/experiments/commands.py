@@ -36,10 +36,10 @@ def crossval(
     folder = _only(data)
     load_tensorflow()
     require("scipy", "sklearn")
-    from stripwatch.training.experiments.crossval import CrossvalSettings, cross_validate, summarise
+    from stripwatch.training.experiments.crossval import CrossvalSettings, cross_validate, summarize
 
     settings = CrossvalSettings(folder, out, folds, seed, layout, task, clean_label, context.args)
-    print_summary({"out": str(out), "folds": folds, "seed": seed, **summarise(cross_validate(settings))})
+    print_summary({"out": str(out), "folds": folds, "seed": seed, **summarize(cross_validate(settings))})
 
 
 def compare(

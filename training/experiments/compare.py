@@ -7,17 +7,17 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.export.convert.export_run import ExportSettings, export_run
-from stripwatch.export.runs.files import read_whole, write_whole
+from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import Run, Split, Task, read_run
 from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
-from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, fit_once, read_split_frames
-from stripwatch.training.experiments.leaderboard import Entry, Leaderboard, Rule, draw, rank, to_csv
-from stripwatch.training.preparation.prepared_data import deal
+from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
+from stripwatch.training.experiments.leaderboard import Leaderboard, LeaderboardEntry, Rule, draw, rank, to_csv
+from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import split_frames
 from stripwatch.worker.common.console import say
-from stripwatch.worker.common.errors import ExportRefused, SettingsError
+from stripwatch.worker.common.errors import ExportRejectedError, SettingsError
 from stripwatch.worker.model.bundle import read_bundle
 from stripwatch.worker.model.session import open_session
 
@@ -84,12 +84,12 @@ def compare(settings: CompareSettings) -> Leaderboard:
     label_sets, every = [frame.labels for frame in frames], settings.task == "multiclass"
     parts = split_frames(label_sets, groups, settings.val_share, settings.seed, every)
     for candidate in settings.candidates:
-        _fit(settings, candidate, deal(frames, parts))
+        _fit(settings, candidate, apply_split(frames, parts))
     entries = [_measure(settings.out, candidate) for candidate in settings.candidates]
     board = rank(entries, settings.rule)
-    write_whole(settings.out / "leaderboard.csv", to_csv(board))
-    write_whole(settings.out / "leaderboard.png", draw(board))
-    write_whole(settings.out / "leaderboard.json", msgspec.json.format(msgspec.json.encode(board)))
+    atomic_write(settings.out / "leaderboard.csv", to_csv(board))
+    atomic_write(settings.out / "leaderboard.png", draw(board))
+    atomic_write(settings.out / "leaderboard.json", msgspec.json.format(msgspec.json.encode(board)))
     return board
 
 
@@ -97,10 +97,10 @@ def _fit(settings: CompareSettings, candidate: Candidate, split: Split) -> None:
     common = common_flags(settings.seed, settings.layout, settings.task, settings.clean_label)
     flags = ["--network", candidate.network, *common, *settings.flags, *candidate.flags]
     folder = settings.out / candidate.name
-    fit_once(candidate.name, folder, settings.data, split, flags)
+    run_fit(candidate.name, folder, settings.data, split, flags)
 
 
-def _measure(out: Path, candidate: Candidate) -> Entry:
+def _measure(out: Path, candidate: Candidate) -> LeaderboardEntry:
     """Evaluate, export and time a finished run, or read what that gave before."""
     folder, record = out / candidate.name, out / f"{candidate.name}.entry.json"
     run = read_run(folder)
@@ -113,27 +113,27 @@ def _measure(out: Path, candidate: Candidate) -> Entry:
         evaluation = evaluate_run(EvaluateSettings(folder))
     entry = _entry(candidate, run, evaluation, load_model(folder).count_params())
     try:
-        entry = _timed(entry, folder, out / f"{candidate.name}.onnx")
-    except ExportRefused as error:  # a network that learned nothing has no frame to prove its file with
+        entry = _with_speed(entry, folder, out / f"{candidate.name}.onnx")
+    except ExportRejectedError as error:  # a network that learned nothing has no frame to prove its file with
         say(f"{candidate.name}: not exported, so not timed: {error}")
         entry = msgspec.structs.replace(entry, note=str(error))
-    write_whole(record, msgspec.json.encode(entry))
+    atomic_write(record, msgspec.json.encode(entry))
     return entry
 
 
-def _read_entry(record: Path) -> Entry | None:
+def _read_entry(record: Path) -> LeaderboardEntry | None:
     """None where there is none, or one of another version."""
     if not record.exists():
         return None
     try:
-        return msgspec.json.decode(read_whole(record), type=Entry)
+        return msgspec.json.decode(read_whole(record), type=LeaderboardEntry)
     except msgspec.MsgspecError:
         return None
 
 
-def _entry(candidate: Candidate, run: Run, evaluation: Evaluation, parameters: int) -> Entry:
+def _entry(candidate: Candidate, run: Run, evaluation: Evaluation, parameters: int) -> LeaderboardEntry:
     configuration = run.configuration
-    return Entry(
+    return LeaderboardEntry(
         name=candidate.name,
         network=configuration.title,
         weights=configuration.weights,
@@ -148,7 +148,7 @@ def _entry(candidate: Candidate, run: Run, evaluation: Evaluation, parameters: i
     )
 
 
-def _timed(entry: Entry, folder: Path, file: Path) -> Entry:
+def _with_speed(entry: LeaderboardEntry, folder: Path, file: Path) -> LeaderboardEntry:
     """Export, unless that was done, and take the speeds that the worker's session finds as it warms up."""
     if not file.exists():
         export_run(ExportSettings(folder, file, name=entry.name))

@@ -11,15 +11,15 @@ import msgspec
 import numpy as np
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
-from stripwatch.export.runs.files import write_whole
+from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.keras_model import load_model
-from stripwatch.export.runs.run_evaluation import Interval, Localised, total
+from stripwatch.export.runs.run_evaluation import Interval, Localization, total
 from stripwatch.export.runs.run_folder import Run, Task, read_run
-from stripwatch.training.evaluation.localization import measure_places
-from stripwatch.training.evaluation.predictions import Scored, score_frames
-from stripwatch.training.evaluation.scores import answer, macro_f1, measure
-from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, fit_once, read_split_frames
-from stripwatch.training.preparation.prepared_data import deal
+from stripwatch.training.evaluation.localization import measure_localization
+from stripwatch.training.evaluation.predictions import ScoredFrames, score_frames
+from stripwatch.training.evaluation.scores import macro_f1, measure_scores, predicted_labels
+from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
+from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import fold_frames
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.model.bundle import ClassFigures
@@ -44,8 +44,8 @@ class Fold:
     """A fit, and what it says of the frames that it left out."""
 
     run: Run
-    scored: Scored
-    places: dict[str, Localised] | None
+    scored: ScoredFrames
+    places: dict[str, Localization] | None
 
 
 class CrossvalResult(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class CrossvalResult(msgspec.Struct, frozen=True):
     macro_f1: Interval
     fold_accuracy: list[float]
     classes: dict[str, ClassFigures]
-    localisation: dict[str, Localised] | None
+    localisation: dict[str, Localization] | None
     wrong: list[tuple[str, str, str]]
     runs: list[str]
 
@@ -82,9 +82,9 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
     if "--cache" not in settings.flags:
         flags += ["--cache", str(cache)]
     for folder, part in zip(folders, parts, strict=True):
-        fit_once(f"{folder.name} of {settings.folds}", folder, settings.data, deal(frames, part), flags)
+        run_fit(f"{folder.name} of {settings.folds}", folder, settings.data, apply_split(frames, part), flags)
     result = pool([_score(folder, settings.data) for folder in folders], settings.seed)
-    write_whole(settings.out / "crossval.json", msgspec.json.format(msgspec.json.encode(result)))
+    atomic_write(settings.out / "crossval.json", msgspec.json.format(msgspec.json.encode(result)))
     shutil.rmtree(cache, ignore_errors=True)
     return result
 
@@ -96,7 +96,7 @@ def pool(folds: Sequence[Fold], seed: int) -> CrossvalResult:
     targets = np.concatenate([fold.scored.targets for fold in folds])
     scores = np.concatenate([fold.scored.scores for fold in folds])
     right = [fold.scored.right(fold.run) for fold in folds]
-    said = answer(scores, task)
+    said = predicted_labels(scores, task)
     frames = [frame for fold in folds for frame in fold.scored.frames]
     wrong = np.flatnonzero(~np.concatenate(right))
     return CrossvalResult(
@@ -105,7 +105,7 @@ def pool(folds: Sequence[Fold], seed: int) -> CrossvalResult:
         accuracy=share_interval(len(frames) - len(wrong), len(frames)),
         macro_f1=macro_f1(targets > 0, said, seed),
         fold_accuracy=[float(part.mean()) for part in right],
-        classes=measure(labels, targets, scores, task).classes,
+        classes=measure_scores(labels, targets, scores, task).classes,
         localisation=_add_up([fold.places for fold in folds if fold.places is not None]),
         wrong=[
             (frames[at].name, frames[at].label, "|".join(np.array(labels)[said[at]].tolist())) for at in wrong.tolist()
@@ -114,12 +114,12 @@ def pool(folds: Sequence[Fold], seed: int) -> CrossvalResult:
     )
 
 
-def _add_up(counts: Sequence[dict[str, Localised]]) -> dict[str, Localised] | None:
+def _add_up(counts: Sequence[dict[str, Localization]]) -> dict[str, Localization] | None:
     labels = sorted({label for count in counts for label in count})
     return {label: total({str(at): c[label] for at, c in enumerate(counts) if label in c}) for label in labels} or None
 
 
-def summarise(result: CrossvalResult) -> dict[str, Any]:
+def summarize(result: CrossvalResult) -> dict[str, Any]:
     accuracy, f1, places = result.accuracy, result.macro_f1, result.localisation
     return {
         "frames": result.frames,
@@ -138,4 +138,4 @@ def _score(folder: Path, data: Path) -> Fold:
     model = load_model(folder)
     with new_progress() as progress:
         scored = score_frames(model, run, data, run.split.validation, progress)
-        return Fold(run, scored, measure_places(model, run, scored, None, run.configuration.layout, progress))
+        return Fold(run, scored, measure_localization(model, run, scored, None, run.configuration.layout, progress))

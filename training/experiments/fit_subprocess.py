@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import typer
 
-from stripwatch.export.runs.files import make_folder, read_whole, write_whole
+from stripwatch.export.runs.files import atomic_write, make_folder, read_whole
 from stripwatch.export.runs.run_folder import RECORD_FILE, Split, SplitFrame, Task
 from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.preparation.prepared_data import read_frames
@@ -53,7 +53,7 @@ def read_split_frames(
         return read_frames(dataset, _ANY_SIZE, lambda: progress.advance(bar))
 
 
-def fit_once(title: str, folder: Path, data: Path, split: Split, flags: Sequence[str]) -> None:
+def run_fit(title: str, folder: Path, data: Path, split: Split, flags: Sequence[str]) -> None:
     """Run `fit` into a folder unless it holds a finished run; go on with one that was killed.
 
     The sentence of fit is the one shown when it fails. Raises InputError when the finished run was asked for otherwise.
@@ -68,7 +68,7 @@ def fit_once(title: str, folder: Path, data: Path, split: Split, flags: Sequence
         return
     say(title)
     make_folder(folder.parent)
-    write_whole(request_file, request)
+    atomic_write(request_file, request)
     places = ["--data", str(data), "--out", str(folder), "--split", str(request_file)]
     command = [*module_command("training"), "fit", *places, *flags, *(["--resume"] if asked_before else [])]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603  # run.json says more

@@ -17,7 +17,7 @@ from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.worker.common.errors import SettingsError
 
 
-class Entry(msgspec.Struct, frozen=True):
+class LeaderboardEntry(msgspec.Struct, frozen=True):
     """One network. features_s: the one pass of a frozen backbone.
 
     Speeds are of ONNX Runtime through the worker's session, frames_per_second at the best batch; 0 where the model
@@ -49,7 +49,7 @@ class Leaderboard(msgspec.Struct, frozen=True):
     rule: str
     winner: str
     front: list[str]
-    entries: list[Entry]
+    entries: list[LeaderboardEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Rule:
             raise SettingsError(f"--rule {text!r} is neither 'best' nor 'fastest-within:POINTS', as fastest-within:0.5")
         return cls(text, float(match[1]) if match[1] else None)
 
-    def winner(self, entries: Sequence[Entry]) -> Entry:
+    def winner(self, entries: Sequence[LeaderboardEntry]) -> LeaderboardEntry:
         """Equal ones are told apart by macro-F1, then by speed."""
         best = max(entries, key=lambda entry: (entry.accuracy.value, entry.macro_f1.value, entry.frames_per_second))
         if self.points is None:
@@ -75,7 +75,7 @@ class Rule:
         return max(near, key=lambda entry: entry.frames_per_second)
 
 
-def rank(entries: Sequence[Entry], rule: Rule) -> Leaderboard:
+def rank(entries: Sequence[LeaderboardEntry], rule: Rule) -> Leaderboard:
     ordered = sorted(entries, key=lambda entry: (-entry.accuracy.value, -entry.frames_per_second))
     front, fastest = [], 0.0
     for entry in ordered:  # from the most accurate on, each that is faster than all before
@@ -139,7 +139,7 @@ def draw(board: Leaderboard) -> bytes:
         return to_png(figure)
 
 
-def _draw_entry(axis: Any, entry: Entry, wins: bool) -> None:
+def _draw_entry(axis: Any, entry: LeaderboardEntry, wins: bool) -> None:
     accuracy = entry.accuracy
     reach = [[100 * (accuracy.value - accuracy.low)], [100 * (accuracy.high - accuracy.value)]]
     place = (entry.frames_per_second, 100 * accuracy.value)
@@ -155,7 +155,7 @@ def _draw_entry(axis: Any, entry: Entry, wins: bool) -> None:
     axis.annotate(entry.name, place, xytext=(8, 5), textcoords="offset points", fontsize=9)
 
 
-def _row(entry: Entry, board: Leaderboard) -> dict[str, Any]:
+def _row(entry: LeaderboardEntry, board: Leaderboard) -> dict[str, Any]:
     row: dict[str, Any] = msgspec.to_builtins(entry)
     for name in ("accuracy", "macro_f1"):
         figure = row.pop(name)

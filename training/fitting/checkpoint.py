@@ -9,13 +9,13 @@ from pathlib import Path
 import keras
 import msgspec
 
-from stripwatch.export.runs.files import read_whole, write_whole
+from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.run_folder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode import DecodeSpec
 
 
-class Begun(msgspec.Struct, frozen=True):
+class FitIdentity(msgspec.Struct, frozen=True):
     """What a fit was begun with: only the same may go on with it."""
 
     configuration: Configuration
@@ -25,13 +25,13 @@ class Begun(msgspec.Struct, frozen=True):
     decode: DecodeSpec | None = None  # of fits begun before it was noted
 
 
-def begin(folder: Path, begun: Begun) -> None:
+def begin(folder: Path, begun: FitIdentity) -> None:
     """Note what is begun, or check it against what was begun before. Raises InputError, naming what differs."""
     path = folder / BEGUN_FILE
     if not path.exists():
-        write_whole(path, msgspec.json.encode(begun))
+        atomic_write(path, msgspec.json.encode(begun))
         return
-    before = msgspec.json.decode(read_whole(path), type=Begun)
+    before = msgspec.json.decode(read_whole(path), type=FitIdentity)
     different = _different(before.configuration, begun.configuration)
     if before.data_sha256 != begun.data_sha256:
         different.append("data")

@@ -22,14 +22,14 @@ def choose_precision(wanted: PrecisionChoice) -> FitPrecision:
     return "mixed_float16" if fast else "float32"
 
 
-def replicas() -> list[str]:
+def gpu_replicas() -> list[str]:
     """The devices that share each batch: all GPUs where there are several, else none by name."""
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     return gpus if len(gpus) > 1 else []
 
 
 @contextmanager
-def memory_named(batch: int) -> Iterator[None]:
+def explain_oom(batch: int) -> Iterator[None]:
     """Raises SettingsError, naming the batch, where the memory of the machine or of a GPU does not suffice."""
     try:
         yield
@@ -40,12 +40,12 @@ def memory_named(batch: int) -> Iterator[None]:
 
 
 @contextmanager
-def placed(precision: FitPrecision) -> Iterator[None]:
+def device_scope(precision: FitPrecision) -> Iterator[None]:
     """Models that are built in the block compute in this precision, on every device of `replicas`.
 
     tf.distribute.MirroredStrategy keeps a copy of the weights on each, and each takes its part of a batch.
     """
-    devices = replicas()
+    devices = gpu_replicas()
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:

@@ -20,38 +20,38 @@ from stripwatch.export.runs.provenance import commit, versions_of
 from stripwatch.export.runs.run_folder import (
     MODEL_FILE,
     SCHEMA,
+    AnnotationFacts,
     Configuration,
     FitPrecision,
-    MapFacts,
-    MarksFacts,
+    HeatmapFacts,
     Run,
     claim_folder,
     file_sha256,
     write_run,
 )
-from stripwatch.training.annotations.annotations import Marks, marks_sha256, read_marks
+from stripwatch.training.annotations.annotations import Annotations, annotations_sha256, read_annotations
 from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset
 from stripwatch.training.evaluation.localization import map_facts
-from stripwatch.training.evaluation.scores import measure
+from stripwatch.training.evaluation.scores import measure_scores
 from stripwatch.training.fitting import checkpoint
-from stripwatch.training.fitting.checkpoint import Begun
-from stripwatch.training.fitting.devices import choose_precision, memory_named, placed
+from stripwatch.training.fitting.checkpoint import FitIdentity
+from stripwatch.training.fitting.devices import choose_precision, device_scope, explain_oom
 from stripwatch.training.fitting.feature_cache import features_name, keepable
 from stripwatch.training.fitting.fit_settings import FitSettings, check, to_configuration
 from stripwatch.training.fitting.memory_estimate import check_memory, free_bytes
-from stripwatch.training.fitting.train_loop import Fitted, Job, fit_model, predict
+from stripwatch.training.fitting.train_loop import TrainingJob, TrainingOutcome, fit_model, predict
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
-from stripwatch.training.networks.heads import Answers
-from stripwatch.training.preparation.prepared_data import Material, SplitPlan, marks_finder, prepare
+from stripwatch.training.networks.heads import OutputSpec
+from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, annotations_finder, prepare_data
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.model.bundle import Validation
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _FitPlan:
     """What is settled before the first frame is read. kept: the model that is written, in float32.
 
     from_features: the head is fitted on features that are computed once, since nothing changes them and they fit in.
@@ -59,7 +59,7 @@ class _Plan:
 
     settings: FitSettings
     dataset: DataSet
-    marks: Mapping[str, Marks] | None
+    marks: Mapping[str, Annotations] | None
     spec: DecodeSpec
     classifier: Classifier
     kept: keras.Model
@@ -79,26 +79,26 @@ def fit(settings: FitSettings) -> Run:
     claim_folder(settings.out, settings.resume)
     with new_progress() as progress:
         job = _begin(plan, progress)
-        with memory_named(settings.batch):
+        with explain_oom(settings.batch):
             fitted = fit_model(job)
         model = load_model(settings.out)  # what is measured is what lies in the folder
-        scores = predict(model, job.material, job.material.validation, progress, "validating")
-        heatmaps = map_facts(model, plan.classifier.backbone, plan.configuration.head, job.material, progress)
-    targets = job.material.validation.targets
-    validation = measure(plan.dataset.labels, targets, scores, settings.task)
-    run = _record(plan, job.material, fitted, validation, heatmaps, time.perf_counter() - started)
+        scores = predict(model, job.data, job.data.validation, progress, "validating")
+        heatmaps = map_facts(model, plan.classifier.backbone, plan.configuration.head, job.data, progress)
+    targets = job.data.validation.targets
+    validation = measure_scores(plan.dataset.labels, targets, scores, settings.task)
+    run = _record(plan, job.data, fitted, validation, heatmaps, time.perf_counter() - started)
     checkpoint.clear(settings.out)
     write_run(settings.out, run)
     return run
 
 
-def _plan(settings: FitSettings) -> _Plan:
+def _plan(settings: FitSettings) -> _FitPlan:
     found = read_dataset(settings.data, settings.layout, settings.also)
     dataset, clean_label = for_task(found, settings.task, settings.clean_label)
     settings = replace(settings, clean_label=clean_label)
     check(settings)
     wants_marks = settings.head == "dense" or settings.boxes is not None
-    marks = read_marks(dataset, settings.boxes) if wants_marks else None
+    marks = read_annotations(dataset, settings.boxes) if wants_marks else None
     precision = choose_precision(settings.precision)
     spec, classifier = _build(settings, dataset, precision)
     _note_scale(spec, dataset)
@@ -111,15 +111,15 @@ def _plan(settings: FitSettings) -> _Plan:
     if constant and not from_features:
         say("note: the features of all frames would not fit in memory: frames are read anew each epoch")
     configuration = to_configuration(settings, dataset.layout, precision, from_features)
-    return _Plan(settings, dataset, marks, spec, classifier, kept, configuration, from_features, commit())
+    return _FitPlan(settings, dataset, marks, spec, classifier, kept, configuration, from_features, commit())
 
 
 def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> tuple[DecodeSpec, Classifier]:
     network = find_network(settings.network)
     spec = settings.decode_spec(network.side_px)
     labels, clean = dataset.labels, settings.clean_label
-    answers = Answers(len(labels), settings.task, labels.index(clean) if clean in labels else None)
-    with placed(precision):
+    answers = OutputSpec(len(labels), settings.task, labels.index(clean) if clean in labels else None)
+    with device_scope(precision):
         backbone = build_backbone(
             network, (spec.height_px, spec.width_px, 3), settings.alpha, settings.weights, settings.cut
         )
@@ -145,25 +145,30 @@ def _fitted_layers(settings: FitSettings, backbone: keras.Model) -> list[keras.l
     return list(backbone.layers[find_start(backbone, settings.fine_tune_from) :]) if settings.fine_tune else []
 
 
-def _begin(plan: _Plan, progress: Progress) -> Job:
+def _begin(plan: _FitPlan, progress: Progress) -> TrainingJob:
     """Read the data, and note in the run folder what is begun."""
     settings, configuration = plan.settings, plan.configuration
     task = progress.add_task("reading", total=len(plan.dataset.samples))
     split = SplitPlan(settings.val_share, settings.seed, settings.task == "multiclass", settings.split)
-    finder = None if plan.marks is None else marks_finder(plan.marks, settings.clean_label)
-    material = prepare(plan.dataset, plan.spec, split, lambda: progress.advance(task), finder)
+    finder = None if plan.marks is None else annotations_finder(plan.marks, settings.clean_label)
+    material = prepare_data(plan.dataset, plan.spec, split, lambda: progress.advance(task), finder)
     weights_sha256 = file_sha256(settings.weights_file) if settings.weights_file else None
-    marks = None if plan.marks is None else marks_sha256(plan.marks)
-    checkpoint.begin(settings.out, Begun(configuration, material.data_sha256, weights_sha256, marks, plan.spec))
+    marks = None if plan.marks is None else annotations_sha256(plan.marks)
+    checkpoint.begin(settings.out, FitIdentity(configuration, material.data_sha256, weights_sha256, marks, plan.spec))
     if settings.cache is not None:
         make_folder(settings.cache)
     name = features_name(configuration, plan.spec, material.data_sha256, weights_sha256)
     features_file = (settings.cache or settings.out) / name if plan.from_features else None
-    return Job(plan.classifier, plan.kept, material, configuration, settings.out, features_file, progress)
+    return TrainingJob(plan.classifier, plan.kept, material, configuration, settings.out, features_file, progress)
 
 
 def _record(
-    plan: _Plan, material: Material, fitted: Fitted, validation: Validation, heatmaps: MapFacts | None, total_s: float
+    plan: _FitPlan,
+    material: PreparedData,
+    fitted: TrainingOutcome,
+    validation: Validation,
+    heatmaps: HeatmapFacts | None,
+    total_s: float,
 ) -> Run:
     seconds = {
         "features": fitted.features_s,
@@ -193,8 +198,8 @@ def _record(
     )
 
 
-def _marks_facts(plan: _Plan) -> MarksFacts | None:
+def _marks_facts(plan: _FitPlan) -> AnnotationFacts | None:
     if plan.marks is None:
         return None
     path: Path | None = plan.settings.boxes
-    return MarksFacts(str(path.resolve()) if path else None, marks_sha256(plan.marks), len(plan.marks))
+    return AnnotationFacts(str(path.resolve()) if path else None, annotations_sha256(plan.marks), len(plan.marks))

@@ -15,10 +15,10 @@ from stripwatch.export.runs.run_folder import HISTORY_FILE, MODEL_FILE, MODEL_PA
 from stripwatch.training.fitting.checkpoint import Checkpoint, restore, state_path
 from stripwatch.training.fitting.feature_cache import Features, read_features, write_features
 from stripwatch.training.fitting.optimizers import FINE_TUNE_DECAY, class_weight, compile_model, rate_callbacks
-from stripwatch.training.fitting.training_history import EpochLog, Row, read_history
+from stripwatch.training.fitting.training_history import Row, TrainingHistory, read_history
 from stripwatch.training.networks.classifier import Classifier, FeatureScale, thaw
-from stripwatch.training.preparation.input_pipeline import place_batches, read_batches, shuffled_batches
-from stripwatch.training.preparation.prepared_data import Material, Part, join_parts
+from stripwatch.training.preparation.input_pipeline import cell_batches, read_batches, shuffled_batches
+from stripwatch.training.preparation.prepared_data import PreparedData, Subset, join_subsets
 from stripwatch.worker.common.errors import InputError
 
 _FINE_TUNE = "fine-tune"
@@ -27,7 +27,7 @@ _PREDICT_BATCH = 32  # whatever a step takes: 64 frames of VGG19 at 224x224 alre
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TrainingJob:
     """All that a stage needs. kept: the model that is written, in float32.
 
     features_file: where the features lie or will; None where frames are read anew each epoch.
@@ -35,7 +35,7 @@ class Job:
 
     classifier: Classifier
     kept: keras.Model
-    material: Material
+    data: PreparedData
     configuration: Configuration
     folder: Path
     features_file: Path | None
@@ -43,7 +43,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class TrainingStage:
     """name: as the history calls it."""
 
     name: str
@@ -52,7 +52,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class TrainingOutcome:
     """features_s: the one pass of a frozen backbone over all frames; 0 where there was none."""
 
     best_epoch: int
@@ -61,7 +61,7 @@ class Fitted:
     fine_tune_s: float
 
 
-def fit_model(job: Job) -> Fitted:
+def fit_model(job: TrainingJob) -> TrainingOutcome:
     """Every stage, one after the other. Goes on from what lies in the folder; the best epoch so far is always there.
 
     Raises DataError for a loss that is no number, InputError when the folder cannot be written.
@@ -70,7 +70,7 @@ def fit_model(job: Job) -> Fitted:
     history = job.folder / HISTORY_FILE
     rows = read_history(history) if history.exists() else []
     started = time.perf_counter()
-    stage = Stage("head" if configuration.frozen else "all", configuration.epochs, configuration.learning_rate)
+    stage = TrainingStage("head" if configuration.frozen else "all", configuration.epochs, configuration.learning_rate)
     if not state_path(job.folder, _FINE_TUNE).exists():
         if job.features_file is not None:
             train, validation = _features(job, job.features_file)
@@ -81,35 +81,35 @@ def fit_model(job: Job) -> Fitted:
     main_s = time.perf_counter() - started
     if configuration.fine_tune:
         thaw(job.classifier.backbone, configuration.fine_tune_from)
-        rows = _fit_frames(job, Stage(_FINE_TUNE, configuration.fine_tune, configuration.fine_tune_rate), rows)
-    best_epoch = EpochLog(history, configuration, rows).best_epoch
-    return Fitted(best_epoch, features_s, main_s - features_s, time.perf_counter() - started - main_s)
+        rows = _fit_frames(job, TrainingStage(_FINE_TUNE, configuration.fine_tune, configuration.fine_tune_rate), rows)
+    best_epoch = TrainingHistory(history, configuration, rows).best_epoch
+    return TrainingOutcome(best_epoch, features_s, main_s - features_s, time.perf_counter() - started - main_s)
 
 
-def _features(job: Job, file: Path) -> tuple[Features, Features]:
+def _features(job: TrainingJob, file: Path) -> tuple[Features, Features]:
     """Of the training and of the validation frames, float32 [n, ...]; those that were kept before, if any."""
-    material, model = job.material, job.classifier.features
+    material, model = job.data, job.classifier.features
     frames = material.split.train + material.split.validation
     order = sorted(range(len(frames)), key=lambda at: frames[at].name)  # whatever the split, the file is the same
     if not file.exists():
-        every = join_parts(material.train, material.validation, order)
+        every = join_subsets(material.train, material.validation, order)
         write_features(file, _predicted(model, job, every), (len(frames), *model.output_shape[1:]))
     kept, row = read_features(file), np.argsort(order)
     split_at = len(material.split.train)
     return kept[row[:split_at]], kept[row[split_at:]]
 
 
-def _predicted(model: keras.Model, job: Job, part: Part) -> Iterator[Features]:
-    batches = read_batches(part, job.material.spec, _PREDICT_BATCH)
+def _predicted(model: keras.Model, job: TrainingJob, part: Subset) -> Iterator[Features]:
+    batches = read_batches(part, job.data.spec, _PREDICT_BATCH)
     task = job.progress.add_task("features", total=len(part.files))
     for frames, _ in batches:
         yield np.asarray(model.predict_on_batch(frames), np.float32)
         job.progress.advance(task, len(frames))
 
 
-def _fit_head(job: Job, stage: Stage, train: Features, validation: Features) -> list[Row]:
+def _fit_head(job: TrainingJob, stage: TrainingStage, train: Features, validation: Features) -> list[Row]:
     """An epoch takes a moment; the model is written once, with the best one."""
-    configuration, material, scorer = job.configuration, job.material, job.classifier.fit_scorer
+    configuration, material, scorer = job.configuration, job.data, job.classifier.fit_scorer
     scale = FeatureScale.of(train) if configuration.scale_features else FeatureScale.none()
     first = job.classifier.first
     if configuration.head == "gap":  # a linear layer needs no chance to begin with, and keeps some of it to the end
@@ -120,7 +120,7 @@ def _fit_head(job: Job, stage: Stage, train: Features, validation: Features) -> 
     def keep() -> None:
         best[:] = scorer.get_weights()
 
-    log = EpochLog(job.folder / HISTORY_FILE, configuration, [], stage.name, keep, _advance(job, stage))
+    log = TrainingHistory(job.folder / HISTORY_FILE, configuration, [], stage.name, keep, _advance(job, stage))
     scorer.fit(
         _inputs(job, material.train, scale.apply(train)),
         material.train.targets,
@@ -138,26 +138,26 @@ def _fit_head(job: Job, stage: Stage, train: Features, validation: Features) -> 
     return log.rows
 
 
-def _inputs(job: Job, part: Part, features: Features) -> Features | list[Features]:
+def _inputs(job: TrainingJob, part: Subset, features: Features) -> Features | list[Features]:
     """What the fitted part of the classifier takes."""
-    places = job.classifier.place_targets
+    places = job.classifier.cell_targets
     if places is None:
         return features
-    batches = place_batches(part, job.material.spec, _PREDICT_BATCH, places)
+    batches = cell_batches(part, job.data.spec, _PREDICT_BATCH, places)
     return [features, np.concatenate(list(batches.as_numpy_iterator()))]
 
 
-def _fit_frames(job: Job, stage: Stage, rows: list[Row]) -> list[Row]:
+def _fit_frames(job: TrainingJob, stage: TrainingStage, rows: list[Row]) -> list[Row]:
     """Fit whatever layers are trainable, reading the frames anew each epoch."""
-    configuration, material, model = job.configuration, job.material, job.classifier.fit_whole
+    configuration, material, model = job.configuration, job.data, job.classifier.fit_whole
     train, validation, spec, batch = material.train, material.validation, material.spec, configuration.batch
-    places = job.classifier.place_targets
+    places = job.classifier.cell_targets
     gentle = msgspec.structs.replace(configuration, weight_decay=FINE_TUNE_DECAY)
     compile_model(model, gentle if stage.name == _FINE_TUNE else configuration, stage.learning_rate, _steps(job, stage))
     done = restore(model, job.folder, stage.name, _steps(job, stage) // stage.epochs)
     before = [row for row in rows if row["stage"] != stage.name]
     rows = rows[: len(before) + done]  # of an epoch whose state was not kept there may be one more
-    log = EpochLog(
+    log = TrainingHistory(
         job.folder / HISTORY_FILE, configuration, rows, stage.name, lambda: save_model(job), _advance(job, stage)
     )
     model.fit(
@@ -173,7 +173,7 @@ def _fit_frames(job: Job, stage: Stage, rows: list[Row]) -> list[Row]:
     return log.rows
 
 
-def predict(model: keras.Model, material: Material, part: Part, progress: Progress, title: str) -> Features:
+def predict(model: keras.Model, material: PreparedData, part: Subset, progress: Progress, title: str) -> Features:
     """What the model says of each frame of a part, in order."""
     batches = read_batches(part, material.spec, _PREDICT_BATCH)
     task = progress.add_task(title, total=len(batches))
@@ -182,7 +182,7 @@ def predict(model: keras.Model, material: Material, part: Part, progress: Progre
     return found
 
 
-def save_model(job: Job) -> None:
+def save_model(job: TrainingJob) -> None:
     """Write model.keras, without the optimizer's state, whole or not at all. Raises InputError."""
     if job.kept is not job.classifier.whole:
         job.kept.set_weights(job.classifier.whole.get_weights())
@@ -195,10 +195,10 @@ def save_model(job: Job) -> None:
         raise InputError(f"cannot write {job.folder / MODEL_FILE}: {error.strerror or error}") from error
 
 
-def _advance(job: Job, stage: Stage) -> Callable[[int], None]:
+def _advance(job: TrainingJob, stage: TrainingStage) -> Callable[[int], None]:
     task = job.progress.add_task(f"{stage.name}, {stage.epochs} epochs", total=_steps(job, stage))
     return lambda steps: job.progress.advance(task, steps)
 
 
-def _steps(job: Job, stage: Stage) -> int:
-    return -(-len(job.material.train.files) // job.configuration.batch) * stage.epochs
+def _steps(job: TrainingJob, stage: TrainingStage) -> int:
+    return -(-len(job.data.train.files) // job.configuration.batch) * stage.epochs

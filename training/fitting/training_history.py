@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from stripwatch.export.runs.files import write_whole
+from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.run_folder import Configuration
 from stripwatch.worker.common.errors import DataError
 
@@ -18,7 +18,7 @@ _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "lea
 _COLUMNS = ("epoch", *_FIGURES, "stage")
 
 
-class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+class TrainingHistory(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
     """rows: of epochs before, of this stage or others. best_epoch counts from 1, through all stages.
 
     The best epoch has the best figure that configuration.best_by names; of equal ones, the best loss or accuracy. With
@@ -88,7 +88,7 @@ class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no 
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(row | {figure: f"{row[figure]:g}" for figure in _FIGURES} for row in self.rows)
-        write_whole(self._history, text.getvalue().encode())
+        atomic_write(self._history, text.getvalue().encode())
 
 
 def read_history(path: Path) -> list[Row]:

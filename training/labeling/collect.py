@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stripwatch.export.runs.files import make_folder, write_whole
+from stripwatch.export.runs.files import atomic_write, make_folder
 from stripwatch.training.datasets.reviewed_folder import (
     CSV_FILE,
     UNSORTED,
-    Entry,
+    ReviewedFrame,
     may_be_folder,
     read_folder,
     safe_name,
     write_entries,
 )
-from stripwatch.training.labeling.review_record import Reviewed, read_review
+from stripwatch.training.labeling.review_record import ReviewRecord, read_review
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.contracts.positions import Record
@@ -80,7 +80,7 @@ class Collector:
         if self._places.find(name) is None:
             folder = self._out / UNSORTED / (reviewed.guess if may_be_folder(reviewed.guess) else _NO_FOLDER)
             make_folder(folder)
-            write_whole(folder / (name + suffix), reviewed.encoded)
+            atomic_write(folder / (name + suffix), reviewed.encoded)
         self._entries[name] = _entry(reviewed)
         self._guesses[reviewed.guess] += 1
 
@@ -96,8 +96,8 @@ def claim(out: Path) -> None:
     write_entries(out, [])
 
 
-def _entry(reviewed: Reviewed) -> Entry:
-    return Entry(
+def _entry(reviewed: ReviewRecord) -> ReviewedFrame:
+    return ReviewedFrame(
         id=reviewed.id,
         file="",
         guess=reviewed.guess,

@@ -11,7 +11,7 @@ _NAME_CHARS_MAX, _VALUE_CHARS_MAX = 200, 100_000  # a cell of a CSV file may hol
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewed:
+class ReviewRecord:
     """id: of the frame's result. encoded: the camera's own bytes. guess: the best class. scores: of all, JSON."""
 
     id: str
@@ -26,7 +26,7 @@ class Reviewed:
     model_sha256: str
 
 
-def read_review(record: Record) -> Reviewed:
+def read_review(record: Record) -> ReviewRecord:
     """Raises ValueError for a record that the worker did not write
     (stripwatch.worker.pipeline.produce.record_builder.review_headers).
     """
@@ -43,7 +43,7 @@ def read_review(record: Record) -> Reviewed:
         msgspec.json.decode(own["scores"], type=dict[str, float])
     except msgspec.MsgspecError as error:
         raise ValueError(f"its scores are none: {error}") from error
-    return Reviewed(
+    return ReviewRecord(
         id=own["event_id"],
         encoded=record.value or b"",
         guess=own["label"],

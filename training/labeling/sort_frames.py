@@ -12,8 +12,8 @@ from stripwatch.training.datasets.reviewed_folder import (
     CSV_FILE,
     SKIP,
     UNSORTED,
-    Entry,
-    Places,
+    FrameFiles,
+    ReviewedFrame,
     may_be_folder,
     read_entries,
     read_folder,
@@ -70,13 +70,13 @@ def label_from(table: Path, out: Path, new_labels: bool) -> dict[str, Any]:
     return _finish(out, moves)
 
 
-def _read(out: Path) -> tuple[dict[str, Entry], Places]:
+def _read(out: Path) -> tuple[dict[str, ReviewedFrame], FrameFiles]:
     if not (out / CSV_FILE).is_file():
         raise InputError(f"{out} has no {CSV_FILE}: it is no folder of 'collect'")
     return read_folder(out)
 
 
-def _known_labels(entries: dict[str, Entry], new_labels: bool) -> set[str] | None:
+def _known_labels(entries: dict[str, ReviewedFrame], new_labels: bool) -> set[str] | None:
     """Those of the models that were unsure; None: any will do."""
     return None if new_labels else {label for entry in entries.values() for label in entry.labels}
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import Head
 from stripwatch.training.networks.catalog import Network
-from stripwatch.training.networks.dense_head import PlaceLoss, place_targets
-from stripwatch.training.networks.heads import Answers, find_head
-from stripwatch.training.networks.receptive_field import place_grid
+from stripwatch.training.networks.dense_head import CellLoss, cell_targets
+from stripwatch.training.networks.heads import OutputSpec, find_head
+from stripwatch.training.networks.receptive_field import cell_grid
 from stripwatch.worker.common.errors import SettingsError
 
 Features = NDArray[np.float32]
@@ -36,13 +36,13 @@ class Classifier:
     fit_whole: keras.Model
     fit_scorer: keras.Model
     first: keras.layers.Layer
-    place_targets: Callable[[Any], Any] | None
+    cell_targets: Callable[[Any], Any] | None
 
 
 def build_classifier(
     network: Network,
     backbone: keras.Model,
-    answers: Answers,
+    answers: OutputSpec,
     dropout: float,
     frozen: bool,
     head: Head = "gap",
@@ -63,11 +63,11 @@ def build_classifier(
     fit_whole, fit_scorer, targets = whole, keras.Model(features, scores), None
     if logits is not None:
         marked = keras.Input(logits.shape[1:], name="marked")
-        judged = PlaceLoss(answers.task)(scores, logits, marked)
+        judged = CellLoss(answers.task)(scores, logits, marked)
         fit_whole, fit_scorer = keras.Model([frames, marked], judged), keras.Model([features, marked], judged)
-        grid = place_grid(backbone)
-        targets = place_targets(logits.shape[1:3], grid, answers.labels, answers.task, answers.clean_at)
-    first = whole.get_layer(parts.first)
+        grid = cell_grid(backbone)
+        targets = cell_targets(logits.shape[1:3], grid, answers.labels, answers.task, answers.clean_at)
+    first = whole.get_layer(parts.input_layer)
     return Classifier(backbone, whole, keras.Model(frames, features), fit_whole, fit_scorer, first, targets)
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.annotations.annotations import UNKNOWN
-from stripwatch.worker.model.bundle import PlaceGrid
+from stripwatch.worker.model.bundle import CellGrid
 
 _HIDDEN = 128
 _REACH = 3  # places: the texture beside a place tells where a defect ends
@@ -20,12 +20,12 @@ _COVERED_MIN = 0.5
 _NOBODY_KNOWS = -1.0
 
 
-def place_classes(labels: int, task: Task, clean_at: int | None) -> int:
+def cell_classes(labels: int, task: Task, clean_at: int | None) -> int:
     """How many answers there are at a place. In multiclass "no defect here" is one: the clean label, if it exists."""
     return labels + 1 if task == "multiclass" and clean_at is None else labels
 
 
-def score_places(features: Any, labels: int, task: Task, clean_at: int | None, dropout: float) -> tuple[Any, Any]:
+def score_cells(features: Any, labels: int, task: Task, clean_at: int | None, dropout: float) -> tuple[Any, Any]:
     """From a map [n, h, w, c]: scores [n, labels], and logits [n, h, w, classes] of the layer "places".
 
     An image's logit is that of its places by log-mean-exp, a soft maximum: one place that is sure outweighs many that
@@ -35,7 +35,7 @@ def score_places(features: Any, labels: int, task: Task, clean_at: int | None, d
     kept = keras.layers.SpatialDropout2D(dropout)(features)
     hidden = keras.layers.Conv2D(_HIDDEN, _REACH, padding="same", activation="relu", name="hidden")(kept)
     hidden = keras.layers.Dropout(dropout)(hidden)
-    logits = keras.layers.Conv2D(place_classes(labels, task, clean_at), 1, name="places", dtype="float32")(hidden)
+    logits = keras.layers.Conv2D(cell_classes(labels, task, clean_at), 1, name="places", dtype="float32")(hidden)
     told = logits
     if task == "multiclass":
         nothing = labels if clean_at is None else clean_at
@@ -46,7 +46,7 @@ def score_places(features: Any, labels: int, task: Task, clean_at: int | None, d
     return keras.layers.Activation(activation, name="scores", dtype="float32")(pooled), logits
 
 
-class PlaceLoss(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
+class CellLoss(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
     """Passes the scores through, and adds the loss of the places to the model's.
 
     Takes scores, logits [n, h, w, classes] and targets of the same shape as place_targets makes them.
@@ -66,8 +66,8 @@ class PlaceLoss(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
         return scores
 
 
-def place_targets(
-    places: tuple[int, int], grid: PlaceGrid, labels: int, task: Task, clean_at: int | None
+def cell_targets(
+    places: tuple[int, int], grid: CellGrid, labels: int, task: Task, clean_at: int | None
 ) -> Callable[[Any], Any]:
     """The function from rasters, uint8 [n, height, width, labels], to place targets, float32 [n, h, w, classes].
 
@@ -75,7 +75,7 @@ def place_targets(
     most. In multiclass exactly one class is 1, and of labels that overlap the one with the smaller area. All are -1 in
     an image nobody has marked.
     """
-    classes = place_classes(labels, task, clean_at)
+    classes = cell_classes(labels, task, clean_at)
     nothing = labels if clean_at is None else clean_at
 
     def targets(rasters: Any) -> Any:
@@ -96,7 +96,7 @@ def place_targets(
     return targets
 
 
-def _cell_means(inside: Any, places: tuple[int, int], grid: PlaceGrid) -> Any:
+def _cell_means(inside: Any, places: tuple[int, int], grid: CellGrid) -> Any:
     """The mean over each place's cell, which reaches half a step to every side: [n, h, w, labels].
 
     What lies outside the image counts as empty.

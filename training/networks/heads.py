@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from stripwatch.export.runs.run_folder import Head, Task
-from stripwatch.training.networks.dense_head import score_places
+from stripwatch.training.networks.dense_head import score_cells
 from stripwatch.worker.common.errors import SettingsError
 
 Layers = list[keras.layers.Layer]
@@ -16,7 +16,7 @@ _ARTICLE_HIDDEN = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class OutputSpec:
     """What a head is to tell apart. clean_at: the position of the label that means "no defect", if there is one."""
 
     labels: int
@@ -38,18 +38,18 @@ class HeadParts:
     """
 
     pool: Callable[[Any], Any]
-    score: Callable[[Any, Answers, float], tuple[Any, Any]]
-    first: str
+    score: Callable[[Any, OutputSpec, float], tuple[Any, Any]]
+    input_layer: str
     places_min: int = 1
 
 
-def find_head(head: Head, places: tuple[int, int]) -> HeadParts:
+def find_head(head: Head, cells: tuple[int, int]) -> HeadParts:
     """The head, for a map of that many places. Raises SettingsError where they are too few."""
     parts = HEADS[head]
-    if min(places) < parts.places_min:
+    if min(cells) < parts.places_min:
         raise SettingsError(
             f"--head {head} needs {parts.places_min}x{parts.places_min} places, and the backbone gives "
-            f"{places[0]}x{places[1]}: enlarge --input, cut earlier, or take --head gap"
+            f"{cells[0]}x{cells[1]}: enlarge --input, cut earlier, or take --head gap"
         )
     return parts
 
@@ -58,12 +58,12 @@ def _gap_pool(places: Any) -> Any:
     return keras.layers.GlobalAveragePooling2D(name="pool")(places)
 
 
-def _gap_score(features: Any, answers: Answers, dropout: float) -> tuple[Any, Any]:
+def _gap_score(features: Any, answers: OutputSpec, dropout: float) -> tuple[Any, Any]:
     kept = keras.layers.Dropout(dropout)(features)
     return _scores(kept, answers), None
 
 
-def _scores(features: Any, answers: Answers) -> Any:
+def _scores(features: Any, answers: OutputSpec) -> Any:
     """In float32 whatever the rest computes in: half precision would round the scores and their loss."""
     return keras.layers.Dense(answers.labels, activation=answers.activation, name="scores", dtype="float32")(features)
 
@@ -72,21 +72,21 @@ def _article_pool(places: Any) -> Any:
     return keras.layers.Flatten(name="flat")(keras.layers.AveragePooling2D(_ARTICLE_POOL, name="pool")(places))
 
 
-def _article_score(features: Any, answers: Answers, dropout: float) -> tuple[Any, Any]:
+def _article_score(features: Any, answers: OutputSpec, dropout: float) -> tuple[Any, Any]:
     hidden = keras.layers.Dense(_ARTICLE_HIDDEN, activation="relu", name="hidden")(features)
     kept = keras.layers.Dropout(dropout)(hidden)
     return _scores(kept, answers), None
 
 
-def _dense_score(features: Any, answers: Answers, dropout: float) -> tuple[Any, Any]:
-    return score_places(features, answers.labels, answers.task, answers.clean_at, dropout)
+def _dense_score(features: Any, answers: OutputSpec, dropout: float) -> tuple[Any, Any]:
+    return score_cells(features, answers.labels, answers.task, answers.clean_at, dropout)
 
 
 HEADS: dict[Head, HeadParts] = {
     # Mean over places: the dense layer at each place gives heatmaps for nothing.
-    "gap": HeadParts(_gap_pool, _gap_score, first="scores"),
+    "gap": HeadParts(_gap_pool, _gap_score, input_layer="scores"),
     # The article's, suhasmaddali/Steel-Defect-Detection-Challenge.
-    "article": HeadParts(_article_pool, _article_score, first="hidden", places_min=_ARTICLE_POOL),
+    "article": HeadParts(_article_pool, _article_score, input_layer="hidden", places_min=_ARTICLE_POOL),
     # A classifier at each place, for data with boxes or masks.
-    "dense": HeadParts(lambda places: places, _dense_score, first="hidden"),
+    "dense": HeadParts(lambda places: places, _dense_score, input_layer="hidden"),
 }

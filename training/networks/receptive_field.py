@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from stripwatch.worker.model.bundle import PlaceGrid
+from stripwatch.worker.model.bundle import CellGrid
 
 _WINDOWS = (
     keras.layers.Conv2D,
@@ -20,10 +20,10 @@ _WINDOWS = (
 )
 
 
-def place_grid(backbone: keras.Model) -> PlaceGrid:
+def cell_grid(backbone: keras.Model) -> CellGrid:
     """The grid of a model that takes [n, height, width, c] and gives a map [n, h, w, c]."""
     (first_y, step_y), (first_x, step_x) = (_axis(backbone.output, axis) for axis in (0, 1))
-    return PlaceGrid(first_px=(first_y, first_x), step_px=(step_y, step_x))
+    return CellGrid(first_px=(first_y, first_x), step_px=(step_y, step_x))
 
 
 def _axis(tensor: Any, axis: int) -> tuple[float, float]:

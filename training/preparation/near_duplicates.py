@@ -19,7 +19,7 @@ CORRELATION_MIN = 0.9
 _ROWS = 256
 
 
-def find_similar(thumbnails: Sequence[Pixels]) -> list[tuple[int, int]]:
+def find_near_duplicates(thumbnails: Sequence[Pixels]) -> list[tuple[int, int]]:
     """Pairs of positions, ascending. thumbnails: uint8 [64, 64, 1] each, as THUMBNAIL decodes them.
 
     A pair has 64-bit DCT hashes that are near (https://www.hackerfactor.com/blog/index.php?/archives/432-Looks-Like-It)

@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import Split, SplitFrame
-from stripwatch.training.annotations.annotations import CLEAN, Marks
+from stripwatch.training.annotations.annotations import CLEAN, Annotations
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.preparation.digests import check_contradictions, data_sha256, digest_frames
 from stripwatch.training.preparation.groups import group_frames
 from stripwatch.training.preparation.split_file import check_split, read_split
-from stripwatch.training.preparation.stratified_split import Parts, split_frames
+from stripwatch.training.preparation.stratified_split import SplitParts, split_frames
 from stripwatch.worker.common.console import say
 from stripwatch.worker.images.decode import DecodeSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Subset:
     """files: [n]. targets: float32 [n, labels], 1 for each label an image has: one in multiclass, any in multilabel.
 
     marks: [n] where the head judges places, else empty; None for an image that nobody has marked.
@@ -28,7 +28,7 @@ class Part:
     files: list[Path]
     targets: NDArray[np.float32]
     labels: list[str]
-    marks: list[Marks | None] = field(default_factory=list)
+    annotations: list[Annotations | None] = field(default_factory=list)
 
     @property
     def truth(self) -> NDArray[np.intp]:
@@ -37,11 +37,11 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class PreparedData:
     spec: DecodeSpec
     split: Split
-    train: Part
-    validation: Part
+    train: Subset
+    validation: Subset
 
     @property
     def data_sha256(self) -> str:
@@ -59,13 +59,13 @@ class SplitPlan:
     file: Path | None = None
 
 
-def prepare(
+def prepare_data(
     dataset: DataSet,
     spec: DecodeSpec,
     plan: SplitPlan,
     on_frame: Callable[[], None],
-    find_marks: Callable[[SplitFrame], Marks | None] | None = None,
-) -> Material:
+    find_marks: Callable[[SplitFrame], Annotations | None] | None = None,
+) -> PreparedData:
     """Read every file and split, or take a split that was made before. find_marks: those of a frame.
 
     Raises DataError for a file or a class that cannot be learned from, or a split that is not of these files.
@@ -73,13 +73,13 @@ def prepare(
     frames, groups = read_frames(dataset, spec, on_frame)
     if plan.file is None:
         label_sets = [frame.labels for frame in frames]
-        split = deal(frames, split_frames(label_sets, groups, plan.val_share, plan.seed, plan.every))
+        split = apply_split(frames, split_frames(label_sets, groups, plan.val_share, plan.seed, plan.every))
     else:
         split = read_split(plan.file)
         check_split(split, frames, plan.file)
     _warn(dataset.labels, split)
-    train, validation = (_part(dataset, frames, find_marks) for frames in (split.train, split.validation))
-    return Material(spec, split, train, validation)
+    train, validation = (_subset(dataset, frames, find_marks) for frames in (split.train, split.validation))
+    return PreparedData(spec, split, train, validation)
 
 
 def _warn(labels: Sequence[str], split: Split) -> None:
@@ -103,7 +103,7 @@ def read_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]
     return frames, group_frames(dataset.samples, digests)
 
 
-def deal(frames: Sequence[SplitFrame], parts: Parts) -> Split:
+def apply_split(frames: Sequence[SplitFrame], parts: SplitParts) -> Split:
     return Split([frames[at] for at in parts.train], [frames[at] for at in parts.validation])
 
 
@@ -116,26 +116,28 @@ def to_targets(label_sets: Sequence[tuple[str, ...]], labels: Sequence[str]) -> 
     return targets
 
 
-def join_parts(first: Part, second: Part, order: Sequence[int]) -> Part:
+def join_subsets(first: Subset, second: Subset, order: Sequence[int]) -> Subset:
     """Both in one, without marks. order: positions in the one after the other."""
     files = first.files + second.files
     targets = np.concatenate([first.targets, second.targets])
-    return Part([files[at] for at in order], targets[list(order)], first.labels)
+    return Subset([files[at] for at in order], targets[list(order)], first.labels)
 
 
-def marks_finder(marks: Mapping[str, Marks], clean_label: str | None) -> Callable[[SplitFrame], Marks | None]:
+def annotations_finder(
+    marks: Mapping[str, Annotations], clean_label: str | None
+) -> Callable[[SplitFrame], Annotations | None]:
     """The marks of a frame; a clean one has none, and one that is neither clean nor marked has not been looked at."""
 
-    def find(frame: SplitFrame) -> Marks | None:
+    def find(frame: SplitFrame) -> Annotations | None:
         clean = all(label == clean_label for label in frame.labels)
         return marks.get(frame.name, CLEAN if clean else None)
 
     return find
 
 
-def _part(
-    dataset: DataSet, frames: Sequence[SplitFrame], find_marks: Callable[[SplitFrame], Marks | None] | None
-) -> Part:
+def _subset(
+    dataset: DataSet, frames: Sequence[SplitFrame], find_marks: Callable[[SplitFrame], Annotations | None] | None
+) -> Subset:
     targets = to_targets([frame.labels for frame in frames], dataset.labels)
     marks = [find_marks(frame) for frame in frames] if find_marks else []
-    return Part([dataset.root / frame.name for frame in frames], targets, dataset.labels, marks)
+    return Subset([dataset.root / frame.name for frame in frames], targets, dataset.labels, marks)

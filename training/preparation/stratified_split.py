@@ -12,7 +12,7 @@ Labels = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class SplitParts:
     """Positions of frames, each in exactly one part, ascending."""
 
     train: list[int]
@@ -29,23 +29,23 @@ class _Group:
 
 def split_frames(
     labels: Sequence[Labels], groups: Sequence[int], val_share: float, seed: int, every: bool = True
-) -> Parts:
+) -> SplitParts:
     """Split frame by frame so that each set of labels keeps about its share and frames of one group stay together.
 
     labels, groups: one a frame. Each label is in both parts. Where that cannot be, since all its frames belong
     together, DataError is raised; or, without `every`, the label is in training alone.
     """
     train, validation = _deal(labels, groups, [1 - val_share, val_share], seed, every)
-    return Parts(train, validation)
+    return SplitParts(train, validation)
 
 
 def fold_frames(
     labels: Sequence[Labels], groups: Sequence[int], folds: int, seed: int, every: bool = True
-) -> list[Parts]:
+) -> list[SplitParts]:
     """The same for cross-validation: each frame is in the validation part of exactly one fold."""
     bins = _deal(labels, groups, [1 / folds] * folds, seed, every)
     everywhere = set(range(len(labels)))
-    return [Parts(sorted(everywhere - set(scored)), scored) for scored in bins]
+    return [SplitParts(sorted(everywhere - set(scored)), scored) for scored in bins]
 
 
 def _deal(

@@ -25,10 +25,10 @@ def survey(
       stripwatch train survey images/ --out survey
     """
     require("matplotlib", "scipy")
-    from stripwatch.training.survey.report import summarise, write_survey
+    from stripwatch.training.survey.report import summarize, write_survey
     from stripwatch.training.survey.survey import survey as run_survey
 
     found = run_survey(data, layout)
     if out is not None:
         write_survey(found, out)
-    print_summary(summarise(found))
+    print_summary(summarize(found))

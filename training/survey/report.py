@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.export.runs.files import make_folder, write_whole
+from stripwatch.export.runs.files import atomic_write, make_folder
 from stripwatch.training.datasets.dataset import CLEAN
 from stripwatch.training.survey.contact_sheets import draw_contact_sheet
 from stripwatch.training.survey.survey import Survey
@@ -18,17 +18,17 @@ def write_survey(found: Survey, out: Path) -> None:
     for number, label in enumerate(found.balance, 1):
         members = [sample for sample in found.samples if label in (sample.labels or (CLEAN,))]
         name = re.sub(r"[^\w.-]", "_", label)
-        write_whole(out / f"contact-{number}-{name}.png", draw_contact_sheet(found.dataset.root, label, members))
+        atomic_write(out / f"contact-{number}-{name}.png", draw_contact_sheet(found.dataset.root, label, members))
     lists = {
         "same_files": found.same,
         "similar_files": found.similar,
         "disputed_files": found.disputed,
         "unreadable_files": found.unreadable,
     }
-    write_whole(out / "survey.json", msgspec.json.format(msgspec.json.encode(summarise(found) | lists)))
+    atomic_write(out / "survey.json", msgspec.json.format(msgspec.json.encode(summarize(found) | lists)))
 
 
-def summarise(found: Survey) -> dict[str, Any]:
+def summarize(found: Survey) -> dict[str, Any]:
     """One JSON object; the pairs and files themselves stand in survey.json."""
     return {
         "data": str(found.dataset.root),

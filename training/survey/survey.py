@@ -7,8 +7,8 @@ from pathlib import Path
 from stripwatch.training.datasets.dataset import CLEAN, DataSet, read_dataset
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.digests import FrameDigest, try_digests
-from stripwatch.training.preparation.groups import chain
-from stripwatch.training.preparation.near_duplicates import find_similar
+from stripwatch.training.preparation.groups import group_links
+from stripwatch.training.preparation.near_duplicates import find_near_duplicates
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.images.decode import DecodeSpec
@@ -63,8 +63,8 @@ def survey(root: Path, layout: str) -> Survey:
 
 def _pairs(samples: list[Sample], digests: list[FrameDigest]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Pairs with the same pixels, and those that are only nearly the same."""
-    same = chain([digest.pixels_sha256 for digest in digests])
-    found = find_similar([digest.thumbnail for digest in digests])
+    same = group_links([digest.pixels_sha256 for digest in digests])
+    found = find_near_duplicates([digest.thumbnail for digest in digests])
     similar = [(a, b) for a, b in found if digests[a].pixels_sha256 != digests[b].pixels_sha256]
 
     def names(pairs: list[tuple[int, int]]) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ LOAD_MAX = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
+class FrameCosts:
     """CPU seconds that one frame costs each step, measured alone. broker: None where it runs elsewhere."""
 
     consume_s: float
@@ -26,7 +26,7 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CapacityLimits:
     """Frames a second that cannot be passed. inference: alone on ready batches. intake: consumer and decode alone.
 
     cpu: all cores busy with the costs of a frame and nothing else; None where a GPU does part of the work.
@@ -46,7 +46,7 @@ class Limits:
         return name, found[name]
 
 
-def cpu_limit(costs: Costs, cores: int) -> float:
+def cpu_limit(costs: FrameCosts, cores: int) -> float:
     return cores / costs.frame_s
 
 
@@ -64,7 +64,7 @@ class CameraPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class CapacityFit:
     """cameras_max: of this rate on one machine. machines: for all of the plan. load: share of capacity on one."""
 
     cameras_max: int
@@ -80,8 +80,8 @@ def parse_plan(text: str) -> CameraPlan:
     return CameraPlan(int(match[1]), float(match[2]), match[3])
 
 
-def fit(plan: CameraPlan, capacity_fps: float) -> Fit:
+def fit(plan: CameraPlan, capacity_fps: float) -> CapacityFit:
     """How the plan fits machines of capacity_fps each, loaded to LOAD_MAX; machines is None where no camera fits."""
     cameras_max = int(LOAD_MAX * capacity_fps / plan.rate_fps)
     machines = math.ceil(plan.cameras / cameras_max) if cameras_max else None
-    return Fit(cameras_max, machines, plan.fps / capacity_fps)
+    return CapacityFit(cameras_max, machines, plan.fps / capacity_fps)

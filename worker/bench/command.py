@@ -15,16 +15,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.worker.bench.capacity import CameraPlan, Costs, Limits, fit, parse_plan
+from stripwatch.worker.bench.capacity import CameraPlan, CapacityLimits, FrameCosts, fit, parse_plan
 from stripwatch.worker.bench.demo import DEMO_BUNDLE
 from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker
 from stripwatch.worker.bench.stage_costs import measure_steps
-from stripwatch.worker.bench.workloads import Paced, Saturated, Setup, pace, saturate
-from stripwatch.worker.broker.admin import own_topics
+from stripwatch.worker.bench.workloads import BenchSetup, PacedRun, SaturatedRun, pace, saturate
+from stripwatch.worker.broker.admin import temporary_topics
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import STDERR, print_summary, say
-from stripwatch.worker.common.errors import LineFailed, SettingsError
+from stripwatch.worker.common.errors import LineRunError, SettingsError
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.config.cli_options import SecurityConfig
 from stripwatch.worker.config.loader import load_settings
@@ -32,7 +32,7 @@ from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.security import PLAINTEXT
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.simulator.cameras import Line, Shot, play
+from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender
 from stripwatch.worker.simulator.replay import find_images
 from stripwatch.worker.simulator.simulate import parse_shape, render_pool, repeat_pool
@@ -58,11 +58,11 @@ class Sizes:
 class Measured:
     """All that one bench found. runs: frames a second of each saturated run; saturated is the median one."""
 
-    saturated: Saturated
+    saturated: SaturatedRun
     runs: list[float]
-    costs: Costs
-    limits: Limits
-    paced: list[Paced]
+    costs: FrameCosts
+    limits: CapacityLimits
+    paced: list[PacedRun]
 
 
 def bench(
@@ -104,10 +104,10 @@ def bench(
     with (
         clock.stopped_by_signals(),
         nullcontext(Broker(broker, "")) if broker else embedded_broker() as kafka,
-        own_topics(kafka.bootstrap_servers, prefix + "full.", _PARTITIONS, security) as full,
-        own_topics(kafka.bootstrap_servers, prefix + "paced.", _PARTITIONS, security) as paced,
+        temporary_topics(kafka.bootstrap_servers, prefix + "full.", _PARTITIONS, security) as full,
+        temporary_topics(kafka.bootstrap_servers, prefix + "paced.", _PARTITIONS, security) as paced,
     ):
-        setup = Setup(bundle, kafka, setting or [], clock, security, arguments)
+        setup = BenchSetup(bundle, kafka, setting or [], clock, security, arguments)
         _fill(setup, full["frames"], shots, count)
         found = _measure(setup, settings, shots, (full, paced), sizes)
     Console(stderr=True, width=None if STDERR.is_terminal else 100).print(_table(found))
@@ -115,7 +115,11 @@ def bench(
 
 
 def _measure(
-    setup: Setup, settings: Settings, shots: list[Shot], topics: tuple[dict[str, str], dict[str, str]], sizes: Sizes
+    setup: BenchSetup,
+    settings: Settings,
+    shots: list[SourceImage],
+    topics: tuple[dict[str, str], dict[str, str]],
+    sizes: Sizes,
 ) -> Measured:
     full, paced = topics
     say("each step alone")
@@ -138,25 +142,25 @@ def _measure(
     return Measured(median, speeds, steps.costs(broker_s), steps.limits(broker_s, on_cpu), latencies)
 
 
-def _fill(setup: Setup, topic: str, shots: list[Shot], count: int) -> None:
+def _fill(setup: BenchSetup, topic: str, shots: list[SourceImage], count: int) -> None:
     """Put the frames where a worker will find them all."""
     say(f"sending {count} frames")
-    line = Line(cameras=_CAMERAS, rate_fps=0, mm_per_frame=1000, coil="BENCH")
+    line = SimulatedLine(cameras=_CAMERAS, rate_fps=0, mm_per_frame=1000, coil="BENCH")
     with open_frame_producer(setup.broker.bootstrap_servers, topic, setup.security) as producer:
         sender = FrameSender(producer, topic, None)
         play(itertools.islice(repeat_pool(shots, _SEED), count), line, sender.send, setup.clock, math.inf)
         sender.finish()
     if setup.clock.stopped:
-        raise LineFailed("stopped before all was measured")
+        raise LineRunError("stopped before all was measured")
 
 
-def _shots(folder: Path | None, shape: str) -> list[Shot]:
+def _shots(folder: Path | None, shape: str) -> list[SourceImage]:
     if folder is None:
         return render_pool(_POOL_FRAMES, parse_shape(shape), _SEED, _DEFECT_SHARE)
     return list(find_images(folder).shots(loop=False))
 
 
-def _write_shots(shots: Sequence[Shot], folder: Path) -> Path:
+def _write_shots(shots: Sequence[SourceImage], folder: Path) -> Path:
     folder.mkdir()
     for number, shot in enumerate(shots):
         suffix = ".png" if shot.content_type == "image/png" else ".jpg"
@@ -204,7 +208,7 @@ def _cpu(seconds: float | None) -> str:
     return "not told" if seconds is None else f"{1000 * seconds:.3f} s per 1,000 frames"
 
 
-def _percentiles(paced: Paced) -> tuple[float | None, float | None, float | None]:
+def _percentiles(paced: PacedRun) -> tuple[float | None, float | None, float | None]:
     return paced.latency_ms_p50, paced.latency_ms_p95, paced.latency_ms_p99
 
 

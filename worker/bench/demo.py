@@ -1,5 +1,6 @@
 """`stripwatch demo`: the whole line on one machine, shown live, and held against the truth at its end."""
 
+import importlib.resources
 import importlib.util
 import signal
 import tempfile
@@ -14,22 +15,22 @@ from uuid import uuid4
 import typer
 
 from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker, free_port, is_free
-from stripwatch.worker.bench.results_tally import Tally, read_sent, summary
-from stripwatch.worker.bench.results_watch import Screen, read_into
-from stripwatch.worker.bench.worker_process import await_ready, child_environment, end_well, worker_command
-from stripwatch.worker.broker.admin import own_topics
+from stripwatch.worker.bench.results_tally import ResultsTally, read_sent, summary
+from stripwatch.worker.bench.results_watch import LiveScreen, consume_into
+from stripwatch.worker.bench.worker_process import await_ready, child_environment, stop_in_order, worker_command
+from stripwatch.worker.broker.admin import temporary_topics
 from stripwatch.worker.broker.topic_reader import open_reader
-from stripwatch.worker.common.child_process import module_command, running_child
+from stripwatch.worker.common.child_process import module_command, running_process
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import print_summary, say
-from stripwatch.worker.common.errors import InputError, LineFailed
+from stripwatch.worker.common.errors import InputError, LineRunError
 from stripwatch.worker.config.cli_options import SecurityConfig, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.bundle import Bundle
-from stripwatch.worker.model.bundle_store import read_choice, resolve
+from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 
-DEMO_BUNDLE = Path(__file__).resolve().parents[2] / "deploy" / "demo" / "strip-mobilenet.onnx"
+DEMO_BUNDLE = Path(str(importlib.resources.files("stripwatch.worker.bench") / "strip-mobilenet.onnx"))
 CORRECT_RATIO_MIN = 0.9
 _CAMERAS, _RATE_FPS = 4, 25
 _PARTITIONS = 3
@@ -40,7 +41,7 @@ _CATCH_UP_S_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DemoPlan:
     """What is played, through which bundle, on which topics of which broker."""
 
     bundle: Bundle
@@ -56,7 +57,7 @@ class Plan:
 
     @property
     def defect_labels(self) -> list[str]:
-        return [label for label in self.bundle.contract.labels if label != self.bundle.contract.clean_label]
+        return [label for label in self.bundle.manifest.labels if label != self.bundle.manifest.clean_label]
 
     def worker_command(self) -> list[str]:
         settings = [f"cameras.top-{number + 1}.mm_per_px={_MM_PER_PX}" for number in range(_CAMERAS)]
@@ -108,7 +109,7 @@ def demo(
     """
     if bundle == DEMO_BUNDLE and not bundle.exists():
         raise InputError(f"there is no demo bundle {DEMO_BUNDLE}; name a model file with BUNDLE=FILE")
-    loaded = read_choice(resolve(bundle))
+    loaded = load_resolved(resolve_bundle(bundle))
     if frames is not None:
         list_images(frames)
     security = security_of(config) if broker else PLAINTEXT
@@ -116,11 +117,11 @@ def demo(
     with (
         nullcontext(Broker(broker, "")) if broker else embedded_broker() as kafka,
         tempfile.TemporaryDirectory(prefix="stripwatch-demo-") as folder,
-        own_topics(kafka.bootstrap_servers, prefix, _PARTITIONS, security) as topics,
+        temporary_topics(kafka.bootstrap_servers, prefix, _PARTITIONS, security) as topics,
     ):
         port = free_port()
         url = f"http://127.0.0.1:{port}/metrics"
-        plan = Plan(
+        plan = DemoPlan(
             *(loaded, frames, kafka.bootstrap_servers, topics, seconds, Path(folder, "sent.jsonl"), url, port),
             config if broker else None,
             security,
@@ -128,46 +129,46 @@ def demo(
         _judge(_run(plan))
 
 
-def _run(plan: Plan) -> dict[str, Any]:
+def _run(plan: DemoPlan) -> dict[str, Any]:
     """Start the worker, then the cameras; watch until they end; stop both; the summary."""
-    tally, clock = Tally(), SystemClock()
-    with clock.stopped_by_signals(), running_child("the worker", plan.worker_command(), plan.environment()) as worker:
+    tally, clock = ResultsTally(), SystemClock()
+    with clock.stopped_by_signals(), running_process("the worker", plan.worker_command(), plan.environment()) as worker:
         # said only now: from this line on a signal ends the demo in order
         say(f"starting the worker with {plan.bundle.path.name} on Kafka at {plan.broker}")
         provider = await_ready(worker, plan.metrics_url, clock)
         with (
             _live_page(plan),
-            running_child("the cameras", plan.camera_command(), plan.environment()) as cameras,
+            running_process("the cameras", plan.camera_command(), plan.environment()) as cameras,
             open_reader(plan.broker, [plan.topics["results"], plan.topics["rejects"]], plan.security) as reader,
-            Screen(tally, plan.defect_labels, plan.seconds, plan.metrics_url) as screen,
+            LiveScreen(tally, plan.defect_labels, plan.seconds, plan.metrics_url) as screen,
         ):
             while not (clock.stopped or cameras.ended or worker.ended):
-                read_into(tally, reader, plan.topics["results"])
+                consume_into(tally, reader, plan.topics["results"])
                 screen.show()
             # stopped before they were set up, they end by the signal itself, and have sent nothing
-            end_well(cameras, fine=(0, -signal.SIGTERM) if clock.stopped else (0,))
+            stop_in_order(cameras, fine=(0, -signal.SIGTERM) if clock.stopped else (0,))
             sent = read_sent(plan.sent)
             deadline_s = time.monotonic() + _CATCH_UP_S_MAX
             while tally.results + tally.rejects < len(sent) and not worker.ended and time.monotonic() < deadline_s:
-                read_into(tally, reader, plan.topics["results"])
+                consume_into(tally, reader, plan.topics["results"])
                 screen.show()
-        end_well(worker)
-    return summary(sent, tally, plan.bundle.contract.labels, provider)
+        stop_in_order(worker)
+    return summary(sent, tally, plan.bundle.manifest.labels, provider)
 
 
 @contextmanager
-def _live_page(plan: Plan) -> Iterator[None]:
+def _live_page(plan: DemoPlan) -> Iterator[None]:
     """The live page beside the demo, where its extra is installed; it may fail without harm to the demo."""
     if not all(map(importlib.util.find_spec, ("starlette", "uvicorn"))):
         say("the live page needs pip install 'stripwatch[view]'; the demo goes on without it")
         yield
         return
     port = _VIEW_PORT if is_free(_VIEW_PORT) else free_port()
-    with running_child("the live page", plan.view_command(port), plan.environment()) as page:
+    with running_process("the live page", plan.view_command(port), plan.environment()) as page:
         say(f"the live page is at http://127.0.0.1:{port}/")
         yield
         if page.ended:
-            say(f"the live page ended with code {page.process.returncode}{page.said()}")
+            say(f"the live page ended with code {page.process.returncode}{page.output_text()}")
 
 
 def _judge(found: dict[str, Any]) -> None:
@@ -175,9 +176,11 @@ def _judge(found: dict[str, Any]) -> None:
     repeats = found.pop("repeats")
     print_summary(found)
     if repeats:
-        raise LineFailed(f"{repeats} frames have more than one result or reject")
+        raise LineRunError(f"{repeats} frames have more than one result or reject")
     if found["results"] + found["rejects"] != found["frames_sent"]:
-        raise LineFailed("{frames_sent} frames sent, but {results} results and {rejects} rejects came".format(**found))
+        raise LineRunError(
+            "{frames_sent} frames sent, but {results} results and {rejects} rejects came".format(**found)
+        )
     ratio = found["correct_ratio"]
     if ratio is not None and ratio < CORRECT_RATIO_MIN:
-        raise LineFailed(f"only {ratio:.1%} of the labels are right; {CORRECT_RATIO_MIN:.0%} is the least")
+        raise LineRunError(f"only {ratio:.1%} of the labels are right; {CORRECT_RATIO_MIN:.0%} is the least")

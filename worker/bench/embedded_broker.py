@@ -17,8 +17,8 @@ from uuid import uuid4
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from stripwatch.worker.common.child_process import Child, running_child
-from stripwatch.worker.common.errors import BrokerLost, SettingsError
+from stripwatch.worker.common.child_process import ChildProcess, running_process
+from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 
 READY_S_MAX = 10.0
 STOP_S_MAX = 10.0
@@ -39,7 +39,7 @@ class Broker:
 def embedded_broker() -> Iterator[Broker]:
     """Run the embedded broker while the block lasts. Enter it from a thread that lives as long as the block.
 
-    Raises SettingsError where there is no broker for this platform, BrokerLost if it does not come up.
+    Raises SettingsError where there is no broker for this platform, BrokerUnavailableError if it does not come up.
     """
     address = f"127.0.0.1:{free_port()}"
     broker = Broker(address, f"stripwatch-{uuid4()}")
@@ -91,27 +91,29 @@ def is_free(port: int) -> bool:
 
 
 @contextmanager
-def running_broker(name: str, command: Sequence[str], broker: Broker, ready_s_max: float) -> Iterator[Child]:
+def running_broker(name: str, command: Sequence[str], broker: Broker, ready_s_max: float) -> Iterator[ChildProcess]:
     """Run `command` (its first word is a full path) until the block ends; the block starts when the broker answers.
 
     Without environment and outside this folder: the embedded broker reads its settings from variables with names as
     common as KEY and CERT, and from a .env file in the working folder or above.
     """
-    with running_child(name, command, environment={}, folder=Path("/"), stop_s_max=STOP_S_MAX) as child:
+    with running_process(name, command, environment={}, folder=Path("/"), stop_s_max=STOP_S_MAX) as child:
         _await_answer(child, broker, ready_s_max)
         yield child
 
 
-def _await_answer(child: Child, broker: Broker, ready_s_max: float) -> None:
+def _await_answer(child: ChildProcess, broker: Broker, ready_s_max: float) -> None:
     deadline_s = time.monotonic() + ready_s_max
     while (answer := _ask_cluster_id(broker.bootstrap_servers)) is None:
         if time.monotonic() > deadline_s:
-            raise BrokerLost(f"{child.name} did not answer within {ready_s_max:g} s{child.said()}")
+            raise BrokerUnavailableError(f"{child.name} did not answer within {ready_s_max:g} s{child.output_text()}")
         code = child.wait(PROBE_S_BETWEEN)
         if code is not None:
-            raise BrokerLost(f"{child.name} ended with code {code} before it answered{child.said()}")
+            raise BrokerUnavailableError(f"{child.name} ended with code {code} before it answered{child.output_text()}")
     if answer != broker.cluster_id:
-        raise BrokerLost(f"{child.name} could not have {broker.bootstrap_servers}: another broker answers there")
+        raise BrokerUnavailableError(
+            f"{child.name} could not have {broker.bootstrap_servers}: another broker answers there"
+        )
 
 
 def _ask_cluster_id(bootstrap_servers: str) -> str | None:

@@ -7,11 +7,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from stripwatch.worker.bench.results_tally import CameraCounts, Tally
+from stripwatch.worker.bench.results_tally import CameraCounts, ResultsTally
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Snapshot:
     """What is shown beside the counts. lag_frames None: the worker does not answer."""
 
     seconds_max: float
@@ -19,7 +19,7 @@ class Moment:
     metrics_url: str
 
 
-def draw_board(tally: Tally, labels: list[str], moment: Moment) -> Group:
+def draw_table(tally: ResultsTally, labels: list[str], moment: Snapshot) -> Group:
     """A row a camera, a column a defect, and a line on how the worker does."""
     table = Table(title="Stripwatch: a simulated line, inspected live", title_justify="left", expand=False)
     for name in ("camera", "frames", "clean", "unsure", *labels, "latency p50", "p99"):
@@ -29,7 +29,7 @@ def draw_board(tally: Tally, labels: list[str], moment: Moment) -> Group:
     return Group(table, Text(status_line(tally, moment)))
 
 
-def status_line(tally: Tally, moment: Moment) -> str:
+def status_line(tally: ResultsTally, moment: Snapshot) -> str:
     lag = "?" if moment.lag_frames is None else f"{moment.lag_frames:.0f}"
     return (
         f"{tally.seconds:4.0f} of {moment.seconds_max:.0f} s   {tally.frames_per_second:.0f} frames/s   "

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 
 from stripwatch.worker.contracts.events import Result
-from stripwatch.worker.simulator.frame_sender import Sent
+from stripwatch.worker.simulator.frame_sender import SentFrame
 
 _RECENT = 2000
-Place = tuple[int, int]  # partition and offset of a frame
+PartitionOffset = tuple[int, int]  # partition and offset of a frame
 
 
 @dataclass(slots=True)
@@ -24,16 +24,16 @@ class CameraCounts:
 
 
 @dataclass(slots=True)
-class Tally:
+class ResultsTally:
     """Frames are counted by their place, so that a repeat cannot stand for a lost one.
 
     labels: the best label of each result. latencies_ms: capture to the moment the result was read back.
     """
 
     cameras: dict[str, CameraCounts] = field(default_factory=dict)
-    labels: dict[Place, str | None] = field(default_factory=dict)
+    labels: dict[PartitionOffset, str | None] = field(default_factory=dict)
     latencies_ms: list[float] = field(default_factory=list)
-    rejected: set[Place] = field(default_factory=set)
+    rejected: set[PartitionOffset] = field(default_factory=set)
     repeats: int = 0
     defects: int = 0
     first_ms: float | None = None
@@ -69,27 +69,27 @@ class Tally:
         camera.defects.update(defect.label for defect in result.defects)
         camera.recent_ms.append(latency_ms)
 
-    def add_reject(self, place: Place, read_ms: float) -> None:
+    def add_reject(self, place: PartitionOffset, read_ms: float) -> None:
         self._seen(place, read_ms)
         self.rejected.add(place)
 
     def latency_ms(self, percent: float) -> float | None:
         return round(float(np.percentile(self.latencies_ms, percent)), 1) if self.latencies_ms else None
 
-    def _seen(self, place: Place, read_ms: float) -> None:
+    def _seen(self, place: PartitionOffset, read_ms: float) -> None:
         self.repeats += place in self.labels or place in self.rejected
         self.first_ms = self.first_ms or read_ms
         self.last_ms = read_ms
 
 
-def read_sent(path: Path) -> list[Sent]:
+def read_sent(path: Path) -> list[SentFrame]:
     """The lines of a sent file; none where it is not there yet."""
     if not path.exists():
         return []
-    return [msgspec.json.decode(line, type=Sent) for line in path.read_bytes().splitlines()]
+    return [msgspec.json.decode(line, type=SentFrame) for line in path.read_bytes().splitlines()]
 
 
-def correct_ratio(sent: list[Sent], tally: Tally, labels: list[str]) -> float | None:
+def correct_ratio(sent: list[SentFrame], tally: ResultsTally, labels: list[str]) -> float | None:
     """The share of frames whose best label is the truth; None where there is no truth.
 
     The truth of a simulated frame is its label; of a file, the label its name begins with, as in scratches_12.jpg.
@@ -101,14 +101,14 @@ def correct_ratio(sent: list[Sent], tally: Tally, labels: list[str]) -> float | 
     return sum(tally.labels.get(place) == truth for place, truth in truths.items()) / len(truths)
 
 
-def truth_of(frame: Sent, labels: list[str]) -> str | None:
+def truth_of(frame: SentFrame, labels: list[str]) -> str | None:
     if frame.label is not None or frame.file is None:
         return frame.label
     prefix = Path(frame.file).stem.rpartition("_")[0]
     return prefix if prefix in labels else None
 
 
-def summary(sent: list[Sent], tally: Tally, labels: list[str], provider: str) -> dict[str, Any]:
+def summary(sent: list[SentFrame], tally: ResultsTally, labels: list[str], provider: str) -> dict[str, Any]:
     """The last line of the demo, and how many frames have more than one result or reject."""
     ratio = correct_ratio(sent, tally, labels)
     return {

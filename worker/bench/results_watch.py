@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from rich.live import Live
 
-from stripwatch.worker.bench.live_table import Moment, draw_board, status_line
-from stripwatch.worker.bench.results_tally import Tally
+from stripwatch.worker.bench.live_table import Snapshot, draw_table, status_line
+from stripwatch.worker.bench.results_tally import ResultsTally
 from stripwatch.worker.common.console import STDERR, say
 from stripwatch.worker.contracts.events import Result
 
@@ -21,7 +21,7 @@ _BOARD_S, _LINE_S = 0.25, 5.0
 _decode_result = msgspec.json.Decoder(Result).decode
 
 
-def read_into(tally: Tally, consumer: KafkaConsumer, results_topic: str) -> None:
+def consume_into(tally: ResultsTally, consumer: KafkaConsumer, results_topic: str) -> None:
     """Count what has come since the last time; waits a moment where there is nothing."""
     for partition, records in consumer.poll(timeout_ms=_POLL_MS).items():
         read_ms = time.time() * 1000
@@ -34,10 +34,10 @@ def read_into(tally: Tally, consumer: KafkaConsumer, results_topic: str) -> None
                 tally.add_reject(place, read_ms)
 
 
-class Screen:
+class LiveScreen:
     """The live table on a terminal; elsewhere a line every few seconds. On stderr: stdout is for the summary."""
 
-    def __init__(self, tally: Tally, defect_labels: list[str], seconds_max: float, metrics_url: str) -> None:
+    def __init__(self, tally: ResultsTally, defect_labels: list[str], seconds_max: float, metrics_url: str) -> None:
         self._tally = tally
         self._labels = defect_labels
         self._seconds_max = seconds_max
@@ -45,7 +45,7 @@ class Screen:
         self._live = Live(console=STDERR, auto_refresh=False) if STDERR.is_terminal else None
         self._due_s = 0.0
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> "LiveScreen":
         if self._live:
             self._live.start()
         return self
@@ -61,9 +61,9 @@ class Screen:
             return
         self._due_s = now_s + (_BOARD_S if self._live else _LINE_S)
         lag = scrape(self._metrics_url).get("lag_frames")
-        moment = Moment(self._seconds_max, lag, self._metrics_url)
+        moment = Snapshot(self._seconds_max, lag, self._metrics_url)
         if self._live:
-            self._live.update(draw_board(self._tally, self._labels, moment), refresh=True)
+            self._live.update(draw_table(self._tally, self._labels, moment), refresh=True)
         else:
             say(status_line(self._tally, moment))
 

@@ -11,22 +11,22 @@ import numpy as np
 from kafka.structs import ConsumerGroupMetadata
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.bench.capacity import Costs, Limits, cpu_limit
+from stripwatch.worker.bench.capacity import CapacityLimits, FrameCosts, cpu_limit
 from stripwatch.worker.broker.consumers import from_kafka
 from stripwatch.worker.broker.topic_reader import open_reader
-from stripwatch.worker.common.errors import BrokerLost, FrameRejected, InputError
-from stripwatch.worker.common.malloc import set_up_memory
+from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected, InputError
+from stripwatch.worker.common.malloc import tune_malloc
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.decode import Pixels
-from stripwatch.worker.model.loaded_model import Model, load_model
+from stripwatch.worker.model.loaded_model import LoadedModel, load_model
 from stripwatch.worker.model.session import Session
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.infer import predict
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.infer import infer_batch
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction
 from stripwatch.worker.pipeline.produce.delivery import open_delivery
 
@@ -36,7 +36,7 @@ _SAMPLE_FRAMES = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class CpuTime:
     """What some frames took: of the CPU, all threads together, and of the clock."""
 
     frames: int
@@ -52,26 +52,26 @@ class Spent:
         return self.frames / self.wall_s
 
 
-def spend(work: Callable[[], int]) -> Spent:
+def measure_cpu_time(work: Callable[[], int]) -> CpuTime:
     """Time a piece of work that returns how many frames it did."""
     cpu_s, wall_s = time.process_time(), time.perf_counter()
     frames = work()
-    return Spent(frames, time.process_time() - cpu_s, time.perf_counter() - wall_s)
+    return CpuTime(frames, time.process_time() - cpu_s, time.perf_counter() - wall_s)
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
+class StageCosts:
     """Every step alone. broker: CPU seconds a frame of the broker, known only after a whole run."""
 
-    consume: Spent
-    intake: Spent
-    decode: Spent
-    inference_one_thread: Spent
-    inference: Spent
-    publish: Spent
+    consume: CpuTime
+    intake: CpuTime
+    decode: CpuTime
+    inference_one_thread: CpuTime
+    inference: CpuTime
+    publish: CpuTime
 
-    def costs(self, broker_s: float | None) -> Costs:
-        return Costs(
+    def costs(self, broker_s: float | None) -> FrameCosts:
+        return FrameCosts(
             consume_s=self.consume.cpu_s_per_frame,
             decode_s=self.decode.cpu_s_per_frame,
             inference_s=self.inference_one_thread.cpu_s_per_frame,
@@ -79,32 +79,32 @@ class Alone:
             broker_s=broker_s,
         )
 
-    def limits(self, broker_s: float | None, on_cpu: bool) -> Limits:
+    def limits(self, broker_s: float | None, on_cpu: bool) -> CapacityLimits:
         cpu_fps = cpu_limit(self.costs(broker_s), os.cpu_count() or 1) if on_cpu else None
-        return Limits(self.inference.frames_per_second, self.intake.frames_per_second, cpu_fps)
+        return CapacityLimits(self.inference.frames_per_second, self.intake.frames_per_second, cpu_fps)
 
 
-def measure_steps(settings: Settings, count: int, scratch_topic: str) -> Alone:
+def measure_steps(settings: Settings, count: int, scratch_topic: str) -> StageCosts:
     """settings: of the worker, its topic of frames filled with count frames. scratch_topic: takes results."""
-    set_up_memory()  # as in the worker, or decoding would look dearer than it is there
+    tune_malloc()  # as in the worker, or decoding would look dearer than it is there
     model, one_thread = (load_model(settings.model_copy(update={"inference_threads": threads})) for threads in (0, 1))
     pool = DecodePool(os.cpu_count() or 1, lambda _: False)
     frames: list[Frame] = []
-    consume = spend(lambda: _consume(settings, count, frames.append))
-    intake = spend(lambda: _consume_and_decode(settings, count, pool, model))
+    consume = measure_cpu_time(lambda: _consume(settings, count, frames.append))
+    intake = measure_cpu_time(lambda: _consume_and_decode(settings, count, pool, model))
     pool.close()
     sample = frames[:_SAMPLE_FRAMES]
     decoded: list[Decoded] = []
-    decode_spent = spend(lambda: _decode_each(sample, model, decoded))
+    decode_spent = measure_cpu_time(lambda: _decode_each(sample, model, decoded))
     if not decoded:
         raise InputError("not one of the frames can be decoded: there is nothing to measure")
     ready = np.stack([item.image.pixels for item in decoded])
-    return Alone(
+    return StageCosts(
         consume=consume,
         intake=intake,
         decode=decode_spent,
-        inference_one_thread=spend(lambda: _infer(one_thread.session, ready)),
-        inference=spend(lambda: _infer(model.session, ready)),
+        inference_one_thread=measure_cpu_time(lambda: _infer(one_thread.session, ready)),
+        inference=measure_cpu_time(lambda: _infer(model.session, ready)),
         publish=_publish(settings, model, decoded, scratch_topic),
     )
 
@@ -119,11 +119,11 @@ def _consume(settings: Settings, count: int, take: Callable[[Frame], object]) ->
                     take(read_record(from_kafka(record), "", time.monotonic()))
                 taken, idle_since_s = taken + len(records), time.monotonic()
             if time.monotonic() > idle_since_s + _IDLE_S_MAX:
-                raise BrokerLost(f"{settings.topics.frames} gave only {taken} of {count} frames")
+                raise BrokerUnavailableError(f"{settings.topics.frames} gave only {taken} of {count} frames")
     return taken
 
 
-def _consume_and_decode(settings: Settings, count: int, pool: DecodePool, model: Model) -> int:
+def _consume_and_decode(settings: Settings, count: int, pool: DecodePool, model: LoadedModel) -> int:
     """The intake thread and the decode pool as in the worker, with nothing behind them."""
 
     def submit(frame: Frame) -> None:
@@ -137,7 +137,7 @@ def _consume_and_decode(settings: Settings, count: int, pool: DecodePool, model:
     return taken
 
 
-def _decode_each(frames: Sequence[Frame], model: Model, into: list[Decoded]) -> int:
+def _decode_each(frames: Sequence[Frame], model: LoadedModel, into: list[Decoded]) -> int:
     for frame in frames:
         with suppress(FrameRejected):
             into.append(Decoded(frame, model, model.decode(frame.encoded), 0.0, time.monotonic()))
@@ -156,29 +156,29 @@ def _infer(session: Session, ready: Pixels) -> int:
     return done
 
 
-def _publish(settings: Settings, model: Model, decoded: Sequence[Decoded], topic: str) -> Spent:
+def _publish(settings: Settings, model: LoadedModel, decoded: Sequence[Decoded], topic: str) -> CpuTime:
     """Events made, serialised, sent and acknowledged."""
-    predictions = [outcome for item in decoded for outcome in predict([item], model.session)]
-    events = EventMaker(settings.cameras)
+    predictions = [outcome for item in decoded for outcome in infer_batch([item], model.session)]
+    events = EventBuilder(settings.cameras)
     topics = settings.topics.model_copy(update={"results": topic, "defects": topic})
     plain = settings.model_copy(update={"topics": topics, "delivery": "at-least-once"})
-    ledger, failed = Ledger(), list[BaseException]()
+    tracker, failed = OffsetTracker(), list[BaseException]()
     delivery = open_delivery(
-        plain, ledger, Metrics(CollectorRegistry()), ConsumerGroupMetadata, lambda _: None, failed.append
+        plain, tracker, Metrics(CollectorRegistry()), ConsumerGroupMetadata, lambda _: None, failed.append
     )
 
     def publish() -> int:
         for prediction in predictions:
             if isinstance(prediction, Prediction):
                 position = prediction.frame.position
-                ledger.assign([Partition(position.topic, position.partition)])
-                ledger.opened(position)
+                tracker.assign([Partition(position.topic, position.partition)])
+                tracker.register(position)
                 delivery.publish(events.result(prediction, time.monotonic()), prediction.frame, lambda: None)
         delivery.flush(_IDLE_S_MAX)
         return len(predictions)
 
     try:
-        spent = spend(publish)
+        spent = measure_cpu_time(publish)
     finally:
         delivery.close()
     if failed:

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 from stripwatch.worker.bench.results_watch import scrape
 from stripwatch.worker.broker.topic_reader import FETCH_WAIT_MS
-from stripwatch.worker.common.child_process import Child, module_command
+from stripwatch.worker.common.child_process import ChildProcess, module_command
 from stripwatch.worker.common.clock import Clock
-from stripwatch.worker.common.errors import BrokerLost, LineFailed
+from stripwatch.worker.common.errors import BrokerUnavailableError, LineRunError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 
 _READY_S_MAX = 60.0
@@ -37,23 +37,23 @@ def child_environment(security: Security) -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if not (ours and name.startswith("STRIPWATCH_SECURITY"))}
 
 
-def await_ready(worker: Child, metrics_url: str, clock: Clock) -> str:
-    """Until the worker says that it is ready; the provider it runs on. Raises LineFailed or BrokerLost."""
+def await_ready(worker: ChildProcess, metrics_url: str, clock: Clock) -> str:
+    """Wait until the worker is ready; return its provider. Raises LineRunError or BrokerUnavailableError."""
     deadline_s = clock.monotonic() + _READY_S_MAX
     while not (state := scrape(metrics_url)).get("ready"):
         if clock.stopped:
-            raise LineFailed("stopped before the worker was ready; no frame was sent")
+            raise LineRunError("stopped before the worker was ready; no frame was sent")
         if worker.ended:
-            raise LineFailed(f"the worker ended with code {worker.process.returncode}{worker.said()}")
+            raise LineRunError(f"the worker ended with code {worker.process.returncode}{worker.output_text()}")
         if clock.monotonic() > deadline_s:
-            raise BrokerLost(f"the worker was not ready after {_READY_S_MAX:.0f} s{worker.said()}")
+            raise BrokerUnavailableError(f"the worker was not ready after {_READY_S_MAX:.0f} s{worker.output_text()}")
         clock.sleep(0.1)
     provider: str = state["provider"]
     return provider
 
 
-def end_well(child: Child, fine: Sequence[int] = (0,)) -> None:
-    """Stop a child; raises LineFailed if it does not end in order."""
+def stop_in_order(child: ChildProcess, fine: Sequence[int] = (0,)) -> None:
+    """Stop a child; raises LineRunError if it does not end in order."""
     code = child.stop()
     if code not in fine:
-        raise LineFailed(f"{child.name} ended with code {code}{child.said()}")
+        raise LineRunError(f"{child.name} ended with code {code}{child.output_text()}")

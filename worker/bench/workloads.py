@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from stripwatch.worker.bench.embedded_broker import Broker, free_port
-from stripwatch.worker.bench.results_tally import Tally, read_sent
-from stripwatch.worker.bench.results_watch import read_into, scrape_families
-from stripwatch.worker.bench.worker_process import await_ready, child_environment, end_well, worker_command
+from stripwatch.worker.bench.results_tally import ResultsTally, read_sent
+from stripwatch.worker.bench.results_watch import consume_into, scrape_families
+from stripwatch.worker.bench.worker_process import await_ready, child_environment, stop_in_order, worker_command
 from stripwatch.worker.broker.topic_reader import open_reader
-from stripwatch.worker.common.child_process import Child, module_command, running_child
+from stripwatch.worker.common.child_process import ChildProcess, module_command, running_process
 from stripwatch.worker.common.clock import SystemClock
-from stripwatch.worker.common.errors import LineFailed
+from stripwatch.worker.common.errors import LineRunError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 
 _CAMERAS = 4
@@ -24,7 +24,7 @@ _STALL_S_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class BenchSetup:
     """What stays the same over all loads of a bench. settings: of the worker, KEY=VALUE each."""
 
     bundle: Path
@@ -36,7 +36,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Saturated:
+class SaturatedRun:
     """All frames were there before the worker began. CPU seconds are None where the machine does not tell.
 
     device_busy_share: share of the time in which a batch was on the device.
@@ -51,7 +51,7 @@ class Saturated:
 
 
 @dataclass(frozen=True, slots=True)
-class Paced:
+class PacedRun:
     """offered_fps: what the cameras sent. Latency is capture to the moment a reader has the result."""
 
     offered_fps: float
@@ -62,7 +62,7 @@ class Paced:
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
+class _Snapshot:
     """The worker's own counters, and the CPU seconds that worker and broker have used."""
 
     at_s: float
@@ -74,8 +74,8 @@ class _Moment:
     broker_cpu_s: float | None
 
 
-def saturate(setup: Setup, topics: Mapping[str, str], count: int) -> Saturated:
-    """Let a fresh group work through the count frames that its topic holds. Raises LineFailed if it stalls."""
+def saturate(setup: BenchSetup, topics: Mapping[str, str], count: int) -> SaturatedRun:
+    """Let a fresh group work through the count frames that its topic holds. Raises LineRunError if it stalls."""
     with _running_worker(setup, topics) as worker:
         first, now, moved_s = None, worker.moment(), time.monotonic()
         while now.done < count:
@@ -85,11 +85,13 @@ def saturate(setup: Setup, topics: Mapping[str, str], count: int) -> Saturated:
             worker.check(moved_s)
             first = first or (now if now.done else None)
         if first is None or first.done == now.done:
-            raise LineFailed(f"{count} frames are too few to measure by: raise --count")
+            raise LineRunError(f"{count} frames are too few to measure by: raise --count")
         return _between(first, now, worker.provider)
 
 
-def pace(setup: Setup, topics: Mapping[str, str], folder: Path, rates_fps: Sequence[float], s: float) -> list[Paced]:
+def pace(
+    setup: BenchSetup, topics: Mapping[str, str], folder: Path, rates_fps: Sequence[float], s: float
+) -> list[PacedRun]:
     """Cameras play the images of folder at each rate (of all cameras) for s seconds; a reader takes the results."""
     kinds = [topics["results"], topics["rejects"]]
     with (
@@ -100,52 +102,58 @@ def pace(setup: Setup, topics: Mapping[str, str], folder: Path, rates_fps: Seque
 
 
 def _pace(
-    setup: Setup, topics: Mapping[str, str], worker: "_Worker", reader: Any, folder: Path, rate_fps: float, s: float
-) -> Paced:
-    tally, sent_file = Tally(), folder.with_name(f"sent-{rate_fps:.3f}.jsonl")
+    setup: BenchSetup,
+    topics: Mapping[str, str],
+    worker: "_Worker",
+    reader: Any,
+    folder: Path,
+    rate_fps: float,
+    s: float,
+) -> PacedRun:
+    tally, sent_file = ResultsTally(), folder.with_name(f"sent-{rate_fps:.3f}.jsonl")
     command = [
         *module_command("worker"),
         *("replay", str(folder), "--loop", "--seconds", str(s)),
         *("--bootstrap-servers", setup.broker.bootstrap_servers, "--topic", topics["frames"]),
         *("--cameras", str(_CAMERAS), "--rate", str(rate_fps / _CAMERAS), "--sent", str(sent_file)),
     ]
-    with running_child("the cameras", [*command, *setup.arguments], child_environment(setup.security)) as cameras:
+    with running_process("the cameras", [*command, *setup.arguments], child_environment(setup.security)) as cameras:
         while not cameras.ended:
-            read_into(tally, reader, topics["results"])
+            consume_into(tally, reader, topics["results"])
             worker.check(time.monotonic())
-        end_well(cameras)
+        stop_in_order(cameras)
     sent, moved_s = len(read_sent(sent_file)), time.monotonic()
     while (seen := tally.results + tally.rejects) < sent:
-        read_into(tally, reader, topics["results"])
+        consume_into(tally, reader, topics["results"])
         moved_s = time.monotonic() if tally.results + tally.rejects > seen else moved_s
         worker.check(moved_s)
-    return Paced(sent / s, sent, tally.latency_ms(50), tally.latency_ms(95), tally.latency_ms(99))
+    return PacedRun(sent / s, sent, tally.latency_ms(50), tally.latency_ms(95), tally.latency_ms(99))
 
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    child: Child
+    child: ChildProcess
     metrics_url: str
     provider: str
-    setup: Setup
+    setup: BenchSetup
 
     def check(self, moved_s: float) -> None:
-        """Raises LineFailed where it makes no sense to wait on; moved_s: when the last frame came out."""
+        """Raises LineRunError where it makes no sense to wait on; moved_s: when the last frame came out."""
         if self.setup.clock.stopped:
-            raise LineFailed("stopped before all was measured")
+            raise LineRunError("stopped before all was measured")
         if self.child.ended:
-            raise LineFailed(f"the worker ended with code {self.child.process.returncode}{self.child.said()}")
+            raise LineRunError(f"the worker ended with code {self.child.process.returncode}{self.child.output_text()}")
         if time.monotonic() > moved_s + _STALL_S_MAX:
-            raise LineFailed(f"no frame came out of the worker for {_STALL_S_MAX:.0f} s{self.child.said()}")
+            raise LineRunError(f"no frame came out of the worker for {_STALL_S_MAX:.0f} s{self.child.output_text()}")
 
-    def moment(self) -> _Moment:
+    def moment(self) -> _Snapshot:
         families = scrape_families(self.metrics_url)
 
         def total(family: str, suffix: str) -> float:
             samples = families.get(f"stripwatch_{family}", [])
             return sum(sample.value for sample in samples if sample.name == f"stripwatch_{family}{suffix}")
 
-        return _Moment(
+        return _Snapshot(
             at_s=time.monotonic(),
             done=total("results", "_total") + total("rejects", "_total"),
             batches=total("batch_frames", "_count"),
@@ -157,22 +165,22 @@ class _Worker:
 
 
 @contextmanager
-def _running_worker(setup: Setup, topics: Mapping[str, str]) -> Iterator[_Worker]:
+def _running_worker(setup: BenchSetup, topics: Mapping[str, str]) -> Iterator[_Worker]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
     command = worker_command(setup.bundle, setup.broker.bootstrap_servers, topics, port, setup.settings)
-    with running_child("the worker", [*command, *setup.arguments], child_environment(setup.security)) as child:
+    with running_process("the worker", [*command, *setup.arguments], child_environment(setup.security)) as child:
         yield _Worker(child, url, await_ready(child, url, setup.clock), setup)
-        end_well(child)
+        stop_in_order(child)
 
 
-def _between(first: _Moment, last: _Moment, provider: str) -> Saturated:
+def _between(first: _Snapshot, last: _Snapshot, provider: str) -> SaturatedRun:
     frames, seconds = last.done - first.done, last.at_s - first.at_s
 
     def per_frame(begin: float | None, end: float | None) -> float | None:
         return None if begin is None or end is None else (end - begin) / frames
 
-    return Saturated(
+    return SaturatedRun(
         provider=provider,
         frames_per_second=frames / seconds,
         worker_cpu_s_per_frame=per_frame(first.worker_cpu_s, last.worker_cpu_s),

@@ -16,14 +16,14 @@ from kafka.errors import (
 )
 
 from stripwatch.worker.broker.connection import BOOTSTRAP_S_MAX, connect_tool
-from stripwatch.worker.common.errors import BrokerLost, SettingsError
+from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.contracts import topics as names
 
 
 @contextmanager
 def open_admin(bootstrap_servers: str, security: Security = PLAINTEXT) -> Iterator[Any]:
-    """A KafkaAdminClient, closed at the end. Raises SettingsError, or BrokerLost where no broker answers."""
+    """A KafkaAdminClient, closed at the end. Raises SettingsError or BrokerUnavailableError."""
     admin = connect_tool(KafkaAdminClient, bootstrap_servers, security)
     try:
         with _connected(bootstrap_servers):
@@ -49,9 +49,11 @@ def _connected(bootstrap_servers: str) -> Iterator[None]:
     try:
         yield
     except (KafkaTimeoutError, KafkaConnectionError) as error:
-        raise BrokerLost(f"no Kafka broker answers at {bootstrap_servers} within {BOOTSTRAP_S_MAX:.0f} s") from error
+        raise BrokerUnavailableError(
+            f"no Kafka broker answers at {bootstrap_servers} within {BOOTSTRAP_S_MAX:.0f} s"
+        ) from error
     except KafkaError as error:
-        raise BrokerLost(f"Kafka at {bootstrap_servers} answers with an error: {error}") from error
+        raise BrokerUnavailableError(f"Kafka at {bootstrap_servers} answers with an error: {error}") from error
 
 
 _HEADER_BYTES = 65_536  # a reject is the frame with more headers: it must still fit
@@ -116,7 +118,7 @@ def create_topics(admin: Any, plans: list[TopicPlan]) -> None:
 
 
 @contextmanager
-def own_topics(
+def temporary_topics(
     bootstrap_servers: str, prefix: str, partitions: int, security: Security = PLAINTEXT
 ) -> Iterator[dict[str, str]]:
     """The worker's topics by kind, made anew with this prefix; those with a prefix are removed at the end."""

@@ -16,7 +16,7 @@ from kafka.errors import (
 from stripwatch.worker.broker.tls import check_tls, client_options, speaks_tls
 from stripwatch.worker.broker.workarounds.auth_failures import raise_auth_failures, refusal
 from stripwatch.worker.broker.workarounds.sockets import PlainSelector, read_much
-from stripwatch.worker.common.errors import BrokerLost, SettingsError
+from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
 
@@ -33,7 +33,7 @@ def instance_id(settings: Settings) -> str:
     return settings.instance_id or f"{socket.gethostname()}-{settings.metrics_port}"
 
 
-def denied(error: AuthorizationError) -> str:
+def authorization_message(error: AuthorizationError) -> str:
     """One sentence for what Kafka's access rules forbid."""
     if isinstance(error, TopicAuthorizationFailedError):
         found = error.args[0] if error.args else ""
@@ -47,8 +47,8 @@ def connect(
 ) -> T:
     """Make a kafka-python client.
 
-    Raises SettingsError for malformed servers, InputError for a file that `security` names, BrokerLost when none
-    answers, or one does not let us in.
+    Raises SettingsError for malformed servers, InputError for a file that `security` names, BrokerUnavailableError when
+    none answers, or one does not let us in.
     """
     servers = [server.strip() for server in bootstrap_servers.split(",")]
     if not all(map(_SERVER.fullmatch, servers)):
@@ -62,7 +62,7 @@ def connect(
     try:
         return client(bootstrap_servers=servers, bootstrap_timeout_ms=round(wait_s_max * 1000), **options)
     except SaslAuthenticationFailedError as error:
-        raise BrokerLost(
+        raise BrokerUnavailableError(
             f"Kafka at {bootstrap_servers} does not let us in by {security.mechanism}: {refusal(error)}"
         ) from error
     except KafkaError as error:
@@ -70,7 +70,7 @@ def connect(
         hint = ""
         if not security.encrypted and any(map(speaks_tls, servers)):
             hint = "; what listens there speaks TLS (setting 'security.protocol')"
-        raise BrokerLost(
+        raise BrokerUnavailableError(
             f"no Kafka broker answers at {bootstrap_servers} within {wait_s_max:g} s{by} ({type(error).__name__}){hint}"
         ) from error
 

@@ -14,7 +14,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.connection import RECONNECT_MS_MAX, connect, instance_id
 from stripwatch.worker.broker.workarounds.header_names import accept_any_header_name
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import Partition, Position, Record
 
@@ -24,7 +24,7 @@ _ASSIGNORS = {"eager": RangePartitionAssignor, "cooperative": CooperativeStickyA
 
 
 def open_consumer(settings: Settings) -> KafkaConsumer:
-    """A consumer of the worker's group, subscribed to nothing yet. Raises BrokerLost."""
+    """A consumer of the worker's group, subscribed to nothing yet. Raises BrokerUnavailableError."""
     accept_any_header_name()
     return connect(
         KafkaConsumer,
@@ -52,17 +52,19 @@ def open_consumer(settings: Settings) -> KafkaConsumer:
 
 
 def require_topics(consumer: KafkaConsumer, topics: Collection[str], wait_s_max: float = 30) -> None:
-    """Raise BrokerLost when a topic is missing. It asks for all topics: by name, some brokers would create them."""
-    missing = sorted(set(topics) - ask_topics(consumer, wait_s_max))
+    """Raise BrokerUnavailableError when a topic is missing. It asks for all topics: by name, some brokers would create
+    them.
+    """
+    missing = sorted(set(topics) - list_topics(consumer, wait_s_max))
     if missing:
-        raise BrokerLost(
+        raise BrokerUnavailableError(
             f"the broker has no topic {', '.join(map(repr, missing))}; 'stripwatch topics' creates them "
             "(or access rules hide them from this worker)"
         )
 
 
-def ask_topics(consumer: KafkaConsumer, wait_s_max: float) -> set[str]:
-    """The names of all topics; a connection that drops meanwhile is made again. Raises BrokerLost."""
+def list_topics(consumer: KafkaConsumer, wait_s_max: float) -> set[str]:
+    """The names of all topics; a connection that drops meanwhile is made again. Raises BrokerUnavailableError."""
     deadline_s = time.monotonic() + wait_s_max
     while True:
         try:
@@ -70,10 +72,12 @@ def ask_topics(consumer: KafkaConsumer, wait_s_max: float) -> set[str]:
             return topics
         except RetriableError as error:
             if time.monotonic() > deadline_s:
-                raise BrokerLost(f"Kafka did not tell its topics within {wait_s_max:g} s: {error}") from error
+                raise BrokerUnavailableError(
+                    f"Kafka did not tell its topics within {wait_s_max:g} s: {error}"
+                ) from error
             time.sleep(_ASK_AGAIN_S)
         except KafkaError as error:
-            raise BrokerLost(f"Kafka did not tell its topics: {type(error).__name__}: {error}") from error
+            raise BrokerUnavailableError(f"Kafka did not tell its topics: {type(error).__name__}: {error}") from error
 
 
 def to_kafka(offsets: Mapping[Partition, int]) -> dict[TopicPartition, OffsetAndMetadata]:

@@ -14,13 +14,13 @@ from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.broker.connection import (
     BOOTSTRAP_S_MAX,
     RECONNECT_MS_MAX,
+    authorization_message,
     connect,
     connect_tool,
-    denied,
     instance_id,
 )
 from stripwatch.worker.broker.workarounds.lost_requests import keep_requests
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
 
@@ -36,7 +36,7 @@ INFLIGHT_BYTES_MAX = 64_000_000  # kafka-python itself sets no limit to what wai
 
 
 def open_producer(settings: Settings) -> KafkaProducer:
-    """An idempotent producer: a retry after a lost acknowledgement writes nothing twice. Raises BrokerLost.
+    """An idempotent producer: a retry after a lost acknowledgement writes nothing twice. Raises BrokerUnavailableError.
 
     exactly-once: a transactional one. Whoever had its transactional id before is fenced, its open transaction aborted.
     """
@@ -73,14 +73,16 @@ def _claim_transactional_id(producer: KafkaProducer) -> None:
     try:
         producer.init_transactions()
     except AuthorizationError as error:
-        discard(producer)
-        raise BrokerLost(denied(error)) from error
+        force_close(producer)
+        raise BrokerUnavailableError(authorization_message(error)) from error
     except KafkaError as error:
-        discard(producer)
-        raise BrokerLost(f"Kafka gives no transactions to this worker: {type(error).__name__}: {error}") from error
+        force_close(producer)
+        raise BrokerUnavailableError(
+            f"Kafka gives no transactions to this worker: {type(error).__name__}: {error}"
+        ) from error
 
 
-def discard(producer: KafkaProducer) -> None:
+def force_close(producer: KafkaProducer) -> None:
     """End a producer without waiting for what it still holds: each of its futures fails, and it sends nothing more.
 
     close(timeout=0) of kafka-python 3.0.12 raises while records are left over, and leaves the thread sending.
@@ -100,7 +102,7 @@ def set_linger(producer: KafkaProducer, ms: float) -> None:
 def open_frame_producer(bootstrap_servers: str, topic: str, security: Security = PLAINTEXT) -> Iterator[Any]:
     """A KafkaProducer for frames to a topic that exists: no repeats, no compression (an image has no air in it).
 
-    Raises SettingsError, also for a topic that is not there, or BrokerLost where no broker answers.
+    Raises SettingsError, also for a topic that is not there, or BrokerUnavailableError where no broker answers.
     """
     require_topic(bootstrap_servers, topic, security)
     producer = connect_tool(

@@ -9,7 +9,7 @@ from typing import Any
 
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
-from stripwatch.worker.common.errors import BrokerLost, InputError, SettingsError
+from stripwatch.worker.common.errors import BrokerUnavailableError, InputError, SettingsError
 from stripwatch.worker.config.security import Security
 
 _PROBE_S_MAX = 5.0
@@ -41,17 +41,20 @@ def check_tls(servers: Iterable[str], context: ssl.SSLContext) -> None:
     """Shake hands with each server that is there.
 
     kafka-python (3.0.12) tries a certificate it does not trust again until its time is up, and says only that.
-    Raises BrokerLost where the two sides do not trust each other. A server that is not there is left to the client.
+    Raises BrokerUnavailableError where the two sides do not trust each other. A server that is not there is left to the
+    client.
     """
     for server in servers:
         try:
             _greet(server, context)
         except ssl.SSLCertVerificationError as error:
-            raise BrokerLost(f"the certificate of Kafka at {server} is refused: {error.verify_message}") from error
+            raise BrokerUnavailableError(
+                f"the certificate of Kafka at {server} is refused: {error.verify_message}"
+            ) from error
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             continue  # hung up: it may be on its way up or down
         except ssl.SSLError as error:
-            raise BrokerLost(f"TLS with Kafka at {server} failed: {_reason(error)}") from error
+            raise BrokerUnavailableError(f"TLS with Kafka at {server} failed: {_reason(error)}") from error
         except OSError:
             continue
 

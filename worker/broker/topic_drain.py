@@ -8,10 +8,10 @@ from typing import Any
 
 from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.broker.consumers import from_kafka
-from stripwatch.worker.broker.topic_reader import lost, open_reader
+from stripwatch.worker.broker.topic_reader import broker_errors, open_reader
 from stripwatch.worker.broker.workarounds.header_names import accept_any_header_name
 from stripwatch.worker.common.console import new_progress
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.cli_options import security_of
 from stripwatch.worker.contracts.positions import Record
 
@@ -23,12 +23,12 @@ _POLL_MS = 500
 def open_drain(
     bootstrap_servers: str, topic: str, config: Path | None, title: str, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Iterator[Record]]:
-    """From its beginning, with a progress bar of that title. Raises BrokerLost, also while it is read."""
+    """From its beginning, with a progress bar of that title. Raises BrokerUnavailableError, also while it is read."""
     security = security_of(config)
     accept_any_header_name()
     require_topic(bootstrap_servers, topic, security)
     with open_reader(bootstrap_servers, [topic], security) as consumer, new_progress() as progress:
-        with lost():
+        with broker_errors():
             ends = consumer.end_offsets(consumer.assignment())
             begins = consumer.beginning_offsets(consumer.assignment())
         bar = progress.add_task(title, total=sum(ends.values()) - sum(begins.values()))
@@ -40,12 +40,12 @@ def _read_to(
 ) -> Iterator[Record]:
     moved_s = time.monotonic()
     while not stopped() and _is_before(consumer, ends):
-        with lost():
+        with broker_errors():
             polled = consumer.poll(timeout_ms=_POLL_MS)
         if polled:
             moved_s = time.monotonic()
         elif time.monotonic() - moved_s > STANDSTILL_S_MAX:
-            raise BrokerLost(f"Kafka sent nothing for {STANDSTILL_S_MAX:.0f} s before the end of the topic")
+            raise BrokerUnavailableError(f"Kafka sent nothing for {STANDSTILL_S_MAX:.0f} s before the end of the topic")
         for partition, records in polled.items():
             for record in records:
                 if record.offset < ends[partition]:
@@ -54,5 +54,5 @@ def _read_to(
 
 
 def _is_before(consumer: Any, ends: dict[Any, int]) -> bool:
-    with lost():
+    with broker_errors():
         return any(consumer.position(partition) < end for partition, end in ends.items())

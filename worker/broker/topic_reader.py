@@ -12,7 +12,7 @@ from kafka.structs import TopicPartition
 from stripwatch.worker.broker.connection import connect
 from stripwatch.worker.broker.consumers import require_topics
 from stripwatch.worker.broker.workarounds.header_names import accept_any_header_name
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
 
@@ -26,20 +26,20 @@ _BROKER_S_MAX = 10.0
 _FETCH_WAIT_MS = 50  # see FETCH_WAIT_MS in results_watch.py
 _FETCH_BYTES_MAX = 8_000_000
 _POLL_MS = 200
-_LOOK_S, _LOOK_S_MAX = 1.0, 5.0
+_END_CHECK_S, _END_CHECK_S_MAX = 1.0, 5.0
 _PARTITIONS_S = 30.0
 _EMPTY_S = 1.0
 
 
 @contextmanager
-def open_looker(
+def open_topic_consumer(
     settings: Settings, group_id: str | None = None, fetch_bytes_max: int = _FETCH_BYTES_MAX
 ) -> Iterator[KafkaConsumer]:
     """A consumer that is assigned its partitions by hand; group_id: whose commits it may read and write.
 
     fetch_bytes_max: of one fetch; a larger record still comes, alone (KIP-74).
 
-    Raises SettingsError, or BrokerLost where no broker answers.
+    Raises SettingsError, or BrokerUnavailableError where no broker answers.
     """
     accept_any_header_name()
     consumer = connect(
@@ -67,7 +67,8 @@ def open_looker(
 class TopicReader:
     """The records of some topics as they come, and the moment up to which all of them have been read.
 
-    One thread. Partitions that are added later are read from their beginning. KafkaErrors pass as BrokerLost.
+    One thread. Partitions that are added later are read from their beginning. KafkaErrors pass as
+    BrokerUnavailableError.
     """
 
     def __init__(
@@ -77,13 +78,13 @@ class TopicReader:
         starts: Starts,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.level_s: float | None = None  # all that was there at this moment has been read
+        self.caught_up_at_s: float | None = None  # all that was there at this moment has been read
         self._consumer = consumer
         self._topics = list(topics)
         self._monotonic = monotonic
         self._ends: dict[TopicPartition, int] = {}
         self._asked_s = self._read_s = self._assigned_s = monotonic()
-        with lost():
+        with broker_errors():
             require_topics(consumer, self._topics)
             partitions = self._partitions()
             consumer.assign(partitions)
@@ -92,14 +93,14 @@ class TopicReader:
 
     def poll(self) -> list[Any]:
         """What has come since the last time; waits a moment where there is nothing."""
-        with lost():
+        with broker_errors():
             records = [record for batch in self._consumer.poll(timeout_ms=_POLL_MS).values() for record in batch]
             now_s = self._monotonic()
             if records:
                 self._read_s = now_s
-            if self._is_level(now_s):
-                self.level_s = self._asked_s
-                if now_s - self._asked_s >= _LOOK_S:
+            if self._is_caught_up(now_s):
+                self.caught_up_at_s = self._asked_s
+                if now_s - self._asked_s >= _END_CHECK_S:
                     self._ask_ends()
             if now_s - self._assigned_s >= _PARTITIONS_S:
                 self._consumer.assign(self._partitions())
@@ -108,17 +109,17 @@ class TopicReader:
 
     def next_offsets(self) -> dict[TopicPartition, int]:
         """Where reading goes on."""
-        with lost():
+        with broker_errors():
             return {tp: self._consumer.position(tp) for tp in self._consumer.assignment()}
 
-    def _is_level(self, now_s: float) -> bool:
+    def _is_caught_up(self, now_s: float) -> bool:
         """Past the ends that were asked for; or nothing more comes: markers of transactions are no records."""
         if now_s - max(self._read_s, self._asked_s) >= _EMPTY_S:
             return True
         return all(self._consumer.position(tp) >= end for tp, end in self._ends.items())
 
     def _ask_ends(self) -> None:
-        self._ends = self._consumer.end_offsets(list(self._consumer.assignment()), timeout_ms=_LOOK_S_MAX * 1000)
+        self._ends = self._consumer.end_offsets(list(self._consumer.assignment()), timeout_ms=_END_CHECK_S_MAX * 1000)
         self._asked_s = self._monotonic()
 
     def _partitions(self) -> list[TopicPartition]:
@@ -144,16 +145,16 @@ def from_last(records: int) -> Starts:
 
 
 @contextmanager
-def lost() -> Iterator[None]:
+def broker_errors() -> Iterator[None]:
     try:
         yield
     except KafkaError as error:
-        raise BrokerLost(f"reading from Kafka failed: {type(error).__name__}: {error}") from error
+        raise BrokerUnavailableError(f"reading from Kafka failed: {type(error).__name__}: {error}") from error
 
 
 @contextmanager
 def open_reader(bootstrap_servers: str, topics: list[str], security: Security = PLAINTEXT) -> Iterator[KafkaConsumer]:
-    """A consumer of these topics from their beginning, in no group. Raises BrokerLost."""
+    """A consumer of these topics from their beginning, in no group. Raises BrokerUnavailableError."""
     consumer = connect(
         KafkaConsumer,
         bootstrap_servers,

@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from stripwatch.worker.coils.interval_set import Spans
-from stripwatch.worker.coils.observations import Look
+from stripwatch.worker.coils.interval_set import IntervalSet
+from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.strip_defects import StripDefect, StripDefects
 from stripwatch.worker.contracts.events import StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
@@ -64,15 +64,15 @@ class CoilSummary(msgspec.Struct, frozen=True):
     strip_defects: list[StripDefect]
 
 
-class CoilLog:
+class CoilAggregate:
     """Grows look by look. The order of looks, and repeats among them, change nothing."""
 
-    def __init__(self, first: Look, join_mm: int = 0) -> None:
+    def __init__(self, first: Observation, join_mm: int = 0) -> None:
         self.line = first.line
         self.coil = first.coil
         self.first_ms = self.last_ms = first.captured_ms
         self.defects = StripDefects(join_mm)
-        self.covered: dict[str, Spans] = {}
+        self.covered: dict[str, IntervalSet] = {}
         self._ids: set[str] = set()
         self._states: dict[str, Counter[str]] = {}
         self._verdicts: Counter[str] = Counter()
@@ -96,30 +96,30 @@ class CoilLog:
             return None
         return StripSpan(self._start_mm, self._end_mm)
 
-    def add(self, look: Look) -> bool:
+    def add(self, observation: Observation) -> bool:
         """Whether it is new; a repeat is not counted again."""
-        if look.id in self._ids:
+        if observation.id in self._ids:
             return False
-        self._ids.add(look.id)
-        if look.camera not in self._states and len(self._states) >= _CAMERAS_MAX:
-            look = replace(look, camera="other")
-        self.first_ms = min(self.first_ms, look.captured_ms)
-        self.last_ms = max(self.last_ms, look.captured_ms)
-        self._states.setdefault(look.camera, Counter())[look.state] += 1
-        if look.verdict:
-            self._verdicts[look.verdict] += 1
-        self._unplaced.update(look.unplaced)
-        for defect in look.defects:
+        self._ids.add(observation.id)
+        if observation.camera not in self._states and len(self._states) >= _CAMERAS_MAX:
+            observation = replace(observation, camera="other")
+        self.first_ms = min(self.first_ms, observation.captured_ms)
+        self.last_ms = max(self.last_ms, observation.captured_ms)
+        self._states.setdefault(observation.camera, Counter())[observation.state] += 1
+        if observation.verdict:
+            self._verdicts[observation.verdict] += 1
+        self._unplaced.update(observation.unplaced)
+        for defect in observation.defects:
             self.defects.add(defect)
-        self._place(look)
+        self._place(observation)
         return True
 
-    def _place(self, look: Look) -> None:
-        covered = self.covered.setdefault(look.camera, Spans())
-        if look.span_mm:
-            covered.add(look.span_mm.start, look.span_mm.end)
-        edges = [look.position_mm] if look.position_mm is not None else []
-        edges += [look.span_mm.start, look.span_mm.end] if look.span_mm else []
+    def _place(self, observation: Observation) -> None:
+        covered = self.covered.setdefault(observation.camera, IntervalSet())
+        if observation.span_mm:
+            covered.add(observation.span_mm.start, observation.span_mm.end)
+        edges = [observation.position_mm] if observation.position_mm is not None else []
+        edges += [observation.span_mm.start, observation.span_mm.end] if observation.span_mm else []
         for edge in edges:
             self._start_mm = edge if self._start_mm is None else min(self._start_mm, edge)
             self._end_mm = edge if self._end_mm is None else max(self._end_mm, edge)
@@ -150,7 +150,7 @@ class CoilLog:
 
     def _gaps(self) -> list[tuple[int, int]] | None:
         """Of all cameras together; None where no frame's length is known."""
-        strip, together = self.strip_mm, Spans()
+        strip, together = self.strip_mm, IntervalSet()
         for spans in self.covered.values():
             for start, end in spans:
                 together.add(start, end)

@@ -3,8 +3,8 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from stripwatch.worker.coils.coil import CoilLog, Ended
-from stripwatch.worker.coils.observations import Look
+from stripwatch.worker.coils.coil import CoilAggregate, Ended
+from stripwatch.worker.coils.observations import Observation
 
 Key = tuple[str | None, str | None]  # line and coil
 _CLOSED_MAX = 5_000
@@ -27,11 +27,11 @@ class CoilRules:
 
 @dataclass(slots=True)
 class _Open:
-    log: CoilLog
+    log: CoilAggregate
     heard_s: float
 
 
-class CoilBook:
+class CoilTracker:
     """Time comes in from outside (seconds of any clock), so that a test never waits."""
 
     def __init__(self, rules: CoilRules) -> None:
@@ -42,30 +42,30 @@ class CoilBook:
         self._closed: OrderedDict[Key, int] = OrderedDict()
 
     @property
-    def running(self) -> list[CoilLog]:
+    def running(self) -> list[CoilAggregate]:
         """The open coils, in the order in which they began."""
         return sorted((coil.log for coil in self._open.values()), key=lambda log: log.first_ms)
 
     def is_open(self, key: Key) -> bool:
         return key in self._open
 
-    def add(self, look: Look, now_s: float) -> CoilLog | None:
+    def add(self, observation: Observation, now_s: float) -> CoilAggregate | None:
         """The coil that the look was added to; None for a repeat, and for a look at a part that has ended."""
-        key = look.line, look.coil
-        if look.captured_ms <= self._closed.get(key, -1):
+        key = observation.line, observation.coil
+        if observation.captured_ms <= self._closed.get(key, -1):
             self.late += 1
             return None
         coil = self._open.get(key)
         if coil is None:
-            self._open[key] = _Open(CoilLog(look, self._rules.join_mm), now_s)
+            self._open[key] = _Open(CoilAggregate(observation, self._rules.join_mm), now_s)
             return self._open[key].log
         coil.heard_s = now_s
-        if coil.log.add(look):
+        if coil.log.add(observation):
             return coil.log
         self.repeats += 1
         return None
 
-    def close(self, now_s: float) -> list[tuple[CoilLog, Ended]]:
+    def close(self, now_s: float) -> list[tuple[CoilAggregate, Ended]]:
         """The coils that have ended by now, oldest first; each is handed out once."""
         ended = [(key, coil.log, why) for key, coil in self._open.items() if (why := self._ended(key, coil, now_s))]
         left = sorted(self._open.keys() - {key for key, *_ in ended}, key=lambda key: self._open[key].heard_s)
@@ -89,5 +89,5 @@ class CoilBook:
             return "silence"
         return "limit" if coil.log.frames >= self._rules.frames_max else None
 
-    def _moved_on(self, key: Key, log: CoilLog) -> bool:
+    def _moved_on(self, key: Key, log: CoilAggregate) -> bool:
         return any(other[0] == key[0] and coil.log.first_ms > log.first_ms for other, coil in self._open.items())

@@ -29,9 +29,9 @@ def coils(
     """
     settings = settings_of(config, setting, bootstrap_servers=bootstrap_servers)
     from stripwatch.worker.coils.coil_tracker import CoilRules
-    from stripwatch.worker.coils.summarizer import summarise_coils
+    from stripwatch.worker.coils.summarizer import summarize_coils
 
-    print_summary(summarise_coils(settings, CoilRules(settle_s, silence_s), group_id))
+    print_summary(summarize_coils(settings, CoilRules(settle_s, silence_s), group_id))
 
 
 def report(

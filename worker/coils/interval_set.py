@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 
-class Spans:
+class IntervalSet:
     """A set of whole millimetres as disjoint half-open spans in order; spans that touch are one.
 
     A union, so the order in which spans are added and how often does not matter.

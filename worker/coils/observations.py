@@ -18,7 +18,7 @@ _decode_result = msgspec.json.Decoder(Result).decode
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Observation:
     """One frame as its result or reject tells of it. span_mm: of an inspected frame whose camera's scale is known.
 
     defects: those whose place on the strip is known, at least by the position of the frame, which is a point then.
@@ -46,7 +46,7 @@ def read_result(value: bytes | None) -> Result | None:
         return None
 
 
-def look_of_result(result: Result, timestamp_ms: int) -> Look | None:
+def observation_from_result(result: Result, timestamp_ms: int) -> Observation | None:
     """timestamp_ms: of the record, since no frame was taken after its result. None where captured_at is no time."""
     frame = result.frame
     try:
@@ -54,7 +54,7 @@ def look_of_result(result: Result, timestamp_ms: int) -> Look | None:
     except (ValueError, OverflowError):
         return None
     placed = [_strip_defect(result.id, defect, frame) for defect in result.defects]
-    return Look(
+    return Observation(
         id=result.id,
         line=frame.line,
         coil=frame.coil,
@@ -69,7 +69,9 @@ def look_of_result(result: Result, timestamp_ms: int) -> Look | None:
     )
 
 
-def look_of_reject(key: bytes | None, headers: Sequence[tuple[str, bytes | None]], timestamp_ms: int) -> Look | None:
+def observation_from_reject(
+    key: bytes | None, headers: Sequence[tuple[str, bytes | None]], timestamp_ms: int
+) -> Observation | None:
     """From the headers of a reject; None where it has no id, so that it cannot be told from a repeat.
 
     Its headers are CloudEvents as those of a frame are, so they are read by the same rules.
@@ -82,7 +84,7 @@ def look_of_reject(key: bytes | None, headers: Sequence[tuple[str, bytes | None]
         for name, value in headers
     ]
     frame = read_record(Record(Position("", 0, 0), timestamp_ms, key, None, unquoted), "", 0.0)
-    return Look(
+    return Observation(
         id=identity.decode("utf-8", "replace")[:300],
         line=frame.line,
         coil=frame.coil,
@@ -97,12 +99,12 @@ def look_of_reject(key: bytes | None, headers: Sequence[tuple[str, bytes | None]
     )
 
 
-def look_of_record(record: Any, rejects_topic: str) -> Look | None:
+def observation_from_record(record: Any, rejects_topic: str) -> Observation | None:
     """Of a Kafka record from the results or the rejects; None where it is neither."""
     if record.topic == rejects_topic:
-        return look_of_reject(record.key, record.headers, record.timestamp)
+        return observation_from_reject(record.key, record.headers, record.timestamp)
     result = read_result(record.value)
-    return look_of_result(result, record.timestamp) if result else None
+    return observation_from_result(result, record.timestamp) if result else None
 
 
 def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefect | None:

@@ -10,10 +10,10 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning, open_looker
+from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning, open_topic_consumer
 from stripwatch.worker.coils.coil import CoilSummary
-from stripwatch.worker.coils.coil_tracker import CoilBook, CoilRules
-from stripwatch.worker.coils.observations import look_of_record
+from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker
+from stripwatch.worker.coils.observations import observation_from_record
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.config.settings import Settings
@@ -27,7 +27,9 @@ _COLUMNS = (
 
 
 def report(settings: Settings, coil: str | None, csv_path: Path | None, force: bool) -> list[CoilSummary]:
-    """Every coil (or those of one name) in results and rejects, oldest first. Raises BrokerLost, InputError."""
+    """Every coil (or those of one name) in results and rejects, oldest first. Raises BrokerUnavailableError,
+    InputError.
+    """
     if csv_path and csv_path.exists() and not force:
         raise InputError(f"{csv_path} is there already; --force replaces it")
     found = [one for one in read_coils(settings) if coil is None or one.coil == coil]
@@ -40,16 +42,16 @@ def report(settings: Settings, coil: str | None, csv_path: Path | None, force: b
 
 def read_coils(settings: Settings) -> list[CoilSummary]:
     """From the beginning of the topics to their end as it is now."""
-    book = CoilBook(CoilRules())
+    book = CoilTracker(CoilRules())
     topics = [settings.topics.results, settings.topics.rejects]
     read = 0
-    with open_looker(settings) as consumer:
+    with open_topic_consumer(settings) as consumer:
         reader = TopicReader(consumer, topics, from_beginning)
-        while reader.level_s is None:
+        while reader.caught_up_at_s is None:
             for record in reader.poll():
-                look = look_of_record(record, settings.topics.rejects)
-                if look:
-                    book.add(look, 0.0)
+                observation = observation_from_record(record, settings.topics.rejects)
+                if observation:
+                    book.add(observation, 0.0)
                 read += 1
                 if read % _SAY_EVERY == 0:
                     say(f"{read} records read")

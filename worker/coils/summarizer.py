@@ -17,12 +17,12 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.producers import open_producer
-from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning, from_last, open_looker
+from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning, from_last, open_topic_consumer
 from stripwatch.worker.coils.coil import CoilSummary
-from stripwatch.worker.coils.coil_tracker import CoilBook, CoilRules, Key
-from stripwatch.worker.coils.observations import Look, look_of_record, time_ms
+from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker, Key
+from stripwatch.worker.coils.observations import Observation, observation_from_record, time_ms
 from stripwatch.worker.common.clock import SystemClock
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
 
 log = structlog.get_logger()
@@ -31,13 +31,13 @@ _KNOWN_SUMMARIES = 2_000
 _decode_summary = msgspec.json.Decoder(CoilSummary).decode
 
 
-def summarise_coils(settings: Settings, rules: CoilRules, group_id: str) -> dict[str, Any]:
-    """Run until a signal; the counts. Raises BrokerLost."""
-    clock, book = SystemClock(), CoilBook(rules)
+def summarize_coils(settings: Settings, rules: CoilRules, group_id: str) -> dict[str, Any]:
+    """Run until a signal; the counts. Raises BrokerUnavailableError."""
+    clock, book = SystemClock(), CoilTracker(rules)
     for summary, last_ms in known_summaries(settings):
         book.remember_closed((summary.line, summary.coil), last_ms)
     topics = [settings.topics.results, settings.topics.rejects]
-    with open_looker(settings, group_id) as consumer:
+    with open_topic_consumer(settings, group_id) as consumer:
         producer = open_producer(settings)
         try:
             writer = CoilWriter(settings, book, TopicReader(consumer, topics, from_committed), consumer, producer)
@@ -58,13 +58,13 @@ class CoilWriter:
     def __init__(
         self,
         settings: Settings,
-        book: CoilBook,
+        book: CoilTracker,
         reader: TopicReader,
         consumer: KafkaConsumer,
         producer: KafkaProducer,
     ) -> None:
         self._settings = settings
-        self._book = book
+        self._tracker = book
         self._reader = reader
         self._consumer = consumer
         self._producer = producer
@@ -75,13 +75,13 @@ class CoilWriter:
 
     def step(self) -> None:
         for record in self._reader.poll():
-            look = look_of_record(record, self._settings.topics.rejects)
-            if look is None:
+            observation = observation_from_record(record, self._settings.topics.rejects)
+            if observation is None:
                 self._unreadable += 1
             else:
-                self._add(look, record)
-        if self._reader.level_s is not None:
-            self._write(self._reader.level_s)
+                self._add(observation, record)
+        if self._reader.caught_up_at_s is not None:
+            self._write(self._reader.caught_up_at_s)
         if time.monotonic() - self._committed_s >= _COMMIT_S:
             self.commit()
 
@@ -94,25 +94,29 @@ class CoilWriter:
         try:
             self._consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()})
         except KafkaError as error:
-            raise BrokerLost(f"Kafka did not take the commit: {type(error).__name__}: {error}") from error
+            raise BrokerUnavailableError(f"Kafka did not take the commit: {type(error).__name__}: {error}") from error
 
     def counts(self) -> dict[str, Any]:
         return {
             "coils": self._coils,
             "frames": self._looks,
-            "repeats": self._book.repeats,
-            "late": self._book.late,
+            "repeats": self._tracker.repeats,
+            "late": self._tracker.late,
             "unreadable": self._unreadable,
         }
 
-    def _add(self, look: Look, record: Any) -> None:
-        late = self._book.late
-        if self._book.add(look, time.monotonic()):
+    def _add(self, observation: Observation, record: Any) -> None:
+        late = self._tracker.late
+        if self._tracker.add(observation, time.monotonic()):
             self._looks += 1
-        key = look.line, look.coil
-        if self._book.late > late:  # after a restart these are repeats
+        key = observation.line, observation.coil
+        if self._tracker.late > late:  # after a restart these are repeats
             if key != self._late_key:
-                log.warning("frames of a coil that was summarised are left out", coil=look.coil, camera=look.camera)
+                log.warning(
+                    "frames of a coil that was summarised are left out",
+                    coil=observation.coil,
+                    camera=observation.camera,
+                )
             self._late_key = key
             return
         firsts = self._firsts.setdefault(key, {})
@@ -121,7 +125,7 @@ class CoilWriter:
     def _write(self, level_s: float) -> None:
         """Summaries of what has ended; their coils are let go only once Kafka has them."""
         sent = []
-        for coil, why in self._book.close(level_s):
+        for coil, why in self._tracker.close(level_s):
             summary = coil.summary(why)
             sent.append(self._send(summary))
             self._firsts.pop((coil.line, coil.coil), None)
@@ -131,7 +135,9 @@ class CoilWriter:
             try:
                 future.get(timeout=self._settings.send_s_max)
             except KafkaError as error:
-                raise BrokerLost(f"{self._settings.topics.coils} did not take a summary: {error}") from error
+                raise BrokerUnavailableError(
+                    f"{self._settings.topics.coils} did not take a summary: {error}"
+                ) from error
 
     def _send(self, summary: CoilSummary) -> Any:
         headers = [
@@ -153,9 +159,9 @@ class CoilWriter:
 
 def known_summaries(settings: Settings) -> Iterator[tuple[CoilSummary, int]]:
     """The newest summaries on Kafka, each with its last time of capture in ms."""
-    with open_looker(settings) as consumer:
+    with open_topic_consumer(settings) as consumer:
         reader = TopicReader(consumer, [settings.topics.coils], from_last(_KNOWN_SUMMARIES))
-        while reader.level_s is None:
+        while reader.caught_up_at_s is None:
             for record in reader.poll():
                 with suppress(msgspec.DecodeError, ValueError):
                     summary = _decode_summary(record.value or b"")

@@ -8,7 +8,7 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLarg
 from stripwatch.worker.broker.producers import DELIVERY_S_MAX
 from stripwatch.worker.commands.stored_reject import StoredReject
 from stripwatch.worker.common.console import say
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 
 _WAITING_BYTES_MAX = 16_000_000
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5
@@ -23,7 +23,7 @@ class Producer(Protocol):
     def partitions_for(self, topic: str) -> set[int]: ...
 
 
-class Resender:
+class RejectReplayer:
     """Waits for the oldest acknowledgement while too many bytes are on their way. producer None: a dry run."""
 
     def __init__(self, producer: Producer | None, topic: str, replays_max: int) -> None:
@@ -38,7 +38,7 @@ class Resender:
         self._sent = self._refused = self._replayed_before = self._repeats = 0
 
     def send(self, reject: StoredReject) -> bool:
-        """Whether the frame was handed on. Raises BrokerLost, also for a frame handed on earlier."""
+        """Whether the frame was handed on. Raises BrokerUnavailableError, also for a frame handed on earlier."""
         if reject.replays >= self._replays_max:
             self._replayed_before += 1
             return False
@@ -101,7 +101,9 @@ class Resender:
 
     def _failed(self, reject: StoredReject, error: KafkaError) -> None:
         if not isinstance(error, _TOO_LARGE):
-            raise BrokerLost(f"Kafka did not take {reject.id} after {self._sent} frames: {error}") from error
+            raise BrokerUnavailableError(
+                f"Kafka did not take {reject.id} after {self._sent} frames: {error}"
+            ) from error
         self._refuse(reject, f"its {reject.original_bytes} bytes are more than {self._topic} takes in one message")
 
     def _refuse(self, reject: StoredReject, why: str) -> None:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.broker.topic_drain import open_drain
-from stripwatch.worker.commands.reject_replayer import Resender
+from stripwatch.worker.commands.reject_replayer import RejectReplayer
 from stripwatch.worker.commands.stored_reject import StoredReject, json_line, read_reject
 from stripwatch.worker.common.clock import Clock, SystemClock
 from stripwatch.worker.common.console import print_summary, say
@@ -121,12 +121,14 @@ def replay(
         open_frame_producer(bootstrap_servers, topic, security_of(config)) as producer,
         open_drain(bootstrap_servers, rejects_topic, config, _READING, lambda: clock.stopped) as records,
     ):
-        resender = Resender(None if dry_run else producer, topic, replays_max)
-        resend(found.matching(records, wanted), resender, clock, limit, rate)
+        resender = RejectReplayer(None if dry_run else producer, topic, replays_max)
+        replay_rejects(found.matching(records, wanted), resender, clock, limit, rate)
     print_summary(found.summary() | resender.summary() | {"topic": topic, "dry_run": dry_run})
 
 
-def resend(rejects: Iterable[StoredReject], resender: Resender, clock: Clock, limit: int, rate: float) -> None:
+def replay_rejects(
+    rejects: Iterable[StoredReject], resender: RejectReplayer, clock: Clock, limit: int, rate: float
+) -> None:
     """Until they end, `limit` are sent (0: no limit), or somebody asks to stop."""
     for reject in rejects:
         if clock.stopped:

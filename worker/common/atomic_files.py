@@ -7,7 +7,7 @@ from pathlib import Path
 from stripwatch.worker.common.errors import InputError
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def atomic_write(path: Path, data: bytes) -> None:
     """Write a file beside its place, then move it there; nobody ever sees half of it.
 
     Raises InputError, with the path, when that fails; what stood there before still stands.

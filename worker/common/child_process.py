@@ -20,10 +20,10 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 STOP_S_MAX = 40.0
-_SAID_CHARACTERS_MAX = 2_000
+_OUTPUT_CHARACTERS_MAX = 2_000
 
 
-def with_parent(command: Sequence[str]) -> list[str]:
+def die_with_parent(command: Sequence[str]) -> list[str]:
     """The command, to be started from a thread that lives as long: Linux counts a thread's end as the parent's."""
     return [sys.executable, "-I", "-S", "-c", _LAUNCH, *command]
 
@@ -37,7 +37,7 @@ def module_command(module: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class ChildProcess:
     name: str
     process: subprocess.Popen[bytes]
     _output: IO[str]
@@ -53,10 +53,10 @@ class Child:
         except subprocess.TimeoutExpired:
             return None
 
-    def said(self) -> str:
+    def output_text(self) -> str:
         """The end of what it printed, as the rest of a sentence."""
         self._output.seek(0)
-        text = " ".join(self._output.read().split())[-_SAID_CHARACTERS_MAX:]
+        text = " ".join(self._output.read().split())[-_OUTPUT_CHARACTERS_MAX:]
         return f"; it said: {text}" if text else ""
 
     def stop(self, stop_s_max: float = STOP_S_MAX) -> int:
@@ -71,13 +71,13 @@ class Child:
 
 
 @contextmanager
-def running_child(
+def running_process(
     name: str,
     command: Sequence[str],
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     stop_s_max: float = STOP_S_MAX,
-) -> Iterator[Child]:
+) -> Iterator[ChildProcess]:
     """Run `command` (its first word is a full path) until the block ends. environment None: that of this process.
 
     Its own process group, so that Ctrl-C in a terminal reaches the caller alone, who may then stop in order. Enter the
@@ -85,7 +85,7 @@ def running_child(
     """
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(  # noqa: S603 - the command is ours
-            with_parent(command),
+            die_with_parent(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -93,7 +93,7 @@ def running_child(
             env=environment,
             process_group=0,
         )
-        child = Child(name, process, output)
+        child = ChildProcess(name, process, output)
         try:
             yield child
         finally:

@@ -1,17 +1,17 @@
 """Every error this project raises on purpose, and the exit code it ends a command with.
 
 StripwatchError
-  SettingsError     a wrong flag, key or value                     -> exit 2
-  BundleError       a model file that is unfit to run              -> exit 3
-  BrokerLost        Kafka cannot be reached, or away for too long  -> exit 4
-  PredictFailed     the inference session failed                   -> exit 5
-  InputError        a file or folder that is missing or in the way -> exit 6
-  DataError         a training set that cannot be learned from     -> exit 7
-  ExportRefused     a model whose ONNX file does not agree with it -> exit 8 (export.gate.GateRefused: by how much)
-  LineFailed        a line run to show or to measure lost frames   -> exit 9
-  Fenced            another worker has taken this one's instance_id -> exit 10
-  WorkerEnded       one of several workers ended against its will  -> its own code
-  FrameRejected     one bad frame: it goes to the reject topic, the worker goes on
+  SettingsError           a wrong flag, key or value                           -> exit 2
+  BundleError             a model file that cannot be run                      -> exit 3
+  BrokerUnavailableError  Kafka cannot be reached, or is away for too long     -> exit 4
+  InferenceError          the inference session failed                         -> exit 5
+  InputError              a file or folder that is missing or in the way       -> exit 6
+  DataError               a training set that cannot be learned from           -> exit 7
+  ExportRejectedError     a model whose ONNX file does not agree with it       -> exit 8
+  LineRunError            a line run to show or to measure lost frames         -> exit 9
+  FencedError             another worker has taken this one's instance_id      -> exit 10
+  WorkerExitError         one of several workers ended against its will        -> its own code
+  FrameRejected           one bad frame goes to the reject topic; the worker continues
 """
 
 from enum import StrEnum
@@ -31,11 +31,11 @@ class BundleError(StripwatchError):
     exit_code = 3
 
 
-class BrokerLost(StripwatchError):
+class BrokerUnavailableError(StripwatchError):
     exit_code = 4
 
 
-class PredictFailed(StripwatchError):
+class InferenceError(StripwatchError):
     exit_code = 5
 
 
@@ -47,15 +47,15 @@ class DataError(StripwatchError):
     exit_code = 7
 
 
-class ExportRefused(StripwatchError):
+class ExportRejectedError(StripwatchError):
     exit_code = 8
 
 
-class LineFailed(StripwatchError):
+class LineRunError(StripwatchError):
     exit_code = 9
 
 
-class WorkerEnded(StripwatchError):
+class WorkerExitError(StripwatchError):
     """code: the exit code that the worker ended with; a signal's number is negative, as subprocess says it."""
 
     def __init__(self, text: str, code: int) -> None:
@@ -63,7 +63,7 @@ class WorkerEnded(StripwatchError):
         self.exit_code = code if code > 0 else 128 - code
 
 
-class Fenced(StripwatchError):
+class FencedError(StripwatchError):
     exit_code = 10
 
 
@@ -81,7 +81,7 @@ class RejectReason(StrEnum):
     INFERENCE_FAILED = "inference_failed"
 
 
-class FrameRejected(StripwatchError):
+class FrameRejected(StripwatchError):  # noqa: N818 - it steers a frame to its topic, and ends nothing
     """One frame that cannot be inspected, with the reason and a sentence of detail."""
 
     def __init__(self, reason: RejectReason, detail: str) -> None:

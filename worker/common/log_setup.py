@@ -30,7 +30,7 @@ log = structlog.get_logger()
 class _Window:
     began_s: float
     shown: int = 0
-    held_back: int = 0
+    suppressed: int = 0
 
 
 class RateLimit:
@@ -58,10 +58,10 @@ class RateLimit:
         record.held_back = held_back
         return held_back is not None
 
-    def held_back(self) -> dict[str, int]:
+    def suppressed(self) -> dict[str, int]:
         """What no line has told yet, by text."""
         with self._lock:
-            return {str(text): window.held_back for text, window in self._windows.items() if window.held_back}
+            return {str(text): window.suppressed for text, window in self._windows.items() if window.suppressed}
 
     def _admit(self, text: Hashable) -> int | None:
         """None: hold it back. Else how many were, since the last that was shown."""
@@ -71,13 +71,13 @@ class RateLimit:
             if window is None or now_s - window.began_s >= WINDOW_S:
                 if len(self._windows) >= _TEXTS_MAX:
                     self._windows.clear()
-                before = window.held_back if window else 0
+                before = window.suppressed if window else 0
                 self._windows[text] = _Window(now_s, shown=1)
                 return before
             if window.shown < SAME_MAX:
                 window.shown += 1
                 return 0
-            window.held_back += 1
+            window.suppressed += 1
             return None
 
 
@@ -104,7 +104,7 @@ def set_up_logs(log_format: Literal["auto", "console", "json"], level: str) -> N
     handler.addFilter(_limit.filter)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _tell_held_back],
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _add_suppressed],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
         )
     )
@@ -112,9 +112,9 @@ def set_up_logs(log_format: Literal["auto", "console", "json"], level: str) -> N
     _set_kafka_level(level)
 
 
-def say_held_back() -> None:
+def log_suppressed() -> None:
     """At the end: what was held back and has no later line that tells."""
-    if left := _limit.held_back():
+    if left := _limit.suppressed():
         log.info("log lines were held back", lines=left)
 
 
@@ -129,7 +129,7 @@ def _set_kafka_level(level: str) -> None:
             logging.getLogger(chatty).setLevel(logging.CRITICAL)
 
 
-def _tell_held_back(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+def _add_suppressed(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     held_back = getattr(line["_record"], "held_back", 0)
     return {**line, "held_back": held_back} if held_back else line
 

@@ -9,7 +9,7 @@ _KEPT_BYTES_MAX = 128 << 20  # at the end of a heap
 _MAPPED_BYTES_MIN = 32 << 20  # the most that glibc takes; a frame of 256x1600 is 1.2 MB of pixels
 
 
-def set_up_memory() -> None:
+def tune_malloc() -> None:
     """As many heaps as threads can run at once: by default there are eight times as many, each with holes of its own.
     And the pixels of a frame lie where those of the last one lay: memory that the system gives anew comes page by page,
     which is a fifth of decoding a strip (ARCHITECTURE, Speed).
@@ -22,7 +22,7 @@ def set_up_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES_MAX)
 
 
-def give_back_memory() -> None:
+def trim_malloc() -> None:
     """What is free goes back to the system. glibc alone keeps it for a use that does not come."""
     if trim := _glibc("malloc_trim"):
         trim(0)

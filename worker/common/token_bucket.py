@@ -13,7 +13,7 @@ class _Bucket:
     filled_s: float
 
 
-class Quota:
+class TokenBucket:
     """A bucket holds `tokens_max` and is full at first; `per_s` tokens flow in, and each event takes one.
 
     So in any stretch of time a key has at most tokens_max + per_s * seconds events, and one that comes no more often

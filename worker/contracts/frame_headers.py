@@ -37,7 +37,7 @@ def event_headers(frame: Frame, kind: str, content_type: bytes = b"application/j
     return headers
 
 
-def copy_headers(frame: Frame, kind: str, content_type: bytes, own: Mapping[str, Any]) -> Headers:
+def frame_copy_headers(frame: Frame, kind: str, content_type: bytes, own: Mapping[str, Any]) -> Headers:
     """Of a record with a frame's own bytes: what is said of it, its original place, time and key, and the headers that
     the camera sent, each with a prefix.
 

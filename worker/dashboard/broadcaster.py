@@ -14,7 +14,7 @@ TICK_S = 0.5
 _RETRY_MS = 2000
 
 
-class Hub:
+class Broadcaster:
     """Server-sent events: `state` every tick, `coils` when one has ended, `cards` with the newest defects.
 
     The id of an event is that of this run and the number of its newest card, so that a browser that comes back is told

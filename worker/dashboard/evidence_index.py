@@ -17,7 +17,7 @@ class Place:
     offset: int
 
 
-def place_of_frame(result: Result) -> Place | None:
+def position_of_frame(result: Result) -> Place | None:
     """As its event says; None where the frame came from a folder."""
     frame = result.frame
     if frame.topic is None or frame.partition is None or frame.offset is None:
@@ -25,7 +25,7 @@ def place_of_frame(result: Result) -> Place | None:
     return Place(frame.topic, frame.partition, frame.offset)
 
 
-class EvidencePlaces:
+class EvidenceIndex:
     """The newest evidence by the id of its event. Any thread may call."""
 
     def __init__(self) -> None:

@@ -8,9 +8,9 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.broker.consumers import ask_topics
-from stripwatch.worker.broker.topic_reader import TopicReader, from_last, open_looker
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.broker.consumers import list_topics
+from stripwatch.worker.broker.topic_reader import TopicReader, from_last, open_topic_consumer
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.dashboard.evidence_index import Place
 from stripwatch.worker.dashboard.history import CARDS_MAX, History
@@ -42,7 +42,7 @@ class Feed:
         while not self._stopped.is_set():
             try:
                 self._read()
-            except BrokerLost as error:
+            except BrokerUnavailableError as error:
                 log.warning("the broker is lost, trying again", error=str(error))
                 self._history.say("lost", str(error))
             except Exception as error:  # the page must say so, not stand still
@@ -52,19 +52,19 @@ class Feed:
 
     def _read(self) -> None:
         topics = self._settings.topics
-        with open_looker(self._settings) as consumer:
+        with open_topic_consumer(self._settings) as consumer:
             wanted = [topics.results, topics.rejects]
-            if topics.evidence in ask_topics(consumer, self._settings.broker_wait_s_max):
+            if topics.evidence in list_topics(consumer, self._settings.broker_wait_s_max):
                 wanted.append(topics.evidence)  # a line may do without
             reader = TopicReader(consumer, wanted, self._starts)
             self._history.say("reading")
             while not self._stopped.is_set():
                 records = reader.poll()
                 for record in records:
-                    self._add(record, live=reader.level_s is not None)
-                if reader.level_s is not None:
+                    self._add(record, live=reader.caught_up_at_s is not None)
+                if reader.caught_up_at_s is not None:
                     self._history.say("live")
-                    self._history.close_coils(reader.level_s)
+                    self._history.close_coils(reader.caught_up_at_s)
 
     def _add(self, record: Any, live: bool) -> None:
         self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1

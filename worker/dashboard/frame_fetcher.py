@@ -10,12 +10,12 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.broker.topic_reader import open_looker
-from stripwatch.worker.common.errors import BrokerLost, FrameRejected
+from stripwatch.worker.broker.topic_reader import open_topic_consumer
+from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.dashboard.evidence_index import Place
 from stripwatch.worker.images.decode import DecodeLimits
-from stripwatch.worker.observers.annotate import encode_jpeg, open_within
+from stripwatch.worker.observers.annotate import decode_scaled, encode_jpeg
 
 log = structlog.get_logger()
 _KEPT = 400
@@ -24,7 +24,7 @@ _QUALITY = 82
 _FETCH_BYTES = 4_000  # one frame is wanted, not the hundred after it: a small fetch brings one batch
 
 
-class Pictures:
+class FrameFetcher:
     """Any thread may ask; one fetch at a time. Only frames and evidence are ever read, whatever an event names."""
 
     def __init__(self, settings: Settings) -> None:
@@ -59,7 +59,7 @@ class Pictures:
         try:
             encoded = self._fetch(place)
             return shrink(encoded, width_px_max, self._limits) if encoded else None
-        except (KafkaError, BrokerLost) as error:
+        except (KafkaError, BrokerUnavailableError) as error:
             log.warning("a picture could not be fetched", place=place, error=str(error))
             self._close()
         except FrameRejected as error:
@@ -68,7 +68,7 @@ class Pictures:
 
     def _fetch(self, place: Place) -> bytes | None:
         if self._consumer is None:
-            self._consumer = self._open.enter_context(open_looker(self._settings, fetch_bytes_max=_FETCH_BYTES))
+            self._consumer = self._open.enter_context(open_topic_consumer(self._settings, fetch_bytes_max=_FETCH_BYTES))
         partition = TopicPartition(place.topic, place.partition)
         self._consumer.assign([partition])
         try:
@@ -87,4 +87,4 @@ class Pictures:
 
 def shrink(encoded: bytes, width_px_max: int, limits: DecodeLimits) -> bytes:
     """Decoded by the worker's own rules and encoded anew, with its aspect. Raises FrameRejected."""
-    return encode_jpeg(open_within(encoded, width_px_max, math.inf, limits), _QUALITY)
+    return encode_jpeg(decode_scaled(encoded, width_px_max, math.inf, limits), _QUALITY)

@@ -9,12 +9,17 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.coils.coil import CoilLog, CoilSummary
-from stripwatch.worker.coils.coil_tracker import CoilBook, CoilRules
-from stripwatch.worker.coils.observations import Look, look_of_reject, look_of_result, read_result
+from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
+from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker
+from stripwatch.worker.coils.observations import (
+    Observation,
+    observation_from_reject,
+    observation_from_result,
+    read_result,
+)
 from stripwatch.worker.common.rates import WindowedRate
 from stripwatch.worker.contracts.events import Box, ModelInfo, Result
-from stripwatch.worker.dashboard.evidence_index import EvidencePlaces, Place, place_of_frame
+from stripwatch.worker.dashboard.evidence_index import EvidenceIndex, Place, position_of_frame
 from stripwatch.worker.dashboard.rolling_stats import Latency
 from stripwatch.worker.dashboard.strip_map import StripMap, strip_map
 
@@ -24,7 +29,7 @@ _LINES_MAX, _CAMERAS_MAX, _LABELS_MAX, _MODELS_MAX = 16, 64, 64, 16
 _OTHER = "other"
 
 
-class Card(msgspec.Struct, frozen=True):
+class DefectCard(msgspec.Struct, frozen=True):
     """A defect event for the list of the newest. seq counts up and names its picture. evidence: as the event says."""
 
     seq: int
@@ -69,16 +74,16 @@ class History:
     """One thread adds, any thread reads. Names come from outside: beyond a number of them the rest is 'other'."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self.evidence = EvidencePlaces()
+        self.evidence = EvidenceIndex()
         self._clock = clock
         self._lock = threading.Lock()
-        self._book = CoilBook(RULES)
+        self._book = CoilTracker(RULES)
         self._lines: dict[str, _Line] = {}
         self._models: OrderedDict[ModelInfo, _Model] = OrderedDict()
         self._labels: Counter[str] = Counter()
         self._totals: Counter[str] = Counter()
         self._frame_rate, self._defect_rate = WindowedRate(), WindowedRate(60)
-        self._cards: deque[tuple[Card, Place | None]] = deque(maxlen=CARDS_MAX)
+        self._cards: deque[tuple[DefectCard, Place | None]] = deque(maxlen=CARDS_MAX)
         self._next_seq = 1
         self._closed: OrderedDict[str, tuple[CoilSummary, StripMap]] = OrderedDict()
         self._rows: dict[str, tuple[int, CoilSummary]] = {}
@@ -90,20 +95,20 @@ class History:
     def add_result(self, value: bytes | None, timestamp_ms: int, read_s: float, live: bool) -> None:
         """live: it came just now, and was not read from the past."""
         result = read_result(value)
-        look = look_of_result(result, timestamp_ms) if result else None
+        observation = observation_from_result(result, timestamp_ms) if result else None
         with self._lock:
-            if result is None or look is None:
+            if result is None or observation is None:
                 self._totals["unreadable"] += 1
-            elif self._add_look(look, read_s, live):
-                self._note_result(result, look, timestamp_ms, live)
+            elif self._add_look(observation, read_s, live):
+                self._note_result(result, observation, timestamp_ms, live)
 
     def add_reject(self, key: bytes | None, headers: Any, timestamp_ms: int, read_s: float, live: bool) -> None:
-        look = look_of_reject(key, headers, timestamp_ms)
+        observation = observation_from_reject(key, headers, timestamp_ms)
         with self._lock:
-            if look is None:
+            if observation is None:
                 self._totals["unreadable"] += 1
             else:
-                self._add_look(look, read_s, live)
+                self._add_look(observation, read_s, live)
 
     def say(self, state: str, problem: str = "") -> None:
         """state: connecting, reading, live or lost."""
@@ -141,11 +146,11 @@ class History:
                 "ended": next(reversed(self._closed), None),
             }
 
-    def cards_after(self, seq: int) -> list[Card]:
+    def cards_after(self, seq: int) -> list[DefectCard]:
         with self._lock:
             return [card for card, _ in self._cards if card.seq > seq]
 
-    def place(self, seq: int) -> tuple[Card, Place | None] | None:
+    def place(self, seq: int) -> tuple[DefectCard, Place | None] | None:
         with self._lock:
             return next((entry for entry in self._cards if entry[0].seq == seq), None)
 
@@ -167,45 +172,53 @@ class History:
 
     # --- under the lock
 
-    def _add_look(self, look: Look, read_s: float, live: bool) -> bool:
+    def _add_look(self, observation: Observation, read_s: float, live: bool) -> bool:
         """False for a repeat."""
-        look = self._bounded(look)
-        log = self._book.add(look, read_s)
+        observation = self._bounded(observation)
+        log = self._book.add(observation, read_s)
         if log is None:
             return False
-        self._totals[look.state] += 1
-        if look.verdict:
-            self._totals[look.verdict] += 1
+        self._totals[observation.state] += 1
+        if observation.verdict:
+            self._totals[observation.verdict] += 1
         if live:
             self._frame_rate.add(self._clock())
-        camera = self._lines[look.line or ""].cameras[look.camera]
-        camera.states[look.state] += 1
-        camera.last_ms = max(camera.last_ms, look.captured_ms)
+        camera = self._lines[observation.line or ""].cameras[observation.camera]
+        camera.states[observation.state] += 1
+        camera.last_ms = max(camera.last_ms, observation.captured_ms)
         return True
 
-    def _bounded(self, look: Look) -> Look:
+    def _bounded(self, observation: Observation) -> Observation:
         """With line and camera by their name, or as 'other' where there are too many; both are known from then on."""
-        name = look.line or ""
+        name = observation.line or ""
         if name not in self._lines and len(self._lines) >= _LINES_MAX:
             name = _OTHER
         line = self._lines.setdefault(name, _Line())
-        camera = look.camera
+        camera = observation.camera
         if camera not in line.cameras and len(line.cameras) >= _CAMERAS_MAX:
             camera = _OTHER
         line.cameras.setdefault(camera, _Camera())
-        if (name, camera) == (look.line or "", look.camera):
-            return look
-        defects = tuple(msgspec.structs.replace(defect, camera=camera) for defect in look.defects)
-        return Look(
-            *(look.id, name, look.coil, camera, look.captured_ms, look.state, look.verdict),
-            *(look.position_mm, look.span_mm, defects, look.unplaced),
+        if (name, camera) == (observation.line or "", observation.camera):
+            return observation
+        defects = tuple(msgspec.structs.replace(defect, camera=camera) for defect in observation.defects)
+        return Observation(
+            *(
+                observation.id,
+                name,
+                observation.coil,
+                camera,
+                observation.captured_ms,
+                observation.state,
+                observation.verdict,
+            ),
+            *(observation.position_mm, observation.span_mm, defects, observation.unplaced),
         )
 
-    def _note_result(self, result: Result, look: Look, timestamp_ms: int, live: bool) -> None:
-        line = self._lines.get(look.line or "") or self._lines[_OTHER]
-        camera = line.cameras.get(look.camera) or line.cameras[_OTHER]
+    def _note_result(self, result: Result, observation: Observation, timestamp_ms: int, live: bool) -> None:
+        line = self._lines.get(observation.line or "") or self._lines[_OTHER]
+        camera = line.cameras.get(observation.camera) or line.cameras[_OTHER]
         camera.side, camera.height_px = result.frame.side, result.frame.height_px or camera.height_px
-        line.latency.add(timestamp_ms - look.captured_ms)
+        line.latency.add(timestamp_ms - observation.captured_ms)
         self._note_model(result, timestamp_ms)
         if not result.defects:
             return
@@ -215,7 +228,7 @@ class History:
             self._labels[label if label in self._labels or len(self._labels) < _LABELS_MAX else _OTHER] += 1
         if live:
             self._defect_rate.add(self._clock())
-        self._cards.append((self._card(result), place_of_frame(result)))
+        self._cards.append((self._card(result), position_of_frame(result)))
         self._next_seq += 1
 
     def _note_model(self, result: Result, timestamp_ms: int) -> None:
@@ -226,10 +239,10 @@ class History:
         while len(self._models) > _MODELS_MAX:
             self._models.popitem(last=False)
 
-    def _card(self, result: Result) -> Card:
+    def _card(self, result: Result) -> DefectCard:
         frame, best = result.frame, max(result.defects, key=lambda defect: defect.score)
         span = best.strip_mm
-        return Card(
+        return DefectCard(
             seq=self._next_seq,
             id=result.id,
             line=frame.line,
@@ -247,7 +260,7 @@ class History:
             evidence=result.evidence,
         )
 
-    def _summary(self, log: CoilLog) -> CoilSummary:
+    def _summary(self, log: CoilAggregate) -> CoilSummary:
         """Made anew only where the coil has grown."""
         frames, summary = self._rows.get(log.id, (0, None))
         if summary is None or frames != log.frames:
@@ -257,7 +270,7 @@ class History:
             self._rows[log.id] = log.frames, summary
         return summary
 
-    def _map(self, log: CoilLog) -> StripMap:
+    def _map(self, log: CoilAggregate) -> StripMap:
         line = self._lines.get(log.line or "")
         known = {name: (camera.side, camera.height_px) for name, camera in line.cameras.items()} if line else {}
         return strip_map(log, known, {label: number for number, label in enumerate(self._labels)})

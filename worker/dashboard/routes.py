@@ -17,8 +17,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stripwatch.worker.coils.report import as_csv
-from stripwatch.worker.dashboard.broadcaster import Hub
-from stripwatch.worker.dashboard.frame_fetcher import Pictures
+from stripwatch.worker.dashboard.broadcaster import Broadcaster
+from stripwatch.worker.dashboard.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.history import History
 
 PAGE = Path(__file__).with_name("page")
@@ -35,10 +35,10 @@ HEADERS = {
 }
 
 
-def make_site(history: History, pictures: Pictures, hosts: list[str]) -> Starlette:
+def make_site(history: History, pictures: FrameFetcher, hosts: list[str]) -> Starlette:
     """hosts: names by which a browser may call this server; others are refused, since a foreign page may rebind its own
     name to this address."""
-    hub = Hub(history)
+    hub = Broadcaster(history)
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
@@ -70,7 +70,7 @@ def make_site(history: History, pictures: Pictures, hosts: list[str]) -> Starlet
 class Site:
     """What is asked for, from the history. Everything that waits runs off the event loop."""
 
-    def __init__(self, history: History, pictures: Pictures, hub: Hub) -> None:
+    def __init__(self, history: History, pictures: FrameFetcher, hub: Broadcaster) -> None:
         self._history = history
         self._pictures = pictures
         self._hub = hub

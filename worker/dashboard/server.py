@@ -12,7 +12,7 @@ from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.dashboard.feed import Feed
-from stripwatch.worker.dashboard.frame_fetcher import Pictures
+from stripwatch.worker.dashboard.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.history import History
 from stripwatch.worker.dashboard.routes import make_site
 
@@ -24,7 +24,7 @@ _GRACE_S = 2
 def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     """Raises SettingsError where the port cannot be had. A broker that is not there is waited for."""
     listener = open_listener(host, port)
-    history, pictures = History(), Pictures(settings)
+    history, pictures = History(), FrameFetcher(settings)
     feed = Feed(settings, history, records_max)
     hosts = _LOOPBACK if host in ("127.0.0.1", "::1", "localhost") else ["*"]
     config = uvicorn.Config(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from stripwatch.worker.coils.coil import CoilLog
+from stripwatch.worker.coils.coil import CoilAggregate
 
 _DEFECTS_MAX, _SPANS_MAX = 3_000, 500
 _NONE: tuple[None, None] = (None, None)
@@ -50,7 +50,9 @@ class StripMap(msgspec.Struct, frozen=True):
     omitted: int
 
 
-def strip_map(log: CoilLog, known: Mapping[str, tuple[str | None, int | None]], numbers: Mapping[str, int]) -> StripMap:
+def strip_map(
+    log: CoilAggregate, known: Mapping[str, tuple[str | None, int | None]], numbers: Mapping[str, int]
+) -> StripMap:
     """known: side and height_px by camera. numbers: of labels. Lanes: top before bottom, then by name."""
     cameras = sorted(log.covered, key=lambda name: (_SIDES.get(known.get(name, _NONE)[0] or "", 2), name))
     found = sorted(log.defects, key=lambda defect: defect.strip_mm.start)

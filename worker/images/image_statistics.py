@@ -43,7 +43,7 @@ def measure(pixels: Pixels) -> FrameStatistics:
     return FrameStatistics(mean, deviation, step / max(mean, 1.0))
 
 
-class Turns:
+class CameraSampler:
     """Whether it is a camera's turn to be measured: never twice within period_s, however fast it sends.
 
     Any thread may call. Two that call at once may both be told yes, which costs one measurement more.
@@ -54,7 +54,7 @@ class Turns:
         self._now_s = now_s
         self._due_s: dict[str, float] = {}
 
-    def take(self, camera: str) -> bool:
+    def due(self, camera: str) -> bool:
         now_s = self._now_s()
         if now_s < self._due_s.get(camera, now_s):
             return False

@@ -23,7 +23,7 @@ class BatchLimits:
     linger_s_max: float
 
 
-class Pace:
+class BatchPolicy:
     """batches: as warmed up, smallest first. best_frames: beyond which no batch is worth while.
 
     padded: a batch costs what the next warmed size costs. linger_s: as the settings fix it, None where they do not.
@@ -42,7 +42,7 @@ class Pace:
         self._linger_s = linger_s
         self._target_s = target_s
         self._run_s = [0.0] + [_run_s(batches, n, padded) for n in range(1, best_frames + 1)]
-        self._first = _splits(self._run_s, [batch.frames for batch in batches])
+        self._first = _first_runs(self._run_s, [batch.frames for batch in batches])
 
     def limits(self, waiting: int, rate_fps: float) -> BatchLimits:
         """For the next batch. waiting: frames that are there, the first one included. rate_fps: at which more come."""
@@ -69,7 +69,7 @@ def _run_s(batches: Sequence[WarmedBatch], frames: int, padded: bool) -> float:
     return below_s + (above_s - below_s) * (frames - sizes[at - 1]) / (sizes[at] - sizes[at - 1])
 
 
-def _splits(run_s: Sequence[float], sizes: Sequence[int]) -> list[int]:
+def _first_runs(run_s: Sequence[float], sizes: Sequence[int]) -> list[int]:
     """For each number of frames that wait the first run: of those with which all are done nearly as soon as can be, the
     one with which the mean frame is done soonest.
     """

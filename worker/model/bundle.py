@@ -9,10 +9,10 @@ import msgspec
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.model.onnx_checks import check_graph
-from stripwatch.worker.model.onnx_metadata import SEAL_KEY, UNSEALED, check_seal, read_metadata
+from stripwatch.worker.model.onnx_metadata import CHECKSUM_KEY, NO_CHECKSUM, read_metadata, verify_checksum
 from stripwatch.worker.model.reference import Reference, check_reference
 
-CONTRACT_KEY = "stripwatch.contract"
+MANIFEST_KEY = "stripwatch.contract"
 SCHEMA = "stripwatch.bundle/1"
 INPUT_NAME = "frames"
 SCORES_NAME = "scores"
@@ -103,7 +103,7 @@ class GoldenFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scores: list[float]
 
 
-class PlaceGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CellGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the places of a heatmap look: the centre of the first one and the step to the next, in pixels of the input.
 
     Both are (down, across); pixel centres are whole numbers.
@@ -113,7 +113,7 @@ class PlaceGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     step_px: tuple[float, float]
 
 
-class Contract(msgspec.Struct, frozen=True):
+class Manifest(msgspec.Struct, frozen=True):
     """What a bundle says of itself. Later versions may add fields; a reader of this one passes over them.
 
     grid, box_threshold: how heatmaps become boxes (worker.boxes); without a grid there are none. temperature: what the
@@ -137,7 +137,7 @@ class Contract(msgspec.Struct, frozen=True):
     provenance: Provenance
     validation: Validation
     golden: list[GoldenFrame]
-    grid: PlaceGrid | None = None
+    grid: CellGrid | None = None
     box_threshold: float = 0.5
     temperature: float = 1.0
     fidelity: Fidelity | None = None
@@ -149,7 +149,7 @@ class Bundle:
     """A sealed model file in memory: what runs is what was checked, even if the file changes meanwhile."""
 
     path: Path
-    contract: Contract
+    manifest: Manifest
     sha256: str
     model: bytes
 
@@ -164,71 +164,71 @@ def read_bundle(path: Path) -> Bundle:
     except OSError as error:
         raise BundleError(f"cannot read the bundle {path}: {error.strerror}") from error
     try:
-        contract = decode_contract(read_metadata(model))
-        sha256 = check_seal(model)
+        manifest = decode_manifest(read_metadata(model))
+        sha256 = verify_checksum(model)
         check_graph(model)
-        return Bundle(path, contract, sha256, model)
+        return Bundle(path, manifest, sha256, model)
     except BundleError as error:
         raise BundleError(f"{path} is no usable bundle: {error}") from error
 
 
-def decode_contract(metadata: dict[str, str]) -> Contract:
+def decode_manifest(metadata: dict[str, str]) -> Manifest:
     """The contract in an ONNX file's metadata. Raises BundleError if there is none, or it is malformed or newer."""
-    text = metadata.get(CONTRACT_KEY)
+    text = metadata.get(MANIFEST_KEY)
     if text is None:
         raise BundleError("it is an ONNX file without a Stripwatch contract")
     try:
         schema = msgspec.json.decode(text, type=_Schema).schema
         if schema != SCHEMA:
             raise BundleError(f"its contract is {schema!r}; this version reads {SCHEMA!r}, so update one of the two")
-        contract = msgspec.json.decode(text, type=Contract)
+        manifest = msgspec.json.decode(text, type=Manifest)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise BundleError(f"its contract is malformed: {error}") from error
-    _check(contract)
-    return contract
+    _check(manifest)
+    return manifest
 
 
-def encode_contract(contract: Contract) -> dict[str, str]:
+def encode_manifest(manifest: Manifest) -> dict[str, str]:
     """The metadata that turns an ONNX file into a bundle, once it is sealed (`onnxfile.seal`)."""
-    _check(contract)
-    return {CONTRACT_KEY: msgspec.json.encode(contract).decode(), SEAL_KEY: UNSEALED}
+    _check(manifest)
+    return {MANIFEST_KEY: msgspec.json.encode(manifest).decode(), CHECKSUM_KEY: NO_CHECKSUM}
 
 
 class _Schema(msgspec.Struct):
     schema: str
 
 
-def _check(contract: Contract) -> None:
+def _check(manifest: Manifest) -> None:
     """What the types alone cannot say."""
-    labels = set(contract.labels)
+    labels = set(manifest.labels)
     if not 1 <= len(labels) <= LABELS_MAX:
         raise BundleError(f"its contract has {len(labels)} labels; 1 to {LABELS_MAX} are allowed")
-    if len(labels) != len(contract.labels):
+    if len(labels) != len(manifest.labels):
         raise BundleError("its contract names a label twice")
     if not all(0 < len(label) <= LABEL_CHARS_MAX and label.isprintable() for label in labels):
         raise BundleError(f"its contract has a label that is empty, unprintable or over {LABEL_CHARS_MAX} characters")
-    if not all(1 <= side <= SIDE_PX_MAX for side in (contract.decode.height_px, contract.decode.width_px)):
-        raise BundleError(f"its decode spec says {contract.decode.shape}; a side has 1 to {SIDE_PX_MAX} pixels")
-    if not 0 < contract.score_tolerance <= TOLERANCE_MAX:
-        raise BundleError(f"its score tolerance is {contract.score_tolerance:g}; it must be in 0 to {TOLERANCE_MAX}")
-    if contract.clean_label is not None and contract.clean_label not in labels:
-        raise BundleError(f"its clean label {contract.clean_label!r} is not among its labels")
-    if set(contract.thresholds) != labels:
+    if not all(1 <= side <= SIDE_PX_MAX for side in (manifest.decode.height_px, manifest.decode.width_px)):
+        raise BundleError(f"its decode spec says {manifest.decode.shape}; a side has 1 to {SIDE_PX_MAX} pixels")
+    if not 0 < manifest.score_tolerance <= TOLERANCE_MAX:
+        raise BundleError(f"its score tolerance is {manifest.score_tolerance:g}; it must be in 0 to {TOLERANCE_MAX}")
+    if manifest.clean_label is not None and manifest.clean_label not in labels:
+        raise BundleError(f"its clean label {manifest.clean_label!r} is not among its labels")
+    if set(manifest.thresholds) != labels:
         raise BundleError("its thresholds are not those of its labels")
-    if not all(0 <= threshold.unsure <= threshold.sure <= 1 for threshold in contract.thresholds.values()):
+    if not all(0 <= threshold.unsure <= threshold.sure <= 1 for threshold in manifest.thresholds.values()):
         raise BundleError("its thresholds are not in order: 0 <= unsure <= sure <= 1")
-    if not 0 < contract.box_threshold < 1:
-        raise BundleError(f"its box threshold is {contract.box_threshold:g}; it must lie between 0 and 1")
-    if contract.grid is not None and not all(step > 0 for step in contract.grid.step_px):
-        raise BundleError(f"its grid has steps {contract.grid.step_px}; they must be above 0")
-    if not TEMPERATURE_MIN <= contract.temperature <= TEMPERATURE_MAX:
+    if not 0 < manifest.box_threshold < 1:
+        raise BundleError(f"its box threshold is {manifest.box_threshold:g}; it must lie between 0 and 1")
+    if manifest.grid is not None and not all(step > 0 for step in manifest.grid.step_px):
+        raise BundleError(f"its grid has steps {manifest.grid.step_px}; they must be above 0")
+    if not TEMPERATURE_MIN <= manifest.temperature <= TEMPERATURE_MAX:
         raise BundleError(
-            f"its temperature is {contract.temperature:g}; {TEMPERATURE_MIN} to {TEMPERATURE_MAX} are allowed"
+            f"its temperature is {manifest.temperature:g}; {TEMPERATURE_MIN} to {TEMPERATURE_MAX} are allowed"
         )
-    if contract.reference is not None:
-        check_reference(contract.reference, labels)
-    if not contract.golden:
+    if manifest.reference is not None:
+        check_reference(manifest.reference, labels)
+    if not manifest.golden:
         raise BundleError("it has no golden frames, so nothing shows that it still computes what was trained")
-    for frame in contract.golden:
-        if frame.label not in labels or len(frame.scores) != len(contract.labels):
+    for frame in manifest.golden:
+        if frame.label not in labels or len(frame.scores) != len(manifest.labels):
             raise BundleError(f"its golden frame {frame.name!r} does not fit its labels")

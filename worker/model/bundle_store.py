@@ -17,9 +17,9 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.worker.common.atomic_files import write_whole
+from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.errors import BundleError, InputError
-from stripwatch.worker.model.bundle import Bundle, Contract, read_bundle
+from stripwatch.worker.model.bundle import Bundle, Manifest, read_bundle
 from stripwatch.worker.model.session import open_session
 
 POINTER_FILE = "promoted.json"
@@ -38,7 +38,7 @@ class Promotion(msgspec.Struct, frozen=True):
     at: str
 
 
-class Pointer(msgspec.Struct, frozen=True):
+class PromotionHistory(msgspec.Struct, frozen=True):
     """Oldest first; never empty."""
 
     schema: str
@@ -46,7 +46,7 @@ class Pointer(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ResolvedBundle:
     """The file to run. Two that are equal are the same bundle, so asking again tells cheaply whether it changed.
 
     sha256: what a store's pointer promises, else None. stat: size, time and inode of a file that stands alone.
@@ -58,7 +58,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PromotionChange:
     """What promote or rollback has done. before: None for the first promotion of a name."""
 
     folder: Path
@@ -67,35 +67,35 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RegistryEntry:
     """One version of a name. contract, sha256: None where the file is not usable, which problem then says."""
 
     name: str
     version: str
     path: Path
     promoted: bool
-    contract: Contract | None
+    manifest: Manifest | None
     sha256: str | None
     size_bytes: int
     problem: str | None
 
 
-def resolve(bundle: Path) -> Choice:
+def resolve_bundle(bundle: Path) -> ResolvedBundle:
     """What to run for the setting `bundle`: that file, or the promoted one where it is a name in a store.
 
     Reads the pointer at most, never a model. Raises BundleError where there is nothing to run.
     """
     if bundle.is_dir():
         promotion = _read_pointer(bundle).promotions[-1]
-        return Choice(_file(bundle, promotion.version), promotion.sha256, None)
+        return ResolvedBundle(_file(bundle, promotion.version), promotion.sha256, None)
     try:
         found = bundle.stat()
     except OSError as error:
         raise BundleError(f"cannot read the bundle {bundle}: {error.strerror}") from error
-    return Choice(bundle, None, (found.st_size, found.st_mtime_ns, found.st_ino))
+    return ResolvedBundle(bundle, None, (found.st_size, found.st_mtime_ns, found.st_ino))
 
 
-def read_choice(choice: Choice) -> Bundle:
+def load_resolved(choice: ResolvedBundle) -> Bundle:
     """Read and check the bundle, also that it is the one that was promoted. Raises BundleError."""
     bundle = read_bundle(choice.path)
     if choice.sha256 not in (None, bundle.sha256):
@@ -103,33 +103,33 @@ def read_choice(choice: Choice) -> Bundle:
     return bundle
 
 
-def promote(store: Path, file: Path) -> Change:
+def promote(store: Path, file: Path) -> PromotionChange:
     """Prove a bundle on this machine, put it into the store, and point at it; one that is in the store is pointed at.
 
     Raises BundleError when it is no bundle that computes what was trained, InputError when the store cannot be written,
     another promote is at work, or the version is taken by another bundle. Then what was promoted still is.
     """
     bundle = read_bundle(file)
-    name, version = bundle.contract.name, bundle.contract.version
+    name, version = bundle.manifest.name, bundle.manifest.version
     for what, word in (("name", name), ("version", version)):
         if not _WORD.fullmatch(word):
             raise BundleError(f"{file}: its {what} {word!r} is no file name; a store takes letters, digits and . _ + -")
     if (store / POINTER_FILE).exists():
         raise InputError(f"{store} is a name in a store; give the store itself, {store.parent}")
-    _prove(bundle)
+    _self_test(bundle)
     folder = store / name
     with _locked(folder, make=True):
-        _keep(bundle, _file(folder, version))
+        _copy_in(bundle, _file(folder, version))
         promotions = _read_pointer(folder).promotions if (folder / POINTER_FILE).exists() else []
         before = promotions[-1] if promotions else None
         if before and (before.version, before.sha256) == (version, bundle.sha256):
-            return Change(folder, before, before)
+            return PromotionChange(folder, before, before)
         now = Promotion(version, bundle.sha256, datetime.now(UTC).isoformat(timespec="seconds"))
         _write_pointer(folder, [*promotions, now])
-    return Change(folder, before, now)
+    return PromotionChange(folder, before, now)
 
 
-def rollback(folder: Path) -> Change:
+def rollback(folder: Path) -> PromotionChange:
     """Point STORE/NAME at what was promoted before, once that has proved itself. Raises as promote does."""
     _read_pointer(folder)  # a sentence for a folder that is none, before anything is written
     with _locked(folder):
@@ -137,25 +137,25 @@ def rollback(folder: Path) -> Change:
         if len(promotions) < 2:
             raise InputError(f"{folder}: nothing was promoted before version {promotions[-1].version}")
         *_, now, before = promotions
-        _prove(read_choice(Choice(_file(folder, now.version), now.sha256, None)))
+        _self_test(load_resolved(ResolvedBundle(_file(folder, now.version), now.sha256, None)))
         _write_pointer(folder, promotions[:-1])
-    return Change(folder, before, now)
+    return PromotionChange(folder, before, now)
 
 
-def entries(store: Path) -> list[Entry]:
+def entries(store: Path) -> list[RegistryEntry]:
     """Every bundle of a store, by name and version; what cannot be used is an entry too. Raises InputError."""
     if not store.is_dir():
         raise InputError(f"there is no store {store}")
     return [entry for folder in sorted(store.iterdir()) if folder.is_dir() for entry in _entries_of(folder)]
 
 
-def _entries_of(folder: Path) -> Iterator[Entry]:
+def _entries_of(folder: Path) -> Iterator[RegistryEntry]:
     promotion = None
     if (folder / POINTER_FILE).exists():
         try:
             promotion = _read_pointer(folder).promotions[-1]
         except BundleError as error:
-            yield Entry(folder.name, "", folder / POINTER_FILE, False, None, None, 0, str(error))
+            yield RegistryEntry(folder.name, "", folder / POINTER_FILE, False, None, None, 0, str(error))
     versions = {path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}")}
     if promotion:
         versions.add(promotion.version)
@@ -164,15 +164,15 @@ def _entries_of(folder: Path) -> Iterator[Entry]:
         yield _entry(_file(folder, version), version, in_force)
 
 
-def _entry(path: Path, version: str, promotion: Promotion | None) -> Entry:
+def _entry(path: Path, version: str, promotion: Promotion | None) -> RegistryEntry:
     names = (path.parent.name, version, path, promotion is not None)
     try:
-        bundle = read_choice(Choice(path, promotion.sha256 if promotion else None, None))
+        bundle = load_resolved(ResolvedBundle(path, promotion.sha256 if promotion else None, None))
     except BundleError as error:
-        return Entry(*names, None, None, path.stat().st_size if path.exists() else 0, str(error))
-    said = (bundle.contract.name, bundle.contract.version)
+        return RegistryEntry(*names, None, None, path.stat().st_size if path.exists() else 0, str(error))
+    said = (bundle.manifest.name, bundle.manifest.version)
     problem = None if said == names[:2] else f"{path} says that it is {' '.join(said)}"
-    return Entry(*names, bundle.contract, bundle.sha256, len(bundle.model), problem)
+    return RegistryEntry(*names, bundle.manifest, bundle.sha256, len(bundle.model), problem)
 
 
 def _by_number(version: str) -> list[tuple[int, str]]:
@@ -184,22 +184,22 @@ def _file(folder: Path, version: str) -> Path:
     return folder / f"{version}{SUFFIX}"
 
 
-def _prove(bundle: Bundle) -> None:
+def _self_test(bundle: Bundle) -> None:
     open_session(bundle, "cpu", batch_frames_max=1)
 
 
-def _keep(bundle: Bundle, target: Path) -> None:
+def _copy_in(bundle: Bundle, target: Path) -> None:
     """Copy a bundle into the store, unless it is there."""
     if not target.exists():
-        write_whole(target, bundle.model)
+        atomic_write(target, bundle.model)
     elif read_bundle(target).sha256 != bundle.sha256:
         raise InputError(f"{target} is there already and is another bundle: export with another --version")
 
 
-def _read_pointer(folder: Path) -> Pointer:
+def _read_pointer(folder: Path) -> PromotionHistory:
     path = folder / POINTER_FILE
     try:
-        pointer = msgspec.json.decode(path.read_bytes(), type=Pointer)
+        pointer = msgspec.json.decode(path.read_bytes(), type=PromotionHistory)
     except FileNotFoundError as error:
         raise BundleError(f"{folder} is no name in a store, or has no promoted bundle") from error
     except OSError as error:
@@ -214,8 +214,8 @@ def _read_pointer(folder: Path) -> Pointer:
 
 
 def _write_pointer(folder: Path, promotions: list[Promotion]) -> None:
-    pointer = Pointer(SCHEMA, promotions[-_KEPT_MAX:])
-    write_whole(folder / POINTER_FILE, msgspec.json.format(msgspec.json.encode(pointer)))
+    pointer = PromotionHistory(SCHEMA, promotions[-_KEPT_MAX:])
+    atomic_write(folder / POINTER_FILE, msgspec.json.format(msgspec.json.encode(pointer)))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.model.bundle import Contract, HeatmapKind, PlaceGrid
+from stripwatch.worker.model.bundle import CellGrid, HeatmapKind, Manifest
 
 Heatmap = NDArray[np.float32]
 BOXES_MAX = 8
@@ -17,7 +17,7 @@ _NEAR_PEAK = 0.7  # where nothing reaches the threshold, the surroundings of the
 
 
 @dataclass(frozen=True, slots=True)
-class MapReader:
+class HeatmapDecoder:
     """How the heatmaps of one model are read. height_px, width_px: of the model's input.
 
     threshold: of a score at a place where kind is "place"; where it is "activation", of the way from the lowest value
@@ -25,7 +25,7 @@ class MapReader:
     """
 
     kind: HeatmapKind
-    grid: PlaceGrid
+    grid: CellGrid
     threshold: float
     height_px: int
     width_px: int
@@ -67,12 +67,12 @@ class MapReader:
         return [rectangle for _, rectangle in found]
 
 
-def map_reader(contract: Contract) -> MapReader | None:
+def heatmap_decoder(manifest: Manifest) -> HeatmapDecoder | None:
     """None where a bundle has no heatmaps, or does not say where their places lie."""
-    if contract.heatmaps is None or contract.grid is None:
+    if manifest.heatmaps is None or manifest.grid is None:
         return None
-    spec = contract.decode
-    return MapReader(contract.heatmaps, contract.grid, contract.box_threshold, spec.height_px, spec.width_px)
+    spec = manifest.decode
+    return HeatmapDecoder(manifest.heatmaps, manifest.grid, manifest.box_threshold, spec.height_px, spec.width_px)
 
 
 def _unit_range(values: NDArray[Any]) -> Heatmap:

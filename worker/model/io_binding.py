@@ -28,7 +28,7 @@ class _Buffers:
     options: ort.RunOptions
 
 
-class Bound:
+class IoBindingRunner:
     """Runs as an InferenceSession does, always with one of the batch sizes. One thread calls at a time."""
 
     def __init__(

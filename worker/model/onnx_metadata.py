@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from stripwatch.worker.common.errors import BundleError
 
-SEAL_KEY = "stripwatch.sha256"
-UNSEALED = "0" * 64
+CHECKSUM_KEY = "stripwatch.sha256"
+NO_CHECKSUM = "0" * 64
 _GRAPH_FIELD, _METADATA_FIELD = 7, 14
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 Span = tuple[int, int]
@@ -22,18 +22,18 @@ def read_metadata(model: bytes) -> dict[str, str]:
     return {key: text_of(model, span) for key, span in _metadata_spans(model).items()}
 
 
-def seal(model: bytes) -> bytes:
+def add_checksum(model: bytes) -> bytes:
     """The same file with its sha256 written over the UNSEALED value of SEAL_KEY.
 
     The digest is that of the file with 64 zeros in its own place, so it covers every other byte.
     """
-    start, end = _seal_span(model)
+    start, end = _checksum_span(model)
     return model[:start] + _digest(model, (start, end)).encode() + model[end:]
 
 
-def check_seal(model: bytes) -> str:
+def verify_checksum(model: bytes) -> str:
     """The sha256 that the file states. Raises BundleError if any byte of the file was changed since."""
-    span = _seal_span(model)
+    span = _checksum_span(model)
     stated, found = text_of(model, span), _digest(model, span)
     if stated != found:
         raise BundleError(f"its bytes were changed: sha256 is {found[:12]}…, the file states {stated[:12]}…")
@@ -51,14 +51,14 @@ def graph_sha256(model: bytes) -> str:
 
 def _digest(model: bytes, seal_span: Span) -> str:
     digest = hashlib.sha256(memoryview(model)[: seal_span[0]])
-    digest.update(UNSEALED.encode())
+    digest.update(NO_CHECKSUM.encode())
     digest.update(memoryview(model)[seal_span[1] :])
     return digest.hexdigest()
 
 
-def _seal_span(model: bytes) -> Span:
-    start, end = _metadata_spans(model).get(SEAL_KEY, (0, 0))
-    if end - start != len(UNSEALED):
+def _checksum_span(model: bytes) -> Span:
+    start, end = _metadata_spans(model).get(CHECKSUM_KEY, (0, 0))
+    if end - start != len(NO_CHECKSUM):
         raise BundleError("it is an ONNX file without a Stripwatch contract")
     return start, end
 

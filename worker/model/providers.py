@@ -15,12 +15,12 @@ import structlog
 
 from stripwatch.worker.common.errors import BundleError, SettingsError
 from stripwatch.worker.model.bundle import INPUT_NAME, Bundle
-from stripwatch.worker.model.io_binding import Bound, CudaRun
+from stripwatch.worker.model.io_binding import CudaRun, IoBindingRunner
 
 log = structlog.get_logger()
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
-Runner: TypeAlias = ort.InferenceSession | Bound
+InferenceRunner: TypeAlias = ort.InferenceSession | IoBindingRunner
 
 CPU = "CPUExecutionProvider"
 _CUDA, _TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -28,7 +28,7 @@ _BY_NAME = {"cpu": CPU, "cuda": _CUDA, "tensorrt": _TENSORRT}
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ExecutionOptions:
     """How batches get to the device.
 
     cuda_run: see io_binding.py. in_flight: batches that may run at the same time. engine_folder: where TensorRT keeps
@@ -40,7 +40,7 @@ class Way:
     engine_folder: Path | None = None
 
 
-PLAIN = Way()
+DEFAULT_EXECUTION = ExecutionOptions()
 
 
 def choose_provider(wanted: Provider) -> str:
@@ -62,7 +62,9 @@ def runs_on_cpu(provider: Provider) -> bool:
     return choose_provider(provider) == CPU
 
 
-def load(bundle: Bundle, provider: str, threads: int, batch_frames_max: int, way: Way) -> ort.InferenceSession:
+def create_session(
+    bundle: Bundle, provider: str, threads: int, batch_frames_max: int, execution: ExecutionOptions
+) -> ort.InferenceSession:
     """Not yet verified. Raises BundleError, or SettingsError where ONNX Runtime took another provider.
 
     batch_frames_max: TensorRT's engine is built for no larger batch.
@@ -76,8 +78,8 @@ def load(bundle: Bundle, provider: str, threads: int, batch_frames_max: int, way
         with redirect_stdout(sys.stderr):  # it prints what it misses
             ort.preload_dlls()  # CUDA and cuDNN as the extra gpu brings them; else those of the system are taken
     if provider == _TENSORRT:
-        log.info("TensorRT builds its engine, which can take minutes", kept_in=str(way.engine_folder))
-    providers = with_options(bundle, provider, batch_frames_max, way)
+        log.info("TensorRT builds its engine, which can take minutes", kept_in=str(execution.engine_folder))
+    providers = with_options(bundle, provider, batch_frames_max, execution)
     try:
         session = ort.InferenceSession(bundle.model, options, providers=providers)
     except Exception as error:  # onnxruntime raises a dozen types without a common base
@@ -90,35 +92,37 @@ def load(bundle: Bundle, provider: str, threads: int, batch_frames_max: int, way
     return session
 
 
-def with_options(bundle: Bundle, provider: str, batch_frames_max: int, way: Way) -> list[tuple[str, dict[str, Any]]]:
+def with_options(
+    bundle: Bundle, provider: str, batch_frames_max: int, execution: ExecutionOptions
+) -> list[tuple[str, dict[str, Any]]]:
     """Providers and their options, first choice first, as ONNX Runtime takes them. Raises SettingsError."""
     # EXHAUSTIVE search, the default, starts anew for each shape. TF32 keeps 10 bits: golden frames would fail.
     cuda = {
         "cudnn_conv_algo_search": "HEURISTIC",
         "use_tf32": "0",
-        "enable_cuda_graph": str(int(way.cuda_run == "graph")),
+        "enable_cuda_graph": str(int(execution.cuda_run == "graph")),
     }
     if provider == _TENSORRT:  # what it cannot take goes to CUDA
-        return [(_TENSORRT, _tensorrt(bundle, batch_frames_max, way)), (_CUDA, cuda)]
+        return [(_TENSORRT, _tensorrt(bundle, batch_frames_max, execution)), (_CUDA, cuda)]
     return [(provider, cuda if provider == _CUDA else {})]
 
 
-def _tensorrt(bundle: Bundle, batch_frames_max: int, way: Way) -> dict[str, Any]:
+def _tensorrt(bundle: Bundle, batch_frames_max: int, execution: ExecutionOptions) -> dict[str, Any]:
     """One engine for all batch sizes, best at the largest (ONNX Runtime, "TensorRT Execution Provider")."""
     # There is no option against TF32, but what NVIDIA's libraries read themselves (onnxruntime #21457).
     os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
-    frame = "x".join(map(str, bundle.contract.decode.shape))
-    most = max(batch_frames_max, len(bundle.contract.golden))  # golden frames are verified in one batch
+    frame = "x".join(map(str, bundle.manifest.decode.shape))
+    most = max(batch_frames_max, len(bundle.manifest.golden))  # golden frames are verified in one batch
     options: dict[str, Any] = {
         "trt_profile_min_shapes": f"{INPUT_NAME}:1x{frame}",
         "trt_profile_opt_shapes": f"{INPUT_NAME}:{batch_frames_max}x{frame}",
         "trt_profile_max_shapes": f"{INPUT_NAME}:{most}x{frame}",
-        "trt_fp16_enable": str(int(bundle.contract.precision == "fp16")),
+        "trt_fp16_enable": str(int(bundle.manifest.precision == "fp16")),
     }
-    if way.engine_folder is None:
+    if execution.engine_folder is None:
         return options
     # A folder for each: by the name of its graph alone one engine is taken for another's (onnxruntime #32254).
-    folder = way.engine_folder / f"{bundle.sha256}-{batch_frames_max}-{ort.__version__}"
+    folder = execution.engine_folder / f"{bundle.sha256}-{batch_frames_max}-{ort.__version__}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -127,14 +131,22 @@ def _tensorrt(bundle: Bundle, batch_frames_max: int, way: Way) -> dict[str, Any]
     return options | kept | {"trt_engine_cache_path": str(folder), "trt_timing_cache_path": str(folder)}
 
 
-def runners(
-    bundle: Bundle, session: ort.InferenceSession, names: list[str], sizes: list[int], provider: str, way: Way
-) -> list[Runner]:
+def create_runners(
+    bundle: Bundle,
+    session: ort.InferenceSession,
+    names: list[str],
+    sizes: list[int],
+    provider: str,
+    execution: ExecutionOptions,
+) -> list[InferenceRunner]:
     """As many as batches may be in flight. A plain session takes several calls at once; buffers are one call's each."""
-    if provider != _CUDA or way.cuda_run == "plain":
-        return [session] * way.in_flight
+    if provider != _CUDA or execution.cuda_run == "plain":
+        return [session] * execution.in_flight
     try:
-        return [Bound(session, names, sizes, "cuda", way.cuda_run == "graph") for _ in range(way.in_flight)]
+        return [
+            IoBindingRunner(session, names, sizes, "cuda", execution.cuda_run == "graph")
+            for _ in range(execution.in_flight)
+        ]
     except Exception as error:  # onnxruntime raises a dozen types without a common base
         raise BundleError(f"{bundle.path}: no buffers on the GPU for it: {first_line(error)}") from error
 
@@ -146,5 +158,5 @@ def first_line(error: Exception) -> str:
 
 def _why_not_loaded(bundle: Bundle, error: Exception) -> str:
     if "opset" in str(error).lower():
-        return f"it needs ONNX opset {bundle.contract.opset}, and ONNX Runtime {ort.__version__} does not know that"
+        return f"it needs ONNX opset {bundle.manifest.opset}, and ONNX Runtime {ort.__version__} does not know that"
     return f"ONNX Runtime cannot load it: {first_line(error)}"

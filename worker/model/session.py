@@ -10,20 +10,20 @@ from queue import SimpleQueue
 import numpy as np
 import onnxruntime as ort
 
-from stripwatch.worker.common.errors import BundleError, FrameRejected, PredictFailed
+from stripwatch.worker.common.errors import BundleError, FrameRejected, InferenceError
 from stripwatch.worker.images.decode import Pixels, decode
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
 from stripwatch.worker.model.io_binding import Floats
 from stripwatch.worker.model.providers import (
     CPU,
-    PLAIN,
+    DEFAULT_EXECUTION,
+    ExecutionOptions,
+    InferenceRunner,
     Provider,
-    Runner,
-    Way,
     choose_provider,
+    create_runners,
+    create_session,
     first_line,
-    load,
-    runners,
 )
 
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -55,14 +55,14 @@ class Session:
     provider: str
     golden_difference: float
     batches: list[WarmedBatch]
-    _free: SimpleQueue[Runner] = field(repr=False)
+    _free: SimpleQueue[InferenceRunner] = field(repr=False)
 
     def predict(self, frames: Pixels) -> Output:
         """What the model says of frames, uint8 [n, height, width, channels].
 
         Where the provider is a GPU the batch is padded to a size that was warmed up: each new shape there costs a
         search for convolution algorithms and memory that is not given back (onnxruntime #709, #24376).
-        Raises PredictFailed.
+        Raises InferenceError.
         """
         n = len(frames)
         if self.padded:
@@ -94,54 +94,54 @@ def open_session(
     provider: Provider = "auto",
     threads: int = 0,
     batch_frames_max: int = 16,
-    go_on: Callable[[], None] = lambda: None,
-    way: Way = PLAIN,
+    raise_if_cancelled: Callable[[], None] = lambda: None,
+    execution: ExecutionOptions = DEFAULT_EXECUTION,
 ) -> Session:
     """Load a bundle, verify its golden frames, warm up every batch size up to batch_frames_max.
 
     threads: of ONNX Runtime on a CPU; 0 leaves the choice to it. go_on: called before each run; raises to break off.
-    way: how frames reach the device; golden frames and warm-up take the same.
+    execution: how frames reach the device; golden frames and warm-up take the same.
     Raises SettingsError when the provider is not to be had, BundleError when the bundle does not do what it says.
     """
     name = choose_provider(provider)
-    session = load(bundle, name, threads, batch_frames_max, way)
+    session = create_session(bundle, name, threads, batch_frames_max, execution)
     _check_signature(bundle, session)
     sizes = [size for size in _BATCH_SIZES if size < batch_frames_max] + [batch_frames_max]
-    free = runners(bundle, session, output_names(bundle), sizes, name, way)
+    free = create_runners(bundle, session, output_names(bundle), sizes, name, execution)
     try:
-        go_on()
+        raise_if_cancelled()
         difference = max(verify_golden(bundle, runner) for runner in dict.fromkeys(free))
-        batches = [_warm_up(bundle, free[0], size, go_on) for size in sizes]
-    except PredictFailed as error:
+        batches = [_warm_up(bundle, free[0], size, raise_if_cancelled) for size in sizes]
+    except InferenceError as error:
         raise BundleError(f"{bundle.path} does not run here: {error}") from error
-    ready = SimpleQueue[Runner]()
+    ready = SimpleQueue[InferenceRunner]()
     for runner in free:
         ready.put(runner)
     return Session(bundle, name, difference, batches, ready)
 
 
-def verify_golden(bundle: Bundle, session: Runner) -> float:
+def verify_golden(bundle: Bundle, session: InferenceRunner) -> float:
     """The largest difference between the scores of Keras and those of this session on the golden frames.
 
     Raises BundleError when it is over the tolerance, or when a frame's best label is not the expected one.
     """
-    contract = bundle.contract
+    manifest = bundle.manifest
     try:
-        frames = np.stack([decode(golden.encoded, contract.decode).pixels for golden in contract.golden])
+        frames = np.stack([decode(golden.encoded, manifest.decode).pixels for golden in manifest.golden])
     except FrameRejected as error:
         raise BundleError(f"{bundle.path}: a golden frame cannot be decoded: {error}") from error
     scores = _run(session, frames, [SCORES_NAME])[0]
-    expected = np.array([golden.scores for golden in contract.golden], np.float32)
+    expected = np.array([golden.scores for golden in manifest.golden], np.float32)
     differences = np.abs(scores - expected).max(axis=1)
     worst = int(np.argmax(differences))
-    if not differences[worst] <= contract.score_tolerance:  # NaN fails too
+    if not differences[worst] <= manifest.score_tolerance:  # NaN fails too
         raise BundleError(
-            f"{bundle.path} does not compute what was trained: golden frame {contract.golden[worst].name!r} "
-            f"differs by {differences[worst]:.2g}, allowed is {contract.score_tolerance:.2g}"
+            f"{bundle.path} does not compute what was trained: golden frame {manifest.golden[worst].name!r} "
+            f"differs by {differences[worst]:.2g}, allowed is {manifest.score_tolerance:.2g}"
         )
-    for golden, row in zip(contract.golden, scores, strict=True):
-        label = contract.labels[int(np.argmax(row))]
-        if contract.task == "multiclass" and label != golden.label:
+    for golden, row in zip(manifest.golden, scores, strict=True):
+        label = manifest.labels[int(np.argmax(row))]
+        if manifest.task == "multiclass" and label != golden.label:
             raise BundleError(f"{bundle.path} calls golden frame {golden.name!r} {label!r}, expected {golden.label!r}")
     return float(differences[worst])
 
@@ -149,30 +149,32 @@ def verify_golden(bundle: Bundle, session: Runner) -> float:
 def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:
     inputs = {value.name: value for value in session.get_inputs()}
     outputs = {value.name: value for value in session.get_outputs()}
-    shape = list(bundle.contract.decode.shape)
+    shape = list(bundle.manifest.decode.shape)
     if set(inputs) != {INPUT_NAME} or inputs[INPUT_NAME].type != "tensor(uint8)":
         raise BundleError(f"{bundle.path}: its one input must be {INPUT_NAME!r}, uint8; it has {sorted(inputs)}")
     if inputs[INPUT_NAME].shape[1:] != shape:
         raise BundleError(f"{bundle.path}: its input is {inputs[INPUT_NAME].shape[1:]}, its decode spec says {shape}")
-    labels = len(bundle.contract.labels)
+    labels = len(bundle.manifest.labels)
     if SCORES_NAME not in outputs or outputs[SCORES_NAME].shape[1:] != [labels]:
         raise BundleError(f"{bundle.path}: it must have an output {SCORES_NAME!r} of {labels} scores a frame")
-    if bundle.contract.heatmaps is None:
+    if bundle.manifest.heatmaps is None:
         return
     shape = outputs[HEATMAPS_NAME].shape if HEATMAPS_NAME in outputs else []
     if len(shape) != 4 or shape[3] != labels or not all(isinstance(side, int) for side in shape[1:]):
         raise BundleError(f"{bundle.path}: it must have an output {HEATMAPS_NAME!r}, [batch, h, w, {labels}]")
 
 
-def _warm_up(bundle: Bundle, session: Runner, size: int, go_on: Callable[[], None]) -> WarmedBatch:
-    frames = np.zeros((size, *bundle.contract.decode.shape), np.uint8)
+def _warm_up(
+    bundle: Bundle, session: InferenceRunner, size: int, raise_if_cancelled: Callable[[], None]
+) -> WarmedBatch:
+    frames = np.zeros((size, *bundle.manifest.decode.shape), np.uint8)
     names = output_names(bundle)
-    go_on()
+    raise_if_cancelled()
     _run(session, frames, names)  # the first run of a shape allocates and searches
     started = time.perf_counter()
     best_s = float("inf")
     while best_s == float("inf") or time.perf_counter() - started < _WARM_UP_S_MAX:
-        go_on()
+        raise_if_cancelled()
         run_started = time.perf_counter()
         _run(session, frames, names)
         best_s = min(best_s, time.perf_counter() - run_started)
@@ -181,15 +183,15 @@ def _warm_up(bundle: Bundle, session: Runner, size: int, go_on: Callable[[], Non
 
 def output_names(bundle: Bundle) -> list[str]:
     """What is asked of the model in one pass: the heatmaps only where somebody can say where their places lie."""
-    with_maps = bundle.contract.heatmaps is not None and bundle.contract.grid is not None
+    with_maps = bundle.manifest.heatmaps is not None and bundle.manifest.grid is not None
     return [SCORES_NAME, HEATMAPS_NAME] if with_maps else [SCORES_NAME]
 
 
-def _run(session: Runner, frames: Pixels, names: list[str]) -> list[Floats]:
+def _run(session: InferenceRunner, frames: Pixels, names: list[str]) -> list[Floats]:
     try:
         found: list[Floats] = session.run(names, {INPUT_NAME: frames})
     except Exception as error:  # onnxruntime raises a dozen types without a common base
-        raise PredictFailed(f"ONNX Runtime failed on a batch of {len(frames)}: {first_line(error)}") from error
+        raise InferenceError(f"ONNX Runtime failed on a batch of {len(frames)}: {first_line(error)}") from error
     return found
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.sections import ThresholdOverride
 from stripwatch.worker.contracts.events import Verdict
-from stripwatch.worker.model.bundle import Contract, Threshold
+from stripwatch.worker.model.bundle import Manifest, Threshold
 
 _TINY = 1e-7  # float32 scores saturate at 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Decision:
     """label: the best one, which may mean "no defect". scores: calibrated, in the order of the labels.
 
     defects: the positions of the labels that are taken as a fact, best first.
@@ -26,27 +26,27 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class DecisionPolicy:
     """The labels of a bundle, the thresholds in force, and the temperature that its scores are calibrated with."""
 
     labels: tuple[str, ...]
     clean_label: str | None
-    one_label: bool
+    single_label: bool
     thresholds: tuple[Threshold, ...]
     overridden: bool
     temperature: float = 1.0
 
-    def judge(self, said: Sequence[float]) -> Judgement:
+    def decide(self, raw_scores: Sequence[float]) -> Decision:
         """said: the scores of the model, in the order of the labels.
 
         A defect: a defect label reaches its `sure`; where labels exclude each other only the best one counts.
         Clean: no defect label reaches its `unsure`, and the clean label, where there is one, is best and `sure`; where
         labels exclude each other and none means clean, never. Anything else is unsure.
         """
-        scores = calibrate(said, self.temperature, self.one_label)
+        scores = calibrate(raw_scores, self.temperature, self.single_label)
         best = max(range(len(scores)), key=scores.__getitem__)
         defects = sorted(((scores[i], i) for i in self._candidates(best) if self._sure(i, scores)), reverse=True)
-        return Judgement(
+        return Decision(
             verdict="defect" if defects else "clean" if self._is_clean(best, scores) else "unsure",
             label=self.labels[best],
             score=scores[best],
@@ -55,7 +55,7 @@ class Judge:
         )
 
     def _candidates(self, best: int) -> list[int]:
-        indices = [best] if self.one_label else range(len(self.labels))
+        indices = [best] if self.single_label else range(len(self.labels))
         return [i for i in indices if self.labels[i] != self.clean_label]
 
     def _sure(self, i: int, scores: Sequence[float]) -> bool:
@@ -63,15 +63,15 @@ class Judge:
 
     def _is_clean(self, best: int, scores: Sequence[float]) -> bool:
         if self.clean_label is None:
-            calm = not self.one_label
+            no_defect = not self.single_label
         else:
-            calm = self.labels[best] == self.clean_label and self._sure(best, scores)
-        return calm and not any(
+            no_defect = self.labels[best] == self.clean_label and self._sure(best, scores)
+        return no_defect and not any(
             scores[i] >= self.thresholds[i].unsure for i, label in enumerate(self.labels) if label != self.clean_label
         )
 
 
-def calibrate(scores: Sequence[float], temperature: float, one_label: bool) -> tuple[float, ...]:
+def calibrate(scores: Sequence[float], temperature: float, single_label: bool) -> tuple[float, ...]:
     """The scores that a model would give with its logits divided by temperature (Guo et al. 2017).
 
     The logits of a softmax are the logarithms of its scores, but for a constant that falls out.
@@ -79,25 +79,25 @@ def calibrate(scores: Sequence[float], temperature: float, one_label: bool) -> t
     if temperature == 1:
         return tuple(scores)
     powers = [max(score, _TINY) ** (1 / temperature) for score in scores]
-    if one_label:
+    if single_label:
         total = sum(powers)
         return tuple(power / total for power in powers)
     opposite = [max(1 - score, _TINY) ** (1 / temperature) for score in scores]
     return tuple(power / (power + other) for power, other in zip(powers, opposite, strict=True))
 
 
-def judge_of(contract: Contract, overrides: Mapping[str, ThresholdOverride]) -> Judge:
+def decision_policy(manifest: Manifest, overrides: Mapping[str, ThresholdOverride]) -> DecisionPolicy:
     """Thresholds of the bundle, with those of the settings over them. Raises SettingsError for an unknown label."""
     for label in overrides:
-        if label not in contract.labels:
-            raise SettingsError(f"setting 'thresholds.{label}': the bundle has no such label, only {contract.labels}")
-    return Judge(
-        labels=tuple(contract.labels),
-        clean_label=contract.clean_label,
-        one_label=contract.task == "multiclass",
-        thresholds=tuple(_threshold(contract.thresholds[label], overrides.get(label)) for label in contract.labels),
+        if label not in manifest.labels:
+            raise SettingsError(f"setting 'thresholds.{label}': the bundle has no such label, only {manifest.labels}")
+    return DecisionPolicy(
+        labels=tuple(manifest.labels),
+        clean_label=manifest.clean_label,
+        single_label=manifest.task == "multiclass",
+        thresholds=tuple(_threshold(manifest.thresholds[label], overrides.get(label)) for label in manifest.labels),
         overridden=bool(overrides),
-        temperature=contract.temperature,
+        temperature=manifest.temperature,
     )
 
 

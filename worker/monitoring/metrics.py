@@ -81,10 +81,10 @@ class Metrics:
         # refused rises: a bundle was put in place that is unfit; the log says why, and the one before runs on.
         self.bundle_swaps = self._counter("bundle_swaps", "Bundles put in place, by what came of it.", "outcome")
         # 1 for longer than a load takes: what runs is not what somebody put in place.
-        self.bundle_behind = self._gauge("bundle_behind", "1 while the bundle that should run does not.")
+        self.bundle_outdated = self._gauge("bundle_behind", "1 while the bundle that should run does not.")
         # Near reject_share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
         self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last reject_window_s.")
-        self._make_asides()
+        self._make_observers()
         self._make_drift()
         self._make_shadow()
         self._begin_at_zero()
@@ -114,7 +114,7 @@ class Metrics:
             "score_drift", "Less what the reference has for the same classes.", "camera", "statistic"
         )
 
-    def _make_asides(self) -> None:
+    def _make_observers(self) -> None:
         """Where evidence and review are switched on."""
         # sent: acknowledged. over_quota: as set. dropped: no room, or its topic takes nothing. failed: the event says
         # that there is a picture, and there is none.
@@ -137,7 +137,7 @@ class Metrics:
         self.shadow_seconds = self._histogram("shadow_seconds", "Decoding and inference of a frame, alone.", _STAGE_S)
         self.shadow_unpublished = self._counter("shadow_unpublished", "Results that the shadow's topic did not take.")
         self.shadow_swaps = self._counter("shadow_swaps", "As bundle_swaps, of the shadow.", "outcome")
-        self.shadow_behind = self._gauge("shadow_behind", "As bundle_behind, of the shadow; 0 where none is set.")
+        self.shadow_outdated = self._gauge("shadow_behind", "As bundle_behind, of the shadow; 0 where none is set.")
 
     def _begin_at_zero(self) -> None:
         """A series that begins at 1 is no increase to Prometheus: the first defect, reject or reset would not count."""
@@ -155,13 +155,13 @@ class Metrics:
         return self._cameras.label(camera)
 
     def show_bundle(self, bundle: Bundle, provider: str) -> None:
-        contract = bundle.contract
+        manifest = bundle.manifest
         self.bundle_info.clear()
-        self.bundle_info.labels(contract.name, contract.version, bundle.sha256, contract.precision, provider).set(1)
+        self.bundle_info.labels(manifest.name, manifest.version, bundle.sha256, manifest.precision, provider).set(1)
 
     def show_shadow(self, bundle: Bundle) -> None:
         self.shadow_info.clear()
-        self.shadow_info.labels(bundle.contract.name, bundle.contract.version, bundle.sha256).set(1)
+        self.shadow_info.labels(bundle.manifest.name, bundle.manifest.version, bundle.sha256).set(1)
 
     def forget_partition(self, number: int) -> None:
         """It is another worker's now, and so is its lag."""

@@ -10,10 +10,10 @@ from stripwatch.worker.monitoring.health import Checks
 
 log = structlog.get_logger()
 
-_LOOK_S = 0.2
+_CHECK_S = 0.2
 
 
-class StateLog:
+class ReadinessLog:
     """Looks several times a second, since no one place knows all that makes a worker ready.
 
     checks: of /readyz. paused: the intake holds its partitions back, because the worker is full.
@@ -27,7 +27,7 @@ class StateLog:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="states", daemon=True)
 
-    def __enter__(self) -> "StateLog":
+    def __enter__(self) -> "ReadinessLog":
         self._thread.start()
         return self
 
@@ -35,7 +35,7 @@ class StateLog:
         self._closing.set()
         self._thread.join()
 
-    def look(self) -> None:
+    def check(self) -> None:
         missing = [name for name, holds in self._checks().items() if not holds]
         if "not_stopping" in missing:
             return  # not there yet, or on its way out; other lines say so
@@ -51,5 +51,5 @@ class StateLog:
         self._was_paused = paused
 
     def _run(self) -> None:
-        while not self._closing.wait(_LOOK_S):
-            self.look()
+        while not self._closing.wait(_CHECK_S):
+            self.check()

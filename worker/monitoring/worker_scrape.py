@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 _ANSWER_S_MAX = 2.0
 
 
-class FleetMetrics(Collector):
+class MultiprocessMetrics(Collector):
     """The metrics of every worker that answers, each sample with the label `process`, its number."""
 
     def __init__(self, ports: Sequence[int]) -> None:

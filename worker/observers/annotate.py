@@ -11,7 +11,7 @@ from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.contracts.events import Box, Defect
 from stripwatch.worker.images.decode import DecodeLimits, DecodeSpec, Pixels, decode
 from stripwatch.worker.images.image_header import read_header
-from stripwatch.worker.model.heatmaps import Heatmap, MapReader
+from stripwatch.worker.model.heatmaps import Heatmap, HeatmapDecoder
 
 _HEAT_RGB = (255, 120, 0)
 _HEAT_OPACITY_MAX = 0.35  # the defect must still be seen
@@ -30,32 +30,36 @@ class PictureLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Heat:
+class HeatmapOverlay:
     """A heatmap of one label, float32 [h, w], and how its places lie on the frame."""
 
     heatmap: Heatmap
-    reader: MapReader
+    decoder: HeatmapDecoder
 
 
-def draw(
-    encoded: bytes, defects: Sequence[Defect], heat: Heat | None, limits: PictureLimits, decode_limits: DecodeLimits
+def annotate_frame(
+    encoded: bytes,
+    defects: Sequence[Defect],
+    heat: HeatmapOverlay | None,
+    limits: PictureLimits,
+    decode_limits: DecodeLimits,
 ) -> bytes:
     """A JPEG of the frame with each defect's box, class and score. Raises FrameRejected or StripwatchError."""
     header = read_header(encoded)
-    pixels = open_within(encoded, limits.side_px_max, limits.side_px_max, decode_limits)
+    pixels = decode_scaled(encoded, limits.side_px_max, limits.side_px_max, decode_limits)
     if heat:
-        _tint(pixels, heat)
+        _blend(pixels, heat)
     scale = pixels.shape[1] / header.width_px, pixels.shape[0] / header.height_px
     for line, defect in enumerate(defects):
         text = f"{defect.label} {defect.score:.1%}"
         if defect.box_px:
-            _mark(pixels, defect.box_px, scale, text)
+            _draw_box(pixels, defect.box_px, scale, text)
         else:
             _write(pixels, text, 0, (line + 1) * 20)
     return encode_within(pixels, limits.quality, limits.bytes_max)
 
 
-def open_within(encoded: bytes, width_px_max: float, height_px_max: float, limits: DecodeLimits) -> Pixels:
+def decode_scaled(encoded: bytes, width_px_max: float, height_px_max: float, limits: DecodeLimits) -> Pixels:
     """RGB, decoded by the worker's own rules, no larger than that, with its aspect. Raises FrameRejected."""
     header = read_header(encoded)
     scale = min(1.0, width_px_max / header.width_px, height_px_max / header.height_px)
@@ -84,15 +88,15 @@ def encode_within(pixels: Pixels, quality: int, bytes_max: int) -> bytes:
             raise StripwatchError(f"no picture of it fits into {bytes_max} bytes")
 
 
-def _tint(pixels: Pixels, heat: Heat) -> None:
+def _blend(pixels: Pixels, heat: HeatmapOverlay) -> None:
     """Blended by OpenCV: meanwhile it holds no lock of Python's, which this slow thread would hold for long."""
     height, width = pixels.shape[:2]
-    large = cv2.resize(heat.reader.enlarge(heat.heatmap), (width, height), interpolation=cv2.INTER_LINEAR)
+    large = cv2.resize(heat.decoder.enlarge(heat.heatmap), (width, height), interpolation=cv2.INTER_LINEAR)
     opacity = np.clip(large, 0, 1) * np.float32(_HEAT_OPACITY_MAX)
     np.copyto(pixels, cv2.blendLinear(pixels, np.full_like(pixels, _HEAT_RGB), 1 - opacity, opacity))
 
 
-def _mark(pixels: Pixels, box: Box, scale: tuple[float, float], text: str) -> None:
+def _draw_box(pixels: Pixels, box: Box, scale: tuple[float, float], text: str) -> None:
     left, right = (round(x * scale[0]) for x in (box.x, box.x + box.width))
     top, bottom = (round(y * scale[1]) for y in (box.y, box.y + box.height))
     for colour, thickness in ((_EDGE_RGB, 3), (_MARK_RGB, 1)):

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.pipeline.consume.backpressure import Credits
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -23,7 +23,7 @@ FRAMES_MAX, BYTES_MAX = 64, 64_000_000
 _NICE = 10
 
 
-class Aside(Generic[T]):
+class BackgroundWorker(Generic[T]):
     """work: called with a frame and what is known of it, one after the other, on the thread. count: told "dropped" or
     "failed".
 
@@ -34,7 +34,7 @@ class Aside(Generic[T]):
         self._name = name
         self._work = work
         self._count = count
-        self._credits = Credits(FRAMES_MAX, BYTES_MAX)
+        self._credits = InFlightLimiter(FRAMES_MAX, BYTES_MAX)
         self._queue: queue.SimpleQueue[tuple[Frame, T] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -54,14 +54,14 @@ class Aside(Generic[T]):
 
     def reserve(self, frame: Frame) -> None:
         """Take a place in the queue for a frame, which is put there later, or cancelled."""
-        self._credits.take(len(frame.encoded))
+        self._credits.acquire(len(frame.encoded))
 
     def put(self, frame: Frame, known: T) -> None:
         """Into its place."""
         self._queue.put((frame, known))
 
     def cancel(self, frame: Frame) -> None:
-        self._credits.give_back(len(frame.encoded))
+        self._credits.release(len(frame.encoded))
 
     def close(self, timeout_s: float | None) -> None:
         """Do what waits, until the time is up (None: without a limit); the rest is counted as failed."""

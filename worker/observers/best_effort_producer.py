@@ -8,18 +8,18 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from stripwatch.worker.broker.producers import discard, open_producer
+from stripwatch.worker.broker.producers import force_close, open_producer
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.pipeline.produce.producer_recovery import TOO_LARGE
-from stripwatch.worker.pipeline.produce.record_builder import Outgoing
+from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 
 log = structlog.get_logger()
 _SEND_S_MAX = 5.0
 _PAUSE_S = 30.0  # after a failure: without it each record would wait for a broker that is away
 
 
-class AsideTopic:
+class BestEffortProducer:
     """The producer is made when there is something to send.
 
     open_producer: asked once. A producer that cannot be made leaves sockets behind (kafka-python 3.0.12), so there is
@@ -39,13 +39,13 @@ class AsideTopic:
         self._again_s = 0.0
 
     @property
-    def rests(self) -> bool:
+    def circuit_open(self) -> bool:
         """It has just failed, and takes no record for a while."""
         return time.monotonic() < self._again_s
 
-    def send(self, record: Outgoing) -> None:
+    def send(self, record: OutgoingRecord) -> None:
         """One thread calls. A record that does not reach the topic is counted; the first in a while is logged."""
-        if self.rests:
+        if self.circuit_open:
             self._failed()
             return
         try:
@@ -67,19 +67,19 @@ class AsideTopic:
                 self._producer.flush(timeout=timeout_s)
             except KafkaError as error:
                 log.warning("not all reached its topic before the stop", error=str(error))
-            discard(self._producer)
+            force_close(self._producer)
 
-    def _undelivered(self, record: Outgoing, error: BaseException, pause_s: float = _PAUSE_S) -> None:
+    def _undelivered(self, record: OutgoingRecord, error: BaseException, pause_s: float = _PAUSE_S) -> None:
         self._failed()
         if isinstance(error, TOO_LARGE):
             pause_s = 0.0  # the next one may be smaller
-        if not self.rests:
+        if not self.circuit_open:
             log.warning("a topic takes no records", topic=record.topic, pause_s=pause_s, error=str(error))
         self._again_s = max(self._again_s, time.monotonic() + pause_s)
 
 
-def aside_producer(settings: Settings) -> KafkaProducer:
-    """No part in a transaction, and little patience. Raises BrokerLost."""
+def open_best_effort_producer(settings: Settings) -> KafkaProducer:
+    """No part in a transaction, and little patience. Raises BrokerUnavailableError."""
     changes: dict[str, Any] = {
         "delivery": "at-least-once",
         "send_s_max": _SEND_S_MAX,

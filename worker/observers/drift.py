@@ -12,17 +12,17 @@ from stripwatch.worker.model.reference import Reference
 Condition = Literal["silent", "dark", "blurred", "frozen"]
 ScoreStatistic = Literal["confidence", "unsure"]
 ScoreDrift = Literal["confidence", "unsure", "classes"]
-OfLabel = tuple[Literal["share", "confidence", "unsure"], str]  # of a label, over all frames: its part of a mean
+LabelStat = tuple[Literal["share", "confidence", "unsure"], str]  # of a label, over all frames: its part of a mean
 K = TypeVar("K", bound=Hashable)
 
-_TOLD_FROM = 0.1  # of the frames that a mean is over: before that it says little
+_MIN_FILL = 0.1  # of the frames that a mean is over: before that it says little
 _DEVIATION_MIN = 0.01  # of the mean: reference frames that are all alike make no infinite distance
 _TAIL_BYTES = 1024
 _AWAY_S_MAX = 5.0  # a partition that comes straight back after a rebalance takes a moment to be in its place
 
 
 @dataclass(frozen=True, slots=True)
-class Yardstick:
+class Baseline:
     """What the frames of one model are held against. unsure_counts: its thresholds are those of its reference."""
 
     model_sha256: str
@@ -31,7 +31,7 @@ class Yardstick:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ScoredAnswer:
     """Of the model, on one frame, as its event says it."""
 
     label: str
@@ -57,7 +57,7 @@ class CameraReport:
     score_drift: Mapping[ScoreDrift, float] = field(default_factory=dict)
 
 
-class FadingSums(Generic[K]):
+class DecayedSums(Generic[K]):
     """Sums over about the newest frames_max frames: once so many are together, all of them count half."""
 
     def __init__(self, frames_max: int) -> None:
@@ -76,7 +76,7 @@ class FadingSums(Generic[K]):
 
     def means(self) -> dict[K, float]:
         """Over all frames, each name; none before a tenth of frames_max is there."""
-        if self.frames < max(1.0, _TOLD_FROM * self._frames_max):
+        if self.frames < max(1.0, _MIN_FILL * self._frames_max):
             return {}
         return {name: total / self.frames for name, total in self._sums.items()}
 
@@ -84,15 +84,15 @@ class FadingSums(Generic[K]):
 @dataclass(slots=True)
 class _Camera:
     partition: Partition
-    yardstick: Yardstick
-    measured: FadingSums[Statistic]
-    scored: FadingSums[OfLabel]
+    baseline: Baseline
+    measured: DecayedSums[Statistic]
+    scored: DecayedSums[LabelStat]
     unseen_s: float = 0.0
     away_s: float = 0.0  # since its partition is another worker's
     tail: tuple[int, bytes] = (0, b"")
     same_frames: int = 0
 
-    def pass_by(self, seconds: float, held: bool) -> None:
+    def advance(self, seconds: float, held: bool) -> None:
         if held:
             self.unseen_s, self.away_s = self.unseen_s + seconds, 0.0
         else:
@@ -112,14 +112,14 @@ class Drift:
         self._settings = settings
         self._cameras: dict[str, _Camera] = {}
 
-    def saw(
+    def observe(
         self,
         name: str,
         partition: Partition,
-        yardstick: Yardstick,
+        yardstick: Baseline,
         encoded: bytes | None = None,
         statistics: FrameStatistics | None = None,
-        answer: Answer | None = None,
+        answer: ScoredAnswer | None = None,
     ) -> None:
         """A frame of this camera has come through. encoded: None for one that is no image.
 
@@ -128,9 +128,9 @@ class Drift:
         camera = self._cameras.get(name)
         if camera is None:
             camera = self._cameras[name] = _Camera(partition, yardstick, *self._nothing_yet())
-        if camera.yardstick.model_sha256 != yardstick.model_sha256:
+        if camera.baseline.model_sha256 != yardstick.model_sha256:
             camera.measured, camera.scored = self._nothing_yet()
-        camera.partition, camera.yardstick, camera.unseen_s = partition, yardstick, 0.0
+        camera.partition, camera.baseline, camera.unseen_s = partition, yardstick, 0.0
         if encoded is not None:
             camera.compare(encoded)
         if statistics is not None:
@@ -139,7 +139,7 @@ class Drift:
             at, confidence, unsure = answer.label, answer.confidence, float(answer.unsure)
             camera.scored.add({("share", at): 1.0, ("confidence", at): confidence, ("unsure", at): unsure})
 
-    def look(self, passed_s: float, reading: bool, held: Collection[Partition]) -> dict[str, CameraReport]:
+    def evaluate(self, passed_s: float, reading: bool, held: Collection[Partition]) -> dict[str, CameraReport]:
         """What there is to say of each camera, passed_s after the last look.
 
         reading: whether a frame, had there been one, would have come in: a worker that waits for Kafka, or is full,
@@ -147,29 +147,29 @@ class Drift:
         """
         if reading:
             for camera in self._cameras.values():
-                camera.pass_by(passed_s, camera.partition in held)
+                camera.advance(passed_s, camera.partition in held)
             self._cameras = {name: camera for name, camera in self._cameras.items() if camera.away_s < _AWAY_S_MAX}
         return {name: self._report(camera) for name, camera in self._cameras.items()}
 
-    def _nothing_yet(self) -> tuple[FadingSums[Statistic], FadingSums[OfLabel]]:
-        return FadingSums(self._settings.measured_frames), FadingSums(self._settings.scored_frames)
+    def _nothing_yet(self) -> tuple[DecayedSums[Statistic], DecayedSums[LabelStat]]:
+        return DecayedSums(self._settings.measured_frames), DecayedSums(self._settings.scored_frames)
 
     def _report(self, camera: _Camera) -> CameraReport:
         if camera.unseen_s >= self._settings.silent_s:  # what it last showed is past
             return CameraReport({"silent": True})
         statistics, parts = camera.measured.means(), camera.scored.means()
         conditions = self._conditions(camera, statistics)
-        reference = camera.yardstick.reference
+        reference = camera.baseline.reference
         return CameraReport(
             conditions,
             statistics,
             distances(statistics, reference) if reference else {},
             scores(parts),
-            score_drift(parts, reference, camera.yardstick.unsure_counts) if reference else {},
+            score_drift(parts, reference, camera.baseline.unsure_counts) if reference else {},
         )
 
     def _conditions(self, camera: _Camera, statistics: Mapping[Statistic, float]) -> dict[Condition, bool]:
-        settings, reference = self._settings, camera.yardstick.reference
+        settings, reference = self._settings, camera.baseline.reference
         conditions: dict[Condition, bool] = {"silent": False, "frozen": camera.same_frames >= settings.frozen_frames}
         if not statistics:
             return conditions
@@ -192,7 +192,7 @@ def distances(statistics: Mapping[Statistic, float], reference: Reference) -> di
     return found
 
 
-def scores(parts: Mapping[OfLabel, float]) -> dict[ScoreStatistic, float]:
+def scores(parts: Mapping[LabelStat, float]) -> dict[ScoreStatistic, float]:
     """Over all labels."""
     if not parts:
         return {}
@@ -203,7 +203,7 @@ def scores(parts: Mapping[OfLabel, float]) -> dict[ScoreStatistic, float]:
 
 
 def score_drift(
-    parts: Mapping[OfLabel, float], reference: Reference, unsure_counts: bool = True
+    parts: Mapping[LabelStat, float], reference: Reference, unsure_counts: bool = True
 ) -> dict[ScoreDrift, float]:
     """As CameraReport says."""
     if not parts:
@@ -221,5 +221,5 @@ def score_drift(
     return drift
 
 
-def _by_label(parts: Mapping[OfLabel, float], what: str) -> dict[str, float]:
+def _by_label(parts: Mapping[LabelStat, float], what: str) -> dict[str, float]:
     return {label: part for (kind, label), part in parts.items() if kind == what}

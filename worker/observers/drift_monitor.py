@@ -11,21 +11,21 @@ from prometheus_client import Gauge
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.images.image_statistics import Turns
+from stripwatch.worker.images.image_statistics import CameraSampler
 from stripwatch.worker.monitoring.metrics import OTHER, Metrics
-from stripwatch.worker.observers.drift import Answer, CameraReport, Condition, Drift, Yardstick
-from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction, Refusal
+from stripwatch.worker.observers.drift import Baseline, CameraReport, Condition, Drift, ScoredAnswer
+from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame
 
 log = structlog.get_logger()
 
-_LOOK_S = 1.0
+_TICK_S = 1.0
 
 
-class DriftWatch:
+class DriftMonitor:
     """Only of cameras that have a metric label of their own."""
 
     def __init__(self, settings: DriftSettings, metrics: Metrics, now_s: Callable[[], float] = time.monotonic) -> None:
-        self.turns = Turns(settings.measure_ms / 1000, now_s)
+        self.sampler = CameraSampler(settings.measure_ms / 1000, now_s)
         self._drift = Drift(settings)
         self._metrics = metrics
         self._now_s = now_s
@@ -34,37 +34,37 @@ class DriftWatch:
         self._conditions: dict[str, Mapping[Condition, bool]] = {}
         self._gauges = _CameraGauges()
 
-    def saw(self, outcome: Outcome, event: Result | Reject) -> None:
+    def observe(self, outcome: FrameOutcome, event: Result | Reject) -> None:
         """A frame on its way out; returns at once."""
         frame, model = outcome.frame, outcome.model
         camera = self._metrics.camera_label(frame.camera)
         if camera == OTHER:
             return
-        yardstick = Yardstick(model.info.sha256, model.reference, model.info.thresholds == "bundle")
+        yardstick = Baseline(model.info.sha256, model.reference, model.info.thresholds == "bundle")
         with self._lock:
-            self._drift.saw(
+            self._drift.observe(
                 camera,
                 Partition(frame.position.topic, frame.position.partition),
                 yardstick,
-                None if isinstance(outcome, Refusal) else frame.encoded,
+                None if isinstance(outcome, RejectedFrame) else frame.encoded,
                 outcome.statistics if isinstance(outcome, Prediction) else None,
                 _answer(event),
             )
 
-    def look(self, reading: bool, held: Collection[Partition]) -> None:
+    def tick(self, reading: bool, held: Collection[Partition]) -> None:
         """Once a second, however often it is called."""
         passed_s = self._now_s() - self._looked_s
-        if passed_s < _LOOK_S:
+        if passed_s < _TICK_S:
             return
         self._looked_s += passed_s
         with self._lock:
-            reports = self._drift.look(passed_s, reading, held)
+            reports = self._drift.evaluate(passed_s, reading, held)
         for camera in self._conditions.keys() - reports.keys():
             self._show(camera, CameraReport({}))
             del self._conditions[camera]
         for camera, report in reports.items():
             self._show(camera, report)
-            self._say(camera, report.conditions)
+            self._log_changes(camera, report.conditions)
 
     def _show(self, camera: str, report: CameraReport) -> None:
         metrics = self._metrics
@@ -74,7 +74,7 @@ class DriftWatch:
         self._gauges.show(metrics.score_statistic, camera, report.scores)
         self._gauges.show(metrics.score_drift, camera, report.score_drift)
 
-    def _say(self, camera: str, conditions: Mapping[Condition, bool]) -> None:
+    def _log_changes(self, camera: str, conditions: Mapping[Condition, bool]) -> None:
         before = self._conditions.get(camera, {})
         for condition, holds in conditions.items():
             if holds and not before.get(condition):
@@ -101,7 +101,7 @@ class _CameraGauges:
             del self._shown[gauge, camera]
 
 
-def _answer(event: Result | Reject) -> Answer | None:
+def _answer(event: Result | Reject) -> ScoredAnswer | None:
     if isinstance(event, Reject) or event.label is None or event.score is None:
         return None
-    return Answer(event.label, event.score, event.verdict == "unsure")
+    return ScoredAnswer(event.label, event.score, event.verdict == "unsure")

@@ -9,25 +9,25 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from stripwatch.worker.common.token_bucket import Quota
+from stripwatch.worker.common.token_bucket import TokenBucket
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.annotate import Heat, PictureLimits, draw
-from stripwatch.worker.observers.background_worker import Aside
-from stripwatch.worker.observers.best_effort_producer import AsideTopic
-from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction
-from stripwatch.worker.pipeline.produce.record_builder import Outgoing
+from stripwatch.worker.observers.annotate import HeatmapOverlay, PictureLimits, annotate_frame
+from stripwatch.worker.observers.background_worker import BackgroundWorker
+from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
+from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction
+from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 
 
-class _Sight(NamedTuple):
+class _PendingEvidence(NamedTuple):
     """What is drawn. It holds no model, which another may have replaced by then."""
 
     frame: Frame
     event: Result
-    heat: Heat | None
+    overlay: HeatmapOverlay | None
 
 
 class Evidence:
@@ -36,8 +36,8 @@ class Evidence:
     def __init__(
         self,
         topic_name: str,
-        topic: AsideTopic,
-        quota: Quota,
+        topic: BestEffortProducer,
+        quota: TokenBucket,
         limits: PictureLimits,
         decode_limits: DecodeLimits,
         metrics: Metrics,
@@ -48,11 +48,13 @@ class Evidence:
         self._limits = limits
         self._decode_limits = decode_limits
         self._metrics = metrics
-        self._aside = Aside("evidence", self._show, self._count)
-        self._waiting: dict[int, _Sight] = {}  # by the identity of the frame: two copies of one may be in flight
-        self.start = self._aside.start
+        self._worker = BackgroundWorker("evidence", self._publish_picture, self._count)
+        self._waiting: dict[
+            int, _PendingEvidence
+        ] = {}  # by the identity of the frame: two copies of one may be in flight
+        self.start = self._worker.start
 
-    def admit(self, outcome: Outcome, event: Result | Reject) -> Result | Reject:
+    def admit(self, outcome: FrameOutcome, event: Result | Reject) -> Result | Reject:
         """The event as it goes out. Returns at once, whatever the drawing is doing."""
         if not (isinstance(event, Result) and event.defects and isinstance(outcome, Prediction)):
             return event
@@ -61,45 +63,45 @@ class Evidence:
         if refusal:
             self._count(refusal)
             return msgspec.structs.replace(event, evidence=False)
-        self._aside.reserve(frame)
+        self._worker.reserve(frame)
         event = msgspec.structs.replace(event, evidence=True)
-        self._waiting[id(frame)] = _Sight(frame, event, _heat(outcome, event))
+        self._waiting[id(frame)] = _PendingEvidence(frame, event, _heatmap_of(outcome, event))
         return event
 
     def settled(self, frame: Frame) -> None:
         """Its event was acknowledged."""
         sight = self._waiting.pop(id(frame), None)
         if sight:
-            self._aside.put(frame, sight)
+            self._worker.put(frame, sight)
 
     def dropped(self, frame: Frame) -> None:
         """Its event goes nowhere: the frame comes again."""
         if self._waiting.pop(id(frame), None):
-            self._aside.cancel(frame)
+            self._worker.cancel(frame)
 
     def close(self, timeout_s: float) -> None:
         """Send what was admitted, until the time is up."""
-        self._aside.close(timeout_s)
+        self._worker.close(timeout_s)
 
     def _refusal(self, frame: Frame) -> str | None:
-        if self._topic.rests or not self._aside.has_room():
+        if self._topic.circuit_open or not self._worker.has_room():
             return "dropped"
         return None if self._quota.take(self._metrics.camera_label(frame.camera)) else "over_quota"
 
-    def _show(self, frame: Frame, sight: _Sight) -> None:
+    def _publish_picture(self, frame: Frame, sight: _PendingEvidence) -> None:
         event = sight.event
-        jpeg = draw(frame.encoded, event.defects, sight.heat, self._limits, self._decode_limits)
+        jpeg = annotate_frame(frame.encoded, event.defects, sight.overlay, self._limits, self._decode_limits)
         headers = event_headers(frame, "evidence", b"image/jpeg")
-        self._topic.send(Outgoing(self._topic_name, event.id.encode(), jpeg, headers))
+        self._topic.send(OutgoingRecord(self._topic_name, event.id.encode(), jpeg, headers))
 
     def _count(self, outcome: str) -> None:
         self._metrics.evidence_frames.labels(outcome).inc()
 
 
-def _heat(prediction: Prediction, event: Result) -> Heat | None:
+def _heatmap_of(prediction: Prediction, event: Result) -> HeatmapOverlay | None:
     """Of the surest defect; a copy, since the maps of a whole batch are one array."""
     maps, model = prediction.heatmaps, prediction.model
-    if maps is None or model.maps is None:
+    if maps is None or model.heatmap_decoder is None:
         return None
-    at = model.judge.labels.index(event.defects[0].label)
-    return Heat(np.ascontiguousarray(maps[..., at]), model.maps)
+    at = model.policy.labels.index(event.defects[0].label)
+    return HeatmapOverlay(np.ascontiguousarray(maps[..., at]), model.heatmap_decoder)

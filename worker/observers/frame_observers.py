@@ -4,28 +4,28 @@ import time
 
 from prometheus_client import Counter
 
-from stripwatch.worker.common.token_bucket import Quota
+from stripwatch.worker.common.token_bucket import TokenBucket
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.annotate import PictureLimits
-from stripwatch.worker.observers.best_effort_producer import AsideTopic, aside_producer
+from stripwatch.worker.observers.best_effort_producer import BestEffortProducer, open_best_effort_producer
 from stripwatch.worker.observers.evidence import Evidence
-from stripwatch.worker.observers.review_sender import Review
-from stripwatch.worker.observers.shadow_loader import ShadowLine
-from stripwatch.worker.pipeline.inspect.outcomes import Outcome
+from stripwatch.worker.observers.review_sender import ReviewSender
+from stripwatch.worker.observers.shadow_loader import ShadowDeployment
+from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome
 
 _CLOSE_S = 1.0  # at least, for what is still to be sent at a stop
 
 
-class Asides:
+class PipelineObservers:
     """The publish thread calls `admit` and `seen`; any thread `settled` and `dropped`; all return at once."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._topics: list[AsideTopic] = []
-        self._shadow = ShadowLine(settings, metrics) if settings.shadow else None
+        self._topics: list[BestEffortProducer] = []
+        self._shadow = ShadowDeployment(settings, metrics) if settings.shadow else None
         self._evidence = self._open_evidence(settings, metrics) if settings.evidence else None
         self._review = self._open_review(settings, metrics) if settings.review else None
 
@@ -34,7 +34,7 @@ class Asides:
             if aside:
                 aside.start()
 
-    def admit(self, outcome: Outcome, event: Result | Reject) -> Result | Reject:
+    def admit(self, outcome: FrameOutcome, event: Result | Reject) -> Result | Reject:
         """The event as it goes out: it says whether there will be evidence."""
         return self._evidence.admit(outcome, event) if self._evidence else event
 
@@ -70,20 +70,20 @@ class Asides:
         return Evidence(
             settings.topics.evidence,
             self._topic(settings, metrics.evidence_frames),
-            Quota(per_minute, per_minute / 60),
+            TokenBucket(per_minute, per_minute / 60),
             PictureLimits(settings.evidence_side_px_max, settings.evidence_quality, settings.evidence_bytes_max),
             DecodeLimits(settings.frame_bytes_max, settings.frame_pixels_max, settings.frame_side_px_min),
             metrics,
         )
 
-    def _open_review(self, settings: Settings, metrics: Metrics) -> Review:
+    def _open_review(self, settings: Settings, metrics: Metrics) -> ReviewSender:
         per_hour = settings.review_per_hour_max
         topic = self._topic(settings, metrics.review_frames)
-        return Review(settings.topics.review, topic, Quota(per_hour, per_hour / 3600), metrics)
+        return ReviewSender(settings.topics.review, topic, TokenBucket(per_hour, per_hour / 3600), metrics)
 
-    def _topic(self, settings: Settings, frames: Counter) -> AsideTopic:
+    def _topic(self, settings: Settings, frames: Counter) -> BestEffortProducer:
         failed, sent = (frames.labels(outcome).inc for outcome in ("failed", "sent"))
-        topic = AsideTopic(lambda: aside_producer(settings), failed, sent)
+        topic = BestEffortProducer(lambda: open_best_effort_producer(settings), failed, sent)
         self._topics.append(topic)
         return topic
 

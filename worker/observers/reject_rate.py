@@ -9,7 +9,7 @@ _SLOTS = 60
 _FRAMES_MIN = 20  # of fewer no share is told: the first bad frame after a stop is no alarm
 
 
-class RejectShare:
+class RejectRate:
     """Over the last window_s, to a sixtieth of it. Any thread may call."""
 
     def __init__(self, window_s: float, share_max: float, now_s: Callable[[], float] = time.monotonic) -> None:

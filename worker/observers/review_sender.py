@@ -1,43 +1,43 @@
 """Review: frames of which the model is unsure, as they came, on a topic of their own for a person to judge."""
 
-from stripwatch.worker.common.token_bucket import Quota
+from stripwatch.worker.common.token_bucket import TokenBucket
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.background_worker import Aside
-from stripwatch.worker.observers.best_effort_producer import AsideTopic
-from stripwatch.worker.pipeline.produce.record_builder import Outgoing, review_headers
+from stripwatch.worker.observers.background_worker import BackgroundWorker
+from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
+from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, review_headers
 
 
-class Review:
+class ReviewSender:
     """quota: of a best class and a camera."""
 
-    def __init__(self, topic_name: str, topic: AsideTopic, quota: Quota, metrics: Metrics) -> None:
+    def __init__(self, topic_name: str, topic: BestEffortProducer, quota: TokenBucket, metrics: Metrics) -> None:
         self._topic_name = topic_name
         self._topic = topic
         self._quota = quota
         self._metrics = metrics
-        self._aside = Aside("review", self._send, self._count)
-        self.start = self._aside.start
+        self._worker = BackgroundWorker("review", self._send, self._count)
+        self.start = self._worker.start
 
     def offer(self, event: Result, frame: Frame) -> None:
         """Called for each result that was acknowledged, by one thread at a time; returns at once."""
         if event.verdict != "unsure":
             return
-        if self._topic.rests:
+        if self._topic.circuit_open:
             self._count("dropped")
         elif not self._quota.take((event.label, self._metrics.camera_label(frame.camera))):
             self._count("over_quota")
         else:
-            self._aside.offer(frame, event)
+            self._worker.offer(frame, event)
 
     def close(self, timeout_s: float) -> None:
         """Send what waits, until the time is up."""
-        self._aside.close(timeout_s)
+        self._worker.close(timeout_s)
 
     def _send(self, frame: Frame, event: Result) -> None:
         headers = review_headers(event, frame)
-        self._topic.send(Outgoing(self._topic_name, frame.camera.encode(), frame.encoded, headers))
+        self._topic.send(OutgoingRecord(self._topic_name, frame.camera.encode(), frame.encoded, headers))
 
     def _count(self, outcome: str) -> None:
         self._metrics.review_frames.labels(outcome).inc()

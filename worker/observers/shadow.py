@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from zlib import crc32
 
-from stripwatch.worker.common.errors import PredictFailed
+from stripwatch.worker.common.errors import InferenceError
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.background_worker import Aside
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.infer import predict
+from stripwatch.worker.observers.background_worker import BackgroundWorker
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.infer import infer_batch
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction
 
 
@@ -25,17 +25,17 @@ class Shadow:
     """
 
     def __init__(
-        self, share: float, events: EventMaker, metrics: Metrics, publish: Callable[[Result, Frame], None]
+        self, share: float, events: EventBuilder, metrics: Metrics, publish: Callable[[Result, Frame], None]
     ) -> None:
         self._share = share
         self._events = events
         self._metrics = metrics
         self._publish = publish
-        self._model: Model | None = None
-        self._aside = Aside("shadow", self._inspect, self._count)
-        self.start = self._aside.start
+        self._model: LoadedModel | None = None
+        self._worker = BackgroundWorker("shadow", self._inspect, self._count)
+        self.start = self._worker.start
 
-    def use(self, model: Model) -> None:
+    def use(self, model: LoadedModel) -> None:
         """From now on this one judges. Any thread may call."""
         self._metrics.show_shadow(model.session.bundle)
         self._model = model
@@ -47,12 +47,12 @@ class Shadow:
         if self._model is None:
             self._count("dropped")
         else:
-            self._aside.offer(frame, first)
+            self._worker.offer(frame, first)
 
     def close(self) -> None:
         """What still waits is dropped; a frame that is being inspected is waited for."""
         self._model = None
-        self._aside.close(None)
+        self._worker.close(None)
 
     def _inspect(self, frame: Frame, first: Result) -> None:
         model = self._model
@@ -63,11 +63,11 @@ class Shadow:
         image = model.decode(frame.encoded)
         decoded_s = time.monotonic()
         decoded = Decoded(frame, model, image, decoded_s - started_s, decoded_s)
-        (outcome,) = predict([decoded], model.session)
+        (outcome,) = infer_batch([decoded], model.session)
         now_s = time.monotonic()
         self._metrics.shadow_seconds.observe(now_s - started_s)
         if not isinstance(outcome, Prediction):
-            raise PredictFailed("it has no scores for this frame")
+            raise InferenceError("it has no scores for this frame")
         second = self._events.result(outcome, now_s)
         self._compare(first, second)
         self._publish(second, frame)

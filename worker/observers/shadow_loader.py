@@ -9,20 +9,20 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
-from stripwatch.worker.model.bundle_store import resolve
+from stripwatch.worker.model.bundle_store import resolve_bundle
 from stripwatch.worker.model.loaded_model import open_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.background_worker import lower_priority
-from stripwatch.worker.observers.best_effort_producer import AsideTopic, aside_producer
+from stripwatch.worker.observers.best_effort_producer import BestEffortProducer, open_best_effort_producer
 from stripwatch.worker.observers.shadow import Shadow
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.model_reload import BundleWatch
-from stripwatch.worker.pipeline.produce.record_builder import Outgoing
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
+from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 
 _CLOSE_S = 1.0
 
 
-class ShadowLine:
+class ShadowDeployment:
     """From `start` to `close`. A shadow bundle that is unfit, or not there yet, is a log line and a metric."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
@@ -30,17 +30,17 @@ class ShadowLine:
         path, own = settings.shadow, shadow_settings(settings)
         self._check_s = settings.bundle_check_s
         self._topic_name = settings.topics.shadow
-        self._topic = AsideTopic(lambda: aside_producer(settings), metrics.shadow_unpublished.inc)
+        self._topic = BestEffortProducer(lambda: open_best_effort_producer(settings), metrics.shadow_unpublished.inc)
         self._encoder = msgspec.json.Encoder()
-        self._shadow = Shadow(settings.shadow_share, EventMaker(settings.cameras), metrics, self._publish)
-        self._watch = BundleWatch(
-            lambda: resolve(path),
+        self._shadow = Shadow(settings.shadow_share, EventBuilder(settings.cameras), metrics, self._publish)
+        self._reloader = ModelReloader(
+            lambda: resolve_bundle(path),
             lambda bundle, go_on: open_model(bundle, own, go_on),
             self._shadow.use,
             metrics.shadow_swaps,
             running=None,
         )
-        metrics.watch(metrics.shadow_behind, lambda: self._watch.behind)
+        metrics.watch(metrics.shadow_outdated, lambda: self._reloader.outdated)
         self._loading = threading.Thread(target=self._load, name="shadow-swap", daemon=True)
         self.offer = self._shadow.offer
 
@@ -49,18 +49,18 @@ class ShadowLine:
         self._loading.start()
 
     def close(self) -> None:
-        self._watch.stop()
+        self._reloader.stop()
         self._shadow.close()
         self._loading.join()  # at most one run of a model that is being loaded: see model_reload.py
         self._topic.close(_CLOSE_S)
 
     def _load(self) -> None:
         lower_priority()  # with one thread, the session runs on the thread that calls it
-        self._watch.run(self._check_s)
+        self._reloader.run(self._check_s)
 
     def _publish(self, event: Result, frame: Frame) -> None:
         body = self._encoder.encode(event)
-        self._topic.send(Outgoing(self._topic_name, frame.camera.encode(), body, event_headers(frame, "shadow")))
+        self._topic.send(OutgoingRecord(self._topic_name, frame.camera.encode(), body, event_headers(frame, "shadow")))
 
 
 def shadow_settings(settings: Settings) -> Settings:

@@ -18,48 +18,48 @@ import msgspec
 import onnxruntime as ort
 import structlog
 
-from stripwatch.worker.common.atomic_files import write_whole
-from stripwatch.worker.common.child_process import module_command, with_parent
+from stripwatch.worker.common.atomic_files import atomic_write
+from stripwatch.worker.common.child_process import die_with_parent, module_command
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.settings import ENV_PREFIX, Settings
 from stripwatch.worker.model.bundle import Bundle
-from stripwatch.worker.model.bundle_store import read_choice, resolve
+from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.loaded_model import require_bundle
 from stripwatch.worker.model.providers import runs_on_cpu
 from stripwatch.worker.service.autotune_trial import READY
-from stripwatch.worker.service.core_layout import Layout, Trial, candidates, choose, usable_cores
+from stripwatch.worker.service.core_layout import CoreLayout, Trial, candidates, choose, usable_cores
 
 log = structlog.get_logger()
 
 _TRIAL_S = 1.5
 _TRIAL_S_MAX = 120.0  # with loading and warming up
 _BATCH_FRAMES_MAX = 4  # to warm up larger ones takes a large model longer than the trial
-_SAID_CHARACTERS_MAX = 500
+_OUTPUT_CHARACTERS_MAX = 500
 _TRIED_BY = ("provider", "batch_frames_max", "batches_in_flight", "latency_ms_target", "linger_ms_max")
 
 
-class TrialFailed(Exception):
+class TrialError(Exception):
     """A layout could not be tried; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LayoutChoice:
     """The layout that is taken, and why."""
 
-    layout: Layout
-    because: str
+    layout: CoreLayout
+    reason: str
 
 
-def lay_out(settings: Settings) -> Plan:
+def choose_layout(settings: Settings) -> LayoutChoice:
     """On this machine, for this model. Whatever fails in trying costs only the trial.
 
     Raises SettingsError where the provider is not to be had, BundleError and InputError as loading does.
     """
     layouts = candidates(settings, usable_cores(), runs_on_cpu(settings.provider))
     if len(layouts) == 1:
-        return Plan(layouts[0], "as the settings say" if settings.processes != "auto" else "one core, or a GPU")
-    bundle = read_choice(resolve(require_bundle(settings)))
+        return LayoutChoice(layouts[0], "as the settings say" if settings.processes != "auto" else "one core, or a GPU")
+    bundle = load_resolved(resolve_bundle(require_bundle(settings)))
     folder = cache_folder(settings)
     path = folder / f"layout-{_digest(settings, bundle, layouts)}.json" if folder else None
     trials, how = read_trials(path, layouts) if path else None, "as tried before"
@@ -71,24 +71,27 @@ def lay_out(settings: Settings) -> Plan:
             layouts=len(layouts),
         )
         try:
-            trials, how = [Trial(layout, measure(settings, bundle, layout)) for layout in layouts], "tried just now"
-        except (TrialFailed, OSError) as error:
+            trials, how = (
+                [Trial(layout, measure_layout(settings, bundle, layout)) for layout in layouts],
+                "tried just now",
+            )
+        except (TrialError, OSError) as error:
             log.warning("layouts could not be tried; a process a core is taken", error=str(error))
-            return Plan(layouts[-1], f"not tried: {error}")
+            return LayoutChoice(layouts[-1], f"not tried: {error}")
         if path:
             _remember(path, trials)
     rates = ", ".join(f"{trial.frames_per_second:.0f} frames/s with {trial.layout.processes}" for trial in trials)
-    plan = Plan(choose(trials), f"{how}: {rates} processes")
-    log.info("layout", **asdict(plan.layout), because=plan.because)
+    plan = LayoutChoice(choose(trials), f"{how}: {rates} processes")
+    log.info("layout", **asdict(plan.layout), because=plan.reason)
     return plan
 
 
-def apply(settings: Settings, layout: Layout) -> Settings:
+def apply_layout(settings: Settings, layout: CoreLayout) -> Settings:
     """The settings of a worker that is the only process of its layout."""
     return settings.model_copy(update=asdict(layout))
 
 
-def read_trials(path: Path, layouts: Sequence[Layout]) -> list[Trial] | None:
+def read_trials(path: Path, layouts: Sequence[CoreLayout]) -> list[Trial] | None:
     """What was remembered of these layouts; None where there is nothing, or nothing that can be used."""
     try:
         trials = msgspec.json.decode(path.read_bytes(), type=list[Trial])
@@ -102,12 +105,12 @@ def _remember(path: Path, trials: Sequence[Trial]) -> None:
     """A folder that cannot be written costs the next start a trial, and no more."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, msgspec.json.encode(trials))
+        atomic_write(path, msgspec.json.encode(trials))
     except (InputError, OSError) as error:
         log.warning("the best layout is not remembered", error=str(error))
 
 
-def _digest(settings: Settings, bundle: Bundle, layouts: Sequence[Layout]) -> str:
+def _digest(settings: Settings, bundle: Bundle, layouts: Sequence[CoreLayout]) -> str:
     """What a trial depends on: model, machine, runtime, and the settings that shape it."""
     machine = [platform.machine(), platform.node(), os.cpu_count(), ort.__version__, ort.get_available_providers()]
     shaped = {name: getattr(settings, name) for name in _TRIED_BY}
@@ -115,15 +118,15 @@ def _digest(settings: Settings, bundle: Bundle, layouts: Sequence[Layout]) -> st
     return sha256(text.encode()).hexdigest()[:16]
 
 
-def measure(settings: Settings, bundle: Bundle, layout: Layout, seconds: float = _TRIAL_S) -> float:
-    """Frames a second of all processes of a layout together. Raises TrialFailed. Call from the main thread."""
+def measure_layout(settings: Settings, bundle: Bundle, layout: CoreLayout, seconds: float = _TRIAL_S) -> float:
+    """Frames a second of all processes of a layout together. Raises TrialError. Call from the main thread."""
     given: dict[str, Any] = {name: getattr(settings, name) for name in _TRIED_BY}
     given["batch_frames_max"] = min(_BATCH_FRAMES_MAX, settings.batch_frames_max)
     given |= asdict(layout) | {"bundle": str(bundle.path.resolve()), "processes": 1}
     command = [*module_command("worker.service.autotune_trial"), json.dumps(given), str(seconds)]
     with ExitStack() as ended:
         said = ended.enter_context(tempfile.TemporaryFile("w+"))
-        children = [ended.enter_context(_Child(command, said)) for _ in range(layout.processes)]
+        children = [ended.enter_context(_TrialProcess(command, said)) for _ in range(layout.processes)]
         patience = threading.Timer(_TRIAL_S_MAX, _kill, [children])
         patience.start()
         ended.callback(patience.cancel)
@@ -134,19 +137,19 @@ def measure(settings: Settings, bundle: Bundle, layout: Layout, seconds: float =
         return sum(int(child.expect(r"\d+")) for child in children) / seconds
 
 
-def _kill(children: "Sequence[_Child]") -> None:
+def _kill(children: "Sequence[_TrialProcess]") -> None:
     for child in children:
         child.kill()
 
 
-class _Child:
+class _TrialProcess:
     """One process of a trial, which ends with the block."""
 
     def __init__(self, command: Sequence[str], said: IO[str]) -> None:
         """said: takes what it writes on stderr."""
-        self._said = said
+        self._output = said
         self._process = subprocess.Popen(  # noqa: S603 - the command is ours
-            with_parent(command),
+            die_with_parent(command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
@@ -173,11 +176,11 @@ class _Child:
         self._process.stdin.flush()
 
     def expect(self, pattern: str) -> str:
-        """Its next line. Raises TrialFailed, with the end of what it said, where that is another one or none."""
+        """Its next line. Raises TrialError, with the end of what it said, where that is another one or none."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline().strip()
         if not re.fullmatch(pattern, line):
-            self._said.seek(0)
-            said = " ".join(self._said.read().split())[-_SAID_CHARACTERS_MAX:]
-            raise TrialFailed(f"a process of the trial ended, or did nothing for {_TRIAL_S_MAX:.0f} s; it said: {said}")
+            self._output.seek(0)
+            said = " ".join(self._output.read().split())[-_OUTPUT_CHARACTERS_MAX:]
+            raise TrialError(f"a process of the trial ended, or did nothing for {_TRIAL_S_MAX:.0f} s; it said: {said}")
         return line

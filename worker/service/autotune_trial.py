@@ -15,16 +15,16 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.log_setup import set_up_logs
-from stripwatch.worker.common.malloc import set_up_memory
+from stripwatch.worker.common.malloc import tune_malloc
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition, Position, Record
-from stripwatch.worker.model.loaded_model import Model, load_model
+from stripwatch.worker.model.loaded_model import LoadedModel, load_model
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.backpressure import Credits
-from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_parts
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_dependencies
 
 READY = "ready"
 _TOPIC = "trial"
@@ -32,7 +32,7 @@ _ROOM_S = 0.1
 _INSIDE_FRAMES_MAX, _INSIDE_BYTES_MAX = 32, 64_000_000  # few, since they are finished before the trial ends
 
 
-class _Settling:
+class CountingPublisher:
     """A publisher that settles at once, and counts."""
 
     def __init__(self) -> None:
@@ -46,25 +46,25 @@ class _Settling:
         """Nothing waits."""
 
 
-def try_out(settings: Settings, model: Model, seconds: float) -> int:
+def run_trial(settings: Settings, model: LoadedModel, seconds: float) -> int:
     """How many frames the pipeline settles in so many seconds, with always more waiting than a batch takes."""
-    publisher = _Settling()
-    credits = Credits(_INSIDE_FRAMES_MAX, _INSIDE_BYTES_MAX)
-    parts = build_parts(settings, Metrics(CollectorRegistry()), publisher, credits)
-    parts.ledger.assign([Partition(_TOPIC, 0)])
+    publisher = CountingPublisher()
+    limiter = InFlightLimiter(_INSIDE_FRAMES_MAX, _INSIDE_BYTES_MAX)
+    parts = build_dependencies(settings, Metrics(CollectorRegistry()), publisher, limiter)
+    parts.tracker.assign([Partition(_TOPIC, 0)])
     pipeline = Pipeline(parts, model, batches_in_flight=settings.batches_in_flight)
-    golden = [frame.encoded for frame in model.session.bundle.contract.golden]
+    golden = [frame.encoded for frame in model.session.bundle.manifest.golden]
     pipeline.start()
     ends_s = time.monotonic() + seconds
     for number in itertools.count():
-        while credits.wait_for_room(_ROOM_S) == 0 and time.monotonic() < ends_s:
+        while limiter.wait_for_room(_ROOM_S) == 0 and time.monotonic() < ends_s:
             pipeline.raise_failure()
         if time.monotonic() >= ends_s:
             break
         record = Record(Position(_TOPIC, 0, number), 0, None, golden[number % len(golden)], [])
         frame = read_record(record, "", time.monotonic())
-        credits.take(len(frame.encoded))
-        parts.ledger.opened(frame.position)
+        limiter.acquire(len(frame.encoded))
+        parts.tracker.register(frame.position)
         pipeline.take(frame)
     frames = publisher.frames
     pipeline.drain(settings.drain_s_max)
@@ -74,13 +74,13 @@ def try_out(settings: Settings, model: Model, seconds: float) -> int:
 
 def main(arguments: list[str]) -> None:
     set_up_logs("json", "warning")  # stdout is for the answers
-    set_up_memory()
+    tune_malloc()
     given, seconds = json.loads(arguments[0]), float(arguments[1])
     settings = load_settings(None, given)
     model = load_model(settings)
     print(READY, flush=True)
     sys.stdin.readline()
-    print(try_out(settings, model, seconds), flush=True)
+    print(run_trial(settings, model, seconds), flush=True)
 
 
 if __name__ == "__main__":

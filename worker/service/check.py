@@ -5,25 +5,25 @@ from typing import Any
 
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.loaded_model import load_model
-from stripwatch.worker.service.autotune import apply, lay_out
+from stripwatch.worker.service.autotune import apply_layout, choose_layout
 
 
 def check(settings: Settings) -> dict[str, Any]:
     """Load, verify and warm up; what the bundle is and how fast it runs here. Raises as `run` does."""
-    plan = lay_out(settings)
-    model = load_model(apply(settings, plan.layout))
+    plan = choose_layout(settings)
+    model = load_model(apply_layout(settings, plan.layout))
     session = model.session
-    contract = session.bundle.contract
+    manifest = session.bundle.manifest
     return {
         "bundle": str(session.bundle.path),
-        "name": contract.name,
-        "version": contract.version,
+        "name": manifest.name,
+        "version": manifest.version,
         "sha256": session.bundle.sha256,
         "provider": session.provider,
-        "precision": contract.precision,
-        "golden_frames": len(contract.golden),
+        "precision": manifest.precision,
+        "golden_frames": len(manifest.golden),
         "golden_difference": session.golden_difference,
         "batch_frames_best": session.best_batch_frames,
         "frames_per_second": {str(batch.frames): batch.frames_per_second for batch in session.batches},
-        "layout": asdict(plan.layout) | {"because": plan.because},
+        "layout": asdict(plan.layout) | {"because": plan.reason},
     }

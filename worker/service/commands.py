@@ -50,15 +50,15 @@ def run(
         metrics_port=metrics_port,
         log_format=log_format,
     )
-    from stripwatch.worker.service.autotune import apply, lay_out
+    from stripwatch.worker.service.autotune import apply_layout, choose_layout
     from stripwatch.worker.service.supervisor import supervise
     from stripwatch.worker.service.worker_app import run as run_worker
 
-    layout = lay_out(settings).layout
+    layout = choose_layout(settings).layout
     if layout.processes > 1:
         supervise(settings, layout, sys.argv[1:])
     else:
-        run_worker(apply(settings, layout))
+        run_worker(apply_layout(settings, layout))
 
 
 def check(

@@ -20,7 +20,7 @@ _GIL_FPS = 200.0
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class CoreLayout:
     """Threads are those of each process; 0 leaves it to as many as cores."""
 
     processes: int
@@ -32,7 +32,7 @@ class Layout:
 class Trial:
     """What all processes of a layout inspected together, without Kafka."""
 
-    layout: Layout
+    layout: CoreLayout
     frames_per_second: float
 
 
@@ -46,13 +46,13 @@ def usable_cores() -> int:
         return allowed
 
 
-def with_processes(settings: Settings, processes: int, cores: int) -> Layout:
+def with_processes(settings: Settings, processes: int, cores: int) -> CoreLayout:
     """So many processes; what the settings leave open of their threads is an equal share of the cores."""
     share = 0 if processes == 1 else max(1, cores // processes)
-    return Layout(processes, settings.inference_threads or share, settings.decode_threads or share)
+    return CoreLayout(processes, settings.inference_threads or share, settings.decode_threads or share)
 
 
-def candidates(settings: Settings, cores: int, on_cpu: bool) -> list[Layout]:
+def candidates(settings: Settings, cores: int, on_cpu: bool) -> list[CoreLayout]:
     """The layouts worth trying, fewest processes first; one where nothing is left open, or a GPU does the work."""
     if settings.processes != "auto":
         return [with_processes(settings, settings.processes, cores)]
@@ -60,7 +60,7 @@ def candidates(settings: Settings, cores: int, on_cpu: bool) -> list[Layout]:
     return [with_processes(settings, count, cores) for count in counts]
 
 
-def choose(trials: Sequence[Trial]) -> Layout:
+def choose(trials: Sequence[Trial]) -> CoreLayout:
     """The fastest. Of those within 10 % of it the most processes where frames are so many that Kafka's share of the GIL
     counts, else the fewest: they need less memory, and a frame alone is done sooner.
     """

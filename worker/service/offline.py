@@ -20,10 +20,10 @@ from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame, event_id
 from stripwatch.worker.contracts.positions import Partition, Position
 from stripwatch.worker.images.image_files import list_images
-from stripwatch.worker.model.loaded_model import Model, load_model
+from stripwatch.worker.model.loaded_model import LoadedModel, load_model
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.backpressure import Credits
-from stripwatch.worker.pipeline.inspect.pipeline import Parts, Pipeline, build_parts
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, PipelineDependencies, build_dependencies
 
 
 def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = False) -> dict[str, Any]:
@@ -38,14 +38,14 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
     if out.exists() and not force:
         raise InputError(f"{out} is already there; --force replaces it")
     model = load_model(settings)
-    credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
+    limiter = InFlightLimiter(settings.inflight_frames_max, settings.inflight_bytes_max)
     part = out.with_name(out.name + ".part")
     try:
         lines = part.open("wb", buffering=0)  # so that a full disk is told at the line, not at the close
     except OSError as error:
         raise InputError(f"cannot write {part}: {error.strerror}") from error
     with lines, new_progress() as progress:
-        parts = build_parts(settings, Metrics(CollectorRegistry()), LinesPublisher(lines), credits)
+        parts = build_dependencies(settings, Metrics(CollectorRegistry()), LinesPublisher(lines), limiter)
         summary = _Inspection(parts, model, folder, progress).run(files)
     part.replace(out)
     return {"out": str(out), "bundle": model.info.name, "provider": model.session.provider, **summary}
@@ -72,7 +72,7 @@ class LinesPublisher:
 class _Inspection:
     """One run over the files: the intake of a folder, and the counts."""
 
-    def __init__(self, parts: Parts, model: Model, folder: Path, progress: Progress) -> None:
+    def __init__(self, parts: PipelineDependencies, model: LoadedModel, folder: Path, progress: Progress) -> None:
         self._parts = parts
         self._folder = folder
         self._progress = progress
@@ -83,7 +83,7 @@ class _Inspection:
     def run(self, files: list[Path]) -> dict[str, Any]:
         started_s = time.monotonic()
         self._task = self._progress.add_task("inspect", total=len(files))
-        self._parts.ledger.assign([Partition(str(self._folder), 0)])
+        self._parts.tracker.assign([Partition(str(self._folder), 0)])
         self._pipeline.start()
         try:
             for number, path in enumerate(files):
@@ -101,11 +101,11 @@ class _Inspection:
         }
 
     def _take(self, number: int, path: Path) -> None:
-        while not self._parts.credits.wait_for_room(1):
+        while not self._parts.limiter.wait_for_room(1):
             self._pipeline.raise_failure()
         frame = read_file(path, self._folder, number)
-        self._parts.credits.take(len(frame.encoded))
-        self._parts.ledger.opened(frame.position)
+        self._parts.limiter.acquire(len(frame.encoded))
+        self._parts.tracker.register(frame.position)
         self._pipeline.take(frame)
 
     def _count(self, event: Result | Reject) -> None:

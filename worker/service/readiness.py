@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.monitoring.health import Checks
 
 
@@ -21,7 +21,7 @@ class WorkerState(Protocol):
     def joined(self) -> bool: ...
 
     @property
-    def readable(self) -> bool: ...
+    def topic_readable(self) -> bool: ...
 
     @property
     def delivering(self) -> bool: ...
@@ -40,7 +40,7 @@ class Readiness:
         self.bundle_verified = False  # and warm, on the provider that was asked for
         self.worker: WorkerState | None = None
 
-    def verified(self, model: Model) -> Model:
+    def verified(self, model: LoadedModel) -> LoadedModel:
         self.bundle_verified = True
         return model
 
@@ -57,7 +57,7 @@ class Readiness:
             "broker_connected": worker is not None and worker.connected,
             "group_joined": worker is not None and worker.joined,
             "few_rejects": worker is not None and not worker.rejects_are_many,
-            "topic_readable": worker is not None and worker.readable,
+            "topic_readable": worker is not None and worker.topic_readable,
             "results_delivered": worker is not None and worker.delivering,
             "stages_alive": worker is not None and worker.alive,
             "not_stopping": worker is not None and not worker.stopping,

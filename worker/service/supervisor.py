@@ -13,27 +13,27 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from stripwatch.worker.broker.connection import instance_id
-from stripwatch.worker.common.child_process import module_command, with_parent
-from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerEnded
-from stripwatch.worker.common.signals import StopRequest
+from stripwatch.worker.common.child_process import die_with_parent, module_command
+from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerExitError
+from stripwatch.worker.common.signals import ShutdownSignal
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.monitoring.health import HealthServer
-from stripwatch.worker.monitoring.systemd import Heartbeat
-from stripwatch.worker.monitoring.worker_scrape import FleetMetrics, all_ready
-from stripwatch.worker.service.core_layout import Layout
+from stripwatch.worker.monitoring.systemd import Watchdog
+from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_ready
+from stripwatch.worker.service.core_layout import CoreLayout
 
 log = structlog.get_logger()
 
-_LOOK_S = 0.1
+_CHECK_S = 0.1
 _WAIT_S_MAX = 30.0
 _CLOSE_S = 15.0  # what a worker may take beyond its drain: last commit, leaving the group, closing
 _LIVED_S = 60.0  # who lived that long has not died of its start
-_BEYOND_HELP = (SettingsError.exit_code, BundleError.exit_code)
+_FATAL_EXIT_CODES = (SettingsError.exit_code, BundleError.exit_code)
 _ENDED_WELL = (0, -signal.SIGTERM)  # the signal itself ends a worker that has not taken a frame yet
 
 
 @dataclass(slots=True)
-class _Member:
+class _WorkerProcess:
     """One worker. failures: how often in a row it died young. due_s: when it may start."""
 
     number: int
@@ -46,7 +46,7 @@ class _Member:
 
     def start(self) -> None:
         # A group of its own: Ctrl-C in a terminal reaches the supervisor alone, which asks each worker once.
-        self.process = subprocess.Popen(with_parent(self.command), stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603
+        self.process = subprocess.Popen(die_with_parent(self.command), stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603
         self.starts += 1
         self.started_s = time.monotonic()
         log.info("worker started", process=self.number, pid=self.process.pid)
@@ -60,26 +60,26 @@ class Supervisor:
     """
 
     def __init__(self, commands: Sequence[Sequence[str]], stop_s_max: float, restarted: Callable[[], None]) -> None:
-        self._members = [_Member(number, command) for number, command in enumerate(commands)]
+        self._workers = [_WorkerProcess(number, command) for number, command in enumerate(commands)]
         self._stop_s_max = stop_s_max
         self._restarted = restarted
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Until `stopped`, then until all have ended in order. Raises WorkerEnded."""
-        heart = Heartbeat()
+        """Until `stopped`, then until all have ended in order. Raises WorkerExitError."""
+        heart = Watchdog()
         try:
             while not stopped():
-                heart.beat(True, 0, 0)
-                for member in self._members:
-                    self._look_after(member)
-                time.sleep(_LOOK_S)
+                heart.ping(True, 0, 0)
+                for member in self._workers:
+                    self._restart_if_dead(member)
+                time.sleep(_CHECK_S)
         finally:
             codes = self._stop()
         for number, code in codes.items():
             if code not in _ENDED_WELL:
-                raise WorkerEnded(f"worker {number} did not end in order: code {code}", code)
+                raise WorkerExitError(f"worker {number} did not end in order: code {code}", code)
 
-    def _look_after(self, member: _Member) -> None:
+    def _restart_if_dead(self, member: _WorkerProcess) -> None:
         if member.process is None:
             if time.monotonic() >= member.due_s:
                 member.start()
@@ -87,9 +87,11 @@ class Supervisor:
         code = member.process.poll()
         if code is None:
             return
-        if code in _BEYOND_HELP and member.starts == 1:  # a later start may meet a bundle that another should not run
+        if (
+            code in _FATAL_EXIT_CODES and member.starts == 1
+        ):  # a later start may meet a bundle that another should not run
             member.process = None
-            raise WorkerEnded(f"worker {member.number} cannot start, and would not a second time either", code)
+            raise WorkerExitError(f"worker {member.number} cannot start, and would not a second time either", code)
         lived_s = time.monotonic() - member.started_s
         member.failures = 0 if lived_s > _LIVED_S else member.failures + 1
         wait_s = min(_WAIT_S_MAX, 2.0**member.failures / 2)
@@ -99,7 +101,7 @@ class Supervisor:
 
     def _stop(self) -> dict[int, int]:
         """Ask all at once, wait for each under one deadline; who does not end by then is killed. Exit codes."""
-        running = {member.number: member.process for member in self._members if member.process is not None}
+        running = {member.number: member.process for member in self._workers if member.process is not None}
         for process in running.values():
             process.terminate()
         deadline_s = time.monotonic() + self._stop_s_max
@@ -114,7 +116,7 @@ def _end(process: subprocess.Popen[bytes], timeout_s: float) -> int:
         return process.wait()
 
 
-def member_command(arguments: Sequence[str], name: str, port: int, layout: Layout) -> list[str]:
+def worker_command(arguments: Sequence[str], name: str, port: int, layout: CoreLayout) -> list[str]:
     """The command line of one worker: that of this process, with name and port of its own and its share of the cores.
 
     name: the same after a restart, since Kafka knows transactions and static members by it.
@@ -139,19 +141,19 @@ def _free_ports(count: int) -> list[int]:
         return [probe.getsockname()[1] for probe in probes]
 
 
-def supervise(settings: Settings, layout: Layout, arguments: Sequence[str]) -> None:
+def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) -> None:
     """Run layout.processes workers until a signal. arguments: of the command line, from `run` on."""
-    stop = StopRequest()
+    stop = ShutdownSignal()
     ports = _free_ports(layout.processes)
     registry = CollectorRegistry()
     restarts = Counter("stripwatch_process_restarts", "Workers that died and were started again.", registry=registry)
-    registry.register(FleetMetrics(ports))
+    registry.register(MultiprocessMetrics(ports))
     name = instance_id(settings)
-    commands = [member_command(arguments, f"{name}-{n}", port, layout) for n, port in enumerate(ports)]
+    commands = [worker_command(arguments, f"{name}-{n}", port, layout) for n, port in enumerate(ports)]
     health = HealthServer(settings.metrics_host, settings.metrics_port, registry, lambda: all_ready(ports))
     try:
         log.info("supervising", metrics_port=health.port, pid=os.getpid(), **asdict(layout))
-        Supervisor(commands, settings.drain_s_max + _CLOSE_S, restarts.inc).run(lambda: stop.made)
+        Supervisor(commands, settings.drain_s_max + _CLOSE_S, restarts.inc).run(lambda: stop.received)
         log.info("all workers stopped")
     finally:
         health.close()

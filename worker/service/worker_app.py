@@ -8,41 +8,41 @@ import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stripwatch.worker.broker.consumers import open_consumer, require_topics
-from stripwatch.worker.common.errors import BrokerLost, StripwatchError
-from stripwatch.worker.common.log_setup import say_held_back
-from stripwatch.worker.common.malloc import set_up_memory
-from stripwatch.worker.common.signals import StopRequest
+from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchError
+from stripwatch.worker.common.log_setup import log_suppressed
+from stripwatch.worker.common.malloc import tune_malloc
+from stripwatch.worker.common.signals import ShutdownSignal
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.model.bundle_store import resolve
-from stripwatch.worker.model.loaded_model import Model, load_model, open_model, require_bundle
+from stripwatch.worker.model.bundle_store import resolve_bundle
+from stripwatch.worker.model.loaded_model import LoadedModel, load_model, open_model, require_bundle
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.monitoring.readiness_log import StateLog
-from stripwatch.worker.monitoring.systemd import Heartbeat, notify
-from stripwatch.worker.observers.drift_monitor import DriftWatch
-from stripwatch.worker.observers.frame_observers import Asides, needed_topics
-from stripwatch.worker.observers.reject_rate import RejectShare
-from stripwatch.worker.pipeline.consume.backpressure import Credits
-from stripwatch.worker.pipeline.consume.consumer import IntakeRules, KafkaIntake
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.monitoring.readiness_log import ReadinessLog
+from stripwatch.worker.monitoring.systemd import Watchdog, sd_notify
+from stripwatch.worker.observers.drift_monitor import DriftMonitor
+from stripwatch.worker.observers.frame_observers import PipelineObservers, needed_topics
+from stripwatch.worker.observers.reject_rate import RejectRate
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.consume.consumer import ConsumerConfig, FrameConsumer
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
-from stripwatch.worker.pipeline.inspect.model_reload import BundleWatch
-from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_parts
+from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_dependencies
 from stripwatch.worker.pipeline.produce.delivery import open_delivery
 from stripwatch.worker.service.readiness import Readiness
 
 log = structlog.get_logger()
 _NEEDED_TOPICS = ("frames", "results", "defects", "rejects")
 _CLOSE_S = 3.0
-_LOOK_S = 0.1
+_TICK_S = 0.1
 
 
 def run(settings: Settings) -> None:
     """Inspect frames until a signal. Raises whatever ended the worker against its will."""
     require_bundle(settings)
-    set_up_memory()
+    tune_malloc()
     metrics = Metrics(CollectorRegistry(), settings.camera_labels_max)
     ProcessCollector(registry=metrics.registry)  # memory, files, and the start that tells a restart
     readiness = Readiness()
@@ -51,19 +51,19 @@ def run(settings: Settings) -> None:
     try:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
         log.info("settings", **settings.model_dump(mode="json"))  # secrets come out as stars
-        with StateLog(readiness.checks, readiness.paused):
+        with ReadinessLog(readiness.checks, readiness.paused):
             # no name for the model: see model_reload.py
             readiness.worker = Worker(settings, readiness.verified(load_model(settings)), metrics)
-            readiness.worker.run(StopRequest(), readiness.holds)  # until here a signal simply ends the process
+            readiness.worker.run(ShutdownSignal(), readiness.holds)  # until here a signal simply ends the process
     finally:
         health.close()
-        say_held_back()
+        log_suppressed()
 
 
 class Worker:
     """One worker on Kafka, from connection to a clean stop."""
 
-    def __init__(self, settings: Settings, model: Model, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, model: LoadedModel, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
         self.stopping = False
@@ -73,48 +73,48 @@ class Worker:
         consumer = open_consumer(settings)
         topics = [*(getattr(settings.topics, kind) for kind in _NEEDED_TOPICS), *needed_topics(settings)]
         require_topics(consumer, topics, settings.broker_wait_s_max)
-        self._ledger = Ledger()
-        self._credits = Credits(settings.inflight_frames_max, settings.inflight_bytes_max)
+        self._tracker = OffsetTracker()
+        self._limiter = InFlightLimiter(settings.inflight_frames_max, settings.inflight_bytes_max)
         self._delivery = open_delivery(
             settings,
-            self._ledger,
+            self._tracker,
             metrics,
             consumer.group_metadata,
             self._drop,
             self._fail,
-            lambda: 1000 * self._credits.patience_s,
+            lambda: 1000 * self._limiter.linger_s,
         )
-        self._drift = DriftWatch(settings.drift, metrics)
-        stages = (_deadline(settings), self._ledger, self._drift.turns.take)
-        parts = build_parts(settings, metrics, self._delivery, self._credits, *stages)
-        self._rejects = RejectShare(settings.reject_window_s, settings.reject_share_max)
+        self._drift = DriftMonitor(settings.drift, metrics)
+        stages = (_deadline(settings), self._tracker, self._drift.sampler.due)
+        parts = build_dependencies(settings, metrics, self._delivery, self._limiter, *stages)
+        self._rejects = RejectRate(settings.reject_window_s, settings.reject_share_max)
         metrics.watch(metrics.reject_share, self._rejects.share)
-        self._asides = Asides(settings, metrics)
+        self._observers = PipelineObservers(settings, metrics)
         self._pipeline = Pipeline(
             parts,
             model,
             self._settled,
-            self._asides.seen,
-            self._asides.admit,
-            self._drift.saw,
+            self._observers.seen,
+            self._observers.admit,
+            self._drift.observe,
             settings.batches_in_flight,
         )
         metrics.show_bundle(model.session.bundle, model.session.provider)
-        self._watch = BundleWatch(
-            lambda: resolve(require_bundle(settings)),
+        self._reloader = ModelReloader(
+            lambda: resolve_bundle(require_bundle(settings)),
             lambda bundle, go_on: open_model(bundle, settings, go_on),
             self._swap,
             metrics.bundle_swaps,
             running=model.info.sha256,
         )
-        metrics.watch(metrics.bundle_behind, lambda: self._watch.behind)
-        self._intake = KafkaIntake(
+        metrics.watch(metrics.bundle_outdated, lambda: self._reloader.outdated)
+        self._consumer = FrameConsumer(
             consumer,
             settings.topics.frames,
-            self._ledger,
-            self._credits,
+            self._tracker,
+            self._limiter,
             metrics,
-            IntakeRules(
+            ConsumerConfig(
                 settings.commit_ms / 1000,
                 settings.drain_s_max,
                 settings.broker_away_s_max,
@@ -123,55 +123,57 @@ class Worker:
             ),
             self._pipeline.take,
         )
-        self._intake_thread = threading.Thread(target=self._read, name="intake", daemon=True)
-        self._swap_thread = threading.Thread(
-            target=self._watch.run, args=(settings.bundle_check_s,), name="swap", daemon=True
+        self._consumer_thread = threading.Thread(target=self._read, name="intake", daemon=True)
+        self._reload_thread = threading.Thread(
+            target=self._reloader.run, args=(settings.bundle_check_s,), name="swap", daemon=True
         )
 
-    def run(self, stop: StopRequest, ready: Callable[[], bool]) -> None:
+    def run(self, stop: ShutdownSignal, ready: Callable[[], bool]) -> None:
         """Until a stop is asked for or a stage fails. Raises what failed. ready: as /readyz says; systemd is told."""
-        heart = Heartbeat()
+        heart = Watchdog()
         log.info("started")
         self._pipeline.start()
-        self._intake_thread.start()
-        self._swap_thread.start()
-        self._asides.start()
-        while not stop.made and not self._pipeline.failed.wait(_LOOK_S):
-            heart.beat(ready(), self._credits.frames, self._frames_settled)
-            self._drift.look(self._reading, self._ledger.partitions())
+        self._consumer_thread.start()
+        self._reload_thread.start()
+        self._observers.start()
+        while not stop.received and not self._pipeline.failed.wait(_TICK_S):
+            heart.ping(ready(), self._limiter.frames, self._frames_settled)
+            self._drift.tick(self._reading, self._tracker.partitions())
             if self._delivery.waiting_s > self._settings.send_s_max:
-                self._fail(BrokerLost(f"Kafka has not ended a transaction for {self._settings.send_s_max:g} s"))
+                self._fail(
+                    BrokerUnavailableError(f"Kafka has not ended a transaction for {self._settings.send_s_max:g} s")
+                )
         self._stop()
         self._pipeline.raise_failure()
 
     @property
     def paused(self) -> bool:
-        return self._intake.paused
+        return self._consumer.paused
 
     @property
     def connected(self) -> bool:
-        return self._intake.connected
+        return self._consumer.connected
 
     @property
     def joined(self) -> bool:
-        return self._intake.assigned
+        return self._consumer.assigned
 
     @property
-    def readable(self) -> bool:
-        return self._intake.readable
+    def topic_readable(self) -> bool:
+        return self._consumer.topic_readable
 
     @property
     def _reading(self) -> bool:
         """A frame, if there is one, comes in."""
-        return self.connected and self.joined and self.readable and self.delivering and not self.paused
+        return self.connected and self.joined and self.topic_readable and self.delivering and not self.paused
 
     @property
     def delivering(self) -> bool:
-        return not self._ledger.void
+        return not self._tracker.suspended
 
     @property
     def alive(self) -> bool:
-        return self._intake_thread.is_alive() and not self._pipeline.failed.is_set()
+        return self._consumer_thread.is_alive() and not self._pipeline.failed.is_set()
 
     @property
     def rejects_are_many(self) -> bool:
@@ -180,31 +182,31 @@ class Worker:
     def _settled(self, event: Result | Reject, frame: Frame) -> None:
         self._frames_settled += 1
         self._rejects.count(isinstance(event, Reject))
-        self._asides.settled(event, frame)
+        self._observers.settled(event, frame)
         if isinstance(event, Reject):
             log.warning(
                 "frame rejected", frame=event.id, camera=event.frame.camera, reason=event.reason, detail=event.detail
             )
 
-    def _swap(self, model: Model) -> None:
+    def _swap(self, model: LoadedModel) -> None:
         self._pipeline.swap(model)
         self._metrics.show_bundle(model.session.bundle, model.session.provider)
 
     def _stop(self) -> None:
         """One deadline for all of it. What is not settled by then is inspected again by whoever comes next."""
         self.stopping = True
-        notify("STOPPING=1")
-        log.info("stopping", frames_open=self._credits.frames, failed=self._pipeline.failed.is_set())
+        sd_notify("STOPPING=1")
+        log.info("stopping", frames_open=self._limiter.frames, failed=self._pipeline.failed.is_set())
         started_s = time.monotonic()
         deadline_s = started_s + self._settings.drain_s_max
-        self._watch.stop()
-        self._intake.stop()  # nothing new comes in
-        self._intake_thread.join(self._settings.drain_s_max)
+        self._reloader.stop()
+        self._consumer.stop()  # nothing new comes in
+        self._consumer_thread.join(self._settings.drain_s_max)
         drained = self._drain(deadline_s)  # what is inside runs out, upstream first
-        self._intake.close(_CLOSE_S)  # commits, and leaves the group last: its heartbeats kept us alive
+        self._consumer.close(_CLOSE_S)  # commits, and leaves the group last: its heartbeats kept us alive
         self._delivery.close()
-        self._asides.close(deadline_s)
-        self._swap_thread.join()  # at most one run of a model that is being loaded
+        self._observers.close(deadline_s)
+        self._reload_thread.join()  # at most one run of a model that is being loaded
         settled = drained and not self._left_over
         log.info("stopped", everything_settled=settled, seconds=round(time.monotonic() - started_s, 2))
 
@@ -212,13 +214,13 @@ class Worker:
         """Also after a failure: what the stages still can settle must be committed, or it is repeated."""
         try:
             return self._pipeline.drain(max(_CLOSE_S, deadline_s - time.monotonic()))
-        except BrokerLost as error:
+        except BrokerUnavailableError as error:
             self._pipeline.fail(error)
             return False
 
     def _read(self) -> None:
         try:
-            self._intake.run()
+            self._consumer.run()
         except BaseException as error:
             if not isinstance(error, StripwatchError):
                 log.exception("intake died")
@@ -228,8 +230,8 @@ class Worker:
         """Its result goes nowhere: the frame is read again, by this worker or by another."""
         self._left_over |= self.stopping
         self._metrics.frames_read_again.inc()
-        self._asides.dropped(frame)
-        self._credits.give_back(len(frame.encoded))
+        self._observers.dropped(frame)
+        self._limiter.release(len(frame.encoded))
 
     def _fail(self, error: BaseException) -> None:
         self._pipeline.fail(error)

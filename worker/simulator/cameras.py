@@ -18,7 +18,7 @@ _FRAME_TYPE = "stripwatch.frame.v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class SourceImage:
     """One encoded image to be played, with the truth about it where there is one."""
 
     encoded: bytes
@@ -29,10 +29,10 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
+class CapturedFrame:
     """A shot taken: by which camera, when, and where on the coil."""
 
-    shot: Shot
+    image: SourceImage
     camera: str
     coil: str
     strip_position_mm: int
@@ -40,7 +40,7 @@ class Exposure:
     id: str
 
     def __str__(self) -> str:
-        return self.shot.file or f"frame {self.id}"
+        return self.image.file or f"frame {self.id}"
 
     def headers(self) -> Headers:
         fields = {
@@ -50,14 +50,14 @@ class Exposure:
             "ce_type": _FRAME_TYPE,
             "ce_time": self.captured_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "ce_subject": self.coil,
-            "content-type": self.shot.content_type,
+            "content-type": self.image.content_type,
             "ce_strippositionmm": str(self.strip_position_mm),
         }
         return [(name, value.encode()) for name, value in fields.items()]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SimulatedLine:
     """How many cameras, how fast (0: as fast as it goes), and how the strip runs below them.
 
     coil_frames: a camera sees a new coil after so many frames, and its position starts again at 0; 0 means one coil.
@@ -74,12 +74,12 @@ class Line:
         """When frame `number` of the line is due, in seconds after the start: the cameras take turns."""
         return number / (self.cameras * self.rate_fps) if self.rate_fps else 0.0
 
-    def expose(self, number: int, shot: Shot, captured_at: datetime) -> Exposure:
+    def expose(self, number: int, shot: SourceImage, captured_at: datetime) -> CapturedFrame:
         """Let the camera whose turn it is take the shot."""
         on_camera, camera = divmod(number, self.cameras)
         coil, in_coil = divmod(on_camera, self.coil_frames) if self.coil_frames else (0, on_camera)
-        return Exposure(
-            shot=shot,
+        return CapturedFrame(
+            image=shot,
             camera=f"top-{camera + 1}",
             coil=f"{self.coil}-{coil + 1:03d}" if self.coil_frames else self.coil,
             strip_position_mm=round(in_coil * self.mm_per_frame),
@@ -88,7 +88,13 @@ class Line:
         )
 
 
-def play(shots: Iterable[Shot], line: Line, send: Callable[[Exposure], None], clock: Clock, seconds_max: float) -> None:
+def play(
+    shots: Iterable[SourceImage],
+    line: SimulatedLine,
+    send: Callable[[CapturedFrame], None],
+    clock: Clock,
+    seconds_max: float,
+) -> None:
     """Send each shot when it is due, until they end, the time is over, or somebody asks to stop.
 
     A line that fell behind catches up without a pause: a camera does not wait for the network either.

@@ -24,7 +24,7 @@ class Truth(msgspec.Struct, frozen=True):
     boxes: tuple[Box, ...]
 
 
-def write_strip_set(out: Path, frames: int, shape: Shape, seed: int, brightness_factor: float = 1.0) -> None:
+def write_dataset(out: Path, frames: int, shape: Shape, seed: int, brightness_factor: float = 1.0) -> None:
     """Write frames of all kinds in turn to a new or empty folder, which appears under its name when it is complete.
 
     Raises InputError if something is in the way.

@@ -10,9 +10,9 @@ import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from stripwatch.worker.broker.producers import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
-from stripwatch.worker.common.errors import BrokerLost, InputError, StripwatchError
+from stripwatch.worker.common.errors import BrokerUnavailableError, InputError, StripwatchError
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.simulator.cameras import Exposure, Headers
+from stripwatch.worker.simulator.cameras import CapturedFrame, Headers
 
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5  # past its own limit the producer itself must be broken
 
@@ -25,7 +25,7 @@ class Producer(Protocol):
     def flush(self, timeout: float) -> None: ...
 
 
-class Sent(msgspec.Struct, frozen=True):
+class SentFrame(msgspec.Struct, frozen=True):
     """A line of the sent file: one frame that the broker acknowledged."""
 
     topic: str
@@ -44,7 +44,7 @@ class SentFile:
     def __init__(self, lines: BinaryIO) -> None:
         self._lines = lines
 
-    def write(self, sent: Sent) -> None:
+    def write(self, sent: SentFrame) -> None:
         self._lines.write(msgspec.json.encode(sent) + b"\n")
         self._lines.flush()
 
@@ -78,36 +78,36 @@ class FrameSender:
         self._inflight_bytes = 0
         self._failure: StripwatchError | None = None
 
-    def send(self, exposure: Exposure) -> None:
+    def send(self, captured: CapturedFrame) -> None:
         """Hand the frame to the producer; waits while too many bytes are in flight.
 
-        Raises BrokerLost or InputError, also for a frame sent earlier.
+        Raises BrokerUnavailableError or InputError, also for a frame sent earlier.
         """
-        size = len(exposure.shot.encoded)
+        size = len(captured.image.encoded)
         self._wait_for_room(size)
         try:
             future = self._producer.send(
                 self._topic,
-                value=exposure.shot.encoded,
-                key=exposure.camera.encode(),
-                headers=exposure.headers(),
-                timestamp_ms=int(exposure.captured_at.timestamp() * 1000),
+                value=captured.image.encoded,
+                key=captured.camera.encode(),
+                headers=captured.headers(),
+                timestamp_ms=int(captured.captured_at.timestamp() * 1000),
             )
         except KafkaError as error:
-            raise self._explain(exposure, error) from error
-        future.add_callback(self._acknowledged, exposure)
-        future.add_errback(self._refused, exposure)
+            raise self._explain(captured, error) from error
+        future.add_callback(self._acknowledged, captured)
+        future.add_errback(self._refused, captured)
 
     def finish(self) -> None:
-        """Wait until every frame is acknowledged. Raises BrokerLost or InputError if one is not."""
+        """Wait until every frame is acknowledged. Raises BrokerUnavailableError or InputError if one is not."""
         try:
             self._producer.flush(timeout=_ACKNOWLEDGEMENT_S_MAX)
         except KafkaError as error:
-            raise BrokerLost(f"Kafka acknowledged nothing for {_ACKNOWLEDGEMENT_S_MAX:.0f} s") from error
+            raise BrokerUnavailableError(f"Kafka acknowledged nothing for {_ACKNOWLEDGEMENT_S_MAX:.0f} s") from error
         with self._changed:
             self._raise_failure()
             if self._inflight_bytes:
-                raise BrokerLost(f"{self._inflight_bytes} bytes of frames were never acknowledged by Kafka")
+                raise BrokerUnavailableError(f"{self._inflight_bytes} bytes of frames were never acknowledged by Kafka")
 
     def _wait_for_room(self, size: int) -> None:
         def has_room() -> bool:
@@ -117,52 +117,52 @@ class FrameSender:
             in_time = self._changed.wait_for(lambda: self._failure or has_room(), timeout=_ACKNOWLEDGEMENT_S_MAX)
             self._raise_failure()
             if not in_time:
-                raise BrokerLost(f"Kafka acknowledged nothing for {_ACKNOWLEDGEMENT_S_MAX:.0f} s")
+                raise BrokerUnavailableError(f"Kafka acknowledged nothing for {_ACKNOWLEDGEMENT_S_MAX:.0f} s")
             self._inflight_bytes += size
 
     def _raise_failure(self) -> None:
         if self._failure:
             raise self._failure
 
-    def _acknowledged(self, exposure: Exposure, record: Any) -> None:
+    def _acknowledged(self, captured: CapturedFrame, record: Any) -> None:
         try:
-            self._write_down(exposure, record)
+            self._write_down(captured, record)
         except OSError as error:  # kafka-python would swallow it
             self._fail(InputError(f"cannot write the sent file: {error.strerror}"))
         with self._changed:
-            size = len(exposure.shot.encoded)
+            size = len(captured.image.encoded)
             self.frames_acknowledged += 1
             self.bytes_acknowledged += size
             self._inflight_bytes -= size
             self._changed.notify_all()
 
-    def _write_down(self, exposure: Exposure, record: Any) -> None:
+    def _write_down(self, captured: CapturedFrame, record: Any) -> None:
         if self._sent_file:
-            shot = exposure.shot
-            sent = Sent(
+            shot = captured.image
+            sent = SentFrame(
                 topic=record.topic,
                 partition=record.partition,
                 offset=record.offset,
-                camera=exposure.camera,
-                coil=exposure.coil,
+                camera=captured.camera,
+                coil=captured.coil,
                 label=shot.label,
                 file=shot.file,
                 boxes=shot.boxes,
             )
             self._sent_file.write(sent)
 
-    def _refused(self, exposure: Exposure, error: BaseException) -> None:
-        self._fail(self._explain(exposure, error))
+    def _refused(self, captured: CapturedFrame, error: BaseException) -> None:
+        self._fail(self._explain(captured, error))
 
     def _fail(self, failure: StripwatchError) -> None:
         with self._changed:
             self._failure = self._failure or failure
             self._changed.notify_all()
 
-    def _explain(self, exposure: Exposure, error: BaseException) -> StripwatchError:
+    def _explain(self, captured: CapturedFrame, error: BaseException) -> StripwatchError:
         if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
             return InputError(
-                f"{exposure} has {len(exposure.shot.encoded)} bytes, more than topic {self._topic} takes "
+                f"{captured} has {len(captured.image.encoded)} bytes, more than topic {self._topic} takes "
                 "in one message: raise its max.message.bytes ('stripwatch topics --message-bytes-max' for a new topic)"
             )
-        return BrokerLost(f"Kafka did not take {exposure}: {error}")
+        return BrokerUnavailableError(f"Kafka did not take {captured}: {error}")

@@ -12,7 +12,7 @@ from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.config.security import Security
-from stripwatch.worker.simulator.cameras import Exposure, Line, Shot, play
+from stripwatch.worker.simulator.cameras import CapturedFrame, SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender, open_sent_file
 
 Cameras = Annotated[int, typer.Option(min=1, max=1000, help="Cameras, named top-1, top-2, ...")]
@@ -30,8 +30,8 @@ SentPath = Annotated[
 
 
 def play_on_kafka(
-    shots: Iterable[Shot],
-    line: Line,
+    shots: Iterable[SourceImage],
+    line: SimulatedLine,
     *,
     bootstrap_servers: str,
     security: Security,
@@ -42,7 +42,8 @@ def play_on_kafka(
 ) -> dict[str, Any]:
     """Send every shot and wait for the acknowledgements; SIGTERM and SIGINT end it early and in order.
 
-    seconds_max 0 sets no limit. Returns the summary of the run. Raises BrokerLost if a frame was not acknowledged.
+    seconds_max 0 sets no limit. Returns the summary of the run. Raises BrokerUnavailableError if a frame was not
+    acknowledged.
     """
     clock = SystemClock()
     with (
@@ -67,13 +68,13 @@ def play_on_kafka(
 
 
 @contextmanager
-def _counted(sender: FrameSender, frames_total: int | None) -> Iterator[Callable[[Exposure], None]]:
+def _counted(sender: FrameSender, frames_total: int | None) -> Iterator[Callable[[CapturedFrame], None]]:
     """The sender with a progress bar."""
     with new_progress() as progress:
         bar = progress.add_task("sending", total=frames_total)
 
-        def send(exposure: Exposure) -> None:
-            sender.send(exposure)
+        def send(captured: CapturedFrame) -> None:
+            sender.send(captured)
             progress.advance(bar)
 
         yield send

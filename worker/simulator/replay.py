@@ -13,7 +13,7 @@ from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.images.image_files import CONTENT_TYPES, list_images
-from stripwatch.worker.simulator.cameras import Line, Shot
+from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
 from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
 
 
@@ -25,7 +25,7 @@ class Folder:
     files: tuple[Path, ...]
     files_skipped: int
 
-    def shots(self, loop: bool) -> Iterator[Shot]:
+    def shots(self, loop: bool) -> Iterator[SourceImage]:
         """Each file once, or over and over; read when it is due, its bytes as they are. Raises InputError."""
         while True:
             for file in self.files:
@@ -33,13 +33,13 @@ class Folder:
             if not loop:
                 return
 
-    def _read(self, file: Path) -> Shot:
+    def _read(self, file: Path) -> SourceImage:
         try:
             encoded = file.read_bytes()
         except OSError as error:
             raise InputError(f"cannot read {file}: {error.strerror}") from error
         name = os.fsencode(file.relative_to(self.root).as_posix()).decode("utf-8", "backslashreplace")
-        return Shot(encoded, CONTENT_TYPES[file.suffix.lower()], file=name)
+        return SourceImage(encoded, CONTENT_TYPES[file.suffix.lower()], file=name)
 
 
 def find_images(root: Path) -> Folder:
@@ -75,7 +75,7 @@ def replay(
         typer.echo(f"skipping {images.files_skipped} files in {folder} that are no JPEG or PNG", err=True)
     summary = play_on_kafka(
         images.shots(loop),
-        Line(cameras=cameras, rate_fps=rate, mm_per_frame=mm_per_frame, coil=coil),
+        SimulatedLine(cameras=cameras, rate_fps=rate, mm_per_frame=mm_per_frame, coil=coil),
         bootstrap_servers=bootstrap_servers,
         security=security_of(config),
         topic=topic,

@@ -15,8 +15,8 @@ from stripwatch.worker.common.console import new_progress, print_summary
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.cli_options import SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
-from stripwatch.worker.simulator.cameras import Line, Shot
-from stripwatch.worker.simulator.dataset_writer import write_strip_set
+from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
+from stripwatch.worker.simulator.dataset_writer import write_dataset
 from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
 from stripwatch.worker.simulator.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
 from stripwatch.worker.simulator.surface import Shape
@@ -80,7 +80,7 @@ def simulate(
     if out:
         _simulate_set(out, frames, height_width, seed, brightness)
         return
-    line = Line(
+    line = SimulatedLine(
         cameras=cameras,
         rate_fps=rate,
         mm_per_frame=mm_per_frame or height_width[1],
@@ -106,7 +106,7 @@ def simulate(
 
 def render_pool(
     frames: int, shape: Shape, seed: int, defect_share: float, brightness_factor: float = 1.0
-) -> list[Shot]:
+) -> list[SourceImage]:
     """Distinct frames; each shows a defect with the given chance, each kind as likely."""
     rng = np.random.default_rng([seed, 0])
     with new_progress() as progress:
@@ -116,7 +116,7 @@ def render_pool(
         ]
 
 
-def repeat_pool(pool: list[Shot], seed: int) -> Iterator[Shot]:
+def repeat_pool(pool: list[SourceImage], seed: int) -> Iterator[SourceImage]:
     """The pool over and over, each time in another order that the seed sets."""
     rng = np.random.default_rng([seed, 1])
     while True:
@@ -127,13 +127,13 @@ def repeat_pool(pool: list[Shot], seed: int) -> Iterator[Shot]:
 def _simulate_set(out: Path, frames: int, shape: Shape, seed: int, brightness: float) -> None:
     if not frames:
         raise SettingsError("simulate --out needs --frames N, how many frames to write")
-    write_strip_set(out, frames, shape, seed, brightness)
+    write_dataset(out, frames, shape, seed, brightness)
     labels = Counter(KINDS[number % len(KINDS)] for number in range(frames))
     print_summary({"out": str(out), "frames": frames, "labels": labels, "shape": list(shape), "seed": seed})
 
 
-def _shot(scene: Scene) -> Shot:
-    return Shot(encode_jpeg(scene.pixels), "image/jpeg", label=scene.label, boxes=scene.boxes)
+def _shot(scene: Scene) -> SourceImage:
+    return SourceImage(encode_jpeg(scene.pixels), "image/jpeg", label=scene.label, boxes=scene.boxes)
 
 
 def _draw_kind(defect_share: float, rng: np.random.Generator) -> str:

@@ -16,10 +16,10 @@ from kafka.errors import KafkaError
 from stripwatch.worker.bench.demo import DEMO_BUNDLE
 from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker
 from stripwatch.worker.common.console import print_summary, say
-from stripwatch.worker.common.errors import BrokerLost, StripwatchError
+from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchError
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.images.image_files import list_images
-from stripwatch.worker.simulator.cameras import Shot
+from stripwatch.worker.simulator.cameras import SourceImage
 from stripwatch.worker.simulator.simulate import render_pool
 from tests.benchmarks.peers import goals
 from tests.benchmarks.peers.cameras import CAMERAS, PARTITIONS, Plan, send_frames
@@ -27,7 +27,7 @@ from tests.benchmarks.peers.contenders import ALL, WORKER, Contender
 from tests.benchmarks.peers.lap import BROKER_SETTINGS, Track
 from tests.benchmarks.peers.meet import Entry, Rounds, enter, meet
 from tests.benchmarks.peers.report import Report, describe, summary, write
-from tests.brokers.apache import KafkaAbsent, apache_broker
+from tests.brokers.apache import KafkaUnavailableError, apache_broker
 from tests.brokers.handle import BrokerHandle
 
 PHOTOS, STRIPS, HEAVY = "200x200", "256x1600", "256x1600, large model"
@@ -106,9 +106,9 @@ def main(
             if with_goals:
                 _measure_more(tracks, names, sizes, report)
                 write(report, out)
-    except (KafkaAbsent, KafkaError, StripwatchError) as error:
+    except (KafkaUnavailableError, KafkaError, StripwatchError) as error:
         say(f"error: {error}")
-        raise typer.Exit(BrokerLost.exit_code) from error
+        raise typer.Exit(BrokerUnavailableError.exit_code) from error
     say((out / "peers.md").read_text())
     print_summary(summary(report))
 
@@ -171,7 +171,10 @@ def open_tracks(
     large: Path | None,
     names: Sequence[str],
 ) -> Iterator[dict[str, Track]]:
-    """A broker with all frames on it. Raises KafkaAbsent, BrokerLost, InputError or SettingsError."""
+    """A broker with all frames on it.
+
+    Raises KafkaUnavailableError, BrokerUnavailableError, InputError or SettingsError.
+    """
     with ExitStack() as stack:
         running = stack.enter_context(embedded_broker() if kind == "embedded" else apache_broker(BROKER_SETTINGS))
         handle = BrokerHandle(kind, running.bootstrap_servers, 6000)
@@ -195,7 +198,7 @@ def open_track(
     consumer: KafkaConsumer,
     bundle: Path,
     folder: Path,
-    shots: list[Shot],
+    shots: list[SourceImage],
     sizes: Sizes,
     python: str,
 ) -> Track:
@@ -208,22 +211,22 @@ def open_track(
     return Track(name, broker, handle, consumer, bundle, folder, topic, sizes.counts[name], python)
 
 
-def _fill(handle: BrokerHandle, broker: Broker, shots: list[Shot], count: int) -> str:
+def _fill(handle: BrokerHandle, broker: Broker, shots: list[SourceImage], count: int) -> str:
     say(f"sending {count} frames")
     topic = handle.new_topic(PARTITIONS, max_message_bytes="16777216")
     send_frames(Plan(broker.bootstrap_servers, topic, "", count), shots)
     return topic
 
 
-def pool_of(folder: Path | None, shape: tuple[int, int]) -> list[Shot]:
+def pool_of(folder: Path | None, shape: tuple[int, int]) -> list[SourceImage]:
     """Images spread over a folder, or simulated ones. Raises InputError."""
     if folder is None:
         return render_pool(_POOL_FRAMES, shape, seed=1, defect_share=0.3)
     files = list(list_images(folder))
-    shots: list[Shot] = []
+    shots: list[SourceImage] = []
     for path in files[:: max(1, len(files) * 30_000 // _POOL_BYTES_MAX)]:
         content_type = "image/png" if path.suffix.lower() == ".png" else "image/jpeg"
-        shots.append(Shot(path.read_bytes(), content_type))
+        shots.append(SourceImage(path.read_bytes(), content_type))
     return shots
 
 

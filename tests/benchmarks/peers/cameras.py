@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.images.image_files import CONTENT_TYPES
-from stripwatch.worker.simulator.cameras import Headers, Line, Shot, play
+from stripwatch.worker.simulator.cameras import Headers, SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender
 from stripwatch.worker.simulator.simulate import repeat_pool
 
@@ -54,9 +54,9 @@ class ByCamera:
         self._producer.flush(timeout)
 
 
-def send_frames(plan: Plan, shots: Sequence[Shot]) -> None:
-    """Every frame is acknowledged when this returns. Raises BrokerLost."""
-    line = Line(cameras=CAMERAS, rate_fps=plan.rate_fps / CAMERAS, mm_per_frame=1000, coil="BENCH")
+def send_frames(plan: Plan, shots: Sequence[SourceImage]) -> None:
+    """Every frame is acknowledged when this returns. Raises BrokerUnavailableError."""
+    line = SimulatedLine(cameras=CAMERAS, rate_fps=plan.rate_fps / CAMERAS, mm_per_frame=1000, coil="BENCH")
     clock = SystemClock()
     with KafkaProducer(
         bootstrap_servers=plan.bootstrap_servers, acks="all", max_request_size=_MESSAGE_BYTES_MAX
@@ -66,9 +66,9 @@ def send_frames(plan: Plan, shots: Sequence[Shot]) -> None:
         sender.finish()
 
 
-def read_shots(folder: Path) -> list[Shot]:
+def read_shots(folder: Path) -> list[SourceImage]:
     """The files of a folder, in order of name."""
-    return [Shot(path.read_bytes(), CONTENT_TYPES[path.suffix.lower()]) for path in sorted(folder.iterdir())]
+    return [SourceImage(path.read_bytes(), CONTENT_TYPES[path.suffix.lower()]) for path in sorted(folder.iterdir())]
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.pipeline.produce.record_builder import Outgoing
+from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 from tests.benchmarks.peers.inspector import frame_of, record_of
 from tests.benchmarks.peers.task import SESSION_MS, Task
 
@@ -17,7 +17,7 @@ _ACKNOWLEDGED_S_MAX = 30.0
 class Client(Protocol):
     def poll(self, frames_max: int, wait_s: float) -> list[Frame]: ...
 
-    def send(self, records: Sequence[Outgoing]) -> None: ...
+    def send(self, records: Sequence[OutgoingRecord]) -> None: ...
 
     def commit(self, frames: Sequence[Frame]) -> None:
         """Wait until everything sent is acknowledged, then commit what was polled, up to these frames."""
@@ -46,7 +46,7 @@ class KafkaPython:
         polled = self._consumer.poll(timeout_ms=round(wait_s * 1000), max_records=frames_max)
         return [self._frame(record) for record in itertools.chain.from_iterable(polled.values())]
 
-    def send(self, records: Sequence[Outgoing]) -> None:
+    def send(self, records: Sequence[OutgoingRecord]) -> None:
         for record in records:
             self._producer.send(record.topic, record.body, key=record.key, headers=record.headers)
 
@@ -87,7 +87,7 @@ class Confluent:
         rest = self._consumer.consume(frames_max - 1, 0) if frames_max > 1 else []
         return [self._frame(message) for message in (first, *rest) if message.error() is None]
 
-    def send(self, records: Sequence[Outgoing]) -> None:
+    def send(self, records: Sequence[OutgoingRecord]) -> None:
         for record in records:
             self._producer.produce(record.topic, record.body, key=record.key, headers=record.headers)
         self._producer.poll(0)

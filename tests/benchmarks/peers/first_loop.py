@@ -15,7 +15,7 @@ from tests.benchmarks.peers.task import SESSION_MS, read_task
 def main() -> None:
     task = read_task()
     bundle = read_bundle(Path(task.bundle))
-    labels, spec = bundle.contract.labels, bundle.contract.decode
+    labels, spec = bundle.manifest.labels, bundle.manifest.decode
     session = ort.InferenceSession(bundle.model, providers=["CPUExecutionProvider"])
     producer = KafkaProducer(bootstrap_servers=task.bootstrap_servers)
     consumer = KafkaConsumer(

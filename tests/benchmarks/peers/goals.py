@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from stripwatch.worker.bench.capacity import Costs, cpu_limit
+from stripwatch.worker.bench.capacity import FrameCosts, cpu_limit
 from stripwatch.worker.common.console import say
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from tests.benchmarks.delivery import DELIVERIES, measure
 from tests.benchmarks.peers.contenders import CORES, FIRST, TUNED, WORKER, Contender
-from tests.benchmarks.peers.lap import LapFailed, Track, pace, race
+from tests.benchmarks.peers.lap import LapError, Track, pace, race
 from tests.benchmarks.peers.limits import inference_alone_fps, one_of_each_ms, steps_alone
 from tests.benchmarks.peers.meet import Entry, ratios
 from tests.benchmarks.peers.soak import GROWTH_S_MAX, RSS_RATIO_MAX, soak
@@ -67,7 +67,7 @@ class CpuLimit:
 
     def __init__(self, track: Track) -> None:
         self._track = track
-        self._costs: list[Costs] = []
+        self._costs: list[FrameCosts] = []
         self._laps_cpu_ms: list[float] = []
         self.goal = Goal(f"worker over the CPU limit, {track.name}", 0.92, [])
 
@@ -126,7 +126,7 @@ def _p99(contender: Contender, entry: Entry, track: Track, rate_fps: float, seco
         return None
     try:
         found = pace(contender, entry.setting, track, rate_fps, seconds)
-    except LapFailed as error:
+    except LapError as error:
         say(f"{track.name}, {contender.name} at {rate_fps:.0f} frames/s: failed: {str(error)[:300]}")
         return None
     p50_ms, p99_ms = np.percentile(found, [50, 99])
@@ -141,7 +141,7 @@ def heavy_model(track: Track, rounds: int) -> Goal:
         alone_fps = inference_alone_fps(track)
         try:
             lap = race(WORKER, WORKER.settings[0], track, track.count)
-        except LapFailed as error:
+        except LapError as error:
             say(f"{track.name}: failed: {str(error)[:300]}")
             continue
         goal.values.append(lap.frames_per_second / alone_fps)
@@ -159,7 +159,7 @@ def deliveries(track: Track, folder: Path, rounds: int, count: int) -> Goal:
     for _ in range(rounds):
         try:
             rates = {delivery: measure(line, bundle, delivery, count) for delivery in DELIVERIES}
-        except (BrokerLost, AssertionError) as error:  # the latter: its worker ended
+        except (BrokerUnavailableError, AssertionError) as error:  # the latter: its worker ended
             say(f"delivery: failed: {str(error)[:300]}")
             continue
         goal.values.append(rates["exactly-once"] / rates["at-least-once"])
@@ -178,6 +178,6 @@ def long_run(track: Track, worker: Entry, minutes: float) -> list[Goal]:
             memory.values, lag.values = [soaked.rss_ratio], [soaked.lag_growth_s]
             memory.note = f"{soaked.rss_mb[0]:.0f}, then {soaked.rss_mb[1]:.0f} MB"
             lag.note = f"at {soaked.rate_fps:.0f} frames/s {soaked.lag_frames[0]:.0f}, then {soaked.lag_frames[1]:.0f}"
-    except LapFailed as error:
+    except LapError as error:
         memory.note = lag.note = " ".join(str(error).split())[:300]
     return [memory, lag]

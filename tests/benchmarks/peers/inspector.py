@@ -19,10 +19,10 @@ from stripwatch.worker.images.decode import Image, Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME, read_bundle
 from stripwatch.worker.model.loaded_model import load_model
 from stripwatch.worker.model.session import Output, output_names
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.infer import predict
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.infer import infer_batch
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction
-from stripwatch.worker.pipeline.produce.record_builder import EventRecords, Outgoing
+from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, RecordBuilder
 from tests.benchmarks.peers.task import Task
 
 REJECT_BYTES_MAX = 900_000
@@ -55,8 +55,8 @@ class Inspector:
         self.model = load_model(load_settings(None, one))
         self._outputs = output_names(self.model.session.bundle)
         self._session = open_plain_session(bundle, task.setting.threads)
-        self._events = EventMaker({})
-        self._records = EventRecords(Topics(**task.topics), REJECT_BYTES_MAX)
+        self._events = EventBuilder({})
+        self._records = RecordBuilder(Topics(**task.topics), REJECT_BYTES_MAX)
 
     def decode(self, encoded: bytes) -> Image:
         return self.model.decode(encoded)
@@ -65,7 +65,7 @@ class Inspector:
         scores, *heatmaps = self._session.run(self._outputs, {INPUT_NAME: frames})
         return Output(scores, heatmaps[0] if heatmaps else None)
 
-    def inspect(self, frames: Sequence[Frame]) -> list[Outgoing]:
+    def inspect(self, frames: Sequence[Frame]) -> list[OutgoingRecord]:
         """The records of these frames, which are one batch."""
         batch = []
         for frame in frames:
@@ -73,7 +73,7 @@ class Inspector:
             image = self.decode(frame.encoded)
             finished_s = time.monotonic()
             batch.append(Decoded(frame, self.model, image, finished_s - started_s, finished_s))
-        found = [outcome for outcome in predict(batch, self) if isinstance(outcome, Prediction)]
+        found = [outcome for outcome in infer_batch(batch, self) if isinstance(outcome, Prediction)]
         return [record for prediction in found for record in self._make(prediction)]
 
     def answer(self, images: Sequence[Image]) -> list[bytes]:
@@ -81,15 +81,15 @@ class Inspector:
         output = self.predict(np.stack([image.pixels for image in images]))
         return [msgspec.msgpack.encode(_reply(image, output, at)) for at, image in enumerate(images)]
 
-    def read_answer(self, frame: Frame, answer: bytes, took_s: float) -> list[Outgoing]:
+    def read_answer(self, frame: Frame, answer: bytes, took_s: float) -> list[OutgoingRecord]:
         """As the consumer in front of a model server: the records of a frame."""
         reply = msgspec.msgpack.decode(answer, type=Reply)
         heatmaps = np.frombuffer(reply.heatmaps, np.float32).reshape(*reply.places, -1) if reply.heatmaps else None
         size = reply.width_px, reply.height_px
         return self._make(Prediction(frame, self.model, *size, reply.scores, 0.0, 0.0, took_s, heatmaps))
 
-    def _make(self, prediction: Prediction) -> list[Outgoing]:
-        return self._records.make(self._events.result(prediction, time.monotonic()), prediction.frame)
+    def _make(self, prediction: Prediction) -> list[OutgoingRecord]:
+        return self._records.build(self._events.result(prediction, time.monotonic()), prediction.frame)
 
 
 def frame_of(record: Record) -> Frame:

@@ -23,7 +23,7 @@ from kafka.structs import TopicPartition
 
 from stripwatch.worker.bench.embedded_broker import Broker, free_port
 from stripwatch.worker.bench.workloads import cpu_seconds
-from stripwatch.worker.common.child_process import Child, running_child
+from stripwatch.worker.common.child_process import ChildProcess, running_process
 from tests.benchmarks.peers.cameras import PARTITIONS, Plan, read_shots, send_frames
 from tests.benchmarks.peers.contenders import ROOT, Contender
 from tests.benchmarks.peers.processes import cpu_seconds_of, end_all
@@ -43,7 +43,7 @@ BROKER_SETTINGS = "log.retention.check.interval.ms=10000\ngroup.initial.rebalanc
 _BEGIN, _END = 0.1, 0.9  # of a run's results: what lies before and after is start and end
 
 
-class LapFailed(Exception):
+class LapError(Exception):
     """A contender did not do what it was to do; the text is the reason."""
 
 
@@ -102,7 +102,7 @@ class _Read:
 
 
 def race(contender: Contender, setting: Setting, track: Track, count: int) -> Lap:
-    """Let it work through the topic until there are count results; with all frames, one of each. Raises LapFailed."""
+    """Let it work through the topic until there are count results; with all frames, one of each. Raises LapError."""
     with _running(contender, setting, track, track.topic) as (children, results):
         seen = list(_watch(children, track, results, count))
         read, firsts_ms = count, results.firsts_ms(count)
@@ -129,12 +129,12 @@ def middle_rate(times_ms: Sequence[int]) -> float:
     began_ms, ended_ms = (times_ms[round(share * (len(times_ms) - 1))] for share in (_BEGIN, _END))
     results = bisect_right(times_ms, ended_ms) - bisect_right(times_ms, began_ms)
     if not results:
-        raise LapFailed(f"{len(times_ms)} frames are too few to measure by")
+        raise LapError(f"{len(times_ms)} frames are too few to measure by")
     return 1000 * results / (ended_ms - began_ms)
 
 
 def pace(contender: Contender, setting: Setting, track: Track, rate_fps: float, seconds: float) -> list[float]:
-    """Milliseconds from capture to result of each frame, while cameras send rate_fps for so long. Raises LapFailed."""
+    """Milliseconds from capture to result of each frame, while cameras send rate_fps for so long. Raises LapError."""
     with driven(contender, setting, track, rate_fps, seconds) as run:
         run.play(lambda _: None)
     read = run.results.read(PARTITIONS + run.frames)[PARTITIONS:]
@@ -146,9 +146,9 @@ class Driven:
     """A contender that has shown that it works, and cameras that play. frames: that they send, in so many seconds."""
 
     track: Track
-    children: Sequence[Child]
+    children: Sequence[ChildProcess]
     results: "_Results"
-    cameras: Child
+    cameras: ChildProcess
     frames_topic: str
     frames: int
     seconds: float
@@ -158,19 +158,19 @@ class Driven:
         return [child.process.pid for child in self.children]
 
     def play(self, look: Callable[["Driven"], None]) -> None:
-        """Until every frame has a result; look is called now and then. Raises LapFailed."""
+        """Until every frame has a result; look is called now and then. Raises LapError."""
         for _ in _watch(self.children, self.track, self.results, PARTITIONS + self.frames, self.seconds + LAP_S_MAX):
             look(self)
         self.await_cameras()
 
     def await_cameras(self) -> None:
         if self.cameras.wait(CAMERAS_S_MAX) != 0:
-            raise LapFailed(f"the cameras failed{self.cameras.said()}")
+            raise LapError(f"the cameras failed{self.cameras.output_text()}")
 
 
 @contextmanager
 def driven(contender: Contender, setting: Setting, track: Track, rate_fps: float, seconds: float) -> Iterator[Driven]:
-    """One frame of each camera first, so that the start is not measured. Raises LapFailed."""
+    """One frame of each camera first, so that the start is not measured. Raises LapError."""
     topic = track.handle.new_topic(PARTITIONS, **_PASSING)
     frames = round(rate_fps * seconds)
     primer = Plan(track.broker.bootstrap_servers, topic, str(track.folder), PARTITIONS)
@@ -191,17 +191,17 @@ def _latency_ms(result: _Read) -> float | None:
 
 
 @contextmanager
-def _running_cameras(plan: Plan) -> Iterator[Child]:
+def _running_cameras(plan: Plan) -> Iterator[ChildProcess]:
     command = [sys.executable, "-m", "tests.benchmarks.peers.cameras"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))), **plan.environment()}
-    with running_child("the cameras", command, environment, ROOT, STOP_S_MAX) as cameras:
+    with running_process("the cameras", command, environment, ROOT, STOP_S_MAX) as cameras:
         yield cameras
 
 
 @contextmanager
 def _running(
     contender: Contender, setting: Setting, track: Track, frames: str
-) -> Iterator[tuple[list[Child], "_Results"]]:
+) -> Iterator[tuple[list[ChildProcess], "_Results"]]:
     """Its processes, all of them gone at the end, with new topics for what they write."""
     topics = {"frames": frames}
     for kind in ("results", "defects", "rejects"):
@@ -217,18 +217,18 @@ def _running(
             folder=folder,
             memory=str(track.folder.parent / "memory"),
         )
-        children: list[Child] = []
+        children: list[ChildProcess] = []
         stack.callback(end_all, children, STOP_S_MAX)
         for program in contender.programs(track.python, task):
-            running = running_child(contender.name, program.command, program.environment(), ROOT, STOP_S_MAX)
+            running = running_process(contender.name, program.command, program.environment(), ROOT, STOP_S_MAX)
             children.append(stack.enter_context(running))
         yield children, _Results(track, topics["results"])
 
 
 def _watch(
-    children: Sequence[Child], track: Track, results: "_Results", count: int, s_max: float = LAP_S_MAX
+    children: Sequence[ChildProcess], track: Track, results: "_Results", count: int, s_max: float = LAP_S_MAX
 ) -> Iterator[_Seen]:
-    """Looks until there are count results, for s_max after the first. Raises LapFailed."""
+    """Looks until there are count results, for s_max after the first. Raises LapError."""
     moved_s, before, ends_s = time.monotonic(), 0, math.inf
     while True:
         done = results.count()
@@ -241,12 +241,12 @@ def _watch(
         ends_s = min(ends_s, now_s + s_max) if done else ends_s
         for child in children:
             if child.ended:
-                raise LapFailed(f"it ended with code {child.process.returncode}{child.said()}")
+                raise LapError(f"it ended with code {child.process.returncode}{child.output_text()}")
         if now_s > moved_s + (STALL_S_MAX if before else START_S_MAX):
-            said = "".join(child.said() for child in children)
-            raise LapFailed(f"nothing came for {now_s - moved_s:.0f} s after {before} of {count} results{said}")
+            said = "".join(child.output_text() for child in children)
+            raise LapError(f"nothing came for {now_s - moved_s:.0f} s after {before} of {count} results{said}")
         if now_s > ends_s:
-            raise LapFailed(f"only {before} of {count} results after {s_max:.0f} s")
+            raise LapError(f"only {before} of {count} results after {s_max:.0f} s")
         time.sleep(_LOOK_S)
 
 
@@ -270,16 +270,16 @@ class _Results:
         return len(self._found)
 
     def read(self, count: int) -> list[_Read]:
-        """The first count results, in order. Raises LapFailed."""
+        """The first count results, in order. Raises LapError."""
         deadline_s = time.monotonic() + STALL_S_MAX
         while len(self._found) < count:
             self._poll(200)
             if time.monotonic() > deadline_s:
-                raise LapFailed(f"only {len(self._found)} of {count} results could be read")
+                raise LapError(f"only {len(self._found)} of {count} results could be read")
         return self._found[:count]
 
     def firsts_ms(self, count: int) -> list[int]:
-        """When each frame had its first result, of the first count results. Raises LapFailed."""
+        """When each frame had its first result, of the first count results. Raises LapError."""
         found: dict[tuple[int, int], int] = {}
         for result in self.read(count):
             found.setdefault(result.place, result.at_ms)

@@ -7,7 +7,7 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from stripwatch.worker.bench.stage_costs import Alone, measure_steps
+from stripwatch.worker.bench.stage_costs import StageCosts, measure_steps
 from stripwatch.worker.broker.producers import open_producer, set_linger
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import Topics
@@ -26,7 +26,7 @@ def settings_of(track: Track, **more: object) -> Settings:
     return settings.model_copy(update={"bootstrap_servers": track.broker.bootstrap_servers, "topics": topics})
 
 
-def steps_alone(track: Track) -> Alone:
+def steps_alone(track: Track) -> StageCosts:
     """What consumer, decode, inference and producer each cost: `worker bench` measures it."""
     return measure_steps(settings_of(track), track.count, track.handle.new_topic(1))
 

@@ -12,8 +12,8 @@ import msgspec
 
 from stripwatch.worker.common.console import say
 from tests.benchmarks.peers.contenders import Contender
-from tests.benchmarks.peers.lap import Lap, LapFailed, Track, race
-from tests.benchmarks.peers.packages import PackagesAbsent, peers_python
+from tests.benchmarks.peers.lap import Lap, LapError, Track, race
+from tests.benchmarks.peers.packages import PackagesUnavailableError, peers_python
 from tests.benchmarks.peers.task import Setting
 
 FAILURES_MAX = 2
@@ -68,7 +68,7 @@ def enter(contenders: Sequence[Contender]) -> tuple[str, dict[str, str]]:
         return "", {}
     try:
         return peers_python(), {}
-    except PackagesAbsent as error:
+    except PackagesUnavailableError as error:
         say(str(error))
         return "", {contender.name: str(error) for contender in contenders if contender.own_packages}
 
@@ -132,7 +132,7 @@ def _try(contender: Contender, setting: Setting, track: Track, count: int) -> La
     """What it did, or why it did not."""
     try:
         lap = race(contender, setting, track, count)
-    except (LapFailed, subprocess.SubprocessError, OSError) as error:
+    except (LapError, subprocess.SubprocessError, OSError) as error:
         say(f"{track.name}, {contender.name} ({setting}): failed: {str(error)[:300]}")
         return str(error)[:300]
     say(f"{track.name}, {contender.name} ({setting}): {lap.frames_per_second:.0f} frames/s")

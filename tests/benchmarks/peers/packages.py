@@ -14,12 +14,12 @@ STORE = ROOT / ".cache"
 INSTALL_S_MAX = 600.0
 
 
-class PackagesAbsent(Exception):
+class PackagesUnavailableError(Exception):
     """The peers' packages cannot be had here; the text is the reason."""
 
 
 def peers_python() -> str:
-    """The interpreter that has them. Raises PackagesAbsent."""
+    """The interpreter that has them. Raises PackagesUnavailableError."""
     folder = STORE / f"peers-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
     python = folder / "bin" / "python"
     if python.exists():
@@ -38,6 +38,6 @@ def _run(*command: str) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_S_MAX)
     except subprocess.CalledProcessError as error:
-        raise PackagesAbsent(f"the packages cannot be installed: {error.stderr.strip()[-500:]}") from error
+        raise PackagesUnavailableError(f"the packages cannot be installed: {error.stderr.strip()[-500:]}") from error
     except subprocess.TimeoutExpired as error:
-        raise PackagesAbsent(f"the packages were not installed within {INSTALL_S_MAX:.0f} s") from error
+        raise PackagesUnavailableError(f"the packages were not installed within {INSTALL_S_MAX:.0f} s") from error

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stripwatch.worker.bench.workloads import cpu_seconds
-from stripwatch.worker.common.child_process import Child
+from stripwatch.worker.common.child_process import ChildProcess
 
 _END_S_MAX = 5.0
 _LOOK_S = 0.05
@@ -34,7 +34,7 @@ def cpu_seconds_of(pids: Iterable[int]) -> float | None:
     return sum(spent) if spent else None
 
 
-def end_all(children: Sequence[Child], stop_s_max: float) -> None:
+def end_all(children: Sequence[ChildProcess], stop_s_max: float) -> None:
     """Ask them all to end at once, then end what is left of them and of what they started."""
     started = [(pid, began) for pid in family(child.process.pid for child in children) if (began := _began(pid))]
     for child in children:

@@ -14,14 +14,14 @@ from quixstreams.state.rocksdb import RocksDBOptions
 
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import Headers
-from stripwatch.worker.pipeline.produce.record_builder import Outgoing
+from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 from tests.benchmarks.peers.clients import FETCH_BYTES_MAX
 from tests.benchmarks.peers.inspector import Inspector, frame_of, record_of
 from tests.benchmarks.peers.task import COMMIT_S, SESSION_MS, Task, read_task
 
 
 class Body(Serializer):  # type: ignore[misc]
-    def __call__(self, value: Outgoing, *_: object, **__: object) -> bytes:
+    def __call__(self, value: OutgoingRecord, *_: object, **__: object) -> bytes:
         return value.body
 
 

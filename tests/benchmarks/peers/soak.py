@@ -38,7 +38,7 @@ class Soaked:
 
 
 def soak(track: Track, saturated_fps: float, minutes: float) -> Soaked:
-    """Raises LapFailed."""
+    """Raises LapError."""
     rate_fps = LOAD * live_capacity(track, saturated_fps)
     looks: list[tuple[float, float]] = []
     due_s = 0.0

@@ -11,7 +11,7 @@ from stripwatch.worker.images.image_files import list_images
 from tests.benchmarks.peers import __main__ as command
 from tests.benchmarks.peers.contenders import ALL, FIRST, WORKER, Contender, Program
 from tests.benchmarks.peers.goals import Goal, over_others
-from tests.benchmarks.peers.lap import Lap, LapFailed, middle_rate
+from tests.benchmarks.peers.lap import Lap, LapError, middle_rate
 from tests.benchmarks.peers.meet import Entry, Rounds, meet
 from tests.benchmarks.peers.report import Report, describe, markdown, summary
 from tests.benchmarks.peers.task import Setting
@@ -100,7 +100,7 @@ def test_a_rate_is_the_same_for_one_that_comes_in_bursts() -> None:
     bursts = [1000 * (time_ms // 1000) for time_ms in steady]
     assert middle_rate(steady) == pytest.approx(100)
     assert middle_rate(bursts) == pytest.approx(100)
-    with pytest.raises(LapFailed, match="too few"):
+    with pytest.raises(LapError, match="too few"):
         middle_rate([5, 5, 5])
 
 

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.bench.bundle_bench import Plan, Row, as_json, bench_bundles, devices_here
+from stripwatch.export.bench.bundle_bench import BenchPlan, BenchRow, as_json, bench_bundles, devices_here
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.model.bundle import Fidelity
 from stripwatch.worker.model.bundle_store import promote
 from tests.tiny import mapped_contract, tiny_contract, write_bundle
 
-PLAN = Plan(batch_sizes=(1, 2), seconds=0.01, devices=("cpu",), scores_only=True)
+PLAN = BenchPlan(batch_sizes=(1, 2), seconds=0.01, devices=("cpu",), scores_only=True)
 
 
 def test_files_and_names_in_a_store_are_rows_and_heatmaps_can_be_left_out(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_forged_bundle_is_not_measured(tmp_path: Path) -> None:
 
 def test_a_refused_candidate_that_gives_no_numbers_is_still_json() -> None:
     fidelity = Fidelity(3, 0.0, float("nan"), 0.0, 0.0, 1.0, 1.0, "broken")
-    row = Row("a.onnx", "int8", None, fidelity, refused="a score differs by nan")
+    row = BenchRow("a.onnx", "int8", None, fidelity, refused="a score differs by nan")
     (said,) = as_json([row], PLAN)["rows"]
     assert said["fidelity"]["score_difference"] is None
     json.dumps(said, allow_nan=False)

@@ -13,14 +13,14 @@ def test_every_session_is_measured_at_every_size_in_turns_on_real_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contracts = (tiny_contract(), mapped_contract(name="maps"))
-    files = [write_bundle(tmp_path / f"{contract.name}.onnx", contract) for contract in contracts]
+    files = [write_bundle(tmp_path / f"{manifest.name}.onnx", manifest) for manifest in contracts]
     sessions = [open_session(read_bundle(file), "cpu", batch_frames_max=1) for file in files]
     seen: list[tuple[str, int]] = []
     predict = Session.predict
 
     def note(session: Session, frames: Pixels) -> Output:
         assert len({frame.mean() for frame in frames}) == min(len(frames), 3)  # the golden frames, not a blank
-        turn = (session.bundle.contract.name, len(frames))
+        turn = (session.bundle.manifest.name, len(frames))
         if seen[-1:] != [turn]:
             seen.append(turn)
         return predict(session, frames)

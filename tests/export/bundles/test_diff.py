@@ -65,12 +65,12 @@ def test_the_sheet_shows_each_frame_that_differs_with_both_answers(
 
 def test_labels_that_only_one_of_them_knows_count_as_a_difference(plain: Path, frames: Path, tmp_path: Path) -> None:
     renamed = [golden_renamed for golden_renamed in tiny_contract().golden if golden_renamed.label != "bright"]
-    contract = tiny_contract(
+    manifest = tiny_contract(
         labels=["dark", "grey", "white"],
         thresholds={label: Threshold() for label in ("dark", "grey", "white")},
         golden=renamed,
     )
-    found = compare(plain, write_bundle(tmp_path / "renamed.onnx", contract), frames)
+    found = compare(plain, write_bundle(tmp_path / "renamed.onnx", manifest), frames)
     assert {pair.name for pair in found.differing} == {"bright_0002.png", "bright_0003.png"}
     assert found.differing[0].score_difference > 0.9
 
@@ -93,4 +93,4 @@ def test_an_unfit_bundle_is_named(plain: Path, frames: Path, tmp_path: Path) -> 
 def test_scores_are_those_of_the_worker(plain: Path, frames: Path) -> None:
     (first, *_) = compare(plain, plain, frames).pairs
     assert np.isclose(sum(first.a.scores.values()), 1, atol=1e-5)
-    assert first.a.judgement.label == "bright"
+    assert first.a.decision.label == "bright"

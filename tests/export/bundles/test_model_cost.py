@@ -50,5 +50,5 @@ def test_the_demo_model_needs_what_its_paper_says() -> None:
         expected += side**2 * (3 * 3 * channels + channels * wider // 4)
         channels = wider // 4
     expected += side**2 * (3 * 3 * channels * 128 + 128 * 6)
-    demo = Path(__file__).parents[3] / "deploy" / "demo" / "strip-mobilenet.onnx"
+    demo = Path(__file__).parents[3] / "worker" / "bench" / "strip-mobilenet.onnx"
     assert multiply_adds(demo.read_bytes()) == pytest.approx(expected, rel=0.001)

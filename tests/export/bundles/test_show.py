@@ -18,11 +18,11 @@ def test_json_holds_everything_but_the_bytes_of_golden_frames(exported: Path) ->
     assert len(said["graph_sha256"]) == 64
     assert said["bytes"] == exported.stat().st_size
     assert said["operations"] > 1e6
-    assert said["labels"] == bundle.contract.labels
+    assert said["labels"] == bundle.manifest.labels
     assert said["fidelity"]["agreement"] == 1
-    assert said["provenance"]["run_id"] == bundle.contract.provenance.run_id
+    assert said["provenance"]["run_id"] == bundle.manifest.provenance.run_id
     assert [golden["encoded"] for golden in said["golden"]] == [
-        len(golden.encoded) for golden in bundle.contract.golden
+        len(golden.encoded) for golden in bundle.manifest.golden
     ]
 
 

@@ -2,7 +2,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.export.convert.accuracy_gate import LIMITS, Limits, measure_fidelity, objections
+from stripwatch.export.convert.accuracy_gate import LIMITS, GateLimits, measure_fidelity, violated_limits
 from stripwatch.worker.model.bundle import Fidelity
 
 pytestmark = pytest.mark.training
@@ -32,7 +32,7 @@ def test_of_several_labels_each_must_be_on_its_side() -> None:
 
 def test_the_same_answers_pass_at_every_precision() -> None:
     for limits in LIMITS.values():
-        assert objections(SAME, limits) == []
+        assert violated_limits(SAME, limits) == []
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,12 @@ def test_the_same_answers_pass_at_every_precision() -> None:
     ],
 )
 def test_each_limit_is_named_with_by_how_much(changes: dict[str, float], says: str) -> None:
-    (said,) = objections(msgspec.structs.replace(SAME, **changes), LIMITS["int8"])
+    (said,) = violated_limits(msgspec.structs.replace(SAME, **changes), LIMITS["int8"])
     assert says in said
 
 
 def test_what_is_just_allowed_passes_and_better_than_keras_is_no_loss() -> None:
     edge = msgspec.structs.replace(SAME, accuracy=0.895, macro_f1=0.895, agreement=0.98, score_difference=0.5)
-    assert objections(edge, LIMITS["int8"]) == []
+    assert violated_limits(edge, LIMITS["int8"]) == []
     better = msgspec.structs.replace(SAME, accuracy=1.0, macro_f1=1.0)
-    assert objections(better, Limits(0.9, 0.5, 0.0, 0.0)) == []
+    assert violated_limits(better, GateLimits(0.9, 0.5, 0.0, 0.0)) == []

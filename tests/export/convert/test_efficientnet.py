@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from stripwatch.export.convert.accuracy_gate import LIMITS, measure_fidelity, objections
+from stripwatch.export.convert.accuracy_gate import LIMITS, measure_fidelity, violated_limits
 from stripwatch.export.convert.keras_to_onnx import to_onnx
 from stripwatch.export.convert.ort_cpu import open_cpu
 from stripwatch.export.convert.quantize import in_eight_bits
@@ -30,4 +30,4 @@ def test_the_gate_refuses_efficientnet_in_eight_bits() -> None:
     said = scores_of(open_cpu(candidate.proto.SerializeToString()))(frames)
     as_keras_says = np.eye(scores.shape[1], dtype=bool)[scores.argmax(axis=1)]
     fidelity = measure_fidelity(scores, said, as_keras_says, "multiclass", candidate.scheme)
-    assert objections(fidelity, LIMITS["int8"])
+    assert violated_limits(fidelity, LIMITS["int8"])

@@ -12,11 +12,11 @@ from stripwatch.export.convert.keras_to_onnx import OPSET, to_onnx
 from stripwatch.export.runs.frames import read_frame, read_pixels
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.worker.common.errors import ExportRefused, InputError
+from stripwatch.worker.common.errors import ExportRejectedError, InputError
 from stripwatch.worker.images.image_statistics import measure
 from stripwatch.worker.model.bundle import Threshold, read_bundle
 from stripwatch.worker.model.session import open_session
-from stripwatch.worker.model.verdict import judge_of
+from stripwatch.worker.model.verdict import decision_policy
 
 pytestmark = pytest.mark.training
 
@@ -32,23 +32,23 @@ def test_the_file_has_the_names_and_sizes_that_the_worker_relies_on(exported: Pa
 
 
 def test_the_bundle_says_what_the_run_says(exported: Path, fitted_run: Path, textures: Path) -> None:
-    contract, run = read_bundle(exported).contract, read_run(fitted_run)
-    assert (contract.name, contract.version) == ("textures", "7")
-    assert contract.labels == run.labels
-    assert contract.clean_label == "plain"
-    assert contract.decode == run.decode
-    assert contract.validation == run.validation
-    assert contract.opset == OPSET
-    assert contract.thresholds == {label: Threshold() for label in run.labels}
-    assert contract.provenance.run_id == run.run_id
-    assert contract.provenance.data == textures.name  # where the folder was is nobody's business
-    assert contract.provenance.network == "mobilenet 0.25"
-    assert {"keras", "tf2onnx", "onnxruntime", "numpy"} <= set(contract.provenance.versions)
+    manifest, run = read_bundle(exported).manifest, read_run(fitted_run)
+    assert (manifest.name, manifest.version) == ("textures", "7")
+    assert manifest.labels == run.labels
+    assert manifest.clean_label == "plain"
+    assert manifest.decode == run.decode
+    assert manifest.validation == run.validation
+    assert manifest.opset == OPSET
+    assert manifest.thresholds == {label: Threshold() for label in run.labels}
+    assert manifest.provenance.run_id == run.run_id
+    assert manifest.provenance.data == textures.name  # where the folder was is nobody's business
+    assert manifest.provenance.network == "mobilenet 0.25"
+    assert {"keras", "tf2onnx", "onnxruntime", "numpy"} <= set(manifest.provenance.versions)
 
 
 def test_the_reference_is_what_the_worker_measures_and_what_its_events_say(exported: Path, fitted_run: Path) -> None:
     bundle, run = read_bundle(exported), read_run(fitted_run)
-    found = bundle.contract.reference
+    found = bundle.manifest.reference
     assert found is not None
     assert (found.frames, found.answers) == (len(run.split.train), len(run.split.validation))
     measured = [measure(frame) for frame in read_pixels(Path(run.data), run.split.train, run.decode)]
@@ -59,21 +59,21 @@ def test_the_reference_is_what_the_worker_measures_and_what_its_events_say(expor
         )
     pixels = read_pixels(Path(run.data), run.split.validation, run.decode)
     scores = open_session(bundle, "cpu", batch_frames_max=16).predict(pixels).scores
-    judgements = [judge_of(bundle.contract, {}).judge(row) for row in scores.tolist()]
+    decisions = [decision_policy(bundle.manifest, {}).decide(row) for row in scores.tolist()]
     for label, said in found.classes.items():
-        of_label = [each for each in judgements if each.label == label]
-        assert said.share == len(of_label) / len(judgements)
+        of_label = [each for each in decisions if each.label == label]
+        assert said.share == len(of_label) / len(decisions)
         assert said.confidence == pytest.approx(np.mean([each.score for each in of_label]), abs=1e-4)
         assert said.unsure == sum(each.verdict == "unsure" for each in of_label) / len(of_label)
 
 
 def test_golden_frames_are_real_validation_files_with_the_scores_of_keras(exported: Path, fitted_run: Path) -> None:
-    contract, run = read_bundle(exported).contract, read_run(fitted_run)
+    manifest, run = read_bundle(exported).manifest, read_run(fitted_run)
     validation = {frame.name: frame for frame in run.split.validation}
     model = load_model(fitted_run)
-    assert {golden.label for golden in contract.golden} == set(run.labels)
-    assert len(contract.golden) == 6
-    for golden in contract.golden:
+    assert {golden.label for golden in manifest.golden} == set(run.labels)
+    assert len(manifest.golden) == 6
+    for golden in manifest.golden:
         frame = validation[golden.name]
         assert golden.encoded == read_frame(Path(run.data), frame)
         assert golden.label == frame.label
@@ -110,7 +110,7 @@ def test_a_model_that_does_not_agree_is_refused_and_nothing_is_written(
 
     monkeypatch.setattr("stripwatch.export.convert.export_run.to_onnx", another)
     with pytest.raises(
-        ExportRefused, match=r"scores differ by .* at batch size 1, allowed is 5e-05; nothing was written"
+        ExportRejectedError, match=r"scores differ by .* at batch size 1, allowed is 5e-05; nothing was written"
     ):
         export_run(ExportSettings(fitted_run, tmp_path / "model.onnx"))
     assert list(tmp_path.iterdir()) == []
@@ -127,7 +127,7 @@ def test_ten_thousand_labels_are_refused_before_the_work_begins(
 ) -> None:
     run = msgspec.structs.replace(read_run(fitted_run), labels=[str(number) for number in range(10_000)])
     monkeypatch.setattr("stripwatch.export.convert.export_run.read_run", lambda folder: run)
-    with pytest.raises(ExportRefused, match="has 10000 labels, and a bundle holds at most 1000"):
+    with pytest.raises(ExportRejectedError, match="has 10000 labels, and a bundle holds at most 1000"):
         export_run(ExportSettings(fitted_run, tmp_path / "model.onnx"))
 
 

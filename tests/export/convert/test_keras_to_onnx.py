@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from stripwatch.export.convert.keras_to_onnx import to_onnx
 from stripwatch.export.runs.keras_model import load_model
-from stripwatch.worker.common.errors import ExportRefused, InputError
+from stripwatch.worker.common.errors import ExportRejectedError, InputError
 
 pytestmark = pytest.mark.training
 
@@ -29,7 +29,7 @@ def model_of(layer: keras.layers.Layer) -> keras.Model:
 
 
 def test_a_layer_that_onnx_cannot_say_is_named() -> None:
-    with pytest.raises(ExportRefused, match=r"ONNX has no operator for BesselI0, which '.*bessel.*' needs"):
+    with pytest.raises(ExportRejectedError, match=r"ONNX has no operator for BesselI0, which '.*bessel.*' needs"):
         to_onnx(model_of(Bessel()))
 
 

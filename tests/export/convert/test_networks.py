@@ -11,7 +11,7 @@ from stripwatch.export.runs.run_folder import Head, Task
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import NETWORKS, find_network
 from stripwatch.training.networks.classifier import build_classifier
-from stripwatch.training.networks.heads import Answers
+from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.worker.images.decode import Pixels
 from tests.lively import enliven
 
@@ -34,7 +34,7 @@ def lively_classifier(
     """Scores that differ from frame to frame: logits with a deviation of about 0.5."""
     network = find_network(name)
     backbone = build_backbone(network, frames.shape[1:], alpha, "none", cut)
-    classifier = build_classifier(network, backbone, Answers(LABELS, task), 0.2, frozen=True, head=head)
+    classifier = build_classifier(network, backbone, OutputSpec(LABELS, task), 0.2, frozen=True, head=head)
     enliven(classifier.whole, frames)
     if head == "dense":
         spread_places(classifier.whole, frames)

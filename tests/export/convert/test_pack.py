@@ -6,9 +6,16 @@ import pytest
 from msgspec.structs import replace
 
 from stripwatch.export.convert.pack import Facts, describe
-from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, ChosenThreshold, Cut, Evaluation, Interval
-from stripwatch.worker.model.bundle import Bin, Contract, Fidelity, GoldenFrame, Precision, Threshold
-from stripwatch.worker.model.verdict import judge_of
+from stripwatch.export.runs.run_evaluation import (
+    SCHEMA,
+    Calibration,
+    ChosenThreshold,
+    Evaluation,
+    Interval,
+    OperatingPoint,
+)
+from stripwatch.worker.model.bundle import Bin, Fidelity, GoldenFrame, Manifest, Precision, Threshold
+from stripwatch.worker.model.verdict import decision_policy
 from tests.export.runs.test_run_folder import RUN
 
 pytestmark = pytest.mark.training
@@ -16,8 +23,8 @@ pytestmark = pytest.mark.training
 FIDELITY = Fidelity(1, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, "float32")
 
 
-def cut(value: float) -> Cut:
-    return Cut(value, 1.0, 1.0, True)
+def cut(value: float) -> OperatingPoint:
+    return OperatingPoint(value, 1.0, 1.0, True)
 
 
 EVALUATION = Evaluation(
@@ -39,18 +46,18 @@ EVALUATION = Evaluation(
 )
 
 
-def described(evaluation: Evaluation | None, precision: Precision = "fp32", difference: float = 0.0) -> Contract:
+def described(evaluation: Evaluation | None, precision: Precision = "fp32", difference: float = 0.0) -> Manifest:
     golden = [GoldenFrame("g", "a", b"", [0.9, 0.1])]
     return describe(RUN, evaluation, Facts("n", "1", "data", precision, golden, difference, FIDELITY, {"onnx": "1"}))
 
 
 def test_thresholds_and_temperature_of_the_evaluation_are_those_that_the_worker_applies() -> None:
-    contract = described(EVALUATION)
-    assert contract.thresholds == {"a": Threshold(0.6, 0.3), "b": Threshold(0.9, 0.2)}
-    assert contract.thresholds_chosen == "recall 0.98 on validation"
-    judge = judge_of(contract, {})
+    manifest = described(EVALUATION)
+    assert manifest.thresholds == {"a": Threshold(0.6, 0.3), "b": Threshold(0.9, 0.2)}
+    assert manifest.thresholds_chosen == "recall 0.98 on validation"
+    judge = decision_policy(manifest, {})
     assert judge.temperature == 1.5  # the one that is applied, not the one that was found
-    assert [judge.judge(scores).verdict for scores in ([0.95, 0.05], [0.6, 0.4])] == ["defect", "unsure"]
+    assert [judge.decide(scores).verdict for scores in ([0.95, 0.05], [0.6, 0.4])] == ["defect", "unsure"]
 
 
 def test_the_figures_of_validation_are_kept_for_the_card_but_not_those_of_a_test_set() -> None:
@@ -63,9 +70,9 @@ def test_the_figures_of_validation_are_kept_for_the_card_but_not_those_of_a_test
 
 
 def test_a_run_that_was_not_evaluated_has_the_usual_thresholds() -> None:
-    contract = described(None)
-    assert contract.thresholds == {"a": Threshold(), "b": Threshold()}
-    assert (contract.thresholds_chosen, contract.temperature) == ("default", 1.0)
+    manifest = described(None)
+    assert manifest.thresholds == {"a": Threshold(), "b": Threshold()}
+    assert (manifest.thresholds_chosen, manifest.temperature) == ("default", 1.0)
 
 
 @pytest.mark.parametrize(

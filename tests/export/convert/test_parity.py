@@ -4,7 +4,7 @@ import pytest
 
 from stripwatch.export.convert.ort_cpu import Outputs
 from stripwatch.export.convert.parity import prove_parity
-from stripwatch.worker.common.errors import ExportRefused
+from stripwatch.worker.common.errors import ExportRejectedError
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3), np.uint8)
 
@@ -51,10 +51,10 @@ def test_the_same_outputs_agree() -> None:
 def test_one_value_that_differs_is_refused_by_how_much(output: str, by: float, says: str) -> None:
     keras = expected()
     keras[output][8].flat[1] += by  # a frame of the last batch
-    with pytest.raises(ExportRefused, match=says):
+    with pytest.raises(ExportRejectedError, match=says):
         prove_parity(mean_model(), FRAMES, keras)
 
 
 def test_a_file_that_cannot_run_is_refused() -> None:
-    with pytest.raises(ExportRefused, match="ONNX Runtime cannot load the converted model"):
+    with pytest.raises(ExportRejectedError, match="ONNX Runtime cannot load the converted model"):
         prove_parity(b"no model", FRAMES, expected())

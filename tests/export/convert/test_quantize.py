@@ -9,17 +9,17 @@ import pytest
 
 from stripwatch.export.convert import export_run as export_run_module
 from stripwatch.export.convert import quantize
-from stripwatch.export.convert.accuracy_gate import LIMITS, Limits
+from stripwatch.export.convert.accuracy_gate import LIMITS, GateLimits
 from stripwatch.export.convert.export_run import ExportSettings, export_run
-from stripwatch.export.convert.quantize import Candidate
+from stripwatch.export.convert.quantize import QuantizedModel
 from stripwatch.export.convert.verify import verify
-from stripwatch.worker.common.errors import BundleError, ExportRefused
-from stripwatch.worker.model.bundle import TOLERANCE_MAX, Contract, read_bundle
+from stripwatch.worker.common.errors import BundleError, ExportRejectedError
+from stripwatch.worker.model.bundle import TOLERANCE_MAX, Manifest, read_bundle
 from tests.export.convert.test_verify import constant_into, reseal, two_labels_swapped
 
 pytestmark = pytest.mark.training
 
-NOTHING_PASSES = Limits(agreement_min=1.0, score_difference_max=0.0, accuracy_drop_max=0.0, f1_drop_max=0.0)
+NOTHING_PASSES = GateLimits(agreement_min=1.0, score_difference_max=0.0, accuracy_drop_max=0.0, f1_drop_max=0.0)
 
 
 def tensor_types(path: Path) -> dict[int, int]:
@@ -41,12 +41,12 @@ def test_half_precision_is_half_the_size_and_the_same_from_outside(exported_fp32
     weights = tensor_types(exported_fp16)
     assert weights[onnx.TensorProto.FLOAT16] > 10 * weights[onnx.TensorProto.FLOAT]
     assert outside(exported_fp16) == outside(exported_fp32)
-    proved, contract = verify(exported_fp16), read_bundle(exported_fp16).contract
-    assert contract.precision == "fp16"
-    assert proved.golden_difference <= contract.score_tolerance <= 0.01
-    assert contract.fidelity is not None
-    assert contract.fidelity.scheme == "float16; preprocessing and head in float32"
-    assert 0 < contract.fidelity.score_difference < 0.2
+    proved, manifest = verify(exported_fp16), read_bundle(exported_fp16).manifest
+    assert manifest.precision == "fp16"
+    assert proved.golden_difference <= manifest.score_tolerance <= 0.01
+    assert manifest.fidelity is not None
+    assert manifest.fidelity.scheme == "float16; preprocessing and head in float32"
+    assert 0 < manifest.fidelity.score_difference < 0.2
 
 
 def test_eight_bits_are_a_quarter_of_the_size_and_the_same_from_outside(
@@ -55,11 +55,11 @@ def test_eight_bits_are_a_quarter_of_the_size_and_the_same_from_outside(
     weights = tensor_types(exported_int8)
     assert 4 * weights[onnx.TensorProto.INT8] > 0.9 * tensor_types(exported_fp32)[onnx.TensorProto.FLOAT], weights
     assert outside(exported_int8) == outside(exported_fp32)
-    proved, contract = verify(exported_int8), read_bundle(exported_int8).contract
-    assert contract.precision == "int8"
-    assert proved.golden_difference <= contract.score_tolerance <= TOLERANCE_MAX
-    assert contract.fidelity is not None
-    assert "int8, " in contract.fidelity.scheme
+    proved, manifest = verify(exported_int8), read_bundle(exported_int8).manifest
+    assert manifest.precision == "int8"
+    assert proved.golden_difference <= manifest.score_tolerance <= TOLERANCE_MAX
+    assert manifest.fidelity is not None
+    assert "int8, " in manifest.fidelity.scheme
 
 
 def test_head_and_preprocessing_stay_in_float32(exported_fp16: Path, exported_int8: Path) -> None:
@@ -73,13 +73,13 @@ def test_head_and_preprocessing_stay_in_float32(exported_fp16: Path, exported_in
     assert made[head.input[0]] not in ("DequantizeLinear", "QuantizeLinear")
 
 
-def a_layer_scaled(proto: onnx.ModelProto, contract: Contract) -> Contract:
+def a_layer_scaled(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
     """The last convolution of the backbone: its weights, or the scale of its weights in eight bits.
 
     Eight bits forgive more: a change that moves no golden score by more than the tolerance is not seen.
     """
     tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
-    if contract.precision == "fp16":
+    if manifest.precision == "fp16":
         factor, names = 1.3, [node.input[1] for node in proto.graph.node if node.op_type == "Conv"]
         name = [name for name in names if tensors[name].data_type == onnx.TensorProto.FLOAT16][-1]
     else:
@@ -88,7 +88,7 @@ def a_layer_scaled(proto: onnx.ModelProto, contract: Contract) -> Contract:
         name = weights[-1].input[1]
     values = onnx.numpy_helper.to_array(tensors[name])
     tensors[name].CopyFrom(onnx.numpy_helper.from_array((values * factor).astype(values.dtype), name))
-    return contract
+    return manifest
 
 
 @pytest.mark.parametrize("kind", ["exported_fp16", "exported_int8"])
@@ -105,7 +105,9 @@ def test_a_refused_precision_says_by_how_much_and_writes_nothing(
     learned_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = ExportSettings(learned_run, tmp_path / "model.onnx", precision="fp16", limits=NOTHING_PASSES)
-    with pytest.raises(ExportRefused, match=r"--precision fp16 loses too much, .*a score differs by 0\.\d+, at most 0"):
+    with pytest.raises(
+        ExportRejectedError, match=r"--precision fp16 loses too much, .*a score differs by 0\.\d+, at most 0"
+    ):
         export_run(settings)
     assert list(tmp_path.iterdir()) == []
     assert "refused: float16" in capsys.readouterr().err
@@ -116,7 +118,7 @@ def test_eight_bits_are_tried_with_fewer_and_fewer_of_them(
 ) -> None:
     monkeypatch.setattr(export_run_module, "_CALIBRATION_FRAMES_MAX", 4)
     settings = ExportSettings(learned_run, tmp_path / "model.onnx", precision="int8", limits=NOTHING_PASSES)
-    with pytest.raises(ExportRefused, match="nothing was written"):
+    with pytest.raises(ExportRejectedError, match="nothing was written"):
         export_run(settings)
     tried = [line for line in capsys.readouterr().err.splitlines() if line.startswith("refused: int8")]
     assert [line.split(";")[0].removeprefix("refused: int8, ") for line in tried] == [
@@ -133,13 +135,13 @@ def test_the_first_that_passes_is_taken(learned_run: Path, tmp_path: Path, monke
         bad = quantize._copy(proto)
         kernel = next(each for each in bad.graph.initializer if each.name == constant_into(bad, "MatMul"))
         kernel.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(kernel), kernel.name))
-        yield Candidate(bad, "upside down")
-        yield Candidate(proto, "as it is")
+        yield QuantizedModel(bad, "upside down")
+        yield QuantizedModel(proto, "as it is")
 
     monkeypatch.setattr(export_run_module, "in_float32", wrong_then_right)
     limits = replace(LIMITS["fp32"], score_difference_max=1e-4)
     done = export_run(ExportSettings(learned_run, tmp_path / "model.onnx", limits=limits))
-    assert done.contract.fidelity is not None
-    assert done.contract.fidelity.scheme == "as it is"
-    assert done.contract.fidelity.agreement == 1
-    assert np.isclose(done.contract.fidelity.accuracy, done.contract.validation.accuracy)
+    assert done.manifest.fidelity is not None
+    assert done.manifest.fidelity.scheme == "as it is"
+    assert done.manifest.fidelity.agreement == 1
+    assert np.isclose(done.manifest.fidelity.accuracy, done.manifest.validation.accuracy)

@@ -11,18 +11,18 @@ import pytest
 from stripwatch.export.convert.pack import pack
 from stripwatch.export.convert.verify import verify
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.bundle import Contract, read_bundle
+from stripwatch.worker.model.bundle import Manifest, read_bundle
 
 pytestmark = pytest.mark.training
 
-Change = Callable[[onnx.ModelProto, Contract], Contract]
+Change = Callable[[onnx.ModelProto, Manifest], Manifest]
 
 
 def reseal(exported: Path, out: Path, change: Change) -> Path:
     """Change model or contract, and make the digest anew as a thorough forger would."""
     proto = onnx.load(exported)
-    contract = change(proto, read_bundle(exported).contract)
-    out.write_bytes(pack(proto, contract))
+    manifest = change(proto, read_bundle(exported).manifest)
+    out.write_bytes(pack(proto, manifest))
     return out
 
 
@@ -39,27 +39,27 @@ def constant_into(proto: onnx.ModelProto, op_type: str) -> str:
     return next(str(name) for name in node.input if name in constants)
 
 
-def nothing(proto: onnx.ModelProto, contract: Contract) -> Contract:
-    return contract
+def nothing(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
+    return manifest
 
 
-def two_labels_swapped(proto: onnx.ModelProto, contract: Contract) -> Contract:
-    first, second, *rest = contract.labels
-    return msgspec.structs.replace(contract, labels=[second, first, *rest])
+def two_labels_swapped(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
+    first, second, *rest = manifest.labels
+    return msgspec.structs.replace(manifest, labels=[second, first, *rest])
 
 
-def a_layer_scaled(proto: onnx.ModelProto, contract: Contract) -> Contract:
+def a_layer_scaled(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
     scale(proto, constant_into(proto, "Conv"), 1.05)
-    return contract
+    return manifest
 
 
-def another_preprocessing_constant(proto: onnx.ModelProto, contract: Contract) -> Contract:
+def another_preprocessing_constant(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
     scale(proto, constant_into(proto, "Mul"), 127.5 / 128)
-    return contract
+    return manifest
 
 
-def another_decode(proto: onnx.ModelProto, contract: Contract) -> Contract:
-    return msgspec.structs.replace(contract, decode=msgspec.structs.replace(contract.decode, interpolation="linear"))
+def another_decode(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
+    return msgspec.structs.replace(manifest, decode=msgspec.structs.replace(manifest.decode, interpolation="linear"))
 
 
 def test_a_bundle_proves_itself(exported: Path) -> None:
@@ -88,10 +88,10 @@ def test_a_change_sealed_anew_is_caught_by_the_golden_frames(exported: Path, tmp
 
 
 def test_heatmaps_of_another_model_are_caught(exported: Path, tmp_path: Path) -> None:
-    def change(proto: onnx.ModelProto, contract: Contract) -> Contract:
+    def change(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
         heatmaps = [node for node in proto.graph.node if node.op_type == "Conv"][-1]
         scale(proto, heatmaps.input[1], 1.5)
-        return contract
+        return manifest
 
     with pytest.raises(BundleError, match="its heatmaps do not belong to its scores"):
         verify(reseal(exported, tmp_path / "forged.onnx", change))
@@ -105,9 +105,9 @@ def test_a_file_cut_in_half_is_no_bundle(exported: Path, tmp_path: Path) -> None
 
 
 def test_a_graph_that_breaks_the_rules_is_named(exported: Path, tmp_path: Path) -> None:
-    def change(proto: onnx.ModelProto, contract: Contract) -> Contract:
+    def change(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
         proto.graph.node[0].input[0] = "nowhere"
-        return contract
+        return manifest
 
     with pytest.raises(BundleError, match=r"broken\.onnx breaks the rules of ONNX"):
         verify(reseal(exported, tmp_path / "broken.onnx", change))

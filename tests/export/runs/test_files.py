@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.runs.files import read_whole, write_whole
+from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.worker.common.errors import InputError
 
 
 def test_a_file_is_replaced_and_no_part_stays(tmp_path: Path) -> None:
     for data in (b"first", b"second"):
-        write_whole(tmp_path / "a", data)
+        atomic_write(tmp_path / "a", data)
         assert read_whole(tmp_path / "a") == data
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
@@ -17,10 +17,10 @@ def test_a_failed_move_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypat
     def full(self: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    write_whole(tmp_path / "a", b"old")
+    atomic_write(tmp_path / "a", b"old")
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(InputError, match=r"cannot write .*a: No space left on device"):
-        write_whole(tmp_path / "a", b"new")
+        atomic_write(tmp_path / "a", b"new")
     assert read_whole(tmp_path / "a") == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 

@@ -4,8 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
-from stripwatch.training.annotations.annotations import CLEAN, UNKNOWN, Marks, marks_sha256, rasterise, read_marks
-from stripwatch.training.annotations.voc_boxes import Box
+from stripwatch.training.annotations.annotations import (
+    CLEAN,
+    UNKNOWN,
+    Annotations,
+    annotations_sha256,
+    rasterise,
+    read_annotations,
+)
+from stripwatch.training.annotations.voc_boxes import LabelledBox
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.rle_masks import parse_runs
 from stripwatch.training.datasets.samples import Sample
@@ -19,12 +26,12 @@ def dataset(root: Path, layout: str = "prefix") -> DataSet:
     return DataSet(root, SAMPLES, ["pits", "scratch"], layout)
 
 
-def marks(*boxes: Box) -> Marks:
-    return Marks(10, 20, boxes)
+def marks(*boxes: LabelledBox) -> Annotations:
+    return Annotations(10, 20, boxes)
 
 
 def test_boxes_and_masks_are_one_mask_a_label() -> None:
-    both = Marks(10, 20, (Box("pits", 0, 0, 2, 3),), {"pits": parse_runs("195 6", 10, 20, "")})
+    both = Annotations(10, 20, (LabelledBox("pits", 0, 0, 2, 3),), {"pits": parse_runs("195 6", 10, 20, "")})
     mask = both.mask("pits")
     assert mask[:3, :2].all()
     assert mask[4:, 19].all()
@@ -34,13 +41,13 @@ def test_boxes_and_masks_are_one_mask_a_label() -> None:
 
 
 def test_each_part_of_a_mask_has_a_rectangle() -> None:
-    masked = Marks(10, 20, masks={"pits": parse_runs("1 2 11 2 195 6", 10, 20, "")})
-    assert masked.rectangles("pits") == [Box("pits", 0, 0, 2, 2), Box("pits", 19, 4, 20, 10)]
-    assert marks(Box("pits", 1, 2, 3, 4)).rectangles("scratch") == []
+    masked = Annotations(10, 20, masks={"pits": parse_runs("1 2 11 2 195 6", 10, 20, "")})
+    assert masked.rectangles("pits") == [LabelledBox("pits", 0, 0, 2, 2), LabelledBox("pits", 19, 4, 20, 10)]
+    assert marks(LabelledBox("pits", 1, 2, 3, 4)).rectangles("scratch") == []
 
 
 def test_a_raster_has_a_channel_a_label_at_the_size_of_the_input() -> None:
-    raster = rasterise(marks(Box("scratch", 10, 0, 20, 5)), ["pits", "scratch"], 20, 20)
+    raster = rasterise(marks(LabelledBox("scratch", 10, 0, 20, 5)), ["pits", "scratch"], 20, 20)
     assert raster.shape == (20, 20, 2)
     assert not raster[..., 0].any()
     expected = np.zeros((20, 20), np.uint8)
@@ -56,8 +63,8 @@ def test_clean_is_empty_and_unmarked_is_unknown() -> None:
 def test_boxes_are_read_from_lines_that_the_simulator_wrote(tmp_path: Path) -> None:
     path = tmp_path / "truth.jsonl"
     path.write_text(LINE % '{"x": 1, "y": 2, "width": 3, "height": 4}')
-    found = read_marks(dataset(tmp_path), path)
-    assert found == {"pits_1.png": marks(Box("pits", 1, 2, 4, 6))}
+    found = read_annotations(dataset(tmp_path), path)
+    assert found == {"pits_1.png": marks(LabelledBox("pits", 1, 2, 4, 6))}
 
 
 @pytest.mark.parametrize(
@@ -74,14 +81,14 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, says: str) -> None:
     path = tmp_path / "truth.jsonl"
     path.write_text(line)
     with pytest.raises(DataError, match=f"truth.jsonl.*{says}"):
-        read_marks(dataset(tmp_path), path)
+        read_annotations(dataset(tmp_path), path)
 
 
 def test_without_boxes_there_must_be_masks(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--boxes is missing"):
-        read_marks(dataset(tmp_path), None)
+        read_annotations(dataset(tmp_path), None)
     with pytest.raises(InputError, match="there is no such folder or file"):
-        read_marks(dataset(tmp_path), tmp_path / "nowhere")
+        read_annotations(dataset(tmp_path), tmp_path / "nowhere")
 
 
 def test_severstal_brings_its_masks(tmp_path: Path) -> None:
@@ -89,13 +96,15 @@ def test_severstal_brings_its_masks(tmp_path: Path) -> None:
     for name in ("a", "b"):
         cv2.imwrite(str(tmp_path / "train_images" / f"{name}.jpg"), np.zeros((256, 1600), np.uint8))
     (tmp_path / "train.csv").write_text("ImageId_ClassId,EncodedPixels\na.jpg_3,1 256\n")
-    found = read_marks(DataSet(tmp_path, SAMPLES, ["defect_3"], "severstal"), None)
-    assert found["train_images/a.jpg"].rectangles("defect_3") == [Box("defect_3", 0, 0, 1, 256)]
+    found = read_annotations(DataSet(tmp_path, SAMPLES, ["defect_3"], "severstal"), None)
+    assert found["train_images/a.jpg"].rectangles("defect_3") == [LabelledBox("defect_3", 0, 0, 1, 256)]
     assert found["train_images/b.jpg"].labels == set()
 
 
 def test_the_digest_follows_every_mark() -> None:
-    one = {"a": marks(Box("pits", 1, 2, 3, 4)), "b": CLEAN}
-    assert marks_sha256(one) == marks_sha256(dict(reversed(one.items())))
-    assert marks_sha256(one) != marks_sha256(one | {"a": marks(Box("pits", 1, 2, 3, 5))})
-    assert marks_sha256(one) != marks_sha256(one | {"b": Marks(1, 1, masks={"pits": parse_runs("1 1", 1, 1, "")})})
+    one = {"a": marks(LabelledBox("pits", 1, 2, 3, 4)), "b": CLEAN}
+    assert annotations_sha256(one) == annotations_sha256(dict(reversed(one.items())))
+    assert annotations_sha256(one) != annotations_sha256(one | {"a": marks(LabelledBox("pits", 1, 2, 3, 5))})
+    assert annotations_sha256(one) != annotations_sha256(
+        one | {"b": Annotations(1, 1, masks={"pits": parse_runs("1 1", 1, 1, "")})}
+    )

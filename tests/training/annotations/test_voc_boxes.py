@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.training.annotations.voc_boxes import Box, read_box_file, read_boxes
+from stripwatch.training.annotations.voc_boxes import LabelledBox, read_box_file, read_boxes
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError
@@ -16,7 +16,7 @@ def voc(box: str = BOX, size: str = "<width>10</width><height>20</height>") -> s
 
 def test_coordinates_count_from_1_and_include_the_last_pixel(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(voc())
-    assert read_box_file(tmp_path / "a.xml").boxes == [Box("pits", 0, 1, 10, 20)]
+    assert read_box_file(tmp_path / "a.xml").boxes == [LabelledBox("pits", 0, 1, 10, 20)]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from stripwatch.export.runs.run_folder import Run, SplitFrame, read_run
 from stripwatch.training.evaluation.error_sheet import caption, overlay, pick_worst
 from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate, evaluate_run
 from stripwatch.training.evaluation.evaluation_report import write_report
-from stripwatch.training.evaluation.predictions import Scored
+from stripwatch.training.evaluation.predictions import ScoredFrames
 from stripwatch.worker.common.errors import DataError, InputError
 from tests.trained import FRAME_PX, LABELS, write_textures
 
@@ -104,11 +104,11 @@ def multilabel(folder: Path) -> Run:
     return msgspec.structs.replace(run, configuration=msgspec.structs.replace(run.configuration, task="multilabel"))
 
 
-def scored(targets: list[list[int]], scores: list[list[float]]) -> Scored:
+def scored(targets: list[list[int]], scores: list[list[float]]) -> ScoredFrames:
     frames = [
         SplitFrame(f"{at}.png", "|".join(np.array(LABELS)[np.array(row) > 0]), "") for at, row in enumerate(targets)
     ]
-    return Scored(Path(), frames, np.array(targets, np.float32), np.array(scores, np.float32))
+    return ScoredFrames(Path(), frames, np.array(targets, np.float32), np.array(scores, np.float32))
 
 
 def test_images_with_several_labels_are_measured_label_by_label(multilabel: Run, tmp_path: Path) -> None:

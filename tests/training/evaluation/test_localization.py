@@ -10,45 +10,47 @@ import numpy as np
 import pytest
 
 from stripwatch.export.runs.keras_model import exported_view, load_model
-from stripwatch.export.runs.run_evaluation import Localised, read_evaluation, total
+from stripwatch.export.runs.run_evaluation import Localization, read_evaluation, total
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.training.annotations.annotations import Marks
-from stripwatch.training.annotations.voc_boxes import Box
+from stripwatch.training.annotations.annotations import Annotations
+from stripwatch.training.annotations.voc_boxes import LabelledBox
 from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
-from stripwatch.training.evaluation.localization import Located, localise
+from stripwatch.training.evaluation.localization import LocatedFrame, localize
 from stripwatch.training.fitting.fit import fit
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.images.decode import decode
-from stripwatch.worker.model.bundle import PlaceGrid
-from stripwatch.worker.model.heatmaps import MapReader
+from stripwatch.worker.model.bundle import CellGrid
+from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from tests.trained import tiny_fit
 
 pytestmark = pytest.mark.training
 
-READER = MapReader("place", PlaceGrid((7.5, 7.5), (16.0, 16.0)), 0.5, 64, 64)
-MARKS = Marks(128, 128, (Box("pits", 64, 0, 128, 64), Box("rust", 0, 0, 128, 128)))
+READER = HeatmapDecoder("place", CellGrid((7.5, 7.5), (16.0, 16.0)), 0.5, 64, 64)
+MARKS = Annotations(128, 128, (LabelledBox("pits", 64, 0, 128, 64), LabelledBox("rust", 0, 0, 128, 128)))
 FRAME_PX, PATCH_PX = 96, 40
 
 
-def located(row: int, column: int, label: str = "pits", marks: Marks = MARKS) -> Located:
+def located(row: int, column: int, label: str = "pits", marks: Annotations = MARKS) -> LocatedFrame:
     heatmap = np.zeros((4, 4), np.float32)
     heatmap[row : row + 2, column : column + 2] = 1
-    return Located(label, heatmap, marks)
+    return LocatedFrame(label, heatmap, marks)
 
 
 def test_a_peak_inside_and_a_box_that_overlaps_by_half_are_right() -> None:
-    assert localise([located(0, 2)], READER) == {"pits": Localised(1, pointing=1, boxes=1, centre=0, whole=0)}
-    assert localise([located(2, 0)], READER) == {"pits": Localised(1, pointing=0, boxes=0, centre=0, whole=0)}
+    assert localize([located(0, 2)], READER) == {"pits": Localization(1, pointing=1, boxes=1, centre=0, whole=0)}
+    assert localize([located(2, 0)], READER) == {"pits": Localization(1, pointing=0, boxes=0, centre=0, whole=0)}
 
 
 def test_a_map_of_one_label_is_held_against_the_marks_of_that_label() -> None:
-    assert localise([located(2, 0, "rust")], READER) == {"rust": Localised(1, pointing=1, boxes=0, centre=1, whole=1)}
+    assert localize([located(2, 0, "rust")], READER) == {
+        "rust": Localization(1, pointing=1, boxes=0, centre=1, whole=1)
+    }
 
 
 def test_counts_add_up_over_labels() -> None:
-    counts = localise([located(0, 2), located(2, 0), located(2, 0, "rust")], READER)
+    counts = localize([located(0, 2), located(2, 0), located(2, 0, "rust")], READER)
     assert set(counts) == {"pits", "rust"}
-    assert total(counts) == Localised(3, pointing=2, boxes=1, centre=1, whole=1)
+    assert total(counts) == Localization(3, pointing=2, boxes=1, centre=1, whole=1)
     assert total(counts).shares == {"pointing": 2 / 3, "boxes": 1 / 3, "centre": 1 / 3, "whole": 1 / 3}
 
 
@@ -87,7 +89,7 @@ def test_a_dense_head_says_what_and_where(dense_run: Path) -> None:
     run = read_run(dense_run)
     assert run.validation.accuracy >= 0.8
     assert run.heatmaps is not None
-    assert (run.heatmaps.kind, run.heatmaps.grid) == ("place", PlaceGrid((7.0, 7.0), (8.0, 8.0)))
+    assert (run.heatmaps.kind, run.heatmaps.grid) == ("place", CellGrid((7.0, 7.0), (8.0, 8.0)))
     assert run.marks is not None
     assert run.marks.images == 60
     found = evaluate_run(EvaluateSettings(dense_run))

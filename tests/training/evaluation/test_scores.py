@@ -6,7 +6,7 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.evaluation.scores import answer, average_precisions, macro_f1, measure
+from stripwatch.training.evaluation.scores import average_precisions, macro_f1, measure_scores, predicted_labels
 from stripwatch.worker.model.bundle import ClassFigures
 
 LABELS = ["a", "b", "never"]
@@ -17,7 +17,7 @@ def one_hot(positions: list[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.flo
 
 
 def test_figures_of_a_small_case_by_hand() -> None:
-    validation = measure(LABELS, one_hot([0, 0, 0, 1, 1]), one_hot([0, 0, 1, 1, 0]), "multiclass")
+    validation = measure_scores(LABELS, one_hot([0, 0, 0, 1, 1]), one_hot([0, 0, 1, 1, 0]), "multiclass")
     assert validation.frames == 5
     assert validation.accuracy == pytest.approx(3 / 5)
     for label, ratio, frames in (("a", 2 / 3, 3), ("b", 1 / 2, 2)):
@@ -35,8 +35,8 @@ def test_figures_are_those_of_scikit_learn(task: Task, seed: int) -> None:
     targets = one_hot(rng.integers(0, 3, 40).tolist())
     if task == "multilabel":
         targets = rng.integers(0, 2, (40, 3)).astype(np.float32)
-    expected = precision_recall_fscore_support(targets > 0, answer(scores, task), zero_division=0)
-    found = measure(LABELS, targets, scores, task).classes.values()
+    expected = precision_recall_fscore_support(targets > 0, predicted_labels(scores, task), zero_division=0)
+    found = measure_scores(LABELS, targets, scores, task).classes.values()
     for at, name in enumerate(("precision", "recall", "f1", "frames")):
         np.testing.assert_allclose([getattr(figures, name) for figures in found], expected[at])
 
@@ -44,7 +44,7 @@ def test_figures_are_those_of_scikit_learn(task: Task, seed: int) -> None:
 def test_a_multilabel_frame_is_right_when_all_its_labels_are() -> None:
     targets = np.array([[1, 1, 0], [0, 0, 0], [1, 0, 0]], np.float32)
     scores = np.array([[0.9, 0.5, 0.1], [0.4, 0.49, 0], [0.9, 0.6, 0]], np.float32)
-    assert measure(LABELS, targets, scores, "multilabel").accuracy == pytest.approx(2 / 3)
+    assert measure_scores(LABELS, targets, scores, "multilabel").accuracy == pytest.approx(2 / 3)
 
 
 def test_average_precision_is_none_without_frames() -> None:

@@ -67,7 +67,7 @@ def test_two_networks_on_one_split_and_going_on_after_a_stop(
         run = runs[entry["name"]]
         assert entry["accuracy"]["value"] == pytest.approx(run.validation.accuracy)
         assert entry["model_sha256"] == run.model_sha256
-        assert read_bundle(out / f"{entry['name']}.onnx").contract.provenance.run_id == run.run_id
+        assert read_bundle(out / f"{entry['name']}.onnx").manifest.provenance.run_id == run.run_id
         assert 200_000 < entry["parameters"] < 300_000
     assert (out / "leaderboard.png").stat().st_size > 1000
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from stripwatch.export.runs.run_folder import Split, SplitFrame, read_run
-from stripwatch.training.experiments.fit_subprocess import check_flags, fit_once
+from stripwatch.training.experiments.fit_subprocess import check_flags, run_fit
 from stripwatch.worker.common.errors import InputError, SettingsError
 from tests.training.test_cli import run_cli
 
@@ -64,10 +64,10 @@ def test_a_finished_run_of_other_flags_is_not_taken_for_this_one(tmp_path: Path)
     folder.mkdir()
     (folder / "run.json").touch()
     (tmp_path / "fold-1.fit.json").write_bytes(msgspec.json.encode({"split": SPLIT, "data": "/", "flags": flags}))
-    fit_once("fold-1", folder, root, SPLIT, flags)
+    run_fit("fold-1", folder, root, SPLIT, flags)
     for data, split, others in ((tmp_path, SPLIT, flags), (root, Split([], []), flags), (root, SPLIT, [])):
         with pytest.raises(InputError, match="fold-1 is a run of other data, another split or other flags"):
-            fit_once("fold-1", folder, data, split, others)
+            run_fit("fold-1", folder, data, split, others)
 
 
 def test_a_killed_fit_goes_on_where_it_was_asked_for_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,14 +79,14 @@ def test_a_killed_fit_goes_on_where_it_was_asked_for_the_same(tmp_path: Path, mo
 
     monkeypatch.setattr(subprocess, "run", run)
     for flags in (["--epochs", "3"], ["--epochs", "3"], ["--epochs", "4"]):
-        fit_once("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, flags)
+        run_fit("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, flags)
     assert ["--resume" in command for command in commands] == [False, True, False]
 
 
 def test_a_fit_that_was_ended_from_outside_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=-signal.SIGKILL))
     with pytest.raises(InputError, match=r"fold-1 was ended from outside \(Killed\): .*memory.* lower --batch"):
-        fit_once("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, [])
+        run_fit("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, [])
 
 
 @pytest.mark.parametrize("word", ["--split", "--keep=best"])

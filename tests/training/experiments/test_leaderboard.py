@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.export.runs.run_evaluation import Interval
-from stripwatch.training.experiments.leaderboard import Entry, Rule, draw, rank, to_csv, to_table
+from stripwatch.training.experiments.leaderboard import LeaderboardEntry, Rule, draw, rank, to_csv, to_table
 from stripwatch.worker.common.errors import SettingsError
 
 
-def entry(name: str, accuracy: float, speed: float, macro_f1: float = 0.9) -> Entry:
+def entry(name: str, accuracy: float, speed: float, macro_f1: float = 0.9) -> LeaderboardEntry:
     interval = Interval(accuracy, accuracy - 0.01, min(1, accuracy + 0.01))
-    return Entry(
+    return LeaderboardEntry(
         name=name,
         network="mobilenet",
         weights="none",
@@ -66,7 +66,7 @@ def test_the_front_is_what_no_other_beats(found: list[tuple[int, int]]) -> None:
     entries = [entry(str(at), accuracy / 5, speed) for at, (accuracy, speed) in enumerate(found)]
     front = set(rank(entries, Rule.parse("best")).front)
 
-    def beats(other: Entry, one: Entry) -> bool:
+    def beats(other: LeaderboardEntry, one: LeaderboardEntry) -> bool:
         pairs = ((other.accuracy.value, one.accuracy.value), (other.frames_per_second, one.frames_per_second))
         return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.fitting import devices
-from stripwatch.training.fitting.devices import choose_precision, memory_named, placed
+from stripwatch.training.fitting.devices import choose_precision, device_scope, explain_oom
 from stripwatch.training.fitting.fit import fit
 from stripwatch.worker.common.errors import SettingsError
 from tests.trained import tiny_fit
@@ -36,7 +36,7 @@ def test_half_precision_is_chosen_only_where_every_gpu_is_fast_in_it(monkeypatch
 
 
 def test_the_precision_ends_with_the_block() -> None:
-    with placed("mixed_bfloat16"):
+    with device_scope("mixed_bfloat16"):
         assert keras.layers.Dense(1).compute_dtype == "bfloat16"
     assert keras.layers.Dense(1).compute_dtype == "float32"
 
@@ -45,7 +45,7 @@ def test_several_gpus_share_a_batch_and_one_needs_no_strategy(monkeypatch: pytes
     for names, expected in ([], []), (["GPU:0"], []), (["GPU:0", "GPU:1"], ["GPU:0", "GPU:1"]):
         found = [tf.config.LogicalDevice(name, "GPU") for name in names]
         monkeypatch.setattr(tf.config, "list_logical_devices", lambda _, found=found: found)
-        assert devices.replicas() == expected
+        assert devices.gpu_replicas() == expected
 
 
 @pytest.mark.parametrize("fine_tune", [0, 1])
@@ -63,7 +63,7 @@ def test_a_fit_in_half_precision_keeps_a_float32_model(
 
 
 def test_too_little_memory_is_a_sentence_with_the_setting() -> None:
-    with pytest.raises(SettingsError, match="too little memory for --batch 64"), memory_named(64):
+    with pytest.raises(SettingsError, match="too little memory for --batch 64"), explain_oom(64):
         tf.zeros([2**30, 2**20])
 
 

@@ -24,7 +24,7 @@ from tests.trained import tiny_fit
 pytestmark = pytest.mark.training
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill: nothing of ours catches it."""
 
 
@@ -35,7 +35,7 @@ def kill_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
     def write_and_die(self: Checkpoint, epoch: int, logs: object = None) -> None:
         write(self, epoch, logs)
         if epoch + 1 == epochs:
-            raise Killed
+            raise KilledError
 
     monkeypatch.setattr(Checkpoint, "on_epoch_end", write_and_die)
 
@@ -94,7 +94,7 @@ def test_a_killed_fit_goes_on_where_it_was(settings: FitSettings, monkeypatch: p
     plain = replace(settings, epochs=4, augment=True) if stage == "head" else replace(settings, fine_tune=4)
     with monkeypatch.context() as patch:
         kill_after(patch, 2)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             fit(plain)
     kept = read_history(settings.out / "history.csv")
     assert keras.saving.load_model(settings.out / "model.keras", compile=False)  # usable at any moment
@@ -144,11 +144,11 @@ def test_features_that_were_computed_are_not_computed_again(
     settings: FitSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_: object) -> None:
-        raise Killed
+        raise KilledError
 
     with monkeypatch.context() as patch:
         patch.setattr(train_loop, "_fit_head", die)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             fit(settings)
     monkeypatch.setattr(train_loop, "predict", die)
     assert fit(replace(settings, resume=True)).best_epoch > 0

@@ -4,23 +4,23 @@ from typing import Any
 
 import pytest
 
-from stripwatch.training.fitting.training_history import EpochLog, read_history
+from stripwatch.training.fitting.training_history import TrainingHistory, read_history
 from stripwatch.worker.common.errors import DataError
 from tests.trained import tiny_configuration
 
 pytestmark = pytest.mark.training
 
 
-def run_epochs(folder: Path, *results: tuple[float, float], **changes: Any) -> tuple[EpochLog, list[int]]:
+def run_epochs(folder: Path, *results: tuple[float, float], **changes: Any) -> tuple[TrainingHistory, list[int]]:
     """Feed (validation accuracy, validation loss) of one epoch after the other; returns the epochs that were kept."""
     kept: list[int] = []
     configuration = tiny_configuration(**changes)
-    log = EpochLog(folder / "history.csv", configuration, on_best=lambda: kept.append(log.best_epoch))
+    log = TrainingHistory(folder / "history.csv", configuration, on_best=lambda: kept.append(log.best_epoch))
     feed(log, *results)
     return log, kept
 
 
-def feed(log: EpochLog, *results: tuple[float, float]) -> None:
+def feed(log: TrainingHistory, *results: tuple[float, float]) -> None:
     log.set_model(SimpleNamespace(optimizer=SimpleNamespace(learning_rate=0.5), stop_training=False))
     for epoch, (accuracy, loss) in enumerate(results):
         figures = {"val_loss": loss, "val_accuracy": accuracy, "val_macro_f1": accuracy / 2}
@@ -59,7 +59,7 @@ def test_patience_ends_a_stage_that_gets_no_better(tmp_path: Path, patience: int
 
 def test_a_later_stage_counts_on_and_has_patience_of_its_own(tmp_path: Path) -> None:
     first, _ = run_epochs(tmp_path, (0.9, 0.4), (0.8, 0.5), patience=2)
-    later = EpochLog(tmp_path / "history.csv", tiny_configuration(patience=2), first.rows, "fine-tune")
+    later = TrainingHistory(tmp_path / "history.csv", tiny_configuration(patience=2), first.rows, "fine-tune")
     feed(later, (0.7, 0.5))
     assert not later.model.stop_training
     assert later.best_epoch == 1

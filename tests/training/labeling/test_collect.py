@@ -14,14 +14,14 @@ from stripwatch.training.labeling.collect import Collector
 from stripwatch.training.labeling.sort_frames import accept_sorted, label_from
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction
 from stripwatch.worker.pipeline.produce.record_builder import review_headers
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame
 
-EVENTS, MODEL = EventMaker({}), make_model()
+EVENTS, MODEL = EventBuilder({}), make_model()
 
 
 def reviewed(number: int, guess: str = "pits", coil: str | None = "C1", **forged: str) -> Record:

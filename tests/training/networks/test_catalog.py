@@ -7,7 +7,7 @@ from keras import applications
 
 from stripwatch.training.networks.catalog import NETWORKS, find_network
 from stripwatch.training.networks.classifier import build_classifier
-from stripwatch.training.networks.heads import Answers
+from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.worker.common.errors import SettingsError
 
 pytestmark = pytest.mark.training
@@ -30,7 +30,7 @@ MODULES: dict[str, ModuleType] = {
 def test_the_preprocessing_in_the_model_is_that_of_keras(name: str) -> None:
     pixels = keras.Input((32, 48, 3))
     nothing = keras.Model(pixels, keras.layers.Identity()(pixels))  # as backbone: it lets through what it is given
-    whole = build_classifier(NETWORKS[name], nothing, Answers(2), 0.0, frozen=True).whole
+    whole = build_classifier(NETWORKS[name], nothing, OutputSpec(2), 0.0, frozen=True).whole
     entering = keras.Model(whole.inputs, whole.get_layer("pool").input)
     frames = np.random.default_rng(1).integers(0, 256, (3, 32, 48, 3), np.uint8)
     frames[0], frames[1] = 0, 255

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import FeatureScale, build_classifier
-from stripwatch.training.networks.heads import Answers
+from stripwatch.training.networks.heads import OutputSpec
 
 pytestmark = pytest.mark.training
 
@@ -39,7 +39,7 @@ def test_features_that_never_vary_do_not_become_nan() -> None:
 
 def test_a_classifier_takes_raw_frames_and_gives_a_distribution() -> None:
     backbone = build_backbone(find_network("mobilenet"), (64, 32, 3), 0.25, "none")
-    classifier = build_classifier(find_network("mobilenet"), backbone, Answers(4), 0.2, frozen=True)
+    classifier = build_classifier(find_network("mobilenet"), backbone, OutputSpec(4), 0.2, frozen=True)
     assert classifier.whole.inputs[0].dtype == "uint8"
     assert classifier.whole.input_shape == (None, 64, 32, 3)
     scores = classifier.whole.predict(np.zeros((2, 64, 32, 3), np.uint8), verbose=0)
@@ -52,7 +52,7 @@ def test_a_grey_frame_is_seen_as_its_three_equal_colours() -> None:
     network = find_network("vgg19")
     backbone = build_backbone(network, (32, 32, 3), 1.0, "none", "block1_pool")
     rgb, grey = (
-        build_classifier(network, backbone, Answers(3), 0.0, frozen=True, channels=channels).features
+        build_classifier(network, backbone, OutputSpec(3), 0.0, frozen=True, channels=channels).features
         for channels in (3, 1)
     )
     frames = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 1)).astype(np.uint8)
@@ -64,6 +64,6 @@ def test_a_grey_frame_is_seen_as_its_three_equal_colours() -> None:
 
 def test_batch_norm_follows_faster_where_every_layer_is_fitted() -> None:
     backbone = build_backbone(find_network("mobilenet"), (32, 32, 3), 0.25, "none")
-    build_classifier(find_network("mobilenet"), backbone, Answers(2), 0.2, frozen=False)
+    build_classifier(find_network("mobilenet"), backbone, OutputSpec(2), 0.2, frozen=False)
     norms = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert {norm.momentum for norm in norms} == {0.9}

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.annotations.annotations import UNKNOWN, Raster
-from stripwatch.training.networks.dense_head import PlaceLoss, place_targets, score_places
-from stripwatch.worker.model.bundle import PlaceGrid
+from stripwatch.training.networks.dense_head import CellLoss, cell_targets, score_cells
+from stripwatch.worker.model.bundle import CellGrid
 
 pytestmark = pytest.mark.training
 
-GRID = PlaceGrid((3.5, 3.5), (8.0, 8.0))  # 4x5 places over 32x40 pixels, cell by cell
+GRID = CellGrid((3.5, 3.5), (8.0, 8.0))  # 4x5 places over 32x40 pixels, cell by cell
 PLACES = (4, 5)
 
 
@@ -27,7 +27,7 @@ def raster(*marks: tuple[int, slice, slice]) -> Raster:
 
 def targets(rasters: Raster, task: Task = "multiclass", clean_at: int | None = None, **changes: Any) -> NDArray[Any]:
     arguments: dict[str, Any] = {"places": PLACES, "grid": GRID} | changes
-    make = place_targets(arguments["places"], arguments["grid"], 2, task, clean_at)
+    make = cell_targets(arguments["places"], arguments["grid"], 2, task, clean_at)
     found: NDArray[Any] = make(tf.constant(rasters)).numpy()
     return found
 
@@ -72,17 +72,17 @@ def test_of_an_image_nobody_has_marked_nothing_is_known() -> None:
 
 def test_cells_may_reach_past_the_image_or_leave_its_rim_alone() -> None:
     rim = raster((0, slice(0, 32), slice(0, 3)))
-    reaching = targets(rim, places=(5, 6), grid=PlaceGrid((-0.5, -0.5), (8.0, 8.0)))[0]
+    reaching = targets(rim, places=(5, 6), grid=CellGrid((-0.5, -0.5), (8.0, 8.0)))[0]
     assert reaching.argmax(-1)[1:4, 0].tolist() == [0, 0, 0]
     assert (reaching.argmax(-1)[:, 1:] == 2).all()
-    inner = targets(rim, places=(3, 4), grid=PlaceGrid((7.5, 7.5), (8.0, 8.0)))[0]
+    inner = targets(rim, places=(3, 4), grid=CellGrid((7.5, 7.5), (8.0, 8.0)))[0]
     assert (inner.argmax(-1) == 2).all()
 
 
 def scorer(task: Task, clean_at: int | None) -> keras.Model:
     keras.utils.set_random_seed(3)
     features = keras.Input((*PLACES, 6))
-    return keras.Model(features, score_places(features, 2, task, clean_at, 0.0))
+    return keras.Model(features, score_cells(features, 2, task, clean_at, 0.0))
 
 
 @pytest.mark.parametrize(("task", "clean_at"), [("multiclass", None), ("multiclass", 1), ("multilabel", None)])
@@ -105,7 +105,7 @@ def test_the_score_of_an_image_is_the_soft_maximum_of_its_places(task: Task, cle
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 def test_places_that_nobody_knows_cost_nothing(task: Task) -> None:
-    layer = PlaceLoss(task)
+    layer = CellLoss(task)
     logits = tf.constant(np.random.default_rng(1).normal(0, 2, (2, *PLACES, 3)), tf.float32)
     one = np.zeros((2, *PLACES, 3), np.float32)
     one[..., 0] = 1

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
-from stripwatch.training.networks.receptive_field import place_grid
-from stripwatch.worker.model.bundle import PlaceGrid
+from stripwatch.training.networks.receptive_field import cell_grid
+from stripwatch.worker.model.bundle import CellGrid
 
 pytestmark = pytest.mark.training
 
@@ -39,7 +39,7 @@ def seen_by(backbone: keras.Model, row: int, column: int) -> tuple[float, float]
 def test_the_grid_is_where_the_places_look(name: str, shape: tuple[int, int], cut: str) -> None:
     keras.backend.clear_session()  # InceptionV3 counts its unnamed layers
     backbone = build_backbone(find_network(name), (*shape, 3), 1.0, "none", cut)
-    grid = place_grid(backbone)
+    grid = cell_grid(backbone)
     _, rows, columns, _ = backbone.output_shape
     for row, column in ((rows // 2, columns // 2), (rows // 2, columns // 2 + 1)):
         expected = tuple(f + s * at for f, s, at in zip(grid.first_px, grid.step_px, (row, column), strict=True))
@@ -51,4 +51,4 @@ def test_what_depends_on_the_whole_image_beside_a_map_changes_nothing() -> None:
     places = keras.layers.Conv2D(4, 3, 2, "same")(pixels)
     factor = keras.layers.Reshape((1, 1, 4))(keras.layers.GlobalAveragePooling2D()(places))
     weighed = keras.layers.multiply([factor, places])
-    assert place_grid(keras.Model(pixels, weighed)) == PlaceGrid((1.0, 1.0), (2.0, 2.0))
+    assert cell_grid(keras.Model(pixels, weighed)) == CellGrid((1.0, 1.0), (2.0, 2.0))

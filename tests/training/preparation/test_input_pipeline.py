@@ -6,7 +6,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stripwatch.training.preparation.input_pipeline import read_batches, shuffled_batches
-from stripwatch.training.preparation.prepared_data import Part
+from stripwatch.training.preparation.prepared_data import Subset
 from stripwatch.worker.images.decode import DecodeSpec, decode
 
 pytestmark = pytest.mark.training
@@ -23,7 +23,7 @@ def collect(batches: tf.data.Dataset) -> tuple[NDArray[np.uint8], NDArray[np.flo
 def test_batches_hold_what_the_worker_decodes_in_order(textures: Path) -> None:
     files = sorted(textures.iterdir())[:7]
     targets = np.eye(7, dtype=np.float32)
-    frames, rows = collect(read_batches(Part(files, targets, LABELS), SPEC, 3))
+    frames, rows = collect(read_batches(Subset(files, targets, LABELS), SPEC, 3))
     expected = np.stack([decode(file.read_bytes(), SPEC).pixels for file in files])
     np.testing.assert_array_equal(frames, expected)
     np.testing.assert_array_equal(rows, targets)
@@ -31,7 +31,7 @@ def test_batches_hold_what_the_worker_decodes_in_order(textures: Path) -> None:
 
 def test_a_shuffled_frame_keeps_its_target_and_each_epoch_has_its_own_order(textures: Path) -> None:
     files = sorted(textures.iterdir())[:9]
-    batches = shuffled_batches(Part(files, np.eye(9, dtype=np.float32), LABELS), SPEC, 4, seed=1, augment=False)
+    batches = shuffled_batches(Subset(files, np.eye(9, dtype=np.float32), LABELS), SPEC, 4, seed=1, augment=False)
     orders = []
     for _ in range(2):
         frames, targets = collect(batches)

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stripwatch.training.preparation.groups import join
-from stripwatch.training.preparation.near_duplicates import THUMBNAIL, find_similar
+from stripwatch.training.preparation.groups import connected_groups
+from stripwatch.training.preparation.near_duplicates import THUMBNAIL, find_near_duplicates
 from stripwatch.worker.images.decode import Pixels, decode
 
 Change = Callable[[Pixels], Pixels]
@@ -50,7 +50,7 @@ CHANGES: dict[str, Change] = {
 def test_a_changed_copy_of_every_strip_is_found_and_nothing_else(shared: Path, change: str) -> None:
     found = list(strips(shared).values())
     copies = [encode(CHANGES[change](grey(strip))) for strip in found]
-    pairs = find_similar([thumbnail(strip) for strip in found + copies])
+    pairs = find_near_duplicates([thumbnail(strip) for strip in found + copies])
     assert pairs == [(at, at + len(found)) for at in range(len(found))]
 
 
@@ -59,20 +59,20 @@ def test_the_brightened_strips_have_no_original_beside_them(shared: Path) -> Non
     with (shared / "data" / "severstal" / "manifest.csv").open(newline="") as file:
         brightened = [row["ImageId"] for row in csv.DictReader(file) if "brightened copy" in row["note"]]
     assert len(brightened) == 14
-    assert find_similar([thumbnail(strip) for strip in strips(shared).values()]) == []
+    assert find_near_duplicates([thumbnail(strip) for strip in strips(shared).values()]) == []
 
 
 def test_of_neu_two_files_are_one_photograph(shared: Path) -> None:
     files = sorted((shared / "data" / "neu-det" / "images").iterdir())
-    pairs = find_similar([thumbnail(path.read_bytes()) for path in files])
+    pairs = find_near_duplicates([thumbnail(path.read_bytes()) for path in files])
     assert [(files[a].name, files[b].name) for a, b in pairs] == [("patches_101.jpg", "patches_105.jpg")]
 
 
 def test_pictures_without_detail_are_not_called_similar() -> None:
     flat = [np.full((64, 64, 1), value, np.uint8) for value in (0, 100, 100)]
-    assert find_similar(flat) == []
+    assert find_near_duplicates(flat) == []
 
 
 def test_what_is_joined_to_the_same_is_joined() -> None:
-    assert join(6, [(0, 3), (3, 5), (1, 2)]) == [0, 1, 1, 0, 2, 0]
-    assert join(2, []) == [0, 1]
+    assert connected_groups(6, [(0, 3), (3, 5), (1, 2)]) == [0, 1, 1, 0, 2, 0]
+    assert connected_groups(2, []) == [0, 1]

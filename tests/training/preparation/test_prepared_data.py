@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 
 from stripwatch.training.datasets.dataset import read_dataset
-from stripwatch.training.preparation.prepared_data import Material, SplitPlan, prepare, to_targets
+from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, prepare_data, to_targets
 from stripwatch.worker.images.decode import DecodeSpec, decode
 from tests.trained import LABELS, write_textures
 
 
-def prepare_folder(folder: Path, seed: int = 0) -> Material:
-    return prepare(read_dataset(folder, "prefix"), DecodeSpec(32, 32), SplitPlan(0.25, seed), lambda: None)
+def prepare_folder(folder: Path, seed: int = 0) -> PreparedData:
+    return prepare_data(read_dataset(folder, "prefix"), DecodeSpec(32, 32), SplitPlan(0.25, seed), lambda: None)
 
 
 def test_each_part_has_a_target_of_its_label_a_frame(textures: Path) -> None:
@@ -47,7 +47,7 @@ def test_frames_of_one_coil_stay_on_one_side(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("\n".join(["file,label,coil", *rows]))
     coil_of = {name: at % 6 for at, name in enumerate(names)}
     for seed in range(5):
-        split = prepare(read_dataset(tmp_path), DecodeSpec(32, 32), SplitPlan(0.3, seed), lambda: None).split
+        split = prepare_data(read_dataset(tmp_path), DecodeSpec(32, 32), SplitPlan(0.3, seed), lambda: None).split
         assert not {coil_of[f.name] for f in split.train} & {coil_of[f.name] for f in split.validation}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from stripwatch.training.survey.report import summarise
+from stripwatch.training.survey.report import summarize
 from stripwatch.training.survey.survey import survey
 from stripwatch.worker.common.errors import DataError, InputError
 from tests.trained import write_textures
@@ -44,7 +44,7 @@ def test_the_command_writes_lists_and_a_sheet_a_class(
     assert run_cli(monkeypatch, "survey", str(data), "--out", str(out)) == 0
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     record = json.loads((out / "survey.json").read_text())
-    assert {key: record[key] for key in summary} == summary == summarise(survey(data, "auto"))
+    assert {key: record[key] for key in summary} == summary == summarize(survey(data, "auto"))
     assert record["similar_files"] == [["plain_9.png", "stripes_1.png"]]
     sheets = sorted(out.glob("*.png"))
     assert [path.name for path in sheets] == ["contact-1-plain.png", "contact-2-spots.png", "contact-3-stripes.png"]
@@ -55,7 +55,7 @@ def test_images_with_several_labels_and_none_are_counted(tmp_path: Path) -> None
     write_textures(tmp_path, 1)
     rows = ["plain_1.png,,C1", "spots_1.png,spots|rust,C1", "stripes_1.png,stripes,C2"]
     (tmp_path / "manifest.csv").write_text("\n".join(["file,label,coil", *rows]))
-    summary = summarise(survey(tmp_path, "auto"))
+    summary = summarize(survey(tmp_path, "auto"))
     assert summary["classes"] == {"clean": 1, "rust": 1, "spots": 1, "stripes": 1}
     assert (summary["several_labels"], summary["coils"]) == (1, 2)
 

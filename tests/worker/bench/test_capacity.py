@@ -6,10 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.bench.capacity import LOAD_MAX, CameraPlan, Costs, Limits, cpu_limit, fit, parse_plan
+from stripwatch.worker.bench.capacity import (
+    LOAD_MAX,
+    CameraPlan,
+    CapacityLimits,
+    FrameCosts,
+    cpu_limit,
+    fit,
+    parse_plan,
+)
 from stripwatch.worker.common.errors import SettingsError
 
-COSTS = Costs(consume_s=0.001, decode_s=0.002, inference_s=0.003, publish_s=0.001, broker_s=0.001)
+COSTS = FrameCosts(consume_s=0.001, decode_s=0.002, inference_s=0.003, publish_s=0.001, broker_s=0.001)
 rates = st.floats(0.1, 1000)
 
 
@@ -18,20 +26,20 @@ def test_all_cores_share_what_a_frame_costs() -> None:
 
 
 def test_a_broker_elsewhere_costs_this_machine_nothing() -> None:
-    elsewhere = Costs(COSTS.consume_s, COSTS.decode_s, COSTS.inference_s, COSTS.publish_s, None)
+    elsewhere = FrameCosts(COSTS.consume_s, COSTS.decode_s, COSTS.inference_s, COSTS.publish_s, None)
     assert elsewhere.frame_s == pytest.approx(COSTS.frame_s - 0.001)
 
 
 @pytest.mark.parametrize(
     ("limits", "binding"),
     [
-        (Limits(100, 200, 300), ("inference", 100)),
-        (Limits(300, 200, 300), ("intake and decode", 200)),
-        (Limits(300, 200, 100), ("CPU", 100)),
-        (Limits(300, 200, None), ("intake and decode", 200)),
+        (CapacityLimits(100, 200, 300), ("inference", 100)),
+        (CapacityLimits(300, 200, 300), ("intake and decode", 200)),
+        (CapacityLimits(300, 200, 100), ("CPU", 100)),
+        (CapacityLimits(300, 200, None), ("intake and decode", 200)),
     ],
 )
-def test_the_lowest_limit_binds(limits: Limits, binding: tuple[str, float]) -> None:
+def test_the_lowest_limit_binds(limits: CapacityLimits, binding: tuple[str, float]) -> None:
     assert limits.binding == binding
 
 

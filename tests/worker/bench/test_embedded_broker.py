@@ -14,7 +14,7 @@ from kafka import KafkaAdminClient
 
 from stripwatch.worker.bench import embedded_broker as broker_module
 from stripwatch.worker.bench.embedded_broker import Broker, find_binary, free_port, running_broker
-from stripwatch.worker.common.errors import BrokerLost, SettingsError
+from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from tests.brokers.handle import BrokerHandle
 
 AWAIT_S_MAX = 30.0
@@ -83,12 +83,14 @@ def test_ctrl_c_reaches_its_owner_alone() -> None:
 
 
 def test_a_broker_that_ends_early_is_quoted() -> None:
-    with pytest.raises(BrokerLost, match="the broker ended with code 3 before it answered; it said: no luck"):
+    with pytest.raises(
+        BrokerUnavailableError, match="the broker ended with code 3 before it answered; it said: no luck"
+    ):
         run_shell("echo no luck; exit 3", AWAIT_S_MAX)
 
 
 def test_a_broker_that_never_answers_is_ended() -> None:
-    with pytest.raises(BrokerLost, match=r"did not answer within 0\.3 s; it said:") as failure:
+    with pytest.raises(BrokerUnavailableError, match=r"did not answer within 0\.3 s; it said:") as failure:
         run_shell("echo $$; exec sleep 60", 0.3)
     with pytest.raises(ProcessLookupError):
         os.kill(int(str(failure.value).rpartition(" ")[2]), 0)
@@ -96,7 +98,7 @@ def test_a_broker_that_never_answers_is_ended() -> None:
 
 def test_a_broker_deaf_to_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_module, "STOP_S_MAX", 0.1)
-    with pytest.raises(BrokerLost, match="did not answer") as failure:
+    with pytest.raises(BrokerUnavailableError, match="did not answer") as failure:
         run_shell("trap '' TERM; echo $$; while :; do sleep 60; done", 0.3)
     with pytest.raises(ProcessLookupError):
         os.kill(int(str(failure.value).rpartition(" ")[2]), 0)
@@ -105,7 +107,7 @@ def test_a_broker_deaf_to_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> 
 def test_another_broker_at_the_address_is_not_ours(embedded_broker: BrokerHandle) -> None:
     taken = Broker(embedded_broker.bootstrap_servers, "an id of our own")
     with (
-        pytest.raises(BrokerLost, match="another broker answers there"),
+        pytest.raises(BrokerUnavailableError, match="another broker answers there"),
         running_broker("the broker", ["/bin/sh", "-c", "exec sleep 60"], taken, AWAIT_S_MAX),
     ):
         pytest.fail("another broker was taken for ours")

@@ -3,14 +3,14 @@ import gc
 import pytest
 
 from stripwatch.worker.broker import admin, connection
-from stripwatch.worker.common.errors import BrokerLost, SettingsError
+from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets a socket here
 def test_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "BOOTSTRAP_S_MAX", 0.3)
     with (
-        pytest.raises(BrokerLost, match=r"no Kafka broker answers at 127\.0\.0\.1:1 within"),
+        pytest.raises(BrokerUnavailableError, match=r"no Kafka broker answers at 127\.0\.0\.1:1 within"),
         admin.open_admin("127.0.0.1:1"),
     ):
         pass

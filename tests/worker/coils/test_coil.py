@@ -5,22 +5,22 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.coil import CoilLog, CoilSummary
-from stripwatch.worker.coils.observations import Look
+from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
+from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.contracts.events import StripSpan
 from tests.worker.coils.test_strip_defects import defect
 
 
-def look(number: int = 0, start: int | None = 0, end: int | None = None, **changes: object) -> Look:
+def observation(number: int = 0, start: int | None = 0, end: int | None = None, **changes: object) -> Observation:
     """Frame `number` of top-1, inspected and clean; of a known scale where end is given."""
     span = None if start is None or end is None else StripSpan(start, end)
-    plain = Look(f"f{number}", "/l", "C1", "top-1", 1000 + number, "inspected", "clean", start, span, (), ())
+    plain = Observation(f"f{number}", "/l", "C1", "top-1", 1000 + number, "inspected", "clean", start, span, (), ())
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def logged(looks: list[Look]) -> CoilSummary:
-    log = CoilLog(looks[0])
-    for one in looks[1:]:
+def logged(observations: list[Observation]) -> CoilSummary:
+    log = CoilAggregate(observations[0])
+    for one in observations[1:]:
         log.add(one)
     return log.summary("next-coil")
 
@@ -29,11 +29,11 @@ def test_a_coil_adds_up() -> None:
     scratch = defect(150, 260, (0, 9), 0.8)
     found = logged(
         [
-            look(0, 0, 200, defects=(scratch,), verdict="defect"),
-            look(1, 180, 380, defects=(defect(200, 300, (0, 9), 0.95, event_id="f1"),), verdict="defect"),
-            look(2, 380, state="rejected", verdict=None),
-            look(3, 580, state="skipped", verdict=None),
-            look(4, 700, 900, camera="top-2", unplaced=("pits",), verdict="defect"),
+            observation(0, 0, 200, defects=(scratch,), verdict="defect"),
+            observation(1, 180, 380, defects=(defect(200, 300, (0, 9), 0.95, event_id="f1"),), verdict="defect"),
+            observation(2, 380, state="rejected", verdict=None),
+            observation(3, 580, state="skipped", verdict=None),
+            observation(4, 700, 900, camera="top-2", unplaced=("pits",), verdict="defect"),
         ]
     )
     assert (found.strip_mm, found.length_mm, found.uncovered_mm) == (StripSpan(0, 900), 900, 320)
@@ -47,48 +47,48 @@ def test_a_coil_adds_up() -> None:
 
 
 def test_without_a_scale_nothing_is_said_of_coverage() -> None:
-    found = logged([look(0, 0), look(1, 500)])
+    found = logged([observation(0, 0), observation(1, 500)])
     assert (found.length_mm, found.uncovered_mm, found.gaps) == (500, None, [])
     assert found.cameras["top-1"].uncovered_mm is None
 
 
 def test_without_positions_nothing_is_said_of_lengths() -> None:
-    found = logged([look(0, None, unplaced=("pits",)), look(1, None)])
+    found = logged([observation(0, None, unplaced=("pits",)), observation(1, None)])
     assert (found.strip_mm, found.length_mm, found.uncovered_mm) == (None, None, None)
     assert found.defects == {"pits": 1}
 
 
 def test_a_camera_that_saw_nothing_covers_nothing() -> None:
-    found = logged([look(0, 0, 300), look(1, 100, state="rejected", camera="top-2")])
+    found = logged([observation(0, 0, 300), observation(1, 100, state="rejected", camera="top-2")])
     assert found.cameras["top-2"].uncovered_mm == 300
 
 
 @st.composite
-def coils(draw: st.DrawFn) -> list[Look]:
+def coils(draw: st.DrawFn) -> list[Observation]:
     count = draw(st.integers(1, 20))
-    looks = []
+    observations = []
     for number in range(count):
         start = draw(st.integers(0, 2000))
         states = st.sampled_from(["inspected", "skipped", "rejected"])
         state, camera = draw(states), draw(st.sampled_from(["top-1", "top-2"]))
         end = start + draw(st.integers(1, 300)) if state == "inspected" else None
         shown = (defect(start, start + 50, camera=camera, event_id=f"f{number}"),) if draw(st.booleans()) else ()
-        looks.append(look(number, start, end, state=state, camera=camera, defects=shown if end else ()))
-    return looks
+        observations.append(observation(number, start, end, state=state, camera=camera, defects=shown if end else ()))
+    return observations
 
 
 @given(coils(), st.randoms())
-def test_neither_order_nor_repeats_change_a_summary(looks: list[Look], rng: random.Random) -> None:
-    again = looks + rng.choices(looks, k=len(looks))
+def test_neither_order_nor_repeats_change_a_summary(observations: list[Observation], rng: random.Random) -> None:
+    again = observations + rng.choices(observations, k=len(observations))
     rng.shuffle(again)
-    assert logged(again) == logged(looks)
+    assert logged(again) == logged(observations)
 
 
 @given(coils())
-def test_coverage_and_gaps_are_the_span(looks: list[Look]) -> None:
-    found = logged(looks)
+def test_coverage_and_gaps_are_the_span(observations: list[Observation]) -> None:
+    found = logged(observations)
     assert found.strip_mm is not None
-    assert found.frames.inspected + found.frames.skipped + found.frames.rejected == len(looks)
-    covered = {mm for one in looks if one.span_mm for mm in range(one.span_mm.start, one.span_mm.end)}
+    assert found.frames.inspected + found.frames.skipped + found.frames.rejected == len(observations)
+    covered = {mm for one in observations if one.span_mm for mm in range(one.span_mm.start, one.span_mm.end)}
     if covered:
         assert found.uncovered_mm == found.strip_mm.end - found.strip_mm.start - len(covered)

@@ -3,14 +3,14 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.interval_set import Spans
+from stripwatch.worker.coils.interval_set import IntervalSet
 
 edges = st.integers(-50, 50)
 some_spans = st.lists(st.tuples(edges, edges))
 
 
-def spans_of(pairs: list[tuple[int, int]]) -> Spans:
-    spans = Spans()
+def spans_of(pairs: list[tuple[int, int]]) -> IntervalSet:
+    spans = IntervalSet()
     for start, end in pairs:
         spans.add(start, end)
     return spans

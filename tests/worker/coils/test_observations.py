@@ -4,11 +4,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from stripwatch.worker.coils.observations import look_of_reject, look_of_result, read_result
+from stripwatch.worker.coils.observations import observation_from_reject, observation_from_result, read_result
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import Result, StripSpan
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.outcomes import Refusal
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers
 from tests.frames import make_frame
 from tests.worker.pipeline.inspect.test_event_builder import CAMERAS, MODEL, prediction
@@ -17,11 +17,11 @@ NOW_MS = 1_800_000_000_000
 
 
 def result(**frame: Any) -> Result:
-    return EventMaker(CAMERAS).result(prediction((0.1, 0.9), **frame), 0.0)
+    return EventBuilder(CAMERAS).result(prediction((0.1, 0.9), **frame), 0.0)
 
 
 def test_a_result_tells_where_it_looked_and_what_it_saw() -> None:
-    seen = look_of_result(result(coil="C1", line="/p/l", strip_position_mm=1000), NOW_MS)
+    seen = observation_from_result(result(coil="C1", line="/p/l", strip_position_mm=1000), NOW_MS)
     assert seen is not None
     assert (seen.line, seen.coil, seen.camera, seen.state) == ("/p/l", "C1", "top-1", "inspected")
     assert (seen.position_mm, seen.span_mm) == (1000, StripSpan(1000, 1800))
@@ -31,20 +31,20 @@ def test_a_result_tells_where_it_looked_and_what_it_saw() -> None:
 
 
 def test_a_defect_without_a_place_is_counted_all_the_same() -> None:
-    seen = look_of_result(result(camera="unknown"), NOW_MS)
+    seen = observation_from_result(result(camera="unknown"), NOW_MS)
     assert seen is not None
     assert (seen.defects, seen.unplaced, seen.span_mm) == ((), ("pits",), None)
 
 
 def test_a_camera_whose_clock_runs_ahead_is_not_believed() -> None:
-    seen = look_of_result(result(captured_ms=NOW_MS + 86_400_000), NOW_MS)
+    seen = observation_from_result(result(captured_ms=NOW_MS + 86_400_000), NOW_MS)
     assert seen is not None
     assert seen.captured_ms == NOW_MS
 
 
 def test_a_skipped_frame_covers_nothing() -> None:
     event = msgspec.structs.replace(result(strip_position_mm=5), state="skipped", verdict=None, defects=[])
-    seen = look_of_result(event, NOW_MS)
+    seen = observation_from_result(event, NOW_MS)
     assert seen is not None
     assert (seen.state, seen.span_mm, seen.position_mm) == ("skipped", None, 5)
 
@@ -57,17 +57,17 @@ def test_what_is_no_result_is_none(value: bytes | None) -> None:
 def test_a_time_that_is_none() -> None:
     event = result()
     wrong = msgspec.structs.replace(event, frame=msgspec.structs.replace(event.frame, captured_at="soon"))
-    assert look_of_result(wrong, NOW_MS) is None
+    assert observation_from_result(wrong, NOW_MS) is None
 
 
 def test_a_reject_is_read_from_its_headers() -> None:
     frame = replace(make_frame(5), line="/pl ant/l", coil="C1", strip_position_mm=700)
-    reject = EventMaker(CAMERAS).reject(Refusal(frame, MODEL, FrameRejected(RejectReason.EMPTY, "")))
-    seen = look_of_reject(b"top-1", reject_headers(reject, frame, 0), NOW_MS)
+    reject = EventBuilder(CAMERAS).reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.EMPTY, "")))
+    seen = observation_from_reject(b"top-1", reject_headers(reject, frame, 0), NOW_MS)
     assert seen is not None
     assert (seen.id, seen.line, seen.coil, seen.camera) == (frame.id, "/pl ant/l", "C1", "top-1")
     assert (seen.state, seen.position_mm, seen.captured_ms) == ("rejected", 700, frame.captured_ms)
 
 
 def test_a_record_without_an_id_is_no_reject() -> None:
-    assert look_of_reject(b"top-1", [("ce_id", None)], NOW_MS) is None
+    assert observation_from_reject(b"top-1", [("ce_id", None)], NOW_MS) is None

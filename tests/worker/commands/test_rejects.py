@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from stripwatch.worker.commands.reject_replayer import Resender
-from stripwatch.worker.commands.rejects import Filter, parse_since, resend
+from stripwatch.worker.commands.reject_replayer import RejectReplayer
+from stripwatch.worker.commands.rejects import Filter, parse_since, replay_rejects
 from stripwatch.worker.commands.stored_reject import StoredReject, read_reject
-from stripwatch.worker.common.errors import BrokerLost, FrameRejected, RejectReason, SettingsError
+from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected, RejectReason, SettingsError
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.pipeline.inspect.outcomes import Refusal
+from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers
 from tests.worker.conftest import ManualClock
 from tests.worker.pipeline.produce.test_record_builder import EVENTS, MODEL
@@ -34,7 +34,7 @@ def record(offset: int = 0, **changes: Any) -> Record:
 def rejected(original: Record, at: int = 0, kept: int | None = None) -> StoredReject:
     """What the rejects topic holds of a frame, through the code that writes it there."""
     frame = read_record(original, "cluster", 0.0)
-    event = EVENTS.reject(Refusal(frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "half")))
+    event = EVENTS.reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "half")))
     body = frame.encoded[:kept]
     stored = Record(Position("rejects", 0, at), 5_000, b"top-1", body, reject_headers(event, frame, len(body)))
     return read_reject(stored)
@@ -59,7 +59,7 @@ def test_a_record_of_somebody_else_is_no_reject() -> None:
 
 def written_headers() -> list[tuple[str, bytes]]:
     frame = read_record(record(), "cluster", 0.0)
-    return reject_headers(EVENTS.reject(Refusal(frame, MODEL, FrameRejected(RejectReason.EMPTY, "x"))), frame, 1)
+    return reject_headers(EVENTS.reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.EMPTY, "x"))), frame, 1)
 
 
 def test_a_replay_of_a_replay_is_seen() -> None:
@@ -101,9 +101,9 @@ class FakeProducer:
 
 def test_a_frame_is_sent_once_to_where_it_was() -> None:
     producer = FakeProducer()
-    resender = Resender(producer, "frames", replays_max=1)
+    resender = RejectReplayer(producer, "frames", replays_max=1)
     twice = [rejected(record(7)), rejected(record(7), at=1), rejected(record(8))]
-    resend(twice, resender, ManualClock(), limit=0, rate=0)
+    replay_rejects(twice, resender, ManualClock(), limit=0, rate=0)
     assert [sent["partition"] for sent in producer.sent] == [2, 2]
     assert {(sent["value"], sent["key"], sent["timestamp_ms"]) for sent in producer.sent} == {
         (b"half a frame", b"top-1", 1_700_000_000_123)
@@ -113,7 +113,7 @@ def test_a_frame_is_sent_once_to_where_it_was() -> None:
 
 def test_another_topic_chooses_its_own_partition() -> None:
     producer = FakeProducer()
-    Resender(producer, "frames.test", replays_max=1).send(rejected(record()))
+    RejectReplayer(producer, "frames.test", replays_max=1).send(rejected(record()))
     assert producer.sent[0]["partition"] is None
 
 
@@ -130,24 +130,24 @@ def test_what_is_not_whole_is_refused_by_name(
     reject: StoredReject, why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     producer = FakeProducer()
-    resender = Resender(producer, "frames", replays_max=1)
-    resend([reject], resender, ManualClock(), limit=0, rate=0)
+    resender = RejectReplayer(producer, "frames", replays_max=1)
+    replay_rejects([reject], resender, ManualClock(), limit=0, rate=0)
     assert (producer.sent, resender.summary()["refused"]) == ([], 1)
     assert f"{reject.id} is not sent: {why}" in capsys.readouterr().err
 
 
 def test_a_frame_too_large_is_refused_and_a_lost_broker_ends_the_run() -> None:
-    resender = Resender(FakeProducer(MessageSizeTooLargeError("too large")), "frames", replays_max=1)
-    resend([rejected(record())], resender, ManualClock(), limit=0, rate=0)
+    resender = RejectReplayer(FakeProducer(MessageSizeTooLargeError("too large")), "frames", replays_max=1)
+    replay_rejects([rejected(record())], resender, ManualClock(), limit=0, rate=0)
     assert (resender.summary()["sent"], resender.summary()["refused"]) == (0, 1)
-    lost = Resender(FakeProducer(KafkaTimeoutError("gone")), "frames", replays_max=1)
-    with pytest.raises(BrokerLost, match="after 0 frames"):
-        resend([rejected(record())], lost, ManualClock(), limit=0, rate=0)
+    lost = RejectReplayer(FakeProducer(KafkaTimeoutError("gone")), "frames", replays_max=1)
+    with pytest.raises(BrokerUnavailableError, match="after 0 frames"):
+        replay_rejects([rejected(record())], lost, ManualClock(), limit=0, rate=0)
 
 
 def test_limit_rate_and_a_dry_run() -> None:
-    clock, resender = ManualClock(), Resender(None, "frames", replays_max=1)
-    resend((rejected(record(number)) for number in range(10)), resender, clock, limit=3, rate=2)
+    clock, resender = ManualClock(), RejectReplayer(None, "frames", replays_max=1)
+    replay_rejects((rejected(record(number)) for number in range(10)), resender, clock, limit=3, rate=2)
     assert clock.slept_s == [0.5, 0.5]
     assert (resender.summary()["sent"], resender.summary()["would_send"]) == (0, 3)
 

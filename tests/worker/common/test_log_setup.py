@@ -57,11 +57,11 @@ def test_a_warning_that_repeats_is_held_back_and_counted(clock: Clock, capsys: C
 def test_what_was_held_back_last_is_told_at_the_end(clock: Clock, capsys: Capture) -> None:
     set_up_logs("json", "info")
     log = structlog.get_logger()
-    log_setup.say_held_back()
+    log_setup.log_suppressed()
     assert capsys.readouterr().err == ""
     for _ in range(SAME_MAX + 3):
         log.warning("commit failed")
-    log_setup.say_held_back()
+    log_setup.log_suppressed()
     assert lines(capsys)[-1]["lines"] == {"commit failed": 3}
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from stripwatch.worker.common.malloc import give_back_memory, set_up_memory
+from stripwatch.worker.common.malloc import trim_malloc, tune_malloc
 
 KEEPS = """
 import os, sys
@@ -60,5 +60,5 @@ def test_free_memory_goes_back_to_the_system() -> None:
 
 def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    set_up_memory()
-    give_back_memory()
+    tune_malloc()
+    trim_malloc()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.common.token_bucket import Quota
+from stripwatch.worker.common.token_bucket import TokenBucket
 
 GAPS_S = st.lists(st.floats(0, 100), max_size=60)
 TOKENS = st.floats(1, 20)
@@ -15,7 +15,7 @@ class Played:
 
     def __init__(self, tokens_max: float, per_s: float, gaps_s: list[float]) -> None:
         self._now_s = 0.0
-        quota = Quota(tokens_max, per_s, lambda: self._now_s)
+        quota = TokenBucket(tokens_max, per_s, lambda: self._now_s)
         self.passed_s = []
         for gap_s in gaps_s:
             self._now_s += gap_s
@@ -50,6 +50,6 @@ def test_a_greater_quota_lets_no_less_through(tokens_max: float, per_s: float, g
 
 @given(st.integers(1, 20))
 def test_a_full_bucket_is_there_at_once_for_each_key(tokens_max: int) -> None:
-    quota = Quota(tokens_max, 0.001, lambda: 0.0)
+    quota = TokenBucket(tokens_max, 0.001, lambda: 0.0)
     for key in ("a", "b"):
         assert [quota.take(key) for _ in range(tokens_max + 3)] == [True] * tokens_max + [False] * 3

@@ -14,10 +14,10 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from stripwatch.worker.broker.connection import connect
 from stripwatch.worker.broker.tls import client_options
-from stripwatch.worker.common.errors import BrokerLost, InputError, SettingsError
+from stripwatch.worker.common.errors import BrokerUnavailableError, InputError, SettingsError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.security import Security
-from tests.brokers.apache import KafkaAbsent
+from tests.brokers.apache import KafkaUnavailableError
 from tests.brokers.handle import BrokerHandle
 from tests.brokers.plugin import absence_is_a_skip
 from tests.brokers.secure import PASSWORD, USER, SecureBroker, make_certificates, secure_broker
@@ -31,14 +31,14 @@ MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 @pytest.fixture(scope="module")
 def kafka() -> Iterator[SecureBroker]:
-    with absence_is_a_skip(KafkaAbsent), secure_broker() as broker:
+    with absence_is_a_skip(KafkaUnavailableError), secure_broker() as broker:
         yield broker
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
-    with absence_is_a_skip(KafkaAbsent):
+    with absence_is_a_skip(KafkaUnavailableError):
         make_certificates(folder)
     return folder
 
@@ -61,7 +61,7 @@ def sasl(mechanism: str, folder: Path, lives_s: float = 600, **changes: Any) -> 
 
 def why_not(address: str, security: Security) -> str:
     """The sentence that a client ends with."""
-    with pytest.raises(BrokerLost) as lost:
+    with pytest.raises(BrokerUnavailableError) as lost:
         connect(KafkaConsumer, address, WAIT_S, security)
     assert PASSWORD not in str(lost.value)
     return str(lost.value)

@@ -2,7 +2,7 @@ import asyncio
 import json
 from typing import Any
 
-from stripwatch.worker.dashboard.broadcaster import Hub
+from stripwatch.worker.dashboard.broadcaster import Broadcaster
 from stripwatch.worker.dashboard.history import History
 from tests.worker.dashboard.events import Shown
 from tests.worker.dashboard.test_history import add, new_history
@@ -10,7 +10,7 @@ from tests.worker.dashboard.test_history import add, new_history
 
 async def first_message(history: History, last_event_id: str = "") -> tuple[dict[str, Any], str]:
     """What a new viewer is sent first: data by event, and the id."""
-    hub = Hub(history)
+    hub = Broadcaster(history)
     running = asyncio.create_task(hub.run())
     if last_event_id:
         last_event_id = last_event_id.replace("RUN", hub._run_id)

@@ -1,6 +1,6 @@
 """Where pictures lie, whoever writes to the topic of evidence."""
 
-from stripwatch.worker.dashboard.evidence_index import EvidencePlaces, Place
+from stripwatch.worker.dashboard.evidence_index import EvidenceIndex, Place
 
 
 def place(number: int) -> Place:
@@ -8,7 +8,7 @@ def place(number: int) -> Place:
 
 
 def test_evidence_is_found_by_the_id_of_its_event_and_a_repeat_takes_its_place() -> None:
-    places = EvidencePlaces()
+    places = EvidenceIndex()
     for number in (1, 2):
         places.add("frames-0-1-é".encode(), place(number))
     assert places.find("frames-0-1-é") == place(2)
@@ -16,7 +16,7 @@ def test_evidence_is_found_by_the_id_of_its_event_and_a_repeat_takes_its_place()
 
 
 def test_it_stays_bounded_whatever_keys_are_sent() -> None:
-    places = EvidencePlaces()
+    places = EvidenceIndex()
     for key in (None, b"", b"x" * 1000):
         places.add(key, place(0))
     assert places.find("") is None

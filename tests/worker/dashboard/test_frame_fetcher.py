@@ -5,7 +5,7 @@ import pytest
 from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.dashboard.evidence_index import Place
-from stripwatch.worker.dashboard.frame_fetcher import Pictures, shrink
+from stripwatch.worker.dashboard.frame_fetcher import FrameFetcher, shrink
 from stripwatch.worker.images.decode import DecodeLimits
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
@@ -50,7 +50,7 @@ def test_only_frames_and_evidence_of_the_line_are_fetched(any_broker: BrokerHand
         drawn = producer.send(topics["evidence"], strip(64, 640), key=b"id").get(30)
     given = {"bootstrap_servers": any_broker.bootstrap_servers, "topics": topics}
     settings = load_settings(None, given)
-    pictures = Pictures(settings)
+    pictures = FrameFetcher(settings)
     try:
         place = Place(line.topics["frames"], second.partition, second.offset)
         assert size(pictures.picture(place, 320)) == (64, 64)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from stripwatch.worker.images.decode import Pixels
-from stripwatch.worker.images.image_statistics import Turns, measure
+from stripwatch.worker.images.image_statistics import CameraSampler, measure
 from stripwatch.worker.simulator.scene import render
 from tests.clock import ManualClock
 
@@ -57,15 +57,15 @@ def test_blur_by_focus_or_by_motion_is_less_sharp_and_no_darker(shape: tuple[int
 
 def test_a_camera_has_its_turn_once_in_a_period_and_another_does_not_take_it() -> None:
     clock = ManualClock()
-    turns = Turns(0.2, clock.monotonic)
-    assert [turns.take(camera) for camera in ("a", "b", "a", "b")] == [True, True, False, False]
+    turns = CameraSampler(0.2, clock.monotonic)
+    assert [turns.due(camera) for camera in ("a", "b", "a", "b")] == [True, True, False, False]
     clock.now_s = 0.19
-    assert not turns.take("a")
+    assert not turns.due("a")
     clock.now_s = 0.21
-    assert [turns.take("a"), turns.take("a")] == [True, False]
+    assert [turns.due("a"), turns.due("a")] == [True, False]
 
 
 def test_names_without_end_take_no_memory() -> None:
-    turns = Turns(60, ManualClock().monotonic)
-    assert all(turns.take(f"camera-{number}") for number in range(5000))
+    turns = CameraSampler(60, ManualClock().monotonic)
+    assert all(turns.due(f"camera-{number}") for number in range(5000))
     assert len(turns._due_s) <= 1024

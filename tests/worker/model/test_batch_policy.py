@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.common.rates import DecayedRate
-from stripwatch.worker.model.batch_policy import BatchLimits, Pace
+from stripwatch.worker.model.batch_policy import BatchLimits, BatchPolicy
 from stripwatch.worker.model.session import WarmedBatch
-from stripwatch.worker.pipeline.inspect.gather_batches import gather
+from stripwatch.worker.pipeline.inspect.gather_batches import collect_batch
 from tests.clock import ManualClock
 from tests.models import make_model
 
@@ -46,8 +46,8 @@ class Device:
     def capacity_fps(self) -> float:
         return self.best_frames / self.run_s(self.best_frames)
 
-    def pace(self, **given: float) -> Pace:
-        return Pace(self.batches, self.best_frames, self.padded, **given)
+    def pace(self, **given: float) -> BatchPolicy:
+        return BatchPolicy(self.batches, self.best_frames, self.padded, **given)
 
 
 GPU = Device(0.004, 0.0005, padded=True)
@@ -86,7 +86,7 @@ def simulate(arrivals_s: Sequence[float], device: Device, policy: Policy) -> Run
         first = head(next_s - clock.now_s if next_s > clock.now_s else 0.0)
         assert first is not None
         there = int(np.searchsorted(arrivals_s, clock.now_s, side="right"))
-        batch = gather(first, head, policy(max(1, there - taken), rate.count(0, clock.now_s)), clock)
+        batch = collect_batch(first, head, policy(max(1, there - taken), rate.count(0, clock.now_s)), clock)
         taken += len(batch)
         rate.count(len(batch), clock.now_s)
         busy_s += device.run_s(len(batch))
@@ -169,7 +169,7 @@ def test_a_batch_is_never_more_than_what_waits_or_is_worth_while(
     noise: list[float], best: int, waiting: int, padded: bool
 ) -> None:
     batches = [WarmedBatch(size, 100 * factor) for size, factor in zip(SIZES, noise, strict=True)]
-    assert 1 <= Pace(batches, best, padded).limits(waiting, 10.0).frames_max <= min(best, waiting)
+    assert 1 <= BatchPolicy(batches, best, padded).limits(waiting, 10.0).frames_max <= min(best, waiting)
 
 
 def test_the_rate_follows_what_comes() -> None:

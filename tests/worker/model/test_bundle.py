@@ -12,33 +12,33 @@ from onnx import helper
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.model.bundle import (
-    CONTRACT_KEY,
+    MANIFEST_KEY,
     GoldenFrame,
     Threshold,
-    decode_contract,
-    encode_contract,
+    decode_manifest,
+    encode_manifest,
     read_bundle,
 )
-from stripwatch.worker.model.onnx_metadata import SEAL_KEY, UNSEALED, seal
+from stripwatch.worker.model.onnx_metadata import CHECKSUM_KEY, NO_CHECKSUM, add_checksum
 from stripwatch.worker.model.reference import ClassScores
 from tests.tiny import LABELS, TINY_REFERENCE, build_model, tiny_contract, write_bundle
 
 
 def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
-    contract = tiny_contract()
-    bundle = read_bundle(write_bundle(tmp_path / "a.onnx", contract))
-    assert bundle.contract == contract
+    manifest = tiny_contract()
+    bundle = read_bundle(write_bundle(tmp_path / "a.onnx", manifest))
+    assert bundle.manifest == manifest
     assert len(bundle.sha256) == 64
 
 
 def test_a_reference_is_kept_and_a_bundle_from_before_it_has_none(tmp_path: Path) -> None:
-    contract = tiny_contract(reference=TINY_REFERENCE)
-    assert read_bundle(write_bundle(tmp_path / "a.onnx", contract)).contract.reference == TINY_REFERENCE
-    older = json.loads(encode_contract(contract)[CONTRACT_KEY])
+    manifest = tiny_contract(reference=TINY_REFERENCE)
+    assert read_bundle(write_bundle(tmp_path / "a.onnx", manifest)).manifest.reference == TINY_REFERENCE
+    older = json.loads(encode_manifest(manifest)[MANIFEST_KEY])
     del older["reference"]
-    assert decode_contract({CONTRACT_KEY: json.dumps(older)}).reference is None
+    assert decode_manifest({MANIFEST_KEY: json.dumps(older)}).reference is None
     with pytest.raises(BundleError, match="its reference has a class that is not among its labels"):
-        encode_contract(tiny_contract(reference=replace(TINY_REFERENCE, classes={"x": ClassScores(1, 1, 0)})))
+        encode_manifest(tiny_contract(reference=replace(TINY_REFERENCE, classes={"x": ClassScores(1, 1, 0)})))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -70,22 +70,22 @@ def test_a_changed_byte_is_refused(tmp_path: Path) -> None:
 def test_a_contract_of_a_later_version_is_named(tmp_path: Path) -> None:
     path = tmp_path / "later.onnx"
     model = build_model()
-    helper.set_model_props(model, {CONTRACT_KEY: '{"schema": "stripwatch.bundle/2"}', SEAL_KEY: UNSEALED})
-    path.write_bytes(seal(model.SerializeToString()))
+    helper.set_model_props(model, {MANIFEST_KEY: '{"schema": "stripwatch.bundle/2"}', CHECKSUM_KEY: NO_CHECKSUM})
+    path.write_bytes(add_checksum(model.SerializeToString()))
     with pytest.raises(BundleError, match=r"'stripwatch\.bundle/2'.*reads 'stripwatch\.bundle/1'"):
         read_bundle(path)
 
 
 def test_a_field_that_this_version_does_not_know_is_passed_over() -> None:
-    text = encode_contract(tiny_contract())[CONTRACT_KEY]
-    assert decode_contract({CONTRACT_KEY: '{"new": 1, ' + text[1:]}) == tiny_contract()
+    text = encode_manifest(tiny_contract())[MANIFEST_KEY]
+    assert decode_manifest({MANIFEST_KEY: '{"new": 1, ' + text[1:]}) == tiny_contract()
 
 
 def test_a_malformed_contract_names_the_field() -> None:
-    fields = msgspec.json.decode(encode_contract(tiny_contract())[CONTRACT_KEY])
+    fields = msgspec.json.decode(encode_manifest(tiny_contract())[MANIFEST_KEY])
     fields["decode"]["width_px"] = "wide"
     with pytest.raises(BundleError, match=r"decode\.width_px"):
-        decode_contract({CONTRACT_KEY: msgspec.json.encode(fields).decode()})
+        decode_manifest({MANIFEST_KEY: msgspec.json.encode(fields).decode()})
 
 
 @pytest.mark.parametrize(
@@ -111,20 +111,20 @@ def test_a_malformed_contract_names_the_field() -> None:
 )
 def test_a_contract_that_makes_no_sense_is_refused(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BundleError, match=sentence):
-        encode_contract(replace(tiny_contract(), **changes))
+        encode_manifest(replace(tiny_contract(), **changes))
 
 
 def test_a_file_with_ten_thousand_labels_is_refused(tmp_path: Path) -> None:
-    fields = msgspec.json.decode(encode_contract(tiny_contract())[CONTRACT_KEY])
+    fields = msgspec.json.decode(encode_manifest(tiny_contract())[MANIFEST_KEY])
     fields["labels"] = [f"label {number}" for number in range(10_000)]
     model, path = build_model(), tmp_path / "many.onnx"
-    helper.set_model_props(model, {CONTRACT_KEY: msgspec.json.encode(fields).decode(), SEAL_KEY: UNSEALED})
-    path.write_bytes(seal(model.SerializeToString()))
+    helper.set_model_props(model, {MANIFEST_KEY: msgspec.json.encode(fields).decode(), CHECKSUM_KEY: NO_CHECKSUM})
+    path.write_bytes(add_checksum(model.SerializeToString()))
     with pytest.raises(BundleError, match=r"many\.onnx is no usable bundle: .* 10000 labels; 1 to 1000 are allowed"):
         read_bundle(path)
 
 
 def test_a_contract_that_is_nested_without_end_is_refused() -> None:
-    text = encode_contract(tiny_contract())[CONTRACT_KEY]
+    text = encode_manifest(tiny_contract())[MANIFEST_KEY]
     with pytest.raises(BundleError, match="malformed"):
-        decode_contract({CONTRACT_KEY: '{"new": ' + "[" * 100_000 + "]" * 100_000 + ", " + text[1:]})
+        decode_manifest({MANIFEST_KEY: '{"new": ' + "[" * 100_000 + "]" * 100_000 + ", " + text[1:]})

@@ -13,14 +13,22 @@ from msgspec.structs import replace
 
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.model import bundle_store as stored
-from stripwatch.worker.model.bundle import Contract, read_bundle
-from stripwatch.worker.model.bundle_store import POINTER_FILE, Change, Pointer, promote, read_choice, resolve, rollback
+from stripwatch.worker.model.bundle import Manifest, read_bundle
+from stripwatch.worker.model.bundle_store import (
+    POINTER_FILE,
+    PromotionChange,
+    PromotionHistory,
+    load_resolved,
+    promote,
+    resolve_bundle,
+    rollback,
+)
 from tests.tiny import LABELS, tiny_contract, write_bundle
 
 
-def version(folder: Path, number: str, contract: Contract | None = None) -> Path:
+def version(folder: Path, number: str, manifest: Manifest | None = None) -> Path:
     """A bundle outside the store; every version is another file."""
-    return write_bundle(folder / f"{number}.onnx", replace(contract or tiny_contract(), version=number))
+    return write_bundle(folder / f"{number}.onnx", replace(manifest or tiny_contract(), version=number))
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +47,11 @@ def store(promoted: Path, tmp_path: Path) -> Path:
 
 
 def in_force(store: Path) -> str:
-    return read_choice(resolve(store / "tiny")).contract.version
+    return load_resolved(resolve_bundle(store / "tiny")).manifest.version
 
 
 def test_what_was_promoted_last_is_what_runs(store: Path, tmp_path: Path) -> None:
-    assert resolve(store / "tiny").path == store / "tiny" / "2.onnx"
+    assert resolve_bundle(store / "tiny").path == store / "tiny" / "2.onnx"
     change = promote(store, version(tmp_path, "3"))
     assert (change.before and change.before.version, change.now.version) == ("2", "3")
     assert in_force(store) == "3"
@@ -52,15 +60,15 @@ def test_what_was_promoted_last_is_what_runs(store: Path, tmp_path: Path) -> Non
 
 
 def test_asking_again_tells_whether_another_one_was_chosen(store: Path, tmp_path: Path) -> None:
-    first = resolve(store / "tiny")
+    first = resolve_bundle(store / "tiny")
     promote(store, tmp_path / "2.onnx")  # the same once more
-    assert resolve(store / "tiny") == first
+    assert resolve_bundle(store / "tiny") == first
     promote(store, tmp_path / "1.onnx")
-    assert resolve(store / "tiny") != first
-    alone = resolve(tmp_path / "1.onnx")
-    assert alone == resolve(tmp_path / "1.onnx")
+    assert resolve_bundle(store / "tiny") != first
+    alone = resolve_bundle(tmp_path / "1.onnx")
+    assert alone == resolve_bundle(tmp_path / "1.onnx")
     (tmp_path / "2.onnx").replace(tmp_path / "1.onnx")
-    assert alone != resolve(tmp_path / "1.onnx")
+    assert alone != resolve_bundle(tmp_path / "1.onnx")
 
 
 def test_rollback_goes_back_step_by_step(store: Path, tmp_path: Path) -> None:
@@ -120,7 +128,7 @@ def test_another_file_in_the_place_of_the_promoted_one_is_not_run(store: Path, t
 def test_a_pointer_that_points_nowhere_is_one_sentence(store: Path, pointer: bytes | None, says: str) -> None:
     path = store / "tiny" / POINTER_FILE
     path.unlink() if pointer is None else path.write_bytes(pointer)
-    for ask in (resolve, rollback):
+    for ask in (resolve_bundle, rollback):
         with pytest.raises(BundleError, match=says):
             ask(store / "tiny")
 
@@ -151,7 +159,7 @@ def test_a_disk_that_cannot_be_written_is_named_and_the_worker_still_reads(
 
     file = version(tmp_path, "3")
     monkeypatch.setattr(Path, "open", read_only)
-    changes: list[Callable[[], Change]] = [lambda: promote(store, file), lambda: rollback(store / "tiny")]
+    changes: list[Callable[[], PromotionChange]] = [lambda: promote(store, file), lambda: rollback(store / "tiny")]
     for change in changes:
         with pytest.raises(InputError, match=r"cannot write in the store, .*tiny: Read-only file system"):
             change()
@@ -185,7 +193,7 @@ def test_two_promotes_at_once_are_one_and_a_sentence(store: Path, tmp_path: Path
         assert other.stdout is not None
         other.stdout.readline()
         one = tmp_path / "1.onnx"
-        changes: list[Callable[[], Change]] = [lambda: promote(store, one), lambda: rollback(store / "tiny")]
+        changes: list[Callable[[], PromotionChange]] = [lambda: promote(store, one), lambda: rollback(store / "tiny")]
         for change in changes:
             with pytest.raises(InputError, match="another promote or rollback is at work on"):
                 change()
@@ -208,7 +216,7 @@ def test_many_at_once_each_count_or_are_told(store: Path, tmp_path: Path) -> Non
         answers = list(pool.map(attempt, files))
     counted = [answer for answer in answers if answer.isdigit()]
     assert all("is at work on" in answer for answer in answers if answer not in counted)
-    pointer = msgspec.json.decode((store / "tiny" / POINTER_FILE).read_bytes(), type=Pointer)
+    pointer = msgspec.json.decode((store / "tiny" / POINTER_FILE).read_bytes(), type=PromotionHistory)
     assert [each.version for each in pointer.promotions[:2]] == ["1", "2"]
     assert sorted(each.version for each in pointer.promotions[2:]) == sorted(counted)
     assert in_force(store) == pointer.promotions[-1].version

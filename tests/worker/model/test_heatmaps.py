@@ -5,16 +5,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.model.bundle import PlaceGrid
-from stripwatch.worker.model.heatmaps import BOXES_MAX, MapReader
+from stripwatch.worker.model.bundle import CellGrid
+from stripwatch.worker.model.heatmaps import BOXES_MAX, HeatmapDecoder
 
 # 4x6 places, 16 px apart, over an input of 64x96: the middle of the first cell is at 7.5 px.
-GRID = PlaceGrid((7.5, 7.5), (16.0, 16.0))
+GRID = CellGrid((7.5, 7.5), (16.0, 16.0))
 
 
-def reader(**changes: object) -> MapReader:
+def reader(**changes: object) -> HeatmapDecoder:
     settings = {"kind": "place", "grid": GRID, "threshold": 0.5, "height_px": 64, "width_px": 96} | changes
-    return MapReader(**settings)  # type: ignore[arg-type]
+    return HeatmapDecoder(**settings)  # type: ignore[arg-type]
 
 
 def heatmap(*sure: tuple[int, int]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
@@ -29,7 +29,7 @@ def test_a_place_stands_at_its_own_centre() -> None:
     assert large.shape == (64, 96)
     row, column = np.mean(np.nonzero(large == large.max()), axis=1)
     assert (row, column) == (pytest.approx(16 + 7.5, abs=0.5), pytest.approx(32 + 7.5, abs=0.5))
-    unpadded = reader(grid=PlaceGrid((20.0, 30.0), (8.0, 8.0))).enlarge(heatmap((1, 2)))
+    unpadded = reader(grid=CellGrid((20.0, 30.0), (8.0, 8.0))).enlarge(heatmap((1, 2)))
     assert int(unpadded.argmax()) == 28 * 96 + 46
 
 
@@ -51,7 +51,7 @@ def test_regions_apart_are_boxes_apart_the_surest_first() -> None:
     first, second = reader().boxes(values, 96, 64)
     assert first.x < 8 < 80 < second.x
     everywhere = np.indices((16, 24)).sum(0) % 2 * np.indices((16, 24))[0] % 2
-    many = reader(grid=PlaceGrid((1.5, 1.5), (4.0, 4.0))).boxes(everywhere.astype(np.float32), 96, 64)
+    many = reader(grid=CellGrid((1.5, 1.5), (4.0, 4.0))).boxes(everywhere.astype(np.float32), 96, 64)
     assert len(many) == BOXES_MAX
 
 

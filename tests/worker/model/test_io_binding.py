@@ -5,7 +5,7 @@ import onnxruntime as ort
 import pytest
 
 from stripwatch.worker.model.bundle import INPUT_NAME, Bundle, read_bundle
-from stripwatch.worker.model.io_binding import Bound
+from stripwatch.worker.model.io_binding import IoBindingRunner
 from stripwatch.worker.model.session import output_names, verify_golden
 from tests.tiny import tiny_contract, write_bundle
 
@@ -27,8 +27,8 @@ def test_any_number_of_frames_gives_what_a_plain_run_gives(
     bundle: Bundle, session: ort.InferenceSession, n: int
 ) -> None:
     names = output_names(bundle)
-    bound = Bound(session, names, SIZES, "cpu", graph=False)
-    frames = np.random.default_rng(n).integers(0, 256, (n, *bundle.contract.decode.shape), np.uint8)
+    bound = IoBindingRunner(session, names, SIZES, "cpu", graph=False)
+    frames = np.random.default_rng(n).integers(0, 256, (n, *bundle.manifest.decode.shape), np.uint8)
     for mine, plain in zip(
         bound.run(names, {INPUT_NAME: frames}), session.run(names, {INPUT_NAME: frames}), strict=True
     ):
@@ -37,8 +37,8 @@ def test_any_number_of_frames_gives_what_a_plain_run_gives(
 
 def test_a_result_outlives_the_next_run(bundle: Bundle, session: ort.InferenceSession) -> None:
     names = output_names(bundle)
-    bound = Bound(session, names, SIZES, "cpu", graph=False)
-    dark, bright = (np.full((2, *bundle.contract.decode.shape), grey, np.uint8) for grey in (0, 255))
+    bound = IoBindingRunner(session, names, SIZES, "cpu", graph=False)
+    dark, bright = (np.full((2, *bundle.manifest.decode.shape), grey, np.uint8) for grey in (0, 255))
     first = bound.run(names, {INPUT_NAME: dark})
     before = [values.copy() for values in first]
     second = bound.run(names, {INPUT_NAME: bright})
@@ -48,5 +48,5 @@ def test_a_result_outlives_the_next_run(bundle: Bundle, session: ort.InferenceSe
 
 
 def test_golden_frames_pass_through_the_buffers(bundle: Bundle, session: ort.InferenceSession) -> None:
-    bound = Bound(session, output_names(bundle), SIZES, "cpu", graph=True)  # a CPU passes over the graph's id
-    assert verify_golden(bundle, bound) <= bundle.contract.score_tolerance
+    bound = IoBindingRunner(session, output_names(bundle), SIZES, "cpu", graph=True)  # a CPU passes over the graph's id
+    assert verify_golden(bundle, bound) <= bundle.manifest.score_tolerance

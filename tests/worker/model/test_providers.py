@@ -9,7 +9,14 @@ import pytest
 
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.model.bundle import INPUT_NAME, Bundle, read_bundle
-from stripwatch.worker.model.providers import Way, choose_provider, load, runners, runs_on_cpu, with_options
+from stripwatch.worker.model.providers import (
+    ExecutionOptions,
+    choose_provider,
+    create_runners,
+    create_session,
+    runs_on_cpu,
+    with_options,
+)
 from tests.tiny import build_model, tiny_contract, write_bundle
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -44,7 +51,7 @@ def test_what_is_not_installed_is_refused_by_name(wanted: Any, name: str) -> Non
 
 
 def test_cuda_is_held_to_full_floats(bundle: Bundle) -> None:
-    ((name, options),) = with_options(bundle, CUDA, 8, Way("graph"))
+    ((name, options),) = with_options(bundle, CUDA, 8, ExecutionOptions("graph"))
     assert name == CUDA
     assert options == {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0", "enable_cuda_graph": "1"}
 
@@ -53,9 +60,9 @@ def test_tensorrt_builds_one_engine_for_all_batches_and_keeps_it_by_model(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
-    (name, options), (after, _) = with_options(bundle, TENSORRT, 8, Way(engine_folder=tmp_path))
+    (name, options), (after, _) = with_options(bundle, TENSORRT, 8, ExecutionOptions(engine_folder=tmp_path))
     assert (name, after) == (TENSORRT, CUDA)
-    height, width, channels = bundle.contract.decode.shape
+    height, width, channels = bundle.manifest.decode.shape
     assert options["trt_profile_min_shapes"] == f"{INPUT_NAME}:1x{height}x{width}x{channels}"
     assert options["trt_profile_opt_shapes"] == f"{INPUT_NAME}:8x{height}x{width}x{channels}"
     assert options["trt_fp16_enable"] == "0"
@@ -67,21 +74,21 @@ def test_tensorrt_builds_one_engine_for_all_batches_and_keeps_it_by_model(
 
 
 def test_golden_frames_fit_into_the_engine_however_small_the_batch(bundle: Bundle) -> None:
-    (_, options), _ = with_options(bundle, TENSORRT, 1, Way())
-    assert options["trt_profile_max_shapes"].startswith(f"{INPUT_NAME}:{len(bundle.contract.golden)}x")
+    (_, options), _ = with_options(bundle, TENSORRT, 1, ExecutionOptions())
+    assert options["trt_profile_max_shapes"].startswith(f"{INPUT_NAME}:{len(bundle.manifest.golden)}x")
     assert "trt_engine_cache_enable" not in options
 
 
 def test_an_engine_that_cannot_be_kept_is_said_before_minutes_of_building(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"cannot be kept: .*file.*'cache_folder'"):
-        with_options(bundle, TENSORRT, 8, Way(engine_folder=tmp_path / "file"))
+        with_options(bundle, TENSORRT, 8, ExecutionOptions(engine_folder=tmp_path / "file"))
 
 
 def test_half_floats_are_allowed_where_the_model_has_them(tmp_path: Path) -> None:
-    contract = tiny_contract(precision="fp16")
-    bundle = read_bundle(write_bundle(tmp_path / "half.onnx", contract, build_model()))
-    assert with_options(bundle, TENSORRT, 8, Way())[0][1]["trt_fp16_enable"] == "1"
+    manifest = tiny_contract(precision="fp16")
+    bundle = read_bundle(write_bundle(tmp_path / "half.onnx", manifest, build_model()))
+    assert with_options(bundle, TENSORRT, 8, ExecutionOptions())[0][1]["trt_fp16_enable"] == "1"
 
 
 @pytest.mark.parametrize("wanted", [CUDA, TENSORRT])
@@ -95,9 +102,12 @@ def test_a_provider_that_falls_back_is_refused(bundle: Bundle, wanted: str, monk
     monkeypatch.setattr(ort, "InferenceSession", FallsBack)
     monkeypatch.setattr(ort, "preload_dlls", lambda: None)
     with pytest.raises(SettingsError, match=f"{wanted} did not start, and ONNX Runtime fell back to {CPU}"):
-        load(bundle, wanted, 0, 8, Way())
+        create_session(bundle, wanted, 0, 8, ExecutionOptions())
 
 
 def test_a_plain_session_takes_all_calls_at_once(bundle: Bundle) -> None:
-    session = load(bundle, CPU, 1, 8, Way())
-    assert runners(bundle, session, ["scores"], [1, 8], CPU, Way("bound", in_flight=3)) == [session] * 3
+    session = create_session(bundle, CPU, 1, 8, ExecutionOptions())
+    assert (
+        create_runners(bundle, session, ["scores"], [1, 8], CPU, ExecutionOptions("bound", in_flight=3))
+        == [session] * 3
+    )

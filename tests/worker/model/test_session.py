@@ -10,10 +10,10 @@ import pytest
 from msgspec.structs import replace
 from onnx import numpy_helper
 
-from stripwatch.worker.common.errors import BundleError, PredictFailed
+from stripwatch.worker.common.errors import BundleError, InferenceError
 from stripwatch.worker.images.decode import DecodeSpec, decode
-from stripwatch.worker.model.bundle import Contract, read_bundle
-from stripwatch.worker.model.providers import Way
+from stripwatch.worker.model.bundle import Manifest, read_bundle
+from stripwatch.worker.model.providers import ExecutionOptions
 from stripwatch.worker.model.session import Session, WarmedBatch, open_session
 from tests.tiny import (
     LABELS,
@@ -27,8 +27,8 @@ from tests.tiny import (
 )
 
 
-def opened(tmp_path: Path, contract: Contract | None = None, model: onnx.ModelProto | None = None) -> Session:
-    return open_session(read_bundle(write_bundle(tmp_path / "b.onnx", contract, model)), "cpu", 1, 4)
+def opened(tmp_path: Path, manifest: Manifest | None = None, model: onnx.ModelProto | None = None) -> Session:
+    return open_session(read_bundle(write_bundle(tmp_path / "b.onnx", manifest, model)), "cpu", 1, 4)
 
 
 def test_it_computes_what_the_model_says(tmp_path: Path) -> None:
@@ -116,16 +116,16 @@ def test_golden_frames_catch_another_decode(tmp_path: Path) -> None:
     left_dark[:40] = 10
     golden = cv2.imencode(".png", left_dark)[1].tobytes()
     area, linear = DecodeSpec(16, 24, interpolation="area"), DecodeSpec(3, 5, interpolation="linear")
-    contract = tiny_contract()
-    frame = replace(contract.golden[0], encoded=golden, scores=expected_scores(golden, area).tolist())
-    changed = replace(contract, decode=linear, golden=[frame])
+    manifest = tiny_contract()
+    frame = replace(manifest.golden[0], encoded=golden, scores=expected_scores(golden, area).tolist())
+    changed = replace(manifest, decode=linear, golden=[frame])
     with pytest.raises(BundleError, match=r"differs by|does not compute"):
         opened(tmp_path, changed, build_model(linear))
 
 
 def test_a_golden_frame_that_cannot_be_decoded_is_an_unfit_bundle(tmp_path: Path) -> None:
-    contract = tiny_contract()
-    broken = replace(contract, golden=[replace(contract.golden[0], encoded=b"nothing")])
+    manifest = tiny_contract()
+    broken = replace(manifest, golden=[replace(manifest.golden[0], encoded=b"nothing")])
     with pytest.raises(BundleError, match="golden frame cannot be decoded"):
         opened(tmp_path, broken)
 
@@ -145,7 +145,7 @@ def test_an_input_that_is_not_the_decode_spec_is_refused(tmp_path: Path) -> None
 
 def test_as_many_threads_as_batches_in_flight_may_ask(tmp_path: Path) -> None:
     bundle = read_bundle(write_bundle(tmp_path / "b.onnx"))
-    session = open_session(bundle, "cpu", 1, 4, way=Way(in_flight=2))
+    session = open_session(bundle, "cpu", 1, 4, execution=ExecutionOptions(in_flight=2))
     frames = [np.random.default_rng(n).integers(0, 256, (3, *SPEC.shape), np.uint8) for n in range(40)]
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(session.predict, frames))
@@ -161,5 +161,5 @@ def test_a_batch_size_that_is_baked_in_is_an_unfit_bundle(tmp_path: Path) -> Non
 
 
 def test_a_failing_run_is_a_typed_error(tmp_path: Path) -> None:
-    with pytest.raises(PredictFailed, match="batch of 1"):
+    with pytest.raises(InferenceError, match="batch of 1"):
         opened(tmp_path).predict(np.zeros((1, 3, 3, 3), np.uint8))

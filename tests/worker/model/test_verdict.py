@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.sections import ThresholdOverride
 from stripwatch.worker.model.bundle import Threshold
-from stripwatch.worker.model.verdict import Judge, calibrate, judge_of
+from stripwatch.worker.model.verdict import DecisionPolicy, calibrate, decision_policy
 from tests.tiny import tiny_contract
 
 LABELS = ("clean", "pits", "scratch")
 
 
-def judge(clean_label: str | None = "clean", one_label: bool = True, sure: float = 0.7, unsure: float = 0.3) -> Judge:
-    return Judge(LABELS, clean_label, one_label, (Threshold(sure, unsure),) * 3, False)
+def judge(
+    clean_label: str | None = "clean", one_label: bool = True, sure: float = 0.7, unsure: float = 0.3
+) -> DecisionPolicy:
+    return DecisionPolicy(LABELS, clean_label, one_label, (Threshold(sure, unsure),) * 3, False)
 
 
 @pytest.mark.parametrize(
@@ -32,22 +34,22 @@ def judge(clean_label: str | None = "clean", one_label: bool = True, sure: float
     ],
 )
 def test_labels_that_exclude_each_other(scores: tuple[float, ...], verdict: str, label: str) -> None:
-    judgement = judge().judge(scores)
-    assert (judgement.verdict, judgement.label) == (verdict, label)
-    assert [LABELS[at] for at in judgement.defects] == ([label] if verdict == "defect" else [])
+    decision = judge().decide(scores)
+    assert (decision.verdict, decision.label) == (verdict, label)
+    assert [LABELS[at] for at in decision.defects] == ([label] if verdict == "defect" else [])
 
 
 def test_without_a_clean_label_the_best_score_is_a_defect_or_unsure() -> None:
-    assert judge(None).judge((0.7, 0.2, 0.1)).verdict == "defect"
-    assert judge(None).judge((0.6, 0.3, 0.1)).verdict == "unsure"
-    assert judge(None).judge((0.01, 0.02, 0.03)).verdict == "unsure"
+    assert judge(None).decide((0.7, 0.2, 0.1)).verdict == "defect"
+    assert judge(None).decide((0.6, 0.3, 0.1)).verdict == "unsure"
+    assert judge(None).decide((0.01, 0.02, 0.03)).verdict == "unsure"
 
 
 def test_several_labels_at_once_are_several_defects_best_first() -> None:
-    judgement = judge(None, one_label=False).judge((0.8, 0.1, 0.9))
-    assert [LABELS[at] for at in judgement.defects] == ["scratch", "clean"]
-    assert judge(None, one_label=False).judge((0.29, 0.1, 0.2)).verdict == "clean"
-    assert judge(None, one_label=False).judge((0.31, 0.1, 0.2)).verdict == "unsure"
+    decision = judge(None, one_label=False).decide((0.8, 0.1, 0.9))
+    assert [LABELS[at] for at in decision.defects] == ["scratch", "clean"]
+    assert judge(None, one_label=False).decide((0.29, 0.1, 0.2)).verdict == "clean"
+    assert judge(None, one_label=False).decide((0.31, 0.1, 0.2)).verdict == "unsure"
 
 
 scores = st.tuples(*[st.floats(0, 1)] * 3)
@@ -57,18 +59,18 @@ scores = st.tuples(*[st.floats(0, 1)] * 3)
 def test_a_verdict_is_a_defect_exactly_when_a_defect_is_named(
     scores: tuple[float, ...], clean_label: str | None, one_label: bool, a: float, b: float
 ) -> None:
-    judgement = judge(clean_label, one_label, max(a, b), min(a, b)).judge(scores)
-    assert (judgement.verdict == "defect") == bool(judgement.defects)
-    assert judgement.score == max(scores)
-    assert all(LABELS[at] != clean_label and scores[at] >= max(a, b) for at in judgement.defects)
-    if judgement.verdict == "clean":
+    decision = judge(clean_label, one_label, max(a, b), min(a, b)).decide(scores)
+    assert (decision.verdict == "defect") == bool(decision.defects)
+    assert decision.score == max(scores)
+    assert all(LABELS[at] != clean_label and scores[at] >= max(a, b) for at in decision.defects)
+    if decision.verdict == "clean":
         assert all(s < min(a, b) for s, label in zip(scores, LABELS, strict=True) if label != clean_label)
 
 
 @given(scores)
 def test_a_higher_threshold_never_makes_a_defect(scores: tuple[float, ...]) -> None:
-    if judge(sure=0.5).judge(scores).verdict != "defect":
-        assert judge(sure=0.8).judge(scores).verdict != "defect"
+    if judge(sure=0.5).decide(scores).verdict != "defect":
+        assert judge(sure=0.8).decide(scores).verdict != "defect"
 
 
 positive = st.lists(st.floats(-8, 8), min_size=3, max_size=3)
@@ -80,32 +82,32 @@ def test_calibrated_scores_are_those_of_logits_over_the_temperature(logits: list
         powers = [math.exp(value - max(values)) for value in values]
         return [power / sum(powers) for power in powers]
 
-    told = calibrate(softmax(logits), temperature, one_label=True)
+    told = calibrate(softmax(logits), temperature, single_label=True)
     assert told == pytest.approx(softmax([value / temperature for value in logits]), abs=1e-4)
-    sigmoids = calibrate([1 / (1 + math.exp(-value)) for value in logits], temperature, one_label=False)
+    sigmoids = calibrate([1 / (1 + math.exp(-value)) for value in logits], temperature, single_label=False)
     assert sigmoids == pytest.approx([1 / (1 + math.exp(-value / temperature)) for value in logits], abs=1e-4)
 
 
 @given(scores)
 def test_a_temperature_of_one_changes_nothing(scores: tuple[float, ...]) -> None:
-    assert calibrate(scores, 1.0, one_label=True) == calibrate(scores, 1.0, one_label=False) == scores
+    assert calibrate(scores, 1.0, single_label=True) == calibrate(scores, 1.0, single_label=False) == scores
 
 
 def test_a_verdict_goes_by_calibrated_scores() -> None:
     said = (0.05, 0.05, 0.9)
-    assert judge(sure=0.7).judge(said).verdict == "defect"
-    softer = replace(judge(sure=0.7), temperature=3.0).judge(said)
+    assert judge(sure=0.7).decide(said).verdict == "defect"
+    softer = replace(judge(sure=0.7), temperature=3.0).decide(said)
     assert softer.verdict == "unsure"
     assert softer.score == softer.scores[2] == pytest.approx(0.567, abs=1e-3)
 
 
 def test_settings_override_thresholds_and_events_can_tell() -> None:
-    found = judge_of(tiny_contract(), {"bright": ThresholdOverride(sure=0.2)})
+    found = decision_policy(tiny_contract(), {"bright": ThresholdOverride(sure=0.2)})
     assert found.thresholds == (Threshold(), Threshold(), Threshold(sure=0.2, unsure=0.2))
     assert found.overridden
-    assert not judge_of(tiny_contract(), {}).overridden
+    assert not decision_policy(tiny_contract(), {}).overridden
 
 
 def test_an_override_for_a_label_that_is_not_there_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"thresholds\.pink"):
-        judge_of(tiny_contract(), {"pink": ThresholdOverride(sure=0.2)})
+        decision_policy(tiny_contract(), {"pink": ThresholdOverride(sure=0.2)})

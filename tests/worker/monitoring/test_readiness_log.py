@@ -5,7 +5,7 @@ import structlog
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from stripwatch.worker.monitoring.readiness_log import StateLog
+from stripwatch.worker.monitoring.readiness_log import ReadinessLog
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ class State:
     def __init__(self) -> None:
         self.checks = {"broker_connected": False, "group_joined": False, "not_stopping": True}
         self.paused = False
-        self.log = StateLog(lambda: self.checks, lambda: self.paused)
+        self.log = ReadinessLog(lambda: self.checks, lambda: self.paused)
 
     def look(self, **checks: bool) -> None:
         self.checks |= checks
-        self.log.look()
+        self.log.check()
 
 
 def test_each_change_is_said_once(said: list[EventDict]) -> None:

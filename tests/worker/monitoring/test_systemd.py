@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker.monitoring.systemd import Heartbeat, notify
+from stripwatch.worker.monitoring.systemd import Watchdog, sd_notify
 from tests.clock import ManualClock
 
 
@@ -16,26 +16,26 @@ def test_a_state_is_one_datagram(name: str, tmp_path: Path, monkeypatch: pytest.
         systemd.bind(address.replace("@", "\0"))
         systemd.settimeout(10)
         monkeypatch.setenv("NOTIFY_SOCKET", address)
-        notify("READY=1")
+        sd_notify("READY=1")
         assert systemd.recv(100) == b"READY=1"
 
 
 def test_nothing_is_said_where_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    notify("READY=1")
+    sd_notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
-    notify("READY=1")
+    sd_notify("READY=1")
 
 
 def test_a_worker_is_alive_while_frames_move() -> None:
     said: list[str] = []
     clock = ManualClock()
-    heart = Heartbeat(said.append, clock.monotonic)
+    heart = Watchdog(said.append, clock.monotonic)
 
     def beat(ready: bool, inside: int, settled: int) -> list[str]:
         said.clear()
         clock.now_s += 1.0
-        heart.beat(ready, inside, settled)
+        heart.ping(ready, inside, settled)
         return said
 
     assert beat(False, 0, 0) == ["WATCHDOG=1"]
@@ -49,8 +49,8 @@ def test_a_worker_is_alive_while_frames_move() -> None:
 def test_it_is_not_said_more_often_than_once_a_second() -> None:
     said: list[str] = []
     clock = ManualClock()
-    heart = Heartbeat(said.append, clock.monotonic)
+    heart = Watchdog(said.append, clock.monotonic)
     for _ in range(20):
         clock.now_s += 0.1
-        heart.beat(False, 0, 0)
+        heart.ping(False, 0, 0)
     assert said == ["WATCHDOG=1"] * 2

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.monitoring.worker_scrape import FleetMetrics, all_ready
+from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_ready
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def workers() -> Iterator[list[HealthServer]]:
 
 def test_each_sample_names_its_process(workers: list[HealthServer]) -> None:
     registry = CollectorRegistry()
-    registry.register(FleetMetrics([server.port for server in workers]))
+    registry.register(MultiprocessMetrics([server.port for server in workers]))
     text = generate_latest(registry).decode()
     results = {
         sample.labels["process"]: sample.value
@@ -44,6 +44,6 @@ def test_all_are_asked_whether_they_are_ready(workers: list[HealthServer]) -> No
 
 def test_one_that_does_not_answer_is_not_ready_and_hides_no_other(workers: list[HealthServer]) -> None:
     registry = CollectorRegistry()
-    registry.register(FleetMetrics([1, workers[0].port]))
+    registry.register(MultiprocessMetrics([1, workers[0].port]))
     assert 'stripwatch_results_total{process="1",verdict="clean"} 3.0' in generate_latest(registry).decode()
     assert all_ready([1]) == {"process_0": False}

@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 from stripwatch.worker.common.errors import FrameRejected, StripwatchError
 from stripwatch.worker.contracts.events import Box, Defect
 from stripwatch.worker.images.decode import DecodeLimits, Pixels
-from stripwatch.worker.model.bundle import PlaceGrid
-from stripwatch.worker.model.heatmaps import MapReader
-from stripwatch.worker.observers.annotate import Heat, PictureLimits, draw, encode_within, open_within
+from stripwatch.worker.model.bundle import CellGrid
+from stripwatch.worker.model.heatmaps import HeatmapDecoder
+from stripwatch.worker.observers.annotate import (
+    HeatmapOverlay,
+    PictureLimits,
+    annotate_frame,
+    decode_scaled,
+    encode_within,
+)
 
 LIMITS, DECODE = PictureLimits(1600, 95, 1_000_000), DecodeLimits()
 GREY = 100
@@ -24,7 +30,7 @@ def frame(height: int = 256, width: int = 1600) -> bytes:
 
 
 def opened(jpeg: bytes) -> Pixels:
-    return open_within(jpeg, 10_000, 10_000, DECODE)
+    return decode_scaled(jpeg, 10_000, 10_000, DECODE)
 
 
 def defect(box: Box | None) -> Defect:
@@ -38,7 +44,7 @@ def changed(pixels: Pixels) -> Any:
 
 def test_a_box_lies_where_the_event_says_in_pixels_of_the_source() -> None:
     box = Box(800, 100, 200, 100)
-    marked = changed(opened(draw(frame(), [defect(box)], None, LIMITS, DECODE)))
+    marked = changed(opened(annotate_frame(frame(), [defect(box)], None, LIMITS, DECODE)))
     assert marked.shape == (256, 1600)
     for row, column in ((150, 800), (150, 999), (199, 900), (100, 900)):  # its four sides
         assert marked[row - 1 : row + 2, column - 1 : column + 2].any()
@@ -49,7 +55,7 @@ def test_a_box_lies_where_the_event_says_in_pixels_of_the_source() -> None:
 
 def test_a_smaller_picture_has_its_box_in_proportion() -> None:
     limits = PictureLimits(400, 95, 1_000_000)
-    marked = changed(opened(draw(frame(), [defect(Box(800, 100, 400, 100))], None, limits, DECODE)))
+    marked = changed(opened(annotate_frame(frame(), [defect(Box(800, 100, 400, 100))], None, limits, DECODE)))
     assert marked.shape == (64, 400)
     rows, _ = np.nonzero(marked)
     _, columns = np.nonzero(marked[40:])  # below what is written
@@ -59,15 +65,15 @@ def test_a_smaller_picture_has_its_box_in_proportion() -> None:
 
 def test_class_and_score_are_there_also_without_a_box_and_stay_inside() -> None:
     for box in (None, Box(1590, 0, 10, 10), Box(0, 250, 10, 6)):
-        pixels = opened(draw(frame(), [defect(box)], None, LIMITS, DECODE))
+        pixels = opened(annotate_frame(frame(), [defect(box)], None, LIMITS, DECODE))
         assert 800 < changed(pixels).sum() < 8000
-    assert changed(opened(draw(frame(40, 40), [defect(None)], None, LIMITS, DECODE))).any()
+    assert changed(opened(annotate_frame(frame(40, 40), [defect(None)], None, LIMITS, DECODE))).any()
 
 
 def test_the_heatmap_is_faint_and_where_the_heat_is() -> None:
-    reader = MapReader("place", PlaceGrid((7.5, 7.5), (16, 16)), 0.5, 32, 32)
-    heat = Heat(np.array([[0, 1], [0, 0]], np.float32), reader)
-    pixels = opened(draw(frame(320, 320), [], heat, LIMITS, DECODE)).astype(int)
+    reader = HeatmapDecoder("place", CellGrid((7.5, 7.5), (16, 16)), 0.5, 32, 32)
+    heat = HeatmapOverlay(np.array([[0, 1], [0, 0]], np.float32), reader)
+    pixels = opened(annotate_frame(frame(320, 320), [], heat, LIMITS, DECODE)).astype(int)
     hot, cold = pixels[40, 280], pixels[280, 40]
     assert np.abs(cold - GREY).max() < 5
     assert hot[0] - hot[2] > 60  # orange
@@ -88,4 +94,4 @@ def test_what_does_not_fit_and_what_is_no_frame_is_said() -> None:
     with pytest.raises(StripwatchError, match="into 100 bytes"):
         encode_within(np.zeros((64, 64, 3), np.uint8), 90, 100)
     with pytest.raises(FrameRejected):
-        draw(b"<svg>", [], None, LIMITS, DECODE)
+        annotate_frame(b"<svg>", [], None, LIMITS, DECODE)

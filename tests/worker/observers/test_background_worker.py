@@ -7,7 +7,7 @@ from collections.abc import Callable
 from structlog.testing import capture_logs
 
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.observers.background_worker import FRAMES_MAX, Aside
+from stripwatch.worker.observers.background_worker import FRAMES_MAX, BackgroundWorker
 from tests.frames import make_frame
 
 
@@ -19,7 +19,9 @@ class Worked:
         self.at_work = threading.Event()
         self.done: list[int] = []
         self.counts: Counter[str] = Counter()
-        self.aside: Aside[int] = Aside("made", self._work, lambda outcome: self.counts.update([outcome]))
+        self.aside: BackgroundWorker[int] = BackgroundWorker(
+            "made", self._work, lambda outcome: self.counts.update([outcome])
+        )
         self._more = work
 
     def _work(self, frame: Frame, known: int) -> None:

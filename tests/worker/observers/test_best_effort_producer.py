@@ -9,14 +9,14 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.future import Future
 from structlog.testing import capture_logs
 
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.observers import best_effort_producer
-from stripwatch.worker.observers.best_effort_producer import AsideTopic, aside_producer
-from stripwatch.worker.pipeline.produce.record_builder import Outgoing
+from stripwatch.worker.observers.best_effort_producer import BestEffortProducer, open_best_effort_producer
+from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 
-RECORD = Outgoing("inspection.evidence", b"id", b"jpeg", [("ce_id", b"1")])
+RECORD = OutgoingRecord("inspection.evidence", b"id", b"jpeg", [("ce_id", b"1")])
 
 
 class Producer:
@@ -33,12 +33,12 @@ class Producer:
 def sent(open_producer: Callable[[], Any], records: int = 5) -> tuple[dict[str, int], list[float]]:
     """What became of so many records, and the pauses that were logged."""
     counts: Counter[str] = Counter()
-    topic = AsideTopic(open_producer, lambda: counts.update(["failed"]), lambda: counts.update(["sent"]))
+    topic = BestEffortProducer(open_producer, lambda: counts.update(["failed"]), lambda: counts.update(["sent"]))
     with capture_logs() as logs:
         for _ in range(records):
             topic.send(RECORD)
     pauses = [log["pause_s"] for log in logs]
-    assert topic.rests == (max(pauses, default=0) > 0)
+    assert topic.circuit_open == (max(pauses, default=0) > 0)
     return dict(counts), pauses
 
 
@@ -51,7 +51,7 @@ def test_a_broker_that_is_away_is_asked_once_and_logged_once() -> None:
 
     def away() -> None:
         asked.append(1)
-        raise BrokerLost("no broker answers")
+        raise BrokerUnavailableError("no broker answers")
 
     assert sent(away) == ({"failed": 5}, [float("inf")])
     assert len(asked) == 1
@@ -74,5 +74,5 @@ def test_its_producer_has_no_part_in_a_transaction_and_takes_a_whole_frame(monke
     asked: list[Settings] = []
     monkeypatch.setattr(best_effort_producer, "open_producer", asked.append)
     given = {"delivery": "exactly-once", "reject_bytes_max": 10, "frame_bytes_max": 5_000_000}
-    aside_producer(load_settings(None, given))
+    open_best_effort_producer(load_settings(None, given))
     assert (asked[0].delivery, asked[0].reject_bytes_max, asked[0].send_s_max) == ("at-least-once", 5_000_000, 5.0)

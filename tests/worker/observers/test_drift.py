@@ -13,12 +13,12 @@ from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.reference import ClassScores, Spread
 from stripwatch.worker.observers.drift import (
-    Answer,
+    Baseline,
     CameraReport,
+    DecayedSums,
     Drift,
-    FadingSums,
-    OfLabel,
-    Yardstick,
+    LabelStat,
+    ScoredAnswer,
     distances,
     score_drift,
     scores,
@@ -28,27 +28,27 @@ from tests.tiny import TINY_REFERENCE
 MINE, OTHERS = Partition("frames", 0), Partition("frames", 1)
 SETTINGS = DriftSettings(measured_frames=10, scored_frames=10, silent_s=30, frozen_frames=3)
 USUAL = FrameStatistics(brightness=127.5, contrast=3.0, sharpness=0.013)
-WITH, WITHOUT = Yardstick("1", TINY_REFERENCE), Yardstick("1", None)
+WITH, WITHOUT = Baseline("1", TINY_REFERENCE), Baseline("1", None)
 VALUES = st.floats(-1e6, 1e6)
 
 
 class Line:
     """One camera and one worker."""
 
-    def __init__(self, yardstick: Yardstick = WITH, settings: DriftSettings = SETTINGS) -> None:
+    def __init__(self, yardstick: Baseline = WITH, settings: DriftSettings = SETTINGS) -> None:
         self.drift = Drift(settings)
         self.yardstick = yardstick
         self._number = 0
 
-    def sees(self, statistics: FrameStatistics = USUAL, frames: int = 1, answer: Answer | None = None) -> None:
+    def sees(self, statistics: FrameStatistics = USUAL, frames: int = 1, answer: ScoredAnswer | None = None) -> None:
         for _ in range(frames):
             self._number += 1
-            self.drift.saw("top-1", MINE, self.yardstick, b"%d" % self._number, statistics, answer)
+            self.drift.observe("top-1", MINE, self.yardstick, b"%d" % self._number, statistics, answer)
 
     def look(
         self, passed_s: float = 0, reading: bool = True, held: Collection[Partition] = (MINE,)
     ) -> CameraReport | None:
-        return self.drift.look(passed_s, reading, held).get("top-1")
+        return self.drift.evaluate(passed_s, reading, held).get("top-1")
 
     def report(self, passed_s: float = 0) -> CameraReport:
         report = self.look(passed_s)
@@ -60,7 +60,7 @@ class Line:
 def test_a_fading_mean_lies_between_the_values_and_weighs_no_more_frames_than_its_limit(
     frames_max: int, values: list[float]
 ) -> None:
-    sums: FadingSums[str] = FadingSums(frames_max)
+    sums: DecayedSums[str] = DecayedSums(frames_max)
     for value in values:
         sums.add({"x": value})
     assert sums.frames <= frames_max + 1
@@ -71,7 +71,7 @@ def test_a_fading_mean_lies_between_the_values_and_weighs_no_more_frames_than_it
 
 @given(st.integers(2, 50), st.lists(VALUES, max_size=200), VALUES)
 def test_the_past_fades_until_only_what_is_now_counts(frames_max: int, past: list[float], now: float) -> None:
-    sums: FadingSums[str] = FadingSums(frames_max)
+    sums: DecayedSums[str] = DecayedSums(frames_max)
     for value in [*past, *[now] * frames_max * 40]:
         sums.add({"x": value})
     assert sums.means()["x"] == pytest.approx(now, abs=1e-3)
@@ -79,7 +79,7 @@ def test_the_past_fades_until_only_what_is_now_counts(frames_max: int, past: lis
 
 @given(st.integers(1, 50), st.lists(st.sampled_from("abc"), min_size=50, max_size=200))
 def test_shares_of_labels_sum_up_to_one(frames_max: int, labels: list[str]) -> None:
-    sums: FadingSums[str] = FadingSums(frames_max)
+    sums: DecayedSums[str] = DecayedSums(frames_max)
     for label in labels:
         sums.add({label: 1.0})
     assert sum(sums.means().values()) == pytest.approx(1)
@@ -87,9 +87,9 @@ def test_shares_of_labels_sum_up_to_one(frames_max: int, labels: list[str]) -> N
 
 def test_nothing_is_told_of_the_first_few_frames() -> None:
     line = Line(settings=DriftSettings(measured_frames=50, scored_frames=50))
-    line.sees(frames=4, answer=Answer("grey", 0.9, False))
+    line.sees(frames=4, answer=ScoredAnswer("grey", 0.9, False))
     assert line.report() == CameraReport({"silent": False, "frozen": False})
-    line.sees(answer=Answer("grey", 0.9, False))
+    line.sees(answer=ScoredAnswer("grey", 0.9, False))
     assert line.report().statistics == pytest.approx({"brightness": 127.5, "contrast": 3.0, "sharpness": 0.013})
     assert line.report().scores == pytest.approx({"confidence": 0.9, "unsure": 0.0})
 
@@ -120,7 +120,7 @@ def test_a_blurred_camera() -> None:
 
 def test_without_a_reference_the_dark_is_absolute_and_blur_and_distances_are_not_told() -> None:
     line = Line(WITHOUT)
-    line.sees(FrameStatistics(12, 0.5, 0.0), frames=20, answer=Answer("grey", 0.9, False))
+    line.sees(FrameStatistics(12, 0.5, 0.0), frames=20, answer=ScoredAnswer("grey", 0.9, False))
     report = line.report()
     assert report.conditions == {"silent": False, "frozen": False, "dark": False}
     assert (report.distances, report.score_drift) == ({}, {})
@@ -130,13 +130,13 @@ def test_without_a_reference_the_dark_is_absolute_and_blur_and_distances_are_not
 
 
 @pytest.mark.parametrize("yardstick", [WITH, WITHOUT])
-def test_a_frozen_camera_until_another_frame_comes(yardstick: Yardstick) -> None:
+def test_a_frozen_camera_until_another_frame_comes(yardstick: Baseline) -> None:
     line = Line(yardstick)
     for frames, frozen in ((2, False), (1, True), (1, True)):
         for _ in range(frames):
-            line.drift.saw("top-1", MINE, yardstick, b"the same")
+            line.drift.observe("top-1", MINE, yardstick, b"the same")
         assert line.report().conditions["frozen"] == frozen
-    line.drift.saw("top-1", MINE, yardstick, None)  # what is no image says nothing
+    line.drift.observe("top-1", MINE, yardstick, None)  # what is no image says nothing
     assert line.report().conditions["frozen"]
     line.sees()
     assert not line.report().conditions["frozen"]
@@ -145,7 +145,7 @@ def test_a_frozen_camera_until_another_frame_comes(yardstick: Yardstick) -> None
 def test_files_of_one_length_and_another_end_are_others() -> None:
     line = Line()
     for number in range(20):
-        line.drift.saw("top-1", MINE, WITH, bytes(5000) + b"%05d" % number)
+        line.drift.observe("top-1", MINE, WITH, bytes(5000) + b"%05d" % number)
     assert not line.report().conditions["frozen"]
 
 
@@ -189,14 +189,14 @@ def test_a_partition_that_comes_straight_back_keeps_its_cameras() -> None:
 def test_a_camera_that_moves_to_another_partition_stays() -> None:
     line = Line()
     line.sees()
-    line.drift.saw("top-1", OTHERS, WITH, b"elsewhere")
+    line.drift.observe("top-1", OTHERS, WITH, b"elsewhere")
     assert line.look(20, held=[OTHERS]) is not None
 
 
 def test_with_another_model_the_means_begin_anew_and_silence_does_not() -> None:
     line = Line()
-    line.sees(FrameStatistics(5, 0, 0), frames=20, answer=Answer("grey", 0.9, False))
-    line.yardstick = Yardstick("2", TINY_REFERENCE)
+    line.sees(FrameStatistics(5, 0, 0), frames=20, answer=ScoredAnswer("grey", 0.9, False))
+    line.yardstick = Baseline("2", TINY_REFERENCE)
     line.sees(frames=1)
     assert line.report().statistics["brightness"] == pytest.approx(127.5)
     assert line.report().scores == {}
@@ -208,9 +208,9 @@ def test_reference_frames_that_are_all_alike_make_no_infinite_distance() -> None
     assert found == {"brightness": pytest.approx(1)}
 
 
-def parts(answers: dict[str, tuple[float, float, float]]) -> dict[OfLabel, float]:
+def parts(answers: dict[str, tuple[float, float, float]]) -> dict[LabelStat, float]:
     """From share, confidence and unsure of each label."""
-    found: dict[OfLabel, float] = {}
+    found: dict[LabelStat, float] = {}
     for label, (share, confidence, unsure) in answers.items():
         found |= {
             ("share", label): share,

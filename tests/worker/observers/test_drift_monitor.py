@@ -15,12 +15,12 @@ from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import FrameStatistics
-from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.model.reference import ClassScores
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.drift_monitor import DriftWatch
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction, Refusal, Skipped
+from stripwatch.worker.observers.drift_monitor import DriftMonitor
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame, Skipped
 from tests.clock import ManualClock
 from tests.frames import make_frame
 from tests.models import make_model
@@ -42,22 +42,22 @@ class Watched:
     def __init__(self, cameras_max: int = 64) -> None:
         self.clock = ManualClock()
         self.metrics = Metrics(CollectorRegistry(), cameras_max)
-        self.watch = DriftWatch(SETTINGS, self.metrics, self.clock.monotonic)
+        self.watch = DriftMonitor(SETTINGS, self.metrics, self.clock.monotonic)
         self._frames = 0
 
-    def prediction(self, brightness: float = 127.5, camera: str = "top-1", model: Model = MODEL) -> Prediction:
+    def prediction(self, brightness: float = 127.5, camera: str = "top-1", model: LoadedModel = MODEL) -> Prediction:
         self._frames += 1
         frame = make_frame(self._frames, b"%d" % self._frames, camera=camera)
         statistics = FrameStatistics(brightness, 3.0, 0.013)
         return Prediction(frame, model, 1, 1, (0.9, 0.1), 0.0, 0.0, 0.0, statistics=statistics)
 
-    def saw(self, *outcomes: Outcome) -> None:
+    def saw(self, *outcomes: FrameOutcome) -> None:
         for outcome in outcomes:
-            self.watch.saw(outcome, EventMaker({}).event(outcome, 0.0))
+            self.watch.observe(outcome, EventBuilder({}).event(outcome, 0.0))
 
     def look(self, passed_s: float = 1.0) -> None:
         self.clock.now_s += passed_s
-        self.watch.look(True, MINE)
+        self.watch.tick(True, MINE)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"stripwatch_{name}", {"camera": "top-1"} | labels)
@@ -96,7 +96,7 @@ def test_a_silent_camera_keeps_its_condition_and_a_forgotten_one_nothing(said: l
     assert line.value("camera_condition", condition="dark") is None
     assert line.value("frame_statistic", statistic="brightness") is None
     line.clock.now_s += 6
-    line.watch.look(True, [])
+    line.watch.tick(True, [])
     assert b'camera="top-1"' not in generate_latest(line.metrics.registry)
     assert [entry["event"] for entry in said] == ["camera silent"]
 
@@ -114,7 +114,7 @@ def test_rejects_and_skipped_frames_are_seen_too() -> None:
     line = Watched()
     error = FrameRejected(RejectReason.EMPTY, "nothing")
     line.look(9)
-    line.saw(Refusal(make_frame(0, b""), MODEL, error), Skipped(make_frame(1, b"late"), MODEL))
+    line.saw(RejectedFrame(make_frame(0, b""), MODEL, error), Skipped(make_frame(1, b"late"), MODEL))
     line.look(9)
     assert line.value("camera_condition", condition="silent") == 0
     assert line.value("score_statistic", statistic="confidence") is None

@@ -10,26 +10,26 @@ import pytest
 from kafka.future import Future
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.common.errors import BrokerLost
-from stripwatch.worker.common.token_bucket import Quota
+from stripwatch.worker.common.errors import BrokerUnavailableError
+from stripwatch.worker.common.token_bucket import TokenBucket
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.decode import DecodeLimits
-from stripwatch.worker.model.bundle import PlaceGrid
-from stripwatch.worker.model.heatmaps import MapReader
+from stripwatch.worker.model.bundle import CellGrid
+from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.annotate import PictureLimits
 from stripwatch.worker.observers.background_worker import FRAMES_MAX
-from stripwatch.worker.observers.best_effort_producer import AsideTopic
+from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
 from stripwatch.worker.observers.evidence import Evidence
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Skipped
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame
 
-EVENTS, MODEL = EventMaker({}), make_model()
-READER = MapReader("place", PlaceGrid((7.5, 7.5), (16, 16)), 0.5, 32, 32)
+EVENTS, MODEL = EventBuilder({}), make_model()
+READER = HeatmapDecoder("place", CellGrid((7.5, 7.5), (16, 16)), 0.5, 32, 32)
 PICTURE = encode_frame(0.5, (320, 320))
 
 
@@ -51,9 +51,9 @@ class Made:
         self.producer = Taken()
         self.metrics = Metrics(CollectorRegistry())
         count = self.metrics.evidence_frames.labels
-        topic = AsideTopic(open_producer or (lambda: self.producer), count("failed").inc, count("sent").inc)
+        topic = BestEffortProducer(open_producer or (lambda: self.producer), count("failed").inc, count("sent").inc)
         limits = PictureLimits(1600, 85, 300_000)
-        quota = Quota(per_minute, 0, lambda: 0.0)
+        quota = TokenBucket(per_minute, 0, lambda: 0.0)
         self.evidence = Evidence("inspection.evidence", topic, quota, limits, DecodeLimits(), self.metrics)
 
     def admit(self, frame: Frame, defect: bool = True, **changes: Any) -> Result | Reject:
@@ -156,7 +156,7 @@ def test_without_room_the_event_says_so_although_nothing_is_acknowledged_yet() -
 
 def test_what_was_admitted_and_fails_is_counted_and_the_next_events_say_that_there_is_none() -> None:
     def away() -> None:
-        raise BrokerLost("no broker answers")
+        raise BrokerUnavailableError("no broker answers")
 
     made, frames = Made(away), [make_frame(number, PICTURE) for number in range(3)]
     for frame in frames[:2]:

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.observers.reject_rate import RejectShare
+from stripwatch.worker.observers.reject_rate import RejectRate
 
 
 def test_many_rejects_are_high_until_the_window_has_passed() -> None:
     now_s = [1000.0]
-    share = RejectShare(60, 0.5, lambda: now_s[0])
+    share = RejectRate(60, 0.5, lambda: now_s[0])
     for number in range(40):
         share.count(rejected=number % 4 != 0)
     assert (share.share(), share.is_high()) == (0.75, True)
@@ -23,7 +23,7 @@ def test_many_rejects_are_high_until_the_window_has_passed() -> None:
 
 
 def test_a_few_frames_are_no_alarm() -> None:
-    share = RejectShare(60, 0.1)
+    share = RejectRate(60, 0.1)
     for _ in range(19):
         share.count(rejected=True)
     assert not share.is_high()
@@ -34,7 +34,7 @@ def test_a_few_frames_are_no_alarm() -> None:
 @given(st.lists(st.tuples(st.floats(0, 5), st.booleans()), min_size=1, max_size=200))
 def test_it_is_the_share_of_the_window_to_one_slot(frames: list[tuple[float, bool]]) -> None:
     now_s = [0.0]
-    share = RejectShare(60, 0.5, lambda: now_s[0])
+    share = RejectRate(60, 0.5, lambda: now_s[0])
     times: list[tuple[float, bool]] = []
     for gap_s, rejected in frames:
         now_s[0] += gap_s

@@ -6,21 +6,21 @@ from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.common.token_bucket import Quota
+from stripwatch.worker.common.token_bucket import TokenBucket
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.model.bundle import Threshold
-from stripwatch.worker.model.verdict import Judge
+from stripwatch.worker.model.verdict import DecisionPolicy
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.best_effort_producer import AsideTopic
-from stripwatch.worker.observers.review_sender import Review
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
+from stripwatch.worker.observers.review_sender import ReviewSender
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Skipped
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame
 
-EVENTS = EventMaker({})
-MODEL = make_model(judge=Judge(("clean", "pits"), "clean", True, (Threshold(0.8, 0.2),) * 2, False))
+EVENTS = EventBuilder({})
+MODEL = make_model(judge=DecisionPolicy(("clean", "pits"), "clean", True, (Threshold(0.8, 0.2),) * 2, False))
 IMAGE = encode_frame(0.5)
 
 
@@ -41,8 +41,8 @@ class Made:
         self.producer = Answering(answer or Future().success(None))
         self.metrics = Metrics(CollectorRegistry())
         count = self.metrics.review_frames.labels
-        topic = AsideTopic(lambda: self.producer, count("failed").inc, count("sent").inc)
-        self.review = Review("inspection.review", topic, Quota(per_hour, 0, lambda: 0.0), self.metrics)
+        topic = BestEffortProducer(lambda: self.producer, count("failed").inc, count("sent").inc)
+        self.review = ReviewSender("inspection.review", topic, TokenBucket(per_hour, 0, lambda: 0.0), self.metrics)
 
     def offer(self, frame: Frame, scores: tuple[float, float] = (0.4, 0.6)) -> None:
         self.review.offer(EVENTS.result(Prediction(frame, MODEL, 1, 1, scores, 0.0, 0.0, 0.0), 0.0), frame)

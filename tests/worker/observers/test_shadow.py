@@ -13,22 +13,22 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from stripwatch.worker.common.errors import FrameRejected, PredictFailed, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, InferenceError, RejectReason
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.decode import Pixels
-from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.model.session import Output, Session
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.shadow import Shadow, score_difference
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Skipped
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.waiting import wait_until
 
 FIRST = make_model()
-EVENTS = EventMaker({})
+EVENTS = EventBuilder({})
 
 
 class ScriptedSession(Session):
@@ -40,7 +40,7 @@ class ScriptedSession(Session):
         return Output(np.array([self.say()], np.float32))
 
 
-def saying(say: Callable[[], tuple[float, float]]) -> Model:
+def saying(say: Callable[[], tuple[float, float]]) -> LoadedModel:
     session = ScriptedSession(**{field.name: getattr(FIRST.session, field.name) for field in fields(Session)})
     session.say = say
     return replace(FIRST, session=session)
@@ -51,7 +51,7 @@ def result(frame: Frame, scores: tuple[float, float] = (0.1, 0.9)) -> Result:
 
 
 class Running:
-    def __init__(self, model: Model | None, share: float, publish: Callable[[Result, Frame], None]) -> None:
+    def __init__(self, model: LoadedModel | None, share: float, publish: Callable[[Result, Frame], None]) -> None:
         self.metrics = Metrics(CollectorRegistry())
         self.published: list[Result] = []
         self.shadow = Shadow(share, EVENTS, self.metrics, publish)
@@ -76,13 +76,13 @@ OUTCOMES = ("agrees", "differs", "dropped", "failed")
 
 @contextmanager
 def running(
-    model: Model | None, share: float = 1.0, publish: Callable[[Result, Frame], None] = lambda *_: None
+    model: LoadedModel | None, share: float = 1.0, publish: Callable[[Result, Frame], None] = lambda *_: None
 ) -> Iterator[Running]:
     """Ended, with everything that was offered gone through, before its counts are read."""
     run = Running(model, share, publish)
     run.shadow.start()
     yield run
-    run.shadow._aside.close(None)
+    run.shadow._worker.close(None)
 
 
 def test_it_is_compared_by_verdict_and_by_score() -> None:
@@ -116,7 +116,7 @@ def test_a_skipped_frame_is_not_compared() -> None:
 
 
 def test_what_fails_is_counted_and_logged_and_the_next_is_compared() -> None:
-    answers = iter([PredictFailed("the device says no")] * 2 + [(0.1, 0.9), (float("nan"), 0.0)])
+    answers = iter([InferenceError("the device says no")] * 2 + [(0.1, 0.9), (float("nan"), 0.0)])
 
     def say() -> tuple[float, float]:
         answer = next(answers)

@@ -2,11 +2,11 @@ from pathlib import Path
 
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.model.loaded_model import load_model
-from stripwatch.worker.service.autotune_trial import try_out
+from stripwatch.worker.service.autotune_trial import run_trial
 from tests.tiny import write_bundle
 
 
 def test_golden_frames_run_through_the_pipeline_over_and_over(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "tiny.onnx")
     settings = load_settings(None, {"bundle": bundle, "provider": "cpu", "inference_threads": 1, "batch_frames_max": 2})
-    assert try_out(settings, load_model(settings), 0.5) > len(load_model(settings).session.bundle.contract.golden)
+    assert run_trial(settings, load_model(settings), 0.5) > len(load_model(settings).session.bundle.manifest.golden)

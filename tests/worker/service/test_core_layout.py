@@ -7,9 +7,9 @@ import pytest
 
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.service import core_layout
-from stripwatch.worker.service.core_layout import Layout, Trial, candidates, choose, usable_cores
+from stripwatch.worker.service.core_layout import CoreLayout, Trial, candidates, choose, usable_cores
 
-ONE, FOUR, EIGHT = Layout(1, 0, 0), Layout(4, 2, 2), Layout(8, 1, 1)
+ONE, FOUR, EIGHT = CoreLayout(1, 0, 0), CoreLayout(4, 2, 2), CoreLayout(8, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -18,13 +18,13 @@ ONE, FOUR, EIGHT = Layout(1, 0, 0), Layout(4, 2, 2), Layout(8, 1, 1)
         ({}, True, [ONE]),
         ({"processes": "auto"}, True, [ONE, FOUR, EIGHT]),
         ({"processes": "auto"}, False, [ONE]),
-        ({"processes": 2}, True, [Layout(2, 4, 4)]),
-        ({"processes": 16}, True, [Layout(16, 1, 1)]),
-        ({"processes": 3}, False, [Layout(3, 2, 2)]),
-        ({"processes": 2, "inference_threads": 1, "decode_threads": 3}, True, [Layout(2, 1, 3)]),
+        ({"processes": 2}, True, [CoreLayout(2, 4, 4)]),
+        ({"processes": 16}, True, [CoreLayout(16, 1, 1)]),
+        ({"processes": 3}, False, [CoreLayout(3, 2, 2)]),
+        ({"processes": 2, "inference_threads": 1, "decode_threads": 3}, True, [CoreLayout(2, 1, 3)]),
     ],
 )
-def test_what_is_left_open_is_shared_out(given: dict[str, object], on_cpu: bool, layouts: list[Layout]) -> None:
+def test_what_is_left_open_is_shared_out(given: dict[str, object], on_cpu: bool, layouts: list[CoreLayout]) -> None:
     assert candidates(load_settings(None, given), cores=8, on_cpu=on_cpu) == layouts
 
 
@@ -47,7 +47,7 @@ def test_few_cores_leave_few_layouts(cores: int, processes: list[int]) -> None:
     ],
 )
 def test_the_fastest_is_taken_and_a_tie_is_decided_by_how_many_frames_there_are(
-    rates: tuple[float, ...], taken: Layout
+    rates: tuple[float, ...], taken: CoreLayout
 ) -> None:
     assert choose([Trial(one, fps) for one, fps in zip((ONE, FOUR, EIGHT), rates, strict=True)]) == taken
 

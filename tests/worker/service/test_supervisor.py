@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker.common.errors import WorkerEnded
+from stripwatch.worker.common.errors import WorkerExitError
 from stripwatch.worker.service.supervisor import Supervisor
 
 # Writes its process id into the folder it is given, and waits for the end; ignores SIGTERM if told so.
@@ -69,7 +69,7 @@ def test_one_that_dies_is_started_again_and_the_other_goes_on(tmp_path: Path) ->
 
 def test_one_that_is_deaf_is_killed_at_the_deadline_and_named(tmp_path: Path) -> None:
     folder = tmp_path / "a"
-    with pytest.raises(WorkerEnded, match="worker 0 did not end in order"):
+    with pytest.raises(WorkerExitError, match="worker 0 did not end in order"):
         run([worker(folder, "deaf")], lambda: bool(pids(folder)), stop_s_max=0.1)
     assert not is_alive(pids(folder)[0])
 
@@ -77,7 +77,7 @@ def test_one_that_is_deaf_is_killed_at_the_deadline_and_named(tmp_path: Path) ->
 @pytest.mark.parametrize("code", [2, 3])
 def test_one_that_cannot_start_ends_all_with_its_code(tmp_path: Path, code: int) -> None:
     folder = tmp_path / "a"
-    with pytest.raises(WorkerEnded, match="cannot start") as raised:
+    with pytest.raises(WorkerExitError, match="cannot start") as raised:
         run([worker(folder), [sys.executable, "-c", f"raise SystemExit({code})"]], lambda: False)
     assert raised.value.exit_code == code
     assert not any(map(is_alive, pids(folder)))

@@ -5,24 +5,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.simulator.cameras import Exposure, Line, Shot, play
+from stripwatch.worker.simulator.cameras import CapturedFrame, SimulatedLine, SourceImage, play
 from tests.worker.conftest import ManualClock
 
-LINE = Line(cameras=2, rate_fps=5.0, mm_per_frame=250.0, coil="C7", coil_frames=0, run_id="run")
-SHOT = Shot(b"x", "image/png")
+LINE = SimulatedLine(cameras=2, rate_fps=5.0, mm_per_frame=250.0, coil="C7", coil_frames=0, run_id="run")
+IMAGE = SourceImage(b"x", "image/png")
 
 
-def take(line: Line, clock: ManualClock, shots: int = 6, seconds_max: float = 1e9) -> list[Exposure]:
-    taken: list[Exposure] = []
-    play(itertools.repeat(SHOT, shots), line, taken.append, clock, seconds_max)
+def take(line: SimulatedLine, clock: ManualClock, shots: int = 6, seconds_max: float = 1e9) -> list[CapturedFrame]:
+    taken: list[CapturedFrame] = []
+    play(itertools.repeat(IMAGE, shots), line, taken.append, clock, seconds_max)
     return taken
 
 
 def test_cameras_take_turns_at_their_rate(clock: ManualClock) -> None:
     taken = take(LINE, clock)
-    assert [exposure.camera for exposure in taken] == ["top-1", "top-2"] * 3
+    assert [captured.camera for captured in taken] == ["top-1", "top-2"] * 3
     started = taken[0].captured_at
-    assert [(exposure.captured_at - started).total_seconds() for exposure in taken] == pytest.approx(
+    assert [(captured.captured_at - started).total_seconds() for captured in taken] == pytest.approx(
         [0, 0.1, 0.2, 0.3, 0.4, 0.5]
     )
 
@@ -35,12 +35,12 @@ def test_rate_0_never_waits(clock: ManualClock) -> None:
 def test_a_line_that_fell_behind_catches_up(clock: ManualClock) -> None:
     taken: list[float] = []
 
-    def send(_: Exposure) -> None:
+    def send(_: CapturedFrame) -> None:
         taken.append(clock.seconds - 1000)
         if len(taken) == 2:
             clock.seconds += 0.35  # a slow broker
 
-    play(itertools.repeat(SHOT, 6), LINE, send, clock, 1e9)
+    play(itertools.repeat(IMAGE, 6), LINE, send, clock, 1e9)
     assert taken == pytest.approx([0, 0.1, 0.45, 0.45, 0.45, 0.5])
 
 
@@ -78,8 +78,8 @@ def test_headers_are_cloudevents(clock: ManualClock) -> None:
 def test_every_shot_is_taken_once_and_positions_grow(cameras: int, frames: int, coil_frames: int) -> None:
     line = replace(LINE, cameras=cameras, coil_frames=coil_frames)
     taken = take(line, ManualClock(), shots=frames)
-    assert len({exposure.id for exposure in taken}) == frames
-    places = [(exposure.camera, exposure.coil, exposure.strip_position_mm) for exposure in taken]
+    assert len({captured.id for captured in taken}) == frames
+    places = [(captured.camera, captured.coil, captured.strip_position_mm) for captured in taken]
     assert len(set(places)) == frames
     for camera in {place[0] for place in places}:
         along = [place[1:] for place in places if place[0] == camera]
@@ -87,5 +87,5 @@ def test_every_shot_is_taken_once_and_positions_grow(cameras: int, frames: int, 
 
 
 def test_two_runs_share_no_event_id() -> None:
-    first, second = (Line(cameras=1, rate_fps=0, mm_per_frame=1, coil="C1") for _ in range(2))
+    first, second = (SimulatedLine(cameras=1, rate_fps=0, mm_per_frame=1, coil="C1") for _ in range(2))
     assert first.run_id != second.run_id

@@ -6,7 +6,7 @@ import pytest
 
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.simulator import dataset_writer
-from stripwatch.worker.simulator.dataset_writer import write_strip_set
+from stripwatch.worker.simulator.dataset_writer import write_dataset
 from stripwatch.worker.simulator.scene import KINDS
 from tests.worker.conftest import CommandLine, last_json, read_lines
 
@@ -29,14 +29,14 @@ def test_labels_are_balanced_and_the_truth_covers_every_file(tmp_path: Path, com
 
 def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        write_strip_set(tmp_path / name, 6, (64, 64), seed)
+        write_dataset(tmp_path / name, 6, (64, 64), seed)
     contents = [[path.read_bytes() for path in sorted((tmp_path / name).iterdir())] for name in "abc"]
     assert contents[0] == contents[1]
     assert contents[0] != contents[2]
 
 
 def test_an_empty_folder_is_welcome(tmp_path: Path) -> None:
-    write_strip_set(tmp_path, 1, (64, 64), 1)
+    write_dataset(tmp_path, 1, (64, 64), 1)
     assert (tmp_path / "clean_000000.jpg").exists()
 
 
@@ -52,10 +52,10 @@ def test_a_run_that_was_cut_off_leaves_no_set(tmp_path: Path, monkeypatch: pytes
     out = tmp_path / "set"
     monkeypatch.setattr(dataset_writer, "encode_jpeg", _interrupt)
     with pytest.raises(KeyboardInterrupt):
-        write_strip_set(out, 6, (64, 64), 1)
+        write_dataset(out, 6, (64, 64), 1)
     assert not out.exists()
     with pytest.raises(InputError, match=r"set\.part is in the way, left by a run that was cut off"):
-        write_strip_set(out, 6, (64, 64), 1)
+        write_dataset(out, 6, (64, 64), 1)
 
 
 def _interrupt(*_: object) -> bytes:

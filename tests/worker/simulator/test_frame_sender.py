@@ -6,24 +6,24 @@ from pathlib import Path
 import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from stripwatch.worker.common.errors import BrokerLost, InputError
+from stripwatch.worker.common.errors import BrokerUnavailableError, InputError
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.simulator import frame_sender as sender_module
-from stripwatch.worker.simulator.cameras import Exposure, Shot
+from stripwatch.worker.simulator.cameras import CapturedFrame, SourceImage
 from stripwatch.worker.simulator.frame_sender import FrameSender, open_sent_file
 from tests.worker.conftest import FakeProducer, read_lines
 
-SHOT = Shot(b"0123456789", "image/jpeg", label="pits", boxes=(Box(1, 2, 3, 4),))
-EXPOSURE = Exposure(SHOT, "top-1", "C7", 500, datetime(2026, 11, 23, tzinfo=UTC), "run-0")
-FROM_FILE = replace(EXPOSURE, shot=Shot(b"ab", "image/png", file="sub/a.png"), camera="top-2")
+IMAGE = SourceImage(b"0123456789", "image/jpeg", label="pits", boxes=(Box(1, 2, 3, 4),))
+CAPTURED = CapturedFrame(IMAGE, "top-1", "C7", 500, datetime(2026, 11, 23, tzinfo=UTC), "run-0")
+FROM_FILE = replace(CAPTURED, image=SourceImage(b"ab", "image/png", file="sub/a.png"), camera="top-2")
 
 
 def test_each_acknowledged_frame_is_written_down_once(tmp_path: Path, producer: FakeProducer) -> None:
     path = tmp_path / "sent.jsonl"
     with open_sent_file(path) as sent_file:
         sender = FrameSender(producer, topics.FRAMES, sent_file)
-        sender.send(EXPOSURE)
+        sender.send(CAPTURED)
         sender.send(FROM_FILE)
         producer.acknowledge(1)
         producer.acknowledge(0)
@@ -47,18 +47,18 @@ def test_each_acknowledged_frame_is_written_down_once(tmp_path: Path, producer: 
 
 
 def test_the_record_is_the_bytes_keyed_by_camera(producer: FakeProducer) -> None:
-    FrameSender(producer, topics.FRAMES, None).send(EXPOSURE)
+    FrameSender(producer, topics.FRAMES, None).send(CAPTURED)
     (record,) = producer.records
-    assert (record.value, record.key) == (SHOT.encoded, b"top-1")
+    assert (record.value, record.key) == (IMAGE.encoded, b"top-1")
     assert record.timestamp_ms == 1_795_392_000_000
-    assert record.headers == EXPOSURE.headers()
+    assert record.headers == CAPTURED.headers()
 
 
 def test_a_refused_frame_ends_the_run_and_leaves_the_sent_file_unfinished(
     tmp_path: Path, producer: FakeProducer
 ) -> None:
     path = tmp_path / "sent.jsonl"
-    with pytest.raises(BrokerLost, match="did not take frame run-0"), open_sent_file(path) as sent_file:
+    with pytest.raises(BrokerUnavailableError, match="did not take frame run-0"), open_sent_file(path) as sent_file:
         _send_three_of_which_one_is_refused(FrameSender(producer, topics.FRAMES, sent_file), producer)
     assert len(read_lines(tmp_path / "sent.jsonl.part")) == 1
     assert not path.exists()
@@ -66,27 +66,27 @@ def test_a_refused_frame_ends_the_run_and_leaves_the_sent_file_unfinished(
 
 
 def _send_three_of_which_one_is_refused(sender: FrameSender, producer: FakeProducer) -> None:
-    sender.send(EXPOSURE)
-    sender.send(EXPOSURE)
+    sender.send(CAPTURED)
+    sender.send(CAPTURED)
     producer.acknowledge(1)
     producer.records[0].future.failure(KafkaTimeoutError("too late"))
-    sender.send(EXPOSURE)
+    sender.send(CAPTURED)
 
 
 @pytest.mark.parametrize("acknowledged", [0, 1])
 def test_finish_demands_every_acknowledgement(producer: FakeProducer, acknowledged: int) -> None:
     sender = FrameSender(producer, topics.FRAMES, None)
-    sender.send(EXPOSURE)
-    sender.send(EXPOSURE)
+    sender.send(CAPTURED)
+    sender.send(CAPTURED)
     for number in range(acknowledged):
         producer.acknowledge(number)
-    with pytest.raises(BrokerLost, match="never acknowledged"):
+    with pytest.raises(BrokerUnavailableError, match="never acknowledged"):
         sender.finish()
 
 
 def test_a_flush_that_times_out_is_a_lost_broker(producer: FakeProducer) -> None:
     producer.flush_error = KafkaTimeoutError()
-    with pytest.raises(BrokerLost, match="Kafka acknowledged nothing for 35 s"):
+    with pytest.raises(BrokerUnavailableError, match="Kafka acknowledged nothing for 35 s"):
         FrameSender(producer, topics.FRAMES, None).finish()
 
 
@@ -101,8 +101,8 @@ def test_a_frame_over_the_limit_is_named(producer: FakeProducer) -> None:
 def test_bytes_in_flight_are_bounded(monkeypatch: pytest.MonkeyPatch, producer: FakeProducer) -> None:
     monkeypatch.setattr(sender_module, "INFLIGHT_BYTES_MAX", 15)
     sender = FrameSender(producer, topics.FRAMES, None)
-    sender.send(EXPOSURE)  # 10 bytes
-    waiting = threading.Thread(target=sender.send, args=(EXPOSURE,))
+    sender.send(CAPTURED)  # 10 bytes
+    waiting = threading.Thread(target=sender.send, args=(CAPTURED,))
     waiting.start()
     sent_before = len(producer.records)
     producer.acknowledge(0)
@@ -114,16 +114,16 @@ def test_a_producer_that_falls_silent_is_a_lost_broker(monkeypatch: pytest.Monke
     monkeypatch.setattr(sender_module, "INFLIGHT_BYTES_MAX", 15)
     monkeypatch.setattr(sender_module, "_ACKNOWLEDGEMENT_S_MAX", 0.0)
     sender = FrameSender(producer, topics.FRAMES, None)
-    sender.send(EXPOSURE)
-    with pytest.raises(BrokerLost, match="Kafka acknowledged nothing"):
-        sender.send(EXPOSURE)
+    sender.send(CAPTURED)
+    with pytest.raises(BrokerUnavailableError, match="Kafka acknowledged nothing"):
+        sender.send(CAPTURED)
 
 
 def test_a_frame_larger_than_the_bound_still_goes_alone(
     monkeypatch: pytest.MonkeyPatch, producer: FakeProducer
 ) -> None:
     monkeypatch.setattr(sender_module, "INFLIGHT_BYTES_MAX", 5)
-    FrameSender(producer, topics.FRAMES, None).send(EXPOSURE)
+    FrameSender(producer, topics.FRAMES, None).send(CAPTURED)
     assert len(producer.records) == 1
 
 

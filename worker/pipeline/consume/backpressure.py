@@ -5,12 +5,12 @@ import time
 
 from stripwatch.worker.common.rates import DecayedRate
 
-_PATIENCE_S_A_FRAME, _PATIENCE_S_MAX = 0.002, 0.015
+_LINGER_S_PER_FRAME, _LINGER_S_MAX = 0.002, 0.015
 # In a backlog, which is more than cameras send at the same moment: as long as so many frames take to be done.
-_BACKLOG_FRAMES, _COMPANY_FRAMES, _COMPANY_S_MAX = 64, 8, 0.1
+_BACKLOG_FRAMES, _COALESCE_FRAMES, _COALESCE_S_MAX = 64, 8, 0.1
 
 
-class Credits:
+class InFlightLimiter:
     """Frames and encoded bytes in flight, under a limit each. Any thread may call."""
 
     def __init__(self, frames_max: int, bytes_max: int) -> None:
@@ -33,7 +33,7 @@ class Credits:
         return self._bytes
 
     @property
-    def patience_s(self) -> float:
+    def linger_s(self) -> float:
         """How long what comes in or goes out may wait for others: a request to Kafka costs as much as a frame.
 
         Nothing for a frame alone, 2 ms for each further one that is inside, 15 ms at most; in a backlog as long as
@@ -41,16 +41,16 @@ class Credits:
         come to rest with a long queue.
         """
         if self._frames > _BACKLOG_FRAMES:
-            return max(_PATIENCE_S_MAX, min(_COMPANY_S_MAX, _COMPANY_FRAMES / max(1.0, self._fps)))
-        return min(_PATIENCE_S_MAX, _PATIENCE_S_A_FRAME * max(0, self._frames - 1))
+            return max(_LINGER_S_MAX, min(_COALESCE_S_MAX, _COALESCE_FRAMES / max(1.0, self._fps)))
+        return min(_LINGER_S_MAX, _LINGER_S_PER_FRAME * max(0, self._frames - 1))
 
-    def take(self, size_bytes: int) -> None:
+    def acquire(self, size_bytes: int) -> None:
         """Count a frame in. It may pass the limit: what was already fetched has to go somewhere."""
         with self._changed:
             self._frames += 1
             self._bytes += size_bytes
 
-    def give_back(self, size_bytes: int) -> None:
+    def release(self, size_bytes: int) -> None:
         with self._changed:
             self._frames -= 1
             self._bytes -= size_bytes
@@ -68,11 +68,11 @@ class Credits:
             self._changed.wait_for(lambda: self._room() >= self._enough, timeout_s)
             return self._room()
 
-    def wait_for_few(self) -> None:
+    def wait_to_coalesce(self) -> None:
         """Until half of the frames inside are done, or all but one; not longer than patience has it."""
         with self._changed:
             self._few = max(1, self._frames // 2)
-            self._changed.wait_for(lambda: self._frames <= self._few, self.patience_s)
+            self._changed.wait_for(lambda: self._frames <= self._few, self.linger_s)
             self._few = 0
 
     def _room(self) -> int:

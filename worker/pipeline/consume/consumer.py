@@ -22,28 +22,28 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from stripwatch.worker.broker.connection import denied
-from stripwatch.worker.broker.consumers import ask_topics, cluster_id, from_kafka, from_kafka_offsets, to_kafka
-from stripwatch.worker.common.errors import BrokerLost, Fenced
+from stripwatch.worker.broker.connection import authorization_message
+from stripwatch.worker.broker.consumers import cluster_id, from_kafka, from_kafka_offsets, list_topics, to_kafka
+from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.backpressure import Credits
-from stripwatch.worker.pipeline.consume.liveness import Contact
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
-from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke, fenced, notice_every_loss
-from stripwatch.worker.pipeline.consume.start_positions import Placing
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.consume.liveness import BrokerLiveness
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke, is_fenced, patch_lost_membership
+from stripwatch.worker.pipeline.consume.start_positions import StartPositions
 
 log = structlog.get_logger()
 
 _POLL_MS = 200
 _NO_ROOM_S = 0.5
-_VOID_S = 0.05
+_SUSPENDED_S = 0.05
 _RETRY_S = 0.2
 _RECORDS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
-class IntakeRules:
+class ConsumerConfig:
     """commits: False where the offsets are committed with the results, in one transaction.
 
     start_at: earliest or latest, where a group without committed offsets begins.
@@ -56,7 +56,7 @@ class IntakeRules:
     commits: bool = True
 
 
-class KafkaIntake:
+class FrameConsumer:
     """Polls while there is room, commits what is settled, and pauses the partitions where there is no room.
 
     consumer: subscribed to nothing yet, with auto-commit off. take: hands a frame to the pipeline.
@@ -66,31 +66,31 @@ class KafkaIntake:
         self,
         consumer: KafkaConsumer,
         topic: str,
-        ledger: Ledger,
-        credits: Credits,
+        tracker: OffsetTracker,
+        limiter: InFlightLimiter,
         metrics: Metrics,
-        rules: IntakeRules,
+        rules: ConsumerConfig,
         take: Callable[[Frame], None],
     ) -> None:
         self._consumer = consumer
-        self._ledger = ledger
-        self._credits = credits
+        self._tracker = tracker
+        self._limiter = limiter
         self._metrics = metrics
-        self._rules = rules
+        self._config = rules
         self._take = take
         self._cluster = cluster_id(consumer)
         self._stopping = threading.Event()
         self._commit_due_s = 0.0
-        self._more = False  # the last poll brought as much as it might: the next costs no request
+        self._poll_was_full = False  # the last poll brought as much as it might: the next costs no request
         self.paused = False  # its partitions are held back: the worker is full
-        self._placing = Placing(consumer, ledger, metrics, rules.start_at)
-        self._contact = Contact(consumer, topic, rules.away_s_max, metrics)
-        self._listener = DrainOnRevoke(consumer, ledger, metrics, rules.drain_s_max, rules.commits)
-        notice_every_loss(consumer)
+        self._start_positions = StartPositions(consumer, tracker, metrics, rules.start_at)
+        self._liveness = BrokerLiveness(consumer, topic, rules.away_s_max, metrics)
+        self._listener = DrainOnRevoke(consumer, tracker, metrics, rules.drain_s_max, rules.commits)
+        patch_lost_membership(consumer)
         consumer.subscribe([topic], listener=self._listener)
         # kafka-python 3.0.12 may otherwise join before it has seen the topic: it then assigns no partition at all, or
         # takes the metadata that come a moment later for a change, and the whole group rebalances once more.
-        ask_topics(consumer, rules.away_s_max)
+        list_topics(consumer, rules.away_s_max)
 
     @property
     def assigned(self) -> bool:
@@ -100,25 +100,25 @@ class KafkaIntake:
     @property
     def connected(self) -> bool:
         """A connection to some broker is open, and something came in by it of late."""
-        return self._contact.heard and connection_count(self._consumer) > 0
+        return self._liveness.broker_alive and connection_count(self._consumer) > 0
 
     @property
-    def readable(self) -> bool:
+    def topic_readable(self) -> bool:
         """The topic is there, and each of its partitions has a leader."""
-        return self._contact.readable
+        return self._liveness.topic_readable
 
     def run(self) -> None:
-        """Until `stop`. Raises BrokerLost, or Fenced when another worker has this one's instance_id."""
+        """Until `stop`. Raises BrokerUnavailableError, or Fenced when another worker has this one's instance_id."""
         try:
             while not self._stopping.is_set():
-                self._contact.look()
+                self._liveness.check()
                 self._step()
         except FencedInstanceIdError as error:
-            raise Fenced("another worker has joined the group with this one's instance_id") from error
+            raise FencedError("another worker has joined the group with this one's instance_id") from error
         except AuthorizationError as error:
-            raise BrokerLost(denied(error)) from error
+            raise BrokerUnavailableError(authorization_message(error)) from error
         except KafkaError as error:
-            raise BrokerLost(f"reading frames failed: {type(error).__name__}: {error}") from error
+            raise BrokerUnavailableError(f"reading frames failed: {type(error).__name__}: {error}") from error
 
     def stop(self) -> None:
         """Nothing new comes in. Any thread, or a signal handler, may call."""
@@ -127,20 +127,20 @@ class KafkaIntake:
     def close(self, timeout_s: float) -> None:
         """Commit what is settled and leave the group: last, since heartbeats kept us alive until here."""
         try:
-            offsets = self._ledger.committable()
-            if offsets and self._rules.commits:
+            offsets = self._tracker.committable()
+            if offsets and self._config.commits:
                 self._consumer.commit(to_kafka(offsets), timeout_ms=round(timeout_s * 1000))
-                self._ledger.committed(offsets)
+                self._tracker.committed(offsets)
         except KafkaError as error:
             log.warning("last commit failed; some frames will be inspected again", error=str(error))
-        self._ledger.forget(self._ledger.partitions())  # what is still open is left to the next owner, not waited for
+        self._tracker.forget(self._tracker.partitions())  # what is still open is left to the next owner, not waited for
         try:
             self._consumer.close(autocommit=False, timeout_ms=round(timeout_s * 1000))
         except KafkaError as error:
             log.warning("the group was not left in order; it waits for the session timeout", error=str(error))
 
     def _step(self) -> None:
-        if fenced(self._consumer):
+        if is_fenced(self._consumer):
             raise FencedInstanceIdError
         try:
             self._commit_if_due()
@@ -148,10 +148,10 @@ class KafkaIntake:
         except NoOffsetForPartitionError:  # just assigned
             records = {}
         except OffsetOutOfRangeError as error:
-            self._placing.skip_deleted(error.args[0])
+            self._start_positions.skip_deleted(error.args[0])
             records = {}
         except LogTruncationError as error:
-            self._placing.follow_truncation(error.divergent_offsets)
+            self._start_positions.follow_truncation(error.divergent_offsets)
             records = {}
         except (RetriableError, CommitFailedError, RebalanceInProgressError) as error:  # for how long, says the contact
             log.warning("reading is tried again", error=f"{type(error).__name__}: {error}")
@@ -165,14 +165,14 @@ class KafkaIntake:
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:
         """Also where nothing may come in: or the group would take this worker for dead."""
-        if not self._more:
-            self._credits.wait_for_few()
-        room = self._credits.wait_for_room(_NO_ROOM_S)
-        if self._ledger.void:
+        if not self._poll_was_full:
+            self._limiter.wait_to_coalesce()
+        room = self._limiter.wait_for_room(_NO_ROOM_S)
+        if self._tracker.suspended:
             room = 0
-            self._stopping.wait(_VOID_S)
+            self._stopping.wait(_SUSPENDED_S)
         else:
-            self._placing.place_new()
+            self._start_positions.seek_assigned()
         self.paused = room == 0
         if room and (paused := self._consumer.paused()):
             self._consumer.resume(*paused)
@@ -182,27 +182,27 @@ class KafkaIntake:
         records: dict[TopicPartition, list[Any]] = self._consumer.poll(
             timeout_ms=_POLL_MS if room else 0, max_records=wanted
         )
-        self._more = sum(map(len, records.values())) == wanted
+        self._poll_was_full = sum(map(len, records.values())) == wanted
         return records
 
     def _take_record(self, kafka_record: object) -> None:
         frame = read_record(from_kafka(kafka_record), self._cluster, time.monotonic())
-        if not self._ledger.opened(frame.position):
+        if not self._tracker.register(frame.position):
             return  # revoked between poll and here, or not yet placed: it was not committed, so it is read again
         self._metrics.frames.labels(self._metrics.camera_label(frame.camera)).inc()
         for header in frame.faults:
             self._metrics.header_faults.labels(header).inc()
         if frame.faults:
             log.warning("headers cannot be read", frame=frame.id, camera=frame.camera, headers=frame.faults)
-        self._credits.take(len(frame.encoded))
+        self._limiter.acquire(len(frame.encoded))
         self._take(frame)
 
     def _commit_if_due(self) -> None:
         now_s = time.monotonic()
-        if now_s < self._commit_due_s or not self._rules.commits:
+        if now_s < self._commit_due_s or not self._config.commits:
             return
-        self._commit_due_s = now_s + self._rules.commit_s
-        offsets = self._ledger.committable()
+        self._commit_due_s = now_s + self._config.commit_s
+        offsets = self._tracker.committable()
         if offsets:
             self._consumer.commit_async(to_kafka(offsets), callback=self._commit_done)
 
@@ -211,11 +211,11 @@ class KafkaIntake:
             self._metrics.commit_failures.inc()
             log.warning("commit failed; it is tried again", error=str(response))
         else:
-            self._ledger.committed(from_kafka_offsets(offsets))
+            self._tracker.committed(from_kafka_offsets(offsets))
 
     def _show_lag(self) -> None:
         """Written here, since only this thread may ask the consumer."""
-        for partition, next_offset in self._ledger.next_offsets().items():
+        for partition, next_offset in self._tracker.next_offsets().items():
             topic_partition = TopicPartition(*partition)
             if topic_partition in self._consumer.assignment():
                 end = self._consumer.highwater(topic_partition)

@@ -6,17 +6,17 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.metrics.stats.total import Total
 
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.monitoring.metrics import Metrics
 
 log = structlog.get_logger()
 
-_LOOK_S = 1.0
+_CHECK_S = 1.0
 _ASK_S = 3.0  # quiet for this long: ask, so that an answer is due
 SILENCE_S_MAX = 10.0
 
 
-class Contact:
+class BrokerLiveness:
     """Looked at by the intake's thread; `heard` and `readable` by any.
 
     away_s_max: the worker ends when Kafka, or its topic, has been away for this long.
@@ -30,48 +30,50 @@ class Contact:
         self._received = _count_received(consumer)
         self._received_bytes = -1.0
         now_s = time.monotonic()
-        self._heard_s = self._topic_seen_s = self._looked_s = now_s
-        self.heard = True
-        self.readable = True
+        self._heard_s = self._topic_seen_s = self._checked_s = now_s
+        self.broker_alive = True
+        self.topic_readable = True
         metrics.watch(metrics.broker_silence, lambda: time.monotonic() - self._heard_s)
 
-    def look(self) -> None:
-        """Raises BrokerLost."""
+    def check(self) -> None:
+        """Raises BrokerUnavailableError."""
         now_s = time.monotonic()
-        if now_s - self._looked_s < _LOOK_S:
+        if now_s - self._checked_s < _CHECK_S:
             return
-        self._looked_s = now_s
-        self._listen(now_s)
-        self._look_at_topic(now_s)
+        self._checked_s = now_s
+        self._check_broker(now_s)
+        self._check_topic(now_s)
 
-    def _listen(self, now_s: float) -> None:
+    def _check_broker(self, now_s: float) -> None:
         received_bytes = self._received.measure(None, None)
         if received_bytes != self._received_bytes:
             self._received_bytes, self._heard_s = received_bytes, now_s
         silence_s = now_s - self._heard_s
         if silence_s > self._away_s_max:
-            raise BrokerLost(f"no word from Kafka for {silence_s:.0f} s (broker_away_s_max)")
+            raise BrokerUnavailableError(f"no word from Kafka for {silence_s:.0f} s (broker_away_s_max)")
         if silence_s > _ASK_S:
             self._consumer._cluster.request_update()
         heard = silence_s < SILENCE_S_MAX
-        if heard != self.heard:
-            self.heard = heard
+        if heard != self.broker_alive:
+            self.broker_alive = heard
             log.info("Kafka answers again") if heard else log.warning("Kafka is silent", seconds=round(silence_s))
 
-    def _look_at_topic(self, now_s: float) -> None:
+    def _check_topic(self, now_s: float) -> None:
         """From what the client knows: it asks by itself when a fetch fails."""
         cluster = self._consumer._cluster
         partitions = cluster.partitions_for_topic(self._topic)
-        if partitions or not self.heard:
+        if partitions or not self.broker_alive:
             self._topic_seen_s = now_s
         missing_s = now_s - self._topic_seen_s
         if missing_s > self._away_s_max:
-            raise BrokerLost(f"the topic {self._topic!r} has been gone for {missing_s:.0f} s (broker_away_s_max)")
+            raise BrokerUnavailableError(
+                f"the topic {self._topic!r} has been gone for {missing_s:.0f} s (broker_away_s_max)"
+            )
         leaderless = len(partitions or ()) - len(cluster.available_partitions_for_topic(self._topic) or ())
         self._metrics.leaderless.set(leaderless)
         readable = bool(partitions) and not leaderless
-        if readable != self.readable:
-            self.readable = readable
+        if readable != self.topic_readable:
+            self.topic_readable = readable
             say = log.info if readable else log.error
             say("topic can be read" if readable else "topic cannot be read", topic=self._topic, leaderless=leaderless)
         if not readable:

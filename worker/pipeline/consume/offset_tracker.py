@@ -18,7 +18,7 @@ from stripwatch.worker.contracts.positions import Partition, Position
 class _Progress:
     """One partition while it is held: its open frames in the order they came, and those not yet claimed."""
 
-    tenure: int = 0
+    epoch: int = 0
     open: OrderedDict[int, None] = field(default_factory=OrderedDict)
     unclaimed: deque[int] = field(default_factory=deque)
     next_offset: int | None = None
@@ -30,7 +30,7 @@ class _Progress:
         return next(iter(self.open), self.next_offset)
 
 
-class Ledger:
+class OffsetTracker:
     """Every frame between Kafka and its settlement. Any thread may call; no call waits for the network.
 
     Only partitions that were given to it are counted: a frame of any other belongs to another worker by now, or is read
@@ -40,30 +40,30 @@ class Ledger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._partitions: dict[Partition, _Progress] = {}
-        self._tenures = itertools.count(1)
-        self._losses = 0
-        self._void = False
+        self._epochs = itertools.count(1)
+        self._revocations = 0
+        self._suspended = False
 
     @property
-    def void(self) -> bool:
+    def suspended(self) -> bool:
         """Between `make_void` and `make_valid`: nothing can be taken in, claimed or committed."""
-        return self._void
+        return self._suspended
 
-    def make_void(self) -> None:
+    def suspend(self) -> None:
         """Results cannot be delivered: forget all frames. They are read again from what Kafka has committed."""
         with self._lock:
-            self._void = True
-            self._losses += 1
+            self._suspended = True
+            self._revocations += 1
             self._partitions.clear()
 
-    def make_valid(self) -> None:
+    def resume(self) -> None:
         """Results can be delivered again. Every partition has yet to be assigned anew."""
-        self._void = False
+        self._suspended = False
 
     @property
-    def losses(self) -> int:
+    def revocations(self) -> int:
         """How often partitions were forgotten: what was found out about one before may no longer be so."""
-        return self._losses
+        return self._revocations
 
     def assign(self, partitions: Collection[Partition], losses: int | None = None) -> None:
         """Count these from now on: they are read from what Kafka has committed.
@@ -71,13 +71,13 @@ class Ledger:
         losses: as they were before Kafka was asked; after another one nothing is assigned, and Kafka is asked again.
         """
         with self._lock:
-            if not self._void and losses in (None, self._losses):
+            if not self._suspended and losses in (None, self._revocations):
                 for partition in partitions:
-                    self._partitions.setdefault(partition, _Progress(next(self._tenures)))
+                    self._partitions.setdefault(partition, _Progress(next(self._epochs)))
 
     def forget(self, partitions: Collection[Partition]) -> None:
         with self._lock:
-            self._losses += 1
+            self._revocations += 1
             for partition in partitions:
                 self._partitions.pop(partition, None)
 
@@ -85,7 +85,7 @@ class Ledger:
         with self._lock:
             return list(self._partitions)
 
-    def opened(self, position: Position) -> bool:
+    def register(self, position: Position) -> bool:
         """Take a frame in. False: its partition is not ours, or not yet in its place, so the frame is read again."""
         with self._lock:
             progress = self._partitions.get(Partition(position.topic, position.partition))
@@ -106,14 +106,14 @@ class Ledger:
             if progress is None or not progress.unclaimed or progress.unclaimed[0] != position.offset:
                 return None
             progress.unclaimed.popleft()
-            return progress.tenure
+            return progress.epoch
 
     def holds(self, tenures: Mapping[Partition, int]) -> bool:
         """Whether each partition has been held without a break since it was claimed from."""
         with self._lock:
-            return all(p in self._partitions and self._partitions[p].tenure == n for p, n in tenures.items())
+            return all(p in self._partitions and self._partitions[p].epoch == n for p, n in tenures.items())
 
-    def settled(self, position: Position) -> None:
+    def complete(self, position: Position) -> None:
         """The frame is fully accounted for: its result or its reject was acknowledged."""
         with self._lock:
             progress = self._partitions.get(Partition(position.topic, position.partition))

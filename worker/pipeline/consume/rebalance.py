@@ -18,7 +18,7 @@ from kafka.structs import MemberState, TopicPartition
 from stripwatch.worker.broker.consumers import to_kafka
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 
 log = structlog.get_logger()
 
@@ -33,10 +33,15 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
     """
 
     def __init__(
-        self, consumer: KafkaConsumer, ledger: Ledger, metrics: Metrics, drain_s_max: float, commits: bool = True
+        self,
+        consumer: KafkaConsumer,
+        tracker: OffsetTracker,
+        metrics: Metrics,
+        drain_s_max: float,
+        commits: bool = True,
     ) -> None:
         self._consumer = consumer
-        self._ledger = ledger
+        self._tracker = tracker
         self._metrics = metrics
         self._drain_s_max = drain_s_max
         self._commits = commits
@@ -52,10 +57,10 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
             return
         partitions = [Partition(*partition) for partition in revoked]
         deadline_s = time.monotonic() + self._drain_s_max
-        log.info("partitions revoked", partitions=numbers(revoked), frames_open=self._ledger.open_frames(partitions))
+        log.info("partitions revoked", partitions=numbers(revoked), frames_open=self._tracker.open_frames(partitions))
         try:
             await self._drain(partitions, deadline_s)
-            offsets = self._ledger.committable(partitions)
+            offsets = self._tracker.committable(partitions)
             if offsets and self._commits:
                 left_ms = max(_COMMIT_MS_MIN, (deadline_s - time.monotonic()) * 1000)
                 # What commit() runs: it finds the coordinator and tries again, where commit_async (3.0.12) gives up.
@@ -64,29 +69,29 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
             self._metrics.commit_failures.inc()
             log.warning("commit on rebalance failed; some frames will be inspected twice", error=str(error))
         finally:
-            self._let_go(partitions)
+            self._release(partitions)
 
     async def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
         """The group gave them to another worker already: a commit would be refused."""
         log.warning("partitions lost; some frames will be inspected again", partitions=numbers(lost))
-        self._let_go([Partition(*partition) for partition in lost])
-        _claim_nothing(self._consumer)
+        self._release([Partition(*partition) for partition in lost])
+        clear_claimed_partitions(self._consumer)
 
     async def _drain(self, partitions: list[Partition], deadline_s: float) -> None:
-        while left := self._ledger.open_frames(partitions):
+        while left := self._tracker.open_frames(partitions):
             if time.monotonic() > deadline_s:
                 log.warning("frames still in flight at the end of the drain", frames=left)
                 return
             await self._consumer._net.sleep(_DRAIN_CHECK_S)  # the listener's loop offers no public sleep (3.0.12)
 
-    def _let_go(self, partitions: list[Partition]) -> None:
-        self.assigned = bool(set(self._ledger.partitions()) - set(partitions))
-        self._ledger.forget(partitions)
+    def _release(self, partitions: list[Partition]) -> None:
+        self.assigned = bool(set(self._tracker.partitions()) - set(partitions))
+        self._tracker.forget(partitions)
         for partition in partitions:
             self._metrics.forget_partition(partition.number)
 
 
-def notice_every_loss(consumer: KafkaConsumer) -> None:
+def patch_lost_membership(consumer: KafkaConsumer) -> None:
     """A work-around: kafka-python 3.0.12 tells nobody of a membership that is lost while it joins again.
 
     It prepares a join only once, so the retry as a new member keeps partitions (cooperative) that another may have had
@@ -102,7 +107,7 @@ def _reset_and_prepare_again(coordinator: Any, reset: Any, *args: Any, **kwargs:
     coordinator.rejoining = False
 
 
-def _claim_nothing(consumer: KafkaConsumer) -> None:
+def clear_claimed_partitions(consumer: KafkaConsumer) -> None:
     """A work-around: a cooperative member of kafka-python 3.0.12 goes on claiming the partitions that it has lost.
 
     The leader then takes it for their owner, beside the worker that owns them by now.
@@ -111,7 +116,7 @@ def _claim_nothing(consumer: KafkaConsumer) -> None:
         assignor.member_assignment = None
 
 
-def fenced(consumer: KafkaConsumer) -> bool:
+def is_fenced(consumer: KafkaConsumer) -> bool:
     """Another worker has taken this static member's place. kafka-python 3.0.12 only stops its heartbeat then."""
     coordinator = consumer._coordinator
     stable = coordinator.state is MemberState.STABLE

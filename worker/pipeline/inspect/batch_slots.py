@@ -11,7 +11,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Lanes:
+class OrderedBatchSlots:
     """For as many threads as like, each of which calls `run_next` again and again."""
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Lanes:
         self._entered_count = 0
         self._left_count = 0
 
-    def run_next(
+    def run_next_batch(
         self, take: Callable[[], T | None], run: Callable[[T], list[R]], hand_on: Callable[[list[R]], None]
     ) -> bool:
         """Take a batch, run it, and hand on what came of it; False when there is none to take.

@@ -11,8 +11,8 @@ import structlog
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.image_statistics import measure
-from stripwatch.worker.model.loaded_model import Model
-from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Ready, Refusal, Skipped
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, RejectedFrame, Skipped
 
 log = structlog.get_logger()
 
@@ -31,11 +31,11 @@ class DecodePool:
         self._skips = skips
         self._measures = measures
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        self._queue: queue.SimpleQueue[Future[Ready] | None] = queue.SimpleQueue()
-        self._head: Future[Ready] | None = None
+        self._queue: queue.SimpleQueue[Future[DecodedFrame] | None] = queue.SimpleQueue()
+        self._head: Future[DecodedFrame] | None = None
         self._ended = False
 
-    def submit(self, frame: Frame, model: Model) -> None:
+    def submit(self, frame: Frame, model: LoadedModel) -> None:
         """The frame is decoded as this model wants it, and stays with this model."""
         self._queue.put(self._pool.submit(self._work, frame, model))
 
@@ -44,7 +44,7 @@ class DecodePool:
         self._queue.put(None)
         self._pool.shutdown(wait=False)
 
-    def head(self, timeout_s: float | None) -> Ready | None:
+    def head(self, timeout_s: float | None) -> DecodedFrame | None:
         """The next frame in order; None if it is not decoded within timeout_s (None: wait), or after the last."""
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         if self._head is None:
@@ -62,7 +62,7 @@ class DecodePool:
     def waiting_frames(self) -> int:
         return self._queue.qsize()
 
-    def _next(self, timeout_s: float | None) -> Future[Ready] | None:
+    def _next(self, timeout_s: float | None) -> Future[DecodedFrame] | None:
         if self._ended:
             return None
         try:
@@ -72,7 +72,7 @@ class DecodePool:
         self._ended = head is None
         return head
 
-    def _work(self, frame: Frame, model: Model) -> Ready:
+    def _work(self, frame: Frame, model: LoadedModel) -> DecodedFrame:
         if self._skips(frame):
             return Skipped(frame, model)
         started_s = time.monotonic()
@@ -80,9 +80,11 @@ class DecodePool:
             image = model.decode(frame.encoded)
             statistics = measure(image.pixels) if self._measures(frame.camera) else None
         except FrameRejected as error:
-            return Refusal(frame, model, error)
+            return RejectedFrame(frame, model, error)
         except Exception as error:  # one bad frame never stops the line, not even by a fault of ours
             log.exception("decode failed", frame=frame.id)
-            return Refusal(frame, model, FrameRejected(RejectReason.UNDECODABLE, f"{type(error).__name__}: {error}"))
+            return RejectedFrame(
+                frame, model, FrameRejected(RejectReason.UNDECODABLE, f"{type(error).__name__}: {error}")
+            )
         finished_s = time.monotonic()
         return Decoded(frame, model, image, finished_s - started_s, finished_s, statistics)

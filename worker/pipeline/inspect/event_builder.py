@@ -19,17 +19,17 @@ from stripwatch.worker.contracts.events import (
 )
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.timestamps import rfc3339
-from stripwatch.worker.model.verdict import Judgement
-from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction, Refusal, Skipped
+from stripwatch.worker.model.verdict import Decision
+from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame, Skipped
 
 
 @dataclass(frozen=True, slots=True)
-class EventMaker:
+class EventBuilder:
     """Turns outcomes into events, by the model of each and what is known of each camera."""
 
     cameras: Mapping[str, Camera]
 
-    def event(self, outcome: Outcome, now_s: float) -> Result | Reject:
+    def event(self, outcome: FrameOutcome, now_s: float) -> Result | Reject:
         """now_s: of the monotonic clock."""
         if isinstance(outcome, Prediction):
             return self.result(outcome, now_s)
@@ -37,17 +37,17 @@ class EventMaker:
 
     def result(self, prediction: Prediction, now_s: float) -> Result:
         frame, model = prediction.frame, prediction.model
-        judgement = model.judge.judge(prediction.scores)
+        decision = model.policy.decide(prediction.scores)
         camera = self.cameras.get(frame.camera)
         return Result(
             schema=RESULT_SCHEMA,
             id=frame.id,
             state="inspected",
-            verdict=judgement.verdict,
-            label=judgement.label,
-            score=_rounded(judgement.score),
-            scores={label: _rounded(s) for label, s in zip(model.judge.labels, judgement.scores, strict=True)},
-            defects=[defect for at in judgement.defects for defect in self._defects(prediction, judgement, at, camera)],
+            verdict=decision.verdict,
+            label=decision.label,
+            score=_rounded(decision.score),
+            scores={label: _rounded(s) for label, s in zip(model.policy.labels, decision.scores, strict=True)},
+            defects=[defect for at in decision.defects for defect in self._defects(prediction, decision, at, camera)],
             frame=frame_info(frame, prediction.width_px, prediction.height_px, camera),
             model=model.info,
             timing_ms=_timing(prediction, prediction.inference_s, now_s),
@@ -70,20 +70,18 @@ class EventMaker:
             timing_ms=_timing(skipped, 0.0, now_s),
         )
 
-    def _defects(
-        self, prediction: Prediction, judgement: Judgement, at: int, camera: Camera | None
-    ) -> Iterator[Defect]:
+    def _defects(self, prediction: Prediction, decision: Decision, at: int, camera: Camera | None) -> Iterator[Defect]:
         """One for each box of the label at that position; without heatmaps one without a box."""
         model = prediction.model
-        label, score = model.judge.labels[at], _rounded(judgement.scores[at])
+        label, score = model.policy.labels[at], _rounded(decision.scores[at])
         boxes: Sequence[Box | None] = (None,)
-        if model.maps is not None and prediction.heatmaps is not None:
+        if model.heatmap_decoder is not None and prediction.heatmaps is not None:
             heatmap = np.ascontiguousarray(prediction.heatmaps[..., at])
-            boxes = model.maps.boxes(heatmap, prediction.width_px, prediction.height_px)
+            boxes = model.heatmap_decoder.boxes(heatmap, prediction.width_px, prediction.height_px)
         for box in boxes:
             yield Defect(label, score, box, strip_span(prediction.frame, prediction.width_px, box, camera))
 
-    def reject(self, refusal: Refusal) -> Reject:
+    def reject(self, refusal: RejectedFrame) -> Reject:
         frame, error = refusal.frame, refusal.error
         info = frame_info(frame, None, None, self.cameras.get(frame.camera))
         return Reject(REJECT_SCHEMA, frame.id, error.reason.value, error.detail, info)

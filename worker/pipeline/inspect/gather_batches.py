@@ -12,7 +12,7 @@ class Clock(Protocol):
     def monotonic(self) -> float: ...
 
 
-def gather(first: T, head: Callable[[float], T | None], limits: BatchLimits, clock: Clock) -> list[T]:
+def collect_batch(first: T, head: Callable[[float], T | None], limits: BatchLimits, clock: Clock) -> list[T]:
     """Grow a batch from its first item until it is full or that item has waited long enough.
 
     head: the next item, or None if none is there within the given seconds (0: at once).

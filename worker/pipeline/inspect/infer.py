@@ -7,58 +7,58 @@ from typing import Protocol
 
 import numpy as np
 
-from stripwatch.worker.common.errors import FrameRejected, PredictFailed, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, InferenceError, RejectReason
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.session import Output
-from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Outcome, Prediction, Ready, Refusal
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, FrameOutcome, Prediction, RejectedFrame
 
 
 class Predictor(Protocol):
-    """A session. predict: uint8 [n, height, width, channels] to what it says of each; raises PredictFailed."""
+    """A session. predict: uint8 [n, height, width, channels] to what it says of each; raises InferenceError."""
 
     def predict(self, frames: Pixels) -> Output: ...
 
 
-def predict(batch: Sequence[Ready], predictor: Predictor) -> list[Outcome]:
+def infer_batch(batch: Sequence[DecodedFrame], predictor: Predictor) -> list[FrameOutcome]:
     """The outcome of each frame, in order; what was skipped or refused before passes through.
 
-    Raises PredictFailed when the model fails on a blank frame too: then it is the device, not a frame.
+    Raises InferenceError when the model fails on a blank frame too: then it is the device, not a frame.
     """
     decoded = [item for item in batch if isinstance(item, Decoded)]
-    predicted = iter(_predict_decoded(decoded, predictor) if decoded else ())
+    predicted = iter(_infer_decoded(decoded, predictor) if decoded else ())
     return [next(predicted) if isinstance(item, Decoded) else item for item in batch]
 
 
-def _predict_decoded(decoded: list[Decoded], predictor: Predictor) -> list[Outcome]:
-    frames = _gather([item.image.pixels for item in decoded])
+def _infer_decoded(decoded: list[Decoded], predictor: Predictor) -> list[FrameOutcome]:
+    frames = _stack([item.image.pixels for item in decoded])
     started_s = time.monotonic()
     try:
         output = predictor.predict(frames)
-    except PredictFailed:
+    except InferenceError:
         predictor.predict(np.zeros_like(frames[:1]))
-        return [_predict_alone(item, predictor) for item in decoded]
+        return [_infer_alone(item, predictor) for item in decoded]
     inference_s = time.monotonic() - started_s
     return [_outcome(item, output, at, started_s, inference_s) for at, item in enumerate(decoded)]
 
 
-def _gather(images: list[Pixels]) -> Pixels:
+def _stack(images: list[Pixels]) -> Pixels:
     """One array of them all. A frame alone is not copied; copying 8 costs less than 1 % of running them."""
     return images[0][np.newaxis] if len(images) == 1 else np.stack(images)
 
 
-def _predict_alone(item: Decoded, predictor: Predictor) -> Outcome:
+def _infer_alone(item: Decoded, predictor: Predictor) -> FrameOutcome:
     started_s = time.monotonic()
     try:
         output = predictor.predict(item.image.pixels[np.newaxis])
-    except PredictFailed as error:
-        return Refusal(item.frame, item.model, FrameRejected(RejectReason.INFERENCE_FAILED, str(error)))
+    except InferenceError as error:
+        return RejectedFrame(item.frame, item.model, FrameRejected(RejectReason.INFERENCE_FAILED, str(error)))
     return _outcome(item, output, 0, started_s, time.monotonic() - started_s)
 
 
-def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference_s: float) -> Outcome:
+def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference_s: float) -> FrameOutcome:
     scores: list[float] = output.scores[at].tolist()
     if not all(map(math.isfinite, scores)):
-        return Refusal(
+        return RejectedFrame(
             item.frame, item.model, FrameRejected(RejectReason.INFERENCE_FAILED, "a score is not a finite number")
         )
     return Prediction(

@@ -10,15 +10,15 @@ import structlog
 from prometheus_client import Counter
 
 from stripwatch.worker.common.errors import StripwatchError
-from stripwatch.worker.common.malloc import give_back_memory
+from stripwatch.worker.common.malloc import trim_malloc
 from stripwatch.worker.model.bundle import Bundle
-from stripwatch.worker.model.bundle_store import Choice, read_choice
-from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.model.bundle_store import ResolvedBundle, load_resolved
+from stripwatch.worker.model.loaded_model import LoadedModel
 
 log = structlog.get_logger()
 
 
-class BundleWatch:
+class ModelReloader:
     """Looks for another bundle, loads it on the thread that calls `run`, and hands it on.
 
     choose: what should run now, by a cheap look. open_model: loads, verifies and warms up; what it is given is called
@@ -29,9 +29,9 @@ class BundleWatch:
 
     def __init__(
         self,
-        choose: Callable[[], Choice],
-        open_model: Callable[[Bundle, Callable[[], None]], Model],
-        take: Callable[[Model], None],
+        choose: Callable[[], ResolvedBundle],
+        open_model: Callable[[Bundle, Callable[[], None]], LoadedModel],
+        take: Callable[[LoadedModel], None],
         outcomes: Counter,
         running: str | None,
     ) -> None:
@@ -41,45 +41,45 @@ class BundleWatch:
         self._outcomes = outcomes
         self._running = running
         self._refused: str | None = None
-        self._seen: Choice | str | None = None
-        self._considered: Choice | str | None = None
+        self._seen: ResolvedBundle | str | None = None
+        self._considered: ResolvedBundle | str | None = None
         self._trim_due = False
         self._stopping = threading.Event()
-        self.behind = running is None  # what should run is not what runs
+        self.outdated = running is None  # what should run is not what runs
 
     def run(self, check_s: float) -> None:
         while not self._stopping.wait(check_s):
-            self.look()
+            self.poll()
 
     def stop(self) -> None:
         """A load is broken off. Join the thread: a process that ends while ONNX Runtime works on another is aborted."""
         self._stopping.set()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """One look. A change counts when it has held until the next look: a file may still be copied to its place."""
         if self._trim_due:  # a look after the load: by now the old model has gone with its last frame
             self._trim_due = False
-            give_back_memory()
+            trim_malloc()
         found = self._find()
         if found == self._seen != self._considered:
             self._considered = found
             self._consider(found)
         self._seen = found
 
-    def _find(self) -> Choice | str:
+    def _find(self) -> ResolvedBundle | str:
         """What should run, or why nothing is there."""
         try:
             return self._choose()
         except (StripwatchError, OSError) as error:
             return str(error)
 
-    def _consider(self, found: Choice | str) -> None:
+    def _consider(self, found: ResolvedBundle | str) -> None:
         try:
             if isinstance(found, str):
                 self._refuse(found)
             else:
-                self._load(read_choice(found))
-        except _Stopped:
+                self._load(load_resolved(found))
+        except _CancelledError:
             log.info("loading broken off by the stop")
         except StripwatchError as error:
             self._refuse(str(error))
@@ -90,29 +90,29 @@ class BundleWatch:
     def _load(self, bundle: Bundle) -> None:
         """Raises what open_model raises."""
         if bundle.sha256 == self._running:  # rolled back, or only its time was changed
-            self._refused, self.behind = None, False
+            self._refused, self.outdated = None, False
             return
-        self.behind = True
+        self.outdated = True
         if bundle.sha256 == self._refused:  # the same bytes again would be refused again
             return
         log.info("loading another bundle", bundle=str(bundle.path), sha256=bundle.sha256)
         self._refused, self._trim_due = bundle.sha256, True
-        model = self._open_model(bundle, self._go_on)
-        self._go_on()
+        model = self._open_model(bundle, self._raise_if_cancelled)
+        self._raise_if_cancelled()
         self._take(model)
         log.info("bundle swapped", version=model.info.version, sha256=bundle.sha256, before=self._running)
         self._outcomes.labels("swapped").inc()
-        self._running, self._refused, self.behind = bundle.sha256, None, False
+        self._running, self._refused, self.outdated = bundle.sha256, None, False
 
-    def _go_on(self) -> None:
+    def _raise_if_cancelled(self) -> None:
         if self._stopping.is_set():
-            raise _Stopped
+            raise _CancelledError
 
     def _refuse(self, why: str) -> None:
-        self.behind = True
+        self.outdated = True
         log.error("bundle refused", error=why, running=self._running)
         self._outcomes.labels("refused").inc()
 
 
-class _Stopped(Exception):
+class _CancelledError(Exception):
     """The worker stops while a bundle is being loaded."""

@@ -12,7 +12,7 @@ from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.decode import Image
 from stripwatch.worker.images.image_statistics import FrameStatistics
-from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.model.loaded_model import LoadedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Decoded:
     """decode_s: at work. finished_s: of the monotonic clock. statistics: where it was this frame's turn."""
 
     frame: Frame
-    model: Model
+    model: LoadedModel
     image: Image
     decode_s: float
     finished_s: float
@@ -28,9 +28,9 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedFrame:
     frame: Frame
-    model: Model
+    model: LoadedModel
     error: FrameRejected
 
 
@@ -39,7 +39,7 @@ class Skipped:
     """A frame over its deadline. Where it was late before it was decoded, its size is not known."""
 
     frame: Frame
-    model: Model
+    model: LoadedModel
     width_px: int | None = None
     height_px: int | None = None
     decode_s: float = 0.0
@@ -54,7 +54,7 @@ class Prediction:
     """
 
     frame: Frame
-    model: Model
+    model: LoadedModel
     width_px: int
     height_px: int
     scores: tuple[float, ...]
@@ -65,5 +65,5 @@ class Prediction:
     statistics: FrameStatistics | None = None
 
 
-Ready = Decoded | Skipped | Refusal  # for the batch
-Outcome = Prediction | Skipped | Refusal
+DecodedFrame = Decoded | Skipped | RejectedFrame  # for the batch
+FrameOutcome = Prediction | Skipped | RejectedFrame

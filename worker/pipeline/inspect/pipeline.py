@@ -24,17 +24,17 @@ from stripwatch.worker.common.rates import DecayedRate
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.model.loaded_model import Model
+from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.backpressure import Credits
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
-from stripwatch.worker.pipeline.inspect.batch_slots import Lanes
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.inspect.batch_slots import OrderedBatchSlots
 from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.gather_batches import gather
-from stripwatch.worker.pipeline.inspect.infer import predict
-from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Outcome, Prediction, Ready, Skipped
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.gather_batches import collect_batch
+from stripwatch.worker.pipeline.inspect.infer import infer_batch
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, FrameOutcome, Prediction, Skipped
 
 log = structlog.get_logger()
 
@@ -50,15 +50,15 @@ class Publisher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class PipelineDependencies:
     """What a pipeline is made of. Each part has one owner: see ARCHITECTURE.md."""
 
     decoding: DecodePool
     deadline: Deadline
-    events: EventMaker
+    events: EventBuilder
     publisher: Publisher
-    ledger: Ledger
-    credits: Credits
+    tracker: OffsetTracker
+    limiter: InFlightLimiter
     metrics: Metrics
 
 
@@ -67,12 +67,12 @@ class Pipeline:
 
     def __init__(
         self,
-        parts: Parts,
-        model: Model,
+        parts: PipelineDependencies,
+        model: LoadedModel,
         on_settled: Callable[[Result | Reject, Frame], None] = lambda *_: None,
         on_result: Callable[[Result, Frame], None] = lambda *_: None,
-        admit: Callable[[Outcome, Result | Reject], Result | Reject] = lambda _, event: event,
-        on_outcome: Callable[[Outcome, Result | Reject], None] = lambda *_: None,
+        admit: Callable[[FrameOutcome, Result | Reject], Result | Reject] = lambda _, event: event,
+        on_outcome: Callable[[FrameOutcome, Result | Reject], None] = lambda *_: None,
         batches_in_flight: int = 1,
     ) -> None:
         """on_result, on_outcome: told of each result, and of each frame, when it goes out. admit: gives each event as
@@ -85,20 +85,20 @@ class Pipeline:
         self._admit = admit
         self._on_outcome = on_outcome
         self._rate = DecayedRate()
-        self._outcomes: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[FrameOutcome | None] = queue.SimpleQueue()
         self._failed = threading.Event()
         self._failure: BaseException | None = None
-        self._lanes = Lanes()
-        self._lane_count = batches_in_flight
-        stages = [("predict", self._predict_stage)] * batches_in_flight + [("publish", self._publish_stage)]
+        self._slots = OrderedBatchSlots()
+        self._slot_count = batches_in_flight
+        stages = [("predict", self._inference_stage)] * batches_in_flight + [("publish", self._publish_stage)]
         self._threads = [
             threading.Thread(target=self._guard, args=(stage,), name=name, daemon=True) for name, stage in stages
         ]
         metrics = parts.metrics
         metrics.watch(metrics.queue_frames, lambda: parts.decoding.waiting_frames, queue="decode")
         metrics.watch(metrics.queue_frames, self._outcomes.qsize, queue="publish")
-        metrics.watch(metrics.inflight_frames, lambda: parts.credits.frames)
-        metrics.watch(metrics.inflight_bytes, lambda: parts.credits.bytes)
+        metrics.watch(metrics.inflight_frames, lambda: parts.limiter.frames)
+        metrics.watch(metrics.inflight_bytes, lambda: parts.limiter.bytes)
 
     def start(self) -> None:
         for thread in self._threads:
@@ -108,7 +108,7 @@ class Pipeline:
         """Let a frame in. Its position is open in the ledger, and its credit is taken."""
         self._parts.decoding.submit(frame, self._model)
 
-    def swap(self, model: Model) -> None:
+    def swap(self, model: LoadedModel) -> None:
         """Frames that come in from now on are this model's. Any thread may call."""
         self._model = model
 
@@ -136,7 +136,7 @@ class Pipeline:
         for thread in self._threads:
             thread.join(max(0.0, deadline_s - time.monotonic()))
         self._parts.publisher.flush(max(0.1, deadline_s - time.monotonic()))
-        return self._parts.credits.frames == 0
+        return self._parts.limiter.frames == 0
 
     def _guard(self, stage: Callable[[], None]) -> None:
         try:
@@ -147,37 +147,37 @@ class Pipeline:
             log.exception("a stage died", stage=threading.current_thread().name)
             self.fail(error)
 
-    def _predict_stage(self) -> None:
+    def _inference_stage(self) -> None:
         try:
-            while self._lanes.run_next(self._gather, self._predict, self._hand_on):
+            while self._slots.run_next_batch(self._next_batch, self._infer, self._emit):
                 pass
         finally:  # even after a failure, or the next stage would wait for ever
             self._outcomes.put(None)
 
-    def _gather(self) -> list[Ready] | None:
+    def _next_batch(self) -> list[DecodedFrame] | None:
         """The next batch; None after the last. While it waits here, a model that was swapped out must not be held."""
         decoding = self._parts.decoding
         first = decoding.head(None)
         if first is None:
             return None
         waiting, rate_fps = 1 + decoding.waiting_frames, self._rate.count(0, time.monotonic())
-        gathered = gather(first, decoding.head, first.model.pace.limits(waiting, rate_fps), time)
+        gathered = collect_batch(first, decoding.head, first.model.batch_policy.limits(waiting, rate_fps), time)
         self._rate.count(len(gathered), time.monotonic())
         return gathered
 
-    def _predict(self, gathered: list[Ready]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+    def _infer(self, gathered: list[DecodedFrame]) -> list[FrameOutcome]:
+        outcomes: list[FrameOutcome] = []
         for model, batch in groupby(map(self._check_deadline, gathered), key=lambda item: item.model):
-            found = predict(list(batch), model.session)
+            found = infer_batch(list(batch), model.session)
             self._observe(found)
             outcomes += found
         return outcomes
 
-    def _hand_on(self, outcomes: list[Outcome]) -> None:
+    def _emit(self, outcomes: list[FrameOutcome]) -> None:
         for outcome in outcomes:
             self._outcomes.put(outcome)
 
-    def _check_deadline(self, item: Ready) -> Ready:
+    def _check_deadline(self, item: DecodedFrame) -> DecodedFrame:
         """The last moment at which a late frame can still be passed over."""
         late = isinstance(item, Skipped) or (isinstance(item, Decoded) and self._parts.deadline.passed(item.frame))
         if late:
@@ -188,7 +188,7 @@ class Pipeline:
         return Skipped(item.frame, item.model, item.image.width_px, item.image.height_px, item.decode_s, waited_s)
 
     def _publish_stage(self) -> None:
-        lanes = self._lane_count  # each says when it has ended
+        lanes = self._slot_count  # each says when it has ended
         while lanes:
             if (outcome := self._outcomes.get()) is None:
                 lanes -= 1
@@ -196,7 +196,7 @@ class Pipeline:
                 self._publish(outcome)
             del outcome
 
-    def _publish(self, outcome: Outcome) -> None:
+    def _publish(self, outcome: FrameOutcome) -> None:
         sent_s = time.monotonic()
         frame, event = outcome.frame, self._admit(outcome, self._parts.events.event(outcome, sent_s))
         self._parts.publisher.publish(event, frame, lambda: self._settle(frame, event, sent_s))
@@ -210,15 +210,15 @@ class Pipeline:
         self._count(frame, event)
         parts.metrics.publish_seconds.observe(time.monotonic() - sent_s)
         self._on_settled(event, frame)
-        parts.ledger.settled(frame.position)
-        parts.credits.give_back(len(frame.encoded))
+        parts.tracker.complete(frame.position)
+        parts.limiter.release(len(frame.encoded))
 
-    def _observe(self, outcomes: list[Outcome]) -> None:
+    def _observe(self, outcomes: list[FrameOutcome]) -> None:
         metrics = self._parts.metrics
         predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
         if predictions:
             metrics.batch_frames.observe(len(predictions))
-            metrics.device_busy.inc(predictions[0].inference_s / self._lane_count)
+            metrics.device_busy.inc(predictions[0].inference_s / self._slot_count)
         for prediction in predictions:
             metrics.decode_seconds.observe(prediction.decode_s)
             metrics.queue_seconds.observe(prediction.queue_s)
@@ -238,22 +238,22 @@ class Pipeline:
         metrics.frame_age.observe(max(0.0, age_s))
 
 
-def build_parts(
+def build_dependencies(
     settings: Settings,
     metrics: Metrics,
     publisher: Publisher,
-    credits: Credits,
+    limiter: InFlightLimiter,
     deadline: Deadline = NO_DEADLINE,
-    ledger: Ledger | None = None,
+    tracker: OffsetTracker | None = None,
     measures: Callable[[str], bool] = lambda _: False,
-) -> Parts:
+) -> PipelineDependencies:
     """The stages of any pipeline, whether frames come from Kafka or from a folder."""
-    return Parts(
+    return PipelineDependencies(
         decoding=DecodePool(settings.decode_threads or os.cpu_count() or 1, deadline.skips, measures),
         deadline=deadline,
-        events=EventMaker(settings.cameras),
+        events=EventBuilder(settings.cameras),
         publisher=publisher,
-        ledger=ledger or Ledger(),
-        credits=credits,
+        tracker=tracker or OffsetTracker(),
+        limiter=limiter,
         metrics=metrics,
     )

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from stripwatch.worker.broker.producers import LINGER_MS, discard, set_linger
-from stripwatch.worker.common.errors import BrokerLost, StripwatchError
+from stripwatch.worker.broker.producers import LINGER_MS, force_close, set_linger
+from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchError
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
-from stripwatch.worker.pipeline.produce.producer_recovery import Failure, Mending
-from stripwatch.worker.pipeline.produce.record_builder import EventRecords, Outgoing
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.produce.producer_recovery import DeliveryError, ProducerRecovery
+from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, RecordBuilder
 
 
 class AtLeastOnce:
@@ -24,9 +24,9 @@ class AtLeastOnce:
 
     def __init__(
         self,
-        records: EventRecords,
-        ledger: Ledger,
-        mending: Mending,
+        records: RecordBuilder,
+        tracker: OffsetTracker,
+        recovery: ProducerRecovery,
         dropped: Callable[[Frame], None],
         failed: Callable[[BaseException], None],
         linger_ms: Callable[[], float] = lambda: LINGER_MS,
@@ -34,12 +34,12 @@ class AtLeastOnce:
         self._wanted_linger_ms = linger_ms
         self._linger_ms: float = LINGER_MS
         self._records = records
-        self._ledger = ledger
-        self._mending = mending
+        self._tracker = tracker
+        self._recovery = recovery
         self._dropped = dropped
         self._failed = failed
         self._lock = threading.Lock()
-        self._producer: KafkaProducer = mending.open()
+        self._producer: KafkaProducer = recovery.open()
 
     @property
     def waiting_s(self) -> float:
@@ -47,13 +47,13 @@ class AtLeastOnce:
         return 0.0
 
     def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
-        if self._ledger.claim(frame.position) is None:
+        if self._tracker.claim(frame.position) is None:
             self._dropped(frame)
             return
-        producer, records = self._producer, self._records.make(event, frame)
+        producer, records = self._producer, self._records.build(event, frame)
 
         def settled() -> None:
-            self._mending.delivered()
+            self._recovery.delivered()
             settle()
 
         self._set_linger(producer)
@@ -68,51 +68,53 @@ class AtLeastOnce:
             self._linger_ms = linger_ms
 
     def flush(self, timeout_s: float) -> None:
-        """Raises BrokerLost."""
+        """Raises BrokerUnavailableError."""
         try:
             self._producer.flush(timeout=timeout_s)
         except KafkaError as error:
-            raise BrokerLost(f"the broker did not acknowledge all results within {timeout_s:.0f} s: {error}") from error
+            raise BrokerUnavailableError(
+                f"the broker did not acknowledge all results within {timeout_s:.0f} s: {error}"
+            ) from error
 
     def close(self) -> None:
-        discard(self._producer)
+        force_close(self._producer)
 
-    def _refused(self, producer: KafkaProducer, frame: Frame, failure: Failure) -> None:
+    def _refused(self, producer: KafkaProducer, frame: Frame, failure: DeliveryError) -> None:
         """The first failure of a producer ends it. It comes on the producer's own thread, which cannot wait."""
         with self._lock:
-            first = producer is self._producer and not self._ledger.void
+            first = producer is self._producer and not self._tracker.suspended
             if first:
-                self._ledger.make_void()
+                self._tracker.suspend()
         self._dropped(frame)
         if first:
-            threading.Thread(target=self._mend, args=(failure,), name="mend", daemon=True).start()
+            threading.Thread(target=self._recover, args=(failure,), name="mend", daemon=True).start()
 
-    def _mend(self, failure: Failure) -> None:
+    def _recover(self, failure: DeliveryError) -> None:
         try:
-            producer = self._mending.replace(self._producer, failure)
+            producer = self._recovery.recover(self._producer, failure)
         except StripwatchError as error:
             self._failed(error)
             return
         with self._lock:
             self._producer, self._linger_ms = producer, LINGER_MS
-            self._ledger.make_valid()
+            self._tracker.resume()
 
 
 class _Sending:
     """The records of one frame. Acknowledgements of two topics may come from two threads."""
 
-    def __init__(self, count: int, settle: Callable[[], None], refused: Callable[[Failure], None]) -> None:
+    def __init__(self, count: int, settle: Callable[[], None], refused: Callable[[DeliveryError], None]) -> None:
         self._left = count
         self._settle = settle
         self._refused = refused
         self._lock = threading.Lock()
 
-    def send(self, producer: KafkaProducer, record: Outgoing, frame: Frame) -> None:
+    def send(self, producer: KafkaProducer, record: OutgoingRecord, frame: Frame) -> None:
         def refuse(error: BaseException) -> None:
             with self._lock:
                 first, self._left = self._left >= 0, -1
             if first:
-                self._refused(Failure(error, record, frame.position))
+                self._refused(DeliveryError(error, record, frame.position))
 
         try:
             future = producer.send(record.topic, record.body, key=record.key, headers=record.headers)

@@ -9,38 +9,38 @@ from stripwatch.worker.broker.producers import LINGER_MS, open_producer
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.produce.at_least_once import AtLeastOnce
 from stripwatch.worker.pipeline.produce.exactly_once import ExactlyOnce, TransactionLimits
-from stripwatch.worker.pipeline.produce.producer_recovery import Mending
-from stripwatch.worker.pipeline.produce.record_builder import EventRecords
+from stripwatch.worker.pipeline.produce.producer_recovery import ProducerRecovery
+from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder
 
 Delivery = AtLeastOnce | ExactlyOnce
 
 
 def open_delivery(
     settings: Settings,
-    ledger: Ledger,
+    tracker: OffsetTracker,
     metrics: Metrics,
     group: Callable[[], ConsumerGroupMetadata],
     dropped: Callable[[Frame], None],
     failed: Callable[[BaseException], None],
     linger_ms: Callable[[], float] = lambda: LINGER_MS,
 ) -> Delivery:
-    """A publisher with its producer. Raises BrokerLost.
+    """A publisher with its producer. Raises BrokerUnavailableError.
 
     group: this worker in its consumer group, as it is now. dropped: called, from any thread, for a frame that is read
     again. failed: called when nothing can be delivered any more. linger_ms: at least once, how long a result
     may wait for others.
     """
-    records = EventRecords(settings.topics, settings.reject_bytes_max)
-    mending = Mending(partial(open_producer, settings), records, metrics, settings.broker_away_s_max)
+    records = RecordBuilder(settings.topics, settings.reject_bytes_max)
+    recovery = ProducerRecovery(partial(open_producer, settings), records, metrics, settings.broker_away_s_max)
     if settings.delivery == "at-least-once":
-        return AtLeastOnce(records, ledger, mending, dropped, failed, linger_ms)
+        return AtLeastOnce(records, tracker, recovery, dropped, failed, linger_ms)
     limits = TransactionLimits(
         linger_s=settings.transaction_ms / 1000,
         frames_max=max(1, settings.inflight_frames_max // 2),  # the other half goes on while these are committed
         timeout_s=settings.transaction_s_max,
         send_s_max=settings.send_s_max,
     )
-    return ExactlyOnce(records, ledger, mending, group, limits, metrics, dropped, failed)
+    return ExactlyOnce(records, tracker, recovery, group, limits, metrics, dropped, failed)

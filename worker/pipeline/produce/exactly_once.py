@@ -18,15 +18,15 @@ from kafka.future import Future
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
 from stripwatch.worker.broker.consumers import to_kafka
-from stripwatch.worker.broker.producers import discard
-from stripwatch.worker.common.errors import BrokerLost, Fenced
+from stripwatch.worker.broker.producers import force_close
+from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
-from stripwatch.worker.pipeline.produce.producer_recovery import FENCED, TOO_LARGE, Failure, Mending
-from stripwatch.worker.pipeline.produce.record_builder import EventRecords, Outgoing
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.produce.producer_recovery import FENCED, TOO_LARGE, DeliveryError, ProducerRecovery
+from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, RecordBuilder
 
 _STABLE_S_MAX = 5.0
 _STABLE_CHECK_S = 0.005
@@ -54,7 +54,7 @@ class _Item(NamedTuple):
 
 class _Sent(NamedTuple):
     future: Future
-    record: Outgoing
+    record: OutgoingRecord
     frame: Frame
 
 
@@ -64,7 +64,7 @@ class _Transaction:
     items: list[_Item]
     sent: list[_Sent] = field(default_factory=list)
     offsets: dict[Partition, int] = field(default_factory=dict)
-    tenures: dict[Partition, int] = field(default_factory=dict)
+    epochs: dict[Partition, int] = field(default_factory=dict)
 
 
 class ExactlyOnce:
@@ -75,9 +75,9 @@ class ExactlyOnce:
 
     def __init__(
         self,
-        records: EventRecords,
-        ledger: Ledger,
-        mending: Mending,
+        records: RecordBuilder,
+        tracker: OffsetTracker,
+        recovery: ProducerRecovery,
         group: Callable[[], ConsumerGroupMetadata],
         limits: TransactionLimits,
         metrics: Metrics,
@@ -85,8 +85,8 @@ class ExactlyOnce:
         failed: Callable[[BaseException], None],
     ) -> None:
         self._records = records
-        self._ledger = ledger
-        self._mending = mending
+        self._tracker = tracker
+        self._recovery = recovery
         self._group = group
         self._limits = limits
         self._metrics = metrics
@@ -95,7 +95,7 @@ class ExactlyOnce:
         self._queue: queue.SimpleQueue[_Item | threading.Event] = queue.SimpleQueue()
         self._transaction: _Transaction | None = None
         self._asked_s: float | None = None
-        self._producer: KafkaProducer = mending.open()
+        self._producer: KafkaProducer = recovery.open()
         self._thread = threading.Thread(target=self._run, name="transactions", daemon=True)
         self._thread.start()
 
@@ -109,16 +109,16 @@ class ExactlyOnce:
         self._queue.put(_Item(event, frame, settle))
 
     def flush(self, timeout_s: float) -> None:
-        """Commit what is there. Raises BrokerLost."""
+        """Commit what is there. Raises BrokerUnavailableError."""
         done = threading.Event()
         self._queue.put(done)
         deadline_s = time.monotonic() + timeout_s
         while not done.wait(0.05):
             if not self._thread.is_alive() or time.monotonic() > deadline_s:
-                raise BrokerLost(f"the last transaction was not committed within {timeout_s:.0f} s")
+                raise BrokerUnavailableError(f"the last transaction was not committed within {timeout_s:.0f} s")
 
     def close(self) -> None:
-        discard(self._producer)
+        force_close(self._producer)
 
     def _run(self) -> None:
         try:
@@ -138,10 +138,10 @@ class ExactlyOnce:
                 self._add(item)
             if self._transaction and (isinstance(item, threading.Event) or self._due(self._transaction)):
                 self._commit(self._transaction)
-        except Failure as failure:
+        except DeliveryError as failure:
             self._start_over(failure)
         except KafkaError as error:
-            self._start_over(Failure(error))
+            self._start_over(DeliveryError(error))
         if isinstance(item, threading.Event):
             item.set()
 
@@ -155,7 +155,7 @@ class ExactlyOnce:
 
     def _add(self, item: _Item) -> None:
         position = item.frame.position
-        tenure = self._ledger.claim(position)
+        tenure = self._tracker.claim(position)
         if tenure is None:
             self._dropped(item.frame)
             return
@@ -167,16 +167,16 @@ class ExactlyOnce:
             transaction.items.append(item)
         partition = Partition(position.topic, position.partition)
         transaction.offsets[partition] = position.next_offset
-        if transaction.tenures.setdefault(partition, tenure) != tenure:
-            raise Failure(IllegalGenerationError("the partition went and came back"))
-        for record in self._records.make(item.event, item.frame):
+        if transaction.epochs.setdefault(partition, tenure) != tenure:
+            raise DeliveryError(IllegalGenerationError("the partition went and came back"))
+        for record in self._records.build(item.event, item.frame):
             self._send(transaction, record, item.frame)
 
-    def _send(self, transaction: _Transaction, record: Outgoing, frame: Frame) -> None:
+    def _send(self, transaction: _Transaction, record: OutgoingRecord, frame: Frame) -> None:
         try:
             future = self._producer.send(record.topic, record.body, key=record.key, headers=record.headers)
         except KafkaError as error:
-            raise Failure(error, record, frame.position) from error
+            raise DeliveryError(error, record, frame.position) from error
         transaction.sent.append(_Sent(future, record, frame))
 
     def _commit(self, transaction: _Transaction) -> None:
@@ -189,15 +189,15 @@ class ExactlyOnce:
         self._producer.flush(timeout=self._limits.send_s_max)
         if failed := [sent for sent in transaction.sent if sent.future.failed()]:
             future, record, frame = max(failed, key=lambda sent: len(sent.record.body))  # one of them was too large
-            raise Failure(future.exception, record, frame.position)
+            raise DeliveryError(future.exception, record, frame.position)
         group = self._stable_group()
-        if not self._ledger.holds(transaction.tenures):
+        if not self._tracker.holds(transaction.epochs):
             raise IllegalGenerationError("partitions went while their frames were in a transaction")
         self._producer.send_offsets_to_transaction(to_kafka(transaction.offsets), group)
         self._producer.commit_transaction()
         self._asked_s = None
         self._transaction = None
-        self._mending.delivered()
+        self._recovery.delivered()
         self._metrics.transactions.labels("committed").inc()
         for item in transaction.items:
             item.settle()
@@ -215,20 +215,20 @@ class ExactlyOnce:
             raise IllegalGenerationError("this worker is no member of its group at the moment")
         return group
 
-    def _start_over(self, failure: Failure) -> None:
+    def _start_over(self, failure: DeliveryError) -> None:
         transaction, self._transaction = self._transaction, None
         self._asked_s = None
-        self._ledger.make_void()
+        self._tracker.suspend()
         self._metrics.transactions.labels("aborted").inc()
         for item in transaction.items if transaction else ():
             self._dropped(item.frame)
         error = self._cause(failure)
         if isinstance(error, FencedInstanceIdError) or (isinstance(error, FENCED) and not self._timed_out(transaction)):
-            raise Fenced("another worker has taken over this one's instance_id: each worker needs one of its own")
-        self._producer = self._mending.replace(self._producer, Failure(error, failure.record, failure.position))
-        self._ledger.make_valid()
+            raise FencedError("another worker has taken over this one's instance_id: each worker needs one of its own")
+        self._producer = self._recovery.recover(self._producer, DeliveryError(error, failure.record, failure.position))
+        self._tracker.resume()
 
-    def _cause(self, failure: Failure) -> BaseException:
+    def _cause(self, failure: DeliveryError) -> BaseException:
         """What broke the producer: after that kafka-python reports only that it is broken."""
         too_large = isinstance(failure.error, TOO_LARGE)
         cause: BaseException | None = None if too_large else self._producer._transaction_manager.last_error

@@ -19,12 +19,12 @@ from kafka.errors import (
     RecordListTooLargeError,
 )
 
-from stripwatch.worker.broker.connection import denied
-from stripwatch.worker.broker.producers import discard
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.broker.connection import authorization_message
+from stripwatch.worker.broker.producers import force_close
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.produce.record_builder import EventRecords, Outgoing
+from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, RecordBuilder
 
 log = structlog.get_logger()
 
@@ -34,24 +34,26 @@ TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 FENCED = (ProducerFencedError, InvalidProducerEpochError)
 
 
-class Failure(Exception):
+class DeliveryError(Exception):
     """A record that Kafka did not take, or a transaction that it did not commit (record and position are None)."""
 
-    def __init__(self, error: BaseException, record: Outgoing | None = None, position: Position | None = None) -> None:
+    def __init__(
+        self, error: BaseException, record: OutgoingRecord | None = None, position: Position | None = None
+    ) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
         self.error = error
         self.record = record
         self.position = position
 
 
-class Mending:
+class ProducerRecovery:
     """Opens the first producer, and each that replaces one. One thread at a time calls.
 
     give_up_s: how long it is tried while nothing at all can be delivered.
     """
 
     def __init__(
-        self, open_producer: Callable[[], KafkaProducer], records: EventRecords, metrics: Metrics, give_up_s: float
+        self, open_producer: Callable[[], KafkaProducer], records: RecordBuilder, metrics: Metrics, give_up_s: float
     ) -> None:
         self.open = open_producer
         self._records = records
@@ -67,28 +69,28 @@ class Mending:
         self._failing_since_s = None
         self._tries = 0
 
-    def replace(self, producer: KafkaProducer, failure: Failure) -> KafkaProducer:
-        """A new producer. Raises BrokerLost where that cannot help, or has not helped for too long."""
-        self._judge(failure)
+    def recover(self, producer: KafkaProducer, failure: DeliveryError) -> KafkaProducer:
+        """A new producer. Raises BrokerUnavailableError where that cannot help, or has not helped for too long."""
+        self._classify(failure)
         self._metrics.producer_rebuilds.inc()
         log.warning("results cannot be delivered; starting over with a new producer", error=str(failure))
-        discard(producer)
+        force_close(producer)
         while True:
             self._pause(failure)
             try:
                 return self.open()
-            except BrokerLost as error:
+            except BrokerUnavailableError as error:
                 log.warning("no new producer yet", error=str(error))
 
-    def _judge(self, failure: Failure) -> None:
+    def _classify(self, failure: DeliveryError) -> None:
         where = f"{failure.record.topic} did not take a record" if failure.record else "Kafka did not end a transaction"
         if isinstance(failure.error, AuthorizationError):
-            raise BrokerLost(denied(failure.error)) from failure.error
+            raise BrokerUnavailableError(authorization_message(failure.error)) from failure.error
         if isinstance(failure.error, KafkaTimeoutError):
-            raise BrokerLost(f"{where} in time: {failure.error}") from failure.error
+            raise BrokerUnavailableError(f"{where} in time: {failure.error}") from failure.error
         if isinstance(failure.error, TOO_LARGE) and failure.record:
             if not failure.record.frame_bytes:
-                raise BrokerLost(
+                raise BrokerUnavailableError(
                     f"{where} of {len(failure.record.body)} bytes: it is over the topic's max.message.bytes"
                 ) from failure.error
             self._records.shorten_rejects(failure.record)
@@ -96,13 +98,15 @@ class Mending:
         self._last_count = self._last_count + 1 if failure.position and failure.position == self._last else 1
         self._last = failure.position
         if self._last_count >= _FAILURES_MAX:
-            raise BrokerLost(f"{where} of the frame {failure.position}, {_FAILURES_MAX} times: {failure}")
+            raise BrokerUnavailableError(f"{where} of the frame {failure.position}, {_FAILURES_MAX} times: {failure}")
 
-    def _pause(self, failure: Failure) -> None:
+    def _pause(self, failure: DeliveryError) -> None:
         now_s = time.monotonic()
         if self._failing_since_s is None:
             self._failing_since_s = now_s
         elif now_s - self._failing_since_s > self._give_up_s:
-            raise BrokerLost(f"nothing could be delivered for {self._give_up_s:g} s; the first error: {failure}")
+            raise BrokerUnavailableError(
+                f"nothing could be delivered for {self._give_up_s:g} s; the first error: {failure}"
+            )
         time.sleep(_PAUSE_S[min(self._tries, len(_PAUSE_S) - 1)])
         self._tries += 1

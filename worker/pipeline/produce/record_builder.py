@@ -8,13 +8,13 @@ import structlog
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.contracts.frame_headers import Headers, copy_headers, event_headers
+from stripwatch.worker.contracts.frame_headers import Headers, event_headers, frame_copy_headers
 from stripwatch.worker.images.image_header import read_header
 
 log = structlog.get_logger()
 
 
-class Outgoing(NamedTuple):
+class OutgoingRecord(NamedTuple):
     """A record that goes out. frame_bytes: how much of the frame it carries; 0 in events."""
 
     topic: str
@@ -24,7 +24,7 @@ class Outgoing(NamedTuple):
     frame_bytes: int = 0
 
 
-class EventRecords:
+class RecordBuilder:
     """Results, defects and rejects as CloudEvents in binary mode, keyed by camera. An event is serialised once."""
 
     def __init__(self, topics: Topics, reject_bytes_max: int) -> None:
@@ -32,18 +32,18 @@ class EventRecords:
         self._reject_bytes_max = reject_bytes_max
         self._encoder = msgspec.json.Encoder()
 
-    def make(self, event: Result | Reject, frame: Frame) -> list[Outgoing]:
+    def build(self, event: Result | Reject, frame: Frame) -> list[OutgoingRecord]:
         key = frame.camera.encode()
         if isinstance(event, Reject):
             body = frame.encoded[: self._reject_bytes_max]
-            return [Outgoing(self._topics.rejects, key, body, reject_headers(event, frame, len(body)), len(body))]
+            return [OutgoingRecord(self._topics.rejects, key, body, reject_headers(event, frame, len(body)), len(body))]
         body = self._encoder.encode(event)
-        records = [Outgoing(self._topics.results, key, body, event_headers(frame, "result"))]
+        records = [OutgoingRecord(self._topics.results, key, body, event_headers(frame, "result"))]
         if event.defects:
-            records.append(Outgoing(self._topics.defects, key, body, event_headers(frame, "defect")))
+            records.append(OutgoingRecord(self._topics.defects, key, body, event_headers(frame, "defect")))
         return records
 
-    def shorten_rejects(self, refused: Outgoing) -> None:
+    def shorten_rejects(self, refused: OutgoingRecord) -> None:
         """Kafka refused a reject as too large: from now on none carries half as much of its frame."""
         self._reject_bytes_max = refused.frame_bytes // 2
         log.warning(
@@ -56,7 +56,7 @@ class EventRecords:
 def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:
     """Reason, detail, how much is kept, then what `copy_headers` says."""
     own = {"reason": event.reason, "detail": event.detail, "bytes": len(frame.encoded), "bytes_kept": kept_bytes}
-    return copy_headers(frame, "reject", b"application/octet-stream", own)
+    return frame_copy_headers(frame, "reject", b"application/octet-stream", own)
 
 
 def review_headers(event: Result, frame: Frame) -> Headers:
@@ -70,4 +70,4 @@ def review_headers(event: Result, frame: Frame) -> Headers:
         "model_version": event.model.version,
         "model_sha256": event.model.sha256,
     }
-    return copy_headers(frame, "review", f"image/{read_header(frame.encoded).format}".encode(), own)
+    return frame_copy_headers(frame, "review", f"image/{read_header(frame.encoded).format}".encode(), own)

@@ -12,29 +12,29 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from stripwatch.worker.broker.consumers import open_consumer, require_topics
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.backpressure import Credits
-from stripwatch.worker.pipeline.consume.consumer import IntakeRules, KafkaIntake
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.consume.consumer import ConsumerConfig, FrameConsumer
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from tests.brokers.handle import BrokerHandle
 from tests.waiting import AWAIT_S_MAX, wait_until
 
 
 @dataclass
 class Running:
-    intake: KafkaIntake
-    ledger: Ledger
-    credits: Credits
+    intake: FrameConsumer
+    tracker: OffsetTracker
+    limiter: InFlightLimiter
     metrics: Metrics
     taken: list[Frame]
 
     def settle(self, count: int) -> None:
         for frame in self.taken[:count]:
-            self.ledger.settled(frame.position)
-            self.credits.give_back(len(frame.encoded))
+            self.tracker.complete(frame.position)
+            self.limiter.release(len(frame.encoded))
         del self.taken[:count]
 
 
@@ -48,18 +48,18 @@ def running_intake(
     consumer = open_consumer(settings)
     require_topics(consumer, [topic])
     taken: list[Frame] = []
-    metrics, ledger, credits = Metrics(CollectorRegistry()), Ledger(), Credits(frames_max, 10**9)
+    metrics, tracker, limiter = Metrics(CollectorRegistry()), OffsetTracker(), InFlightLimiter(frames_max, 10**9)
 
     def take(frame: Frame) -> None:
         taken.append(frame)
         if len(taken) == stop_after:
             intake.stop()
 
-    intake = KafkaIntake(consumer, topic, ledger, credits, metrics, IntakeRules(0.05, drain_s_max), take)
+    intake = FrameConsumer(consumer, topic, tracker, limiter, metrics, ConsumerConfig(0.05, drain_s_max), take)
     thread = threading.Thread(target=intake.run)
     thread.start()
     try:
-        yield Running(intake, ledger, credits, metrics, taken)
+        yield Running(intake, tracker, limiter, metrics, taken)
     finally:
         intake.stop()
         thread.join()
@@ -93,7 +93,7 @@ def test_at_the_limit_it_pauses_stays_in_the_group_and_goes_on(broker: BrokerHan
             count = len(running.taken)
             seen += [frame.position.offset for frame in running.taken[:count]]
             running.settle(count)
-            assert running.credits.frames <= 10
+            assert running.limiter.frames <= 10
         assert seen == list(range(100))
 
 
@@ -112,7 +112,7 @@ def test_it_joins_once(broker: BrokerHandle, attempt: int) -> None:
     with capture_logs() as logs, running_intake(broker, topic, group, frames_max=100) as running:
         wait_until(lambda: len(running.taken) == 20)
         running.settle(20)
-        wait_until(lambda: running.ledger.committable() == {})  # polled, committed and polled again
+        wait_until(lambda: running.tracker.committable() == {})  # polled, committed and polled again
     assigned = [log["partitions"] for log in logs if log["event"] == "partitions assigned"]
     assert assigned == [[0, 1, 2]]
 
@@ -174,6 +174,6 @@ def test_lag_counts_frames_that_are_not_settled(broker: BrokerHandle) -> None:
 def test_a_topic_that_is_missing_is_named(broker: BrokerHandle) -> None:
     settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers})
     consumer = open_consumer(settings)
-    with pytest.raises(BrokerLost, match=r"no topic 'no-such-topic'; 'stripwatch topics' creates"):
+    with pytest.raises(BrokerUnavailableError, match=r"no topic 'no-such-topic'; 'stripwatch topics' creates"):
         require_topics(consumer, ["no-such-topic"])
     consumer.close()

@@ -17,8 +17,8 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.contracts.positions import Partition, Position
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
-from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke, fenced, notice_every_loss
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke, is_fenced, patch_lost_membership
 
 FRAMES = TopicPartition("frames", 0)
 
@@ -60,14 +60,14 @@ def finish(coroutine: Any) -> None:
 
 
 def test_lost_partitions_are_let_go_at_once_and_claimed_no_more() -> None:
-    ledger, partition, assignor = Ledger(), Partition(*FRAMES), owner()
+    tracker, partition, assignor = OffsetTracker(), Partition(*FRAMES), owner()
     consumer = SimpleNamespace(_coordinator=SimpleNamespace(_assignors={"cooperative-sticky": assignor}))
-    listener = DrainOnRevoke(consumer, ledger, Metrics(CollectorRegistry()), drain_s_max=60)
-    ledger.assign([partition])
-    assert ledger.opened(Position("frames", 0, 7))
+    listener = DrainOnRevoke(consumer, tracker, Metrics(CollectorRegistry()), drain_s_max=60)
+    tracker.assign([partition])
+    assert tracker.register(Position("frames", 0, 7))
     finish(listener.on_partitions_lost([FRAMES]))
     assert not listener.assigned
-    assert not ledger.opened(Position("frames", 0, 8))
+    assert not tracker.register(Position("frames", 0, 8))
     assert claimed(assignor) == []
 
 
@@ -78,7 +78,7 @@ def test_a_member_claims_what_it_has_lost_by_itself() -> None:
 
 def test_a_loss_during_a_join_prepares_the_join_again() -> None:
     made = Coordinator()
-    notice_every_loss(SimpleNamespace(_coordinator=made))
+    patch_lost_membership(SimpleNamespace(_coordinator=made))
     made.reset()
     assert made._generation.is_lost()
     assert not made.rejoining
@@ -103,4 +103,4 @@ def test_a_static_member_whose_heart_has_stopped_is_fenced(
     instance_id: str | None, state: str, beats: bool, expected: bool
 ) -> None:
     made = SimpleNamespace(group_instance_id=instance_id, state=state, _heartbeat_enabled=beats)
-    assert fenced(SimpleNamespace(_coordinator=made)) is expected
+    assert is_fenced(SimpleNamespace(_coordinator=made)) is expected

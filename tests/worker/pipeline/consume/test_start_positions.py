@@ -14,8 +14,8 @@ from kafka.structs import OffsetAndMetadata
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
-from stripwatch.worker.pipeline.consume.start_positions import Placing
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.consume.start_positions import StartPositions
 from tests.brokers.clients import poll_until, write
 from tests.brokers.handle import BrokerHandle
 
@@ -56,7 +56,7 @@ def test_reading_starts_at_what_kafka_has_now(consumer: KafkaConsumer) -> None:
     commit(consumer, partition, 1)
     ask_and_not_wait(consumer, partition)
     commit(consumer, partition, 5)
-    Placing(consumer, Ledger(), Metrics(CollectorRegistry()), "earliest").place_new()
+    StartPositions(consumer, OffsetTracker(), Metrics(CollectorRegistry()), "earliest").seek_assigned()
     assert consumer.position(partition) == 5
 
 
@@ -67,5 +67,5 @@ def test_after_a_truncation_reading_goes_on_where_kafka_says_or_at_the_start(
     """-1 or None: the topic was made anew, so Kafka has nothing of that time."""
     (partition,) = consumer.assignment()
     told = {partition: None if end is None else OffsetAndMetadata(end, "", 0)}  # as LogTruncationError has it
-    Placing(consumer, Ledger(), Metrics(CollectorRegistry()), "earliest").follow_truncation(told)
+    StartPositions(consumer, OffsetTracker(), Metrics(CollectorRegistry()), "earliest").follow_truncation(told)
     assert consumer.position(partition) == (3 if end == 3 else 0)

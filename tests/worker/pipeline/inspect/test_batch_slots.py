@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripwatch.worker.pipeline.inspect.batch_slots import Lanes
+from stripwatch.worker.pipeline.inspect.batch_slots import OrderedBatchSlots
 
 WAIT_S = 20
 
@@ -19,11 +19,11 @@ def taker(batches: Iterator[int]) -> Callable[[], int | None]:
 
 def play(lanes: int, take: Callable[[], int | None], run: Callable[[int], list[int]]) -> tuple[list[int], list[str]]:
     """What so many threads hand on, and what they end with."""
-    together, out, errors = Lanes(), list[int](), list[str]()
+    together, out, errors = OrderedBatchSlots(), list[int](), list[str]()
 
     def work() -> None:
         try:
-            while together.run_next(take, run, out.extend):
+            while together.run_next_batch(take, run, out.extend):
                 pass
         except RuntimeError as error:
             errors.append(str(error))

@@ -8,7 +8,7 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.decode import Image
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
-from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Refusal, Skipped
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, RejectedFrame, Skipped
 from tests.frames import make_frame
 from tests.models import IMAGE, make_model
 
@@ -60,7 +60,7 @@ def test_a_refused_frame_keeps_its_place() -> None:
         pool.submit(make_frame(offset, encoded), model)
     pool.close()
     heads = [pool.head(None) for _ in range(4)]
-    assert [type(head) for head in heads] == [Decoded, Refusal, Decoded, type(None)]
+    assert [type(head) for head in heads] == [Decoded, RejectedFrame, Decoded, type(None)]
 
 
 def test_a_fault_of_ours_costs_one_frame_and_is_logged() -> None:
@@ -69,7 +69,7 @@ def test_a_fault_of_ours_costs_one_frame_and_is_logged() -> None:
         pool.submit(make_frame(7), make_model(decode=lambda _: Image(*[])))
         head = pool.head(None)
     pool.close()
-    assert isinstance(head, Refusal)
+    assert isinstance(head, RejectedFrame)
     assert head.error.reason == RejectReason.UNDECODABLE
     assert "TypeError" in head.error.detail
     assert logs[0]["frame"] == head.frame.id

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.sections import Camera
 from stripwatch.worker.contracts.events import Box, Result, StripSpan
-from stripwatch.worker.model.bundle import PlaceGrid
-from stripwatch.worker.model.heatmaps import MapReader
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Refusal, Skipped
+from stripwatch.worker.model.bundle import CellGrid
+from stripwatch.worker.model.heatmaps import HeatmapDecoder
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.outcomes import Prediction, RejectedFrame, Skipped
 from tests.frames import make_frame
 from tests.models import make_model
 
@@ -31,10 +31,10 @@ def test_a_defect_is_named_once_for_each_of_its_boxes() -> None:
     """Two places of 2x8 are sure: pits at the left end and near the right one, 200 and 600 px wide."""
     heatmaps = np.zeros((2, 8, 2), np.float32)
     heatmaps[:, [0, 4, 5, 6], 1] = 1
-    reader = MapReader("place", PlaceGrid((15.5, 15.5), (32.0, 32.0)), 0.5, height_px=64, width_px=256)
+    reader = HeatmapDecoder("place", CellGrid((15.5, 15.5), (32.0, 32.0)), 0.5, height_px=64, width_px=256)
     model = make_model(maps=reader)
     seen = replace(prediction((0.1, 0.9), strip_position_mm=1000), model=model, heatmaps=heatmaps)
-    event = EventMaker(CAMERAS).result(seen, now_s=1.0)
+    event = EventBuilder(CAMERAS).result(seen, now_s=1.0)
     boxes = sorted(defect.box_px.x for defect in event.defects if defect.box_px)
     assert boxes == pytest.approx([0, 800], abs=7)
     widths = sorted(defect.box_px.width for defect in event.defects if defect.box_px)
@@ -46,9 +46,9 @@ def test_a_defect_is_named_once_for_each_of_its_boxes() -> None:
 
 def test_a_clean_frame_costs_no_look_at_its_maps() -> None:
     """Maps without a place cannot be read: whoever looks at them fails."""
-    reader = MapReader("place", PlaceGrid((15.5, 15.5), (32.0, 32.0)), 0.5, height_px=64, width_px=256)
+    reader = HeatmapDecoder("place", CellGrid((15.5, 15.5), (32.0, 32.0)), 0.5, height_px=64, width_px=256)
     unreadable = np.zeros((0, 0, 2), np.float32)
-    maker, model = EventMaker(CAMERAS), make_model(maps=reader)
+    maker, model = EventBuilder(CAMERAS), make_model(maps=reader)
     assert maker.result(replace(prediction((0.9, 0.1)), model=model, heatmaps=unreadable), now_s=1.0).defects == []
     with pytest.raises(Exception, match=r"."):
         maker.result(replace(prediction((0.1, 0.9)), model=model, heatmaps=unreadable), now_s=1.0)
@@ -56,7 +56,7 @@ def test_a_clean_frame_costs_no_look_at_its_maps() -> None:
 
 def test_a_result_says_what_where_when_and_by_which_model() -> None:
     frame: dict[str, Any] = {"coil": "C1", "line": "/p/l", "strip_position_mm": 120_000, "received_s": 100.0}
-    event = EventMaker(CAMERAS).result(prediction((0.1, 0.9), **frame), now_s=100.0162)
+    event = EventBuilder(CAMERAS).result(prediction((0.1, 0.9), **frame), now_s=100.0162)
     found = msgspec.json.decode(msgspec.json.encode(event))
     assert found == {
         "schema": "stripwatch.result/1",
@@ -91,29 +91,29 @@ def test_a_result_says_what_where_when_and_by_which_model() -> None:
 
 @pytest.mark.parametrize("frame", [{"strip_position_mm": None}, {"strip_position_mm": 5, "camera": "unknown"}])
 def test_millimetres_are_null_where_they_are_not_known(frame: dict[str, Any]) -> None:
-    event = EventMaker(CAMERAS).result(prediction((0.1, 0.9), **frame), 0.0)
+    event = EventBuilder(CAMERAS).result(prediction((0.1, 0.9), **frame), 0.0)
     assert event.defects[0].strip_mm is None
     assert event.frame.strip_mm is None
 
 
 def test_a_clean_frame_has_no_defects() -> None:
-    event = EventMaker({}).result(prediction((0.9, 0.1)), 0.0)
+    event = EventBuilder({}).result(prediction((0.9, 0.1)), 0.0)
     assert (event.verdict, event.label, event.defects) == ("clean", "clean", [])
 
 
 def test_a_file_has_no_position() -> None:
-    event = EventMaker({}).result(prediction((0.9, 0.1), file="a/b.jpg"), 0.0)
+    event = EventBuilder({}).result(prediction((0.9, 0.1), file="a/b.jpg"), 0.0)
     assert (event.frame.file, event.frame.topic, event.frame.offset) == ("a/b.jpg", None, None)
 
 
 def test_a_reject_has_reason_and_detail() -> None:
-    refusal = Refusal(make_frame(5), MODEL, FrameRejected(RejectReason.TRUNCATED, "half of it"))
-    reject = EventMaker({}).reject(refusal)
+    refusal = RejectedFrame(make_frame(5), MODEL, FrameRejected(RejectReason.TRUNCATED, "half of it"))
+    reject = EventBuilder({}).reject(refusal)
     assert (reject.reason, reject.detail, reject.frame.offset) == ("truncated", "half of it", 5)
 
 
 def test_a_skipped_frame_says_nothing_of_the_strip_and_names_its_model() -> None:
-    event = EventMaker(CAMERAS).event(Skipped(make_frame(5, received_s=1.0), MODEL), now_s=1.5)
+    event = EventBuilder(CAMERAS).event(Skipped(make_frame(5, received_s=1.0), MODEL), now_s=1.5)
     assert isinstance(event, Result)
     assert (event.state, event.verdict, event.label, event.score) == ("skipped", None, None, None)
     assert (event.scores, event.defects) == ({}, [])
@@ -123,7 +123,7 @@ def test_a_skipped_frame_says_nothing_of_the_strip_and_names_its_model() -> None
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_events_survive_json(a: float, b: float) -> None:
-    event = EventMaker(CAMERAS).result(prediction((a, b), strip_position_mm=7), 1e9)
+    event = EventBuilder(CAMERAS).result(prediction((a, b), strip_position_mm=7), 1e9)
     assert msgspec.json.decode(msgspec.json.encode(event), type=Result) == event
 
 

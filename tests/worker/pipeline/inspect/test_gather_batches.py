@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.model.batch_policy import BatchLimits
-from stripwatch.worker.pipeline.inspect.gather_batches import gather
+from stripwatch.worker.pipeline.inspect.gather_batches import collect_batch
 from tests.clock import ManualClock
 
 
@@ -31,7 +31,7 @@ def batch_of(arrivals_s: Sequence[float], limits: BatchLimits, clock: ManualCloc
     queue = ScriptedQueue(clock, arrivals_s)
     first = queue.head(1000.0)
     assert first is not None
-    return gather(first, queue.head, limits, clock)
+    return collect_batch(first, queue.head, limits, clock)
 
 
 def test_a_late_frame_waits_for_the_next_batch() -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from stripwatch.worker.common.errors import FrameRejected, PredictFailed, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, InferenceError, RejectReason
 from stripwatch.worker.images.decode import Image, Pixels
 from stripwatch.worker.model.session import Output
-from stripwatch.worker.pipeline.inspect.infer import predict
-from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction, Ready, Refusal
+from stripwatch.worker.pipeline.inspect.infer import infer_batch
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, Prediction, RejectedFrame
 from tests.frames import make_frame
 from tests.models import make_model
 
@@ -26,7 +26,7 @@ class ScriptedModel:
         self.batches.append(len(frames))
         first = frames[:, 0, 0, 0]
         if self.broken or POISON in first:
-            raise PredictFailed("the device says no")
+            raise InferenceError("the device says no")
         scores = np.where(first == NAN, np.nan, first / 100).astype(np.float32)
         heatmaps = np.broadcast_to(first[:, None, None, None], (len(frames), 1, 1, 2)).astype(np.float32)
         return Output(np.stack([scores, 1 - scores], axis=1), heatmaps)
@@ -36,14 +36,14 @@ def decoded(offset: int, pixel: int) -> Decoded:
     return Decoded(make_frame(offset), MODEL, Image(np.full((2, 2, 1), pixel, np.uint8), 20, 10), 0.001, 0.0)
 
 
-def refused(offset: int) -> Refusal:
-    return Refusal(make_frame(offset), MODEL, FrameRejected(RejectReason.EMPTY, "nothing"))
+def refused(offset: int) -> RejectedFrame:
+    return RejectedFrame(make_frame(offset), MODEL, FrameRejected(RejectReason.EMPTY, "nothing"))
 
 
 def test_outcomes_are_in_order_and_refusals_pass_through() -> None:
-    batch: list[Ready] = [decoded(0, 10), refused(1), decoded(2, 30)]
+    batch: list[DecodedFrame] = [decoded(0, 10), refused(1), decoded(2, 30)]
     model = ScriptedModel()
-    outcomes = predict(batch, model)
+    outcomes = infer_batch(batch, model)
     assert [outcome.frame.position.offset for outcome in outcomes] == [0, 1, 2]
     assert outcomes[1] is batch[1]
     assert isinstance(outcomes[2], Prediction)
@@ -56,27 +56,27 @@ def test_outcomes_are_in_order_and_refusals_pass_through() -> None:
 
 def test_a_batch_of_refusals_does_not_bother_the_model() -> None:
     model = ScriptedModel()
-    assert len(predict([refused(0), refused(1)], model)) == 2
+    assert len(infer_batch([refused(0), refused(1)], model)) == 2
     assert model.batches == []
 
 
 def test_one_poison_frame_is_refused_alone() -> None:
-    outcomes = predict([decoded(0, 10), decoded(1, POISON), decoded(2, 30)], ScriptedModel())
-    assert [type(outcome) for outcome in outcomes] == [Prediction, Refusal, Prediction]
-    assert isinstance(outcomes[1], Refusal)
+    outcomes = infer_batch([decoded(0, 10), decoded(1, POISON), decoded(2, 30)], ScriptedModel())
+    assert [type(outcome) for outcome in outcomes] == [Prediction, RejectedFrame, Prediction]
+    assert isinstance(outcomes[1], RejectedFrame)
     assert outcomes[1].error.reason == RejectReason.INFERENCE_FAILED
 
 
 def test_a_batch_of_one_poison_frame_does_not_stop_the_line() -> None:
-    (outcome,) = predict([decoded(0, POISON)], ScriptedModel())
-    assert isinstance(outcome, Refusal)
+    (outcome,) = infer_batch([decoded(0, POISON)], ScriptedModel())
+    assert isinstance(outcome, RejectedFrame)
 
 
 def test_a_broken_device_stops() -> None:
-    with pytest.raises(PredictFailed):
-        predict([decoded(0, 10), decoded(1, 20)], ScriptedModel(broken=True))
+    with pytest.raises(InferenceError):
+        infer_batch([decoded(0, 10), decoded(1, 20)], ScriptedModel(broken=True))
 
 
 def test_a_score_that_is_no_number_is_refused() -> None:
-    outcomes = predict([decoded(0, NAN), decoded(1, 20)], ScriptedModel())
-    assert [type(outcome) for outcome in outcomes] == [Refusal, Prediction]
+    outcomes = infer_batch([decoded(0, NAN), decoded(1, 20)], ScriptedModel())
+    assert [type(outcome) for outcome in outcomes] == [RejectedFrame, Prediction]

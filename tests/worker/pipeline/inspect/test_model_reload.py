@@ -14,10 +14,10 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.model.bundle import Bundle, read_bundle
-from stripwatch.worker.model.bundle_store import promote, resolve, rollback
-from stripwatch.worker.model.loaded_model import Model, open_model
+from stripwatch.worker.model.bundle_store import promote, resolve_bundle, rollback
+from stripwatch.worker.model.loaded_model import LoadedModel, open_model
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.inspect.model_reload import BundleWatch
+from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
 from tests.models import make_model
 from tests.tiny import build_model, tiny_contract, write_bundle
 
@@ -32,25 +32,27 @@ class Watched:
         self.taken: list[str] = []
         self.metrics = Metrics(CollectorRegistry())
         self._real = real
-        self.watch = BundleWatch(lambda: resolve(path), self._open, self._take, self.metrics.bundle_swaps, running)
+        self.watch = ModelReloader(
+            lambda: resolve_bundle(path), self._open, self._take, self.metrics.bundle_swaps, running
+        )
 
     def look(self, times: int = 2) -> list[dict[str, Any]]:
         with capture_logs() as logs:
             for _ in range(times):
-                self.watch.look()
+                self.watch.poll()
         return [dict(log) for log in logs]
 
     def count(self, outcome: str) -> float:
         value = self.metrics.registry.get_sample_value("stripwatch_bundle_swaps_total", {"outcome": outcome})
         return value or 0.0
 
-    def _open(self, bundle: Bundle, go_on: Callable[[], None]) -> Model:
-        self.opened.append(bundle.contract.version)
+    def _open(self, bundle: Bundle, go_on: Callable[[], None]) -> LoadedModel:
+        self.opened.append(bundle.manifest.version)
         if self._real:
             return open_model(bundle, SETTINGS, go_on)
-        return make_model(info=ModelInfo("tiny", bundle.contract.version, bundle.sha256, "bundle"))
+        return make_model(info=ModelInfo("tiny", bundle.manifest.version, bundle.sha256, "bundle"))
 
-    def _take(self, model: Model) -> None:
+    def _take(self, model: LoadedModel) -> None:
         self.taken.append(model.info.version)
 
 
@@ -70,7 +72,7 @@ def test_what_runs_already_is_not_loaded_again(path: Path) -> None:
     assert watched.look(5) == []
     os.utime(path)
     watched.look(3)
-    assert (watched.opened, watched.watch.behind) == ([], False)
+    assert (watched.opened, watched.watch.outdated) == ([], False)
 
 
 def test_another_bundle_is_taken_when_it_has_held_for_two_looks(path: Path) -> None:
@@ -84,7 +86,7 @@ def test_another_bundle_is_taken_when_it_has_held_for_two_looks(path: Path) -> N
     assert (swapped["event"], swapped["sha256"], swapped["before"]) == ("bundle swapped", second, first)
     watched.look(5)
     assert (watched.opened, watched.taken, watched.count("swapped")) == (["2"], ["2"], 1)
-    assert not watched.watch.behind
+    assert not watched.watch.outdated
 
 
 def test_a_file_that_is_still_written_is_left_alone(path: Path, tmp_path: Path) -> None:
@@ -121,12 +123,12 @@ def test_what_is_unfit_is_refused_once_and_the_next_good_one_is_taken(path: Path
     (refused,) = [log for log in watched.look(5) if log["log_level"] == "error"]
     assert (refused["event"], refused["running"]) == ("bundle refused", first)
     assert str(path) in refused["error"]
-    assert (watched.taken, watched.count("refused"), watched.watch.behind) == ([], 1, True)
+    assert (watched.taken, watched.count("refused"), watched.watch.outdated) == ([], 1, True)
     if path.is_dir():
         path.rmdir()
     put(path, "3")
     watched.look()
-    assert (watched.taken, watched.count("swapped"), watched.watch.behind) == (["3"], 1, False)
+    assert (watched.taken, watched.count("swapped"), watched.watch.outdated) == (["3"], 1, False)
 
 
 def test_refused_bytes_are_not_tried_again_until_the_running_ones_were_back(path: Path, tmp_path: Path) -> None:
@@ -139,22 +141,22 @@ def test_refused_bytes_are_not_tried_again_until_the_running_ones_were_back(path
         shutil.copy(file, path)
         watched.look(3)
         assert len(watched.opened) == opened
-        assert watched.watch.behind == (file == bad)
+        assert watched.watch.outdated == (file == bad)
     assert watched.count("refused") == 2
 
 
 def test_a_fault_while_loading_is_a_refusal(path: Path) -> None:
-    def fails(_: Bundle, __: Callable[[], None]) -> Model:
+    def fails(_: Bundle, __: Callable[[], None]) -> LoadedModel:
         raise MemoryError("no room on the device")
 
     put(path, "1")
     counter = Metrics(CollectorRegistry()).bundle_swaps
-    watch = BundleWatch(lambda: resolve(path), fails, lambda _: None, counter, None)
+    watch = ModelReloader(lambda: resolve_bundle(path), fails, lambda _: None, counter, None)
     with capture_logs() as logs:
-        watch.look()
-        watch.look()
+        watch.poll()
+        watch.poll()
     assert "no room on the device" in logs[-1]["error"]
-    assert watch.behind
+    assert watch.outdated
 
 
 def test_what_is_promoted_in_a_store_is_taken_and_rolled_back(tmp_path: Path) -> None:

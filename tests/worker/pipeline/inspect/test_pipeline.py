@@ -10,22 +10,22 @@ import pytest
 from msgspec.structs import replace as replace_struct
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.common.errors import PredictFailed
+from stripwatch.worker.common.errors import InferenceError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.decode import DecodeSpec, Image, Pixels
-from stripwatch.worker.model.batch_policy import Pace
+from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Threshold, read_bundle
-from stripwatch.worker.model.loaded_model import Model, open_model
+from stripwatch.worker.model.loaded_model import LoadedModel, open_model
 from stripwatch.worker.model.session import Output, Session, WarmedBatch
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.backpressure import Credits
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
-from stripwatch.worker.pipeline.inspect.outcomes import Outcome, Prediction, Refusal
-from stripwatch.worker.pipeline.inspect.pipeline import Parts, Pipeline, Publisher, build_parts
+from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, PipelineDependencies, Publisher, build_dependencies
 from tests.badframes import BAD_FRAMES
 from tests.frames import make_frame
 from tests.tiny import LABELS, SPEC, encode_frame, expected_scores, tiny_contract, write_bundle
@@ -56,34 +56,38 @@ class Collector:
 SETTINGS = load_settings(None, {"decode_threads": 2, "provider": "cpu", "inference_threads": 1, "batch_frames_max": 4})
 
 
-def opened(path: Path) -> Model:
+def opened(path: Path) -> LoadedModel:
     return open_model(read_bundle(path), SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+def model(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     return opened(write_bundle(tmp_path_factory.mktemp("bundle") / "tiny.onnx"))
 
 
-def parts_with(publisher: Publisher, deadline: Deadline = NO_DEADLINE) -> Parts:
+def parts_with(publisher: Publisher, deadline: Deadline = NO_DEADLINE) -> PipelineDependencies:
     metrics = Metrics(CollectorRegistry())
-    parts = build_parts(SETTINGS, metrics, publisher, Credits(10_000, 10**9), deadline)
-    parts.ledger.assign([FRAMES])
+    parts = build_dependencies(SETTINGS, metrics, publisher, InFlightLimiter(10_000, 10**9), deadline)
+    parts.tracker.assign([FRAMES])
     return parts
 
 
 def feed(
-    pipeline: Pipeline, parts: Parts, encoded: list[bytes], captured_ms: Sequence[int] = (), first: int = 0
+    pipeline: Pipeline,
+    parts: PipelineDependencies,
+    encoded: list[bytes],
+    captured_ms: Sequence[int] = (),
+    first: int = 0,
 ) -> None:
     for offset, content in enumerate(encoded, first):
         frame = make_frame(offset, content, **({"captured_ms": captured_ms[offset]} if captured_ms else {}))
-        assert parts.ledger.opened(frame.position)
-        parts.credits.take(len(frame.encoded))
+        assert parts.tracker.register(frame.position)
+        parts.limiter.acquire(len(frame.encoded))
         pipeline.take(frame)
 
 
 @pytest.mark.parametrize("batches_in_flight", [1, 3])
-def test_every_frame_comes_out_once_in_order_and_is_counted(model: Model, batches_in_flight: int) -> None:
+def test_every_frame_comes_out_once_in_order_and_is_counted(model: LoadedModel, batches_in_flight: int) -> None:
     publisher = Collector()
     parts = parts_with(publisher)
     bad = [value or b"" for value, _ in BAD_FRAMES.values()]
@@ -95,8 +99,8 @@ def test_every_frame_comes_out_once_in_order_and_is_counted(model: Model, batche
     feed(pipeline, parts, encoded)
     assert pipeline.drain(60)
     assert [event.frame.offset for event in publisher.events] == list(range(len(encoded)))
-    assert parts.ledger.committable() == {FRAMES: len(encoded)}
-    assert (parts.credits.frames, parts.credits.bytes) == (0, 0)
+    assert parts.tracker.committable() == {FRAMES: len(encoded)}
+    assert (parts.limiter.frames, parts.limiter.bytes) == (0, 0)
     read = parts.metrics.registry.get_sample_value
     results = sum(read("stripwatch_results_total", {"verdict": v}) or 0 for v in ("clean", "unsure", "defect"))
     rejects = sum(
@@ -107,8 +111,8 @@ def test_every_frame_comes_out_once_in_order_and_is_counted(model: Model, batche
     assert read("stripwatch_frame_age_seconds_count") == 40
 
 
-def test_measured_frames_bring_their_statistics_to_the_end_and_others_none(model: Model) -> None:
-    seen: list[Outcome] = []
+def test_measured_frames_bring_their_statistics_to_the_end_and_others_none(model: LoadedModel) -> None:
+    seen: list[FrameOutcome] = []
     turns = iter([True, False, True, False])
     parts = replace(
         parts_with(Collector()),
@@ -122,32 +126,32 @@ def test_measured_frames_bring_their_statistics_to_the_end_and_others_none(model
         each.statistics.brightness if each.statistics else None for each in seen if isinstance(each, Prediction)
     ]
     assert measured == [pytest.approx(127.5, abs=1), None, pytest.approx(25.5, abs=1)]
-    assert isinstance(seen[-1], Refusal)
+    assert isinstance(seen[-1], RejectedFrame)
 
 
-def test_nothing_is_committable_before_it_is_acknowledged(model: Model) -> None:
+def test_nothing_is_committable_before_it_is_acknowledged(model: LoadedModel) -> None:
     publisher = Collector(hold=True)
     parts = parts_with(publisher)
     pipeline = Pipeline(parts, model)
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.5)] * 3)
     assert not pipeline.drain(60)
-    assert parts.ledger.committable() == {FRAMES: 0}
+    assert parts.tracker.committable() == {FRAMES: 0}
     for settle in publisher.held[1:]:
         settle()
-    assert parts.ledger.committable() == {FRAMES: 0}
+    assert parts.tracker.committable() == {FRAMES: 0}
     publisher.held[0]()
-    assert parts.ledger.committable() == {FRAMES: 3}
+    assert parts.tracker.committable() == {FRAMES: 3}
 
 
-def test_a_capture_in_the_future_counts_as_age_zero(model: Model) -> None:
+def test_a_capture_in_the_future_counts_as_age_zero(model: LoadedModel) -> None:
     publisher = Collector()
     parts = parts_with(publisher)
     pipeline = Pipeline(parts, model)
     pipeline.start()
     frame = make_frame(0, encode_frame(0.5), captured_ms=99_000_000_000_000)
-    parts.ledger.opened(frame.position)
-    parts.credits.take(len(frame.encoded))
+    parts.tracker.register(frame.position)
+    parts.limiter.acquire(len(frame.encoded))
     pipeline.take(frame)
     pipeline.drain(60)
     read = parts.metrics.registry.get_sample_value
@@ -155,7 +159,7 @@ def test_a_capture_in_the_future_counts_as_age_zero(model: Model) -> None:
     assert read("stripwatch_frame_age_seconds_sum") == 0
 
 
-def test_late_frames_are_skipped_in_their_place_and_counted(model: Model) -> None:
+def test_late_frames_are_skipped_in_their_place_and_counted(model: LoadedModel) -> None:
     publisher, now_ms = Collector(), 1_700_000_010_000
     parts = parts_with(publisher, Deadline(5.0, skip=True, now_s=lambda: now_ms / 1000))
     pipeline = Pipeline(parts, model)
@@ -165,14 +169,14 @@ def test_late_frames_are_skipped_in_their_place_and_counted(model: Model) -> Non
     assert pipeline.drain(60)
     states = [event.state if isinstance(event, Result) else event.reason for event in publisher.events]
     assert states == ["inspected", "unsupported_format", "skipped", "skipped"]
-    assert parts.ledger.committable() == {FRAMES: 4}
+    assert parts.tracker.committable() == {FRAMES: 4}
     read = parts.metrics.registry.get_sample_value
     assert read("stripwatch_late_frames_total") == 2
     assert read("stripwatch_results_total", {"verdict": "skipped"}) == 2
     assert read("stripwatch_batch_frames_sum") == 1
 
 
-def test_a_frame_that_grows_late_in_the_queue_is_skipped_with_its_size(model: Model) -> None:
+def test_a_frame_that_grows_late_in_the_queue_is_skipped_with_its_size(model: LoadedModel) -> None:
     publisher, now_s = Collector(), [1_700_000_000.0]
 
     def decode_for_a_minute(encoded: bytes) -> Image:
@@ -189,7 +193,7 @@ def test_a_frame_that_grows_late_in_the_queue_is_skipped_with_its_size(model: Mo
     assert (event.state, event.frame.width_px, event.frame.height_px) == ("skipped", 48, 32)
 
 
-def test_late_frames_are_inspected_and_counted_unless_told_to_skip(model: Model) -> None:
+def test_late_frames_are_inspected_and_counted_unless_told_to_skip(model: LoadedModel) -> None:
     publisher = Collector()
     parts = parts_with(publisher, Deadline(5.0, skip=False))
     pipeline = Pipeline(parts, model)
@@ -200,7 +204,7 @@ def test_late_frames_are_inspected_and_counted_unless_told_to_skip(model: Model)
     assert parts.metrics.registry.get_sample_value("stripwatch_late_frames_total") == 3
 
 
-def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: Model, tmp_path: Path) -> None:
+def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: LoadedModel, tmp_path: Path) -> None:
     """The two want other sizes and colours: one frame in the wrong session would fail."""
     spec = DecodeSpec(height_px=8, width_px=8, colour="grey")
     labels = ["black", "iron", "white"]
@@ -209,8 +213,8 @@ def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: M
         for frame, label in zip(tiny_contract(decode=spec).golden, labels, strict=True)
     ]
     thresholds = {label: Threshold() for label in labels}
-    contract = tiny_contract(decode=spec, labels=labels, golden=golden, clean_label="iron", thresholds=thresholds)
-    new = opened(write_bundle(tmp_path / "new.onnx", contract))
+    manifest = tiny_contract(decode=spec, labels=labels, golden=golden, clean_label="iron", thresholds=thresholds)
+    new = opened(write_bundle(tmp_path / "new.onnx", manifest))
     publisher = Collector()
     parts = parts_with(publisher)
     pipeline = Pipeline(parts, model)
@@ -228,7 +232,7 @@ def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: M
         assert event.scores == pytest.approx(dict(zip(LABELS if first else labels, expected, strict=True)), abs=1e-5)
 
 
-def test_the_old_model_goes_with_its_last_frame(model: Model, tmp_path: Path) -> None:
+def test_the_old_model_goes_with_its_last_frame(model: LoadedModel, tmp_path: Path) -> None:
     old = opened(write_bundle(tmp_path / "old.onnx", tiny_contract(version="0")))
     runner = old.session._free.get()
     gone = weakref.ref(runner)
@@ -256,13 +260,13 @@ class MeetingSession(Session):
         return super().predict(frames)
 
 
-def test_two_batches_are_with_the_model_at_once(model: Model) -> None:
+def test_two_batches_are_with_the_model_at_once(model: LoadedModel) -> None:
     session = MeetingSession(**{field.name: getattr(model.session, field.name) for field in fields(Session)})
     session.meeting = threading.Barrier(2)
     publisher = Collector()
     parts = parts_with(publisher)
-    pace = Pace([WarmedBatch(1, 1.0)], 1)
-    pipeline = Pipeline(parts, replace(model, session=session, pace=pace), batches_in_flight=2)
+    policy = BatchPolicy([WarmedBatch(1, 1.0)], 1)
+    pipeline = Pipeline(parts, replace(model, session=session, batch_policy=policy), batches_in_flight=2)
     pipeline.start()
     feed(pipeline, parts, [encode_frame(i / 10) for i in range(10)])
     assert pipeline.drain(60)
@@ -271,7 +275,7 @@ def test_two_batches_are_with_the_model_at_once(model: Model) -> None:
 
 class BrokenSession(Session):
     def predict(self, frames: Pixels) -> Output:
-        raise PredictFailed("the device is gone")
+        raise InferenceError("the device is gone")
 
 
 class Fault(BaseException):
@@ -284,9 +288,11 @@ class FaultyPublisher(Collector):
 
 
 @pytest.mark.parametrize(
-    ("broken", "failure"), [("model", PredictFailed), ("publisher", Fault)], ids=["model", "publisher"]
+    ("broken", "failure"), [("model", InferenceError), ("publisher", Fault)], ids=["model", "publisher"]
 )
-def test_a_stage_that_dies_takes_the_worker_with_it(model: Model, broken: str, failure: type[BaseException]) -> None:
+def test_a_stage_that_dies_takes_the_worker_with_it(
+    model: LoadedModel, broken: str, failure: type[BaseException]
+) -> None:
     if broken == "model":
         session = BrokenSession(**{field.name: getattr(model.session, field.name) for field in fields(Session)})
         model = replace(model, session=session)
@@ -299,4 +305,4 @@ def test_a_stage_that_dies_takes_the_worker_with_it(model: Model, broken: str, f
         pipeline.raise_failure()
     assert not pipeline.drain(30)
     assert not any(thread.name in ("predict", "publish") for thread in threading.enumerate())
-    assert parts.ledger.committable() == {FRAMES: 0}
+    assert parts.tracker.committable() == {FRAMES: 0}

@@ -14,15 +14,15 @@ from kafka.errors import (
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.broker.producers import LINGER_MS
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.produce.at_least_once import AtLeastOnce
-from stripwatch.worker.pipeline.produce.producer_recovery import Mending
-from stripwatch.worker.pipeline.produce.record_builder import EventRecords
+from stripwatch.worker.pipeline.produce.producer_recovery import ProducerRecovery
+from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
 from tests.waiting import wait_until
@@ -34,18 +34,18 @@ class Delivery:
 
     def __init__(self, *producers: FakeProducer) -> None:
         self.producers = list(producers)
-        self.ledger = Ledger()
+        self.tracker = OffsetTracker()
         self.settled: list[int] = []
         self.dropped: list[int] = []
         self.failed: list[BaseException] = []
-        records = EventRecords(Topics(), reject_bytes_max=1000)
+        records = RecordBuilder(Topics(), reject_bytes_max=1000)
         left = iter(producers)
-        mending = Mending(lambda: next(left), records, Metrics(CollectorRegistry()), give_up_s=60)
+        recovery = ProducerRecovery(lambda: next(left), records, Metrics(CollectorRegistry()), give_up_s=60)
         self.linger_ms: float = LINGER_MS
         self.publisher = AtLeastOnce(
             records,
-            self.ledger,
-            mending,
+            self.tracker,
+            recovery,
             lambda frame: self.dropped.append(frame.position.offset),
             self.failed.append,
             lambda: self.linger_ms,
@@ -53,8 +53,8 @@ class Delivery:
 
     def read(self, *frames: Frame) -> None:
         """As the intake does after a fault as well: the partition is placed, and its frames come (again)."""
-        self.ledger.assign([Partition(frames[0].position.topic, frames[0].position.partition)])
-        assert all(self.ledger.opened(frame.position) for frame in frames)
+        self.tracker.assign([Partition(frames[0].position.topic, frames[0].position.partition)])
+        assert all(self.tracker.register(frame.position) for frame in frames)
 
     def publish(self, frame: Frame, defect: bool = False, bad: bool = False) -> None:
         event = reject(frame) if bad else result(frame, defect)
@@ -84,7 +84,7 @@ def test_what_fails_is_dropped_once_and_read_again_by_a_new_producer() -> None:
         future.failure(OutOfOrderSequenceNumberError())
     delivery.publish(frames[2])  # from before the fault: nothing was settled before it, so it must not go out
     assert (delivery.settled, delivery.dropped) == ([], [0, 1, 2])
-    wait_until(lambda: not delivery.ledger.void)
+    wait_until(lambda: not delivery.tracker.suspended)
     assert old.closed
     delivery.read(*frames)
     for frame in frames:
@@ -99,7 +99,7 @@ def test_a_reject_that_is_too_large_for_its_topic_comes_again_with_less() -> Non
     delivery.read(frame)
     delivery.publish(frame, bad=True)
     old.sent[0][3].failure(MessageSizeTooLargeError())
-    wait_until(lambda: not delivery.ledger.void)
+    wait_until(lambda: not delivery.tracker.suspended)
     delivery.read(frame)
     delivery.publish(frame, bad=True)
     ((_, body, headers, _),) = new.sent
@@ -120,7 +120,7 @@ def test_what_no_new_producer_can_mend_ends_the_worker(error: KafkaError, senten
     delivery.publish(frame)
     producer.sent[0][3].failure(error)
     wait_until(lambda: bool(delivery.failed))
-    with pytest.raises(BrokerLost, match=sentence):
+    with pytest.raises(BrokerUnavailableError, match=sentence):
         raise delivery.failed[0]
 
 
@@ -132,7 +132,7 @@ def test_a_frame_that_fails_again_and_again_ends_the_worker() -> None:
         delivery.publish(frames[0])
         producer.sent[0][3].failure(KafkaError("no"))
         if number < 2:
-            wait_until(lambda: not delivery.ledger.void)
+            wait_until(lambda: not delivery.tracker.suspended)
     wait_until(lambda: bool(delivery.failed))
     assert "3 times" in str(delivery.failed[0])
 
@@ -142,7 +142,7 @@ def test_a_producer_that_refuses_at_once_is_mended_too() -> None:
     delivery.read(frame)
     delivery.publish(frame, defect=True)
     assert delivery.dropped == [0]
-    wait_until(lambda: not delivery.ledger.void)
+    wait_until(lambda: not delivery.tracker.suspended)
 
 
 def test_acknowledgements_from_two_threads_settle_once() -> None:
@@ -169,7 +169,7 @@ def test_results_wait_for_each_other_as_long_as_they_are_told() -> None:
         lingers_ms.append(old.linger_ms)
     assert lingers_ms == wanted_ms
     old.sent[0][3].failure(OutOfOrderSequenceNumberError())
-    wait_until(lambda: not delivery.ledger.void)
+    wait_until(lambda: not delivery.tracker.suspended)
     delivery.read(frames[0])
     delivery.publish(frames[0])
     assert new.linger_ms == 15.0  # the new producer is told as well

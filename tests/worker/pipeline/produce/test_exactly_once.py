@@ -9,15 +9,15 @@ from kafka.errors import CommitFailedError, KafkaTimeoutError, ProducerFencedErr
 from kafka.structs import ConsumerGroupMetadata, MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.common.errors import BrokerLost, Fenced
+from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.offset_tracker import Ledger
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.produce.exactly_once import ExactlyOnce, TransactionLimits
-from stripwatch.worker.pipeline.produce.producer_recovery import Mending
-from stripwatch.worker.pipeline.produce.record_builder import EventRecords
+from stripwatch.worker.pipeline.produce.producer_recovery import ProducerRecovery
+from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
 from tests.waiting import wait_until
@@ -33,18 +33,18 @@ class Delivery:
     """The publisher, a ledger that holds the frames' partition, and what came of each frame."""
 
     def __init__(self, *producers: FakeProducer, timeout_s: float = LONG_S, frames_max: int = 100) -> None:
-        self.ledger = Ledger()
+        self.tracker = OffsetTracker()
         self.group = MEMBER
         self.settled: list[int] = []
         self.dropped: list[int] = []
         self.failed: list[BaseException] = []
-        records = EventRecords(Topics(), reject_bytes_max=1000)
+        records = RecordBuilder(Topics(), reject_bytes_max=1000)
         left = iter(producers)
         metrics = Metrics(CollectorRegistry())
         self.publisher = ExactlyOnce(
             records,
-            self.ledger,
-            Mending(lambda: next(left), records, metrics, give_up_s=60),
+            self.tracker,
+            ProducerRecovery(lambda: next(left), records, metrics, give_up_s=60),
             lambda: self.group,
             TransactionLimits(LONG_S, frames_max, timeout_s, LONG_S),
             metrics,
@@ -55,8 +55,8 @@ class Delivery:
 
     def read(self) -> None:
         """As the intake does after a fault as well: the partition is placed, and its frames come (again)."""
-        self.ledger.assign([PARTITION])
-        assert all(self.ledger.opened(frame.position) for frame in FRAMES)
+        self.tracker.assign([PARTITION])
+        assert all(self.tracker.register(frame.position) for frame in FRAMES)
 
     def publish(self, *frames: Frame) -> None:
         for frame in frames:
@@ -110,14 +110,14 @@ def test_a_record_that_failed_aborts_all_although_the_client_would_commit() -> N
 def test_offsets_of_partitions_that_went_are_not_committed() -> None:
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     with started_over(delivery, old, new):
-        delivery.ledger.forget([PARTITION])
+        delivery.tracker.forget([PARTITION])
 
 
 def test_offsets_of_partitions_that_went_and_came_back_are_not_committed() -> None:
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     with started_over(delivery, old, new):
-        delivery.ledger.forget([PARTITION])
-        delivery.ledger.assign([PARTITION])
+        delivery.tracker.forget([PARTITION])
+        delivery.tracker.assign([PARTITION])
 
 
 def test_a_worker_outside_its_group_commits_nothing() -> None:
@@ -136,9 +136,9 @@ def test_a_refused_commit_starts_over() -> None:
 def test_a_second_worker_with_this_name_ends_it() -> None:
     delivery = Delivery(FakeProducer(commit_raises=ProducerFencedError()))
     delivery.publish(FRAMES[0])
-    with pytest.raises(BrokerLost):
+    with pytest.raises(BrokerUnavailableError):
         delivery.publisher.flush(LONG_S)
-    with pytest.raises(Fenced, match="instance_id"):
+    with pytest.raises(FencedError, match="instance_id"):
         raise delivery.failed[0]
     assert delivery.settled == []
 
@@ -152,7 +152,7 @@ def test_a_worker_that_was_away_for_longer_than_its_transaction_goes_on() -> Non
 def test_a_broker_that_takes_no_record_in_time_is_lost() -> None:
     delivery = Delivery(FakeProducer(commit_raises=KafkaTimeoutError("late")))
     delivery.publish(FRAMES[0])
-    with pytest.raises(BrokerLost):
+    with pytest.raises(BrokerUnavailableError):
         delivery.publisher.flush(LONG_S)
-    with pytest.raises(BrokerLost, match=r"did not end a transaction in time: .*late"):
+    with pytest.raises(BrokerUnavailableError, match=r"did not end a transaction in time: .*late"):
         raise delivery.failed[0]

@@ -9,19 +9,19 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.producer.transaction_manager import TransactionManager
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.broker.producers import discard
-from stripwatch.worker.common.errors import BrokerLost
+from stripwatch.worker.broker.producers import force_close
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.produce.producer_recovery import Failure, Mending
-from stripwatch.worker.pipeline.produce.record_builder import EventRecords
+from stripwatch.worker.pipeline.produce.producer_recovery import DeliveryError, ProducerRecovery
+from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder
 from tests.brokers.handle import BrokerHandle
 from tests.fake_producer import FakeProducer
 
 AWAIT_S_MAX = 30
 
 
-def mending(*openings: KafkaProducer | Exception, give_up_s: float = 60) -> tuple[Mending, Metrics]:
+def recovery(*openings: KafkaProducer | Exception, give_up_s: float = 60) -> tuple[ProducerRecovery, Metrics]:
     left = iter(openings)
 
     def open_producer() -> KafkaProducer:
@@ -30,23 +30,25 @@ def mending(*openings: KafkaProducer | Exception, give_up_s: float = 60) -> tupl
         return found
 
     metrics = Metrics(CollectorRegistry())
-    return Mending(open_producer, EventRecords(Topics(), 1000), metrics, give_up_s), metrics
+    return ProducerRecovery(open_producer, RecordBuilder(Topics(), 1000), metrics, give_up_s), metrics
 
 
 def test_a_new_producer_is_tried_until_there_is_one() -> None:
-    made, metrics = mending(BrokerLost("not yet"), BrokerLost("not yet"), heir := FakeProducer())
-    assert made.replace(old := FakeProducer(), Failure(KafkaError("broken"))) is heir
+    made, metrics = recovery(
+        BrokerUnavailableError("not yet"), BrokerUnavailableError("not yet"), heir := FakeProducer()
+    )
+    assert made.recover(old := FakeProducer(), DeliveryError(KafkaError("broken"))) is heir
     assert old.closed
     assert metrics.registry.get_sample_value("stripwatch_producer_rebuilds_total") == 1
 
 
 def test_patience_ends_when_nothing_at_all_is_delivered() -> None:
-    made, _ = mending(FakeProducer(), FakeProducer(), FakeProducer(), give_up_s=0)
-    made.replace(FakeProducer(), Failure(KafkaError("the first")))
+    made, _ = recovery(FakeProducer(), FakeProducer(), FakeProducer(), give_up_s=0)
+    made.recover(FakeProducer(), DeliveryError(KafkaError("the first")))
     made.delivered()
-    made.replace(FakeProducer(), Failure(KafkaError("another first")))
-    with pytest.raises(BrokerLost, match=r"nothing could be delivered for 0 s; .*the second"):
-        made.replace(FakeProducer(), Failure(KafkaError("the second")))
+    made.recover(FakeProducer(), DeliveryError(KafkaError("another first")))
+    with pytest.raises(BrokerUnavailableError, match=r"nothing could be delivered for 0 s; .*the second"):
+        made.recover(FakeProducer(), DeliveryError(KafkaError("the second")))
 
 
 @pytest.mark.kafka
@@ -60,7 +62,7 @@ def test_the_client_is_dead_after_a_record_that_is_too_large_by_itself(apache_br
         with pytest.raises(KafkaError):
             producer.send(topic, b"small").get(AWAIT_S_MAX)
     finally:
-        discard(producer)
+        force_close(producer)
 
 
 @pytest.mark.kafka
@@ -71,7 +73,7 @@ def test_a_closed_client_goes_on_sending_by_itself_and_not_when_discarded(apache
     with pytest.raises(KafkaTimeoutError):
         producer.close(timeout=0)
     assert producer._sender.is_alive()
-    discard(producer)
+    force_close(producer)
     assert not producer._sender.is_alive()
     assert future.failed()
 

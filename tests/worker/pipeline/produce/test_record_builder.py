@@ -9,14 +9,14 @@ from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
-from stripwatch.worker.pipeline.inspect.event_builder import EventMaker
-from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Refusal
-from stripwatch.worker.pipeline.produce.record_builder import EventRecords, review_headers
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.outcomes import Prediction, RejectedFrame
+from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder, review_headers
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame
 
-EVENTS, MODEL = EventMaker({}), make_model()
+EVENTS, MODEL = EventBuilder({}), make_model()
 
 
 def result(frame: Frame, defect: bool) -> Result:
@@ -25,30 +25,30 @@ def result(frame: Frame, defect: bool) -> Result:
 
 
 def reject(frame: Frame) -> Reject:
-    return EVENTS.reject(Refusal(frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "half")))
+    return EVENTS.reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "half")))
 
 
-def records(reject_bytes_max: int = 1000) -> EventRecords:
-    return EventRecords(Topics(), reject_bytes_max)
+def records(reject_bytes_max: int = 1000) -> RecordBuilder:
+    return RecordBuilder(Topics(), reject_bytes_max)
 
 
 def test_a_clean_result_is_one_record_of_its_camera() -> None:
     frame = make_frame()
-    (record,) = records().make(result(frame, defect=False), frame)
+    (record,) = records().build(result(frame, defect=False), frame)
     assert (record.topic, record.key) == ("inspection.results", b"top-1")
     assert msgspec.json.decode(record.body)["id"] == frame.id
 
 
 def test_a_defect_is_two_records_serialised_once() -> None:
     frame = make_frame()
-    first, second = records().make(result(frame, defect=True), frame)
+    first, second = records().build(result(frame, defect=True), frame)
     assert (first.topic, second.topic) == ("inspection.results", "inspection.defects")
     assert first.body is second.body
 
 
 def test_a_reject_carries_the_frame_its_reason_and_its_headers() -> None:
     frame = make_frame(7, b"abc", headers=(("ce_id", b"1"),), timestamp_ms=99)
-    (record,) = records().make(reject(frame), frame)
+    (record,) = records().build(reject(frame), frame)
     headers = dict(record.headers)
     assert (record.topic, record.body, record.frame_bytes) == ("inspection.rejects", b"abc", 3)
     assert headers["stripwatch_reason"] == b"truncated"
@@ -60,7 +60,7 @@ def test_a_reject_carries_the_frame_its_reason_and_its_headers() -> None:
 def test_rejects_that_were_refused_as_too_large_carry_less_until_they_pass() -> None:
     maker, frame = records(), make_frame(0, b"x" * 500)
     for kept in (500, 250, 125):
-        (record,) = maker.make(reject(frame), frame)
+        (record,) = maker.build(reject(frame), frame)
         headers = dict(record.headers)
         assert (len(record.body), headers["stripwatch_bytes"]) == (kept, b"500")
         assert headers["stripwatch_bytes_kept"] == str(kept).encode()

@@ -1,4 +1,4 @@
-"""`export bench`: what it takes, and what it writes."""
+"""`stripwatch export bench`: what it takes, and what it writes."""
 
 from __future__ import annotations
 

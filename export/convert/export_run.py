@@ -1,4 +1,4 @@
-"""`export run`: from a run folder to a bundle, proved before it is written."""
+"""`stripwatch export run`: from a run folder to a bundle, proved before it is written."""
 
 from contextlib import closing
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`export verify`: proof from the file alone that a bundle is sound."""
+"""`stripwatch export verify`: proof from the file alone that a bundle is sound."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -105,7 +105,7 @@ class Line:
 
 
 class WorkerProcess:
-    """`python -m worker run` as a child; its log lines are kept, and can be awaited."""
+    """`stripwatch run` as a child; its log lines are kept, and can be awaited."""
 
     def __init__(self, line: Line, bundle: Path, group: str, *arguments: str, metrics_port: int = 0) -> None:
         self.line = line
@@ -182,7 +182,7 @@ def fetch(port: int, path: str) -> tuple[int, str]:
 
 
 def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`python -m worker` to its end."""
+    """`stripwatch` to its end."""
     return subprocess.run(
         [*module_command("worker"), *arguments],
         capture_output=True,

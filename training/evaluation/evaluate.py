@@ -1,4 +1,4 @@
-"""`training evaluate`: how good a finished run is, with thresholds for export and a report for people."""
+"""`stripwatch train evaluate`: how good a finished run is, with thresholds for export and a report for people."""
 
 from dataclasses import dataclass
 from pathlib import Path

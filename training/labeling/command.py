@@ -1,4 +1,4 @@
-"""`training collect`: from frames that a line was unsure of to a training set."""
+"""`stripwatch train collect`: from frames that a line was unsure of to a training set."""
 
 from pathlib import Path
 from typing import Annotated

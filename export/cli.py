@@ -17,7 +17,7 @@ COMMANDS = (
     LazyCommand(
         "show",
         f"{_EXPORT}.bundles.commands:show",
-        "Print what a bundle says of itself, after its seal was checked.",
+        "Print what a bundle says of itself, after its checksum was verified.",
     ),
     LazyCommand(
         "bench",

@@ -195,7 +195,7 @@ KAFKA = Row(
             "timeseries",
             (
                 Query(f"sum(stripwatch_partitions_without_leader{{{OF_WORKER}}})", "partitions without leader"),
-                Query(f"sum(increase(stripwatch_producer_rebuilds_total{{{OF_WORKER}}}[10m]))", "producers made anew"),
+                Query(f"sum(increase(stripwatch_producer_rebuilds_total{{{OF_WORKER}}}[10m]))", "producers replaced"),
                 Query(f"sum(increase(stripwatch_frames_read_again_total{{{OF_WORKER}}}[10m]))", "frames read again"),
                 Query(f"sum(increase(stripwatch_frames_deleted_total{{{OF_WORKER}}}[10m]))", "frames deleted"),
             ),
@@ -219,7 +219,7 @@ MODELS = Row(
             "timeseries",
             (
                 Query(f"sum by (outcome) (increase(stripwatch_bundle_swaps_total{{{OF_WORKER}}}[10m]))", "{{outcome}}"),
-                Query(f"sum(stripwatch_bundle_behind{{{OF_WORKER}}})", "workers behind"),
+                Query(f"sum(stripwatch_bundle_outdated{{{OF_WORKER}}})", "workers behind"),
             ),
             "Bundles put in place over ten minutes, and workers that do not run what was put in place.",
             width=6,
@@ -269,7 +269,7 @@ MODELS = Row(
             "Shadow's faults",
             "timeseries",
             (
-                Query(f"sum(stripwatch_shadow_behind{{{OF_WORKER}}})", "workers behind"),
+                Query(f"sum(stripwatch_shadow_outdated{{{OF_WORKER}}})", "workers behind"),
                 Query(
                     f"sum(rate(stripwatch_shadow_unpublished_total{{{OF_WORKER}}}{RATE}))",
                     "results not taken, a second",

@@ -26,7 +26,7 @@ def show(
         Path | None, typer.Option(help="Write a page instead, with validation charts and golden frames in it.")
     ] = None,
 ) -> None:
-    """Print what a bundle says of itself, after its seal was checked.
+    """Print what a bundle says of itself, after its checksum was verified.
 
     \b
     Example:

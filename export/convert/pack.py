@@ -1,4 +1,4 @@
-"""Model and contract become one sealed file."""
+"""Write the model, its manifest and the checksum as one file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -106,6 +106,6 @@ def _validation(run: Run, evaluation: Evaluation | None) -> Validation:
 
 
 def pack(proto: onnx.ModelProto, manifest: Manifest) -> bytes:
-    """The bytes of the bundle: the model with its contract as metadata, sealed."""
+    """The bytes of the bundle: the model with its manifest and its checksum as metadata."""
     onnx.helper.set_model_props(proto, encode_manifest(manifest))
     return add_checksum(proto.SerializeToString())

@@ -25,7 +25,7 @@ class Verified:
 
 
 def verify(path: Path) -> Verified:
-    """Seal, contract, ONNX rules, signature, golden frames and heatmaps of a file or STORE/NAME, on the CPU.
+    """Checksum, manifest, ONNX rules, signature, golden frames and heatmaps of a file or STORE/NAME, on the CPU.
 
     Raises BundleError, with the path, for the first that does not hold.
     """

@@ -101,7 +101,7 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class HeatmapFacts(msgspec.Struct, frozen=True):
-    """How the heatmaps of a model are read. threshold: as stripwatch.worker.model.heatmaps.MapReader takes it."""
+    """How the heatmaps of a model are read. threshold: as stripwatch.worker.model.heatmaps.HeatmapDecoder takes it."""
 
     kind: HeatmapKind
     grid: CellGrid

@@ -122,7 +122,7 @@ def test_a_wrong_bundle_beside_the_line(ordinary: Watched, bundle: Path, tmp_pat
     await_alert(ordinary, "StripwatchBundleRefused")
     right = Path(shutil.copy(bundle, tmp_path / "right.onnx"))
     right.replace(ordinary.bundle)
-    await_query(ordinary, "stripwatch_bundle_behind == 0")
+    await_query(ordinary, "stripwatch_bundle_outdated == 0")
     await_query(ordinary, "line:stripwatch_frames:rate1m{line='line-1'} > 20")
 
 

@@ -89,7 +89,7 @@ def test_an_unfit_bundle_never_replaces_a_good_one(embedded: Line, bundles: tupl
         sent = embedded.send(frames(50), key=b"top-1")
         assert {record.json["model"]["version"] for record in embedded.read("results", len(sent))} == {"1"}
         assert sample(port, 'bundle_swaps_total{outcome="refused"}') == 1
-        assert sample(port, "bundle_behind") == 1
+        assert sample(port, "bundle_outdated") == 1
         assert json.loads(fetch(port, "/readyz")[1])["ready"] is True
         assert worker.stop() == 0
 

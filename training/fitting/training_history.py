@@ -92,6 +92,6 @@ class TrainingHistory(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
 
 
 def read_history(path: Path) -> list[Row]:
-    """The rows of a history.csv that EpochLog wrote."""
+    """The rows of a history.csv that TrainingHistory wrote."""
     rows = csv.DictReader(path.read_text().splitlines())
     return [{**row, "epoch": int(row["epoch"]), **{figure: float(row[figure]) for figure in _FIGURES}} for row in rows]

@@ -44,7 +44,7 @@ def open_consumer(settings: Settings) -> KafkaConsumer:
         isolation_level="read_committed" if settings.delivery == "exactly-once" else "read_uncommitted",
         reconnect_backoff_max_ms=RECONNECT_MS_MAX,
         allow_auto_create_topics=False,
-        # One fetch is memory that no credit counts; a larger frame still comes, alone (KIP-74).
+        # One fetch is memory that the in-flight limit does not count; a larger frame still comes, alone (KIP-74).
         fetch_max_bytes=_FETCH_BYTES_MAX,
         fetch_max_wait_ms=settings.fetch_wait_ms_max,
         max_partition_fetch_bytes=_FETCH_BYTES_MAX // 4,

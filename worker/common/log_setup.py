@@ -1,7 +1,7 @@
 """One log for this project and its libraries: a line a person can read on a terminal, JSON elsewhere.
 
-What repeats is held back: five warnings or errors with the same text a minute, and the next one says how many there
-were more. At 3 a.m. a log of a million equal lines is no log.
+Repeated lines are suppressed: five warnings or errors with the same text pass in a minute, and the next one states how
+many were suppressed.
 """
 
 import logging
@@ -20,7 +20,7 @@ _TEXTS_MAX = 1000
 _LIMITED = ("warning", "error", "critical")
 # They tell of a state that may flap as fast as frames come.
 _LIMITED_TEXTS = (
-    *("ready", "unready", "intake paused", "intake resumed"),
+    *("ready", "unready", "consumer paused", "consumer resumed"),
     *("camera no longer silent", "camera no longer dark", "camera no longer blurred", "camera no longer frozen"),
 )
 log = structlog.get_logger()
@@ -44,19 +44,19 @@ class RateLimit:
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
         if line["level"] not in _LIMITED and line["event"] not in _LIMITED_TEXTS:
             return line
-        held_back = self._admit(
+        suppressed = self._admit(
             f"{line['event']} (partition {line['partition']})" if "partition" in line else line["event"]
         )
-        if held_back is None:
+        if suppressed is None:
             raise structlog.DropEvent
-        return {**line, "held_back": held_back} if held_back else line
+        return {**line, "suppressed": suppressed} if suppressed else line
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
-        held_back = self._admit((record.name, str(record.msg)))
-        record.held_back = held_back
-        return held_back is not None
+        suppressed = self._admit((record.name, str(record.msg)))
+        record.suppressed = suppressed
+        return suppressed is not None
 
     def suppressed(self) -> dict[str, int]:
         """What no line has told yet, by text."""
@@ -113,9 +113,9 @@ def set_up_logs(log_format: Literal["auto", "console", "json"], level: str) -> N
 
 
 def log_suppressed() -> None:
-    """At the end: what was held back and has no later line that tells."""
+    """Log, at shutdown, how many lines were suppressed and not yet reported."""
     if left := _limit.suppressed():
-        log.info("log lines were held back", lines=left)
+        log.info("log lines were suppressed", lines=left)
 
 
 def _set_kafka_level(level: str) -> None:
@@ -130,8 +130,8 @@ def _set_kafka_level(level: str) -> None:
 
 
 def _add_suppressed(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    held_back = getattr(line["_record"], "held_back", 0)
-    return {**line, "held_back": held_back} if held_back else line
+    suppressed = getattr(line["_record"], "suppressed", 0)
+    return {**line, "suppressed": suppressed} if suppressed else line
 
 
 _limit = RateLimit()

@@ -70,7 +70,7 @@ def read_record(record: Record, cluster: str, received_s: float) -> Frame:
 
 
 def _kept(headers: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, bytes], ...] | None:
-    """The headers, where they are few and small: no credit counts them."""
+    """The headers, where they are few and small: the in-flight limit does not count them."""
     if len(headers) > _HEADERS_MAX or sum(len(name) + len(value or b"") for name, value in headers) > _HEADER_BYTES_MAX:
         return None
     return tuple((name, value) for name, value in headers if value is not None)

@@ -146,7 +146,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A sealed model file in memory: what runs is what was checked, even if the file changes meanwhile."""
+    """A verified model file in memory: what runs is what was checked, even if the file changes meanwhile."""
 
     path: Path
     manifest: Manifest
@@ -189,7 +189,7 @@ def decode_manifest(metadata: dict[str, str]) -> Manifest:
 
 
 def encode_manifest(manifest: Manifest) -> dict[str, str]:
-    """The metadata that turns an ONNX file into a bundle, once it is sealed (`onnxfile.seal`)."""
+    """The metadata that turns an ONNX file into a bundle, once it has its checksum (`onnx_metadata.add_checksum`)."""
     _check(manifest)
     return {MANIFEST_KEY: msgspec.json.encode(manifest).decode(), CHECKSUM_KEY: NO_CHECKSUM}
 

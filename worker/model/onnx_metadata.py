@@ -1,4 +1,4 @@
-"""The metadata of an ONNX file, read and sealed without loading the model and without the onnx package.
+"""The metadata of an ONNX file, read and given its checksum without loading the model and without the onnx package.
 
 An ONNX file is one protobuf message, ModelProto; its metadata is field 14, a repeated pair of strings
 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Only the top level of the message is

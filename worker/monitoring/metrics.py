@@ -64,12 +64,12 @@ class Metrics:
         # aborted grows: a rebalance or a broker came between; its frames are read again. Growing fast: see the log.
         self.transactions = self._counter("transactions", "With delivery exactly-once.", "outcome")
         # Each is a fault at a broker, or a setting of a topic: the log says which.
-        self.producer_rebuilds = self._counter("producer_rebuilds", "Producers that failed and were made anew.")
+        self.producer_rebuilds = self._counter("producer_rebuilds", "Failed producers that were replaced.")
         # Worked on and not published, since they come again: after a rebalance that could not wait, or a fault.
         self.frames_read_again = self._counter("frames_read_again", "Frames dropped before a result, to be read again.")
         # Gone before anybody has read them: retention is too short, or the worker was away or behind for too long.
         self.frames_deleted = self._counter("frames_deleted", "Frames that Kafka deleted before they were read.")
-        # deleted: as above. anew: the topic was made anew. truncated: a broker lost its newest frames.
+        # deleted: as above. recreated: the topic was recreated. truncated: a broker lost its newest frames.
         self.offset_resets = self._counter("offset_resets", "Jumps of the reading position.", "cause")
         self.broker_silence = self._gauge("broker_silence_seconds", "Time since Kafka was last heard.")
         self.leaderless = self._gauge("partitions_without_leader", "Partitions that nobody can read at the moment.")
@@ -81,7 +81,7 @@ class Metrics:
         # refused rises: a bundle was put in place that is unfit; the log says why, and the one before runs on.
         self.bundle_swaps = self._counter("bundle_swaps", "Bundles put in place, by what came of it.", "outcome")
         # 1 for longer than a load takes: what runs is not what somebody put in place.
-        self.bundle_outdated = self._gauge("bundle_behind", "1 while the bundle that should run does not.")
+        self.bundle_outdated = self._gauge("bundle_outdated", "1 while the bundle that should run does not.")
         # Near reject_share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
         self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last reject_window_s.")
         self._make_observers()
@@ -137,7 +137,7 @@ class Metrics:
         self.shadow_seconds = self._histogram("shadow_seconds", "Decoding and inference of a frame, alone.", _STAGE_S)
         self.shadow_unpublished = self._counter("shadow_unpublished", "Results that the shadow's topic did not take.")
         self.shadow_swaps = self._counter("shadow_swaps", "As bundle_swaps, of the shadow.", "outcome")
-        self.shadow_outdated = self._gauge("shadow_behind", "As bundle_behind, of the shadow; 0 where none is set.")
+        self.shadow_outdated = self._gauge("shadow_outdated", "As bundle_outdated, of the shadow; 0 where none is set.")
 
     def _begin_at_zero(self) -> None:
         """A series that begins at 1 is no increase to Prometheus: the first defect, reject or reset would not count."""
@@ -145,7 +145,7 @@ class Metrics:
             self.results.labels(verdict)
         for reason in RejectReason:
             self.rejects.labels(reason)
-        for cause in ("deleted", "anew", "truncated"):
+        for cause in ("deleted", "recreated", "truncated"):
             self.offset_resets.labels(cause)
         for outcome in ("sent", "over_quota", "dropped", "failed"):
             self.evidence_frames.labels(outcome)

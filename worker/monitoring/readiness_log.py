@@ -16,7 +16,7 @@ _CHECK_S = 0.2
 class ReadinessLog:
     """Looks several times a second, since no one place knows all that makes a worker ready.
 
-    checks: of /readyz. paused: the intake holds its partitions back, because the worker is full.
+    checks: of /readyz. paused: the consumer pauses its partitions, since the worker is full.
     """
 
     def __init__(self, checks: Callable[[], Checks], paused: Callable[[], bool]) -> None:
@@ -42,12 +42,12 @@ class ReadinessLog:
         if not missing and self._missing != []:
             log.info("ready")
         elif missing and self._missing not in (None, missing):
-            log.warning("unready", because=missing)
+            log.warning("unready", failing_checks=missing)
         if not missing or self._missing is not None:
             self._missing = missing
         paused = self._paused()
         if paused != self._was_paused:
-            log.info("intake paused" if paused else "intake resumed")
+            log.info("consumer paused" if paused else "consumer resumed")
         self._was_paused = paused
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""A topic of what is done aside, with a producer of its own: what it suffers, the results do not feel."""
+"""A producer for records that may be lost: its faults do not reach the results."""
 
 import time
 from collections.abc import Callable

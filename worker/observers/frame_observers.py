@@ -30,9 +30,9 @@ class PipelineObservers:
         self._review = self._open_review(settings, metrics) if settings.review else None
 
     def start(self) -> None:
-        for aside in (self._shadow, self._evidence, self._review):
-            if aside:
-                aside.start()
+        for observer in (self._shadow, self._evidence, self._review):
+            if observer:
+                observer.start()
 
     def admit(self, outcome: FrameOutcome, event: Result | Reject) -> Result | Reject:
         """The event as it goes out: it says whether there will be evidence."""
@@ -57,9 +57,9 @@ class PipelineObservers:
 
     def close(self, deadline_s: float) -> None:
         """Nothing comes any more; what was admitted is sent. deadline_s: of the monotonic clock."""
-        for aside in (self._evidence, self._review):
-            if aside:
-                aside.close(_left_s(deadline_s))
+        for observer in (self._evidence, self._review):
+            if observer:
+                observer.close(_left_s(deadline_s))
         for topic in self._topics:
             topic.close(_left_s(deadline_s))
         if self._shadow:

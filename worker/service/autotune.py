@@ -66,7 +66,7 @@ def choose_layout(settings: Settings) -> LayoutChoice:
     if trials is None:
         log.info(
             "trying layouts",
-            because="processes = 'auto', and this model is new here",
+            reason="processes = 'auto', and this model is new here",
             bundle=str(bundle.path),
             layouts=len(layouts),
         )
@@ -82,7 +82,7 @@ def choose_layout(settings: Settings) -> LayoutChoice:
             _remember(path, trials)
     rates = ", ".join(f"{trial.frames_per_second:.0f} frames/s with {trial.layout.processes}" for trial in trials)
     plan = LayoutChoice(choose(trials), f"{how}: {rates} processes")
-    log.info("layout", **asdict(plan.layout), because=plan.reason)
+    log.info("layout", **asdict(plan.layout), reason=plan.reason)
     return plan
 
 

@@ -25,5 +25,5 @@ def check(settings: Settings) -> dict[str, Any]:
         "golden_difference": session.golden_difference,
         "batch_frames_best": session.best_batch_frames,
         "frames_per_second": {str(batch.frames): batch.frames_per_second for batch in session.batches},
-        "layout": asdict(plan.layout) | {"because": plan.reason},
+        "layout": asdict(plan.layout) | {"reason": plan.reason},
     }

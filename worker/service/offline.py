@@ -70,7 +70,7 @@ class LinesPublisher:
 
 
 class _Inspection:
-    """One run over the files: the intake of a folder, and the counts."""
+    """One run over the files: it takes the place of the consumer, and counts."""
 
     def __init__(self, parts: PipelineDependencies, model: LoadedModel, folder: Path, progress: Progress) -> None:
         self._parts = parts

@@ -123,7 +123,7 @@ class Worker:
             ),
             self._pipeline.take,
         )
-        self._consumer_thread = threading.Thread(target=self._read, name="intake", daemon=True)
+        self._consumer_thread = threading.Thread(target=self._read, name="consumer", daemon=True)
         self._reload_thread = threading.Thread(
             target=self._reloader.run, args=(settings.bundle_check_s,), name="swap", daemon=True
         )
@@ -223,7 +223,7 @@ class Worker:
             self._consumer.run()
         except BaseException as error:
             if not isinstance(error, StripwatchError):
-                log.exception("intake died")
+                log.exception("consumer died")
             self._pipeline.fail(error)
 
     def _drop(self, frame: Frame) -> None:

@@ -50,7 +50,7 @@ def test_a_warning_that_repeats_is_held_back_and_counted(clock: Clock, capsys: C
     found = lines(capsys)
     shown = [line for line in found if line["event"] == "commit failed"]
     assert [line["number"] for line in shown] == [*range(SAME_MAX), 100]
-    assert [line.get("held_back") for line in shown] == [None] * SAME_MAX + [100 - SAME_MAX]
+    assert [line.get("suppressed") for line in shown] == [None] * SAME_MAX + [100 - SAME_MAX]
     assert len(found) == len(shown) + 1
 
 
@@ -82,7 +82,7 @@ def test_lines_of_libraries_are_held_back_by_their_text(clock: Clock, capsys: Ca
     logging.getLogger("kafka.consumer").error("fetch %d failed", 100)
     found = lines(capsys)
     assert [line["event"] for line in found] == [f"fetch {number} failed" for number in (*range(SAME_MAX), 100)]
-    assert found[-1]["held_back"] == 100 - SAME_MAX
+    assert found[-1]["suppressed"] == 100 - SAME_MAX
     assert found[-1]["logger"] == "kafka.consumer"
 
 

@@ -18,7 +18,7 @@ blocks = [bytes(50_000) for _ in range(2000)]
 last = bytes(50_000)
 del blocks
 before = resident_mb()
-memory.give_back_memory()
+memory.trim_malloc()
 sys.exit(0 if before - resident_mb() > 50 else 1)
 """
 
@@ -32,7 +32,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 if sys.argv[1] == "set up":
-    memory.set_up_memory()
+    memory.tune_malloc()
 for frames in (1, 100):
     before = faults()
     for _ in range(frames):

@@ -174,7 +174,7 @@ def test_a_disk_that_fills_up_leaves_what_was_promoted(
 
     for number, name in (("3", "3.onnx"), ("1", POINTER_FILE)):
         file = version(tmp_path, number)
-        monkeypatch.setattr(stored, "write_whole", full)
+        monkeypatch.setattr(stored, "atomic_write", full)
         with pytest.raises(InputError, match=name):
             promote(store, file)
         assert in_force(store) == "2"

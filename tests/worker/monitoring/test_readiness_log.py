@@ -36,7 +36,7 @@ def test_each_change_is_said_once(said: list[EventDict]) -> None:
     state.look()
     state.look(group_joined=False)
     state.look(broker_connected=True, group_joined=True)
-    assert [(entry["event"], entry.get("because")) for entry in said] == [
+    assert [(entry["event"], entry.get("failing_checks")) for entry in said] == [
         ("ready", None),
         ("unready", ["broker_connected"]),
         ("unready", ["broker_connected", "group_joined"]),
@@ -56,4 +56,4 @@ def test_back_pressure_is_said(said: list[EventDict]) -> None:
     for paused in (False, True, True, False):
         state.paused = paused
         state.look()
-    assert [entry["event"] for entry in said] == ["intake paused", "intake resumed"]
+    assert [entry["event"] for entry in said] == ["consumer paused", "consumer resumed"]

@@ -100,7 +100,7 @@ def test_the_heatmap_is_that_of_the_defects_class() -> None:
     maps = np.zeros((2, 2, 2), np.float32)
     maps[0, 0, 0], maps[1, 1, 1] = 1, 1  # of "clean", and of "pits"
     made, frame = Made(), make_frame(1, PICTURE)
-    made.admit(frame, model=make_model(maps=READER), heatmaps=maps)
+    made.admit(frame, model=make_model(heatmap_decoder=READER), heatmaps=maps)
     maps[:] = 0  # the array is the batch's
     made.evidence.settled(frame)
     assert made.finish() == {"sent": 1}
@@ -176,7 +176,7 @@ def test_a_frame_that_cannot_be_drawn_has_failed() -> None:
 
 @pytest.mark.parametrize("maps", [None, np.ones((2, 2, 2), np.float32)], ids=["without boxes", "with boxes"])
 def test_its_field_is_added_to_the_event_and_nothing_else_is_changed(maps: Any) -> None:
-    model, frame = make_model(maps=READER), make_frame()
+    model, frame = make_model(heatmap_decoder=READER), make_frame()
     plain = EVENTS.result(Prediction(frame, model, 320, 320, (0.1, 0.9), 0.0, 0.0, 0.0, maps), 0.0)
     event = Made().admit(frame, model=model, heatmaps=maps)
     assert msgspec.to_builtins(event) == msgspec.to_builtins(plain) | {"evidence": True, "timing_ms": ANY}

@@ -20,7 +20,7 @@ from tests.models import make_model
 from tests.tiny import encode_frame
 
 EVENTS = EventBuilder({})
-MODEL = make_model(judge=DecisionPolicy(("clean", "pits"), "clean", True, (Threshold(0.8, 0.2),) * 2, False))
+MODEL = make_model(policy=DecisionPolicy(("clean", "pits"), "clean", True, (Threshold(0.8, 0.2),) * 2, False))
 IMAGE = encode_frame(0.5)
 
 

@@ -1,4 +1,4 @@
-"""How much may be inside the worker at once. Memory is bounded because every frame needs a credit to come in."""
+"""How much may be inside the worker at once. Memory is bounded: a frame comes in only while the limits leave room."""
 
 import threading
 import time

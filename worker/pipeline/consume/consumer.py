@@ -24,13 +24,14 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.connection import authorization_message
 from stripwatch.worker.broker.consumers import cluster_id, from_kafka, from_kafka_offsets, list_topics, to_kafka
+from stripwatch.worker.broker.workarounds.lost_membership import is_fenced, patch_lost_membership
 from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.liveness import BrokerLiveness
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
-from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke, is_fenced, patch_lost_membership
+from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke
 from stripwatch.worker.pipeline.consume.start_positions import StartPositions
 
 log = structlog.get_logger()

@@ -17,7 +17,7 @@ SILENCE_S_MAX = 10.0
 
 
 class BrokerLiveness:
-    """Looked at by the intake's thread; `heard` and `readable` by any.
+    """Checked by the consumer's thread; `broker_alive` and `topic_readable` may be read by any.
 
     away_s_max: the worker ends when Kafka, or its topic, has been away for this long.
     """

@@ -97,7 +97,7 @@ class OffsetTracker:
             return True
 
     def claim(self, position: Position) -> int | None:
-        """Take a frame for publishing: the number of the tenure under which its partition is held.
+        """Take a frame for publishing: the number of the assignment epoch under which its partition is held.
 
         None: it is not the next of its partition, or that is not ours: another copy of it comes, or came.
         """
@@ -108,10 +108,10 @@ class OffsetTracker:
             progress.unclaimed.popleft()
             return progress.epoch
 
-    def holds(self, tenures: Mapping[Partition, int]) -> bool:
+    def holds(self, epochs: Mapping[Partition, int]) -> bool:
         """Whether each partition has been held without a break since it was claimed from."""
         with self._lock:
-            return all(p in self._partitions and self._partitions[p].epoch == n for p, n in tenures.items())
+            return all(p in self._partitions and self._partitions[p].epoch == n for p, n in epochs.items())
 
     def complete(self, position: Position) -> None:
         """The frame is fully accounted for: its result or its reject was acknowledged."""

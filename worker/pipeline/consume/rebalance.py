@@ -6,16 +6,15 @@ is asynchronous: it waits until the frames in flight are settled, commits, and o
 
 import time
 from collections.abc import Collection
-from functools import partial
-from typing import Any
 
 import structlog
 from kafka import KafkaConsumer
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.errors import KafkaError
-from kafka.structs import MemberState, TopicPartition
+from kafka.structs import TopicPartition
 
 from stripwatch.worker.broker.consumers import to_kafka
+from stripwatch.worker.broker.workarounds.lost_membership import clear_claimed_partitions
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
@@ -48,7 +47,7 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         self.assigned = False
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """The intake sends each to its place: `start_positions.py`."""
+        """The consumer seeks each of them: `start_positions.py`."""
         self.assigned = True
         log.info("partitions assigned", partitions=numbers(assigned))
 
@@ -89,38 +88,6 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         self._tracker.forget(partitions)
         for partition in partitions:
             self._metrics.forget_partition(partition.number)
-
-
-def patch_lost_membership(consumer: KafkaConsumer) -> None:
-    """A work-around: kafka-python 3.0.12 tells nobody of a membership that is lost while it joins again.
-
-    It prepares a join only once, so the retry as a new member keeps partitions (cooperative) that another may have had
-    in between. Java prepares again, which calls on_partitions_lost; so do we.
-    `tests/worker/pipeline/consume/test_rebalance.py` fails the day it is not needed any more.
-    """
-    coordinator = consumer._coordinator
-    coordinator.reset_generation = partial(_reset_and_prepare_again, coordinator, coordinator.reset_generation)
-
-
-def _reset_and_prepare_again(coordinator: Any, reset: Any, *args: Any, **kwargs: Any) -> None:
-    reset(*args, **kwargs)
-    coordinator.rejoining = False
-
-
-def clear_claimed_partitions(consumer: KafkaConsumer) -> None:
-    """A work-around: a cooperative member of kafka-python 3.0.12 goes on claiming the partitions that it has lost.
-
-    The leader then takes it for their owner, beside the worker that owns them by now.
-    """
-    for assignor in consumer._coordinator._assignors.values():
-        assignor.member_assignment = None
-
-
-def is_fenced(consumer: KafkaConsumer) -> bool:
-    """Another worker has taken this static member's place. kafka-python 3.0.12 only stops its heartbeat then."""
-    coordinator = consumer._coordinator
-    stable = coordinator.state is MemberState.STABLE
-    return coordinator.group_instance_id is not None and stable and not coordinator._heartbeat_enabled
 
 
 def numbers(partitions: Collection[TopicPartition]) -> list[int]:

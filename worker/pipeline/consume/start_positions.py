@@ -1,4 +1,4 @@
-"""Where reading starts, goes on, or jumps to, in each partition. The intake's thread calls: it owns the consumer."""
+"""Where reading starts, goes on, or jumps to, in each partition. The consumer's thread calls."""
 
 import structlog
 from kafka import KafkaConsumer
@@ -27,7 +27,7 @@ class StartPositions:
         self._start_at = start_at
 
     def seek_assigned(self) -> None:
-        """Each partition that is ours and that the ledger does not hold: read it from what is committed.
+        """Each partition that is ours and that the offset tracker does not hold: read it from what is committed.
 
         kafka-python keeps its own position in a partition that comes straight back, past frames that were dropped when
         it went, or when a producer failed; so it is never relied on. While the group rebalances, what is assigned is
@@ -64,9 +64,9 @@ class StartPositions:
                     "Kafka deleted frames before they were read", **_position_fields(partition, offset), frames=lost
                 )
             else:
-                self._metrics.offset_resets.labels("anew").inc()
+                self._metrics.offset_resets.labels("recreated").inc()
                 log.error(
-                    "the topic was made anew, or lost its end; reading from its start",
+                    "topic was recreated or truncated; restarting at the earliest offset",
                     **_position_fields(partition, offset),
                 )
             self._consumer.seek(partition, first[partition])

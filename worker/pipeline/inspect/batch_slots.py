@@ -1,6 +1,6 @@
 """Batches that are with the model at the same time, and come out in the order in which they went in.
 
-Each lane is a thread. One that is free takes the next batch, so that no batch is gathered before somebody can run it.
+Each slot is a thread. One that is free takes the next batch, so that no batch is gathered before somebody can run it.
 """
 
 import threading

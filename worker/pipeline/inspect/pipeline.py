@@ -1,8 +1,8 @@
-"""The stages between intake and offsets, and the threads that run them.
+"""The stages between the consumer and the offsets, and the threads that run them.
 
     take -> decode pool -> [predict threads] -> [publish thread] -> publisher -> settled
 
-Frames stay in order all the way: the pool and the lanes hand them on as they came, and what follows is one thread.
+Frames stay in order all the way: the pool and the batch slots emit them as they came, and what follows is one thread.
 A frame is given its model when it comes in. After a swap the frames of the old model run out by the old one, in order,
 and a batch with frames of both goes through each of them in turn.
 A stage that dies takes the worker with it: `failure` is set, and whoever runs the pipeline stops and raises it.
@@ -105,7 +105,7 @@ class Pipeline:
             thread.start()
 
     def take(self, frame: Frame) -> None:
-        """Let a frame in. Its position is open in the ledger, and its credit is taken."""
+        """Let a frame in. Its position is registered, and it counts as in flight."""
         self._parts.decoding.submit(frame, self._model)
 
     def swap(self, model: LoadedModel) -> None:
@@ -188,10 +188,10 @@ class Pipeline:
         return Skipped(item.frame, item.model, item.image.width_px, item.image.height_px, item.decode_s, waited_s)
 
     def _publish_stage(self) -> None:
-        lanes = self._slot_count  # each says when it has ended
-        while lanes:
+        slots = self._slot_count  # each says when it has ended
+        while slots:
             if (outcome := self._outcomes.get()) is None:
-                lanes -= 1
+                slots -= 1
             else:
                 self._publish(outcome)
             del outcome

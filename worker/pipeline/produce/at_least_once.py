@@ -16,7 +16,7 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, Re
 
 
 class AtLeastOnce:
-    """Sends each frame's records at once, by an idempotent producer; its offset is committed later, by the intake.
+    """Sends each frame's records at once, by an idempotent producer; its offset is committed later, by the consumer.
 
     dropped: called, from any thread, for a frame that will be read again. failed: called when nothing can be delivered.
     linger_ms: how long a result that goes out now may wait for others.

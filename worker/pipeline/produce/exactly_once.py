@@ -155,8 +155,8 @@ class ExactlyOnce:
 
     def _add(self, item: _Item) -> None:
         position = item.frame.position
-        tenure = self._tracker.claim(position)
-        if tenure is None:
+        epoch = self._tracker.claim(position)
+        if epoch is None:
             self._dropped(item.frame)
             return
         transaction = self._transaction
@@ -167,7 +167,7 @@ class ExactlyOnce:
             transaction.items.append(item)
         partition = Partition(position.topic, position.partition)
         transaction.offsets[partition] = position.next_offset
-        if transaction.epochs.setdefault(partition, tenure) != tenure:
+        if transaction.epochs.setdefault(partition, epoch) != epoch:
             raise DeliveryError(IllegalGenerationError("the partition went and came back"))
         for record in self._records.build(item.event, item.frame):
             self._send(transaction, record, item.frame)
@@ -203,7 +203,7 @@ class ExactlyOnce:
             item.settle()
 
     def _stable_group(self) -> ConsumerGroupMetadata:
-        """Taken before the ledger is asked: whoever joins anew has lost its partitions in the ledger first.
+        """Taken before the offset tracker is asked: a member that joins again has lost its partitions there first.
 
         A member without a generation is refused here, since the broker would take it for one that needs no check. While
         the group rebalances the commit waits a little: its number of generation is about to change.

@@ -25,7 +25,7 @@ from tests.waiting import AWAIT_S_MAX, wait_until
 
 @dataclass
 class Running:
-    intake: FrameConsumer
+    consumer: FrameConsumer
     tracker: OffsetTracker
     limiter: InFlightLimiter
     metrics: Metrics
@@ -39,7 +39,7 @@ class Running:
 
 
 @contextmanager
-def running_intake(
+def running_consumer(
     broker: BrokerHandle, topic: str, group: str, frames_max: int, drain_s_max: float = 5.0, stop_after: int = 0
 ) -> Iterator[Running]:
     """stop_after: it is stopped while it takes this frame."""
@@ -53,17 +53,17 @@ def running_intake(
     def take(frame: Frame) -> None:
         taken.append(frame)
         if len(taken) == stop_after:
-            intake.stop()
+            frame_consumer.stop()
 
-    intake = FrameConsumer(consumer, topic, tracker, limiter, metrics, ConsumerConfig(0.05, drain_s_max), take)
-    thread = threading.Thread(target=intake.run)
+    frame_consumer = FrameConsumer(consumer, topic, tracker, limiter, metrics, ConsumerConfig(0.05, drain_s_max), take)
+    thread = threading.Thread(target=frame_consumer.run)
     thread.start()
     try:
-        yield Running(intake, tracker, limiter, metrics, taken)
+        yield Running(frame_consumer, tracker, limiter, metrics, taken)
     finally:
-        intake.stop()
+        frame_consumer.stop()
         thread.join()
-        intake.close(5.0)
+        frame_consumer.close(5.0)
 
 
 def logged(logs: Sequence[Mapping[str, Any]], event: str) -> bool:
@@ -79,14 +79,14 @@ def send(broker: BrokerHandle, topic: str, count: int) -> None:
 def test_at_the_limit_it_pauses_stays_in_the_group_and_goes_on(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(), broker.new_name("group")
     send(broker, topic, 100)
-    with running_intake(broker, topic, group, frames_max=10) as running:
+    with running_consumer(broker, topic, group, frames_max=10) as running:
         wait_until(lambda: len(running.taken) == 10)
         # Nothing comes of these frames for longer than session and max_poll_interval_ms, as with a slow model: still
-        # a member, since the intake polls on its own thread; and not one frame more.
+        # a member, since the consumer polls on its own thread; and not one frame more.
         held_until_s = time.monotonic() + 7
         wait_until(lambda: time.monotonic() > held_until_s)
         assert len(running.taken) == 10
-        assert running.intake.assigned
+        assert running.consumer.assigned
         seen: list[int] = []
         while len(seen) < 100:
             wait_until(lambda: bool(running.taken))
@@ -100,7 +100,7 @@ def test_at_the_limit_it_pauses_stays_in_the_group_and_goes_on(broker: BrokerHan
 def test_a_stop_waits_for_the_frame_at_hand_and_no_other(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(), broker.new_name("group")
     send(broker, topic, 50)
-    with running_intake(broker, topic, group, frames_max=100, stop_after=2) as running:
+    with running_consumer(broker, topic, group, frames_max=100, stop_after=2) as running:
         wait_until(lambda: len(running.taken) >= 2)
     assert [frame.position.offset for frame in running.taken] == [0, 1]
 
@@ -109,7 +109,7 @@ def test_a_stop_waits_for_the_frame_at_hand_and_no_other(broker: BrokerHandle) -
 def test_it_joins_once(broker: BrokerHandle, attempt: int) -> None:
     topic, group = broker.new_topic(3), broker.new_name("group")
     send(broker, topic, 20)
-    with capture_logs() as logs, running_intake(broker, topic, group, frames_max=100) as running:
+    with capture_logs() as logs, running_consumer(broker, topic, group, frames_max=100) as running:
         wait_until(lambda: len(running.taken) == 20)
         running.settle(20)
         wait_until(lambda: running.tracker.committable() == {})  # polled, committed and polled again
@@ -120,14 +120,14 @@ def test_it_joins_once(broker: BrokerHandle, attempt: int) -> None:
 def test_a_revoked_partition_is_let_go_only_when_its_frames_are_settled(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(2), broker.new_name("group")
     send(broker, topic, 40)
-    with capture_logs() as logs, running_intake(broker, topic, group, frames_max=100) as one:
+    with capture_logs() as logs, running_consumer(broker, topic, group, frames_max=100) as one:
         wait_until(lambda: len(one.taken) == 40)
         first = {frame.position for frame in one.taken}
-        with running_intake(broker, topic, group, frames_max=100) as two:
+        with running_consumer(broker, topic, group, frames_max=100) as two:
             wait_until(lambda: logged(logs, "partitions revoked"))
             assert two.taken == []
             one.settle(40)
-            wait_until(lambda: two.intake.assigned)
+            wait_until(lambda: two.consumer.assigned)
             send(broker, topic, 40)
             wait_until(lambda: len(one.taken) + len(two.taken) == 40)
             assert not {frame.position for frame in one.taken + two.taken} & first
@@ -138,10 +138,10 @@ def test_a_revoked_partition_is_let_go_only_when_its_frames_are_settled(broker: 
 def test_a_drain_that_takes_too_long_repeats_frames_but_loses_none(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(2), broker.new_name("group")
     send(broker, topic, 40)
-    with running_intake(broker, topic, group, frames_max=100, drain_s_max=0.5) as one:
+    with running_consumer(broker, topic, group, frames_max=100, drain_s_max=0.5) as one:
         wait_until(lambda: len(one.taken) == 40)
         first = {frame.position for frame in one.taken}
-        with running_intake(broker, topic, group, frames_max=100) as two:
+        with running_consumer(broker, topic, group, frames_max=100) as two:
             wait_until(lambda: len(one.taken) + len(two.taken) == 80)
             assert {frame.position for frame in one.taken[40:] + two.taken} == first
 
@@ -149,13 +149,13 @@ def test_a_drain_that_takes_too_long_repeats_frames_but_loses_none(broker: Broke
 def test_it_commits_what_is_settled_and_nothing_more(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(), broker.new_name("group")
     send(broker, topic, 20)
-    with running_intake(broker, topic, group, frames_max=100) as running:
+    with running_consumer(broker, topic, group, frames_max=100) as running:
         wait_until(lambda: len(running.taken) == 20)
-        connected = [running.intake.connected]
+        connected = [running.consumer.connected]
         running.settle(7)
-    connected.append(running.intake.connected)  # closed: asked all the same, by whoever looks at /readyz during a stop
+    connected.append(running.consumer.connected)  # closed: /readyz asks during a stop too
     assert connected == [True, False]
-    with running_intake(broker, topic, group, frames_max=100) as running:
+    with running_consumer(broker, topic, group, frames_max=100) as running:
         wait_until(lambda: len(running.taken) == 13)
         assert [frame.position.offset for frame in running.taken] == list(range(7, 20))
 
@@ -163,7 +163,7 @@ def test_it_commits_what_is_settled_and_nothing_more(broker: BrokerHandle) -> No
 def test_lag_counts_frames_that_are_not_settled(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(), broker.new_name("group")
     send(broker, topic, 20)
-    with running_intake(broker, topic, group, frames_max=100) as running:
+    with running_consumer(broker, topic, group, frames_max=100) as running:
         wait_until(lambda: len(running.taken) == 20)
         lag = "stripwatch_consumer_lag_frames"
         wait_until(lambda: running.metrics.registry.get_sample_value(lag, {"partition": "0"}) == 20)

@@ -15,10 +15,11 @@ from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
 from kafka.structs import MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.broker.workarounds.lost_membership import is_fenced, patch_lost_membership
 from stripwatch.worker.contracts.positions import Partition, Position
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
-from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke, is_fenced, patch_lost_membership
+from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke
 
 FRAMES = TopicPartition("frames", 0)
 

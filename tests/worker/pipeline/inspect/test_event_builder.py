@@ -32,7 +32,7 @@ def test_a_defect_is_named_once_for_each_of_its_boxes() -> None:
     heatmaps = np.zeros((2, 8, 2), np.float32)
     heatmaps[:, [0, 4, 5, 6], 1] = 1
     reader = HeatmapDecoder("place", CellGrid((15.5, 15.5), (32.0, 32.0)), 0.5, height_px=64, width_px=256)
-    model = make_model(maps=reader)
+    model = make_model(heatmap_decoder=reader)
     seen = replace(prediction((0.1, 0.9), strip_position_mm=1000), model=model, heatmaps=heatmaps)
     event = EventBuilder(CAMERAS).result(seen, now_s=1.0)
     boxes = sorted(defect.box_px.x for defect in event.defects if defect.box_px)
@@ -48,7 +48,7 @@ def test_a_clean_frame_costs_no_look_at_its_maps() -> None:
     """Maps without a place cannot be read: whoever looks at them fails."""
     reader = HeatmapDecoder("place", CellGrid((15.5, 15.5), (32.0, 32.0)), 0.5, height_px=64, width_px=256)
     unreadable = np.zeros((0, 0, 2), np.float32)
-    maker, model = EventBuilder(CAMERAS), make_model(maps=reader)
+    maker, model = EventBuilder(CAMERAS), make_model(heatmap_decoder=reader)
     assert maker.result(replace(prediction((0.9, 0.1)), model=model, heatmaps=unreadable), now_s=1.0).defects == []
     with pytest.raises(Exception, match=r"."):
         maker.result(replace(prediction((0.1, 0.9)), model=model, heatmaps=unreadable), now_s=1.0)

@@ -1,0 +1,39 @@
+"""kafka-python 3.0.12 hides three losses of membership: while it joins, in a cooperative claim, and by fencing."""
+
+from functools import partial
+from typing import Any
+
+from kafka import KafkaConsumer
+from kafka.structs import MemberState
+
+
+def patch_lost_membership(consumer: KafkaConsumer) -> None:
+    """A work-around: kafka-python 3.0.12 tells nobody of a membership that is lost while it joins again.
+
+    It prepares a join only once, so the retry as a new member keeps partitions (cooperative) that another may have had
+    in between. Java prepares again, which calls on_partitions_lost; so do we.
+    `tests/worker/pipeline/consume/test_rebalance.py` fails the day it is not needed any more.
+    """
+    coordinator = consumer._coordinator
+    coordinator.reset_generation = partial(_reset_and_prepare_again, coordinator, coordinator.reset_generation)
+
+
+def _reset_and_prepare_again(coordinator: Any, reset: Any, *args: Any, **kwargs: Any) -> None:
+    reset(*args, **kwargs)
+    coordinator.rejoining = False
+
+
+def clear_claimed_partitions(consumer: KafkaConsumer) -> None:
+    """A work-around: a cooperative member of kafka-python 3.0.12 goes on claiming the partitions that it has lost.
+
+    The leader then takes it for their owner, beside the worker that owns them by now.
+    """
+    for assignor in consumer._coordinator._assignors.values():
+        assignor.member_assignment = None
+
+
+def is_fenced(consumer: KafkaConsumer) -> bool:
+    """Another worker has taken this static member's place. kafka-python 3.0.12 only stops its heartbeat then."""
+    coordinator = consumer._coordinator
+    stable = coordinator.state is MemberState.STABLE
+    return coordinator.group_instance_id is not None and stable and not coordinator._heartbeat_enabled

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from click import Command
 
 from stripwatch.worker.cli import app
 from stripwatch.worker.config.loader import load_settings
@@ -116,8 +115,10 @@ def test_a_service_of_ours_is_a_command_of_the_worker(name: str, monkeypatch: py
         monkeypatch.setenv(key, value)
     load_settings(None, {})
     command, *arguments = service["command"]
-    commands: dict[str, Command] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    commands[command].make_context(command, arguments)  # fails on an option that is not there
+    group = typer.main.get_group(app)
+    found = group.get_command(typer.Context(group), command)
+    assert found is not None
+    found.make_context(command, arguments)  # fails on an option that is not there
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -194,7 +194,7 @@ def fetch(port: int, path: str) -> tuple[int, str]:
 
 
 def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`python -m worker` to its end."""
+    """`stripwatch` to its end."""
     return subprocess.run(
         [*module_command("worker"), *arguments],
         capture_output=True,

@@ -34,10 +34,11 @@ _NO_FILE = ("imagenet", "none")
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """What the command was given. height_px, width_px, learning_rate, weight_decay: None takes the usual one.
+    """What a fit is asked for; the fields are the options of `stripwatch train fit`.
 
-    boxes: where the marks are; the dense head learns from them, evaluations measure by them. cache: where features are
-    kept for later fits. also: folders whose images are learned from as well.
+    height_px, width_px, learning_rate, weight_decay: None takes the usual one. boxes: where the annotations are; the
+    dense head learns from them, evaluations measure by them. cache: where features are kept for later fits. also:
+    folders whose images are learned from as well.
     """
 
     data: Path

@@ -24,7 +24,7 @@ from stripwatch.worker.common.child_process import module_command, running_proce
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import InputError, LineRunError
-from stripwatch.worker.config.cli_options import Config, security_of
+from stripwatch.worker.config.cli_options import SecurityConfig, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.bundle import Bundle
@@ -98,7 +98,7 @@ def demo(
     frames: Annotated[Path | None, typer.Option(metavar="DIR", help="Play these images, over and over.")] = None,
     bundle: Annotated[Path, typer.Option(help="The model file to run.")] = DEMO_BUNDLE,
     broker: Annotated[str, typer.Option(help="A Kafka that is there, host:port; else one is started.")] = "",
-    config: Config = None,
+    config: SecurityConfig = None,
 ) -> None:
     """Run cameras, Kafka and a worker on this machine, show them live, and check every frame at the end.
 

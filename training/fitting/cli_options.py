@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from stripwatch.export.runs.run_folder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule, Task
+from stripwatch.export.runs.run_folder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule
 from stripwatch.training.fitting.fit_settings import DecodeName
 
 NETWORKS = (
@@ -31,9 +31,6 @@ HeadOption = Annotated[
         "github.com/suhasmaddali/Steel-Defect-Detection-Challenge. dense: a classifier at each "
         "place, fitted on boxes or masks; says where.",
     ),
-]
-TaskOption = Annotated[
-    Task, typer.Option("--task", help="multiclass: one label a frame. multilabel: any number of labels.")
 ]
 Recipe = Annotated[
     RecipeName,
@@ -72,10 +69,6 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with a fit that wa
 ScaleFeatures = Annotated[
     bool,
     typer.Option("--scale-features/--raw-features", help="Scale what the backbone gives before the head is fitted."),
-]
-Layout = Annotated[
-    str,
-    typer.Option(help="How the data lies: auto, prefix (CLASS_NUMBER.jpg), folder, manifest, severstal or collected."),
 ]
 Weights = Annotated[
     str,

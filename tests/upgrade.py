@@ -103,9 +103,7 @@ def judge(sent: dict[tuple[int, int], int], results: list[Record], committed: di
         event = record.json
         place = event["frame"]["partition"], event["frame"]["offset"]
         places.append(place)
-        scores = {
-            label: round(score, 4) for label, score in event["scores"].items()
-        }  # batches differ beyond
+        scores = {label: round(score, 4) for label, score in event["scores"].items()}  # batches differ beyond
         said = json.dumps([event["schema"], event["verdict"], event["label"], scores, event["model"]["sha256"]])
         answers.setdefault(sent[place], set()).add(said)
     ends = {partition: max(offset for p, offset in sent if p == partition) + 1 for partition, _ in sent}

@@ -31,7 +31,7 @@ help:
 	@echo "make clean            remove .venv, fetched jars, caches and build output"
 
 demo: $(DEMO_READY)
-	@$(BIN)/python -m worker demo $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(FRAMES),--frames '$(FRAMES)') \
+	@$(BIN)/stripwatch demo $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(FRAMES),--frames '$(FRAMES)') \
 		$(if $(BUNDLE),--bundle '$(BUNDLE)') $(if $(BROKER),--broker '$(BROKER)')
 
 # Two processes: much of a test is waiting for a broker. A file stays in one of them, and shares what it has set up.

@@ -1,156 +1,52 @@
-"""`stripwatch-export`, the same as `python -m export`: every command of export."""
+"""The commands of export, which `stripwatch` offers as the group `export`. `python -m export` has them alone."""
 
-import time
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
+from stripwatch.worker.common.command_line import PROGRAM, LazyCommand, new_app, run_app
 
-import msgspec
-import typer
-from rich.console import Console
-
-from stripwatch.export.bench.command import bench
-from stripwatch.export.commands import diff, list_bundles, promote, rollback
-from stripwatch.export.runs.files import atomic_write
-from stripwatch.export.runs.lazy_imports import load_tensorflow, require
-from stripwatch.worker.common.console import new_app, print_summary, run_app
-from stripwatch.worker.model.bundle import Precision
-
-BundleFile = Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, or STORE/NAME.")]
-app = new_app("stripwatch-export", "Make a bundle: one ONNX file that says what it is and proves what it computes.")
-
-
-@app.command()
-def run(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that training wrote.")],
-    out: Annotated[Path, typer.Option(help="File to write; never overwritten.")],
-    name: Annotated[str | None, typer.Option(help="Of the model; data folder and network if not given.")] = None,
-    version: Annotated[str, typer.Option(help="Of the model.")] = "1",
-    golden: Annotated[
-        int | None, typer.Option(min=1, help="Golden frames; two a label up to twelve if not given.")
-    ] = None,
-    data: Annotated[Path | None, typer.Option(help="Where the data folder of the run is now, if it moved.")] = None,
-    precision: Annotated[
-        Precision, typer.Option("--precision", help="fp16 and int8 are smaller and, where the device helps, faster.")
-    ] = "fp32",
-    agreement_min: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of validation frames with the same answer as Keras.")
-    ] = None,
-    score_difference_max: Annotated[float | None, typer.Option(min=0, max=1, help="Of any score to Keras.")] = None,
-    accuracy_drop_max: Annotated[
-        float | None, typer.Option(min=0, max=100, help="Points of accuracy; else 0 for fp32, 0.1 fp16, 0.5 int8.")
-    ] = None,
-    f1_drop_max: Annotated[float | None, typer.Option(min=0, max=100, help="Points of macro-F1; likewise.")] = None,
-) -> None:
-    """Export a run: convert, prove that ONNX Runtime computes what Keras computes, write.
-
-    A few validation frames travel in the file with the scores that Keras gave: the golden frames. The worker runs them
-    at load, and refuses a file that gives other scores. Every validation frame goes through the file once: one that
-    loses more than the limits is refused, says by how much, and nothing is written. For int8, first every convolution
-    is tried in eight bits, then fewer and fewer.
-
-    \b
-    Example:
-      stripwatch-export run runs/first --out model.onnx --name plant-a --version 2
-      stripwatch-export run runs/first --out small.onnx --precision int8 --accuracy-drop-max 0.2
-    """
-    given = {
-        "agreement_min": agreement_min,
-        "score_difference_max": score_difference_max,
-        "accuracy_drop_max": accuracy_drop_max,
-        "f1_drop_max": f1_drop_max,
-    }
-    started = time.perf_counter()
-    load_tensorflow()
-    require("onnx", "tf2onnx", "onnxruntime", "sklearn")
-    from stripwatch.export.convert.accuracy_gate import LIMITS
-    from stripwatch.export.convert.export_run import ExportSettings, export_run
-
-    limits = replace(LIMITS[precision], **{name: value for name, value in given.items() if value is not None})
-    done = export_run(ExportSettings(folder, out, name, version, golden, data, precision, limits))
-    fidelity = done.manifest.fidelity
-    print_summary(
-        {
-            "bundle": str(out),
-            "name": done.manifest.name,
-            "version": version,
-            "bytes": done.model_bytes,
-            "golden_frames": len(done.manifest.golden),
-            "score_difference": done.parity.score_difference,
-            "heatmap_difference": done.parity.heatmap_difference,
-            "precision": precision,
-            "fidelity": msgspec.to_builtins(fidelity),
-            "seconds": round(time.perf_counter() - started, 2),
-        }
-    )
-
-
-@app.command()
-def verify(file: BundleFile) -> None:
-    """Prove from the file alone that a bundle is whole, unchanged, and computes what was trained.
-
-    Ends with exit code 3 and one sentence when it does not.
-
-    \b
-    Example:
-      stripwatch-export verify model.onnx
-    """
-    require("onnx", "onnxruntime")
-    from stripwatch.export.convert.verify import verify as prove
-
-    proved = prove(file)
-    manifest = proved.bundle.manifest
-    print_summary(
-        {
-            "bundle": str(file),
-            "name": manifest.name,
-            "version": manifest.version,
-            "sha256": proved.bundle.sha256,
-            "golden_frames": len(manifest.golden),
-            "golden_difference": proved.golden_difference,
-            "score_tolerance": manifest.score_tolerance,
-            "frames_per_second": proved.frames_per_second,
-        }
-    )
-
-
-@app.command()
-def show(
-    file: BundleFile,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
-    html: Annotated[
-        Path | None, typer.Option(help="Write a page instead, with validation charts and golden frames in it.")
-    ] = None,
-) -> None:
-    """Print what a bundle says of itself, after its checksum was verified.
-
-    \b
-    Example:
-      stripwatch-export show model.onnx
-      stripwatch-export show model.onnx --json
-      stripwatch-export show model.onnx --html card.html
-    """
-    require("onnx", "onnxruntime", *(["matplotlib", "seaborn", "scipy"] if html else []))
-    from stripwatch.export.bundles import show as shown
-    from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
-
-    card = shown.read_card(load_resolved(resolve_bundle(file)))
-    if html is not None:
-        from stripwatch.export.bundles.html_card import html_card
-
-        atomic_write(html, html_card(card).encode())
-    if as_json:
-        print_summary(shown.as_json(card))
-    elif html is None:
-        shown.print_card(card, Console())
-
-
-app.command()(bench)
-app.command()(promote)
-app.command()(rollback)
-app.command("list")(list_bundles)
-app.command()(diff)
+_EXPORT = "stripwatch.export"
+COMMANDS = (
+    LazyCommand(
+        "run",
+        f"{_EXPORT}.convert.commands:run",
+        "Export a run: convert, prove that ONNX Runtime computes what Keras computes, write.",
+    ),
+    LazyCommand(
+        "verify",
+        f"{_EXPORT}.convert.commands:verify",
+        "Prove from the file alone that a bundle is whole, unchanged, and computes what was trained.",
+    ),
+    LazyCommand(
+        "show",
+        f"{_EXPORT}.bundles.commands:show",
+        "Print what a bundle says of itself, after its checksum was verified.",
+    ),
+    LazyCommand(
+        "bench",
+        f"{_EXPORT}.bench.command:bench",
+        "Measure frames per second and latency by batch size, on this machine, as the worker runs a bundle.",
+    ),
+    LazyCommand(
+        "diff",
+        f"{_EXPORT}.bundles.commands:diff",
+        "Hold two bundles against each other on a folder of frames: how often the worker would say the same.",
+    ),
+    LazyCommand(
+        "promote",
+        f"{_EXPORT}.bundles.commands:promote",
+        "Put a bundle into a store (made if it is not there), as STORE/NAME/VERSION.onnx, and point STORE/NAME at it.",
+    ),
+    LazyCommand(
+        "rollback",
+        f"{_EXPORT}.bundles.commands:rollback",
+        "Point a name at what was promoted before, once that has proved itself again.",
+    ),
+    LazyCommand(
+        "list",
+        f"{_EXPORT}.bundles.commands:list_bundles",
+        "Every bundle of a store, and which of each name is promoted. What cannot be used is named, and why.",
+    ),
+)
+app = new_app("Make a bundle: one ONNX file that says what it is and proves what it computes.", COMMANDS)
 
 
 def main() -> None:
-    run_app(app, "stripwatch-export")
+    run_app(app, f"{PROGRAM} export")

@@ -1,123 +1,40 @@
-"""`stripwatch-train`, the same as `python -m training`: every command of training."""
+"""The commands of training, which `stripwatch` offers as the group `train`. `python -m training` has them alone."""
 
-import re
-from dataclasses import fields
-from pathlib import Path
-from typing import Annotated, Any
+from stripwatch.worker.common.command_line import PROGRAM, LazyCommand, new_app, run_app
 
-import typer
-
-from stripwatch.export.runs.lazy_imports import load_tensorflow, require
-from stripwatch.export.runs.run_folder import Run
-from stripwatch.training import options
-from stripwatch.training.commands import PASS_ON, compare, crossval, evaluate, survey
-from stripwatch.training.labeling.command import collect
-from stripwatch.worker.common.console import new_app, print_summary, run_app
-from stripwatch.worker.common.errors import SettingsError
-
-app = new_app("stripwatch-train", "Train a classifier for strip images, and keep what was done in a run folder.")
-
-
-@app.command()
-def fit(
-    data: options.DataFolders,
-    network: Annotated[str, typer.Option(help=f"Backbone: {options.NETWORKS}.")],
-    out: Annotated[Path, typer.Option(help="Run folder to make.")],
-    layout: options.Layout = "auto",
-    alpha: Annotated[float, typer.Option(min=0.05, max=2, help="Width of the network.")] = 1.0,
-    weights: options.Weights = "imagenet",
-    input_size: options.InputSize = "",
-    decode: options.DecodeOption = "rgb",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training part.")] = 10,
-    batch: Annotated[int, typer.Option(min=1, help="Frames a step.")] = 32,
-    seed: Annotated[int, typer.Option(min=0, help="Of the split, the first weights and the order.")] = 0,
-    val_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of each class for validation.")] = 0.2,
-    split: Annotated[Path | None, typer.Option(help="run.json of an earlier run: split the same way.")] = None,
-    keep: options.KeepOption = "best",
-    clean_label: Annotated[str | None, typer.Option(help="The label that means: no defect.")] = None,
-    augment: options.Augment = False,
-    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of features left out a step.")] = 0.2,
-    learning_rate: options.LearningRate = None,
-    cut: options.Cut = "",
-    head: options.HeadOption = "gap",
-    task: options.TaskOption = "multiclass",
-    recipe: options.Recipe = "default",
-    schedule: options.ScheduleOption = "cosine",
-    scale_features: options.ScaleFeatures = True,
-    optimizer: options.OptimizerOption = "adamw",
-    weight_decay: options.WeightDecay = None,
-    loss: options.LossOption = "crossentropy",
-    label_smoothing: options.LabelSmoothing = 0.0,
-    class_weights: options.ClassWeights = False,
-    best_by: options.BestByOption = "val_accuracy",
-    patience: options.Patience = 0,
-    fine_tune: options.FineTune = 0,
-    fine_tune_from: options.FineTuneFrom = "",
-    fine_tune_rate: options.FineTuneRate = 1e-4,
-    boxes: options.Boxes = None,
-    cache: options.Cache = None,
-    precision: options.PrecisionOption = "auto",
-    resume: options.Resume = False,
-) -> None:
-    """Train a classifier on a folder of labelled images.
-
-    With weights that have learned before, the backbone stays as it is and only the head is fitted: the features are
-    computed once, so more epochs cost nearly nothing. --fine-tune then fits the last layers of the backbone as well.
-    The run folder holds model.keras, run.json and history.csv. After a kill --resume goes on.
-
-    \b
-    Example:
-      stripwatch-train fit --data images/ --network mobilenet --alpha 0.25 \\
-        --weights imagenet --epochs 10 --out runs/first
-      stripwatch-train fit --data images/ --network xception --cut before:block14_sepconv1 \\
-        --fine-tune 10 --augment --out runs/second
-      stripwatch-train fit --data images/ --network inceptionv3 --cut mixed7 --head dense \\
-        --boxes annotations/ --out runs/where
-      stripwatch-train fit --data images/ --data review/ --network mobilenet --out runs/next
-    """
-    given = dict(locals())
-    height_px, width_px = _parse_size(input_size)
-    load_tensorflow()
-    require("sklearn")
-    from stripwatch.training.fitting.fit import fit as run_fit
-    from stripwatch.training.fitting.fit_settings import FitSettings, as_article
-
-    given |= {"data": data[0], "also": tuple(data[1:])}
-    names = {field.name for field in fields(FitSettings)} & given.keys()
-    settings = FitSettings(**{name: given[name] for name in names}, height_px=height_px, width_px=width_px)
-    run = run_fit(as_article(settings) if recipe == "article" else settings)
-    print_summary({"run": str(out), "epochs": epochs, **_summary(run)})
-
-
-app.command()(survey)
-app.command()(evaluate)
-app.command()(collect)
-app.command(context_settings=PASS_ON)(crossval)
-app.command(context_settings=PASS_ON)(compare)
+_TRAINING = "stripwatch.training"
+COMMANDS = (
+    LazyCommand("fit", f"{_TRAINING}.fitting.command:fit", "Train a classifier on a folder of labelled images."),
+    LazyCommand(
+        "evaluate",
+        f"{_TRAINING}.evaluation.command:evaluate",
+        "Measure a finished run: figures a label, calibration, thresholds, pictures and one report.html.",
+    ),
+    LazyCommand(
+        "survey",
+        f"{_TRAINING}.survey.command:survey",
+        "Say what a data set holds: class balance, image sizes, copies, files that cannot be read.",
+    ),
+    LazyCommand(
+        "collect",
+        f"{_TRAINING}.labeling.command:collect",
+        "Turn frames that the model was unsure of into a training set, in two steps.",
+    ),
+    LazyCommand(
+        "crossval",
+        f"{_TRAINING}.experiments.commands:crossval",
+        "Cross-validate: fit on all folds but one, score that one, for each; one summary over all images.",
+        passes_on=True,  # to fit
+    ),
+    LazyCommand(
+        "compare",
+        f"{_TRAINING}.experiments.commands:compare",
+        "Compare networks on one split: accuracy, size, and speed through ONNX Runtime; a table, a plot and a winner.",
+        passes_on=True,  # to fit
+    ),
+)
+app = new_app("Train a classifier for strip images, and keep what was done in a run folder.", COMMANDS)
 
 
 def main() -> None:
-    run_app(app, "stripwatch-train")
-
-
-def _summary(run: Run) -> dict[str, Any]:
-    return {
-        "best_epoch": run.best_epoch,
-        "val_accuracy": round(run.validation.accuracy, 4),
-        "frames": len(run.split.train) + run.validation.frames,
-        "val_frames": run.validation.frames,
-        "labels": len(run.labels),
-        "seconds": run.seconds["total"],
-        "features_seconds": run.seconds["features"],
-        "epochs_seconds": run.seconds["epochs"],
-    }
-
-
-def _parse_size(text: str) -> tuple[int | None, int | None]:
-    """ "128x800" is height 128 and width 800."""
-    if not text:
-        return None, None
-    match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text)
-    if match is None:
-        raise SettingsError(f"--input {text!r} is no HEIGHTxWIDTH such as 224x224")
-    return int(match[1]), int(match[2])
+    run_app(app, f"{PROGRAM} train")

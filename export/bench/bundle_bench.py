@@ -1,4 +1,4 @@
-"""`export bench`: how fast bundles run on this machine, and what a run's precisions cost and bring."""
+"""`stripwatch export bench`: how fast bundles run on this machine, and what a run's precisions cost and bring."""
 
 import os
 import platform

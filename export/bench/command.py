@@ -1,4 +1,4 @@
-"""`export bench`: what it takes, and what it writes."""
+"""`stripwatch export bench`: what it takes, and what it writes."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def bench(
 
     \b
     Example:
-      stripwatch-export bench model.onnx small.onnx --batch-sizes 1,8,32
-      stripwatch-export bench runs/xception runs/vgg19 --precisions fp32,int8 --out bench
+      stripwatch export bench model.onnx small.onnx --batch-sizes 1,8,32
+      stripwatch export bench runs/xception runs/vgg19 --precisions fp32,int8 --out bench
     """
     sizes, wanted = parse_sizes(batch_sizes), pick(precisions, get_args(Precision), "--precisions")
     runs = [path for path in what if (path / RECORD_FILE).exists()]

@@ -1,4 +1,4 @@
-"""What `export bench` found: a table for the terminal, the same for a report, and a plot."""
+"""What `stripwatch export bench` found: a table for the terminal, the same for a report, and a plot."""
 
 from collections.abc import Sequence
 from pathlib import Path

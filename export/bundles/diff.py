@@ -1,4 +1,4 @@
-"""`export diff`: what two bundles say of the same frames."""
+"""`stripwatch export diff`: what two bundles say of the same frames."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""`export list`: the bundles of a store, for people and for programs."""
+"""`stripwatch export list`: the bundles of a store, for people and for programs."""
 
 from typing import Any
 

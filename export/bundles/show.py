@@ -1,4 +1,4 @@
-"""`export show`: what a bundle says of itself, for people and for programs."""
+"""`stripwatch export show`: what a bundle says of itself, for people and for programs."""
 
 from dataclasses import dataclass
 from typing import Any

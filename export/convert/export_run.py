@@ -1,4 +1,4 @@
-"""`export run`: from a run folder to a bundle, proved before it is written."""
+"""`stripwatch export run`: from a run folder to a bundle, proved before it is written."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -47,9 +47,9 @@ _GOLDEN_DIFFERENCE_MAX: dict[Precision, float] = {"fp16": 0.005, "int8": 0.025}
 
 @dataclass(frozen=True, slots=True)
 class ExportSettings:
-    """What the command was given; None takes the usual value. data: where the run's data folder is now.
+    """What an export is asked for; the fields are the options of `stripwatch export run`. None takes the usual value.
 
-    limits: what the file may differ by from Keras.
+    data: where the run's data folder is now. limits: what the file may differ by from Keras.
     """
 
     run: Path
@@ -93,7 +93,27 @@ class _Accepted:
 
 
 def export_run(settings: ExportSettings) -> Exported:
-    """Convert, prove and write. Raises InputError or ExportRejectedError, and then nothing was written."""
+    """Convert a run to ONNX, prove that it computes what Keras computes, and write the bundle.
+
+    Not thread-safe: Keras belongs to the process.
+
+    Args:
+        settings: Which run, where the file goes, at which precision, and what it may differ by from Keras.
+
+    Returns:
+        The manifest of the bundle, the differences of its scores (0 to 1) to those of Keras, and its size in bytes.
+
+    Raises:
+        InputError: The run is missing or not what it was, or the file exists. Nothing was written.
+        ExportRejectedError: The file does not agree with Keras within the limits. Nothing was written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from stripwatch.export import ExportSettings, export_run
+        >>> exported = export_run(ExportSettings(Path("runs/first"), Path("model.onnx"), name="plant-a", version="2"))
+        >>> exported.manifest.fidelity.agreement
+        1.0
+    """
     check_out(settings.out)
     with new_progress() as progress:
         return export_converted(convert_run(settings.run, settings.data, progress), settings, progress)
@@ -117,7 +137,7 @@ def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converte
 
 
 def export_converted(converted: Converted, settings: ExportSettings, progress: Progress) -> Exported:
-    """One precision: the first candidate that passes the gate, proved once more as a file. Raises GateRefused."""
+    """One precision: the first candidate that passes the gate, proved once more as a file. Raises GateRejectedError."""
     validation, limits = converted.validation, settings.limits or LIMITS[settings.precision]
     candidates = _candidates(settings.precision, converted.proto, converted.backbone, validation)
     accepted = _first_accepted(settings.precision, candidates, limits, validation, progress)
@@ -185,7 +205,7 @@ def _first_accepted(
     validation: ScoredValidation,
     progress: Progress,
 ) -> _Accepted:
-    """The first candidate that passes the gate. Raises GateRefused, with what the last one falls short by."""
+    """The first candidate that passes the gate. Raises GateRejectedError, with what the last one falls short by."""
     run, targets = validation.run, validation.targets
     with closing(candidates):  # one may hold a folder
         for candidate in candidates:

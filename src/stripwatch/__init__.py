@@ -1,1 +1,57 @@
-"""Stripwatch inspects moving steel strip: frames from Kafka in, defect events out."""
+"""Stripwatch inspects moving steel strip: frames from Kafka in, defect events out.
+
+This is the public Python API, all of it. Names are imported on first use, because every import inside the project runs
+this file first.
+"""
+
+from typing import TYPE_CHECKING
+
+from stripwatch.worker.common.lazy_exports import lazy_exports
+from stripwatch.worker.common.version import __version__
+
+if TYPE_CHECKING:
+    from stripwatch._api import decode_result, load_model, load_settings, read_bundle, run_worker
+    from stripwatch.worker.common.errors import (
+        BrokerUnavailableError,
+        BundleError,
+        DataError,
+        ExportRejectedError,
+        FencedError,
+        FrameRejected,
+        InferenceError,
+        InputError,
+        LineRunError,
+        SettingsError,
+        StripwatchError,
+        WorkerExitError,
+    )
+
+__all__ = [
+    "BrokerUnavailableError",
+    "BundleError",
+    "DataError",
+    "ExportRejectedError",
+    "FencedError",
+    "FrameRejected",
+    "InferenceError",
+    "InputError",
+    "LineRunError",
+    "SettingsError",
+    "StripwatchError",
+    "WorkerExitError",
+    "__version__",
+    "decode_result",
+    "load_model",
+    "load_settings",
+    "read_bundle",
+    "run_worker",
+]
+_FUNCTIONS = ("decode_result", "load_model", "load_settings", "read_bundle", "run_worker")
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        name: f"stripwatch.{'_api' if name in _FUNCTIONS else 'worker.common.errors'}:{name}"
+        for name in __all__
+        if name != "__version__"
+    },
+)

@@ -27,7 +27,7 @@ from tests.models import make_model
 from tests.tiny import encode_frame
 
 CONTRACTS = Path(__file__).parents[2] / "deploy" / "contracts"
-AGAIN = "run: python -m worker contracts --out deploy/contracts"
+AGAIN = "run: stripwatch schemas --out deploy/contracts"
 GOLDEN_FILES = sorted(GOLDEN.glob("*.json"))
 RELEASED = sorted((CONTRACTS / "released").glob("*.schema.json"))
 

@@ -9,7 +9,7 @@ from stripwatch.export.cli import main
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["stripwatch-export", *map(str, arguments)])
+    monkeypatch.setattr(sys, "argv", ["stripwatch export", *map(str, arguments)])
     with pytest.raises(SystemExit) as stopped:
         main()
     return int(stopped.value.code or 0)

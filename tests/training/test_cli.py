@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.training.cli import fit, main
+from stripwatch.training.cli import main
+from stripwatch.training.fitting.command import fit
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["stripwatch-train", *arguments])
+    monkeypatch.setattr(sys, "argv", ["stripwatch train", *arguments])
     with pytest.raises(SystemExit) as stopped:
         main()
     return int(stopped.value.code or 0)

@@ -12,9 +12,8 @@ import pytest
 from kafka import KafkaConsumer
 from kafka.future import Future
 
+from stripwatch.cli import main
 from stripwatch.worker.bench.embedded_broker import embedded_broker as running_embedded_broker
-from stripwatch.worker.cli import app
-from stripwatch.worker.common.console import run_app
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.simulator.cameras import Headers
 from tests.brokers.handle import BrokerHandle
@@ -99,7 +98,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     def run(*arguments: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["stripwatch", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            run_app(app, "stripwatch")
+            main()
         captured = capsys.readouterr()
         assert isinstance(ended.value.code, int)
         return ended.value.code, captured.out, captured.err

@@ -1,4 +1,4 @@
-"""`training evaluate`: how good a finished run is, with thresholds for export and a report for people."""
+"""`stripwatch train evaluate`: how good a finished run is, with thresholds for export and a report for people."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,11 @@ from stripwatch.worker.common.console import new_progress
 
 @dataclass(frozen=True, slots=True)
 class EvaluateSettings:
-    """What the command was given. data: where the run's data folder is now. test: other frames to measure on.
+    """What an evaluation is asked for; the fields are the options of `stripwatch train evaluate`.
 
-    recall: what thresholds are chosen for; None takes the best F1. out: for pictures and report.html. boxes: what is
-    marked on the frames; None takes what the run was fitted with.
+    data: where the run's data folder is now. test: other frames to measure on. recall: what thresholds are chosen for;
+    None takes the best F1. out: for pictures and report.html. boxes: what is marked on the frames; None takes what the
+    run was fitted with.
     """
 
     run: Path
@@ -40,9 +41,27 @@ class EvaluateSettings:
 
 
 def evaluate_run(settings: EvaluateSettings) -> Evaluation:
-    """Score, measure, and write evaluation.json, pictures and report.html.
+    """Measure a finished run, and write evaluation.json, pictures and report.html.
 
-    Raises InputError for a run or a file that is not what it was, DataError for a test folder that does not fit.
+    Not thread-safe: Keras belongs to the process.
+
+    Args:
+        settings: Which run, which frames, and where the report goes.
+
+    Returns:
+        The evaluation as evaluation.json holds it: accuracy and macro-F1 with their intervals (0 to 1), calibration,
+        and the thresholds of each label.
+
+    Raises:
+        InputError: The run or a file is missing, or not what it was when the run was fitted.
+        DataError: The test folder does not fit the run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from stripwatch.training import EvaluateSettings, evaluate
+        >>> evaluation = evaluate(EvaluateSettings(Path("runs/first"), recall=0.98))
+        >>> evaluation.accuracy.value
+        0.9861
     """
     run = read_run(settings.run)
     model = load_model(settings.run)

@@ -75,7 +75,7 @@ def measure_localization(
     """The counts of frames that were scored, a label. boxes: where marks are, else those the run was fitted with.
     layout: of the folder that the frames lie in.
 
-    None for a head without heatmaps, and where nothing is marked. Raises what read_marks raises.
+    None for a head without heatmaps, and where nothing is marked. Raises what read_annotations raises.
     """
     reader = run.heatmap_decoder
     if reader is None or (boxes is None and run.marks is None):
@@ -98,7 +98,7 @@ def map_facts(
 
     The threshold is the one with most boxes right on training frames that are marked: validation chooses nothing.
     """
-    if head == "article":
+    if head == "paper-baseline":
         return None
     kind = "place" if head == "dense" else "activation"
     facts = HeatmapFacts(kind, cell_grid(backbone), _USUAL_THRESHOLD)  # type: ignore[arg-type]

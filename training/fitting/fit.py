@@ -69,9 +69,27 @@ class _FitPlan:
 
 
 def fit(settings: FitSettings) -> Run:
-    """Train a classifier and write its run folder. run.json is the last file written.
+    """Train a classifier and write its run folder, with run.json as the last file.
 
-    Raises SettingsError, InputError or DataError before the first epoch, and DataError for a loss that is no number.
+    Not thread-safe: Keras and its random seed belong to the process.
+
+    Args:
+        settings: What to train on, with which network, and where the run folder goes.
+
+    Returns:
+        The run as run.json holds it: labels, split, the accuracy on the validation frames (0 to 1), times in seconds.
+
+    Raises:
+        SettingsError: A setting is wrong, or two do not go together. Raised before the first epoch.
+        InputError: The data folder or a file is missing, or the run folder exists. Raised before the first epoch.
+        DataError: Nothing can be learned from the data, or the loss is not a number.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from stripwatch.training import FitSettings, fit
+        >>> run = fit(FitSettings(Path("images"), Path("runs/first"), network="mobilenet", alpha=0.25))
+        >>> run.validation.accuracy
+        0.9861
     """
     started = time.perf_counter()
     keras.utils.set_random_seed(settings.seed)

@@ -1,4 +1,4 @@
-"""`training collect`: from frames that a line was unsure of to a training set."""
+"""`stripwatch train collect`: from frames that a line was unsure of to a training set."""
 
 from pathlib import Path
 from typing import Annotated
@@ -33,15 +33,15 @@ def collect(
     First fetch them. They lie in OUT/_unsorted, in the folder of what the model took them for; collected.csv says where
     each came from. Again: what is new is added, what was moved or removed stays so.
 
-        stripwatch-train collect --bootstrap-servers localhost:9092 --out review
+        stripwatch train collect --bootstrap-servers localhost:9092 --out review
 
     Then look: drag what is wrong into another folder of _unsorted, what is no use into _unsorted/_skip. And say so:
 
-        stripwatch-train collect --out review --sorted
+        stripwatch train collect --out review --sorted
 
     or let a table say it: collect --out review --labels labels.csv. Then learn from both, old and new:
 
-        stripwatch-train fit --data images --data review ... --out runs/next
+        stripwatch train fit --data images --data review ... --out runs/next
 
     SIGTERM and Ctrl-C end the fetching in order. The last line on stdout is JSON.
     """

@@ -26,7 +26,7 @@ from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import STDERR, print_summary, say
 from stripwatch.worker.common.errors import LineRunError, SettingsError
 from stripwatch.worker.common.log_setup import set_up_logs
-from stripwatch.worker.config.cli_options import Config
+from stripwatch.worker.config.cli_options import SecurityConfig
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.sections import Topics
@@ -80,7 +80,7 @@ def bench(
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the worker.")
     ] = None,
-    config: Config = None,
+    config: SecurityConfig = None,
 ) -> None:
     """Measure how fast this machine inspects frames, what that costs, and what binds.
 

@@ -24,7 +24,7 @@ from stripwatch.worker.common.child_process import module_command, running_proce
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import InputError, LineRunError
-from stripwatch.worker.config.cli_options import Config, security_of
+from stripwatch.worker.config.cli_options import SecurityConfig, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.bundle import Bundle
@@ -98,17 +98,17 @@ def demo(
     frames: Annotated[Path | None, typer.Option(metavar="DIR", help="Play these images, over and over.")] = None,
     bundle: Annotated[Path, typer.Option(help="The model file to run.")] = DEMO_BUNDLE,
     broker: Annotated[str, typer.Option(help="A Kafka that is there, host:port; else one is started.")] = "",
-    config: Config = None,
+    config: SecurityConfig = None,
 ) -> None:
     """Run cameras, Kafka and a worker on this machine, show them live, and check every frame at the end.
 
     Without --frames the strip is simulated, and its truth is known. The last line on stdout is JSON. Exit code 9 unless
     results and rejects add up to the frames sent and, where the truth is known, 90 % of the labels are right.
 
-    Example: make demo SECONDS=30
+    Example: stripwatch demo --seconds 30
     """
     if bundle == DEMO_BUNDLE and not bundle.exists():
-        raise InputError(f"there is no demo bundle {DEMO_BUNDLE}; name a model file with BUNDLE=FILE")
+        raise InputError(f"there is no demo bundle {DEMO_BUNDLE}; name a model file with --bundle FILE")
     loaded = load_resolved(resolve_bundle(bundle))
     if frames is not None:
         list_images(frames)

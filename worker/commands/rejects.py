@@ -20,7 +20,7 @@ from stripwatch.worker.commands.stored_reject import StoredReject, json_line, re
 from stripwatch.worker.common.clock import Clock, SystemClock
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import RejectReason, SettingsError
-from stripwatch.worker.config.cli_options import BootstrapServers, Config, security_of
+from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.timestamps import rfc3339
@@ -29,7 +29,11 @@ _READING = "reading rejects"
 _WIDTH_MIN = 140  # in a narrower window lines wrap; what is cut away cannot be looked up
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-rejects = typer.Typer(help="Show the frames that could not be inspected, and send them again.")
+rejects = typer.Typer(
+    help="Show the frames that could not be inspected, and send them again.",
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 RejectsTopic = Annotated[str, typer.Option("--rejects-topic", help="The topic with the rejects.")]
 Reasons = Annotated[
@@ -58,14 +62,14 @@ class Filter:
 
 @rejects.command("list")
 def list_rejects(
-    bootstrap_servers: BootstrapServers,
+    bootstrap_servers: RequiredBootstrapServers,
     reason: Reasons = None,
     camera: CameraId = None,
     since: Since = None,
     newest: Annotated[int, typer.Option(min=1, help="Show so many, the newest.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line for each in place of the table.")] = False,
     rejects_topic: RejectsTopic = topics.REJECTS,
-    config: Config = None,
+    config: SecurityConfig = None,
 ) -> None:
     """Show the rejects that are on the topic now: when, why, which camera, and where the frame was.
 
@@ -88,7 +92,7 @@ def list_rejects(
 
 @rejects.command()
 def replay(
-    bootstrap_servers: BootstrapServers,
+    bootstrap_servers: RequiredBootstrapServers,
     reason: Reasons = None,
     camera: CameraId = None,
     since: Since = None,
@@ -100,7 +104,7 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
     topic: Annotated[str, typer.Option(help="The topic that takes the frames; it must be there.")] = topics.FRAMES,
     rejects_topic: RejectsTopic = topics.REJECTS,
-    config: Config = None,
+    config: SecurityConfig = None,
 ) -> None:
     """Send the frames of the rejects once more: original bytes, key, headers, time and partition.
 

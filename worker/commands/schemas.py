@@ -1,12 +1,14 @@
-"""`stripwatch contracts`: what is on Kafka, as JSON Schemas and one AsyncAPI 3 document, made from the code itself."""
+"""`stripwatch schemas`: what is on Kafka, as JSON Schemas and one AsyncAPI 3 document, made from the code itself."""
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+import typer
 
 from stripwatch.worker.coils.coil import COIL_SCHEMA, CoilSummary
+from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.version import __version__
 from stripwatch.worker.contracts import topics
@@ -81,6 +83,16 @@ _MESSAGES = (
     _Message("shadow", topics.SHADOW, "camera", _JSON, Result, "What a second model says of a share of the frames."),
     _Message("coil", topics.COILS, "line", _JSON, CoilSummary, "A coil that has ended."),
 )
+
+
+def schemas(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go, over those that are there.")],
+) -> None:
+    """Write what is on Kafka as JSON Schemas and one AsyncAPI 3 document, made from the code.
+
+    Example: stripwatch schemas --out deploy/contracts
+    """
+    print_summary({"out": str(out), "files": write_schemas(out)})
 
 
 def write_schemas(out: Path) -> list[str]:

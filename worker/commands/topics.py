@@ -7,11 +7,11 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from stripwatch.worker.broker.admin import TopicPlan, create_topics, open_admin, plan_topics
 from stripwatch.worker.common.console import print_summary
-from stripwatch.worker.config.cli_options import BootstrapServers, Config, security_of
+from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
 
 
 def topics(
-    bootstrap_servers: BootstrapServers,
+    bootstrap_servers: RequiredBootstrapServers,
     partitions: Annotated[
         int, typer.Option(min=1, help="Partitions of all but rejects, review and coils: as many workers can share.")
     ] = 6,
@@ -27,7 +27,7 @@ def topics(
         ),
     ] = 16_777_216,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look, and say what would be done.")] = False,
-    config: Config = None,
+    config: SecurityConfig = None,
 ) -> None:
     """Create the topics of the line. What is there is left as it is, and where it differs is told.
 

@@ -24,34 +24,50 @@ class StripwatchError(Exception):
 
 
 class SettingsError(StripwatchError):
+    """A wrong flag, key or value."""
+
     exit_code = 2
 
 
 class BundleError(StripwatchError):
+    """A model file that is not fit to run."""
+
     exit_code = 3
 
 
 class BrokerUnavailableError(StripwatchError):
+    """Kafka cannot be reached, or has been away for too long."""
+
     exit_code = 4
 
 
 class InferenceError(StripwatchError):
+    """The inference session failed."""
+
     exit_code = 5
 
 
 class InputError(StripwatchError):
+    """A file, folder or record that is missing, in the way, or not what it should be."""
+
     exit_code = 6
 
 
 class DataError(StripwatchError):
+    """A training set that nothing can be learned from."""
+
     exit_code = 7
 
 
 class ExportRejectedError(StripwatchError):
+    """A model whose ONNX file does not agree with it."""
+
     exit_code = 8
 
 
 class LineRunError(StripwatchError):
+    """A line that was run to show or to measure lost frames."""
+
     exit_code = 9
 
 
@@ -64,6 +80,8 @@ class WorkerExitError(StripwatchError):
 
 
 class FencedError(StripwatchError):
+    """Another worker has taken this one's instance_id."""
+
     exit_code = 10
 
 

@@ -1,15 +1,18 @@
 """A bundle in service, with all that moves with it when another takes its place."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
-from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.errors import FrameRejected, SettingsError
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
@@ -19,7 +22,8 @@ from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.heatmaps import HeatmapDecoder, heatmap_decoder
-from stripwatch.worker.model.providers import ExecutionOptions
+from stripwatch.worker.model.inspection import Inspection, finite_scores, interpret
+from stripwatch.worker.model.providers import ExecutionOptions, Provider
 from stripwatch.worker.model.reference import Reference
 from stripwatch.worker.model.session import Session, open_session
 from stripwatch.worker.model.verdict import DecisionPolicy, decision_policy
@@ -31,7 +35,7 @@ log = structlog.get_logger()
 class LoadedModel:
     """What a frame is given when it comes in, and keeps: no frame is ever decoded for one model and judged by another.
 
-    decode: encoded bytes to what the session takes; raises FrameRejected. maps: None where there are no heatmaps.
+    decode: encoded bytes to what the session takes; raises FrameRejected. heatmap_decoder: None without heatmaps.
     Two models are the same only if they are one object. The last frame that holds one lets it go, memory and all.
     """
 
@@ -43,22 +47,107 @@ class LoadedModel:
     heatmap_decoder: HeatmapDecoder | None
     reference: Reference | None = None
 
+    def inspect(self, encoded: bytes) -> Inspection:
+        """Inspect one frame.
+
+        Any number of threads may call this; the model itself runs one batch at a time.
+
+        Args:
+            encoded: A whole JPEG or PNG file: 8-bit grey or colour JPEG, 8- or 16-bit PNG. At most 16,000,000 bytes
+                and 64,000,000 pixels, and at least 8 pixels a side, unless the settings of the model say otherwise.
+
+        Returns:
+            The verdict, the scores of all labels (0 to 1), and the defects with their boxes in pixels of the image.
+
+        Raises:
+            FrameRejected: The bytes are not such an image, or the model gives no finite score for it.
+            InferenceError: ONNX Runtime failed.
+
+        Example:
+            >>> result = model.inspect(Path("strip.jpg").read_bytes())
+            >>> result.verdict, result.label, result.score
+            ('defect', 'scratches', 0.997412)
+            >>> result.defects[0].box_px
+            Box(x=12, y=80, width=140, height=22)
+        """
+        return self._inspect_decoded([self._decode(encoded)])[0]
+
+    def inspect_batch(self, encoded: Sequence[bytes]) -> list[Inspection]:
+        """Inspect several frames, in batches of the size that ran fastest when the model was warmed up.
+
+        The frames may differ in size. Scores may differ from those of `inspect` in the sixth decimal place, since ONNX
+        Runtime adds in another order. Any number of threads may call this.
+
+        Args:
+            encoded: The frames, each as `inspect` takes it.
+
+        Returns:
+            One result for each frame, in the same order; an empty list for no frames.
+
+        Raises:
+            FrameRejected: A frame cannot be inspected. The detail names the first such frame by its index, counted
+                from 0, and there is no result for the others: leave it out, or call `inspect` for each frame.
+            InferenceError: ONNX Runtime failed.
+
+        Example:
+            >>> results = model.inspect_batch([path.read_bytes() for path in sorted(Path("photos").glob("*.jpg"))])
+            >>> [result.verdict for result in results]
+            ['clean', 'defect', 'clean']
+        """
+        size = self.session.best_batch_frames
+        results: list[Inspection] = []
+        for start in range(0, len(encoded), size):
+            batch = encoded[start : start + size]
+            images = [self._decode(frame, index) for index, frame in enumerate(batch, start)]
+            results += self._inspect_decoded(images, start)
+        return results
+
+    def interpret(
+        self, raw_scores: Sequence[float], heatmaps: NDArray[np.float32] | None, width_px: int, height_px: int
+    ) -> Inspection:
+        """What is reported of a frame, from what the session says of it. The sizes are those of the source image."""
+        return interpret(self.policy, self.heatmap_decoder, raw_scores, heatmaps, width_px, height_px)
+
+    def _decode(self, encoded: bytes, index: int | None = None) -> Image:
+        """index: of the frame in its batch, for the error."""
+        if not isinstance(encoded, bytes):
+            raise TypeError(f"a frame is the bytes of a JPEG or PNG file, not {type(encoded).__name__}")
+        with _naming_frame(index):
+            return self.decode(encoded)
+
+    def _inspect_decoded(self, images: Sequence[Image], start: int | None = None) -> list[Inspection]:
+        """start: index of the first one in its batch, for the error."""
+        output = self.session.predict(np.stack([image.pixels for image in images]))
+        results = []
+        for at, image in enumerate(images):
+            with _naming_frame(None if start is None else start + at):
+                scores = finite_scores(output.scores[at])
+            heatmaps = None if output.heatmaps is None else output.heatmaps[at]
+            results.append(self.interpret(scores, heatmaps, image.width_px, image.height_px))
+        return results
+
+
+@contextmanager
+def _naming_frame(index: int | None) -> Iterator[None]:
+    """Add to a FrameRejected which frame of a batch it is about."""
+    try:
+        yield
+    except FrameRejected as error:
+        if index is None:
+            raise
+        raise FrameRejected(error.reason, f"frame {index}: {error.detail}") from error
+
 
 def open_model(
     bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], None] = lambda: None
 ) -> LoadedModel:
-    """Load, verify by the golden frames and warm up. go_on: called now and then; raises to break off.
+    """Load, verify by the golden frames, warm up, and say so in the log.
 
-    Raises BundleError or SettingsError.
+    raise_if_cancelled: called now and then; raises to break off. Raises BundleError or SettingsError.
     """
-    manifest = bundle.manifest
-    judge = decision_policy(manifest, settings.thresholds)
     started_s = time.monotonic()
-    folder = cache_folder(settings)
-    execution = ExecutionOptions(settings.cuda_run, settings.batches_in_flight, folder / "tensorrt" if folder else None)
-    session = open_session(
-        bundle, settings.provider, settings.inference_threads, settings.batch_frames_max, raise_if_cancelled, execution
-    )
+    model = _open(bundle, settings, raise_if_cancelled)
+    session = model.session
     log.info(
         "bundle verified",
         bundle=str(bundle.path),
@@ -68,7 +157,27 @@ def open_model(
         frames_per_second={batch.frames: batch.frames_per_second for batch in session.batches},
         seconds=round(time.monotonic() - started_s, 2),
     )
-    source: Literal["bundle", "settings"] = "settings" if judge.overridden else "bundle"
+    return model
+
+
+def load_bundle(path: Path, provider: Provider = "auto") -> LoadedModel:
+    """A file or STORE/NAME, verified and warm, with the defaults of all settings; the environment has no say.
+
+    Raises BundleError or SettingsError.
+    """
+    settings = Settings.model_construct(bundle=path, provider=provider)  # validation would read the environment
+    return _open(load_resolved(resolve_bundle(path)), settings, lambda: None)
+
+
+def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], None]) -> LoadedModel:
+    manifest = bundle.manifest
+    policy = decision_policy(manifest, settings.thresholds)
+    folder = cache_folder(settings)
+    execution = ExecutionOptions(settings.cuda_run, settings.batches_in_flight, folder / "tensorrt" if folder else None)
+    session = open_session(
+        bundle, settings.provider, settings.inference_threads, settings.batch_frames_max, raise_if_cancelled, execution
+    )
+    source: Literal["bundle", "settings"] = "settings" if policy.overridden else "bundle"
     return LoadedModel(
         info=ModelInfo(manifest.name, manifest.version, bundle.sha256, source, session.provider),
         session=session,
@@ -80,7 +189,7 @@ def open_model(
             linger_s=_seconds(settings.linger_ms_max),
             target_s=_seconds(settings.latency_ms_target),
         ),
-        policy=judge,
+        policy=policy,
         heatmap_decoder=heatmap_decoder(manifest),
         reference=manifest.reference,
     )

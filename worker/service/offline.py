@@ -88,7 +88,7 @@ class _Inspection:
         try:
             for number, path in enumerate(files):
                 self._take(number, path)
-        finally:  # also when stopped by the keyboard: the stages end before the file closes
+        finally:  # also when interrupted: the stages end before the file closes
             self._pipeline.drain(threading.TIMEOUT_MAX)
         self._pipeline.raise_failure()
         seconds = time.monotonic() - started_s

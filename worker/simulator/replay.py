@@ -10,7 +10,7 @@ import typer
 
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.config.cli_options import BootstrapServers, Config, security_of
+from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.images.image_files import CONTENT_TYPES, list_images
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
@@ -50,7 +50,7 @@ def find_images(root: Path) -> Folder:
 
 def replay(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of JPEG and PNG files, searched in depth.")],
-    bootstrap_servers: BootstrapServers,
+    bootstrap_servers: RequiredBootstrapServers,
     cameras: Cameras = 4,
     rate: Rate = 10.0,
     coil: Annotated[str, typer.Option(help="Coil id of all frames.")] = "C0001",
@@ -59,7 +59,7 @@ def replay(
     seconds: Seconds = 0.0,
     topic: Topic = topics.FRAMES,
     sent: SentPath = None,
-    config: Config = None,
+    config: SecurityConfig = None,
 ) -> None:
     """Play a folder of images as cameras on Kafka: the files in order of name, the cameras in turn.
 

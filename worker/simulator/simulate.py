@@ -13,7 +13,7 @@ import typer
 from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.common.console import new_progress, print_summary
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.config.cli_options import Config, security_of
+from stripwatch.worker.config.cli_options import SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
 from stripwatch.worker.simulator.dataset_writer import write_dataset
@@ -56,7 +56,7 @@ def simulate(
     pool: Pool = 300,
     topic: Topic = topics.FRAMES,
     sent: SentPath = None,
-    config: Config = None,
+    config: SecurityConfig = None,
 ) -> None:
     """Simulate a hot-rolled strip with scratches, pits, inclusions, patches, edge cracks and clean stretches.
 

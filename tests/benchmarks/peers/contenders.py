@@ -59,7 +59,7 @@ def _each(python: str, name: str, task: Task, *arguments: str) -> list[Program]:
 
 
 def _worker(_: str, task: Task) -> list[Program]:
-    """The worker as `worker bench` starts it, its layout left to itself, and found in its first lap."""
+    """The worker as `stripwatch bench` starts it, its layout left to itself, and found in its first lap."""
     settings = ["processes=auto", "provider=cpu", f"cache_folder={task.memory}"]
     bundle = Path(task.bundle)
     return [Program(worker_command(bundle, task.bootstrap_servers, task.topics, free_port(), settings), task)]
@@ -87,7 +87,7 @@ _APART = Setting(CORES, 1, 1)  # a process a core
 _APART_8 = Setting(CORES, 1, 8)
 _ONE_8 = Setting(1, CORES, 8)  # one process, and a thread of ONNX Runtime a core
 
-WORKER = Contender("worker", "`worker run`, `processes = auto`, nothing else set", _worker, compared=True)
+WORKER = Contender("worker", "`stripwatch run`, `processes = auto`, nothing else set", _worker, compared=True)
 FIRST = Contender(
     "first loop",
     "poll, decode, run one, send, commit; one process, all else as it comes",

@@ -27,7 +27,7 @@ def settings_of(track: Track, **more: object) -> Settings:
 
 
 def steps_alone(track: Track) -> StageCosts:
-    """What consumer, decode, inference and producer each cost: `worker bench` measures it."""
+    """What consumer, decode, inference and producer each cost: `stripwatch bench` measures it."""
     return measure_steps(settings_of(track), track.count, track.handle.new_topic(1))
 
 

@@ -1,4 +1,4 @@
-"""The whole way on real photographs: train, export, and `worker inspect` on what the network has not seen."""
+"""The whole way on real photographs: train, export, and `stripwatch inspect` on what the network has not seen."""
 
 import json
 import shutil

@@ -41,7 +41,7 @@ def test_the_preprocessing_in_the_model_is_that_of_keras(name: str) -> None:
 def test_the_help_names_every_network() -> None:
     from typing import get_type_hints
 
-    from stripwatch.training.cli import fit
+    from stripwatch.training.fitting.command import fit
 
     option = get_type_hints(fit, include_extras=True)["network"].__metadata__[0]
     assert option.help == f"Backbone: {', '.join(NETWORKS)}."

@@ -23,7 +23,7 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 
 @contextmanager
 def running_page(line: Line, *arguments: str) -> Iterator[str]:
-    """`python -m worker view` on any free port; its address."""
+    """`stripwatch view` on any free port; its address."""
     topics = [part for name, topic in line.topics.items() for part in ("--set", f"topics.{name}={topic}")]
     command = [*module_command("worker"), "view", "--bootstrap-servers", line.broker.bootstrap_servers]
     command += ["--port", "0", "--set", "log.level=error", *topics, *arguments]

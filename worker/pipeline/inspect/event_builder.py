@@ -1,9 +1,7 @@
 """What downstream reads: result, defect and reject events. Fields may be added, never changed (DESIGN section 3)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from stripwatch.worker.config.sections import Camera
 from stripwatch.worker.contracts.events import (
@@ -19,7 +17,6 @@ from stripwatch.worker.contracts.events import (
 )
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.timestamps import rfc3339
-from stripwatch.worker.model.verdict import Decision
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame, Skipped
 
 
@@ -37,18 +34,22 @@ class EventBuilder:
 
     def result(self, prediction: Prediction, now_s: float) -> Result:
         frame, model = prediction.frame, prediction.model
-        decision = model.policy.decide(prediction.scores)
+        width_px, height_px = prediction.width_px, prediction.height_px
+        seen = model.interpret(prediction.scores, prediction.heatmaps, width_px, height_px)
         camera = self.cameras.get(frame.camera)
         return Result(
             schema=RESULT_SCHEMA,
             id=frame.id,
             state="inspected",
-            verdict=decision.verdict,
-            label=decision.label,
-            score=_rounded(decision.score),
-            scores={label: _rounded(s) for label, s in zip(model.policy.labels, decision.scores, strict=True)},
-            defects=[defect for at in decision.defects for defect in self._defects(prediction, decision, at, camera)],
-            frame=frame_info(frame, prediction.width_px, prediction.height_px, camera),
+            verdict=seen.verdict,
+            label=seen.label,
+            score=seen.score,
+            scores=seen.scores,
+            defects=[
+                Defect(defect.label, defect.score, defect.box_px, strip_span(frame, width_px, defect.box_px, camera))
+                for defect in seen.defects
+            ],
+            frame=frame_info(frame, width_px, height_px, camera),
             model=model.info,
             timing_ms=_timing(prediction, prediction.inference_s, now_s),
         )
@@ -69,17 +70,6 @@ class EventBuilder:
             model=skipped.model.info,
             timing_ms=_timing(skipped, 0.0, now_s),
         )
-
-    def _defects(self, prediction: Prediction, decision: Decision, at: int, camera: Camera | None) -> Iterator[Defect]:
-        """One for each box of the label at that position; without heatmaps one without a box."""
-        model = prediction.model
-        label, score = model.policy.labels[at], _rounded(decision.scores[at])
-        boxes: Sequence[Box | None] = (None,)
-        if model.heatmap_decoder is not None and prediction.heatmaps is not None:
-            heatmap = np.ascontiguousarray(prediction.heatmaps[..., at])
-            boxes = model.heatmap_decoder.boxes(heatmap, prediction.width_px, prediction.height_px)
-        for box in boxes:
-            yield Defect(label, score, box, strip_span(prediction.frame, prediction.width_px, box, camera))
 
     def reject(self, refusal: RejectedFrame) -> Reject:
         frame, error = refusal.frame, refusal.error
@@ -123,11 +113,6 @@ def _timing(outcome: Prediction | Skipped, inference_s: float, now_s: float) -> 
         inference=_ms(inference_s),
         total=_ms(now_s - outcome.frame.received_s),
     )
-
-
-def _rounded(score: float) -> float:
-    """Six places: finer than any two runs of a model agree, and a third of the bytes."""
-    return round(score, 6)
 
 
 def _ms(seconds: float) -> float:

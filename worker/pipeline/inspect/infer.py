@@ -1,6 +1,5 @@
 """A batch of decoded frames through the model. A frame that the model cannot take does not take the others with it."""
 
-import math
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,6 +8,7 @@ import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, InferenceError, RejectReason
 from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.model.inspection import finite_scores
 from stripwatch.worker.model.session import Output
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, FrameOutcome, Prediction, RejectedFrame
 
@@ -56,17 +56,16 @@ def _infer_alone(item: Decoded, predictor: Predictor) -> FrameOutcome:
 
 
 def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference_s: float) -> FrameOutcome:
-    scores: list[float] = output.scores[at].tolist()
-    if not all(map(math.isfinite, scores)):
-        return RejectedFrame(
-            item.frame, item.model, FrameRejected(RejectReason.INFERENCE_FAILED, "a score is not a finite number")
-        )
+    try:
+        scores = finite_scores(output.scores[at])
+    except FrameRejected as error:
+        return RejectedFrame(item.frame, item.model, error)
     return Prediction(
         frame=item.frame,
         model=item.model,
         width_px=item.image.width_px,
         height_px=item.image.height_px,
-        scores=tuple(scores),
+        scores=scores,
         decode_s=item.decode_s,
         queue_s=max(0.0, started_s - item.finished_s),
         inference_s=inference_s,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from stripwatch.export.runs.run_folder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule, Task
+from stripwatch.export.runs.run_folder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule
 from stripwatch.training.fitting.fit_settings import DecodeName
 
 NETWORKS = (
@@ -15,7 +15,7 @@ NETWORKS = (
 DataFolders = Annotated[
     list[Path], typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders; given again, one more.")
 ]
-RecipeName = Literal["default", "article"]
+RecipeName = Literal["default", "paper-baseline"]
 
 Cut = Annotated[
     str,
@@ -27,18 +27,16 @@ HeadOption = Annotated[
     Head,
     typer.Option(
         "--head",
-        help="gap: mean over places. article: 5x5 pooling, dense 512; as the article did. dense: a classifier at each "
+        help="gap: mean over places. paper-baseline: 5x5 pooling, dense 512, as in "
+        "github.com/suhasmaddali/Steel-Defect-Detection-Challenge. dense: a classifier at each "
         "place, fitted on boxes or masks; says where.",
     ),
-]
-TaskOption = Annotated[
-    Task, typer.Option("--task", help="multiclass: one label a frame. multilabel: any number of labels.")
 ]
 Recipe = Annotated[
     RecipeName,
     typer.Option(
-        help="article: its head, Adam at a constant 0.001, batches of 64, dropout 0.2, features as they are; "
-        "this wins over other flags."
+        help="paper-baseline: the head of that name, Adam at a constant 0.001, batches of 64, dropout 0.2, "
+        "features as they are; this wins over other flags."
     ),
 ]
 ScheduleOption = Annotated[
@@ -72,10 +70,6 @@ ScaleFeatures = Annotated[
     bool,
     typer.Option("--scale-features/--raw-features", help="Scale what the backbone gives before the head is fitted."),
 ]
-Layout = Annotated[
-    str,
-    typer.Option(help="How the data lies: auto, prefix (CLASS_NUMBER.jpg), folder, manifest, severstal or collected."),
-]
 Weights = Annotated[
     str,
     typer.Option(help="imagenet (downloads), a Keras weights file without top, or none: fit every layer."),
@@ -101,7 +95,7 @@ LearningRate = Annotated[
     float | None,
     typer.Option(
         min=1e-7,
-        help="First rate; else 0.01 for head gap, 0.003 for dense and for all layers, 0.001 for article.",
+        help="First rate; else 0.01 for head gap, 0.003 for dense and for all layers, 0.001 for paper-baseline.",
     ),
 ]
 Boxes = Annotated[

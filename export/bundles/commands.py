@@ -1,4 +1,4 @@
-"""Commands on a store of bundles: what they take, and the summary they end with."""
+"""Commands on finished bundles and on a store of them: what they take, and the summaries they end with."""
 
 from __future__ import annotations
 
@@ -19,6 +19,36 @@ _SAID_MAX = 20
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of bundles.")]
 
 
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, or STORE/NAME.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page instead, with validation charts and golden frames in it.")
+    ] = None,
+) -> None:
+    """Print what a bundle says of itself, after its checksum was verified.
+
+    \b
+    Example:
+      stripwatch export show model.onnx
+      stripwatch export show model.onnx --json
+      stripwatch export show model.onnx --html card.html
+    """
+    require("onnx", "onnxruntime", *(["matplotlib", "seaborn", "scipy"] if html else []))
+    from stripwatch.export.bundles import show as shown
+    from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+
+    card = shown.read_card(load_resolved(resolve_bundle(file)))
+    if html is not None:
+        from stripwatch.export.bundles.html_card import html_card
+
+        atomic_write(html, html_card(card).encode())
+    if as_json:
+        print_summary(shown.as_json(card))
+    elif html is None:
+        shown.print_card(card, Console())
+
+
 def promote(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, outside the store or in it.")], store: Store
 ) -> None:
@@ -28,8 +58,8 @@ def promote(
 
     \b
     Example:
-      stripwatch-export promote model.onnx bundles
-      stripwatch-export promote bundles/plant-a/2.onnx bundles     # an older one again
+      stripwatch export promote model.onnx bundles
+      stripwatch export promote bundles/plant-a/2.onnx bundles     # an older one again
       stripwatch run --bundle bundles/plant-a
     """
     require("onnxruntime")
@@ -45,7 +75,7 @@ def rollback(
 
     \b
     Example:
-      stripwatch-export rollback bundles/plant-a
+      stripwatch export rollback bundles/plant-a
     """
     require("onnxruntime")
     from stripwatch.worker.model import bundle_store as stored
@@ -58,7 +88,7 @@ def list_bundles(store: Store) -> None:
 
     \b
     Example:
-      stripwatch-export list bundles
+      stripwatch export list bundles
     """
     require("onnxruntime")
     from stripwatch.export.bundles import listing
@@ -87,7 +117,7 @@ def diff(
 
     \b
     Example:
-      stripwatch-export diff bundles/plant-a candidate.onnx photos --sheet differ.png
+      stripwatch export diff bundles/plant-a candidate.onnx photos --sheet differ.png
     """
     require("onnxruntime", *(["matplotlib"] if sheet else []))
     from stripwatch.export.bundles import diff as differ

@@ -1,0 +1,5 @@
+"""`python -m stripwatch`."""
+
+from stripwatch.cli import main
+
+main()

@@ -1,0 +1,24 @@
+"""The one command, `stripwatch`: the worker's own commands, and the groups `train` and `export`."""
+
+from stripwatch.worker import cli as worker
+from stripwatch.worker.common.command_line import PROGRAM, LazyCommand, new_app, run_app
+
+COMMANDS = (
+    *worker.COMMANDS,
+    LazyCommand(
+        "train",
+        "stripwatch.training.cli:app",
+        "Train a classifier for strip images, and keep what was done in a run folder.",
+    ),
+    LazyCommand(
+        "export",
+        "stripwatch.export.cli:app",
+        "Make a bundle: one ONNX file that says what it is and proves what it computes.",
+    ),
+)
+app = new_app(worker.HELP, COMMANDS, worker.RENAMED)
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    run_app(app, PROGRAM)

@@ -1,0 +1,262 @@
+"""The public Python API: `import stripwatch`, and what training and export offer."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import stripwatch
+import stripwatch.export
+import stripwatch.training
+from stripwatch.worker.bench.demo import DEMO_BUNDLE
+from stripwatch.worker.common import errors
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.simulator.scene import KINDS, encode_jpeg, frame_seed, render
+from tests.e2e.line import run_cli
+from tests.tiny import build_model, encode_frame, write_bundle
+
+FRAMES = 12
+EVENT = Path(__file__).parent / "contract" / "golden" / "result-1-defect.json"
+
+
+@pytest.fixture(scope="module")
+def model() -> LoadedModel:
+    return stripwatch.load_model(DEMO_BUNDLE)
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Encoded strips that the demo's model has not seen, by file name, some of another size."""
+    return {
+        f"{number:02}.jpg": encode_jpeg(
+            render(KINDS[number % len(KINDS)], (200, 200) if number % 3 else (256, 320), frame_seed(77, number)).pixels
+        )
+        for number in range(FRAMES)
+    }
+
+
+def imported_by(script: str) -> set[str]:
+    code = f"import sys; {script}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_a_package_offers_what_it_names_and_nothing_more() -> None:
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+    functions = {"decode_result", "load_model", "load_settings", "read_bundle", "run_worker"}
+    assert set(stripwatch.__all__) == kinds | functions | {"__version__"}
+    assert set(stripwatch.training.__all__) == {"EvaluateSettings", "FitSettings", "evaluate", "fit"}
+    assert set(stripwatch.export.__all__) == {"ExportSettings", "export_run", "verify"}
+
+
+def test_the_names_of_the_worker_are_there() -> None:
+    check_names(stripwatch)
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("package", [stripwatch.training, stripwatch.export], ids=lambda package: package.__name__)
+def test_the_names_of_training_and_export_are_there(package: ModuleType) -> None:
+    check_names(package)
+
+
+def check_names(package: ModuleType) -> None:
+    assert {name for name in dir(package) if not name.startswith("_")} == {
+        name for name in package.__all__ if not name.startswith("_")
+    }
+    for name in package.__all__:
+        found = getattr(package, name)
+        assert name == "__version__" or found.__doc__
+    assert not hasattr(package, "no_such_name")
+    for name in package.__all__:
+        if not isinstance(getattr(package, name), type | str):
+            assert all(part in getattr(package, name).__doc__ for part in ("Args:", "Raises:", "Example:")), name
+
+
+def test_an_import_alone_loads_nothing() -> None:
+    third_party = {
+        "cv2",
+        "kafka",
+        "keras",
+        "msgspec",
+        "numpy",
+        "onnx",
+        "onnxruntime",
+        "pydantic",
+        "tensorflow",
+        "typer",
+    }
+    assert imported_by("import stripwatch, stripwatch.training, stripwatch.export") & third_party == set()
+    assert imported_by("import stripwatch; stripwatch.StripwatchError, dir(stripwatch)") & third_party == set()
+    reading = f"import pathlib, stripwatch; stripwatch.decode_result(pathlib.Path({str(EVENT)!r}).read_bytes())"
+    assert imported_by(reading) & third_party == {"msgspec"}
+    assert "onnxruntime" not in imported_by(f"import stripwatch; stripwatch.read_bundle({str(DEMO_BUNDLE)!r})")
+
+
+def test_a_model_says_what_the_command_says(model: LoadedModel, frames: dict[str, bytes], tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for name, encoded in frames.items():
+        (folder / name).write_bytes(encoded)
+    out = tmp_path / "out.jsonl"
+    done = run_cli("inspect", "--bundle", str(DEMO_BUNDLE), str(folder), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    events = {event.frame.file: event for event in map(stripwatch.decode_result, out.read_bytes().splitlines())}
+    assert events.keys() == frames.keys()
+    for name, encoded in frames.items():
+        result, event = model.inspect(encoded), events[name]
+        assert (result.verdict, result.label) == (event.verdict, event.label)
+        assert result.scores == pytest.approx(event.scores, abs=2e-6)
+        assert [(d.label, d.box_px) for d in result.defects] == [(d.label, d.box_px) for d in event.defects]
+        assert (result.width_px, result.height_px) == (event.frame.width_px, event.frame.height_px)
+        assert result.score == result.scores[result.label]
+    assert {event.verdict for event in events.values()} >= {"clean", "defect"}
+    assert any(d.box_px for event in events.values() for d in event.defects)
+
+
+def test_a_batch_says_what_each_frame_says_alone(model: LoadedModel, frames: dict[str, bytes]) -> None:
+    many = [*frames.values()] * 3  # more than a batch
+    alone = [model.inspect(encoded) for encoded in many]
+    assert_alike(model.inspect_batch(many), alone)
+    assert model.inspect_batch([]) == []
+
+
+def test_threads_share_a_model(model: LoadedModel, frames: dict[str, bytes]) -> None:
+    many = [*frames.values()] * 2
+    with ThreadPoolExecutor(4) as pool:
+        assert_alike(list(pool.map(model.inspect, many)), [model.inspect(encoded) for encoded in many])
+
+
+def assert_alike(found: Sequence[Any], expected: Sequence[Any]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert (one.verdict, one.label) == (other.verdict, other.label)
+        assert one.scores == pytest.approx(other.scores, abs=2e-6)
+        assert [(d.label, d.box_px) for d in one.defects] == [(d.label, d.box_px) for d in other.defects]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda encoded: b"", "empty"),
+        (lambda encoded: b"not an image", "unsupported_format"),
+        (lambda encoded: encoded[: len(encoded) // 2], "truncated"),
+    ],
+)
+def test_a_frame_that_cannot_be_inspected_is_rejected_with_the_reason(
+    model: LoadedModel, frames: dict[str, bytes], damage: Any, reason: str
+) -> None:
+    whole = next(iter(frames.values()))
+    with pytest.raises(stripwatch.FrameRejected) as alone:
+        model.inspect(damage(whole))
+    assert alone.value.reason == reason
+    with pytest.raises(stripwatch.FrameRejected, match=f"^{reason}: frame 20: {alone.value.detail}$") as in_a_batch:
+        model.inspect_batch([*[whole] * 20, damage(whole), damage(whole)])
+    assert in_a_batch.value.reason == reason
+
+
+def test_a_path_is_not_a_frame(model: LoadedModel) -> None:
+    with pytest.raises(TypeError, match="the bytes of a JPEG or PNG file, not str"):
+        model.inspect("strip.jpg")  # type: ignore[arg-type]
+
+
+def test_a_score_that_is_no_number_rejects_the_frame(tmp_path: Path) -> None:
+    """Nothing that computes infinity passes the golden frames, so the scores are spoilt on their way."""
+    loaded = stripwatch.load_model(write_bundle(tmp_path / "tiny.onnx"))
+    runner = loaded.session._free.get()
+
+    class Spoiling:
+        def run(self, names: Any, inputs: Any) -> Any:
+            outputs = runner.run(names, inputs)
+            outputs[0][-1, 0] = float("nan")
+            return outputs
+
+    loaded.session._free.put(Spoiling())
+    with pytest.raises(stripwatch.FrameRejected, match=r"^inference_failed: frame 1: a score is not a finite number"):
+        loaded.inspect_batch([encode_frame(0.5), encode_frame(0.5)])
+    with pytest.raises(stripwatch.FrameRejected, match=r"^inference_failed: a score is not a finite number"):
+        loaded.inspect(encode_frame(0.5))
+
+
+def test_a_file_that_is_not_a_bundle_is_refused_and_named(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("no model")
+    (tmp_path / "bare.onnx").write_bytes(build_model().SerializeToString())
+    changed = bytearray(DEMO_BUNDLE.read_bytes())
+    changed[-1000] ^= 1
+    (tmp_path / "changed.onnx").write_bytes(changed)
+    for name in ("gone", "text", "bare", "changed"):
+        path = tmp_path / f"{name}.onnx"
+        for load in (stripwatch.load_model, stripwatch.read_bundle):
+            with pytest.raises(stripwatch.BundleError, match=name):
+                load(str(path))
+    with pytest.raises(stripwatch.SettingsError, match="provider is 'gpu'; known are auto, cpu"):
+        stripwatch.load_model(DEMO_BUNDLE, provider="gpu")  # type: ignore[arg-type]
+
+
+def test_the_environment_does_not_change_a_loaded_model(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STRIPWATCH_THRESHOLDS", json.dumps({"grey": {"sure": 0.0}}))
+    monkeypatch.setenv("STRIPWATCH_FRAME_BYTES_MAX", "1024")
+    loaded = stripwatch.load_model(write_bundle(tmp_path / "tiny.onnx"), provider="cpu")
+    assert loaded.info.thresholds == "bundle"
+    assert loaded.inspect(encode_frame(0.5, size=(200, 300))).label == "grey"
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+
+
+def test_a_promoted_bundle_is_loaded_by_its_name(tmp_path: Path) -> None:
+    from stripwatch.worker.model.bundle_store import promote
+
+    change = promote(tmp_path / "store", write_bundle(tmp_path / "tiny.onnx"))
+    assert stripwatch.load_model(change.folder).info.sha256 == change.now.sha256
+    assert stripwatch.read_bundle(change.folder).sha256 == change.now.sha256
+
+
+def test_settings_come_from_a_file_and_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "worker.toml"
+    file.write_text('bundle = "model.onnx"\nprocesses = 2\n')
+    monkeypatch.setenv("STRIPWATCH_GROUP_ID", "mine")
+    settings = stripwatch.load_settings(str(file))
+    assert (settings.bundle, settings.group_id) == (Path("model.onnx"), "mine")
+    assert stripwatch.load_settings().bundle is None
+    with pytest.raises(stripwatch.SettingsError, match="processes = 2: run_worker runs one worker"):
+        stripwatch.run_worker(settings)
+    with pytest.raises(stripwatch.InputError, match=r"there is no configuration file .*no\.toml"):
+        stripwatch.load_settings(tmp_path / "no.toml")
+
+
+def test_a_worker_without_a_bundle_says_so() -> None:
+    with pytest.raises(stripwatch.SettingsError, match="setting 'bundle' is missing"):
+        stripwatch.run_worker(stripwatch.load_settings())
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b"\xff", b"[1]", b'{"schema": "stripwatch.result/1"}'])
+def test_bytes_that_are_not_a_result_are_refused(value: bytes) -> None:
+    with pytest.raises(stripwatch.InputError, match="not a result event"):
+        stripwatch.decode_result(value)
+
+
+def test_a_result_of_another_schema_is_refused_and_an_added_field_is_not() -> None:
+    event = json.loads(EVENT.read_bytes())
+    assert stripwatch.decode_result(EVENT.read_bytes()).defects[0].label == event["defects"][0]["label"]
+    assert stripwatch.decode_result(json.dumps(event | {"added": 1}).encode()).id == event["id"]
+    with pytest.raises(stripwatch.InputError, match=r"its schema is 'stripwatch\.result/2'"):
+        stripwatch.decode_result(json.dumps(event | {"schema": "stripwatch.result/2"}).encode())
+
+
+def test_two_threads_may_ask_for_a_name_at_once() -> None:
+    script = (
+        "import threading, stripwatch; barrier = threading.Barrier(8)\n"
+        "def ask(): barrier.wait(); found.append(stripwatch.load_model)\n"
+        "found = []; threads = [threading.Thread(target=ask) for _ in range(8)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]\n"
+        "assert len(found) == 8 and len(set(found)) == 1"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

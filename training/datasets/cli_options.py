@@ -1,0 +1,18 @@
+"""Options that several commands have in common: what the data is, and what is learned of it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stripwatch.export.runs.run_folder import Task
+
+Data = Annotated[list[Path], typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders.")]
+Layout = Annotated[
+    str,
+    typer.Option(help="How the data lies: auto, prefix (CLASS_NUMBER.jpg), folder, manifest, severstal or collected."),
+]
+TaskOption = Annotated[
+    Task, typer.Option("--task", help="multiclass: one label a frame. multilabel: any number of labels.")
+]
+CleanLabel = Annotated[str | None, typer.Option(help="The label that means: no defect.")]

@@ -1,0 +1,108 @@
+"""`stripwatch train fit`: what it takes, and the summary it ends with."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stripwatch.export.runs.lazy_imports import load_tensorflow, require
+from stripwatch.export.runs.run_folder import Run
+from stripwatch.training.datasets.cli_options import CleanLabel, Layout, TaskOption
+from stripwatch.training.fitting import cli_options as options
+from stripwatch.worker.common.console import print_summary
+from stripwatch.worker.common.errors import SettingsError
+
+
+def fit(
+    data: options.DataFolders,
+    network: Annotated[str, typer.Option(help=f"Backbone: {options.NETWORKS}.")],
+    out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    layout: Layout = "auto",
+    alpha: Annotated[float, typer.Option(min=0.05, max=2, help="Width of the network.")] = 1.0,
+    weights: options.Weights = "imagenet",
+    input_size: options.InputSize = "",
+    decode: options.DecodeOption = "rgb",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training part.")] = 10,
+    batch: Annotated[int, typer.Option(min=1, help="Frames a step.")] = 32,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split, the first weights and the order.")] = 0,
+    val_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of each class for validation.")] = 0.2,
+    split: Annotated[Path | None, typer.Option(help="run.json of an earlier run: split the same way.")] = None,
+    keep: options.KeepOption = "best",
+    clean_label: CleanLabel = None,
+    augment: options.Augment = False,
+    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of features left out a step.")] = 0.2,
+    learning_rate: options.LearningRate = None,
+    cut: options.Cut = "",
+    head: options.HeadOption = "gap",
+    task: TaskOption = "multiclass",
+    recipe: options.Recipe = "default",
+    schedule: options.ScheduleOption = "cosine",
+    scale_features: options.ScaleFeatures = True,
+    optimizer: options.OptimizerOption = "adamw",
+    weight_decay: options.WeightDecay = None,
+    loss: options.LossOption = "crossentropy",
+    label_smoothing: options.LabelSmoothing = 0.0,
+    class_weights: options.ClassWeights = False,
+    best_by: options.BestByOption = "val_accuracy",
+    patience: options.Patience = 0,
+    fine_tune: options.FineTune = 0,
+    fine_tune_from: options.FineTuneFrom = "",
+    fine_tune_rate: options.FineTuneRate = 1e-4,
+    boxes: options.Boxes = None,
+    cache: options.Cache = None,
+    precision: options.PrecisionOption = "auto",
+    resume: options.Resume = False,
+) -> None:
+    """Train a classifier on a folder of labelled images.
+
+    With weights that have learned before, the backbone stays as it is and only the head is fitted: the features are
+    computed once, so more epochs cost nearly nothing. --fine-tune then fits the last layers of the backbone as well.
+    The run folder holds model.keras, run.json and history.csv. After a kill --resume goes on.
+
+    \b
+    Example:
+      stripwatch train fit --data images/ --network mobilenet --alpha 0.25 \\
+        --weights imagenet --epochs 10 --out runs/first
+      stripwatch train fit --data images/ --network xception --cut before:block14_sepconv1 \\
+        --fine-tune 10 --augment --out runs/second
+      stripwatch train fit --data images/ --network inceptionv3 --cut mixed7 --head dense \\
+        --boxes annotations/ --out runs/where
+      stripwatch train fit --data images/ --data review/ --network mobilenet --out runs/next
+    """
+    given = dict(locals())
+    height_px, width_px = _parse_size(input_size)
+    load_tensorflow()
+    require("sklearn")
+    from stripwatch.training.fitting.fit import fit as run_fit
+    from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
+
+    given |= {"data": data[0], "also": tuple(data[1:])}
+    names = {field.name for field in fields(FitSettings)} & given.keys()
+    settings = FitSettings(**{name: given[name] for name in names}, height_px=height_px, width_px=width_px)
+    run = run_fit(as_paper_baseline(settings) if recipe == "paper-baseline" else settings)
+    print_summary({"run": str(out), "epochs": epochs, **_summary(run)})
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    return {
+        "best_epoch": run.best_epoch,
+        "val_accuracy": round(run.validation.accuracy, 4),
+        "frames": len(run.split.train) + run.validation.frames,
+        "val_frames": run.validation.frames,
+        "labels": len(run.labels),
+        "seconds": run.seconds["total"],
+        "features_seconds": run.seconds["features"],
+        "epochs_seconds": run.seconds["epochs"],
+    }
+
+
+def _parse_size(text: str) -> tuple[int | None, int | None]:
+    """ "128x800" is height 128 and width 800."""
+    if not text:
+        return None, None
+    match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text)
+    if match is None:
+        raise SettingsError(f"--input {text!r} is no HEIGHTxWIDTH such as 224x224")
+    return int(match[1]), int(match[2])

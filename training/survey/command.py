@@ -1,0 +1,34 @@
+"""`stripwatch train survey`: what it takes, and the summary it ends with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stripwatch.export.runs.lazy_imports import require
+from stripwatch.training.datasets.cli_options import Layout
+from stripwatch.worker.common.console import print_summary
+
+
+def survey(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data folder.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for survey.json and a contact sheet of each class.")] = None,
+    layout: Layout = "auto",
+) -> None:
+    """Say what a data set holds: class balance, image sizes, copies, files that cannot be read.
+
+    Copies are files with the same pixels, and those that are nearly the same: brighter, smaller or compressed anew.
+    The lists of their names stand in survey.json.
+
+    \b
+    Example:
+      stripwatch train survey images/ --out survey
+    """
+    require("matplotlib", "scipy")
+    from stripwatch.training.survey.report import summarize, write_survey
+    from stripwatch.training.survey.survey import survey as run_survey
+
+    found = run_survey(data, layout)
+    if out is not None:
+        write_survey(found, out)
+    print_summary(summarize(found))

@@ -1,0 +1,32 @@
+"""`stripwatch view`: what it takes."""
+
+from typing import Annotated
+
+import typer
+
+from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.cli_options import BootstrapServersSetting, Set, SettingsConfig, settings_of
+
+
+def view(
+    config: SettingsConfig = None,
+    bootstrap_servers: BootstrapServersSetting = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. There is no login: beyond loopback, trust the net.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0: any free one.")] = 8800,
+    history: Annotated[int, typer.Option(min=0, help="Begin with so many of the newest results and rejects.")] = 20_000,
+    setting: Set = None,
+) -> None:
+    """Serve the live page: the strip of each line with its defects, newest defects, coils and their reports.
+
+    It only reads Kafka, joins no group, and waits for a broker that is away. The extra 'view' is needed.
+
+    Example: stripwatch view --bootstrap-servers 127.0.0.1:9092, then open http://127.0.0.1:8800/
+    """
+    settings = settings_of(config, setting, bootstrap_servers=bootstrap_servers)
+    try:
+        from stripwatch.worker.dashboard.server import serve
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"{error.name} is not installed; run pip install 'stripwatch[view]'") from error
+    serve(settings, host, port, history)

@@ -1,0 +1,105 @@
+"""What a model reports of one frame: from raw scores and heatmaps to a verdict and boxes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.events import Box, Verdict
+from stripwatch.worker.model.heatmaps import HeatmapDecoder
+from stripwatch.worker.model.verdict import DecisionPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedDefect:
+    """One defect on a frame.
+
+    Attributes:
+        label: The class of the defect.
+        score: Its calibrated score, 0 to 1, rounded to six places.
+        box_px: Where it is, in pixels of the source image from its upper left corner; None where the bundle has no
+            heatmaps.
+    """
+
+    label: str
+    score: float
+    box_px: Box | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The result of inspecting one frame.
+
+    Attributes:
+        verdict: "clean", "unsure" or "defect", by the thresholds of the bundle.
+        label: The label with the highest score, which may be the one that means "no defect".
+        score: The score of `label`, 0 to 1, calibrated and rounded to six places.
+        scores: The score of every label, in the order of the bundle's labels.
+        defects: One entry for each box of each defect label that reaches its threshold, best label first. Empty unless
+            the verdict is "defect".
+        width_px: Width of the source image, in pixels.
+        height_px: Height of the source image, in pixels.
+    """
+
+    verdict: Verdict
+    label: str
+    score: float
+    scores: dict[str, float]
+    defects: tuple[DetectedDefect, ...]
+    width_px: int
+    height_px: int
+
+
+def interpret(
+    policy: DecisionPolicy,
+    decoder: HeatmapDecoder | None,
+    raw_scores: Sequence[float],
+    heatmaps: NDArray[np.float32] | None,
+    width_px: int,
+    height_px: int,
+) -> Inspection:
+    """What is reported of a frame. raw_scores: in the order of the labels. heatmaps: [h, w, labels].
+
+    width_px, height_px: of the source image. decoder and heatmaps: None where the model has none.
+    """
+    decision = policy.decide(raw_scores)
+    boxes = partial(_boxes, decoder, heatmaps, width_px, height_px)
+    return Inspection(
+        verdict=decision.verdict,
+        label=decision.label,
+        score=_rounded(decision.score),
+        scores={label: _rounded(score) for label, score in zip(policy.labels, decision.scores, strict=True)},
+        defects=tuple(
+            DetectedDefect(policy.labels[at], _rounded(decision.scores[at]), box)
+            for at in decision.defects
+            for box in boxes(at)
+        ),
+        width_px=width_px,
+        height_px=height_px,
+    )
+
+
+def _boxes(
+    decoder: HeatmapDecoder | None, heatmaps: NDArray[np.float32] | None, width_px: int, height_px: int, at: int
+) -> Sequence[Box | None]:
+    """Of the label at that position; without heatmaps one defect without a box."""
+    if decoder is None or heatmaps is None:
+        return (None,)
+    return decoder.boxes(np.ascontiguousarray(heatmaps[..., at]), width_px, height_px)
+
+
+def finite_scores(scores: NDArray[np.float32]) -> tuple[float, ...]:
+    """The scores of one frame. Raises FrameRejected where one is not a finite number."""
+    values: list[float] = scores.tolist()
+    if not all(map(math.isfinite, values)):
+        raise FrameRejected(RejectReason.INFERENCE_FAILED, "a score is not a finite number")
+    return tuple(values)
+
+
+def _rounded(score: float) -> float:
+    """Six places: finer than any two runs of a model agree, and a third of the bytes."""
+    return round(score, 6)

@@ -1,0 +1,104 @@
+"""`stripwatch run`, `check` and `inspect`: what they take, and what they print at their end."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stripwatch.worker.common.console import print_summary
+from stripwatch.worker.config.cli_options import (
+    BatchFramesMax,
+    BootstrapServersSetting,
+    BundleFile,
+    LogFormat,
+    Provider,
+    Set,
+    SettingsConfig,
+    settings_of,
+)
+
+
+def run(
+    config: SettingsConfig = None,
+    bundle: BundleFile = None,
+    bootstrap_servers: BootstrapServersSetting = None,
+    group_id: Annotated[str | None, typer.Option(help="Consumer group.")] = None,
+    provider: Provider = None,
+    batch_frames_max: BatchFramesMax = None,
+    linger_ms_max: Annotated[float | None, typer.Option(help="How long a free device waits for more frames.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics, /healthz and /readyz.")] = None,
+    log_format: LogFormat = None,
+    setting: Set = None,
+) -> None:
+    """Inspect frames from Kafka until stopped.
+
+    Settings come from --config, then the environment (STRIPWATCH_BUNDLE=...), then flags; the later wins.
+    SIGTERM finishes and commits the frames in flight. Exit codes: 2 settings, 3 bundle, 4 broker, 5 inference.
+
+    Example: stripwatch run --bundle model.onnx --bootstrap-servers 127.0.0.1:9092 --set topics.frames=my.frames
+    """
+    settings = settings_of(
+        config,
+        setting,
+        bundle=bundle,
+        bootstrap_servers=bootstrap_servers,
+        group_id=group_id,
+        provider=provider,
+        batch_frames_max=batch_frames_max,
+        linger_ms_max=linger_ms_max,
+        metrics={"port": metrics_port},
+        log={"format": log_format},
+    )
+    from stripwatch.worker.service.autotune import apply_layout, choose_layout
+    from stripwatch.worker.service.supervisor import supervise
+    from stripwatch.worker.service.worker_app import run as run_worker
+
+    layout = choose_layout(settings).layout
+    if layout.processes > 1:
+        supervise(settings, layout, sys.argv[1:])
+    else:
+        run_worker(apply_layout(settings, layout))
+
+
+def check(
+    config: SettingsConfig = None,
+    bundle: BundleFile = None,
+    provider: Provider = None,
+    batch_frames_max: BatchFramesMax = None,
+    setting: Set = None,
+) -> None:
+    """Load a bundle, verify its golden frames, warm up, print one JSON line, and exit.
+
+    frames_per_second is that of inference alone, by batch size, on this machine; layout is what run would take.
+
+    Example: stripwatch check --bundle model.onnx
+    """
+    settings = settings_of(
+        config, setting, quiet=True, bundle=bundle, provider=provider, batch_frames_max=batch_frames_max
+    )
+    from stripwatch.worker.service.check import check as check_bundle
+
+    print_summary(check_bundle(settings))
+
+
+def inspect(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of JPEG and PNG files.")],
+    out: Annotated[Path, typer.Option(help="JSON lines to write: one event a frame.")],
+    config: SettingsConfig = None,
+    bundle: BundleFile = None,
+    provider: Provider = None,
+    batch_frames_max: BatchFramesMax = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    setting: Set = None,
+) -> None:
+    """Inspect a folder of images, without a broker, by the same steps as on the line.
+
+    Example: stripwatch inspect --bundle model.onnx photos --out results.jsonl
+    """
+    settings = settings_of(
+        config, setting, quiet=True, bundle=bundle, provider=provider, batch_frames_max=batch_frames_max
+    )
+    from stripwatch.worker.service.offline import inspect_folder
+
+    print_summary(inspect_folder(settings, folder, out, force))

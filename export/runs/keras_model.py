@@ -37,7 +37,7 @@ def exported_view(model: keras.Model, head: Head) -> keras.Model:
     dense layer are linear, so the mean of a heatmap over its places is the logit (class activation maps: Zhou et al.
     2016, https://arxiv.org/abs/1512.04150).
     """
-    if head == "article":
+    if head == "paper-baseline":
         return model
     if head == "dense":
         judged = keras.layers.Activation(model.get_layer("scores").activation)(model.get_layer("places").output)

@@ -7,7 +7,7 @@ run.json      everything else; written last, so a folder that has it is whole
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,7 +23,7 @@ MODEL_PART = "model.part.keras"  # Keras insists on its suffix
 # What a killed fit can go on from; a finished run has none of it.
 BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX = "begun.json", "features-", ".weights.h5"
 
-Head = Literal["gap", "article", "dense"]
+Head = Literal["gap", "paper-baseline", "dense"]
 Task = Literal["multiclass", "multilabel"]
 Schedule = Literal["cosine", "plateau", "constant"]
 Optimizer = Literal["adam", "adamw"]
@@ -203,12 +203,20 @@ class _Schema(msgspec.Struct):
     schema: str
 
 
+def _with_new_names(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of version 0.1.0 or earlier calls the head "paper-baseline" by its old name."""
+    configuration = record.get("configuration")
+    if isinstance(configuration, dict) and configuration.get("head") == "article":
+        return record | {"configuration": configuration | {"head": "paper-baseline"}}
+    return record
+
+
 def _decode(record: Path) -> Run:
     text = read_whole(record)
     try:
         schema = msgspec.json.decode(text, type=_Schema).schema
         if schema != SCHEMA:
             raise InputError(f"{record} is {schema!r}; this version reads {SCHEMA!r}, so update one of the two")
-        return msgspec.json.decode(text, type=Run)
+        return msgspec.convert(_with_new_names(msgspec.json.decode(text)), type=Run)
     except msgspec.MsgspecError as error:
         raise InputError(f"{record} is malformed: {error}") from error

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
@@ -105,20 +105,33 @@ class Line:
 
 
 class WorkerProcess:
-    """`stripwatch run` as a child; its log lines are kept, and can be awaited."""
+    """`stripwatch run` as a child; its log lines are kept, and can be awaited.
 
-    def __init__(self, line: Line, bundle: Path, group: str, *arguments: str, metrics_port: int = 0) -> None:
+    program: how it is started, and environment in what, where it is another version than this one. folder: where.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        bundle: Path,
+        group: str,
+        *arguments: str,
+        metrics_port: int = 0,
+        program: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self.line = line
         self.lines: list[dict[str, Any]] = []
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
         topics = [part for name, topic in line.topics.items() for part in ("--set", f"topics.{name}={topic}")]
         command = [
-            *module_command("worker"),
+            *(program or module_command("worker")),
             *("run", "--bundle", str(bundle), "--group-id", group),
             *("--bootstrap-servers", line.broker.bootstrap_servers, "--metrics-port", str(metrics_port)),
             *("--log-format", "json", *topics, "--set", f"session_timeout_ms={SESSION_MS}", *arguments),
         ]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=folder)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

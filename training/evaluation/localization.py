@@ -98,7 +98,7 @@ def map_facts(
 
     The threshold is the one with most boxes right on training frames that are marked: validation chooses nothing.
     """
-    if head == "article":
+    if head == "paper-baseline":
         return None
     kind = "place" if head == "dense" else "activation"
     facts = HeatmapFacts(kind, cell_grid(backbone), _USUAL_THRESHOLD)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ NETWORKS = (
 DataFolders = Annotated[
     list[Path], typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders; given again, one more.")
 ]
-RecipeName = Literal["default", "article"]
+RecipeName = Literal["default", "paper-baseline"]
 
 Cut = Annotated[
     str,
@@ -27,15 +27,16 @@ HeadOption = Annotated[
     Head,
     typer.Option(
         "--head",
-        help="gap: mean over places. article: 5x5 pooling, dense 512; as the article did. dense: a classifier at each "
+        help="gap: mean over places. paper-baseline: 5x5 pooling, dense 512, as in "
+        "github.com/suhasmaddali/Steel-Defect-Detection-Challenge. dense: a classifier at each "
         "place, fitted on boxes or masks; says where.",
     ),
 ]
 Recipe = Annotated[
     RecipeName,
     typer.Option(
-        help="article: its head, Adam at a constant 0.001, batches of 64, dropout 0.2, features as they are; "
-        "this wins over other flags."
+        help="paper-baseline: the head of that name, Adam at a constant 0.001, batches of 64, dropout 0.2, "
+        "features as they are; this wins over other flags."
     ),
 ]
 ScheduleOption = Annotated[
@@ -94,7 +95,7 @@ LearningRate = Annotated[
     float | None,
     typer.Option(
         min=1e-7,
-        help="First rate; else 0.01 for head gap, 0.003 for dense and for all layers, 0.001 for article.",
+        help="First rate; else 0.01 for head gap, 0.003 for dense and for all layers, 0.001 for paper-baseline.",
     ),
 ]
 Boxes = Annotated[

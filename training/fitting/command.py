@@ -76,12 +76,12 @@ def fit(
     load_tensorflow()
     require("sklearn")
     from stripwatch.training.fitting.fit import fit as run_fit
-    from stripwatch.training.fitting.fit_settings import FitSettings, as_article
+    from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
 
     given |= {"data": data[0], "also": tuple(data[1:])}
     names = {field.name for field in fields(FitSettings)} & given.keys()
     settings = FitSettings(**{name: given[name] for name in names}, height_px=height_px, width_px=width_px)
-    run = run_fit(as_article(settings) if recipe == "article" else settings)
+    run = run_fit(as_paper_baseline(settings) if recipe == "paper-baseline" else settings)
     print_summary({"run": str(out), "epochs": epochs, **_summary(run)})
 
 

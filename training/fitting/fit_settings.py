@@ -22,7 +22,7 @@ from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.images.decode import DecodeSpec
 
 DecodeName = Literal["rgb", "rgb/2", "rgb/4", "rgb/8", "grey", "grey/2", "grey/4", "grey/8"]
-_HEAD_LEARNING_RATE: dict[Head, float] = {"gap": 1e-2, "article": 1e-3, "dense": 3e-3}  # for scaled features
+_HEAD_LEARNING_RATE: dict[Head, float] = {"gap": 1e-2, "paper-baseline": 1e-3, "dense": 3e-3}  # for scaled features
 _RAW_LEARNING_RATE = 1e-3  # frames that are read anew each epoch have features anew, and nothing to scale them by
 _WHOLE_LEARNING_RATE = 3e-3
 # Of a gap head on kept features. Five folds of NEU, three seeds, errors of 1,560 with 1 and with 0: InceptionV3 0, 0, 0
@@ -97,11 +97,14 @@ class FitSettings:
         return None if self.weights in _NO_FILE else Path(self.weights)
 
 
-def as_article(settings: FitSettings) -> FitSettings:
-    """The same with the head and the recipe of the article: suhasmaddali/Steel-Defect-Detection-Challenge."""
+def as_paper_baseline(settings: FitSettings) -> FitSettings:
+    """The same settings with the head and the recipe of a published baseline.
+
+    Source: github.com/suhasmaddali/Steel-Defect-Detection-Challenge.
+    """
     return replace(
         settings,
-        head="article",
+        head="paper-baseline",
         batch=64,
         dropout=0.2,
         learning_rate=1e-3,

@@ -11,8 +11,8 @@ from stripwatch.training.networks.dense_head import score_cells
 from stripwatch.worker.common.errors import SettingsError
 
 Layers = list[keras.layers.Layer]
-_ARTICLE_POOL = 5
-_ARTICLE_HIDDEN = 512
+_PAPER_POOL = 5
+_PAPER_HIDDEN = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,12 @@ def _scores(features: Any, answers: OutputSpec) -> Any:
     return keras.layers.Dense(answers.labels, activation=answers.activation, name="scores", dtype="float32")(features)
 
 
-def _article_pool(places: Any) -> Any:
-    return keras.layers.Flatten(name="flat")(keras.layers.AveragePooling2D(_ARTICLE_POOL, name="pool")(places))
+def _paper_pool(places: Any) -> Any:
+    return keras.layers.Flatten(name="flat")(keras.layers.AveragePooling2D(_PAPER_POOL, name="pool")(places))
 
 
-def _article_score(features: Any, answers: OutputSpec, dropout: float) -> tuple[Any, Any]:
-    hidden = keras.layers.Dense(_ARTICLE_HIDDEN, activation="relu", name="hidden")(features)
+def _paper_score(features: Any, answers: OutputSpec, dropout: float) -> tuple[Any, Any]:
+    hidden = keras.layers.Dense(_PAPER_HIDDEN, activation="relu", name="hidden")(features)
     kept = keras.layers.Dropout(dropout)(hidden)
     return _scores(kept, answers), None
 
@@ -85,8 +85,8 @@ def _dense_score(features: Any, answers: OutputSpec, dropout: float) -> tuple[An
 HEADS: dict[Head, HeadParts] = {
     # Mean over places: the dense layer at each place gives heatmaps for nothing.
     "gap": HeadParts(_gap_pool, _gap_score, input_layer="scores"),
-    # The article's, suhasmaddali/Steel-Defect-Detection-Challenge.
-    "article": HeadParts(_article_pool, _article_score, input_layer="hidden", places_min=_ARTICLE_POOL),
+    # The published baseline: github.com/suhasmaddali/Steel-Defect-Detection-Challenge.
+    "paper-baseline": HeadParts(_paper_pool, _paper_score, input_layer="hidden", places_min=_PAPER_POOL),
     # A classifier at each place, for data with boxes or masks.
     "dense": HeadParts(lambda places: places, _dense_score, input_layer="hidden"),
 }

@@ -104,7 +104,7 @@ def pace(
 def _pace(
     setup: BenchSetup,
     topics: Mapping[str, str],
-    worker: "_Worker",
+    worker: "_RunningWorker",
     reader: Any,
     folder: Path,
     rate_fps: float,
@@ -131,7 +131,7 @@ def _pace(
 
 
 @dataclass(frozen=True, slots=True)
-class _Worker:
+class _RunningWorker:
     child: ChildProcess
     metrics_url: str
     provider: str
@@ -165,12 +165,12 @@ class _Worker:
 
 
 @contextmanager
-def _running_worker(setup: BenchSetup, topics: Mapping[str, str]) -> Iterator[_Worker]:
+def _running_worker(setup: BenchSetup, topics: Mapping[str, str]) -> Iterator[_RunningWorker]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
     command = worker_command(setup.bundle, setup.broker.bootstrap_servers, topics, port, setup.settings)
     with running_process("the worker", [*command, *setup.arguments], child_environment(setup.security)) as child:
-        yield _Worker(child, url, await_ready(child, url, setup.clock), setup)
+        yield _RunningWorker(child, url, await_ready(child, url, setup.clock), setup)
         stop_in_order(child)
 
 

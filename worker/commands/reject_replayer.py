@@ -15,7 +15,7 @@ _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
-class Producer(Protocol):
+class ReplayProducer(Protocol):
     """What of KafkaProducer is used here."""
 
     def send(self, topic: str, **record: Any) -> Any: ...
@@ -26,7 +26,7 @@ class Producer(Protocol):
 class RejectReplayer:
     """Waits for the oldest acknowledgement while too many bytes are on their way. producer None: a dry run."""
 
-    def __init__(self, producer: Producer | None, topic: str, replays_max: int) -> None:
+    def __init__(self, producer: ReplayProducer | None, topic: str, replays_max: int) -> None:
         self.handed_on = 0
         self._producer = producer
         self._topic = topic
@@ -69,7 +69,7 @@ class RejectReplayer:
             "repeats": self._repeats,
         }
 
-    def _hand_on(self, producer: Producer, reject: StoredReject) -> None:
+    def _hand_on(self, producer: ReplayProducer, reject: StoredReject) -> None:
         original = reject.original
         place = original.position
         same = place.topic == self._topic and place.partition in self._partitions

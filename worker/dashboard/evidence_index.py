@@ -2,27 +2,20 @@
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.positions import Position
 
 _KEPT = 1000
 _ID_BYTES_MAX = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    topic: str
-    partition: int
-    offset: int
-
-
-def position_of_frame(result: Result) -> Place | None:
+def position_of_frame(result: Result) -> Position | None:
     """As its event says; None where the frame came from a folder."""
     frame = result.frame
     if frame.topic is None or frame.partition is None or frame.offset is None:
         return None
-    return Place(frame.topic, frame.partition, frame.offset)
+    return Position(frame.topic, frame.partition, frame.offset)
 
 
 class EvidenceIndex:
@@ -30,17 +23,17 @@ class EvidenceIndex:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._places: OrderedDict[bytes, Place] = OrderedDict()
+        self._positions: OrderedDict[bytes, Position] = OrderedDict()
 
-    def add(self, key: bytes | None, place: Place) -> None:
+    def add(self, key: bytes | None, position: Position) -> None:
         if not key or len(key) > _ID_BYTES_MAX:
             return
         with self._lock:
-            self._places[key] = place
-            self._places.move_to_end(key)
-            while len(self._places) > _KEPT:
-                self._places.popitem(last=False)
+            self._positions[key] = position
+            self._positions.move_to_end(key)
+            while len(self._positions) > _KEPT:
+                self._positions.popitem(last=False)
 
-    def find(self, event_id: str) -> Place | None:
+    def find(self, event_id: str) -> Position | None:
         with self._lock:
-            return self._places.get(event_id.encode(errors="replace"))
+            return self._positions.get(event_id.encode(errors="replace"))

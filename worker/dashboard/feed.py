@@ -12,7 +12,7 @@ from stripwatch.worker.broker.consumers import list_topics
 from stripwatch.worker.broker.topic_reader import TopicReader, from_last, open_topic_consumer
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.dashboard.evidence_index import Place
+from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.history import CARDS_MAX, History
 
 log = structlog.get_logger()
@@ -70,7 +70,7 @@ class Feed:
         self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
         now_s = time.monotonic()
         if record.topic == self._settings.topics.evidence:
-            self._history.evidence.add(record.key, Place(record.topic, record.partition, record.offset))
+            self._history.evidence.add(record.key, Position(record.topic, record.partition, record.offset))
         elif record.topic == self._settings.topics.rejects:
             self._history.add_reject(record.key, record.headers, record.timestamp, now_s, live)
         else:

@@ -13,7 +13,7 @@ from kafka.structs import TopicPartition
 from stripwatch.worker.broker.topic_reader import open_topic_consumer
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.dashboard.evidence_index import Place
+from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.images.decode import DecodeLimits
 from stripwatch.worker.observers.annotate import decode_scaled, encode_jpeg
 
@@ -30,19 +30,19 @@ class FrameFetcher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._limits = DecodeLimits(settings.frame_bytes_max, settings.frame_pixels_max, settings.frame_side_px_min)
-        self._kept: OrderedDict[tuple[Place, int], bytes] = OrderedDict()
+        self._kept: OrderedDict[tuple[Position, int], bytes] = OrderedDict()
         self._lock = threading.Lock()
         self._open = ExitStack()
         self._consumer: KafkaConsumer | None = None
 
-    def picture(self, place: Place, width_px_max: int) -> bytes | None:
+    def picture(self, position: Position, width_px_max: int) -> bytes | None:
         """A JPEG no wider than that; None where it is gone, or is none."""
-        if place.topic not in (self._settings.topics.frames, self._settings.topics.evidence):
+        if position.topic not in (self._settings.topics.frames, self._settings.topics.evidence):
             return None
-        key = place, width_px_max
+        key = position, width_px_max
         with self._lock:
             if key not in self._kept:
-                made = self._make(place, width_px_max)
+                made = self._make(position, width_px_max)
                 if made is None:
                     return None
                 self._kept[key] = made
@@ -55,28 +55,28 @@ class FrameFetcher:
         with self._lock:
             self._close()
 
-    def _make(self, place: Place, width_px_max: int) -> bytes | None:
+    def _make(self, position: Position, width_px_max: int) -> bytes | None:
         try:
-            encoded = self._fetch(place)
+            encoded = self._fetch(position)
             return shrink(encoded, width_px_max, self._limits) if encoded else None
         except (KafkaError, BrokerUnavailableError) as error:
-            log.warning("a picture could not be fetched", place=place, error=str(error))
+            log.warning("a picture could not be fetched", position=position, error=str(error))
             self._close()
         except FrameRejected as error:
-            log.info("a picture cannot be shown", place=place, reason=error.reason)
+            log.info("a picture cannot be shown", position=position, reason=error.reason)
         return None
 
-    def _fetch(self, place: Place) -> bytes | None:
+    def _fetch(self, position: Position) -> bytes | None:
         if self._consumer is None:
             self._consumer = self._open.enter_context(open_topic_consumer(self._settings, fetch_bytes_max=_FETCH_BYTES))
-        partition = TopicPartition(place.topic, place.partition)
+        partition = TopicPartition(position.topic, position.partition)
         self._consumer.assign([partition])
         try:
-            self._consumer.seek(partition, place.offset)  # where that is gone, the oldest frame comes instead
+            self._consumer.seek(partition, position.offset)  # where that is gone, the oldest frame comes instead
             records = self._consumer.poll(timeout_ms=round(_FETCH_S * 1000), max_records=1).get(partition, [])
         finally:
             self._consumer.unsubscribe()  # or it would go on to fetch what comes after
-        value: bytes | None = next((record.value for record in records if record.offset == place.offset), None)
+        value: bytes | None = next((record.value for record in records if record.offset == position.offset), None)
         return value
 
     def _close(self) -> None:

@@ -19,7 +19,8 @@ from stripwatch.worker.coils.observations import (
 )
 from stripwatch.worker.common.rates import WindowedRate
 from stripwatch.worker.contracts.events import Box, ModelInfo, Result
-from stripwatch.worker.dashboard.evidence_index import EvidenceIndex, Place, position_of_frame
+from stripwatch.worker.contracts.positions import Position
+from stripwatch.worker.dashboard.evidence_index import EvidenceIndex, position_of_frame
 from stripwatch.worker.dashboard.rolling_stats import Latency
 from stripwatch.worker.dashboard.strip_map import StripMap, strip_map
 
@@ -50,7 +51,7 @@ class DefectCard(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class _Camera:
+class _CameraView:
     side: str | None = None
     height_px: int | None = None
     states: Counter[str] = field(default_factory=Counter)
@@ -59,13 +60,13 @@ class _Camera:
 
 
 @dataclass(slots=True)
-class _Line:
-    cameras: dict[str, _Camera] = field(default_factory=dict)
+class _LineView:
+    cameras: dict[str, _CameraView] = field(default_factory=dict)
     latency: Latency = field(default_factory=Latency)
 
 
 @dataclass(slots=True)
-class _Model:
+class _ModelView:
     frames: int = 0
     last_ms: int = 0
 
@@ -78,12 +79,12 @@ class History:
         self._clock = clock
         self._lock = threading.Lock()
         self._book = CoilTracker(RULES)
-        self._lines: dict[str, _Line] = {}
-        self._models: OrderedDict[ModelInfo, _Model] = OrderedDict()
+        self._lines: dict[str, _LineView] = {}
+        self._models: OrderedDict[ModelInfo, _ModelView] = OrderedDict()
         self._labels: Counter[str] = Counter()
         self._totals: Counter[str] = Counter()
         self._frame_rate, self._defect_rate = WindowedRate(), WindowedRate(60)
-        self._cards: deque[tuple[DefectCard, Place | None]] = deque(maxlen=CARDS_MAX)
+        self._cards: deque[tuple[DefectCard, Position | None]] = deque(maxlen=CARDS_MAX)
         self._next_seq = 1
         self._closed: OrderedDict[str, tuple[CoilSummary, StripMap]] = OrderedDict()
         self._rows: dict[str, tuple[int, CoilSummary]] = {}
@@ -150,7 +151,7 @@ class History:
         with self._lock:
             return [card for card, _ in self._cards if card.seq > seq]
 
-    def place(self, seq: int) -> tuple[DefectCard, Place | None] | None:
+    def position(self, seq: int) -> tuple[DefectCard, Position | None] | None:
         with self._lock:
             return next((entry for entry in self._cards if entry[0].seq == seq), None)
 
@@ -193,11 +194,11 @@ class History:
         name = observation.line or ""
         if name not in self._lines and len(self._lines) >= _LINES_MAX:
             name = _OTHER
-        line = self._lines.setdefault(name, _Line())
+        line = self._lines.setdefault(name, _LineView())
         camera = observation.camera
         if camera not in line.cameras and len(line.cameras) >= _CAMERAS_MAX:
             camera = _OTHER
-        line.cameras.setdefault(camera, _Camera())
+        line.cameras.setdefault(camera, _CameraView())
         if (name, camera) == (observation.line or "", observation.camera):
             return observation
         defects = tuple(msgspec.structs.replace(defect, camera=camera) for defect in observation.defects)
@@ -232,7 +233,7 @@ class History:
         self._next_seq += 1
 
     def _note_model(self, result: Result, timestamp_ms: int) -> None:
-        model = self._models.setdefault(result.model, _Model())
+        model = self._models.setdefault(result.model, _ModelView())
         model.frames += 1
         model.last_ms = max(model.last_ms, timestamp_ms)
         self._models.move_to_end(result.model)
@@ -275,7 +276,7 @@ class History:
         known = {name: (camera.side, camera.height_px) for name, camera in line.cameras.items()} if line else {}
         return strip_map(log, known, {label: number for number, label in enumerate(self._labels)})
 
-    def _line_row(self, name: str, line: _Line) -> dict[str, Any]:
+    def _line_row(self, name: str, line: _LineView) -> dict[str, Any]:
         return {
             "line": name,
             "latency_ms_p50": line.latency.percentile(50),

@@ -105,7 +105,7 @@ class Site:
         return await run_in_threadpool(self._picture, request, evidence=True)
 
     def _picture(self, request: Request, evidence: bool) -> Response:
-        card, place = self._history.place(request.path_params["seq"]) or (None, None)
+        card, place = self._history.position(request.path_params["seq"]) or (None, None)
         promised = evidence and card is not None and card.evidence is True
         if card and evidence:
             place = self._history.evidence.find(card.id) if promised else None

@@ -17,7 +17,7 @@ from stripwatch.worker.simulator.cameras import CapturedFrame, Headers
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5  # past its own limit the producer itself must be broken
 
 
-class Producer(Protocol):
+class FrameProducer(Protocol):
     """What of KafkaProducer is used here."""
 
     def send(self, topic: str, *, value: bytes, key: bytes, headers: Headers, timestamp_ms: int) -> Any: ...
@@ -68,7 +68,7 @@ def open_sent_file(path: Path | None) -> Iterator[SentFile | None]:
 class FrameSender:
     """Owns no connection: the producer is given, and its I/O thread calls back here with each acknowledgement."""
 
-    def __init__(self, producer: Producer, topic: str, sent_file: SentFile | None) -> None:
+    def __init__(self, producer: FrameProducer, topic: str, sent_file: SentFile | None) -> None:
         self.frames_acknowledged = 0
         self.bytes_acknowledged = 0
         self._producer = producer

@@ -62,10 +62,10 @@ def spread_places(model: keras.Model, frames: Pixels) -> None:
 
 EVERY_NETWORK = [(name, 128 if name == "inceptionv3" else 72, "gap", "multiclass", "") for name in NETWORKS]
 CUT = [
-    ("vgg19", 32, "article", "multilabel", "block2_pool"),
+    ("vgg19", 32, "paper-baseline", "multilabel", "block2_pool"),
     ("xception", 72, "gap", "multilabel", "before:block14_sepconv1"),
 ]
-HEADS: list[Head] = ["gap", "article", "dense"]
+HEADS: list[Head] = ["gap", "paper-baseline", "dense"]
 TASKS: list[Task] = ["multiclass", "multilabel"]
 
 
@@ -76,7 +76,7 @@ def prove(model: keras.Model, head: Head, frames: Pixels) -> None:
     assert np.ptp(outputs["scores"], axis=0).min() > 0.1  # or parity would prove nothing
     parity = prove_parity(to_onnx(view).SerializeToString(), frames, outputs)
     assert parity.score_difference <= 5e-5
-    assert (parity.heatmap_difference is None) == (head == "article")
+    assert (parity.heatmap_difference is None) == (head == "paper-baseline")
 
 
 @pytest.mark.parametrize(("name", "side_px", "head", "task", "cut"), EVERY_NETWORK + CUT)

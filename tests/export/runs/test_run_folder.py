@@ -105,6 +105,13 @@ def test_a_missing_folder_or_model_is_named(folder: Path) -> None:
         read_run(folder)
 
 
+def test_a_run_of_an_older_version_has_the_head_by_its_new_name(folder: Path) -> None:
+    record = msgspec.json.decode((folder / "run.json").read_bytes())
+    record["configuration"]["head"] = "article"
+    (folder / "run.json").write_bytes(msgspec.json.encode(record))
+    assert read_run(folder).configuration.head == "paper-baseline"
+
+
 LEFT = (
     "model.keras",
     "model.part.keras",

@@ -110,7 +110,7 @@ def test_a_killed_run_can_be_started_again(textures: Path, tmp_path: Path, rando
         ({"weights": "imagenet", "alpha": 0.3}, SettingsError, "--weights imagenet"),
         ({"weights": "none", "fine_tune": 1}, SettingsError, "--fine-tune needs weights that have learned before"),
         ({"class_weights": True, "task": "multilabel"}, SettingsError, "--class-weights is for --task multiclass"),
-        ({"weights": "none", "head": "article"}, SettingsError, "--head article needs 5x5 places, .* gives 2x2"),
+        ({"weights": "none", "head": "paper-baseline"}, SettingsError, "paper-baseline needs 5x5 places, .* gives 2x2"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(

@@ -16,7 +16,7 @@ from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.fitting import train_loop
 from stripwatch.training.fitting.checkpoint import Checkpoint
 from stripwatch.training.fitting.fit import fit
-from stripwatch.training.fitting.fit_settings import FitSettings, as_article
+from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
 from stripwatch.training.fitting.training_history import read_history
 from stripwatch.worker.common.errors import InputError, SettingsError
 from tests.trained import tiny_fit
@@ -154,9 +154,9 @@ def test_features_that_were_computed_are_not_computed_again(
     assert fit(replace(settings, resume=True)).best_epoch > 0
 
 
-def test_the_recipe_of_the_article(textures: Path, tmp_path: Path, random_weights: Path) -> None:
+def test_the_recipe_of_the_paper_baseline(textures: Path, tmp_path: Path, random_weights: Path) -> None:
     usual = tiny_fit(textures, tmp_path / "run", weights=str(random_weights), cut="conv_pw_5_relu")
-    run = fit(as_article(replace(usual, optimizer="adamw", loss="focal", label_smoothing=0.1, augment=True)))
+    run = fit(as_paper_baseline(replace(usual, optimizer="adamw", loss="focal", label_smoothing=0.1, augment=True)))
     assert (run.configuration.optimizer, run.configuration.loss) == ("adam", "crossentropy")
     assert run.configuration.title == "mobilenet 0.25 conv_pw_5_relu"
     model = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)

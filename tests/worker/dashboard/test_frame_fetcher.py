@@ -4,7 +4,7 @@ import pytest
 
 from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.dashboard.evidence_index import Place
+from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.frame_fetcher import FrameFetcher, shrink
 from stripwatch.worker.images.decode import DecodeLimits
 from tests.brokers.handle import BrokerHandle
@@ -52,12 +52,12 @@ def test_only_frames_and_evidence_of_the_line_are_fetched(any_broker: BrokerHand
     settings = load_settings(None, given)
     pictures = FrameFetcher(settings)
     try:
-        place = Place(line.topics["frames"], second.partition, second.offset)
-        assert size(pictures.picture(place, 320)) == (64, 64)
-        assert size(pictures.picture(Place(line.topics["frames"], first.partition, first.offset), 320)) == (51, 320)
-        assert size(pictures.picture(place, 320)) == (64, 64)
-        assert size(pictures.picture(Place(line.topics["frames"], third.partition, third.offset), 320)) == (320, 320)
-        assert size(pictures.picture(Place(topics["evidence"], drawn.partition, drawn.offset), 320)) == (32, 320)
-        assert pictures.picture(Place(line.topics["results"], 0, 0), 320) is None
+        position = Position(line.topics["frames"], second.partition, second.offset)
+        assert size(pictures.picture(position, 320)) == (64, 64)
+        assert size(pictures.picture(Position(line.topics["frames"], first.partition, first.offset), 320)) == (51, 320)
+        assert size(pictures.picture(position, 320)) == (64, 64)
+        assert size(pictures.picture(Position(line.topics["frames"], third.partition, third.offset), 320)) == (320, 320)
+        assert size(pictures.picture(Position(topics["evidence"], drawn.partition, drawn.offset), 320)) == (32, 320)
+        assert pictures.picture(Position(line.topics["results"], 0, 0), 320) is None
     finally:
         pictures.close()

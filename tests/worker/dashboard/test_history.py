@@ -36,12 +36,12 @@ def test_a_defect_is_counted_shown_and_has_a_place() -> None:
     assert (line["line"], line["latency_ms_p50"], line["cameras"][0]["defects"]) == (LINE, 1000, 1)
     (card,) = history.cards_after(0)
     assert (card.seq, card.label, card.strip_mm) == (1, "pits", (50, 150))
-    found = history.place(1)
+    found = history.position(1)
     assert found is not None
     assert found[1] is not None
     assert (found[1].topic, found[1].partition, found[1].offset) == ("frames", 1, 0)
     assert history.cards_after(1) == []
-    assert history.place(2) is None
+    assert history.position(2) is None
 
 
 def test_a_repeat_is_not_shown_again() -> None:

@@ -8,11 +8,11 @@ from stripwatch.worker.model.batch_policy import BatchLimits
 T = TypeVar("T")
 
 
-class Clock(Protocol):
+class MonotonicClock(Protocol):
     def monotonic(self) -> float: ...
 
 
-def collect_batch(first: T, head: Callable[[float], T | None], limits: BatchLimits, clock: Clock) -> list[T]:
+def collect_batch(first: T, head: Callable[[float], T | None], limits: BatchLimits, clock: MonotonicClock) -> list[T]:
     """Grow a batch from its first item until it is full or that item has waited long enough.
 
     head: the next item, or None if none is there within the given seconds (0: at once).

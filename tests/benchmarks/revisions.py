@@ -1,0 +1,62 @@
+"""Speed of an earlier revision and of this checkout: `python -m tests.benchmarks.revisions REVISION --rounds 5`
+
+Each round runs `stripwatch bench` of both, in alternating order, with the demo bundle and the usual settings. The last
+line is JSON. Ratios are this checkout over the revision, within a round.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+from stripwatch.worker.bench.demo import DEMO_BUNDLE
+from tests.revisions import THIS, Version, checkout
+
+BENCH_S_MAX = 600
+
+
+def measure(version: Version, count: int) -> dict[str, float]:
+    """Frames a second at full load, and processor seconds per 1,000 frames of the worker."""
+    sizes = ["--count", str(count), "--runs", "1", "--load", "0.5", "--seconds", "1"]
+    command = [*version.program, "bench", "--bundle", str(DEMO_BUNDLE), *sizes]
+    done = subprocess.run(
+        command, env=version.environment, stdout=subprocess.PIPE, text=True, timeout=BENCH_S_MAX, check=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return {
+        "frames_per_second": found["frames_per_second"],
+        "worker_cpu_s_per_1000_frames": found["cpu_s_per_1000_frames"]["worker"],
+    }
+
+
+def compare(old: Version, rounds: int, count: int) -> dict[str, Any]:
+    found: dict[str, list[dict[str, float]]] = {"old": [], "new": []}
+    for number in range(rounds):
+        pair = [("old", old), ("new", THIS)]
+        for name, version in pair if number % 2 == 0 else reversed(pair):
+            found[name].append(measure(version, count))
+            print(f"round {number + 1}: {name} {found[name][-1]}", file=sys.stderr)
+    return {figure: figures(found, figure) for figure in found["old"][0]}
+
+
+def figures(found: dict[str, list[dict[str, float]]], figure: str) -> dict[str, Any]:
+    old, new = ([each[figure] for each in found[name]] for name in ("old", "new"))
+    ratios = [round(b / a, 3) for a, b in zip(old, new, strict=True)]
+    return {"old": old, "new": new, "ratios": ratios, "ratio_median": statistics.median(ratios)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("revision", help="The earlier revision, as git names it.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--count", type=int, default=4000, help="Frames of a run at full load.")
+    options = parser.parse_args()
+    with checkout(options.revision) as old:
+        found = compare(old, options.rounds, options.count)
+    print(json.dumps({"revision": options.revision, "count": options.count, **found}))
+
+
+if __name__ == "__main__":
+    main()

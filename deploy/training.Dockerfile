@@ -1,8 +1,8 @@
 # Training and export, on the CPU. From the root of the project:
 #   docker build -f deploy/training.Dockerfile -t stripwatch-training .
 #   docker run --rm -v $PWD/images:/data:ro -v $PWD/runs:/runs stripwatch-training \
-#     stripwatch.training fit --data /data --network mobilenet --alpha 0.25 --weights none --out /runs/first
-#   docker run --rm -v $PWD/runs:/runs stripwatch-training stripwatch.export run /runs/first --out /runs/model.onnx
+#     train fit --data /data --network mobilenet --alpha 0.25 --weights none --out /runs/first
+#   docker run --rm -v $PWD/runs:/runs stripwatch-training export run /runs/first --out /runs/model.onnx
 # Mount /runs so that the user 10001 may write to it. A GPU needs tensorflow[and-cuda] in place of the lock's tensorflow-cpu.
 FROM python:3.11-slim-bookworm AS base
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
@@ -26,5 +26,5 @@ RUN pip install --no-cache-dir --require-hashes -r requirements/train.txt
 COPY --from=wheel /app/dist dist
 RUN pip install --no-cache-dir --no-index --no-deps dist/*.whl
 USER 10001:10001
-ENTRYPOINT ["python", "-P", "-m"]
-CMD ["stripwatch.training", "--help"]
+ENTRYPOINT ["stripwatch"]
+CMD ["train", "--help"]

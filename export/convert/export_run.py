@@ -137,7 +137,7 @@ def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converte
 
 
 def export_converted(converted: Converted, settings: ExportSettings, progress: Progress) -> Exported:
-    """One precision: the first candidate that passes the gate, proved once more as a file. Raises GateRefused."""
+    """One precision: the first candidate that passes the gate, proved once more as a file. Raises GateRejectedError."""
     validation, limits = converted.validation, settings.limits or LIMITS[settings.precision]
     candidates = _candidates(settings.precision, converted.proto, converted.backbone, validation)
     accepted = _first_accepted(settings.precision, candidates, limits, validation, progress)
@@ -205,7 +205,7 @@ def _first_accepted(
     validation: ScoredValidation,
     progress: Progress,
 ) -> _Accepted:
-    """The first candidate that passes the gate. Raises GateRefused, with what the last one falls short by."""
+    """The first candidate that passes the gate. Raises GateRejectedError, with what the last one falls short by."""
     run, targets = validation.run, validation.targets
     with closing(candidates):  # one may hold a folder
         for candidate in candidates:

@@ -64,7 +64,7 @@ class Line:
         self.pipeline = Pipeline(self._parts, load(), on_settled=lambda *_: self._settled.release())
         self.watch = ModelReloader(
             lambda: resolve_bundle(path),
-            lambda bundle, go_on: open_model(bundle, settings, go_on),
+            lambda bundle, raise_if_cancelled: open_model(bundle, settings, raise_if_cancelled),
             self.pipeline.swap,
             self.metrics.bundle_swaps,
             read_bundle(path).sha256,

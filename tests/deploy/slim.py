@@ -179,9 +179,9 @@ def check_training(slim: SlimRoot) -> dict[str, object]:
         stdout=sys.stderr,
     )
     model = ["--network", "mobilenet", "--alpha", "0.25", "--weights", "none", "--input", "96x96"]
-    fit = ["stripwatch.training", "fit", "--data", data, *model, "--epochs", "12", "--out", run]
+    fit = ["train", "fit", "--data", data, *model, "--epochs", "12", "--out", run]
     slim.run(slim.image.command(fit))
-    exported = slim.run(slim.image.command(["stripwatch.export", "run", run, "--out", f"{run}.onnx"]))
+    exported = slim.run(slim.image.command(["export", "run", run, "--out", f"{run}.onnx"]))
     return {"exported": json.loads(exported.splitlines()[-1])}
 
 

@@ -75,7 +75,7 @@ def measure_localization(
     """The counts of frames that were scored, a label. boxes: where marks are, else those the run was fitted with.
     layout: of the folder that the frames lie in.
 
-    None for a head without heatmaps, and where nothing is marked. Raises what read_marks raises.
+    None for a head without heatmaps, and where nothing is marked. Raises what read_annotations raises.
     """
     reader = run.heatmap_decoder
     if reader is None or (boxes is None and run.marks is None):

@@ -26,7 +26,7 @@ class Classifier:
 
     whole: uint8 [n, h, w, c] -> float32 [n, labels], by way of features: -> float32 [n, f], or the map [n, h, w, c] of
     the dense head. fit_whole, fit_scorer: what is compiled and fitted, from frames or from features; for the dense head
-    they take the targets of the places as well. first is the layer that reads the features. place_targets: from rasters
+    they take the targets of the places as well. first is the layer that reads the features. cell_targets: from rasters
     of marks to the targets of the places; None for a head that does not judge places.
     """
 

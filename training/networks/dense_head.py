@@ -49,7 +49,7 @@ def score_cells(features: Any, labels: int, task: Task, clean_at: int | None, dr
 class CellLoss(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
     """Passes the scores through, and adds the loss of the places to the model's.
 
-    Takes scores, logits [n, h, w, classes] and targets of the same shape as place_targets makes them.
+    Takes scores, logits [n, h, w, classes] and targets of the same shape as cell_targets makes them.
     """
 
     def __init__(self, task: Task) -> None:

@@ -105,10 +105,10 @@ def demo(
     Without --frames the strip is simulated, and its truth is known. The last line on stdout is JSON. Exit code 9 unless
     results and rejects add up to the frames sent and, where the truth is known, 90 % of the labels are right.
 
-    Example: make demo SECONDS=30
+    Example: stripwatch demo --seconds 30
     """
     if bundle == DEMO_BUNDLE and not bundle.exists():
-        raise InputError(f"there is no demo bundle {DEMO_BUNDLE}; name a model file with BUNDLE=FILE")
+        raise InputError(f"there is no demo bundle {DEMO_BUNDLE}; name a model file with --bundle FILE")
     loaded = load_resolved(resolve_bundle(bundle))
     if frames is not None:
         list_images(frames)

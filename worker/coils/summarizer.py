@@ -122,10 +122,10 @@ class CoilWriter:
         firsts = self._firsts.setdefault(key, {})
         firsts.setdefault(TopicPartition(record.topic, record.partition), record.offset)
 
-    def _write(self, level_s: float) -> None:
+    def _write(self, caught_up_at_s: float) -> None:
         """Summaries of what has ended; their coils are let go only once Kafka has them."""
         sent = []
-        for coil, why in self._tracker.close(level_s):
+        for coil, why in self._tracker.close(caught_up_at_s):
             summary = coil.summary(why)
             sent.append(self._send(summary))
             self._firsts.pop((coil.line, coil.coil), None)

@@ -51,7 +51,7 @@ class RejectReplayer:
             return False
         self.handed_on += 1
         if self._producer is not None:
-            self._hand_on(self._producer, reject)
+            self._hand_over(self._producer, reject)
         return True
 
     def finish(self) -> None:
@@ -69,7 +69,7 @@ class RejectReplayer:
             "repeats": self._repeats,
         }
 
-    def _hand_on(self, producer: ReplayProducer, reject: StoredReject) -> None:
+    def _hand_over(self, producer: ReplayProducer, reject: StoredReject) -> None:
         original = reject.original
         place = original.position
         same = place.topic == self._topic and place.partition in self._partitions

@@ -116,9 +116,9 @@ class History:
         with self._lock:
             self._state, self._problem = state, problem
 
-    def close_coils(self, level_s: float) -> None:
+    def close_coils(self, caught_up_at_s: float) -> None:
         with self._lock:
-            for log, why in self._book.close(level_s):
+            for log, why in self._book.close(caught_up_at_s):
                 self._rows.pop(log.id, None)
                 self._closed[log.id] = log.summary(why), self._map(log)
                 while len(self._closed) > COILS_MAX:

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class LoadedModel:
     """What a frame is given when it comes in, and keeps: no frame is ever decoded for one model and judged by another.
 
-    decode: encoded bytes to what the session takes; raises FrameRejected. maps: None where there are no heatmaps.
+    decode: encoded bytes to what the session takes; raises FrameRejected. heatmap_decoder: None without heatmaps.
     Two models are the same only if they are one object. The last frame that holds one lets it go, memory and all.
     """
 

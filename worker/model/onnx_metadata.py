@@ -23,7 +23,7 @@ def read_metadata(model: bytes) -> dict[str, str]:
 
 
 def add_checksum(model: bytes) -> bytes:
-    """The same file with its sha256 written over the UNSEALED value of SEAL_KEY.
+    """The same file with its sha256 written over the NO_CHECKSUM value of CHECKSUM_KEY.
 
     The digest is that of the file with 64 zeros in its own place, so it covers every other byte.
     """
@@ -49,10 +49,10 @@ def graph_sha256(model: bytes) -> str:
     return hashlib.sha256(memoryview(model)[start:end]).hexdigest()
 
 
-def _digest(model: bytes, seal_span: Span) -> str:
-    digest = hashlib.sha256(memoryview(model)[: seal_span[0]])
+def _digest(model: bytes, checksum_span: Span) -> str:
+    digest = hashlib.sha256(memoryview(model)[: checksum_span[0]])
     digest.update(NO_CHECKSUM.encode())
-    digest.update(memoryview(model)[seal_span[1] :])
+    digest.update(memoryview(model)[checksum_span[1] :])
     return digest.hexdigest()
 
 

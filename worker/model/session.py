@@ -99,7 +99,8 @@ def open_session(
 ) -> Session:
     """Load a bundle, verify its golden frames, warm up every batch size up to batch_frames_max.
 
-    threads: of ONNX Runtime on a CPU; 0 leaves the choice to it. go_on: called before each run; raises to break off.
+    threads: of ONNX Runtime on a CPU; 0 leaves the choice to it. raise_if_cancelled: called before each run; raises to
+    break off.
     execution: how frames reach the device; golden frames and warm-up take the same.
     Raises SettingsError when the provider is not to be had, BundleError when the bundle does not do what it says.
     """

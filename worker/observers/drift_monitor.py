@@ -29,7 +29,7 @@ class DriftMonitor:
         self._drift = Drift(settings)
         self._metrics = metrics
         self._now_s = now_s
-        self._looked_s = now_s()
+        self._ticked_s = now_s()
         self._lock = threading.Lock()
         self._conditions: dict[str, Mapping[Condition, bool]] = {}
         self._gauges = _CameraGauges()
@@ -53,10 +53,10 @@ class DriftMonitor:
 
     def tick(self, reading: bool, held: Collection[Partition]) -> None:
         """Once a second, however often it is called."""
-        passed_s = self._now_s() - self._looked_s
+        passed_s = self._now_s() - self._ticked_s
         if passed_s < _TICK_S:
             return
-        self._looked_s += passed_s
+        self._ticked_s += passed_s
         with self._lock:
             reports = self._drift.evaluate(passed_s, reading, held)
         for camera in self._conditions.keys() - reports.keys():

@@ -35,7 +35,7 @@ class ShadowDeployment:
         self._shadow = Shadow(settings.shadow_share, EventBuilder(settings.cameras), metrics, self._publish)
         self._reloader = ModelReloader(
             lambda: resolve_bundle(path),
-            lambda bundle, go_on: open_model(bundle, own, go_on),
+            lambda bundle, raise_if_cancelled: open_model(bundle, own, raise_if_cancelled),
             self._shadow.use,
             metrics.shadow_swaps,
             running=None,

@@ -102,7 +102,7 @@ class Worker:
         metrics.show_bundle(model.session.bundle, model.session.provider)
         self._reloader = ModelReloader(
             lambda: resolve_bundle(require_bundle(settings)),
-            lambda bundle, go_on: open_model(bundle, settings, go_on),
+            lambda bundle, raise_if_cancelled: open_model(bundle, settings, raise_if_cancelled),
             self._swap,
             metrics.bundle_swaps,
             running=model.info.sha256,
@@ -130,14 +130,14 @@ class Worker:
 
     def run(self, stop: ShutdownSignal, ready: Callable[[], bool]) -> None:
         """Until a stop is asked for or a stage fails. Raises what failed. ready: as /readyz says; systemd is told."""
-        heart = Watchdog()
+        watchdog = Watchdog()
         log.info("started")
         self._pipeline.start()
         self._consumer_thread.start()
         self._reload_thread.start()
         self._observers.start()
         while not stop.received and not self._pipeline.failed.wait(_TICK_S):
-            heart.ping(ready(), self._limiter.frames, self._frames_settled)
+            watchdog.ping(ready(), self._limiter.frames, self._frames_settled)
             self._drift.tick(self._reading, self._tracker.partitions())
             if self._delivery.waiting_s > self._settings.send_s_max:
                 self._fail(

@@ -17,9 +17,9 @@ LABELS = ("clean", "pits", "scratch")
 
 
 def judge(
-    clean_label: str | None = "clean", one_label: bool = True, sure: float = 0.7, unsure: float = 0.3
+    clean_label: str | None = "clean", single_label: bool = True, sure: float = 0.7, unsure: float = 0.3
 ) -> DecisionPolicy:
-    return DecisionPolicy(LABELS, clean_label, one_label, (Threshold(sure, unsure),) * 3, False)
+    return DecisionPolicy(LABELS, clean_label, single_label, (Threshold(sure, unsure),) * 3, False)
 
 
 @pytest.mark.parametrize(
@@ -46,10 +46,10 @@ def test_without_a_clean_label_the_best_score_is_a_defect_or_unsure() -> None:
 
 
 def test_several_labels_at_once_are_several_defects_best_first() -> None:
-    decision = judge(None, one_label=False).decide((0.8, 0.1, 0.9))
+    decision = judge(None, single_label=False).decide((0.8, 0.1, 0.9))
     assert [LABELS[at] for at in decision.defects] == ["scratch", "clean"]
-    assert judge(None, one_label=False).decide((0.29, 0.1, 0.2)).verdict == "clean"
-    assert judge(None, one_label=False).decide((0.31, 0.1, 0.2)).verdict == "unsure"
+    assert judge(None, single_label=False).decide((0.29, 0.1, 0.2)).verdict == "clean"
+    assert judge(None, single_label=False).decide((0.31, 0.1, 0.2)).verdict == "unsure"
 
 
 scores = st.tuples(*[st.floats(0, 1)] * 3)
@@ -57,9 +57,9 @@ scores = st.tuples(*[st.floats(0, 1)] * 3)
 
 @given(scores, st.sampled_from([None, "clean"]), st.booleans(), st.floats(0, 1), st.floats(0, 1))
 def test_a_verdict_is_a_defect_exactly_when_a_defect_is_named(
-    scores: tuple[float, ...], clean_label: str | None, one_label: bool, a: float, b: float
+    scores: tuple[float, ...], clean_label: str | None, single_label: bool, a: float, b: float
 ) -> None:
-    decision = judge(clean_label, one_label, max(a, b), min(a, b)).decide(scores)
+    decision = judge(clean_label, single_label, max(a, b), min(a, b)).decide(scores)
     assert (decision.verdict == "defect") == bool(decision.defects)
     assert decision.score == max(scores)
     assert all(LABELS[at] != clean_label and scores[at] >= max(a, b) for at in decision.defects)

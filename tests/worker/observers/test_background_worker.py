@@ -1,4 +1,4 @@
-"""Work aside: bounded, never in the way, and done before the end where there is time."""
+"""Background work: bounded, never in the way, and done before the end where there is time."""
 
 import threading
 from collections import Counter
@@ -19,7 +19,7 @@ class Worked:
         self.at_work = threading.Event()
         self.done: list[int] = []
         self.counts: Counter[str] = Counter()
-        self.aside: BackgroundWorker[int] = BackgroundWorker(
+        self.worker: BackgroundWorker[int] = BackgroundWorker(
             "made", self._work, lambda outcome: self.counts.update([outcome])
         )
         self._more = work
@@ -33,30 +33,30 @@ class Worked:
 
 def test_a_full_queue_drops_and_counts_by_frames_and_by_bytes() -> None:
     worked = Worked()
-    worked.aside.start()
+    worked.worker.start()
     for number in range(100):
-        worked.aside.offer(make_frame(number), number)  # returns, though nothing moves
+        worked.worker.offer(make_frame(number), number)  # returns, though nothing moves
     assert worked.counts == {"dropped": 100 - FRAMES_MAX}
     worked.may_go.set()
-    worked.aside.close(None)
+    worked.worker.close(None)
     assert worked.done == list(range(FRAMES_MAX))
     large = Worked()
     for number in range(8):
-        large.aside.offer(make_frame(number, bytes(20_000_000)), number)
+        large.worker.offer(make_frame(number, bytes(20_000_000)), number)
     assert large.counts == {"dropped": 4}
 
 
 def test_a_reserved_place_is_held_until_it_is_filled_or_cancelled() -> None:
     worked, frames = Worked(), [make_frame(number) for number in range(FRAMES_MAX)]
     for frame in frames:
-        worked.aside.reserve(frame)
-    assert not worked.aside.has_room()
-    worked.aside.cancel(frames[0])
-    assert worked.aside.has_room()
-    worked.aside.put(frames[1], 1)
+        worked.worker.reserve(frame)
+    assert not worked.worker.has_room()
+    worked.worker.cancel(frames[0])
+    assert worked.worker.has_room()
+    worked.worker.put(frames[1], 1)
     worked.may_go.set()
-    worked.aside.start()
-    worked.aside.close(None)
+    worked.worker.start()
+    worked.worker.close(None)
     assert (worked.done, dict(worked.counts)) == ([1], {})
 
 
@@ -68,22 +68,22 @@ def test_what_fails_is_counted_and_logged_and_the_next_is_done() -> None:
     worked = Worked(work)
     worked.may_go.set()
     with capture_logs() as logs:
-        worked.aside.start()
+        worked.worker.start()
         for number in range(2):
-            worked.aside.offer(make_frame(number), number)
-        worked.aside.close(None)
+            worked.worker.offer(make_frame(number), number)
+        worked.worker.close(None)
     assert (worked.done, worked.counts) == ([1], {"failed": 1})
     assert (logs[0]["frame"], logs[0]["error"]) == (make_frame(0).id, "ValueError: a fault of its own")
 
 
 def test_what_is_not_done_when_the_time_is_up_has_failed() -> None:
     worked = Worked()
-    worked.aside.start()
+    worked.worker.start()
     for number in range(5):
-        worked.aside.offer(make_frame(number), number)
+        worked.worker.offer(make_frame(number), number)
     assert worked.at_work.wait(60)
     with capture_logs() as logs:
-        worked.aside.close(0.01)
+        worked.worker.close(0.01)
     assert worked.counts == {"failed": 4}  # the fifth is at work
     assert logs[0]["frames"] == 4
     worked.may_go.set()

@@ -1,4 +1,4 @@
-"""A topic aside: a broker that is away, one that refuses, and one record that is too large."""
+"""A best-effort topic: a broker that is away, one that refuses, and one record that is too large."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -39,7 +39,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[CoreLayout]:
         layouts.append(layout)
         return 100.0 * layout.processes
 
-    monkeypatch.setattr(autotune, "measure", fake)
+    monkeypatch.setattr(autotune, "measure_layout", fake)
     monkeypatch.setattr(autotune, "usable_cores", lambda: 2)
     return layouts
 
@@ -109,7 +109,7 @@ def test_a_user_without_a_home_is_no_error(
 def test_a_trial_that_fails_leaves_a_process_a_core(
     settings: Settings, tried: list[CoreLayout], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(autotune, "measure", failing(error))
+    monkeypatch.setattr(autotune, "measure_layout", failing(error))
     plan = choose_layout(settings)
     assert plan.layout == TWO
     assert str(error) in plan.reason

@@ -22,7 +22,7 @@ class InFlightLimiter:
         self._bytes = 0
         self._rate = DecayedRate()
         self._fps = 0.0  # at which frames are done
-        self._few = 0  # frames at which `wait_for_few` ends
+        self._few = 0  # frames at which `wait_to_coalesce` ends
 
     @property
     def frames(self) -> int:

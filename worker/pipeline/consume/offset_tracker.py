@@ -46,7 +46,7 @@ class OffsetTracker:
 
     @property
     def suspended(self) -> bool:
-        """Between `make_void` and `make_valid`: nothing can be taken in, claimed or committed."""
+        """Between `suspend` and `resume`: nothing can be taken in, claimed or committed."""
         return self._suspended
 
     def suspend(self) -> None:

@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 class OrderedBatchSlots:
-    """For as many threads as like, each of which calls `run_next` again and again."""
+    """For as many threads as like, each of which calls `run_next_batch` again and again."""
 
     def __init__(self) -> None:
         self._entry = threading.Lock()

@@ -54,13 +54,13 @@ class RecordBuilder:
 
 
 def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:
-    """Reason, detail, how much is kept, then what `copy_headers` says."""
+    """Reason, detail, how much is kept, then what `frame_copy_headers` says."""
     own = {"reason": event.reason, "detail": event.detail, "bytes": len(frame.encoded), "bytes_kept": kept_bytes}
     return frame_copy_headers(frame, "reject", b"application/octet-stream", own)
 
 
 def review_headers(event: Result, frame: Frame) -> Headers:
-    """What the model said of a frame that goes out whole, for a person to judge, then what `copy_headers` says."""
+    """The answer of the model for a frame that a person will judge, then what `frame_copy_headers` says."""
     own = {
         "event_id": event.id,
         "label": event.label,

@@ -44,29 +44,29 @@ def test_whoever_waits_is_woken_by_a_credit() -> None:
 
 def test_patience_is_none_for_a_frame_alone_and_grows_with_the_frames_inside() -> None:
     limiter = InFlightLimiter(frames_max=100, bytes_max=100)
-    patience_s = []
+    linger_s = []
     for _ in range(100):
-        patience_s.append(limiter.linger_s)
+        linger_s.append(limiter.linger_s)
         limiter.acquire(1)
-    assert patience_s[:4] == [0, 0, 0.002, 0.004]
-    assert patience_s == sorted(patience_s)
-    assert patience_s[20] == patience_s[64] == 0.015
+    assert linger_s[:4] == [0, 0, 0.002, 0.004]
+    assert linger_s == sorted(linger_s)
+    assert linger_s[20] == linger_s[64] == 0.015
 
 
-@pytest.mark.parametrize(("fps", "patience_s"), [(0, 0.1), (20, 0.1), (160, 0.05), (4000, 0.015)])
-def test_in_a_backlog_patience_is_what_eight_frames_take(fps: float, patience_s: float) -> None:
+@pytest.mark.parametrize(("fps", "linger_s"), [(0, 0.1), (20, 0.1), (160, 0.05), (4000, 0.015)])
+def test_in_a_backlog_patience_is_what_eight_frames_take(fps: float, linger_s: float) -> None:
     limiter = InFlightLimiter(frames_max=100, bytes_max=100)
     for _ in range(65):
         limiter.acquire(1)
     limiter._fps = fps
-    assert limiter.linger_s == pytest.approx(patience_s)
+    assert limiter.linger_s == pytest.approx(linger_s)
     limiter.release(1)
     assert limiter.linger_s == 0.015
     assert limiter._fps >= 1  # one was done of late
 
 
 def test_who_waits_for_few_goes_on_when_half_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(InFlightLimiter, "patience_s", 30.0)
+    monkeypatch.setattr(InFlightLimiter, "linger_s", 30.0)
     limiter = InFlightLimiter(frames_max=8, bytes_max=100)
     for _ in range(4):
         limiter.acquire(1)
@@ -87,7 +87,7 @@ def test_who_waits_for_few_goes_on_when_half_are_done(monkeypatch: pytest.Monkey
 
 
 def test_a_frame_alone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(InFlightLimiter, "patience_s", 30.0)
+    monkeypatch.setattr(InFlightLimiter, "linger_s", 30.0)
     limiter = InFlightLimiter(frames_max=8, bytes_max=100)
     limiter.acquire(1)
     waiter = threading.Thread(target=limiter.wait_to_coalesce, daemon=True)

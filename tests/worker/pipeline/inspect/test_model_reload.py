@@ -46,10 +46,10 @@ class Watched:
         value = self.metrics.registry.get_sample_value("stripwatch_bundle_swaps_total", {"outcome": outcome})
         return value or 0.0
 
-    def _open(self, bundle: Bundle, go_on: Callable[[], None]) -> LoadedModel:
+    def _open(self, bundle: Bundle, raise_if_cancelled: Callable[[], None]) -> LoadedModel:
         self.opened.append(bundle.manifest.version)
         if self._real:
-            return open_model(bundle, SETTINGS, go_on)
+            return open_model(bundle, SETTINGS, raise_if_cancelled)
         return make_model(info=ModelInfo("tiny", bundle.manifest.version, bundle.sha256, "bundle"))
 
     def _take(self, model: LoadedModel) -> None:

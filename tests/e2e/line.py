@@ -107,7 +107,7 @@ class Line:
 class WorkerProcess:
     """`stripwatch run` as a child; its log lines are kept, and can be awaited.
 
-    program: how it is started, and environment in what, where it is another version than this one.
+    program: how it is started, and environment in what, where it is another version than this one. folder: where.
     """
 
     def __init__(
@@ -119,6 +119,7 @@ class WorkerProcess:
         metrics_port: int = 0,
         program: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.line = line
         self.lines: list[dict[str, Any]] = []
@@ -130,7 +131,7 @@ class WorkerProcess:
             *("--bootstrap-servers", line.broker.bootstrap_servers, "--metrics-port", str(metrics_port)),
             *("--log-format", "json", *topics, "--set", f"session_timeout_ms={SESSION_MS}", *arguments),
         ]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=folder)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

@@ -1,0 +1,193 @@
+"""A file or folder of the user's cannot take the place of a module of ours, nor of a library.
+
+`stripwatch` is started in a folder full of traps, where Python would look first: whoever imports one leaves a mark.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line, WorkerProcess, fetch
+from tests.tiny import encode_frame, write_bundle, write_frames
+from tests.trained import random_weights, textures
+
+__all__ = ["random_weights", "textures"]
+ROOT = Path(__file__).parents[1]
+OURS = ("worker", "training", "export")
+OTHERS = ("stripwatch", "deploy", "tests", "numpy", "kafka", "typer", "structlog", "ctypes", "json")
+RUN_S_MAX = 900.0  # two fits, one after the other, on a machine that has other work
+FIT = ["--alpha", "0.25", "--input", "64x64", "--epochs", "1", "--batch", "8"]
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Iterator[Path]:
+    """A folder with files and packages of these names; fails the test where one was imported."""
+    folder = tmp_path / "trap"
+    mark = tmp_path / "imported"
+    spring = f"open({str(mark)!r}, 'a').write(__name__ + ' ')\nraise SystemExit('the trap was imported: ' + __name__)\n"
+    for name in (*OURS, *OTHERS):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text(spring)
+        (folder / name / "__main__.py").write_text(spring)
+    for name in OURS:  # a package wins over a module: the modules have a folder of their own
+        (folder / "modules").mkdir(exist_ok=True)
+        (folder / "modules" / f"{name}.py").write_text(spring)
+    yield folder
+    assert not mark.exists(), f"imported from the working directory: {mark.read_text()}"
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The console script, as pip writes it."""
+    (script,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"].items()
+    name, target = script
+    module, function = target.split(":")
+    path = tmp_path_factory.mktemp("bin") / name
+    path.write_text(f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+    return [sys.executable, str(path)]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("bundle") / "tiny.onnx")
+
+
+@pytest.fixture
+def line(embedded_broker: BrokerHandle) -> Line:
+    return Line.on(embedded_broker, partitions=4)
+
+
+def run(command: list[str], folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    words = [*command, *map(str, arguments)]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=RUN_S_MAX)
+
+
+def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_the_trap_works(trap: Path) -> None:
+    """`python -m` looks into the working directory first, as the module of an earlier version did."""
+    for name in OURS:
+        for folder in (trap, trap / "modules"):
+            done = subprocess.run([sys.executable, "-m", name], cwd=folder, capture_output=True, text=True)
+            assert "the trap was imported" in done.stderr
+    (trap.parent / "imported").unlink()
+
+
+def test_help_and_check(command: list[str], trap: Path, bundle: Path) -> None:
+    for folder in (trap, trap / "modules"):
+        assert run(command, folder, "--help").stdout.startswith("Usage: stripwatch ")
+        assert run(command, folder, "train", "--help").stdout.startswith("Usage: stripwatch train ")
+        assert summary_of(run(command, folder, "check", "--bundle", bundle))["name"]
+
+
+def test_python_m_stripwatch_where_only_our_names_are_taken(trap: Path) -> None:
+    """`python -m` itself looks into the working directory for `stripwatch` and libraries; -P says that it must not."""
+    for options, folder in (([], trap / "modules"), (["-P"], trap)):
+        done = run([sys.executable, *options, "-m", "stripwatch"], folder, "train", "fit", "--help")
+        assert done.stdout.startswith("Usage: stripwatch train fit "), done.stderr
+
+
+@pytest.mark.parametrize("processes", ["2", "auto"])
+def test_run_with_several_processes(
+    command: list[str], trap: Path, line: Line, bundle: Path, tmp_path: Path, processes: str
+) -> None:
+    sent = line.send([encode_frame(number / 8) for number in range(8)], key=b"a")
+    settings = [f"processes={processes}", f"cache_folder={tmp_path / 'cache'}"]
+    arguments = [part for pair in settings for part in ("--set", pair)]
+    worker = WorkerProcess(line, bundle, f"trap-{processes}", *arguments, program=command, folder=trap)
+    try:
+        if processes == "2":
+            port = worker.await_log("supervising")["metrics_port"]
+        else:
+            assert "not tried" not in worker.await_log("layout")["reason"]
+        assert len(line.read("results", len(sent))) == len(sent)
+        if processes == "2":
+            assert set(re.findall(r'stripwatch_ready{process="(\d)"}', fetch(port, "/metrics")[1])) == {"0", "1"}
+        assert worker.stop() == 0
+    finally:
+        worker.kill()
+
+
+def test_demo_with_its_worker_cameras_and_page(
+    command: list[str], trap: Path, bundle: Path, tmp_path: Path, embedded_broker: BrokerHandle
+) -> None:
+    write_frames(tmp_path / "photos", [number / 20 for number in range(20)])
+    done = run(command, trap, "demo", "--seconds", "2", "--frames", tmp_path / "photos", "--bundle", bundle)
+    assert summary_of(done)["results"] > 0
+    assert "the live page is at http://127.0.0.1:" in done.stderr
+    assert "the live page ended" not in done.stderr
+
+
+def test_demo_with_simulated_cameras_and_a_broker_that_is_there(
+    command: list[str], trap: Path, embedded_broker: BrokerHandle
+) -> None:
+    done = run(command, trap, "demo", "--seconds", "2", "--broker", embedded_broker.bootstrap_servers)
+    assert summary_of(done)["results"] > 0
+
+
+def test_bench_with_its_workers_and_cameras(
+    command: list[str], trap: Path, bundle: Path, tmp_path: Path, embedded_broker: BrokerHandle
+) -> None:
+    write_frames(tmp_path / "photos", [number / 20 for number in range(20)])
+    sizes = ("--count", "3000", "--runs", "1", "--seconds", "1", "--load", "0.3")
+    done = run(command, trap, "bench", "--bundle", bundle, "--frames", tmp_path / "photos", *sizes)
+    assert summary_of(done)["frames_per_second"] > 0
+
+
+@pytest.mark.training
+def test_crossval_with_its_fits(
+    command: list[str], trap: Path, textures: Path, random_weights: Path, tmp_path: Path
+) -> None:
+    words = ("train", "crossval", "--folds", "2", "--data", textures, "--out", tmp_path / "folds")
+    done = run(command, trap, *words, "--network", "mobilenet", *FIT, "--weights", random_weights)
+    assert summary_of(done)["frames"] == 60
+
+
+@pytest.mark.training
+def test_compare_with_its_fits(
+    command: list[str], trap: Path, textures: Path, random_weights: Path, tmp_path: Path
+) -> None:
+    words = ("train", "compare", "--networks", "one=mobilenet,two=mobilenet", "--data", textures)
+    done = run(command, trap, *words, "--out", tmp_path / "compared", *FIT, "--weights", random_weights)
+    assert summary_of(done)["winner"] in ("one", "two")
+
+
+def test_every_place_that_starts_a_process_is_known() -> None:
+    """Each is covered above, or starts no Python: a new one needs a test of its own here."""
+    starts = re.compile(
+        r"\b(?:subprocess\.(?:Popen|run|call|check_\w+)\(|os\.(?:exec|spawn|posix_spawn)\w*\(|multiprocessing)"
+    )
+    places = {
+        path.relative_to(ROOT).as_posix()
+        for package in OURS
+        for path in (ROOT / package).rglob("*.py")
+        if starts.search(path.read_text())
+    }
+    assert places == {
+        "worker/common/child_process.py",  # demo and bench; the embedded broker, which is no Python
+        "worker/service/supervisor.py",  # run with processes = 2
+        "worker/service/autotune.py",  # run with processes = auto
+        "training/experiments/fit_subprocess.py",  # crossval and compare
+        "export/runs/provenance.py",  # git
+    }
+    commands = {
+        path.relative_to(ROOT).as_posix()
+        for package in OURS
+        for path in (ROOT / package).rglob("*.py")
+        if "sys.executable" in path.read_text()
+    }
+    assert commands == {"worker/common/child_process.py"}
+    assert "PYTHONPATH" not in os.environ or "" not in os.environ["PYTHONPATH"].split(os.pathsep)

@@ -41,7 +41,7 @@ COMMANDS = (
         f"{_WORKER}.commands.rejects:rejects",
         "Show the frames that could not be inspected, and send them again.",
     ),
-    LazyCommand("config", f"{_WORKER}.commands.config:config", "Work with settings files."),
+    LazyCommand("config", f"{_WORKER}.commands.config:config", "Rewrite settings files of an earlier version."),
     LazyCommand(
         "schemas",
         f"{_WORKER}.commands.schemas:schemas",

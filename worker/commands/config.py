@@ -8,12 +8,12 @@ import typer
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.config.migration import migrate_file
 
-config = typer.Typer(help="Work with settings files.")
+config = typer.Typer(help="Rewrite settings files of an earlier version.")
 
 
 @config.callback()
 def _group() -> None:
-    """Work with settings files."""
+    """Rewrite settings files of an earlier version."""
 
 
 @config.command()

@@ -124,14 +124,19 @@ def _section_tables(document: tomlkit.TOMLDocument) -> dict[str, Table | InlineT
 
 def _move(item: Item, table: Table | InlineTable, name: str) -> Item:
     """Add the value to a table. Returns what stays in its place: a comment that cannot move along, or nothing."""
-    left: Item = tomlkit.ws("")
-    if isinstance(table, InlineTable):  # a comment inside the braces is not valid TOML
-        if item.trivia.comment:
-            left = tomlkit.comment(item.trivia.comment.lstrip("# "))
-        item.trivia.comment_ws = item.trivia.comment = item.trivia.trail = ""
     item.trivia.indent = ""
+    if isinstance(table, Table):
+        body = table.value.body
+        end = max((place for place, (key, _) in enumerate(body, 1) if key is not None), default=0)
+        below = body[end:]  # comments under the last key may be about the next table
+        del body[end:]
+        table.append(name, item)
+        body.extend(below)
+        return tomlkit.ws("")
+    comment = item.trivia.comment  # inside the braces it would not be valid TOML
+    item.trivia.comment_ws = item.trivia.comment = item.trivia.trail = ""
     table.append(name, item)
-    return left
+    return tomlkit.comment(comment.lstrip("# ")) if comment else tomlkit.ws("")
 
 
 def _replace(file: Path, backup: Path, old: bytes, new: bytes) -> None:

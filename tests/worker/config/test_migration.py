@@ -125,9 +125,11 @@ mm_per_px = 0.5  # measured
     ("before", "after"),
     [
         (
-            "evidence_quality = 90  # fine\n\n[evidence]\nenabled = true\n\n[topics]\nframes = 'f'\n",
-            "\n[evidence]\nenabled = true\nquality = 90  # fine\n\n[topics]\nframes = 'f'\n",
+            "evidence_quality = 90  # fine\n\n[evidence]\nenabled = true\n\n# Of the plant.\n[topics]\nframes = 'f'\n",
+            "\n[evidence]\nenabled = true\nquality = 90  # fine\n\n# Of the plant.\n[topics]\nframes = 'f'\n",
         ),
+        ("evidence_quality = 90\n[evidence]\n# none\n[topics]\n", "[evidence]\nquality = 90\n# none\n[topics]\n"),
+        ("evidence_quality = 90\n[evidence]\nenabled = true", "[evidence]\nenabled = true\nquality = 90\n"),
         (
             "evidence_quality = 90 # fine\nevidence = {enabled = true}\n",
             "# fine\nevidence = {enabled = true, quality = 90}\n",
@@ -138,7 +140,14 @@ mm_per_px = 0.5  # measured
         ),
         ("metrics_port = 1\r\n# why\r\nlog_level = 'info'", "metrics.port = 1\r\n# why\r\nlog.level = 'info'"),
     ],
-    ids=["a table", "a table in braces", "a dotted key", "line ends of Windows"],
+    ids=[
+        "a table",
+        "an empty table",
+        "a table without a line end",
+        "a table in braces",
+        "a dotted key",
+        "line ends of Windows",
+    ],
 )
 def test_a_file_that_has_some_new_keys_already(file: Path, before: str, after: str) -> None:
     file.write_bytes(before.encode())

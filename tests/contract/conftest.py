@@ -1,5 +1,5 @@
 """The broker with a line's topics, as the tools' tests have it."""
 
-from tests.worker.conftest import broker, command_line, line_broker
+from tests.worker.conftest import command_line, empty_broker, line_broker
 
-__all__ = ["broker", "command_line", "line_broker"]
+__all__ = ["command_line", "empty_broker", "line_broker"]

@@ -107,18 +107,18 @@ def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 @pytest.fixture
-def broker(embedded_broker: BrokerHandle) -> Iterator[str]:
+def empty_broker(embedded_broker: BrokerHandle) -> Iterator[str]:
     """HOST:PORT of an embedded broker of this test alone, without any topic."""
     with running_embedded_broker() as running:
         yield running.bootstrap_servers
 
 
 @pytest.fixture
-def line_broker(broker: str, command_line: CommandLine) -> str:
+def line_broker(empty_broker: str, command_line: CommandLine) -> str:
     """HOST:PORT of an embedded broker with the topics of the line."""
-    code, _, stderr = command_line("topics", "--bootstrap-servers", broker)
+    code, _, stderr = command_line("topics", "--bootstrap-servers", empty_broker)
     assert code == 0, stderr
-    return broker
+    return empty_broker
 
 
 def consume(broker: str, count: int) -> list[Any]:

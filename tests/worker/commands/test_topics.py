@@ -14,10 +14,10 @@ def test_every_topic_is_planned_and_copies_of_a_frame_fit() -> None:
     assert {plan.settings["min.insync.replicas"] for plan in plans.values()} == {"2"}
 
 
-def test_created_once_then_they_exist(broker: str, command_line: CommandLine) -> None:
+def test_created_once_then_they_exist(empty_broker: str, command_line: CommandLine) -> None:
     summaries = []
     for _ in range(2):
-        code, stdout, stderr = command_line("topics", "--bootstrap-servers", broker)
+        code, stdout, stderr = command_line("topics", "--bootstrap-servers", empty_broker)
         assert code == 0, stderr
         summaries.append(last_json(stdout)["topics"])
     assert summaries == [dict.fromkeys(names.ALL, "created"), dict.fromkeys(names.ALL, "exists")]
@@ -33,17 +33,17 @@ def test_a_difference_is_told_and_left(line_broker: str, command_line: CommandLi
         assert last_json(stdout)["differs"] == len(names.ALL)
 
 
-def test_a_topic_that_something_else_made(broker: str, command_line: CommandLine) -> None:
-    with open_admin(broker) as admin:
+def test_a_topic_that_something_else_made(empty_broker: str, command_line: CommandLine) -> None:
+    with open_admin(empty_broker) as admin:
         admin.create_topics({names.RESULTS: {"num_partitions": 6, "replication_factor": 1}})
-    code, stdout, _ = command_line("topics", "--bootstrap-servers", broker)
+    code, stdout, _ = command_line("topics", "--bootstrap-servers", empty_broker)
     assert code == 0
     assert "inspection.results   differs  cleanup.policy is unset, not delete  retention.ms is unset" in stdout
     assert last_json(stdout)["created"] == len(names.ALL) - 1
 
 
-def test_dry_run_creates_nothing(broker: str, command_line: CommandLine) -> None:
+def test_dry_run_creates_nothing(empty_broker: str, command_line: CommandLine) -> None:
     for _ in range(2):
-        code, stdout, _ = command_line("topics", "--bootstrap-servers", broker, "--dry-run")
+        code, stdout, _ = command_line("topics", "--bootstrap-servers", empty_broker, "--dry-run")
         assert code == 0
         assert last_json(stdout)["missing"] == len(names.ALL)

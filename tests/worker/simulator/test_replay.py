@@ -67,7 +67,7 @@ def test_a_folder_without_images(path: str, sentence: str, folder: Path, command
     assert str(folder.parent / path) in stderr
 
 
-def test_a_topic_that_is_not_there(folder: Path, broker: str, command_line: CommandLine) -> None:
-    code, stdout, stderr = command_line("replay", folder, "--bootstrap-servers", broker)
+def test_a_topic_that_is_not_there(folder: Path, empty_broker: str, command_line: CommandLine) -> None:
+    code, stdout, stderr = command_line("replay", folder, "--bootstrap-servers", empty_broker)
     assert (code, stdout) == (2, "")
-    assert f"there is no topic inspection.frames at {broker}; make it with 'stripwatch topics" in stderr
+    assert f"there is no topic inspection.frames at {empty_broker}; make it with 'stripwatch topics" in stderr

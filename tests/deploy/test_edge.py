@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,43 @@ def test_an_install_that_fails_leaves_nothing_that_looks_installed(tmp_path: Pat
     (folder / "lock.txt").write_text("")
     assert install(folder, DESTDIR=str(box)).returncode != 0
     assert list((box / "opt/stripwatch").iterdir()) == []
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package whose Python makes environments that run this checkout, without an installation."""
+    folder = Path(shutil.copytree(EDGE, tmp_path / "edge"))
+    (folder / "stripwatch-0.0.0-py3-none-any.whl").touch()
+    worker = " ".join([sys.executable, "-P", "-m", "stripwatch.worker"])
+    script = folder / "python"
+    script.write_text(
+        '#!/bin/sh\n[ "$1" = -m ] || exit 0\nmkdir -p "$3/bin"\nprintf "#!/bin/sh\\n" > "$3/bin/pip"\n'
+        f'printf \'#!/bin/sh\\nexec {worker} "$@"\\n\' > "$3/bin/stripwatch"\nchmod +x "$3"/bin/*\n'
+    )
+    script.chmod(0o755)
+    return folder
+
+
+def test_an_update_renames_old_settings_before_it_switches(package: Path, tmp_path: Path) -> None:
+    box = tmp_path / "box"
+    settings = box / "etc/stripwatch/worker.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('bundle = "/b"  # ours\nlog_format = "json"\n')
+    done = install(package, DESTDIR=str(box), PYTHON=str(package / "python"))
+    assert done.returncode == 0, done.stderr
+    assert settings.read_text() == 'bundle = "/b"  # ours\nlog.format = "json"\n'
+    assert settings.with_name("worker.toml.bak").read_text() == 'bundle = "/b"  # ours\nlog_format = "json"\n'
+    assert (box / "opt/stripwatch/current").exists()
+
+
+def test_an_update_that_cannot_rename_the_settings_does_not_switch(package: Path, tmp_path: Path) -> None:
+    box = tmp_path / "box"
+    settings = box / "etc/stripwatch/worker.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("log_format = 'json'\nlog.format = 'auto'\n")
+    done = install(package, DESTDIR=str(box), PYTHON=str(package / "python"))
+    assert (done.returncode, "'log_format' and 'log.format'" in done.stderr) == (SettingsError.exit_code, True)
+    assert not (box / "opt/stripwatch/current").exists()
 
 
 def test_a_pack_does_not_write_over_another(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from stripwatch.worker.model.providers import DEFAULT_EXECUTION, ExecutionOption
 from stripwatch.worker.model.session import open_session, output_names
 
 Device = Literal["cpu", "cuda", "cuda-bound", "cuda-graph", "tensorrt"]
-_EXECUTIONS: dict[Device, tuple[Provider, ExecutionOptions]] = {
+EXECUTIONS: dict[Device, tuple[Provider, ExecutionOptions]] = {
     "cpu": ("cpu", DEFAULT_EXECUTION),
     "cuda": ("cuda", DEFAULT_EXECUTION),
     "cuda-bound": ("cuda", ExecutionOptions("bound")),
@@ -78,7 +78,7 @@ def bench_bundles(bundles: Sequence[Path], plan: BenchPlan, progress: Progress) 
     task = progress.add_task(f"measure {', '.join(sorted({path.name for path in bundles}))}", total=rounds)
     rows = []
     for device in plan.devices:
-        provider, execution = _EXECUTIONS[device]
+        provider, execution = EXECUTIONS[device]
         sessions = [
             open_session(each, provider, plan.threads, max(plan.batch_sizes), execution=execution) for each in read
         ]

@@ -31,6 +31,7 @@ from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
 from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_dependencies
 from tests.frames import make_frame
+from tests.gpu.machine import gpu_memory_mb
 
 BundleFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
 FRAMES_MAX = 64
@@ -49,8 +50,8 @@ class NoPublisher:
 class Line:
     """A worker without Kafka. `run_frames` returns when they are all settled."""
 
-    def __init__(self, path: Path, batch_frames_max: int) -> None:
-        settings = load_settings(None, {"provider": "cpu", "batch_frames_max": batch_frames_max})
+    def __init__(self, path: Path, batch_frames_max: int, provider: str) -> None:
+        settings = load_settings(None, {"provider": provider, "batch_frames_max": batch_frames_max})
         self._credits = InFlightLimiter(FRAMES_MAX, 10**9)
         self.metrics = Metrics(CollectorRegistry())
         self._parts = build_dependencies(settings, self.metrics, NoPublisher(), self._credits)
@@ -89,6 +90,7 @@ def main(
     swaps: Annotated[int, typer.Option(min=3, help="How often one takes the place of the other; odd.")] = 51,
     frames: Annotated[int, typer.Option(min=1, help="Frames between two swaps.")] = 200,
     batch_frames_max: Annotated[int, typer.Option(min=1, help="As the worker's setting.")] = 16,
+    provider: Annotated[str, typer.Option(help="cpu or cuda; of a GPU the memory in use is measured too.")] = "cpu",
 ) -> None:
     """Measure resident memory over many swaps."""
     set_up_logs("auto", "warning")
@@ -98,9 +100,9 @@ def main(
     encoded = [golden.encoded for path in (first, second) for golden in read_bundle(path).manifest.golden]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(shutil.copy(first, Path(folder, "model.onnx")))
-        line = Line(path, batch_frames_max)
+        line = Line(path, batch_frames_max, provider)
         line.run_frames(encoded, frames)
-        measured_mb = []
+        measured_mb, on_gpu_mb = [], []
         for number in range(swaps):
             shutil.copy(first if number % 2 else second, f"{path}.part")
             Path(f"{path}.part").replace(path)
@@ -109,10 +111,12 @@ def main(
             line.run_frames(encoded, frames)
             line.watch.poll()
             measured_mb.append(resident_mb())
+            on_gpu_mb.append(gpu_memory_mb() if provider != "cpu" else None)
             say(f"after swap {number + 1}: {measured_mb[-1]:.1f} MB")
         line.pipeline.drain(60)
     done = line.metrics.registry.get_sample_value("stripwatch_bundle_swaps_total", {"outcome": "swapped"})
-    summary = {"swaps": int(done or 0), "first_mb": measured_mb[0], "last_mb": measured_mb[-1]}
+    summary: dict[str, float | None] = {"swaps": int(done or 0), "first_mb": measured_mb[0], "last_mb": measured_mb[-1]}
+    summary |= {"first_gpu_mb": on_gpu_mb[0], "last_gpu_mb": on_gpu_mb[-1]} if provider != "cpu" else {}
     print_summary({**summary, "max_mb": max(measured_mb), "ratio": round(measured_mb[-1] / measured_mb[0], 4)})
 
 

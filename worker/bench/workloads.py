@@ -74,8 +74,11 @@ class _Snapshot:
     broker_cpu_s: float | None
 
 
-def saturate(setup: BenchSetup, topics: Mapping[str, str], count: int) -> SaturatedRun:
-    """Let a fresh group work through the count frames that its topic holds. Raises LineRunError if it stalls."""
+def saturate(setup: BenchSetup, topics: Mapping[str, str], count: int, skip: int = 0) -> SaturatedRun:
+    """Let a fresh group work through the count frames that its topic holds. Raises LineRunError if it stalls.
+
+    skip: so many are done before the measurement begins, while several processes are still joining.
+    """
     with _running_worker(setup, topics) as worker:
         first, now, moved_s = None, worker.moment(), time.monotonic()
         while now.done < count:
@@ -83,7 +86,7 @@ def saturate(setup: BenchSetup, topics: Mapping[str, str], count: int) -> Satura
             before, now = now, worker.moment()
             moved_s = now.at_s if now.done > before.done else moved_s
             worker.check(moved_s)
-            first = first or (now if now.done else None)
+            first = first or (now if now.done > skip else None)
         if first is None or first.done == now.done:
             raise LineRunError(f"{count} frames are too few to measure by: raise --count")
         return _between(first, now, worker.provider)

@@ -1,0 +1,55 @@
+"""What a GPU run ran on: the names of GPU, driver and processor, and the memory in use."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def gpu_memory_mb() -> float | None:
+    """Memory in use on the first GPU, by all processes; None without a GPU."""
+    found = _ask_gpu("memory.used")
+    return float(found) if found else None
+
+
+def describe_machine() -> dict[str, str]:
+    """Names for the head of the table."""
+    commit = _output(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"])
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": commit or "not known (no git history)",
+        "GPU": _ask_gpu("name") or "none",
+        "driver": _ask_gpu("driver_version") or "none",
+        "CPU": _cpu(),
+        "cores": str(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()),
+        "Python": platform.python_version(),
+    }
+
+
+def _ask_gpu(what: str) -> str | None:
+    """The first GPU's answer; None without nvidia-smi or a GPU."""
+    if shutil.which("nvidia-smi") is None:
+        return None
+    text = _output(["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits"])
+    return text.splitlines()[0].strip() if text else None
+
+
+def _output(command: list[str]) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,127 @@
+"""`python -m tests.gpu.measure --folder OUT`: every step of a GPU run, one after the other, in a limited time.
+
+OUT/results.jsonl holds a line for each finished step and OUT/table.md shows them; both are written anew after each. A
+step that is there already is not run again, so a run that was cut off goes on where it was. A step that fails or takes
+too long is recorded with its error and with the rows it had, and the next one runs.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from stripwatch.worker.common.atomic_files import atomic_write
+from stripwatch.worker.common.console import say
+from tests.gpu.machine import describe_machine
+from tests.gpu.plan import STEPS, ProviderName, Step
+from tests.gpu.rows import Row
+from tests.gpu.table import markdown
+
+RESULTS, TABLE = "results.jsonl", "table.md"
+_START_S = 5.0  # less is not worth a start
+_ERROR_MAX = 400
+
+Runner = Callable[[Step, float], "Outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step gave. error: "" where it came to its end."""
+
+    rows: list[Row]
+    error: str = ""
+
+
+def main(
+    folder: Annotated[Path, typer.Option(help="Where results go, and lie already when a run goes on.")],
+    provider: Annotated[str, typer.Option(help="cuda, or cpu for a dry run.")] = "cuda",
+    minutes: Annotated[float, typer.Option(min=0.1, help="After which no step is at work any more.")] = 8.0,
+    only: Annotated[str, typer.Option(help="Only the steps whose name begins so, as 'speed' or 'worker eff'.")] = "",
+    models: Annotated[Path, typer.Option(help="Where the bundles lie.")] = Path(".gpu/models"),
+) -> None:
+    """Measure everything that is not measured yet."""
+    if provider not in ("cuda", "cpu"):
+        raise typer.BadParameter("cuda or cpu")
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = [step for step in STEPS if step.name.startswith(only)]
+
+    def run(step: Step, seconds: float) -> Outcome:
+        return run_step(step, seconds, cast(ProviderName, provider), models)
+
+    measure(folder, steps, 60 * minutes, run, {"provider": provider, **describe_machine()})
+    say((folder / TABLE).read_text())
+
+
+def measure(
+    folder: Path,
+    steps: Sequence[Step],
+    seconds: float,
+    run: Runner,
+    machine: dict[str, str],
+    now: Callable[[], float] = time.monotonic,
+) -> None:
+    """Run what is not recorded yet, until `seconds` are over; write after each step."""
+    ends_s = now() + seconds
+    records = read_records(folder / RESULTS)
+    _write(folder, records, machine)
+    for step in steps:
+        left_s = ends_s - now()
+        if any(record["step"] == step.name and not record["error"] for record in records):
+            continue
+        if left_s < _START_S:
+            break
+        started_s = now()
+        outcome = run(step, min(step.seconds, left_s))
+        record = {"step": step.name, "seconds": round(now() - started_s, 1), "error": outcome.error}
+        records = [each for each in records if each["step"] != step.name]
+        records.append({**record, "rows": outcome.rows, "machine": machine})
+        _write(folder, records, machine)
+        say(f"{step.name}: {outcome.error or 'done'}, {record['seconds']} s; {ends_s - now():.0f} s left")
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The steps that are recorded; none where nothing is."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _write(folder: Path, records: Sequence[dict[str, Any]], machine: dict[str, str]) -> None:
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    atomic_write(folder / RESULTS, lines.encode())
+    atomic_write(folder / TABLE, markdown(records, [step.name for step in STEPS], machine).encode())
+
+
+def run_step(step: Step, seconds: float, provider: ProviderName, models: Path) -> Outcome:
+    """The step in a process of its own, which is ended with its children after `seconds`."""
+    command = [sys.executable, "-m", "tests.gpu.steps", step.kind, step.model]
+    return run_command([*command, "--provider", provider, "--models", str(models)], seconds)
+
+
+def run_command(command: Sequence[str], seconds: float) -> Outcome:
+    """Rows are the lines of its stdout; what it wrote until it was ended counts too."""
+    with tempfile.TemporaryFile("w+") as rows, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=rows, stderr=errors)
+        try:
+            code: int | None = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            code = None
+            process.kill()  # Linux ends its own children with it (child_process.py)
+            process.wait()
+        rows.seek(0)
+        errors.seek(0)
+        found = [json.loads(line) for line in rows.read().splitlines() if line.endswith("}")]
+        if code == 0:
+            return Outcome(found)
+        said = " ".join(errors.read().split())[-_ERROR_MAX:]
+    reason = f"ended after its {seconds:.0f} s" if code is None else f"code {code}"
+    return Outcome(found, f"{reason}; it said: {said}" if said else reason)
+
+
+if __name__ == "__main__":
+    typer.run(main)

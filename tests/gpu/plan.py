@@ -1,0 +1,81 @@
+"""What a GPU run measures: which models, which steps in order of value, and how long each may take."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Precision = Literal["fp32", "fp16", "int8"]
+ProviderName = Literal["cuda", "cpu"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """A network, fitted once, and the precisions it is exported in. side_px: of its input."""
+
+    name: str
+    network: str
+    alpha: float
+    side_px: int
+    precisions: tuple[Precision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """kind: a function of `tests.gpu.steps`; model: the bundle it gets. seconds: after which it is ended."""
+
+    kind: str
+    model: str
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} {self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured. bench_s: of runs for each batch size. per_process: frames for each process of the worker.
+
+    partitions: of the frames' topic; a multiple of every number of processes, so that they share evenly.
+    """
+
+    batch_sizes: tuple[int, ...]
+    bench_s: float
+    flight_s: float
+    processes: tuple[int, ...]
+    partitions: int
+    per_process: int
+    step_frames: int
+    swaps: int
+    odd_batches: int
+
+
+MODELS = (
+    ModelPlan("efficientnetb0", "efficientnetb0", 1.0, 224, ("fp16", "int8")),
+    ModelPlan("inceptionv3", "inceptionv3", 1.0, 299, ("fp16", "int8")),
+    ModelPlan("mobilenet025", "mobilenet", 0.25, 224, ("fp32",)),
+)
+SIZES: dict[ProviderName, Sizes] = {
+    "cuda": Sizes((1, 2, 4, 8, 16, 32, 64), 0.5, 2.0, (1, 2, 4, 8, 12), 24, 5000, 3000, 51, 600),
+    "cpu": Sizes((1, 4), 0.2, 0.5, (1, 2), 4, 300, 200, 3, 30),
+}
+MAIN = "efficientnetb0-fp16"
+OTHER = "mobilenet025-fp32"
+# In order of value: what comes last is what a short run goes without.
+STEPS = (
+    Step("speed", MAIN, 40),
+    Step("speed", "inceptionv3-fp16", 45),
+    Step("decode", MAIN, 25),
+    Step("worker", MAIN, 150),
+    Step("speed", "efficientnetb0-int8", 40),
+    Step("speed", "inceptionv3-int8", 45),
+    Step("speed", OTHER, 35),
+    Step("in_flight", MAIN, 25),
+    Step("failed_provider", MAIN, 40),
+    Step("batches", MAIN, 30),
+    Step("swaps", MAIN, 90),
+    Step("shadow", MAIN, 75),
+    Step("in_flight", "inceptionv3-fp16", 30),
+    Step("worker", OTHER, 110),
+    Step("strips", MAIN, 60),
+    Step("tensorrt", MAIN, 120),
+)

@@ -17,12 +17,12 @@ def gpu_memory_mb() -> float | None:
     return float(found) if found else None
 
 
-def describe_machine() -> dict[str, str]:
-    """Names for the head of the table."""
-    commit = _output(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"])
+def describe_machine(commit: str = "") -> dict[str, str]:
+    """Names for the head of the table. commit: "" asks git."""
+    commit = commit or _output(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]) or ""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": commit or "not known (no git history)",
+        "commit": commit or "not known",
         "GPU": _ask_gpu("name") or "none",
         "driver": _ask_gpu("driver_version") or "none",
         "CPU": _cpu(),

@@ -45,6 +45,7 @@ def main(
     minutes: Annotated[float, typer.Option(min=0.1, help="After which no step is at work any more.")] = 8.0,
     only: Annotated[str, typer.Option(help="Only the steps whose name begins so, as 'speed' or 'worker eff'.")] = "",
     models: Annotated[Path, typer.Option(help="Where the bundles lie.")] = Path(".gpu/models"),
+    commit: Annotated[str, typer.Option(help="Of the code, where there is no git history to ask.")] = "",
 ) -> None:
     """Measure everything that is not measured yet."""
     if provider not in ("cuda", "cpu"):
@@ -55,7 +56,7 @@ def main(
     def run(step: Step, seconds: float) -> Outcome:
         return run_step(step, seconds, cast(ProviderName, provider), models)
 
-    measure(folder, steps, 60 * minutes, run, {"provider": provider, **describe_machine()})
+    measure(folder, steps, 60 * minutes, run, {"provider": provider, **describe_machine(commit)})
     say((folder / TABLE).read_text())
 
 

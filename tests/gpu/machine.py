@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 def gpu_memory_mb() -> float | None:
     """Memory in use on the first GPU, by all processes; None without a GPU."""
     found = _ask_gpu("memory.used")
-    return float(found) if found else None
+    return float(found) if found and found.isdecimal() else None
 
 
 def describe_machine(commit: str = "") -> dict[str, str]:

@@ -93,9 +93,10 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def _write(folder: Path, records: Sequence[dict[str, Any]], machine: dict[str, str]) -> None:
+    planned = [step.name for step in STEPS]
     lines = "".join(json.dumps(record) + "\n" for record in records)
     atomic_write(folder / RESULTS, lines.encode())
-    atomic_write(folder / TABLE, markdown(records, [step.name for step in STEPS], machine).encode())
+    atomic_write(folder / TABLE, markdown(records, planned, machine).encode())
 
 
 def run_step(step: Step, seconds: float, provider: ProviderName, models: Path) -> Outcome:

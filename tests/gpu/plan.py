@@ -56,7 +56,7 @@ MODELS = (
 )
 SIZES: dict[ProviderName, Sizes] = {
     "cuda": Sizes((1, 2, 4, 8, 16, 32, 64), 0.5, 2.0, (1, 2, 4, 8, 12), 24, 5000, 3000, 51, 600),
-    "cpu": Sizes((1, 4), 0.2, 0.5, (1, 2), 4, 300, 200, 3, 30),
+    "cpu": Sizes((1, 4), 0.2, 0.5, (1, 2), 4, 150, 100, 3, 30),
 }
 MAIN = "efficientnetb0-fp16"
 OTHER = "mobilenet025-fp32"

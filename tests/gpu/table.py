@@ -7,10 +7,11 @@ from tests.gpu.rows import Figure, Row
 
 
 def markdown(records: Sequence[Mapping[str, Any]], planned: Sequence[str], machine: Mapping[str, str]) -> str:
-    """records: of the steps that ran. planned: the names of all steps; those without a record are listed last."""
+    """records: of the steps that ran. planned: the names of all steps, in order; those without one come last."""
     head = "".join(f"{name}: {text}  \n" for name, text in machine.items())
     lines = ["| step | what | figures | note |", "| --- | --- | --- | --- |"]
-    for record in records:
+    order = {name: number for number, name in enumerate(planned)}
+    for record in sorted(records, key=lambda record: order.get(record["step"], len(order))):
         rows = [_line(record["step"], row) for row in record["rows"]]
         error = f"failed: {record['error']}" if record["error"] else ""
         lines += rows

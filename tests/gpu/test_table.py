@@ -27,3 +27,9 @@ def test_the_machine_stands_at_the_head_and_what_is_left_at_the_foot() -> None:
     text = table([], planned=("speed a", "worker a"))
     assert text.startswith("GPU: a card  \ncommit: abc")
     assert text.endswith("Not run: worker a.\n")
+
+
+def test_steps_stand_in_the_order_of_the_plan_whenever_they_ran() -> None:
+    records: list[dict[str, object]] = [{"step": name, "rows": [], "error": "no"} for name in ("worker a", "speed a")]
+    text = markdown(records, ("speed a", "worker a"), MACHINE)
+    assert text.index("speed a") < text.index("worker a")

@@ -97,9 +97,11 @@ def shadow(setup: Setup) -> Iterator[Row]:
             ("shadow of a tenth", [*second, "shadow.share=0.1"]),
             ("shadow of all", [*second, "shadow.share=1"]),
         ):
-            row = _row(what, setup, broker, topics, settings, count, alone)
+            row = _row(what, setup, broker, topics, settings, count, None)
             rate = row["figures"].get("frames/s")
-            alone = alone or (rate if isinstance(rate, float) else None)
+            if isinstance(rate, float):
+                alone = alone or rate
+                row["figures"]["of the rate without"] = round(rate / alone, 4)
             yield row
 
 
@@ -116,9 +118,10 @@ def _row(
         run = _saturate(setup, broker, topics, settings, count)
     except StripwatchError as error:
         return not_measured(what, str(error))
+    share = {} if limit_fps is None else {"of the limit": run.frames_per_second / limit_fps}
     figures: dict[str, Figure] = {
         "frames/s": run.frames_per_second,
-        "of the limit": None if limit_fps is None else run.frames_per_second / limit_fps,
+        **share,
         "worker CPU ms a frame": _ms(run.worker_cpu_s_per_frame),
         "broker CPU ms a frame": _ms(run.broker_cpu_s_per_frame),
         "batch": run.batch_frames_mean,
@@ -143,15 +146,15 @@ def _costs(setup: Setup, broker: Broker, topics: dict[str, str]) -> Row:
     steps = measure_steps(settings.model_copy(update=here), setup.sizes.step_frames, topics["defects"])
     costs, limits = steps.costs(None), steps.limits(None, setup.provider == "cpu")
     figures: dict[str, Figure] = {
-        "consume": _ms(costs.consume_s),
-        "decode": _ms(costs.decode_s),
-        "inference": _ms(costs.inference_s),
-        "publish": _ms(costs.publish_s),
+        "consume ms": _ms(costs.consume_s),
+        "decode ms": _ms(costs.decode_s),
+        "inference ms": _ms(costs.inference_s),
+        "publish ms": _ms(costs.publish_s),
         "decoded frames/s a core": 1 / costs.decode_s,
         "read and decoded frames/s": limits.intake_fps,
         "binds": limits.binding[0],
     }
-    return measured(f"one process of {os.cpu_count()} cores, each part alone", "CPU ms a frame", figures)
+    return measured(f"one process of {os.cpu_count()} cores, each part alone, CPU of a frame", "", figures)
 
 
 def failed_provider(setup: Setup) -> Iterator[Row]:
@@ -165,7 +168,7 @@ def failed_provider(setup: Setup) -> Iterator[Row]:
             with running_process("the worker", command, hidden) as child:
                 code = child.wait(_END_S_MAX)
                 seconds = time.monotonic() - started_s
-                said = child.output_text()[-_SAID_MAX:]
+                said = child.output_text().rpartition("error: ")[2][-_SAID_MAX:]
             figures: dict[str, Figure] = {"until it ended": seconds, "exit code": code}
             yield measured(f"provider = {provider}, no GPU visible", "s", figures, said)
 

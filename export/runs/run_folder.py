@@ -204,7 +204,7 @@ class _Schema(msgspec.Struct):
 
 
 def _with_new_names(record: dict[str, Any]) -> dict[str, Any]:
-    """A record of version 0.1.0 or earlier calls the head "paper-baseline" by its old name."""
+    """An early record calls the head "paper-baseline" by its old name, "article"."""
     configuration = record.get("configuration")
     if isinstance(configuration, dict) and configuration.get("head") == "article":
         return record | {"configuration": configuration | {"head": "paper-baseline"}}

@@ -130,7 +130,7 @@ def promote(store: Path, file: Path) -> PromotionChange:
 
 
 def rollback(folder: Path) -> PromotionChange:
-    """Point STORE/NAME at what was promoted before, once that has proved itself. Raises as promote does."""
+    """Point STORE/NAME at what was promoted before, after its self-test. Raises as promote does."""
     _read_pointer(folder)  # a sentence for a folder that is none, before anything is written
     with _locked(folder):
         promotions = _read_pointer(folder).promotions
@@ -170,8 +170,8 @@ def _entry(path: Path, version: str, promotion: Promotion | None) -> RegistryEnt
         bundle = load_resolved(ResolvedBundle(path, promotion.sha256 if promotion else None, None))
     except BundleError as error:
         return RegistryEntry(*names, None, None, path.stat().st_size if path.exists() else 0, str(error))
-    said = (bundle.manifest.name, bundle.manifest.version)
-    problem = None if said == names[:2] else f"{path} says that it is {' '.join(said)}"
+    stated = (bundle.manifest.name, bundle.manifest.version)
+    problem = None if stated == names[:2] else f"{path} says that it is {' '.join(stated)}"
     return RegistryEntry(*names, bundle.manifest, bundle.sha256, len(bundle.model), problem)
 
 

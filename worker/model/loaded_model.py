@@ -54,7 +54,7 @@ class LoadedModel:
 
         Args:
             encoded: A whole JPEG or PNG file: 8-bit grey or colour JPEG, 8- or 16-bit PNG. At most 16,000,000 bytes
-                and 64,000,000 pixels, and at least 8 pixels a side, unless the settings of the model say otherwise.
+                and 20,000,000 pixels, and at least 8 pixels a side, unless the settings of the model say otherwise.
 
         Returns:
             The verdict, the scores of all labels (0 to 1), and the defects with their boxes in pixels of the image.

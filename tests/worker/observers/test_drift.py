@@ -129,7 +129,7 @@ def test_without_a_reference_the_dark_is_absolute_and_blur_and_distances_are_not
     assert line.report().conditions["dark"]
 
 
-@pytest.mark.parametrize("yardstick", [WITH, WITHOUT])
+@pytest.mark.parametrize("baseline", [WITH, WITHOUT])
 def test_a_frozen_camera_until_another_frame_comes(baseline: Baseline) -> None:
     line = Line(baseline)
     for frames, frozen in ((2, False), (1, True), (1, True)):

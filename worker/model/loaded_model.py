@@ -153,6 +153,7 @@ def open_model(
         bundle=str(bundle.path),
         sha256=bundle.sha256,
         provider=session.provider,
+        device_id=session.device_id,
         golden_difference=session.golden_difference,
         frames_per_second={batch.frames: batch.frames_per_second for batch in session.batches},
         seconds=round(time.monotonic() - started_s, 2),
@@ -173,7 +174,8 @@ def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], N
     manifest = bundle.manifest
     policy = decision_policy(manifest, settings.thresholds)
     folder = cache_folder(settings)
-    execution = ExecutionOptions(settings.cuda_run, settings.batches_in_flight, folder / "tensorrt" if folder else None)
+    engines = folder / "tensorrt" if folder else None
+    execution = ExecutionOptions(settings.cuda_run, settings.batches_in_flight, engines, settings.device_id or 0)
     session = open_session(
         bundle, settings.provider, settings.inference_threads, settings.batch_frames_max, raise_if_cancelled, execution
     )

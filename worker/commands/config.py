@@ -22,8 +22,9 @@ def migrate(
 ) -> None:
     """Rewrite a settings file of an earlier version to the keys of this one.
 
-    Comments, order and layout stay. The old file is kept as FILE.bak. A file that needs no change is not touched. The
-    last line on stdout is JSON: the keys that were renamed.
+    Comments, order and layout stay. The old file is kept as FILE.bak, or as FILE.bak.1, FILE.bak.2 and so on where that
+    name is taken. A file that needs no change is not touched. What else is wrong in the file is left to you, and named
+    on stderr. The last line on stdout is JSON: the keys that were renamed, the backup, and what is still invalid.
 
     Example: stripwatch config migrate /etc/stripwatch/worker.toml
     """
@@ -31,5 +32,8 @@ def migrate(
     for old, new in done.renamed.items():
         say(f"{old} is now {new}")
     say(f"{file} is rewritten; the old file is {done.backup}" if done.renamed else f"{file} needs no change")
+    if done.still_invalid:
+        say(f"warning: {file} is still not valid: {done.still_invalid} (this command sees its own environment only)")
     backup = None if done.backup is None else str(done.backup)
-    print_summary({"file": str(file), "backup": backup, "renamed": done.renamed})
+    summary = {"file": str(file), "backup": backup, "renamed": done.renamed, "still_invalid": done.still_invalid}
+    print_summary(summary)

@@ -5,18 +5,20 @@ from typing import Annotated
 
 import typer
 
+from stripwatch.worker.common.command_line import LazyCommand, new_app
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.config.migration import migrate_file
 
-config = typer.Typer(help="Rewrite settings files of an earlier version.")
+COMMANDS = (
+    LazyCommand(
+        "migrate",
+        "stripwatch.worker.commands.config:migrate",
+        "Rewrite a settings file of an earlier version to the keys of this one.",
+    ),
+)
+config = new_app("Rewrite settings files of an earlier version.", COMMANDS)
 
 
-@config.callback()
-def _group() -> None:
-    """Rewrite settings files of an earlier version."""
-
-
-@config.command()
 def migrate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The TOML file to rewrite in place.")],
 ) -> None:

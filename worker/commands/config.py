@@ -35,7 +35,8 @@ def migrate(
         say(f"{old} is now {new}")
     say(f"{file} is rewritten; the old file is {done.backup}" if done.renamed else f"{file} needs no change")
     if done.still_invalid:
-        say(f"warning: {file} is still not valid: {done.still_invalid} (this command sees its own environment only)")
+        unseen = "variables that only the service sets are not seen here"
+        say(f"warning: {file} is still not valid: {done.still_invalid} ({unseen})")
     backup = None if done.backup is None else str(done.backup)
     summary = {"file": str(file), "backup": backup, "renamed": done.renamed, "still_invalid": done.still_invalid}
     print_summary(summary)

@@ -80,7 +80,7 @@ def reject_old_keys(
         if _is_old(name, variables)
     ]
     if file_keys:
-        sentences.append(f"run 'stripwatch config migrate {quote(str(config))}' to rewrite the file")
+        sentences.append(f"to rewrite the file, run: stripwatch config migrate {quote(str(config))}")
     if flag_keys:
         sentences.append("use the new key with --set")
     if sentences:

@@ -43,7 +43,7 @@ def test_a_new_key_is_a_setting_and_an_old_one_is_not() -> None:
 def test_an_old_key_in_a_file_is_named(tmp_path: Path, old: str, new: str, value: str) -> None:
     config = tmp_path / "worker.toml"
     config.write_text(f'{old} = {value}\ngroup_id = "g"\n')
-    advice = f"run 'stripwatch config migrate {config}' to rewrite the file"
+    advice = f"to rewrite the file, run: stripwatch config migrate {config}"
     assert error_of(config) == f"setting {old!r} is now {new!r}; {advice}"
 
 
@@ -71,7 +71,7 @@ def test_a_list_of_tables_is_no_old_key(tmp_path: Path) -> None:
 def test_the_command_in_the_advice_can_be_pasted(tmp_path: Path) -> None:
     config = tmp_path / "line 1's; worker.toml"
     config.write_text("metrics_port = 1")
-    command = error_of(config).partition("run '")[2].partition("' to rewrite")[0]
+    command = error_of(config).partition("run: ")[2]
     assert shlex.split(command) == ["stripwatch", "config", "migrate", str(config)]
 
 
@@ -104,7 +104,7 @@ def test_all_old_keys_are_named_at_once(tmp_path: Path, monkeypatch: pytest.Monk
         "setting 'metrics_port' is now 'metrics.port'",
         "setting 'shadow_share' is now 'shadow.share'",
         "environment variable STRIPWATCH_LOG_LEVEL is now STRIPWATCH_LOG__LEVEL",
-        f"run 'stripwatch config migrate {config}' to rewrite the file",
+        f"to rewrite the file, run: stripwatch config migrate {config}",
         "use the new key with --set",
     ]
 

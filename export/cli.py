@@ -27,7 +27,7 @@ COMMANDS = (
     LazyCommand(
         "diff",
         f"{_EXPORT}.bundles.commands:diff",
-        "Hold two bundles against each other on a folder of frames: how often the worker would say the same.",
+        "Compare two bundles on a folder of frames: how often the worker would give the same answer.",
     ),
     LazyCommand(
         "promote",
@@ -37,12 +37,12 @@ COMMANDS = (
     LazyCommand(
         "rollback",
         f"{_EXPORT}.bundles.commands:rollback",
-        "Point a name at what was promoted before, once that has proved itself again.",
+        "Point a name at what was promoted before, after that has passed its self-test again.",
     ),
     LazyCommand(
         "list",
         f"{_EXPORT}.bundles.commands:list_bundles",
-        "Every bundle of a store, and which of each name is promoted. What cannot be used is named, and why.",
+        "List the bundles of a store, which are promoted, and what is wrong with any that cannot be used.",
     ),
 )
 app = new_app("Make a bundle: one ONNX file that says what it is and proves what it computes.", COMMANDS)

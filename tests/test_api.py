@@ -260,3 +260,20 @@ def test_two_threads_may_ask_for_a_name_at_once() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_limits_in_the_documentation_are_those_of_the_settings() -> None:
+    settings = stripwatch.load_settings()
+    text = " ".join((LoadedModel.inspect.__doc__ or "").split())
+    assert f"{settings.frames.bytes_max:,} bytes" in text
+    assert f"{settings.frames.pixels_max:,} pixels" in text
+    assert f"{settings.frames.side_px_min} pixels a side" in text
+
+
+def test_a_worker_outside_the_main_thread_is_refused_at_once() -> None:
+    settings = stripwatch.load_settings()
+    refused = pytest.raises(stripwatch.SettingsError, match="must be called from the main thread")
+    with ThreadPoolExecutor(1) as pool, refused:
+        pool.submit(stripwatch.run_worker, settings).result()
+    with pytest.raises(TypeError, match="takes what load_settings returned"):
+        stripwatch.run_worker(None)  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ COMMANDS = (
     LazyCommand(
         "report",
         f"{_WORKER}.coils.commands:report",
-        "What the results on Kafka say of each coil: metres, metres not covered, frames, defects of each class.",
+        "Report each coil from the results on Kafka: metres, metres not covered, frames, defects of each class.",
     ),
     LazyCommand(
         "coils",
@@ -34,7 +34,7 @@ COMMANDS = (
     LazyCommand(
         "topics",
         f"{_WORKER}.commands.topics:topics",
-        "Create the topics of the line. What is there is left as it is, and where it differs is told.",
+        "Create the topics of the line. Existing topics are left unchanged; differences are reported.",
     ),
     LazyCommand(
         "rejects",
@@ -55,7 +55,7 @@ COMMANDS = (
     LazyCommand(
         "bench",
         f"{_WORKER}.bench.command:bench",
-        "Measure how fast this machine inspects frames, what that costs, and what binds.",
+        "Measure how fast this machine inspects frames, the cost, and the bottleneck.",
     ),
     LazyCommand(
         "simulate",

@@ -219,7 +219,7 @@ MODELS = Row(
             "timeseries",
             (
                 Query(f"sum by (outcome) (increase(stripwatch_bundle_swaps_total{{{OF_WORKER}}}[10m]))", "{{outcome}}"),
-                Query(f"sum(stripwatch_bundle_outdated{{{OF_WORKER}}})", "workers behind"),
+                Query(f"sum(stripwatch_bundle_outdated{{{OF_WORKER}}})", "workers with an outdated bundle"),
             ),
             "Bundles put in place over ten minutes, and workers that do not run what was put in place.",
             width=6,
@@ -269,7 +269,7 @@ MODELS = Row(
             "Shadow's faults",
             "timeseries",
             (
-                Query(f"sum(stripwatch_shadow_outdated{{{OF_WORKER}}})", "workers behind"),
+                Query(f"sum(stripwatch_shadow_outdated{{{OF_WORKER}}})", "workers with an outdated bundle"),
                 Query(
                     f"sum(rate(stripwatch_shadow_unpublished_total{{{OF_WORKER}}}{RATE}))",
                     "results not taken, a second",

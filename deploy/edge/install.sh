@@ -3,7 +3,7 @@
 #   ./install.sh           then edit /etc/stripwatch/worker.toml, and: systemctl enable --now stripwatch-worker
 # Each version has its own environment; /opt/stripwatch/current is switched to it only when it runs. Back to the one before:
 #   ln -sfn VERSION /opt/stripwatch/current && systemctl restart stripwatch-worker
-# If this renamed keys of worker.toml, the version before needs the file that it kept: worker.toml.bak.
+# If this update renamed keys in worker.toml, going back needs the backup file that it names.
 # DESTDIR=/somewhere installs into that folder instead, to look at it.
 set -eu
 umask 022
@@ -32,12 +32,14 @@ new=$opt/$version
 if [ -e "$new" ]; then
   new=$opt/$version.$(date +%Y%m%d%H%M%S) # the same version, packed anew
 fi
+undo() { # whatever fails before the switch leaves no environment that looks installed
+  [ "$(readlink "$opt/current")" = "$(basename "$new")" ] || rm -rf "$new" "$opt/current.new"
+}
+trap undo EXIT
 "$python" -m venv "$new"
-trap 'rm -rf "$new"' EXIT
 "$new/bin/pip" install -q --no-index --find-links "$here/wheels" --require-hashes -r "$here/lock.txt"
 "$new/bin/pip" install -q --no-index --no-deps "$wheel"
 "$new/bin/stripwatch" --version > /dev/null || fail "the new environment $new does not run" 1
-trap - EXIT
 
 [ -e "$etc/worker.toml" ] || cp "$here/worker.toml" "$etc/worker.toml" # yours is kept, under the keys of this version
 "$new/bin/stripwatch" config migrate "$etc/worker.toml" > /dev/null

@@ -71,7 +71,7 @@ def promote(
 def rollback(
     folder: Annotated[Path, typer.Argument(metavar="STORE/NAME", help="A name in a store.")],
 ) -> None:
-    """Point a name at what was promoted before, once that has proved itself again.
+    """Point a name at what was promoted before, after that has passed its self-test again.
 
     \b
     Example:
@@ -84,7 +84,7 @@ def rollback(
 
 
 def list_bundles(store: Store) -> None:
-    """Every bundle of a store, and which of each name is promoted. What cannot be used is named, and why.
+    """List the bundles of a store, which are promoted, and what is wrong with any that cannot be used.
 
     \b
     Example:
@@ -111,7 +111,7 @@ def diff(
     ] = None,
     provider: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Hold two bundles against each other on a folder of frames: how often the worker would say the same.
+    """Compare two bundles on a folder of frames: how often the worker would give the same answer.
 
     Two answers agree when label and verdict are the same. Each bundle uses its own decode and its own thresholds.
 

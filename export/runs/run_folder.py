@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stripwatch.export.runs.files import atomic_write, read_whole
+from stripwatch.export.runs.files import atomic_write, is_temporary, read_whole
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode import DecodeSpec
 from stripwatch.worker.model.bundle import CellGrid, HeatmapKind, Validation
@@ -184,6 +184,8 @@ def claim_folder(folder: Path, resume: bool = False) -> None:
 
 
 def _is_ours(name: str) -> bool:
+    if is_temporary(name):
+        return True
     bare = name.removesuffix(".part")
     known = {MODEL_FILE, MODEL_PART, HISTORY_FILE, RECORD_FILE, BEGUN_FILE}
     return bare in known or name.endswith(STATE_SUFFIX) or (bare.startswith(FEATURES_STEM) and bare.endswith(".npy"))
@@ -204,7 +206,7 @@ class _Schema(msgspec.Struct):
 
 
 def _with_new_names(record: dict[str, Any]) -> dict[str, Any]:
-    """A record of version 0.1.0 or earlier calls the head "paper-baseline" by its old name."""
+    """An early record calls the head "paper-baseline" by its old name, "article"."""
     configuration = record.get("configuration")
     if isinstance(configuration, dict) and configuration.get("head") == "article":
         return record | {"configuration": configuration | {"head": "paper-baseline"}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -91,7 +92,8 @@ def run_worker(settings: Settings) -> None:
             several.
 
     Raises:
-        SettingsError: `bundle` is missing, or `processes` is not 1.
+        SettingsError: `bundle` is missing, `processes` is not 1, or the caller is not the main thread.
+        TypeError: `settings` is not what `load_settings` returned.
         BundleError: The bundle is not fit to run.
         BrokerUnavailableError: Kafka cannot be reached, or was away for longer than `broker.away_s_max`.
         InferenceError: ONNX Runtime failed.
@@ -100,6 +102,12 @@ def run_worker(settings: Settings) -> None:
     Example:
         >>> stripwatch.run_worker(stripwatch.load_settings("worker.toml"))
     """
+    from stripwatch.worker.config.settings import Settings
+
+    if not isinstance(settings, Settings):
+        raise TypeError(f"run_worker takes what load_settings returned, not {type(settings).__name__}")
+    if threading.current_thread() is not threading.main_thread():
+        raise SettingsError("run_worker must be called from the main thread, since it handles SIGTERM and SIGINT")
     if settings.processes != 1:
         raise SettingsError(
             f"processes = {settings.processes!r}: run_worker runs one worker in this process; "

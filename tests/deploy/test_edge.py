@@ -144,14 +144,53 @@ def test_an_update_renames_old_settings_before_it_switches(package: Path, tmp_pa
     assert (box / "opt/stripwatch/current").exists()
 
 
-def test_an_update_that_cannot_rename_the_settings_does_not_switch(package: Path, tmp_path: Path) -> None:
-    box = tmp_path / "box"
-    settings = box / "etc/stripwatch/worker.toml"
+@pytest.fixture
+def old_settings(tmp_path: Path) -> Path:
+    """On a box that runs version 1."""
+    settings = tmp_path / "box/etc/stripwatch/worker.toml"
     settings.parent.mkdir(parents=True)
-    settings.write_text("log_format = 'json'\nlog.format = 'auto'\n")
-    done = install(package, DESTDIR=str(box), PYTHON=str(package / "python"))
+    settings.write_text("log_format = 'json'\n")
+    opt = tmp_path / "box/opt/stripwatch"
+    (opt / "1").mkdir(parents=True)
+    (opt / "current").symlink_to("1")
+    return settings
+
+
+def test_an_update_that_cannot_rename_the_settings_leaves_the_box_as_it_was(
+    package: Path, tmp_path: Path, old_settings: Path
+) -> None:
+    old_settings.write_text("log_format = 'json'\nlog.format = 'auto'\n")
+    done = install(package, DESTDIR=str(tmp_path / "box"), PYTHON=str(package / "python"))
     assert (done.returncode, "'log_format' and 'log.format'" in done.stderr) == (SettingsError.exit_code, True)
-    assert not (box / "opt/stripwatch/current").exists()
+    opt = tmp_path / "box/opt/stripwatch"
+    assert {path.name for path in opt.iterdir()} == {"1", "current"}
+    assert (opt / "current").readlink() == Path("1")
+
+
+def test_an_update_that_fails_before_the_switch_leaves_no_environment(
+    package: Path, tmp_path: Path, old_settings: Path
+) -> None:
+    (package / UNIT.name).unlink()
+    done = install(package, DESTDIR=str(tmp_path / "box"), PYTHON=str(package / "python"))
+    assert done.returncode != 0
+    assert {path.name for path in (tmp_path / "box/opt/stripwatch").iterdir()} == {"1", "current"}
+
+
+def test_settings_that_the_service_completes_are_renamed(package: Path, tmp_path: Path, old_settings: Path) -> None:
+    """The password comes from a drop-in, which this command does not see; a backup of an earlier update is there."""
+    security = "[security]\nprotocol = 'SASL_SSL'\nmechanism = 'PLAIN'\nusername = 'u'\n"
+    old_settings.write_text(f"log_format = 'json'\n{security}")
+    backup = old_settings.with_name("worker.toml.bak")
+    backup.write_text("earlier")
+    done = install(package, DESTDIR=str(tmp_path / "box"), PYTHON=str(package / "python"))
+    assert done.returncode == 0, done.stderr
+    assert "PLAIN and SCRAM take a username with password" in done.stderr
+    assert f"{backup}.1" in done.stderr
+    assert old_settings.read_text() == f"log.format = 'json'\n{security}"
+    assert backup.read_text() == "earlier"
+    opt = tmp_path / "box/opt/stripwatch"
+    assert (opt / "current").readlink() == Path("0.0.0")
+    assert (opt / "0.0.0/bin/stripwatch").exists()
 
 
 def test_a_pack_does_not_write_over_another(tmp_path: Path) -> None:

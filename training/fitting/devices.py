@@ -41,7 +41,7 @@ def explain_oom(batch: int) -> Iterator[None]:
 
 @contextmanager
 def device_scope(precision: FitPrecision) -> Iterator[None]:
-    """Models that are built in the block compute in this precision, on every device of `replicas`.
+    """Models that are built in the block compute in this precision, on every device of `gpu_replicas`.
 
     tf.distribute.MirroredStrategy keeps a copy of the weights on each, and each takes its part of a batch.
     """

@@ -82,7 +82,7 @@ def bench(
     ] = None,
     config: SecurityConfig = None,
 ) -> None:
-    """Measure how fast this machine inspects frames, what that costs, and what binds.
+    """Measure how fast this machine inspects frames, the cost, and the bottleneck.
 
     Each step is measured alone; then the worker with all frames waiting; then its latency with cameras at a part of
     that rate. The limits come from the same run: ONNX Runtime alone on ready batches, consumer and decode alone, and

@@ -124,7 +124,7 @@ def _consume(settings: Settings, count: int, take: Callable[[Frame], object]) ->
 
 
 def _consume_and_decode(settings: Settings, count: int, pool: DecodePool, model: LoadedModel) -> int:
-    """The intake thread and the decode pool as in the worker, with nothing behind them."""
+    """The consumer's thread and the decode pool as in the worker, with nothing behind them."""
 
     def submit(frame: Frame) -> None:
         pool.submit(frame, model)

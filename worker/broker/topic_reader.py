@@ -20,10 +20,8 @@ Starts = Callable[[KafkaConsumer, list[TopicPartition]], None]  # seeks in parti
 # The embedded broker waits a fetch out even when data comes, for several partitions: at kafka-python's 500 ms a frame
 # waited for 136 ms (median), at 20 for about 10. Apache Kafka answers at once.
 FETCH_WAIT_MS = 20
+_READER_FETCH_WAIT_MS = 50  # of a reader that has time: fewer requests
 _BROKER_S_MAX = 10.0
-
-
-_FETCH_WAIT_MS = 50  # see FETCH_WAIT_MS in results_watch.py
 _FETCH_BYTES_MAX = 8_000_000
 _POLL_MS = 200
 _END_CHECK_S, _END_CHECK_S_MAX = 1.0, 5.0
@@ -53,7 +51,7 @@ def open_topic_consumer(
         auto_offset_reset="earliest",  # only where what it would read next is gone
         allow_auto_create_topics=False,
         isolation_level="read_committed",
-        fetch_max_wait_ms=_FETCH_WAIT_MS,
+        fetch_max_wait_ms=_READER_FETCH_WAIT_MS,
         fetch_max_bytes=fetch_bytes_max,
         max_partition_fetch_bytes=fetch_bytes_max // 4,
     )

@@ -45,7 +45,7 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     setting: Set = None,
 ) -> None:
-    """What the results on Kafka say of each coil: metres, metres not covered, frames, defects of each class.
+    """Report each coil from the results on Kafka: metres, metres not covered, frames, defects of each class.
 
     Reads the topics of results and rejects from their beginning. The last line on stdout is JSON.
 

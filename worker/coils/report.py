@@ -14,6 +14,7 @@ from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning, o
 from stripwatch.worker.coils.coil import CoilSummary
 from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker
 from stripwatch.worker.coils.observations import observation_from_record
+from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.config.settings import Settings
@@ -96,12 +97,8 @@ def as_csv(coils: Sequence[CoilSummary]) -> str:
 
 
 def write_csv(path: Path, coils: Sequence[CoilSummary]) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(as_csv(coils))
-        part.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    """Raises InputError, with the path, when that fails."""
+    atomic_write(path, as_csv(coils).encode())
 
 
 def _text(name: str | None) -> str:

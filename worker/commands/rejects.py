@@ -18,6 +18,7 @@ from stripwatch.worker.broker.topic_drain import open_drain
 from stripwatch.worker.commands.reject_replayer import RejectReplayer
 from stripwatch.worker.commands.stored_reject import StoredReject, json_line, read_reject
 from stripwatch.worker.common.clock import Clock, SystemClock
+from stripwatch.worker.common.command_line import LazyCommand, new_app
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import RejectReason, SettingsError
 from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
@@ -29,11 +30,19 @@ _READING = "reading rejects"
 _WIDTH_MIN = 140  # in a narrower window lines wrap; what is cut away cannot be looked up
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-rejects = typer.Typer(
-    help="Show the frames that could not be inspected, and send them again.",
-    add_completion=False,
-    rich_markup_mode=None,
+COMMANDS = (
+    LazyCommand(
+        "list",
+        "stripwatch.worker.commands.rejects:list_rejects",
+        "Show the rejects that are on the topic now: when, why, which camera, and where the frame was.",
+    ),
+    LazyCommand(
+        "replay",
+        "stripwatch.worker.commands.rejects:replay",
+        "Send the frames of the rejects once more: original bytes, key, headers, time and partition.",
+    ),
 )
+rejects = new_app("Show the frames that could not be inspected, and send them again.", COMMANDS)
 
 RejectsTopic = Annotated[str, typer.Option("--rejects-topic", help="The topic with the rejects.")]
 Reasons = Annotated[
@@ -60,7 +69,6 @@ class Filter:
         )
 
 
-@rejects.command("list")
 def list_rejects(
     bootstrap_servers: RequiredBootstrapServers,
     reason: Reasons = None,
@@ -90,7 +98,6 @@ def list_rejects(
     print_summary(found.summary() | {"shown": len(shown), "topic": rejects_topic})
 
 
-@rejects.command()
 def replay(
     bootstrap_servers: RequiredBootstrapServers,
     reason: Reasons = None,

@@ -29,7 +29,7 @@ def topics(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look, and say what would be done.")] = False,
     config: SecurityConfig = None,
 ) -> None:
-    """Create the topics of the line. What is there is left as it is, and where it differs is told.
+    """Create the topics of the line. Existing topics are left unchanged; differences are reported.
 
         stripwatch topics --bootstrap-servers localhost:9092 --partitions 6 --replication 3
 

@@ -1,22 +1,33 @@
 """A file that is whole or not there, also after a power cut."""
 
 import os
+import re
+import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
 
 from stripwatch.worker.common.errors import InputError
 
+_TEMPORARY = re.compile(r"\.stripwatch-[0-9a-f]{16}\.part")
+_ONCE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 def atomic_write(path: Path, data: bytes, like: os.stat_result | None = None) -> None:
-    """Write a file beside its place, then move it there; nobody ever sees half of it.
+    """Write a new file beside its place, then move it there; nobody ever sees half of it.
 
     like: the file gets this mode and, where this process may give it, this owner. Raises InputError, with the path,
-    when that fails; what stood there before still stands.
+    when that fails; what stood there before still stands. A process that is killed may leave the new file: it is
+    hidden, `is_temporary` knows its name, and no later run is in its way.
     """
-    part = path.with_name(path.name + ".part")
+    part = path.parent / f".stripwatch-{secrets.token_hex(8)}.part"
     try:
-        with part.open("wb") as file:
+        # until it has the mode of the old file, nobody else may read what may hold a password
+        handle = os.open(part, _ONCE, 0o666 if like is None else 0o600)
+    except (OSError, ValueError) as error:
+        raise _failed(path, error) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
             if like is not None:
                 _set_access(file.fileno(), like)
             file.write(data)
@@ -24,10 +35,19 @@ def atomic_write(path: Path, data: bytes, like: os.stat_result | None = None) ->
             os.fsync(file.fileno())
         part.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         with suppress(OSError):  # on a disk that turned read-only it stays, and the first error is the telling one
             part.unlink(missing_ok=True)
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+        raise _failed(path, error) from error
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file has such a name as `atomic_write` gives it until it is whole."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def _failed(path: Path, error: Exception) -> InputError:
+    return InputError(f"cannot write {path}: {getattr(error, 'strerror', error)}")
 
 
 def _set_access(handle: int, like: os.stat_result) -> None:

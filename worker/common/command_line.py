@@ -3,6 +3,7 @@
 A table of LazyCommand is all that `--help` of a group reads, so it answers without importing any command.
 """
 
+import errno
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,24 @@ from typing import Any, ClassVar, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.common.errors import InputError, StripwatchError
 from stripwatch.worker.common.version import __version__
 
 PROGRAM = "stripwatch"
 _INTERRUPTED = 130
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+class _Command(TyperCommand):
+    """A command whose errors say which command they are about, also where typer itself does not know."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # the type of the context is private to typer
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            if getattr(error, "ctx", ctx) is None:
+                vars(error)["ctx"] = ctx
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +54,7 @@ class LazyCommand:
         found: Any = getattr(importlib.import_module(module), attribute)
         if not isinstance(found, typer.Typer):
             application = typer.Typer(add_completion=False, rich_markup_mode=None)
-            application.command(self.name, context_settings=_PASS_ON if self.passes_on else None)(found)
+            application.command(self.name, cls=_Command, context_settings=_PASS_ON if self.passes_on else None)(found)
             found = application
         command = typer.main.get_command(found)
         assert isinstance(command, TyperCommand | TyperGroup)
@@ -84,7 +97,10 @@ class LazyGroup(TyperGroup):
 def new_app(
     help_text: str, commands: Sequence[LazyCommand], renamed_commands: Mapping[str, str] | None = None
 ) -> typer.Typer:
-    """A typer application with lazily imported commands, `--version`, and `--help` that keeps our line breaks."""
+    """A typer application with lazily imported commands, `--version`, and `--help` that keeps our line breaks.
+
+    Every group is made here, so each prints its help when it is called without a command.
+    """
 
     class Group(LazyGroup):
         table: ClassVar = {row.name: row for row in commands}
@@ -122,6 +138,10 @@ def run_app(app: typer.Typer, program: str) -> NoReturn:
         code = app(prog_name=program, standalone_mode=False)
     except StripwatchError as error:
         _fail(str(error), error.exit_code)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG or not error.filename:
+            raise
+        _fail(f"cannot use {error.filename}: {error.strerror}", InputError.exit_code)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)  # a usage error knows the command that it is about
         _fail(_with_hint(error.format_message(), context.command_path if context else program), error.exit_code)

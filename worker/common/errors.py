@@ -75,8 +75,11 @@ class WorkerExitError(StripwatchError):
     """code: the exit code that the worker ended with; a signal's number is negative, as subprocess says it."""
 
     def __init__(self, text: str, code: int) -> None:
-        super().__init__(text)
+        super().__init__(text, code)  # both, or it could not be sent to another process
         self.exit_code = code if code > 0 else 128 - code
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class FencedError(StripwatchError):
@@ -103,6 +106,9 @@ class FrameRejected(StripwatchError):  # noqa: N818 - it steers a frame to its t
     """One frame that cannot be inspected, with the reason and a sentence of detail."""
 
     def __init__(self, reason: RejectReason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+        super().__init__(reason, detail)  # both, or it could not be sent to another process
         self.reason = reason
         self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"

@@ -1,116 +1,154 @@
 """Rewrite a settings file with old keys to the new ones. Everything else in the file stays as it is."""
 
 import os
+import re
 import stat
-import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import InlineTable, Item, Table
+from tomlkit.items import Comment, InlineTable, Item, Key, Table
 
 from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.errors import InputError, SettingsError
-from stripwatch.worker.config.loader import build_settings, read_toml
+from stripwatch.worker.config.loader import build_settings
 from stripwatch.worker.config.overrides import merge
-from stripwatch.worker.config.renames import RENAMES, old_keys, own_variables, reject_old_keys
+from stripwatch.worker.config.renames import new_key, old_keys, own_variables, reject_old_keys
+from stripwatch.worker.config.toml_text import BYTE_ORDER_MARK, parse_toml, read_text, read_toml
+
+_BARE_LINE_FEED = re.compile(r"(?<!\r)\n")
+_Lines = list[tuple[Key | None, Item]]
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A migrated file. renamed: old key to new key, empty where the file needed nothing. backup: the old file."""
+    """A migrated file. renamed: old key to new key, empty where the file needed nothing. backup: the old file.
+
+    still_invalid: what else is wrong with the settings, which was so before and is left to a person.
+    """
 
     file: Path
     renamed: dict[str, str]
     backup: Path | None
+    still_invalid: str | None = None
 
 
 def migrate_file(file: Path) -> Migration:
-    """Rewrite a settings file in place, and keep the old one as FILE.bak.
+    """Rewrite a settings file in place, and keep the old one as FILE.bak, or FILE.bak.1 and on where that is taken.
 
     A file without old keys is not touched. Raises InputError or SettingsError, and then leaves the file as it was.
     """
     if not (renamed := old_keys(read_toml(file))):
         return Migration(file, {}, None)
-    backup = file.with_name(file.name + ".bak")
-    _check_places(file, backup)
-    old = file.read_bytes()
-    new = migrate_text(file, old.decode())
-    _check_settings(file, tomllib.loads(new))
-    _replace(file, backup, old, new.encode())
-    return Migration(file, {key: RENAMES[key] for key in renamed}, backup)
+    _check_writable(file)
+    old = read_text(file)
+    new = migrate_text(file, old)
+    backup = _free_name(file)
+    _replace(file, backup, old.encode(), new.encode())
+    return Migration(file, {key: new_key(key) for key in renamed}, backup, _what_is_wrong(parse_toml(new)))
 
 
 def migrate_text(file: Path, text: str) -> str:
     """The text of a settings file with the new keys, in their places. Raises SettingsError that names the file."""
     try:
-        document = tomlkit.parse(text)
-        _check_collisions(file, document.unwrap())
+        _check_collisions(file, parse_toml(text))
+        document = tomlkit.parse(text.removeprefix(BYTE_ORDER_MARK))
         _rename_keys(document)
         migrated = document.as_string()
-        right = tomllib.loads(migrated) == _renamed(tomllib.loads(text))
-    except (TOMLKitError, tomllib.TOMLDecodeError) as error:
+        if "\r\n" in text and not _BARE_LINE_FEED.search(text):
+            migrated = _BARE_LINE_FEED.sub("\r\n", migrated)  # tomlkit ends its own lines in another way
+        right = parse_toml(migrated) == _renamed(parse_toml(text))
+    except (TOMLKitError, ValueError, RecursionError) as error:
         raise SettingsError(f"cannot rewrite {file}: {error}") from error
     if not right:
-        raise SettingsError(f"cannot rewrite {file} without a change of its values; rename the keys by hand")
-    return migrated
+        raise SettingsError(f"cannot rewrite {file} without changing its values; rename the keys by hand")
+    return BYTE_ORDER_MARK + migrated if text.startswith(BYTE_ORDER_MARK) else migrated
 
 
-def _check_places(file: Path, backup: Path) -> None:
-    if os.path.lexists(backup):
-        raise InputError(f"{backup} is already there; move it away, since the old file is kept under this name")
+def _check_writable(file: Path) -> None:
     # root may write to any file, but a file that nobody may write to is read-only for a reason
     if not file.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(file, os.W_OK):
         raise InputError(f"{file} is read-only; make it writable first")
 
 
+def _free_name(file: Path) -> Path:
+    names = (file.with_name(f"{file.name}.bak{f'.{number}' if number else ''}") for number in count())
+    return next(name for name in names if not os.path.lexists(name))
+
+
 def _check_collisions(file: Path, values: dict[str, Any]) -> None:
-    both = [f"{old!r} and {RENAMES[old]!r}" for old in old_keys(values) if _has(values, RENAMES[old])]
+    same: dict[str, list[str]] = {}  # the keys of the file, and its spellings of a section, by what they set
+    for old in old_keys(values):
+        same.setdefault(new_key(old), []).append(old)
+        section = new_key(old).split(".")[0]
+        same[section] = [key for key, value in values.items() if key.lower() == section and isinstance(value, dict)]
+    for section, value in values.items():
+        for name in value if isinstance(value, dict) else ():
+            if (key := f"{section.lower()}.{name}") in same:
+                same[key].append(f"{section}.{name}")
+    both = [" and ".join(map(repr, keys)) for keys in same.values() if len(keys) > 1]
     if both:
-        raise SettingsError(f"{file} sets both {', and both '.join(both)}; delete the old key where both are set")
+        raise SettingsError(f"{file} sets both {', and both '.join(both)}; keep one of each")
 
 
-def _has(values: dict[str, Any], key: str) -> bool:
-    section, name = key.split(".")
-    return isinstance(values.get(section), dict) and name in values[section]
+def _section_names(values: dict[str, Any]) -> dict[str, str]:
+    """How the file writes its sections: of two cases only one would be read."""
+    return {key.lower(): key for key, value in values.items() if isinstance(value, dict)}
 
 
-def _check_settings(file: Path, values: dict[str, Any]) -> None:
+def _place(old: str, sections: dict[str, str]) -> str:
+    """The new key, with its section as the file writes it."""
+    section, name = new_key(old).split(".")
+    return f"{sections.get(section, section)}.{name}"
+
+
+def _what_is_wrong(values: dict[str, Any]) -> str | None:
+    """Renaming keeps every value, so this was wrong before, or is set where this process cannot see it."""
     try:
         build_settings(values, {})
     except SettingsError as error:
-        reject_old_keys(None, {}, {}, own_variables(os.environ))  # one of these may be the cause
-        raise SettingsError(
-            f"{file} is unchanged, because it would not be valid with the new keys either: {error}; correct this first "
-            "(set what the worker gets from its environment for this command too)"
-        ) from error
+        try:
+            reject_old_keys(None, {}, {}, own_variables(os.environ))  # one of these may be the cause
+        except SettingsError as cause:
+            return str(cause)
+        return str(error)
+    return None
 
 
 def _renamed(values: dict[str, Any]) -> dict[str, Any]:
     """The values by their new keys."""
-    old = old_keys(values)
-    new = [{section: {name: values[key]}} for key in old for section, name in [RENAMES[key].split(".")]]
+    old, sections = old_keys(values), _section_names(values)
+    new = [{section: {name: values[key]}} for key in old for section, name in [_place(key, sections).split(".")]]
     return merge({key: value for key, value in values.items() if key not in old}, *new)
 
 
 def _rename_keys(document: tomlkit.TOMLDocument) -> None:
     """An old key becomes a dotted key in its place, or moves into its section where the file has a table for it."""
+    values = document.unwrap()
+    old, sections = old_keys(values), _section_names(values)
     tables = _section_tables(document)
-    body = document.body
-    for place, (key, item) in enumerate(body):
-        if key is None or key.key not in RENAMES or isinstance(item, Table | InlineTable):
+    lines: _Lines = []
+    above: dict[int, _Lines] = {}  # the comments of what moved into braces, by id of the table
+    for key, item in document.body:
+        if key is None or key.key not in old:
+            lines.append((key, item))
             continue
-        section, name = RENAMES[key.key].split(".")
+        section, name = _place(key.key, sections).split(".")
+        sep = _spacing(key)
         if section in tables:
-            body[place] = (None, _move(item, tables[section], name))
+            table = tables[section]
+            comments = _take_comments(lines)
+            if isinstance(table, Table):
+                _move_into_table(comments, item, table, _new_key([name], sep))
+            else:
+                above.setdefault(id(table), []).extend([*comments, *_move_into_braces(item, table, name)])
         else:
-            dotted = tomlkit.key([section, name])
-            written = key.as_string()
-            dotted.sep = written[len(written.rstrip()) :] + key.sep  # tomlkit counts the blanks before "=" to the key
-            body[place] = (dotted, item)
+            lines.append((_new_key([section, name], sep), item))
+    document.body[:] = [line for each in lines for line in [*above.get(id(each[1]), []), each]]
 
 
 def _section_tables(document: tomlkit.TOMLDocument) -> dict[str, Table | InlineTable]:
@@ -122,21 +160,46 @@ def _section_tables(document: tomlkit.TOMLDocument) -> dict[str, Table | InlineT
     }
 
 
-def _move(item: Item, table: Table | InlineTable, name: str) -> Item:
-    """Add the value to a table. Returns what stays in its place: a comment that cannot move along, or nothing."""
+def _spacing(key: Key) -> str:
+    """What stands between a key and its value; tomlkit counts the blanks before "=" to the key."""
+    written = key.as_string()
+    return written[len(written.rstrip()) :] + key.sep
+
+
+def _new_key(parts: list[str], sep: str) -> Key:
+    key = tomlkit.key(parts if len(parts) > 1 else parts[0])
+    key.sep = sep
+    return key
+
+
+def _take_comments(lines: _Lines) -> _Lines:
+    """Take the comments directly above the next line off the end of these."""
+    first = len(lines)
+    while first and isinstance(lines[first - 1][1], Comment):
+        first -= 1
+    taken = lines[first:]
+    del lines[first:]
+    return taken
+
+
+def _move_into_table(comments: _Lines, item: Item, table: Table, key: Key) -> None:
+    """Add the value, and the comments above it, below the last key of a table."""
     item.trivia.indent = ""
-    if isinstance(table, Table):
-        body = table.value.body
-        end = max((place for place, (key, _) in enumerate(body, 1) if key is not None), default=0)
-        below = body[end:]  # comments under the last key may be about the next table
-        del body[end:]
-        table.append(name, item)
-        body.extend(below)
-        return tomlkit.ws("")
-    comment = item.trivia.comment  # inside the braces it would not be valid TOML
-    item.trivia.comment_ws = item.trivia.comment = item.trivia.trail = ""
+    body = table.value.body
+    end = max((place for place, (known, _) in enumerate(body, 1) if known is not None), default=0)
+    below = body[end:]  # comments under the last key may be about the next table
+    del body[end:]
+    table.append(key, item)
+    body[-1:-1] = comments
+    body.extend(below)
+
+
+def _move_into_braces(item: Item, table: InlineTable, name: str) -> _Lines:
+    """Add the value to a table in braces. Returns its comment, which would not be valid TOML there."""
+    comment = item.trivia.comment
+    item.trivia.indent = item.trivia.comment_ws = item.trivia.comment = item.trivia.trail = ""
     table.append(name, item)
-    return tomlkit.comment(comment.lstrip("# ")) if comment else tomlkit.ws("")
+    return [(None, tomlkit.comment(comment.lstrip("# ")))] if comment else []
 
 
 def _replace(file: Path, backup: Path, old: bytes, new: bytes) -> None:

@@ -1,20 +1,23 @@
 """KEY=VALUE on a command line, for any setting, and how it goes together with the other flags."""
 
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.toml_text import parse_toml
 
 
 def parse_pairs(pairs: list[str]) -> dict[str, Any]:
-    """`a.b=1` as {"a": {"b": 1}}. The value is TOML, or else text. Raises SettingsError."""
+    """`a.b=1` as {"a": {"b": 1}}. The value is TOML, or else text. Raises SettingsError.
+
+    The first part of a key is given in lower case: that of a file or variable may have any.
+    """
     merged: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise SettingsError(f"--set {pair!r} is not KEY=VALUE")
-        _merge(merged, _parse_toml(key, value))
+        _merge(merged, {name.lower(): given for name, given in _parse_toml(key, value).items()})
     return merged
 
 
@@ -28,12 +31,12 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parse_toml(key: str, value: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(f"{key} = {value}")
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"{key} = {value}")
+    except ValueError:
         quoted = value.replace("\\", "\\\\").replace('"', '\\"')
     try:
-        return tomllib.loads(f'{key} = "{quoted}"')
-    except tomllib.TOMLDecodeError as error:
+        return parse_toml(f'{key} = "{quoted}"')
+    except ValueError as error:
         raise SettingsError(f"--set {key}={value} is not KEY=VALUE: {error}") from error
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from stripwatch.worker.common.errors import SettingsError
@@ -45,8 +46,16 @@ _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 
 def old_keys(values: Mapping[str, Any]) -> list[str]:
-    """The old keys among the keys of a TOML document. A table is never one: `[evidence]` is a section."""
-    return [key for key, value in values.items() if key in RENAMES and not isinstance(value, Mapping)]
+    """The old keys among the keys of a TOML document, as they are written: in any case, as every setting.
+
+    A table is never one: `[evidence]` is a section, and `[[evidence]]` should be.
+    """
+    return [key for key, value in values.items() if key.lower() in RENAMES and not _is_table(value)]
+
+
+def new_key(old: str) -> str:
+    """The new key for an old one in upper, lower or mixed case."""
+    return RENAMES[old.lower()]
 
 
 def own_variables(environment: Mapping[str, str]) -> dict[str, str]:
@@ -64,18 +73,22 @@ def reject_old_keys(
 ) -> None:
     """Raise SettingsError that names every old key and its new one. variables: as `own_variables` returns them."""
     file_keys, flag_keys = old_keys(in_file), old_keys(in_flags)
-    sentences = [f"setting {key!r} is now {RENAMES[key]!r}" for key in dict.fromkeys([*file_keys, *flag_keys])]
+    sentences = [f"setting {key!r} is now {new_key(key)!r}" for key in dict.fromkeys([*file_keys, *flag_keys])]
     sentences += [
         f"environment variable {name} is now {new}"
         for name, new in _old_variables().items()
         if _is_old(name, variables)
     ]
     if file_keys:
-        sentences.append(f"run 'stripwatch config migrate {config}' to rewrite the file")
+        sentences.append(f"to rewrite the file, run: stripwatch config migrate {quote(str(config))}")
     if flag_keys:
-        sentences.append("give --set the new key")
+        sentences.append("use the new key with --set")
     if sentences:
         raise SettingsError("; ".join(sentences))
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(each, Mapping) for each in value))
 
 
 def _is_kubernetes(name: str, value: str) -> bool:

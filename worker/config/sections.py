@@ -93,7 +93,7 @@ class EvidenceSettings(_Section):
         default=60,
         gt=0,
         le=60_000,
-        description="Most pictures per minute of a camera, on average, from one worker; also the largest burst.",
+        description="Maximum pictures per minute for each camera and worker, averaged; also the largest burst.",
     )
     bytes_max: int = Field(
         default=300_000,
@@ -113,7 +113,8 @@ class ReviewSettings(_Section):
         default=60,
         gt=0,
         le=3_600_000,
-        description="Most such frames per hour of a camera and best class, on average; also the largest burst.",
+        description="Maximum such frames per hour for each camera, best class and worker, averaged; "
+        "also the largest burst.",
     )
 
 

@@ -56,6 +56,12 @@ class Settings(BaseSettings):
         description="Where the model runs. auto: CUDA where ONNX Runtime has it, else the CPU; no silent fallback. "
         "tensorrt: not run yet; it builds for minutes and keeps the engine in cache_folder.",
     )
+    device_id: int | None = Field(
+        default=None,
+        ge=0,
+        description="GPU that the model runs on, as nvidia-smi numbers them, or by its place in CUDA_VISIBLE_DEVICES. "
+        "Unset: 0; several processes each take the next one.",
+    )
     cuda_run: Literal["plain", "bound", "graph"] = Field(
         "plain",
         description="On CUDA. bound: input and outputs in buffers that stay; graph: and a CUDA graph for each batch "
@@ -115,7 +121,8 @@ class Settings(BaseSettings):
     processes: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(
         1,
         description="Workers of the group on this machine, under one supervisor. "
-        "auto: on a CPU as many as take the most frames of this model, tried once; on a GPU one.",
+        "auto: on a CPU as many as take the most frames of this model, tried once; else one on each GPU "
+        "(several GPUs have not been run yet).",
     )
     cache_folder: Path | None = Field(
         default=None, description="Where it is remembered what was tried. Unset: the user's cache, ~/.cache/stripwatch."

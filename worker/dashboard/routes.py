@@ -38,16 +38,16 @@ HEADERS = {
 def make_site(history: History, pictures: FrameFetcher, hosts: list[str]) -> Starlette:
     """hosts: names by which a browser may call this server; others are refused, since a foreign page may rebind its own
     name to this address."""
-    hub = Broadcaster(history)
+    broadcaster = Broadcaster(history)
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
-        running = asyncio.create_task(hub.run())
+        running = asyncio.create_task(broadcaster.run())
         yield
-        await hub.stop()
+        await broadcaster.stop()
         await running
 
-    site = Site(history, pictures, hub)
+    site = Site(history, pictures, broadcaster)
     files = {path.name: path for path in PAGE.iterdir() if path.suffix in _TYPES}
     routes = [
         Route("/", _file(files["index.html"])),
@@ -63,22 +63,22 @@ def make_site(history: History, pictures: FrameFetcher, hosts: list[str]) -> Sta
     ]
     guards = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False), Middleware(SecureHeaders)]
     app = Starlette(routes=routes, middleware=guards, lifespan=life)
-    app.state.hub = hub
+    app.state.broadcaster = broadcaster
     return app
 
 
 class Site:
     """What is asked for, from the history. Everything that waits runs off the event loop."""
 
-    def __init__(self, history: History, pictures: FrameFetcher, hub: Broadcaster) -> None:
+    def __init__(self, history: History, pictures: FrameFetcher, broadcaster: Broadcaster) -> None:
         self._history = history
         self._pictures = pictures
-        self._hub = hub
+        self._broadcaster = broadcaster
 
     async def events(self, request: Request) -> Response:
-        if self._hub.viewers >= VIEWERS_MAX:
+        if self._broadcaster.viewers >= VIEWERS_MAX:
             return PlainTextResponse(f"{VIEWERS_MAX} viewers are here already", 503)
-        stream = self._hub.events(request.headers.get("last-event-id", ""))
+        stream = self._broadcaster.events(request.headers.get("last-event-id", ""))
         return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 
     async def coils_json(self, _: Request) -> Response:

@@ -161,8 +161,8 @@ def read_bundle(path: Path) -> Bundle:
     """
     try:
         model = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"cannot read the bundle {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"cannot read the bundle {path}: {getattr(error, 'strerror', error)}") from error
     try:
         manifest = decode_manifest(read_metadata(model))
         sha256 = verify_checksum(model)

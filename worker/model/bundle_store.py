@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISDIR
 
 import msgspec
 
@@ -85,13 +86,13 @@ def resolve_bundle(bundle: Path) -> ResolvedBundle:
 
     Reads the pointer at most, never a model. Raises BundleError where there is nothing to run.
     """
-    if bundle.is_dir():
-        promotion = _read_pointer(bundle).promotions[-1]
-        return ResolvedBundle(_file(bundle, promotion.version), promotion.sha256, None)
     try:
         found = bundle.stat()
-    except OSError as error:
-        raise BundleError(f"cannot read the bundle {bundle}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"cannot read the bundle {bundle}: {getattr(error, 'strerror', error)}") from error
+    if S_ISDIR(found.st_mode):
+        promotion = _read_pointer(bundle).promotions[-1]
+        return ResolvedBundle(_file(bundle, promotion.version), promotion.sha256, None)
     return ResolvedBundle(bundle, None, (found.st_size, found.st_mtime_ns, found.st_ino))
 
 
@@ -114,7 +115,7 @@ def promote(store: Path, file: Path) -> PromotionChange:
     for what, word in (("name", name), ("version", version)):
         if not _WORD.fullmatch(word):
             raise BundleError(f"{file}: its {what} {word!r} is no file name; a store takes letters, digits and . _ + -")
-    if (store / POINTER_FILE).exists():
+    if _is_there(store / POINTER_FILE):
         raise InputError(f"{store} is a name in a store; give the store itself, {store.parent}")
     _self_test(bundle)
     folder = store / name
@@ -130,7 +131,7 @@ def promote(store: Path, file: Path) -> PromotionChange:
 
 
 def rollback(folder: Path) -> PromotionChange:
-    """Point STORE/NAME at what was promoted before, once that has proved itself. Raises as promote does."""
+    """Point STORE/NAME at what was promoted before, after its self-test. Raises as promote does."""
     _read_pointer(folder)  # a sentence for a folder that is none, before anything is written
     with _locked(folder):
         promotions = _read_pointer(folder).promotions
@@ -144,7 +145,7 @@ def rollback(folder: Path) -> PromotionChange:
 
 def entries(store: Path) -> list[RegistryEntry]:
     """Every bundle of a store, by name and version; what cannot be used is an entry too. Raises InputError."""
-    if not store.is_dir():
+    if not _is_there(store) or not store.is_dir():
         raise InputError(f"there is no store {store}")
     return [entry for folder in sorted(store.iterdir()) if folder.is_dir() for entry in _entries_of(folder)]
 
@@ -170,14 +171,22 @@ def _entry(path: Path, version: str, promotion: Promotion | None) -> RegistryEnt
         bundle = load_resolved(ResolvedBundle(path, promotion.sha256 if promotion else None, None))
     except BundleError as error:
         return RegistryEntry(*names, None, None, path.stat().st_size if path.exists() else 0, str(error))
-    said = (bundle.manifest.name, bundle.manifest.version)
-    problem = None if said == names[:2] else f"{path} says that it is {' '.join(said)}"
+    stated = (bundle.manifest.name, bundle.manifest.version)
+    problem = None if stated == names[:2] else f"{path} says that it is {' '.join(stated)}"
     return RegistryEntry(*names, bundle.manifest, bundle.sha256, len(bundle.model), problem)
 
 
 def _by_number(version: str) -> list[tuple[int, str]]:
     """So that 10 comes after 9."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", version)]
+
+
+def _is_there(path: Path) -> bool:
+    """Raises InputError for a name that cannot be looked up at all, such as one that is too long."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _file(folder: Path, version: str) -> Path:
@@ -202,10 +211,10 @@ def _read_pointer(folder: Path) -> PromotionHistory:
         pointer = msgspec.json.decode(path.read_bytes(), type=PromotionHistory)
     except FileNotFoundError as error:
         raise BundleError(f"{folder} is no name in a store, or has no promoted bundle") from error
-    except OSError as error:
-        raise BundleError(f"cannot read {path}: {error.strerror}") from error
     except msgspec.MsgspecError as error:
         raise BundleError(f"{path} is malformed: {error}") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
     if pointer.schema != SCHEMA:
         raise BundleError(f"{path} is {pointer.schema!r}; this version reads {SCHEMA!r}, so update one of the two")
     if not pointer.promotions or not all(_WORD.fullmatch(each.version) for each in pointer.promotions):
@@ -225,8 +234,8 @@ def _locked(folder: Path, make: bool = False) -> Iterator[None]:
         if make:
             folder.mkdir(parents=True, exist_ok=True)
         file = (folder / _LOCK_FILE).open("ab")
-    except OSError as error:
-        raise InputError(f"cannot write in the store, {folder}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot write in the store, {folder}: {getattr(error, 'strerror', error)}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

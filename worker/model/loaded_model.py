@@ -54,7 +54,7 @@ class LoadedModel:
 
         Args:
             encoded: A whole JPEG or PNG file: 8-bit grey or colour JPEG, 8- or 16-bit PNG. At most 16,000,000 bytes
-                and 64,000,000 pixels, and at least 8 pixels a side, unless the settings of the model say otherwise.
+                and 20,000,000 pixels, and at least 8 pixels a side, unless the settings of the model say otherwise.
 
         Returns:
             The verdict, the scores of all labels (0 to 1), and the defects with their boxes in pixels of the image.
@@ -153,6 +153,7 @@ def open_model(
         bundle=str(bundle.path),
         sha256=bundle.sha256,
         provider=session.provider,
+        device_id=session.device_id,
         golden_difference=session.golden_difference,
         frames_per_second={batch.frames: batch.frames_per_second for batch in session.batches},
         seconds=round(time.monotonic() - started_s, 2),
@@ -173,7 +174,8 @@ def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], N
     manifest = bundle.manifest
     policy = decision_policy(manifest, settings.thresholds)
     folder = cache_folder(settings)
-    execution = ExecutionOptions(settings.cuda_run, settings.batches_in_flight, folder / "tensorrt" if folder else None)
+    engines = folder / "tensorrt" if folder else None
+    execution = ExecutionOptions(settings.cuda_run, settings.batches_in_flight, engines, settings.device_id or 0)
     session = open_session(
         bundle, settings.provider, settings.inference_threads, settings.batch_frames_max, raise_if_cancelled, execution
     )

@@ -4,6 +4,7 @@ Of CUDA and TensorRT only the refusals have been run: no GPU was at hand where t
 """
 
 import os
+import re
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ import structlog
 
 from stripwatch.worker.common.errors import BundleError, SettingsError
 from stripwatch.worker.model.bundle import INPUT_NAME, Bundle
-from stripwatch.worker.model.io_binding import CudaRun, IoBindingRunner
+from stripwatch.worker.model.gpus import require_gpu
+from stripwatch.worker.model.io_binding import CudaRun, IoBindingRunner, on_graph_thread
 
 log = structlog.get_logger()
 
@@ -24,6 +26,11 @@ InferenceRunner: TypeAlias = ort.InferenceSession | IoBindingRunner
 
 CPU = "CPUExecutionProvider"
 _CUDA, _TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+# In what ONNX Runtime says of a device or its libraries, as against a model that it cannot load.
+_GPU_FAULT = re.compile(
+    r"CUDA[ _](failure|error|path)|CUDNN|CUBLAS|Invalid device ID|onnxruntime_providers_|able to be loaded",
+    re.IGNORECASE,
+)
 _BY_NAME = {"cpu": CPU, "cuda": _CUDA, "tensorrt": _TENSORRT}
 
 
@@ -32,12 +39,13 @@ class ExecutionOptions:
     """How batches get to the device.
 
     cuda_run: see io_binding.py. in_flight: batches that may run at the same time. engine_folder: where TensorRT keeps
-    what it has built; None: it builds anew at every start.
+    what it has built; None: it builds again at every start. device_id: of the GPU.
     """
 
     cuda_run: CudaRun = "plain"
     in_flight: int = 1
     engine_folder: Path | None = None
+    device_id: int = 0
 
 
 DEFAULT_EXECUTION = ExecutionOptions()
@@ -75,14 +83,18 @@ def create_session(
     # Idle threads of ONNX Runtime spin by default, and take the cores that decoding needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if provider != CPU:
-        with redirect_stdout(sys.stderr):  # it prints what it misses
-            ort.preload_dlls()  # CUDA and cuDNN as the extra gpu brings them; else those of the system are taken
+        _prepare_gpu(execution.device_id)
     if provider == _TENSORRT:
         log.info("TensorRT builds its engine, which can take minutes", kept_in=str(execution.engine_folder))
     providers = with_options(bundle, provider, batch_frames_max, execution)
     try:
-        session = ort.InferenceSession(bundle.model, options, providers=providers)
+        # By default ONNX Runtime's Python takes the CPU after a failure of the GPU, at the start and in any later run.
+        session = ort.InferenceSession(bundle.model, options, providers=providers, enable_fallback=False)
     except Exception as error:  # onnxruntime raises a dozen types without a common base
+        if provider != CPU and _GPU_FAULT.search(str(error)):
+            raise SettingsError(
+                f"{provider} did not start on device_id {execution.device_id}: {first_line(error)}"
+            ) from error
         raise BundleError(f"{bundle.path}: {_why_not_loaded(bundle, error)}") from error
     if session.get_providers()[0] != provider:  # it falls back without an error (onnxruntime #23372)
         raise SettingsError(
@@ -92,15 +104,27 @@ def create_session(
     return session
 
 
+def _prepare_gpu(device_id: int) -> None:
+    """Before CUDA starts in this process, which reads all this once. Raises SettingsError."""
+    if device_id:  # 0 is asked of CUDA itself, which costs no call of nvidia-smi at every start
+        require_gpu(device_id)
+    # As nvidia-smi numbers them. By itself CUDA puts the GPU that it takes for the fastest first.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    with redirect_stdout(sys.stderr):  # it prints what it misses
+        ort.preload_dlls()  # CUDA and cuDNN as the extra gpu brings them; else those of the system are taken
+
+
 def with_options(
     bundle: Bundle, provider: str, batch_frames_max: int, execution: ExecutionOptions
 ) -> list[tuple[str, dict[str, Any]]]:
     """Providers and their options, first choice first, as ONNX Runtime takes them. Raises SettingsError."""
-    # EXHAUSTIVE search, the default, starts anew for each shape. TF32 keeps 10 bits: golden frames would fail.
+    # EXHAUSTIVE search, the default, is repeated for each shape. TF32 keeps 10 bits: golden frames would fail.
     cuda = {
+        "device_id": str(execution.device_id),
         "cudnn_conv_algo_search": "HEURISTIC",
         "use_tf32": "0",
-        "enable_cuda_graph": str(int(execution.cuda_run == "graph")),
+        # Not beside TensorRT: there no buffers stay, and ONNX Runtime refuses to capture a part of a model.
+        "enable_cuda_graph": str(int(execution.cuda_run == "graph" and provider == _CUDA)),
     }
     if provider == _TENSORRT:  # what it cannot take goes to CUDA
         return [(_TENSORRT, _tensorrt(bundle, batch_frames_max, execution)), (_CUDA, cuda)]
@@ -114,6 +138,7 @@ def _tensorrt(bundle: Bundle, batch_frames_max: int, execution: ExecutionOptions
     frame = "x".join(map(str, bundle.manifest.decode.shape))
     most = max(batch_frames_max, len(bundle.manifest.golden))  # golden frames are verified in one batch
     options: dict[str, Any] = {
+        "device_id": str(execution.device_id),
         "trt_profile_min_shapes": f"{INPUT_NAME}:1x{frame}",
         "trt_profile_opt_shapes": f"{INPUT_NAME}:{batch_frames_max}x{frame}",
         "trt_profile_max_shapes": f"{INPUT_NAME}:{most}x{frame}",
@@ -121,8 +146,10 @@ def _tensorrt(bundle: Bundle, batch_frames_max: int, execution: ExecutionOptions
     }
     if execution.engine_folder is None:
         return options
-    # A folder for each: by the name of its graph alone one engine is taken for another's (onnxruntime #32254).
-    folder = execution.engine_folder / f"{bundle.sha256}-{batch_frames_max}-{ort.__version__}"
+    # A folder for each: by the name of its graph alone one engine is taken for another's (onnxruntime #32254). For each
+    # GPU too: an engine is tuned for the model of its GPU, and processes that start together would write one file.
+    name = f"{bundle.sha256}-{batch_frames_max}-{ort.__version__}-gpu{execution.device_id}"
+    folder = execution.engine_folder / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -139,14 +166,29 @@ def create_runners(
     provider: str,
     execution: ExecutionOptions,
 ) -> list[InferenceRunner]:
-    """As many as batches may be in flight. A plain session takes several calls at once; buffers are one call's each."""
+    """As many as batches may be in flight. A plain session takes several calls at once; buffers are one call's each.
+
+    Raises SettingsError where several batches are to be in flight by CUDA graphs: ONNX Runtime allows no Run() of such
+    a session on several threads ("CUDA graphs", "Multi-threaded usage is currently not supported"). On one thread the
+    second batch would only wait for the first.
+    """
     if provider != _CUDA or execution.cuda_run == "plain":
         return [session] * execution.in_flight
-    try:
+    graph = execution.cuda_run == "graph"
+    if graph and execution.in_flight > 1:
+        raise SettingsError(
+            f"batches_in_flight = {execution.in_flight} does not go with cuda_run = 'graph': "
+            "ONNX Runtime runs a session with CUDA graphs on one thread alone"
+        )
+
+    def create() -> list[InferenceRunner]:
         return [
-            IoBindingRunner(session, names, sizes, "cuda", execution.cuda_run == "graph")
-            for _ in range(execution.in_flight)
+            IoBindingRunner(session, names, sizes, "cuda", graph, execution.device_id, number)
+            for number in range(execution.in_flight)
         ]
+
+    try:
+        return on_graph_thread(create) if graph else create()
     except Exception as error:  # onnxruntime raises a dozen types without a common base
         raise BundleError(f"{bundle.path}: no buffers on the GPU for it: {first_line(error)}") from error
 

@@ -56,6 +56,7 @@ class Session:
     golden_difference: float
     batches: list[WarmedBatch]
     _free: SimpleQueue[InferenceRunner] = field(repr=False)
+    device_id: int | None = None  # of the GPU; None on a CPU
 
     def predict(self, frames: Pixels) -> Output:
         """What the model says of frames, uint8 [n, height, width, channels].
@@ -118,7 +119,7 @@ def open_session(
     ready = SimpleQueue[InferenceRunner]()
     for runner in free:
         ready.put(runner)
-    return Session(bundle, name, difference, batches, ready)
+    return Session(bundle, name, difference, batches, ready, None if name == CPU else execution.device_id)
 
 
 def verify_golden(bundle: Bundle, session: InferenceRunner) -> float:

@@ -37,7 +37,7 @@ class DecisionPolicy:
     temperature: float = 1.0
 
     def decide(self, raw_scores: Sequence[float]) -> Decision:
-        """said: the scores of the model, in the order of the labels.
+        """Judge the scores of one frame. raw_scores: of the model, in the order of the labels.
 
         A defect: a defect label reaches its `sure`; where labels exclude each other only the best one counts.
         Clean: no defect label reaches its `unsure`, and the clean label, where there is one, is best and `sure`; where

@@ -78,6 +78,10 @@ class Metrics:
         self.bundle_info = self._gauge(
             "bundle_info", "Always 1: the bundle that runs.", "name", "version", "sha256", "precision", "provider"
         )
+        # Two processes with one device_id share a GPU; a GPU that no process shows is left unused.
+        self.device_info = self._gauge(
+            "device_info", "Always 1: what the model runs on; no device_id on a CPU.", "provider", "device_id"
+        )
         # refused rises: a bundle was put in place that is unfit; the log says why, and the one before runs on.
         self.bundle_swaps = self._counter("bundle_swaps", "Bundles put in place, by what came of it.", "outcome")
         # 1 for longer than a load takes: what runs is not what somebody put in place.
@@ -158,6 +162,10 @@ class Metrics:
         manifest = bundle.manifest
         self.bundle_info.clear()
         self.bundle_info.labels(manifest.name, manifest.version, bundle.sha256, manifest.precision, provider).set(1)
+
+    def show_device(self, provider: str, device_id: int | None) -> None:
+        self.device_info.clear()
+        self.device_info.labels(provider, "" if device_id is None else str(device_id)).set(1)
 
     def show_shadow(self, bundle: Bundle) -> None:
         self.shadow_info.clear()

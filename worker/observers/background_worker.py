@@ -73,7 +73,7 @@ class BackgroundWorker(Generic[T]):
                 self._count("failed")
                 left += 1
         if left:
-            log.warning("background queue not empty at shutdown", worker=self._name, frames=left)
+            log.warning("background queue not empty at shutdown", queue=self._name, frames=left)
 
     def _run(self) -> None:
         lower_priority()
@@ -84,7 +84,7 @@ class BackgroundWorker(Generic[T]):
             except Exception as error:  # nothing of it may reach the frames' path
                 self._count("failed")
                 reason = f"{type(error).__name__}: {error}"
-                log.warning("background work failed on a frame", worker=self._name, frame=frame.id, error=reason)
+                log.warning("background work failed on a frame", queue=self._name, frame=frame.id, error=reason)
             self.cancel(frame)
             del entry, frame, known  # while it waits here, nothing is held
 

@@ -116,7 +116,7 @@ class Drift:
         self,
         name: str,
         partition: Partition,
-        yardstick: Baseline,
+        baseline: Baseline,
         encoded: bytes | None = None,
         statistics: FrameStatistics | None = None,
         answer: ScoredAnswer | None = None,
@@ -127,10 +127,10 @@ class Drift:
         """
         camera = self._cameras.get(name)
         if camera is None:
-            camera = self._cameras[name] = _Camera(partition, yardstick, *self._nothing_yet())
-        if camera.baseline.model_sha256 != yardstick.model_sha256:
+            camera = self._cameras[name] = _Camera(partition, baseline, *self._nothing_yet())
+        if camera.baseline.model_sha256 != baseline.model_sha256:
             camera.measured, camera.scored = self._nothing_yet()
-        camera.partition, camera.baseline, camera.unseen_s = partition, yardstick, 0.0
+        camera.partition, camera.baseline, camera.unseen_s = partition, baseline, 0.0
         if encoded is not None:
             camera.compare(encoded)
         if statistics is not None:

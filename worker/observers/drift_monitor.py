@@ -40,12 +40,12 @@ class DriftMonitor:
         camera = self._metrics.camera_label(frame.camera)
         if camera == OTHER:
             return
-        yardstick = Baseline(model.info.sha256, model.reference, model.info.thresholds == "bundle")
+        baseline = Baseline(model.info.sha256, model.reference, model.info.thresholds == "bundle")
         with self._lock:
             self._drift.observe(
                 camera,
                 Partition(frame.position.topic, frame.position.partition),
-                yardstick,
+                baseline,
                 None if isinstance(outcome, RejectedFrame) else frame.encoded,
                 outcome.statistics if isinstance(outcome, Prediction) else None,
                 _answer(event),

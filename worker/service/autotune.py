@@ -26,9 +26,9 @@ from stripwatch.worker.config.settings import ENV_PREFIX, Settings
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.loaded_model import require_bundle
-from stripwatch.worker.model.providers import runs_on_cpu
 from stripwatch.worker.service.autotune_trial import READY
-from stripwatch.worker.service.core_layout import CoreLayout, Trial, candidates, choose, usable_cores
+from stripwatch.worker.service.core_layout import CoreLayout, Trial, candidates, choose, usable_cores, with_processes
+from stripwatch.worker.service.gpu_assignment import usable_gpus
 
 log = structlog.get_logger()
 
@@ -56,9 +56,12 @@ def choose_layout(settings: Settings) -> LayoutChoice:
 
     Raises SettingsError where the provider is not to be had, BundleError and InputError as loading does.
     """
-    layouts = candidates(settings, usable_cores(), runs_on_cpu(settings.provider))
+    if settings.processes != "auto":
+        return LayoutChoice(with_processes(settings, settings.processes, usable_cores()), "as the settings say")
+    gpus = usable_gpus(settings)
+    layouts = candidates(settings, usable_cores(), gpus)
     if len(layouts) == 1:
-        return LayoutChoice(layouts[0], "as the settings say" if settings.processes != "auto" else "one core, or a GPU")
+        return LayoutChoice(layouts[0], _only_layout(settings, gpus))
     bundle = load_resolved(resolve_bundle(require_bundle(settings)))
     folder = cache_folder(settings)
     path = folder / f"layout-{_digest(settings, bundle, layouts)}.json" if folder else None
@@ -84,6 +87,15 @@ def choose_layout(settings: Settings) -> LayoutChoice:
     plan = LayoutChoice(choose(trials), f"{how}: {rates} processes")
     log.info("layout", **asdict(plan.layout), reason=plan.reason)
     return plan
+
+
+def _only_layout(settings: Settings, gpus: int) -> str:
+    """Why there is nothing to try."""
+    if gpus == 0:
+        return "one core"
+    if settings.device_id is not None:
+        return f"one process, on the GPU that device_id = {settings.device_id} names"
+    return "one process, on the one GPU" if gpus == 1 else f"one process on each of {gpus} GPUs"
 
 
 def apply_layout(settings: Settings, layout: CoreLayout) -> Settings:

@@ -51,6 +51,7 @@ def run(
         log={"format": log_format},
     )
     from stripwatch.worker.service.autotune import apply_layout, choose_layout
+    from stripwatch.worker.service.gpu_assignment import assign_gpus
     from stripwatch.worker.service.supervisor import supervise
     from stripwatch.worker.service.worker_app import run as run_worker
 
@@ -58,7 +59,8 @@ def run(
     if layout.processes > 1:
         supervise(settings, layout, sys.argv[1:])
     else:
-        run_worker(apply_layout(settings, layout))
+        (device_id,) = assign_gpus(settings, 1)
+        run_worker(apply_layout(settings, layout).model_copy(update={"device_id": device_id}))
 
 
 def check(

@@ -1,8 +1,8 @@
 """How the work is laid over the cores: processes, and the threads of each; the best layout is found by trying.
 
 It depends on model and machine: on two cores two processes with one ONNX Runtime thread each took 1.46 times the frames
-of one process with two, for a small network (DESIGN section 5); a large one fills both cores from one process. On a GPU
-the processes would share the device; there one process is the rule until a bench says otherwise.
+of one process with two, for a small network (DESIGN section 5); a large one fills both cores from one process. On GPUs
+each has a process; more would share it, which is left to the settings until a bench says otherwise.
 """
 
 import os
@@ -47,16 +47,19 @@ def usable_cores() -> int:
 
 
 def with_processes(settings: Settings, processes: int, cores: int) -> CoreLayout:
-    """So many processes; what the settings leave open of their threads is an equal share of the cores."""
+    """A layout of as many processes; what the settings leave open of their threads is an equal share of the cores."""
     share = 0 if processes == 1 else max(1, cores // processes)
     return CoreLayout(processes, settings.inference_threads or share, settings.decode_threads or share)
 
 
-def candidates(settings: Settings, cores: int, on_cpu: bool) -> list[CoreLayout]:
-    """The layouts worth trying, fewest processes first; one where nothing is left open, or a GPU does the work."""
+def candidates(settings: Settings, cores: int, gpus: int) -> list[CoreLayout]:
+    """The layouts worth trying, fewest processes first; one where nothing is left open, or GPUs do the work.
+
+    gpus: 0 on a CPU.
+    """
     if settings.processes != "auto":
         return [with_processes(settings, settings.processes, cores)]
-    counts = sorted({1, max(1, cores // 2), cores}) if on_cpu else [1]
+    counts = sorted({1, max(1, cores // 2), cores}) if gpus == 0 else [gpus]
     return [with_processes(settings, count, cores) for count in counts]
 
 

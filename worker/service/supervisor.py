@@ -21,6 +21,7 @@ from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.systemd import Watchdog
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_ready
 from stripwatch.worker.service.core_layout import CoreLayout
+from stripwatch.worker.service.gpu_assignment import assign_gpus
 
 log = structlog.get_logger()
 
@@ -34,10 +35,11 @@ _ENDED_WELL = (0, -signal.SIGTERM)  # the signal itself ends a worker that has n
 
 @dataclass(slots=True)
 class _WorkerProcess:
-    """One worker. failures: how often in a row it died young. due_s: when it may start."""
+    """One worker. failures: how often in a row it died young. due_s: when it may start. device_id: None on a CPU."""
 
     number: int
     command: Sequence[str]
+    device_id: int | None = None
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     failures: int = 0
@@ -49,18 +51,25 @@ class _WorkerProcess:
         self.process = subprocess.Popen(die_with_parent(self.command), stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603
         self.starts += 1
         self.started_s = time.monotonic()
-        log.info("worker started", process=self.number, pid=self.process.pid)
+        log.info("worker started", process=self.number, pid=self.process.pid, device_id=self.device_id)
 
 
 class Supervisor:
     """Keeps a process alive for each command. Their output goes where the supervisor's goes.
 
-    restarted: called for each that died. Run it on the main thread: Linux ends a child with the
-    thread that started it.
+    restarted: called for each that died. device_ids: the GPU of each, for the log; empty on a CPU. Run it on the main
+    thread: Linux ends a child with the thread that started it.
     """
 
-    def __init__(self, commands: Sequence[Sequence[str]], stop_s_max: float, restarted: Callable[[], None]) -> None:
-        self._workers = [_WorkerProcess(number, command) for number, command in enumerate(commands)]
+    def __init__(
+        self,
+        commands: Sequence[Sequence[str]],
+        stop_s_max: float,
+        restarted: Callable[[], None],
+        device_ids: Sequence[int | None] = (),
+    ) -> None:
+        pairs = zip(commands, device_ids or [None] * len(commands), strict=True)
+        self._workers = [_WorkerProcess(number, *pair) for number, pair in enumerate(pairs)]
         self._stop_s_max = stop_s_max
         self._restarted = restarted
 
@@ -116,18 +125,22 @@ def _end(process: subprocess.Popen[bytes], timeout_s: float) -> int:
         return process.wait()
 
 
-def worker_command(arguments: Sequence[str], name: str, port: int, layout: CoreLayout) -> list[str]:
+def worker_command(
+    arguments: Sequence[str], name: str, port: int, layout: CoreLayout, device_id: int | None = None
+) -> list[str]:
     """The command line of one worker: that of this process, with name and port of its own and its share of the cores.
 
-    name: the same after a restart, since Kafka knows transactions and static members by it.
+    name: the same after a restart, since Kafka knows transactions and static members by it. device_id: None on a CPU.
     """
-    own = {
+    own: dict[str, object] = {
         "processes": 1,
         "instance_id": name,
         "metrics.host": "127.0.0.1",
         "inference_threads": layout.inference_threads,
         "decode_threads": layout.decode_threads,
     }
+    if device_id is not None:
+        own["device_id"] = device_id
     pairs = [part for key, value in own.items() for part in ("--set", f"{key}={value}")]
     return [*module_command("worker"), *arguments, *pairs, "--metrics-port", str(port)]
 
@@ -149,11 +162,15 @@ def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) 
     restarts = Counter("stripwatch_process_restarts", "Workers that died and were started again.", registry=registry)
     registry.register(MultiprocessMetrics(ports))
     name = instance_id(settings)
-    commands = [worker_command(arguments, f"{name}-{n}", port, layout) for n, port in enumerate(ports)]
+    device_ids = assign_gpus(settings, layout.processes)
+    commands = [
+        worker_command(arguments, f"{name}-{n}", port, layout, device_id)
+        for n, (port, device_id) in enumerate(zip(ports, device_ids, strict=True))
+    ]
     health = HealthServer(settings.metrics, registry, lambda: all_ready(ports))
     try:
         log.info("supervising", metrics_port=health.port, pid=os.getpid(), **asdict(layout))
-        Supervisor(commands, settings.drain_s_max + _CLOSE_S, restarts.inc).run(lambda: stop.received)
+        Supervisor(commands, settings.drain_s_max + _CLOSE_S, restarts.inc, device_ids).run(lambda: stop.received)
         log.info("all workers stopped")
     finally:
         health.close()

@@ -100,7 +100,7 @@ class Worker:
             self._drift.observe,
             settings.batches_in_flight,
         )
-        metrics.show_bundle(model.session.bundle, model.session.provider)
+        self._show_model(model)
         self._reloader = ModelReloader(
             lambda: resolve_bundle(require_bundle(settings)),
             lambda bundle, raise_if_cancelled: open_model(bundle, settings, raise_if_cancelled),
@@ -191,7 +191,11 @@ class Worker:
 
     def _swap(self, model: LoadedModel) -> None:
         self._pipeline.swap(model)
+        self._show_model(model)
+
+    def _show_model(self, model: LoadedModel) -> None:
         self._metrics.show_bundle(model.session.bundle, model.session.provider)
+        self._metrics.show_device(model.session.provider, model.session.device_id)
 
     def _stop(self) -> None:
         """One deadline for all of it. What is not settled by then is inspected again by whoever comes next."""

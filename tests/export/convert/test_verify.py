@@ -1,4 +1,4 @@
-"""What a bundle is protected from: a changed byte by its seal; with the seal made anew, by its golden frames."""
+"""What a bundle is protected from: a changed byte by its checksum; with a new checksum, by its golden frames."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,8 +1,9 @@
+import secrets
 from pathlib import Path
 
 import pytest
 
-from stripwatch.export.runs.files import atomic_write, read_whole
+from stripwatch.export.runs.files import atomic_write, is_temporary, read_whole
 from stripwatch.worker.common.errors import InputError
 
 
@@ -11,6 +12,42 @@ def test_a_file_is_replaced_and_no_part_stays(tmp_path: Path) -> None:
         atomic_write(tmp_path / "a", data)
         assert read_whole(tmp_path / "a") == data
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_link_or_a_file_beside_it_is_neither_followed_nor_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / "a.part").symlink_to(tmp_path / "victim")
+    atomic_write(tmp_path / "a", b"new")
+    assert (tmp_path / "a.part").is_symlink()
+
+    monkeypatch.setattr(secrets, "token_hex", lambda size: "0" * 2 * size)
+    (tmp_path / f".stripwatch-{'0' * 16}.part").symlink_to(tmp_path / "victim")
+    with pytest.raises(InputError, match=r"cannot write .*a: File exists"):
+        atomic_write(tmp_path / "a", b"newer")
+    assert ((tmp_path / "victim").read_bytes(), read_whole(tmp_path / "a")) == (b"precious", b"new")
+
+
+def test_a_new_file_has_the_mode_that_the_umask_says(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    atomic_write(tmp_path / "a", b"")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "no/folder"])
+def test_a_place_that_cannot_be_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="cannot write"):
+        atomic_write(tmp_path / name, b"")
+    with pytest.raises(InputError, match="cannot read"):
+        read_whole(tmp_path / name)
+
+
+def test_what_a_killed_process_leaves_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "replace", lambda part, _: seen.append(part.name))
+    seen: list[str] = []
+    atomic_write(tmp_path / "a", b"")
+    assert [is_temporary(name) for name in [*seen, "a", "a.part"]] == [True, False, False]
 
 
 def test_a_failed_move_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

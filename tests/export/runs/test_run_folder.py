@@ -118,6 +118,7 @@ LEFT = (
     "history.csv",
     "history.csv.part",
     "run.json.part",
+    ".stripwatch-0123456789abcdef.part",
     "features-0.npy",
     "features-0.npy.part",
     "fine-tune.weights.h5",

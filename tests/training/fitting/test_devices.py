@@ -74,14 +74,14 @@ import tensorflow as tf
 processor = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests.trained import tiny_fit
-from stripwatch.training import devices, loops
+from stripwatch.training.fitting import devices, train_loop
 from stripwatch.training.fitting.fit import fit
-devices.replicas = lambda: ["CPU:0", "CPU:1"]
-compile_model, seen = loops.compile_model, []
+devices.gpu_replicas = lambda: ["CPU:0", "CPU:1"]
+compile_model, seen = train_loop.compile_model, []
 def watch(model, *rest):
     compile_model(model, *rest)
     seen.append(model.distribute_strategy.num_replicas_in_sync)
-loops.compile_model = watch
+train_loop.compile_model = watch
 data, out, weights = map(Path, sys.argv[1:])
 run = fit(tiny_fit(data, out, weights=str(weights), epochs=3, fine_tune=1, best_by="val_loss"))
 print(seen, run.best_epoch > 0)

@@ -16,11 +16,13 @@ def test_it_says_what_it_renamed_and_the_second_time_that_nothing_is_left(
         "file": str(file),
         "backup": f"{file}.bak",
         "renamed": {"metrics_port": "metrics.port", "evidence": "evidence.enabled"},
+        "still_invalid": None,
     }
     assert file.read_text() == "metrics.port = 9109  # behind the firewall\nevidence.enabled = true\n"
     assert "metrics_port is now metrics.port" in stderr
     code, stdout, stderr = command_line("config", "migrate", file)
-    assert (code, last_json(stdout)) == (0, {"file": str(file), "backup": None, "renamed": {}})
+    assert code == 0
+    assert last_json(stdout) == {"file": str(file), "backup": None, "renamed": {}, "still_invalid": None}
     assert "needs no change" in stderr
 
 
@@ -32,3 +34,14 @@ def test_what_is_wrong_is_one_sentence_and_an_exit_code(tmp_path: Path, command_
     code, stdout, stderr = command_line("config", "migrate", file)
     assert (code, stdout) == (2, "")
     assert "'metrics_port' and 'metrics.port'" in stderr
+
+
+def test_what_was_wrong_before_is_a_warning(tmp_path: Path, command_line: CommandLine) -> None:
+    file = tmp_path / "worker.toml"
+    file.write_text("metrics_port = 1\ngroup_id = 2\n")
+    file.with_name("worker.toml.bak").touch()
+    code, stdout, stderr = command_line("config", "migrate", file)
+    assert (code, file.read_text()) == (0, "metrics.port = 1\ngroup_id = 2\n")
+    assert last_json(stdout)["still_invalid"] == "setting 'group_id': input should be a valid string (it is 2)"
+    assert f"the old file is {file}.bak.1" in stderr
+    assert f"warning: {file} is still not valid: setting 'group_id'" in stderr

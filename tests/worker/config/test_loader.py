@@ -1,12 +1,19 @@
 """Settings: the later source wins, and whatever is wrong is named."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.migration import migrate_file
+from stripwatch.worker.config.overrides import parse_pairs
+from stripwatch.worker.config.renames import RENAMES
 from stripwatch.worker.config.sections import MetricsSettings
+from stripwatch.worker.config.settings import SECTIONS
 
 NAMELESS = (
     "metrics.port = 0 cannot identify this worker; "
@@ -48,6 +55,12 @@ def test_cameras_and_thresholds_are_tables(config: Path) -> None:
         ("batch_frame_max = 4", r"unknown setting 'batch_frame_max'; did you mean 'batch_frames_max'\?"),
         ('[topics]\nframe = "x"', r"unknown setting 'topics.frame'; did you mean 'topics.frames'\?"),
         ("[cameras.a]\nmm_per_pixel = 1", r"'cameras.a.mm_per_pixel'; did you mean 'cameras.ID.mm_per_px'\?"),
+        ("evidence.foo = 1", "'evidence.foo'; evidence has enabled, per_minute_max, bytes_max, side_px_max, quality$"),
+        ("evidence.per_hour_max = 1", r"did you mean 'evidence.per_minute_max'\?"),
+        ("metrics.PORT = 1", r"did you mean 'metrics.port'\?"),
+        ('"evidence.enabled" = true', "unknown setting 'evidence.enabled'; write it without quotes: evidence.enabled"),
+        ("GROUP_ID = 'a'\ngroup_id = 'b'", "settings 'GROUP_ID' and 'group_id' are one; keep one of them"),
+        ("[security]\nusername = 'u'", "'security': PLAIN and SCRAM take"),
         ("qqqqqq = 1", r"unknown setting 'qqqqqq'$"),
         ("batch_frames_max = 0", r"'batch_frames_max': input should be greater than or equal to 1 \(it is 0\)"),
         ('delivery = "twice"', r"'delivery': input should be 'at-least-once' or 'exactly-once'"),
@@ -80,6 +93,11 @@ def test_the_file_is_named_by_its_flag_alone() -> None:
         load_settings(None, {"config": "x"})
 
 
+def test_the_content_of_the_file_is_no_flag() -> None:
+    with pytest.raises(SettingsError, match="unknown setting '<file>'"):
+        load_settings(None, parse_pairs(['"<file>"={group_id = "g"}']))
+
+
 def test_a_missing_file_is_named(config: Path) -> None:
     with pytest.raises(InputError, match=r"worker\.toml"):
         load_settings(config, {})
@@ -91,9 +109,73 @@ def test_a_typing_error_in_a_variable_is_named(monkeypatch: pytest.MonkeyPatch) 
         load_settings(None, {})
 
 
-def test_a_variable_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STRIPWATCH_CAMERAS", "{")
-    with pytest.raises(SettingsError, match='"cameras"'):
+@pytest.mark.parametrize("key", [key for key in RENAMES.values() if key.replace(".", "_") not in RENAMES])
+def test_a_variable_with_one_underscore_too_few_is_named(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    section, name = key.upper().split(".")
+    monkeypatch.setenv(f"STRIPWATCH_{section}_{name}", "1")
+    with pytest.raises(SettingsError, match=rf"did you mean 'STRIPWATCH_{section}__{name}'\?"):
+        load_settings(None, {})
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "{a=" * 5000, "a" + ".a" * 5000 + " = 1"])
+def test_a_file_that_is_nested_too_deeply_is_no_settings_file(config: Path, text: str) -> None:
+    config.write_text(text)
+    with pytest.raises(SettingsError, match="is not valid TOML: it is nested too deeply"):
+        load_settings(config, {})
+    with pytest.raises(SettingsError, match="is not valid TOML: it is nested too deeply"):
+        migrate_file(config)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b"])
+@pytest.mark.parametrize("read", [lambda path: load_settings(path, {}), migrate_file])
+def test_a_name_that_no_file_can_have_is_one_sentence(config: Path, read: Callable[[Path], Any], name: str) -> None:
+    with pytest.raises(InputError, match=r"there is no configuration file|cannot read"):
+        read(config.with_name(name))
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "device"])
+def test_what_is_not_a_file_is_named(config: Path, kind: str) -> None:
+    path = Path(os.devnull) if kind == "device" else config
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    with pytest.raises(InputError, match=f"^{path} is not a file$"):
+        load_settings(path, {})
+
+
+def test_a_byte_order_mark_is_accepted(config: Path) -> None:
+    config.write_bytes(b"\xef\xbb\xbfgroup_id = 'g'")
+    assert load_settings(config, {}).group_id == "g"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "instead"),
+    [
+        ("LOG", "info", "; set STRIPWATCH_LOG__LEVEL instead"),
+        ("log", "json", "; set STRIPWATCH_LOG__FORMAT instead"),
+        ("METRICS", "9109", "; set STRIPWATCH_METRICS__PORT instead"),
+        ("TOPICS", "frames", "; set STRIPWATCH_TOPICS__FRAMES instead"),
+        ("SECURITY", "SSL", "; set STRIPWATCH_SECURITY__PROTOCOL instead"),
+        ("DRIFT", "", "; set STRIPWATCH_DRIFT__MEASURE_MS instead"),
+        ("CAMERAS", "{", ""),
+        ("CAMERAS", '{"a":' * 5000, ""),
+        ("THRESHOLDS", "[0.5]", ""),
+    ],
+)
+def test_a_variable_of_a_section_is_a_json_object(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, instead: str
+) -> None:
+    monkeypatch.setenv(f"STRIPWATCH_{name}", value)
+    with pytest.raises(SettingsError) as error:
+        load_settings(None, {})
+    assert str(error.value) == f"environment variable STRIPWATCH_{name.upper()} must be a JSON object{instead}"
+
+
+@pytest.mark.parametrize("section", [name for name in SECTIONS if "." not in name])
+def test_a_variable_of_any_section_is_explained(monkeypatch: pytest.MonkeyPatch, section: str) -> None:
+    monkeypatch.setenv(f"STRIPWATCH_{section.upper()}", "yes")
+    with pytest.raises(SettingsError, match=f"STRIPWATCH_{section.upper()}__"):
         load_settings(None, {})
 
 

@@ -131,6 +131,18 @@ mm_per_px = 0.5  # measured
         ("evidence_quality = 90\n[evidence]\n# none\n[topics]\n", "[evidence]\nquality = 90\n# none\n[topics]\n"),
         ("evidence_quality = 90\n[evidence]\nenabled = true", "[evidence]\nenabled = true\nquality = 90\n"),
         (
+            "# other\n\n# why\n  # so\nevidence_quality=90\n# of the group\ngroup_id='g'\n[evidence]\nenabled=true\n",
+            "# other\n\n# of the group\ngroup_id='g'\n[evidence]\nenabled=true\n# why\n  # so\nquality=90\n",
+        ),
+        (
+            "# why\r\nevidence_quality  = 90\r\n\r\n[evidence]\r\nenabled = true",
+            "\r\n[evidence]\r\nenabled = true\r\n# why\r\nquality  = 90\r\n",
+        ),
+        (
+            "# why\r\nevidence_quality = 90 # so\r\ngroup_id = 'g'\r\n# on\r\nevidence = {enabled = true}",
+            "group_id = 'g'\r\n# on\r\n# why\r\n# so\r\nevidence = {enabled = true, quality = 90}",
+        ),
+        (
             "evidence_quality = 90 # fine\nevidence = {enabled = true}\n",
             "# fine\nevidence = {enabled = true, quality = 90}\n",
         ),
@@ -144,6 +156,9 @@ mm_per_px = 0.5  # measured
         "a table",
         "an empty table",
         "a table without a line end",
+        "a comment above",
+        "a table with line ends of Windows",
+        "comments and a table in braces",
         "a table in braces",
         "a dotted key",
         "line ends of Windows",
@@ -198,34 +213,82 @@ def test_a_file_that_needs_nothing_is_not_touched(file: Path, text: str) -> None
 def test_a_key_that_is_set_under_both_names_is_an_error(file: Path) -> None:
     text = "metrics_port = 1\nlog_level = 'info'\nlog_format = 'json'\n[metrics]\nport = 1\n[log]\nlevel = 'info'\n"
     assert refusal(file, text) == (
-        f"{file} sets both 'metrics_port' and 'metrics.port', and both 'log_level' and 'log.level'; "
-        "delete the old key where both are set"
+        f"{file} sets both 'metrics_port' and 'metrics.port', and both 'log_level' and 'log.level'; keep one of each"
     )
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("metrics_port = 1\nbatch_frames_max = 0", "'batch_frames_max': input should be greater than or equal to 1"),
-        ("metrics_port = 1\nbundel = 'a'", "unknown setting 'bundel'; did you mean 'bundle'?"),
-        ("metrics_port = 'many'", "setting 'metrics.port'"),
-        ("metrics_port = 1\nmetrics = 2", "cannot rewrite"),
-        ("[[evidence]]\nquality = 1", "setting 'evidence.enabled'"),
+        ("Metrics_Port = 1\nMETRICS.port = 2", "sets both 'Metrics_Port' and 'METRICS.port'"),
+        ("evidence = true\nEvidence = false", "sets both 'evidence' and 'Evidence'"),
+        ("metrics_port = 1\n[Metrics]\n[metrics]", "sets both 'Metrics' and 'metrics'"),
     ],
 )
-def test_a_file_that_stays_wrong_is_not_touched(file: Path, text: str, sentence: str) -> None:
-    error = refusal(file, text)
-    assert sentence in error
-    assert str(file) in error
+def test_keys_of_another_case_collide(file: Path, text: str, sentence: str) -> None:
+    assert refusal(file, text) == f"{file} {sentence}; keep one of each"
+
+
+def test_keys_of_another_case_are_renamed_into_the_sections_of_the_file(file: Path) -> None:
+    before = "Evidence=true\nMETRICS_PORT=1\nlog_format='json'\nLog.level='error'\n[Metrics]\nhost='h'\n"
+    after = "evidence.enabled=true\nLog.format='json'\nLog.level='error'\n[Metrics]\nhost='h'\nport=1\n"
+    assert migrated(file, before) == after
+    settings = load_settings(file, {})
+    assert (settings.evidence.enabled, settings.metrics.port, settings.metrics.host) == (True, 1, "h")
+    assert (settings.log.format, settings.log.level) == ("json", "error")
+
+
+@pytest.mark.parametrize(
+    ("text", "after", "sentence"),
+    [
+        (
+            "metrics_port = 1\nbatch_frames_max = 0",
+            "metrics.port = 1\nbatch_frames_max = 0",
+            "setting 'batch_frames_max': input should be greater than or equal to 1 (it is 0)",
+        ),
+        (
+            "metrics_port = 1\nbundel = 'a'",
+            "metrics.port = 1\nbundel = 'a'",
+            "unknown setting 'bundel'; did you mean 'bundle'?",
+        ),
+        (
+            "metrics_port = 70_000",
+            "metrics.port = 70_000",
+            "setting 'metrics.port': input should be less than or equal to 65535 (it is 70000)",
+        ),
+        (
+            "metrics_port = 1\n[security]\nprotocol = 'SASL_SSL'\nmechanism = 'PLAIN'\nusername = 'u'",
+            "metrics.port = 1\n[security]\nprotocol = 'SASL_SSL'\nmechanism = 'PLAIN'\nusername = 'u'",
+            "setting 'security': PLAIN and SCRAM take a username with password or password_file; nothing else does",
+        ),
+        (
+            "metrics_port = 1\nGROUP_ID = 'a'\ngroup_id = 'b'",
+            "metrics.port = 1\nGROUP_ID = 'a'\ngroup_id = 'b'",
+            "settings 'GROUP_ID' and 'group_id' are one; keep one of them",
+        ),
+    ],
+)
+def test_what_was_wrong_before_is_told_and_the_keys_are_renamed(
+    file: Path, text: str, after: str, sentence: str
+) -> None:
+    file.write_text(text)
+    assert migrate_file(file).still_invalid == sentence
+    assert file.read_text() == after
+
+
+@pytest.mark.parametrize("text", ["metrics_port = 1\nmetrics = 2", "metrics_port = 1\n[[metrics]]\nport = 2"])
+def test_what_cannot_be_rewritten_is_not_touched(file: Path, text: str) -> None:
+    assert f"cannot rewrite {file}" in refusal(file, text)
 
 
 def test_an_old_variable_that_gets_in_the_way_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPWATCH_METRICS_PORT", "9108")
     file.write_text("evidence = true")
-    assert migrate_file(file).renamed == {"evidence": "evidence.enabled"}
+    assert migrate_file(file).still_invalid is None
     monkeypatch.setenv("STRIPWATCH_EVIDENCE", "true")
-    file.with_name("worker.toml.bak").unlink()
-    assert "STRIPWATCH_EVIDENCE is now STRIPWATCH_EVIDENCE__ENABLED" in refusal(file, "evidence_quality = 90")
+    file.write_text("evidence_quality = 90")
+    assert "STRIPWATCH_EVIDENCE is now STRIPWATCH_EVIDENCE__ENABLED" in str(migrate_file(file).still_invalid)
+    assert file.read_text() == "evidence.quality = 90"
 
 
 @pytest.mark.parametrize("content", [b"metrics_port =", b"\xff", b"metrics_port = 1\nmetrics_port = 2"])
@@ -238,7 +301,7 @@ def test_a_file_that_is_not_toml_is_named(file: Path, content: bytes) -> None:
 def test_a_file_that_is_missing_or_read_only_is_named(file: Path) -> None:
     with pytest.raises(InputError, match=r"no configuration file .*worker\.toml"):
         migrate_file(file)
-    with pytest.raises(InputError, match="no configuration file"):
+    with pytest.raises(InputError, match="is not a file"):
         migrate_file(file.parent)
     file.write_text("metrics_port = 1")
     file.chmod(0o444)
@@ -247,12 +310,20 @@ def test_a_file_that_is_missing_or_read_only_is_named(file: Path) -> None:
 
 
 def test_a_backup_is_not_overwritten(file: Path) -> None:
-    backup = file.with_name("worker.toml.bak")
-    backup.write_text("older")
+    file.with_name("worker.toml.bak").write_text("older")
+    file.with_name("worker.toml.bak.1").symlink_to("nowhere")
     file.write_text("metrics_port = 1")
-    with pytest.raises(InputError, match=r"worker\.toml\.bak is already there"):
-        migrate_file(file)
-    assert (file.read_text(), backup.read_text()) == ("metrics_port = 1", "older")
+    assert migrate_file(file).backup == file.with_name("worker.toml.bak.2")
+    assert file.with_name("worker.toml.bak").read_text() == "older"
+    assert file.with_name("worker.toml.bak.2").read_text() == "metrics_port = 1"
+    assert not file.with_name("nowhere").exists()
+
+
+def test_a_byte_order_mark_stays(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbfmetrics_port = 1\r\n")
+    migrate_file(file)
+    assert file.read_bytes() == b"\xef\xbb\xbfmetrics.port = 1\r\n"
+    assert load_settings(file, {}).metrics.port == 1
 
 
 def test_the_mode_of_a_file_with_a_password_is_kept(file: Path) -> None:

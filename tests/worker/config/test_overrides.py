@@ -19,6 +19,20 @@ def test_pairs_are_toml_or_text() -> None:
         parse_pairs(["a b=1"])
 
 
+def test_the_case_of_a_setting_makes_no_difference() -> None:
+    assert parse_pairs(["LOG.level=debug", "log.format=json", "GROUP_ID=a", "Group_id=b"]) == {
+        "log": {"level": "debug", "format": "json"},
+        "group_id": "b",
+    }
+    assert parse_pairs(["cameras.Top.side=top"]) == {"cameras": {"Top": {"side": "top"}}}
+
+
+@pytest.mark.parametrize("pair", ["a" + ".a" * 5000 + "=1", "=1", "a"])
+def test_what_is_no_pair_is_one_sentence(pair: str) -> None:
+    with pytest.raises(SettingsError, match="is not KEY=VALUE"):
+        parse_pairs([pair])
+
+
 @pytest.mark.parametrize(
     ("layers", "merged"),
     [

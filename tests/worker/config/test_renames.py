@@ -1,5 +1,6 @@
 """An old key gets an error that names the new one, wherever it is set."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,36 @@ def test_a_new_key_is_a_setting_and_an_old_one_is_not() -> None:
 def test_an_old_key_in_a_file_is_named(tmp_path: Path, old: str, new: str, value: str) -> None:
     config = tmp_path / "worker.toml"
     config.write_text(f'{old} = {value}\ngroup_id = "g"\n')
-    advice = f"run 'stripwatch config migrate {config}' to rewrite the file"
+    advice = f"to rewrite the file, run: stripwatch config migrate {config}"
     assert error_of(config) == f"setting {old!r} is now {new!r}; {advice}"
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMES.items())
 @pytest.mark.parametrize("value", ["true", "1", "file.onnx"])
 def test_an_old_key_of_a_flag_is_named(old: str, new: str, value: str) -> None:
-    assert error_of(None, parse_pairs([f"{old}={value}"])) == f"setting {old!r} is now {new!r}; give --set the new key"
+    error = error_of(None, parse_pairs([f"{old}={value}"]))
+    assert error == f"setting {old!r} is now {new!r}; use the new key with --set"
+
+
+@pytest.mark.parametrize(("old", "new"), [("Evidence", "evidence.enabled"), ("METRICS_PORT", "metrics.port")])
+def test_an_old_key_in_another_case_is_named(tmp_path: Path, old: str, new: str) -> None:
+    config = tmp_path / "worker.toml"
+    config.write_text(f"{old} = 1")
+    assert f"setting {old!r} is now {new!r}" in error_of(config)
+    assert f"setting {old.lower()!r} is now {new!r}" in error_of(None, parse_pairs([f"{old}=1"]))
+
+
+def test_a_list_of_tables_is_no_old_key(tmp_path: Path) -> None:
+    config = tmp_path / "worker.toml"
+    config.write_text("[[evidence]]\nquality = 1")
+    assert error_of(config) == "setting 'evidence' is a table with settings of its own, not a value"
+
+
+def test_the_command_in_the_advice_can_be_pasted(tmp_path: Path) -> None:
+    config = tmp_path / "line 1's; worker.toml"
+    config.write_text("metrics_port = 1")
+    command = error_of(config).partition("run: ")[2]
+    assert shlex.split(command) == ["stripwatch", "config", "migrate", str(config)]
 
 
 @pytest.mark.parametrize("pairs", [["evidence=true", "evidence.quality=90"], ["evidence.quality=90", "evidence=true"]])
@@ -81,8 +104,8 @@ def test_all_old_keys_are_named_at_once(tmp_path: Path, monkeypatch: pytest.Monk
         "setting 'metrics_port' is now 'metrics.port'",
         "setting 'shadow_share' is now 'shadow.share'",
         "environment variable STRIPWATCH_LOG_LEVEL is now STRIPWATCH_LOG__LEVEL",
-        f"run 'stripwatch config migrate {config}' to rewrite the file",
-        "give --set the new key",
+        f"to rewrite the file, run: stripwatch config migrate {config}",
+        "use the new key with --set",
     ]
 
 

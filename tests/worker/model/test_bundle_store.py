@@ -225,3 +225,17 @@ def test_many_at_once_each_count_or_are_told(store: Path, tmp_path: Path) -> Non
 def test_the_stored_file_is_the_bundle_byte_for_byte(store: Path, tmp_path: Path) -> None:
     assert (store / "tiny" / "1.onnx").read_bytes() == (tmp_path / "1.onnx").read_bytes()
     assert read_bundle(store / "tiny" / "1.onnx").sha256 == read_bundle(tmp_path / "1.onnx").sha256
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "f" * 300])
+def test_a_name_that_no_file_can_have_is_one_sentence(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    for read in (resolve_bundle, read_bundle):
+        with pytest.raises(BundleError, match="cannot read the bundle"):
+            read(path)
+    with pytest.raises(BundleError, match=r"cannot read|is no name in a store"):
+        rollback(path)
+    with pytest.raises(InputError):
+        stored.entries(path)
+    with pytest.raises(BundleError, match="cannot read the bundle"):
+        promote(tmp_path, path)

@@ -1,5 +1,8 @@
 """Buffers that stay, on the CPU: the results of a plain run. What a GPU adds is not tested."""
 
+import threading
+from typing import Any
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -50,3 +53,83 @@ def test_a_result_outlives_the_next_run(bundle: Bundle, session: ort.InferenceSe
 def test_golden_frames_pass_through_the_buffers(bundle: Bundle, session: ort.InferenceSession) -> None:
     bound = IoBindingRunner(session, output_names(bundle), SIZES, "cpu", graph=True)  # a CPU passes over the graph's id
     assert verify_golden(bundle, bound) <= bundle.manifest.score_tolerance
+
+
+class RecordingRunOptions(ort.RunOptions):  # type: ignore[misc]
+    """Keeps what it is given, since ONNX Runtime has no way to read it back for a run that is over."""
+
+    ids: list[str]
+
+    def add_run_config_entry(self, key: str, value: str) -> None:
+        assert key == "gpu_graph_id"
+        self.ids.append(value)
+        super().add_run_config_entry(key, value)
+
+
+@pytest.mark.parametrize(
+    ("graph", "runners", "ids"),
+    [
+        (True, 1, ["1", "2", "3"]),
+        (True, 2, ["1", "2", "3", "4", "5", "6"]),
+        (False, 2, []),
+    ],
+)
+def test_each_runner_and_size_has_a_graph_of_its_own(
+    bundle: Bundle,
+    session: ort.InferenceSession,
+    monkeypatch: pytest.MonkeyPatch,
+    graph: bool,
+    runners: int,
+    ids: list[str],
+) -> None:
+    """A graph reads the buffers that it was captured with: by another runner's id it would give that one's results."""
+    monkeypatch.setattr(RecordingRunOptions, "ids", [], raising=False)
+    monkeypatch.setattr(ort, "RunOptions", RecordingRunOptions)
+    for number in range(runners):
+        IoBindingRunner(session, output_names(bundle), SIZES, "cpu", graph, number=number)
+    assert RecordingRunOptions.ids == ids  # never 0, the graph of runs that name none, nor -1, no graph
+
+
+def test_buffers_lie_on_the_gpu_of_the_session(
+    bundle: Bundle, session: ort.InferenceSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[tuple[str, int]] = set()
+    on_cpu = ort.OrtValue.ortvalue_from_shape_and_type
+
+    def allocate(shape: Any, kind: Any, device: str, device_id: int) -> ort.OrtValue:
+        asked.add((device, device_id))
+        return on_cpu(shape, kind)
+
+    monkeypatch.setattr(ort.OrtValue, "ortvalue_from_shape_and_type", allocate)
+    IoBindingRunner(session, output_names(bundle), SIZES, "cuda", graph=False, device_id=3)
+    assert asked == {("cuda", 3)}
+
+
+@pytest.mark.parametrize("graph", [True, False])
+def test_graphs_are_captured_and_replayed_on_one_thread_whoever_asks(
+    bundle: Bundle, session: ort.InferenceSession, monkeypatch: pytest.MonkeyPatch, graph: bool
+) -> None:
+    ran_on: list[str] = []
+    run = session.run_with_iobinding
+
+    def recorded(*given: Any) -> None:
+        ran_on.append(threading.current_thread().name)
+        run(*given)
+
+    monkeypatch.setattr(session, "run_with_iobinding", recorded)
+    names = output_names(bundle)
+    bound = IoBindingRunner(session, names, SIZES, "cpu", graph)
+    frames = np.zeros((1, *bundle.manifest.decode.shape), np.uint8)
+    askers = [threading.Thread(target=bound.run, args=(names, {INPUT_NAME: frames}), name=f"{n}") for n in range(3)]
+    for asker in askers:
+        asker.start()
+        asker.join()
+    assert ran_on == (["cuda-graph_0"] * 3 if graph else ["0", "1", "2"])
+
+
+def test_what_fails_on_the_graph_thread_comes_out_where_it_was_asked_for(
+    bundle: Bundle, session: ort.InferenceSession
+) -> None:
+    bound = IoBindingRunner(session, output_names(bundle), SIZES, "cpu", graph=True)
+    with pytest.raises(KeyError, match="no such output"):
+        bound.run(["no such output"], {INPUT_NAME: np.zeros((1, *bundle.manifest.decode.shape), np.uint8)})

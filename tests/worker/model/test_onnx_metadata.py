@@ -1,4 +1,4 @@
-"""The seal of a bundle, and metadata read without the onnx package, against the onnx package."""
+"""The checksum of a bundle, and metadata read without the onnx package, against the onnx package."""
 
 import hashlib
 

@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort
 import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import EPFail
 
-from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.errors import BundleError, InferenceError, SettingsError
+from stripwatch.worker.model import gpus
 from stripwatch.worker.model.bundle import INPUT_NAME, Bundle, read_bundle
 from stripwatch.worker.model.providers import (
     ExecutionOptions,
@@ -17,6 +20,7 @@ from stripwatch.worker.model.providers import (
     runs_on_cpu,
     with_options,
 )
+from stripwatch.worker.model.session import open_session, verify_golden
 from tests.tiny import build_model, tiny_contract, write_bundle
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -51,9 +55,24 @@ def test_what_is_not_installed_is_refused_by_name(wanted: Any, name: str) -> Non
 
 
 def test_cuda_is_held_to_full_floats(bundle: Bundle) -> None:
-    ((name, options),) = with_options(bundle, CUDA, 8, ExecutionOptions("graph"))
+    ((name, options),) = with_options(bundle, CUDA, 8, ExecutionOptions("graph", device_id=1))
     assert name == CUDA
-    assert options == {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0", "enable_cuda_graph": "1"}
+    assert options == {
+        "device_id": "1",
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "use_tf32": "0",
+        "enable_cuda_graph": "1",
+    }
+
+
+def test_tensorrt_and_the_cuda_beside_it_have_one_gpu_and_no_graph(bundle: Bundle, tmp_path: Path) -> None:
+    first, second = (
+        with_options(bundle, TENSORRT, 8, ExecutionOptions("graph", engine_folder=tmp_path, device_id=device_id))
+        for device_id in (0, 1)
+    )
+    assert [options["device_id"] for _, options in second] == ["1", "1"]
+    assert second[1][1]["enable_cuda_graph"] == "0"
+    assert first[0][1]["trt_engine_cache_path"] != second[0][1]["trt_engine_cache_path"]
 
 
 def test_tensorrt_builds_one_engine_for_all_batches_and_keeps_it_by_model(
@@ -96,7 +115,7 @@ def test_a_provider_that_falls_back_is_refused(bundle: Bundle, wanted: str, monk
     """ONNX Runtime with it built in, on a machine without its libraries: it loads on the CPU and only warns."""
 
     class FallsBack(ort.InferenceSession):  # type: ignore[misc]
-        def __init__(self, model: bytes, options: ort.SessionOptions, providers: Any) -> None:
+        def __init__(self, model: bytes, options: ort.SessionOptions, providers: Any, **_: Any) -> None:
             super().__init__(model, options, providers=[CPU])
 
     monkeypatch.setattr(ort, "InferenceSession", FallsBack)
@@ -111,3 +130,122 @@ def test_a_plain_session_takes_all_calls_at_once(bundle: Bundle) -> None:
         create_runners(bundle, session, ["scores"], [1, 8], CPU, ExecutionOptions("bound", in_flight=3))
         == [session] * 3
     )
+
+
+@pytest.fixture
+def gpu_session(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What is asked of an ONNX Runtime that seems to have a GPU: its sessions run on the CPU and do not say so."""
+    asked: list[dict[str, Any]] = []
+
+    class OnGpu(ort.InferenceSession):  # type: ignore[misc]
+        def __init__(self, model: bytes, options: ort.SessionOptions, providers: Any, **more: Any) -> None:
+            asked.append({"providers": providers, **more})
+            super().__init__(model, options, providers=[CPU], **more)
+
+        def get_providers(self) -> list[str]:
+            return [name for name, _ in asked[-1]["providers"]]
+
+    on_cpu = ort.OrtValue.ortvalue_from_shape_and_type
+    monkeypatch.setattr(ort, "InferenceSession", OnGpu)
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None)
+    monkeypatch.setattr(ort.OrtValue, "ortvalue_from_shape_and_type", lambda shape, kind, *place: on_cpu(shape, kind))
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    return asked
+
+
+@pytest.mark.parametrize("wanted", [CPU, CUDA])
+def test_a_run_that_fails_never_goes_on_on_the_cpu(
+    bundle: Bundle, gpu_session: list[dict[str, Any]], wanted: str
+) -> None:
+    """By default `run` of ONNX Runtime's Python makes a session on the CPU when the device fails, and prints a line."""
+
+    class LostDevice:
+        def is_webgpu_graph_capture_enabled(self) -> bool:
+            return False
+
+        def run(self, *_: Any) -> None:
+            raise EPFail("CUDA failure 719: unspecified launch failure")
+
+    session = create_session(bundle, wanted, 1, 8, ExecutionOptions())
+    session._sess = LostDevice()
+    with pytest.raises(EPFail, match="719"):
+        session.run(["scores"], {INPUT_NAME: np.zeros((1, *bundle.manifest.decode.shape), np.uint8)})
+    assert len(gpu_session) == 1
+
+
+def test_gpus_are_numbered_as_nvidia_smi_numbers_them(
+    bundle: Bundle, gpu_session: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_session(bundle, CUDA, 1, 8, ExecutionOptions())
+    assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    create_session(bundle, CUDA, 1, 8, ExecutionOptions())
+    assert os.environ["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
+    monkeypatch.delenv("CUDA_DEVICE_ORDER")
+
+
+def test_a_gpu_that_is_not_there_is_said_before_onnx_runtime_starts(
+    bundle: Bundle, gpu_session: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpus, "count_gpus", lambda: 2)
+    with pytest.raises(SettingsError, match="device_id = 2 is not there: this machine shows 2 GPUs"):
+        create_session(bundle, CUDA, 1, 8, ExecutionOptions(device_id=2))
+    assert gpu_session == []
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "named"),
+    [
+        ("CUDA failure 100: no CUDA-capable device is detected ; GPU=-1", SettingsError, "device_id 0: CUDA failure"),
+        ("Invalid device ID: 0, must be between 0 (inclusive) and 0", SettingsError, "Invalid device ID"),
+        ("CUDA_PATH is set but CUDA wasn't able to be loaded.", SettingsError, "able to be loaded"),
+        ("CUDNN failure 1001: CUDNN_STATUS_NOT_INITIALIZED", SettingsError, "CUDNN failure"),
+        ("Invalid model: no graph", BundleError, "cannot load it: Invalid model"),
+    ],
+)
+def test_a_fault_of_the_gpu_is_not_one_of_the_bundle(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, said: str, error: type[Exception], named: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(ort, "InferenceSession", fail)
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None)
+    with pytest.raises(error, match=named):
+        create_session(bundle, CUDA, 1, 8, ExecutionOptions())
+
+
+@pytest.mark.parametrize("cuda_run", ["bound", "graph"])
+def test_buffers_and_graphs_are_of_one_runner_each(
+    bundle: Bundle, gpu_session: list[dict[str, Any]], cuda_run: Any
+) -> None:
+    execution = ExecutionOptions(cuda_run, in_flight=1 if cuda_run == "graph" else 2, device_id=0)
+    session = create_session(bundle, CUDA, 1, 8, execution)
+    runners = create_runners(bundle, session, ["scores"], [1, 8], CUDA, execution)
+    assert len(set(map(id, runners))) == execution.in_flight
+    assert all(verify_golden(bundle, runner) <= bundle.manifest.score_tolerance for runner in runners)
+
+
+def test_two_batches_in_flight_by_graphs_are_refused_whoever_asks(
+    bundle: Bundle, gpu_session: list[dict[str, Any]]
+) -> None:
+    execution = ExecutionOptions("graph", in_flight=2)
+    session = create_session(bundle, CUDA, 1, 8, execution)
+    with pytest.raises(SettingsError, match=r"batches_in_flight = 2 does not go with cuda_run = 'graph'.*one thread"):
+        create_runners(bundle, session, ["scores"], [1, 8], CUDA, execution)
+
+
+def test_a_device_that_fails_at_run_time_is_an_inference_error(
+    bundle: Bundle, gpu_session: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+    session = open_session(bundle, "cuda", 1, 2)
+    assert (session.provider, session.device_id) == (CUDA, 0)
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("CUDA failure 700: an illegal memory access was encountered\n ; GPU=0")
+
+    monkeypatch.setattr(ort.InferenceSession, "run", fail)
+    with pytest.raises(InferenceError, match="batch of 2: CUDA failure 700") as raised:
+        session.predict(np.zeros((2, *bundle.manifest.decode.shape), np.uint8))
+    assert raised.value.exit_code == 5

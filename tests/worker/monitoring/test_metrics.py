@@ -1,5 +1,6 @@
 """Metrics: names, bounded labels, gauges that read."""
 
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from stripwatch.worker.common.errors import RejectReason
@@ -20,6 +21,20 @@ def test_every_metric_has_the_prefix_a_text_and_no_coil() -> None:
     assert all(name.startswith("stripwatch_") and help_text for _, _, name, help_text in families)
     assert "coil" not in text
     assert 'stripwatch_frames_total{camera="top-1"} 1.0' in text
+
+
+@pytest.mark.parametrize(
+    ("provider", "device_id", "label"), [("CPUExecutionProvider", None, ""), ("CUDAExecutionProvider", 1, "1")]
+)
+def test_the_device_of_the_model_is_one_series(provider: str, device_id: int | None, label: str) -> None:
+    metrics = Metrics(CollectorRegistry())
+    metrics.show_device("CUDAExecutionProvider", 0)
+    metrics.show_device(provider, device_id)
+    ((sample,),) = [family.samples for family in metrics.device_info.collect()]
+    assert (sample.name, sample.labels) == (
+        "stripwatch_device_info",
+        {"provider": provider, "device_id": label},
+    )
 
 
 def test_a_watched_gauge_is_read_at_each_scrape() -> None:

@@ -14,10 +14,11 @@ from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_
 
 @pytest.fixture
 def workers() -> Iterator[list[HealthServer]]:
-    """Two that answer, of which the second is not ready; the first has done 3 results, the second 4."""
+    """Two that answer, each with a GPU; the second is not ready; the first has done 3 results, the second 4."""
     servers = []
-    for done, ready in ((3, True), (4, False)):
+    for device_id, done, ready in ((0, 3, True), (1, 4, False)):
         metrics = Metrics(CollectorRegistry())
+        metrics.show_device("CUDAExecutionProvider", device_id)
         metrics.results.labels("clean").inc(done)
         servers.append(HealthServer(MetricsSettings(port=0), metrics.registry, lambda ready=ready: {"it": ready}))  # type: ignore[misc]
     yield servers
@@ -37,6 +38,14 @@ def test_each_sample_names_its_process(workers: list[HealthServer]) -> None:
     }
     assert results == {"0": 3, "1": 4}
     assert text.count("# TYPE stripwatch_results_total counter") == 1
+
+
+def test_the_gpu_of_each_process_shows(workers: list[HealthServer]) -> None:
+    registry = CollectorRegistry()
+    registry.register(MultiprocessMetrics([server.port for server in workers]))
+    for number in ("0", "1"):
+        labels = {"provider": "CUDAExecutionProvider", "device_id": number, "process": number}
+        assert registry.get_sample_value("stripwatch_device_info", labels) == 1
 
 
 def test_all_are_asked_whether_they_are_ready(workers: list[HealthServer]) -> None:

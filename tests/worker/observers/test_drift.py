@@ -35,15 +35,15 @@ VALUES = st.floats(-1e6, 1e6)
 class Line:
     """One camera and one worker."""
 
-    def __init__(self, yardstick: Baseline = WITH, settings: DriftSettings = SETTINGS) -> None:
+    def __init__(self, baseline: Baseline = WITH, settings: DriftSettings = SETTINGS) -> None:
         self.drift = Drift(settings)
-        self.yardstick = yardstick
+        self.baseline = baseline
         self._number = 0
 
     def sees(self, statistics: FrameStatistics = USUAL, frames: int = 1, answer: ScoredAnswer | None = None) -> None:
         for _ in range(frames):
             self._number += 1
-            self.drift.observe("top-1", MINE, self.yardstick, b"%d" % self._number, statistics, answer)
+            self.drift.observe("top-1", MINE, self.baseline, b"%d" % self._number, statistics, answer)
 
     def look(
         self, passed_s: float = 0, reading: bool = True, held: Collection[Partition] = (MINE,)
@@ -129,14 +129,14 @@ def test_without_a_reference_the_dark_is_absolute_and_blur_and_distances_are_not
     assert line.report().conditions["dark"]
 
 
-@pytest.mark.parametrize("yardstick", [WITH, WITHOUT])
-def test_a_frozen_camera_until_another_frame_comes(yardstick: Baseline) -> None:
-    line = Line(yardstick)
+@pytest.mark.parametrize("baseline", [WITH, WITHOUT])
+def test_a_frozen_camera_until_another_frame_comes(baseline: Baseline) -> None:
+    line = Line(baseline)
     for frames, frozen in ((2, False), (1, True), (1, True)):
         for _ in range(frames):
-            line.drift.observe("top-1", MINE, yardstick, b"the same")
+            line.drift.observe("top-1", MINE, baseline, b"the same")
         assert line.report().conditions["frozen"] == frozen
-    line.drift.observe("top-1", MINE, yardstick, None)  # what is no image says nothing
+    line.drift.observe("top-1", MINE, baseline, None)  # what is no image says nothing
     assert line.report().conditions["frozen"]
     line.sees()
     assert not line.report().conditions["frozen"]
@@ -196,7 +196,7 @@ def test_a_camera_that_moves_to_another_partition_stays() -> None:
 def test_with_another_model_the_means_begin_anew_and_silence_does_not() -> None:
     line = Line()
     line.sees(FrameStatistics(5, 0, 0), frames=20, answer=ScoredAnswer("grey", 0.9, False))
-    line.yardstick = Baseline("2", TINY_REFERENCE)
+    line.baseline = Baseline("2", TINY_REFERENCE)
     line.sees(frames=1)
     assert line.report().statistics["brightness"] == pytest.approx(127.5)
     assert line.report().scores == {}

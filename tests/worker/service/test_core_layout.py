@@ -13,24 +13,25 @@ ONE, FOUR, EIGHT = CoreLayout(1, 0, 0), CoreLayout(4, 2, 2), CoreLayout(8, 1, 1)
 
 
 @pytest.mark.parametrize(
-    ("given", "on_cpu", "layouts"),
+    ("given", "gpus", "layouts"),
     [
-        ({}, True, [ONE]),
-        ({"processes": "auto"}, True, [ONE, FOUR, EIGHT]),
-        ({"processes": "auto"}, False, [ONE]),
-        ({"processes": 2}, True, [CoreLayout(2, 4, 4)]),
-        ({"processes": 16}, True, [CoreLayout(16, 1, 1)]),
-        ({"processes": 3}, False, [CoreLayout(3, 2, 2)]),
-        ({"processes": 2, "inference_threads": 1, "decode_threads": 3}, True, [CoreLayout(2, 1, 3)]),
+        ({}, 0, [ONE]),
+        ({"processes": "auto"}, 0, [ONE, FOUR, EIGHT]),
+        ({"processes": "auto"}, 1, [ONE]),
+        ({"processes": "auto"}, 4, [FOUR]),
+        ({"processes": 2}, 0, [CoreLayout(2, 4, 4)]),
+        ({"processes": 16}, 0, [CoreLayout(16, 1, 1)]),
+        ({"processes": 3}, 1, [CoreLayout(3, 2, 2)]),
+        ({"processes": 2, "inference_threads": 1, "decode_threads": 3}, 0, [CoreLayout(2, 1, 3)]),
     ],
 )
-def test_what_is_left_open_is_shared_out(given: dict[str, object], on_cpu: bool, layouts: list[CoreLayout]) -> None:
-    assert candidates(load_settings(None, given), cores=8, on_cpu=on_cpu) == layouts
+def test_what_is_left_open_is_shared_out(given: dict[str, object], gpus: int, layouts: list[CoreLayout]) -> None:
+    assert candidates(load_settings(None, given), cores=8, gpus=gpus) == layouts
 
 
 @pytest.mark.parametrize(("cores", "processes"), [(1, [1]), (2, [1, 2]), (3, [1, 3]), (4, [1, 2, 4])])
 def test_few_cores_leave_few_layouts(cores: int, processes: list[int]) -> None:
-    found = candidates(load_settings(None, {"processes": "auto"}), cores, on_cpu=True)
+    found = candidates(load_settings(None, {"processes": "auto"}), cores, gpus=0)
     assert [one.processes for one in found] == processes
 
 

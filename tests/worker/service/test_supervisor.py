@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import WorkerExitError
 from stripwatch.worker.service.supervisor import Supervisor
@@ -51,6 +52,15 @@ def test_all_run_and_all_end_when_asked(tmp_path: Path) -> None:
     folders = [tmp_path / "a", tmp_path / "b"]
     assert run([worker(folder) for folder in folders], lambda: all(map(pids, folders))) == []
     assert not any(is_alive(pid) for folder in folders for pid in pids(folder))
+
+
+def test_the_log_says_which_process_has_which_gpu(tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    with capture_logs() as logs:
+        supervisor = Supervisor([worker(folder) for folder in folders], 30.0, lambda: None, [0, 1])
+        supervisor.run(lambda: all(map(pids, folders)))
+    started = [line for line in logs if line["event"] == "worker started"]
+    assert [(line["process"], line["device_id"]) for line in started] == [(0, 0), (1, 1)]
 
 
 def test_one_that_dies_is_started_again_and_the_other_goes_on(tmp_path: Path) -> None:

@@ -109,7 +109,10 @@ class FrameConsumer:
         return self._liveness.topic_readable
 
     def run(self) -> None:
-        """Until `stop`. Raises BrokerUnavailableError, or Fenced when another worker has this one's instance_id."""
+        """Read frames until `stop`.
+
+        Raises BrokerUnavailableError, or FencedError when another worker has this one's instance_id.
+        """
         try:
             while not self._stopping.is_set():
                 self._liveness.check()

@@ -21,11 +21,11 @@ class OrderedBatchSlots:
         self._left_count = 0
 
     def run_next_batch(
-        self, take: Callable[[], T | None], run: Callable[[T], list[R]], hand_on: Callable[[list[R]], None]
+        self, take: Callable[[], T | None], run: Callable[[T], list[R]], emit: Callable[[list[R]], None]
     ) -> bool:
-        """Take a batch, run it, and hand on what came of it; False when there is none to take.
+        """Take a batch, run it, and emit its results; False when there is none to take.
 
-        One thread at a time takes, and one hands on; several run. What `run` raises comes out here, once the batches
+        One thread at a time takes, and one emits; several run. What `run` raises comes out here, once the batches
         before have left; those behind go on.
         """
         with self._entry:
@@ -40,7 +40,7 @@ class OrderedBatchSlots:
         finally:
             with self._left:
                 self._left.wait_for(lambda: self._left_count == turn)
-            hand_on(done)
+            emit(done)
             with self._left:
                 self._left_count += 1
                 self._left.notify_all()

@@ -71,8 +71,8 @@ class EventBuilder:
             timing_ms=_timing(skipped, 0.0, now_s),
         )
 
-    def reject(self, refusal: RejectedFrame) -> Reject:
-        frame, error = refusal.frame, refusal.error
+    def reject(self, rejected: RejectedFrame) -> Reject:
+        frame, error = rejected.frame, rejected.error
         info = frame_info(frame, None, None, self.cameras.get(frame.camera))
         return Reject(REJECT_SCHEMA, frame.id, error.reason.value, error.detail, info)
 

@@ -115,6 +115,8 @@ class Pipeline:
     def fail(self, error: BaseException) -> None:
         """The pipeline cannot go on. The first error counts; any thread may call."""
         if not self._failed.is_set():
+            # Said at once: the command says it only at its end, after a drain of up to drain_s_max.
+            log.error("the worker cannot go on", error=str(error) or type(error).__name__)
             self._failure = error
             self._failed.set()
 

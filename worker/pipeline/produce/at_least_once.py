@@ -87,7 +87,7 @@ class AtLeastOnce:
                 self._tracker.suspend()
         self._dropped(frame)
         if first:
-            threading.Thread(target=self._recover, args=(failure,), name="mend", daemon=True).start()
+            threading.Thread(target=self._recover, args=(failure,), name="producer-recovery", daemon=True).start()
 
     def _recover(self, failure: DeliveryError) -> None:
         try:

@@ -70,7 +70,7 @@ class _Transaction:
 class ExactlyOnce:
     """group: this member of the consumer group, as it is now; the broker refuses offsets of one that has left.
 
-    dropped: called for a frame that will be read again. failed: called when nothing can be delivered, or with Fenced.
+    dropped: called for a frame that will be read again. failed: called with the error when nothing can be delivered.
     """
 
     def __init__(

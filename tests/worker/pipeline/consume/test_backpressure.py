@@ -1,4 +1,4 @@
-"""Credits: frames and bytes in flight stay under their limits, and a frame above the limit still gets through."""
+"""Frames and bytes in flight stay under their limits, and a frame above the limit still gets through."""
 
 import threading
 

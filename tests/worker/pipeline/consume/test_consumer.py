@@ -1,4 +1,4 @@
-"""Intake on both brokers, without the rest of the worker: limits, pauses, membership, commits."""
+"""The consumer on both brokers, without the rest of the worker: limits, pauses, membership, commits."""
 
 import threading
 import time

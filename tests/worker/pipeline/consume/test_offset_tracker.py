@@ -1,4 +1,4 @@
-"""The ledger. Its specification: a commit never passes an open frame, and in the end everything is committed."""
+"""The offset tracker. Its specification: a commit never passes an open frame, and at the end all is committed."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ def settle_orders(draw: st.DrawFn) -> list[Position]:
     return draw(st.permutations(frames))
 
 
-def ledger_with(order: list[Position]) -> OffsetTracker:
+def tracker_with(order: list[Position]) -> OffsetTracker:
     tracker = OffsetTracker()
     tracker.assign([Partition(TOPIC, number) for number in range(3)])
     for frame in sorted(order):
@@ -33,7 +33,7 @@ def ledger_with(order: list[Position]) -> OffsetTracker:
 
 @given(settle_orders())
 def test_commit_never_passes_an_open_frame(order: list[Position]) -> None:
-    tracker, settled = ledger_with(order), set[Position]()
+    tracker, settled = tracker_with(order), set[Position]()
     for frame in order:
         tracker.complete(frame)
         settled.add(frame)
@@ -44,7 +44,7 @@ def test_commit_never_passes_an_open_frame(order: list[Position]) -> None:
 
 @given(settle_orders())
 def test_when_all_is_settled_all_is_committed(order: list[Position]) -> None:
-    tracker = ledger_with(order)
+    tracker = tracker_with(order)
     for frame in order:
         tracker.complete(frame)
     last = {p: max(f.next_offset for f in order if f.partition == p) for p in {f.partition for f in order}}
@@ -56,7 +56,7 @@ def test_when_all_is_settled_all_is_committed(order: list[Position]) -> None:
 
 @given(settle_orders(), st.data())
 def test_what_is_committable_only_grows(order: list[Position], data: st.DataObject) -> None:
-    tracker = ledger_with(order)
+    tracker = tracker_with(order)
     before: dict[Partition, int] = {}
     for frame in order:
         tracker.complete(frame)
@@ -71,7 +71,7 @@ def test_each_frame_is_claimed_once_and_in_order_however_often_it_comes(
     order: list[Position], data: st.DataObject
 ) -> None:
     """Copies of frames from before a partition went and came back are still on their way among the new ones."""
-    tracker = ledger_with(order)
+    tracker = tracker_with(order)
     before = sorted(order)
     done = data.draw(st.integers(0, len(before)))
     claimed = [frame for frame in before[:done] if tracker.claim(frame)]
@@ -91,19 +91,19 @@ def test_each_frame_is_claimed_once_and_in_order_however_often_it_comes(
         assert offsets == sorted(offsets)
 
 
-def test_a_tenure_ends_when_the_partition_goes() -> None:
-    tracker = ledger_with([position(0, 0), position(1, 0), position(0, 1)])
-    tenures = {Partition(TOPIC, number): tracker.claim(position(number, 0)) or 0 for number in range(2)}
-    assert tracker.holds(tenures)
+def test_an_epoch_ends_when_the_partition_goes() -> None:
+    tracker = tracker_with([position(0, 0), position(1, 0), position(0, 1)])
+    epochs = {Partition(TOPIC, number): tracker.claim(position(number, 0)) or 0 for number in range(2)}
+    assert tracker.holds(epochs)
     tracker.forget([Partition(TOPIC, 2)])
-    assert tracker.holds(tenures)
+    assert tracker.holds(epochs)
     tracker.forget([Partition(TOPIC, 1)])
     tracker.assign([Partition(TOPIC, 1)])
-    assert not tracker.holds(tenures)
+    assert not tracker.holds(epochs)
 
 
 def test_while_it_is_void_it_takes_nothing_in() -> None:
-    tracker = ledger_with([position(0, 0)])
+    tracker = tracker_with([position(0, 0)])
     tracker.suspend()
     tracker.assign([Partition(TOPIC, 0)])
     assert not tracker.register(position(0, 0))
@@ -115,7 +115,7 @@ def test_while_it_is_void_it_takes_nothing_in() -> None:
 
 
 def test_a_frame_of_a_partition_that_is_not_ours_is_not_taken() -> None:
-    tracker = ledger_with([position(0, 1)])
+    tracker = tracker_with([position(0, 1)])
     tracker.forget([Partition(TOPIC, 0)])
     assert not tracker.register(position(0, 2))
     tracker.complete(position(0, 1))
@@ -123,7 +123,7 @@ def test_a_frame_of_a_partition_that_is_not_ours_is_not_taken() -> None:
 
 
 def test_a_partition_that_comes_back_starts_anew() -> None:
-    tracker = ledger_with([position(0, 5)])
+    tracker = tracker_with([position(0, 5)])
     tracker.forget([Partition(TOPIC, 0)])
     tracker.assign([Partition(TOPIC, 0)])
     tracker.complete(position(0, 5))
@@ -133,7 +133,7 @@ def test_a_partition_that_comes_back_starts_anew() -> None:
 
 
 def test_counts_can_be_asked_for_some_partitions() -> None:
-    tracker = ledger_with([position(0, 0), position(0, 1), position(1, 0)])
+    tracker = tracker_with([position(0, 0), position(0, 1), position(1, 0)])
     assert tracker.open_frames() == 3
     assert tracker.open_frames([Partition(TOPIC, 0)]) == 2
     assert tracker.committable([Partition(TOPIC, 1)]) == {Partition(TOPIC, 1): 0}

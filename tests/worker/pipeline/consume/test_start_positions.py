@@ -46,6 +46,7 @@ def consumer(embedded_broker: BrokerHandle) -> Iterator[KafkaConsumer]:
 def test_the_client_gives_an_old_answer_by_itself(consumer: KafkaConsumer) -> None:
     (partition,) = consumer.assignment()
     commit(consumer, partition, 1)
+    poll_until(lambda: consumer.committed(partition) == 1)
     ask_and_not_wait(consumer, partition)
     commit(consumer, partition, 5)
     assert [consumer.committed(partition) for _ in range(2)] == [1, 5]
@@ -54,6 +55,7 @@ def test_the_client_gives_an_old_answer_by_itself(consumer: KafkaConsumer) -> No
 def test_reading_starts_at_what_kafka_has_now(consumer: KafkaConsumer) -> None:
     (partition,) = consumer.assignment()
     commit(consumer, partition, 1)
+    poll_until(lambda: consumer.committed(partition) == 1)
     ask_and_not_wait(consumer, partition)
     commit(consumer, partition, 5)
     StartPositions(consumer, OffsetTracker(), Metrics(CollectorRegistry()), "earliest").seek_assigned()

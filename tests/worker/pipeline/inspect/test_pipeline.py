@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace as replace_struct
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import InferenceError
 from stripwatch.worker.config.loader import load_settings
@@ -298,9 +299,12 @@ def test_a_stage_that_dies_takes_the_worker_with_it(
         model = replace(model, session=session)
     parts = parts_with(FaultyPublisher() if broken == "publisher" else Collector())
     pipeline = Pipeline(parts, model)
-    pipeline.start()
-    feed(pipeline, parts, [encode_frame(0.5)])
-    assert pipeline.failed.wait(30)
+    with capture_logs() as logs:
+        pipeline.start()
+        feed(pipeline, parts, [encode_frame(0.5)])
+        assert pipeline.failed.wait(30)
+    (said,) = [line for line in logs if line["event"] == "the worker cannot go on"]
+    assert said["error"] == ("the device is gone" if broken == "model" else "Fault")
     with pytest.raises(failure):
         pipeline.raise_failure()
     assert not pipeline.drain(30)

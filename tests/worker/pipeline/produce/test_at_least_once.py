@@ -30,7 +30,7 @@ from tests.worker.pipeline.produce.test_record_builder import reject, result
 
 
 class Delivery:
-    """The publisher, a ledger that holds the frames' partition, and what came of each frame."""
+    """The publisher, a tracker that holds the frames' partition, and what came of each frame."""
 
     def __init__(self, *producers: FakeProducer) -> None:
         self.producers = list(producers)
@@ -52,7 +52,7 @@ class Delivery:
         )
 
     def read(self, *frames: Frame) -> None:
-        """As the intake does after a fault as well: the partition is placed, and its frames come (again)."""
+        """As the consumer does after a fault as well: the partition is placed, and its frames come (again)."""
         self.tracker.assign([Partition(frames[0].position.topic, frames[0].position.partition)])
         assert all(self.tracker.register(frame.position) for frame in frames)
 

@@ -30,7 +30,7 @@ PARTITION = Partition(FRAMES[0].position.topic, FRAMES[0].position.partition)
 
 
 class Delivery:
-    """The publisher, a ledger that holds the frames' partition, and what came of each frame."""
+    """The publisher, a tracker that holds the frames' partition, and what came of each frame."""
 
     def __init__(self, *producers: FakeProducer, timeout_s: float = LONG_S, frames_max: int = 100) -> None:
         self.tracker = OffsetTracker()
@@ -54,7 +54,7 @@ class Delivery:
         self.read()
 
     def read(self) -> None:
-        """As the intake does after a fault as well: the partition is placed, and its frames come (again)."""
+        """As the consumer does after a fault as well: the partition is placed, and its frames come (again)."""
         self.tracker.assign([PARTITION])
         assert all(self.tracker.register(frame.position) for frame in FRAMES)
 

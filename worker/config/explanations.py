@@ -1,0 +1,98 @@
+"""One sentence for what is wrong in the settings, and what to write instead."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+
+from pydantic import BaseModel, ValidationError
+
+from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.settings import ENV_PREFIX, SECTIONS, Settings
+
+_TABLES = {key.split(".")[0]: key for key in SECTIONS}  # the section of a setting, as in "cameras": "cameras.ID"
+
+
+def check_variables(variables: Mapping[str, str]) -> None:
+    """Raise SettingsError for what pydantic-settings passes over or does not explain.
+
+    variables: as `renames.own_variables` returns them.
+    """
+    known = [_variable(name) for name in Settings.model_fields]
+    for name, value in variables.items():
+        if name.split("__")[0] not in known:
+            keys = [_variable(key) for key in _known_keys() if not key.startswith(("cameras.", "thresholds."))]
+            raise SettingsError(f"unknown environment variable {name}{_nearest(name, keys)}")
+        section = name.removeprefix(ENV_PREFIX).lower()
+        if section in _TABLES and not _is_json_object(value):
+            raise SettingsError(f"environment variable {name} must be a JSON object{_member_for(section, value)}")
+
+
+def sentence_of(error: ValidationError) -> str:
+    """The first thing that is wrong, with its key, and the nearest known key where there is none of this name."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {key!r}{_instead([str(part) for part in first['loc']])}"
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:  # it spans several settings, and names them itself
+        return message
+    if first["type"] == "model_type":
+        return f"setting {key!r} is a table with settings of its own, not a value"
+    if message[1:2] == " " or message[1:2].islower():  # else it begins with a name such as PLAIN
+        message = message[0].lower() + message[1:]
+    shown = "" if first["loc"][:1] == ("security",) else f" (it is {first['input']!r})"  # it may be a password
+    return f"setting {key!r}: {message}{shown}"
+
+
+def _instead(parts: list[str]) -> str:
+    *outer, name = parts
+    if not outer:
+        if "." in name and name.lower() in _known_keys():  # in quotes a dot is a part of the name
+            return f"; write it without quotes: {name.lower()}"
+        return _nearest(name, _known_keys())
+    table = _TABLES[outer[0]]
+    names = list(SECTIONS[table].model_fields)
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    return f"; did you mean '{table}.{close[0]}'?" if close else f"; {table} has {', '.join(names)}"
+
+
+def _is_json_object(value: str) -> bool:
+    try:
+        return isinstance(json.loads(value), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _member_for(section: str, value: str) -> str:
+    """The variable that takes a value which was given to the whole section."""
+    if _TABLES[section] != section:  # its next key is a name that we do not know
+        return ""
+    fields = SECTIONS[section].model_fields
+    taking = [name for name in fields if _takes(SECTIONS[section], name, value)]
+    taking.sort(key=lambda name: fields[name].annotation is str)  # a text takes any value
+    return f"; set {_variable(f'{section}.{(taking or list(fields))[0]}')} instead"
+
+
+def _takes(model: type[BaseModel], name: str, value: str) -> bool:
+    """Whether nothing is wrong with this value but, perhaps, that it stands alone."""
+    try:
+        model.model_validate({name: value})
+    except ValidationError as error:
+        return not any(each["loc"] for each in error.errors())
+    return True
+
+
+def _variable(key: str) -> str:
+    return ENV_PREFIX + key.replace(".", "__").upper()
+
+
+def _known_keys() -> list[str]:
+    keys = list(Settings.model_fields)
+    for section, model in SECTIONS.items():
+        keys += [f"{section}.{name}" for name in model.model_fields]
+    return keys
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -28,9 +28,11 @@ CPU = "CPUExecutionProvider"
 _CUDA, _TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 # In what ONNX Runtime says of a device or its libraries, as against a model that it cannot load.
 _GPU_FAULT = re.compile(
-    r"CUDA[ _](failure|error|path)|CUDNN|CUBLAS|Invalid device ID|onnxruntime_providers_|able to be loaded",
+    r"CUDA[ _](failure|error|path)|CUDNN|CUBLAS|Invalid device ID|onnxruntime_providers_|able to be loaded"
+    r"|RegisterTensorRT|install TensorRT libraries",
     re.IGNORECASE,
 )
+_SOURCE_PLACE = re.compile(r"^/onnxruntime_src/.*?\) (?=[A-Z])")
 _BY_NAME = {"cpu": CPU, "cuda": _CUDA, "tensorrt": _TENSORRT}
 
 
@@ -99,7 +101,7 @@ def create_session(
     if session.get_providers()[0] != provider:  # it falls back without an error (onnxruntime #23372)
         raise SettingsError(
             f"{provider} did not start, and ONNX Runtime fell back to {session.get_providers()[0]}: "
-            "its CUDA, cuDNN or TensorRT libraries are missing or too old. Mend that, or set provider = 'cpu'"
+            "its CUDA, cuDNN or TensorRT libraries are missing or too old. Install them, or set provider = 'cpu'"
         )
     return session
 
@@ -194,8 +196,9 @@ def create_runners(
 
 
 def first_line(error: Exception) -> str:
-    """What an exception of ONNX Runtime says first."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """What an exception of ONNX Runtime says first, without the place in its source."""
+    text = _SOURCE_PLACE.sub("", str(error).strip())
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _why_not_loaded(bundle: Bundle, error: Exception) -> str:

@@ -200,6 +200,13 @@ def test_a_gpu_that_is_not_there_is_said_before_onnx_runtime_starts(
         ("Invalid device ID: 0, must be between 0 (inclusive) and 0", SettingsError, "Invalid device ID"),
         ("CUDA_PATH is set but CUDA wasn't able to be loaded.", SettingsError, "able to be loaded"),
         ("CUDNN failure 1001: CUDNN_STATUS_NOT_INITIALIZED", SettingsError, "CUDNN failure"),
+        (
+            "/onnxruntime_src/onnxruntime/python/onnxruntime_pybind_state.cc:729 void onnxruntime::python::"
+            "RegisterTensorRTPluginsAsCustomOps(PySessionOptions&, const onnxruntime::ProviderOptions&) Please install "
+            "TensorRT libraries as mentioned in the GPU requirements page",
+            SettingsError,
+            "device_id 0: Please install TensorRT libraries",
+        ),
         ("Invalid model: no graph", BundleError, "cannot load it: Invalid model"),
     ],
 )

@@ -181,6 +181,7 @@ def test_every_place_that_starts_a_process_is_known() -> None:
         "worker/service/autotune.py",  # run with processes = auto
         "training/experiments/fit_subprocess.py",  # crossval and compare
         "export/runs/provenance.py",  # git
+        "worker/model/gpus.py",  # nvidia-smi
     }
     commands = {
         path.relative_to(ROOT).as_posix()

@@ -1,6 +1,6 @@
 """`python -m tests.gpu.measure --folder OUT`: every step of a GPU run, one after the other, in a limited time.
 
-OUT/results.jsonl holds a line for each finished step and OUT/table.md shows them; both are written anew after each. A
+OUT/results.jsonl holds a line for each finished step and OUT/table.md shows them; both are rewritten after each. A
 step that is there already is not run again, so a run that was cut off goes on where it was. A step that fails or takes
 too long is recorded with its error and with the rows it had, and the next one runs.
 """

@@ -75,6 +75,16 @@ class Metrics:
         self.leaderless = self._gauge("partitions_without_leader", "Partitions that nobody can read at the moment.")
         # 0 with healthz still fine: look at /readyz, it says why.
         self.ready = self._gauge("ready", "1 while /readyz says yes.")
+        self._make_model()
+        # Near rejects.share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
+        self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last rejects.window_s.")
+        self._make_observers()
+        self._make_drift()
+        self._make_shadow()
+        self._begin_at_zero()
+
+    def _make_model(self) -> None:
+        """Of the bundle that runs, and what it runs on."""
         self.bundle_info = self._gauge(
             "bundle_info", "Always 1: the bundle that runs.", "name", "version", "sha256", "precision", "provider"
         )
@@ -86,12 +96,6 @@ class Metrics:
         self.bundle_swaps = self._counter("bundle_swaps", "Bundles put in place, by what came of it.", "outcome")
         # 1 for longer than a load takes: what runs is not what somebody put in place.
         self.bundle_outdated = self._gauge("bundle_outdated", "1 while the bundle that should run does not.")
-        # Near rejects.share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
-        self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last rejects.window_s.")
-        self._make_observers()
-        self._make_drift()
-        self._make_shadow()
-        self._begin_at_zero()
 
     def _make_drift(self) -> None:
         """Of what cameras show. A camera is there once it was seen, for as long as its partition is this worker's."""

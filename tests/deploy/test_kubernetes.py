@@ -24,6 +24,7 @@ def manifest(name: str) -> dict[str, Any]:
 POD: dict[str, Any] = manifest("deployment")["spec"]["template"]
 CONTAINER: dict[str, Any] = POD["spec"]["containers"][0]
 LABELS: dict[str, str] = POD["metadata"]["labels"]
+TRIGGER: dict[str, Any] = manifest("scaled-object")["spec"]["triggers"][0]["metadata"]
 
 
 @pytest.fixture
@@ -96,14 +97,35 @@ def test_settings_and_bundle_are_where_they_are_mounted(settings: Settings) -> N
 
 def test_the_scaler_watches_the_group_of_the_worker(settings: Settings) -> None:
     spec = manifest("scaled-object")["spec"]
-    trigger = spec["triggers"][0]["metadata"]
-    assert trigger["consumerGroup"] == settings.group_id
-    assert trigger["topic"] == settings.topics.frames
-    assert trigger["bootstrapServers"] == settings.bootstrap_servers
-    assert trigger["offsetResetPolicy"] == settings.start_at
+    assert TRIGGER["consumerGroup"] == settings.group_id
+    assert TRIGGER["topic"] == settings.topics.frames
+    assert TRIGGER["bootstrapServers"] == settings.bootstrap_servers
+    assert TRIGGER["offsetResetPolicy"] == settings.start_at
     assert spec["scaleTargetRef"]["name"] == manifest("deployment")["metadata"]["name"]
     assert "replicas" not in manifest("deployment")["spec"], "two would write it"
     assert spec["minReplicaCount"] >= 1
+
+
+def test_the_scaler_speaks_a_protocol_that_every_supported_kafka_understands() -> None:
+    version = TRIGGER["version"]
+    assert isinstance(version, str), "KEDA takes text; YAML would read 2.1 as a number"
+    oldest, newest = (2, 1, 0), (3, 9, 0)  # of Kafka 4 (KIP-896); of the oldest broker that this project is tested with
+    assert oldest <= tuple(map(int, version.split("."))) <= newest
+
+
+def test_the_scaler_leaves_no_frame_without_a_worker() -> None:
+    assert all(isinstance(value, str) for value in TRIGGER.values()), "KEDA takes text alone"
+    assert int(TRIGGER["lagThreshold"]) > 0
+    defaults_kept = {
+        "activationLagThreshold",
+        "allowIdleConsumers",
+        "excludePersistentLag",
+        "limitToPartitionsWithLag",
+        "partitionLimitation",
+        "scaleToZeroOnInvalidOffset",
+    }
+    assert not defaults_kept & TRIGGER.keys()
+    assert "idleReplicaCount" not in manifest("scaled-object")["spec"]
 
 
 def test_there_are_no_more_workers_than_partitions() -> None:

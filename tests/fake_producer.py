@@ -1,5 +1,6 @@
 """A producer for tests of delivery: keeps what was sent, with kafka-python's own futures; acknowledges when told."""
 
+import threading
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -12,17 +13,23 @@ from stripwatch.worker.broker.producers import LINGER_MS
 
 @dataclass
 class FakeProducer:
-    """refuses: raised by send. acknowledges: at flush. Transactions: what was committed, or what the commit raises."""
+    """refuses: raised by send. acknowledges: at flush. Transactions: what was committed, or what the commit raises.
+
+    broken_by: what broke the producer as a whole.
+    """
 
     refuses: Exception | None = None
     acknowledges: bool = True
     commit_raises: Exception | None = None
+    broken_by: Exception | None = None
     sent: list[tuple[str, bytes, dict[str, Any], Future]] = field(default_factory=list)
+    times_ms: list[int] = field(default_factory=list)
     committed: list[dict[TopicPartition, OffsetAndMetadata]] = field(default_factory=list)
     closed: bool = False
     _offsets: dict[TopicPartition, OffsetAndMetadata] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._metadata = SimpleNamespace(_lock=threading.Lock(), _future=None)
         self._accumulator = SimpleNamespace(config={"linger_ms": LINGER_MS})
 
     @property
@@ -35,13 +42,14 @@ class FakeProducer:
 
     @property
     def _transaction_manager(self) -> Any:
-        return SimpleNamespace(last_error=None)
+        return SimpleNamespace(last_error=self.broken_by)
 
-    def send(self, topic: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]]) -> Future:
+    def send(self, topic: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]], timestamp_ms: int) -> Future:
         if self.refuses:
             raise self.refuses
         future = Future()
         self.sent.append((topic, value, {"key": key, **dict(headers)}, future))
+        self.times_ms.append(timestamp_ms)
         return future
 
     def flush(self, timeout: float) -> None:

@@ -202,6 +202,18 @@ KAFKA = Row(
             "Over ten minutes. Frames read again are inspected later; frames deleted never.",
         ),
         Panel(
+            "Refused records",
+            "timeseries",
+            (
+                Query(
+                    f"sum by (reason) (increase(stripwatch_producer_failures_total{{{OF_WORKER}}}[10m]))", "{{reason}}"
+                ),
+                Query(f"sum(increase(stripwatch_rejects_shortened_total{{{OF_WORKER}}}[10m]))", "rejects shortened"),
+                Query(f"sum(stripwatch_clock_refused{{{OF_WORKER}}})", "workers whose clock is refused"),
+            ),
+            "Failures of the producer over ten minutes, by reason. Rejects shortened: their topic takes no more.",
+        ),
+        Panel(
             "Transactions",
             "timeseries",
             (Query(f"sum by (outcome) (rate(stripwatch_transactions_total{{{OF_WORKER}}}{RATE}))", "{{outcome}}"),),

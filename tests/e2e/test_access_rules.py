@@ -70,3 +70,20 @@ def test_a_refusal_is_one_sentence(
     assert sentence in said[-1]
     assert said[-1].startswith("error: Kafka's access rules forbid")
     assert not any("Traceback" in event for event in said)
+
+
+def test_a_limit_that_may_not_be_read_is_learned_from_one_refusal(line: Line, bundle: Path) -> None:
+    topics = line.topics | {"rejects": line.broker.new_topic(1, max_message_bytes="1048588")}
+    own = Line(line.broker, line.partitions, topics)
+    own.send([b"x" * 10_000_000], key=b"a")
+    with (
+        forbidden(own, ResourceType.TOPIC, topics["rejects"], ACLOperation.DESCRIBE_CONFIGS),
+        running_worker(own, bundle, "limits") as worker,
+    ):
+        said = worker.await_log("topic size limits cannot be read; they are learned from refusals")
+        assert said["topics"] == [topics["rejects"]]
+        worker.await_log("learned a topic's size limit from a refusal")
+        (reject,) = own.read("rejects", 1)
+        assert worker.stop() == 0
+    assert 1_000_000 < len(reject.value or b"") < 1_048_588
+    assert sum(entry["event"] == "learned a topic's size limit from a refusal" for entry in worker.lines) == 1

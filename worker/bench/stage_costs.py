@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.bench.capacity import CapacityLimits, FrameCosts, cpu_limit
 from stripwatch.worker.broker.consumers import from_kafka
+from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.broker.topic_reader import open_reader
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected, InputError
 from stripwatch.worker.common.malloc import tune_malloc
@@ -29,6 +30,7 @@ from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.infer import infer_batch
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction
 from stripwatch.worker.pipeline.produce.delivery import open_delivery
+from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 
 _INFER_S_MIN = 1.0
 _IDLE_S_MAX = 30.0
@@ -160,11 +162,18 @@ def _publish(settings: Settings, model: LoadedModel, decoded: Sequence[Decoded],
     """Events made, serialised, sent and acknowledged."""
     predictions = [outcome for item in decoded for outcome in infer_batch([item], model.session)]
     events = EventBuilder(settings.cameras)
-    topics = settings.topics.model_copy(update={"results": topic, "defects": topic})
+    topics = settings.topics.model_copy(update=dict.fromkeys(("results", "defects", "rejects"), topic))
     plain = settings.model_copy(update={"topics": topics, "delivery": "at-least-once"})
     tracker, failed = OffsetTracker(), list[BaseException]()
     delivery = open_delivery(
-        plain, tracker, Metrics(CollectorRegistry()), ConsumerGroupMetadata, lambda _: None, failed.append
+        plain,
+        tracker,
+        Metrics(CollectorRegistry()),
+        TopicLimits(),
+        RecordClock(),
+        ConsumerGroupMetadata,
+        lambda _: None,
+        failed.append,
     )
 
     def publish() -> int:

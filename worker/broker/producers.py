@@ -1,6 +1,7 @@
 """Kafka producers."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -8,7 +9,10 @@ from kafka import KafkaProducer
 from kafka.errors import (
     AuthorizationError,
     KafkaError,
+    KafkaTimeoutError,
+    UnknownError,
 )
+from kafka.future import Future
 
 from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.broker.connection import (
@@ -19,15 +23,22 @@ from stripwatch.worker.broker.connection import (
     connect_tool,
     instance_id,
 )
+from stripwatch.worker.broker.topic_limits import TopicLimits
+from stripwatch.worker.broker.workarounds.bystanders import mark_bystanders
+from stripwatch.worker.broker.workarounds.discarded_producers import free_waiting, refuse_metadata
+from stripwatch.worker.broker.workarounds.endless_commits import bound_commits
 from stripwatch.worker.broker.workarounds.lost_requests import keep_requests
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
 
 _REJECT_HEADER_BYTES = 100_000
+_BATCH_BYTES = 65_536
+_REQUEST_BYTES_MIN = 1_048_576
 # A transaction that follows the last one at once finds it still closing, and asks again after this (100 by default).
 _TRANSACTION_RETRY_MS = 20
 _DISCARD_S_MAX = 5.0
+_CHECK_S = 0.005
 LINGER_MS = 2  # how long a record waits for others before it is sent, where nobody knows better
 
 
@@ -35,11 +46,13 @@ DELIVERY_S_MAX = 30.0  # the producer gives a frame up after so long; then the b
 INFLIGHT_BYTES_MAX = 64_000_000  # kafka-python itself sets no limit to what waits for an acknowledgement
 
 
-def open_producer(settings: Settings) -> KafkaProducer:
+def open_producer(settings: Settings, topics: Collection[str] = (), limits: TopicLimits | None = None) -> KafkaProducer:
     """An idempotent producer: a retry after a lost acknowledgement writes nothing twice. Raises BrokerUnavailableError.
 
     exactly-once: a transactional one. Whoever had its transactional id before is fenced, its open transaction aborted.
+    topics: their metadata is fetched here, so that no `send` has to wait for it. limits: of the topics.
     """
+    limits = limits or TopicLimits()
     transactional = {
         "transactional_id": f"{settings.group_id}-{instance_id(settings)}",
         "transaction_timeout_ms": round(settings.exactly_once.transaction_s_max * 1000),
@@ -55,18 +68,38 @@ def open_producer(settings: Settings) -> KafkaProducer:
         enable_idempotence=True,
         allow_auto_create_topics=False,
         linger_ms=_linger_ms(settings),
-        batch_size=65_536,
-        max_request_size=max(1_048_576, settings.rejects.bytes_max + _REJECT_HEADER_BYTES),
+        # No batch of several records is over a topic's limit, so no record is refused for the company it keeps.
+        batch_size=min(_BATCH_BYTES, limits.smallest() or _BATCH_BYTES),
+        max_request_size=max(
+            _REQUEST_BYTES_MIN, settings.rejects.bytes_max + _REJECT_HEADER_BYTES, limits.largest() or 0
+        ),
         max_block_ms=round(settings.send_s_max * 1000),
         delivery_timeout_ms=round(settings.send_s_max * 1000),
         request_timeout_ms=round(min(30, settings.send_s_max / 2) * 1000),
         reconnect_backoff_max_ms=RECONNECT_MS_MAX,
         **(transactional if settings.delivery == "exactly-once" else {}),
     )
+    mark_bystanders(producer)
+    _fetch_metadata(producer, topics)
     if settings.delivery == "exactly-once":
         keep_requests(producer)
+        bound_commits(producer, settings.send_s_max)
         _claim_transactional_id(producer)
     return producer
+
+
+def _fetch_metadata(producer: KafkaProducer, topics: Collection[str]) -> None:
+    for topic in topics:
+        try:
+            producer.partitions_for(topic)
+        except AuthorizationError as error:
+            force_close(producer)
+            raise BrokerUnavailableError(authorization_message(error)) from error
+        except KafkaError as error:
+            force_close(producer)
+            raise BrokerUnavailableError(
+                f"cannot write to topic {topic!r}: it does not exist, or no broker tells of it: {error}"
+            ) from error
 
 
 def _linger_ms(settings: Settings) -> int:
@@ -92,12 +125,30 @@ def _claim_transactional_id(producer: KafkaProducer) -> None:
 def force_close(producer: KafkaProducer) -> None:
     """End a producer without waiting for what it still holds: each of its futures fails, and it sends nothing more.
 
-    close(timeout=0) of kafka-python 3.0.12 raises while records are left over, and leaves the thread sending.
+    A thread that is in one of its calls gets a KafkaError. close(timeout=0) of kafka-python 3.0.12 raises while records
+    are left over, and leaves the thread sending.
     """
+    refuse_metadata(producer)
     producer._sender.force_close()
     producer._sender.join(_DISCARD_S_MAX)
+    free_waiting(producer)
     with suppress(KafkaError):
         producer.close(timeout=0)
+
+
+def await_acknowledgements(producer: KafkaProducer, futures: Collection[Future], timeout_s: float) -> None:
+    """Until each record was acknowledged or has failed. Raises KafkaTimeoutError.
+
+    flush of kafka-python 3.0.12 raises UnknownError when a batch was split, since its records go on in other batches.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    try:
+        producer.flush(timeout=timeout_s)
+    except UnknownError:
+        while not all(future.is_done for future in futures):
+            if time.monotonic() > deadline_s:
+                raise KafkaTimeoutError(f"{timeout_s:g} s have passed") from None
+            time.sleep(_CHECK_S)
 
 
 def set_linger(producer: KafkaProducer, ms: float) -> None:
@@ -124,6 +175,7 @@ def open_frame_producer(bootstrap_servers: str, topic: str, security: Security =
         delivery_timeout_ms=round(DELIVERY_S_MAX * 1000),
         max_block_ms=round(BOOTSTRAP_S_MAX * 1000),
     )
+    mark_bystanders(producer)
     try:
         yield producer
     finally:

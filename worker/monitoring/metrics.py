@@ -13,6 +13,7 @@ from stripwatch.worker.model.bundle import Bundle
 _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _SCORES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 OTHER = "other"  # stands for every camera past the limit
+_PRODUCER_FAILURES = ("too_large", "timestamp", "timeout", "authorization", "missing_topic", "fenced", "rebalance")
 _AGE_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -65,6 +66,14 @@ class Metrics:
         self.transactions = self._counter("transactions", "With delivery exactly-once.", "outcome")
         # Each is a fault at a broker, or a setting of a topic: the log says which.
         self.producer_rebuilds = self._counter("producer_rebuilds", "Failed producers that were replaced.")
+        # too_large, timestamp, missing_topic: a setting of a topic, or a clock. rebalance: ordinary under exactly-once.
+        self.producer_failures = self._counter("producer_failures", "Failures of the producer of results.", "reason")
+        # Such a reject cannot be replayed: raise max.message.bytes of its topic.
+        self.rejects_shortened = self._counter(
+            "rejects_shortened", "Rejects that carry less of their frame, since their topic takes no more."
+        )
+        # 1: set the clock. Until then records carry the time of their frames.
+        self.clock_refused = self._gauge("clock_refused", "1 while Kafka refuses records with this host's time.")
         # Worked on and not published, since they come again: after a rebalance that could not wait, or a fault.
         self.frames_read_again = self._counter("frames_read_again", "Frames dropped before a result, to be read again.")
         # Gone before anybody has read them: retention is too short, or the worker was away or behind for too long.
@@ -151,8 +160,10 @@ class Metrics:
         """A series that begins at 1 is no increase to Prometheus: the first defect, reject or reset would not count."""
         for verdict in (*get_args(Verdict), "skipped"):
             self.results.labels(verdict)
-        for reason in RejectReason:
-            self.rejects.labels(reason)
+        for reject_reason in RejectReason:
+            self.rejects.labels(reject_reason)
+        for reason in (*_PRODUCER_FAILURES, OTHER):
+            self.producer_failures.labels(reason)
         for cause in ("deleted", "recreated", "truncated"):
             self.offset_resets.labels(cause)
         for outcome in ("sent", "over_quota", "dropped", "failed"):

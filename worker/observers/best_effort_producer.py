@@ -6,24 +6,30 @@ from typing import Any
 
 import structlog
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import InvalidTimestampError, KafkaError, MessageSizeTooLargeError
 
 from stripwatch.worker.broker.producers import force_close, open_producer
+from stripwatch.worker.broker.topic_limits import TopicLimits
+from stripwatch.worker.broker.workarounds.bystanders import BystanderError
+from stripwatch.worker.broker.workarounds.discarded_producers import send_or_fail
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.pipeline.produce.producer_recovery import TOO_LARGE
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
+from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 
 log = structlog.get_logger()
 _SEND_S_MAX = 5.0
+_NUMBER_BYTES = 16  # more than the length of a body takes
 _PAUSE_S = 30.0  # after a failure: without it each record would wait for a broker that is away
 
 
 class BestEffortProducer:
-    """The producer is made when there is something to send.
+    """The producer is made when there is something to send, and replaced after a failure: most end it for good.
 
-    open_producer: asked once. A producer that cannot be made leaves sockets behind (kafka-python 3.0.12), so there is
-    no second try, and nothing is sent any more. sent, failed: called for each record, from any thread.
+    open_producer: after it has failed it is not called again, since a producer that cannot be made leaves sockets
+    behind (kafka-python 3.0.12); then nothing is sent any more. sent, failed: called for each record, from any thread.
+    limits: of the topics; a larger record is not sent.
     """
 
     def __init__(
@@ -31,11 +37,15 @@ class BestEffortProducer:
         open_producer: Callable[[], KafkaProducer],
         failed: Callable[[], None],
         sent: Callable[[], None] = lambda: None,
+        limits: TopicLimits | None = None,
     ) -> None:
         self._open_producer = open_producer
         self._failed = failed
         self._sent = sent
+        self._limits = limits or TopicLimits()
+        self._clock = RecordClock()
         self._producer: KafkaProducer | None = None
+        self._refused: tuple[KafkaProducer, OutgoingRecord, BaseException] | None = None
         self._again_s = 0.0
 
     @property
@@ -43,22 +53,58 @@ class BestEffortProducer:
         """It has just failed, and takes no record for a while."""
         return time.monotonic() < self._again_s
 
+    def body_bytes_max(self, record: OutgoingRecord) -> int | None:
+        """How large the body of this record, which has none yet, may be; None where the limit is not known."""
+        bytes_max = self._limits.bytes_max(record.topic)
+        return None if bytes_max is None else max(0, bytes_max - record.size_bytes - _NUMBER_BYTES)
+
     def send(self, record: OutgoingRecord) -> None:
         """One thread calls. A record that does not reach the topic is counted; the first in a while is logged."""
         if self.circuit_open:
             self._failed()
             return
         try:
-            if self._producer is None:
-                self._producer = self._open_producer()
-            future = self._producer.send(record.topic, record.body, key=record.key, headers=record.headers)
+            producer = self._usable_producer()
+            self._require_size(record)
+            stamp_ms = self._clock.stamp_ms(record.frame_ms)
+            future = send_or_fail(
+                producer, record.topic, record.body, key=record.key, headers=record.headers, timestamp_ms=stamp_ms
+            )
         except KafkaError as error:
             self._undelivered(record, error)
         except StripwatchError as error:
             self._undelivered(record, error, float("inf"))
         else:
             future.add_callback(lambda _: self._sent())
-            future.add_errback(lambda error: self._undelivered(record, error))
+            future.add_errback(lambda error: self._undelivered(record, error, producer=producer))
+
+    def _usable_producer(self) -> KafkaProducer:
+        """Raises StripwatchError."""
+        if self._refused:
+            producer, record, error = self._refused
+            self._refused = self._producer = None
+            force_close(producer)
+            if isinstance(error, TOO_LARGE):
+                self._learn_size(record)
+            elif isinstance(error, InvalidTimestampError):
+                self._clock.refuse(record.topic, record.frame_ms, error)
+        if self._producer is None:
+            self._producer = self._open_producer()
+        return self._producer
+
+    def _learn_size(self, refused: OutgoingRecord) -> None:
+        self._limits.refresh()
+        bytes_max = self._limits.bytes_max(refused.topic)
+        if bytes_max is None or refused.size_bytes <= bytes_max:
+            self._limits.learn(refused.topic, refused.size_bytes, len(refused.body))
+
+    def _require_size(self, record: OutgoingRecord) -> None:
+        """Raises MessageSizeTooLargeError, as Kafka would after the record was sent, at the price of the producer."""
+        bytes_max = self._limits.bytes_max(record.topic)
+        if bytes_max is not None and record.size_bytes > bytes_max:
+            raise MessageSizeTooLargeError(
+                f"a record of {record.size_bytes} bytes is over the topic's max.message.bytes, {bytes_max}"
+            )
 
     def close(self, timeout_s: float) -> None:
         """Wait for what was sent, until the time is up; the rest is counted as failed."""
@@ -69,16 +115,27 @@ class BestEffortProducer:
                 log.warning("not all reached its topic before the stop", error=str(error))
             force_close(self._producer)
 
-    def _undelivered(self, record: OutgoingRecord, error: BaseException, pause_s: float = _PAUSE_S) -> None:
+    def _undelivered(
+        self,
+        record: OutgoingRecord,
+        error: BaseException,
+        pause_s: float = _PAUSE_S,
+        producer: KafkaProducer | None = None,
+    ) -> None:
+        """producer: the one that this record has ended."""
         self._failed()
-        if isinstance(error, TOO_LARGE):
-            pause_s = 0.0  # the next one may be smaller
+        if isinstance(error, BystanderError):
+            return
+        if producer is not None and producer is self._producer:
+            self._refused = self._refused or (producer, record, error)
+        if isinstance(error, (*TOO_LARGE, InvalidTimestampError)):
+            pause_s = 0.0  # the next one may be smaller, or carry another time
         if not self.circuit_open:
             log.warning("a topic takes no records", topic=record.topic, pause_s=pause_s, error=str(error))
         self._again_s = max(self._again_s, time.monotonic() + pause_s)
 
 
-def open_best_effort_producer(settings: Settings) -> KafkaProducer:
+def open_best_effort_producer(settings: Settings, limits: TopicLimits | None = None) -> KafkaProducer:
     """No part in a transaction, and little patience. Raises BrokerUnavailableError."""
     bytes_max = max(settings.rejects.bytes_max, settings.frames.bytes_max)  # a whole frame passes
     changes: dict[str, Any] = {
@@ -86,4 +143,4 @@ def open_best_effort_producer(settings: Settings) -> KafkaProducer:
         "send_s_max": _SEND_S_MAX,
         "rejects": settings.rejects.model_copy(update={"bytes_max": bytes_max}),
     }
-    return open_producer(settings.model_copy(update=changes))
+    return open_producer(settings.model_copy(update=changes), limits=limits)

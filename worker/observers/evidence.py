@@ -6,6 +6,7 @@ once the event is acknowledged, so none is of a frame that was turned down and c
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -93,9 +94,14 @@ class Evidence:
 
     def _publish_picture(self, frame: Frame, sight: _PendingEvidence) -> None:
         event = sight.event
-        jpeg = annotate_frame(frame.encoded, event.defects, sight.overlay, self._limits, self._decode_limits)
         headers = event_headers(frame, "evidence", b"image/jpeg")
-        self._topic.send(OutgoingRecord(self._topic_name, event.id.encode(), jpeg, headers))
+        record = OutgoingRecord(self._topic_name, event.id.encode(), b"", headers, frame.timestamp_ms)
+        room_bytes = self._topic.body_bytes_max(record)
+        limits = self._limits
+        if room_bytes is not None and room_bytes < limits.bytes_max:
+            limits = replace(limits, bytes_max=room_bytes)
+        jpeg = annotate_frame(frame.encoded, event.defects, sight.overlay, limits, self._decode_limits)
+        self._topic.send(record._replace(body=jpeg))
 
     def _count(self, outcome: str) -> None:
         self._metrics.evidence_frames.labels(outcome).inc()

@@ -4,6 +4,7 @@ import time
 
 from prometheus_client import Counter
 
+from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.config.sections import EvidenceSettings, ReviewSettings, Topics
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
@@ -23,9 +24,10 @@ _CLOSE_S = 1.0  # at least, for what is still to be sent at a stop
 class PipelineObservers:
     """The publish thread calls `admit` and `seen`; any thread `settled` and `dropped`; all return at once."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, limits: TopicLimits) -> None:
+        self._limits = limits
         self._topics: list[BestEffortProducer] = []
-        self._shadow = _open_shadow(settings, metrics) if settings.shadow.bundle else None
+        self._shadow = _open_shadow(settings, metrics, limits) if settings.shadow.bundle else None
         self._evidence = self._open_evidence(settings, metrics) if settings.evidence.enabled else None
         self._review = self._open_review(settings, metrics) if settings.review.enabled else None
 
@@ -75,7 +77,9 @@ class PipelineObservers:
 
     def _topic(self, settings: Settings, frames: Counter) -> BestEffortProducer:
         failed, sent = (frames.labels(outcome).inc for outcome in ("failed", "sent"))
-        topic = BestEffortProducer(lambda: open_best_effort_producer(settings), failed, sent)
+        topic = BestEffortProducer(
+            lambda: open_best_effort_producer(settings, self._limits), failed, sent, self._limits
+        )
         self._topics.append(topic)
         return topic
 
@@ -86,13 +90,15 @@ def needed_topics(topics: Topics, evidence: EvidenceSettings, review: ReviewSett
     return [topic for topic, enabled in observers if enabled]
 
 
-def _open_shadow(settings: Settings, metrics: Metrics) -> ShadowDeployment:
+def _open_shadow(settings: Settings, metrics: Metrics, limits: TopicLimits) -> ShadowDeployment:
     own = shadow_settings(settings)
     return ShadowDeployment(
         settings.shadow,
         settings.bundle_check_s,
         settings.topics.shadow,
-        BestEffortProducer(lambda: open_best_effort_producer(settings), metrics.shadow_unpublished.inc),
+        BestEffortProducer(
+            lambda: open_best_effort_producer(settings, limits), metrics.shadow_unpublished.inc, limits=limits
+        ),
         EventBuilder(settings.cameras),
         lambda bundle, raise_if_cancelled: open_model(bundle, own, raise_if_cancelled),
         metrics,

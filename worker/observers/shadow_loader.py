@@ -75,7 +75,8 @@ class ShadowDeployment:
 
     def _publish(self, event: Result, frame: Frame) -> None:
         body = self._encoder.encode(event)
-        self._topic.send(OutgoingRecord(self._topic_name, frame.camera.encode(), body, event_headers(frame, "shadow")))
+        key, headers = frame.camera.encode(), event_headers(frame, "shadow")
+        self._topic.send(OutgoingRecord(self._topic_name, key, body, headers, frame.timestamp_ms))
 
 
 def shadow_settings(settings: Settings) -> Settings:

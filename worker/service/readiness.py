@@ -27,6 +27,9 @@ class WorkerState(Protocol):
     def delivering(self) -> bool: ...
 
     @property
+    def clock_agrees(self) -> bool: ...
+
+    @property
     def alive(self) -> bool: ...
 
     @property
@@ -59,6 +62,7 @@ class Readiness:
             "few_rejects": worker is not None and not worker.rejects_are_many,
             "topic_readable": worker is not None and worker.topic_readable,
             "results_delivered": worker is not None and worker.delivering,
+            "clock_agrees": worker is not None and worker.clock_agrees,
             "stages_alive": worker is not None and worker.alive,
             "not_stopping": worker is not None and not worker.stopping,
         }

@@ -3,11 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stripwatch.worker.broker.consumers import open_consumer, require_topics
+from stripwatch.worker.broker.topic_limits import TopicLimits, read_topic_limits
 from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchError
 from stripwatch.worker.common.log_setup import log_suppressed
 from stripwatch.worker.common.malloc import tune_malloc
@@ -31,12 +33,15 @@ from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
 from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_dependencies
 from stripwatch.worker.pipeline.produce.delivery import open_delivery
+from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 from stripwatch.worker.service.readiness import Readiness
 
 log = structlog.get_logger()
 _NEEDED_TOPICS = ("frames", "results", "defects", "rejects")
 _CLOSE_S = 3.0
 _TICK_S = 0.1
+_GRACE_S = 2.0  # a call that ends at its own limit says more
+_WAITING_S_MAX = 5.0  # for Kafka, inside a call; after this the worker does not deliver
 
 
 def run(settings: Settings) -> None:
@@ -74,12 +79,18 @@ class Worker:
         topics = [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS]
         topics += needed_topics(settings.topics, settings.evidence, settings.review)
         require_topics(consumer, topics, settings.broker.wait_s_max)
+        limits = TopicLimits(partial(read_topic_limits, settings, topics[1:]))  # of all that the worker writes to
+        limits.refresh()
+        self._clock = RecordClock()
+        metrics.watch(metrics.clock_refused, lambda: float(self._clock.refused))
         self._tracker = OffsetTracker()
         self._limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
         self._delivery = open_delivery(
             settings,
             self._tracker,
             metrics,
+            limits,
+            self._clock,
             consumer.group_metadata,
             self._drop,
             self._fail,
@@ -90,7 +101,7 @@ class Worker:
         parts = build_dependencies(settings, metrics, self._delivery, self._limiter, *stages)
         self._rejects = RejectRate(settings.rejects.window_s, settings.rejects.share_max)
         metrics.watch(metrics.reject_share, self._rejects.share)
-        self._observers = PipelineObservers(settings, metrics)
+        self._observers = PipelineObservers(settings, metrics, limits)
         self._pipeline = Pipeline(
             parts,
             model,
@@ -140,10 +151,8 @@ class Worker:
         while not stop.received and not self._pipeline.failed.wait(_TICK_S):
             watchdog.ping(ready(), self._limiter.frames, self._frames_settled)
             self._drift.tick(self._reading, self._tracker.partitions())
-            if self._delivery.waiting_s > self._settings.send_s_max:
-                self._fail(
-                    BrokerUnavailableError(f"Kafka has not ended a transaction for {self._settings.send_s_max:g} s")
-                )
+            if self._delivery.waiting_s > self._settings.send_s_max + _GRACE_S:
+                self._fail(BrokerUnavailableError(f"Kafka has not answered for {self._settings.send_s_max:g} s"))
         self._stop()
         self._pipeline.raise_failure()
 
@@ -170,7 +179,11 @@ class Worker:
 
     @property
     def delivering(self) -> bool:
-        return not self._tracker.suspended
+        return not self._tracker.suspended and self._delivery.waiting_s < _WAITING_S_MAX
+
+    @property
+    def clock_agrees(self) -> bool:
+        return not self._clock.refused
 
     @property
     def alive(self) -> bool:

@@ -5,39 +5,48 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.errors import InvalidTimestampError, KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.future import Future
 from structlog.testing import capture_logs
 
+from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.observers import best_effort_producer
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer, open_best_effort_producer
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
+from tests.fake_producer import FakeProducer
 
+BODY_BYTES = 10
 RECORD = OutgoingRecord("inspection.evidence", b"id", b"jpeg", [("ce_id", b"1")])
 
 
-class Producer:
+class Producer(FakeProducer):
     """Answers each record as it is told."""
 
     def __init__(self, answer: Callable[[], Future]) -> None:
+        super().__init__()
         self._answer = answer
 
-    def send(self, topic: str, body: bytes, key: bytes, headers: list[tuple[str, bytes]]) -> Future:
-        assert (topic, key, body, headers) == RECORD[:4]
+    def send(self, topic: str, value: bytes, key: bytes, headers: list[tuple[str, bytes]], timestamp_ms: int) -> Future:
+        assert (topic, key, headers) == (RECORD.topic, RECORD.key, RECORD.headers)
+        assert len(value) <= BODY_BYTES
+        self.times_ms.append(timestamp_ms)
         return self._answer()
 
 
-def sent(open_producer: Callable[[], Any], records: int = 5) -> tuple[dict[str, int], list[float]]:
-    """What became of so many records, and the pauses that were logged."""
+def sent(
+    open_producer: Callable[[], Any], records: int = 5, limits: TopicLimits | None = None
+) -> tuple[dict[str, int], list[float]]:
+    """What became of so many records, each a byte smaller than the last, and the pauses that were logged."""
     counts: Counter[str] = Counter()
-    topic = BestEffortProducer(open_producer, lambda: counts.update(["failed"]), lambda: counts.update(["sent"]))
+    failed, done = (lambda: counts.update(["failed"])), (lambda: counts.update(["sent"]))
+    topic = BestEffortProducer(open_producer, failed, done, limits)
     with capture_logs() as logs:
-        for _ in range(records):
-            topic.send(RECORD)
-    pauses = [log["pause_s"] for log in logs]
+        for number in range(records):
+            topic.send(RECORD._replace(body=bytes(BODY_BYTES - number)))
+    pauses = [log["pause_s"] for log in logs if "pause_s" in log]
     assert topic.circuit_open == (max(pauses, default=0) > 0)
     return dict(counts), pauses
 
@@ -66,13 +75,34 @@ def test_a_topic_that_takes_nothing_is_left_alone_for_a_while() -> None:
 
 
 def test_after_a_record_that_is_too_large_the_next_is_tried() -> None:
-    answers = iter([Future().failure(MessageSizeTooLargeError("16 MB")), Future().success(None)])
-    assert sent(lambda: Producer(lambda: next(answers)), 2) == ({"failed": 1, "sent": 1}, [0.0])
+    """By another producer: that of kafka-python sends nothing more."""
+    old = Producer(lambda: Future().failure(MessageSizeTooLargeError("16 MB")))
+    producers = iter([old, Producer(lambda: Future().success(None))])
+    limits = TopicLimits(lambda: {RECORD.topic: 1_000_000})
+    assert sent(lambda: next(producers), 7, limits) == ({"failed": 5, "sent": 2}, [0.0] * 5)
+    assert old.closed
+
+
+def test_a_record_over_the_limit_of_its_topic_is_not_sent() -> None:
+    limits = TopicLimits(lambda: {RECORD.topic: 80})
+    limits.refresh()
+    assert sent(lambda: Producer(lambda: Future().success(None)), 2, limits) == ({"failed": 2}, [0.0, 0.0])
+
+
+def test_a_refused_time_is_replaced_by_that_of_the_frame() -> None:
+    old, new = Producer(lambda: Future().failure(InvalidTimestampError())), Producer(lambda: Future().success(None))
+    producers = iter([old, new])
+    counts: Counter[str] = Counter()
+    topic = BestEffortProducer(lambda: next(producers), lambda: counts.update(["failed"]))
+    for _ in range(2):
+        topic.send(RECORD._replace(frame_ms=7))
+    assert (counts["failed"], new.times_ms) == (1, [7])
+    assert old.times_ms[0] > 7
 
 
 def test_its_producer_has_no_part_in_a_transaction_and_takes_a_whole_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Settings] = []
-    monkeypatch.setattr(best_effort_producer, "open_producer", asked.append)
+    monkeypatch.setattr(best_effort_producer, "open_producer", lambda settings, limits: asked.append(settings))
     given = {"delivery": "exactly-once", "rejects": {"bytes_max": 10}, "frames": {"bytes_max": 5_000_000}}
     open_best_effort_producer(load_settings(None, given))
     assert (asked[0].delivery, asked[0].rejects.bytes_max, asked[0].send_s_max) == ("at-least-once", 5_000_000, 5.0)

@@ -1,12 +1,14 @@
 """Delivery at least once: a frame is settled when the broker has acknowledged every record that it became."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from stripwatch.worker.broker.producers import LINGER_MS, force_close, set_linger
+from stripwatch.worker.broker.workarounds.discarded_producers import send_or_fail
 from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchError
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
@@ -36,6 +38,7 @@ class AtLeastOnce:
         self._records = records
         self._tracker = tracker
         self._recovery = recovery
+        self._sending_since_s: float | None = None
         self._dropped = dropped
         self._failed = failed
         self._lock = threading.Lock()
@@ -43,8 +46,12 @@ class AtLeastOnce:
 
     @property
     def waiting_s(self) -> float:
-        """Nothing here waits for Kafka: a record that is not acknowledged in time fails by itself."""
-        return 0.0
+        """How long the publish thread has been inside `send`: it waits there for the metadata of a topic that is gone.
+
+        A record that is not acknowledged in time fails by itself.
+        """
+        since_s = self._sending_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
         if self._tracker.claim(frame.position) is None:
@@ -58,8 +65,10 @@ class AtLeastOnce:
 
         self._set_linger(producer)
         sending = _Sending(len(records), settled, lambda failure: self._refused(producer, frame, failure))
+        self._sending_since_s = time.monotonic()
         for record in records:
-            sending.send(producer, record, frame)
+            sending.send(producer, record, self._recovery.clock.stamp_ms(record.frame_ms), frame)
+        self._sending_since_s = None
 
     def _set_linger(self, producer: KafkaProducer) -> None:
         linger_ms = self._wanted_linger_ms()
@@ -109,7 +118,7 @@ class _Sending:
         self._refused = refused
         self._lock = threading.Lock()
 
-    def send(self, producer: KafkaProducer, record: OutgoingRecord, frame: Frame) -> None:
+    def send(self, producer: KafkaProducer, record: OutgoingRecord, timestamp_ms: int, frame: Frame) -> None:
         def refuse(error: BaseException) -> None:
             with self._lock:
                 first, self._left = self._left >= 0, -1
@@ -117,7 +126,14 @@ class _Sending:
                 self._refused(DeliveryError(error, record, frame.position))
 
         try:
-            future = producer.send(record.topic, record.body, key=record.key, headers=record.headers)
+            future = send_or_fail(
+                producer,
+                record.topic,
+                record.body,
+                key=record.key,
+                headers=record.headers,
+                timestamp_ms=timestamp_ms,
+            )
         except KafkaError as error:
             refuse(error)
             return

@@ -6,6 +6,7 @@ from functools import partial
 from kafka.structs import ConsumerGroupMetadata
 
 from stripwatch.worker.broker.producers import LINGER_MS, open_producer
+from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.monitoring.metrics import Metrics
@@ -14,6 +15,7 @@ from stripwatch.worker.pipeline.produce.at_least_once import AtLeastOnce
 from stripwatch.worker.pipeline.produce.exactly_once import ExactlyOnce, TransactionLimits
 from stripwatch.worker.pipeline.produce.producer_recovery import ProducerRecovery
 from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder
+from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 
 Delivery = AtLeastOnce | ExactlyOnce
 
@@ -22,6 +24,8 @@ def open_delivery(
     settings: Settings,
     tracker: OffsetTracker,
     metrics: Metrics,
+    limits: TopicLimits,
+    clock: RecordClock,
     group: Callable[[], ConsumerGroupMetadata],
     dropped: Callable[[Frame], None],
     failed: Callable[[BaseException], None],
@@ -29,18 +33,20 @@ def open_delivery(
 ) -> Delivery:
     """A publisher with its producer. Raises BrokerUnavailableError.
 
-    group: this worker in its consumer group, as it is now. dropped: called, from any thread, for a frame that is read
-    again. failed: called when nothing can be delivered any more. linger_ms: at least once, how long a result
-    may wait for others.
+    limits: of the topics. clock: the time of records. group: this worker in its consumer group, as it is now. dropped:
+    called, from any thread, for a frame that is read again. failed: called when nothing can be delivered any more.
+    linger_ms: at least once, how long a result may wait for others.
     """
-    records = RecordBuilder(settings.topics, settings.rejects.bytes_max)
-    recovery = ProducerRecovery(partial(open_producer, settings), records, metrics, settings.broker.away_s_max)
+    records = RecordBuilder(settings.topics, settings.rejects.bytes_max, limits, metrics.rejects_shortened.inc)
+    topics = (settings.topics.results, settings.topics.defects, settings.topics.rejects)
+    open_one = partial(open_producer, settings, topics, limits)
+    recovery = ProducerRecovery(open_one, records, metrics, settings.broker.away_s_max, clock)
     if settings.delivery == "at-least-once":
         return AtLeastOnce(records, tracker, recovery, dropped, failed, linger_ms)
-    limits = TransactionLimits(
+    transactions = TransactionLimits(
         linger_s=settings.exactly_once.transaction_ms / 1000,
         frames_max=max(1, settings.inflight.frames_max // 2),  # the other half goes on while these are committed
         timeout_s=settings.exactly_once.transaction_s_max,
         send_s_max=settings.send_s_max,
     )
-    return ExactlyOnce(records, tracker, recovery, group, limits, metrics, dropped, failed)
+    return ExactlyOnce(records, tracker, recovery, group, transactions, metrics, dropped, failed)

@@ -13,23 +13,26 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kafka import KafkaProducer
-from kafka.errors import FencedInstanceIdError, IllegalGenerationError, KafkaError
+from kafka.errors import FencedInstanceIdError, IllegalGenerationError, KafkaError, KafkaTimeoutError
 from kafka.future import Future
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
 from stripwatch.worker.broker.consumers import to_kafka
-from stripwatch.worker.broker.producers import force_close
+from stripwatch.worker.broker.producers import await_acknowledgements, force_close
+from stripwatch.worker.broker.workarounds.bystanders import BystanderError
+from stripwatch.worker.broker.workarounds.discarded_producers import send_or_fail
 from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
-from stripwatch.worker.pipeline.produce.producer_recovery import FENCED, TOO_LARGE, DeliveryError, ProducerRecovery
+from stripwatch.worker.pipeline.produce.producer_recovery import FENCED, DeliveryError, ProducerRecovery
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, RecordBuilder
 
 _STABLE_S_MAX = 5.0
 _STABLE_CHECK_S = 0.005
+_BLAME_S_MAX = 1.0
 _TIMED_OUT_SHARE = 0.9  # of exactly_once.transaction_s_max: Kafka's clock and ours differ a little
 
 
@@ -174,7 +177,14 @@ class ExactlyOnce:
 
     def _send(self, transaction: _Transaction, record: OutgoingRecord, frame: Frame) -> None:
         try:
-            future = self._producer.send(record.topic, record.body, key=record.key, headers=record.headers)
+            future = send_or_fail(
+                self._producer,
+                record.topic,
+                record.body,
+                key=record.key,
+                headers=record.headers,
+                timestamp_ms=self._recovery.clock.stamp_ms(record.frame_ms),
+            )
         except KafkaError as error:
             raise DeliveryError(error, record, frame.position) from error
         transaction.sent.append(_Sent(future, record, frame))
@@ -186,10 +196,9 @@ class ExactlyOnce:
         expired.
         """
         self._asked_s = time.monotonic()
-        self._producer.flush(timeout=self._limits.send_s_max)
-        if failed := [sent for sent in transaction.sent if sent.future.failed()]:
-            future, record, frame = max(failed, key=lambda sent: len(sent.record.body))  # one of them was too large
-            raise DeliveryError(future.exception, record, frame.position)
+        self._await_acknowledgements(transaction.sent)
+        if any(sent.future.failed() for sent in transaction.sent):
+            raise DeliveryError(next(sent.future.exception for sent in transaction.sent if sent.future.failed()))
         group = self._stable_group()
         if not self._tracker.holds(transaction.epochs):
             raise IllegalGenerationError("partitions went while their frames were in a transaction")
@@ -201,6 +210,16 @@ class ExactlyOnce:
         self._metrics.transactions.labels("committed").inc()
         for item in transaction.items:
             item.settle()
+
+    def _await_acknowledgements(self, sent: list[_Sent]) -> None:
+        """Raises KafkaTimeoutError with the topics that did not answer: one that is missing holds up the others."""
+        try:
+            await_acknowledgements(self._producer, [one.future for one in sent], self._limits.send_s_max)
+        except KafkaTimeoutError as error:
+            topics = sorted({one.record.topic for one in sent if not one.future.is_done})
+            raise KafkaTimeoutError(
+                f"no acknowledgement for {', '.join(topics)} within {self._limits.send_s_max:g} s"
+            ) from error
 
     def _stable_group(self) -> ConsumerGroupMetadata:
         """Taken before the offset tracker is asked: a member that joins again has lost its partitions there first.
@@ -222,19 +241,38 @@ class ExactlyOnce:
         self._metrics.transactions.labels("aborted").inc()
         for item in transaction.items if transaction else ():
             self._dropped(item.frame)
-        error = self._cause(failure)
+        cause = self._cause(transaction, failure)
+        error = cause.error
         if isinstance(error, FencedInstanceIdError) or (isinstance(error, FENCED) and not self._timed_out(transaction)):
             raise FencedError("another worker has taken over this one's instance_id: each worker needs one of its own")
-        self._producer = self._recovery.recover(self._producer, DeliveryError(error, failure.record, failure.position))
+        self._producer = self._recovery.recover(self._producer, cause)
         self._tracker.resume()
 
-    def _cause(self, failure: DeliveryError) -> BaseException:
-        """What broke the producer: after that kafka-python reports only that it is broken."""
-        too_large = isinstance(failure.error, TOO_LARGE)
-        cause: BaseException | None = None if too_large else self._producer._transaction_manager.last_error
-        return cause or failure.error
+    def _cause(self, transaction: _Transaction | None, failure: DeliveryError) -> DeliveryError:
+        """The record that Kafka refused, if one was; else what broke the producer as a whole.
+
+        After that kafka-python reports only that the producer is broken, at whatever record comes next.
+        """
+        broken_by: BaseException | None = self._producer._transaction_manager.last_error
+        refused = _refused_record(transaction.sent if transaction else [], _BLAME_S_MAX if broken_by else 0.0)
+        if refused:
+            return DeliveryError(refused.future.exception, refused.record, refused.frame.position)
+        return DeliveryError(broken_by) if broken_by else failure
 
     def _timed_out(self, transaction: _Transaction | None) -> bool:
         """Kafka fences a worker that was away for longer than its transaction could last: that is no second worker."""
         left_share = self._limits.timeout_s * _TIMED_OUT_SHARE
         return transaction is not None and time.monotonic() - transaction.began_s > left_share
+
+
+def _refused_record(sent: list[_Sent], timeout_s: float) -> _Sent | None:
+    """The one that failed by its own fault. The sender thread may not have said it yet: the producer breaks first."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        open_ones = not all(one.future.is_done for one in sent)
+        for one in sent:
+            if one.future.failed() and not isinstance(one.future.exception, BystanderError):
+                return one
+        if not open_ones or time.monotonic() > deadline_s:
+            return None
+        time.sleep(_STABLE_CHECK_S)

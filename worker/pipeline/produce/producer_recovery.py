@@ -12,19 +12,27 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import (
     AuthorizationError,
+    CommitFailedError,
+    IllegalGenerationError,
     InvalidProducerEpochError,
+    InvalidTimestampError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
     ProducerFencedError,
+    RebalanceInProgressError,
     RecordListTooLargeError,
+    UnknownMemberIdError,
+    UnknownTopicOrPartitionError,
 )
 
 from stripwatch.worker.broker.connection import authorization_message
 from stripwatch.worker.broker.producers import force_close
+from stripwatch.worker.broker.workarounds.bystanders import BystanderError
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, RecordBuilder
+from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 
 log = structlog.get_logger()
 
@@ -32,31 +40,57 @@ _FAILURES_MAX = 3  # of one frame
 _PAUSE_S = (0.0, 0.2, 0.5, 1.0, 2.0)
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 FENCED = (ProducerFencedError, InvalidProducerEpochError)
+_REASONS: dict[str, tuple[type[BaseException], ...]] = {
+    "too_large": TOO_LARGE,
+    "timestamp": (InvalidTimestampError,),
+    "timeout": (KafkaTimeoutError,),
+    "authorization": (AuthorizationError,),
+    "missing_topic": (UnknownTopicOrPartitionError,),
+    "fenced": FENCED,
+    "rebalance": (IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError, CommitFailedError),
+}
+REASONS = (*_REASONS, "other")
 
 
 class DeliveryError(Exception):
-    """A record that Kafka did not take, or a transaction that it did not commit (record and position are None)."""
+    """A record that Kafka did not take, or a transaction that it did not commit.
+
+    record and position are None where no single record is to blame: then error is that of the producer as a whole.
+    """
 
     def __init__(
         self, error: BaseException, record: OutgoingRecord | None = None, position: Position | None = None
     ) -> None:
+        if isinstance(error, BystanderError):
+            error, record, position = error.cause, None, None
         super().__init__(f"{type(error).__name__}: {error}")
         self.error = error
         self.record = record
         self.position = position
 
+    @property
+    def reason(self) -> str:
+        """One of REASONS, the values of a label."""
+        return next((name for name, types in _REASONS.items() if isinstance(self.error, types)), "other")
+
 
 class ProducerRecovery:
     """Opens the first producer, and each that replaces one. One thread at a time calls.
 
-    give_up_s: how long it is tried while nothing at all can be delivered.
+    give_up_s: how long it is tried while nothing at all can be delivered. clock: the time that records carry.
     """
 
     def __init__(
-        self, open_producer: Callable[[], KafkaProducer], records: RecordBuilder, metrics: Metrics, give_up_s: float
+        self,
+        open_producer: Callable[[], KafkaProducer],
+        records: RecordBuilder,
+        metrics: Metrics,
+        give_up_s: float,
+        clock: RecordClock | None = None,
     ) -> None:
         self.open = open_producer
-        self._records = records
+        self._limits = records.limits
+        self.clock = clock or RecordClock()
         self._metrics = metrics
         self._give_up_s = give_up_s
         self._failing_since_s: float | None = None
@@ -71,6 +105,7 @@ class ProducerRecovery:
 
     def recover(self, producer: KafkaProducer, failure: DeliveryError) -> KafkaProducer:
         """A new producer. Raises BrokerUnavailableError where that cannot help, or has not helped for too long."""
+        self._metrics.producer_failures.labels(failure.reason).inc()
         self._classify(failure)
         self._metrics.producer_rebuilds.inc()
         log.warning("results cannot be delivered; starting over with a new producer", error=str(failure))
@@ -83,22 +118,39 @@ class ProducerRecovery:
                 log.warning("no new producer yet", error=str(error))
 
     def _classify(self, failure: DeliveryError) -> None:
-        where = f"{failure.record.topic} did not take a record" if failure.record else "Kafka did not end a transaction"
-        if isinstance(failure.error, AuthorizationError):
-            raise BrokerUnavailableError(authorization_message(failure.error)) from failure.error
-        if isinstance(failure.error, KafkaTimeoutError):
-            raise BrokerUnavailableError(f"{where} in time: {failure.error}") from failure.error
-        if isinstance(failure.error, TOO_LARGE) and failure.record:
-            if not failure.record.frame_bytes:
-                raise BrokerUnavailableError(
-                    f"{where} of {len(failure.record.body)} bytes: it is over the topic's max.message.bytes"
-                ) from failure.error
-            self._records.shorten_rejects(failure.record)
+        """Learn what a new producer needs. Raises BrokerUnavailableError where none can help."""
+        record, error = failure.record, failure.error
+        where = f"{record.topic} did not take a record" if record else "Kafka did not end a transaction"
+        if isinstance(error, AuthorizationError):
+            raise BrokerUnavailableError(authorization_message(error)) from error
+        if isinstance(error, KafkaTimeoutError):
+            raise BrokerUnavailableError(f"{where} in time: {error}") from error
+        if isinstance(error, TOO_LARGE) and record and self._learn_size(record):
             return
+        if isinstance(error, InvalidTimestampError):
+            self.clock.refuse(record.topic if record else "unknown", record.frame_ms if record else -1, error)
         self._last_count = self._last_count + 1 if failure.position and failure.position == self._last else 1
         self._last = failure.position
         if self._last_count >= _FAILURES_MAX:
             raise BrokerUnavailableError(f"{where} of the frame {failure.position}, {_FAILURES_MAX} times: {failure}")
+
+    def _learn_size(self, refused: OutgoingRecord) -> bool:
+        """Whether the next record of this frame will be smaller. Raises BrokerUnavailableError if it cannot be."""
+        self._limits.refresh()
+        size_bytes, topic = refused.size_bytes, refused.topic
+        bytes_max = self._limits.bytes_max(topic)
+        fits = bytes_max is None or size_bytes <= bytes_max
+        if refused.frame_bytes:
+            if fits:
+                self._limits.learn(topic, size_bytes, refused.frame_bytes)
+            return True
+        if fits and bytes_max is not None:
+            return False  # the limit was raised a moment ago, or another one refuses it: try again, but not for ever
+        limit = "a limit that this worker may not read" if bytes_max is None else f"{bytes_max} bytes"
+        raise BrokerUnavailableError(
+            f"a record of {size_bytes} bytes is too large for topic {topic!r}, which takes {limit}: "
+            "raise the topic's max.message.bytes"
+        )
 
     def _pause(self, failure: DeliveryError) -> None:
         now_s = time.monotonic()

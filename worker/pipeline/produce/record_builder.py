@@ -1,56 +1,84 @@
 """Events as records. `at_least_once.py` and `exactly_once.py` deliver them."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
-import structlog
 
+from stripwatch.worker.broker.topic_limits import TopicLimits, record_bytes
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import Headers, event_headers, frame_copy_headers
 from stripwatch.worker.images.image_header import read_header
 
-log = structlog.get_logger()
+_NUMBER_BYTES = 16  # by which the length of a shorter body may be written longer, in a header and before the body
 
 
 class OutgoingRecord(NamedTuple):
-    """A record that goes out. frame_bytes: how much of the frame it carries; 0 in events."""
+    """A record that goes out. frame_ms: the time of the record of its frame, negative where there is none.
+
+    frame_bytes: how much of the frame it carries, which can be less in a smaller record; 0 in events.
+    """
 
     topic: str
     key: bytes
     body: bytes
     headers: Headers
+    frame_ms: int = -1
     frame_bytes: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Upper bound of what Kafka compares with max.message.bytes of the topic."""
+        return record_bytes(self.key, self.body, self.headers)
 
 
 class RecordBuilder:
-    """Results, defects and rejects as CloudEvents in binary mode, keyed by camera. An event is serialised once."""
+    """Results, defects and rejects as CloudEvents in binary mode, keyed by camera. An event is serialised once.
 
-    def __init__(self, topics: Topics, reject_bytes_max: int) -> None:
+    limits: of the topics. A reject that would be too large for its topic carries less of its frame, or none of it.
+    shortened: called for each such reject.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        reject_bytes_max: int,
+        limits: TopicLimits | None = None,
+        shortened: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.limits = limits or TopicLimits()
         self._topics = topics
         self._reject_bytes_max = reject_bytes_max
+        self._shortened = shortened
         self._encoder = msgspec.json.Encoder()
 
     def build(self, event: Result | Reject, frame: Frame) -> list[OutgoingRecord]:
-        key = frame.camera.encode()
         if isinstance(event, Reject):
-            body = frame.encoded[: self._reject_bytes_max]
-            return [OutgoingRecord(self._topics.rejects, key, body, reject_headers(event, frame, len(body)), len(body))]
-        body = self._encoder.encode(event)
-        records = [OutgoingRecord(self._topics.results, key, body, event_headers(frame, "result"))]
+            return [self._fitting_reject(event, frame)]
+        key, frame_ms, body = frame.camera.encode(), frame.timestamp_ms, self._encoder.encode(event)
+        records = [OutgoingRecord(self._topics.results, key, body, event_headers(frame, "result"), frame_ms)]
         if event.defects:
-            records.append(OutgoingRecord(self._topics.defects, key, body, event_headers(frame, "defect")))
+            records.append(OutgoingRecord(self._topics.defects, key, body, event_headers(frame, "defect"), frame_ms))
         return records
 
-    def shorten_rejects(self, refused: OutgoingRecord) -> None:
-        """Kafka refused a reject as too large: from now on none carries half as much of its frame."""
-        self._reject_bytes_max = refused.frame_bytes // 2
-        log.warning(
-            "a reject was too large for its topic; rejects carry less of the frame from now on",
-            topic=refused.topic,
-            frame_bytes_max=self._reject_bytes_max,
-        )
+    def _fitting_reject(self, event: Reject, frame: Frame) -> OutgoingRecord:
+        record = self._reject(event, frame, self._reject_bytes_max)
+        bytes_max = self.limits.bytes_max(self._topics.rejects)
+        if bytes_max is None or record.size_bytes <= bytes_max:
+            return record
+        self._shortened()
+        room_bytes = bytes_max - self._reject(event, frame, 0).size_bytes - _NUMBER_BYTES
+        if room_bytes >= 0:
+            return self._reject(event, frame, min(self._reject_bytes_max, room_bytes))
+        return self._reject(event, replace(frame, headers=None), 0)
+
+    def _reject(self, event: Reject, frame: Frame, bytes_max: int) -> OutgoingRecord:
+        body = frame.encoded[:bytes_max]
+        headers = reject_headers(event, frame, len(body))
+        return OutgoingRecord(self._topics.rejects, frame.camera.encode(), body, headers, frame.timestamp_ms, len(body))
 
 
 def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:

@@ -5,10 +5,17 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from kafka.errors import CommitFailedError, KafkaTimeoutError, ProducerFencedError
+from kafka.errors import (
+    CommitFailedError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    ProducerFencedError,
+)
 from kafka.structs import ConsumerGroupMetadata, MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.broker.workarounds.bystanders import BystanderError
 from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame
@@ -21,7 +28,7 @@ from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
 from tests.waiting import wait_until
-from tests.worker.pipeline.produce.test_record_builder import result
+from tests.worker.pipeline.produce.test_record_builder import reject, result
 
 LONG_S = 60.0
 MEMBER = ConsumerGroupMetadata("g", 7, "member", None, MemberState.STABLE)
@@ -131,6 +138,39 @@ def test_a_refused_commit_starts_over() -> None:
     delivery = Delivery(old := FakeProducer(commit_raises=CommitFailedError()), new := FakeProducer())
     with started_over(delivery, old, new):
         pass
+
+
+def test_the_record_that_was_refused_is_blamed_and_not_one_that_came_later() -> None:
+    """A reject is too large. kafka-python then refuses every record, with an error that says nothing of the reason."""
+    delivery = Delivery(old := FakeProducer(), new := FakeProducer())
+    large = make_frame(0, b"x" * 900)
+    delivery.publisher.publish(reject(large), large, partial(delivery.settled.append, 0))
+    wait_until(lambda: len(old.sent) == 1)
+    old.refuses, old.broken_by = KafkaError("in an error state"), MessageSizeTooLargeError()
+    delivery.publish(FRAMES[1])
+    wait_until(lambda: delivery.dropped == [0, 1])
+    assert delivery.tracker.suspended  # the sender thread says only now which record it was
+    old.sent[0][3].failure(MessageSizeTooLargeError())
+    wait_until(lambda: not delivery.tracker.suspended)
+    assert delivery.failed == []
+    delivery.read()
+    delivery.publisher.publish(reject(large), large, partial(delivery.settled.append, 0))
+    delivery.publish(*FRAMES[1:])
+    delivery.publisher.flush(LONG_S)
+    assert delivery.settled == [0, 1, 2, 3]
+    assert len(new.sent[0][1]) < 500
+
+
+def test_a_result_that_is_too_large_by_itself_ends_the_worker_with_its_size() -> None:
+    delivery = Delivery(old := FakeProducer(acknowledges=False))
+    delivery.publish(*FRAMES[:2])
+    wait_until(lambda: len(old.sent) == 4)
+    for number, (*_, future) in enumerate(old.sent):
+        future.failure(MessageSizeTooLargeError() if number == 2 else BystanderError(MessageSizeTooLargeError()))
+    with pytest.raises(BrokerUnavailableError):
+        delivery.publisher.flush(LONG_S)
+    with pytest.raises(BrokerUnavailableError, match=r"\d+ bytes is too large for topic 'inspection.results'"):
+        raise delivery.failed[0]
 
 
 def test_a_second_worker_with_this_name_ends_it() -> None:

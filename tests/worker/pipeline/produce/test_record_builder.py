@@ -3,7 +3,9 @@
 import json
 
 import msgspec
+import pytest
 
+from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.events import Reject, Result
@@ -57,14 +59,41 @@ def test_a_reject_carries_the_frame_its_reason_and_its_headers() -> None:
     assert (headers["stripwatch_key"], headers["stripwatch_timestamp_ms"]) == (b"top-1", b"99")
 
 
-def test_rejects_that_were_refused_as_too_large_carry_less_until_they_pass() -> None:
-    maker, frame = records(), make_frame(0, b"x" * 500)
-    for kept in (500, 250, 125):
-        (record,) = maker.build(reject(frame), frame)
-        headers = dict(record.headers)
-        assert (len(record.body), headers["stripwatch_bytes"]) == (kept, b"500")
-        assert headers["stripwatch_bytes_kept"] == str(kept).encode()
-        maker.shorten_rejects(record)
+def limited(**bytes_max: int) -> TopicLimits:
+    """Limits as Kafka says them, by the last word of the topic's name."""
+    limits = TopicLimits(lambda: {f"inspection.{name}": bytes_ for name, bytes_ in bytes_max.items()})
+    limits.refresh()
+    return limits
+
+
+@pytest.mark.parametrize("bytes_max", [1_000, 5_000, 100_000, 1_048_588])
+def test_a_reject_fills_the_limit_of_its_topic_and_says_how_much_it_keeps(bytes_max: int) -> None:
+    shortened: list[None] = []
+    maker = RecordBuilder(Topics(), 16_000_000, limited(rejects=bytes_max), lambda: shortened.append(None))
+    frame = make_frame(0, b"x" * 2_000_000, headers=(("ce_id", b"1"),))
+    (record,) = maker.build(reject(frame), frame)
+    headers = dict(record.headers)
+    assert bytes_max - 100 < record.size_bytes <= bytes_max
+    assert (headers["stripwatch_bytes"], headers["stripwatch_bytes_kept"]) == (b"2000000", b"%d" % len(record.body))
+    assert record.frame_bytes == len(record.body) == shortened.count(None) * len(record.body)
+
+
+def test_a_reject_that_fits_is_whole() -> None:
+    shortened: list[None] = []
+    maker = RecordBuilder(Topics(), 1000, limited(rejects=2000), lambda: shortened.append(None))
+    frame = make_frame(0, b"x" * 500)
+    assert (len(maker.build(reject(frame), frame)[0].body), shortened) == (500, [])
+
+
+def test_a_reject_leaves_out_the_headers_of_its_camera_where_even_they_are_too_large() -> None:
+    maker, frame = (
+        RecordBuilder(Topics(), 1000, limited(rejects=2000)),
+        make_frame(0, b"x" * 500, headers=(("note", b"n" * 3000),)),
+    )
+    (record,) = maker.build(reject(frame), frame)
+    headers = dict(record.headers)
+    assert (record.body, headers["stripwatch_headers_dropped"], record.frame_bytes) == (b"", b"1", 0)
+    assert record.size_bytes <= 2000
 
 
 def test_a_frame_for_review_carries_what_the_model_said_and_where_it_was() -> None:

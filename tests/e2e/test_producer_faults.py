@@ -1,0 +1,196 @@
+"""Records that Kafka refuses: only they suffer. On Apache Kafka, in both modes of delivery."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line, Record, WorkerProcess, fetch, running_worker
+from tests.e2e.test_line import frames, in_partition_order, positions
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.kafka
+DEFAULT_BYTES_MAX = "1048588"  # of Kafka's max.message.bytes
+MODES = {
+    "at-least-once": ("--set", "delivery=at-least-once"),
+    "exactly-once": ("--set", "delivery=exactly-once", "--set", "instance_id=one"),
+}
+DAY_S = 86_400
+SKEWED = (
+    "import runpy, sys, time\n"
+    "wall = time.time\n"
+    f"time.time = lambda: wall() + {DAY_S}\n"
+    "sys.argv[0] = 'stripwatch'\n"
+    "runpy.run_module('stripwatch.worker', run_name='__main__')\n"
+)
+
+
+@pytest.fixture(params=MODES)
+def delivery(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """The options of a worker with this mode of delivery."""
+    return MODES[request.param]
+
+
+@pytest.fixture
+def line(apache_broker: BrokerHandle) -> Line:
+    """One partition of frames, which takes large ones, and topics for results with Kafka's default limit."""
+    topics = {"frames": apache_broker.new_topic(1)}
+    topics |= {
+        kind: apache_broker.new_topic(1, max_message_bytes=DEFAULT_BYTES_MAX)
+        for kind in ("results", "defects", "rejects", "evidence", "review")
+    }
+    return Line(apache_broker, 1, topics)
+
+
+def limit(line: Line, kind: str, **settings: str) -> None:
+    """Change settings of a topic; underscores stand for dots."""
+    changes = {name.replace("_", "."): value for name, value in settings.items()}
+    with line.broker.admin() as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, line.topics[kind], changes)])
+
+
+def counted(port: int) -> dict[str, float]:
+    lines = fetch(port, "/metrics")[1].splitlines()
+    pairs = (text.rsplit(" ", 1) for text in lines if not text.startswith("#"))
+    return {name: float(value) for name, value in pairs}
+
+
+def assert_settled(line: Line, sent: list[Record], rejects: int, delivery: tuple[str, ...]) -> None:
+    """Each frame once, in order; at least once, a result may be there twice, with the same id."""
+    results = line.read_all("results")
+    if "delivery=at-least-once" in delivery:
+        results = list({result.json["id"]: result for result in reversed(results)}.values())
+        results.sort(key=lambda result: result.offset)
+    assert sorted(positions(results)) == sorted((frame.partition, frame.offset) for frame in sent)
+    assert in_partition_order(results)
+    assert sum(line.committed("g").values()) == len(sent) + rejects
+
+
+def assert_cut(reject: Record, size: int, kept_min: int, kept_max: int) -> None:
+    assert (reject.headers["stripwatch_bytes"], reject.headers["stripwatch_bytes_kept"]) == (
+        b"%d" % size,
+        b"%d" % len(reject.value or b""),
+    )
+    assert kept_min < len(reject.value or b"") <= kept_max
+
+
+@pytest.mark.parametrize("size", [10_000_000, 6_000_000])
+def test_a_reject_is_cut_to_the_limit_of_its_topic_before_it_is_sent(
+    line: Line, bundle: Path, delivery: tuple[str, ...], size: int
+) -> None:
+    line.send([b"x" * size], key=b"a")
+    sent = line.send(frames(100), key=b"a")
+    with running_worker(line, bundle, "g", *delivery) as worker:
+        port = worker.await_ready()
+        line.read("results", 100)
+        (reject,) = line.read("rejects", 1)
+        values = counted(port)
+        assert worker.stop() == 0
+    assert_cut(reject, size, 1_000_000, int(DEFAULT_BYTES_MAX))
+    assert (values["stripwatch_producer_rebuilds_total"], values["stripwatch_rejects_shortened_total"]) == (0, 1)
+    assert_settled(line, sent, 1, delivery)
+
+
+def test_a_limit_that_is_lowered_costs_one_producer(line: Line, bundle: Path, delivery: tuple[str, ...]) -> None:
+    """It is below the size of a batch, and no small record is refused for the company that it keeps."""
+    kept = 2_000
+    with running_worker(line, bundle, "g", *delivery) as worker:
+        port = worker.await_ready()
+        sent = line.send(frames(20), key=b"a")
+        line.read("results", 20)
+        for kind in ("rejects", "results"):
+            limit(line, kind, max_message_bytes=str(kept))
+        line.send([b"x" * 500_000], key=b"a")
+        sent += line.send(frames(200), key=b"a")
+        (reject,) = line.read("rejects", 1)
+        wait_until(lambda: sum(line.committed("g").values()) == len(sent) + 1)
+        values = counted(port)
+        ready = json.loads(fetch(port, "/readyz")[1])["ready"]
+        assert worker.stop() == 0
+    assert_cut(reject, 500_000, 1, kept)
+    assert ready
+    assert (
+        values['stripwatch_producer_failures_total{reason="too_large"}']
+        == values["stripwatch_producer_rebuilds_total"]
+        == 1
+    )
+    assert_settled(line, sent, 1, delivery)
+
+
+def test_a_result_that_no_limit_fits_ends_the_worker_with_topic_limit_and_size(
+    line: Line, bundle: Path, delivery: tuple[str, ...]
+) -> None:
+    limit(line, "results", max_message_bytes="500")
+    line.send(frames(5), key=b"a")
+    with running_worker(line, bundle, "g", *delivery) as worker:
+        assert worker.process.wait(60) == 4
+    (said,) = [entry["event"] for entry in worker.lines if str(entry["event"]).startswith("error: ")]
+    assert f"too large for topic {line.topics['results']!r}, which takes 500 bytes" in said
+    assert "max.message.bytes" in said
+
+
+@pytest.fixture
+def skewed(line: Line, bundle: Path, delivery: tuple[str, ...]) -> Iterator[WorkerProcess]:
+    """A worker whose clock is one day ahead."""
+    worker = WorkerProcess(line, bundle, "g", *delivery, program=(sys.executable, "-c", SKEWED))
+    yield worker
+    worker.kill()
+
+
+def test_a_clock_that_is_a_day_ahead_is_reported_and_delays_nothing(
+    line: Line, skewed: WorkerProcess, delivery: tuple[str, ...]
+) -> None:
+    for kind in ("results", "rejects"):
+        limit(line, kind, message_timestamp_after_max_ms="3600000")
+    port = skewed.await_ready()
+    sent = line.send(frames(50), key=b"a")
+    line.send([b"no image"], key=b"a")
+    line.read("results", 50)
+    line.read("rejects", 1)
+    refused = skewed.await_log("Kafka refuses the time of records; set this host's clock, or the broker's")
+    assert refused["topic"] in (line.topics["results"], line.topics["defects"])
+    assert abs(refused["seconds_ahead_of_frame"] - DAY_S) < 60
+    status, body = fetch(port, "/readyz")
+    failing = [name for name, holds in json.loads(body)["checks"].items() if not holds]
+    assert (status, failing) == (503, ["clock_agrees"])
+    values = counted(port)
+    assert (values["stripwatch_clock_refused"], values["stripwatch_producer_rebuilds_total"]) == (1, 1)
+    assert values['stripwatch_producer_failures_total{reason="timestamp"}'] == 1
+    assert skewed.stop() == 0
+    assert_settled(line, sent, 1, delivery)
+    frame_ms = {frame.offset: frame.timestamp_ms for frame in line.read_all("frames")}
+    for result in line.read_all("results"):
+        assert result.timestamp_ms == frame_ms[result.json["frame"]["offset"]]
+
+
+def test_a_topic_that_is_deleted_is_named_and_readiness_tells(
+    line: Line, bundle: Path, delivery: tuple[str, ...]
+) -> None:
+    patience = ("--set", "send_s_max=6", "--set", "broker.away_s_max=10")
+    with running_worker(line, bundle, "g", *delivery, *patience) as worker:
+        port = worker.await_ready()
+        line.send(frames(5), key=b"a")
+        line.read("results", 5)
+        with line.broker.admin() as admin:
+            admin.delete_topics([line.topics["rejects"]])
+        line.send([b"no image"], key=b"a")
+        unready: list[int] = []
+
+        def ended() -> bool:
+            if worker.process.poll() is not None:
+                return True
+            try:
+                unready.append(fetch(port, "/readyz")[0])
+            except OSError:
+                return False
+            return False
+
+        wait_until(ended)
+        assert worker.process.returncode == 4
+    assert 503 in unready
+    (said,) = [entry["event"] for entry in worker.lines if str(entry["event"]).startswith("error: ")]
+    assert line.topics["rejects"] in said

@@ -1,0 +1,42 @@
+"""Which time records carry."""
+
+from kafka.errors import InvalidTimestampError
+from structlog.testing import capture_logs
+
+from stripwatch.worker.pipeline.produce.record_clock import RecordClock
+
+DAY_S = 86_400.0
+
+
+class Clocks:
+    def __init__(self) -> None:
+        self.wall_s, self.monotonic_s = 10 * DAY_S, 0.0
+        self.clock = RecordClock(lambda: self.wall_s, lambda: self.monotonic_s)
+
+    def advance(self, seconds: float) -> None:
+        self.wall_s += seconds
+        self.monotonic_s += seconds
+
+
+def test_a_record_carries_the_time_of_this_host() -> None:
+    assert Clocks().clock.stamp_ms(frame_ms=7) == 10 * DAY_S * 1000
+
+
+def test_after_a_refusal_it_carries_that_of_its_frame_until_the_clock_is_set() -> None:
+    clocks = Clocks()
+    clock = clocks.clock
+    with capture_logs() as logs:
+        clock.refuse("results", round(9 * DAY_S * 1000), InvalidTimestampError("out of range"))
+    (said,) = logs
+    assert (said["topic"], said["seconds_ahead_of_frame"], said["log_level"]) == ("results", DAY_S, "error")
+    assert "message.timestamp.after.max.ms" in said["setting"]
+    clocks.advance(3600)
+    assert (clock.refused, clock.stamp_ms(7)) == (True, 7)
+    clocks.wall_s -= DAY_S
+    assert (clock.refused, clock.stamp_ms(7)) == (False, clocks.wall_s * 1000)
+
+
+def test_a_frame_without_a_time_leaves_it_to_this_host() -> None:
+    clocks = Clocks()
+    clocks.clock.refuse("results", -1, InvalidTimestampError())
+    assert clocks.clock.stamp_ms(-1) == clocks.wall_s * 1000

@@ -1,0 +1,115 @@
+"""The largest record that each topic takes: as Kafka says, or as its refusals show."""
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+
+import structlog
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError
+from kafka.record.default_records import DefaultRecordBatchBuilder
+
+from stripwatch.worker.broker.connection import connect
+from stripwatch.worker.common.errors import BrokerUnavailableError
+from stripwatch.worker.config.settings import Settings
+
+log = structlog.get_logger()
+
+DEFAULT_BYTES_MAX = 1_048_588  # Kafka's own default of max.message.bytes
+_ASK_S_MAX = 10.0
+_MESSAGE_BYTES, _SEGMENT_BYTES, _COMPRESSION = "max.message.bytes", "segment.bytes", "compression.type"
+_AS_SENT = ("producer", "uncompressed")
+_GROWTH_SHARE = 100  # a batch that the broker compresses again may grow by a hundredth where nothing can be gained
+
+
+class TopicLimits:
+    """Any thread may call.
+
+    read: asks Kafka for the limits; a topic that is missing from the answer keeps the limit known before.
+    """
+
+    def __init__(self, read: Callable[[], Mapping[str, int]] = dict) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._told: dict[str, int] = {}
+        self._learned: dict[str, int] = {}
+
+    def refresh(self) -> None:
+        """Ask Kafka. What was learned of a topic is forgotten when its limit was changed."""
+        told = self._read()
+        with self._lock:
+            for topic, bytes_max in told.items():
+                if self._told.get(topic) != bytes_max:
+                    self._learned.pop(topic, None)
+            self._told.update(told)
+
+    def bytes_max(self, topic: str) -> int | None:
+        """Of a record batch with one record; None where it is not known."""
+        with self._lock:
+            known = [limits[topic] for limits in (self._told, self._learned) if topic in limits]
+        return min(known, default=None)
+
+    def learn(self, topic: str, refused_bytes: int, frame_bytes: int) -> None:
+        """Kafka refused a record of this size, although it was within the limit, or no limit was known.
+
+        frame_bytes: how much of it can be left out. Half of that is, unless Kafka's default limit explains the refusal.
+        """
+        with self._lock:
+            above_default = topic not in self._told and refused_bytes > DEFAULT_BYTES_MAX
+            self._learned[topic] = DEFAULT_BYTES_MAX if above_default else refused_bytes - (frame_bytes + 1) // 2
+        log.info("learned a topic's size limit from a refusal", topic=topic, bytes_max=self._learned[topic])
+
+    def smallest(self) -> int | None:
+        with self._lock:
+            return min((*self._told.values(), *self._learned.values()), default=None)
+
+    def largest(self) -> int | None:
+        with self._lock:
+            return max(self._told.values(), default=None)
+
+
+def record_bytes(key: bytes | None, body: bytes, headers: Collection[tuple[str, bytes]]) -> int:
+    """Upper bound of a record batch that holds this record alone, which is what Kafka compares with the limit."""
+    size: int = DefaultRecordBatchBuilder.estimate_size_in_bytes(key, body, headers)
+    return size
+
+
+def read_topic_limits(settings: Settings, topics: Collection[str]) -> dict[str, int]:
+    """The limits that Kafka tells this worker. One that it does not tell is left out, and logged."""
+    try:
+        limits = _describe(settings, topics)
+    except (KafkaError, BrokerUnavailableError) as error:
+        log.info("topic size limits cannot be read; they are learned from refusals", error=str(error))
+        return {}
+    unknown = sorted(set(topics) - set(limits))
+    if unknown:
+        log.info(
+            "topic size limits cannot be read; they are learned from refusals",
+            topics=unknown,
+            error="a topic does not exist, or the access rules do not grant DescribeConfigs on it",
+        )
+    return limits
+
+
+def _describe(settings: Settings, topics: Collection[str]) -> dict[str, int]:
+    admin = connect(
+        KafkaAdminClient,
+        settings.bootstrap_servers,
+        _ASK_S_MAX,
+        settings.security,
+        client_id="stripwatch",
+        request_timeout_ms=round(_ASK_S_MAX * 1000),
+    )
+    asked = dict.fromkeys((_MESSAGE_BYTES, _SEGMENT_BYTES, _COMPRESSION))
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic, asked) for topic in topics]
+    try:
+        described = admin.describe_configs(resources, config_filter="all").get("topic", {})
+    finally:
+        admin.close()
+    values = {topic: {name: entry["value"] for name, entry in found.items()} for topic, found in described.items()}
+    return {topic: _limit(found) for topic, found in values.items() if found.get(_MESSAGE_BYTES)}
+
+
+def _limit(found: Mapping[str, str]) -> int:
+    limit = min(int(found[name]) for name in (_MESSAGE_BYTES, _SEGMENT_BYTES) if found.get(name))
+    return limit if found.get(_COMPRESSION, _AS_SENT[0]) in _AS_SENT else limit - limit // _GROWTH_SHARE

@@ -1,0 +1,48 @@
+"""The time that our records carry.
+
+It is this host's, since readers take the time of a result for the moment at which it was published. Kafka refuses a
+record that is more than message.timestamp.after.max.ms (one hour) ahead of the broker's clock. Then our records carry
+the time of the frame's own record, which Kafka has accepted once, so inspection goes on while somebody sets the clock.
+"""
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+log = structlog.get_logger()
+
+_SET_S_MIN = 30.0  # a clock that was set jumps by more than this
+
+
+class RecordClock:
+    """Any thread may call."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._refused_lead_s: float | None = None  # of the wall clock over the monotonic one, when Kafka refused it
+
+    @property
+    def refused(self) -> bool:
+        """Kafka refused this host's time, and nobody has set the clock since."""
+        refused_s = self._refused_lead_s
+        return refused_s is not None and abs(self._lead_s() - refused_s) < _SET_S_MIN
+
+    def stamp_ms(self, frame_ms: int) -> int:
+        """For a record. frame_ms: the time of the record of its frame; negative where there is none."""
+        return frame_ms if frame_ms >= 0 and self.refused else round(self._wall() * 1000)
+
+    def refuse(self, topic: str, frame_ms: int, error: BaseException) -> None:
+        """Kafka refused the time of a record."""
+        log.error(
+            "Kafka refuses the time of records; set this host's clock, or the broker's",
+            topic=topic,
+            seconds_ahead_of_frame=round(self._wall() - frame_ms / 1000) if frame_ms >= 0 else None,
+            setting="message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic",
+            error=str(error),
+        )
+        self._refused_lead_s = self._lead_s()
+
+    def _lead_s(self) -> float:
+        return self._wall() - self._monotonic()

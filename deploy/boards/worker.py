@@ -146,8 +146,11 @@ HEALTH = Row(
                 Query(f"sum(rate(stripwatch_negative_frame_ages_total{{{OF_WORKER}}}{RATE}))", "from the future"),
                 Query(f"sum(rate(stripwatch_late_frames_total{{{OF_WORKER}}}{RATE}))", "late"),
                 Query(f"sum(rate(stripwatch_commit_failures_total{{{OF_WORKER}}}{RATE}))", "commits"),
+                Query(f"sum by (fault) (rate(stripwatch_batch_faults_total{{{OF_WORKER}}}{RATE}))", "batch {{fault}}"),
+                Query(f"sum(rate(stripwatch_unlocated_defects_total{{{OF_WORKER}}}{RATE}))", "unlocated defects"),
             ),
-            "A second. Headers that cannot be read, frames from the future or too late, commits that Kafka refused.",
+            "A second. Headers that cannot be read, frames from the future or too late, commits that Kafka refused, "
+            "record batches that cannot be read, defects whose place is not known.",
         ),
         Panel(
             "Memory",

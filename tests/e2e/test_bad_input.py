@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.badframes import BAD_FRAMES, GOOD_FRAMES
-from tests.e2e.line import Line, running_worker
+from tests.e2e.line import Line, fetch, running_worker
 
 BAD_HEADERS: dict[str, list[tuple[str, bytes]]] = {
     "none": [],
@@ -72,6 +72,51 @@ def test_a_sender_may_compress_as_it_likes(line: Line, bundle: Path, codec: str)
         worker.await_ready()
         assert len(line.read("results", 20)) == 20
         assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_a_batch_that_unpacks_to_too_much_is_rejected_without_its_bytes(
+    line: Line, bundle: Path, delivery: str
+) -> None:
+    """Each of its records by itself, with its key and headers; and the frames behind it are inspected."""
+    frame = GOOD_FRAMES["grey PNG"]
+    batching = {"compression_type": "gzip", "batch_size": 20_000_000, "linger_ms": 1000, "enable_idempotence": False}
+    with line.broker.producer(max_request_size=20_000_000, **batching) as producer:
+        for _ in range(40):
+            producer.send(line.topics["frames"], bytes(90_000), b"top-1", [("ce_subject", b"C1")], partition=0)
+        producer.flush()
+    line.send([frame] * 12, key=b"top-1")
+    limits = ("--set", "frames.bytes_max=100000", "--set", "inflight.bytes_max=400000")
+    with running_worker(
+        line, bundle, "g", *limits, "--set", f"delivery={delivery}", "--set", "instance_id=a"
+    ) as worker:
+        port = worker.await_ready()
+        rejects = line.read("rejects", 40)
+        assert len(line.read("results", 12)) == 12
+        metrics = fetch(port, "/metrics")[1]
+        assert worker.stop() == 0
+    assert 'stripwatch_batch_faults_total{fault="too_large"} 1.0' in metrics
+    assert [int(reject.headers["stripwatch_offset"]) for reject in rejects] == list(range(40))
+    for reject in rejects:
+        assert reject.headers["stripwatch_reason"] == b"too_many_bytes"
+        assert reject.headers["stripwatch_bytes"] == b"90000"
+        assert reject.headers["stripwatch_bytes_kept"] == b"0"
+        assert reject.headers["original.ce_subject"] == b"C1"
+        assert (reject.key, reject.value or b"") == (b"top-1", b"")
+    assert line.committed("g") == {0: 44, 1: 4, 2: 4}
+
+
+def test_a_frame_over_the_limit_is_rejected_without_its_bytes(line: Line, bundle: Path) -> None:
+    line.send([b"x" * 3001, b"x" * 3000], key=b"top-1")
+    with running_worker(line, bundle, "g", "--set", "frames.bytes_max=3000") as worker:
+        worker.await_ready()
+        rejects = line.read("rejects", 2)
+        worker.stop()
+    found = {reject.headers["stripwatch_bytes"]: reject for reject in rejects}
+    assert found[b"3001"].headers["stripwatch_reason"] == b"too_many_bytes"
+    assert found[b"3001"].headers["stripwatch_detail"] == b"3001 bytes, over the limit of 3000"
+    assert (found[b"3001"].value or b"") == b""
+    assert found[b"3000"].value == b"x" * 3000
 
 
 class OddName(str):

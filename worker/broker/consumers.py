@@ -13,23 +13,25 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.connection import RECONNECT_MS_MAX, connect, instance_id
-from stripwatch.worker.broker.workarounds.header_names import accept_any_header_name
+from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
+from stripwatch.worker.broker.workarounds.record_batches import BatchLimits
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import Partition, Position, Record
 
 _FETCH_BYTES_MAX = 16_000_000
+_RECORD_OVERHEAD_BYTES = 65_536  # its key and headers
 _ASK_AGAIN_S = 0.2
 _ASSIGNORS = {"eager": RangePartitionAssignor, "cooperative": CooperativeStickyAssignor}
 
 
-def open_consumer(settings: Settings) -> KafkaConsumer:
+def open_consumer(settings: Settings) -> BoundedConsumer:
     """A consumer of the worker's group, subscribed to nothing yet. Raises BrokerUnavailableError."""
-    accept_any_header_name()
     return connect(
-        KafkaConsumer,
+        BoundedConsumer,
         settings.bootstrap_servers,
         settings.broker.wait_s_max,
+        limits=batch_limits(settings),
         security=settings.security,
         group_id=settings.group_id,
         client_id="stripwatch",
@@ -44,11 +46,17 @@ def open_consumer(settings: Settings) -> KafkaConsumer:
         isolation_level="read_committed" if settings.delivery == "exactly-once" else "read_uncommitted",
         reconnect_backoff_max_ms=RECONNECT_MS_MAX,
         allow_auto_create_topics=False,
-        # One fetch is memory that the in-flight limit does not count; a larger frame still comes, alone (KIP-74).
+        # Fetches are memory that the in-flight limit does not count; a larger frame still comes, alone (KIP-74).
         fetch_max_bytes=_FETCH_BYTES_MAX,
         fetch_max_wait_ms=settings.fetch_wait_ms_max,
         max_partition_fetch_bytes=_FETCH_BYTES_MAX // 4,
     )
+
+
+def batch_limits(settings: Settings) -> BatchLimits:
+    """What a record batch may unpack to: a quarter of inflight.bytes_max, and never less than one frame."""
+    frame_bytes = settings.frames.bytes_max
+    return BatchLimits(frame_bytes, max(settings.inflight.bytes_max // 4, frame_bytes + _RECORD_OVERHEAD_BYTES))
 
 
 def require_topics(consumer: KafkaConsumer, topics: Collection[str], wait_s_max: float = 30) -> None:

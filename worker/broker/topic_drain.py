@@ -9,7 +9,6 @@ from typing import Any
 from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.broker.consumers import from_kafka
 from stripwatch.worker.broker.topic_reader import broker_errors, open_reader
-from stripwatch.worker.broker.workarounds.header_names import accept_any_header_name
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.cli_options import security_of
@@ -25,7 +24,6 @@ def open_drain(
 ) -> Iterator[Iterator[Record]]:
     """From its beginning, with a progress bar of that title. Raises BrokerUnavailableError, also while it is read."""
     security = security_of(config)
-    accept_any_header_name()
     require_topic(bootstrap_servers, topic, security)
     with open_reader(bootstrap_servers, [topic], security) as consumer, new_progress() as progress:
         with broker_errors():

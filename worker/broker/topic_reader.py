@@ -9,9 +9,11 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.broker.admin import MESSAGE_BYTES_MAX
 from stripwatch.worker.broker.connection import connect
 from stripwatch.worker.broker.consumers import require_topics
-from stripwatch.worker.broker.workarounds.header_names import accept_any_header_name
+from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
+from stripwatch.worker.broker.workarounds.record_batches import BatchLimits
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
@@ -23,6 +25,8 @@ FETCH_WAIT_MS = 20
 _READER_FETCH_WAIT_MS = 50  # of a reader that has time: fewer requests
 _BROKER_S_MAX = 10.0
 _FETCH_BYTES_MAX = 8_000_000
+# Of a reject or a frame, with room for a topic whose limit was raised; and of a compressed batch, unpacked.
+_LIMITS = BatchLimits(record_bytes_max=2 * MESSAGE_BYTES_MAX, batch_bytes_max=4 * MESSAGE_BYTES_MAX)
 _POLL_MS = 200
 _END_CHECK_S, _END_CHECK_S_MAX = 1.0, 5.0
 _PARTITIONS_S = 30.0
@@ -39,12 +43,12 @@ def open_topic_consumer(
 
     Raises SettingsError, or BrokerUnavailableError where no broker answers.
     """
-    accept_any_header_name()
     consumer = connect(
-        KafkaConsumer,
+        BoundedConsumer,
         settings.bootstrap_servers,
         settings.broker.wait_s_max,
         settings.security,
+        limits=_LIMITS,
         group_id=group_id,
         client_id="stripwatch-tools",
         enable_auto_commit=False,
@@ -154,10 +158,11 @@ def broker_errors() -> Iterator[None]:
 def open_reader(bootstrap_servers: str, topics: list[str], security: Security = PLAINTEXT) -> Iterator[KafkaConsumer]:
     """A consumer of these topics from their beginning, in no group. Raises BrokerUnavailableError."""
     consumer = connect(
-        KafkaConsumer,
+        BoundedConsumer,
         bootstrap_servers,
         _BROKER_S_MAX,
         security,
+        limits=_LIMITS,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         fetch_max_wait_ms=FETCH_WAIT_MS,

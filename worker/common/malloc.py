@@ -6,7 +6,7 @@ import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of malloc.h
 _KEPT_BYTES_MAX = 128 << 20  # at the end of a heap
-_MAPPED_BYTES_MIN = 32 << 20  # the most that glibc takes; a frame of 256x1600 is 1.2 MB of pixels
+_MAPPED_BYTES_MIN = 4 << 20  # a frame of 256x1600 is 1.2 MB of pixels; larger blocks leave holes that stay
 
 
 def tune_malloc() -> None:

@@ -63,7 +63,11 @@ class InflightSettings(_Section):
     frames_max: int = Field(
         default=256, ge=1, description="Most frames in the worker at once. At the limit it pauses its partitions."
     )
-    bytes_max: int = Field(default=256_000_000, ge=1, description="Most encoded bytes in the worker at once.")
+    bytes_max: int = Field(
+        default=256_000_000,
+        ge=1,
+        description="Most encoded bytes in the worker at once. A record batch may unpack to a quarter of it.",
+    )
 
 
 class FramesSettings(_Section):

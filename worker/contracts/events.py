@@ -41,7 +41,10 @@ class StripSpan(msgspec.Struct, frozen=True):
 
 
 class Defect(msgspec.Struct, frozen=True):
-    """strip_mm is that of the box, or of the whole frame while there is no box; null without mm_per_px or position."""
+    """box_px is null where the place on the frame is not known.
+
+    strip_mm is that of the box, or of the whole frame while there is no box; null without mm_per_px or position.
+    """
 
     label: str
     score: float

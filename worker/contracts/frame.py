@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from stripwatch.worker.contracts.positions import Position, Record
+from stripwatch.worker.contracts.positions import DiscardedValue, Position, Record
 
 _NAME_CHARS_MAX = 200
 _HEADERS_MAX, _HEADER_BYTES_MAX = 64, 16_384
+KEY_BYTES_MAX = 1024
 _TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999: RFC 3339 and datetime know none later
 _SAFE_INTEGER_MAX = 2**53 - 1  # what every JSON reader can hold
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -21,7 +22,9 @@ class Frame:
 
     line: the sender's path without the camera, as `/plant/hot-rolling/line-1`.
     timestamp_ms: of the record. received_s: of the monotonic clock, when the frame entered the worker.
-    key, headers: as they came, for a reject; headers are None where they were too many or too large to keep.
+    key, headers: as they came, for a reject; headers are None where they were too many or too large to keep, and of a
+    key over KEY_BYTES_MAX there is one byte more than that.
+    discarded: where the bytes were too many to be kept, or could not be read; then `encoded` is empty.
     """
 
     id: str
@@ -39,6 +42,12 @@ class Frame:
     key: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] | None = ()
     faults: tuple[str, ...] = ()
+    discarded: DiscardedValue | None = None
+
+    @property
+    def sent_bytes(self) -> int:
+        """The size that the frame had on Kafka."""
+        return len(self.encoded) if self.discarded is None else self.discarded.size_bytes
 
 
 def read_record(record: Record, cluster: str, received_s: float) -> Frame:
@@ -63,9 +72,10 @@ def read_record(record: Record, cluster: str, received_s: float) -> Frame:
         captured_ms=min(max(record.timestamp_ms, 0), _TIME_MS_MAX) if captured_ms is None else captured_ms,
         received_s=received_s,
         traceparent=fields.traceparent("traceparent"),
-        key=record.key,
+        key=record.key and record.key[: KEY_BYTES_MAX + 1],
         headers=_kept(record.headers),
         faults=tuple(fields.faults),
+        discarded=record.value if isinstance(record.value, DiscardedValue) else None,
     )
 
 

@@ -5,13 +5,12 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.frame import KEY_BYTES_MAX, Frame
 from stripwatch.worker.contracts.timestamps import rfc3339
 
 Headers = list[tuple[str, bytes]]
 ORIGINAL_PREFIX = "original."  # before the name of each header that the camera sent
 HEADERS_DROPPED, KEY_DROPPED = "stripwatch_headers_dropped", "stripwatch_key_dropped"
-_KEY_BYTES_MAX = 1024
 
 
 def event_headers(frame: Frame, kind: str, content_type: bytes = b"application/json") -> Headers:
@@ -47,7 +46,7 @@ def frame_copy_headers(frame: Frame, kind: str, content_type: bytes, own: Mappin
     headers = event_headers(frame, kind, content_type)
     headers += [(f"stripwatch_{name}", str(value).encode()) for name, value in {**own, **place}.items()]
     if frame.key is not None:
-        kept = len(frame.key) <= _KEY_BYTES_MAX
+        kept = len(frame.key) <= KEY_BYTES_MAX
         headers.append(("stripwatch_key", frame.key) if kept else (KEY_DROPPED, b"1"))
     if frame.headers is None:
         headers.append((HEADERS_DROPPED, b"1"))

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
+
+from stripwatch.worker.common.errors import RejectReason
 
 
 class Position(NamedTuple):
@@ -18,6 +20,20 @@ class Position(NamedTuple):
     @property
     def next_offset(self) -> int:
         return self.offset + 1
+
+
+class DiscardedValue(bytes):
+    """In place of a value that was not kept: no bytes, the size that it had, and why the frame is rejected."""
+
+    size_bytes: int
+    reason: RejectReason
+    detail: str
+
+    @classmethod
+    def of(cls, size_bytes: int, reason: RejectReason, detail: str) -> Self:
+        value = cls()
+        value.size_bytes, value.reason, value.detail = size_bytes, reason, detail
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,6 +249,7 @@ class Worker:
         self._left_over |= self.stopping
         self._metrics.frames_read_again.inc()
         self._observers.dropped(frame)
+        self._limiter.release_copy(id(frame))
         self._limiter.release(len(frame.encoded))
 
     def _fail(self, error: BaseException) -> None:

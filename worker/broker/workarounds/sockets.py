@@ -12,6 +12,7 @@ from kafka.errors import KafkaConnectionError
 from kafka.net.transport import KafkaTCPTransport
 
 _READ_BYTES = 65_536  # glibc maps memory anew for each block of 128 KB or more
+_READS_MAX = 16  # of one call: what it returns is held twice more before it is a response
 
 
 class PlainSelector(selectors.DefaultSelector):
@@ -32,11 +33,13 @@ def read_much() -> None:
 
 
 def _receive(self: Any) -> tuple[bytes, BaseException | None]:
-    """What has come in, up to the moment at which nothing more is there; and why nothing more will come."""
+    """What has come in, a megabyte at most; and why nothing more will come."""
     received = []
     try:
         while data := self._sock.recv(_READ_BYTES):
             received.append(data)
+            if len(received) == _READS_MAX:
+                return b"".join(received), None
         error: BaseException | None = KafkaConnectionError("socket disconnected")
     except (BlockingIOError, InterruptedError):
         error = None

@@ -2,9 +2,11 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from stripwatch.worker.common.rates import DecayedRate
 
+_COPY_CHECK_S = 0.5
 _LINGER_S_PER_FRAME, _LINGER_S_MAX = 0.002, 0.015
 # In a backlog, which is more than cameras send at the same moment: as long as so many frames take to be done.
 _BACKLOG_FRAMES, _COALESCE_FRAMES, _COALESCE_S_MAX = 64, 8, 0.1
@@ -22,6 +24,7 @@ class InFlightLimiter:
         self._bytes = 0
         self._rate = DecayedRate()
         self._fps = 0.0  # at which frames are done
+        self._copies: dict[int, int] = {}  # bytes, by the identity of the frame
         self._few = 0  # frames at which `wait_to_coalesce` ends
 
     @property
@@ -31,6 +34,11 @@ class InFlightLimiter:
     @property
     def bytes(self) -> int:
         return self._bytes
+
+    @property
+    def bytes_left(self) -> int:
+        """Room for encoded bytes; a poll ends with the frame that fills it."""
+        return max(0, self._bytes_max - self._bytes)
 
     @property
     def linger_s(self) -> float:
@@ -58,11 +66,27 @@ class InFlightLimiter:
             if self._room() >= self._enough or self._frames <= self._few:
                 self._changed.notify_all()
 
+    def reserve_copy(self, frame_id: int, size_bytes: int, given_up: Callable[[], bool]) -> None:
+        """Wait until a producer may hold a copy of these bytes beside ours: all copies take a quarter of bytes_max.
+
+        kafka-python's producer sets no limit itself. One copy is always allowed.
+        """
+        with self._changed:
+            while self._copies and sum(self._copies.values()) + size_bytes > self._bytes_max // 4 and not given_up():
+                self._changed.wait(_COPY_CHECK_S)
+            self._copies[frame_id] = size_bytes
+
+    def release_copy(self, frame_id: int) -> None:
+        """The producer has let the bytes of this frame go, if it had any."""
+        with self._changed:
+            if self._copies.pop(frame_id, None) is not None:
+                self._changed.notify_all()
+
     def wait_for_room(self, timeout_s: float) -> int:
         """How many frames may come in: a quarter of all at least, or what there is room for after timeout_s.
 
-        One by one they would cost a poll each. Their size is not known before: while bytes are below the limit, they
-        may pass it by what one poll brings.
+        One by one they would cost a poll each. Their size is not known before, so bytes may pass the limit by one frame
+        (`bytes_left`).
         """
         with self._changed:
             self._changed.wait_for(lambda: self._room() >= self._enough, timeout_s)

@@ -12,6 +12,7 @@ from kafka import KafkaConsumer
 from kafka.errors import (
     AuthorizationError,
     CommitFailedError,
+    CorruptRecordError,
     FencedInstanceIdError,
     KafkaError,
     LogTruncationError,
@@ -24,6 +25,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.connection import authorization_message
 from stripwatch.worker.broker.consumers import cluster_id, from_kafka, from_kafka_offsets, list_topics, to_kafka
+from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
 from stripwatch.worker.broker.workarounds.lost_membership import is_fenced, patch_lost_membership
 from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.contracts.frame import Frame, read_record
@@ -65,7 +67,7 @@ class FrameConsumer:
 
     def __init__(
         self,
-        consumer: KafkaConsumer,
+        consumer: BoundedConsumer,
         topic: str,
         tracker: OffsetTracker,
         limiter: InFlightLimiter,
@@ -84,6 +86,7 @@ class FrameConsumer:
         self._commit_due_s = 0.0
         self._poll_was_full = False  # the last poll brought as much as it might: the next costs no request
         self.paused = False  # its partitions are held back: the worker is full
+        consumer.faults.report = lambda fault: metrics.batch_faults.labels(fault).inc()
         self._start_positions = StartPositions(consumer, tracker, metrics, rules.start_at)
         self._liveness = BrokerLiveness(consumer, topic, rules.away_s_max, metrics)
         self._listener = DrainOnRevoke(consumer, tracker, metrics, rules.drain_s_max, rules.commits)
@@ -157,7 +160,12 @@ class FrameConsumer:
         except LogTruncationError as error:
             self._start_positions.follow_truncation(error.divergent_offsets)
             records = {}
-        except (RetriableError, CommitFailedError, RebalanceInProgressError) as error:  # for how long, says the contact
+        except (
+            RetriableError,
+            CommitFailedError,
+            RebalanceInProgressError,
+            CorruptRecordError,
+        ) as error:  # for how long, says the contact
             log.warning("reading is tried again", error=f"{type(error).__name__}: {error}")
             self._stopping.wait(_RETRY_S)
             records = {}
@@ -183,6 +191,7 @@ class FrameConsumer:
         elif not room:
             self._consumer.pause(*self._consumer.assignment())
         wanted = min(room, _RECORDS_MAX) or 1
+        self._consumer.poll_bytes_max = self._limiter.bytes_left
         records: dict[TopicPartition, list[Any]] = self._consumer.poll(
             timeout_ms=_POLL_MS if room else 0, max_records=wanted
         )

@@ -73,6 +73,8 @@ class DecodePool:
         return head
 
     def _work(self, frame: Frame, model: LoadedModel) -> DecodedFrame:
+        if frame.discarded is not None:
+            return RejectedFrame(frame, model, FrameRejected(frame.discarded.reason, frame.discarded.detail))
         if self._skips(frame):
             return Skipped(frame, model)
         started_s = time.monotonic()

@@ -201,6 +201,9 @@ class Pipeline:
     def _publish(self, outcome: FrameOutcome) -> None:
         sent_s = time.monotonic()
         frame, event = outcome.frame, self._admit(outcome, self._parts.events.event(outcome, sent_s))
+        self._count_unlocated(outcome, event)
+        if isinstance(event, Reject):
+            self._parts.limiter.reserve_copy(id(frame), len(frame.encoded), self._failed.is_set)
         self._parts.publisher.publish(event, frame, lambda: self._settle(frame, event, sent_s))
         self._on_outcome(outcome, event)
         if isinstance(event, Result):
@@ -213,6 +216,7 @@ class Pipeline:
         parts.metrics.publish_seconds.observe(time.monotonic() - sent_s)
         self._on_settled(event, frame)
         parts.tracker.complete(frame.position)
+        parts.limiter.release_copy(id(frame))
         parts.limiter.release(len(frame.encoded))
 
     def _observe(self, outcomes: list[FrameOutcome]) -> None:
@@ -225,6 +229,15 @@ class Pipeline:
             metrics.decode_seconds.observe(prediction.decode_s)
             metrics.queue_seconds.observe(prediction.queue_s)
             metrics.inference_seconds.observe(prediction.inference_s)
+
+    def _count_unlocated(self, outcome: FrameOutcome, event: Result | Reject) -> None:
+        """Defects without a box although the model has heatmaps: they say that something is wrong with it."""
+        if outcome.model.heatmap_decoder is None or isinstance(event, Reject):
+            return
+        labels = [defect.label for defect in event.defects if defect.box_px is None]
+        if labels:
+            self._parts.metrics.unlocated_defects.inc(len(labels))
+            log.warning("heatmap names no place for a defect", frame=event.id, labels=labels)
 
     def _count(self, frame: Frame, event: Result | Reject) -> None:
         metrics = self._parts.metrics

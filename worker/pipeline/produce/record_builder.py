@@ -83,7 +83,7 @@ class RecordBuilder:
 
 def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:
     """Reason, detail, how much is kept, then what `frame_copy_headers` says."""
-    own = {"reason": event.reason, "detail": event.detail, "bytes": len(frame.encoded), "bytes_kept": kept_bytes}
+    own = {"reason": event.reason, "detail": event.detail, "bytes": frame.sent_bytes, "bytes_kept": kept_bytes}
     return frame_copy_headers(frame, "reject", b"application/octet-stream", own)
 
 

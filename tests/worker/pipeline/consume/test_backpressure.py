@@ -31,6 +31,29 @@ def test_a_frame_above_the_limit_goes_through_and_leaves_no_mark() -> None:
     assert limiter.wait_for_room(0) == 10
 
 
+def test_copies_in_a_producer_take_a_quarter_of_the_bytes_and_one_is_always_allowed() -> None:
+    limiter = InFlightLimiter(frames_max=10, bytes_max=400)
+    limiter.reserve_copy(1, 500, lambda: False)
+    waiter = threading.Thread(target=limiter.reserve_copy, args=(2, 60, lambda: False))
+    waiter.start()
+    waiter.join(0.05)
+    assert waiter.is_alive()
+    limiter.release_copy(3)  # it had none
+    limiter.release_copy(1)
+    waiter.join(30)
+    assert not waiter.is_alive()
+    limiter.reserve_copy(4, 40, lambda: False)
+    limiter.reserve_copy(5, 40, lambda: True)  # the worker ends: nobody waits any more
+
+
+def test_room_in_bytes_is_what_a_poll_may_bring() -> None:
+    limiter = InFlightLimiter(frames_max=10, bytes_max=400)
+    limiter.acquire(300)
+    assert limiter.bytes_left == 100
+    limiter.acquire(300)
+    assert limiter.bytes_left == 0
+
+
 def test_whoever_waits_is_woken_by_a_credit() -> None:
     limiter = InFlightLimiter(frames_max=1, bytes_max=100)
     limiter.acquire(10)

@@ -1,11 +1,13 @@
 """Decoding in parallel, handed on in order."""
 
 import threading
+from dataclasses import replace
 
 from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.positions import DiscardedValue
 from stripwatch.worker.images.decode import Image
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, RejectedFrame, Skipped
@@ -40,6 +42,16 @@ def test_the_head_is_the_oldest_even_if_a_younger_one_is_done_first() -> None:
     pool.close()
     assert pool.head(None) is None
     assert pool.head(0) is None
+
+
+def test_a_frame_without_its_bytes_is_rejected_as_whoever_discarded_them_says() -> None:
+    pool, model = DecodePool(1, never), make_model()
+    value = DiscardedValue.of(5, RejectReason.TOO_MANY_BYTES, "5 bytes, over the limit of 4")
+    pool.submit(replace(make_frame(0, b""), discarded=value), model)
+    outcome = pool.head(None)
+    pool.close()
+    assert isinstance(outcome, RejectedFrame)
+    assert (outcome.error.reason, outcome.error.detail) == (value.reason, value.detail)
 
 
 def test_nothing_is_there_within_no_time() -> None:

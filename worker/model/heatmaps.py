@@ -1,5 +1,6 @@
 """From a heatmap to boxes: where on the frame a label is. Training measures with it, the worker reports with it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,12 +40,17 @@ class HeatmapDecoder:
         return _unit_range(np.asarray(large)) if self.kind == "activation" else np.asarray(large, np.float32)
 
     def boxes(self, heatmap: Heatmap, frame_width_px: int, frame_height_px: int) -> list[Box]:
-        """Boxes on the frame, surest first, never none: regions over the threshold, else the one around the peak.
+        """Boxes on the frame, surest first: regions over the threshold, else the one around the peak.
 
-        Regions smaller than half a place are left out, unless they hold the peak.
+        Regions smaller than half a place are left out, unless they hold the peak. No box: the heatmap has a value that
+        is not finite, or is negative everywhere, and so names no place.
         """
+        if not np.isfinite(heatmap).all():
+            return []
         large = self.enlarge(heatmap)
         peak = float(large.max())
+        if not 0 <= peak < math.inf:  # also where float32 overflowed on the way
+            return []
         mask = (large >= (self.threshold if peak >= self.threshold else peak * _NEAR_PEAK)).view(np.uint8)
         outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
         # One outline, the usual thing, is one region without a hole, and holds the peak.

@@ -13,6 +13,8 @@ from stripwatch.worker.contracts.events import Box, Verdict
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.model.verdict import DecisionPolicy
 
+_ROUNDING_MAX = 0.01  # a softmax in fp16 or int8 may pass 1 a little
+
 
 @dataclass(frozen=True, slots=True)
 class DetectedDefect:
@@ -21,8 +23,8 @@ class DetectedDefect:
     Attributes:
         label: The class of the defect.
         score: Its calibrated score, 0 to 1, rounded to six places.
-        box_px: Where it is, in pixels of the source image from its upper left corner; None where the bundle has no
-            heatmaps.
+        box_px: Where it is, in pixels of the source image from its upper left corner; None where that is not known: the
+            bundle has no heatmaps, or the heatmap of this frame names no place (its values are not finite).
     """
 
     label: str
@@ -39,8 +41,8 @@ class Inspection:
         label: The label with the highest score, which may be the one that means "no defect".
         score: The score of `label`, 0 to 1, calibrated and rounded to six places.
         scores: The score of every label, in the order of the bundle's labels.
-        defects: One entry for each box of each defect label that reaches its threshold, best label first. Empty unless
-            the verdict is "defect".
+        defects: One entry for each box of each defect label that reaches its threshold, best label first; one without
+            a box where its place is not known. Empty unless the verdict is "defect", and never empty then.
         width_px: Width of the source image, in pixels.
         height_px: Height of the source image, in pixels.
     """
@@ -86,18 +88,27 @@ def interpret(
 def _boxes(
     decoder: HeatmapDecoder | None, heatmaps: NDArray[np.float32] | None, width_px: int, height_px: int, at: int
 ) -> Sequence[Box | None]:
-    """Of the label at that position; without heatmaps one defect without a box."""
+    """Of the label at that position; one defect without a box where its place is not known."""
     if decoder is None or heatmaps is None:
         return (None,)
-    return decoder.boxes(np.ascontiguousarray(heatmaps[..., at]), width_px, height_px)
+    return decoder.boxes(np.ascontiguousarray(heatmaps[..., at]), width_px, height_px) or (None,)
 
 
-def finite_scores(scores: NDArray[np.float32]) -> tuple[float, ...]:
-    """The scores of one frame. Raises FrameRejected where one is not a finite number."""
+def valid_scores(scores: NDArray[np.float32]) -> tuple[float, ...]:
+    """The scores of one frame, from 0 to 1; what rounding put beyond either end is brought back.
+
+    Raises FrameRejected where one is not a finite number, or further outside.
+    """
     values: list[float] = scores.tolist()
+    if all(0 <= value <= 1 for value in values):
+        return tuple(values)
     if not all(map(math.isfinite, values)):
         raise FrameRejected(RejectReason.INFERENCE_FAILED, "a score is not a finite number")
-    return tuple(values)
+    if not all(-_ROUNDING_MAX <= value <= 1 + _ROUNDING_MAX for value in values):
+        raise FrameRejected(
+            RejectReason.INFERENCE_FAILED, f"a score is not between 0 and 1: {max(values, key=abs):.6g}"
+        )
+    return tuple(min(1.0, max(0.0, value)) for value in values)
 
 
 def _rounded(score: float) -> float:

@@ -22,7 +22,7 @@ from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.heatmaps import HeatmapDecoder, heatmap_decoder
-from stripwatch.worker.model.inspection import Inspection, finite_scores, interpret
+from stripwatch.worker.model.inspection import Inspection, interpret, valid_scores
 from stripwatch.worker.model.providers import ExecutionOptions, Provider
 from stripwatch.worker.model.reference import Reference
 from stripwatch.worker.model.session import Session, open_session
@@ -60,7 +60,7 @@ class LoadedModel:
             The verdict, the scores of all labels (0 to 1), and the defects with their boxes in pixels of the image.
 
         Raises:
-            FrameRejected: The bytes are not such an image, or the model gives no finite score for it.
+            FrameRejected: The bytes are not such an image, or the model gives no valid score for it.
             InferenceError: ONNX Runtime failed.
 
         Example:
@@ -121,7 +121,7 @@ class LoadedModel:
         results = []
         for at, image in enumerate(images):
             with _naming_frame(None if start is None else start + at):
-                scores = finite_scores(output.scores[at])
+                scores = valid_scores(output.scores[at])
             heatmaps = None if output.heatmaps is None else output.heatmaps[at]
             results.append(self.interpret(scores, heatmaps, image.width_px, image.height_px))
         return results

@@ -132,7 +132,8 @@ def verify_golden(bundle: Bundle, session: InferenceRunner) -> float:
         frames = np.stack([decode(golden.encoded, manifest.decode).pixels for golden in manifest.golden])
     except FrameRejected as error:
         raise BundleError(f"{bundle.path}: a golden frame cannot be decoded: {error}") from error
-    scores = _run(session, frames, [SCORES_NAME])[0]
+    scores, *heatmaps = _run(session, frames, output_names(bundle))
+    _check_outputs(bundle, scores, heatmaps)
     expected = np.array([golden.scores for golden in manifest.golden], np.float32)
     differences = np.abs(scores - expected).max(axis=1)
     worst = int(np.argmax(differences))
@@ -146,6 +147,22 @@ def verify_golden(bundle: Bundle, session: InferenceRunner) -> float:
         if manifest.task == "multiclass" and label != golden.label:
             raise BundleError(f"{bundle.path} calls golden frame {golden.name!r} {label!r}, expected {golden.label!r}")
     return float(differences[worst])
+
+
+def _check_outputs(bundle: Bundle, scores: Floats, heatmaps: list[Floats]) -> None:
+    """What a model gave for its golden frames, whatever shapes its graph declares."""
+    manifest = bundle.manifest
+    shape = (len(manifest.golden), len(manifest.labels))
+    if scores.shape != shape:
+        raise BundleError(f"{bundle.path}: its scores have the shape {scores.shape}, expected is {shape}")
+    for values in heatmaps:
+        if values.ndim != 4 or (values.shape[0], values.shape[3]) != shape:
+            raise BundleError(
+                f"{bundle.path}: its heatmaps have the shape {values.shape}, expected [batch, h, w, labels]"
+            )
+        for golden, heatmap in zip(manifest.golden, values, strict=True):
+            if not np.isfinite(heatmap).all():
+                raise BundleError(f"{bundle.path}: the heatmap of golden frame {golden.name!r} is not finite")
 
 
 def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:

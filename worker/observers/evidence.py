@@ -113,4 +113,5 @@ def _heatmap_of(prediction: Prediction, event: Result) -> HeatmapOverlay | None:
     if maps is None or model.heatmap_decoder is None:
         return None
     at = model.policy.labels.index(event.defects[0].label)
-    return HeatmapOverlay(np.ascontiguousarray(maps[..., at]), model.heatmap_decoder)
+    heatmap = np.ascontiguousarray(maps[..., at])
+    return HeatmapOverlay(heatmap, model.heatmap_decoder) if np.isfinite(heatmap).all() else None

@@ -68,6 +68,24 @@ def test_a_bundle_without_the_heatmaps_it_promises_is_refused(tmp_path: Path) ->
         opened(tmp_path, mapped_contract(), build_model())
 
 
+def broken_model(output: str, value: float) -> onnx.ModelProto:
+    """The tiny model, with a value added to one of its outputs."""
+    model = build_model(heatmaps=True)
+    node = next(node for node in model.graph.node if node.output[0] == output)
+    node.output[0] = "sound"
+    model.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), "wrong"))
+    model.graph.node.append(onnx.helper.make_node("Add", ["sound", "wrong"], [output]))
+    return model
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_bundle_whose_heatmaps_are_not_finite_is_refused(tmp_path: Path, value: float) -> None:
+    model = broken_model("heatmaps", value)
+    with pytest.raises(BundleError, match=r"the heatmap of golden frame 'dark\.png' is not finite"):
+        opened(tmp_path, mapped_contract(), model)
+    assert opened(tmp_path, mapped_contract(grid=None), model)  # nobody asks for them
+
+
 def test_every_batch_size_is_warm_and_measured(tmp_path: Path) -> None:
     session = opened(tmp_path)
     assert [batch.frames for batch in session.batches] == [1, 2, 4]

@@ -8,7 +8,7 @@ import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, InferenceError, RejectReason
 from stripwatch.worker.images.decode import Pixels
-from stripwatch.worker.model.inspection import finite_scores
+from stripwatch.worker.model.inspection import valid_scores
 from stripwatch.worker.model.session import Output
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, FrameOutcome, Prediction, RejectedFrame
 
@@ -57,7 +57,7 @@ def _infer_alone(item: Decoded, predictor: Predictor) -> FrameOutcome:
 
 def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference_s: float) -> FrameOutcome:
     try:
-        scores = finite_scores(output.scores[at])
+        scores = valid_scores(output.scores[at])
     except FrameRejected as error:
         return RejectedFrame(item.frame, item.model, error)
     return Prediction(

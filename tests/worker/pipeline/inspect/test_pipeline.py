@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 from msgspec.structs import replace as replace_struct
+from onnx import helper, numpy_helper
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -29,7 +32,16 @@ from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction
 from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, PipelineDependencies, Publisher, build_dependencies
 from tests.badframes import BAD_FRAMES
 from tests.frames import make_frame
-from tests.tiny import LABELS, SPEC, encode_frame, expected_scores, tiny_contract, write_bundle
+from tests.tiny import (
+    LABELS,
+    SPEC,
+    build_model,
+    encode_frame,
+    expected_scores,
+    mapped_contract,
+    tiny_contract,
+    write_bundle,
+)
 from tests.waiting import wait_until
 
 FRAMES = Partition("frames", 0)
@@ -85,6 +97,42 @@ def feed(
         assert parts.tracker.register(frame.position)
         parts.limiter.acquire(len(frame.encoded))
         pipeline.take(frame)
+
+
+def overflowing_model() -> onnx.ModelProto:
+    """The tiny model, whose heatmaps are NaN for frames brighter than 0.95: the logarithm of what is left up to it."""
+    model = build_model(heatmaps=True)
+    node = next(node for node in model.graph.node if node.output[0] == "heatmaps")
+    node.output[0] = "sound"
+    for name, value in (("limit", 0.95), ("nothing", 0.0)):
+        model.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
+    model.graph.node.extend(
+        [
+            helper.make_node("ReduceMean", ["scaled"], ["mean"], axes=[1, 2, 3], keepdims=1),
+            helper.make_node("Sub", ["limit", "mean"], ["left"]),
+            helper.make_node("Log", ["left"], ["logarithm"]),
+            helper.make_node("Mul", ["logarithm", "nothing"], ["fault"]),
+            helper.make_node("Add", ["sound", "fault"], ["heatmaps"]),
+        ]
+    )
+    return model
+
+
+def test_a_defect_is_reported_even_if_its_heatmap_is_not_finite(tmp_path: Path) -> None:
+    model = opened(write_bundle(tmp_path / "m.onnx", mapped_contract(), overflowing_model()))
+    publisher = Collector()
+    parts = parts_with(publisher)
+    pipeline = Pipeline(parts, model)
+    pipeline.start()
+    feed(pipeline, parts, [encode_frame(0.99), encode_frame(0.9)])
+    assert pipeline.drain(60)
+    unlocated, located = publisher.events
+    assert isinstance(unlocated, Result)
+    assert isinstance(located, Result)
+    assert unlocated.verdict == located.verdict == "defect"
+    assert [(defect.label, defect.box_px) for defect in unlocated.defects] == [("bright", None)]
+    assert located.defects[0].box_px is not None
+    assert parts.metrics.registry.get_sample_value("stripwatch_unlocated_defects_total") == 1
 
 
 @pytest.mark.parametrize("batches_in_flight", [1, 3])

@@ -1,0 +1,59 @@
+"""A defect is reported whatever its heatmap looks like, and no score outside 0 to 1 is."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.model.heatmaps import heatmap_decoder
+from stripwatch.worker.model.inspection import DetectedDefect, interpret, valid_scores
+from stripwatch.worker.model.verdict import decision_policy
+from tests.tiny import mapped_contract
+
+MANIFEST = mapped_contract()
+DARK = (0.9, 0.1, 0.0)
+
+
+def maps(value: float, everywhere: bool = True) -> NDArray[np.float32]:
+    """Of the three labels on 2 x 3 places; the value is that of the defect's label."""
+    found = np.full((2, 3, 3), 0.1, np.float32)
+    found[0, 1, 0] = 0.9
+    with np.errstate(over="ignore"):
+        found[..., 0] = np.float32(value) if everywhere else found[..., 0]
+        found[1, 2, 0] = np.float32(value)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["place", "activation"])
+@pytest.mark.parametrize("everywhere", [True, False])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_heatmap_that_is_not_finite_gives_a_defect_without_a_box(kind: str, value: float, everywhere: bool) -> None:
+    manifest = mapped_contract(heatmaps=kind)
+    policy, decoder = decision_policy(manifest, {}), heatmap_decoder(manifest)
+    seen = interpret(policy, decoder, DARK, maps(value, everywhere), 48, 32)
+    assert seen.verdict == "defect"
+    assert seen.defects == (DetectedDefect("dark", 0.9, None),)
+
+
+@pytest.mark.parametrize("value", [-1.0, -3e38, 0.0, 3e38, 1e-30])
+@pytest.mark.parametrize("kind", ["place", "activation"])
+def test_a_defect_always_has_an_entry(kind: str, value: float) -> None:
+    manifest = mapped_contract(heatmaps=kind)
+    policy, decoder = decision_policy(manifest, {}), heatmap_decoder(manifest)
+    assert len(interpret(policy, decoder, DARK, maps(value), 48, 32).defects) == 1
+    assert interpret(policy, decoder, DARK, maps(value, everywhere=False), 48, 32).defects
+
+
+def test_the_map_of_another_label_does_not_matter() -> None:
+    heatmaps = maps(0.9)
+    heatmaps[..., 2] = np.nan
+    (defect,) = interpret(decision_policy(MANIFEST, {}), heatmap_decoder(MANIFEST), DARK, heatmaps, 48, 32).defects
+    assert defect.box_px is not None
+
+
+def test_rounding_is_brought_back_and_other_scores_are_refused() -> None:
+    assert valid_scores(np.array([1.001, -0.001, 0.5], np.float32)) == (1.0, 0.0, 0.5)
+    for wrong in (1.5, -0.2, np.nan, np.inf, -np.inf):
+        with pytest.raises(FrameRejected) as caught:
+            valid_scores(np.array([0.5, wrong], np.float32))
+        assert caught.value.reason is RejectReason.INFERENCE_FAILED

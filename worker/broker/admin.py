@@ -15,7 +15,7 @@ from kafka.errors import (
     for_code,
 )
 
-from stripwatch.worker.broker.connection import BOOTSTRAP_S_MAX, connect_tool
+from stripwatch.worker.broker.connection import advertised_fault, connect_tool
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.contracts import topics as names
@@ -26,7 +26,7 @@ def open_admin(bootstrap_servers: str, security: Security = PLAINTEXT) -> Iterat
     """A KafkaAdminClient, closed at the end. Raises SettingsError or BrokerUnavailableError."""
     admin = connect_tool(KafkaAdminClient, bootstrap_servers, security)
     try:
-        with _connected(bootstrap_servers):
+        with _connected(admin, bootstrap_servers):
             yield admin
     finally:
         admin.close()
@@ -45,13 +45,12 @@ def require_topic(bootstrap_servers: str, topic: str, security: Security = PLAIN
 
 
 @contextmanager
-def _connected(bootstrap_servers: str) -> Iterator[None]:
+def _connected(admin: Any, bootstrap_servers: str) -> Iterator[None]:
     try:
         yield
     except (KafkaTimeoutError, KafkaConnectionError) as error:
-        raise BrokerUnavailableError(
-            f"no Kafka broker answers at {bootstrap_servers} within {BOOTSTRAP_S_MAX:.0f} s"
-        ) from error
+        why = advertised_fault(admin) or f"{type(error).__name__}: {error}"
+        raise BrokerUnavailableError(f"Kafka at {bootstrap_servers} no longer answers ({why})") from error
     except KafkaError as error:
         raise BrokerUnavailableError(f"Kafka at {bootstrap_servers} answers with an error: {error}") from error
 

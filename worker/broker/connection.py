@@ -3,9 +3,14 @@
 import logging
 import re
 import socket
+import ssl
+import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
+import structlog
 from kafka.errors import (
     AuthorizationError,
     KafkaError,
@@ -13,16 +18,20 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from stripwatch.worker.broker.tls import check_tls, client_options, speaks_tls
+from stripwatch.worker.broker.reachability import answer_fault, connection_fault, faults_of
+from stripwatch.worker.broker.tls import check_tls, client_options
+from stripwatch.worker.broker.workarounds.advertised import advertised_servers
 from stripwatch.worker.broker.workarounds.auth_failures import raise_auth_failures, refusal
 from stripwatch.worker.broker.workarounds.sockets import PlainSelector, read_much
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
 
+log = structlog.get_logger()
 T = TypeVar("T")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")
 BOOTSTRAP_S_MAX = 10.0
+_ASK_AGAIN_S = 0.5
 
 
 RECONNECT_MS_MAX = 2000  # 30 s, the default, is long after a broker that is back
@@ -48,31 +57,77 @@ def connect(
     """Make a kafka-python client.
 
     Raises SettingsError for malformed servers, InputError for a file that `security` names, BrokerUnavailableError when
-    none answers, or one does not let us in.
+    none answers, one does not let us in, or none of the addresses that they advertise can be reached.
     """
     servers = [server.strip() for server in bootstrap_servers.split(",")]
     if not all(map(_SERVER.fullmatch, servers)):
         raise SettingsError(f"bootstrap servers are HOST:PORT[,HOST:PORT...], not {bootstrap_servers!r}")
     options |= client_options(security)
-    if security.encrypted:
-        check_tls(servers, options["ssl_context"])
+    context: ssl.SSLContext | None = options.get("ssl_context")
+    if context is not None:
+        check_tls(servers, context)
     raise_auth_failures()
     read_much()
     options["selector"] = PlainSelector
+    started_s = time.monotonic()
     try:
-        return client(bootstrap_servers=servers, bootstrap_timeout_ms=round(wait_s_max * 1000), **options)
+        connected = client(bootstrap_servers=servers, bootstrap_timeout_ms=round(wait_s_max * 1000), **options)
     except SaslAuthenticationFailedError as error:
         raise BrokerUnavailableError(
             f"Kafka at {bootstrap_servers} does not let us in by {security.mechanism}: {refusal(error)}"
         ) from error
     except KafkaError as error:
+        waited_s = time.monotonic() - started_s
         by = "" if security.protocol == "PLAINTEXT" else f" over {security.protocol}"
-        hint = ""
-        if not security.encrypted and any(map(speaks_tls, servers)):
-            hint = "; what listens there speaks TLS (setting 'security.protocol')"
         raise BrokerUnavailableError(
-            f"no Kafka broker answers at {bootstrap_servers} within {wait_s_max:g} s{by} ({type(error).__name__}){hint}"
+            f"no Kafka broker answers at {bootstrap_servers} within {waited_s:.1f} s{by} "
+            f"({_bootstrap_faults(servers, context) or type(error).__name__})"
         ) from error
+    try:
+        _await_advertised(connected, bootstrap_servers, context, started_s, wait_s_max)
+    except BrokerUnavailableError:
+        with suppress(KafkaError):
+            connected.close()  # type: ignore[attr-defined]
+        raise
+    return connected
+
+
+def advertised_fault(client: Any, context: ssl.SSLContext | None = None) -> str | None:
+    """Why none of the addresses that the brokers advertise can be reached from here; None where one can be.
+
+    Some that cannot be reached are logged.
+    """
+    faults = faults_of(advertised_servers(client), partial(connection_fault, context=context))
+    bad = "; ".join(f"{server}: {fault}" for server, fault in faults.items() if fault)
+    if faults and all(faults.values()):
+        return bad
+    if bad:
+        log.warning("some brokers cannot be reached at the address that they advertise", brokers=bad)
+    return None
+
+
+def _bootstrap_faults(servers: Collection[str], context: ssl.SSLContext | None) -> str:
+    faults = faults_of(servers, partial(answer_fault, context=context))
+    named = (f"{server}: {fault}" if len(servers) > 1 else fault for server, fault in faults.items() if fault)
+    return "; ".join(named)
+
+
+def _await_advertised(
+    client: Any, bootstrap_servers: str, context: ssl.SSLContext | None, started_s: float, wait_s_max: float
+) -> None:
+    """Wait until one of the brokers can be reached at the address that it advertises: every client needs one.
+
+    Raises BrokerUnavailableError that names the addresses.
+    """
+    while (fault := advertised_fault(client, context)) is not None:
+        waited_s = time.monotonic() - started_s
+        if waited_s >= wait_s_max:
+            raise BrokerUnavailableError(
+                f"Kafka answers at {bootstrap_servers}, but none of the addresses that it advertises could be used "
+                f"within {waited_s:.1f} s ({fault}); correct advertised.listeners of the brokers, or make these "
+                "addresses reachable from this machine"
+            )
+        time.sleep(_ASK_AGAIN_S)
 
 
 def connect_tool(client: Callable[..., Any], bootstrap_servers: str, security: Security, **options: Any) -> Any:

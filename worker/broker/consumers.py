@@ -12,7 +12,7 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from stripwatch.worker.broker.connection import RECONNECT_MS_MAX, connect, instance_id
+from stripwatch.worker.broker.connection import RECONNECT_MS_MAX, advertised_fault, connect, instance_id
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
 from stripwatch.worker.broker.workarounds.record_batches import BatchLimits
 from stripwatch.worker.common.errors import BrokerUnavailableError
@@ -73,19 +73,20 @@ def require_topics(consumer: KafkaConsumer, topics: Collection[str], wait_s_max:
 
 def list_topics(consumer: KafkaConsumer, wait_s_max: float) -> set[str]:
     """The names of all topics; a connection that drops meanwhile is made again. Raises BrokerUnavailableError."""
-    deadline_s = time.monotonic() + wait_s_max
+    started_s = time.monotonic()
     while True:
         try:
             topics: set[str] = consumer.topics()
             return topics
         except RetriableError as error:
-            if time.monotonic() > deadline_s:
+            waited_s = time.monotonic() - started_s
+            if waited_s > wait_s_max:
                 raise BrokerUnavailableError(
-                    f"Kafka did not tell its topics within {wait_s_max:g} s: {error}"
+                    f"timed out listing topics after {waited_s:.1f} s ({advertised_fault(consumer) or error})"
                 ) from error
             time.sleep(_ASK_AGAIN_S)
         except KafkaError as error:
-            raise BrokerUnavailableError(f"Kafka did not tell its topics: {type(error).__name__}: {error}") from error
+            raise BrokerUnavailableError(f"cannot list topics: {type(error).__name__}: {error}") from error
 
 
 def to_kafka(offsets: Mapping[Partition, int]) -> dict[TopicPartition, OffsetAndMetadata]:

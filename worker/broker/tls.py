@@ -1,21 +1,15 @@
 """How Kafka proves itself to this project, and this project to Kafka: TLS and SASL, as kafka-python takes them."""
 
-import socket
 import ssl
-import struct
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
+from stripwatch.worker.broker.reachability import greet, tls_reason
 from stripwatch.worker.common.errors import BrokerUnavailableError, InputError, SettingsError
 from stripwatch.worker.config.security import Security
-
-_PROBE_S_MAX = 5.0
-# The first request of any client, ApiVersions 0 without a client id: size, API key, version, correlation id, no client.
-_HELLO = struct.pack(">ihhih", 10, 18, 0, 0, -1)
-_TLS_ALERT = b"\x15\x03"
 
 
 def client_options(security: Security) -> dict[str, Any]:
@@ -46,7 +40,7 @@ def check_tls(servers: Iterable[str], context: ssl.SSLContext) -> None:
     """
     for server in servers:
         try:
-            _greet(server, context)
+            greet(server, context)
         except ssl.SSLCertVerificationError as error:
             raise BrokerUnavailableError(
                 f"the certificate of Kafka at {server} is refused: {error.verify_message}"
@@ -54,30 +48,9 @@ def check_tls(servers: Iterable[str], context: ssl.SSLContext) -> None:
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             continue  # hung up: it may be on its way up or down
         except ssl.SSLError as error:
-            raise BrokerUnavailableError(f"TLS with Kafka at {server} failed: {_reason(error)}") from error
+            raise BrokerUnavailableError(f"TLS with Kafka at {server} failed: {tls_reason(error)}") from error
         except OSError:
             continue
-
-
-def speaks_tls(server: str) -> bool:
-    """It answers a request that is not encrypted with a TLS alert."""
-    try:
-        return _greet(server, None).startswith(_TLS_ALERT)
-    except OSError:
-        return False
-
-
-def _greet(server: str, context: ssl.SSLContext | None) -> bytes:
-    """The first bytes of its answer. The answer matters: TLS 1.3 refuses our certificate only after the handshake."""
-    host, _, port = server.rpartition(":")
-    host = host.strip("[]")
-    with socket.create_connection((host, int(port)), timeout=_PROBE_S_MAX) as plain:
-        if context is None:
-            plain.sendall(_HELLO)
-            return plain.recv(4)
-        with context.wrap_socket(plain, server_hostname=host) as encrypted:
-            encrypted.sendall(_HELLO)
-            return encrypted.recv(4)
 
 
 def _tls_context(security: Security) -> ssl.SSLContext:
@@ -105,13 +78,9 @@ def _load(setting: str, files: Iterable[Path | None], load: Callable[[], None]) 
         load()
     except ssl.SSLError as error:
         names = " and ".join(str(file) for file in files if file)
-        raise SettingsError(f"setting {setting!r}: {names} cannot be used: {_reason(error)}") from error
+        raise SettingsError(f"setting {setting!r}: {names} cannot be used: {tls_reason(error)}") from error
     except OSError as error:
         raise InputError(f"cannot read {error.filename}, named by {setting!r}: {error.strerror}") from error
-
-
-def _reason(error: ssl.SSLError) -> str:
-    return (error.reason or str(error)).replace("_", " ").lower()
 
 
 def _password(security: Security) -> str:

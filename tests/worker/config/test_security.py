@@ -114,7 +114,7 @@ class TestOnKafka:
         assert "is refused: Hostname mismatch" in why_not(kafka.mutual.replace("127.0.0.1", "localhost"), ours)
 
     def test_the_other_kind_of_door_is_named(self, kafka: SecureBroker) -> None:
-        assert "speaks TLS (setting 'security.protocol')" in why_not(kafka.mutual, Security())
+        assert "it expects TLS (setting 'security.protocol')" in why_not(kafka.mutual, Security())
         assert "over SSL" in why_not(kafka.plaintext, Security(protocol="SSL", ca_file=kafka.folder / "ca.pem"))
 
     def test_a_worker_inspects_behind_tls_and_shows_its_password_nowhere(

@@ -6,6 +6,7 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.metrics.stats.total import Total
 
+from stripwatch.worker.broker.connection import advertised_fault
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.monitoring.metrics import Metrics
 
@@ -50,13 +51,19 @@ class BrokerLiveness:
             self._received_bytes, self._heard_s = received_bytes, now_s
         silence_s = now_s - self._heard_s
         if silence_s > self._away_s_max:
-            raise BrokerUnavailableError(f"no word from Kafka for {silence_s:.0f} s (broker.away_s_max)")
+            fault = advertised_fault(self._consumer)
+            raise BrokerUnavailableError(
+                f"no word from Kafka for {silence_s:.0f} s (broker.away_s_max){f': {fault}' if fault else ''}"
+            )
         if silence_s > _ASK_S:
             self._consumer._cluster.request_update()
         heard = silence_s < SILENCE_S_MAX
         if heard != self.broker_alive:
             self.broker_alive = heard
-            log.info("Kafka answers again") if heard else log.warning("Kafka is silent", seconds=round(silence_s))
+            if heard:
+                log.info("Kafka answers again")
+            else:
+                log.warning("Kafka is silent", seconds=round(silence_s), why=advertised_fault(self._consumer))
 
     def _check_topic(self, now_s: float) -> None:
         """From what the client knows: it asks by itself when a fetch fails."""

@@ -1,0 +1,74 @@
+"""A broker that answers at the bootstrap server and advertises an address that is of no use."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+
+from stripwatch.worker.bench.embedded_broker import free_port
+from stripwatch.worker.broker import connection
+from stripwatch.worker.broker.connection import advertised_fault, connect
+from stripwatch.worker.broker.workarounds.advertised import advertised_servers
+from stripwatch.worker.common.errors import BrokerUnavailableError
+from tests.brokers import apache
+from tests.brokers.plugin import absence_is_a_skip
+
+pytestmark = [
+    pytest.mark.kafka,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # kafka-python forgets a socket here
+]
+_NAME = "kafka-7.plant.invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    good: str
+    nameless: str
+    closed: str
+
+
+@pytest.fixture(scope="module")
+def listeners() -> Iterator[Listeners]:
+    nameless, closed = free_port(), free_port()
+    settings = f"""
+listeners=PLAINTEXT://{{address}},CONTROLLER://127.0.0.1:{{controller_port}},NAMELESS://127.0.0.1:{nameless},CLOSED://127.0.0.1:{closed}
+advertised.listeners=PLAINTEXT://{{address}},NAMELESS://{_NAME}:{nameless},CLOSED://127.0.0.1:1
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,NAMELESS:PLAINTEXT,CLOSED:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+"""
+    with absence_is_a_skip(apache.KafkaUnavailableError), apache.apache_broker(settings) as broker:
+        yield Listeners(broker.bootstrap_servers, f"127.0.0.1:{nameless}", f"127.0.0.1:{closed}")
+
+
+@pytest.mark.parametrize("client", [KafkaConsumer, KafkaProducer, KafkaAdminClient])
+def test_the_error_names_the_advertised_address(listeners: Listeners, client: Callable[..., Any]) -> None:
+    with pytest.raises(BrokerUnavailableError) as raised:
+        connect(client, listeners.nameless, 1.0)
+    text = str(raised.value)
+    assert text.startswith(f"Kafka answers at {listeners.nameless}, but none of the addresses that it advertises")
+    assert f"{_NAME}:{listeners.nameless.split(':')[1]}: the host name '{_NAME}' does not resolve" in text
+    assert "correct advertised.listeners" in text
+    with pytest.raises(
+        BrokerUnavailableError, match=r"127\.0\.0\.1:1: the connection is refused.*advertised\.listeners"
+    ):
+        connect(client, listeners.closed, 1.0)
+    connected = connect(client, listeners.good, 20.0)
+    assert advertised_servers(connected) == [listeners.good]
+    connected.close()
+
+
+def test_a_name_that_stops_resolving_while_the_client_runs(
+    listeners: Listeners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = connect(KafkaConsumer, listeners.good, 20.0)
+    assert advertised_fault(consumer) is None
+    monkeypatch.setattr(connection, "connection_fault", partial(_gone, listeners.good))
+    assert advertised_fault(consumer) == f"{listeners.good}: the host name does not resolve"
+    consumer.close()
+
+
+def _gone(gone: str, server: str, **_: object) -> str | None:
+    return "the host name does not resolve" if server == gone else None

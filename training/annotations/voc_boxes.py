@@ -9,6 +9,7 @@ import msgspec
 from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.text_encoding import decode_utf8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def read_box_lines(path: Path, samples: list[Sample]) -> dict[str, BoxFile]:
     """The boxes of each sample that has a line. Raises DataError, with the line, for one that is malformed."""
     names = {sample.name for sample in samples}
     found = {}
-    for number, text in enumerate(read_whole(path).splitlines(), start=1):
+    for number, text in enumerate(_lines(path), start=1):
         where = f"{path} line {number}"
         try:
             line = msgspec.json.decode(text, type=_TruthLine)
@@ -95,6 +96,13 @@ def read_box_lines(path: Path, samples: list[Sample]) -> dict[str, BoxFile]:
         _check_inside(boxes, line.width_px, line.height_px, where)
         found[line.file] = BoxFile(line.width_px, line.height_px, boxes)
     return found
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return decode_utf8(read_whole(path)).encode().splitlines()
+    except ValueError as error:
+        raise DataError(f"cannot read {path}: {error}") from error
 
 
 def _check_inside(boxes: list[LabelledBox], width_px: int, height_px: int, where: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stripwatch.export.runs.files import read_whole
 from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.text_encoding import decode_utf8
 
 Row = dict[str, str]
 
@@ -17,9 +18,9 @@ def read_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, Row]]]:
     Raises InputError or DataError, with the path, for a file that cannot be read or is no table.
     """
     try:
-        text = read_whole(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        text = decode_utf8(read_whole(path))
+    except ValueError as error:
+        raise DataError(f"cannot read {path}: {error}") from error
     header = text.partition("\n")[0]
     separator = ";" if header.count(";") > header.count(",") else ","
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)

@@ -9,6 +9,7 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from stripwatch.worker.broker.reachability import greet, tls_reason
 from stripwatch.worker.common.errors import BrokerUnavailableError, InputError, SettingsError
+from stripwatch.worker.common.text_encoding import decode_utf8
 from stripwatch.worker.config.security import Security
 
 
@@ -91,13 +92,11 @@ def _password(security: Security) -> str:
 
 
 def _read_secret(file: Path) -> str:
-    """The text of a file without the line end that an editor leaves."""
+    """The text of a file without the byte order mark and the line end that an editor leaves."""
     try:
-        text = file.read_text().rstrip("\r\n")
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"cannot read {file}: it is not UTF-8") from error
+        text = decode_utf8(file.read_bytes()).rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {file}: {getattr(error, 'strerror', error)}") from error
     if not text:
         raise InputError(f"{file} is empty: a password or token is expected in it")
     return text

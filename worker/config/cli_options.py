@@ -1,15 +1,20 @@
 """Options that several commands have in common, and the settings that a command line makes."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.overrides import merge, parse_pairs
+from stripwatch.worker.config.renames import service_variables
 from stripwatch.worker.config.security import Security
 from stripwatch.worker.config.settings import Settings
+
+log = structlog.get_logger()
 
 # Of commands that read all settings: a flag is one setting, and may be left to the file or the environment.
 SettingsConfig = Annotated[Path | None, typer.Option("--config", help="A TOML file with any of the settings.")]
@@ -46,4 +51,6 @@ def settings_of(config: Path | None, pairs: list[str] | None, quiet: bool = Fals
     quieter = {"log": {"level": "warning"}} if quiet else {}
     settings = load_settings(config, merge(quieter, parse_pairs(pairs or []), flags))
     set_up_logs(settings.log.format, settings.log.level)
+    if passed_over := service_variables(os.environ):
+        log.info("variables of Kubernetes services are not settings", variables=passed_over)
     return settings

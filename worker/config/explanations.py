@@ -19,12 +19,13 @@ def check_variables(variables: Mapping[str, str]) -> None:
     """
     known = [_variable(name) for name in Settings.model_fields]
     for name, value in variables.items():
-        if name.split("__")[0] not in known:
+        upper = name.upper()
+        if upper.split("__")[0] not in known:
             keys = [_variable(key) for key in _known_keys() if not key.startswith(("cameras.", "thresholds."))]
-            raise SettingsError(f"unknown environment variable {name}{_nearest(name, keys)}")
-        section = name.removeprefix(ENV_PREFIX).lower()
+            raise SettingsError(f"unknown environment variable {upper}{_nearest(upper, keys)}")
+        section = upper.removeprefix(ENV_PREFIX).lower()
         if section in _TABLES and not _is_json_object(value):
-            raise SettingsError(f"environment variable {name} must be a JSON object{_member_for(section, value)}")
+            raise SettingsError(f"environment variable {upper} must be a JSON object{_member_for(section, value)}")
 
 
 def sentence_of(error: ValidationError) -> str:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings.exceptions import SettingsError as SourceError
 
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.environment import environment_values
 from stripwatch.worker.config.explanations import check_variables, sentence_of
 from stripwatch.worker.config.overrides import merge
 from stripwatch.worker.config.renames import own_variables, reject_old_keys
-from stripwatch.worker.config.settings import FILE, Settings
+from stripwatch.worker.config.settings import ENVIRONMENT, FILE, Settings
 from stripwatch.worker.config.toml_text import read_toml
 
 
@@ -35,16 +35,16 @@ def build_settings(file: Mapping[str, Any], given: Mapping[str, Any]) -> Setting
         raise SettingsError("setting 'security.password' is no flag: others could see it in the list of processes")
     if "config" in given:
         raise SettingsError("unknown setting 'config'; a file is named by --config alone")
-    if FILE in given:  # here pydantic would take it for the file
-        raise SettingsError(f"unknown setting {FILE!r}")
+    for source in (FILE, ENVIRONMENT):
+        if source in given:  # here pydantic would take it for the source
+            raise SettingsError(f"unknown setting {source!r}")
     if doubled := two_spellings(file):
         raise SettingsError(f"settings {doubled[0]!r} and {doubled[1]!r} are one; keep one of them")
     try:
-        return Settings(**{**given, FILE: file})
+        variables = environment_values(own_variables(os.environ))
+        return Settings(**{**given, FILE: file, ENVIRONMENT: variables})
     except ValidationError as error:
         raise SettingsError(sentence_of(error)) from error
-    except SourceError as error:
-        raise SettingsError(f"{error}: {error.__cause__}") from error
     except RecursionError as error:
         raise SettingsError("a setting in the environment is nested too deeply") from error
 

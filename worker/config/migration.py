@@ -15,10 +15,11 @@ from tomlkit.items import Comment, InlineTable, Item, Key, Table
 
 from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.errors import InputError, SettingsError
+from stripwatch.worker.common.text_encoding import BYTE_ORDER_MARK
 from stripwatch.worker.config.loader import build_settings
 from stripwatch.worker.config.overrides import merge
 from stripwatch.worker.config.renames import new_key, old_keys, own_variables, reject_old_keys
-from stripwatch.worker.config.toml_text import BYTE_ORDER_MARK, parse_toml, read_text, read_toml
+from stripwatch.worker.config.toml_text import parse_toml, read_text, read_toml
 
 _BARE_LINE_FEED = re.compile(r"(?<!\r)\n")
 _Lines = list[tuple[Key | None, Item]]

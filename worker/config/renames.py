@@ -59,13 +59,17 @@ def new_key(old: str) -> str:
 
 
 def own_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that begin like a setting, in upper case, without those that Kubernetes sets."""
-    variables = {name.upper(): value for name, value in environment.items()}
-    return {
-        name: value
-        for name, value in variables.items()
-        if name.startswith(ENV_PREFIX) and not _is_kubernetes(name, value)
-    }
+    """The variables that begin like a setting, with their names as they are written, without those of Kubernetes."""
+    return {name: value for name, value in _prefixed(environment).items() if not _is_kubernetes(name.upper(), value)}
+
+
+def service_variables(environment: Mapping[str, str]) -> list[str]:
+    """The names of the variables that begin like a setting and that Kubernetes sets."""
+    return sorted(name for name, value in _prefixed(environment).items() if _is_kubernetes(name.upper(), value))
+
+
+def _prefixed(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.upper().startswith(ENV_PREFIX)}
 
 
 def reject_old_keys(
@@ -73,6 +77,7 @@ def reject_old_keys(
 ) -> None:
     """Raise SettingsError that names every old key and its new one. variables: as `own_variables` returns them."""
     file_keys, flag_keys = old_keys(in_file), old_keys(in_flags)
+    variables = {name.upper(): value for name, value in variables.items()}
     sentences = [f"setting {key!r} is now {new_key(key)!r}" for key in dict.fromkeys([*file_keys, *flag_keys])]
     sentences += [
         f"environment variable {name} is now {new}"

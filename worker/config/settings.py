@@ -31,15 +31,14 @@ from stripwatch.worker.config.sections import (
 from stripwatch.worker.config.security import Security
 
 ENV_PREFIX = "STRIPWATCH_"
-FILE = "<file>"  # the argument with what the file holds; it cannot be the name of a setting
+# The arguments with what the file and the environment hold; neither can be the name of a setting.
+FILE, ENVIRONMENT = "<file>", "<environment>"
 
 
 class Settings(BaseSettings):
     """Every setting of `stripwatch run`. A field's description is its line in the README's table."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX,
-        env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
@@ -229,13 +228,14 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         assert isinstance(init_settings, InitSettingsSource)
-        file_settings = InitSettingsSource(settings_cls, init_settings.init_kwargs.pop(FILE, {}))
-        return init_settings, env_settings, file_settings
+        given = init_settings.init_kwargs
+        sources = [InitSettingsSource(settings_cls, given.pop(name, {})) for name in (ENVIRONMENT, FILE)]
+        return init_settings, *sources
 
 
 SECTIONS: dict[str, type[BaseModel]] = {

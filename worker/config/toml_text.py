@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from stripwatch.worker.common.errors import InputError, SettingsError
+from stripwatch.worker.common.text_encoding import BYTE_ORDER_MARK, decode_utf8_with_mark
 
-BYTE_ORDER_MARK = "\ufeff"
 _DEPTH_MAX = 20  # settings have three levels
 
 
@@ -17,11 +17,13 @@ def read_text(config: Path) -> str:
             raise InputError(f"there is no configuration file {config}")
         if not config.is_file():
             raise InputError(f"{config} is not a file")
-        return config.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{config} is not valid TOML: {error}") from error
+        raw = config.read_bytes()
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {config}: {getattr(error, 'strerror', error)}") from error
+    try:
+        return decode_utf8_with_mark(raw)
+    except ValueError as error:
+        raise SettingsError(f"cannot read {config}: {error}") from error
 
 
 def parse_toml(text: str) -> dict[str, Any]:

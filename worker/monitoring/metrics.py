@@ -113,7 +113,8 @@ class Metrics:
 
     def _make_drift(self) -> None:
         """Of what cameras show. A camera is there once it was seen, for as long as its partition is this worker's."""
-        # 1: look at the camera. silent: no frame. frozen: the same frame again and again.
+        # 1: look at the camera. silent: no frame. frozen: the same frame again and again. misnamed: the settings name
+        # this camera in another case, so its scale and side are not used.
         self.camera_condition = self._gauge("camera_condition", "1 while it holds.", "camera", "condition")
         # A lamp that ages: brightness. A lens that gets dirty or loose: sharpness.
         self.frame_statistic = self._gauge("frame_statistic", "Mean over the newest frames.", "camera", "statistic")

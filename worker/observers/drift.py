@@ -9,7 +9,7 @@ from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import STATISTICS, FrameStatistics, Statistic
 from stripwatch.worker.model.reference import Reference
 
-Condition = Literal["silent", "dark", "blurred", "frozen"]
+Condition = Literal["silent", "dark", "blurred", "frozen", "misnamed"]
 ScoreStatistic = Literal["confidence", "unsure"]
 ScoreDrift = Literal["confidence", "unsure", "classes"]
 LabelStat = tuple[Literal["share", "confidence", "unsure"], str]  # of a label, over all frames: its part of a mean

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -22,9 +23,15 @@ _TICK_S = 1.0
 
 
 class DriftMonitor:
-    """Only of cameras that have a metric label of their own."""
+    """Only of cameras that have a metric label of their own. configured: the cameras that the settings name."""
 
-    def __init__(self, settings: DriftSettings, metrics: Metrics, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: DriftSettings,
+        metrics: Metrics,
+        now_s: Callable[[], float] = time.monotonic,
+        configured: Collection[str] = (),
+    ) -> None:
         self.sampler = CameraSampler(settings.measure_ms / 1000, now_s)
         self._drift = Drift(settings)
         self._metrics = metrics
@@ -33,6 +40,8 @@ class DriftMonitor:
         self._lock = threading.Lock()
         self._conditions: dict[str, Mapping[Condition, bool]] = {}
         self._gauges = _CameraGauges()
+        self._configured = {name.casefold(): name for name in configured}
+        self._exactly = frozenset(configured)
 
     def observe(self, outcome: FrameOutcome, event: Result | Reject) -> None:
         """A frame on its way out; returns at once."""
@@ -63,6 +72,8 @@ class DriftMonitor:
             self._show(camera, CameraReport({}))
             del self._conditions[camera]
         for camera, report in reports.items():
+            if self._configured_as(camera):
+                report = replace(report, conditions={**report.conditions, "misnamed": True})
             self._show(camera, report)
             self._log_changes(camera, report.conditions)
 
@@ -74,11 +85,16 @@ class DriftMonitor:
         self._gauges.show(metrics.score_statistic, camera, report.scores)
         self._gauges.show(metrics.score_drift, camera, report.score_drift)
 
+    def _configured_as(self, camera: str) -> str | None:
+        """How the settings write a camera that they name in another case, so that what they say of it has no effect."""
+        return None if camera in self._exactly else self._configured.get(camera.casefold())
+
     def _log_changes(self, camera: str, conditions: Mapping[Condition, bool]) -> None:
         before = self._conditions.get(camera, {})
         for condition, holds in conditions.items():
             if holds and not before.get(condition):
-                log.warning(f"camera {condition}", camera=camera)
+                more = {"configured": self._configured_as(camera)} if condition == "misnamed" else {}
+                log.warning(f"camera {condition}", camera=camera, **more)
             elif before.get(condition) and not holds:
                 log.info(f"camera no longer {condition}", camera=camera)
         self._conditions[camera] = conditions

@@ -96,7 +96,7 @@ class Worker:
             self._fail,
             lambda: 1000 * self._limiter.linger_s,
         )
-        self._drift = DriftMonitor(settings.drift, metrics)
+        self._drift = DriftMonitor(settings.drift, metrics, configured=settings.cameras)
         stages = (_deadline(settings), self._tracker, self._drift.sampler.due)
         parts = build_dependencies(settings, metrics, self._delivery, self._limiter, *stages)
         self._rejects = RejectRate(settings.rejects.window_s, settings.rejects.share_max)

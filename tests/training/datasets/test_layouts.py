@@ -110,7 +110,7 @@ def test_a_wrong_manifest_is_refused_with_its_line(tmp_path: Path, lines: list[s
 def test_a_manifest_in_another_encoding_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg")
     write(tmp_path / "manifest.csv", "file,label", "1.jpg,Riß", encoding="latin-1")
-    with pytest.raises(DataError, match=r"manifest\.csv is not UTF-8"):
+    with pytest.raises(DataError, match=r"manifest\.csv: it is not UTF-8 text"):
         read_dataset(tmp_path)
 
 

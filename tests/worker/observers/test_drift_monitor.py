@@ -39,10 +39,10 @@ def said() -> Iterator[list[EventDict]]:
 
 
 class Watched:
-    def __init__(self, cameras_max: int = 64) -> None:
+    def __init__(self, cameras_max: int = 64, configured: tuple[str, ...] = ()) -> None:
         self.clock = ManualClock()
         self.metrics = Metrics(CollectorRegistry(), cameras_max)
-        self.watch = DriftMonitor(SETTINGS, self.metrics, self.clock.monotonic)
+        self.watch = DriftMonitor(SETTINGS, self.metrics, self.clock.monotonic, configured)
         self._frames = 0
 
     def prediction(self, brightness: float = 127.5, camera: str = "top-1", model: LoadedModel = MODEL) -> Prediction:
@@ -73,6 +73,20 @@ def test_each_change_of_a_condition_is_said_once(said: list[EventDict]) -> None:
         ("camera dark", "warning", "top-1"),
         ("camera no longer dark", "info", "top-1"),
         ("camera silent", "warning", "top-1"),
+    ]
+
+
+def test_a_camera_that_the_settings_write_in_another_case_is_told(said: list[EventDict]) -> None:
+    line = Watched(configured=("TOP-1", "top-2"))
+    for camera in ("top-1", "top-2", "top-3"):
+        line.saw(*(line.prediction(camera=camera) for _ in range(5)))
+    line.look()
+    line.look()
+    assert line.value("camera_condition", condition="misnamed") == 1
+    assert line.value("camera_condition", condition="misnamed", camera="top-2") is None
+    assert line.value("camera_condition", condition="misnamed", camera="top-3") is None
+    assert [(entry["event"], entry["camera"], entry["configured"]) for entry in said] == [
+        ("camera misnamed", "top-1", "TOP-1")
     ]
 
 

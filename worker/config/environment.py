@@ -1,0 +1,55 @@
+"""Settings from the environment, as one nested mapping: STRIPWATCH_METRICS__PORT is {"metrics": {"port": ...}}."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.overrides import merge
+from stripwatch.worker.config.settings import ENV_PREFIX, SECTIONS, Settings
+
+_BY_NAME = {key.partition(".")[0] for key in SECTIONS if "." in key}  # cameras and thresholds
+_SECTION_PATHS = {(key,) for key in SECTIONS}
+_LEVEL = "__"
+
+
+def environment_values(variables: Mapping[str, str]) -> dict[str, Any]:
+    """The settings in variables of ours, each with its name as it is written. Raises SettingsError.
+
+    Setting keys may be written in any case. Names of cameras and labels keep theirs: `TOP-1` is not `top-1`.
+    A variable of one setting wins over one that holds a whole section as a JSON object.
+    """
+    seen: dict[tuple[str, ...], str] = {}
+    sections, single = [], []
+    for name, value in variables.items():
+        path = _path(name, value)
+        if path[0] not in Settings.model_fields:
+            continue  # check_variables has refused it
+        if path in seen:
+            raise SettingsError(f"environment variables {seen[path]} and {name} are one; keep one of them")
+        seen[path] = name
+        whole = _json_object(value) if path[0] in _BY_NAME or path in _SECTION_PATHS else None
+        nested: Any = value if whole is None else whole
+        for key in reversed(path):
+            nested = {key: nested}
+        (single if whole is None else sections).append((len(path), nested))
+    sections.sort(key=lambda each: each[0])
+    return merge(*(nested for _, nested in [*sections, *single]))
+
+
+def _path(name: str, value: str) -> tuple[str, ...]:
+    """The keys that lead to a setting. The name of a camera or label may itself have two underscores in it."""
+    setting, *rest = name[len(ENV_PREFIX) :].split(_LEVEL)
+    if setting.lower() not in _BY_NAME:
+        return setting.lower(), *(key.lower() for key in rest)
+    if len(rest) < 2 or _json_object(value) is not None:
+        return (setting.lower(), _LEVEL.join(rest)) if rest else (setting.lower(),)
+    return setting.lower(), _LEVEL.join(rest[:-1]), rest[-1].lower()
+
+
+def _json_object(value: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

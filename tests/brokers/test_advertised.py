@@ -10,7 +10,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 from stripwatch.worker.bench.embedded_broker import free_port
 from stripwatch.worker.broker import connection
+from stripwatch.worker.broker.admin import open_admin
 from stripwatch.worker.broker.connection import advertised_fault, connect
+from stripwatch.worker.broker.consumers import list_topics
 from stripwatch.worker.broker.workarounds.advertised import advertised_servers
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from tests.brokers import apache
@@ -44,20 +46,32 @@ inter.broker.listener.name=PLAINTEXT
 
 
 @pytest.mark.parametrize("client", [KafkaConsumer, KafkaProducer, KafkaAdminClient])
-def test_the_error_names_the_advertised_address(listeners: Listeners, client: Callable[..., Any]) -> None:
-    with pytest.raises(BrokerUnavailableError) as raised:
-        connect(client, listeners.nameless, 1.0)
-    text = str(raised.value)
-    assert text.startswith(f"Kafka answers at {listeners.nameless}, but none of the addresses that it advertises")
-    assert f"{_NAME}:{listeners.nameless.split(':')[1]}: the host name '{_NAME}' does not resolve" in text
-    assert "correct advertised.listeners" in text
-    with pytest.raises(
-        BrokerUnavailableError, match=r"127\.0\.0\.1:1: the connection is refused.*advertised\.listeners"
+def test_the_fault_names_the_advertised_address(listeners: Listeners, client: Callable[..., Any]) -> None:
+    for bootstrap, address, fault in (
+        (
+            listeners.nameless,
+            f"{_NAME}:{listeners.nameless.split(':')[1]}",
+            f"the host name '{_NAME}' does not resolve",
+        ),
+        (listeners.closed, "127.0.0.1:1", "the connection is refused: nothing listens on port 1"),
     ):
-        connect(client, listeners.closed, 1.0)
-    connected = connect(client, listeners.good, 20.0)
-    assert advertised_servers(connected) == [listeners.good]
-    connected.close()
+        connected = connect(client, bootstrap, 20.0)
+        assert advertised_servers(connected) == [address]
+        assert str(advertised_fault(connected)).startswith(f"{address}: {fault}")
+        connected.close()
+
+
+def test_a_command_names_the_advertised_address(listeners: Listeners) -> None:
+    with pytest.raises(BrokerUnavailableError) as raised, open_admin(listeners.nameless) as admin:
+        admin.describe_topics(["frames"])
+    text = str(raised.value)
+    assert text.startswith(f"Kafka answered at {listeners.nameless}, but then no longer: none of the addresses")
+    assert f"the host name '{_NAME}' does not resolve" in text
+    assert "correct advertised.listeners" in text
+    consumer = connect(KafkaConsumer, listeners.closed, 20.0)
+    with pytest.raises(BrokerUnavailableError, match=r"127\.0\.0\.1:1: the connection is refused.*advertised\."):
+        list_topics(consumer, 0.1)
+    consumer.close()
 
 
 def test_a_name_that_stops_resolving_while_the_client_runs(

@@ -15,7 +15,7 @@ from kafka.errors import (
     for_code,
 )
 
-from stripwatch.worker.broker.connection import advertised_fault, connect_tool
+from stripwatch.worker.broker.connection import connect_tool, why_lost
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.contracts import topics as names
@@ -49,8 +49,9 @@ def _connected(admin: Any, bootstrap_servers: str) -> Iterator[None]:
     try:
         yield
     except (KafkaTimeoutError, KafkaConnectionError) as error:
-        why = advertised_fault(admin) or f"{type(error).__name__}: {error}"
-        raise BrokerUnavailableError(f"Kafka at {bootstrap_servers} no longer answers ({why})") from error
+        raise BrokerUnavailableError(
+            f"Kafka answered at {bootstrap_servers}, but then no longer: {why_lost(admin, error)}"
+        ) from error
     except KafkaError as error:
         raise BrokerUnavailableError(f"Kafka at {bootstrap_servers} answers with an error: {error}") from error
 

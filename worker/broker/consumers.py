@@ -12,7 +12,7 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from stripwatch.worker.broker.connection import RECONNECT_MS_MAX, advertised_fault, connect, instance_id
+from stripwatch.worker.broker.connection import RECONNECT_MS_MAX, connect, instance_id, why_lost
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
 from stripwatch.worker.broker.workarounds.record_batches import BatchLimits
 from stripwatch.worker.common.errors import BrokerUnavailableError
@@ -82,7 +82,7 @@ def list_topics(consumer: KafkaConsumer, wait_s_max: float) -> set[str]:
             waited_s = time.monotonic() - started_s
             if waited_s > wait_s_max:
                 raise BrokerUnavailableError(
-                    f"timed out listing topics after {waited_s:.1f} s ({advertised_fault(consumer) or error})"
+                    f"timed out listing topics after {waited_s:.1f} s: {why_lost(consumer, error)}"
                 ) from error
             time.sleep(_ASK_AGAIN_S)
         except KafkaError as error:

@@ -20,7 +20,8 @@ def environment_values(variables: Mapping[str, str]) -> dict[str, Any]:
     A variable of one setting wins over one that holds a whole section as a JSON object.
     """
     seen: dict[tuple[str, ...], str] = {}
-    sections, single = [], []
+    sections: list[tuple[int, dict[str, Any]]] = []
+    single: list[tuple[int, dict[str, Any]]] = []
     for name, value in variables.items():
         path = _path(name, value)
         if path[0] not in Settings.model_fields:

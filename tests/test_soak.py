@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.brokers.handle import BrokerHandle
-from tests.soak import RSS_RATIO_MAX, Held, Soak, held_by, soak
+from tests.soak import RSS_GROWTH_MAX, Held, Soak, held_by, pinned, slope, soak, split_cores
 
 HELD = Held(rss_mb=100.0, threads=12, files=8, sockets=6)
-SOUND = Soak(30.0, 1000.0, 800.0, 1_440_000, 1_440_000, 30, 30, HELD, HELD)
+SOUND = Soak(30.0, 1000.0, 800.0, 1_440_000, 1_440_000, 30, 30, [1], 95.0, 105.0, 0.5, 0.002, HELD, HELD)
 
 
 def test_a_worker_that_holds_no_more_at_the_end_is_sound() -> None:
@@ -22,7 +22,7 @@ def test_a_worker_that_holds_no_more_at_the_end_is_sound() -> None:
 @pytest.mark.parametrize(
     "soaked",
     [
-        replace(SOUND, end=replace(HELD, rss_mb=100.0 * RSS_RATIO_MAX + 0.1)),
+        replace(SOUND, rss_growth=RSS_GROWTH_MAX + 0.001),
         replace(SOUND, end=replace(HELD, threads=13)),
         replace(SOUND, end=replace(HELD, files=9)),
         replace(SOUND, end=replace(HELD, sockets=7)),
@@ -32,6 +32,22 @@ def test_a_worker_that_holds_no_more_at_the_end_is_sound() -> None:
 )
 def test_one_that_grew_or_lacks_something_is_not(soaked: Soak) -> None:
     assert not soaked.sound
+
+
+def test_the_slope_is_that_of_the_line_and_a_peak_does_not_bend_it() -> None:
+    rising = [(float(second), 100 + second / 10) for second in range(0, 300, 5)]
+    assert slope(rising) == pytest.approx(0.1)
+    assert slope([(second, 100.0 if second != 295 else 900.0) for second, _ in rising]) == 0.0
+    sawtooth = [(second, 100.0 + second % 60 / 6) for second, _ in rising]  # each model comes with a peak of its own
+    assert abs(slope(sawtooth)) * 300 < 100 * RSS_GROWTH_MAX
+
+
+def test_a_worker_has_cores_that_nothing_else_has() -> None:
+    own, others = split_cores()
+    assert not set(own) & set(others)
+    with pinned(own):
+        assert not own or os.sched_getaffinity(0) == set(own)
+    assert os.sched_getaffinity(0) == {*own, *others}
 
 
 def test_what_a_process_holds_is_read(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """Real Apache Kafka for the tests: one node in KRaft mode on loopback, its data in a temporary folder.
 
-`python -m tests.brokers.apache` fetches it ahead, so that the first test need not wait.
+Tests run on the newest version; KAFKA_VERSION names the oldest that the worker supports instead. Brokers of both run on
+Java 17. `python -m tests.brokers.apache` fetches both ahead, so that the first test need not wait.
 """
 
 import base64
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +20,7 @@ from stripwatch.worker.bench.embedded_broker import Broker, free_port, running_b
 
 POM = Path(__file__).with_name("pom.xml")
 STORE = Path(__file__).parents[2] / ".kafka"
+NEWEST, OLDEST = "4.4.0", "3.9.2"
 FETCH_S_MAX = 600
 FORMAT_S_MAX = 60
 READY_S_MAX = 60.0
@@ -74,9 +77,21 @@ def format_storage(run: Sequence[str], cluster_id: str, settings: Path, options:
     subprocess.run(command, check=True, capture_output=True, timeout=FORMAT_S_MAX)
 
 
-def fetch_jars() -> Path:
-    """The folder with Apache Kafka and all it needs, fetched once for each state of pom.xml (45 MB)."""
-    jars = STORE / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+def kafka_version() -> str:
+    """KAFKA_VERSION, or the newest. Raises KafkaUnavailableError for one that pom.xml was not tried with."""
+    version = os.environ.get("KAFKA_VERSION") or NEWEST
+    if version not in (NEWEST, OLDEST):
+        raise KafkaUnavailableError(f"KAFKA_VERSION is {version!r}; the tests know {NEWEST} and {OLDEST}")
+    return version
+
+
+def fetch_jars(version: str = "") -> Path:
+    """The folder with Apache Kafka and all it needs, fetched once for each version and state of pom.xml (45 MB).
+
+    version: empty for the one that the tests run on.
+    """
+    version = version or kafka_version()
+    jars = STORE / hashlib.sha256(POM.read_bytes() + version.encode()).hexdigest()[:12]
     if jars.is_dir():
         return jars
     maven = find_tool("mvn")
@@ -84,11 +99,15 @@ def fetch_jars() -> Path:
     with tempfile.TemporaryDirectory(dir=STORE, suffix=".part") as part:
         command = [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
         done = subprocess.run(
-            [*command, f"-DoutputDirectory={part}/jars"], capture_output=True, text=True, timeout=FETCH_S_MAX
+            [*command, f"-Dkafka.version={version}", f"-DoutputDirectory={part}/jars"],
+            capture_output=True,
+            text=True,
+            timeout=FETCH_S_MAX,
         )
         if done.returncode != 0:
-            raise KafkaUnavailableError(f"Maven could not fetch Apache Kafka: {done.stdout.strip()[:500]}")
-        Path(part, "jars").rename(jars)
+            raise KafkaUnavailableError(f"Maven could not fetch Apache Kafka {version}: {done.stdout.strip()[:500]}")
+        with suppress(OSError):  # another process was faster
+            Path(part, "jars").rename(jars)
     return jars
 
 
@@ -102,4 +121,5 @@ def find_tool(name: str) -> str:
 
 
 if __name__ == "__main__":
-    print(fetch_jars())
+    for each in (NEWEST, OLDEST):
+        print(each, fetch_jars(each))

@@ -9,11 +9,15 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 @dataclass(frozen=True, slots=True)
 class BrokerHandle:
-    """A broker that runs for the whole session; tests share it and keep apart by fresh topics and groups."""
+    """A broker that runs for the whole session; tests share it and keep apart by fresh topics and groups.
+
+    replication: of new topics.
+    """
 
     name: str
     bootstrap_servers: str
     session_timeout_ms: int
+    replication: int = 1
 
     def new_name(self, stem: str) -> str:
         """A name for a topic, group or transactional id that no other test has."""
@@ -23,7 +27,7 @@ class BrokerHandle:
         """A new, empty topic; `settings` are Kafka's topic settings, with underscores for dots."""
         topic = self.new_name("topic")
         configs = {key.replace("_", "."): value for key, value in settings.items()}
-        options = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
+        options = {"num_partitions": partitions, "replication_factor": self.replication, "configs": configs}
         with self.admin() as admin:
             admin.create_topics({topic: options}, wait_for_metadata=True)
         return topic

@@ -3,13 +3,14 @@
 The promises that rest on these lines are tested on Apache Kafka alone.
 """
 
+import time
 from typing import Any
 
 import pytest
 from kafka import TopicPartition
 from kafka.errors import MessageSizeTooLargeError, ProducerFencedError
 
-from tests.brokers.clients import AWAIT_S_MAX, read, write
+from tests.brokers.clients import AWAIT_S_MAX, partitions, poll_until, read, write
 from tests.brokers.handle import BrokerHandle
 
 
@@ -44,6 +45,17 @@ def end_after_seven(broker: BrokerHandle) -> int:
     with broker.consumer() as consumer:
         end: int = consumer.end_offsets([partition])[partition]
     return end
+
+
+def join_seconds(broker: BrokerHandle, session_timeout_ms: int) -> float:
+    """How long the first member of a group waits for its partition."""
+    topic = broker.new_topic()
+    with broker.consumer(group_id=broker.new_name("group"), session_timeout_ms=session_timeout_ms) as consumer:
+        began_s = time.monotonic()
+        consumer.subscribe([topic])
+        consumer.topics()
+        poll_until(lambda: consumer.assignment() == partitions(topic, 1), consumer)
+        return time.monotonic() - began_s
 
 
 def oversize(broker: BrokerHandle) -> None:
@@ -85,3 +97,13 @@ def test_apache_refuses_a_record_over_the_limit_of_the_topic(apache_broker: Brok
 
 def test_embedded_takes_a_record_over_the_limit_of_the_topic(embedded_broker: BrokerHandle) -> None:
     oversize(embedded_broker)
+
+
+def test_embedded_holds_the_first_join_for_half_the_session_timeout(embedded_broker: BrokerHandle) -> None:
+    """So a worker with the default of 45 s is ready after 25 s. Apache Kafka answers at once, as it is set up here."""
+    assert join_seconds(embedded_broker, session_timeout_ms=8_000) >= 4
+
+
+@pytest.mark.kafka
+def test_apache_lets_the_first_member_join_at_once(apache_broker: BrokerHandle) -> None:
+    assert join_seconds(apache_broker, session_timeout_ms=60_000) < 30  # half the session timeout

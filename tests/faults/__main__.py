@@ -4,7 +4,6 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,13 +11,12 @@ import typer
 
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from tests.brokers.apache import KafkaUnavailableError
-from tests.faults.history import HistoryError
-from tests.faults.judge import DELIVERIES, Delivery
-from tests.faults.kafka import Kafka, proxied_kafka
-from tests.faults.plan import WORKERS_MAX
-from tests.faults.play import HarnessError
+from tests.faults.judge import DELIVERIES
+from tests.faults.kinds import FAULTS
+from tests.faults.plan import make_plan
 from tests.faults.report import summary, table
-from tests.faults.run import Verdict, run_seed
+from tests.faults.series import SeriesError, open_series
+from tests.faults.silence import BEYOND_S_MAX
 
 BROKEN, NOT_PROVED = 1, 4
 
@@ -30,57 +28,54 @@ def main(
     delivery: Annotated[
         Literal["at-least-once", "exactly-once", "both"], typer.Option(help="What is promised.")
     ] = "both",
-    out: Annotated[Path | None, typer.Option(help="Folder for plans, logs and histories; must not be there.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="Only this fault, by its name in the table; may be given more than once.")
+    ] = None,
+    beyond_s_max: Annotated[
+        float,
+        typer.Option(help="How much longer than Kafka needs a partition may be silent; more on a busy machine."),
+    ] = BEYOND_S_MAX,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for plans, logs and verdicts. One that has verdicts is continued.")
+    ] = None,
 ) -> None:
-    """Hurt workers and broker while frames run, and count every frame.
+    """Hurt workers and brokers while frames run, and count every frame.
 
-    Real Apache Kafka, 1 to 3 workers, numbered frames (6 % of them corrupted). At random moments a seed kills, stops
-    and pauses workers, stops and kills the broker, cuts, slows and mutes connections, and replaces the model. A fault
-    counts only if its victim had frames in flight, by the worker's own metric. Afterwards all topics are read
-    (read_committed) and counted: lost, repeated, out of order, wrong model.
+    Real Apache Kafka (one broker; in every fourth seed three), 1 to 3 workers, numbered frames (6 % of them corrupted),
+    and more that trickle in. A seed kills, stops and pauses workers, lets their clocks jump, stops and kills brokers,
+    fills their disk, cuts, slows and mutes connections, recreates and extends the topic, sends frames that are legal
+    and monstrous, and replaces the model. A fault counts only if its victim had frames in flight, by the worker's own
+    metric. Afterwards all topics are read (read_committed) and counted: lost, repeated, out of order, wrong model. A
+    partition that was silent for longer than Kafka needs breaks a promise too.
 
-    Exit code 1: a promise is broken; `--seeds 1 --first SEED` runs that seed again. 4: nothing was proved.
+    Exit code 1: a promise is broken; `--seeds 1 --first SEED` runs that seed again. 4: something was not proved.
 
     Example: python -m tests.faults --seeds 2 --frames 300 --delivery at-least-once
     """
+    if unknown := set(fault or ()) - FAULTS.keys():
+        known = "\n".join(FAULTS)
+        raise typer.BadParameter(f"there is no fault {sorted(unknown)[0]!r}; there are:\n{known}", param_hint="--fault")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_PROVED))  # in order: no worker and no broker is left behind
-    if out is not None and out.exists():
-        raise typer.BadParameter(f"{out} is there already; name a new folder", param_hint="--out")
     folder = out or Path(tempfile.mkdtemp(prefix="stripwatch-faults-"))
+    try:
+        series = open_series(folder, frames, fault or (), beyond_s_max)
+    except SeriesError as error:
+        raise typer.BadParameter(str(error), param_hint="--out") from error
     print(f"plans, logs and histories: {folder}", file=sys.stderr)
     chosen = DELIVERIES if delivery == "both" else (delivery,)
-    verdicts: list[Verdict] = []
-    failure: Exception | None = None
+    plans = [make_plan(seed, frames, fault or ()) for seed in range(first, first + seeds)]
     try:
-        with proxied_kafka(WORKERS_MAX) as kafka:
-            _run(kafka, range(first, first + seeds), frames, chosen, folder, verdicts)
-    except (KafkaUnavailableError, BrokerUnavailableError, HarnessError, HistoryError) as error:
-        failure = error
+        series.run(plans, chosen)
+    except (KafkaUnavailableError, BrokerUnavailableError) as error:
+        series.failures.append(str(error))
     finally:  # also when it was stopped: what was counted was counted
-        print(table(verdicts), file=sys.stderr)
-    if failure is not None:
+        print(table(series.verdicts), file=sys.stderr)
+    for failure in series.failures:
         print(f"error: {failure}", file=sys.stderr)
-        raise typer.Exit(NOT_PROVED) from failure
-    print(json.dumps(summary(verdicts)))
-    raise typer.Exit(BROKEN if any(verdict.broken for verdict in verdicts) else 0)
-
-
-def _run(
-    kafka: Kafka,
-    seeds: Sequence[int],
-    frames: int,
-    deliveries: Iterable[Delivery],
-    folder: Path,
-    verdicts: list[Verdict],
-) -> None:
-    """Each verdict is added as it comes."""
-    for delivery in deliveries:
-        for seed in seeds:
-            own = folder / f"{delivery}-{seed}"
-            verdict = run_seed(kafka, seed, frames, delivery, own)
-            verdicts.append(verdict)
-            said = f"BROKEN: {', '.join(verdict.broken)}; see {own}" if verdict.broken else "kept"
-            print(f"{delivery} seed {seed}: {verdict.seconds:g} s, {verdict.strikes} faults, {said}", file=sys.stderr)
+    if series.verdicts:
+        print(json.dumps(summary(series.verdicts)))
+    broken = any(verdict.broken for verdict in series.verdicts)
+    raise typer.Exit(BROKEN if broken else NOT_PROVED if series.failures else 0)
 
 
 if __name__ == "__main__":

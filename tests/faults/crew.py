@@ -1,11 +1,14 @@
 """The workers, and the supervisor that starts one again when it has ended. One thread owns it all and calls `look`."""
 
 import os
+import re
 import signal
+import struct
 import subprocess
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -14,13 +17,20 @@ from stripwatch.worker.bench.embedded_broker import free_port
 from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.common.errors import BrokerUnavailableError, BundleError
 from stripwatch.worker.config.sections import Topics
-from tests.faults.kafka import SESSION_MS
+from tests.faults.kafka import SESSION_MS, Kafka
 
+PROCESSES = 2  # of a worker under a supervisor
+HEARTBEAT_S = SESSION_MS / 3000  # as the worker chooses it
 DRAIN_S_MAX = 10
 STOP_S_MAX = DRAIN_S_MAX + 20.0  # beside the drain: commit, leave the group, close, and a machine that is busy
 _RESTART_S = 0.5
 _ASK_S_MAX = 2.0
-_GAUGE = "stripwatch_inflight_frames "
+_MEASURE_S = 0.5
+_CLOCK = Path(__file__).with_name("clock")
+_INFLIGHT = re.compile(r"^stripwatch_inflight_frames(?:{.*})? (\S+)$", re.MULTILINE)
+_PARTITION = re.compile(r'^stripwatch_lag_frames{(.*)partition="(\d+)"(.*)} ', re.MULTILINE)
+_PROCESS = re.compile(rb"instance_id=\S+-(\d+)\0")
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +45,17 @@ class Exit:
 
 @dataclass(slots=True)
 class _Worker:
-    """One worker and those that took its place. bad_model: since its start there was one at the bundle's path."""
+    """One worker and those that took its place. bad_model: since its start there was one at the bundle's path.
+
+    clock: the file with the seconds by which its wall clock is wrong. processes: more than one under a supervisor.
+    """
 
     number: int
     command: list[str]
     log: IO[bytes]
     port: int
+    clock: Path
+    processes: int = 1
     process: subprocess.Popen[bytes] | None = None
     paused: bool = False
     hurt: bool = False
@@ -57,6 +72,17 @@ class _Worker:
         assert self.process is not None
         self.process.send_signal(number)
 
+    def pids(self) -> list[int]:
+        """Of all its processes that there are now."""
+        if self.process is None or self.process.poll() is not None:
+            return []
+        return [self.process.pid, *_children(self.process.pid)]
+
+    def signal_all(self, number: int) -> None:
+        for pid in self.pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def start(self, bad_model: bool) -> None:
         self.process = subprocess.Popen(
             self.command,
@@ -64,24 +90,36 @@ class _Worker:
             stdout=self.log,
             stderr=subprocess.STDOUT,
             process_group=0,
-            env=os.environ | {"PYTHONFAULTHANDLER": "1"},  # one that is stuck says where, at its SIGABRT
+            env=self._environment(),
         )
         self.paused, self.hurt, self.stop_by_s, self.bad_model = False, False, None, bad_model
+
+    def _environment(self) -> dict[str, str]:
+        path = os.pathsep.join(filter(None, [str(_CLOCK), os.environ.get("PYTHONPATH")]))
+        own = {"PYTHONPATH": path, "FAULTS_CLOCK": str(self.clock)}
+        return os.environ | own | {"PYTHONFAULTHANDLER": "1"}  # one that is stuck says where, at its SIGABRT
 
 
 @dataclass(slots=True)
 class Crew:
-    """exits: of workers that ended. stuck: workers that a SIGTERM did not end in time."""
+    """exits: of workers that ended. stuck: workers that a SIGTERM did not end in time.
+
+    memory_mb_max: the most that one process had resident. transactional: they deliver exactly once.
+    """
 
     workers: list[_Worker]
+    transactional: bool = False
+    memory_mb_max: float = 0.0
     exits: list[Exit] = field(default_factory=list)
     stuck: int = 0
     bad_model: bool = False
     _stopping: bool = False
+    _measured_s: float = 0.0
 
     def look(self) -> None:
         """Note who has ended, start those whose time has come."""
         now_s = time.monotonic()
+        self._measure_memory(now_s)
         for worker in self.workers:
             if worker.process is None:
                 if not self._stopping and now_s >= worker.start_at_s:
@@ -104,11 +142,27 @@ class Crew:
 
     def pause(self, number: int) -> None:
         self.workers[number].paused = True
-        self.workers[number].signal(signal.SIGSTOP)
+        self.workers[number].signal_all(signal.SIGSTOP)
 
     def go_on(self, number: int) -> None:
         self.workers[number].paused = False
-        self.workers[number].signal(signal.SIGCONT)
+        self.workers[number].signal_all(signal.SIGCONT)
+
+    def kill_process(self, number: int, choice: float) -> frozenset[int]:
+        """kill -9 one of several processes; the partitions that it had."""
+        owned = self.partitions(number)
+        found = {_process_number(pid): pid for pid in self.workers[number].pids()[1:]}
+        found.pop(None, None)
+        if not found:
+            return frozenset()
+        process = sorted(found, key=str)[int(choice * len(found))]
+        os.kill(found[process], signal.SIGKILL)
+        return frozenset(partition for partition, owner in owned.items() if owner == process)
+
+    def shift_clock(self, number: int, seconds: float) -> None:
+        """Its wall clock is wrong by so much from now on."""
+        with self.workers[number].clock.open("r+b") as file:
+            file.write(struct.pack("d", seconds))
 
     def place_bad_model(self, there: bool) -> None:
         self.bad_model = there
@@ -117,8 +171,19 @@ class Crew:
 
     def inflight_frames(self, number: int) -> int:
         """What the worker's own metric says; 0 while it cannot be asked."""
-        lines = _ask(self.workers[number], "metrics").splitlines()
-        return next((int(float(line.rpartition(" ")[2])) for line in lines if line.startswith(_GAUGE)), 0)
+        return sum(int(float(value)) for value in _INFLIGHT.findall(_ask(self.workers[number], "metrics")))
+
+    def partitions(self, number: int) -> dict[int, int]:
+        """Which it has, and the number of the process that has each."""
+        owned = {}
+        for before, partition, after in _PARTITION.findall(_ask(self.workers[number], "metrics")):
+            process = re.search(r'process="(\d+)"', before + after)
+            owned[int(partition)] = int(process[1]) if process else 0
+        return owned
+
+    @property
+    def supervised(self) -> list[int]:
+        return [worker.number for worker in self.workers if worker.processes > 1]
 
     @property
     def ready(self) -> bool:
@@ -140,9 +205,18 @@ class Crew:
         """End what still runs, whatever state it is in."""
         for worker in self.workers:
             if worker.process is not None:
-                worker.process.kill()
+                worker.signal_all(signal.SIGKILL)
                 worker.process.wait()
             worker.log.close()
+
+    def _measure_memory(self, now_s: float) -> None:
+        if now_s < self._measured_s + _MEASURE_S:
+            return
+        self._measured_s = now_s
+        for pid in (pid for worker in self.workers for pid in worker.pids()):
+            with suppress(OSError):  # it has just ended
+                peak = _PEAK.search(Path(f"/proc/{pid}/status").read_text())
+                self.memory_mb_max = max(self.memory_mb_max, int(peak[1]) / 1024 if peak else 0.0)
 
     def _note_exit(self, worker: _Worker, code: int) -> None:
         allowed = worker.hurt or code == BrokerUnavailableError.exit_code
@@ -155,9 +229,9 @@ class Crew:
 
 
 def make_crew(
-    count: int, ports: list[int], group: str, topics: Topics, settings: Mapping[str, str], folder: Path
+    processes: Sequence[int], kafka: Kafka, group: str, topics: Topics, settings: Mapping[str, str], folder: Path
 ) -> Crew:
-    """Workers that start at the first `look`, each with its log in the folder. ports: of the broker, one a worker."""
+    """Workers that start at the first `look`, each with its log in the folder. processes: of each worker."""
     options = {
         "group_id": group,
         "session_timeout_ms": str(SESSION_MS),
@@ -167,7 +241,11 @@ def make_crew(
         **{f"topics.{name}": topic for name, topic in topics.model_dump().items()},
         **settings,
     }
-    return Crew([_make_worker(number, ports[number], options, folder) for number in range(count)])
+    workers = []
+    for number, count in enumerate(processes):
+        own = {"bootstrap_servers": kafka.bootstrap_servers(number), "processes": str(count)}
+        workers.append(_make_worker(number, options | own, folder, count))
+    return Crew(workers, transactional=settings["delivery"] == "exactly-once")
 
 
 def _ask(worker: _Worker, path: str) -> str:
@@ -182,13 +260,31 @@ def _ask(worker: _Worker, path: str) -> str:
         return ""
 
 
-def _make_worker(number: int, broker_port: int, settings: Mapping[str, str], folder: Path) -> _Worker:
+def _make_worker(number: int, settings: Mapping[str, str], folder: Path, processes: int) -> _Worker:
     port = free_port()
-    own = {"bootstrap_servers": f"127.0.0.1:{broker_port}", "metrics.port": str(port)}
-    flags = [part for name, value in ({**settings, **own}).items() for part in ("--set", f"{name}={value}")]
+    pairs = {**settings, "metrics.port": str(port)}
+    flags = [part for name, value in pairs.items() for part in ("--set", f"{name}={value}")]
+    clock = folder / f"clock-{number}"
+    clock.write_bytes(struct.pack("d", 0.0))
     return _Worker(
         number,
         [*module_command("worker"), "run", *flags],
         (folder / f"worker-{number}.log").open("wb"),
         port,
+        clock,
+        processes,
     )
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _process_number(pid: int) -> int | None:
+    """Which of a supervisor's workers this is."""
+    with suppress(OSError):
+        found = _PROCESS.search(Path(f"/proc/{pid}/cmdline").read_bytes())
+        return int(found[1]) if found else None
+    return None

@@ -8,8 +8,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from stripwatch.worker.config.sections import Topics
 from tests.brokers.handle import BrokerHandle
-from tests.faults.judge import Outcome, Place, SentFrame
-from tests.faults.plan import Plan, reason
+from tests.faults.judge import Outcome, Place
+from tests.faults.ledger import Ledger
 from tests.tiny import LABELS
 
 KINDS: dict[Literal["result", "defect", "reject"], str] = {
@@ -18,26 +18,19 @@ KINDS: dict[Literal["result", "defect", "reject"], str] = {
     "reject": "rejects",
 }
 READ_S_MAX = 60.0
-NUMBER = "ce_id"  # the header of a frame that has its number
+TRACE = "traceparent"
 
 
 class HistoryError(Exception):
     """A topic cannot be read to its end: a transaction was left open, or the broker is gone."""
 
 
-def read_frames(handle: BrokerHandle, topic: str, plan: Plan) -> list[SentFrame]:
-    """What was sent, with the places that the broker gave it."""
-    frames = []
-    for record in read_topic(handle, topic):
-        number = int(dict(record.headers)[NUMBER])
-        frames.append(SentFrame(place_of(record), number, record.value or b"", reason(plan, number)))
-    return frames
-
-
-def read_outcomes(handle: BrokerHandle, topics: Topics) -> list[Outcome]:
+def read_outcomes(handle: BrokerHandle, topics: Topics, ledger: Ledger) -> list[Outcome]:
     """Every result, defect and reject."""
     return [
-        outcome_of(kind, record) for kind, name in KINDS.items() for record in read_topic(handle, getattr(topics, name))
+        outcome_of(kind, record, ledger)
+        for kind, name in KINDS.items()
+        for record in read_topic(handle, getattr(topics, name))
     ]
 
 
@@ -64,8 +57,8 @@ def assign_whole(consumer: KafkaConsumer, topic: str) -> dict[TopicPartition, in
     return ends
 
 
-def outcome_of(kind: Literal["result", "defect", "reject"], record: Any) -> Outcome:
-    at, frame, headers = place_of(record), frame_of(record), dict(record.headers)
+def outcome_of(kind: Literal["result", "defect", "reject"], record: Any, ledger: Ledger) -> Outcome:
+    at, frame, headers = Place(record.partition, record.offset), frame_of(record, ledger), dict(record.headers)
     if kind == "reject":
         why = headers["stripwatch_reason"].decode()
         return Outcome(kind, at, frame, headers["ce_id"].decode(), reason=why, encoded=record.value or b"")
@@ -79,14 +72,21 @@ def outcome_of(kind: Literal["result", "defect", "reject"], record: Any) -> Outc
     )
 
 
-def place_of(record: Any) -> Place:
-    return Place(record.partition, record.offset)
-
-
-def frame_of(record: Any) -> Place:
+def frame_of(record: Any, ledger: Ledger) -> Place:
     """The place of the frame that a result, defect or reject is about."""
     headers = dict(record.headers)
+    trace = headers.get(TRACE)
+    number = read_trace(trace) if trace else None
     if "stripwatch_reason" in headers:
-        return Place(int(headers["stripwatch_partition"]), int(headers["stripwatch_offset"]))
+        return ledger.place(int(headers["stripwatch_partition"]), int(headers["stripwatch_offset"]), number)
     frame = json.loads(record.value)["frame"]
-    return Place(frame["partition"], frame["offset"])
+    return ledger.place(frame["partition"], frame["offset"], number)
+
+
+def trace(number: int) -> tuple[str, bytes]:
+    """A header of a frame, which the worker passes through: it tells the frame, whatever its topic was."""
+    return TRACE, f"00-{number + 1:032x}-{1:016x}-01".encode()
+
+
+def read_trace(value: bytes) -> int:
+    return int(value.split(b"-")[1], 16) - 1

@@ -11,18 +11,31 @@ SCORE_TOLERANCE = 1e-5  # ten times the rounding of an event, a tenth of what tw
 
 
 class Place(NamedTuple):
+    """generation: how often the topic had been made anew."""
+
     partition: int
     offset: int
+    generation: int = 0
+
+    @property
+    def stream(self) -> tuple[int, int]:
+        """What has an order of its own."""
+        return self.generation, self.partition
 
 
 @dataclass(frozen=True, slots=True)
 class SentFrame:
-    """A frame as it lies in its topic. reason: why it must be rejected; None: it must become a result."""
+    """A frame as it lies in its topic. reason: why it must be rejected; None: it must become a result.
+
+    may_be_gone: its topic was deleted before it had come out. cut: its reject may carry less of it.
+    """
 
     place: Place
     number: int
     encoded: bytes
     reason: str | None
+    may_be_gone: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +63,10 @@ Expected = Callable[[str, bytes], tuple[str, Sequence[float]] | None]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Each counts frames or events; 0 but for `repeated` is what every delivery promises.
+    """Each counts frames or events; 0 but for `repeated` and `gone` is what every delivery promises.
 
-    lost: frames without result or reject, and defects without their event. repeated: outcomes after a frame's first.
+    lost: frames without result or reject, and defects without their event. gone: frames without an outcome whose topic
+    was deleted before they could have one, so that nobody can be blamed. repeated: outcomes after a frame's first.
     out_of_order: outcomes behind a later frame of their partition, repeats left out. wrong_model: results that the
     model they name did not make. wrong_kind: good frames rejected, bad ones judged, another reason or other bytes.
     wrong_id: frames with two ids, ids of two frames. unknown: outcomes of a frame that was never sent.
@@ -65,10 +79,11 @@ class Counts:
     wrong_kind: int
     wrong_id: int
     unknown: int
+    gone: int = 0
 
     def broken(self, delivery: Delivery) -> list[str]:
         """The promises that do not hold; repeats are allowed at-least-once."""
-        allowed = {"repeated"} if delivery == "at-least-once" else set()
+        allowed = {"gone", "repeated"} if delivery == "at-least-once" else {"gone"}
         return [field.name for field in fields(self) if getattr(self, field.name) and field.name not in allowed]
 
 
@@ -78,8 +93,10 @@ def judge(frames: Iterable[SentFrame], outcomes: Sequence[Outcome], expected: Ex
     known = [outcome for outcome in outcomes if outcome.frame in sent]
     answers = _by_frame(outcome for outcome in known if outcome.kind != "defect")
     defects = _by_frame(outcome for outcome in known if outcome.kind == "defect")
+    missing = sent.keys() - answers.keys()
+    gone = sum(sent[place].may_be_gone for place in missing)
     return Counts(
-        lost=len(sent.keys() - answers.keys()) + sum(_lacks_defect(answers[p], defects.get(p)) for p in answers),
+        lost=len(missing) - gone + sum(_lacks_defect(answers[p], defects.get(p)) for p in answers),
         repeated=sum(len(found) - 1 for found in (*answers.values(), *defects.values())),
         out_of_order=_out_of_order(known),
         wrong_model=sum(not _made_by_its_model(o, sent[o.frame], expected) for o in known if o.kind != "reject"),
@@ -87,6 +104,7 @@ def judge(frames: Iterable[SentFrame], outcomes: Sequence[Outcome], expected: Ex
         + sum(_has_defect_too_many(answers.get(p, []), p in defects) for p in defects),
         wrong_id=_wrong_ids(known),
         unknown=len(outcomes) - len(known),
+        gone=gone,
     )
 
 
@@ -108,14 +126,14 @@ def _has_defect_too_many(answers: list[Outcome], announced: bool) -> bool:
 
 def _out_of_order(outcomes: Iterable[Outcome]) -> int:
     """Of each topic's partition and each partition of frames: the outcomes that lie behind a later frame's."""
-    latest: dict[tuple[str, int, int], int] = {}
+    latest: dict[tuple[str, int, tuple[int, int]], int] = {}
     seen: set[tuple[str, Place]] = set()
     behind = 0
     for outcome in sorted(outcomes, key=lambda outcome: (outcome.kind, outcome.at)):
         if (outcome.kind, outcome.frame) in seen:
             continue
         seen.add((outcome.kind, outcome.frame))
-        stream = (outcome.kind, outcome.at.partition, outcome.frame.partition)
+        stream = (outcome.kind, outcome.at.partition, outcome.frame.stream)
         behind += outcome.frame.offset < latest.get(stream, -1)
         latest[stream] = max(outcome.frame.offset, latest.get(stream, -1))
     return behind
@@ -135,7 +153,8 @@ def _made_by_its_model(outcome: Outcome, frame: SentFrame, expected: Expected) -
 def _of_its_kind(outcome: Outcome, frame: SentFrame) -> bool:
     if outcome.kind != "reject":
         return frame.reason is None
-    return outcome.reason == frame.reason and outcome.encoded == frame.encoded
+    expected = frame.encoded[: len(outcome.encoded)] if frame.cut else frame.encoded
+    return outcome.reason == frame.reason and outcome.encoded == expected
 
 
 def _wrong_ids(outcomes: Iterable[Outcome]) -> int:

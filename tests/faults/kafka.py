@@ -1,4 +1,7 @@
-"""An Apache Kafka that can be stopped, killed and started again on its data and ports, behind one proxy a worker."""
+"""An Apache Kafka whose brokers can be stopped, killed and started again on their data and ports.
+
+`proxied_kafka`: one broker behind one proxy a worker, on a disk that can be filled. `three_brokers`: a replicated one.
+"""
 
 import base64
 import tempfile
@@ -6,82 +9,206 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from stripwatch.worker.bench.embedded_broker import Broker, free_port, running_broker
-from stripwatch.worker.common.child_process import ChildProcess
+from kafka.errors import KafkaError
+
+from stripwatch.worker.bench.embedded_broker import STOP_S_MAX, Broker, free_port, running_broker
+from stripwatch.worker.common.child_process import ChildProcess, running_process
 from tests.brokers.apache import SETTINGS, fetch_jars, find_tool, format_storage
 from tests.brokers.handle import BrokerHandle
+from tests.faults.disk import Disk, small_disk
 from tests.faults.proxy import Proxy
 
 _READY_S_MAX = 180.0  # in a long run on a machine that is busy with it
 SESSION_MS = 3_000  # so that a pause need not last long
+BROKER_SESSION_MS = 4_000  # how long three brokers wait before they take the work of one that is silent
 _QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # it starts often and never runs for long
 
-# Later lines win. Each worker has a listener of its own, which the broker advertises at the port of its proxy.
+# Later lines win.
+_COMMON = """
+group.min.session.timeout.ms=1000
+"""
+# Each worker has a listener of its own, which the broker advertises at the port of its proxy.
 _PROXIED = """
 listeners=PLAINTEXT://{address},CONTROLLER://127.0.0.1:{controller_port},{listeners}
 advertised.listeners=PLAINTEXT://{address},{advertised}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{protocols}
-group.min.session.timeout.ms=1000
+"""
+_ONE_OF_THREE = """
+node.id={id}
+controller.quorum.voters={voters}
+offsets.topic.replication.factor=3
+transaction.state.log.replication.factor=3
+transaction.state.log.min.isr=2
+min.insync.replicas=2
+broker.session.timeout.ms={session_ms}
+broker.heartbeat.interval.ms=500
 """
 
 
 @dataclass(slots=True)
-class Kafka:
-    """handle: past the proxies, for sender and reader. Start and stop it from the thread that entered its block."""
+class Node:
+    """One broker. down: it was ended on purpose, and not started since. Use it from the thread that made it."""
 
-    handle: BrokerHandle
-    proxies: list[Proxy]
-    _broker: Broker
-    _command: list[str]
+    id: int
+    broker: Broker
+    command: list[str]
+    down: bool = True
     _child: ChildProcess | None = None
     _running: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
         """Until it answers."""
-        run = running_broker("Apache Kafka", self._command, self._broker, _READY_S_MAX)
+        run = running_broker("Apache Kafka", self.command, self.broker, _READY_S_MAX)
         self._child = self._running.enter_context(run)
+        self.down = False
+
+    def begin_start(self) -> None:
+        """Without waiting: one of three answers only when a second one is there."""
+        run = running_process("Apache Kafka", self.command, {}, Path("/"), STOP_S_MAX)
+        self._child = self._running.enter_context(run)
+        self.down = False
 
     def ask_to_stop(self) -> None:
         assert self._child is not None
+        self.down = True
         self._child.process.terminate()
 
     def kill(self) -> None:
         assert self._child is not None
+        self.down = True
         self._child.process.kill()
 
     def stop(self) -> None:
         """Until it has ended."""
+        self.down = True
         self._running.close()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+
+@dataclass(slots=True)
+class Kafka:
+    """handle: past the proxies, for sender and reader. proxies: one a worker; none where there are three brokers."""
+
+    handle: BrokerHandle
+    proxies: list[Proxy]
+    nodes: list[Node]
+    disk: Disk | None = None
+
+    def start(self) -> None:
+        """Until it answers."""
+        *others, last = self.nodes
+        for node in others:
+            node.begin_start()
+        last.start()
+
+    def stop(self) -> None:
+        """Until it has ended."""
+        for node in self.nodes:
+            node.stop()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def node(self, number: int) -> Node:
+        return next(node for node in self.nodes if node.id == number)
+
+    def bootstrap_servers(self, worker: int) -> str:
+        """Of a worker: by its proxy, where there is one."""
+        return f"127.0.0.1:{self.proxies[worker].port}" if self.proxies else self.handle.bootstrap_servers
+
+    def leaders(self, topic: str) -> dict[int, int]:
+        """The id of the leader of each partition; -1: none."""
+        return {partition["partition_index"]: partition["leader_id"] for partition in self._partitions([topic])}
+
+    def leads(self, node: int) -> bool:
+        """Whether this broker is still said to lead any partition, or one has no leader."""
+        return any(partition["leader_id"] in (node, -1) for partition in self._known_partitions())
+
+    @property
+    def whole(self) -> bool:
+        """Every broker is up and has caught up with the others."""
+        if any(node.down for node in self.nodes):
+            return False
+        return len(self.nodes) == 1 or all(
+            partition["leader_id"] != -1 and len(partition["isr_nodes"]) == len(partition["replica_nodes"])
+            for partition in self._known_partitions()
+        )
+
+    def _known_partitions(self) -> list[dict[str, Any]]:
+        """Of all topics; while nobody can say, one without a leader."""
+        try:
+            return self._partitions(None)
+        except KafkaError:
+            return [{"leader_id": -1}]
+
+    def _partitions(self, topics: list[str] | None) -> list[dict[str, Any]]:
+        up = ",".join(node.broker.bootstrap_servers for node in self.nodes if not node.down)
+        with BrokerHandle("apache", up, SESSION_MS).admin() as admin:
+            return [partition for topic in admin.describe_topics(topics) for partition in topic["partitions"]]
 
 
 @contextmanager
 def proxied_kafka(proxies: int) -> Iterator[Kafka]:
     """Runs while the block lasts. Raises KafkaUnavailableError without Java, or without jars and Maven."""
-    run = [find_tool("java"), "-Xmx512m", *_QUICK, "-cp", f"{fetch_jars()}/*"]
-    cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
     ports = [free_port() for _ in range(proxies)]
-    broker = Broker(f"127.0.0.1:{free_port()}", cluster_id)
+    broker = Broker(f"127.0.0.1:{free_port()}", _new_cluster_id())
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stripwatch-kafka-")))
         opened = [stack.enter_context(Proxy(port)) for port in ports]
-        settings = folder / "server.properties"
-        settings.write_text(_settings(broker.bootstrap_servers, ports, opened, folder / "data"))
-        format_storage(run, cluster_id, settings)
-        handle = BrokerHandle("apache", broker.bootstrap_servers, SESSION_MS)
-        kafka = Kafka(handle, opened, broker, [*run, "kafka.Kafka", str(settings)])
+        (folder / "disk").mkdir()
+        disk = stack.enter_context(small_disk(folder / "disk"))
+        names = [f"LINE{number}" for number in range(len(ports))]
+        where = {"address": broker.bootstrap_servers, "controller_port": free_port()}
+        doors = _PROXIED.format(
+            **where,
+            listeners=",".join(f"{name}://127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)),
+            advertised=",".join(f"{name}://127.0.0.1:{proxy.port}" for name, proxy in zip(names, opened, strict=True)),
+            protocols=",".join(f"{name}:PLAINTEXT" for name in names),
+        )
+        settings = SETTINGS.format(**where, data=folder / "disk" / "data") + _COMMON + doors
+        node = _make_node(1, broker, settings, folder, "-Xmx512m")
+        kafka = Kafka(BrokerHandle("apache", broker.bootstrap_servers, SESSION_MS), opened, [node], disk)
         stack.callback(kafka.stop)
         kafka.start()
         yield kafka
 
 
-def _settings(address: str, ports: list[int], proxies: list[Proxy], data: Path) -> str:
-    names = [f"LINE{number}" for number in range(len(ports))]
-    where = {"address": address, "controller_port": free_port()}
-    return SETTINGS.format(**where, data=data) + _PROXIED.format(
-        **where,
-        listeners=",".join(f"{name}://127.0.0.1:{port}" for name, port in zip(names, ports, strict=True)),
-        advertised=",".join(f"{name}://127.0.0.1:{proxy.port}" for name, proxy in zip(names, proxies, strict=True)),
-        protocols=",".join(f"{name}:PLAINTEXT" for name in names),
-    )
+@contextmanager
+def three_brokers() -> Iterator[Kafka]:
+    """Topics have three replicas, of which two must have a record. Raises KafkaUnavailableError."""
+    cluster_id, ids = _new_cluster_id(), (1, 2, 3)
+    controllers = {number: free_port() for number in ids}
+    voters = ",".join(f"{number}@127.0.0.1:{port}" for number, port in controllers.items())
+    with ExitStack() as stack:
+        nodes = []
+        for number in ids:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stripwatch-kafka-")))
+            broker = Broker(f"127.0.0.1:{free_port()}", cluster_id)
+            where = {"address": broker.bootstrap_servers, "controller_port": controllers[number]}
+            own = _ONE_OF_THREE.format(id=number, voters=voters, session_ms=BROKER_SESSION_MS)
+            settings = SETTINGS.format(**where, data=folder / "data") + _COMMON + own
+            nodes.append(_make_node(number, broker, settings, folder, "-Xmx256m"))
+        servers = ",".join(node.broker.bootstrap_servers for node in nodes)
+        kafka = Kafka(BrokerHandle("apache", servers, SESSION_MS, replication=len(nodes)), [], nodes)
+        stack.callback(kafka.stop)
+        kafka.start()
+        yield kafka
+
+
+def _make_node(number: int, broker: Broker, settings: str, folder: Path, heap: str) -> Node:
+    run = [find_tool("java"), heap, *_QUICK, "-cp", f"{fetch_jars()}/*"]
+    file = folder / "server.properties"
+    file.write_text(settings)
+    format_storage(run, broker.cluster_id, file)
+    return Node(number, broker, [*run, "kafka.Kafka", str(file)])
+
+
+def _new_cluster_id() -> str:
+    return base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")

@@ -7,17 +7,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.faults.crew import Crew
+from tests.faults.kinds import FAULTS
+from tests.faults.kinds.fault import Blow, Course, Scene
+from tests.faults.ledger import Ledger
 from tests.faults.plan import Plan, Strike
-from tests.faults.strikes import Hand, Heal
-from tests.faults.traffic import Sender, Watcher
+from tests.faults.silence import Hit
 
 READY_S_MAX = 90.0
 MEET_S_MAX = 60.0  # the broker may be starting meanwhile
-SETTLE_S_MAX = 120.0  # without progress
+SETTLE_S_MAX = 90.0  # without progress
+CALM_S_MAX = 45.0
+FELT_S = 10.0  # where the next fault does not wait until all is well again
+_WAITS_S = 1.0  # longer than any frame waits when all is well
 _TOP_UP_FRAMES = 10
 _TOP_UP_S = 1.0
 _LOOK_S = 0.01
+_ASK_S = 0.1
 
 
 class HarnessError(Exception):
@@ -26,75 +31,144 @@ class HarnessError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """A strike, whom it hit, and how many frames the victim had in flight; 0: it met none and does not count."""
+    """A strike, whom it hit, and how many frames the victim had in flight; 0: it met none and does not count.
+
+    possible: whether this machine can do it.
+    """
 
     strike: Strike
     worker: int
     frames: int
+    possible: bool = True
+
+
+@dataclass(slots=True)
+class _Ongoing:
+    """A fault that is not over. due_s: when it is to be healed. back_s, felt_s: see Hit."""
+
+    fault: str
+    course: Course
+    began_s: float
+    victims: frozenset[int]
+    due_s: float
+    back_s: float | None = None
+    felt_s: float | None = None
 
 
 @dataclass(slots=True)
 class Play:
-    """met: strike by strike. stuck: times that the workers did not get ready, or did not end, in time."""
+    """met: strike by strike. stuck: times that the workers did not get ready, or did not end, in time.
+
+    ended_s: when every frame had come out, or the last hope was gone, of the monotonic clock.
+    """
 
     plan: Plan
-    crew: Crew
-    hand: Hand
-    sender: Sender
-    watcher: Watcher
+    scene: Scene
+    ledger: Ledger
     log: Path
     met: list[Met] = field(default_factory=list)
     stuck: int = 0
-    _heals: list[tuple[float, Heal]] = field(default_factory=list)
+    ended_s: float = 0.0
+    _ongoing: list[_Ongoing] = field(default_factory=list)
+    _over: list[_Ongoing] = field(default_factory=list)
+    _asked_s: float = 0.0
 
     def run(self) -> None:
         """From the first start of the workers to their end. Raises HarnessError if they do not start at all."""
-        if not self._until(lambda: self.crew.ready or bool(self.crew.exits), READY_S_MAX) or self.crew.exits:
+        crew, sender = self.scene.crew, self.scene.sender
+        if not self._until(lambda: crew.ready or bool(crew.exits), READY_S_MAX) or crew.exits:
             raise HarnessError(
                 f"the workers did not get ready before the first fault; their logs are in {self.log.parent}"
             )
-        for strike in self.plan.strikes:
-            self._burst(strike)
-        self._until(lambda: not self._heals, READY_S_MAX)
-        self._expect(lambda: self.crew.ready, READY_S_MAX)
-        self.sender.send(self.sender.left)
-        self.sender.close()
+        if not self._until(self.scene.sender.every_partition_has_a_start, READY_S_MAX):
+            raise HarnessError("the group did not commit where it starts")
+        sender.send_more(2 * sender.partitions)  # from then on each worker's metrics tell its partitions
         self._await_settled()
-        self.crew.begin_stop()
-        self._expect(lambda: self.crew.ended, READY_S_MAX)
+        with sender:
+            for strike in self.plan.strikes:
+                self._burst(strike)
+            self._until(lambda: not self._ongoing, READY_S_MAX)
+            self._expect(lambda: crew.ready, READY_S_MAX)
+            sender.send(sender.left)
+            sender.close()
+            self._await_settled()
+            self.ended_s = time.monotonic()
+        crew.begin_stop()
+        self._expect(lambda: crew.ended, READY_S_MAX)
+
+    @property
+    def hits(self) -> list[Hit]:
+        """What struck, for the judge of silence."""
+        found = []
+        for one in [*self._over, *self._ongoing]:
+            fault = FAULTS[one.fault]
+            back_s = one.back_s or self.ended_s
+            felt_s = one.felt_s or back_s + FELT_S
+            found.append(Hit(one.fault, one.began_s, back_s, felt_s, one.victims, fault.healthy_s, fault.victims_s))
+        return sorted(found, key=lambda hit: hit.began_s)
 
     def _burst(self, strike: Strike) -> None:
-        self._until(lambda: self.hand.possible(strike), READY_S_MAX)
-        self.sender.send(strike.frames)
+        fault = FAULTS[strike.fault]
+        if not fault.possible(self.scene):
+            self._note(Met(strike, strike.worker, 0, possible=False))
+            self.scene.sender.send(strike.frames)
+            return
+        self._until(lambda: not fault.needs & self.scene.broken and self._cluster_is_whole(fault.needs), READY_S_MAX)
+        self.scene.sender.send(strike.frames)
         ready_s = time.monotonic() + strike.wait_s
         worker, frames = self._find_victim(strike, ready_s)
         if frames:
-            lasts_s, heal = self.hand.strike(strike, worker)
-            self._heals.append((time.monotonic() + lasts_s, heal))
+            self._begin(strike, worker)
         self._note(Met(strike, worker, frames))
-        self._until(lambda: False, strike.rest_s)
+        if self.plan.apart:
+            self._until(self._calm, CALM_S_MAX)
+            for one in self._over:
+                one.felt_s = one.felt_s or time.monotonic()
+        else:
+            self._until(lambda: False, strike.rest_s)
+
+    def _cluster_is_whole(self, needs: frozenset[str]) -> bool:
+        return "broker" not in needs or self.scene.kafka.whole
+
+    def _begin(self, strike: Strike, worker: int) -> None:
+        fault, began_s = FAULTS[strike.fault], time.monotonic()
+        owned = frozenset(self.scene.crew.partitions(worker))
+        course = fault.begin(self.scene, Blow(worker, strike.lasts_s, strike.choice))
+        self.scene.broken |= fault.needs
+        victims = owned if course.victims is None else course.victims
+        due_s = time.monotonic() + course.lasts_s
+        self._ongoing.append(_Ongoing(strike.fault, course, began_s, victims, due_s))
+
+    def _calm(self) -> bool:
+        """All is mended, and nothing waits but what has just been sent."""
+        if self._ongoing or time.monotonic() < self._asked_s + _ASK_S:
+            return False
+        self._asked_s = time.monotonic()
+        waited_s = self.ledger.waited_s(self.scene.watcher.settled, time.monotonic())
+        return waited_s < _WAITS_S and self.scene.crew.ready
 
     def _find_victim(self, strike: Strike, ready_s: float) -> tuple[int, int]:
         """The worker that the plan names, or after a second any; and its frames in flight, 0 if there are none."""
-        top_up_s = ready_s + _TOP_UP_S
-        others = [worker.number for worker in self.crew.workers]
-        deadline_s = ready_s + MEET_S_MAX
+        crew = self.scene.crew
+        others = crew.supervised if FAULTS[strike.fault].supervised else [worker.number for worker in crew.workers]
+        top_up_s, deadline_s = ready_s + _TOP_UP_S, ready_s + MEET_S_MAX
         while (now_s := time.monotonic()) < deadline_s:
             self._tick()
             for worker in [strike.worker] if now_s < top_up_s else others:
-                if now_s >= ready_s and (frames := self.crew.inflight_frames(worker)):
+                if now_s >= ready_s and (frames := crew.inflight_frames(worker)):
                     return worker, frames
-            if now_s > top_up_s and self.watcher.settled >= self.sender.sent:
-                self.sender.send(_TOP_UP_FRAMES)
+            if now_s > top_up_s and not self.ledger.unsettled(self.scene.watcher.settled):
+                self.scene.sender.send(_TOP_UP_FRAMES)
         return strike.worker, 0
 
     def _await_settled(self) -> None:
         """Until every frame has come out, or nothing has for a long time: the judge says what is missing."""
-        seen, since_s = self.watcher.settled, time.monotonic()
-        while self.watcher.settled < self.sender.sent and time.monotonic() < since_s + SETTLE_S_MAX:
+        watcher = self.scene.watcher
+        seen, since_s = len(watcher.settled), time.monotonic()
+        while self.ledger.unsettled(watcher.settled) and time.monotonic() < since_s + SETTLE_S_MAX:
             self._tick()
-            if self.watcher.settled > seen:
-                seen, since_s = self.watcher.settled, time.monotonic()
+            if len(watcher.settled) > seen:
+                seen, since_s = len(watcher.settled), time.monotonic()
 
     def _expect(self, done: Callable[[], bool], seconds: float) -> None:
         self.stuck += not self._until(done, seconds)
@@ -108,12 +182,20 @@ class Play:
         return True
 
     def _tick(self) -> None:
-        self.crew.look()
-        due = [entry for entry in self._heals if entry[0] <= time.monotonic()]
-        for entry in due:
-            self._heals.remove(entry)
-            entry[1]()
+        self.scene.crew.look()
+        for one in list(self._ongoing):
+            self._mend(one)
         time.sleep(_LOOK_S)
+
+    def _mend(self, one: _Ongoing) -> None:
+        if one.back_s is None and one.course.back is not None and one.course.back():
+            one.back_s = time.monotonic()
+        if time.monotonic() >= one.due_s:
+            one.course.heal()
+            one.back_s = one.back_s or time.monotonic()
+            self.scene.broken -= FAULTS[one.fault].needs
+            self._ongoing.remove(one)
+            self._over.append(one)
 
     def _note(self, met: Met) -> None:
         """A line that can be laid beside the logs of the workers."""
@@ -123,8 +205,8 @@ class Play:
             "fault": met.strike.fault,
             "worker": met.worker,
             "inflight_frames": met.frames,
-            "sent": self.sender.sent,
-            "settled": self.watcher.settled,
+            "sent": len(self.ledger.frames),
+            "settled": len(self.scene.watcher.settled),
         }
         with self.log.open("a") as log:
             log.write(json.dumps(line) + "\n")

@@ -1,15 +1,19 @@
-"""What the seeds came to: a table for people, and one JSON object."""
+"""What the seeds came to: tables for people, and one JSON object."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from tests.faults.judge import DELIVERIES, Counts
-from tests.faults.plan import Fault
+from tests.faults.kinds import FAULTS
 from tests.faults.run import Verdict
+from tests.faults.silence import Silence, severity
 
-NUMBERS = (*(field.name for field in fields(Counts)), "uncommitted", "crashed", "stuck", "gave_up")
+NUMBERS = (
+    *(field.name for field in fields(Counts)),
+    *("uncommitted", "crashed", "stuck", "silent", "swollen", "gave_up"),
+)
 
 
 def numbers(verdict: Verdict) -> dict[str, int]:
@@ -18,26 +22,77 @@ def numbers(verdict: Verdict) -> dict[str, int]:
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """Markdown: a row for each delivery, and which faults met frames in flight."""
+    """Markdown: a row for each delivery; then for each fault how often it struck, and the longest silence."""
     names = ["seeds", "frames", "faults", *NUMBERS]
-    rows = [
-        "| delivery | " + " | ".join(name.replace("_", " ") for name in names) + " |",
-        "|---" * (len(names) + 1) + "|",
-    ]
+    rows = [_row("delivery", *(name.replace("_", " ") for name in names)), "|---" * (len(names) + 1) + "|"]
     for delivery, total in summary(verdicts)["deliveries"].items():
-        rows.append(f"| {delivery} | " + " | ".join(f"{total[name]:,}" for name in names) + " |")
-    rows += ["", "| fault | met frames in flight | met none |", "|---|---|---|"]
-    met, missed = faults(verdicts, met=True), faults(verdicts, met=False)
-    return "\n".join(rows + [f"| {fault} | {met[fault]} | {missed[fault]} |" for fault in Fault])
+        rows.append(_row(delivery, *(f"{total[name]:,}" for name in names)))
+    rows += ["", _row("fault", "met frames in flight", "met none", "in broken seeds", *_SILENCE), "|---" * 11 + "|"]
+    met, missed, broken = (faults(verdicts, which) for which in ("met", "missed", "broken"))
+    for name, quiet in silence(verdicts, all_faults=True).items():
+        rows.append(
+            _row(name or "(none near)", met[name], missed[name], broken[name], *(_seconds(quiet[key]) for key in quiet))
+        )
+    impossible = {one.strike.fault for verdict in verdicts for one in verdict.met if not one.possible}
+    return "\n".join(rows + [f"not possible on this machine: {name}" for name in sorted(impossible)])
 
 
-def faults(verdicts: Sequence[Verdict], met: bool) -> Counter[str]:
-    """By kind, those that met frames in flight, or those that did not."""
-    return Counter(one.strike.fault for verdict in verdicts for one in verdict.met if (one.frames > 0) == met)
+_SILENCE = (
+    *("Kafka was away, s", "healthy: longest, s", "allowed, s"),
+    *("victims: longest, s", "from when Kafka was back, s", "allowed, s", "no other fault near: longest, s"),
+)
 
 
-def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The last line: totals of each delivery, and the seeds with a broken promise."""
+def silence(verdicts: Sequence[Verdict], all_faults: bool = False) -> dict[str, dict[str, float | None]]:
+    """For each fault how long Kafka could not serve at most, the worst silence of partitions that it did not hit, and
+    of those that it did, and how long each might have been; None: there was none, or it is not judged.
+    """
+    found: dict[str, list[Silence]] = defaultdict(list)
+    away_s: dict[str, float] = defaultdict(float)
+    for verdict in verdicts:
+        for one in verdict.silences:
+            found[one.fault].append(one)
+        for name, seconds in verdict.away_s.items():
+            away_s[name] = max(away_s[name], seconds)
+    names = [name for name in ["", *FAULTS] if found[name] or (name and all_faults)]
+    return {name: {"away_s": away_s.get(name)} | _longest(found[name]) for name in names}
+
+
+def _longest(found: Sequence[Silence]) -> dict[str, float | None]:
+    healthy, victim = (
+        max((one for one in found if one.victim is who), key=severity, default=None) for who in (False, True)
+    )
+    quiet = {
+        "healthy_s": healthy.seconds if healthy else None,
+        "healthy_allowed_s": healthy.allowed_s if healthy else None,
+        "victims_whole_s": max((one.whole_s for one in found if one.victim), default=None),
+        "victims_s": victim.seconds if victim else None,
+        "victims_allowed_s": victim.allowed_s if victim else None,
+        "alone_s": max((one.whole_s for one in found if one.alone), default=None),
+    }
+    return {name: None if value is None else round(value, 2) for name, value in quiet.items()}
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def faults(verdicts: Sequence[Verdict], which: str) -> Counter[str]:
+    """By name, those that met frames in flight, or those that did not, or those in a seed with a broken promise."""
+    return Counter(
+        one.strike.fault
+        for verdict in verdicts
+        for one in verdict.met
+        if {"met": one.frames > 0, "missed": not one.frames, "broken": bool(verdict.broken) and one.frames > 0}[which]
+    )
+
+
+def summary(verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
+    """The last line: totals of each delivery, the seeds with a broken promise, and the silences."""
     deliveries = {}
     for delivery in DELIVERIES:
         own = [verdict for verdict in verdicts if verdict.delivery == delivery]
@@ -51,6 +106,8 @@ def summary(verdicts: Sequence[Verdict]) -> dict[str, Any]:
                 **totals,
                 "stop_s_max": max(verdict.stop_s_max for verdict in own),
                 "models_max": max(verdict.models for verdict in own),
+                "memory_mb_max": max(verdict.memory_mb_max for verdict in own),
                 "broken": {str(verdict.seed): verdict.broken for verdict in own if verdict.broken},
             }
-    return {"kept": not any(verdict.broken for verdict in verdicts), "deliveries": deliveries}
+    kept = not any(verdict.broken for verdict in verdicts)
+    return {"kept": kept, "deliveries": deliveries, "silence": silence(verdicts)}

@@ -196,6 +196,48 @@ def test_an_outcome_of_a_frame_that_was_never_sent() -> None:
     assert counts([*outcomes, stranger]) == {"unknown": 1}
 
 
+def gone(number: int) -> list[SentFrame]:
+    """FRAMES, of which one was on a topic that was deleted before it had come out."""
+    return [replace(frame, may_be_gone=frame.number == number) for frame in FRAMES]
+
+
+def test_a_frame_whose_topic_was_deleted_is_gone_and_not_lost() -> None:
+    outcomes = history()
+    clean = outcomes.pop(index(outcomes, is_clean))
+    number = next(frame.number for frame in FRAMES if frame.place == clean.frame)
+    found = judge(gone(number), outcomes, expected)
+    assert found == replace(SOUND, gone=1)
+    assert found.broken("exactly-once") == []
+    assert judge(gone(number + 1), outcomes, expected).lost == 1  # it excuses no other frame
+
+
+def test_a_frame_that_came_out_though_its_topic_went_is_judged_as_any_other() -> None:
+    assert judge(gone(0), history(), expected) == SOUND
+    outcomes = [*history(), replace(history()[0], at=Place(0, 1000))]
+    assert judge(gone(0), outcomes, expected).repeated == 1
+
+
+def test_the_new_topic_has_an_order_of_its_own() -> None:
+    later = [replace(frame, place=frame.place._replace(generation=1), number=frame.number + 40) for frame in FRAMES]
+    again = [
+        replace(o, frame=o.frame._replace(generation=1), at=Place(0, o.at.offset + 1000), id=f"again-{o.id}")
+        for o in history()
+    ]
+    assert judge([*FRAMES, *later], [*history(), *again], expected) == SOUND
+    assert judge([*FRAMES, *later], history(), expected).lost == len(FRAMES)
+    assert judge(FRAMES, [*history(), *again], expected).unknown == len(again)
+
+
+@pytest.mark.parametrize(("encoded", "wrong"), [(b"3", 0), (b"", 0), (b"4", 1), (b"399", 1)])
+def test_a_reject_may_carry_the_beginning_of_its_frame_where_that_is_said(encoded: bytes, wrong: int) -> None:
+    frames = [replace(frame, cut=frame.number == 39) for frame in FRAMES]
+    outcomes = history()
+    at = next(i for i, outcome in enumerate(outcomes) if outcome.encoded == b"39")
+    outcomes[at] = replace(outcomes[at], encoded=encoded)
+    assert judge(frames, outcomes, expected).wrong_kind == wrong
+    assert judge(FRAMES, outcomes, expected).wrong_kind == 1
+
+
 @settings(max_examples=200)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(0, 6))
 def test_any_mixture_of_lost_and_repeated_is_counted(seed: int, lost: int, repeated: int) -> None:

@@ -4,7 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.badframes import BAD_FRAMES
-from tests.faults.plan import FRAMES_PER_FAULT, WORKERS_MAX, Fault, encode, make_plan, reason
+from tests.faults.content import encode, reason
+from tests.faults.kinds import FAULTS
+from tests.faults.kinds.fault import PLAIN, TRIO
+from tests.faults.plan import WORKERS_MAX, make_plan
 from tests.tiny import expected_scores
 
 
@@ -23,15 +26,30 @@ def test_other_seeds_give_other_plans_and_every_number_of_workers() -> None:
     assert {plan.workers for plan in plans} == {1, 2, 3}
 
 
-def test_a_long_plan_has_every_fault() -> None:
-    assert {strike.fault for strike in make_plan(3, FRAMES_PER_FAULT * len(Fault)).strikes} == set(Fault)
+def test_twenty_seeds_have_every_fault_where_it_can_be() -> None:
+    plans = [make_plan(seed, 1000) for seed in range(20)]
+    assert {strike.fault for plan in plans for strike in plan.strikes} == set(FAULTS)
+    assert {plan.cluster for plan in plans} == {PLAIN, TRIO}
+    for plan in plans:
+        assert all(plan.cluster in FAULTS[strike.fault].where for strike in plan.strikes)
+        supervised = [strike for strike in plan.strikes if FAULTS[strike.fault].supervised]
+        assert all(plan.processes[strike.worker] > 1 for strike in supervised)
+        assert bool(supervised) == (max(plan.processes) > 1)
+
+
+def test_three_brokers_always_lose_one() -> None:
+    for seed in (3, 7, 11):
+        plan = make_plan(seed, 1000)
+        assert plan.cluster == TRIO
+        assert {fault.name for fault in FAULTS.values() if fault.where == {TRIO}} <= {s.fault for s in plan.strikes}
 
 
 def test_bad_frames_have_a_reason_and_good_ones_scores_of_their_own() -> None:
-    plan = make_plan(1, 300)
-    good = [number for number, name in enumerate(plan.bad) if name is None]
-    assert 250 < len(good) < 300
-    assert all(reason(plan, number) == BAD_FRAMES[name][1] for number, name in enumerate(plan.bad) if name is not None)
-    assert all(reason(plan, number) is None for number in good)
-    scores = {tuple(expected_scores(encode(plan, number) or b"").round(5).tolist()) for number in good}
+    bad = make_plan(1, 300).bad
+    numbers = range(len(bad) + 300)  # some beyond the plan
+    good = [number for number in numbers if number >= len(bad) or bad[number] is None]
+    assert 550 < len(good) < 600
+    assert all(reason(bad, number) == BAD_FRAMES[name][1] for number, name in enumerate(bad) if name is not None)
+    assert all(reason(bad, number) is None for number in good)
+    scores = {tuple(expected_scores(encode(bad, number) or b"").round(5).tolist()) for number in good}
     assert len(scores) == len(good)

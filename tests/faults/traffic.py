@@ -1,78 +1,211 @@
-"""The two ends of the line: numbered frames in, and an eye on how many of them are settled."""
+"""The two ends of the line: numbered frames in, and an eye on which of them are settled."""
 
+import struct
 import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.config.sections import Topics
 from tests.brokers.handle import BrokerHandle
-from tests.faults.history import NUMBER, assign_whole, frame_of
-from tests.faults.judge import Place
-from tests.faults.plan import Plan, encode
+from tests.faults.batch import giant_batch, produce
+from tests.faults.content import encode, reason
+from tests.faults.history import assign_whole, frame_of, trace
+from tests.faults.judge import Place, SentFrame
+from tests.faults.kafka import Kafka
+from tests.faults.ledger import Ledger
 
 PARTITIONS = 4
-CAMERAS = 8  # two a partition
+PARTITIONS_OUT = 2
+CAMERAS_EACH = 2  # of a partition
 _DELIVER_S_MAX = 120
-_SOON = {"reconnect_backoff_max_ms": 500}  # kafka-python would wait up to 30 s for a broker that is back
+_TRICKLE_S = 0.25
+_SOON = {"reconnect_backoff_max_ms": 200}  # kafka-python would wait up to 30 s for a broker that is back
+_FIRST_S = 15.0  # a topic by the name of one that was just deleted
 
 
 class Sender:
-    """Sends the frames of a plan in the order of their numbers; a camera keeps to its partition."""
+    """Sends the frames of a plan in the order of their numbers; a camera keeps to its partition.
 
-    def __init__(self, producer: KafkaProducer, topic: str, plan: Plan) -> None:
-        self._producer = producer
+    group: of the workers. Beside the plan's frames it sends more, all of them good, so that each
+    partition always has something to wait for.
+    """
+
+    def __init__(self, kafka: Kafka, topic: str, group: str, bad: Sequence[str | None], ledger: Ledger) -> None:
+        self._kafka = kafka
         self._topic = topic
-        self._plan = plan
+        self._group = group
+        self._bad = bad
+        self._ledger = ledger
+        self._lock = threading.RLock()
+        self._closing = threading.Event()
+        self._more = len(bad)  # the number of the next frame that the plan does not contain
+        self._trickle = threading.Thread(target=self._send_trickle, name="trickle")
+        self._producer = self._open()
+        self.partitions = PARTITIONS
         self.sent = 0
 
-    @classmethod
-    def on(cls, handle: BrokerHandle, topic: str, plan: Plan) -> Self:
-        """It writes each frame once, however long the broker is away within 2 minutes."""
-        producer = handle.producer(
-            acks="all", enable_idempotence=True, linger_ms=1, delivery_timeout_ms=1000 * _DELIVER_S_MAX, **_SOON
-        )
-        return cls(producer, topic, plan)
+    def __enter__(self) -> Self:
+        self._trickle.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:
+        self._closing.set()
+        self._trickle.join()
+        self._producer.close(timeout=0 if kind else None)
 
     @property
     def left(self) -> int:
-        return len(self._plan.bad) - self.sent
+        return len(self._bad) - self.sent
+
+    def complete(self, ends: Mapping[int, int]) -> bool:
+        """Each frame lies once in its topic, by what was acknowledged and by how much there is."""
+        frames, now = self._ledger.frames, self._ledger.generation
+        own = Counter(frame.place.partition for frame in frames.values() if frame.place.generation == now)
+        return sorted(frames) == list(range(self._more)) and all(own[number] == ends[number] for number in ends)
+
+    def every_partition_has_a_start(self) -> bool:
+        """The group has committed where it begins: with start_at = "latest" it skips what was sent before."""
+        return None not in self.committed()
+
+    def committed(self) -> list[int | None]:
+        """By partition, up to where the group has settled everything."""
+        with self._kafka.handle.consumer(group_id=self._group) as consumer:
+            return [consumer.committed(TopicPartition(self._topic, number)) for number in range(self.partitions)]
+
+    def ends(self) -> dict[int, int]:
+        """How many frames lie in each partition of the topic that there is now."""
+        partitions = [TopicPartition(self._topic, number) for number in range(self.partitions)]
+        with self._kafka.handle.consumer() as consumer:
+            return {partition.partition: end for partition, end in consumer.end_offsets(partitions).items()}
 
     def send(self, count: int) -> None:
-        """The next `count` frames, or what is left."""
-        for number in range(self.sent, self.sent + min(count, self.left)):
-            camera = number % CAMERAS
-            self._producer.send(
-                self._topic,
-                encode(self._plan, number),
-                key=f"camera-{camera}".encode(),
-                partition=camera % PARTITIONS,
-                headers=[(NUMBER, str(number).encode())],
-            )
-            self.sent = number + 1
+        """The next `count` frames of the plan, or what is left."""
+        with self._lock:
+            for number in range(self.sent, self.sent + min(count, self.left)):
+                camera = number % (CAMERAS_EACH * self.partitions)
+                self._send(number, camera, encode(self._bad, number), reason(self._bad, number))
+                self.sent = number + 1
+
+    def send_more(self, count: int) -> None:
+        """Frames beside the plan, partition by partition."""
+        with self._lock:
+            for camera in range(count):
+                self._send(self._more, camera % self.partitions, encode(self._bad, self._more), None)
+                self._more += 1
+
+    def send_garbage(self, partition: int, size: int) -> None:
+        """A frame of random bytes, of whose reject a part may be cut off."""
+        with self._lock:
+            value = struct.pack(">I", 0xBAD0BAD0) + b"\x11\x22\x33\x44" * (size // 4)
+            self._send(self._more, partition, value, RejectReason.UNSUPPORTED_FORMAT, cut=True)
+            self._more += 1
+
+    def send_giant(self, partition: int, records: int, record_bytes: int) -> None:
+        """A batch of records that are too large each, of which only the place is known to be in the reject."""
+        with self._lock:
+            self._producer.flush(timeout=_DELIVER_S_MAX)
+            numbers = range(self._more, self._more + records)
+            batch = giant_batch([[trace(number)] for number in numbers], record_bytes, round(time.time() * 1000))
+            leader = self._kafka.node(self._kafka.leaders(self._topic)[partition])
+            offset = produce(leader.broker.bootstrap_servers, self._topic, partition, batch)
+            for place, number in enumerate(numbers, offset):
+                at = Place(partition, place, self._ledger.generation)
+                self._ledger.add(SentFrame(at, number, b"", RejectReason.TOO_MANY_BYTES), time.monotonic())
+            self._more += records
+
+    def recreate_topic(self, settled: Callable[[], Collection[Place]], gone_s: float) -> None:
+        """Delete it with all that is on it, and make one by the same name a moment later."""
+        with self._lock:
+            self._flush_and_close()
+            with self._kafka.handle.admin() as admin:
+                self._ledger.delete_topic(settled(), time.monotonic())
+                admin.delete_topics([self._topic])
+                time.sleep(gone_s)
+                self._create(admin)
+            self._producer = self._open()
+
+    def add_partition(self) -> None:
+        with self._lock:
+            self._flush_and_close()
+            with self._kafka.handle.admin() as admin:
+                admin.create_partitions({self._topic: self.partitions + 1})
+            self.partitions += 1
+            self._producer = self._open()
 
     def close(self) -> None:
-        """Until all is acknowledged."""
+        """Until all is acknowledged; the trickle ends."""
+        self._closing.set()
+        self._trickle.join()
+        self._producer.flush(timeout=_DELIVER_S_MAX)
+
+    def _send(self, number: int, camera: int, value: bytes | None, why: str | None, cut: bool = False) -> None:
+        partition, generation = camera % self.partitions, self._ledger.generation
+
+        def acknowledge(metadata: Any) -> None:
+            at = Place(partition, metadata.offset, generation)
+            self._ledger.add(SentFrame(at, number, value or b"", why, cut=cut), time.monotonic())
+
+        self._producer.send(
+            self._topic, value, key=f"camera-{camera}".encode(), partition=partition, headers=[trace(number)]
+        ).add_callback(acknowledge)
+
+    def _send_trickle(self) -> None:
+        while not self._closing.wait(_TRICKLE_S):
+            if self._lock.acquire(timeout=_TRICKLE_S):
+                try:
+                    self.send_more(self.partitions)
+                finally:
+                    self._lock.release()
+
+    def _open(self) -> KafkaProducer:
+        """It writes each frame once, however long the broker is away within 2 minutes."""
+        return self._kafka.handle.producer(
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=1,
+            delivery_timeout_ms=1000 * _DELIVER_S_MAX,
+            max_request_size=20_000_000,
+            **_SOON,
+        )
+
+    def _flush_and_close(self) -> None:
         self._producer.flush(timeout=_DELIVER_S_MAX)
         self._producer.close()
 
+    def _create(self, admin: Any) -> None:
+        options = {"num_partitions": self.partitions, "replication_factor": self._kafka.handle.replication}
+        deadline_s = time.monotonic() + _FIRST_S
+        while True:
+            try:
+                admin.create_topics({self._topic: options}, wait_for_metadata=True)
+                return
+            except TopicAlreadyExistsError:  # Kafka is not done with the deletion
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.05)
+
 
 class Watcher:
-    """Reads committed results and rejects in a thread of its own until the block ends."""
+    """Reads committed results and rejects in a thread of its own until the block ends.
 
-    def __init__(self, handle: BrokerHandle, topics: Topics) -> None:
+    seen: the place of each outcome's frame, and when it came, of the monotonic clock.
+    """
+
+    def __init__(self, handle: BrokerHandle, topics: Topics, ledger: Ledger) -> None:
         self._handle = handle
         self._topics = (topics.results, topics.rejects)
-        self._settled: set[Place] = set()
+        self._ledger = ledger
+        self.settled: set[Place] = set()
+        self.seen: list[tuple[Place, float]] = []
         self._closing = threading.Event()
         self._threads = [threading.Thread(target=self._watch, args=(topic,), name=topic) for topic in self._topics]
-
-    @property
-    def settled(self) -> int:
-        """Frames that have come out."""
-        return len(self._settled)
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -85,11 +218,17 @@ class Watcher:
             thread.join()
 
     def _watch(self, topic: str) -> None:
-        with self._handle.consumer(isolation_level="read_committed", **_SOON) as consumer:
+        with self._handle.consumer(isolation_level="read_committed", fetch_max_wait_ms=50, **_SOON) as consumer:
             assign_whole(consumer, topic)
             while not self._closing.is_set():
                 try:
                     batches = consumer.poll(timeout_ms=100)
                 except KafkaError:  # the broker is away
                     continue
-                self._settled.update(frame_of(record) for batch in batches.values() for record in batch)
+                for batch in batches.values():
+                    self._note([frame_of(record, self._ledger) for record in batch])
+
+    def _note(self, places: list[Place]) -> None:
+        now_s = time.monotonic()
+        self.seen += [(place, now_s) for place in places]
+        self.settled.update(places)

@@ -1,0 +1,73 @@
+"""One record batch, far larger decompressed than on the wire, sent as it is: no client would make it.
+
+The layout is Kafka's record batch v2 and its Produce request v7, which brokers from 3.9 on still take.
+"""
+
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+
+import zstandard
+from crc32c import crc32c
+
+GIANT_RECORDS, RECORD_BYTES = 62, 17_000_000
+_ZSTD = 4
+_ANSWER_S_MAX = 60.0
+
+
+class BatchRefusedError(Exception):
+    """The broker did not take the batch."""
+
+
+def giant_batch(headers: Sequence[Sequence[tuple[str, bytes]]], record_bytes: int, timestamp_ms: int) -> bytes:
+    """A batch of one record for each entry of `headers`, each with a value of so many zeros."""
+    compress = zstandard.ZstdCompressor(level=1).compressobj()
+    body = b"".join(compress.compress(part) for part in _records(headers, record_bytes)) + compress.flush()
+    last = len(headers) - 1
+    # attributes, last offset delta, first and last time, no producer: id, epoch, sequence; then the count
+    checked = struct.pack(">hiqqqhii", _ZSTD, last, timestamp_ms, timestamp_ms, -1, -1, -1, last + 1) + body
+    batch = struct.pack(">ibI", -1, 2, crc32c(checked)) + checked  # leader epoch, magic
+    return struct.pack(">qi", 0, len(batch)) + batch
+
+
+def produce(address: str, topic: str, partition: int, batch: bytes) -> int:
+    """Send it to the leader, and wait until it is replicated; the offset of its first record."""
+    name = topic.encode()
+    header = struct.pack(">hhih", 0, 7, 1, 6) + b"faults"  # Produce, version, correlation, client
+    body = struct.pack(">hhi", -1, -1, 30_000)  # no transaction, acks=all, timeout
+    body += struct.pack(">ih", 1, len(name)) + name + struct.pack(">iii", 1, partition, len(batch)) + batch
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=_ANSWER_S_MAX) as connection:
+        connection.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
+        answer = connection.makefile("rb")
+        (size,) = struct.unpack(">i", answer.read(4))
+        found = answer.read(size)
+    at = 4 + 4 + 2 + len(name) + 4 + 4  # correlation, one topic, its name, one partition, its number
+    error, offset = struct.unpack(">hq", found[at : at + 10])
+    if error:
+        raise BatchRefusedError(f"Kafka refused the batch: error {error}")
+    return int(offset)
+
+
+def _records(headers: Sequence[Sequence[tuple[str, bytes]]], record_bytes: int) -> Iterator[bytes]:
+    """Each in two parts: what is before and in the value, and what comes after it."""
+    zeros = bytes(record_bytes)
+    for delta, own in enumerate(headers):
+        before = b"\0" + _varint(0) + _varint(delta) + _varint(-1) + _varint(record_bytes)  # attributes ... no key
+        after = _varint(len(own)) + b"".join(
+            _varint(len(name)) + name.encode() + _varint(len(value)) + value for name, value in own
+        )
+        yield _varint(len(before) + record_bytes + len(after)) + before
+        yield zeros
+        yield after
+
+
+def _varint(value: int) -> bytes:
+    """Zigzag, seven bits a byte."""
+    left = (value << 1) ^ (value >> 63)
+    out = bytearray()
+    while left > 0x7F:
+        out.append(left & 0x7F | 0x80)
+        left >>= 7
+    out.append(left)
+    return bytes(out)

@@ -1,0 +1,115 @@
+"""Seed after seed: each cluster starts once, each verdict is kept, and a series that was broken off goes on."""
+
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from kafka.errors import KafkaError
+
+from stripwatch.worker.common.errors import BrokerUnavailableError
+from tests.faults.history import HistoryError
+from tests.faults.judge import Delivery
+from tests.faults.kafka import Kafka, proxied_kafka, three_brokers
+from tests.faults.kinds.fault import PLAIN, TRIO
+from tests.faults.plan import WORKERS_MAX, Plan
+from tests.faults.play import HarnessError
+from tests.faults.run import Verdict, run_seed
+
+_CLUSTERS: dict[str, Callable[[], AbstractContextManager[Kafka]]] = {
+    PLAIN: lambda: proxied_kafka(WORKERS_MAX),
+    TRIO: three_brokers,
+}
+_ABOUT = "series.json"
+
+
+class SeriesError(Exception):
+    """The folder belongs to something else."""
+
+
+@dataclass(slots=True)
+class Series:
+    """verdicts: those that were found in the folder, and those that were added. failures: seeds that proved nothing."""
+
+    folder: Path
+    beyond_s_max: float
+    verdicts: list[Verdict] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def run(self, plans: Sequence[Plan], deliveries: Sequence[Delivery]) -> None:
+        """Those that have no verdict yet, cluster by cluster."""
+        there = {(verdict.delivery, verdict.seed) for verdict in self.verdicts}
+        left = [
+            (plan, delivery)
+            for cluster in _CLUSTERS
+            for plan, delivery in itertools.product(plans, deliveries)
+            if plan.cluster == cluster and (delivery, plan.seed) not in there
+        ]
+        if there:
+            print(f"{len(there)} verdicts are there already", file=sys.stderr)
+        while left:
+            left = self._run_on_one_cluster(left)
+
+    def _run_on_one_cluster(self, left: list[tuple[Plan, Delivery]]) -> list[tuple[Plan, Delivery]]:
+        """What is left when it must be another cluster: for another kind of plan, or since nobody knows how it is."""
+        cluster = left[0][0].cluster
+        with _CLUSTERS[cluster]() as kafka:
+            while left and left[0][0].cluster == cluster:
+                plan, delivery = left.pop(0)
+                began_s = time.monotonic()
+                try:
+                    verdict = run_seed(kafka, plan, delivery, self._fresh(plan, delivery), self.beyond_s_max)
+                except (BrokerUnavailableError, HarnessError, HistoryError, KafkaError) as error:
+                    self.failures.append(f"{delivery} seed {plan.seed}: {type(error).__name__}: {error}")
+                    print(f"{self.failures[-1]}; nothing is proved", file=sys.stderr, flush=True)
+                    return left
+                self.verdicts.append(verdict)
+                self._say(verdict, left, time.monotonic() - began_s)
+        return left
+
+    def _fresh(self, plan: Plan, delivery: Delivery) -> Path:
+        own = self.folder / f"{delivery}-{plan.seed}"
+        shutil.rmtree(own, ignore_errors=True)  # without a verdict: it was broken off
+        own.mkdir(parents=True)
+        return own
+
+    def _say(self, verdict: Verdict, left: Sequence[object], seconds: float) -> None:
+        """A line of progress."""
+        own = self.folder / f"{verdict.delivery}-{verdict.seed}"
+        said = f"BROKEN: {', '.join(verdict.broken)}; see {own}" if verdict.broken else "kept"
+        where = f"{verdict.cluster}, {verdict.workers} workers"
+        print(
+            f"{verdict.delivery} seed {verdict.seed} ({where}): {seconds:.0f} s, {verdict.strikes} faults, {said}; "
+            f"{len(left)} to go, about {len(left) * seconds / 60:.0f} min",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def open_series(folder: Path, frames: int, only: Sequence[str], beyond_s_max: float) -> Series:
+    """Begin one in a folder, or go on. Raises SeriesError where the folder has one of other code or length."""
+    about = {"frames": frames, "only": list(only), "beyond_s_max": beyond_s_max, "revision": _revision()}
+    file = folder / _ABOUT
+    if not file.exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise SeriesError(f"{folder} is there and holds no series; name a new folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(about))
+    elif (found := json.loads(file.read_text())) != about:
+        raise SeriesError(f"{folder} holds a series of {found}, which is not {about}; name a new folder")
+    kept = sorted(folder.glob("*/verdict.json"))
+    return Series(folder, beyond_s_max, [msgspec.json.decode(path.read_bytes(), type=Verdict) for path in kept])
+
+
+def _revision() -> str:
+    """Of the checkout; that something in it is not committed shows too."""
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
+    return done.stdout.strip()

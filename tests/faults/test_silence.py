@@ -1,0 +1,83 @@
+"""The silences of made-up histories: each that is too long is found and blamed, and no other."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.faults.silence import BEYOND_S_MAX, Hit, Silence, longest, silences
+
+HIT = Hit("kill", began_s=10.0, back_s=10.0, felt_s=20.0, victims=frozenset({0}), healthy_s=3.0, victims_s=None)
+BROKER = replace(HIT, fault="broker", back_s=15.0, victims=frozenset({0, 1}), healthy_s=0.0, victims_s=2.0)
+Frame = tuple[int, float, float | None]
+
+
+def steady(partition: int, *pauses: tuple[float, float]) -> list[Frame]:
+    """A frame each 100 ms until 30 s, out after 50 ms; those that would come out in a pause come at its end."""
+    frames: list[Frame] = []
+    for at in range(300):
+        sent_s = at / 10
+        done_s = sent_s + 0.05
+        frames.append((partition, sent_s, next((end for begin, end in pauses if begin <= done_s < end), done_s)))
+    return frames
+
+
+def found(frames: list[Frame], *hits: Hit) -> list[Silence]:
+    outcomes = [(partition, done_s) for partition, _, done_s in frames if done_s is not None]
+    return silences(frames, outcomes, hits, end_s=40.0)
+
+
+def too_long(silence: Silence) -> bool:
+    return silence.beyond_s > BEYOND_S_MAX
+
+
+def test_a_line_that_runs_has_no_silence() -> None:
+    assert max(one.seconds for one in found(steady(0), HIT)) == pytest.approx(0.05)
+    assert not any(too_long(one) for one in found(steady(0)))
+
+
+def test_a_partition_that_nothing_was_sent_to_is_not_silent() -> None:
+    assert max(one.seconds for one in found([(0, 1.0, 1.1), (0, 30.0, 30.1)])) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("seconds", "is_too_long"), [(3.5, False), (4.5, True)])
+def test_a_healthy_partition_may_be_silent_for_as_long_as_kafka_needs(seconds: float, is_too_long: bool) -> None:
+    most = longest(found(steady(1, (10.5, 10.5 + seconds)), HIT))["kill", False]
+    assert most.seconds == pytest.approx(seconds, abs=0.11)
+    assert (too_long(most), most.allowed_s, most.alone) == (is_too_long, HIT.healthy_s, True)
+
+
+def test_a_victim_whose_worker_is_away_is_told_and_not_judged() -> None:
+    most = longest(found(steady(0, (10.5, 25.0)), HIT))["kill", True]
+    assert most.whole_s > 14
+    assert (most.allowed_s, too_long(most)) == (None, False)
+
+
+@pytest.mark.parametrize(("end_s", "is_too_long"), [(17.5, False), (18.5, True)])
+def test_a_victim_of_kafka_counts_from_when_kafka_was_back(end_s: float, is_too_long: bool) -> None:
+    most = longest(found(steady(0, (10.5, end_s)), BROKER))["broker", True]
+    assert most.seconds == pytest.approx(end_s - BROKER.back_s, abs=0.11)
+    assert most.whole_s == pytest.approx(end_s - 10.5, abs=0.11)
+    assert too_long(most) is is_too_long
+
+
+def test_a_silence_without_any_fault_is_too_long_after_a_second() -> None:
+    assert [one.fault for one in found(steady(0, (5.0, 5.0 + BEYOND_S_MAX + 0.2))) if too_long(one)] == [""]
+    late = [one for one in found(steady(1, (22.0, 24.0)), HIT) if too_long(one)]
+    assert [(one.fault, one.allowed_s) for one in late] == [("kill", 0.0)]
+
+
+def test_two_faults_add_up_and_the_later_one_is_blamed() -> None:
+    later = replace(HIT, fault="later", began_s=12.0, felt_s=22.0, victims=frozenset({3}))
+    (most,) = [one for one in found(steady(1, (12.5, 18.0)), HIT, later) if one.seconds > 1]
+    assert (most.fault, most.allowed_s, most.alone, too_long(most)) == ("later", 6.0, False, False)
+
+
+def test_frames_that_never_come_out_are_a_silence_until_the_end() -> None:
+    frames = [(0, sent_s, done_s if sent_s < 25 else None) for _, sent_s, done_s in steady(0)]
+    (most,) = [one for one in found(frames, HIT) if too_long(one)]
+    assert most.seconds == pytest.approx(15.0, abs=0.11)
+
+
+def test_frames_of_a_topic_that_is_gone_wait_no_more() -> None:
+    frames = [(0, 5.0, 6.0)]  # deleted at 6.0
+    assert [round(one.seconds, 3) for one in silences(frames, [], [], end_s=40.0)] == [1.0]

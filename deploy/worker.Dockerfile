@@ -26,6 +26,8 @@ EXPOSE 9108
 # For `run` alone: a container of another command switches it off. 60 s to verify a bundle and warm up.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9108/readyz', timeout=4)"]
+# A volume here keeps the worker's name in its group (RUNTIME_DIRECTORY) when its container starts again.
+RUN ["install", "-d", "-o", "10001", "-g", "10001", "/run/stripwatch"]
 ENTRYPOINT ["stripwatch"]
 CMD ["run"]
 

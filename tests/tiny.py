@@ -103,6 +103,39 @@ def build_model(
     return model
 
 
+def endless_model(mean_above: float = -1.0) -> onnx.ModelProto:
+    """It never comes back from a batch with a frame that is brighter than mean_above (0 to 1)."""
+    model = build_model()
+    graph = model.graph
+    kept = helper.make_node("Identity", ["kept_in"], ["kept_out"])
+    again = helper.make_node("Identity", ["again_in"], ["again_out"])
+    body = helper.make_graph(
+        [kept, again],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("again_in", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("kept_in", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("again_out", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("kept_out", TensorProto.FLOAT, None),
+        ],
+    )
+    graph.initializer.append(numpy_helper.from_array(np.array(mean_above, np.float32), "mean_above"))
+    at = next(i for i, node in enumerate(graph.node) if node.op_type == "Gemm")
+    graph.node[at].output[0] = "first_logits"
+    for offset, node in enumerate(
+        (
+            helper.make_node("ReduceMax", ["means"], ["brightest"], keepdims=0),
+            helper.make_node("Greater", ["brightest", "mean_above"], ["endless"]),
+            helper.make_node("Loop", ["", "endless", "first_logits"], ["logits"], body=body),
+        )
+    ):
+        graph.node.insert(at + 1 + offset, node)
+    return model
+
+
 def tiny_contract(**changes: Any) -> Manifest:
     spec = changes.get("decode", SPEC)
     golden = [_golden(label, brightness, spec) for label, brightness in zip(LABELS, CENTRES, strict=True)]

@@ -198,6 +198,8 @@ KAFKA = Row(
             "timeseries",
             (
                 Query(f"sum(stripwatch_partitions_without_leader{{{OF_WORKER}}})", "partitions without leader"),
+                Query(f"sum(line:stripwatch_partitions_unread:sum{{{OF_LINE}}})", "partitions that nobody reads"),
+                Query(f"sum(increase(stripwatch_instance_ids_taken_total{{{OF_WORKER}}}[10m]))", "instance ids taken"),
                 Query(f"sum(increase(stripwatch_producer_rebuilds_total{{{OF_WORKER}}}[10m]))", "producers replaced"),
                 Query(f"sum(increase(stripwatch_frames_read_again_total{{{OF_WORKER}}}[10m]))", "frames read again"),
                 Query(f"sum(increase(stripwatch_frames_deleted_total{{{OF_WORKER}}}[10m]))", "frames deleted"),

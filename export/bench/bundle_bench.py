@@ -1,6 +1,5 @@
 """`stripwatch export bench`: how fast bundles run on this machine, and what a run's precisions cost and bring."""
 
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +11,7 @@ import onnxruntime as ort
 from rich.progress import Progress
 
 from stripwatch.export.bench.timing import Speed, measure_speeds, rounds_of
+from stripwatch.worker.common.cores import usable_cores
 from stripwatch.worker.model.bundle import Bundle, Fidelity, Precision
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.providers import DEFAULT_EXECUTION, ExecutionOptions, Provider
@@ -108,7 +108,7 @@ def _row(bundle: Bundle, device: Device, speeds: list[Speed]) -> BenchRow:
 
 
 def as_json(rows: Sequence[BenchRow], plan: BenchPlan) -> dict[str, Any]:
-    machine = {"cpu": _cpu(), "cores": os.cpu_count(), "threads": plan.threads, "onnxruntime": ort.__version__}
+    machine = {"cpu": _cpu(), "cores": usable_cores(), "threads": plan.threads, "onnxruntime": ort.__version__}
     return {"machine": machine, "rows": [_plain(row) for row in rows]}
 
 

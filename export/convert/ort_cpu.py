@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from stripwatch.worker.common.cores import library_threads
 from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME
@@ -17,6 +18,7 @@ def open_cpu(model: bytes) -> ort.InferenceSession:
     """Raises ExportRejectedError when ONNX Runtime cannot load the model."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = library_threads()
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a dozen types without a common base

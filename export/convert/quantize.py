@@ -18,6 +18,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from stripwatch.export.runs.lazy_imports import silenced
+from stripwatch.worker.common.cores import library_threads
 from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME
@@ -104,6 +105,7 @@ def _fold(proto: onnx.ModelProto, out: Path) -> None:
     """What any device can do ahead: constants, batch normalisation. The quantizer expects it to be done."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = library_threads()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(out)
     ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])

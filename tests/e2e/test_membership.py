@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.brokers.handle import BrokerHandle
-from tests.e2e.line import STOP_S_MAX, Line, WorkerProcess, running_worker
+from tests.e2e.line import STOP_S_MAX, Line, WorkerProcess, fetch, running_worker
 from tests.e2e.test_broker_faults import assert_complete
 from tests.e2e.test_line import frames, positions
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
+LONG = ("--set", "session_timeout_ms=300000")  # nothing may wait for its end, so each group is used once
 COOPERATIVE = ("--set", "rebalance=cooperative", "--set", "inflight.frames_max=32")
 
 
@@ -47,23 +48,58 @@ def test_cooperative_workers_let_go_only_what_moves_and_repeat_nothing(line: Lin
     assert len(positions(line.read_all("results"))) == len(sent)
 
 
-def test_a_static_member_that_restarts_disturbs_nobody(line: Line, bundle: Path) -> None:
+def test_a_member_that_dies_and_is_back_disturbs_nobody(line: Line, bundle: Path) -> None:
+    group = line.broker.new_name("group")
     sent = line.send(frames(90), key=b"a")
-    long = ("--set", "session_timeout_ms=30000")
-    with running_worker(line, bundle, "g", *static("one"), *long) as one:
+    with running_worker(line, bundle, group, *LONG) as one:
         one.await_ready()
-        with running_worker(line, bundle, "g", *static("two"), *long) as two:
+        with running_worker(line, bundle, group, *LONG) as two:
             two.await_ready()
             line.read("results", 90)
-            assert two.stop() == 0
+            two.kill()
         before = len(logged(one, "partitions revoked"))
-        with running_worker(line, bundle, "g", *static("two"), *long) as two:
+        with running_worker(line, bundle, group, *LONG) as two:
             two.await_ready()
             sent += line.send(frames(90), key=b"a")
-            wait_until(lambda: sum(line.committed("g").values()) == len(sent))
+            wait_until(lambda: sum(line.committed(group).values()) == len(sent))
             assert two.stop() == 0
         assert len(logged(one, "partitions revoked")) == before
         assert one.stop() == 0
+    assert_complete(line, sent, "at-least-once")
+
+
+@pytest.mark.parametrize("name", [(), static("two")])
+def test_a_member_that_is_stopped_hands_its_partitions_over_at_once(
+    line: Line, bundle: Path, name: tuple[str, ...]
+) -> None:
+    group = line.broker.new_name("group")
+    with running_worker(line, bundle, group, *LONG) as one, running_worker(line, bundle, group, *LONG, *name) as two:
+        one.await_ready()
+        two.await_ready()
+        assert two.stop() == 0
+        sent = line.send(frames(90), key=b"a")
+        wait_until(lambda: sum(line.committed(group).values()) == len(sent))  # long before the session ends
+        assert one.stop() == 0
+    assert_complete(line, sent, "at-least-once")
+
+
+def test_a_member_whose_name_is_taken_goes_on_without_and_takes_it_from_nobody(line: Line, bundle: Path) -> None:
+    group = line.broker.new_name("group")
+    name = ("--set", "instance_id=same")
+    with running_worker(line, bundle, group, *LONG, *name) as one:
+        port = one.await_ready()
+        with running_worker(line, bundle, group, *LONG, *name) as two:
+            two.await_ready()
+            one.await_log("partitions lost")
+            one.await_log("partitions assigned")
+            sent = line.send(frames(90), key=b"a")
+            wait_until(lambda: sum(line.committed(group).values()) == len(sent))
+            assert "stripwatch_instance_ids_taken_total 1.0" in fetch(port, "/metrics")[1]
+            assert two.stop() == 0
+            assert one.stop() == 0
+    errors = [entry["event"] for entry in one.lines if entry.get("level") == "error"]
+    assert [("instance_id" in text, "without a name" in text) for text in errors] == [(True, True)]
+    assert not [entry for entry in two.lines if entry.get("level") == "error"]
     assert_complete(line, sent, "at-least-once")
 
 

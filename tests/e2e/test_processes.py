@@ -11,7 +11,9 @@ import pytest
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, fetch, running_worker
 from tests.tiny import encode_frame
+from tests.waiting import wait_until
 
+LONG = ("session_timeout_ms=300000",)  # nothing may wait for its end, so each group is used once
 FRAMES = [encode_frame((number % 100) / 100, seed=number) for number in range(100)]
 
 
@@ -24,8 +26,10 @@ def inspected(line: Line) -> list[tuple[int, int]]:
 def test_two_processes_share_the_frames_and_one_that_dies_comes_back(apache_broker: BrokerHandle, bundle: Path) -> None:
     line = Line.on(apache_broker, partitions=4)
     sent = line.send(FRAMES * 4, key=b"a")
-    exactly_once = ("--set", "delivery=exactly-once", "--set", "instance_id=plant")
-    with running_worker(line, bundle, "g", "--set", "processes=2", *exactly_once) as supervisor:
+    settings = ("delivery=exactly-once", "instance_id=plant", "processes=2", *LONG)
+    with running_worker(
+        line, bundle, line.broker.new_name("group"), *(part for pair in settings for part in ("--set", pair))
+    ) as supervisor:
         port: int = supervisor.await_log("supervising")["metrics_port"]
         pids = [supervisor.await_log("worker started")["pid"] for _ in range(2)]
         line.read("results", len(sent))
@@ -40,6 +44,32 @@ def test_two_processes_share_the_frames_and_one_that_dies_comes_back(apache_brok
         assert set(json.loads(fetch(port, "/readyz")[1])["checks"]) == {"process_0", "process_1"}
         assert supervisor.stop() == 0
     assert inspected(line) == sorted((frame.partition, frame.offset) for frame in sent)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("rebalance", ["eager", "cooperative"])
+def test_one_process_that_dies_stops_neither_the_others_nor_its_own_partitions(
+    apache_broker: BrokerHandle, bundle: Path, rebalance: str
+) -> None:
+    line = Line.on(apache_broker, partitions=4)
+    settings = ("processes=2", f"rebalance={rebalance}", *LONG)
+    with running_worker(
+        line, bundle, line.broker.new_name("group"), *(part for pair in settings for part in ("--set", pair))
+    ) as supervisor:
+        port: int = supervisor.await_log("supervising")["metrics_port"]
+        pids = [supervisor.await_log("worker started")["pid"] for _ in range(2)]
+        wait_until(lambda: fetch(port, "/readyz")[0] == 200)
+        revoked = sum(entry["event"] == "partitions revoked" for entry in supervisor.lines)
+        os.kill(pids[0], signal.SIGKILL)
+        supervisor.await_log("worker died")
+        assert json.loads(fetch(port, "/readyz")[1])["checks"]["process_0"] is False
+        sent = line.send(FRAMES, key=b"a")
+        line.read("results", len(sent))  # long before the session of the dead one ends
+        wait_until(lambda: fetch(port, "/readyz")[0] == 200)
+        assert sum(entry["event"] == "partitions revoked" for entry in supervisor.lines) == revoked
+        assert 'stripwatch_partitions_read{process="0"} 2.0' in fetch(port, "/metrics")[1]
+        assert supervisor.stop() == 0
+    assert set(inspected(line)) == {(frame.partition, frame.offset) for frame in sent}
 
 
 def test_settings_that_no_worker_can_start_with_end_the_supervisor(line: Line, tmp_path: Path) -> None:

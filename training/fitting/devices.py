@@ -1,15 +1,24 @@
 """On what a fit runs, and in which arithmetic: the processor in float32, one GPU or all of them in half precision."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 
 import keras
 import tensorflow as tf
 
 from stripwatch.export.runs.run_folder import FitPrecision, PrecisionChoice
+from stripwatch.worker.common.cores import library_threads
 from stripwatch.worker.common.errors import SettingsError
 
 _TENSOR_CORES = (7, 0)  # from this compute capability on float16 is faster than float32
+
+
+def limit_threads() -> None:
+    """Call it before TensorFlow runs anything: it starts a thread for each core, and knows no quota of a container."""
+    if threads := library_threads():
+        with suppress(RuntimeError):  # an earlier fit of this process has started them
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 def choose_precision(wanted: PrecisionChoice) -> FitPrecision:

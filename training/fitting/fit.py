@@ -35,7 +35,7 @@ from stripwatch.training.evaluation.localization import map_facts
 from stripwatch.training.evaluation.scores import measure_scores
 from stripwatch.training.fitting import checkpoint
 from stripwatch.training.fitting.checkpoint import FitIdentity
-from stripwatch.training.fitting.devices import choose_precision, device_scope, explain_oom
+from stripwatch.training.fitting.devices import choose_precision, device_scope, explain_oom, limit_threads
 from stripwatch.training.fitting.feature_cache import features_name, keepable
 from stripwatch.training.fitting.fit_settings import FitSettings, check, to_configuration
 from stripwatch.training.fitting.memory_estimate import check_memory, free_bytes
@@ -117,6 +117,7 @@ def _plan(settings: FitSettings) -> _FitPlan:
     check(settings)
     wants_marks = settings.head == "dense" or settings.boxes is not None
     marks = read_annotations(dataset, settings.boxes) if wants_marks else None
+    limit_threads()
     precision = choose_precision(settings.precision)
     spec, classifier = _build(settings, dataset, precision)
     _note_scale(spec, dataset)

@@ -10,6 +10,7 @@ from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.near_duplicates import THUMBNAIL
+from stripwatch.worker.common.cores import usable_cores
 from stripwatch.worker.common.errors import DataError, FrameRejected
 from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 
@@ -50,7 +51,7 @@ def try_digests(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]
         except DataError as error:
             return error
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         for found in pool.map(digest, [sample.name for sample in dataset.samples]):
             on_frame()
             yield found

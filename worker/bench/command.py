@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -24,6 +23,7 @@ from stripwatch.worker.broker.admin import temporary_topics
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import STDERR, print_summary, say
+from stripwatch.worker.common.cores import usable_cores
 from stripwatch.worker.common.errors import LineRunError, SettingsError
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.config.cli_options import SecurityConfig
@@ -218,7 +218,7 @@ def _summary(found: Measured, wanted: CameraPlan | None) -> dict[str, Any]:
     every = {"inference": limits.inference_fps, "intake": limits.intake_fps, "cpu": limits.cpu_fps}
     summary: dict[str, Any] = {
         "provider": run.provider,
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "frames_per_second": round(run.frames_per_second, 1),
         "runs": found.runs,
         "limits": {name: _rounded(fps, 1) for name, fps in every.items()},

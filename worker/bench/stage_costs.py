@@ -1,7 +1,6 @@
 """Each step of a frame's path alone, on the same frames: what it costs in CPU, and how fast it can be."""
 
 import itertools
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from stripwatch.worker.bench.capacity import CapacityLimits, FrameCosts, cpu_lim
 from stripwatch.worker.broker.consumers import from_kafka
 from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.broker.topic_reader import open_reader
+from stripwatch.worker.common.cores import usable_cores
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected, InputError
 from stripwatch.worker.common.malloc import tune_malloc
 from stripwatch.worker.config.settings import Settings
@@ -82,7 +82,7 @@ class StageCosts:
         )
 
     def limits(self, broker_s: float | None, on_cpu: bool) -> CapacityLimits:
-        cpu_fps = cpu_limit(self.costs(broker_s), os.cpu_count() or 1) if on_cpu else None
+        cpu_fps = cpu_limit(self.costs(broker_s), usable_cores()) if on_cpu else None
         return CapacityLimits(self.inference.frames_per_second, self.intake.frames_per_second, cpu_fps)
 
 
@@ -90,7 +90,7 @@ def measure_steps(settings: Settings, count: int, scratch_topic: str) -> StageCo
     """settings: of the worker, its topic of frames filled with count frames. scratch_topic: takes results."""
     tune_malloc()  # as in the worker, or decoding would look dearer than it is there
     model, one_thread = (load_model(settings.model_copy(update={"inference_threads": threads})) for threads in (0, 1))
-    pool = DecodePool(os.cpu_count() or 1, lambda _: False)
+    pool = DecodePool(usable_cores(), lambda _: False)
     frames: list[Frame] = []
     consume = measure_cpu_time(lambda: _consume(settings, count, frames.append))
     intake = measure_cpu_time(lambda: _consume_and_decode(settings, count, pool, model))

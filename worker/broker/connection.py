@@ -2,7 +2,6 @@
 
 import logging
 import re
-import socket
 import ssl
 import time
 from collections.abc import Callable, Collection
@@ -23,7 +22,6 @@ from stripwatch.worker.broker.workarounds.auth_failures import raise_auth_failur
 from stripwatch.worker.broker.workarounds.sockets import PlainSelector, read_much
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
-from stripwatch.worker.config.settings import Settings
 
 T = TypeVar("T")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")
@@ -31,11 +29,6 @@ BOOTSTRAP_S_MAX = 10.0
 
 
 RECONNECT_MS_MAX = 2000  # 30 s, the default, is long after a broker that is back
-
-
-def instance_id(settings: Settings) -> str:
-    """The same after a restart: two workers of a host have two ports."""
-    return settings.instance_id or f"{socket.gethostname()}-{settings.metrics.port}"
 
 
 def authorization_message(error: AuthorizationError) -> str:

@@ -12,7 +12,7 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from stripwatch.worker.broker.connection import RECONNECT_MS_MAX, connect, instance_id, why_lost
+from stripwatch.worker.broker.connection import RECONNECT_MS_MAX, connect, why_lost
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
 from stripwatch.worker.broker.workarounds.record_batches import BatchLimits
 from stripwatch.worker.common.errors import BrokerUnavailableError
@@ -22,6 +22,7 @@ from stripwatch.worker.contracts.positions import Partition, Position, Record
 _FETCH_BYTES_MAX = 16_000_000
 _RECORD_OVERHEAD_BYTES = 65_536  # its key and headers
 _ASK_AGAIN_S = 0.2
+_HEARTBEAT_MS = 500
 _ASSIGNORS = {"eager": RangePartitionAssignor, "cooperative": CooperativeStickyAssignor}
 
 
@@ -35,11 +36,12 @@ def open_consumer(settings: Settings) -> BoundedConsumer:
         security=settings.security,
         group_id=settings.group_id,
         client_id="stripwatch",
-        group_instance_id=instance_id(settings) if settings.static_membership else None,
+        group_instance_id=(settings.instance_id or None) if settings.static_membership else None,
         partition_assignment_strategy=[_ASSIGNORS[settings.rebalance]()],
         session_timeout_ms=settings.session_timeout_ms,
         max_poll_interval_ms=settings.max_poll_interval_ms,
-        heartbeat_interval_ms=min(3000, settings.session_timeout_ms // 3),
+        # The others learn of a member that joins or leaves by the answer to their next heartbeat; until then all wait.
+        heartbeat_interval_ms=min(_HEARTBEAT_MS, settings.session_timeout_ms // 3),
         enable_auto_commit=False,
         auto_offset_reset="none",  # or kafka-python skips what Kafka has deleted: see start_positions.py
         # exactly-once: also of offsets, so that reading waits for a transaction that is not yet decided (KIP-447).

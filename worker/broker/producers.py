@@ -21,7 +21,6 @@ from stripwatch.worker.broker.connection import (
     authorization_message,
     connect,
     connect_tool,
-    instance_id,
 )
 from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.broker.workarounds.bystanders import mark_bystanders
@@ -54,7 +53,7 @@ def open_producer(settings: Settings, topics: Collection[str] = (), limits: Topi
     """
     limits = limits or TopicLimits()
     transactional = {
-        "transactional_id": f"{settings.group_id}-{instance_id(settings)}",
+        "transactional_id": f"{settings.group_id}-{settings.instance_id}",
         "transaction_timeout_ms": round(settings.exactly_once.transaction_s_max * 1000),
         "retry_backoff_ms": _TRANSACTION_RETRY_MS,
     }

@@ -38,7 +38,7 @@ def summarize_coils(settings: Settings, rules: CoilRules, group_id: str) -> dict
         book.remember_closed((summary.line, summary.coil), last_ms)
     topics = [settings.topics.results, settings.topics.rejects]
     with open_topic_consumer(settings, group_id) as consumer:
-        producer = open_producer(settings)
+        producer = open_producer(settings.model_copy(update={"delivery": "at-least-once"}))  # a worker's own setting
         try:
             writer = CoilWriter(settings, book, TopicReader(consumer, topics, from_committed), consumer, producer)
             with clock.stopped_by_signals():

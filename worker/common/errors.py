@@ -10,6 +10,7 @@ StripwatchError
   ExportRejectedError     a model whose ONNX file does not agree with it       -> exit 8
   LineRunError            a line run to show or to measure lost frames         -> exit 9
   FencedError             another worker has taken this one's instance_id      -> exit 10
+  HangError               a thread does not come back, so the process is ended -> exit 11
   WorkerExitError         one of several workers ended against its will        -> its own code
   FrameRejected           one bad frame goes to the reject topic; the worker continues
 """
@@ -86,6 +87,19 @@ class FencedError(StripwatchError):
     """Another worker has taken this one's instance_id."""
 
     exit_code = 10
+
+
+class HangError(StripwatchError):
+    """A thread that does not come back, during the work or at a stop. The process is ended by force.
+
+    exit_code: that of the error which stopped the worker, where there was one.
+    """
+
+    exit_code = 11
+
+    def __init__(self, text: str, exit_code: int = exit_code) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
 
 
 class RejectReason(StrEnum):

@@ -1,8 +1,9 @@
 """What glibc keeps for later: enough that no frame maps memory anew, not so much that models that go make it grow."""
 
 import ctypes
-import os
 import sys
+
+from stripwatch.worker.common.cores import usable_cores
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of malloc.h
 _KEPT_BYTES_MAX = 128 << 20  # at the end of a heap
@@ -17,7 +18,7 @@ def tune_malloc() -> None:
     Call before the first thread starts. Does nothing where the allocator is not glibc's.
     """
     if mallopt := _glibc("mallopt"):
-        mallopt(_M_ARENA_MAX, os.cpu_count() or 1)
+        mallopt(_M_ARENA_MAX, usable_cores())
         mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES_MIN)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES_MAX)
 

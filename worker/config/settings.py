@@ -2,9 +2,9 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -92,18 +92,21 @@ class Settings(BaseSettings):
     )
     rebalance: Literal["eager", "cooperative"] = Field(
         "eager",
-        description="Which partitions stop while workers join or leave: all, or those that move. One value in a group.",
+        description="Which partitions are drained and given up when workers join or leave: all, or those that move. "
+        "With both, nothing is read for the moment of the rebalance. One value in a group.",
     )
     instance_id: str = Field(
         "",
         max_length=200,
         pattern=r"^[A-Za-z0-9._-]*$",
         description="This worker's name in its group: no other's, and the same after a restart. "
-        "Empty: the host's name and metrics.port.",
+        "Empty: the worker claims one on its host, which a restarted process gets again.",
     )
-    static_membership: bool = Field(
-        False,
-        description="A restart within session_timeout_ms keeps its partitions; nobody reads them meanwhile.",
+    static_membership: bool | Literal["auto"] = Field(
+        "auto",
+        description="A process that dies and is started again within session_timeout_ms keeps its partitions, and the "
+        "others go on meanwhile; one that is stopped hands them over at once. auto: yes, and a worker whose name "
+        "another one takes goes on without; true: it ends with exit code 10; false: no.",
     )
     delivery: Literal["at-least-once", "exactly-once"] = Field(
         "at-least-once",
@@ -211,17 +214,6 @@ class Settings(BaseSettings):
         if value * 1000 >= info.data.get("max_poll_interval_ms", math.inf):
             raise ValueError("it must be shorter than max_poll_interval_ms, since a worker that drains does not poll")
         return value
-
-    @model_validator(mode="after")
-    def _worker_has_a_name(self) -> Self:
-        """With neither a port nor an instance_id, the name that Kafka knows a worker by would change at a restart."""
-        needs_name = self.static_membership or self.delivery == "exactly-once"
-        if needs_name and not self.metrics.port and not self.instance_id:
-            raise ValueError(
-                "metrics.port = 0 cannot identify this worker; "
-                "set instance_id when using exactly-once delivery or static membership"
-            )
-        return self
 
     @classmethod
     def settings_customise_sources(

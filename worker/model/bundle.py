@@ -1,7 +1,9 @@
 """The bundle: one ONNX file that says all the worker must know to run it (its contract)."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Literal
 
 import msgspec
@@ -160,7 +162,7 @@ def read_bundle(path: Path) -> Bundle:
     Raises BundleError, with the path, for anything else.
     """
     try:
-        model = path.read_bytes()
+        model = _read_file(path)
     except (OSError, ValueError) as error:
         raise BundleError(f"cannot read the bundle {path}: {getattr(error, 'strerror', error)}") from error
     try:
@@ -170,6 +172,14 @@ def read_bundle(path: Path) -> Bundle:
         return Bundle(path, manifest, sha256, model)
     except BundleError as error:
         raise BundleError(f"{path} is no usable bundle: {error}") from error
+
+
+def _read_file(path: Path) -> bytes:
+    """Of a regular file: a pipe could keep the caller waiting for ever. Raises OSError or BundleError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise BundleError(f"the bundle {path} is not a regular file")
+        return file.read()
 
 
 def decode_manifest(metadata: dict[str, str]) -> Manifest:

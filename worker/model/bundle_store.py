@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 
 import msgspec
 
@@ -93,6 +93,8 @@ def resolve_bundle(bundle: Path) -> ResolvedBundle:
     if S_ISDIR(found.st_mode):
         promotion = _read_pointer(bundle).promotions[-1]
         return ResolvedBundle(_file(bundle, promotion.version), promotion.sha256, None)
+    if not S_ISREG(found.st_mode):
+        raise BundleError(f"the bundle {bundle} is not a regular file")
     return ResolvedBundle(bundle, None, (found.st_size, found.st_mtime_ns, found.st_ino))
 
 

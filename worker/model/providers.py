@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import onnxruntime as ort
 import structlog
 
+from stripwatch.worker.common.cores import library_threads
 from stripwatch.worker.common.errors import BundleError, SettingsError
 from stripwatch.worker.model.bundle import INPUT_NAME, Bundle
 from stripwatch.worker.model.gpus import require_gpu
@@ -81,7 +82,8 @@ def create_session(
     """
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads
+    # By itself ONNX Runtime starts a thread for each core of the machine, also where the process may use fewer.
+    options.intra_op_num_threads = threads or library_threads()
     # Idle threads of ONNX Runtime spin by default, and take the cores that decoding needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if provider != CPU:

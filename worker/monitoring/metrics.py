@@ -87,6 +87,11 @@ class Metrics:
         self.offset_resets = self._counter("offset_resets", "Jumps of the reading position.", "cause")
         self.broker_silence = self._gauge("broker_silence_seconds", "Time since Kafka was last heard.")
         self.leaderless = self._gauge("partitions_without_leader", "Partitions that nobody can read at the moment.")
+        # Two workers have one instance_id: the later one keeps it, and the other can no longer restart without a pause.
+        self.names_taken = self._counter("instance_ids_taken", "Times another worker took this one's instance_id.")
+        # Together they are the topic's partitions; fewer for long: nobody reads some of them.
+        self.partitions_read = self._gauge("partitions_read", "Partitions of frames that this worker reads now.")
+        self.topic_partitions = self._gauge("topic_partitions", "Partitions that the topic of frames has.")
         # 0 with healthz still fine: look at /readyz, it says why.
         self.ready = self._gauge("ready", "1 while /readyz says yes.")
         self._make_model()

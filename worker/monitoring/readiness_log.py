@@ -52,4 +52,7 @@ class ReadinessLog:
 
     def _run(self) -> None:
         while not self._closing.wait(_CHECK_S):
-            self.check()
+            try:
+                self.check()
+            except Exception:  # the next look may succeed, and the worker does not depend on this one
+                log.exception("the state of the worker cannot be told")

@@ -37,6 +37,11 @@ def all_ready(ports: Sequence[int]) -> dict[str, bool]:
     return {f"process_{number}": _is_ready(port) for number, port in enumerate(ports)}
 
 
+def answers(port: int) -> bool:
+    """Whether the worker at this port says that it is alive."""
+    return _get(port, "/healthz") is not None
+
+
 def _is_ready(port: int) -> bool:
     answer = _get(port, "/readyz")
     return answer is not None and bool(json.loads(answer)["ready"])

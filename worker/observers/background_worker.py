@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from stripwatch.worker.common.threads import OwnedThread
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 
@@ -36,9 +37,17 @@ class BackgroundWorker(Generic[T]):
         self._count = count
         self._credits = InFlightLimiter(FRAMES_MAX, BYTES_MAX)
         self._queue: queue.SimpleQueue[tuple[Frame, T] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = self._create_thread()
 
     def start(self) -> None:
+        self._thread.start()
+
+    def _create_thread(self) -> OwnedThread:
+        return OwnedThread(self._run, self._name, self._start_again)
+
+    def _start_again(self, _: BaseException) -> None:
+        """In the place of a thread that died: its frame is lost to it, and the log says why."""
+        self._thread = self._create_thread()
         self._thread.start()
 
     def offer(self, frame: Frame, known: T) -> None:
@@ -63,8 +72,8 @@ class BackgroundWorker(Generic[T]):
     def cancel(self, frame: Frame) -> None:
         self._credits.release(len(frame.encoded))
 
-    def close(self, timeout_s: float | None) -> None:
-        """Do what waits, until the time is up (None: without a limit); the rest is counted as failed."""
+    def close(self, timeout_s: float) -> bool:
+        """Do what waits, until the time is up; the rest is counted as failed. False: the thread still works."""
         self._queue.put(None)
         self._thread.join(timeout_s)
         left = 0
@@ -74,6 +83,7 @@ class BackgroundWorker(Generic[T]):
                 left += 1
         if left:
             log.warning("background queue not empty at shutdown", queue=self._name, frames=left)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         lower_priority()

@@ -57,15 +57,19 @@ class PipelineObservers:
         if self._evidence:
             self._evidence.dropped(frame)
 
-    def close(self, deadline_s: float) -> None:
-        """Nothing comes any more; what was admitted is sent. deadline_s: of the monotonic clock."""
+    def close(self, deadline_s: float) -> list[str]:
+        """Nothing comes any more; what was admitted is sent. deadline_s: of the monotonic clock.
+
+        Returns the threads with which the process cannot end in order: those that run a model.
+        """
         for observer in (self._evidence, self._review):
             if observer:
                 observer.close(_left_s(deadline_s))
         for topic in self._topics:
             topic.close(_left_s(deadline_s))
-        if self._shadow:
-            self._shadow.close()
+        if self._shadow and not self._shadow.close(_left_s(deadline_s)):
+            return ["shadow"]
+        return []
 
     def _open_evidence(self, settings: Settings, metrics: Metrics) -> Evidence:
         topic = self._topic(settings, metrics.evidence_frames)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from stripwatch.worker.common.token_bucket import TokenBucket
+from stripwatch.worker.common.rates import TokenBucket
 from stripwatch.worker.config.sections import ReviewSettings
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame

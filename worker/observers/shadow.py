@@ -49,10 +49,10 @@ class Shadow:
         else:
             self._worker.offer(frame, first)
 
-    def close(self) -> None:
-        """What still waits is dropped; a frame that is being inspected is waited for."""
+    def close(self, timeout_s: float) -> bool:
+        """What still waits is dropped; a frame that is being inspected is waited for. False: it still is."""
         self._model = None
-        self._worker.close(None)
+        return self._worker.close(timeout_s)
 
     def _inspect(self, frame: Frame, first: Result) -> None:
         model = self._model

@@ -63,11 +63,13 @@ class ShadowDeployment:
         self._shadow.start()
         self._loading.start()
 
-    def close(self) -> None:
+    def close(self, timeout_s: float) -> bool:
+        """False: a run of its model has not come back."""
         self._reloader.stop()
-        self._shadow.close()
-        self._loading.join()  # at most one run of a model that is being loaded: see model_reload.py
+        ended = self._shadow.close(timeout_s)
+        self._loading.join(timeout_s)  # at most one run of a model that is being loaded: see model_reload.py
         self._topic.close(_CLOSE_S)
+        return ended and not self._loading.is_alive()
 
     def _load(self) -> None:
         lower_priority()  # with one thread, the session runs on the thread that calls it

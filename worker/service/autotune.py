@@ -20,6 +20,7 @@ import structlog
 
 from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.child_process import die_with_parent, module_command
+from stripwatch.worker.common.cores import usable_cores
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.settings import ENV_PREFIX, Settings
@@ -27,7 +28,7 @@ from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.loaded_model import require_bundle
 from stripwatch.worker.service.autotune_trial import READY
-from stripwatch.worker.service.core_layout import CoreLayout, Trial, candidates, choose, usable_cores, with_processes
+from stripwatch.worker.service.core_layout import CoreLayout, Trial, candidates, choose, with_processes
 from stripwatch.worker.service.gpu_assignment import usable_gpus
 
 log = structlog.get_logger()
@@ -124,7 +125,7 @@ def _remember(path: Path, trials: Sequence[Trial]) -> None:
 
 def _digest(settings: Settings, bundle: Bundle, layouts: Sequence[CoreLayout]) -> str:
     """What a trial depends on: model, machine, runtime, and the settings that shape it."""
-    machine = [platform.machine(), platform.node(), os.cpu_count(), ort.__version__, ort.get_available_providers()]
+    machine = [platform.machine(), platform.node(), usable_cores(), ort.__version__, ort.get_available_providers()]
     shaped = {name: getattr(settings, name) for name in _TRIED_BY}
     text = json.dumps([bundle.sha256, machine, shaped, [asdict(layout) for layout in layouts]])
     return sha256(text.encode()).hexdigest()[:16]

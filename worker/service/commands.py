@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 from stripwatch.worker.common.console import print_summary
+from stripwatch.worker.common.cores import limit_library_threads
+from stripwatch.worker.common.errors import HangError
+from stripwatch.worker.common.threads import ShutdownLimit, end_by_force
 from stripwatch.worker.config.cli_options import (
     BatchFramesMax,
     BootstrapServersSetting,
@@ -34,7 +37,8 @@ def run(
     """Inspect frames from Kafka until stopped.
 
     Settings come from --config, then the environment (STRIPWATCH_BUNDLE=...), then flags; the later wins.
-    SIGTERM finishes and commits the frames in flight. Exit codes: 2 settings, 3 bundle, 4 broker, 5 inference.
+    SIGTERM finishes and commits the frames in flight. Exit codes: 2 settings, 3 bundle, 4 broker, 5 inference,
+    10 another worker has this one's instance_id, 11 a thread hung and the process was ended by force.
 
     Example: stripwatch run --bundle model.onnx --bootstrap-servers 127.0.0.1:9092 --set topics.frames=my.frames
     """
@@ -50,6 +54,7 @@ def run(
         metrics={"port": metrics_port},
         log={"format": log_format},
     )
+    limit_library_threads()
     from stripwatch.worker.service.autotune import apply_layout, choose_layout
     from stripwatch.worker.service.gpu_assignment import assign_gpus
     from stripwatch.worker.service.supervisor import supervise
@@ -60,7 +65,10 @@ def run(
         supervise(settings, layout, sys.argv[1:])
     else:
         (device_id,) = assign_gpus(settings, 1)
-        run_worker(apply_layout(settings, layout).model_copy(update={"device_id": device_id}))
+        try:
+            run_worker(apply_layout(settings, layout).model_copy(update={"device_id": device_id}), ShutdownLimit())
+        except HangError as error:
+            end_by_force(error)
 
 
 def check(

@@ -5,14 +5,11 @@ of one process with two, for a small network (DESIGN section 5); a large one fil
 each has a process; more would share it, which is left to the settings until a bench says otherwise.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from stripwatch.worker.config.settings import Settings
 
-_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _TIE = 0.9  # trials of the same layout differ by as much where other work runs on the machine
 # kafka-python holds the GIL for about 0.3 ms a frame of 125 KB, which a trial without Kafka cannot see: from here on it
 # is 6 % of a process, and grows.
@@ -34,16 +31,6 @@ class Trial:
 
     layout: CoreLayout
     frames_per_second: float
-
-
-def usable_cores() -> int:
-    """Those this process may run on; in a container no more than its share of the time of all."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = _CPU_MAX.read_text().split()
-        return max(1, min(allowed, -(-int(quota) // int(period))))
-    except (OSError, ValueError):  # no such limit, or "max"
-        return allowed
 
 
 def with_processes(settings: Settings, processes: int, cores: int) -> CoreLayout:

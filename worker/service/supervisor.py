@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from stripwatch.worker.broker.connection import instance_id
+from stripwatch.worker.broker.member_names import claimed_name
 from stripwatch.worker.common.child_process import die_with_parent, module_command
 from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerExitError
 from stripwatch.worker.common.signals import ShutdownSignal
@@ -20,12 +20,14 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.systemd import Watchdog
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_ready
+from stripwatch.worker.service.child_probe import ChildProbe
 from stripwatch.worker.service.core_layout import CoreLayout
 from stripwatch.worker.service.gpu_assignment import assign_gpus
 
 log = structlog.get_logger()
 
 _CHECK_S = 0.1
+_STACKS_S = 0.5  # what a process may take to write the stacks of its threads
 _WAIT_S_MAX = 30.0
 _CLOSE_S = 15.0  # what a worker may take beyond its drain: last commit, leaving the group, closing
 _LIVED_S = 60.0  # who lived that long has not died of its start
@@ -46,9 +48,11 @@ class _WorkerProcess:
     starts: int = 0
     due_s: float = 0.0
 
-    def start(self) -> None:
+    def start(self, open_fds: Sequence[int]) -> None:
         # A group of its own: Ctrl-C in a terminal reaches the supervisor alone, which asks each worker once.
-        self.process = subprocess.Popen(die_with_parent(self.command), stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603
+        self.process = subprocess.Popen(  # noqa: S603
+            die_with_parent(self.command), stdin=subprocess.DEVNULL, process_group=0, pass_fds=open_fds
+        )
         self.starts += 1
         self.started_s = time.monotonic()
         log.info("worker started", process=self.number, pid=self.process.pid, device_id=self.device_id)
@@ -57,7 +61,8 @@ class _WorkerProcess:
 class Supervisor:
     """Keeps a process alive for each command. Their output goes where the supervisor's goes.
 
-    restarted: called for each that died. device_ids: the GPU of each, for the log; empty on a CPU. Run it on the main
+    restarted: called for each that died. device_ids: the GPU of each, for the log; empty on a CPU. open_fds: files that
+    the children keep open. hangs: asked by number and start whether a child that lives is of no use. Run it on the main
     thread: Linux ends a child with the thread that started it.
     """
 
@@ -67,31 +72,54 @@ class Supervisor:
         stop_s_max: float,
         restarted: Callable[[], None],
         device_ids: Sequence[int | None] = (),
+        open_fds: Sequence[int] = (),
+        hangs: Callable[[int, float], bool] = lambda *_: False,
     ) -> None:
         pairs = zip(commands, device_ids or [None] * len(commands), strict=True)
         self._workers = [_WorkerProcess(number, *pair) for number, pair in enumerate(pairs)]
         self._stop_s_max = stop_s_max
         self._restarted = restarted
+        self._open_fds = open_fds
+        self._hangs = hangs
+        self._failure: BaseException | None = None
+
+    def fail(self, error: BaseException) -> None:
+        """The workers cannot be watched any more: all end. Any thread may call."""
+        self._failure = error
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Until `stopped`, then until all have ended in order. Raises WorkerExitError."""
         heart = Watchdog()
         try:
-            while not stopped():
+            while not stopped() and self._failure is None:
                 heart.ping(True, 0, 0)
                 for member in self._workers:
+                    self._end_if_hung(member)
                     self._restart_if_dead(member)
                 time.sleep(_CHECK_S)
         finally:
             codes = self._stop()
+        if self._failure is not None:
+            raise self._failure
         for number, code in codes.items():
             if code not in _ENDED_WELL:
                 raise WorkerExitError(f"worker {number} did not end in order: code {code}", code)
 
+    def _end_if_hung(self, member: _WorkerProcess) -> None:
+        """It writes the stacks of its threads to the log first, where it still can."""
+        if member.process is None or member.process.poll() is not None:
+            return
+        if self._hangs(member.number, member.started_s):
+            log.error("a worker does not answer; ending it by force", process=member.number, pid=member.process.pid)
+            member.process.send_signal(signal.SIGUSR2)
+            time.sleep(_STACKS_S)
+            member.process.kill()
+            member.process.wait()
+
     def _restart_if_dead(self, member: _WorkerProcess) -> None:
         if member.process is None:
             if time.monotonic() >= member.due_s:
-                member.start()
+                member.start(self._open_fds)
             return
         code = member.process.poll()
         if code is None:
@@ -103,7 +131,8 @@ class Supervisor:
             raise WorkerExitError(f"worker {member.number} cannot start, and would not a second time either", code)
         lived_s = time.monotonic() - member.started_s
         member.failures = 0 if lived_s > _LIVED_S else member.failures + 1
-        wait_s = min(_WAIT_S_MAX, 2.0**member.failures / 2)
+        # One that ran well starts again at once: nobody reads its partitions meanwhile.
+        wait_s = min(_WAIT_S_MAX, 2.0**member.failures / 2) if member.failures else 0.0
         log.warning("worker died", process=member.number, code=code, lived_s=round(lived_s, 1), again_in_s=wait_s)
         member.process, member.due_s = None, time.monotonic() + wait_s
         self._restarted()
@@ -161,16 +190,22 @@ def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) 
     registry = CollectorRegistry()
     restarts = Counter("stripwatch_process_restarts", "Workers that died and were started again.", registry=registry)
     registry.register(MultiprocessMetrics(ports))
-    name = instance_id(settings)
     device_ids = assign_gpus(settings, layout.processes)
-    commands = [
-        worker_command(arguments, f"{name}-{n}", port, layout, device_id)
-        for n, (port, device_id) in enumerate(zip(ports, device_ids, strict=True))
-    ]
     health = HealthServer(settings.metrics, registry, lambda: all_ready(ports))
+    probe = ChildProbe(ports)
     try:
-        log.info("supervising", metrics_port=health.port, pid=os.getpid(), **asdict(layout))
-        Supervisor(commands, settings.drain_s_max + _CLOSE_S, restarts.inc, device_ids).run(lambda: stop.received)
+        with claimed_name(settings) as name:
+            commands = [
+                worker_command(arguments, f"{name.text}-{n}", port, layout, device_id)
+                for n, (port, device_id) in enumerate(zip(ports, device_ids, strict=True))
+            ]
+            log.info("supervising", metrics_port=health.port, pid=os.getpid(), name=name.text, **asdict(layout))
+            # Workers keep the name's lock: those of a supervisor that was killed finish before another has their names.
+            stop_s_max = settings.drain_s_max + _CLOSE_S
+            supervisor = Supervisor(commands, stop_s_max, restarts.inc, device_ids, name.lock_fds, probe.hangs)
+            probe.start(supervisor.fail)
+            supervisor.run(lambda: stop.received)
         log.info("all workers stopped")
     finally:
+        probe.close()
         health.close()

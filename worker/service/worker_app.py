@@ -1,6 +1,5 @@
 """`stripwatch run`: puts the stages together, runs them, and takes them apart in an order one can read aloud."""
 
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -9,11 +8,13 @@ import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stripwatch.worker.broker.consumers import open_consumer, require_topics
+from stripwatch.worker.broker.member_names import claimed_name
 from stripwatch.worker.broker.topic_limits import TopicLimits, read_topic_limits
-from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchError
+from stripwatch.worker.common.errors import BrokerUnavailableError, HangError
 from stripwatch.worker.common.log_setup import log_suppressed
 from stripwatch.worker.common.malloc import tune_malloc
-from stripwatch.worker.common.signals import ShutdownSignal
+from stripwatch.worker.common.signals import ShutdownSignal, ended_at_once_by_signals
+from stripwatch.worker.common.threads import OwnedThread, ShutdownLimit, dump_stacks_on_signal, stacks
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
@@ -34,20 +35,27 @@ from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
 from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_dependencies
 from stripwatch.worker.pipeline.produce.delivery import open_delivery
 from stripwatch.worker.pipeline.produce.record_clock import RecordClock
+from stripwatch.worker.service.hang_detector import HangDetector
 from stripwatch.worker.service.readiness import Readiness
 
 log = structlog.get_logger()
 _NEEDED_TOPICS = ("frames", "results", "defects", "rejects")
 _CLOSE_S = 3.0
+# After drain_s_max: closing consumer, producers and observers takes up to 11 s when Kafka does not answer.
+_CLOSE_S_MAX = 12.0
 _TICK_S = 0.1
 _GRACE_S = 2.0  # a call that ends at its own limit says more
 _WAITING_S_MAX = 5.0  # for Kafka, inside a call; after this the worker does not deliver
 
 
-def run(settings: Settings) -> None:
-    """Inspect frames until a signal. Raises whatever ended the worker against its will."""
+def run(settings: Settings, limit: ShutdownLimit | None = None) -> None:
+    """Inspect frames until a signal. Raises whatever ended the worker against its will.
+
+    limit: ends the process when the stop takes too long; None where the process is not the worker's alone.
+    """
     require_bundle(settings)
     tune_malloc()
+    dump_stacks_on_signal()
     metrics = Metrics(CollectorRegistry(), settings.metrics.camera_labels_max)
     ProcessCollector(registry=metrics.registry)  # memory, files, and the start that tells a restart
     readiness = Readiness()
@@ -56,10 +64,12 @@ def run(settings: Settings) -> None:
     try:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
         log.info("settings", **settings.model_dump(mode="json"))  # secrets come out as stars
-        with ReadinessLog(readiness.checks, readiness.paused):
+        with ReadinessLog(readiness.checks, readiness.paused), claimed_name(settings) as name:
+            settings = settings.model_copy(update={"instance_id": name.text})
             # no name for the model: see model_reload.py
-            readiness.worker = Worker(settings, readiness.verified(load_model(settings)), metrics)
-            readiness.worker.run(ShutdownSignal(), readiness.holds)  # until here a signal simply ends the process
+            with ended_at_once_by_signals():
+                readiness.worker = Worker(settings, readiness.verified(load_model(settings)), metrics, limit)
+            readiness.worker.run(ShutdownSignal(), readiness.holds)
     finally:
         health.close()
         log_suppressed()
@@ -68,7 +78,9 @@ def run(settings: Settings) -> None:
 class Worker:
     """One worker on Kafka, from connection to a clean stop."""
 
-    def __init__(self, settings: Settings, model: LoadedModel, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, model: LoadedModel, metrics: Metrics, limit: ShutdownLimit | None = None
+    ) -> None:
         self._settings = settings
         self._metrics = metrics
         self.stopping = False
@@ -120,6 +132,7 @@ class Worker:
             running=model.info.sha256,
         )
         metrics.watch(metrics.bundle_outdated, lambda: self._reloader.outdated)
+        metrics.watch(metrics.partitions_read, self._partitions_read)
         self._consumer = FrameConsumer(
             consumer,
             settings.topics.frames,
@@ -132,13 +145,15 @@ class Worker:
                 settings.broker.away_s_max,
                 settings.start_at,
                 commits=settings.delivery == "at-least-once",
+                # A transaction has the same name as its worker: who lost one has lost the other.
+                keeps_name=settings.static_membership is True or settings.delivery == "exactly-once",
             ),
             self._pipeline.take,
         )
-        self._consumer_thread = threading.Thread(target=self._read, name="consumer", daemon=True)
-        self._reload_thread = threading.Thread(
-            target=self._reloader.run, args=(settings.bundle_check_s,), name="swap", daemon=True
-        )
+        self._consumer_thread = OwnedThread(self._consumer.run, "consumer", self._fail)
+        self._reload_thread = OwnedThread(lambda: self._reloader.run(settings.bundle_check_s), "swap", self._fail)
+        self._hangs = HangDetector(settings)
+        self._limit = limit
 
     def run(self, stop: ShutdownSignal, ready: Callable[[], bool]) -> None:
         """Until a stop is asked for or a stage fails. Raises what failed. ready: as /readyz says; systemd is told."""
@@ -153,8 +168,21 @@ class Worker:
             self._drift.tick(self._reading, self._tracker.partitions())
             if self._delivery.waiting_s > self._settings.send_s_max + _GRACE_S:
                 self._fail(BrokerUnavailableError(f"Kafka has not answered for {self._settings.send_s_max:g} s"))
-        self._stop()
+            self._check_hangs()
+        if hung := self._stop():
+            cause = f"{self._pipeline.failure}; " if self._pipeline.failure else ""
+            threads = ", ".join(hung)
+            raise HangError(
+                f"{cause}a model still runs at the end of the stop (thread {threads})", self._pipeline.exit_code()
+            )
         self._pipeline.raise_failure()
+
+    def _check_hangs(self) -> None:
+        try:
+            self._hangs.check(self._limiter.frames, self._frames_settled, self._consumer.turns)
+        except HangError as error:
+            log.error("a thread hangs", threads=stacks())
+            self._fail(error)
 
     @property
     def paused(self) -> bool:
@@ -175,7 +203,15 @@ class Worker:
     @property
     def _reading(self) -> bool:
         """A frame, if there is one, comes in."""
-        return self.connected and self.joined and self.topic_readable and self.delivering and not self.paused
+        return self._taking_part and not self.paused
+
+    @property
+    def _taking_part(self) -> bool:
+        return self.connected and self.joined and self.topic_readable and self.delivering
+
+    def _partitions_read(self) -> int:
+        """Those of a worker that is full count: it reads them as fast as it can."""
+        return len(self._tracker.partitions()) if self._taking_part else 0
 
     @property
     def delivering(self) -> bool:
@@ -210,8 +246,13 @@ class Worker:
         self._metrics.show_bundle(model.session.bundle, model.session.provider)
         self._metrics.show_device(model.session.provider, model.session.device_id)
 
-    def _stop(self) -> None:
-        """One deadline for all of it. What is not settled by then is inspected again by whoever comes next."""
+    def _stop(self) -> list[str]:
+        """One deadline for all of it. What is not settled by then is inspected again by whoever comes next.
+
+        The threads with which the process cannot end in order.
+        """
+        if self._limit is not None:
+            self._limit.start(self._settings.drain_s_max + _CLOSE_S_MAX, self._pipeline.exit_code)
         self.stopping = True
         sd_notify("STOPPING=1")
         log.info("stopping", frames_open=self._limiter.frames, failed=self._pipeline.failed.is_set())
@@ -223,10 +264,15 @@ class Worker:
         drained = self._drain(deadline_s)  # what is inside runs out, upstream first
         self._consumer.close(_CLOSE_S)  # commits, and leaves the group last: its heartbeats kept us alive
         self._delivery.close()
-        self._observers.close(deadline_s)
-        self._reload_thread.join()  # at most one run of a model that is being loaded
+        hung = self._observers.close(deadline_s)
+        self._reload_thread.join(
+            max(_CLOSE_S, deadline_s - time.monotonic())
+        )  # one run of a model that is being loaded
+        hung += ["swap"] if self._reload_thread.is_alive() else []
+        hung += ["predict"] if self._pipeline.predicting else []
         settled = drained and not self._left_over
         log.info("stopped", everything_settled=settled, seconds=round(time.monotonic() - started_s, 2))
+        return hung
 
     def _drain(self, deadline_s: float) -> bool:
         """Also after a failure: what the stages still can settle must be committed, or it is repeated."""
@@ -235,14 +281,6 @@ class Worker:
         except BrokerUnavailableError as error:
             self._pipeline.fail(error)
             return False
-
-    def _read(self) -> None:
-        try:
-            self._consumer.run()
-        except BaseException as error:
-            if not isinstance(error, StripwatchError):
-                log.exception("consumer died")
-            self._pipeline.fail(error)
 
     def _drop(self, frame: Frame) -> None:
         """Its result goes nowhere: the frame is read again, by this worker or by another."""

@@ -38,7 +38,7 @@ def test_a_full_queue_drops_and_counts_by_frames_and_by_bytes() -> None:
         worked.worker.offer(make_frame(number), number)  # returns, though nothing moves
     assert worked.counts == {"dropped": 100 - FRAMES_MAX}
     worked.may_go.set()
-    worked.worker.close(None)
+    worked.worker.close(10.0)
     assert worked.done == list(range(FRAMES_MAX))
     large = Worked()
     for number in range(8):
@@ -56,7 +56,7 @@ def test_a_reserved_place_is_held_until_it_is_filled_or_cancelled() -> None:
     worked.worker.put(frames[1], 1)
     worked.may_go.set()
     worked.worker.start()
-    worked.worker.close(None)
+    worked.worker.close(10.0)
     assert (worked.done, dict(worked.counts)) == ([1], {})
 
 
@@ -71,7 +71,7 @@ def test_what_fails_is_counted_and_logged_and_the_next_is_done() -> None:
         worked.worker.start()
         for number in range(2):
             worked.worker.offer(make_frame(number), number)
-        worked.worker.close(None)
+        worked.worker.close(10.0)
     assert (worked.done, worked.counts) == ([1], {"failed": 1})
     assert (logs[0]["frame"], logs[0]["error"]) == (make_frame(0).id, "ValueError: a fault of its own")
 

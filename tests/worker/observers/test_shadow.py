@@ -82,7 +82,7 @@ def running(
     run = Running(model, share, publish)
     run.shadow.start()
     yield run
-    run.shadow._worker.close(None)
+    run.shadow._worker.close(10.0)
 
 
 def test_it_is_compared_by_verdict_and_by_score() -> None:
@@ -151,7 +151,7 @@ def test_a_stop_drops_what_waits_and_so_does_a_shadow_that_is_not_loaded() -> No
     for offset in range(10):
         run.offer(offset)
     assert at_work.wait(60)
-    closing = threading.Thread(target=run.shadow.close)
+    closing = threading.Thread(target=run.shadow.close, args=(60.0,))
     closing.start()
     wait_until(lambda: run.shadow._model is None)
     may_go.set()

@@ -1,13 +1,9 @@
 """Processes and threads: what is worth trying, and what is taken of what was tried."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.service import core_layout
-from stripwatch.worker.service.core_layout import CoreLayout, Trial, candidates, choose, usable_cores
+from stripwatch.worker.service.core_layout import CoreLayout, Trial, candidates, choose
 
 ONE, FOUR, EIGHT = CoreLayout(1, 0, 0), CoreLayout(4, 2, 2), CoreLayout(8, 1, 1)
 
@@ -51,13 +47,3 @@ def test_the_fastest_is_taken_and_a_tie_is_decided_by_how_many_frames_there_are(
     rates: tuple[float, ...], taken: CoreLayout
 ) -> None:
     assert choose([Trial(one, fps) for one, fps in zip((ONE, FOUR, EIGHT), rates, strict=True)]) == taken
-
-
-def test_a_container_counts_its_share_of_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    limit = tmp_path / "cpu.max"
-    monkeypatch.setattr(core_layout, "_CPU_MAX", limit)
-    assert usable_cores() == 8
-    for text, cores in (("max 100000\n", 8), ("150000 100000\n", 2), ("1600000 100000\n", 8), ("5000 100000\n", 1)):
-        limit.write_text(text)
-        assert usable_cores() == cores

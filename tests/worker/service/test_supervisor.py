@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,40 @@ def test_one_that_cannot_start_ends_all_with_its_code(tmp_path: Path, code: int)
         run([worker(folder), [sys.executable, "-c", f"raise SystemExit({code})"]], lambda: False)
     assert raised.value.exit_code == code
     assert not any(map(is_alive, pids(folder)))
+
+
+def test_one_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
+    folder, hung = tmp_path / "a", list[int]()
+
+    def hangs(number: int, _: float) -> bool:
+        """The first process alone, once it runs."""
+        hung.extend(pids(folder)[: not hung])
+        return number == 0 and len(pids(folder)) == 1
+
+    restarts: list[None] = []
+    supervisor = Supervisor([worker(folder, "deaf")], 0.1, lambda: restarts.append(None), hangs=hangs)
+    with capture_logs() as logs, suppress(WorkerExitError):
+        supervisor.run(lambda: len(pids(folder)) == 2)
+    assert not is_alive(hung[0])
+    assert len(restarts) == 1
+    assert "a worker does not answer; ending it by force" in [log["event"] for log in logs]
+
+
+def test_the_death_of_the_watch_over_them_ends_all(tmp_path: Path) -> None:
+    supervisor = Supervisor([worker(tmp_path / "a")], 30.0, lambda: None)
+    supervisor.fail(RuntimeError("the probe died"))
+    with pytest.raises(RuntimeError, match="the probe died"):
+        supervisor.run(lambda: False)
+
+
+def test_a_child_keeps_the_files_that_it_is_given(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    with (tmp_path / "lock").open("w") as file:
+        seen: list[bool] = []
+
+        def stopped() -> bool:
+            seen.extend(Path(f"/proc/{pid}/fd/{file.fileno()}").exists() for pid in pids(folder))
+            return bool(seen)
+
+        Supervisor([worker(folder)], 30.0, lambda: None, open_fds=[file.fileno()]).run(stopped)
+    assert all(seen)

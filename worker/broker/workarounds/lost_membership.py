@@ -1,4 +1,7 @@
-"""kafka-python 3.0.12 hides three losses of membership: while it joins, in a cooperative claim, and by fencing."""
+"""kafka-python 3.0.12 hides three losses of membership: while it joins, in a cooperative claim, and by fencing.
+
+And it never lets a static member leave: its partitions would wait for the end of its session.
+"""
 
 from functools import partial
 from typing import Any
@@ -37,3 +40,21 @@ def is_fenced(consumer: KafkaConsumer) -> bool:
     coordinator = consumer._coordinator
     stable = coordinator.state is MemberState.STABLE
     return coordinator.group_instance_id is not None and stable and not coordinator._heartbeat_enabled
+
+
+def become_dynamic(consumer: KafkaConsumer) -> None:
+    """A fenced static member joins again without its name, as a new member that has lost its partitions.
+
+    kafka-python 3.0.12 would send the name for as long as the consumer lives, and be refused each time.
+    """
+    coordinator = consumer._coordinator
+    coordinator.config["group_instance_id"] = None
+    coordinator.reset_generation()
+
+
+def leave_at_close(consumer: KafkaConsumer) -> None:
+    """A work-around: close() of kafka-python 3.0.12 sends no LeaveGroup for a static member, and has no option for it.
+
+    Java's KafkaConsumer has one since 4.1 (CloseOptions, KIP-1092).
+    """
+    consumer._coordinator.is_dynamic_member = lambda: True

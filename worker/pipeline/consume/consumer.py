@@ -21,12 +21,17 @@ from kafka.errors import (
     RebalanceInProgressError,
     RetriableError,
 )
-from kafka.structs import OffsetAndMetadata, TopicPartition
+from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.connection import authorization_message
 from stripwatch.worker.broker.consumers import cluster_id, from_kafka, from_kafka_offsets, list_topics, to_kafka
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
-from stripwatch.worker.broker.workarounds.lost_membership import is_fenced, patch_lost_membership
+from stripwatch.worker.broker.workarounds.lost_membership import (
+    become_dynamic,
+    is_fenced,
+    leave_at_close,
+    patch_lost_membership,
+)
 from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.monitoring.metrics import Metrics
@@ -50,6 +55,7 @@ class ConsumerConfig:
     """commits: False where the offsets are committed with the results, in one transaction.
 
     start_at: earliest or latest, where a group without committed offsets begins.
+    keeps_name: end with an error when another worker takes this one's name in the group; else continue without it.
     """
 
     commit_s: float = 0.5
@@ -57,6 +63,7 @@ class ConsumerConfig:
     away_s_max: float = 60
     start_at: str = "earliest"
     commits: bool = True
+    keeps_name: bool = True
 
 
 class FrameConsumer:
@@ -85,6 +92,7 @@ class FrameConsumer:
         self._stopping = threading.Event()
         self._commit_due_s = 0.0
         self._poll_was_full = False  # the last poll brought as much as it might: the next costs no request
+        self.turns = 0  # of the loop: one that does not come back from Kafka shows
         self.paused = False  # its partitions are held back: the worker is full
         consumer.faults.report = lambda fault: metrics.batch_faults.labels(fault).inc()
         self._start_positions = StartPositions(consumer, tracker, metrics, rules.start_at)
@@ -98,8 +106,11 @@ class FrameConsumer:
 
     @property
     def assigned(self) -> bool:
-        """The group has given this worker its share, which may be no partition at all."""
-        return self._listener.assigned
+        """The group has given this worker its share, which may be no partition at all, and does not rebalance.
+
+        While it rebalances kafka-python 3.0.12 fetches nothing, not even from partitions that the worker keeps.
+        """
+        return self._listener.assigned and self._consumer.group_metadata().state == MemberState.STABLE
 
     @property
     def connected(self) -> bool:
@@ -114,14 +125,16 @@ class FrameConsumer:
     def run(self) -> None:
         """Read frames until `stop`.
 
-        Raises BrokerUnavailableError, or FencedError when another worker has this one's instance_id.
+        Raises BrokerUnavailableError, or FencedError when another worker has taken an instance_id that must be kept.
         """
         try:
             while not self._stopping.is_set():
+                self.turns += 1
                 self._liveness.check()
-                self._step()
-        except FencedInstanceIdError as error:
-            raise FencedError("another worker has joined the group with this one's instance_id") from error
+                try:
+                    self._step()
+                except FencedInstanceIdError as error:
+                    self._lose_name(error)
         except AuthorizationError as error:
             raise BrokerUnavailableError(authorization_message(error)) from error
         except KafkaError as error:
@@ -141,6 +154,7 @@ class FrameConsumer:
         except KafkaError as error:
             log.warning("last commit failed; some frames will be inspected again", error=str(error))
         self._tracker.forget(self._tracker.partitions())  # what is still open is left to the next owner, not waited for
+        leave_at_close(self._consumer)  # also of a static member: its partitions move at once
         try:
             self._consumer.close(autocommit=False, timeout_ms=round(timeout_s * 1000))
         except KafkaError as error:
@@ -174,6 +188,17 @@ class FrameConsumer:
                 return
             self._take_record(record)
         self._show_lag()
+
+    def _lose_name(self, error: FencedInstanceIdError) -> None:
+        """Two workers that ended each other in turn would stop the line: the one that was first gives the name up."""
+        if self._config.keeps_name:
+            raise FencedError("another worker has joined the group with this one's instance_id") from error
+        self._metrics.names_taken.inc()
+        log.error(
+            "another worker has joined the group with this one's instance_id; continuing as a member without a name. "
+            "Give each worker an instance_id of its own, or none"
+        )
+        become_dynamic(self._consumer)
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:
         """Also where nothing may come in: or the group would take this worker for dead."""

@@ -78,6 +78,7 @@ class BrokerLiveness:
             )
         leaderless = len(partitions or ()) - len(cluster.available_partitions_for_topic(self._topic) or ())
         self._metrics.leaderless.set(leaderless)
+        self._metrics.topic_partitions.set(len(partitions or ()))
         readable = bool(partitions) and not leaderless
         if readable != self.topic_readable:
             self.topic_readable = readable

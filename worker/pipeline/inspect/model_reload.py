@@ -48,8 +48,12 @@ class ModelReloader:
         self.outdated = running is None  # what should run is not what runs
 
     def run(self, check_s: float) -> None:
+        """Until `stop`. A look that fails for an unforeseen reason is logged, and does not end the thread."""
         while not self._stopping.wait(check_s):
-            self.poll()
+            try:
+                self.poll()
+            except Exception:
+                log.exception("looking for another bundle failed")
 
     def stop(self) -> None:
         """A load is broken off. Join the thread: a process that ends while ONNX Runtime works on another is aborted."""

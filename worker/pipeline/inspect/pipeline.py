@@ -8,7 +8,6 @@ and a batch with frames of both goes through each of them in turn.
 A stage that dies takes the worker with it: `failure` is set, and whoever runs the pipeline stops and raises it.
 """
 
-import os
 import queue
 import threading
 import time
@@ -19,8 +18,10 @@ from typing import Protocol
 
 import structlog
 
-from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.common.cores import usable_cores
+from stripwatch.worker.common.errors import HangError
 from stripwatch.worker.common.rates import DecayedRate
+from stripwatch.worker.common.threads import OwnedThread
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
@@ -91,9 +92,7 @@ class Pipeline:
         self._slots = OrderedBatchSlots()
         self._slot_count = batches_in_flight
         stages = [("predict", self._inference_stage)] * batches_in_flight + [("publish", self._publish_stage)]
-        self._threads = [
-            threading.Thread(target=self._guard, args=(stage,), name=name, daemon=True) for name, stage in stages
-        ]
+        self._threads = [OwnedThread(stage, name, self.fail) for name, stage in stages]
         metrics = parts.metrics
         metrics.watch(metrics.queue_frames, lambda: parts.decoding.waiting_frames, queue="decode")
         metrics.watch(metrics.queue_frames, self._outcomes.qsize, queue="publish")
@@ -128,6 +127,19 @@ class Pipeline:
         if self._failure is not None:
             raise self._failure
 
+    @property
+    def failure(self) -> BaseException | None:
+        return self._failure
+
+    def exit_code(self) -> int:
+        """Of a process that has to be ended by force: that of what failed, if anything did."""
+        return getattr(self._failure, "exit_code", 1) if self._failure else HangError.exit_code
+
+    @property
+    def predicting(self) -> bool:
+        """A run of a model has not come back."""
+        return any(thread.is_alive() for thread in self._threads[: self._slot_count])
+
     def drain(self, timeout_s: float) -> bool:
         """Let what is inside run out, upstream first. False: frames are still open at the end of the time.
 
@@ -139,15 +151,6 @@ class Pipeline:
             thread.join(max(0.0, deadline_s - time.monotonic()))
         self._parts.publisher.flush(max(0.1, deadline_s - time.monotonic()))
         return self._parts.limiter.frames == 0
-
-    def _guard(self, stage: Callable[[], None]) -> None:
-        try:
-            stage()
-        except StripwatchError as error:
-            self.fail(error)
-        except BaseException as error:
-            log.exception("a stage died", stage=threading.current_thread().name)
-            self.fail(error)
 
     def _inference_stage(self) -> None:
         try:
@@ -264,7 +267,7 @@ def build_dependencies(
 ) -> PipelineDependencies:
     """The stages of any pipeline, whether frames come from Kafka or from a folder."""
     return PipelineDependencies(
-        decoding=DecodePool(settings.decode_threads or os.cpu_count() or 1, deadline.skips, measures),
+        decoding=DecodePool(settings.decode_threads or usable_cores(), deadline.skips, measures),
         deadline=deadline,
         events=EventBuilder(settings.cameras),
         publisher=publisher,

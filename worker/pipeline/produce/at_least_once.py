@@ -9,7 +9,8 @@ from kafka.errors import KafkaError
 
 from stripwatch.worker.broker.producers import LINGER_MS, force_close, set_linger
 from stripwatch.worker.broker.workarounds.discarded_producers import send_or_fail
-from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchError
+from stripwatch.worker.common.errors import BrokerUnavailableError
+from stripwatch.worker.common.threads import OwnedThread
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
@@ -96,14 +97,10 @@ class AtLeastOnce:
                 self._tracker.suspend()
         self._dropped(frame)
         if first:
-            threading.Thread(target=self._recover, args=(failure,), name="producer-recovery", daemon=True).start()
+            OwnedThread(lambda: self._recover(failure), "producer-recovery", self._failed).start()
 
     def _recover(self, failure: DeliveryError) -> None:
-        try:
-            producer = self._recovery.recover(self._producer, failure)
-        except StripwatchError as error:
-            self._failed(error)
-            return
+        producer = self._recovery.recover(self._producer, failure)
         with self._lock:
             self._producer, self._linger_ms = producer, LINGER_MS
             self._tracker.resume()

@@ -22,6 +22,7 @@ from stripwatch.worker.broker.producers import await_acknowledgements, force_clo
 from stripwatch.worker.broker.workarounds.bystanders import BystanderError
 from stripwatch.worker.broker.workarounds.discarded_producers import send_or_fail
 from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
+from stripwatch.worker.common.threads import OwnedThread
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
@@ -94,12 +95,11 @@ class ExactlyOnce:
         self._limits = limits
         self._metrics = metrics
         self._dropped = dropped
-        self._failed = failed
         self._queue: queue.SimpleQueue[_Item | threading.Event] = queue.SimpleQueue()
         self._transaction: _Transaction | None = None
         self._asked_s: float | None = None
         self._producer: KafkaProducer = recovery.open()
-        self._thread = threading.Thread(target=self._run, name="transactions", daemon=True)
+        self._thread = OwnedThread(self._run, "transactions", failed)
         self._thread.start()
 
     @property
@@ -124,11 +124,8 @@ class ExactlyOnce:
         force_close(self._producer)
 
     def _run(self) -> None:
-        try:
-            while True:
-                self._step()
-        except BaseException as error:
-            self._failed(error)
+        while True:
+            self._step()
 
     def _step(self) -> None:
         """Take one frame, or a wish to flush; then see if it is time to commit."""

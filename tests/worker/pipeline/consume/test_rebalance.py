@@ -15,7 +15,12 @@ from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
 from kafka.structs import MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.broker.workarounds.lost_membership import is_fenced, patch_lost_membership
+from stripwatch.worker.broker.workarounds.lost_membership import (
+    become_dynamic,
+    is_fenced,
+    leave_at_close,
+    patch_lost_membership,
+)
 from stripwatch.worker.contracts.positions import Partition, Position
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
@@ -32,6 +37,7 @@ class Coordinator(BaseCoordinator):  # type: ignore[misc]
         self._generation = Generation(7, "member", None)
         self.state = MemberState.REBALANCING
         self.rejoining = True
+        self.config = {"group_instance_id": "one", "api_version": (4, 0)}
 
     def reset(self) -> None:
         """What the broker's answer 'unknown member' to a join does."""
@@ -105,3 +111,21 @@ def test_a_static_member_whose_heart_has_stopped_is_fenced(
 ) -> None:
     made = SimpleNamespace(group_instance_id=instance_id, state=state, _heartbeat_enabled=beats)
     assert is_fenced(SimpleNamespace(_coordinator=made)) is expected
+
+
+def test_a_static_member_is_made_to_leave() -> None:
+    made = Coordinator()
+    leave_at_close(SimpleNamespace(_coordinator=made))
+    assert made.is_dynamic_member()
+
+
+def test_a_static_member_never_leaves_by_itself() -> None:
+    assert not Coordinator().is_dynamic_member()
+
+
+def test_a_member_that_gives_its_name_up_joins_as_a_new_one() -> None:
+    made = Coordinator()
+    become_dynamic(SimpleNamespace(_coordinator=made))
+    assert made.group_instance_id is None
+    assert made._generation.is_lost()
+    assert made.rejoin_needed

@@ -204,3 +204,15 @@ def test_results_wait_for_each_other_as_long_as_they_are_told() -> None:
     delivery.read(frames[0])
     delivery.publish(frames[0])
     assert new.linger_ms == 15.0  # the new producer is told as well
+
+
+def test_a_recovery_that_dies_of_an_unforeseen_error_ends_the_worker() -> None:
+    delivery, frame = (
+        Delivery(producer := FakeProducer()),
+        make_frame(0),
+    )  # to ask for a second one raises StopIteration
+    delivery.read(frame)
+    delivery.publish(frame)
+    producer.sent[0][3].failure(OutOfOrderSequenceNumberError())
+    wait_until(lambda: bool(delivery.failed))
+    assert isinstance(delivery.failed[0], StopIteration)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.common.token_bucket import TokenBucket
+from stripwatch.worker.common.rates import TokenBucket
 
 GAPS_S = st.lists(st.floats(0, 100), max_size=60)
 TOKENS = st.floats(1, 20)

@@ -1,0 +1,141 @@
+"""A name that a restarted process gets again, and that no two living processes share."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from stripwatch.worker.broker.member_names import claimed_name, names_folder
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.settings import Settings
+
+# Claims a name, prints it, and waits. The argument is the group.
+CLAIM = """
+import sys, time
+from stripwatch.worker.broker.member_names import claimed_name
+from stripwatch.worker.config.loader import load_settings
+with claimed_name(load_settings(None, {"group_id": sys.argv[1]})) as name:
+    print(name.text, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(autouse=True)
+def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def settings(runtime_folder: Path) -> Settings:
+    assert runtime_folder
+    return load_settings(None, {"group_id": "g"})
+
+
+def claim_and_die(group: str) -> str:
+    """The name of a process that is killed while it holds it."""
+    with subprocess.Popen([sys.executable, "-c", CLAIM, group], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        name = process.stdout.readline().strip()
+        process.send_signal(signal.SIGKILL)
+    return name
+
+
+def test_a_process_in_the_place_of_a_killed_one_has_its_name(settings: Settings) -> None:
+    before = claim_and_die("g")
+    with claimed_name(settings) as name:
+        assert name.text == before
+
+
+def test_no_two_living_processes_share_a_name(settings: Settings) -> None:
+    with claimed_name(settings) as first, claimed_name(settings) as second:
+        assert first.text != second.text
+        assert claim_and_die("g") not in (first.text, second.text)
+
+
+def test_boxes_with_one_host_name_have_different_names(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with claimed_name(settings) as here:
+        monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "another-box"))
+        with claimed_name(settings) as there:
+            assert here.text != there.text
+
+
+def test_a_child_that_keeps_the_lock_keeps_the_name_taken(settings: Settings) -> None:
+    def start_child() -> tuple[str, subprocess.Popen[bytes]]:
+        """Its parent ends by an error, as one does that is interrupted while its workers run."""
+        with suppress(KeyboardInterrupt), claimed_name(settings) as name:
+            waits = [sys.executable, "-c", "input()"]
+            started.append((name.text, subprocess.Popen(waits, stdin=subprocess.PIPE, pass_fds=name.lock_fds)))
+            raise KeyboardInterrupt
+        return started[0]
+
+    started: list[tuple[str, subprocess.Popen[bytes]]] = []
+    name, child = start_child()
+    try:
+        with claimed_name(settings) as second:
+            assert second.text != name
+    finally:
+        child.communicate(b"\n")
+    with claimed_name(settings) as third:
+        assert third.text == name
+
+
+def test_a_name_is_kept_after_an_error_and_forgotten_after_an_orderly_end(settings: Settings) -> None:
+    with pytest.raises(RuntimeError), claimed_name(settings) as failed:
+        raise RuntimeError
+    with claimed_name(settings) as again:
+        assert again.text == failed.text
+    assert not names_folder(settings).exists()
+    with claimed_name(settings) as fresh:
+        assert fresh.text != failed.text
+
+
+def test_a_file_that_holds_no_name_is_written_again(settings: Settings) -> None:
+    names_folder(settings).mkdir(parents=True)
+    (names_folder(settings) / "0").write_bytes(b"\xff" * 100)
+    before = claim_and_die("g")
+    with claimed_name(settings) as name:
+        assert name.text == before
+
+
+def test_each_group_has_names_of_its_own(settings: Settings) -> None:
+    before = claim_and_die("g")
+    claim_and_die("another")
+    with claimed_name(settings) as name:
+        assert name.text == before
+
+
+def test_instance_id_is_the_name() -> None:
+    with claimed_name(load_settings(None, {"instance_id": "line-1"})) as name:
+        assert (name.text, name.lock_fds) == ("line-1", ())
+
+
+def test_a_folder_that_cannot_be_used_is_said_and_costs_only_the_name(settings: Settings, runtime_folder: Path) -> None:
+    runtime_folder.write_text("in the way")
+    with capture_logs() as logs, claimed_name(settings) as first, claimed_name(settings) as second:
+        assert first.text != second.text
+    assert [log["log_level"] for log in logs] == ["warning", "warning"]
+    assert "instance_id" in logs[0]["event"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_another_user_is_not_used(settings: Settings) -> None:
+    names_folder(settings).mkdir(parents=True)
+    os.chown(names_folder(settings), 12345, -1)
+    with capture_logs() as logs, claimed_name(settings):
+        pass
+    assert "belongs to another user" in logs[0]["error"]
+
+
+def test_kafka_takes_the_name_of_any_host(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "süd/1 " + 300 * "x")
+    with claimed_name(settings) as name:
+        assert name.text.startswith("s-d-1-xxx")
+        assert len(name.text) < 100

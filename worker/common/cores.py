@@ -1,0 +1,99 @@
+"""How many cores this process may use: its CPU affinity, and the CPU quota of its control groups (cgroups(7))."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+_V1_CONTROLLER = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class _Mount:
+    """A mounted hierarchy of control groups. root: the group that the folder shows. v2: the unified hierarchy."""
+
+    folder: Path
+    root: PurePosixPath
+    v2: bool
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """At least 1. A quota of one and a half cores counts as two. root: of the file system, for tests."""
+    allowed = allowed_cores()
+    quotas = [quota for mount, group in _groups(root) for quota in _quotas(mount, group)]
+    return max(1, min([allowed, *(-(-quota // period) for quota, period in quotas)]))
+
+
+def allowed_cores() -> int:
+    """By the affinity alone, as `taskset` and cpusets set it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def library_threads() -> int:
+    """For a library that starts a thread for each core of the machine by itself; 0, its own choice, where it may."""
+    cores = usable_cores()
+    return cores if cores < (os.cpu_count() or 1) else 0
+
+
+def limit_library_threads() -> None:
+    """OpenBLAS, below NumPy, starts a thread for each core of the machine when it is loaded, and knows no quota.
+
+    Call it before NumPy is imported. What the user has set stays.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(usable_cores()))
+
+
+def _groups(root: Path) -> Iterator[tuple[_Mount, PurePosixPath]]:
+    """Each hierarchy that can limit the CPU, and this process's group in it."""
+    mounts = _mounts(root)
+    for line in _lines(root / "proc/self/cgroup"):
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        v2 = number == "0" and not controllers
+        if v2 or _V1_CONTROLLER in controllers.split(","):
+            yield from ((mount, PurePosixPath(path)) for mount in mounts if mount.v2 == v2)
+
+
+def _mounts(root: Path) -> list[_Mount]:
+    """From proc_pid_mountinfo(5): ID PARENT DEVICE ROOT FOLDER OPTIONS [FIELDS] - TYPE SOURCE OPTIONS."""
+    mounts = []
+    for line in _lines(root / "proc/self/mountinfo"):
+        before, _, after = line.partition(" - ")
+        fields, (kind, *rest) = before.split(), after.split() or [""]
+        v1 = kind == "cgroup" and _V1_CONTROLLER in rest[-1].split(",")
+        if len(fields) > 4 and (v1 or kind == "cgroup2"):
+            folder = root / fields[4].lstrip("/")
+            mounts.append(_Mount(folder, PurePosixPath(fields[3]), kind == "cgroup2"))
+    return mounts
+
+
+def _quotas(mount: _Mount, group: PurePosixPath) -> Iterator[tuple[int, int]]:
+    """Quota and period of the group and of each one above it: a limit holds for all below it.
+
+    A group that the mount does not show, as in a container, is the folder of the mount itself.
+    """
+    inside = group.relative_to(mount.root) if group.is_relative_to(mount.root) else PurePosixPath()
+    parts = [] if ".." in inside.parts else [part for part in inside.parts if part != "/"]
+    for depth in range(len(parts), -1, -1):
+        folder = mount.folder.joinpath(*parts[:depth])
+        with suppress(OSError, ValueError):  # no limit there: no file, "max", or -1
+            quota, period = _read_v2(folder) if mount.v2 else _read_v1(folder)
+            if quota > 0 and period > 0:
+                yield quota, period
+
+
+def _read_v2(folder: Path) -> tuple[int, int]:
+    quota, period = (folder / "cpu.max").read_text().split()
+    return int(quota), int(period)
+
+
+def _read_v1(folder: Path) -> tuple[int, int]:
+    return int((folder / "cpu.cfs_quota_us").read_text()), int((folder / "cpu.cfs_period_us").read_text())
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="replace").splitlines()
+    except OSError:  # another system
+        return []

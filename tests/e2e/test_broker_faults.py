@@ -38,14 +38,14 @@ def by_proxy(kafka: Kafka, delivery: str = "at-least-once", limits: Mapping[str,
     return ["--bootstrap-servers", f"127.0.0.1:{kafka.proxies[0].port}", *options]
 
 
-def assert_complete(line: Line, sent: list[Record], delivery: str) -> None:
+def assert_complete(line: Line, sent: list[Record], delivery: str, group: str = "g") -> None:
     """Nothing lost, and in order; at least once: after repeats are dropped; exactly once: there are none."""
     results = line.read_all("results")
     if delivery == "at-least-once":
         results = list({result.json["id"]: result for result in reversed(results)}.values())[::-1]
     assert sorted(positions(results)) == sorted((frame.partition, frame.offset) for frame in sent)
     assert in_partition_order(results)
-    assert sum(line.committed("g").values()) == len(sent)
+    assert sum(line.committed(group).values()) == len(sent)
 
 
 def metric(worker: WorkerProcess, port: int, name: str) -> float:

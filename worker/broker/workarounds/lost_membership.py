@@ -42,14 +42,20 @@ def is_fenced(consumer: KafkaConsumer) -> bool:
     return coordinator.group_instance_id is not None and stable and not coordinator._heartbeat_enabled
 
 
-def become_dynamic(consumer: KafkaConsumer) -> None:
+def become_dynamic(consumer: KafkaConsumer) -> bool:
     """A fenced static member joins again without its name, as a new member that has lost its partitions.
 
-    kafka-python 3.0.12 would send the name for as long as the consumer lives, and be refused each time.
+    kafka-python 3.0.12 would send the name for as long as the consumer lives, and be refused each time. It also keeps
+    the refusal of a commit, and raises it at each poll from then on. False: the name was gone before, and this was the
+    answer to a commit that was still under way.
     """
     coordinator = consumer._coordinator
+    coordinator._async_commit_fenced = False
+    if coordinator.group_instance_id is None:
+        return False
     coordinator.config["group_instance_id"] = None
     coordinator.reset_generation()
+    return True
 
 
 def leave_at_close(consumer: KafkaConsumer) -> None:

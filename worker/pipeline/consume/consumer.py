@@ -193,12 +193,13 @@ class FrameConsumer:
         """Two workers that ended each other in turn would stop the line: the one that was first gives the name up."""
         if self._config.keeps_name:
             raise FencedError("another worker has joined the group with this one's instance_id") from error
+        if not become_dynamic(self._consumer):
+            return
         self._metrics.names_taken.inc()
         log.error(
             "another worker has joined the group with this one's instance_id; continuing as a member without a name. "
             "Give each worker an instance_id of its own, or none"
         )
-        become_dynamic(self._consumer)
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:
         """Also where nothing may come in: or the group would take this worker for dead."""

@@ -125,7 +125,17 @@ def test_a_static_member_never_leaves_by_itself() -> None:
 
 def test_a_member_that_gives_its_name_up_joins_as_a_new_one() -> None:
     made = Coordinator()
-    become_dynamic(SimpleNamespace(_coordinator=made))
+    made._async_commit_fenced = True
+    assert become_dynamic(SimpleNamespace(_coordinator=made))
+    assert not made._async_commit_fenced
     assert made.group_instance_id is None
     assert made._generation.is_lost()
     assert made.rejoin_needed
+
+
+def test_a_refused_commit_that_comes_later_is_no_second_loss() -> None:
+    made = Coordinator()
+    become_dynamic(SimpleNamespace(_coordinator=made))
+    made._async_commit_fenced = True
+    assert not become_dynamic(SimpleNamespace(_coordinator=made))
+    assert not made._async_commit_fenced

@@ -152,7 +152,7 @@ def test_a_disk_that_cannot_be_written_is_named_and_the_worker_still_reads(
     """As root writes anywhere, the refusal comes from the call that the kernel would refuse."""
     opened = Path.open
 
-    def read_only(path: Path, mode: str = "r", *rest: object) -> object:
+    def read_only(path: Path, mode: str = "r", *rest: object, **options: object) -> object:
         if mode != "rb":
             raise OSError(30, "Read-only file system")
         return opened(path, mode)

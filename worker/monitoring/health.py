@@ -1,13 +1,12 @@
 """/metrics, /healthz and /readyz, on one port that listens on loopback unless told otherwise.
 
 healthz: the process answers; restart it when it does not. readyz: 200 only while every check holds, else 503; the body
-names each check, so that a person at 3 a.m. sees which one does not.
+names each check, so that an operator sees which one does not.
 """
 
 import json
 import threading
 from collections.abc import Callable, Iterable
-from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -15,6 +14,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.sections import MetricsSettings
+from stripwatch.worker.monitoring.bounded_server import BoundedServer
 
 Checks = dict[str, bool]
 
@@ -27,7 +27,7 @@ class HealthServer:
         self._metrics_app = make_wsgi_app(registry)
         try:
             self._server = make_server(
-                settings.host, settings.port, self._answer, server_class=_ThreadingServer, handler_class=_Quiet
+                settings.host, settings.port, self._answer, server_class=_HealthServer, handler_class=_Quiet
             )
         except (OSError, OverflowError) as error:
             raise SettingsError(
@@ -65,8 +65,8 @@ def _json(start: StartResponse, status: str, body: object) -> list[bytes]:
     return [json.dumps(body).encode() + b"\n"]
 
 
-class _ThreadingServer(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
+class _HealthServer(BoundedServer, WSGIServer):
+    """The request handler of wsgiref, with bounds on what clients can hold."""
 
 
 class _Quiet(WSGIRequestHandler):

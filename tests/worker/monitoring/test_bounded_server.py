@@ -1,0 +1,100 @@
+"""Clients that are idle, slow or many do not keep out the next one: on real sockets."""
+
+import os
+import resource
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+
+from stripwatch.worker.config.sections import MetricsSettings
+from stripwatch.worker.monitoring import bounded_server
+from stripwatch.worker.monitoring.health import HealthServer
+from tests.e2e.line import fetch
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def server() -> Iterator[HealthServer]:
+    registry = CollectorRegistry()
+    gauge = Gauge("size", "Makes the answer larger than the buffers of a socket.", ["number"], registry=registry)
+    for number in range(60_000):
+        gauge.labels(str(number))
+    server = HealthServer(MetricsSettings(port=0), registry, lambda: {"fine": True})
+    yield server
+    server.close()
+
+
+def connect(server: HealthServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+
+
+def answers(server: HealthServer) -> bool:
+    return all(fetch(server.port, path)[0] == 200 for path in ("/healthz", "/readyz"))
+
+
+def is_closed(client: socket.socket) -> bool:
+    client.settimeout(0.05)
+    try:
+        return client.recv(1000) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_three_hundred_idle_connections(server: HealthServer) -> None:
+    with ExitStack() as stack:
+        idle = [stack.enter_context(connect(server)) for _ in range(300)]
+        assert all(answers(server) for _ in range(30))
+        wait_until(lambda: sum(is_closed(client) for client in idle) >= 300 - bounded_server.CONNECTIONS_MAX)
+
+
+def test_a_client_that_sends_a_byte_now_and_then(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_server, "CLIENT_S_MAX", 0.3)
+    with connect(server) as slow:
+
+        def is_cut_off() -> bool:
+            try:
+                slow.sendall(b"G")
+            except OSError:
+                return True
+            return is_closed(slow)
+
+        wait_until(is_cut_off)
+    assert answers(server)
+
+
+def test_clients_that_never_read(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_server, "CLIENT_S_MAX", 0.3)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(server)) for _ in range(5)]
+        for client in clients:
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert answers(server)
+        wait_until(lambda: not server._server._open)
+
+
+def test_no_file_descriptor_is_left_for_others(server: HealthServer) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    probe = socket.socket()
+    try:
+        highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, limits[1]))
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        probe.settimeout(30)
+        probe.connect(("127.0.0.1", server.port))
+        probe.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert probe.recv(100).startswith(b"HTTP/1.0 200")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for descriptor in taken:
+            os.close(descriptor)
+        probe.close()
+    assert answers(server)

@@ -1,0 +1,106 @@
+"""A threading socket server on which idle, slow or many clients cannot keep out the next one.
+
+Python's own ThreadingMixIn starts a thread for each connection and waits for its client without end: 246 idle
+connections took all file descriptors of a process that may have 256, and no scrape was answered.
+"""
+
+import errno
+import os
+import socket
+import threading
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from socketserver import BaseServer
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+CONNECTIONS_MAX = 16  # few clients ask: a scraper, a prober, a person
+CLIENT_S_MAX = 10.0  # for the whole exchange; scrapes and probes time out sooner
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+
+
+class BoundedServer(BaseServer):
+    """Mix in before a socket server.
+
+    At most CONNECTIONS_MAX are open: the oldest is closed for a new one. Each is closed after CLIENT_S_MAX, however
+    busily its client sends a byte a second. One file descriptor is kept for when the process has no other.
+    """
+
+    request_queue_size = CONNECTIONS_MAX
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._lock = threading.Lock()
+        self._open: OrderedDict[socket.socket, float] = OrderedDict()  # the oldest first; when each came
+        self._reserve: int | None = None
+        super().__init__(*args, **kwargs)
+        self._keep_reserve()
+
+    def get_request(self) -> Any:
+        """Accept a connection. Without a free descriptor, the reserve is given to it."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTOR or self._reserve is None:
+                raise
+            log.warning("no file descriptor is free", error=str(error))
+            os.close(self._reserve)
+            self._reserve = None
+            return super().get_request()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Handle a connection on a thread of its own."""
+        request.settimeout(2 * CLIENT_S_MAX)  # service_actions ends it before
+        with self._lock:
+            while len(self._open) >= CONNECTIONS_MAX:
+                self._close_oldest("too many connections")
+            self._open[request] = time.monotonic()
+        handle = threading.Thread(
+            target=self._handle, args=(request, client_address), name="health-request", daemon=True
+        )
+        handle.start()
+
+    def service_actions(self) -> None:
+        """Close what has been open for too long; serve_forever calls this every half second."""
+        super().service_actions()
+        now_s = time.monotonic()
+        with self._lock:
+            while self._open and now_s - next(iter(self._open.values())) > CLIENT_S_MAX:
+                self._close_oldest("it took too long")
+        self._keep_reserve()
+
+    def server_close(self) -> None:
+        super().server_close()
+        with self._lock:
+            for request in self._open:
+                with suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
+            self._open.clear()
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+
+    def _handle(self, request: socket.socket, client_address: Any) -> None:
+        try:
+            self.finish_request(request, client_address)
+        except (OSError, ValueError):
+            pass  # the client left, or its connection was closed
+        finally:
+            with self._lock:
+                self._open.pop(request, None)
+            self.shutdown_request(request)
+
+    def _close_oldest(self, why: str) -> None:
+        """Its thread wakes up with an error, and ends."""
+        request, _ = self._open.popitem(last=False)
+        with suppress(OSError):
+            log.warning("connection to the health port closed", client=request.getpeername()[0], why=why)
+            request.shutdown(socket.SHUT_RDWR)
+
+    def _keep_reserve(self) -> None:
+        if self._reserve is None:
+            with suppress(OSError):
+                self._reserve = os.open(os.devnull, os.O_RDONLY)

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from stripwatch.worker.dashboard.history import CARDS_MAX, History
 
+VIEWERS_MAX = 50
 TICK_S = 0.5
 _RETRY_MS = 2000
 
@@ -22,7 +23,7 @@ class Broadcaster:
     """
 
     def __init__(self, history: History) -> None:
-        self.viewers = 0
+        self._viewers: dict[object, None] = {}  # the one that came first is first
         self._history = history
         self._run_id = uuid4().hex[:8]
         self._tick = asyncio.Condition()
@@ -32,6 +33,10 @@ class Broadcaster:
         self._ended: str | None = None
         self._coils_made = 0
         self._stopped = False
+
+    @property
+    def viewers(self) -> int:
+        return len(self._viewers)
 
     async def run(self) -> None:
         """Make a message every tick, until stopped."""
@@ -47,14 +52,19 @@ class Broadcaster:
             self._tick.notify_all()
 
     async def events(self, last_event_id: str) -> AsyncIterator[bytes]:
-        """What one viewer is sent."""
+        """What one viewer is sent. Where there is no place left, the oldest viewer gives way: a browser comes back by
+        itself, and a client that only holds its place does not.
+        """
         run_id, _, seen = last_event_id.partition("-")
         seq = int(seen) if run_id == self._run_id and seen.isascii() and seen.isdecimal() else 0
         coils_seen = -1
-        self.viewers += 1
+        while len(self._viewers) >= VIEWERS_MAX:
+            del self._viewers[next(iter(self._viewers))]
+        viewer = object()
+        self._viewers[viewer] = None
         try:
             yield b"retry: %d\n\n" % _RETRY_MS
-            while not self._stopped:
+            while not self._stopped and viewer in self._viewers:
                 if self._state:
                     message, seq = self._message(seq, with_coils=coils_seen != self._coils_made)
                     coils_seen = self._coils_made
@@ -63,7 +73,7 @@ class Broadcaster:
                     if not self._stopped:
                         await self._tick.wait()
         finally:
-            self.viewers -= 1
+            self._viewers.pop(viewer, None)
 
     def _message(self, seq: int, with_coils: bool) -> tuple[bytes, int]:
         """For one who has seen the cards up to seq; and up to which it then has."""

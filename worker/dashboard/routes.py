@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,7 +22,6 @@ from stripwatch.worker.dashboard.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.history import History
 
 PAGE = Path(__file__).with_name("page")
-VIEWERS_MAX = 50
 _WIDTHS_PX = (320, 1600)
 _TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 # No script, style, picture or request but to this server; no frame around it; nothing inline.
@@ -76,8 +75,6 @@ class Site:
         self._broadcaster = broadcaster
 
     async def events(self, request: Request) -> Response:
-        if self._broadcaster.viewers >= VIEWERS_MAX:
-            return PlainTextResponse(f"{VIEWERS_MAX} viewers are here already", 503)
         stream = self._broadcaster.events(request.headers.get("last-event-id", ""))
         return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
 

@@ -11,6 +11,7 @@ import uvicorn
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.dashboard.bounded_protocol import SEND_BUFFER_BYTES, BoundedProtocol
 from stripwatch.worker.dashboard.feed import Feed
 from stripwatch.worker.dashboard.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.history import History
@@ -34,6 +35,7 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
         timeout_graceful_shutdown=_GRACE_S,
         server_header=False,
         ws="none",
+        http=BoundedProtocol,
     )
     feed.start()
     try:
@@ -49,6 +51,7 @@ def open_listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # each connection inherits it
     try:
         listener.bind((host, port))
         listener.listen(128)  # from here on a browser is served, be it a moment later

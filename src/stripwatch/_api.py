@@ -98,6 +98,7 @@ def run_worker(settings: Settings) -> None:
         BrokerUnavailableError: Kafka cannot be reached, or was away for longer than `broker.away_s_max`.
         InferenceError: ONNX Runtime failed.
         FencedError: Another worker has taken this one's `instance_id`.
+        HangError: A thread does not come back. End the process, by `os._exit` where a model still runs.
 
     Example:
         >>> stripwatch.run_worker(stripwatch.load_settings("worker.toml"))

@@ -10,6 +10,8 @@ from tests.faults.judge import Place, SentFrame
 class Ledger:
     """generation: how often the topic was made anew. acknowledged_s, gone_s: by number, of the monotonic clock.
 
+    given_up: frames that were waited for long enough. They still count as lost, but nothing waits for them any more.
+
     The sender's threads write and the watcher's read; each step is one operation on a dict.
     """
 
@@ -17,6 +19,7 @@ class Ledger:
     frames: dict[int, SentFrame] = field(default_factory=dict)
     acknowledged_s: dict[int, float] = field(default_factory=dict)
     gone_s: dict[int, float] = field(default_factory=dict)
+    given_up: set[int] = field(default_factory=set)
     _numbers: dict[Place, int] = field(default_factory=dict)
 
     def add(self, frame: SentFrame, now_s: float) -> None:
@@ -42,7 +45,11 @@ class Ledger:
     def unsettled(self, settled: Collection[Place]) -> list[int]:
         """The numbers of frames that must still come out."""
         frames = list(self.frames.items())
-        return [number for number, frame in frames if frame.place not in settled and not frame.may_be_gone]
+        return [
+            number
+            for number, frame in frames
+            if frame.place not in settled and not frame.may_be_gone and number not in self.given_up
+        ]
 
     def waited_s(self, settled: Collection[Place], now_s: float) -> float:
         """How long the oldest of them has been waiting."""

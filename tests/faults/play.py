@@ -121,7 +121,8 @@ class Play:
             self._begin(strike, worker)
         self._note(Met(strike, worker, frames))
         if self.plan.apart:
-            self._until(self._calm, CALM_S_MAX)
+            if not self._until(self._calm, CALM_S_MAX):
+                self.ledger.given_up.update(self.ledger.unsettled(self.scene.watcher.settled))
             for one in self._over:
                 one.felt_s = one.felt_s or time.monotonic()
         else:

@@ -35,6 +35,8 @@ def test_only_what_had_not_come_out_when_the_topic_went_may_be_gone() -> None:
     assert ledger.unsettled({Place(0, 0)}) == [2]
     assert ledger.waited_s({Place(0, 0)}, 8.0) == 2.0
     assert ledger.waited_s({Place(0, 0), Place(0, 0, 1)}, 8.0) == 0.0
+    ledger.given_up.add(2)
+    assert ledger.unsettled({Place(0, 0)}) == []
 
 
 def test_a_trace_tells_its_number() -> None:

@@ -219,6 +219,19 @@ KAFKA = Row(
             "Failures of the producer over ten minutes, by reason. Rejects shortened: their topic takes no more.",
         ),
         Panel(
+            "Topic",
+            "timeseries",
+            (
+                Query(
+                    f"sum(increase(stripwatch_frames_skipped_at_start_total{{{OF_WORKER}}}[10m]))",
+                    "frames skipped at start",
+                ),
+                Query(f"sum(increase(stripwatch_offset_resets_total{{{OF_WORKER}}}[10m]))", "positions that jumped"),
+                Query(f"sum(increase(stripwatch_partitions_added_total{{{OF_WORKER}}}[10m]))", "partitions added"),
+            ),
+            "Over ten minutes: the topic was recreated or truncated, gained partitions, or its start was passed over.",
+        ),
+        Panel(
             "Transactions",
             "timeseries",
             (Query(f"sum by (outcome) (rate(stripwatch_transactions_total{{{OF_WORKER}}}{RATE}))", "{{outcome}}"),),

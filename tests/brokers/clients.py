@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import TopicAlreadyExistsError
 
 from tests.brokers.handle import BrokerHandle
 
@@ -40,3 +41,18 @@ def poll_until(done: Callable[[], bool], *consumers: KafkaConsumer, into: list[A
 
 def partitions(topic: str, count: int) -> set[TopicPartition]:
     return {TopicPartition(topic, number) for number in range(count)}
+
+
+def recreate(broker: BrokerHandle, topic: str, partitions: int = 1) -> None:
+    """Delete a topic, and create one of the same name as soon as the broker takes it."""
+
+    def create(admin: Any) -> bool:
+        try:
+            admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": 1}})
+        except TopicAlreadyExistsError:
+            return False
+        return True
+
+    with broker.admin() as admin:
+        admin.delete_topics([topic])
+        poll_until(lambda: create(admin))

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
@@ -78,6 +78,15 @@ class Line:
     def read(self, topic: str, count: int) -> list[Record]:
         """The first `count` records of a topic, in order; fewer if they do not come in time."""
         return list(islice(self._records(topic), count))
+
+    def read_until(self, topic: str, done: Callable[[list[Record]], bool]) -> list[Record]:
+        """The first records of a topic, in order, until they are `done`; or until no more come in time."""
+        found: list[Record] = []
+        for record in self._records(topic):
+            found.append(record)
+            if done(found):
+                break
+        return found
 
     def read_all(self, topic: str) -> list[Record]:
         """Every record of a topic up to now: a record of our own marks the end, since brokers differ in end offsets."""

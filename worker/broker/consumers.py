@@ -17,8 +17,9 @@ from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsume
 from stripwatch.worker.broker.workarounds.record_batches import BatchLimits
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.contracts.positions import Partition, Position, Record
+from stripwatch.worker.contracts.positions import CommitPoint, Partition, Position, Record
 
+METADATA_AGE_MS_MAX = 3000  # 5 min, the default, is how late new partitions and a recreated topic would be noticed
 _FETCH_BYTES_MAX = 16_000_000
 _RECORD_OVERHEAD_BYTES = 65_536  # its key and headers
 _ASK_AGAIN_S = 0.2
@@ -47,6 +48,7 @@ def open_consumer(settings: Settings) -> BoundedConsumer:
         # exactly-once: also of offsets, so that reading waits for a transaction that is not yet decided (KIP-447).
         isolation_level="read_committed" if settings.delivery == "exactly-once" else "read_uncommitted",
         reconnect_backoff_max_ms=RECONNECT_MS_MAX,
+        metadata_max_age_ms=METADATA_AGE_MS_MAX,
         allow_auto_create_topics=False,
         # Fetches are memory that the in-flight limit does not count; a larger frame still comes, alone (KIP-74).
         fetch_max_bytes=_FETCH_BYTES_MAX,
@@ -91,12 +93,12 @@ def list_topics(consumer: KafkaConsumer, wait_s_max: float) -> set[str]:
             raise BrokerUnavailableError(f"cannot list topics: {type(error).__name__}: {error}") from error
 
 
-def to_kafka(offsets: Mapping[Partition, int]) -> dict[TopicPartition, OffsetAndMetadata]:
-    return {TopicPartition(*p): OffsetAndMetadata(offset, "", -1) for p, offset in offsets.items()}
+def to_kafka(points: Mapping[Partition, CommitPoint]) -> dict[TopicPartition, OffsetAndMetadata]:
+    return {TopicPartition(*p): OffsetAndMetadata(point.offset, point.metadata, -1) for p, point in points.items()}
 
 
-def from_kafka_offsets(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> dict[Partition, int]:
-    return {Partition(*p): metadata.offset for p, metadata in offsets.items()}
+def from_kafka_offsets(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> dict[Partition, CommitPoint]:
+    return {Partition(*p): CommitPoint(found.offset, found.metadata) for p, found in offsets.items()}
 
 
 def cluster_id(consumer: KafkaConsumer) -> str:

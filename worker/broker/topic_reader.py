@@ -5,18 +5,23 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import structlog
 from kafka import KafkaConsumer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.structs import TopicPartition
 
 from stripwatch.worker.broker.admin import MESSAGE_BYTES_MAX
 from stripwatch.worker.broker.connection import connect
-from stripwatch.worker.broker.consumers import require_topics
+from stripwatch.worker.broker.consumers import METADATA_AGE_MS_MAX, require_topics
+from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
+from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.broker.workarounds.record_batches import BatchLimits
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
+
+log = structlog.get_logger()
 
 Starts = Callable[[KafkaConsumer, list[TopicPartition]], None]  # seeks in partitions that are new to it
 # The embedded broker waits a fetch out even when data comes, for several partitions: at kafka-python's 500 ms a frame
@@ -29,7 +34,7 @@ _FETCH_BYTES_MAX = 8_000_000
 _LIMITS = BatchLimits(record_bytes_max=2 * MESSAGE_BYTES_MAX, batch_bytes_max=4 * MESSAGE_BYTES_MAX)
 _POLL_MS = 200
 _END_CHECK_S, _END_CHECK_S_MAX = 1.0, 5.0
-_PARTITIONS_S = 30.0
+_PARTITIONS_S = 3.0
 _EMPTY_S = 1.0
 
 
@@ -56,6 +61,7 @@ def open_topic_consumer(
         allow_auto_create_topics=False,
         isolation_level="read_committed",
         fetch_max_wait_ms=_READER_FETCH_WAIT_MS,
+        metadata_max_age_ms=METADATA_AGE_MS_MAX,
         fetch_max_bytes=fetch_bytes_max,
         max_partition_fetch_bytes=fetch_bytes_max // 4,
     )
@@ -69,8 +75,8 @@ def open_topic_consumer(
 class TopicReader:
     """The records of some topics as they come, and the moment up to which all of them have been read.
 
-    One thread. Partitions that are added later are read from their beginning. KafkaErrors pass as
-    BrokerUnavailableError.
+    One thread. Partitions that are added later are read from their beginning, and so is a topic that is deleted and
+    created again. KafkaErrors pass as BrokerUnavailableError.
     """
 
     def __init__(
@@ -88,6 +94,10 @@ class TopicReader:
         self._asked_s = self._read_s = self._assigned_s = monotonic()
         with broker_errors():
             require_topics(consumer, self._topics)
+            fetches = FetchByTopicId(consumer)
+            self._identities = [TopicIdentity(consumer, topic, fetches) for topic in self._topics]
+            for identity in self._identities:
+                identity.bind_first()
             partitions = self._partitions()
             consumer.assign(partitions)
             starts(consumer, partitions)
@@ -96,17 +106,15 @@ class TopicReader:
     def poll(self) -> list[Any]:
         """What has come since the last time; waits a moment where there is nothing."""
         with broker_errors():
+            self._follow_topics()
             records = [record for batch in self._consumer.poll(timeout_ms=_POLL_MS).values() for record in batch]
             now_s = self._monotonic()
             if records:
                 self._read_s = now_s
             if self._is_caught_up(now_s):
                 self.caught_up_at_s = self._asked_s
-                if now_s - self._asked_s >= _END_CHECK_S:
+                if now_s - self._asked_s >= _END_CHECK_S and self._all_current():
                     self._ask_ends()
-            if now_s - self._assigned_s >= _PARTITIONS_S:
-                self._consumer.assign(self._partitions())
-                self._assigned_s = now_s
         return records
 
     def next_offsets(self) -> dict[TopicPartition, int]:
@@ -114,14 +122,39 @@ class TopicReader:
         with broker_errors():
             return {tp: self._consumer.position(tp) for tp in self._consumer.assignment()}
 
+    def _follow_topics(self) -> None:
+        recreated = [identity for identity in self._identities if identity.is_recreated]
+        for identity in recreated:
+            log.error("topic was recreated; reading it from its beginning", topic=identity.topic)
+            identity.bind_recreated()
+        if not self._all_current():
+            return  # a topic is gone: its partitions are kept, since it may come back as it was
+        now_s = self._monotonic()
+        if recreated or now_s - self._assigned_s >= _PARTITIONS_S:
+            self._consumer.assign(self._partitions())
+            self._assigned_s = now_s
+        if recreated:
+            names = {identity.topic for identity in recreated}
+            self._consumer.seek_to_beginning(*(tp for tp in self._consumer.assignment() if tp.topic in names))
+            self._ask_ends()
+
     def _is_caught_up(self, now_s: float) -> bool:
         """Past the ends that were asked for; or nothing more comes: markers of transactions are no records."""
         if now_s - max(self._read_s, self._asked_s) >= _EMPTY_S:
             return True
         return all(self._consumer.position(tp) >= end for tp, end in self._ends.items())
 
+    def _all_current(self) -> bool:
+        return all(identity.is_current for identity in self._identities)
+
     def _ask_ends(self) -> None:
-        self._ends = self._consumer.end_offsets(list(self._consumer.assignment()), timeout_ms=_END_CHECK_S_MAX * 1000)
+        partitions = list(self._consumer.assignment())
+        try:
+            self._ends = self._consumer.end_offsets(partitions, timeout_ms=_END_CHECK_S_MAX * 1000)
+        except KafkaTimeoutError:
+            if self._all_current():
+                raise
+            return  # a topic was deleted while its ends were asked for
         self._asked_s = self._monotonic()
 
     def _partitions(self) -> list[TopicPartition]:

@@ -89,7 +89,7 @@ class CoilWriter:
         """Up to the first record of the oldest coil without a summary."""
         offsets = self._reader.next_offsets()
         for firsts in self._firsts.values():
-            offsets |= {tp: min(offset, offsets[tp]) for tp, offset in firsts.items()}
+            offsets |= {tp: min(offset, offsets[tp]) for tp, offset in firsts.items() if tp in offsets}
         self._committed_s = time.monotonic()
         try:
             self._consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()})

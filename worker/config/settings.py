@@ -114,7 +114,8 @@ class Settings(BaseSettings):
     )
     exactly_once: ExactlyOnceSettings = Field(default_factory=ExactlyOnceSettings)
     start_at: Literal["earliest", "latest"] = Field(
-        "earliest", description="Where a group without committed offsets begins."
+        "earliest",
+        description="Where a group without committed offsets begins; added partitions begin at their first frame.",
     )
     topics: Topics = Field(default_factory=Topics)
     drift: DriftSettings = Field(default_factory=DriftSettings)

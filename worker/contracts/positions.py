@@ -50,3 +50,10 @@ class Record:
 class Partition(NamedTuple):
     topic: str
     number: int
+
+
+class CommitPoint(NamedTuple):
+    """Where reading goes on, and the text that Kafka keeps with it."""
+
+    offset: int
+    metadata: str = ""

@@ -85,6 +85,14 @@ class Metrics:
         self.frames_deleted = self._counter("frames_deleted", "Frames that Kafka deleted before they were read.")
         # deleted: as above. recreated: the topic was recreated. truncated: a broker lost its newest frames.
         self.offset_resets = self._counter("offset_resets", "Jumps of the reading position.", "cause")
+        # Cameras may have changed their partition: for a moment the order of their frames is not certain.
+        self.partitions_added = self._counter(
+            "partitions_added", "Partitions that appeared while the group was running; each read from its beginning."
+        )
+        # Once, when a new group begins at the end. Later: the offsets of the group were deleted.
+        self.frames_skipped_at_start = self._counter(
+            "frames_skipped_at_start", "Frames passed over since start_at is latest and nothing was committed."
+        )
         self.broker_silence = self._gauge("broker_silence_seconds", "Time since Kafka was last heard.")
         self.leaderless = self._gauge("partitions_without_leader", "Partitions that nobody can read at the moment.")
         # Two workers have one instance_id: the later one keeps it, and the other can no longer restart without a pause.

@@ -25,7 +25,9 @@ from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.connection import authorization_message
 from stripwatch.worker.broker.consumers import cluster_id, from_kafka, from_kafka_offsets, list_topics, to_kafka
+from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
+from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.broker.workarounds.lost_membership import (
     become_dynamic,
     is_fenced,
@@ -39,6 +41,7 @@ from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.liveness import BrokerLiveness
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke
+from stripwatch.worker.pipeline.consume.recreated_topic import RecreatedTopic
 from stripwatch.worker.pipeline.consume.start_positions import StartPositions
 
 log = structlog.get_logger()
@@ -95,9 +98,11 @@ class FrameConsumer:
         self.turns = 0  # of the loop: one that does not come back from Kafka shows
         self.paused = False  # its partitions are held back: the worker is full
         consumer.faults.report = lambda fault: metrics.batch_faults.labels(fault).inc()
-        self._start_positions = StartPositions(consumer, tracker, metrics, rules.start_at)
+        self._topic = TopicIdentity(consumer, topic, FetchByTopicId(consumer))
+        self._start_positions = StartPositions(consumer, tracker, metrics, self._topic, rules.start_at)
+        self._recreated = RecreatedTopic(self._topic, tracker, self._start_positions, metrics, rules.drain_s_max)
         self._liveness = BrokerLiveness(consumer, topic, rules.away_s_max, metrics)
-        self._listener = DrainOnRevoke(consumer, tracker, metrics, rules.drain_s_max, rules.commits)
+        self._listener = DrainOnRevoke(consumer, tracker, metrics, self._topic, rules.drain_s_max, rules.commits)
         patch_lost_membership(consumer)
         consumer.subscribe([topic], listener=self._listener)
         # kafka-python 3.0.12 may otherwise join before it has seen the topic: it then assigns no partition at all, or
@@ -148,7 +153,7 @@ class FrameConsumer:
         """Commit what is settled and leave the group: last, since heartbeats kept us alive until here."""
         try:
             offsets = self._tracker.committable()
-            if offsets and self._config.commits:
+            if offsets and self._config.commits and self._topic.is_current:
                 self._consumer.commit(to_kafka(offsets), timeout_ms=round(timeout_s * 1000))
                 self._tracker.committed(offsets)
         except KafkaError as error:
@@ -164,15 +169,13 @@ class FrameConsumer:
         if is_fenced(self._consumer):
             raise FencedInstanceIdError
         try:
+            self._recreated.follow()
             self._commit_if_due()
             records = self._poll()
         except NoOffsetForPartitionError:  # just assigned
             records = {}
-        except OffsetOutOfRangeError as error:
-            self._start_positions.skip_deleted(error.args[0])
-            records = {}
-        except LogTruncationError as error:
-            self._start_positions.follow_truncation(error.divergent_offsets)
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
+            self._move_position(error)
             records = {}
         except (
             RetriableError,
@@ -201,12 +204,20 @@ class FrameConsumer:
             "Give each worker an instance_id of its own, or none"
         )
 
+    def _move_position(self, error: OffsetOutOfRangeError | LogTruncationError) -> None:
+        if not self._topic.is_current:
+            return  # the offset is of another topic: all partitions are about to be placed anew
+        if isinstance(error, OffsetOutOfRangeError):
+            self._start_positions.skip_deleted(error.args[0])
+        else:
+            self._start_positions.follow_truncation(error.divergent_offsets)
+
     def _poll(self) -> dict[TopicPartition, list[Any]]:
         """Also where nothing may come in: or the group would take this worker for dead."""
         if not self._poll_was_full:
             self._limiter.wait_to_coalesce()
         room = self._limiter.wait_for_room(_NO_ROOM_S)
-        if self._tracker.suspended:
+        if self._tracker.suspended or self._recreated.draining:
             room = 0
             self._stopping.wait(_SUSPENDED_S)
         else:
@@ -238,7 +249,7 @@ class FrameConsumer:
 
     def _commit_if_due(self) -> None:
         now_s = time.monotonic()
-        if now_s < self._commit_due_s or not self._config.commits:
+        if now_s < self._commit_due_s or not self._config.commits or not self._topic.is_current:
             return
         self._commit_due_s = now_s + self._config.commit_s
         offsets = self._tracker.committable()
@@ -253,13 +264,8 @@ class FrameConsumer:
             self._tracker.committed(from_kafka_offsets(offsets))
 
     def _show_lag(self) -> None:
-        """Written here, since only this thread may ask the consumer."""
-        for partition, next_offset in self._tracker.next_offsets().items():
-            topic_partition = TopicPartition(*partition)
-            if topic_partition in self._consumer.assignment():
-                end = self._consumer.highwater(topic_partition)
-                if end is not None:
-                    self._metrics.lag_frames.labels(str(partition.number)).set(max(0, end - next_offset))
+        for partition, frames in self._topic.lags(self._tracker.next_offsets()).items():
+            self._metrics.lag_frames.labels(str(partition.number)).set(frames)
 
 
 def connection_count(consumer: KafkaConsumer) -> float:

@@ -10,24 +10,41 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from stripwatch.worker.contracts.positions import Partition, Position
+from stripwatch.worker.contracts.positions import CommitPoint, Partition, Position
+
+
+class AssignmentEpoch(NamedTuple):
+    """One stretch of time in which a partition is held; commit_metadata: what each commit of that time carries."""
+
+    number: int
+    commit_metadata: str = ""
 
 
 @dataclass(slots=True)
 class _Progress:
-    """One partition while it is held: its open frames in the order they came, and those not yet claimed."""
+    """One partition while it is held: its open frames in the order they came, and those not yet claimed.
 
-    epoch: int = 0
+    retired: its frames are finished, and their offsets never committed.
+    """
+
+    epoch: AssignmentEpoch
     open: OrderedDict[int, None] = field(default_factory=OrderedDict)
     unclaimed: deque[int] = field(default_factory=deque)
     next_offset: int | None = None
-    committed: int | None = None
+    committed: CommitPoint | None = None
+    retired: bool = False
 
     @property
-    def committable(self) -> int | None:
+    def settled_offset(self) -> int | None:
         """The first frame that is not settled, or what follows the last one."""
         return next(iter(self.open), self.next_offset)
+
+    @property
+    def committable(self) -> CommitPoint | None:
+        offset = self.settled_offset
+        return None if offset is None or self.retired else CommitPoint(offset, self.epoch.commit_metadata)
 
 
 class OffsetTracker:
@@ -65,15 +82,33 @@ class OffsetTracker:
         """How often partitions were forgotten: what was found out about one before may no longer be so."""
         return self._revocations
 
-    def assign(self, partitions: Collection[Partition], losses: int | None = None) -> None:
+    def assign(
+        self,
+        partitions: Collection[Partition],
+        losses: int | None = None,
+        start: CommitPoint | None = None,
+    ) -> None:
         """Count these from now on: they are read from what Kafka has committed.
 
         losses: as they were before Kafka was asked; after another one nothing is assigned, and Kafka is asked again.
+        start: where reading starts, and what each commit carries.
         """
         with self._lock:
             if not self._suspended and losses in (None, self._revocations):
                 for partition in partitions:
-                    self._partitions.setdefault(partition, _Progress(next(self._epochs)))
+                    epoch = AssignmentEpoch(next(self._epochs), start.metadata if start else "")
+                    progress = _Progress(epoch, next_offset=start.offset if start else None)
+                    self._partitions.setdefault(partition, progress)
+
+    def retire(self) -> None:
+        """Finish what is in flight, and commit none of it: its offsets mean nothing any more."""
+        with self._lock:
+            for progress in self._partitions.values():
+                progress.retired = True
+
+    def is_retired(self, partition: Partition) -> bool:
+        with self._lock:
+            return partition in self._partitions and self._partitions[partition].retired
 
     def forget(self, partitions: Collection[Partition]) -> None:
         with self._lock:
@@ -96,8 +131,8 @@ class OffsetTracker:
             progress.next_offset = position.next_offset
             return True
 
-    def claim(self, position: Position) -> int | None:
-        """Take a frame for publishing: the number of the assignment epoch under which its partition is held.
+    def claim(self, position: Position) -> AssignmentEpoch | None:
+        """Take a frame for publishing: the assignment epoch under which its partition is held.
 
         None: it is not the next of its partition, or that is not ours: another copy of it comes, or came.
         """
@@ -108,7 +143,7 @@ class OffsetTracker:
             progress.unclaimed.popleft()
             return progress.epoch
 
-    def holds(self, epochs: Mapping[Partition, int]) -> bool:
+    def holds(self, epochs: Mapping[Partition, AssignmentEpoch]) -> bool:
         """Whether each partition has been held without a break since it was claimed from."""
         with self._lock:
             return all(p in self._partitions and self._partitions[p].epoch == n for p, n in epochs.items())
@@ -120,30 +155,32 @@ class OffsetTracker:
             if progress is not None:
                 progress.open.pop(position.offset, None)
 
-    def committable(self, partitions: Collection[Partition] | None = None) -> dict[Partition, int]:
+    def committable(self, partitions: Collection[Partition] | None = None) -> dict[Partition, CommitPoint]:
         """The next offset of each partition that has moved since its last commit. It never passes an open frame."""
         with self._lock:
-            found: dict[Partition, int] = {}
+            found: dict[Partition, CommitPoint] = {}
             for partition in self._partitions if partitions is None else partitions:
-                progress = self._partitions.get(partition, _Progress())
-                offset = progress.committable
-                if offset is not None and offset != progress.committed:
-                    found[partition] = offset
+                progress = self._partitions.get(partition)
+                point = progress.committable if progress else None
+                if progress and point and point != progress.committed:
+                    found[partition] = point
             return found
 
-    def committed(self, offsets: dict[Partition, int]) -> None:
-        """Kafka has these offsets."""
+    def committed(self, points: Mapping[Partition, CommitPoint]) -> None:
+        """Kafka has these."""
         with self._lock:
-            for partition, offset in offsets.items():
+            for partition, point in points.items():
                 if partition in self._partitions:
-                    self._partitions[partition].committed = offset
+                    self._partitions[partition].committed = point
 
     def open_frames(self, partitions: Collection[Partition] | None = None) -> int:
         with self._lock:
             chosen = self._partitions if partitions is None else partitions
             return sum(len(self._partitions[p].open) for p in chosen if p in self._partitions)
 
-    def next_offsets(self) -> dict[Partition, int]:
+    def next_offsets(self, partitions: Collection[Partition] | None = None) -> dict[Partition, int]:
         """Where each partition stands, for its lag: the first frame that is not settled."""
         with self._lock:
-            return {p: at for p, progress in self._partitions.items() if (at := progress.committable) is not None}
+            held = self._partitions.items()
+            chosen = {p: progress for p, progress in held if partitions is None or p in partitions}
+            return {p: at for p, progress in chosen.items() if (at := progress.settled_offset) is not None}

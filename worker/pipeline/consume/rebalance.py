@@ -14,10 +14,12 @@ from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
 from stripwatch.worker.broker.consumers import to_kafka
+from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.workarounds.lost_membership import clear_claimed_partitions
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.consume.recreated_topic import count_unread
 
 log = structlog.get_logger()
 
@@ -36,9 +38,11 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         consumer: KafkaConsumer,
         tracker: OffsetTracker,
         metrics: Metrics,
+        topic: TopicIdentity,
         drain_s_max: float,
         commits: bool = True,
     ) -> None:
+        self._topic = topic
         self._consumer = consumer
         self._tracker = tracker
         self._metrics = metrics
@@ -59,6 +63,9 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         log.info("partitions revoked", partitions=numbers(revoked), frames_open=self._tracker.open_frames(partitions))
         try:
             await self._drain(partitions, deadline_s)
+            if not self._topic.is_current:
+                count_unread(self._topic, self._tracker.next_offsets(partitions), self._metrics)
+                return
             offsets = self._tracker.committable(partitions)
             if offsets and self._commits:
                 left_ms = max(_COMMIT_MS_MIN, (deadline_s - time.monotonic()) * 1000)

@@ -5,8 +5,10 @@ from kafka import KafkaConsumer
 from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.consumers import to_kafka
-from stripwatch.worker.contracts.positions import Partition
+from stripwatch.worker.broker.topic_identity import TopicIdentity
+from stripwatch.worker.contracts.positions import CommitPoint, Partition
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.commit_metadata import CommitMetadata, decode_commit_metadata
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 
 log = structlog.get_logger()
@@ -17,14 +19,27 @@ _ASK_MS_MAX = 2000
 class StartPositions:
     """Sends each partition to what Kafka has committed, and says what Kafka has deleted before it was read.
 
+    An offset of a topic that has been recreated since is not used, and a partition that was added since the group began
+    is read from its beginning: what is committed says of which topic it is, and how many partitions that had.
+
     start_at: earliest or latest, where a group without committed offsets begins.
     """
 
-    def __init__(self, consumer: KafkaConsumer, tracker: OffsetTracker, metrics: Metrics, start_at: str) -> None:
+    def __init__(
+        self, consumer: KafkaConsumer, tracker: OffsetTracker, metrics: Metrics, topic: TopicIdentity, start_at: str
+    ) -> None:
         self._consumer = consumer
         self._tracker = tracker
         self._metrics = metrics
+        self._topic = topic
         self._start_at = start_at
+        self._first_partitions: int | None = None  # of CommitMetadata; None: not known yet
+        self._recreated_partitions = 0  # those that a recreated topic had when this worker noticed it
+
+    def begin_recreated_topic(self) -> None:
+        """The topic that is read now was created while the group was running: all of it is new."""
+        self._first_partitions = 0
+        self._recreated_partitions = self._topic.partition_count()
 
     def seek_assigned(self) -> None:
         """Each partition that is ours and that the offset tracker does not hold: read it from what is committed.
@@ -37,17 +52,20 @@ class StartPositions:
         if self._consumer.group_metadata().state != MemberState.STABLE:
             return
         held = set(self._tracker.partitions())
-        for partition in self._consumer.assignment():
-            if Partition(*partition) in held:
-                continue
-            clear_stale_offset_fetches(self._consumer)
-            offset = self._consumer.committed(partition, timeout_ms=_ASK_MS_MAX)
-            if offset is None and not _has_leader(self._consumer, partition):
+        unplaced = [partition for partition in self._consumer.assignment() if Partition(*partition) not in held]
+        if not unplaced or not self._topic.bind_first():
+            return
+        for partition in unplaced:
+            point = self._committed([partition]).get(partition)
+            start = self._start_of(point)
+            if start is None and not _has_leader(self._consumer, partition):
                 # Nobody can say where it starts. Without any position kafka-python reads no other partition either.
                 self._consumer.seek(partition, 0)
                 continue
-            self._consumer.seek(partition, self._start(partition) if offset is None else offset)
-            self._tracker.assign([Partition(*partition)], losses)
+            if start is None:
+                start = self._begin(partition, point)
+            self._consumer.seek(partition, start)
+            self._tracker.assign([Partition(*partition)], losses, CommitPoint(start, self._commit_metadata()))
 
     def skip_deleted(self, wanted: dict[TopicPartition, int]) -> None:
         """What follows cannot be read, since Kafka no longer has it, or not yet: go to the first frame there is."""
@@ -81,13 +99,76 @@ class StartPositions:
                 end = self._consumer.beginning_offsets([partition], timeout_ms=_ASK_MS_MAX)[partition]
             self._consumer.seek(partition, end)
 
-    def _start(self, partition: TopicPartition) -> int:
-        """It is committed at once: what is taken before the first commit must not be passed over after a crash."""
-        ask = self._consumer.beginning_offsets if self._start_at == "earliest" else self._consumer.end_offsets
-        start: int = ask([partition], timeout_ms=_ASK_MS_MAX)[partition]
-        self._consumer.commit(to_kafka({Partition(*partition): start}), timeout_ms=_ASK_MS_MAX)
-        log.info("no committed offset", **_position_fields(partition, start), start_at=self._start_at)
+    def _committed(self, partitions: list[TopicPartition]) -> dict[TopicPartition, CommitPoint]:
+        clear_stale_offset_fetches(self._consumer)
+        # What committed() runs, for several partitions and with their metadata.
+        found = self._consumer._coordinator.fetch_committed_offsets(partitions, timeout_ms=_ASK_MS_MAX)
+        return {partition: CommitPoint(known.offset, known.metadata or "") for partition, known in found.items()}
+
+    def _start_of(self, point: CommitPoint | None) -> int | None:
+        """Where the committed offset says; None without one, or where it is of a topic that is gone."""
+        if point is None:
+            return None
+        remembered = decode_commit_metadata(point.metadata)
+        if remembered is None:
+            return point.offset
+        if remembered.topic_id != self._topic.id and remembered.topic_id and self._topic.id:
+            return None
+        self._first_partitions = remembered.first_partitions
+        return point.offset
+
+    def _begin(self, partition: TopicPartition, stale: CommitPoint | None) -> int:
+        """Where a partition begins that the group has not read. stale: of a topic that is gone.
+
+        It is committed at once: what is taken before the first commit must not be passed over after a crash, and the
+        group remembers by it what it has seen of the topic.
+        """
+        if stale:
+            self.begin_recreated_topic()
+        first = self._consumer.beginning_offsets([partition], timeout_ms=_ASK_MS_MAX)[partition]
+        added = partition.partition >= self._remember_partitions()
+        start: int = first
+        if not added and self._start_at == "latest":
+            start = self._consumer.end_offsets([partition], timeout_ms=_ASK_MS_MAX)[partition]
+        point = CommitPoint(start, self._commit_metadata())
+        self._consumer.commit(to_kafka({Partition(*partition): point}), timeout_ms=_ASK_MS_MAX)
+        if stale or partition.partition < self._recreated_partitions:
+            self._metrics.offset_resets.labels("recreated").inc()
+            log.error("topic was recreated; restarting at the earliest offset", **_position_fields(partition, start))
+        elif added:
+            self._metrics.partitions_added.inc()
+            log.info("partition was added; reading it from its beginning", **_position_fields(partition, start))
+        else:
+            self._say_start(partition, start, start - first)
         return start
+
+    def _say_start(self, partition: TopicPartition, start: int, skipped: int) -> None:
+        log.info("no committed offset", **_position_fields(partition, start), start_at=self._start_at)
+        if skipped:
+            self._metrics.frames_skipped_at_start.inc(skipped)
+            log.error(
+                "start_at = latest skips frames that the group has not read",
+                **_position_fields(partition, start),
+                frames=skipped,
+            )
+
+    def _remember_partitions(self) -> int:
+        """How many partitions the topic had when the group began to read it: any committed offset tells.
+
+        Where none does, the group begins now; or all were set by an administrator or by an older version.
+        """
+        if self._first_partitions is None:
+            count = self._topic.partition_count()
+            known = self._committed([TopicPartition(self._topic.topic, number) for number in range(count)])
+            notes = [note for point in known.values() if (note := decode_commit_metadata(point.metadata))]
+            same = [note.first_partitions for note in notes if note.topic_id == self._topic.id]
+            self._first_partitions = min(same, default=count)
+            if notes and not same:
+                self.begin_recreated_topic()
+        return self._first_partitions
+
+    def _commit_metadata(self) -> str:
+        return CommitMetadata(self._topic.id, self._remember_partitions()).encode()
 
 
 def clear_stale_offset_fetches(consumer: KafkaConsumer) -> None:

@@ -25,9 +25,9 @@ from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.common.threads import OwnedThread
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.contracts.positions import Partition
+from stripwatch.worker.contracts.positions import CommitPoint, Partition
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.consume.offset_tracker import AssignmentEpoch, OffsetTracker
 from stripwatch.worker.pipeline.produce.producer_recovery import FENCED, DeliveryError, ProducerRecovery
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, RecordBuilder
 
@@ -67,8 +67,8 @@ class _Transaction:
     began_s: float
     items: list[_Item]
     sent: list[_Sent] = field(default_factory=list)
-    offsets: dict[Partition, int] = field(default_factory=dict)
-    epochs: dict[Partition, int] = field(default_factory=dict)
+    offsets: dict[Partition, CommitPoint] = field(default_factory=dict)
+    epochs: dict[Partition, AssignmentEpoch] = field(default_factory=dict)
 
 
 class ExactlyOnce:
@@ -166,7 +166,7 @@ class ExactlyOnce:
         else:
             transaction.items.append(item)
         partition = Partition(position.topic, position.partition)
-        transaction.offsets[partition] = position.next_offset
+        transaction.offsets[partition] = CommitPoint(position.next_offset, epoch.commit_metadata)
         if transaction.epochs.setdefault(partition, epoch) != epoch:
             raise DeliveryError(IllegalGenerationError("the partition went and came back"))
         for record in self._records.build(item.event, item.frame):
@@ -199,7 +199,10 @@ class ExactlyOnce:
         group = self._stable_group()
         if not self._tracker.holds(transaction.epochs):
             raise IllegalGenerationError("partitions went while their frames were in a transaction")
-        self._producer.send_offsets_to_transaction(to_kafka(transaction.offsets), group)
+        # Of a topic that was recreated only the results count: its offsets mean nothing in the new one.
+        offsets = {p: point for p, point in transaction.offsets.items() if not self._tracker.is_retired(p)}
+        if offsets:
+            self._producer.send_offsets_to_transaction(to_kafka(offsets), group)
         self._producer.commit_transaction()
         self._asked_s = None
         self._transaction = None

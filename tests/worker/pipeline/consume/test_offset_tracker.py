@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.contracts.positions import Partition, Position
+from stripwatch.worker.contracts.positions import CommitPoint, Partition, Position
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 
 TOPIC = "frames"
@@ -37,7 +37,7 @@ def test_commit_never_passes_an_open_frame(order: list[Position]) -> None:
     for frame in order:
         tracker.complete(frame)
         settled.add(frame)
-        for partition, next_offset in tracker.committable().items():
+        for partition, (next_offset, _) in tracker.committable().items():
             before = [p for p in order if p.partition == partition.number and p.offset < next_offset]
             assert all(p in settled for p in before)
 
@@ -48,7 +48,7 @@ def test_when_all_is_settled_all_is_committed(order: list[Position]) -> None:
     for frame in order:
         tracker.complete(frame)
     last = {p: max(f.next_offset for f in order if f.partition == p) for p in {f.partition for f in order}}
-    assert {p.number: offset for p, offset in tracker.committable().items()} == last
+    assert {p.number: point.offset for p, point in tracker.committable().items()} == last
     assert tracker.open_frames() == 0
     tracker.committed(tracker.committable())
     assert tracker.committable() == {}
@@ -93,7 +93,9 @@ def test_each_frame_is_claimed_once_and_in_order_however_often_it_comes(
 
 def test_an_epoch_ends_when_the_partition_goes() -> None:
     tracker = tracker_with([position(0, 0), position(1, 0), position(0, 1)])
-    epochs = {Partition(TOPIC, number): tracker.claim(position(number, 0)) or 0 for number in range(2)}
+    claimed = {number: tracker.claim(position(number, 0)) for number in range(2)}
+    epochs = {Partition(TOPIC, number): epoch for number, epoch in claimed.items() if epoch}
+    assert len(epochs) == 2
     assert tracker.holds(epochs)
     tracker.forget([Partition(TOPIC, 2)])
     assert tracker.holds(epochs)
@@ -129,14 +131,14 @@ def test_a_partition_that_comes_back_starts_anew() -> None:
     tracker.complete(position(0, 5))
     assert tracker.committable() == {}
     assert tracker.register(position(0, 3))
-    assert tracker.committable() == {Partition(TOPIC, 0): 3}
+    assert tracker.committable() == {Partition(TOPIC, 0): CommitPoint(3)}
 
 
 def test_counts_can_be_asked_for_some_partitions() -> None:
     tracker = tracker_with([position(0, 0), position(0, 1), position(1, 0)])
     assert tracker.open_frames() == 3
     assert tracker.open_frames([Partition(TOPIC, 0)]) == 2
-    assert tracker.committable([Partition(TOPIC, 1)]) == {Partition(TOPIC, 1): 0}
+    assert tracker.committable([Partition(TOPIC, 1)]) == {Partition(TOPIC, 1): CommitPoint(0)}
     assert sorted(tracker.partitions()) == [Partition(TOPIC, number) for number in range(3)]
 
 
@@ -148,3 +150,32 @@ def test_a_place_that_was_found_before_a_loss_is_not_used() -> None:
     assert tracker.partitions() == []
     tracker.assign([partition], tracker.revocations)
     assert tracker.partitions() == [partition]
+
+
+def test_retired_frames_are_finished_and_not_committed() -> None:
+    tracker, partition = tracker_with([position(0, 0), position(0, 1)]), Partition(TOPIC, 0)
+    tracker.retire()
+    assert tracker.is_retired(partition)
+    assert tracker.claim(position(0, 0))
+    tracker.complete(position(0, 0))
+    assert (tracker.open_frames(), tracker.committable()) == (1, {})
+    assert tracker.next_offsets([partition]) == {partition: 1}
+    tracker.forget([partition])
+    tracker.assign([partition])
+    assert not tracker.is_retired(partition)
+
+
+def test_a_commit_carries_what_the_partition_was_assigned_with() -> None:
+    tracker, partition = OffsetTracker(), Partition(TOPIC, 0)
+    tracker.assign([partition], start=CommitPoint(4, "old"))
+    assert tracker.committable() == {partition: CommitPoint(4, "old")}
+    assert tracker.register(position(0, 4))
+    epoch = tracker.claim(position(0, 4))
+    assert epoch
+    assert epoch.commit_metadata == "old"
+    tracker.forget([partition])
+    tracker.assign([partition], start=CommitPoint(0, "new"))
+    assert tracker.register(position(0, 3))
+    tracker.complete(position(0, 3))
+    tracker.committed({partition: CommitPoint(4, "old")})  # an answer from before: the same offset of another topic
+    assert tracker.committable() == {partition: CommitPoint(4, "new")}

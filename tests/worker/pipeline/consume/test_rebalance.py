@@ -69,7 +69,8 @@ def finish(coroutine: Any) -> None:
 def test_lost_partitions_are_let_go_at_once_and_claimed_no_more() -> None:
     tracker, partition, assignor = OffsetTracker(), Partition(*FRAMES), owner()
     consumer = SimpleNamespace(_coordinator=SimpleNamespace(_assignors={"cooperative-sticky": assignor}))
-    listener = DrainOnRevoke(consumer, tracker, Metrics(CollectorRegistry()), drain_s_max=60)
+    topic: Any = SimpleNamespace(is_current=True)
+    listener = DrainOnRevoke(consumer, tracker, Metrics(CollectorRegistry()), topic, drain_s_max=60)
     tracker.assign([partition])
     assert tracker.register(Position("frames", 0, 7))
     finish(listener.on_partitions_lost([FRAMES]))
@@ -89,6 +90,21 @@ def test_a_loss_during_a_join_prepares_the_join_again() -> None:
     made.reset()
     assert made._generation.is_lost()
     assert not made.rejoining
+
+
+def test_a_join_that_a_poll_has_left_is_finished() -> None:
+    made = Coordinator()
+    made.rejoin_needed = False  # changed partitions have caused the join
+    patch_lost_membership(SimpleNamespace(_coordinator=made))
+    assert made.need_rejoin()
+    made.rejoining = False
+    assert not made.need_rejoin()
+
+
+def test_a_join_that_a_poll_has_left_is_forgotten_by_itself() -> None:
+    made = Coordinator()
+    made.rejoin_needed = False
+    assert not made.need_rejoin()
 
 
 def test_a_loss_during_a_join_is_passed_over_by_itself() -> None:

@@ -13,6 +13,8 @@ from kafka.errors import KafkaTimeoutError
 from kafka.structs import OffsetAndMetadata
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.broker.topic_identity import TopicIdentity
+from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.consume.start_positions import StartPositions
@@ -31,6 +33,11 @@ def ask_and_not_wait(consumer: KafkaConsumer, partition: TopicPartition) -> None
         with suppress(KafkaTimeoutError):
             consumer.committed(partition, timeout_ms=0)
     poll_until(lambda: all(future.is_done for future in waiting.values()))  # its network thread needs no poll
+
+
+def start_positions(consumer: KafkaConsumer, topic: str) -> StartPositions:
+    identity = TopicIdentity(consumer, topic, FetchByTopicId(consumer))
+    return StartPositions(consumer, OffsetTracker(), Metrics(CollectorRegistry()), identity, "earliest")
 
 
 @pytest.fixture
@@ -58,7 +65,7 @@ def test_reading_starts_at_what_kafka_has_now(consumer: KafkaConsumer) -> None:
     poll_until(lambda: consumer.committed(partition) == 1)
     ask_and_not_wait(consumer, partition)
     commit(consumer, partition, 5)
-    StartPositions(consumer, OffsetTracker(), Metrics(CollectorRegistry()), "earliest").seek_assigned()
+    start_positions(consumer, partition.topic).seek_assigned()
     assert consumer.position(partition) == 5
 
 
@@ -69,5 +76,5 @@ def test_after_a_truncation_reading_goes_on_where_kafka_says_or_at_the_start(
     """-1 or None: the topic was made anew, so Kafka has nothing of that time."""
     (partition,) = consumer.assignment()
     told = {partition: None if end is None else OffsetAndMetadata(end, "", 0)}  # as LogTruncationError has it
-    StartPositions(consumer, OffsetTracker(), Metrics(CollectorRegistry()), "earliest").follow_truncation(told)
+    start_positions(consumer, partition.topic).follow_truncation(told)
     assert consumer.position(partition) == (3 if end == 3 else 0)

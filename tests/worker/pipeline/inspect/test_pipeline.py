@@ -18,7 +18,7 @@ from stripwatch.worker.common.errors import InferenceError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.contracts.positions import Partition
+from stripwatch.worker.contracts.positions import CommitPoint, Partition
 from stripwatch.worker.images.decode import DecodeSpec, Image, Pixels
 from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Threshold, read_bundle
@@ -148,7 +148,7 @@ def test_every_frame_comes_out_once_in_order_and_is_counted(model: LoadedModel, 
     feed(pipeline, parts, encoded)
     assert pipeline.drain(60)
     assert [event.frame.offset for event in publisher.events] == list(range(len(encoded)))
-    assert parts.tracker.committable() == {FRAMES: len(encoded)}
+    assert parts.tracker.committable() == {FRAMES: CommitPoint(len(encoded))}
     assert (parts.limiter.frames, parts.limiter.bytes) == (0, 0)
     read = parts.metrics.registry.get_sample_value
     results = sum(read("stripwatch_results_total", {"verdict": v}) or 0 for v in ("clean", "unsure", "defect"))
@@ -185,12 +185,12 @@ def test_nothing_is_committable_before_it_is_acknowledged(model: LoadedModel) ->
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.5)] * 3)
     assert not pipeline.drain(60)
-    assert parts.tracker.committable() == {FRAMES: 0}
+    assert parts.tracker.committable() == {FRAMES: CommitPoint(0)}
     for settle in publisher.held[1:]:
         settle()
-    assert parts.tracker.committable() == {FRAMES: 0}
+    assert parts.tracker.committable() == {FRAMES: CommitPoint(0)}
     publisher.held[0]()
-    assert parts.tracker.committable() == {FRAMES: 3}
+    assert parts.tracker.committable() == {FRAMES: CommitPoint(3)}
 
 
 def test_a_capture_in_the_future_counts_as_age_zero(model: LoadedModel) -> None:
@@ -218,7 +218,7 @@ def test_late_frames_are_skipped_in_their_place_and_counted(model: LoadedModel) 
     assert pipeline.drain(60)
     states = [event.state if isinstance(event, Result) else event.reason for event in publisher.events]
     assert states == ["inspected", "unsupported_format", "skipped", "skipped"]
-    assert parts.tracker.committable() == {FRAMES: 4}
+    assert parts.tracker.committable() == {FRAMES: CommitPoint(4)}
     read = parts.metrics.registry.get_sample_value
     assert read("stripwatch_late_frames_total") == 2
     assert read("stripwatch_results_total", {"verdict": "skipped"}) == 2
@@ -357,4 +357,4 @@ def test_a_stage_that_dies_takes_the_worker_with_it(
         pipeline.raise_failure()
     assert not pipeline.drain(30)
     assert not any(thread.name in ("predict", "publish") for thread in threading.enumerate())
-    assert parts.tracker.committable() == {FRAMES: 0}
+    assert parts.tracker.committable() == {FRAMES: CommitPoint(0)}

@@ -1,0 +1,188 @@
+"""The topic of frames is deleted and created again, or gains partitions, on Apache Kafka. No frame goes unnoticed.
+
+Not on the embedded broker: it fetches by name alone.
+"""
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from kafka import TopicPartition
+from kafka.structs import OffsetAndMetadata
+
+from tests.brokers.clients import recreate
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line, Record, running_worker
+from tests.e2e.test_broker_faults import DELIVERIES, metric
+from tests.e2e.test_line import frames, in_partition_order, positions
+from tests.slow import write_slow_bundle
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.kafka
+OLD, NEW = b"old", b"new"  # the camera of the frames before the change, and of those after it
+SMALL = ("--set", "inflight.frames_max=16", "--set", "instance_id=one")
+LATEST = ("--set", "start_at=latest")
+
+
+@pytest.fixture
+def line(apache_broker: BrokerHandle) -> Line:
+    return Line.on(apache_broker)
+
+
+@pytest.fixture(scope="module")
+def slow_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_slow_bundle(tmp_path_factory.mktemp("slow") / "slow.onnx")
+
+
+def delivered(delivery: str) -> tuple[str, ...]:
+    return (*SMALL, "--set", f"delivery={delivery}")
+
+
+def results_of(line: Line, camera: bytes) -> list[Record]:
+    return [record for record in line.read_all("results") if record.key == camera]
+
+
+def await_all_inspected(line: Line, sent: list[Record]) -> list[Record]:
+    """The results of the new frames, once each of them has one."""
+    missing = {(frame.partition, frame.offset) for frame in sent}
+
+    def is_complete(results: list[Record]) -> bool:
+        if results[-1].key == NEW:
+            missing.difference_update(positions(results[-1:]))
+        return not missing
+
+    line.read_until("results", is_complete)
+    assert not missing, f"{len(missing)} of {len(sent)} frames have no result"
+    return results_of(line, NEW)
+
+
+def change_partitions(line: Line, count: int) -> Line:
+    with line.broker.admin() as admin:
+        admin.create_partitions({line.topics["frames"]: count})
+    return replace(line, partitions=count)
+
+
+def commit(line: Line, offset: int, metadata: str) -> None:
+    """As somebody who is no member does while the group is empty."""
+    partitions = [TopicPartition(line.topics["frames"], number) for number in range(line.partitions)]
+    with line.broker.consumer(group_id="g") as consumer:
+        consumer.assign(partitions)
+        consumer.commit({partition: OffsetAndMetadata(offset, metadata, -1) for partition in partitions})
+
+
+def committed_metadata(line: Line) -> str:
+    with line.broker.consumer(group_id="g") as consumer:
+        found = consumer.committed(TopicPartition(line.topics["frames"], 0), metadata=True)
+        return str(found.metadata)
+
+
+def deleted_unread(worker_lines: list[dict[str, object]]) -> int:
+    entries = [entry for entry in worker_lines if entry["event"] == "the topic was deleted before its frames were read"]
+    return sum(int(str(entry["frames"])) for entry in entries)
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+@pytest.mark.parametrize("stopped", [False, True], ids=["busy", "stopped"])
+def test_a_topic_recreated_under_a_backlog(line: Line, slow_bundle: Path, delivery: str, stopped: bool) -> None:
+    old = line.send(frames(240), key=OLD)
+    with running_worker(line, slow_bundle, "g", *delivered(delivery)) as worker:
+        port = worker.await_ready()
+        line.read("results", 45)
+        if stopped:
+            worker.process.send_signal(signal.SIGSTOP)
+        recreate(line.broker, line.topics["frames"], line.partitions)
+        new = line.send(frames(240), key=NEW)
+        if stopped:
+            worker.process.send_signal(signal.SIGCONT)
+        results = await_all_inspected(line, new)
+        wait_until(lambda: sum(line.committed("g").values()) == len(new))
+        assert metric(worker, port, 'offset_resets_total{cause="recreated"}') == line.partitions
+        assert metric(worker, port, "frames_deleted_total") == deleted_unread(worker.lines)
+        assert worker.stop() == 0
+    assert in_partition_order(results)
+    if delivery == "exactly-once":
+        assert len(results) == len(new)
+    inspected = len(set(positions(results_of(line, OLD))))
+    assert inspected + deleted_unread(worker.lines) == len(old)
+
+
+@pytest.mark.parametrize("partitions", [1, 5])
+def test_a_topic_recreated_with_fewer_or_more_partitions(line: Line, bundle: Path, partitions: int) -> None:
+    line.send(frames(30), key=OLD)
+    with running_worker(line, bundle, "g", *SMALL, *LATEST) as worker:
+        worker.await_ready()
+        wait_until(lambda: len(line.committed("g")) == line.partitions)
+        recreate(line.broker, line.topics["frames"], partitions)
+        line = replace(line, partitions=partitions)
+        new = line.send(frames(60), key=NEW)
+        await_all_inspected(line, new)
+        wait_until(lambda: sum(line.committed("g").values()) == len(new))
+        assert worker.stop() == 0
+
+
+def test_two_workers_follow_a_recreated_topic(line: Line, bundle: Path) -> None:
+    line.send(frames(30), key=OLD)
+    with running_worker(line, bundle, "g", *LATEST) as one, running_worker(line, bundle, "g", *LATEST) as two:
+        one.await_ready()
+        two.await_ready()
+        wait_until(lambda: len(line.committed("g")) == line.partitions)
+        recreate(line.broker, line.topics["frames"], line.partitions)
+        new = line.send(frames(90), key=NEW)
+        await_all_inspected(line, new)
+        assert (one.stop(), two.stop()) == (0, 0)
+
+
+def test_an_offset_of_the_old_topic_is_not_used_after_a_restart(line: Line, bundle: Path) -> None:
+    """A commit that came late: Kafka has deleted the offsets with the topic, and takes this one for the new topic's."""
+    old = line.send(frames(60), key=OLD)
+    with running_worker(line, bundle, "g", *SMALL) as worker:
+        worker.await_ready()
+        wait_until(lambda: sum(line.committed("g").values()) == len(old))
+        assert worker.stop() == 0
+    metadata = committed_metadata(line)
+    recreate(line.broker, line.topics["frames"], line.partitions)
+    new = line.send(frames(90), key=NEW)
+    commit(line, 20, metadata)
+    with running_worker(line, bundle, "g", *SMALL, *LATEST) as worker:
+        port = worker.await_ready()
+        await_all_inspected(line, new)
+        assert metric(worker, port, 'offset_resets_total{cause="recreated"}') == line.partitions
+        assert worker.stop() == 0
+
+
+def test_an_offset_that_an_administrator_has_set_is_used(line: Line, bundle: Path) -> None:
+    sent = line.send(frames(60), key=NEW)
+    commit(line, 15, "")
+    with running_worker(line, bundle, "g", *SMALL) as worker:
+        worker.await_ready()
+        await_all_inspected(line, [frame for frame in sent if frame.offset >= 15])
+        assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("start_at", ["latest", "earliest"])
+def test_partitions_that_are_added_are_read_from_their_beginning(line: Line, bundle: Path, start_at: str) -> None:
+    line.send(frames(30), key=OLD)
+    with running_worker(line, bundle, "g", *SMALL, "--set", f"start_at={start_at}") as worker:
+        port = worker.await_ready()
+        wait_until(lambda: len(line.committed("g")) == line.partitions)
+        line = change_partitions(line, 5)
+        new = line.send(frames(50), key=NEW)
+        await_all_inspected(line, new)
+        assert metric(worker, port, "partitions_added_total") == 2
+        assert metric(worker, port, "frames_skipped_at_start_total") == (30 if start_at == "latest" else 0)
+        assert worker.stop() == 0
+
+
+def test_partitions_that_are_added_while_no_worker_runs_are_read_from_their_beginning(line: Line, bundle: Path) -> None:
+    line.send(frames(30), key=OLD)
+    with running_worker(line, bundle, "g", *SMALL, *LATEST) as worker:
+        worker.await_ready()
+        wait_until(lambda: len(line.committed("g")) == line.partitions)
+        assert worker.stop() == 0
+    line = change_partitions(line, 5)
+    new = line.send(frames(50), key=NEW)
+    with running_worker(line, bundle, "g", *SMALL, *LATEST) as worker:
+        worker.await_ready()
+        await_all_inspected(line, new)
+        assert worker.stop() == 0

@@ -165,8 +165,9 @@ def test_a_reject_that_is_too_large_for_its_topic(kafka: Kafka, line: Line, bund
     with running_worker(line, bundle, "g", *by_proxy(kafka, delivery)) as worker:
         port = worker.await_ready()
         (reject,) = line.read("rejects", 1)
-        assert (len(reject.value or b""), reject.headers["stripwatch_bytes"]) == (2000, b"8000")
+        assert 2000 < len(reject.value or b"") < 3000
+        assert reject.headers["stripwatch_bytes"] == b"8000"
         wait_until(lambda: sum(line.committed("g").values()) == len(sent))
-        assert metric(worker, port, "producer_rebuilds_total") == 2
+        assert metric(worker, port, "producer_rebuilds_total") == 0
         assert worker.stop() == 0
     assert len({result.json["id"] for result in line.read_all("results")}) == 120

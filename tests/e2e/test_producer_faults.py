@@ -194,3 +194,22 @@ def test_a_topic_that_is_deleted_is_named_and_readiness_tells(
     assert 503 in unready
     (said,) = [entry["event"] for entry in worker.lines if str(entry["event"]).startswith("error: ")]
     assert line.topics["rejects"] in said
+
+
+def test_a_topic_that_comes_back_in_time_ends_nothing(line: Line, bundle: Path, delivery: tuple[str, ...]) -> None:
+    with running_worker(line, bundle, "g", *delivery) as worker:
+        port = worker.await_ready()
+        sent = line.send(frames(5), key=b"a")
+        line.read("results", 5)
+        with line.broker.admin() as admin:
+            admin.delete_topics([line.topics["rejects"]])
+        line.send([b"no image"], key=b"a")
+        sent += line.send(frames(20), key=b"a")
+        wait_until(lambda: '"results_delivered": false' in fetch(port, "/readyz")[1])
+        with line.broker.admin() as admin:
+            admin.create_topics({line.topics["rejects"]: {"num_partitions": 1, "replication_factor": 1}})
+        wait_until(lambda: fetch(port, "/readyz")[0] == 200)
+        wait_until(lambda: sum(line.committed("g").values()) == len(sent) + 1)
+        assert len(line.read_all("rejects")) == 1
+        assert worker.stop() == 0
+    assert_settled(line, sent, 1, delivery)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, run_cli, running_worker
@@ -23,6 +24,22 @@ def rejects(line: Line, what: str, *arguments: str) -> tuple[list[str], dict[str
     assert done.returncode == 0, done.stderr
     *lines, summary = done.stdout.splitlines()
     return lines, json.loads(summary), done.stderr
+
+
+@pytest.mark.kafka
+def test_a_frame_that_its_topic_takes_no_more_holds_up_no_other(apache_broker: BrokerHandle, bundle: Path) -> None:
+    line = Line.on(apache_broker)
+    line.send([b"x" * 500_000, b"no image"], key=b"a")
+    with running_worker(line, bundle, "g") as worker:
+        worker.await_ready()
+        line.read("rejects", 2)
+        assert worker.stop() == 0
+    limit = {"max.message.bytes": "100000"}
+    with apache_broker.admin() as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, line.topics["frames"], limit)])
+    _, summary, said = rejects(line, "replay")
+    assert (summary["sent"], summary["refused"]) == (1, 1)
+    assert "its 500000 bytes are more than" in said
 
 
 @pytest.mark.kafka

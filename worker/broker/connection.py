@@ -19,6 +19,7 @@ from stripwatch.worker.broker.reachability import answer_fault, connection_fault
 from stripwatch.worker.broker.tls import check_tls, client_options
 from stripwatch.worker.broker.workarounds.advertised import advertised_servers
 from stripwatch.worker.broker.workarounds.auth_failures import raise_auth_failures, refusal
+from stripwatch.worker.broker.workarounds.leaked_clients import make_or_close
 from stripwatch.worker.broker.workarounds.sockets import PlainSelector, read_much
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
@@ -60,7 +61,9 @@ def connect(
     options["selector"] = PlainSelector
     started_s = time.monotonic()
     try:
-        return client(bootstrap_servers=servers, bootstrap_timeout_ms=round(wait_s_max * 1000), **options)
+        return make_or_close(
+            client, bootstrap_servers=servers, bootstrap_timeout_ms=round(wait_s_max * 1000), **options
+        )
     except SaslAuthenticationFailedError as error:
         raise BrokerUnavailableError(
             f"Kafka at {bootstrap_servers} does not let us in by {security.mechanism}: {refusal(error)}"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from kafka import KafkaProducer
@@ -14,7 +15,7 @@ from kafka.errors import (
 )
 from kafka.future import Future
 
-from stripwatch.worker.broker.admin import require_topic
+from stripwatch.worker.broker.admin import open_admin, require_topic
 from stripwatch.worker.broker.connection import (
     BOOTSTRAP_S_MAX,
     RECONNECT_MS_MAX,
@@ -22,10 +23,11 @@ from stripwatch.worker.broker.connection import (
     connect,
     connect_tool,
 )
-from stripwatch.worker.broker.topic_limits import TopicLimits
+from stripwatch.worker.broker.topic_limits import TopicLimits, limits_of
 from stripwatch.worker.broker.workarounds.bystanders import mark_bystanders
 from stripwatch.worker.broker.workarounds.discarded_producers import free_waiting, refuse_metadata
 from stripwatch.worker.broker.workarounds.endless_commits import bound_commits
+from stripwatch.worker.broker.workarounds.forgotten_causes import keep_causes
 from stripwatch.worker.broker.workarounds.lost_requests import keep_requests
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.security import PLAINTEXT, Security
@@ -79,6 +81,7 @@ def open_producer(settings: Settings, topics: Collection[str] = (), limits: Topi
         **(transactional if settings.delivery == "exactly-once" else {}),
     )
     mark_bystanders(producer)
+    keep_causes(producer)
     _fetch_metadata(producer, topics)
     if settings.delivery == "exactly-once":
         keep_requests(producer)
@@ -162,6 +165,8 @@ def open_frame_producer(bootstrap_servers: str, topic: str, security: Security =
     Raises SettingsError, also for a topic that is not there, or BrokerUnavailableError where no broker answers.
     """
     require_topic(bootstrap_servers, topic, security)
+    limits = TopicLimits(partial(_frame_limits, bootstrap_servers, topic, security))
+    limits.refresh()
     producer = connect_tool(
         KafkaProducer,
         bootstrap_servers,
@@ -175,8 +180,17 @@ def open_frame_producer(bootstrap_servers: str, topic: str, security: Security =
         max_block_ms=round(BOOTSTRAP_S_MAX * 1000),
     )
     mark_bystanders(producer)
+    if bytes_max := limits.bytes_max(topic):
+        producer.config["max_request_size"] = bytes_max  # a larger frame is refused here, which costs no other frame
     try:
         yield producer
     finally:
         with suppress(KafkaError):  # whoever needs the acknowledgements has flushed before
             producer.close(timeout=1)
+
+
+def _frame_limits(bootstrap_servers: str, topic: str, security: Security) -> dict[str, int]:
+    """Empty where Kafka does not tell; then a frame that is too large is refused by Kafka."""
+    with suppress(BrokerUnavailableError), open_admin(bootstrap_servers, security) as admin:
+        return limits_of(admin, [topic])
+    return {}

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import structlog
 from kafka import KafkaAdminClient
@@ -91,6 +92,15 @@ def read_topic_limits(settings: Settings, topics: Collection[str]) -> dict[str, 
     return limits
 
 
+def limits_of(admin: Any, topics: Collection[str]) -> dict[str, int]:
+    """The limits that Kafka tells an admin client; a topic that it does not tell of is left out. Raises KafkaError."""
+    asked = dict.fromkeys((_MESSAGE_BYTES, _SEGMENT_BYTES, _COMPRESSION))
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic, asked) for topic in topics]
+    described = admin.describe_configs(resources, config_filter="all").get("topic", {})
+    values = {topic: {name: entry["value"] for name, entry in found.items()} for topic, found in described.items()}
+    return {topic: _limit(found) for topic, found in values.items() if found.get(_MESSAGE_BYTES)}
+
+
 def _describe(settings: Settings, topics: Collection[str]) -> dict[str, int]:
     admin = connect(
         KafkaAdminClient,
@@ -100,14 +110,10 @@ def _describe(settings: Settings, topics: Collection[str]) -> dict[str, int]:
         client_id="stripwatch",
         request_timeout_ms=round(_ASK_S_MAX * 1000),
     )
-    asked = dict.fromkeys((_MESSAGE_BYTES, _SEGMENT_BYTES, _COMPRESSION))
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic, asked) for topic in topics]
     try:
-        described = admin.describe_configs(resources, config_filter="all").get("topic", {})
+        return limits_of(admin, topics)
     finally:
         admin.close()
-    values = {topic: {name: entry["value"] for name, entry in found.items()} for topic, found in described.items()}
-    return {topic: _limit(found) for topic, found in values.items() if found.get(_MESSAGE_BYTES)}
 
 
 def _limit(found: Mapping[str, str]) -> int:

@@ -27,8 +27,7 @@ _PAUSE_S = 30.0  # after a failure: without it each record would wait for a brok
 class BestEffortProducer:
     """The producer is made when there is something to send, and replaced after a failure: most end it for good.
 
-    open_producer: after it has failed it is not called again, since a producer that cannot be made leaves sockets
-    behind (kafka-python 3.0.12); then nothing is sent any more. sent, failed: called for each record, from any thread.
+    open_producer: called again some time after it has failed. sent, failed: called for each record, from any thread.
     limits: of the topics; a larger record is not sent.
     """
 
@@ -70,10 +69,8 @@ class BestEffortProducer:
             future = send_or_fail(
                 producer, record.topic, record.body, key=record.key, headers=record.headers, timestamp_ms=stamp_ms
             )
-        except KafkaError as error:
+        except (KafkaError, StripwatchError) as error:
             self._undelivered(record, error)
-        except StripwatchError as error:
-            self._undelivered(record, error, float("inf"))
         else:
             future.add_callback(lambda _: self._sent())
             future.add_errback(lambda error: self._undelivered(record, error, producer=producer))
@@ -119,7 +116,6 @@ class BestEffortProducer:
         self,
         record: OutgoingRecord,
         error: BaseException,
-        pause_s: float = _PAUSE_S,
         producer: KafkaProducer | None = None,
     ) -> None:
         """producer: the one that this record has ended."""
@@ -128,8 +124,8 @@ class BestEffortProducer:
             return
         if producer is not None and producer is self._producer:
             self._refused = self._refused or (producer, record, error)
-        if isinstance(error, (*TOO_LARGE, InvalidTimestampError)):
-            pause_s = 0.0  # the next one may be smaller, or carry another time
+        # After these the next record may pass: it may be smaller, or carry another time.
+        pause_s = 0.0 if isinstance(error, (*TOO_LARGE, InvalidTimestampError)) else _PAUSE_S
         if not self.circuit_open:
             log.warning("a topic takes no records", topic=record.topic, pause_s=pause_s, error=str(error))
         self._again_s = max(self._again_s, time.monotonic() + pause_s)

@@ -1,5 +1,6 @@
 """Delivery at least once: a frame is settled when the broker has acknowledged every record that it became."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -39,37 +40,45 @@ class AtLeastOnce:
         self._records = records
         self._tracker = tracker
         self._recovery = recovery
-        self._sending_since_s: float | None = None
         self._dropped = dropped
         self._failed = failed
         self._lock = threading.Lock()
+        self._open: dict[int, float] = {}  # since when each frame without an acknowledgement waits; the oldest first
+        self._numbers = itertools.count()
         self._producer: KafkaProducer = recovery.open()
 
     @property
     def waiting_s(self) -> float:
-        """How long the publish thread has been inside `send`: it waits there for the metadata of a topic that is gone.
-
-        A record that is not acknowledged in time fails by itself.
-        """
-        since_s = self._sending_since_s
+        """How long Kafka has not acknowledged the oldest frame for; past send_s_max it fails by itself."""
+        with self._lock:
+            since_s = next(iter(self._open.values()), None)
         return 0.0 if since_s is None else time.monotonic() - since_s
 
     def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
         if self._tracker.claim(frame.position) is None:
             self._dropped(frame)
             return
-        producer, records = self._producer, self._records.build(event, frame)
+        producer, records, number = self._producer, self._records.build(event, frame), next(self._numbers)
 
         def settled() -> None:
+            self._forget(number)
             self._recovery.delivered()
             settle()
 
+        def refused(failure: DeliveryError) -> None:
+            self._forget(number)
+            self._refused(producer, frame, failure)
+
         self._set_linger(producer)
-        sending = _Sending(len(records), settled, lambda failure: self._refused(producer, frame, failure))
-        self._sending_since_s = time.monotonic()
+        sending = _Sending(len(records), settled, refused)
+        with self._lock:
+            self._open[number] = time.monotonic()
         for record in records:
             sending.send(producer, record, self._recovery.clock.stamp_ms(record.frame_ms), frame)
-        self._sending_since_s = None
+
+    def _forget(self, number: int) -> None:
+        with self._lock:
+            self._open.pop(number, None)
 
     def _set_linger(self, producer: KafkaProducer) -> None:
         linger_ms = self._wanted_linger_ms()

@@ -76,6 +76,20 @@ def test_a_defect_settles_only_with_both_acknowledgements() -> None:
     assert delivery.settled == [0]
 
 
+def test_it_waits_for_the_oldest_frame_without_acknowledgement() -> None:
+    delivery, frames = Delivery(producer := FakeProducer()), [make_frame(0), make_frame(1)]
+    assert delivery.publisher.waiting_s == 0.0
+    delivery.read(*frames)
+    for frame in frames:
+        delivery.publish(frame)
+    wait_until(lambda: delivery.publisher.waiting_s > 0.05)
+    producer.sent[0][3].success(None)
+    first_s = delivery.publisher.waiting_s
+    assert first_s > 0
+    producer.sent[1][3].failure(KafkaError("gone"))
+    assert delivery.publisher.waiting_s == 0.0
+
+
 def test_what_fails_is_dropped_once_and_read_again_by_a_new_producer() -> None:
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     frames = [make_frame(offset) for offset in range(3)]

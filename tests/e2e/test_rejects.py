@@ -9,6 +9,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, run_cli, running_worker
+from tests.e2e.test_line import frames
 
 HEADERS = [("ce_subject", b"C1"), ("ce_time", b"2026-11-23T02:00:00.123Z")]
 
@@ -59,7 +60,9 @@ def test_rejects_are_listed_and_sent_again(apache_broker: BrokerHandle, bundle: 
         _, summary, said = rejects(line, "replay")
         assert (summary["sent"], summary["refused"]) == (2, 1)
         assert "is not sent: its bytes were cut: 1000 of 3000 are there" in said
-        again = line.read("rejects", 5)[3:]
+        later = line.read("rejects", 7)[3:]  # two rejects, and a mark for each frame that was sent again
+        assert sum("stripwatch_replayed" in record.headers for record in later) == 2
+        again = [record for record in later if "stripwatch_replayed" not in record.headers]
         assert {reject.value for reject in again} == {sent[0].value, sent[2].value}
         for reject in again:
             assert reject.headers["original.stripwatch_replays"] == b"1"
@@ -69,6 +72,32 @@ def test_rejects_are_listed_and_sent_again(apache_broker: BrokerHandle, bundle: 
         assert {(r.partition, r.headers["stripwatch_timestamp_ms"]) for r in again} <= first
 
         _, summary, _ = rejects(line, "replay", "--dry-run")
-        assert (summary["would_send"], summary["replayed_before"]) == (2, 2)
+        assert (summary["would_send"], summary["replayed_before"]) == (0, 4)
         assert worker.stop() == 0
-    assert len(line.read_all("rejects")) == 5
+    assert len(line.read_all("rejects")) == 7
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_a_frame_that_was_sent_again_counts_once(apache_broker: BrokerHandle, bundle: Path, delivery: str) -> None:
+    line = Line.on(apache_broker)
+    ours = ("--set", f"delivery={delivery}", "--set", "instance_id=replayed")
+    line.send(frames(10), key=b"top-1", headers=HEADERS)
+    with running_worker(line, bundle, "g", *ours, "--set", "frames.side_px_min=5000") as worker:
+        worker.await_ready()
+        line.read("rejects", 10)
+        assert worker.stop() == 0
+    late = ("--set", "deadline_ms=1000", "--set", "late_frames=skip-late")
+    with running_worker(line, bundle, "g", *ours, *late) as worker:
+        worker.await_ready()
+        sums = [rejects(line, "replay", "--since", "3h")[1] for _ in range(2)]
+        results = line.read("results", 10)
+        assert worker.stop() == 0
+    assert [(each["sent"], each["replayed_before"]) for each in sums] == [(10, 0), (0, 10)]
+    assert {result.json["state"] for result in results} == {"inspected"}
+    assert len({result.json["frame"]["replay_of"] for result in results}) == 10
+    assert len(line.read_all("results")) == 10
+    topics = [part for kind in ("results", "rejects") for part in ("--set", f"topics.{kind}={line.topics[kind]}")]
+    done = run_cli("report", "--bootstrap-servers", line.broker.bootstrap_servers, "--json", *topics)
+    (coil,) = json.loads(done.stdout.splitlines()[-1])["coils"]
+    assert coil["frames"] == {"inspected": 10, "skipped": 0, "rejected": 0}

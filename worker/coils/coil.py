@@ -73,7 +73,7 @@ class CoilAggregate:
         self.first_ms = self.last_ms = first.captured_ms
         self.defects = StripDefects(join_mm)
         self.covered: dict[str, IntervalSet] = {}
-        self._ids: set[str] = set()
+        self._frames: dict[str, str | None] = {}  # by id; the camera that a reject counts for, else None
         self._states: dict[str, Counter[str]] = {}
         self._verdicts: Counter[str] = Counter()
         self._unplaced: Counter[str] = Counter()
@@ -83,7 +83,7 @@ class CoilAggregate:
 
     @property
     def frames(self) -> int:
-        return len(self._ids)
+        return len(self._frames)
 
     @property
     def id(self) -> str:
@@ -97,12 +97,18 @@ class CoilAggregate:
         return StripSpan(self._start_mm, self._end_mm)
 
     def add(self, observation: Observation) -> bool:
-        """Whether it is new; a repeat is not counted again."""
-        if observation.id in self._ids:
+        """Whether it is new; a repeat is not counted again.
+
+        A frame that was rejected, sent again and inspected is inspected, whichever event comes first.
+        """
+        rejected_of = self._frames.get(observation.frame_id)
+        if observation.frame_id in self._frames and (rejected_of is None or observation.state == "rejected"):
             return False
-        self._ids.add(observation.id)
+        if rejected_of is not None:
+            self._states[rejected_of]["rejected"] -= 1
         if observation.camera not in self._states and len(self._states) >= _CAMERAS_MAX:
             observation = replace(observation, camera="other")
+        self._frames[observation.frame_id] = observation.camera if observation.state == "rejected" else None
         self.first_ms = min(self.first_ms, observation.captured_ms)
         self.last_ms = max(self.last_ms, observation.captured_ms)
         self._states.setdefault(observation.camera, Counter())[observation.state] += 1

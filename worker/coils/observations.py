@@ -11,6 +11,7 @@ import msgspec
 from stripwatch.worker.coils.strip_defects import PixelSpan, StripDefect
 from stripwatch.worker.contracts.events import Defect, FrameInfo, Result, StripSpan
 from stripwatch.worker.contracts.frame import read_record
+from stripwatch.worker.contracts.frame_headers import ORIGINAL_PREFIX, REPLAY_OF
 from stripwatch.worker.contracts.positions import Position, Record
 
 State = Literal["inspected", "skipped", "rejected"]
@@ -36,6 +37,12 @@ class Observation:
     span_mm: StripSpan | None
     defects: tuple[StripDefect, ...]
     unplaced: tuple[str, ...]
+    replay_of: str | None = None
+
+    @property
+    def frame_id(self) -> str:
+        """One for all events of a frame: those of its replays, and the reject that was sent again."""
+        return self.replay_of or self.id
 
 
 def read_result(value: bytes | None) -> Result | None:
@@ -66,6 +73,7 @@ def observation_from_result(result: Result, timestamp_ms: int) -> Observation | 
         span_mm=frame.strip_mm if result.state == "inspected" else None,
         defects=tuple(defect for defect in placed if defect),
         unplaced=tuple(defect.label for defect, place in zip(result.defects, placed, strict=True) if not place),
+        replay_of=frame.replay_of,
     )
 
 
@@ -76,7 +84,8 @@ def observation_from_reject(
 
     Its headers are CloudEvents as those of a frame are, so they are read by the same rules.
     """
-    identity = dict(headers).get("ce_id")
+    named = dict(headers)
+    identity, replay_of = named.get("ce_id"), named.get(ORIGINAL_PREFIX + REPLAY_OF)
     if not identity:
         return None
     unquoted = [
@@ -96,6 +105,7 @@ def observation_from_reject(
         span_mm=None,
         defects=(),
         unplaced=(),
+        replay_of=replay_of.decode("utf-8", "replace")[:300] if replay_of else None,
     )
 
 

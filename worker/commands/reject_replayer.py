@@ -1,6 +1,6 @@
 """Sends the frames of rejects again, and keeps account: each once, whole, and acknowledged."""
 
-from collections import deque
+from collections import Counter, deque
 from typing import Any, Protocol
 
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
@@ -9,6 +9,8 @@ from stripwatch.worker.broker.producers import DELIVERY_S_MAX
 from stripwatch.worker.commands.stored_reject import StoredReject
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import BrokerUnavailableError
+from stripwatch.worker.contracts.frame_headers import REPLAYED
+from stripwatch.worker.contracts.topics import REJECTS
 
 _WAITING_BYTES_MAX = 16_000_000
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5
@@ -24,9 +26,19 @@ class ReplayProducer(Protocol):
 
 
 class RejectReplayer:
-    """Waits for the oldest acknowledgement while too many bytes are on their way. producer None: a dry run."""
+    """Waits for the oldest acknowledgement while too many bytes are on their way. producer None: a dry run.
 
-    def __init__(self, producer: ReplayProducer | None, topic: str, replays_max: int) -> None:
+    replays: how often each frame was sent again before, by the id of its first reject.
+    """
+
+    def __init__(
+        self,
+        producer: ReplayProducer | None,
+        topic: str,
+        replays_max: int,
+        rejects_topic: str = REJECTS,
+        replays: Counter[str] | None = None,
+    ) -> None:
         self.handed_on = 0
         self._producer = producer
         self._topic = topic
@@ -35,11 +47,14 @@ class RejectReplayer:
         self._waiting: deque[tuple[StoredReject, Any]] = deque()
         self._waiting_bytes = 0
         self._seen: set[str] = set()
+        self._rejects_topic = rejects_topic
+        self._replays = replays or Counter()
+        self._marks: list[Any] = []
         self._sent = self._refused = self._replayed_before = self._repeats = 0
 
     def send(self, reject: StoredReject) -> bool:
         """Whether the frame was handed on. Raises BrokerUnavailableError, also for a frame handed on earlier."""
-        if reject.replays >= self._replays_max:
+        if max(reject.replays, self._replays[reject.replay_of]) >= self._replays_max:
             self._replayed_before += 1
             return False
         if reject.replay_of in self._seen:  # one frame may lie there twice: rejected twice, or once more after a replay
@@ -58,6 +73,14 @@ class RejectReplayer:
         """Wait until all of them are acknowledged."""
         while self._waiting:
             self._await_oldest()
+        for mark in self._marks:
+            try:
+                mark.get(timeout=_ACKNOWLEDGEMENT_S_MAX)
+            except KafkaError as error:
+                raise BrokerUnavailableError(
+                    f"all {self._sent} frames were sent, but {self._rejects_topic} did not take every mark of it, so "
+                    f"another replay may send some again: {error}"
+                ) from error
 
     def summary(self) -> dict[str, int]:
         """handed_on is what was sent, or in a dry run what would be."""
@@ -96,8 +119,20 @@ class RejectReplayer:
         try:
             future.get(timeout=_ACKNOWLEDGEMENT_S_MAX)
             self._sent += 1
+            self._mark(reject)
         except KafkaError as error:
             self._failed(reject, error)
+
+    def _mark(self, reject: StoredReject) -> None:
+        """Note on the topic of rejects that this frame was sent again: the next replay, anywhere, passes over it."""
+        assert self._producer is not None  # it has sent the frame
+        mark = self._producer.send(
+            self._rejects_topic,
+            value=b"",
+            key=reject.camera.encode(),
+            headers=[(REPLAYED, reject.replay_of.encode())],
+        )
+        self._marks.append(mark)
 
     def _failed(self, reject: StoredReject, error: KafkaError) -> None:
         if not isinstance(error, _TOO_LARGE):

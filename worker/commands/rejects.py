@@ -16,7 +16,7 @@ from rich.text import Text
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.broker.topic_drain import open_drain
 from stripwatch.worker.commands.reject_replayer import RejectReplayer
-from stripwatch.worker.commands.stored_reject import StoredReject, json_line, read_reject
+from stripwatch.worker.commands.stored_reject import StoredReject, json_line, read_reject, replayed_id
 from stripwatch.worker.common.clock import Clock, SystemClock
 from stripwatch.worker.common.command_line import LazyCommand, new_app
 from stripwatch.worker.common.console import print_summary, say
@@ -26,7 +26,7 @@ from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.timestamps import rfc3339
 
-_READING = "reading rejects"
+_READING, _READING_MARKS = "reading rejects", "reading which were sent again"
 _WIDTH_MIN = 140  # in a narrower window lines wrap; what is cut away cannot be looked up
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -115,8 +115,9 @@ def replay(
 ) -> None:
     """Send the frames of the rejects once more: original bytes, key, headers, time and partition.
 
-    Only what is on the topic now, and each frame once. A header stripwatch_replays counts how often a frame was sent
-    again. A reject that lacks a part of its frame is not sent, and named.
+    Only what is on the topic now, and each frame once, whoever sent it again before: a mark on the topic of rejects
+    says so. A frame keeps its capture time, and is inspected however late it is. Its result replaces the reject in
+    coil reports. A reject that lacks a part of its frame is not sent, and named.
 
         stripwatch rejects replay --bootstrap-servers localhost:9092 --since 1d
 
@@ -126,10 +127,12 @@ def replay(
     with (
         clock.stopped_by_signals(),
         open_frame_producer(bootstrap_servers, topic, security_of(config)) as producer,
-        open_drain(bootstrap_servers, rejects_topic, config, _READING, lambda: clock.stopped) as records,
     ):
-        resender = RejectReplayer(None if dry_run else producer, topic, replays_max)
-        replay_rejects(found.matching(records, wanted), resender, clock, limit, rate)
+        with open_drain(bootstrap_servers, rejects_topic, config, _READING_MARKS, lambda: clock.stopped) as records:
+            replays = Counter(mark for record in records if (mark := replayed_id(record)))
+        resender = RejectReplayer(None if dry_run else producer, topic, replays_max, rejects_topic, replays)
+        with open_drain(bootstrap_servers, rejects_topic, config, _READING, lambda: clock.stopped) as records:
+            replay_rejects(found.matching(records, wanted), resender, clock, limit, rate)
     print_summary(found.summary() | resender.summary() | {"topic": topic, "dry_run": dry_run})
 
 
@@ -156,6 +159,8 @@ class _Found:
 
     def matching(self, records: Iterable[Record], wanted: Filter) -> Iterator[StoredReject]:
         for record in records:
+            if replayed_id(record):
+                continue
             self._read += 1
             try:
                 reject = read_reject(record)

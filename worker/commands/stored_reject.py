@@ -5,7 +5,14 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.contracts.frame_headers import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX, REPLAY_OF, REPLAYS
+from stripwatch.worker.contracts.frame_headers import (
+    HEADERS_DROPPED,
+    KEY_DROPPED,
+    ORIGINAL_PREFIX,
+    REPLAY_OF,
+    REPLAYED,
+    REPLAYS,
+)
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.timestamps import rfc3339
 
@@ -56,6 +63,12 @@ class StoredReject:
             "replayable": self.fault is None,
             "reject": self.position._asdict(),
         }
+
+
+def replayed_id(record: Record) -> str | None:
+    """Of a mark that a frame was sent again, the id of its first reject; None for any other record."""
+    mark = dict(record.headers).get(REPLAYED)
+    return mark.decode(errors="replace") if mark and not record.value else None
 
 
 def read_reject(record: Record) -> StoredReject:

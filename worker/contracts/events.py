@@ -56,6 +56,7 @@ class FrameInfo(msgspec.Struct, frozen=True):
     """Which frame this is about. From Kafka topic, partition and offset are set; from a folder, file is.
 
     strip_mm: what the frame shows of the strip; null without mm_per_px or position.
+    replay_of: of a rejected frame that was sent again, the id of its first reject, which this event replaces.
     """
 
     camera: str
@@ -72,6 +73,7 @@ class FrameInfo(msgspec.Struct, frozen=True):
     offset: int | None
     file: str | None
     strip_mm: StripSpan | None = None
+    replay_of: str | None = None
 
 
 class TimingMs(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from datetime import datetime
 from stripwatch.worker.contracts.positions import DiscardedValue, Position, Record
 
 _NAME_CHARS_MAX = 200
+REPLAY_OF = "stripwatch_replay_of"  # on a frame that was sent again: the id of the reject that was sent first
 _HEADERS_MAX, _HEADER_BYTES_MAX = 64, 16_384
 KEY_BYTES_MAX = 1024
 _TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999: RFC 3339 and datetime know none later
@@ -22,6 +23,7 @@ class Frame:
 
     line: the sender's path without the camera, as `/plant/hot-rolling/line-1`.
     timestamp_ms: of the record. received_s: of the monotonic clock, when the frame entered the worker.
+    replay_of: of a frame that was sent again, the id of its first reject.
     key, headers: as they came, for a reject; headers are None where they were too many or too large to keep, and of a
     key over KEY_BYTES_MAX there is one byte more than that.
     discarded: where the bytes were too many to be kept, or could not be read; then `encoded` is empty.
@@ -42,6 +44,7 @@ class Frame:
     key: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] | None = ()
     faults: tuple[str, ...] = ()
+    replay_of: str | None = None
     discarded: DiscardedValue | None = None
 
     @property
@@ -72,6 +75,7 @@ def read_record(record: Record, cluster: str, received_s: float) -> Frame:
         captured_ms=min(max(record.timestamp_ms, 0), _TIME_MS_MAX) if captured_ms is None else captured_ms,
         received_s=received_s,
         traceparent=fields.traceparent("traceparent"),
+        replay_of=fields.text(REPLAY_OF),
         key=record.key and record.key[: KEY_BYTES_MAX + 1],
         headers=_kept(record.headers),
         faults=tuple(fields.faults),

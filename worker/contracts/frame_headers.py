@@ -5,9 +5,20 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from stripwatch.worker.contracts.frame import KEY_BYTES_MAX, Frame
+from stripwatch.worker.contracts.frame import KEY_BYTES_MAX, REPLAY_OF, Frame
 from stripwatch.worker.contracts.timestamps import rfc3339
 
+__all__ = [
+    "HEADERS_DROPPED",
+    "KEY_DROPPED",
+    "ORIGINAL_PREFIX",
+    "REPLAYED",
+    "REPLAYS",
+    "REPLAY_OF",
+    "Headers",
+    "event_headers",
+    "frame_copy_headers",
+]
 Headers = list[tuple[str, bytes]]
 ORIGINAL_PREFIX = "original."  # before the name of each header that the camera sent
 HEADERS_DROPPED, KEY_DROPPED = "stripwatch_headers_dropped", "stripwatch_key_dropped"
@@ -60,4 +71,4 @@ def _source(line: str | None, camera: str) -> bytes:
 
 
 REPLAYS = "stripwatch_replays"  # on a frame: how often it was sent again
-REPLAY_OF = "stripwatch_replay_of"  # and the id of the reject that was sent first
+REPLAYED = "stripwatch_replayed"  # the only header of a mark on the topic of rejects: its frame was sent again

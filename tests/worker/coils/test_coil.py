@@ -1,11 +1,13 @@
 import random
 from dataclasses import replace
+from itertools import permutations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
+from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary, FrameCounts
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.contracts.events import StripSpan
 from tests.worker.coils.test_strip_defects import defect
@@ -92,3 +94,22 @@ def test_coverage_and_gaps_are_the_span(observations: list[Observation]) -> None
     covered = {mm for one in observations if one.span_mm for mm in range(one.span_mm.start, one.span_mm.end)}
     if covered:
         assert found.uncovered_mm == found.strip_mm.end - found.strip_mm.start - len(covered)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_frame_that_was_sent_again_counts_once(order: tuple[int, ...]) -> None:
+    """Its reject, and the results of two replays, in any order."""
+    first = replace(observation(1), state="rejected", verdict=None, span_mm=None)
+    events = [first, *(replace(observation(number), replay_of=first.id) for number in (7, 8))]
+    aggregate = CoilAggregate(observation(0))
+    for number in order:
+        aggregate.add(events[number])
+    assert aggregate.summary().frames == FrameCounts(inspected=2, skipped=0, rejected=0)
+    assert aggregate.frames == 2
+
+
+def test_a_frame_that_is_rejected_again_is_one_reject() -> None:
+    first = replace(observation(1), state="rejected", verdict=None, span_mm=None)
+    aggregate = CoilAggregate(first)
+    assert not aggregate.add(replace(first, id="again", replay_of=first.id))
+    assert aggregate.summary().frames == FrameCounts(inspected=0, skipped=0, rejected=1)

@@ -1,5 +1,6 @@
 """Rejects are shown as they are, and a frame that is sent again is the one that the camera sent."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,11 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from stripwatch.worker.commands.reject_replayer import RejectReplayer
 from stripwatch.worker.commands.rejects import Filter, parse_since, replay_rejects
-from stripwatch.worker.commands.stored_reject import StoredReject, read_reject
+from stripwatch.worker.commands.stored_reject import StoredReject, read_reject, replayed_id
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected, RejectReason, SettingsError
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.positions import Position, Record
+from stripwatch.worker.contracts.topics import REJECTS
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers
 from tests.worker.conftest import ManualClock
@@ -90,13 +92,43 @@ class FakeProducer:
 
     error: Exception | None = None
     sent: list[dict[str, Any]] = field(default_factory=list)
+    marks: list[Record] = field(default_factory=list)
 
     def send(self, topic: str, **record: Any) -> Answer:
+        if topic == REJECTS:
+            self.marks.append(Record(Position(topic, 0, 0), 0, record["key"], record["value"], record["headers"]))
+            return Answer(None)
         self.sent.append({"topic": topic, **record})
         return Answer(self.error)
 
     def partitions_for(self, topic: str) -> set[int]:
         return {0, 1, 2}
+
+
+def test_a_second_replay_passes_over_what_the_first_has_marked() -> None:
+    first, second = FakeProducer(), FakeProducer()
+    stored = [rejected(record(7)), rejected(record(8), at=1)]
+    replay_rejects(stored, RejectReplayer(first, "frames", replays_max=1), ManualClock(), limit=0, rate=0)
+    marked = [replayed_id(mark) for mark in first.marks]
+    assert marked == [reject.replay_of for reject in stored]
+    again = RejectReplayer(second, "frames", 1, replays=Counter(mark for mark in marked if mark))
+    replay_rejects(stored, again, ManualClock(), limit=0, rate=0)
+    assert (second.sent, again.summary()["replayed_before"]) == ([], 2)
+    twice = RejectReplayer(second, "frames", 2, replays=Counter(mark for mark in marked if mark))
+    replay_rejects(stored, twice, ManualClock(), limit=0, rate=0)
+    assert len(second.sent) == 2
+
+
+def test_a_frame_that_kafka_did_not_take_is_not_marked() -> None:
+    producer = FakeProducer(MessageSizeTooLargeError())
+    replay_rejects([rejected(record(7))], RejectReplayer(producer, "frames", 1), ManualClock(), limit=0, rate=0)
+    assert producer.marks == []
+
+
+def test_a_mark_is_no_reject_and_a_reject_no_mark() -> None:
+    assert replayed_id(Record(Position("rejects", 0, 0), 5_000, b"a", b"", [("stripwatch_replayed", b"x")])) == "x"
+    assert replayed_id(Record(Position("rejects", 0, 0), 5_000, b"a", b"x", [("stripwatch_replayed", b"x")])) is None
+    assert replayed_id(Record(Position("rejects", 0, 0), 5_000, b"a", b"", [("ce_id", b"x")])) is None
 
 
 def test_a_frame_is_sent_once_to_where_it_was() -> None:

@@ -94,6 +94,7 @@ def frame_info(frame: Frame, width_px: int | None, height_px: int | None, camera
         offset=frame.position.offset if on_kafka else None,
         file=frame.file,
         strip_mm=strip_span(frame, width_px, None, camera),
+        replay_of=frame.replay_of,
     )
 
 

@@ -147,10 +147,11 @@ HEALTH = Row(
                 Query(f"sum(rate(stripwatch_late_frames_total{{{OF_WORKER}}}{RATE}))", "late"),
                 Query(f"sum(rate(stripwatch_commit_failures_total{{{OF_WORKER}}}{RATE}))", "commits"),
                 Query(f"sum by (fault) (rate(stripwatch_batch_faults_total{{{OF_WORKER}}}{RATE}))", "batch {{fault}}"),
+                Query(f"sum(rate(stripwatch_memory_shortages_total{{{OF_WORKER}}}{RATE}))", "memory short"),
                 Query(f"sum(rate(stripwatch_unlocated_defects_total{{{OF_WORKER}}}{RATE}))", "unlocated defects"),
             ),
             "A second. Headers that cannot be read, frames from the future or too late, commits that Kafka refused, "
-            "record batches that cannot be read, defects whose place is not known.",
+            "record batches that cannot be read, memory that is short, defects whose place is not known.",
         ),
         Panel(
             "Memory",
@@ -200,6 +201,7 @@ KAFKA = Row(
                 Query(f"sum(stripwatch_partitions_without_leader{{{OF_WORKER}}})", "partitions without leader"),
                 Query(f"sum(line:stripwatch_partitions_unread:sum{{{OF_LINE}}})", "partitions that nobody reads"),
                 Query(f"sum(increase(stripwatch_instance_ids_taken_total{{{OF_WORKER}}}[10m]))", "instance ids taken"),
+                Query(f"max(stripwatch_unwritable_topics{{{OF_WORKER}}})", "topics that cannot be written"),
                 Query(f"sum(increase(stripwatch_producer_rebuilds_total{{{OF_WORKER}}}[10m]))", "producers replaced"),
                 Query(f"sum(increase(stripwatch_frames_read_again_total{{{OF_WORKER}}}[10m]))", "frames read again"),
                 Query(f"sum(increase(stripwatch_frames_deleted_total{{{OF_WORKER}}}[10m]))", "frames deleted"),

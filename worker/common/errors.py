@@ -11,6 +11,7 @@ StripwatchError
   LineRunError            a line run to show or to measure lost frames         -> exit 9
   FencedError             another worker has taken this one's instance_id      -> exit 10
   HangError               a thread does not come back, so the process is ended -> exit 11
+  MemoryShortageError     memory is short, also after a while              -> exit 12
   WorkerExitError         one of several workers ended against its will        -> its own code
   FrameRejected           one bad frame goes to the reject topic; the worker continues
 """
@@ -100,6 +101,12 @@ class HangError(StripwatchError):
     def __init__(self, text: str, exit_code: int = exit_code) -> None:
         super().__init__(text)
         self.exit_code = exit_code
+
+
+class MemoryShortageError(StripwatchError):
+    """There is not enough memory for the frames in flight, also after a while."""
+
+    exit_code = 12
 
 
 class RejectReason(StrEnum):

@@ -67,6 +67,7 @@ class Image:
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _DEFAULT_LIMITS = DecodeLimits()
+_DECODING_BYTES_PER_PIXEL, _DECODER_BYTES = 6, 4_000_000  # pixels, coefficients of a progressive JPEG, the decoder
 
 _COLOUR_FLAGS = {
     ("rgb", 1): cv2.IMREAD_COLOR_RGB,
@@ -84,7 +85,8 @@ def decode(encoded: bytes, spec: DecodeSpec, limits: DecodeLimits = _DEFAULT_LIM
     """Turn a JPEG or PNG file into the pixels that a model with this spec takes.
 
     16-bit PNG keeps its upper 8 bits, alpha is dropped, a rotation in EXIF is ignored (a camera does not turn).
-    Raises FrameRejected, with a reason, for anything else: no exception of OpenCV leaves here.
+    Raises FrameRejected, with a reason, for anything else: no exception of OpenCV leaves here. Raises MemoryError where
+    the frame could not be decoded for want of memory.
     """
     if len(encoded) > limits.bytes_max:
         raise FrameRejected(RejectReason.TOO_MANY_BYTES, f"{len(encoded)} bytes, over the limit of {limits.bytes_max}")
@@ -93,9 +95,16 @@ def decode(encoded: bytes, spec: DecodeSpec, limits: DecodeLimits = _DEFAULT_LIM
     scale = spec.jpeg_scale if header.format == "jpeg" else 1
     # A grey file is made colour last, when it is small: every channel would go the same way.
     colour = "grey" if header.channels == 1 else spec.colour
-    decoded = _resize(_decode_pixels(encoded, colour, scale), spec)
-    if colour != spec.colour:
-        decoded = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_GRAY2RGB), np.uint8)
+    try:
+        decoded = _resize(_decode_pixels(encoded, colour, scale), spec)
+        if colour != spec.colour:
+            decoded = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_GRAY2RGB), np.uint8)
+    except cv2.error as error:
+        _raise_memory_error(header, error)
+        raise FrameRejected(RejectReason.UNDECODABLE, f"OpenCV: {error.err or error}") from error
+    except FrameRejected:
+        _raise_memory_error(header)
+        raise
     return Image(decoded.reshape(spec.shape), width_px=header.width_px, height_px=header.height_px)
 
 
@@ -110,12 +119,19 @@ def _check_header(header: ImageHeader, limits: DecodeLimits) -> None:
         raise FrameRejected(RejectReason.UNSUPPORTED_COLOUR, colour)
 
 
+def _raise_memory_error(header: ImageHeader, error: cv2.error | None = None) -> None:
+    """Raise MemoryError if that is why decoding failed.
+
+    OpenCV often only says that it cannot decode, so as much memory is asked for as decoding takes.
+    """
+    if error is not None and error.code == cv2.Error.StsNoMem:
+        raise MemoryError(error.err) from error
+    bytearray(header.width_px * header.height_px * _DECODING_BYTES_PER_PIXEL + _DECODER_BYTES)
+
+
 def _decode_pixels(encoded: bytes, colour: str, scale: int) -> Pixels:
     flags = _COLOUR_FLAGS[colour, scale] | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
-    except cv2.error as error:
-        raise FrameRejected(RejectReason.UNDECODABLE, f"OpenCV: {error.err or error}") from error
+    decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
     if decoded is None:
         raise FrameRejected(RejectReason.UNDECODABLE, "OpenCV cannot decode it")
     if colour == "rgb" and scale > 1:  # OpenCV has no reduced flag that gives RGB

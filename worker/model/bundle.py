@@ -172,6 +172,8 @@ def read_bundle(path: Path) -> Bundle:
         return Bundle(path, manifest, sha256, model)
     except BundleError as error:
         raise BundleError(f"{path} is no usable bundle: {error}") from error
+    except (ValueError, ArithmeticError, LookupError, RecursionError, MemoryError) as error:  # what a parser may raise
+        raise BundleError(f"{path} is no usable bundle: {type(error).__name__}: {error}") from error
 
 
 def _read_file(path: Path) -> bytes:

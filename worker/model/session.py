@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 import numpy as np
 import onnxruntime as ort
 
-from stripwatch.worker.common.errors import BundleError, FrameRejected, InferenceError
+from stripwatch.worker.common.errors import BundleError, FrameRejected, InferenceError, StripwatchError
 from stripwatch.worker.images.decode import Pixels, decode
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
 from stripwatch.worker.model.io_binding import Floats
@@ -29,6 +31,7 @@ from stripwatch.worker.model.providers import (
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _WARM_UP_S_MAX = 0.25
 _SPEED_GAIN_MIN = 1.05
+_NO_MEMORY = re.compile(r"bad[ _]alloc|failed to allocate memory|out of memory", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Session:
 
         Where the provider is a GPU the batch is padded to a size that was warmed up: each new shape there costs a
         search for convolution algorithms and memory that is not given back (onnxruntime #709, #24376).
-        Raises InferenceError.
+        Raises InferenceError; MemoryError where memory of the host or the device is not enough for the batch.
         """
         n = len(frames)
         if self.padded:
@@ -107,19 +110,36 @@ def open_session(
     """
     name = choose_provider(provider)
     session = create_session(bundle, name, threads, batch_frames_max, execution)
-    _check_signature(bundle, session)
     sizes = [size for size in _BATCH_SIZES if size < batch_frames_max] + [batch_frames_max]
-    free = create_runners(bundle, session, output_names(bundle), sizes, name, execution)
+    with _faults_of(bundle):
+        _check_signature(bundle, session)
+        free = create_runners(bundle, session, output_names(bundle), sizes, name, execution)
     try:
         raise_if_cancelled()
-        difference = max(verify_golden(bundle, runner) for runner in dict.fromkeys(free))
+        with _faults_of(bundle):
+            difference = max(verify_golden(bundle, runner) for runner in dict.fromkeys(free))
         batches = [_warm_up(bundle, free[0], size, raise_if_cancelled) for size in sizes]
-    except InferenceError as error:
-        raise BundleError(f"{bundle.path} does not run here: {error}") from error
+    except (InferenceError, MemoryError) as error:
+        raise BundleError(f"{bundle.path} does not run here: {str(error) or 'not enough memory'}") from error
     ready = SimpleQueue[InferenceRunner]()
     for runner in free:
         ready.put(runner)
     return Session(bundle, name, difference, batches, ready, None if name == CPU else execution.device_id)
+
+
+@contextmanager
+def _faults_of(bundle: Bundle) -> Iterator[None]:
+    """Whatever a library raises for a bundle that it cannot read becomes a BundleError.
+
+    ONNX Runtime raises UnicodeDecodeError for a name that is not UTF-8, numpy ValueError for a shape that is not as
+    declared, and the list is not complete.
+    """
+    try:
+        yield
+    except (StripwatchError, MemoryError):
+        raise
+    except Exception as error:
+        raise BundleError(f"{bundle.path} cannot be used: {type(error).__name__}: {first_line(error)}") from error
 
 
 def verify_golden(bundle: Bundle, session: InferenceRunner) -> float:
@@ -209,7 +229,11 @@ def output_names(bundle: Bundle) -> list[str]:
 def _run(session: InferenceRunner, frames: Pixels, names: list[str]) -> list[Floats]:
     try:
         found: list[Floats] = session.run(names, {INPUT_NAME: frames})
+    except MemoryError:
+        raise
     except Exception as error:  # onnxruntime raises a dozen types without a common base
+        if _NO_MEMORY.search(str(error)):
+            raise MemoryError(first_line(error)) from error
         raise InferenceError(f"ONNX Runtime failed on a batch of {len(frames)}: {first_line(error)}") from error
     return found
 

@@ -30,6 +30,8 @@ class Metrics:
             "results", "Acknowledged results; verdict: skipped where there is none.", "verdict"
         )
         self.defects = self._counter("defects", "Defects in acknowledged results.", "label", "camera")
+        # The limit of memory is too low for inflight.bytes_max and the size of the frames; at last the worker ends.
+        self.memory_shortages = self._counter("memory_shortages", "Times that memory was not enough for a step.")
         # The heatmap branch of the model overflows, in fp16 first: where these defects are is not known.
         self.unlocated_defects = self._counter("unlocated_defects", "Defects without a box from a model with heatmaps.")
         # A camera or its cable fails long before the line does: watch the rate by reason.
@@ -100,6 +102,8 @@ class Metrics:
         # Together they are the topic's partitions; fewer for long: nobody reads some of them.
         self.partitions_read = self._gauge("partitions_read", "Partitions of frames that this worker reads now.")
         self.topic_partitions = self._gauge("topic_partitions", "Partitions that the topic of frames has.")
+        # Results, defects or rejects (evidence and review where switched on) have no topic, or it has no leader.
+        self.unwritable_topics = self._gauge("unwritable_topics", "Topics that cannot be written at the moment.")
         # 0 with healthz still fine: look at /readyz, it says why.
         self.ready = self._gauge("ready", "1 while /readyz says yes.")
         self._make_model()

@@ -38,7 +38,8 @@ def run(
 
     Settings come from --config, then the environment (STRIPWATCH_BUNDLE=...), then flags; the later wins.
     SIGTERM finishes and commits the frames in flight. Exit codes: 2 settings, 3 bundle, 4 broker, 5 inference,
-    10 another worker has this one's instance_id, 11 a thread hung and the process was ended by force.
+    10 another worker has this one's instance_id, 11 a thread hung and the process was ended by force,
+    12 short of memory.
 
     Example: stripwatch run --bundle model.onnx --bootstrap-servers 127.0.0.1:9092 --set topics.frames=my.frames
     """

@@ -24,6 +24,9 @@ class WorkerState(Protocol):
     def topic_readable(self) -> bool: ...
 
     @property
+    def unwritable_topics(self) -> tuple[str, ...]: ...
+
+    @property
     def delivering(self) -> bool: ...
 
     @property
@@ -55,12 +58,15 @@ class Readiness:
 
     def checks(self) -> Checks:
         worker = self.worker
+        unwritable = worker.unwritable_topics if worker is not None else ()
         return {
             "bundle_verified": self.bundle_verified,
             "broker_connected": worker is not None and worker.connected,
             "group_joined": worker is not None and worker.joined,
             "few_rejects": worker is not None and not worker.rejects_are_many,
             "topic_readable": worker is not None and worker.topic_readable,
+            "topics_writable": worker is not None and not unwritable,
+            **{f"topic_writable:{topic}": False for topic in unwritable},  # named while it is not
             "results_delivered": worker is not None and worker.delivering,
             "clock_agrees": worker is not None and worker.clock_agrees,
             "stages_alive": worker is not None and worker.alive,

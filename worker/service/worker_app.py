@@ -147,6 +147,7 @@ class Worker:
                 commits=settings.delivery == "at-least-once",
                 # A transaction has the same name as its worker: who lost one has lost the other.
                 keeps_name=settings.static_membership is True or settings.delivery == "exactly-once",
+                output_topics=tuple(topics[1:]),
             ),
             self._pipeline.take,
         )
@@ -199,6 +200,10 @@ class Worker:
     @property
     def topic_readable(self) -> bool:
         return self._consumer.topic_readable
+
+    @property
+    def unwritable_topics(self) -> tuple[str, ...]:
+        return self._consumer.unwritable_topics
 
     @property
     def _reading(self) -> bool:

@@ -1,5 +1,6 @@
 """A session proves its bundle before it serves, and tells the truth about where it runs."""
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -84,6 +85,25 @@ def test_a_bundle_whose_heatmaps_are_not_finite_is_refused(tmp_path: Path, value
     with pytest.raises(BundleError, match=r"the heatmap of golden frame 'dark\.png' is not finite"):
         opened(tmp_path, mapped_contract(), model)
     assert opened(tmp_path, mapped_contract(grid=None), model)  # nobody asks for them
+
+
+@pytest.mark.parametrize(("name", "output"), [("frames", False), ("scores", True), ("heatmaps", True)])
+def test_a_name_that_is_not_utf_8_is_a_fault_of_the_bundle(tmp_path: Path, name: str, output: bool) -> None:
+    path = write_bundle(tmp_path / "b.onnx", mapped_contract())
+    bundle = read_bundle(path)
+    wrong = bundle.model.replace(name.encode(), b"\xff" * len(name))
+    with pytest.raises(BundleError, match=r"b\.onnx"):
+        open_session(dataclasses.replace(bundle, model=wrong), "cpu", 1, 1)
+
+
+def test_scores_of_another_shape_than_declared_are_a_fault_of_the_bundle(tmp_path: Path) -> None:
+    model = build_model()
+    node = next(node for node in model.graph.node if node.op_type == "Softmax")
+    node.output[0] = "flat"
+    model.graph.initializer.append(numpy_helper.from_array(np.array([-1, 1], np.int64), "one_column"))
+    model.graph.node.append(onnx.helper.make_node("Reshape", ["flat", "one_column"], ["scores"]))
+    with pytest.raises(BundleError, match=r"b\.onnx"):
+        opened(tmp_path, model=model)
 
 
 def test_every_batch_size_is_warm_and_measured(tmp_path: Path) -> None:

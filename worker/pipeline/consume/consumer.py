@@ -39,7 +39,9 @@ from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.liveness import BrokerLiveness
+from stripwatch.worker.pipeline.consume.memory_shortage import with_patience
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.consume.output_topics import OutputTopics
 from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke
 from stripwatch.worker.pipeline.consume.recreated_topic import RecreatedTopic
 from stripwatch.worker.pipeline.consume.start_positions import StartPositions
@@ -59,6 +61,7 @@ class ConsumerConfig:
 
     start_at: earliest or latest, where a group without committed offsets begins.
     keeps_name: end with an error when another worker takes this one's name in the group; else continue without it.
+    output_topics: that the worker writes to, and cannot do without.
     """
 
     commit_s: float = 0.5
@@ -67,6 +70,7 @@ class ConsumerConfig:
     start_at: str = "earliest"
     commits: bool = True
     keeps_name: bool = True
+    output_topics: tuple[str, ...] = ()
 
 
 class FrameConsumer:
@@ -101,6 +105,7 @@ class FrameConsumer:
         self._topic = TopicIdentity(consumer, topic, FetchByTopicId(consumer))
         self._start_positions = StartPositions(consumer, tracker, metrics, self._topic, rules.start_at)
         self._recreated = RecreatedTopic(self._topic, tracker, self._start_positions, metrics, rules.drain_s_max)
+        self._output_topics = OutputTopics(consumer, rules.output_topics, metrics)
         self._liveness = BrokerLiveness(consumer, topic, rules.away_s_max, metrics)
         self._listener = DrainOnRevoke(consumer, tracker, metrics, self._topic, rules.drain_s_max, rules.commits)
         patch_lost_membership(consumer)
@@ -127,6 +132,11 @@ class FrameConsumer:
         """The topic is there, and each of its partitions has a leader."""
         return self._liveness.topic_readable
 
+    @property
+    def unwritable_topics(self) -> tuple[str, ...]:
+        """Those of the output topics that are not there, or have a partition without a leader."""
+        return self._output_topics.unwritable
+
     def run(self) -> None:
         """Read frames until `stop`.
 
@@ -136,6 +146,7 @@ class FrameConsumer:
             while not self._stopping.is_set():
                 self.turns += 1
                 self._liveness.check()
+                self._output_topics.check()
                 try:
                     self._step()
                 except FencedInstanceIdError as error:
@@ -229,8 +240,11 @@ class FrameConsumer:
             self._consumer.pause(*self._consumer.assignment())
         wanted = min(room, _RECORDS_MAX) or 1
         self._consumer.poll_bytes_max = self._limiter.bytes_left
-        records: dict[TopicPartition, list[Any]] = self._consumer.poll(
-            timeout_ms=_POLL_MS if room else 0, max_records=wanted
+        timeout_ms = _POLL_MS if room else 0
+        records: dict[TopicPartition, list[Any]] = with_patience(
+            lambda: self._consumer.poll(timeout_ms=timeout_ms, max_records=wanted),
+            "reading a record batch",
+            self._metrics.memory_shortages.inc,
         )
         self._poll_was_full = sum(map(len, records.values())) == wanted
         return records

@@ -8,10 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import cv2
 import structlog
 
-from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, MemoryShortageError, RejectReason
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.image_statistics import measure
 from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.pipeline.consume.memory_shortage import with_patience
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, RejectedFrame, Skipped
 
 log = structlog.get_logger()
@@ -22,14 +23,20 @@ class DecodePool:
 
     skips: whether a frame is not worth decoding any more; asked when its turn to be decoded comes.
     measures: whether this frame of the camera is one to be measured.
+    memory_short: called each time that memory is not enough for a frame.
     """
 
     def __init__(
-        self, threads: int, skips: Callable[[Frame], bool], measures: Callable[[str], bool] = lambda _: False
+        self,
+        threads: int,
+        skips: Callable[[Frame], bool],
+        measures: Callable[[str], bool] = lambda _: False,
+        memory_short: Callable[[], None] = lambda: None,
     ) -> None:
         cv2.setNumThreads(1)  # those of OpenCV would take the cores from ours, for calls that last a tenth of a ms
         self._skips = skips
         self._measures = measures
+        self._memory_short = memory_short
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._queue: queue.SimpleQueue[Future[DecodedFrame] | None] = queue.SimpleQueue()
         self._head: Future[DecodedFrame] | None = None
@@ -79,10 +86,12 @@ class DecodePool:
             return Skipped(frame, model)
         started_s = time.monotonic()
         try:
-            image = model.decode(frame.encoded)
+            image = with_patience(lambda: model.decode(frame.encoded), "decoding a frame", self._memory_short)
             statistics = measure(image.pixels) if self._measures(frame.camera) else None
         except FrameRejected as error:
             return RejectedFrame(frame, model, error)
+        except (MemoryError, MemoryShortageError):  # not the frame's fault: it ends the worker, by whoever takes it
+            raise
         except Exception as error:  # one bad frame never stops the line, not even by a fault of ours
             log.exception("decode failed", frame=frame.id)
             return RejectedFrame(

@@ -1,7 +1,7 @@
 """A batch of decoded frames through the model. A frame that the model cannot take does not take the others with it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ from stripwatch.worker.common.errors import FrameRejected, InferenceError, Rejec
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.inspection import valid_scores
 from stripwatch.worker.model.session import Output
+from stripwatch.worker.pipeline.consume.memory_shortage import with_patience
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, FrameOutcome, Prediction, RejectedFrame
 
 
@@ -19,21 +20,30 @@ class Predictor(Protocol):
     def predict(self, frames: Pixels) -> Output: ...
 
 
-def infer_batch(batch: Sequence[DecodedFrame], predictor: Predictor) -> list[FrameOutcome]:
+def infer_batch(
+    batch: Sequence[DecodedFrame], predictor: Predictor, memory_short: Callable[[], None] = lambda: None
+) -> list[FrameOutcome]:
     """The outcome of each frame, in order; what was skipped or refused before passes through.
 
-    Raises InferenceError when the model fails on a blank frame too: then it is the device, not a frame.
+    Raises InferenceError when the model fails on a blank frame too: then it is the device, not a frame. Where memory is
+    not enough for the batch, each frame goes alone; raises MemoryShortageError when it is not enough for one either.
+    memory_short: called each time.
     """
     decoded = [item for item in batch if isinstance(item, Decoded)]
-    predicted = iter(_infer_decoded(decoded, predictor) if decoded else ())
+    predicted = iter(_infer_decoded(decoded, predictor, memory_short) if decoded else ())
     return [next(predicted) if isinstance(item, Decoded) else item for item in batch]
 
 
-def _infer_decoded(decoded: list[Decoded], predictor: Predictor) -> list[FrameOutcome]:
-    frames = _stack([item.image.pixels for item in decoded])
+def _infer_decoded(
+    decoded: list[Decoded], predictor: Predictor, memory_short: Callable[[], None]
+) -> list[FrameOutcome]:
     started_s = time.monotonic()
     try:
+        frames = _stack([item.image.pixels for item in decoded])
         output = predictor.predict(frames)
+    except MemoryError:
+        memory_short()
+        return [_infer_patiently(item, predictor, memory_short) for item in decoded]
     except InferenceError:
         predictor.predict(np.zeros_like(frames[:1]))
         return [_infer_alone(item, predictor) for item in decoded]
@@ -44,6 +54,10 @@ def _infer_decoded(decoded: list[Decoded], predictor: Predictor) -> list[FrameOu
 def _stack(images: list[Pixels]) -> Pixels:
     """One array of them all. A frame alone is not copied; copying 8 costs less than 1 % of running them."""
     return images[0][np.newaxis] if len(images) == 1 else np.stack(images)
+
+
+def _infer_patiently(item: Decoded, predictor: Predictor, memory_short: Callable[[], None]) -> FrameOutcome:
+    return with_patience(lambda: _infer_alone(item, predictor), "running the model on one frame", memory_short)
 
 
 def _infer_alone(item: Decoded, predictor: Predictor) -> FrameOutcome:

@@ -28,6 +28,7 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.consume.memory_shortage import shortage
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.inspect.batch_slots import OrderedBatchSlots
 from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
@@ -113,6 +114,8 @@ class Pipeline:
 
     def fail(self, error: BaseException) -> None:
         """The pipeline cannot go on. The first error counts; any thread may call."""
+        if isinstance(error, MemoryError):
+            error = shortage(f"the worker ({threading.current_thread().name})")
         if not self._failed.is_set():
             # Said at once: the command says it only at its end, after a drain of up to drain_s_max.
             log.error("the worker cannot go on", error=str(error) or type(error).__name__)
@@ -173,7 +176,7 @@ class Pipeline:
     def _infer(self, gathered: list[DecodedFrame]) -> list[FrameOutcome]:
         outcomes: list[FrameOutcome] = []
         for model, batch in groupby(map(self._check_deadline, gathered), key=lambda item: item.model):
-            found = infer_batch(list(batch), model.session)
+            found = infer_batch(list(batch), model.session, self._parts.metrics.memory_shortages.inc)
             self._observe(found)
             outcomes += found
         return outcomes
@@ -269,7 +272,9 @@ def build_dependencies(
 ) -> PipelineDependencies:
     """The stages of any pipeline, whether frames come from Kafka or from a folder."""
     return PipelineDependencies(
-        decoding=DecodePool(settings.decode_threads or usable_cores(), deadline.skips, measures),
+        decoding=DecodePool(
+            settings.decode_threads or usable_cores(), deadline.skips, measures, metrics.memory_shortages.inc
+        ),
         deadline=deadline,
         events=EventBuilder(settings.cameras),
         publisher=publisher,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stripwatch.worker.common.errors import FrameRejected, InferenceError, RejectReason
+from stripwatch.worker.common.errors import FrameRejected, InferenceError, MemoryShortageError, RejectReason
 from stripwatch.worker.images.decode import Image, Pixels
 from stripwatch.worker.model.session import Output
 from stripwatch.worker.pipeline.inspect.infer import infer_batch
@@ -52,6 +52,33 @@ def test_outcomes_are_in_order_and_refusals_pass_through() -> None:
     assert outcomes[2].heatmaps is not None
     assert (outcomes[2].heatmaps == 30).all()
     assert model.batches == [2]
+
+
+class SmallMemory(ScriptedModel):
+    """Has memory for that many frames at once."""
+
+    def __init__(self, frames_max: int) -> None:
+        super().__init__()
+        self.frames_max = frames_max
+
+    def predict(self, frames: Pixels) -> Output:
+        if len(frames) > self.frames_max:
+            raise MemoryError("bad_alloc")
+        return super().predict(frames)
+
+
+def test_frames_that_are_too_many_for_the_memory_go_one_by_one() -> None:
+    model, noticed = SmallMemory(1), list[int]()
+    outcomes = infer_batch([decoded(0, 10), decoded(1, 30)], model, lambda: noticed.append(1))
+    assert [outcome.frame.position.offset for outcome in outcomes] == [0, 1]
+    assert all(isinstance(outcome, Prediction) for outcome in outcomes)
+    assert (model.batches, len(noticed)) == ([1, 1], 1)
+
+
+def test_no_frame_is_rejected_for_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stripwatch.worker.pipeline.consume.memory_shortage._PAUSES_S", (0.0,))
+    with pytest.raises(MemoryShortageError, match="not enough memory for running the model"):
+        infer_batch([decoded(0, 10)], SmallMemory(0))
 
 
 def test_a_batch_of_refusals_does_not_bother_the_model() -> None:

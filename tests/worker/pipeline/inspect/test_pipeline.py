@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from stripwatch.worker.common.errors import InferenceError
+from stripwatch.worker.common.errors import InferenceError, MemoryShortageError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
@@ -133,6 +133,31 @@ def test_a_defect_is_reported_even_if_its_heatmap_is_not_finite(tmp_path: Path) 
     assert [(defect.label, defect.box_px) for defect in unlocated.defects] == [("bright", None)]
     assert located.defects[0].box_px is not None
     assert parts.metrics.registry.get_sample_value("stripwatch_unlocated_defects_total") == 1
+
+
+def test_a_frame_without_memory_ends_the_worker_and_is_not_committed(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stripwatch.worker.pipeline.consume.memory_shortage._PAUSES_S", (0.0, 0.0))
+
+    def decode(encoded: bytes) -> Image:
+        if encoded == b"large":
+            raise MemoryError
+        return model.decode(encoded)
+
+    publisher = Collector()
+    parts = parts_with(publisher)
+    pipeline = Pipeline(parts, replace(model, decode=decode))
+    pipeline.start()
+    feed(pipeline, parts, [encode_frame(0.5), b"large"])
+    wait_until(pipeline.failed.is_set)
+    pipeline.drain(5)
+    with pytest.raises(MemoryShortageError) as caught:
+        pipeline.raise_failure()
+    assert caught.value.exit_code == 12
+    assert not any(isinstance(event, Reject) for event in publisher.events)
+    assert parts.tracker.next_offsets()[FRAMES] <= 1
+    assert parts.metrics.registry.get_sample_value("stripwatch_memory_shortages_total") == 3
 
 
 @pytest.mark.parametrize("batches_in_flight", [1, 3])

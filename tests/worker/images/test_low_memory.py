@@ -1,0 +1,42 @@
+"""A frame that is decoded while memory is short is not called undecodable. In a child process with a limit."""
+
+import subprocess
+import sys
+
+import pytest
+
+CHILD = """
+import resource, sys
+import cv2, numpy as np
+from stripwatch.worker.common.errors import FrameRejected
+from stripwatch.worker.images.decode import DecodeSpec, decode
+
+options = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1] if sys.argv[1] == ".progressive.jpg" else []
+noise = np.random.default_rng(0).integers(0, 4, (2400, 3200, 3), np.uint8)
+encoded = cv2.imencode(sys.argv[1][-4:], noise, options)[1].tobytes()
+spec = DecodeSpec(64, 64)
+whole = decode(encoded, spec).pixels.copy()
+del noise
+used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmSize"))
+outcomes = set()
+for room in range(0, 60_000_000, 3_000_000):
+    resource.setrlimit(resource.RLIMIT_AS, (used + room, resource.RLIM_INFINITY))
+    try:
+        assert (decode(encoded, spec).pixels == whole).all()
+        outcomes.add("decoded")
+    except MemoryError:
+        outcomes.add("short of memory")
+    except FrameRejected as error:
+        outcomes.add(str(error))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(sorted(outcomes))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS limits memory on Linux")
+@pytest.mark.parametrize("kind", [".jpg", ".progressive.jpg", ".png"])
+def test_short_memory_is_no_fault_of_the_frame(kind: str) -> None:
+    done = subprocess.run([sys.executable, "-c", CHILD, kind], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['decoded', 'short of memory']"

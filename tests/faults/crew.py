@@ -29,7 +29,7 @@ _MEASURE_S = 0.5
 _CLOCK = Path(__file__).with_name("clock")
 _INFLIGHT = re.compile(r"^stripwatch_inflight_frames(?:{.*})? (\S+)$", re.MULTILINE)
 _PARTITION = re.compile(r'^stripwatch_lag_frames{(.*)partition="(\d+)"(.*)} ', re.MULTILINE)
-_PROCESS = re.compile(rb"instance_id=\S+-(\d+)\0")
+_PROCESS = re.compile(rb"instance_id=[^\0]*-(\d+)\0")
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 

@@ -28,7 +28,7 @@ _ASK_S_MAX = 2.0
 _MEASURE_S = 0.5
 _CLOCK = Path(__file__).with_name("clock")
 _INFLIGHT = re.compile(r"^stripwatch_inflight_frames(?:{.*})? (\S+)$", re.MULTILINE)
-_PARTITION = re.compile(r'^stripwatch_lag_frames{(.*)partition="(\d+)"(.*)} ', re.MULTILINE)
+_PARTITION = re.compile(r'^stripwatch_consumer_lag_frames{(.*)partition="(\d+)"(.*)} ', re.MULTILINE)
 _PROCESS = re.compile(rb"instance_id=[^\0]*-(\d+)\0")
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
@@ -175,11 +175,7 @@ class Crew:
 
     def partitions(self, number: int) -> dict[int, int]:
         """Which it has, and the number of the process that has each."""
-        owned = {}
-        for before, partition, after in _PARTITION.findall(_ask(self.workers[number], "metrics")):
-            process = re.search(r'process="(\d+)"', before + after)
-            owned[int(partition)] = int(process[1]) if process else 0
-        return owned
+        return owners(_ask(self.workers[number], "metrics"))
 
     @property
     def supervised(self) -> list[int]:
@@ -246,6 +242,15 @@ def make_crew(
         own = {"bootstrap_servers": kafka.bootstrap_servers(number), "processes": str(count)}
         workers.append(_make_worker(number, options | own, folder, count))
     return Crew(workers, transactional=settings["delivery"] == "exactly-once")
+
+
+def owners(metrics: str) -> dict[int, int]:
+    """By partition the number of the process that has it; 0 where there is one process."""
+    owned = {}
+    for before, partition, after in _PARTITION.findall(metrics):
+        process = re.search(r'process="(\d+)"', before + after)
+        owned[int(partition)] = int(process[1]) if process else 0
+    return owned
 
 
 def _ask(worker: _Worker, path: str) -> str:

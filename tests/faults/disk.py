@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _BYTES = 8_000_000_000  # in memory, and only as much of it as there is data
+
+_TRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +21,11 @@ class Disk:
 
     def fill(self) -> None:
         """From now on it has no room: writes end with ENOSPC."""
-        used = shutil.disk_usage(self.folder).used
-        _mount("-o", f"remount,size={used}", str(self.folder))
+        for _ in range(_TRIES):  # more may be written between the look and the step
+            with suppress(subprocess.CalledProcessError):
+                _mount("-o", f"remount,size={shutil.disk_usage(self.folder).used}", str(self.folder))
+                return
+        raise OSError(f"{self.folder} cannot be made as small as what is on it")
 
     def empty(self) -> None:
         _mount("-o", f"remount,size={_BYTES}", str(self.folder))

@@ -80,8 +80,6 @@ class Play:
             raise HarnessError(
                 f"the workers did not get ready before the first fault; their logs are in {self.log.parent}"
             )
-        if not self._until(self.scene.sender.every_partition_has_a_start, READY_S_MAX):
-            raise HarnessError("the group did not commit where it starts")
         sender.send_more(2 * sender.partitions)  # from then on each worker's metrics tell its partitions
         self._await_settled()
         with sender:

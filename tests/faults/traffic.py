@@ -70,10 +70,6 @@ class Sender:
         own = Counter(frame.place.partition for frame in frames.values() if frame.place.generation == now)
         return sorted(frames) == list(range(self._more)) and all(own[number] == ends[number] for number in ends)
 
-    def every_partition_has_a_start(self) -> bool:
-        """The group has committed where it begins: with start_at = "latest" it skips what was sent before."""
-        return None not in self.committed()
-
     def committed(self) -> list[int | None]:
         """By partition, up to where the group has settled everything."""
         with self._kafka.handle.consumer(group_id=self._group) as consumer:

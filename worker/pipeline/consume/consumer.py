@@ -36,6 +36,7 @@ from stripwatch.worker.broker.workarounds.lost_membership import (
 )
 from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.contracts.frame import Frame, read_record
+from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.liveness import BrokerLiveness
@@ -118,9 +119,13 @@ class FrameConsumer:
     def assigned(self) -> bool:
         """The group has given this worker its share, which may be no partition at all, and does not rebalance.
 
-        While it rebalances kafka-python 3.0.12 fetches nothing, not even from partitions that the worker keeps.
+        Each partition of it has its position: with start_at = "latest", a frame sent before that would be skipped.
+        While the group rebalances kafka-python 3.0.12 fetches nothing, not even from partitions that the worker keeps.
         """
-        return self._listener.assigned and self._consumer.group_metadata().state == MemberState.STABLE
+        if not self._listener.assigned or self._consumer.group_metadata().state != MemberState.STABLE:
+            return False
+        placed = set(self._tracker.partitions())
+        return all(Partition(*partition) in placed for partition in self._consumer.assignment())
 
     @property
     def connected(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from kafka.structs import MemberState
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -19,6 +20,7 @@ from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.consumer import ConsumerConfig, FrameConsumer
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.consume.start_positions import StartPositions
 from tests.brokers.handle import BrokerHandle
 from tests.waiting import AWAIT_S_MAX, wait_until
 
@@ -95,6 +97,27 @@ def test_at_the_limit_it_pauses_stays_in_the_group_and_goes_on(broker: BrokerHan
             running.settle(count)
             assert running.limiter.frames <= 10
         assert seen == list(range(100))
+
+
+def test_it_is_assigned_only_when_each_partition_has_its_position(
+    broker: BrokerHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_seek, seek_assigned = threading.Event(), StartPositions.seek_assigned
+
+    def seek_when_allowed(positions: StartPositions) -> None:
+        if may_seek.is_set():
+            seek_assigned(positions)
+
+    monkeypatch.setattr(StartPositions, "seek_assigned", seek_when_allowed)
+    topic, group = broker.new_topic(2), broker.new_name("group")
+    with capture_logs() as logs, running_consumer(broker, topic, group, frames_max=100) as running:
+        wait_until(lambda: logged(logs, "partitions assigned"))
+        wait_until(lambda: running.consumer._consumer.group_metadata().state == MemberState.STABLE)
+        assigned_too_early = running.consumer.assigned
+        may_seek.set()
+        wait_until(lambda: running.consumer.assigned)
+        assert len(running.tracker.partitions()) == 2
+    assert not assigned_too_early
 
 
 def test_a_stop_waits_for_the_frame_at_hand_and_no_other(broker: BrokerHandle) -> None:

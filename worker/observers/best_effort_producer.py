@@ -21,6 +21,7 @@ from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 log = structlog.get_logger()
 _SEND_S_MAX = 5.0
 _NUMBER_BYTES = 16  # more than the length of a body takes
+_OF_ONE_RECORD = (*TOO_LARGE, InvalidTimestampError)  # the next may pass: it may be smaller, or carry another time
 _PAUSE_S = 30.0  # after a failure: without it each record would wait for a broker that is away
 
 
@@ -121,11 +122,12 @@ class BestEffortProducer:
         """producer: the one that this record has ended."""
         self._failed()
         if isinstance(error, BystanderError):
-            return
+            error = error.cause
+            if isinstance(error, _OF_ONE_RECORD) or producer is not self._producer or self._refused:
+                return  # the record that was refused says why
         if producer is not None and producer is self._producer:
             self._refused = self._refused or (producer, record, error)
-        # After these the next record may pass: it may be smaller, or carry another time.
-        pause_s = 0.0 if isinstance(error, (*TOO_LARGE, InvalidTimestampError)) else _PAUSE_S
+        pause_s = 0.0 if isinstance(error, _OF_ONE_RECORD) else _PAUSE_S
         if not self.circuit_open:
             log.warning("a topic takes no records", topic=record.topic, pause_s=pause_s, error=str(error))
         self._again_s = max(self._again_s, time.monotonic() + pause_s)

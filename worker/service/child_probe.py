@@ -1,7 +1,6 @@
 """Whether the workers of a supervisor answer at their health ports: a process may live and do nothing."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -12,22 +11,23 @@ from stripwatch.worker.monitoring.worker_scrape import answers
 log = structlog.get_logger()
 
 _ASK_S = 2.0  # between two rounds
-HANG_S_MAX = 60.0  # also of a start, up to the open port: it comes before the bundle
+ROUNDS_MAX = 20  # without an answer, in 40 s or more; a start opens its port before it reads the bundle
 
 
 class ChildProbe:
-    """Asks on a thread of its own, since an answer that does not come takes its time."""
+    """Asks on a thread of its own, since an answer that does not come takes its time.
+
+    It counts questions, not seconds: while the whole machine stood still, nobody asked.
+    """
 
     def __init__(
         self,
         ports: Sequence[int],
         ask: Callable[[int], bool] = answers,
-        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ports = ports
         self._ask = ask
-        self._now_s = now_s
-        self._answered_s = [now_s()] * len(ports)
+        self._unanswered = [0] * len(ports)
         self._closing = threading.Event()
 
     def start(self, died: Callable[[BaseException], None]) -> None:
@@ -37,15 +37,19 @@ class ChildProbe:
     def close(self) -> None:
         self._closing.set()
 
-    def hangs(self, number: int, started_s: float) -> bool:
-        """Whether a worker that was started then, by the same clock, has been silent for too long."""
-        return self._now_s() - max(started_s, self._answered_s[number]) > HANG_S_MAX
+    def hangs(self, number: int) -> bool:
+        """Whether a worker has left so many questions in a row unanswered that it will not answer any more."""
+        return self._unanswered[number] > ROUNDS_MAX
 
-    def look(self) -> None:
+    def started(self, number: int) -> None:
+        """A new process has the port."""
+        self._unanswered[number] = 0
+
+    def check(self) -> None:
+        """Ask each once."""
         for number, port in enumerate(self._ports):
-            if self._ask(port):
-                self._answered_s[number] = self._now_s()
+            self._unanswered[number] = 0 if self._ask(port) else self._unanswered[number] + 1
 
     def _run(self) -> None:
         while not self._closing.wait(_ASK_S):
-            self.look()
+            self.check()

@@ -8,6 +8,7 @@ from stripwatch.worker.config.settings import Settings
 
 _STUCK_S_MIN = 180.0  # a slow model on a slow box needs less for a batch
 _MARGIN_S = 30.0
+_GAP_S_MAX = 1.0  # between two checks; while the whole process stood still, no time passed for its threads
 
 
 class HangDetector:
@@ -19,16 +20,20 @@ class HangDetector:
         self._consumer_s_max = settings.drain_s_max + kafka_s
         self._now_s = now_s
         self._settled = self._turns = 0
-        self._settled_at_s = self._turned_at_s = now_s()
+        self._checked_s = now_s()
+        self._unsettled_s = self._away_s = 0.0
 
     def check(self, frames_inside: int, frames_settled: int, consumer_turns: int) -> None:
         """consumer_turns: how often the consumer's thread has come back from Kafka. Raises HangError."""
         now_s = self._now_s()
+        passed_s, self._checked_s = min(now_s - self._checked_s, _GAP_S_MAX), now_s
+        self._unsettled_s += passed_s
+        self._away_s += passed_s
         if not frames_inside or frames_settled != self._settled:
-            self._settled, self._settled_at_s = frames_settled, now_s
+            self._settled, self._unsettled_s = frames_settled, 0.0
         if consumer_turns != self._turns:
-            self._turns, self._turned_at_s = consumer_turns, now_s
-        if now_s - self._settled_at_s > self._settle_s_max:
+            self._turns, self._away_s = consumer_turns, 0.0
+        if self._unsettled_s > self._settle_s_max:
             raise HangError(f"{frames_inside} frames are inside and none was settled for {self._settle_s_max:g} s")
-        if now_s - self._turned_at_s > self._consumer_s_max:
+        if self._away_s > self._consumer_s_max:
             raise HangError(f"the consumer's thread has not come back from Kafka for {self._consumer_s_max:g} s")

@@ -27,6 +27,7 @@ from stripwatch.worker.service.gpu_assignment import assign_gpus
 log = structlog.get_logger()
 
 _CHECK_S = 0.1
+_KILL_S_MAX = 5.0  # a process that waits for a dead drive ends later, or never
 _STACKS_S = 0.5  # what a process may take to write the stacks of its threads
 _WAIT_S_MAX = 30.0
 _CLOSE_S = 15.0  # what a worker may take beyond its drain: last commit, leaving the group, closing
@@ -43,6 +44,7 @@ class _WorkerProcess:
     command: Sequence[str]
     device_id: int | None = None
     process: subprocess.Popen[bytes] | None = None
+    killed: bool = False
     started_s: float = 0.0
     failures: int = 0
     starts: int = 0
@@ -53,6 +55,7 @@ class _WorkerProcess:
         self.process = subprocess.Popen(  # noqa: S603
             die_with_parent(self.command), stdin=subprocess.DEVNULL, process_group=0, pass_fds=open_fds
         )
+        self.killed = False
         self.starts += 1
         self.started_s = time.monotonic()
         log.info("worker started", process=self.number, pid=self.process.pid, device_id=self.device_id)
@@ -62,8 +65,8 @@ class Supervisor:
     """Keeps a process alive for each command. Their output goes where the supervisor's goes.
 
     restarted: called for each that died. device_ids: the GPU of each, for the log; empty on a CPU. open_fds: files that
-    the children keep open. hangs: asked by number and start whether a child that lives is of no use. Run it on the main
-    thread: Linux ends a child with the thread that started it.
+    the children keep open. probe: says whether a child that lives does not answer. Run it on the main thread: Linux
+    ends a child with the thread that started it.
     """
 
     def __init__(
@@ -73,14 +76,14 @@ class Supervisor:
         restarted: Callable[[], None],
         device_ids: Sequence[int | None] = (),
         open_fds: Sequence[int] = (),
-        hangs: Callable[[int, float], bool] = lambda *_: False,
+        probe: ChildProbe | None = None,
     ) -> None:
         pairs = zip(commands, device_ids or [None] * len(commands), strict=True)
         self._workers = [_WorkerProcess(number, *pair) for number, pair in enumerate(pairs)]
         self._stop_s_max = stop_s_max
         self._restarted = restarted
         self._open_fds = open_fds
-        self._hangs = hangs
+        self._probe = probe or ChildProbe([0] * len(self._workers))
         self._failure: BaseException | None = None
 
     def fail(self, error: BaseException) -> None:
@@ -107,19 +110,20 @@ class Supervisor:
 
     def _end_if_hung(self, member: _WorkerProcess) -> None:
         """It writes the stacks of its threads to the log first, where it still can."""
-        if member.process is None or member.process.poll() is not None:
+        if member.process is None or member.killed or member.process.poll() is not None:
             return
-        if self._hangs(member.number, member.started_s):
+        if self._probe.hangs(member.number):
             log.error("a worker does not answer; ending it by force", process=member.number, pid=member.process.pid)
             member.process.send_signal(signal.SIGUSR2)
             time.sleep(_STACKS_S)
             member.process.kill()
-            member.process.wait()
+            member.killed = True  # a later check finds it ended: the kernel may hold it, and the others go on
 
     def _restart_if_dead(self, member: _WorkerProcess) -> None:
         if member.process is None:
             if time.monotonic() >= member.due_s:
                 member.start(self._open_fds)
+                self._probe.started(member.number)
             return
         code = member.process.poll()
         if code is None:
@@ -151,7 +155,11 @@ def _end(process: subprocess.Popen[bytes], timeout_s: float) -> int:
         return process.wait(max(0.0, timeout_s))
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait()
+    try:
+        return process.wait(_KILL_S_MAX)
+    except subprocess.TimeoutExpired:
+        log.error("a worker does not end, even by force; the kernel holds it", pid=process.pid)
+        return -signal.SIGKILL
 
 
 def worker_command(
@@ -202,7 +210,7 @@ def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) 
             log.info("supervising", metrics_port=health.port, pid=os.getpid(), name=name.text, **asdict(layout))
             # Workers keep the name's lock: those of a supervisor that was killed finish before another has their names.
             stop_s_max = settings.drain_s_max + _CLOSE_S
-            supervisor = Supervisor(commands, stop_s_max, restarts.inc, device_ids, name.lock_fds, probe.hangs)
+            supervisor = Supervisor(commands, stop_s_max, restarts.inc, device_ids, name.lock_fds, probe)
             probe.start(supervisor.fail)
             supervisor.run(lambda: stop.received)
         log.info("all workers stopped")

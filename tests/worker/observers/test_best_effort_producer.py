@@ -5,11 +5,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kafka.errors import InvalidTimestampError, KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.errors import (
+    InvalidTimestampError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    SaslAuthenticationFailedError,
+)
 from kafka.future import Future
 from structlog.testing import capture_logs
 
 from stripwatch.worker.broker.topic_limits import TopicLimits
+from stripwatch.worker.broker.workarounds.bystanders import BystanderError
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
@@ -72,6 +78,17 @@ def test_a_topic_that_takes_nothing_is_left_alone_for_a_while() -> None:
 
     assert sent(lambda: Producer(lambda: Future().failure(KafkaTimeoutError("too late")))) == ({"failed": 5}, [30.0])
     assert sent(lambda: Producer(blocks)) == ({"failed": 5}, [30.0])
+
+
+def test_a_producer_that_fails_as_a_whole_is_replaced_after_a_while() -> None:
+    """Then every record is a bystander, and none says why."""
+    failure = BystanderError(SaslAuthenticationFailedError("the password has changed"))
+    assert sent(lambda: Producer(lambda: Future().failure(failure))) == ({"failed": 5}, [30.0])
+
+
+def test_a_bystander_of_a_record_that_was_refused_is_not_blamed() -> None:
+    failure = BystanderError(MessageSizeTooLargeError("16 MB"))
+    assert sent(lambda: Producer(lambda: Future().failure(failure))) == ({"failed": 5}, [])
 
 
 def test_after_a_record_that_is_too_large_the_next_is_tried() -> None:

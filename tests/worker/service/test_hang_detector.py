@@ -17,6 +17,13 @@ class Time:
         return self.now_s
 
 
+def check_for(seconds: int, detector: HangDetector, time: Time, frames_inside: int, turns: int | None = None) -> None:
+    """Once a second, as often as the worker does at least. turns: None where the consumer comes back each time."""
+    for step in range(seconds):
+        time.now_s += 1
+        detector.check(frames_inside, 100, step if turns is None else turns)
+
+
 @pytest.fixture
 def time() -> Time:
     return Time()
@@ -29,11 +36,9 @@ def detector(time: Time) -> HangDetector:
 
 def test_frames_that_nobody_settles_are_a_hang(detector: HangDetector, time: Time) -> None:
     detector.check(3, 100, 1)
-    time.now_s = 179
-    detector.check(3, 100, 2)
-    time.now_s = 181
+    check_for(179, detector, time, 3)
     with pytest.raises(HangError, match="3 frames"):
-        detector.check(3, 100, 3)
+        check_for(2, detector, time, 3)
 
 
 def test_frames_that_are_settled_and_an_empty_worker_are_none(detector: HangDetector, time: Time) -> None:
@@ -47,8 +52,13 @@ def test_frames_that_are_settled_and_an_empty_worker_are_none(detector: HangDete
 
 def test_a_consumer_that_does_not_come_back_from_kafka_is_a_hang(detector: HangDetector, time: Time) -> None:
     detector.check(0, 0, 5)
-    time.now_s = 169
-    detector.check(0, 0, 5)
-    time.now_s = 171
+    check_for(169, detector, time, 0, turns=5)
     with pytest.raises(HangError, match="consumer"):
-        detector.check(0, 0, 5)
+        check_for(2, detector, time, 0, turns=5)
+
+
+def test_a_process_that_stood_still_as_a_whole_does_not_hang(detector: HangDetector, time: Time) -> None:
+    """SIGSTOP, or a virtual machine that was paused: its threads had no time to do anything in."""
+    detector.check(3, 100, 1)
+    time.now_s = LONG_S
+    detector.check(3, 100, 1)

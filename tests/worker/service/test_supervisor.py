@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import WorkerExitError
+from stripwatch.worker.service.child_probe import ChildProbe
 from stripwatch.worker.service.supervisor import Supervisor
 
 # Writes its process id into the folder it is given, and waits for the end; ignores SIGTERM if told so.
@@ -97,15 +98,16 @@ def test_one_that_cannot_start_ends_all_with_its_code(tmp_path: Path, code: int)
 def test_one_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
     folder, hung = tmp_path / "a", list[int]()
 
-    def hangs(number: int, _: float) -> bool:
-        """The first process alone, once it runs."""
-        if hung or not pids(folder):
-            return False
-        hung.extend(pids(folder))
-        return number == 0
+    class Probe(ChildProbe):
+        def hangs(self, number: int) -> bool:
+            """The first process alone, once it runs."""
+            if hung or not pids(folder):
+                return False
+            hung.extend(pids(folder))
+            return number == 0
 
     restarts: list[None] = []
-    supervisor = Supervisor([worker(folder, "deaf")], 0.1, lambda: restarts.append(None), hangs=hangs)
+    supervisor = Supervisor([worker(folder, "deaf")], 0.1, lambda: restarts.append(None), probe=Probe([0]))
     with capture_logs() as logs, suppress(WorkerExitError):
         supervisor.run(lambda: len(pids(folder)) == 2)
     assert not is_alive(hung[0])

@@ -13,6 +13,7 @@ PIECE_BYTES = 1_048_576
 _GZIP_WINDOW = 31  # zlib's number for a gzip header and the largest window
 _XERIAL = b"\x82SNAPPY\x00"
 _XERIAL_HEADER_BYTES = 16
+_FRAMES_MAX = 1000  # of one batch: senders write one, and finding the next costs a copy of the rest
 _GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4  # Kafka's numbers
 
 
@@ -39,7 +40,11 @@ def unpack(codec: int, packed: memoryview, block_bytes_max: int) -> Iterator[byt
 def _unpack_frames(new_decoder: Callable[[], Any], packed: memoryview) -> Iterator[bytes]:
     """Of gzip and LZ4, whose decoders stop at the end of a frame; another may follow."""
     left: bytes | memoryview = packed
+    frames = 0
     while left:
+        frames += 1
+        if frames > _FRAMES_MAX:
+            raise ValueError(f"the compressed data has more than {_FRAMES_MAX} frames")
         decoder = new_decoder()
         piece = decoder.decompress(left, PIECE_BYTES)
         while not decoder.eof:

@@ -51,16 +51,17 @@ class BatchFaults:
 
     def __init__(self) -> None:
         self.report: Callable[[Fault], None] = lambda _: None
-        self._failed: tuple[object, int] = (None, 0)
+        self._failed: dict[str, tuple[int, int]] = {}  # by partition: the offset of a batch, and how often
 
     def found(self, fault: Fault, place: str, detail: str) -> None:
         self.report(fault)
         log.error("record batch cannot be read as it is; its frames are rejected", place=place, detail=detail)
 
-    def is_lasting(self, place: str) -> bool:
+    def is_lasting(self, partition: str, offset: int) -> bool:
         """Whether the batch there has failed its checksum so often that reading it again will not help."""
-        count = self._failed[1] + 1 if self._failed[0] == place else 1
-        self._failed = (place, count)
+        failed_offset, count = self._failed.get(partition, (offset, 0))
+        count = count + 1 if failed_offset == offset else 1
+        self._failed[partition] = (offset, count)
         return count >= _CRC_TRIES
 
 
@@ -118,7 +119,7 @@ class BoundedBatch(DefaultRecordBatch):  # type: ignore[misc]
     def validate_crc(self) -> bool:
         """False: read it again. After some tries it counts as damaged, and its frames as lost."""
         self._has_right_crc = super().validate_crc()
-        return self._has_right_crc or self.faults.is_lasting(self.place)
+        return self._has_right_crc or self.faults.is_lasting(self.partition, self.base_offset)
 
     def __iter__(self) -> Iterator[Any]:
         expected, last = self.base_offset, self.last_offset
@@ -222,7 +223,7 @@ class BoundedMessageSet(LegacyRecordBatch):  # type: ignore[misc]
     __slots__ = ("faults", "limits", "partition", "start")
 
     def validate_crc(self) -> bool:
-        return bool(super().validate_crc()) or self.faults.is_lasting(self.place)
+        return bool(super().validate_crc()) or self.faults.is_lasting(self.partition, self.base_offset)
 
     def __iter__(self) -> Iterator[Any]:
         expected = self.start

@@ -13,6 +13,7 @@ import structlog
 log = structlog.get_logger()
 
 _SET_S_MIN = 30.0  # a clock that was set jumps by more than this
+_RETRY_S = 300.0  # then this host's time is tried again: it may be the broker's clock that was set
 
 
 class RecordClock:
@@ -21,13 +22,16 @@ class RecordClock:
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._wall = wall
         self._monotonic = monotonic
+        self._refused_s = 0.0
         self._refused_lead_s: float | None = None  # of the wall clock over the monotonic one, when Kafka refused it
 
     @property
     def refused(self) -> bool:
-        """Kafka refused this host's time, and nobody has set the clock since."""
-        refused_s = self._refused_lead_s
-        return refused_s is not None and abs(self._lead_s() - refused_s) < _SET_S_MIN
+        """Kafka refused this host's time a short while ago, and nobody has set the clock since."""
+        lead_s = self._refused_lead_s
+        if lead_s is None or self._monotonic() - self._refused_s > _RETRY_S:
+            return False
+        return abs(self._lead_s() - lead_s) < _SET_S_MIN
 
     def stamp_ms(self, frame_ms: int) -> int:
         """For a record. frame_ms: the time of the record of its frame; negative where there is none."""
@@ -42,7 +46,7 @@ class RecordClock:
             setting="message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic",
             error=str(error),
         )
-        self._refused_lead_s = self._lead_s()
+        self._refused_s, self._refused_lead_s = self._monotonic(), self._lead_s()
 
     def _lead_s(self) -> float:
         return self._wall() - self._monotonic()

@@ -30,10 +30,20 @@ def test_after_a_refusal_it_carries_that_of_its_frame_until_the_clock_is_set() -
     (said,) = logs
     assert (said["topic"], said["seconds_ahead_of_frame"], said["log_level"]) == ("results", DAY_S, "error")
     assert "message.timestamp.after.max.ms" in said["setting"]
-    clocks.advance(3600)
+    clocks.advance(60)
     assert (clock.refused, clock.stamp_ms(7)) == (True, 7)
     clocks.wall_s -= DAY_S
     assert (clock.refused, clock.stamp_ms(7)) == (False, clocks.wall_s * 1000)
+
+
+def test_after_a_while_the_time_of_this_host_is_tried_again() -> None:
+    """It may be the broker's clock that was wrong, and was set."""
+    clocks = Clocks()
+    clocks.clock.refuse("results", 7, InvalidTimestampError())
+    clocks.advance(299)
+    assert clocks.clock.refused
+    clocks.advance(2)
+    assert (clocks.clock.refused, clocks.clock.stamp_ms(7)) == (False, clocks.wall_s * 1000)
 
 
 def test_a_frame_without_a_time_leaves_it_to_this_host() -> None:

@@ -20,7 +20,7 @@ from stripwatch.worker.config.sections import Topics
 from tests.faults.kafka import SESSION_MS, Kafka
 
 PROCESSES = 2  # of a worker under a supervisor
-HEARTBEAT_S = SESSION_MS / 3000  # as the worker chooses it
+HEARTBEAT_S = min(0.5, SESSION_MS / 3000)  # as the worker chooses it
 DRAIN_S_MAX = 10
 STOP_S_MAX = DRAIN_S_MAX + 20.0  # beside the drain: commit, leave the group, close, and a machine that is busy
 _RESTART_S = 0.5

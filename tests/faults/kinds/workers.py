@@ -32,11 +32,10 @@ def _shift_clock(scene: Scene, blow: Blow) -> Course:
 
 
 FAULTS = (
-    # The one that takes its place is a new member, and the group waits for the session of the old one.
-    Fault("kill -9 a worker", _kill, healthy_s=SESSION_S + REBALANCE_S),
+    # A static member: the group waits for nobody, and the restarted worker has its partitions at once.
+    Fault("kill -9 a worker", _kill),
     Fault("SIGTERM a worker", _terminate, healthy_s=REBALANCE_S),
     Fault("SIGSTOP past the session timeout", _pause, healthy_s=SESSION_S + REBALANCE_S),
-    # Static members: the group waits for nobody, and the heir has the partitions at once.
     Fault("kill -9 a supervised process", _kill_process, supervised=True),
     Fault("jump of a worker's clock", _shift_clock, victims_s=0.0),
 )

@@ -17,6 +17,7 @@ from stripwatch.worker.commands.schemas import EVENTS, as_text, asyncapi, schema
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame_headers import event_headers
+from stripwatch.worker.contracts.replay_mark import replay_mark_headers
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers, review_headers
@@ -111,6 +112,21 @@ def test_the_headers_are_those_of_the_document() -> None:
         found = {name: value.decode() for name, value in headers}
         Draft202012Validator(stated).validate(found)
         assert set(found) <= set(stated["properties"])
+
+
+def test_a_replay_mark_is_a_message_of_the_rejects_topic() -> None:
+    document = asyncapi()
+    assert set(document["channels"]["reject"]["messages"]) == {"reject", "replay_mark"}
+    stated = document["components"]["messages"]["replay_mark"]
+    found = {name: value.decode() for name, value in replay_mark_headers("an-id")}
+    Draft202012Validator(stated["headers"]).validate(found)
+    assert set(found) == set(stated["headers"]["properties"])
+    Draft202012Validator(stated["payload"]).validate("")
+    assert not Draft202012Validator(document["components"]["messages"]["reject"]["headers"]).is_valid(found)
+    assert [document["operations"][name]["messages"] for name in ("send_reject", "send_replay_mark")] == [
+        [{"$ref": "#/channels/reject/messages/reject"}],
+        [{"$ref": "#/channels/reject/messages/replay_mark"}],
+    ]
 
 
 def _gone(new: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from kafka.admin import ACL, ACLFilter, ACLOperation, ACLPermissionType, Resourc
 from tests.brokers.apache import KafkaUnavailableError, apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.brokers.plugin import APACHE_SESSION_MS, absence_is_a_skip
-from tests.e2e.line import STOP_S_MAX, Line, running_worker
+from tests.e2e.line import STOP_S_MAX, Line, run_cli, running_worker
 from tests.e2e.test_line import frames
 
 EVERYBODY = "User:ANONYMOUS"
@@ -70,6 +70,25 @@ def test_a_refusal_is_one_sentence(
     assert sentence in said[-1]
     assert said[-1].startswith("error: Kafka's access rules forbid")
     assert not any("Traceback" in event for event in said)
+
+
+@pytest.mark.parametrize("topic", ["frames", "rejects"])
+def test_a_replay_that_may_not_write_sends_nothing(line: Line, bundle: Path, topic: str) -> None:
+    own = Line.on(line.broker)
+    own.send([b"not an image"], key=b"a")
+    with running_worker(own, bundle, "rejecting") as worker:
+        own.read("rejects", 1)
+        assert worker.stop() == 0
+    topics = ["--topic", own.topics["frames"], "--rejects-topic", own.topics["rejects"]]
+    command = ["rejects", "replay", "--bootstrap-servers", own.broker.bootstrap_servers, *topics]
+    with forbidden(own, ResourceType.TOPIC, own.topics[topic], ACLOperation.WRITE):
+        done = run_cli(*command)
+        assert done.returncode == 4
+        assert f"Kafka's access rules do not let this client write to {own.topics[topic]}; grant it" in done.stderr
+        assert run_cli(*command, "--dry-run").returncode == 0
+    assert (len(own.read_all("frames")), len(own.read_all("rejects"))) == (1, 1)
+    assert run_cli(*command).returncode == 0
+    assert (len(own.read_all("frames")), len(own.read_all("rejects"))) == (2, 2)
 
 
 def test_a_limit_that_may_not_be_read_is_learned_from_one_refusal(line: Line, bundle: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from kafka import KafkaConsumer, TopicPartition
 
 from stripwatch.worker.config.sections import Topics
+from stripwatch.worker.contracts.replay_mark import replayed_id
 from tests.brokers.handle import BrokerHandle
 from tests.faults.judge import Outcome, Place
 from tests.faults.ledger import Ledger
@@ -31,6 +32,7 @@ def read_outcomes(handle: BrokerHandle, topics: Topics, ledger: Ledger) -> list[
         outcome_of(kind, record, ledger)
         for kind, name in KINDS.items()
         for record in read_topic(handle, getattr(topics, name))
+        if not replayed_id(record.value, record.headers)
     ]
 
 

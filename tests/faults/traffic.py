@@ -13,6 +13,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.config.sections import Topics
+from stripwatch.worker.contracts.replay_mark import replayed_id
 from tests.brokers.handle import BrokerHandle
 from tests.faults.batch import giant_batch, produce
 from tests.faults.content import encode, reason
@@ -222,7 +223,8 @@ class Watcher:
                 except KafkaError:  # the broker is away
                     continue
                 for batch in batches.values():
-                    self._note([frame_of(record, self._ledger) for record in batch])
+                    events = [record for record in batch if not replayed_id(record.value, record.headers)]
+                    self._note([frame_of(record, self._ledger) for record in events])
 
     def _note(self, places: list[Place]) -> None:
         now_s = time.monotonic()

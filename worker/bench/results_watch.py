@@ -15,6 +15,7 @@ from stripwatch.worker.bench.live_table import Snapshot, draw_table, status_line
 from stripwatch.worker.bench.results_tally import ResultsTally
 from stripwatch.worker.common.console import STDERR, say
 from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.replay_mark import replayed_id
 
 _POLL_MS = 100
 _BOARD_S, _LINE_S = 0.25, 5.0
@@ -28,7 +29,7 @@ def consume_into(tally: ResultsTally, consumer: KafkaConsumer, results_topic: st
         for record in records:
             if partition.topic == results_topic:
                 tally.add_result(_decode_result(record.value), read_ms)
-            else:
+            elif not replayed_id(record.value, record.headers):
                 headers = dict(record.headers)
                 place = int(headers["stripwatch_partition"]), int(headers["stripwatch_offset"])
                 tally.add_reject(place, read_ms)

@@ -1,11 +1,12 @@
 """Connections of the tools to Kafka. The exceptions and the log noise of kafka-python end here."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from kafka import KafkaAdminClient
+from kafka.admin import ACLOperation
 from kafka.errors import (
     KafkaConnectionError,
     KafkaError,
@@ -19,6 +20,8 @@ from stripwatch.worker.broker.connection import connect_tool, why_lost
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.contracts import topics as names
+
+_DESCRIBE, _WRITE = ACLOperation.DESCRIBE.name, ACLOperation.WRITE.name
 
 
 @contextmanager
@@ -42,6 +45,25 @@ def require_topic(bootstrap_servers: str, topic: str, security: Security = PLAIN
         raise SettingsError(f"there is no topic {topic} at {bootstrap_servers}; {how}")
     if described["error_code"]:
         raise SettingsError(f"topic {topic} at {bootstrap_servers} cannot be used: {error.__name__}")
+
+
+def require_write_access(bootstrap_servers: str, topics: Collection[str], security: Security = PLAINTEXT) -> None:
+    """Raise BrokerUnavailableError for topics that Kafka's access rules do not let this client write to.
+
+    A broker that does not say what a client may do passes; it refuses the record itself.
+    """
+    with open_admin(bootstrap_servers, security) as admin:
+        described = admin.describe_topics(sorted(set(topics)))
+    forbidden = [
+        topic["name"]
+        for topic in described
+        if _DESCRIBE in (may := topic.get("authorized_operations") or ()) and _WRITE not in may
+    ]
+    if forbidden:
+        raise BrokerUnavailableError(
+            f"Kafka's access rules do not let this client write to {', '.join(forbidden)}; grant it the ACL operation "
+            "Write on each of these topics. Nothing was sent"
+        )
 
 
 @contextmanager

@@ -110,7 +110,10 @@ def observation_from_reject(
 
 
 def observation_from_record(record: Any, rejects_topic: str) -> Observation | None:
-    """Of a Kafka record from the results or the rejects; None where it is neither."""
+    """Of a Kafka record from the results or the rejects; None where it is neither.
+
+    A replay mark is not an observation either: ask replayed_id first whether a record is one.
+    """
     if record.topic == rejects_topic:
         return observation_from_reject(record.key, record.headers, record.timestamp)
     result = read_result(record.value)

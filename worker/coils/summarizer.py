@@ -24,6 +24,7 @@ from stripwatch.worker.coils.observations import Observation, observation_from_r
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.replay_mark import replayed_id
 
 log = structlog.get_logger()
 _COMMIT_S = 5.0
@@ -75,6 +76,8 @@ class CoilWriter:
 
     def step(self) -> None:
         for record in self._reader.poll():
+            if replayed_id(record.value, record.headers):
+                continue  # the frame's own result will say what became of it
             observation = observation_from_record(record, self._settings.topics.rejects)
             if observation is None:
                 self._unreadable += 1

@@ -9,7 +9,7 @@ from stripwatch.worker.broker.producers import DELIVERY_S_MAX
 from stripwatch.worker.commands.stored_reject import StoredReject
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import BrokerUnavailableError
-from stripwatch.worker.contracts.frame_headers import REPLAYED
+from stripwatch.worker.contracts.replay_mark import replay_mark_headers
 from stripwatch.worker.contracts.topics import REJECTS
 
 _WAITING_BYTES_MAX = 16_000_000
@@ -77,10 +77,7 @@ class RejectReplayer:
             try:
                 mark.get(timeout=_ACKNOWLEDGEMENT_S_MAX)
             except KafkaError as error:
-                raise BrokerUnavailableError(
-                    f"all {self._sent} frames were sent, but {self._rejects_topic} did not take every mark of it, so "
-                    f"another replay may send some again: {error}"
-                ) from error
+                raise self._unmarked(error) from error
 
     def summary(self) -> dict[str, int]:
         """handed_on is what was sent, or in a dry run what would be."""
@@ -118,21 +115,27 @@ class RejectReplayer:
         self._waiting_bytes -= reject.original_bytes
         try:
             future.get(timeout=_ACKNOWLEDGEMENT_S_MAX)
-            self._sent += 1
-            self._mark(reject)
         except KafkaError as error:
             self._failed(reject, error)
+            return
+        self._sent += 1
+        self._mark(reject)
 
     def _mark(self, reject: StoredReject) -> None:
         """Note on the topic of rejects that this frame was sent again: the next replay, anywhere, passes over it."""
         assert self._producer is not None  # it has sent the frame
-        mark = self._producer.send(
-            self._rejects_topic,
-            value=b"",
-            key=reject.camera.encode(),
-            headers=[(REPLAYED, reject.replay_of.encode())],
-        )
+        headers = replay_mark_headers(reject.replay_of)
+        try:
+            mark = self._producer.send(self._rejects_topic, value=b"", key=reject.camera.encode(), headers=headers)
+        except KafkaError as error:
+            raise self._unmarked(error) from error
         self._marks.append(mark)
+
+    def _unmarked(self, error: KafkaError) -> BrokerUnavailableError:
+        return BrokerUnavailableError(
+            f"{self._sent} frames were sent, but {self._rejects_topic} did not take every mark of it, so another "
+            f"replay may send some again: {type(error).__name__}: {error}"
+        )
 
     def _failed(self, reject: StoredReject, error: KafkaError) -> None:
         if not isinstance(error, _TOO_LARGE):

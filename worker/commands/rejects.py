@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stripwatch.worker.broker.admin import require_write_access
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.broker.topic_drain import open_drain
 from stripwatch.worker.commands.reject_replayer import RejectReplayer
-from stripwatch.worker.commands.stored_reject import StoredReject, json_line, read_reject, replayed_id
+from stripwatch.worker.commands.stored_reject import StoredReject, json_line, read_reject
 from stripwatch.worker.common.clock import Clock, SystemClock
 from stripwatch.worker.common.command_line import LazyCommand, new_app
 from stripwatch.worker.common.console import print_summary, say
@@ -24,6 +25,7 @@ from stripwatch.worker.common.errors import RejectReason, SettingsError
 from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.positions import Record
+from stripwatch.worker.contracts.replay_mark import replayed_id
 from stripwatch.worker.contracts.timestamps import rfc3339
 
 _READING, _READING_MARKS = "reading rejects", "reading which were sent again"
@@ -116,20 +118,21 @@ def replay(
     """Send the frames of the rejects once more: original bytes, key, headers, time and partition.
 
     Only what is on the topic now, and each frame once, whoever sent it again before: a mark on the topic of rejects
-    says so. A frame keeps its capture time, and is inspected however late it is. Its result replaces the reject in
-    coil reports. A reject that lacks a part of its frame is not sent, and named.
+    says so, which is why the command must be allowed to write to both topics (with --dry-run to neither). A frame
+    keeps its capture time, and is inspected however late it is. Its result replaces the reject in coil reports. A
+    reject that lacks a part of its frame is not sent, and named.
 
         stripwatch rejects replay --bootstrap-servers localhost:9092 --since 1d
 
     SIGTERM and Ctrl-C end it in order. The last line on stdout is JSON.
     """
     wanted, found, clock = _filter(reason, camera, since), _Found(), SystemClock()
-    with (
-        clock.stopped_by_signals(),
-        open_frame_producer(bootstrap_servers, topic, security_of(config)) as producer,
-    ):
+    security = security_of(config)
+    with clock.stopped_by_signals(), open_frame_producer(bootstrap_servers, topic, security) as producer:
+        if not dry_run:
+            require_write_access(bootstrap_servers, [topic, rejects_topic], security)
         with open_drain(bootstrap_servers, rejects_topic, config, _READING_MARKS, lambda: clock.stopped) as records:
-            replays = Counter(mark for record in records if (mark := replayed_id(record)))
+            replays = Counter(mark for record in records if (mark := replayed_id(record.value, record.headers)))
         resender = RejectReplayer(None if dry_run else producer, topic, replays_max, rejects_topic, replays)
         with open_drain(bootstrap_servers, rejects_topic, config, _READING, lambda: clock.stopped) as records:
             replay_rejects(found.matching(records, wanted), resender, clock, limit, rate)
@@ -159,7 +162,7 @@ class _Found:
 
     def matching(self, records: Iterable[Record], wanted: Filter) -> Iterator[StoredReject]:
         for record in records:
-            if replayed_id(record):
+            if replayed_id(record.value, record.headers):
                 continue
             self._read += 1
             try:

@@ -14,6 +14,7 @@ from stripwatch.worker.common.version import __version__
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.events import REJECT_SCHEMA, RESULT_SCHEMA, Reject, Result
 from stripwatch.worker.contracts.frame_headers import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX
+from stripwatch.worker.contracts.replay_mark import REPLAYED
 
 Json = dict[str, Any]
 EVENTS: dict[str, tuple[str, type]] = {
@@ -84,6 +85,20 @@ _MESSAGES = (
     _Message("coil", topics.COILS, "line", _JSON, CoilSummary, "A coil that has ended."),
 )
 
+_REPLAY_MARK: Json = {
+    "name": "stripwatch.replay-mark",
+    "summary": "'stripwatch rejects replay' sent the frame of a reject again. This mark has no body; it is neither a "
+    "reject nor a CloudEvent. Do not count it as a reject.",
+    "contentType": _BYTES,
+    "headers": {
+        "type": "object",
+        "properties": {REPLAYED: _TEXT | {"description": "ce_id of the frame's first reject."}},
+        "required": [REPLAYED],
+    },
+    "payload": {"type": "string", "maxLength": 0},
+    "bindings": {"kafka": {"key": _TEXT | {"description": "camera id"}, "bindingVersion": "0.5.0"}},
+}
+
 
 def schemas(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go, over those that are there.")],
@@ -142,19 +157,30 @@ def asyncapi() -> Json:
         },
         "defaultContentType": _JSON,
         "channels": {message.kind: _channel(message) for message in _MESSAGES},
-        "operations": dict(map(_operation, _MESSAGES)),
-        "components": {"messages": {message.kind: _message(message) for message in _MESSAGES}, "schemas": schemas},
+        "operations": dict(map(_operation, _MESSAGES)) | {"send_replay_mark": _send("reject", "replay_mark")},
+        "components": {
+            "messages": {message.kind: _message(message) for message in _MESSAGES} | {"replay_mark": _REPLAY_MARK},
+            "schemas": schemas,
+        },
     }
 
 
 def _channel(message: _Message) -> Json:
-    reference = {"$ref": f"#/components/messages/{message.kind}"}
-    return {"address": message.topic, "description": message.text, "messages": {message.kind: reference}}
+    kinds = [message.kind, "replay_mark"] if message.kind == "reject" else [message.kind]
+    messages = {kind: {"$ref": f"#/components/messages/{kind}"} for kind in kinds}
+    return {"address": message.topic, "description": message.text, "messages": messages}
 
 
 def _operation(message: _Message) -> tuple[str, Json]:
-    action = "receive" if message.kind == "frame" else "send"
-    return f"{action}_{message.kind}", {"action": action, "channel": {"$ref": f"#/channels/{message.kind}"}}
+    if message.kind == "frame":
+        return "receive_frame", {"action": "receive", "channel": {"$ref": "#/channels/frame"}}
+    return f"send_{message.kind}", _send(message.kind, message.kind)
+
+
+def _send(channel: str, message: str) -> Json:
+    """message: the one of the channel's messages that this operation sends."""
+    at = f"#/channels/{channel}"
+    return {"action": "send", "channel": {"$ref": at}, "messages": [{"$ref": f"{at}/messages/{message}"}]}
 
 
 def _message(message: _Message) -> Json:

@@ -10,7 +10,6 @@ from stripwatch.worker.contracts.frame_headers import (
     KEY_DROPPED,
     ORIGINAL_PREFIX,
     REPLAY_OF,
-    REPLAYED,
     REPLAYS,
 )
 from stripwatch.worker.contracts.positions import Position, Record
@@ -63,12 +62,6 @@ class StoredReject:
             "replayable": self.fault is None,
             "reject": self.position._asdict(),
         }
-
-
-def replayed_id(record: Record) -> str | None:
-    """Of a mark that a frame was sent again, the id of its first reject; None for any other record."""
-    mark = dict(record.headers).get(REPLAYED)
-    return mark.decode(errors="replace") if mark and not record.value else None
 
 
 def read_reject(record: Record) -> StoredReject:

@@ -12,7 +12,6 @@ __all__ = [
     "HEADERS_DROPPED",
     "KEY_DROPPED",
     "ORIGINAL_PREFIX",
-    "REPLAYED",
     "REPLAYS",
     "REPLAY_OF",
     "Headers",
@@ -71,4 +70,3 @@ def _source(line: str | None, camera: str) -> bytes:
 
 
 REPLAYS = "stripwatch_replays"  # on a frame: how often it was sent again
-REPLAYED = "stripwatch_replayed"  # the only header of a mark on the topic of rejects: its frame was sent again

@@ -13,6 +13,7 @@ from stripwatch.worker.broker.topic_reader import TopicReader, from_last, open_t
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import Position
+from stripwatch.worker.contracts.replay_mark import replayed_id
 from stripwatch.worker.dashboard.history import CARDS_MAX, History
 
 log = structlog.get_logger()
@@ -71,6 +72,8 @@ class Feed:
         now_s = time.monotonic()
         if record.topic == self._settings.topics.evidence:
             self._history.evidence.add(record.key, Position(record.topic, record.partition, record.offset))
+        elif replayed_id(record.value, record.headers):
+            return  # the result of the frame that was sent again says what became of it
         elif record.topic == self._settings.topics.rejects:
             self._history.add_reject(record.key, record.headers, record.timestamp, now_s, live)
         else:

@@ -16,6 +16,7 @@ from stripwatch.worker.coils.coil import CoilSummary
 from stripwatch.worker.coils.report import as_csv
 from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.replay_mark import replay_mark_headers
 from tests.e2e.line import Line
 from tests.worker.coils.test_observations import result
 from tests.worker.conftest import CommandLine, last_json
@@ -36,6 +37,11 @@ def publish(line: Line, events: list[Result]) -> None:
     with line.broker.producer() as producer:
         for event in events:
             producer.send(line.topics["results"], msgspec.json.encode(event), key=b"top-1").get(30)
+
+
+def publish_replay_mark(line: Line) -> None:
+    with line.broker.producer() as producer:
+        producer.send(line.topics["rejects"], b"", key=b"top-1", headers=replay_mark_headers("a-reject")).get(30)
 
 
 @pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
@@ -69,6 +75,7 @@ def stopped(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 def test_a_summary_when_the_next_coil_runs_and_after_a_restart_no_other(coil_line: Line) -> None:
     publish(coil_line, results("C1", range(4)) + results("C2", range(10, 12)))
+    publish_replay_mark(coil_line)
     with running_coils(coil_line) as process:
         (record,) = coil_line.read("coils", 1)
         counts = stopped(process)
@@ -88,6 +95,7 @@ def test_a_summary_when_the_next_coil_runs_and_after_a_restart_no_other(coil_lin
 
 def test_the_report_reads_what_is_there(coil_line: Line, command_line: CommandLine, tmp_path: Path) -> None:
     publish(coil_line, results("C1", range(4)) + results("=1+1", range(10, 12)))
+    publish_replay_mark(coil_line)
     table = tmp_path / "coils.csv"
     code, stdout, stderr = command_line("report", *topic_arguments(coil_line), "--csv", table)
     assert code == 0, stderr

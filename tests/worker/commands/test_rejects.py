@@ -11,10 +11,11 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from stripwatch.worker.commands.reject_replayer import RejectReplayer
 from stripwatch.worker.commands.rejects import Filter, parse_since, replay_rejects
-from stripwatch.worker.commands.stored_reject import StoredReject, read_reject, replayed_id
+from stripwatch.worker.commands.stored_reject import StoredReject, read_reject
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected, RejectReason, SettingsError
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.positions import Position, Record
+from stripwatch.worker.contracts.replay_mark import replay_mark_headers, replayed_id
 from stripwatch.worker.contracts.topics import REJECTS
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers
@@ -93,11 +94,15 @@ class FakeProducer:
     error: Exception | None = None
     sent: list[dict[str, Any]] = field(default_factory=list)
     marks: list[Record] = field(default_factory=list)
+    mark_error: Exception | None = None
+    marks_fail_at_once: bool = False
 
     def send(self, topic: str, **record: Any) -> Answer:
         if topic == REJECTS:
             self.marks.append(Record(Position(topic, 0, 0), 0, record["key"], record["value"], record["headers"]))
-            return Answer(None)
+            if self.mark_error and self.marks_fail_at_once:
+                raise self.mark_error
+            return Answer(self.mark_error)
         self.sent.append({"topic": topic, **record})
         return Answer(self.error)
 
@@ -109,7 +114,7 @@ def test_a_second_replay_passes_over_what_the_first_has_marked() -> None:
     first, second = FakeProducer(), FakeProducer()
     stored = [rejected(record(7)), rejected(record(8), at=1)]
     replay_rejects(stored, RejectReplayer(first, "frames", replays_max=1), ManualClock(), limit=0, rate=0)
-    marked = [replayed_id(mark) for mark in first.marks]
+    marked = [replayed_id(mark.value, mark.headers) for mark in first.marks]
     assert marked == [reject.replay_of for reject in stored]
     again = RejectReplayer(second, "frames", 1, replays=Counter(mark for mark in marked if mark))
     replay_rejects(stored, again, ManualClock(), limit=0, rate=0)
@@ -126,9 +131,20 @@ def test_a_frame_that_kafka_did_not_take_is_not_marked() -> None:
 
 
 def test_a_mark_is_no_reject_and_a_reject_no_mark() -> None:
-    assert replayed_id(Record(Position("rejects", 0, 0), 5_000, b"a", b"", [("stripwatch_replayed", b"x")])) == "x"
-    assert replayed_id(Record(Position("rejects", 0, 0), 5_000, b"a", b"x", [("stripwatch_replayed", b"x")])) is None
-    assert replayed_id(Record(Position("rejects", 0, 0), 5_000, b"a", b"", [("ce_id", b"x")])) is None
+    mark = replay_mark_headers("x")
+    assert mark == [("stripwatch_replayed", b"x")]
+    assert (replayed_id(b"", mark), replayed_id(None, mark)) == ("x", "x")
+    assert replayed_id(b"x", mark) is None
+    assert replayed_id(b"", [("ce_id", b"x")]) is None
+    assert replayed_id(b"", written_headers()) is None
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["send", "acknowledgement"])
+def test_a_mark_that_kafka_did_not_take_is_an_error_that_says_so(at_once: bool) -> None:
+    producer = FakeProducer(mark_error=KafkaTimeoutError("gone"), marks_fail_at_once=at_once)
+    stored = [rejected(record(7)), rejected(record(8), at=1)]
+    with pytest.raises(BrokerUnavailableError, match=r"were sent, but inspection\.rejects did not take every mark"):
+        replay_rejects(stored, RejectReplayer(producer, "frames", 1), ManualClock(), limit=0, rate=0)
 
 
 def test_a_frame_is_sent_once_to_where_it_was() -> None:

@@ -1,0 +1,19 @@
+"""What the feed makes of each record that the live page reads."""
+
+from types import SimpleNamespace
+
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.contracts.replay_mark import replay_mark_headers
+from stripwatch.worker.dashboard.feed import Feed
+from stripwatch.worker.dashboard.history import History
+
+
+def test_a_replay_mark_is_neither_a_reject_nor_unreadable() -> None:
+    history = History()
+    feed = Feed(load_settings(None, {"bootstrap_servers": "localhost:9092"}), history, 10)
+    place = {"topic": "inspection.rejects", "partition": 0, "offset": 4, "timestamp": 1_000}
+    mark = SimpleNamespace(**place, key=b"top-1", value=b"", headers=replay_mark_headers("a-reject"))
+    feed._add(mark, live=True)
+    assert history.state()["totals"] == {}
+    feed._add(SimpleNamespace(**place, key=b"top-1", value=b"", headers=[]), live=True)
+    assert history.state()["totals"] == {"unreadable": 1}

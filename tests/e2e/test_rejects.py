@@ -8,7 +8,7 @@ import pytest
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests.brokers.handle import BrokerHandle
-from tests.e2e.line import Line, run_cli, running_worker
+from tests.e2e.line import Line, fetch, run_cli, running_worker
 from tests.e2e.test_line import frames
 
 HEADERS = [("ce_subject", b"C1"), ("ce_time", b"2026-11-23T02:00:00.123Z")]
@@ -89,10 +89,13 @@ def test_a_frame_that_was_sent_again_counts_once(apache_broker: BrokerHandle, bu
         assert worker.stop() == 0
     late = ("--set", "deadline_ms=1000", "--set", "late_frames=skip-late")
     with running_worker(line, bundle, "g", *ours, *late) as worker:
-        worker.await_ready()
+        port = worker.await_ready()
         sums = [rejects(line, "replay", "--since", "3h")[1] for _ in range(2)]
         results = line.read("results", 10)
+        metrics = fetch(port, "/metrics")[1]
         assert worker.stop() == 0
+    assert 'stripwatch_frames_total{camera="replayed"} 10.0' in metrics
+    assert 'stripwatch_frames_total{camera="top-1"}' not in metrics
     assert [(each["sent"], each["replayed_before"]) for each in sums] == [(10, 0), (0, 10)]
     assert {result.json["state"] for result in results} == {"inspected"}
     assert len({result.json["frame"]["replay_of"] for result in results}) == 10

@@ -49,6 +49,11 @@ class CoilTracker:
     def is_open(self, key: Key) -> bool:
         return key in self._open
 
+    def frames_of(self, key: Key) -> int:
+        """The number of frames of an open coil; 0 for any other."""
+        coil = self._open.get(key)
+        return coil.log.frames if coil else 0
+
     def add(self, observation: Observation, now_s: float) -> CoilAggregate | None:
         """The coil that the look was added to; None for a repeat, and for a look at a part that has ended."""
         key = observation.line, observation.coil

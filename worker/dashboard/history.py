@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -176,6 +176,7 @@ class History:
     def _add_look(self, observation: Observation, read_s: float, live: bool) -> bool:
         """False for a repeat."""
         observation = self._bounded(observation)
+        frames = self._book.frames_of((observation.line, observation.coil))
         log = self._book.add(observation, read_s)
         if log is None:
             return False
@@ -186,6 +187,10 @@ class History:
             self._frame_rate.add(self._clock())
         camera = self._lines[observation.line or ""].cameras[observation.camera]
         camera.states[observation.state] += 1
+        if log.frames == frames:  # the result of a replay took the place of the frame's reject
+            self._totals["rejected"] -= 1
+            camera.states["rejected"] -= 1
+            self._rows.pop(log.id, None)
         camera.last_ms = max(camera.last_ms, observation.captured_ms)
         return True
 
@@ -202,24 +207,14 @@ class History:
         if (name, camera) == (observation.line or "", observation.camera):
             return observation
         defects = tuple(msgspec.structs.replace(defect, camera=camera) for defect in observation.defects)
-        return Observation(
-            *(
-                observation.id,
-                name,
-                observation.coil,
-                camera,
-                observation.captured_ms,
-                observation.state,
-                observation.verdict,
-            ),
-            *(observation.position_mm, observation.span_mm, defects, observation.unplaced),
-        )
+        return replace(observation, line=name, camera=camera, defects=defects)
 
     def _note_result(self, result: Result, observation: Observation, timestamp_ms: int, live: bool) -> None:
         line = self._lines.get(observation.line or "") or self._lines[_OTHER]
         camera = line.cameras.get(observation.camera) or line.cameras[_OTHER]
         camera.side, camera.height_px = result.frame.side, result.frame.height_px or camera.height_px
-        line.latency.add(timestamp_ms - observation.captured_ms)
+        if observation.replay_of is None:  # a replay keeps its old capture time
+            line.latency.add(timestamp_ms - observation.captured_ms)
         self._note_model(result, timestamp_ms)
         if not result.defects:
             return

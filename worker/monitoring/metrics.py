@@ -13,6 +13,7 @@ from stripwatch.worker.model.bundle import Bundle
 _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _SCORES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 OTHER = "other"  # stands for every camera past the limit
+REPLAYED = "replayed"  # stands for the camera of a frame that was sent again: it does not send now
 _PRODUCER_FAILURES = ("too_large", "timestamp", "timeout", "authorization", "missing_topic", "fenced", "rebalance")
 _AGE_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
@@ -24,7 +25,7 @@ class Metrics:
         self.registry = registry
         self._cameras = BoundedLabels(camera_labels_max)
         # Flat while cameras run: nothing arrives. Its rate is the load.
-        self.frames = self._counter("frames", "Frames taken from Kafka.", "camera")
+        self.frames = self._counter("frames", "Frames taken from Kafka; camera: replayed where sent again.", "camera")
         # Together with rejects this follows frames; the distance is what is in flight.
         self.results = self._counter(
             "results", "Acknowledged results; verdict: skipped where there is none.", "verdict"
@@ -194,6 +195,10 @@ class Metrics:
         for outcome in ("sent", "over_quota", "dropped", "failed"):
             self.evidence_frames.labels(outcome)
             self.review_frames.labels(outcome)
+
+    def count_frame(self, camera: str, *, is_replay: bool) -> None:
+        """A frame was taken from Kafka. A replay must not make a silent camera seem to send."""
+        self.frames.labels(REPLAYED if is_replay else self.camera_label(camera)).inc()
 
     def camera_label(self, camera: str) -> str:
         return self._cameras.label(camera)

@@ -44,8 +44,10 @@ class DriftMonitor:
         self._exactly = frozenset(configured)
 
     def observe(self, outcome: FrameOutcome, event: Result | Reject) -> None:
-        """A frame on its way out; returns at once."""
+        """A frame on its way out; returns at once. A frame that was sent again says nothing about its camera now."""
         frame, model = outcome.frame, outcome.model
+        if frame.replay_of is not None:
+            return
         camera = self._metrics.camera_label(frame.camera)
         if camera == OTHER:
             return

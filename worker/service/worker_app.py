@@ -236,7 +236,8 @@ class Worker:
 
     def _settled(self, event: Result | Reject, frame: Frame) -> None:
         self._frames_settled += 1
-        self._rejects.count(isinstance(event, Reject))
+        if frame.replay_of is None:  # a replay says nothing about the cameras now
+            self._rejects.count(isinstance(event, Reject))
         self._observers.settled(event, frame)
         if isinstance(event, Reject):
             log.warning(

@@ -1,8 +1,10 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
+from msgspec.structs import replace
 
 from stripwatch.worker.dashboard.history import CARDS_MAX, COILS_MAX, History
 from tests.worker.dashboard.events import LINE, Shown, event
@@ -50,6 +52,34 @@ def test_a_repeat_is_not_shown_again() -> None:
         add(history, Shown(0, label="pits"))
     assert totals(history)["inspected"] == 1
     assert len(history.cards_after(0)) == 1
+
+
+def replayed(number: int, reject_id: str) -> bytes:
+    result = event(Shown(number), SimpleNamespace(topic="frames", partition=1, offset=100), AT - timedelta(days=1))
+    return msgspec.json.encode(replace(result, frame=replace(result.frame, replay_of=reject_id)))
+
+
+@pytest.mark.parametrize("cameras", [0, 100], ids=["known", "other"])
+def test_the_result_of_a_replay_takes_the_place_of_its_reject(cameras: int) -> None:
+    history = new_history()
+    for number in range(cameras):  # the camera of the replay is one of "other" then
+        add(history, Shown(number, camera=f"c{number}"), live=False)
+    headers = [("ce_id", b"r1"), ("ce_source", f"{LINE}/top-1".encode()), ("ce_subject", b"C1")]
+    history.add_reject(b"top-1", headers, NOW_MS, 0.0, live=True)
+    assert history.state()["running"][0]["frames"]["rejected"] == 1
+    history.add_result(replayed(0, "r1"), NOW_MS, 0.0, live=True)
+    state = history.state()
+    assert (state["totals"]["inspected"], state["totals"]["rejected"]) == (cameras + 1, 0)
+    assert sum(camera.get("rejected", 0) for camera in state["lines"][0]["cameras"]) == 0
+    assert state["running"][0]["frames"] == {"inspected": cameras + 1, "skipped": 0, "rejected": 0}
+
+
+def test_the_age_of_a_replayed_frame_is_not_the_latency_of_the_line() -> None:
+    history = new_history()
+    add(history, Shown(0))
+    history.add_result(replayed(1, "r1"), NOW_MS, 0.0, live=True)
+    (line,) = history.state()["lines"]
+    assert (line["latency_ms_p50"], line["latency_ms_p99"]) == (1000, 1000)
 
 
 def test_what_is_no_event_is_counted_as_such() -> None:

@@ -23,6 +23,15 @@ def test_every_metric_has_the_prefix_a_text_and_no_coil() -> None:
     assert 'stripwatch_frames_total{camera="top-1"} 1.0' in text
 
 
+def test_a_replayed_frame_is_not_one_that_its_camera_sends_now() -> None:
+    metrics = Metrics(CollectorRegistry(), 1)
+    metrics.count_frame("top-9", is_replay=True)
+    metrics.count_frame("top-1", is_replay=False)
+    value = metrics.registry.get_sample_value
+    assert [value("stripwatch_frames_total", {"camera": camera}) for camera in ("replayed", "top-1")] == [1, 1]
+    assert value("stripwatch_frames_total", {"camera": "top-9"}) is None
+
+
 @pytest.mark.parametrize(
     ("provider", "device_id", "label"), [("CPUExecutionProvider", None, ""), ("CUDAExecutionProvider", 1, "1")]
 )

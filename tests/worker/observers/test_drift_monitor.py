@@ -1,5 +1,6 @@
 """What is seen of cameras reaches metrics and log, and goes with the camera."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Literal
 
@@ -132,6 +133,36 @@ def test_rejects_and_skipped_frames_are_seen_too() -> None:
     line.look(9)
     assert line.value("camera_condition", condition="silent") == 0
     assert line.value("score_statistic", statistic="confidence") is None
+
+
+def replay_of(prediction: Prediction) -> Prediction:
+    return dataclasses.replace(prediction, frame=dataclasses.replace(prediction.frame, replay_of="a-reject"))
+
+
+def test_a_replayed_frame_does_not_make_a_silent_camera_look_alive(said: list[EventDict]) -> None:
+    line = Watched()
+    line.saw(*(line.prediction() for _ in range(5)))
+    for _ in range(20):
+        line.saw(replay_of(line.prediction()))
+        line.look()
+    assert line.value("camera_condition", condition="silent") == 1
+    assert [entry["event"] for entry in said] == ["camera silent"]
+
+
+def test_replayed_frames_are_not_in_the_statistics_of_a_camera() -> None:
+    line = Watched()
+    line.saw(*(line.prediction() for _ in range(5)))
+    line.saw(*(replay_of(line.prediction(brightness=1.0)) for _ in range(50)))
+    line.look()
+    assert line.value("camera_condition", condition="dark") == 0
+    assert line.value("frame_statistic", statistic="brightness") == pytest.approx(127.5)
+
+
+def test_a_camera_of_which_only_a_replay_came_is_not_missed() -> None:
+    line = Watched()
+    line.saw(replay_of(line.prediction(camera="taken-away")))
+    line.look(60)
+    assert line.value("camera_condition", condition="silent", camera="taken-away") is None
 
 
 def test_cameras_past_the_limit_take_no_memory() -> None:

@@ -258,7 +258,7 @@ class FrameConsumer:
         frame = read_record(from_kafka(kafka_record), self._cluster, time.monotonic())
         if not self._tracker.register(frame.position):
             return  # revoked between poll and here, or not yet placed: it was not committed, so it is read again
-        self._metrics.frames.labels(self._metrics.camera_label(frame.camera)).inc()
+        self._metrics.count_frame(frame.camera, is_replay=frame.replay_of is not None)
         for header in frame.faults:
             self._metrics.header_faults.labels(header).inc()
         if frame.faults:

@@ -22,7 +22,7 @@ class DecodePool:
     """One thread submits, one takes the head; OpenCV releases the GIL, so the pool's threads really run together.
 
     skips: whether a frame is not worth decoding any more; asked when its turn to be decoded comes.
-    measures: whether this frame of the camera is one to be measured.
+    measures: whether this frame of the camera is one to be measured; not asked for one that was sent again.
     memory_short: called each time that memory is not enough for a frame.
     """
 
@@ -87,7 +87,8 @@ class DecodePool:
         started_s = time.monotonic()
         try:
             image = with_patience(lambda: model.decode(frame.encoded), "decoding a frame", self._memory_short)
-            statistics = measure(image.pixels) if self._measures(frame.camera) else None
+            measures = frame.replay_of is None and self._measures(frame.camera)
+            statistics = measure(image.pixels) if measures else None
         except FrameRejected as error:
             return RejectedFrame(frame, model, error)
         except (MemoryError, MemoryShortageError):  # not the frame's fault: it ends the worker, by whoever takes it

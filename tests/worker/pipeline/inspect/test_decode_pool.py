@@ -100,3 +100,18 @@ def test_a_frame_that_is_late_already_is_not_decoded_and_keeps_its_place() -> No
     pool.close()
     assert [type(pool.head(None)) for _ in range(3)] == [Decoded, Skipped, Decoded]
     assert sorted(decoded) == [b"1", b"2"]
+
+
+def test_a_frame_that_was_sent_again_is_not_measured() -> None:
+    asked: list[str] = []
+
+    def measures(camera: str) -> bool:
+        asked.append(camera)
+        return False
+
+    pool = DecodePool(1, never, measures)
+    for offset, reject_id in enumerate((None, "a-reject")):
+        pool.submit(make_frame(offset, replay_of=reject_id), make_model(decode=lambda _: IMAGE))
+    pool.close()
+    assert [type(pool.head(None)) for _ in range(2)] == [Decoded, Decoded]
+    assert asked == ["top-1"]

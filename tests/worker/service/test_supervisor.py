@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,14 +12,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import WorkerExitError
+from stripwatch.worker.service import supervisor as supervisor_module
 from stripwatch.worker.service.child_probe import ChildProbe
 from stripwatch.worker.service.supervisor import Supervisor
 
-# Writes its process id into the folder it is given, and waits for the end; ignores SIGTERM if told so.
+# Writes its process id into the folder it is given, and waits for the end; ignores signals if told so.
 SCRIPT = """
 import os, pathlib, signal, sys, time
 if "deaf" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 part = pathlib.Path(sys.argv[1], f"{os.getpid()}.part")
 part.touch()
 part.rename(part.with_suffix(".pid"))
@@ -113,6 +116,37 @@ def test_one_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
     assert not is_alive(hung[0])
     assert len(restarts) == 1
     assert "a worker does not answer; ending it by force" in [log["event"] for log in logs]
+
+
+def test_a_worker_that_even_a_kill_does_not_end_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits in the kernel for a device that is gone. The other is started again meanwhile, and the stop ends."""
+    killed: list[int] = []
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda self: killed.append(self.pid))
+    monkeypatch.setattr(supervisor_module, "_KILL_S_MAX", 0.1)
+    folders = [tmp_path / "a", tmp_path / "b"]
+
+    class Probe(ChildProbe):
+        def hangs(self, number: int) -> bool:
+            return number == 0 and all(map(pids, folders))
+
+    def stopped() -> bool:
+        if killed and len(pids(folders[1])) == 1:
+            with suppress(ProcessLookupError):
+                os.kill(pids(folders[1])[0], signal.SIGKILL)
+        return len(pids(folders[1])) == 2
+
+    commands = [worker(folders[0], "deaf"), worker(folders[1])]
+    supervisor = Supervisor(commands, 5.0, lambda: None, probe=Probe([0, 0]))
+    try:
+        with capture_logs() as logs, pytest.raises(WorkerExitError, match="code -9"):
+            supervisor.run(stopped)
+    finally:
+        for pid in pids(folders[0]):
+            os.kill(pid, signal.SIGKILL)
+    assert killed == 2 * pids(folders[0])  # when it hung, and once more at the stop
+    assert "a worker does not end, even by force; the kernel holds it" in [line["event"] for line in logs]
 
 
 def test_the_death_of_the_watch_over_them_ends_all(tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def run_worker(settings: Settings) -> None:
         InferenceError: ONNX Runtime failed.
         FencedError: Another worker has taken this one's `instance_id`.
         HangError: A thread does not come back. End the process, by `os._exit` where a model still runs.
+        MemoryShortageError: There is not enough memory for the frames in flight, not even after a while.
 
     Example:
         >>> stripwatch.run_worker(stripwatch.load_settings("worker.toml"))

@@ -169,6 +169,8 @@ def test_metrics_add_up_and_readiness_tells_the_truth(line: Line, bundle: Path) 
         status, body = fetch(port, "/readyz")
         assert (status, json.loads(body)["ready"]) == (200, True)
         assert fetch(port, "/healthz")[0] == 200
+        # A reader can be faster than the acknowledgement that settles a frame.
+        wait_until(lambda: "stripwatch_inflight_frames 0.0" in fetch(port, "/metrics")[1].splitlines())
         metrics = fetch(port, "/metrics")[1].splitlines()
         worker.stop()
     values = dict(text.rsplit(" ", 1) for text in metrics if not text.startswith("#"))

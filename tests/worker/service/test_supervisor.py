@@ -122,8 +122,9 @@ def test_a_worker_that_even_a_kill_does_not_end_holds_up_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It waits in the kernel for a device that is gone. The other is started again meanwhile, and the stop ends."""
-    killed: list[int] = []
-    monkeypatch.setattr(subprocess.Popen, "kill", lambda self: killed.append(self.pid))
+    killed: list[subprocess.Popen[bytes]] = []
+    kill = subprocess.Popen.kill
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda self: killed.append(self))
     monkeypatch.setattr(supervisor_module, "_KILL_S_MAX", 0.1)
     folders = [tmp_path / "a", tmp_path / "b"]
 
@@ -143,9 +144,9 @@ def test_a_worker_that_even_a_kill_does_not_end_holds_up_nothing(
         with capture_logs() as logs, pytest.raises(WorkerExitError, match="code -9"):
             supervisor.run(stopped)
     finally:
-        for pid in pids(folders[0]):
-            os.kill(pid, signal.SIGKILL)
-    assert killed == 2 * pids(folders[0])  # when it hung, and once more at the stop
+        kill(killed[0])
+        killed[0].wait()
+    assert [process.pid for process in killed] == 2 * pids(folders[0])  # when it hung, and once more at the stop
     assert "a worker does not end, even by force; the kernel holds it" in [line["event"] for line in logs]
 
 

@@ -234,6 +234,17 @@ KAFKA = Row(
             "Over ten minutes: the topic was recreated or truncated, gained partitions, or its start was passed over.",
         ),
         Panel(
+            "Health port",
+            "timeseries",
+            (
+                Query(
+                    f"sum by (reason) (increase(stripwatch_health_connections_closed_total{{{OF_WORKER}}}[10m]))",
+                    "{{reason}}",
+                ),
+            ),
+            "Idle or slow connections that were closed, over ten minutes. too_many: for a new one.",
+        ),
+        Panel(
             "Transactions",
             "timeseries",
             (Query(f"sum by (outcome) (rate(stripwatch_transactions_total{{{OF_WORKER}}}{RATE}))", "{{outcome}}"),),

@@ -10,14 +10,17 @@ import socket
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from socketserver import BaseServer
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
 log = structlog.get_logger()
 
+CloseReason = Literal["too_many", "timeout"]
+_WHY: dict[CloseReason, str] = {"too_many": "too many connections", "timeout": "it took too long"}
 CONNECTIONS_MAX = 16  # few clients ask: a scraper, a prober, a person
 CLIENT_S_MAX = 10.0  # for the whole exchange; scrapes and probes time out sooner
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
@@ -28,6 +31,7 @@ class BoundedServer(BaseServer):
 
     At most CONNECTIONS_MAX are open: the oldest is closed for a new one. Each is closed after CLIENT_S_MAX, however
     busily its client sends a byte a second. One file descriptor is kept for when the process has no other.
+    count_closed: called for each connection that is closed before its client had its answer.
     """
 
     request_queue_size = CONNECTIONS_MAX
@@ -36,6 +40,7 @@ class BoundedServer(BaseServer):
         self._lock = threading.Lock()
         self._open: OrderedDict[socket.socket, float] = OrderedDict()  # the oldest first; when each came
         self._reserve: int | None = None
+        self.count_closed: Callable[[CloseReason], None] = lambda _: None
         super().__init__(*args, **kwargs)
         self._keep_reserve()
 
@@ -56,7 +61,7 @@ class BoundedServer(BaseServer):
         request.settimeout(2 * CLIENT_S_MAX)  # service_actions ends it before
         with self._lock:
             while len(self._open) >= CONNECTIONS_MAX:
-                self._close_oldest("too many connections")
+                self._close_oldest("too_many")
             self._open[request] = time.monotonic()
         handle = threading.Thread(
             target=self._handle, args=(request, client_address), name="health-request", daemon=True
@@ -69,7 +74,7 @@ class BoundedServer(BaseServer):
         now_s = time.monotonic()
         with self._lock:
             while self._open and now_s - next(iter(self._open.values())) > CLIENT_S_MAX:
-                self._close_oldest("it took too long")
+                self._close_oldest("timeout")
         self._keep_reserve()
 
     def server_close(self) -> None:
@@ -93,11 +98,12 @@ class BoundedServer(BaseServer):
                 self._open.pop(request, None)
             self.shutdown_request(request)
 
-    def _close_oldest(self, why: str) -> None:
+    def _close_oldest(self, reason: CloseReason) -> None:
         """Its thread wakes up with an error, and ends."""
         request, _ = self._open.popitem(last=False)
+        self.count_closed(reason)
         with suppress(OSError):
-            log.warning("connection to the health port closed", client=request.getpeername()[0], why=why)
+            log.warning("connection to the health port closed", client=request.getpeername()[0], why=_WHY[reason])
             request.shutdown(socket.SHUT_RDWR)
 
     def _keep_reserve(self) -> None:

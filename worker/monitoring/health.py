@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
 
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.sections import MetricsSettings
@@ -20,9 +20,18 @@ Checks = dict[str, bool]
 
 
 class HealthServer:
-    """Serves until closed. checks: asked at every request, from the server's thread."""
+    """Serves until closed. checks: asked at every request, from the server's thread.
 
-    def __init__(self, settings: MetricsSettings, registry: CollectorRegistry, checks: Callable[[], Checks]) -> None:
+    closed: counts the connections that are closed before their clients had an answer; see connections_closed.
+    """
+
+    def __init__(
+        self,
+        settings: MetricsSettings,
+        registry: CollectorRegistry,
+        checks: Callable[[], Checks],
+        closed: Counter | None = None,
+    ) -> None:
         self._checks = checks
         self._metrics_app = make_wsgi_app(registry)
         try:
@@ -34,6 +43,8 @@ class HealthServer:
                 f"cannot listen on metrics.host = {settings.host!r}, metrics.port = {settings.port}: {error}. "
                 "Is another worker there?"
             ) from error
+        if closed is not None:
+            self._server.count_closed = lambda reason: closed.labels(reason).inc()
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
         self._thread.start()
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.contracts.events import Verdict
 from stripwatch.worker.model.bundle import Bundle
+from stripwatch.worker.monitoring.bounded_server import CloseReason
 
 _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _SCORES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
@@ -16,6 +17,23 @@ OTHER = "other"  # stands for every camera past the limit
 REPLAYED = "replayed"  # stands for the camera of a frame that was sent again: it does not send now
 _PRODUCER_FAILURES = ("too_large", "timestamp", "timeout", "authorization", "missing_topic", "fenced", "rebalance")
 _AGE_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+
+
+def connections_closed(registry: CollectorRegistry | None) -> Counter:
+    """The counter of a health port; a supervisor has one of its own, which it shows with those of its workers.
+
+    too_many: the oldest made room for a new one. timeout: it was open for too long. Either way a client opens
+    connections and asks nothing, or does not read; the log names its address.
+    """
+    counter = Counter(
+        "stripwatch_health_connections_closed",
+        "Connections to the health port that were closed before their client had its answer.",
+        ["reason"],
+        registry=registry,
+    )
+    for reason in get_args(CloseReason):  # a series that begins at 1 is no increase to Prometheus
+        counter.labels(reason)
+    return counter
 
 
 class Metrics:
@@ -107,6 +125,7 @@ class Metrics:
         self.unwritable_topics = self._gauge("unwritable_topics", "Topics that cannot be written at the moment.")
         # 0 with healthz still fine: look at /readyz, it says why.
         self.ready = self._gauge("ready", "1 while /readyz says yes.")
+        self.connections_closed = connections_closed(registry)
         self._make_model()
         # Near rejects.share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
         self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last rejects.window_s.")

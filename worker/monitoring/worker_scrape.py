@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 
+from prometheus_client import Counter
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
@@ -13,17 +14,21 @@ _ANSWER_S_MAX = 2.0
 
 
 class MultiprocessMetrics(Collector):
-    """The metrics of every worker that answers, each sample with the label `process`, its number."""
+    """The metrics of every worker that answers, each sample with the label `process`, its number.
 
-    def __init__(self, ports: Sequence[int]) -> None:
+    own: a metric which the supervisor has as its workers do; its samples have no such label.
+    """
+
+    def __init__(self, ports: Sequence[int], own: Counter | None = None) -> None:
         self._ports = ports
+        self._own = own
 
     def describe(self) -> list[Metric]:
         """Nothing yet: what the workers have is asked at each scrape."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        merged: dict[str, Metric] = {}
+        merged = {metric.name: metric for metric in (self._own.collect() if self._own else ())}
         for number, port in enumerate(self._ports):
             for family in text_string_to_metric_families(_get(port, "/metrics") or ""):
                 metric = merged.setdefault(family.name, Metric(family.name, family.documentation, family.type))

@@ -18,6 +18,7 @@ from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerEx
 from stripwatch.worker.common.signals import ShutdownSignal
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.monitoring.health import HealthServer
+from stripwatch.worker.monitoring.metrics import connections_closed
 from stripwatch.worker.monitoring.systemd import Watchdog
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_ready
 from stripwatch.worker.service.child_probe import ChildProbe
@@ -197,9 +198,10 @@ def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) 
     ports = _free_ports(layout.processes)
     registry = CollectorRegistry()
     restarts = Counter("stripwatch_process_restarts", "Workers that died and were started again.", registry=registry)
-    registry.register(MultiprocessMetrics(ports))
+    closed = connections_closed(None)
+    registry.register(MultiprocessMetrics(ports, closed))
     device_ids = assign_gpus(settings, layout.processes)
-    health = HealthServer(settings.metrics, registry, lambda: all_ready(ports))
+    health = HealthServer(settings.metrics, registry, lambda: all_ready(ports), closed)
     probe = ChildProbe(ports)
     try:
         with claimed_name(settings) as name:

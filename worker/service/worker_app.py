@@ -60,7 +60,7 @@ def run(settings: Settings, limit: ShutdownLimit | None = None) -> None:
     ProcessCollector(registry=metrics.registry)  # memory, files, and the start that tells a restart
     readiness = Readiness()
     metrics.watch(metrics.ready, lambda: float(readiness.holds()))
-    health = HealthServer(settings.metrics, metrics.registry, readiness.checks)
+    health = HealthServer(settings.metrics, metrics.registry, readiness.checks, metrics.connections_closed)
     try:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
         log.info("settings", **settings.model_dump(mode="json"))  # secrets come out as stars

@@ -1,6 +1,7 @@
 """Clients that are idle, slow or many do not keep out the next one: on real sockets."""
 
 import os
+import re
 import resource
 import socket
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring import bounded_server
 from stripwatch.worker.monitoring.health import HealthServer
+from stripwatch.worker.monitoring.metrics import connections_closed
 from tests.e2e.line import fetch
 from tests.waiting import wait_until
 
@@ -23,7 +25,7 @@ def server() -> Iterator[HealthServer]:
     gauge = Gauge("size", "Makes the answer larger than the buffers of a socket.", ["number"], registry=registry)
     for number in range(60_000):
         gauge.labels(str(number))
-    server = HealthServer(MetricsSettings(port=0), registry, lambda: {"fine": True})
+    server = HealthServer(MetricsSettings(port=0), registry, lambda: {"fine": True}, connections_closed(registry))
     yield server
     server.close()
 
@@ -34,6 +36,14 @@ def connect(server: HealthServer) -> socket.socket:
 
 def answers(server: HealthServer) -> bool:
     return all(fetch(server.port, path)[0] == 200 for path in ("/healthz", "/readyz"))
+
+
+def closed(server: HealthServer, reason: str) -> int:
+    found = re.search(
+        rf'stripwatch_health_connections_closed_total\{{reason="{reason}"\}} (\d+)', fetch(server.port, "/metrics")[1]
+    )
+    assert found
+    return int(found[1])
 
 
 def is_closed(client: socket.socket) -> bool:
@@ -51,6 +61,7 @@ def test_three_hundred_idle_connections(server: HealthServer) -> None:
         idle = [stack.enter_context(connect(server)) for _ in range(300)]
         assert all(answers(server) for _ in range(30))
         wait_until(lambda: sum(is_closed(client) for client in idle) >= 300 - bounded_server.CONNECTIONS_MAX)
+        assert closed(server, "too_many") >= 300 - bounded_server.CONNECTIONS_MAX
 
 
 def test_a_client_that_sends_a_byte_now_and_then(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +77,9 @@ def test_a_client_that_sends_a_byte_now_and_then(server: HealthServer, monkeypat
 
         wait_until(is_cut_off)
     assert answers(server)
+    monkeypatch.undo()  # the scrape is large
+    assert closed(server, "timeout") >= 1
+    assert closed(server, "too_many") == 0
 
 
 def test_clients_that_never_read(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:

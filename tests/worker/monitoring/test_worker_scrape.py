@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring.health import HealthServer
-from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics, connections_closed
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_ready
 
 
@@ -38,6 +38,20 @@ def test_each_sample_names_its_process(workers: list[HealthServer]) -> None:
     }
     assert results == {"0": 3, "1": 4}
     assert text.count("# TYPE stripwatch_results_total counter") == 1
+
+
+def test_the_connections_that_the_supervisor_closed_are_one_family_with_its_workers(
+    workers: list[HealthServer],
+) -> None:
+    closed, registry = connections_closed(None), CollectorRegistry()
+    closed.labels("too_many").inc(3)
+    registry.register(MultiprocessMetrics([server.port for server in workers], closed))
+    name = "stripwatch_health_connections_closed_total"
+    assert registry.get_sample_value(name, {"reason": "too_many"}) == 3
+    assert registry.get_sample_value(name, {"reason": "too_many", "process": "1"}) == 0
+    assert generate_latest(registry).decode().count(f"# TYPE {name} counter") == 1
+    again = generate_latest(registry).decode()
+    assert again.count(f'{name}{{process="0",reason="timeout"}}') == 1, "a scrape leaves nothing behind"
 
 
 def test_the_gpu_of_each_process_shows(workers: list[HealthServer]) -> None:

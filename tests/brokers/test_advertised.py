@@ -4,15 +4,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError, TopicAuthorizationFailedError
 
 from stripwatch.worker.bench.embedded_broker import free_port
-from stripwatch.worker.broker import connection
+from stripwatch.worker.broker import connection, topic_drain
 from stripwatch.worker.broker.admin import open_admin
 from stripwatch.worker.broker.connection import advertised_fault, connect
 from stripwatch.worker.broker.consumers import list_topics
+from stripwatch.worker.broker.topic_reader import broker_errors
 from stripwatch.worker.broker.workarounds.advertised import advertised_servers
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from tests.brokers import apache
@@ -82,6 +85,47 @@ def test_a_name_that_stops_resolving_while_the_client_runs(
     monkeypatch.setattr(connection, "connection_fault", partial(_gone, listeners.good))
     assert advertised_fault(consumer) == f"{listeners.good}: the host name does not resolve"
     consumer.close()
+
+
+def test_a_tool_that_reads_already_says_why_it_cannot_go_on(
+    listeners: Listeners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = connect(KafkaConsumer, listeners.good, 20.0)
+    error = KafkaTimeoutError("timed out")
+    with pytest.raises(BrokerUnavailableError, match="reading from Kafka failed: KafkaTimeoutError"):
+        _fail_reading(consumer, error)
+    monkeypatch.setattr(connection, "connection_fault", partial(_gone, listeners.good))
+    with pytest.raises(BrokerUnavailableError, match=r"does not resolve.*advertised\.listeners"):
+        _fail_reading(consumer, error)
+    monkeypatch.setattr(connection, "answer_fault", partial(_gone, listeners.good))
+    with pytest.raises(BrokerUnavailableError, match=r"failed: the bootstrap servers cannot be reached \("):
+        _fail_reading(consumer, error)
+    with pytest.raises(BrokerUnavailableError, match="access rules forbid this worker the topic 'frames'"):
+        _fail_reading(consumer, TopicAuthorizationFailedError({"frames"}))
+    consumer.close()
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_topic_that_stands_still_says_whether_its_brokers_answer(
+    listeners: Listeners, monkeypatch: pytest.MonkeyPatch, reached: bool
+) -> None:
+    monkeypatch.setattr(topic_drain, "STANDSTILL_S_MAX", 0.1)
+    consumer = connect(KafkaConsumer, listeners.good, 20.0)
+    partition = TopicPartition("frames", 0)
+    standing = Mock(KafkaConsumer, wraps=consumer, config=consumer.config, _manager=consumer._manager)
+    standing.poll = lambda timeout_ms: {}
+    standing.position = lambda _: 0
+    if not reached:
+        monkeypatch.setattr(connection, "answer_fault", partial(_gone, listeners.good))
+    why = "its brokers can be reached" if reached else "the bootstrap servers cannot be reached"
+    with pytest.raises(BrokerUnavailableError, match=f"before the end of the topic: {why}"):
+        list(topic_drain._read_to(standing, {partition: 1}, lambda: False, lambda: None))
+    consumer.close()
+
+
+def _fail_reading(consumer: KafkaConsumer, error: KafkaError) -> None:
+    with broker_errors(consumer):
+        raise error
 
 
 def _gone(gone: str, server: str, **_: object) -> str | None:

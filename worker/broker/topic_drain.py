@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stripwatch.worker.broker.admin import require_topic
+from stripwatch.worker.broker.connection import unreachable
 from stripwatch.worker.broker.consumers import from_kafka
 from stripwatch.worker.broker.topic_reader import broker_errors, open_reader
 from stripwatch.worker.common.console import new_progress
@@ -26,7 +27,7 @@ def open_drain(
     security = security_of(config)
     require_topic(bootstrap_servers, topic, security)
     with open_reader(bootstrap_servers, [topic], security) as consumer, new_progress() as progress:
-        with broker_errors():
+        with broker_errors(consumer):
             ends = consumer.end_offsets(consumer.assignment())
             begins = consumer.beginning_offsets(consumer.assignment())
         bar = progress.add_task(title, total=sum(ends.values()) - sum(begins.values()))
@@ -38,12 +39,15 @@ def _read_to(
 ) -> Iterator[Record]:
     moved_s = time.monotonic()
     while not stopped() and _is_before(consumer, ends):
-        with broker_errors():
+        with broker_errors(consumer):
             polled = consumer.poll(timeout_ms=_POLL_MS)
         if polled:
             moved_s = time.monotonic()
         elif time.monotonic() - moved_s > STANDSTILL_S_MAX:
-            raise BrokerUnavailableError(f"Kafka sent nothing for {STANDSTILL_S_MAX:.0f} s before the end of the topic")
+            why = unreachable(consumer) or "its brokers can be reached; look whether each partition has a leader"
+            raise BrokerUnavailableError(
+                f"Kafka sent nothing for {STANDSTILL_S_MAX:.0f} s before the end of the topic: {why}"
+            )
         for partition, records in polled.items():
             for record in records:
                 if record.offset < ends[partition]:
@@ -52,5 +56,5 @@ def _read_to(
 
 
 def _is_before(consumer: Any, ends: dict[Any, int]) -> bool:
-    with broker_errors():
+    with broker_errors(consumer):
         return any(consumer.position(partition) < end for partition, end in ends.items())

@@ -7,11 +7,11 @@ from typing import Any
 
 import structlog
 from kafka import KafkaConsumer
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError
 from kafka.structs import TopicPartition
 
 from stripwatch.worker.broker.admin import MESSAGE_BYTES_MAX
-from stripwatch.worker.broker.connection import connect
+from stripwatch.worker.broker.connection import authorization_message, connect, why_lost
 from stripwatch.worker.broker.consumers import METADATA_AGE_MS_MAX, require_topics
 from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
@@ -92,7 +92,7 @@ class TopicReader:
         self._monotonic = monotonic
         self._ends: dict[TopicPartition, int] = {}
         self._asked_s = self._read_s = self._assigned_s = monotonic()
-        with broker_errors():
+        with broker_errors(consumer):
             require_topics(consumer, self._topics)
             fetches = FetchByTopicId(consumer)
             self._identities = [TopicIdentity(consumer, topic, fetches) for topic in self._topics]
@@ -105,7 +105,7 @@ class TopicReader:
 
     def poll(self) -> list[Any]:
         """What has come since the last time; waits a moment where there is nothing."""
-        with broker_errors():
+        with broker_errors(self._consumer):
             self._follow_topics()
             records = [record for batch in self._consumer.poll(timeout_ms=_POLL_MS).values() for record in batch]
             now_s = self._monotonic()
@@ -119,7 +119,7 @@ class TopicReader:
 
     def next_offsets(self) -> dict[TopicPartition, int]:
         """Where reading goes on."""
-        with broker_errors():
+        with broker_errors(self._consumer):
             return {tp: self._consumer.position(tp) for tp in self._consumer.assignment()}
 
     def _follow_topics(self) -> None:
@@ -180,11 +180,14 @@ def from_last(records: int) -> Starts:
 
 
 @contextmanager
-def broker_errors() -> Iterator[None]:
+def broker_errors(consumer: KafkaConsumer) -> Iterator[None]:
+    """Let a KafkaError of this consumer pass as BrokerUnavailableError that says why."""
     try:
         yield
+    except AuthorizationError as error:
+        raise BrokerUnavailableError(authorization_message(error)) from error
     except KafkaError as error:
-        raise BrokerUnavailableError(f"reading from Kafka failed: {type(error).__name__}: {error}") from error
+        raise BrokerUnavailableError(f"reading from Kafka failed: {why_lost(consumer, error)}") from error
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """kafka-python 3.0.12 hands out up to max_poll_records records at once, whatever their size, and hangs after an error.
 
 Symptoms: one `poll` of 64 frames returned a gigabyte; after an exception from a record batch the next `poll` ran in
-circles, since the finished iterator of the batch stayed in place.
-`tests/worker/broker/workarounds/test_bounded_consumer.py` fails the day neither happens any more.
+circles, since the finished iterator of the batch stayed in place. Without a broker, `position` returned None after
+30 s, which a reader compared with an offset.
+`tests/worker/broker/workarounds/test_bounded_consumer.py` fails the day none of this happens any more.
 """
 
 import itertools
@@ -11,6 +12,8 @@ from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.consumer.fetcher import Fetcher
+from kafka.errors import KafkaTimeoutError
+from kafka.structs import TopicPartition
 
 from stripwatch.worker.broker.workarounds.record_batches import BatchFaults, BatchLimits, BoundedBatches
 
@@ -31,6 +34,13 @@ class BoundedConsumer(KafkaConsumer):  # type: ignore[misc]
         fetcher._append = partial(_append, self, fetcher._append)
         fetcher.fetched_records = partial(_fetched_records, self, fetcher.fetched_records)
         self._bytes_left = 0
+
+    def position(self, partition: TopicPartition, timeout_ms: int | None = None) -> int:
+        """The offset of the next record. Raises KafkaTimeoutError where Kafka does not say it in time."""
+        offset: int | None = super().position(partition, timeout_ms)
+        if offset is None:
+            raise KafkaTimeoutError(f"the position in {partition.topic}-{partition.partition} is not known")
+        return offset
 
 
 def _fetched_records(consumer: BoundedConsumer, fetched_records: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,8 @@
 """A consumer that holds no more than it may, on both brokers."""
 
 import pytest
-from kafka.errors import CorruptRecordError
+from kafka import KafkaConsumer
+from kafka.errors import CorruptRecordError, KafkaTimeoutError
 from kafka.structs import TopicPartition
 
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
@@ -95,5 +96,19 @@ def test_after_an_error_in_a_batch_the_partition_is_read_again(
                 continue
             raise AssertionError("the error was swallowed")
         assert [offset for poll in polled(consumer, 5) for _, offset, _ in poll] == list(range(5))
+    finally:
+        consumer.close()
+
+
+def test_a_position_that_kafka_does_not_say_is_an_error(embedded_broker: BrokerHandle) -> None:
+    topic = embedded_broker.new_topic()
+    consumer = opened(embedded_broker, topic)
+    partition = TopicPartition(topic, 0)
+    try:
+        assert KafkaConsumer.position(consumer, partition, timeout_ms=0) is None
+        with pytest.raises(KafkaTimeoutError, match=f"the position in {topic}-0 is not known"):
+            consumer.position(partition, timeout_ms=0)
+        consumer.seek(partition, 5)
+        assert consumer.position(partition) == 5
     finally:
         consumer.close()

@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 _WORKERS_MAX = 1000  # of one group on one host
 _HOST_CHARACTERS_MAX = 64
+_FOLDER_TRIES = 100  # each other process that ends may remove the empty folder once
 _TOKEN = re.compile(rb"[0-9a-f]{8}")
 
 
@@ -100,10 +101,25 @@ def _lock_first_free(folder: Path) -> tuple[int, Path]:
 
 
 def _open(path: Path) -> int:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.parent.stat().st_uid != os.getuid():  # in /tmp somebody else may have been there first
-        raise PermissionError(f"{path.parent} belongs to another user")
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    """Raises OSError."""
+    for _ in range(_FOLDER_TRIES):
+        with suppress(FileNotFoundError):  # a process that ended has just removed the folder
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _require_own_folders(path.parent)
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    raise FileNotFoundError(f"{path.parent} is removed again and again")
+
+
+def _require_own_folders(folder: Path) -> None:
+    """Up to the runtime folder: in /tmp somebody else may have been there first. Raises PermissionError.
+
+    The folder of a service may be a link that belongs to root, as systemd makes it with DynamicUser.
+    """
+    for part in (folder, *folder.parents):
+        if part.lstat().st_uid not in (os.getuid(), 0):
+            raise PermissionError(f"{part} belongs to another user")
+        if part == _runtime_folder():
+            return
 
 
 def _token(fd: int) -> str:

@@ -125,10 +125,31 @@ def test_a_folder_that_cannot_be_used_is_said_and_costs_only_the_name(settings: 
     assert "instance_id" in logs[0]["event"]
 
 
+def test_a_folder_that_another_process_removes_at_that_moment_is_made_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, removed, open_file = claim_and_die("g"), list[Path](), os.open
+
+    def open_after_removal(path: Path, flags: int, mode: int) -> int:
+        if not removed:
+            path.unlink()
+            path.parent.rmdir()
+            removed.append(path)
+        return open_file(path, flags, mode)
+
+    monkeypatch.setattr("os.open", open_after_removal)
+    with capture_logs() as logs, claimed_name(settings) as name:
+        assert removed
+        assert logs == []
+        assert name.lock_fds
+        assert name.text != before
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
-def test_a_folder_of_another_user_is_not_used(settings: Settings) -> None:
+@pytest.mark.parametrize("levels_up", [0, 1, 2])
+def test_a_folder_of_another_user_is_not_used(settings: Settings, levels_up: int) -> None:
     names_folder(settings).mkdir(parents=True)
-    os.chown(names_folder(settings), 12345, -1)
+    os.chown([names_folder(settings), *names_folder(settings).parents][levels_up], 12345, -1)
     with capture_logs() as logs, claimed_name(settings):
         pass
     assert "belongs to another user" in logs[0]["error"]

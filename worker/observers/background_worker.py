@@ -8,6 +8,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
@@ -22,6 +23,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 FRAMES_MAX, BYTES_MAX = 64, 64_000_000
 _NICE = 10
+_RESTART_S = 5.0  # what ends the thread may do so with every frame
 
 
 class BackgroundWorker(Generic[T]):
@@ -37,6 +39,7 @@ class BackgroundWorker(Generic[T]):
         self._count = count
         self._credits = InFlightLimiter(FRAMES_MAX, BYTES_MAX)
         self._queue: queue.SimpleQueue[tuple[Frame, T] | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
         self._thread = self._create_thread()
 
     def start(self) -> None:
@@ -46,9 +49,11 @@ class BackgroundWorker(Generic[T]):
         return OwnedThread(self._run, self._name, self._start_again)
 
     def _start_again(self, _: BaseException) -> None:
-        """In the place of a thread that died: its frame is lost to it, and the log says why."""
-        self._thread = self._create_thread()
-        self._thread.start()
+        """In the place of a thread that died, which runs this: its frame has failed, and the log says why."""
+        self._closing.wait(_RESTART_S)
+        thread = self._create_thread()
+        thread.start()
+        self._thread = thread
 
     def offer(self, frame: Frame, known: T) -> None:
         """Returns at once: the frame is in the queue, or is dropped and counted."""
@@ -74,8 +79,13 @@ class BackgroundWorker(Generic[T]):
 
     def close(self, timeout_s: float) -> bool:
         """Do what waits, until the time is up; the rest is counted as failed. False: the thread still works."""
+        deadline_s = time.monotonic() + timeout_s
+        self._closing.set()
         self._queue.put(None)
-        self._thread.join(timeout_s)
+        joined = None
+        while joined is not self._thread:  # one that dies meanwhile is replaced before it ends
+            joined = self._thread
+            joined.join(max(0.0, deadline_s - time.monotonic()))
         left = 0
         with suppress(queue.Empty):
             while self._queue.get_nowait() is not None:
@@ -95,7 +105,11 @@ class BackgroundWorker(Generic[T]):
                 self._count("failed")
                 reason = f"{type(error).__name__}: {error}"
                 log.warning("background work failed on a frame", queue=self._name, frame=frame.id, error=reason)
-            self.cancel(frame)
+            except BaseException:  # ends the thread
+                self._count("failed")
+                raise
+            finally:
+                self.cancel(frame)
             del entry, frame, known  # while it waits here, nothing is held
 
 

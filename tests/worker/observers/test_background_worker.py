@@ -4,11 +4,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from structlog.testing import capture_logs
 
 from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.observers import background_worker
 from stripwatch.worker.observers.background_worker import FRAMES_MAX, BackgroundWorker
 from tests.frames import make_frame
+from tests.waiting import wait_until
 
 
 class Worked:
@@ -74,6 +77,39 @@ def test_what_fails_is_counted_and_logged_and_the_next_is_done() -> None:
         worked.worker.close(10.0)
     assert (worked.done, worked.counts) == ([1], {"failed": 1})
     assert (logs[0]["frame"], logs[0]["error"]) == (make_frame(0).id, "ValueError: a fault of its own")
+
+
+def test_a_frame_that_ends_the_thread_is_counted_and_gives_its_place_back() -> None:
+    def work(_: int) -> None:
+        raise SystemExit
+
+    worked = Worked(work)
+    worked.may_go.set()
+    worked.worker.start()
+    for number in range(FRAMES_MAX):
+        worked.worker.reserve(make_frame(number))
+    worked.worker.put(make_frame(0), 0)
+    wait_until(worked.worker.has_room)
+    assert worked.counts == {"failed": 1}
+
+
+def test_a_thread_that_every_frame_ends_waits_before_the_next_and_close_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def work(known: int) -> None:
+        if known < 2:
+            raise SystemExit
+
+    monkeypatch.setattr(background_worker, "_RESTART_S", 1000.0)
+    worked = Worked(work)
+    worked.may_go.set()
+    worked.worker.start()
+    for number in range(3):
+        worked.worker.offer(make_frame(number), number)
+    wait_until(lambda: bool(worked.counts))
+    assert not worked.done
+    assert worked.worker.close(60.0)
+    assert (worked.done, worked.counts) == ([2], {"failed": 2})
 
 
 def test_what_is_not_done_when_the_time_is_up_has_failed() -> None:

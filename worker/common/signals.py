@@ -31,7 +31,7 @@ def ended_at_once_by_signals(first_process: bool | None = None) -> Iterator[None
 
     That is what they do anyway, but for the first process of a container: there Linux ignores a signal without a
     handler, and Python runs its own only between two steps of the main thread. So a thread listens for them.
-    first_process: None asks the system.
+    Nor is one ignored after the block, until somebody sets a handler. first_process: None asks the system.
     """
     if not (os.getpid() == 1 if first_process is None else first_process):
         yield
@@ -44,10 +44,14 @@ def ended_at_once_by_signals(first_process: bool | None = None) -> Iterator[None
     try:
         yield
     finally:
+        for number, handler in before.items():  # first: until then the thread listens
+            signal.signal(number, _exit_at_once if handler is signal.SIG_DFL else handler)
         signal.set_wakeup_fd(wakeup_fd)
-        for number, handler in before.items():
-            signal.signal(number, handler)
         writer.close()
+
+
+def _exit_at_once(number: int, _: FrameType | None) -> None:
+    os._exit(128 + number)
 
 
 def _exit_by_signal(reader: socket.socket) -> None:

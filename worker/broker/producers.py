@@ -186,7 +186,8 @@ def open_frame_producer(bootstrap_servers: str, topic: str, security: Security =
         yield producer
     finally:
         with suppress(KafkaError):  # whoever needs the acknowledgements has flushed before
-            producer.close(timeout=1)
+            producer.flush(timeout=1)
+        force_close(producer)
 
 
 def _frame_limits(bootstrap_servers: str, topic: str, security: Security) -> dict[str, int]:

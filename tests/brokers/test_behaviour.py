@@ -177,7 +177,7 @@ class CommitOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
 
 @pytest.mark.kafka
 def test_a_member_can_commit_while_its_partitions_are_taken(apache_broker: BrokerHandle) -> None:
-    """On Apache Kafka alone: on a busy machine the embedded broker lets such a group rebalance for ever (3 of 25)."""
+    """On Apache Kafka alone: on a busy machine the embedded broker lets such a group rebalance forever (3 of 25)."""
     broker = apache_broker
     topic, group = broker.new_topic(partitions=2), broker.new_name("group")
     for partition in partitions(topic, 2):

@@ -75,7 +75,7 @@ def test_embedded_shows_aborted_records(embedded_broker: BrokerHandle) -> None:
 
 @pytest.mark.kafka
 def test_apache_fences_a_zombie_that_commits(apache_broker: BrokerHandle) -> None:
-    """The embedded broker has no answer to it: there the client would ask for ever."""
+    """The embedded broker has no answer to it: there the client would ask forever."""
     with pytest.raises(ProducerFencedError):
         commit_as_a_zombie(apache_broker)
 

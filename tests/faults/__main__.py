@@ -54,7 +54,7 @@ def main(
     """
     if unknown := set(fault or ()) - FAULTS.keys():
         known = "\n".join(FAULTS)
-        raise typer.BadParameter(f"there is no fault {sorted(unknown)[0]!r}; there are:\n{known}", param_hint="--fault")
+        raise typer.BadParameter(f"unknown fault {sorted(unknown)[0]!r}; there are:\n{known}", param_hint="--fault")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_PROVED))  # in order: no worker and no broker is left behind
     folder = out or Path(tempfile.mkdtemp(prefix="stripwatch-faults-"))
     try:

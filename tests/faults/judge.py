@@ -11,7 +11,7 @@ SCORE_TOLERANCE = 1e-5  # ten times the rounding of an event, a tenth of what tw
 
 
 class Place(NamedTuple):
-    """generation: how often the topic had been made anew."""
+    """generation: how often the topic had been recreated."""
 
     partition: int
     offset: int

@@ -8,7 +8,7 @@ from tests.faults.judge import Place, SentFrame
 
 @dataclass(slots=True)
 class Ledger:
-    """generation: how often the topic was made anew. acknowledged_s, gone_s: by number, of the monotonic clock.
+    """generation: how often the topic was recreated. acknowledged_s, gone_s: by number, of the monotonic clock.
 
     given_up: frames that were waited for long enough. They still count as lost, but nothing waits for them any more.
 

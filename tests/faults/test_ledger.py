@@ -1,4 +1,4 @@
-"""Which frame an outcome is about, also when its topic was made anew."""
+"""Which frame an outcome is about, also when its topic was recreated."""
 
 from tests.faults.history import read_trace, trace
 from tests.faults.judge import Place, SentFrame

@@ -100,7 +100,7 @@ def _fetch_metadata(producer: KafkaProducer, topics: Collection[str]) -> None:
         except KafkaError as error:
             force_close(producer)
             raise BrokerUnavailableError(
-                f"cannot write to topic {topic!r}: it does not exist, or no broker tells of it: {error}"
+                f"cannot write to topic {topic!r}: it does not exist, or no broker reports it: {error}"
             ) from error
 
 

@@ -34,6 +34,11 @@ class TopicIdentity:
         return self._bound is None or self._bound == self._latest()
 
     @property
+    def is_gone(self) -> bool:
+        """The topic that is read no longer exists. False where access rules hide it, since then nobody knows."""
+        return not self.is_current and self.topic not in self._cluster.unauthorized_topics
+
+    @property
     def is_recreated(self) -> bool:
         """Kafka has another topic of that name."""
         latest = self._latest()

@@ -30,7 +30,7 @@ class Topics(_Section):
 
     @model_validator(mode="after")
     def _frames_alone(self) -> Self:
-        """Frames that were written back to where they come from would go round for ever."""
+        """Frames that were written back to where they come from would go round forever."""
         for name in type(self).model_fields:
             if name != "frames" and getattr(self, name) == self.frames:
                 raise ValueError(f"frames and {name} are one topic, {self.frames!r}")

@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         "",
         max_length=200,
         pattern=r"^[A-Za-z0-9._-]*$",
-        description="This worker's name in its group: no other's, and the same after a restart. "
+        description="This worker's name, unique in its group and the same after a restart. "
         "Empty: the worker claims one on its host, which a restarted process gets again.",
     )
     static_membership: bool | Literal["auto"] = Field(

@@ -126,7 +126,7 @@ def _raise_memory_error(header: ImageHeader, error: cv2.error | None = None) -> 
     """
     if error is not None and error.code == cv2.Error.StsNoMem:
         raise MemoryError(error.err) from error
-    bytearray(header.width_px * header.height_px * _DECODING_BYTES_PER_PIXEL + _DECODER_BYTES)
+    np.empty(header.width_px * header.height_px * _DECODING_BYTES_PER_PIXEL + _DECODER_BYTES, np.uint8)
 
 
 def _decode_pixels(encoded: bytes, colour: str, scale: int) -> Pixels:

@@ -177,7 +177,7 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def _read_file(path: Path) -> bytes:
-    """Of a regular file: a pipe could keep the caller waiting for ever. Raises OSError or BundleError."""
+    """Of a regular file: a pipe could keep the caller waiting forever. Raises OSError or BundleError."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not S_ISREG(os.fstat(file.fileno()).st_mode):
             raise BundleError(f"the bundle {path} is not a regular file")

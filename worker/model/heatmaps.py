@@ -43,7 +43,7 @@ class HeatmapDecoder:
         """Boxes on the frame, surest first: regions over the threshold, else the one around the peak.
 
         Regions smaller than half a place are left out, unless they hold the peak. No box: the heatmap has a value that
-        is not finite, or is negative everywhere, and so names no place.
+        is not finite, or is negative everywhere, and so locates nothing.
         """
         if not np.isfinite(heatmap).all():
             return []

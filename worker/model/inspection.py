@@ -24,7 +24,7 @@ class DetectedDefect:
         label: The class of the defect.
         score: Its calibrated score, 0 to 1, rounded to six places.
         box_px: Where it is, in pixels of the source image from its upper left corner; None where that is not known: the
-            bundle has no heatmaps, or the heatmap of this frame names no place (its values are not finite).
+            bundle has no heatmaps, or the heatmap of this frame locates nothing (its values are not finite).
     """
 
     label: str

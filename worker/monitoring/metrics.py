@@ -15,7 +15,6 @@ _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 
 _SCORES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 OTHER = "other"  # stands for every camera past the limit
 REPLAYED = "replayed"  # stands for the camera of a frame that was sent again: it does not send now
-_PRODUCER_FAILURES = ("too_large", "timestamp", "timeout", "authorization", "missing_topic", "fenced", "rebalance")
 _AGE_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -83,6 +82,20 @@ class Metrics:
         self.queue_frames = self._gauge("queue_frames", "Frames that wait for a stage.", "queue")
         self.inflight_frames = self._gauge("inflight_frames", "Frames between Kafka and acknowledged result.")
         self.inflight_bytes = self._gauge("inflight_bytes", "Their encoded bytes.")
+        self._make_kafka()
+        # 0 with healthz still fine: look at /readyz, it says why.
+        self.ready = self._gauge("ready", "1 while /readyz says yes.")
+        self.connections_closed = connections_closed(registry)
+        self._make_model()
+        # Near rejects.share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
+        self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last rejects.window_s.")
+        self._make_observers()
+        self._make_drift()
+        self._make_shadow()
+        self._begin_at_zero()
+
+    def _make_kafka(self) -> None:
+        """Of the topics that are read and written, and of the group."""
         # Grows while frames_total runs: the worker is too slow for its cameras.
         self.lag_frames = self._gauge(
             "consumer_lag_frames", "Frames in Kafka without acknowledged result.", "partition"
@@ -123,16 +136,6 @@ class Metrics:
         self.topic_partitions = self._gauge("topic_partitions", "Partitions that the topic of frames has.")
         # Results, defects or rejects (evidence and review where switched on) have no topic, or it has no leader.
         self.unwritable_topics = self._gauge("unwritable_topics", "Topics that cannot be written at the moment.")
-        # 0 with healthz still fine: look at /readyz, it says why.
-        self.ready = self._gauge("ready", "1 while /readyz says yes.")
-        self.connections_closed = connections_closed(registry)
-        self._make_model()
-        # Near rejects.share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
-        self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last rejects.window_s.")
-        self._make_observers()
-        self._make_drift()
-        self._make_shadow()
-        self._begin_at_zero()
 
     def _make_model(self) -> None:
         """Of the bundle that runs, and what it runs on."""
@@ -205,8 +208,6 @@ class Metrics:
             self.results.labels(verdict)
         for reject_reason in RejectReason:
             self.rejects.labels(reject_reason)
-        for reason in (*_PRODUCER_FAILURES, OTHER):
-            self.producer_failures.labels(reason)
         for fault in ("too_large", "damaged"):
             self.batch_faults.labels(fault)
         for cause in ("deleted", "recreated", "truncated"):

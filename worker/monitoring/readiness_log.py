@@ -55,4 +55,4 @@ class ReadinessLog:
             try:
                 self.check()
             except Exception:  # the next look may succeed, and the worker does not depend on this one
-                log.exception("the state of the worker cannot be told")
+                log.exception("cannot determine the state of the worker")

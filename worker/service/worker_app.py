@@ -139,16 +139,7 @@ class Worker:
             self._tracker,
             self._limiter,
             metrics,
-            ConsumerConfig(
-                settings.commit_ms / 1000,
-                settings.drain_s_max,
-                settings.broker.away_s_max,
-                settings.start_at,
-                commits=settings.delivery == "at-least-once",
-                # A transaction has the same name as its worker: who lost one has lost the other.
-                keeps_name=settings.static_membership is True or settings.delivery == "exactly-once",
-                output_topics=tuple(topics[1:]),
-            ),
+            _consumer_config(settings, topics[1:]),
             self._pipeline.take,
         )
         self._consumer_thread = OwnedThread(self._consumer.run, "consumer", self._fail)
@@ -298,6 +289,19 @@ class Worker:
 
     def _fail(self, error: BaseException) -> None:
         self._pipeline.fail(error)
+
+
+def _consumer_config(settings: Settings, output_topics: list[str]) -> ConsumerConfig:
+    return ConsumerConfig(
+        settings.commit_ms / 1000,
+        settings.drain_s_max,
+        settings.broker.away_s_max,
+        settings.start_at,
+        commits=settings.delivery == "at-least-once",
+        # A transaction has the same name as its worker: who lost one has lost the other.
+        keeps_name=settings.static_membership is True or settings.delivery == "exactly-once",
+        output_topics=tuple(output_topics),
+    )
 
 
 def _deadline(settings: Settings) -> Deadline:

@@ -35,7 +35,7 @@ _SHAPES = {PHOTOS: (200, 200), STRIPS: (256, 1600)}
 _FIRST_GOALS = {PHOTOS: 1.4, STRIPS: 1.8}
 _POOL_FRAMES = 64  # distinct ones; as many of a folder as make up 64 MB at most
 _POOL_BYTES_MAX = 64_000_000
-_GROUP_FRAMES = CAMERAS * 32  # whole batches of every camera: a count window without its last frame waits for ever
+_GROUP_FRAMES = CAMERAS * 32  # whole batches of every camera: a count window without its last frame waits forever
 _STRIP_SHARE, _HEAVY_SHARE = 0.4, 0.085  # of --count, so that a lap of any track takes about as long
 # For the prediction alone: seconds of a start and an end, and frames a second of a usual contender.
 _START_S, _GUESS_FPS, _STEPS_S = 6.0, {PHOTOS: 900.0, STRIPS: 330.0, HEAVY: 35.0}, 12.0

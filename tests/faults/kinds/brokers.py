@@ -63,7 +63,7 @@ def _coordinator(scene: Scene, blow: Blow) -> str:
     return "__transaction_state" if scene.crew.transactional and blow.choice < 0.5 else "__consumer_offsets"
 
 
-_AGAIN_S = RECONNECT_S + REBALANCE_S  # the client reconnects, finds the coordinator, and the group may form anew
+_AGAIN_S = RECONNECT_S + REBALANCE_S  # the client reconnects, finds the coordinator, and the group may rebalance
 FAULTS = (
     Fault("stop and start the broker", _end_broker(Node.ask_to_stop), _BROKER, frozenset({PLAIN}), victims_s=_AGAIN_S),
     Fault("kill -9 the broker and start it", _end_broker(Node.kill), _BROKER, frozenset({PLAIN}), victims_s=_AGAIN_S),

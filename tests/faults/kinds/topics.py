@@ -1,4 +1,4 @@
-"""Faults of the topic of frames: it is made anew, or grows."""
+"""Faults of the topic of frames: it is recreated, or gains a partition."""
 
 from tests.faults.kinds.fault import REBALANCE_S, Blow, Course, Fault, Scene, every_partition
 
@@ -29,6 +29,6 @@ def _add_partition(scene: Scene, blow: Blow) -> Course:
 
 _NEEDS = frozenset({"broker"})
 FAULTS = (
-    Fault("make the topic of frames anew", _recreate, _NEEDS, victims_s=NOTICE_S_MAX),
+    Fault("recreate the frames topic", _recreate, _NEEDS, victims_s=NOTICE_S_MAX),
     Fault("add a partition", _add_partition, _NEEDS, healthy_s=REBALANCE_S, victims_s=NOTICE_S_MAX),
 )

@@ -15,6 +15,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.id: UUID | None = ONE
+        self.unauthorized_topics: set[str] = set()
 
     def topic_id(self, _: str) -> UUID | None:
         return self.id
@@ -50,6 +51,16 @@ def test_a_topic_that_goes_and_one_that_comes_in_its_place() -> None:
     identity.bind_recreated()
     assert (identity.is_current, identity.is_recreated, identity.id) == (True, False, TWO.hex)
     assert fetches.bound == [ONE, TWO]
+
+
+def test_a_topic_that_access_rules_hide_is_not_gone() -> None:
+    cluster, _, identity = made()
+    identity.bind_first()
+    seen = [identity.is_gone]
+    cluster.id = NONE
+    seen.append(identity.is_gone)
+    cluster.unauthorized_topics.add("frames")
+    assert [*seen, identity.is_gone] == [False, True, False]
 
 
 def test_a_broker_that_lags_behind_does_not_lead_back() -> None:

@@ -222,7 +222,7 @@ class FrameConsumer:
 
     def _move_position(self, error: OffsetOutOfRangeError | LogTruncationError) -> None:
         if not self._topic.is_current:
-            return  # the offset is of another topic: all partitions are about to be placed anew
+            return  # the offset is of another topic: all partitions are about to be reassigned
         if isinstance(error, OffsetOutOfRangeError):
             self._start_positions.skip_deleted(error.args[0])
         else:

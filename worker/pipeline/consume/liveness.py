@@ -1,4 +1,4 @@
-"""Whether Kafka still answers, and still has the topic of frames. kafka-python tries again for ever, in silence."""
+"""Whether Kafka still answers, and still has the topic of frames. kafka-python tries again forever, in silence."""
 
 import time
 
@@ -65,6 +65,10 @@ class BrokerLiveness:
             else:
                 log.warning("Kafka is silent", seconds=round(silence_s), why=advertised_fault(self._consumer))
 
+    @property
+    def _is_hidden(self) -> bool:
+        return self._topic in self._consumer._cluster.unauthorized_topics
+
     def _check_topic(self, now_s: float) -> None:
         """From what the client knows: it asks by itself when a fetch fails."""
         cluster = self._consumer._cluster
@@ -73,8 +77,9 @@ class BrokerLiveness:
             self._topic_seen_s = now_s
         missing_s = now_s - self._topic_seen_s
         if missing_s > self._away_s_max:
+            what = "the access rules have hidden it" if self._is_hidden else "it has been gone"
             raise BrokerUnavailableError(
-                f"the topic {self._topic!r} has been gone for {missing_s:.0f} s (broker.away_s_max)"
+                f"the topic {self._topic!r} cannot be read: {what} for {missing_s:.0f} s (broker.away_s_max)"
             )
         leaderless = len(partitions or ()) - len(cluster.available_partitions_for_topic(self._topic) or ())
         self._metrics.leaderless.set(leaderless)
@@ -82,8 +87,12 @@ class BrokerLiveness:
         readable = bool(partitions) and not leaderless
         if readable != self.topic_readable:
             self.topic_readable = readable
-            say = log.info if readable else log.error
-            say("topic can be read" if readable else "topic cannot be read", topic=self._topic, leaderless=leaderless)
+            if readable:
+                log.info("topic can be read", topic=self._topic)
+            elif self._is_hidden:
+                log.error("access rules hide a topic; grant this worker Describe and Read", topic=self._topic)
+            else:
+                log.error("topic cannot be read", topic=self._topic, leaderless=leaderless)
         if not readable:
             cluster.request_update()
 

@@ -44,7 +44,10 @@ class OutputTopics:
         if unwritable == self.unwritable:
             return
         if unwritable:
-            log.error("topics cannot be written: they are not there, or have no leader", topics=unwritable)
+            log.error(
+                "topics cannot be written: they do not exist, have no leader, or access rules hide them",
+                topics=unwritable,
+            )
         else:
             log.info("all topics can be written", topics=self.unwritable)
         self.unwritable = unwritable

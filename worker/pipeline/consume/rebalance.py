@@ -64,7 +64,8 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         try:
             await self._drain(partitions, deadline_s)
             if not self._topic.is_current:
-                count_unread(self._topic, self._tracker.next_offsets(partitions), self._metrics)
+                if self._topic.is_gone:
+                    count_unread(self._topic, self._tracker.next_offsets(partitions), self._metrics)
                 return
             offsets = self._tracker.committable(partitions)
             if offsets and self._commits:

@@ -15,8 +15,8 @@ log = structlog.get_logger()
 
 
 class RecreatedTopic:
-    """Finishes the frames of the old topic that are in flight, commits none of them, and lets all partitions be placed
-    anew.
+    """Finishes the frames of the old topic that are in flight, commits none of them, and lets all partitions be
+    reassigned.
 
     drain_s_max: what is still in flight after that is given up.
     """

@@ -48,7 +48,7 @@ class ModelReloader:
         self.outdated = running is None  # what should run is not what runs
 
     def run(self, check_s: float) -> None:
-        """Until `stop`. A look that fails for an unforeseen reason is logged, and does not end the thread."""
+        """Until `stop`. A check that fails for an unforeseen reason is logged, and does not end the thread."""
         while not self._stopping.wait(check_s):
             try:
                 self.poll()

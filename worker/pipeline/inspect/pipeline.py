@@ -159,7 +159,7 @@ class Pipeline:
         try:
             while self._slots.run_next_batch(self._next_batch, self._infer, self._emit):
                 pass
-        finally:  # even after a failure, or the next stage would wait for ever
+        finally:  # even after a failure, or the next stage would wait forever
             self._outcomes.put(None)
 
     def _next_batch(self) -> list[DecodedFrame] | None:
@@ -243,7 +243,7 @@ class Pipeline:
         labels = [defect.label for defect in event.defects if defect.box_px is None]
         if labels:
             self._parts.metrics.unlocated_defects.inc(len(labels))
-            log.warning("heatmap names no place for a defect", frame=event.id, labels=labels)
+            log.warning("heatmap does not locate a defect", frame=event.id, labels=labels)
 
     def _count(self, frame: Frame, event: Result | Reject) -> None:
         metrics = self._parts.metrics

@@ -49,7 +49,7 @@ _REASONS: dict[str, tuple[type[BaseException], ...]] = {
     "fenced": FENCED,
     "rebalance": (IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError, CommitFailedError),
 }
-REASONS = (*_REASONS, "other")
+_OTHER = "other"
 
 
 class DeliveryError(Exception):
@@ -70,8 +70,8 @@ class DeliveryError(Exception):
 
     @property
     def reason(self) -> str:
-        """One of REASONS, the values of a label."""
-        return next((name for name, types in _REASONS.items() if isinstance(self.error, types)), "other")
+        """The value of a label: a key of _REASONS, or other."""
+        return next((name for name, types in _REASONS.items() if isinstance(self.error, types)), _OTHER)
 
 
 class ProducerRecovery:
@@ -97,9 +97,11 @@ class ProducerRecovery:
         self._tries = 0
         self._last: Position | None = None
         self._last_count = 0
+        for reason in (*_REASONS, _OTHER):  # a series that begins at 1 is no increase to Prometheus
+            metrics.producer_failures.labels(reason)
 
     def delivered(self) -> None:
-        """Something went through: the patience starts anew."""
+        """Something went through: the patience starts over."""
         self._failing_since_s = None
         self._tries = 0
 
@@ -145,7 +147,7 @@ class ProducerRecovery:
                 self._limits.learn(topic, size_bytes, refused.frame_bytes)
             return True
         if fits and bytes_max is not None:
-            return False  # the limit was raised a moment ago, or another one refuses it: try again, but not for ever
+            return False  # the limit was raised a moment ago, or another one refuses it: try again, but not forever
         limit = "a limit that this worker may not read" if bytes_max is None else f"{bytes_max} bytes"
         raise BrokerUnavailableError(
             f"a record of {size_bytes} bytes is too large for topic {topic!r}, which takes {limit}: "

@@ -79,6 +79,17 @@ def test_lost_partitions_are_let_go_at_once_and_claimed_no_more() -> None:
     assert claimed(assignor) == []
 
 
+@pytest.mark.parametrize(("gone", "deleted"), [(True, 5), (False, 0)])
+def test_frames_count_as_deleted_only_where_their_topic_is_known_to_be_gone(gone: bool, deleted: int) -> None:
+    """Access rules that hide a topic look the same to the client, and its frames are still there."""
+    tracker, partition, metrics = OffsetTracker(), Partition(*FRAMES), Metrics(CollectorRegistry())
+    topic: Any = SimpleNamespace(is_current=False, is_gone=gone, topic="frames", lags=lambda _: {partition: 5})
+    listener = DrainOnRevoke(SimpleNamespace(), tracker, metrics, topic, drain_s_max=60)
+    tracker.assign([partition])
+    finish(listener.on_partitions_revoked([FRAMES]))
+    assert metrics.registry.get_sample_value("stripwatch_frames_deleted_total") == deleted
+
+
 def test_a_member_claims_what_it_has_lost_by_itself() -> None:
     """Java claims what is assigned; here it is what was given last, whatever came of it."""
     assert len(claimed(owner())) == 1

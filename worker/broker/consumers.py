@@ -13,8 +13,8 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.connection import RECONNECT_MS_MAX, connect, why_lost
+from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
-from stripwatch.worker.broker.workarounds.record_batches import BatchLimits
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import CommitPoint, Partition, Position, Record

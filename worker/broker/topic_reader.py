@@ -14,9 +14,9 @@ from stripwatch.worker.broker.admin import MESSAGE_BYTES_MAX
 from stripwatch.worker.broker.connection import authorization_message, connect, why_lost
 from stripwatch.worker.broker.consumers import METADATA_AGE_MS_MAX, require_topics
 from stripwatch.worker.broker.topic_identity import TopicIdentity
+from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
 from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
-from stripwatch.worker.broker.workarounds.record_batches import BatchLimits
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings

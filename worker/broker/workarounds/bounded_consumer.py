@@ -15,7 +15,9 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.errors import KafkaTimeoutError
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.broker.workarounds.record_batches import BatchFaults, BatchLimits, BoundedBatches
+from stripwatch.worker.broker.workarounds.batches.batch_faults import BatchFaults
+from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
+from stripwatch.worker.broker.workarounds.batches.partition_batches import BoundedBatches
 
 
 class BoundedConsumer(KafkaConsumer):  # type: ignore[misc]

@@ -5,8 +5,9 @@ from kafka import KafkaConsumer
 from kafka.errors import CorruptRecordError, KafkaTimeoutError
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
+from stripwatch.worker.broker.workarounds.batches.record_batches import BoundedBatch
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
-from stripwatch.worker.broker.workarounds.record_batches import BatchLimits, BoundedBatch
 from stripwatch.worker.contracts.positions import DiscardedValue
 from tests.brokers.handle import BrokerHandle
 from tests.waiting import AWAIT_S_MAX

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-HEADERS_MAX, FIELD_BYTES_MAX = 128, 16_385  # one byte, and some headers, more than what is kept of a frame
+from stripwatch.worker.broker.workarounds.batches.limits import HEADERS_MAX
+
+FIELD_BYTES_MAX = 16_385  # one byte more than what is kept of a frame
 
 
 class SkimmedRecord(NamedTuple):

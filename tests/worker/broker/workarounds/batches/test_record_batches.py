@@ -3,25 +3,30 @@
 import gzip
 import struct
 import tracemalloc
-import zlib
-from collections.abc import Callable, Iterator
 
 import pytest
 from kafka import codec
 from kafka.errors import CorruptRecordError
 from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
-from kafka.record.legacy_records import LegacyRecordBatchBuilder
-from kafka.record.util import calc_crc32c, encode_varint
 
-from stripwatch.worker.broker.workarounds.record_batches import BatchFaults, BatchLimits, BoundedBatches
+from stripwatch.worker.broker.workarounds.batches.batch_faults import BatchFaults
+from stripwatch.worker.broker.workarounds.batches.limits import HEADERS_MAX, BatchLimits
+from stripwatch.worker.broker.workarounds.batches.partition_batches import BoundedBatches
 from stripwatch.worker.common.errors import RejectReason
-from stripwatch.worker.contracts.positions import DiscardedValue
-
-GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
-CODECS = {GZIP: codec.gzip_encode, SNAPPY: codec.snappy_encode, LZ4: codec.lz4_encode, ZSTD: codec.zstd_encode}
-LIMITS = BatchLimits(record_bytes_max=1000, batch_bytes_max=2_000_000)
-Encode = Callable[[bytes], bytes]
+from tests.worker.broker.workarounds.batches.fetched_bytes import (
+    CODECS,
+    GZIP,
+    LIMITS,
+    LZ4,
+    SNAPPY,
+    ZSTD,
+    Read,
+    batch,
+    field,
+    record,
+    varint,
+)
 
 
 class OddName(str):
@@ -29,52 +34,6 @@ class OddName(str):
 
     def encode(self, *_: object) -> bytes:
         return b"caf\xe9"
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    encode_varint(value, out.append)
-    return bytes(out)
-
-
-def field(value: bytes | None) -> bytes:
-    return varint(-1) if value is None else varint(len(value)) + value
-
-
-def record(delta: int, value: bytes | None, headers: bytes = b"\x00", key: bytes | None = b"k") -> bytes:
-    body = b"\x00" + varint(delta) + varint(delta) + field(key) + field(value) + headers
-    return varint(len(body)) + body
-
-
-def batch(payload: bytes, count: int, kind: int = 0, base: int = 100, delta: int | None = None) -> bytes:
-    """A batch with a right checksum around any payload. Times are 1000 + the number of the record."""
-    delta = count - 1 if delta is None else delta
-    covered = struct.pack(">hiqqqhii", kind, delta, 1000, 2000, -1, -1, -1, count) + payload
-    return struct.pack(">qiibI", base, 9 + len(covered), 0, 2, calc_crc32c(covered)) + covered
-
-
-class Read:
-    """What comes out of the bytes of a fetch."""
-
-    def __init__(self, data: bytes, limits: BatchLimits = LIMITS, start: int = 100, faults: BatchFaults | None = None):
-        self.faults: list[str] = []
-        faults = faults or BatchFaults()
-        faults.report = self.faults.append
-        self.records = list(self._all(BoundedBatches(MemoryRecords(data), limits, faults, "t-0", lambda: start)))
-
-    def _all(self, batches: BoundedBatches) -> Iterator[tuple[int, int, bytes | None, bytes | None]]:
-        while found := batches.next_batch():
-            if not found.validate_crc():
-                raise CorruptRecordError
-            for record in found:
-                yield record.offset, record.timestamp, record.key, record.value
-
-    @property
-    def offsets(self) -> list[int]:
-        return [offset for offset, *_ in self.records]
-
-    def discarded(self) -> list[DiscardedValue]:
-        return [value for *_, value in self.records if isinstance(value, DiscardedValue)]
 
 
 def built(kind: int, transactional: bool = False) -> bytes:
@@ -100,7 +59,7 @@ def test_an_ordinary_batch_reads_as_kafka_python_reads_it(kind: int) -> None:
 
 
 def test_kafka_python_itself_still_unpacks_everything_and_refuses_header_names() -> None:
-    """If this fails, kafka-python has learned it: see whether record_batches.py can go."""
+    """If this fails, kafka-python has learned it: see whether the package can go."""
     data = batch(gzip.compress(record(0, bytes(5_000_000))), 1, GZIP)
     assert [len(found.value) for found in DefaultRecordBatch(data)] == [5_000_000]
     with pytest.raises(CorruptRecordError):
@@ -247,31 +206,10 @@ def test_a_length_that_makes_no_batch_is_an_error_and_not_an_endless_loop() -> N
         Read(bytes(data))
 
 
-@pytest.mark.parametrize("magic", [0, 1])
-def test_old_message_sets_are_bounded_too(magic: int) -> None:
-    def message_set(kind: int, values: list[bytes]) -> bytes:
-        builder = LegacyRecordBatchBuilder(magic, kind, 10**9)
-        for number, value in enumerate(values):
-            builder.append(100 + number, 5, b"k", value)
-        data = bytes(builder.build())
-        return struct.pack(">q", 102) + data[8:] if kind else data  # the broker writes the offset of the last one
-
-    plain = Read(message_set(0, [b"a", b"b" * 1001]))
-    assert plain.offsets == [100, 101]
-    assert len(plain.discarded()) == 1
-    small = Read(message_set(GZIP, [b"a", b"b", b"c"]), start=100)
-    assert [value for *_, value in small.records] == [b"a", b"b", b"c"]
-    large = Read(message_set(GZIP, [bytes(1_500_000)] * 3), start=100)
-    assert len(large.discarded()) == 3
-    assert large.faults == ["too_large"]
-
-
-def test_forged_lengths_in_an_old_message_set_are_no_endless_loop() -> None:
-    inner = struct.pack(">qi", 0, -12) + bytes(30)
-    builder = LegacyRecordBatchBuilder(1, 0, 10**6)
-    builder.append(100, 5, None, gzip.compress(inner))
-    data = bytearray(builder.build())
-    data[17] = GZIP  # attributes
-    read = Read(bytes(data[:12]) + struct.pack(">I", zlib.crc32(data[16:])) + bytes(data[16:]))
-    assert read.offsets == [100]
-    assert read.faults == ["damaged"]
+@pytest.mark.parametrize("kind", [0, GZIP])
+def test_the_same_number_of_headers_is_read_whether_or_not_a_batch_is_too_large(kind: int) -> None:
+    headers = varint(1500) + (field(b"n") + field(b"v")) * 1500
+    payload = record(0, bytes(2_500_000), headers)
+    data = batch(gzip.compress(payload) if kind else payload, 1, kind)
+    (found,) = BoundedBatches(MemoryRecords(data), LIMITS, BatchFaults(), "t-0", lambda: 100).next_batch()
+    assert len(found.headers) == HEADERS_MAX

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deploy.boards.line import LINE_BOARD
 from deploy.boards.panels import Board, board_json
-from deploy.boards.worker import WORKER_BOARD
+from deploy.boards.worker.board import WORKER_BOARD
 
 GRAFANA = Path(__file__).parents[1] / "grafana"
 BOARDS = {"line.json": LINE_BOARD, "worker.json": WORKER_BOARD}

@@ -1,0 +1,1 @@
+"""The board for engineers, one module for each row."""

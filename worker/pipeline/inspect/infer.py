@@ -45,8 +45,7 @@ def _infer_decoded(
         memory_short()
         return [_infer_patiently(item, predictor, memory_short) for item in decoded]
     except InferenceError:
-        predictor.predict(np.zeros_like(frames[:1]))
-        return [_infer_alone(item, predictor) for item in decoded]
+        return [_infer_patiently(item, predictor, memory_short) for item in decoded]
     inference_s = time.monotonic() - started_s
     return [_outcome(item, output, at, started_s, inference_s) for at, item in enumerate(decoded)]
 
@@ -61,10 +60,13 @@ def _infer_patiently(item: Decoded, predictor: Predictor, memory_short: Callable
 
 
 def _infer_alone(item: Decoded, predictor: Predictor) -> FrameOutcome:
+    """Raises InferenceError when the model fails on a blank frame too; MemoryError."""
     started_s = time.monotonic()
+    frames = item.image.pixels[np.newaxis]
     try:
-        output = predictor.predict(item.image.pixels[np.newaxis])
+        output = predictor.predict(frames)
     except InferenceError as error:
+        predictor.predict(np.zeros_like(frames))
         return RejectedFrame(item.frame, item.model, FrameRejected(RejectReason.INFERENCE_FAILED, str(error)))
     return _outcome(item, output, 0, started_s, time.monotonic() - started_s)
 

@@ -81,6 +81,38 @@ def test_no_frame_is_rejected_for_want_of_memory(monkeypatch: pytest.MonkeyPatch
         infer_batch([decoded(0, 10)], SmallMemory(0))
 
 
+class FailingAfterShortage(ScriptedModel):
+    """Raises each of these errors once, in order; None is a success."""
+
+    def __init__(self, *errors: Exception | None, broken: bool = False) -> None:
+        super().__init__(broken)
+        self.errors = list(errors)
+
+    def predict(self, frames: Pixels) -> Output:
+        if self.errors and (error := self.errors.pop(0)):
+            raise error
+        return super().predict(frames)
+
+
+def test_a_device_that_breaks_after_a_shortage_of_memory_rejects_no_frame() -> None:
+    with pytest.raises(InferenceError, match="the device says no"):
+        infer_batch([decoded(0, 10), decoded(1, 30)], FailingAfterShortage(MemoryError(), broken=True))
+
+
+def test_after_a_shortage_of_memory_a_poison_frame_is_refused_alone() -> None:
+    outcomes = infer_batch([decoded(0, 10), decoded(1, POISON)], FailingAfterShortage(MemoryError()))
+    assert [type(outcome) for outcome in outcomes] == [Prediction, RejectedFrame]
+
+
+def test_a_shortage_of_memory_after_a_failure_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the frame, or of the blank frame that is to tell a bad frame from a broken device."""
+    monkeypatch.setattr("stripwatch.worker.pipeline.consume.memory_shortage._PAUSES_S", (0.0,))
+    failure, short = InferenceError("not now"), MemoryError()
+    for errors in ([failure, short], [failure, failure, short]):
+        (outcome,) = infer_batch([decoded(0, 10)], FailingAfterShortage(*errors))
+        assert isinstance(outcome, Prediction)
+
+
 def test_a_batch_of_refusals_does_not_bother_the_model() -> None:
     model = ScriptedModel()
     assert len(infer_batch([refused(0), refused(1)], model)) == 2

@@ -112,10 +112,15 @@ class StartPositions:
         remembered = decode_commit_metadata(point.metadata)
         if remembered is None:
             return point.offset
-        if remembered.topic_id != self._topic.id and remembered.topic_id and self._topic.id:
+        if not self._is_of_topic(remembered):
             return None
-        self._first_partitions = remembered.first_partitions
+        # Commits of one group may differ: a worker that asked while the topic grew remembers more partitions.
+        self._first_partitions = min(self._remember_partitions(), remembered.first_partitions)
         return point.offset
+
+    def _is_of_topic(self, remembered: CommitMetadata) -> bool:
+        """Of the topic that is read, as far as the broker names ids."""
+        return not remembered.topic_id or not self._topic.id or remembered.topic_id == self._topic.id
 
     def _begin(self, partition: TopicPartition, stale: CommitPoint | None) -> int:
         """Where a partition begins that the group has not read. stale: of a topic that is gone.
@@ -161,7 +166,7 @@ class StartPositions:
             count = self._topic.partition_count()
             known = self._committed([TopicPartition(self._topic.topic, number) for number in range(count)])
             notes = [note for point in known.values() if (note := decode_commit_metadata(point.metadata))]
-            same = [note.first_partitions for note in notes if note.topic_id == self._topic.id]
+            same = [note.first_partitions for note in notes if self._is_of_topic(note)]
             self._first_partitions = min(same, default=count)
             if notes and not same:
                 self.begin_recreated_topic()

@@ -6,16 +6,20 @@ The test that ends in `_by_itself` fails on the day when the work-around is not 
 
 from collections.abc import Iterator
 from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaTimeoutError
-from kafka.structs import OffsetAndMetadata
+from kafka.structs import MemberState, OffsetAndMetadata
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
+from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.commit_metadata import CommitMetadata, decode_commit_metadata
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.consume.start_positions import StartPositions
 from tests.brokers.clients import poll_until, write
@@ -78,3 +82,54 @@ def test_after_a_truncation_reading_goes_on_where_kafka_says_or_at_the_start(
     told = {partition: None if end is None else OffsetAndMetadata(end, "", 0)}  # as LogTruncationError has it
     start_positions(consumer, partition.topic).follow_truncation(told)
     assert consumer.position(partition) == (3 if end == 3 else 0)
+
+
+OLD_ID, ID = "0ld", "1d"
+
+
+def placed(notes: dict[int, CommitMetadata]) -> dict[int, CommitMetadata | None]:
+    """What each partition's next commit carries, where Kafka has committed offset 7 with these notes."""
+    committed = {
+        TopicPartition("frames", number): OffsetAndMetadata(7, note.encode(), -1) for number, note in notes.items()
+    }
+    coordinator = SimpleNamespace(
+        _offset_fetch_futures={},
+        fetch_committed_offsets=lambda asked, timeout_ms: {p: committed[p] for p in asked if p in committed},
+    )
+    partitions = [TopicPartition("frames", number) for number in range(5)]
+    consumer: Any = SimpleNamespace(
+        _coordinator=coordinator,
+        _cluster=SimpleNamespace(leader_for_partition=lambda _: 1),
+        group_metadata=lambda: SimpleNamespace(state=MemberState.STABLE),
+        assignment=lambda: partitions,
+        beginning_offsets=lambda asked, timeout_ms: dict.fromkeys(asked, 0),
+        end_offsets=lambda asked, timeout_ms: dict.fromkeys(asked, 100),
+        commit=lambda offsets, timeout_ms: None,
+        seek=lambda partition, offset: None,
+    )
+    identity: Any = SimpleNamespace(id=ID, topic="frames", bind_first=lambda: True, partition_count=lambda: 5)
+    tracker = OffsetTracker()
+    StartPositions(consumer, tracker, Metrics(CollectorRegistry()), identity, "latest").seek_assigned()
+    carried: dict[int, CommitMetadata | None] = {}
+    for partition in partitions:
+        tracker.register(Position("frames", partition.partition, 200))
+        epoch = tracker.claim(Position("frames", partition.partition, 200))
+        carried[partition.partition] = decode_commit_metadata(epoch.commit_metadata if epoch else "")
+    return carried
+
+
+@pytest.mark.parametrize("differing", [0, 1, 2])
+def test_of_differing_notes_the_fewest_partitions_count_wherever_they_stand(differing: int) -> None:
+    """A partition that was added later would else be taken for an old one, and start_at = latest would skip it."""
+    notes = dict.fromkeys(range(3), CommitMetadata(ID, 5)) | {differing: CommitMetadata(ID, 3)}
+    assert set(placed(notes).values()) == {CommitMetadata(ID, 3)}
+
+
+def test_what_a_topic_that_is_gone_had_says_nothing_of_the_one_that_is_read() -> None:
+    carried = placed({0: CommitMetadata(ID, 4), 1: CommitMetadata(OLD_ID, 1), 2: CommitMetadata(OLD_ID, 2)})
+    assert carried[0] == CommitMetadata(ID, 4)
+    assert carried[3] == CommitMetadata(ID, 0)  # recreated while the group was running, as the old notes prove
+
+
+def test_notes_of_a_time_without_topic_ids_still_count() -> None:
+    assert set(placed(dict.fromkeys(range(5), CommitMetadata("", 3))).values()) == {CommitMetadata(ID, 3)}

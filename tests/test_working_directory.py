@@ -176,7 +176,7 @@ def test_every_place_that_starts_a_process_is_known() -> None:
         if starts.search(path.read_text())
     }
     assert places == {
-        "worker/common/child_process.py",  # demo and bench; the embedded broker, which is no Python
+        "worker/common/process/child_process.py",  # demo and bench; the embedded broker, which is no Python
         "worker/service/supervisor.py",  # run with processes = 2
         "worker/service/autotune.py",  # run with processes = auto
         "training/experiments/fit_subprocess.py",  # crossval and compare
@@ -189,4 +189,4 @@ def test_every_place_that_starts_a_process_is_known() -> None:
         for path in (ROOT / package).rglob("*.py")
         if "sys.executable" in path.read_text()
     }
-    assert commands == {"worker/common/child_process.py"}
+    assert commands == {"worker/common/process/child_process.py"}

@@ -11,7 +11,7 @@ import onnxruntime as ort
 from rich.progress import Progress
 
 from stripwatch.export.bench.timing import Speed, measure_speeds, rounds_of
-from stripwatch.worker.common.cores import usable_cores
+from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.model.bundle import Bundle, Fidelity, Precision
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.providers import DEFAULT_EXECUTION, ExecutionOptions, Provider

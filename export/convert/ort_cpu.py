@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from stripwatch.worker.common.cores import library_threads
 from stripwatch.worker.common.errors import ExportRejectedError
+from stripwatch.worker.common.process.cores import library_threads
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME
 

@@ -18,8 +18,8 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from stripwatch.export.runs.lazy_imports import silenced
-from stripwatch.worker.common.cores import library_threads
 from stripwatch.worker.common.errors import ExportRejectedError
+from stripwatch.worker.common.process.cores import library_threads
 from stripwatch.worker.images.decode import Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME
 

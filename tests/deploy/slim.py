@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Self
 
 from stripwatch.worker.bench.embedded_broker import embedded_broker, free_port
-from stripwatch.worker.common.child_process import module_command
+from stripwatch.worker.common.process.child_process import module_command
 from tests.deploy.dockerfile import Copy, Image, read_image
 
 ROOT = Path(__file__).parents[2]

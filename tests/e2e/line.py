@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.common.child_process import module_command
+from stripwatch.worker.common.process.child_process import module_command
 from tests.brokers.handle import BrokerHandle
 
 START_S_MAX = 60.0

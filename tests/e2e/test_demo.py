@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stripwatch.worker.bench.demo import DEMO_BUNDLE
-from stripwatch.worker.common.child_process import module_command
+from stripwatch.worker.common.process.child_process import module_command
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import START_S_MAX, run_cli
 from tests.tiny import LABELS, write_frames

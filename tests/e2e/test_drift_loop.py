@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from stripwatch.worker.common.child_process import module_command
+from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.service.offline import inspect_folder
 from stripwatch.worker.simulator.scene import encode_jpeg, frame_seed, render

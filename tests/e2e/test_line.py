@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.worker.bench.embedded_broker import embedded_broker as running_embedded_broker
-from stripwatch.worker.common.child_process import module_command
+from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Result
 from tests.brokers.handle import BrokerHandle

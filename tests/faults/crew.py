@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from stripwatch.worker.bench.embedded_broker import free_port
-from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.common.errors import BrokerUnavailableError, BundleError
+from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.config.sections import Topics
 from tests.faults.kafka import SESSION_MS, Kafka
 

@@ -16,9 +16,9 @@ from stripwatch.worker.bench.worker_process import worker_command
 from stripwatch.worker.bench.workloads import BenchSetup, SaturatedRun, saturate
 from stripwatch.worker.broker.admin import temporary_topics
 from stripwatch.worker.broker.producers import open_frame_producer
-from stripwatch.worker.common.child_process import running_process
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.common.process.child_process import running_process
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts import topics as names

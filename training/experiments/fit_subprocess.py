@@ -12,9 +12,9 @@ from stripwatch.export.runs.files import atomic_write, make_folder, read_whole
 from stripwatch.export.runs.run_folder import RECORD_FILE, Split, SplitFrame, Task
 from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.preparation.prepared_data import read_frames
-from stripwatch.worker.common.child_process import module_command
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError, SettingsError
+from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.images.decode import DecodeSpec
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size

@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from stripwatch.export.runs.run_folder import FitPrecision, PrecisionChoice
-from stripwatch.worker.common.cores import library_threads
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.process.cores import library_threads
 
 _TENSOR_CORES = (7, 0)  # from this compute capability on float16 is faster than float32
 

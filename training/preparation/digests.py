@@ -10,8 +10,8 @@ from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.near_duplicates import THUMBNAIL
-from stripwatch.worker.common.cores import usable_cores
 from stripwatch.worker.common.errors import DataError, FrameRejected
+from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
 
 

@@ -20,10 +20,10 @@ from stripwatch.worker.bench.results_watch import LiveScreen, consume_into
 from stripwatch.worker.bench.worker_process import await_ready, child_environment, stop_in_order, worker_command
 from stripwatch.worker.broker.admin import temporary_topics
 from stripwatch.worker.broker.topic_reader import open_reader
-from stripwatch.worker.common.child_process import module_command, running_process
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import InputError, LineRunError
+from stripwatch.worker.common.process.child_process import module_command, running_process
 from stripwatch.worker.config.cli_options import SecurityConfig, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.images.image_files import list_images

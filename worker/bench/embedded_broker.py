@@ -17,8 +17,8 @@ from uuid import uuid4
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from stripwatch.worker.common.child_process import ChildProcess, running_process
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
+from stripwatch.worker.common.process.child_process import ChildProcess, running_process
 
 READY_S_MAX = 10.0
 STOP_S_MAX = 10.0

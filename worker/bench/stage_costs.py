@@ -14,9 +14,9 @@ from stripwatch.worker.bench.capacity import CapacityLimits, FrameCosts, cpu_lim
 from stripwatch.worker.broker.consumers import from_kafka
 from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.broker.topic_reader import open_reader
-from stripwatch.worker.common.cores import usable_cores
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected, InputError
-from stripwatch.worker.common.malloc import tune_malloc
+from stripwatch.worker.common.process.cores import usable_cores
+from stripwatch.worker.common.process.malloc import tune_malloc
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition

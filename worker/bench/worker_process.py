@@ -7,9 +7,9 @@ from uuid import uuid4
 
 from stripwatch.worker.bench.results_watch import scrape
 from stripwatch.worker.broker.topic_reader import FETCH_WAIT_MS
-from stripwatch.worker.common.child_process import ChildProcess, module_command
 from stripwatch.worker.common.clock import Clock
 from stripwatch.worker.common.errors import BrokerUnavailableError, LineRunError
+from stripwatch.worker.common.process.child_process import ChildProcess, module_command
 from stripwatch.worker.config.security import PLAINTEXT, Security
 
 _READY_S_MAX = 60.0

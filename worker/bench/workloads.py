@@ -13,9 +13,9 @@ from stripwatch.worker.bench.results_tally import ResultsTally, read_sent
 from stripwatch.worker.bench.results_watch import consume_into, scrape_families
 from stripwatch.worker.bench.worker_process import await_ready, child_environment, stop_in_order, worker_command
 from stripwatch.worker.broker.topic_reader import open_reader
-from stripwatch.worker.common.child_process import ChildProcess, module_command, running_process
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import LineRunError
+from stripwatch.worker.common.process.child_process import ChildProcess, module_command, running_process
 from stripwatch.worker.config.security import PLAINTEXT, Security
 
 _CAMERAS = 4

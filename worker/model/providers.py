@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeAlias
 import onnxruntime as ort
 import structlog
 
-from stripwatch.worker.common.cores import library_threads
 from stripwatch.worker.common.errors import BundleError, SettingsError
+from stripwatch.worker.common.process.cores import library_threads
 from stripwatch.worker.model.bundle import INPUT_NAME, Bundle
 from stripwatch.worker.model.gpus import require_gpu
 from stripwatch.worker.model.io_binding import CudaRun, IoBindingRunner, on_graph_thread

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from stripwatch.worker.common.threads import OwnedThread
+from stripwatch.worker.common.process.threads import OwnedThread
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 

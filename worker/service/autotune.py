@@ -19,9 +19,9 @@ import onnxruntime as ort
 import structlog
 
 from stripwatch.worker.common.atomic_files import atomic_write
-from stripwatch.worker.common.child_process import die_with_parent, module_command
-from stripwatch.worker.common.cores import usable_cores
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.process.child_process import die_with_parent, module_command
+from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.settings import ENV_PREFIX, Settings
 from stripwatch.worker.model.bundle import Bundle

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.log_setup import set_up_logs
-from stripwatch.worker.common.malloc import tune_malloc
+from stripwatch.worker.common.process.malloc import tune_malloc
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result

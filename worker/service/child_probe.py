@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from stripwatch.worker.common.threads import OwnedThread
+from stripwatch.worker.common.process.threads import OwnedThread
 from stripwatch.worker.monitoring.worker_scrape import answers
 
 log = structlog.get_logger()

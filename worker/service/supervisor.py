@@ -13,9 +13,9 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from stripwatch.worker.broker.member_names import claimed_name
-from stripwatch.worker.common.child_process import die_with_parent, module_command
 from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerExitError
-from stripwatch.worker.common.signals import ShutdownSignal
+from stripwatch.worker.common.process.child_process import die_with_parent, module_command
+from stripwatch.worker.common.process.signals import ShutdownSignal
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.metrics import connections_closed

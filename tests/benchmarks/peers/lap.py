@@ -23,7 +23,7 @@ from kafka.structs import TopicPartition
 
 from stripwatch.worker.bench.embedded_broker import Broker, free_port
 from stripwatch.worker.bench.workloads import cpu_seconds
-from stripwatch.worker.common.child_process import ChildProcess, running_process
+from stripwatch.worker.common.process.child_process import ChildProcess, running_process
 from tests.benchmarks.peers.cameras import PARTITIONS, Plan, read_shots, send_frames
 from tests.benchmarks.peers.contenders import ROOT, Contender
 from tests.benchmarks.peers.processes import cpu_seconds_of, end_all

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stripwatch.worker.bench.workloads import cpu_seconds
-from stripwatch.worker.common.child_process import ChildProcess
+from stripwatch.worker.common.process.child_process import ChildProcess
 
 _END_S_MAX = 5.0
 _LOOK_S = 0.05

@@ -14,7 +14,7 @@ import pytest
 
 from stripwatch.worker.coils.coil import CoilSummary
 from stripwatch.worker.coils.report import as_csv
-from stripwatch.worker.common.child_process import module_command
+from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.replay_mark import replay_mark_headers
 from tests.e2e.line import Line

@@ -13,7 +13,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from stripwatch.worker.common.child_process import module_command
+from stripwatch.worker.common.process.child_process import module_command
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
 from tests.worker.dashboard.events import publish_sample

@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from stripwatch.worker.common.errors import MemoryShortageError
-from stripwatch.worker.common.malloc import trim_malloc
+from stripwatch.worker.common.process.malloc import trim_malloc
 
 log = structlog.get_logger()
 T = TypeVar("T")

@@ -18,10 +18,10 @@ from typing import Protocol
 
 import structlog
 
-from stripwatch.worker.common.cores import usable_cores
 from stripwatch.worker.common.errors import HangError
+from stripwatch.worker.common.process.cores import usable_cores
+from stripwatch.worker.common.process.threads import OwnedThread
 from stripwatch.worker.common.rates import DecayedRate
-from stripwatch.worker.common.threads import OwnedThread
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame

@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 from stripwatch.worker.broker.producers import LINGER_MS, force_close, set_linger
 from stripwatch.worker.broker.workarounds.discarded_producers import send_or_fail
 from stripwatch.worker.common.errors import BrokerUnavailableError
-from stripwatch.worker.common.threads import OwnedThread
+from stripwatch.worker.common.process.threads import OwnedThread
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker

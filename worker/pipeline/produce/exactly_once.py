@@ -22,7 +22,7 @@ from stripwatch.worker.broker.producers import await_acknowledgements, force_clo
 from stripwatch.worker.broker.workarounds.bystanders import BystanderError
 from stripwatch.worker.broker.workarounds.discarded_producers import send_or_fail
 from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
-from stripwatch.worker.common.threads import OwnedThread
+from stripwatch.worker.common.process.threads import OwnedThread
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import CommitPoint, Partition

@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from stripwatch.worker.common.malloc import trim_malloc, tune_malloc
+from stripwatch.worker.common.process.malloc import trim_malloc, tune_malloc
 
 KEEPS = """
 import os, sys
-import stripwatch.worker.common.malloc as memory
+import stripwatch.worker.common.process.malloc as memory
 
 def resident_mb():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
@@ -26,7 +26,7 @@ sys.exit(0 if before - resident_mb() > 50 else 1)
 MAPS = """
 import resource, sys
 import numpy as np
-import stripwatch.worker.common.malloc as memory
+import stripwatch.worker.common.process.malloc as memory
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

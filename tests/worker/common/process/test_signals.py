@@ -8,7 +8,7 @@ import pytest
 
 NATIVE = """
 import ctypes, sys
-from stripwatch.worker.common.signals import ended_at_once_by_signals
+from stripwatch.worker.common.process.signals import ended_at_once_by_signals
 with ended_at_once_by_signals(first_process=sys.argv[1] == "first"):
     print("in", flush=True)
     ctypes.CDLL(None).pause() if sys.argv[2] == "native" else sys.stdin.read()

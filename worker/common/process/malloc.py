@@ -3,7 +3,7 @@
 import ctypes
 import sys
 
-from stripwatch.worker.common.cores import usable_cores
+from stripwatch.worker.common.process.cores import usable_cores
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of malloc.h
 _KEPT_BYTES_MAX = 128 << 20  # at the end of a heap

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker.common.cores import library_threads, limit_library_threads, usable_cores
+from stripwatch.worker.common.process.cores import library_threads, limit_library_threads, usable_cores
 
 V2 = "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
 V2_AT = "30 24 0:26 {root} /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw"
@@ -118,6 +118,6 @@ def test_libraries_start_as_many_threads_and_what_the_user_has_set_stays(monkeyp
 
 @pytest.mark.skipif(shutil.which("taskset") is None, reason="taskset is not there (util-linux)")
 def test_taskset_counts() -> None:
-    program = "from stripwatch.worker.common.cores import usable_cores; print(usable_cores())"
+    program = "from stripwatch.worker.common.process.cores import usable_cores; print(usable_cores())"
     done = subprocess.run(["taskset", "-c", "0", sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "1\n"

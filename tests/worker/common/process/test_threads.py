@@ -9,13 +9,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import BrokerUnavailableError
-from stripwatch.worker.common.threads import OwnedThread, ShutdownLimit, stacks
+from stripwatch.worker.common.process.threads import OwnedThread, ShutdownLimit, stacks
 
 # A thread that no interpreter can end, as one in a native call; the main thread has ended its work.
 HANGS = """
 import threading
 from stripwatch.worker.common.errors import HangError
-from stripwatch.worker.common.threads import ShutdownLimit, end_by_force
+from stripwatch.worker.common.process.threads import ShutdownLimit, end_by_force
 threading.Thread(target=threading.Event().wait, name="hung").start()
 """
 

@@ -1,0 +1,1 @@
+"""This process and its children: processor cores, memory, signals, threads."""

@@ -1,0 +1,276 @@
+"""The worker: puts the stages together, runs them, and closes them in order."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+
+from stripwatch.worker.broker.consumers import open_consumer, require_topics
+from stripwatch.worker.broker.topic_limits import TopicLimits, read_topic_limits
+from stripwatch.worker.common.errors import BrokerUnavailableError, HangError
+from stripwatch.worker.common.process.signals import ShutdownSignal
+from stripwatch.worker.common.process.threads import OwnedThread, ShutdownLimit, stacks
+from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.model.bundle_store import resolve_bundle
+from stripwatch.worker.model.loaded_model import LoadedModel, open_model, require_bundle
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.systemd import Watchdog, sd_notify
+from stripwatch.worker.observers.drift_monitor import DriftMonitor
+from stripwatch.worker.observers.frame_observers import PipelineObservers, needed_topics
+from stripwatch.worker.observers.reject_rate import RejectRate
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.consume.consumer import ConsumerConfig, FrameConsumer
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
+from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_dependencies
+from stripwatch.worker.pipeline.produce.delivery import open_delivery
+from stripwatch.worker.pipeline.produce.record_clock import RecordClock
+from stripwatch.worker.service.hang_detector import HangDetector
+
+log = structlog.get_logger()
+_NEEDED_TOPICS = ("frames", "results", "defects", "rejects")
+_CLOSE_S = 3.0
+# After drain_s_max: closing consumer, producers and observers takes up to 11 s when Kafka does not answer.
+_CLOSE_S_MAX = 12.0
+_TICK_S = 0.1
+_GRACE_S = 2.0  # a call that ends at its own limit says more
+_WAITING_S_MAX = 5.0  # for Kafka, inside a call; after this the worker does not deliver
+
+
+class Worker:
+    """One worker on Kafka, from connection to a clean stop."""
+
+    def __init__(
+        self, settings: Settings, model: LoadedModel, metrics: Metrics, limit: ShutdownLimit | None = None
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self.stopping = False
+        self._left_over = False
+        self._frames_settled = 0
+        log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
+        consumer = open_consumer(settings)
+        topics = [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS]
+        topics += needed_topics(settings.topics, settings.evidence, settings.review)
+        require_topics(consumer, topics, settings.broker.wait_s_max)
+        limits = TopicLimits(partial(read_topic_limits, settings, topics[1:]))  # of all that the worker writes to
+        limits.refresh()
+        self._clock = RecordClock()
+        metrics.watch(metrics.clock_refused, lambda: float(self._clock.refused))
+        self._tracker = OffsetTracker()
+        self._limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
+        self._delivery = open_delivery(
+            settings,
+            self._tracker,
+            metrics,
+            limits,
+            self._clock,
+            consumer.group_metadata,
+            self._drop,
+            self._fail,
+            lambda: 1000 * self._limiter.linger_s,
+        )
+        self._drift = DriftMonitor(settings.drift, metrics, configured=settings.cameras)
+        stages = (_deadline(settings), self._tracker, self._drift.sampler.due)
+        parts = build_dependencies(settings, metrics, self._delivery, self._limiter, *stages)
+        self._rejects = RejectRate(settings.rejects.window_s, settings.rejects.share_max)
+        metrics.watch(metrics.reject_share, self._rejects.share)
+        self._observers = PipelineObservers(settings, metrics, limits)
+        self._pipeline = Pipeline(
+            parts,
+            model,
+            self._settled,
+            self._observers.seen,
+            self._observers.admit,
+            self._drift.observe,
+            settings.batches_in_flight,
+        )
+        self._show_model(model)
+        self._reloader = ModelReloader(
+            lambda: resolve_bundle(require_bundle(settings)),
+            lambda bundle, raise_if_cancelled: open_model(bundle, settings, raise_if_cancelled),
+            self._swap,
+            metrics.bundle_swaps,
+            running=model.info.sha256,
+        )
+        metrics.watch(metrics.bundle_outdated, lambda: self._reloader.outdated)
+        metrics.watch(metrics.partitions_read, self._partitions_read)
+        self._consumer = FrameConsumer(
+            consumer,
+            settings.topics.frames,
+            self._tracker,
+            self._limiter,
+            metrics,
+            _consumer_config(settings, topics[1:]),
+            self._pipeline.take,
+        )
+        self._consumer_thread = OwnedThread(self._consumer.run, "consumer", self._fail)
+        self._reload_thread = OwnedThread(lambda: self._reloader.run(settings.bundle_check_s), "swap", self._fail)
+        self._hangs = HangDetector(settings)
+        self._limit = limit
+
+    def run(self, stop: ShutdownSignal, ready: Callable[[], bool]) -> None:
+        """Until a stop is asked for or a stage fails. Raises what failed. ready: as /readyz says; systemd is told."""
+        watchdog = Watchdog()
+        log.info("started")
+        self._pipeline.start()
+        self._consumer_thread.start()
+        self._reload_thread.start()
+        self._observers.start()
+        while not stop.received and not self._pipeline.failed.wait(_TICK_S):
+            watchdog.ping(ready(), self._limiter.frames, self._frames_settled)
+            self._drift.tick(self._reading, self._tracker.partitions())
+            if self._delivery.waiting_s > self._settings.send_s_max + _GRACE_S:
+                self._fail(BrokerUnavailableError(f"Kafka has not answered for {self._settings.send_s_max:g} s"))
+            self._check_hangs()
+        if hung := self._stop():
+            cause = f"{self._pipeline.failure}; " if self._pipeline.failure else ""
+            threads = ", ".join(hung)
+            raise HangError(
+                f"{cause}a model still runs at the end of the stop (thread {threads})", self._pipeline.exit_code()
+            )
+        self._pipeline.raise_failure()
+
+    def _check_hangs(self) -> None:
+        try:
+            self._hangs.check(self._limiter.frames, self._frames_settled, self._consumer.turns)
+        except HangError as error:
+            log.error("a thread hangs", threads=stacks())
+            self._fail(error)
+
+    @property
+    def paused(self) -> bool:
+        return self._consumer.paused
+
+    @property
+    def connected(self) -> bool:
+        return self._consumer.connected
+
+    @property
+    def joined(self) -> bool:
+        return self._consumer.assigned
+
+    @property
+    def topic_readable(self) -> bool:
+        return self._consumer.topic_readable
+
+    @property
+    def unwritable_topics(self) -> tuple[str, ...]:
+        return self._consumer.unwritable_topics
+
+    @property
+    def _reading(self) -> bool:
+        """A frame, if there is one, comes in."""
+        return self._taking_part and not self.paused
+
+    @property
+    def _taking_part(self) -> bool:
+        return self.connected and self.joined and self.topic_readable and self.delivering
+
+    def _partitions_read(self) -> int:
+        """Those of a worker that is full count: it reads them as fast as it can."""
+        return len(self._tracker.partitions()) if self._taking_part else 0
+
+    @property
+    def delivering(self) -> bool:
+        return not self._tracker.suspended and self._delivery.waiting_s < _WAITING_S_MAX
+
+    @property
+    def clock_agrees(self) -> bool:
+        return not self._clock.refused
+
+    @property
+    def alive(self) -> bool:
+        return self._consumer_thread.is_alive() and not self._pipeline.failed.is_set()
+
+    @property
+    def rejects_are_many(self) -> bool:
+        return self._rejects.is_high()
+
+    def _settled(self, event: Result | Reject, frame: Frame) -> None:
+        self._frames_settled += 1
+        if frame.replay_of is None:  # a replay says nothing about the cameras now
+            self._rejects.count(isinstance(event, Reject))
+        self._observers.settled(event, frame)
+        if isinstance(event, Reject):
+            log.warning(
+                "frame rejected", frame=event.id, camera=event.frame.camera, reason=event.reason, detail=event.detail
+            )
+
+    def _swap(self, model: LoadedModel) -> None:
+        self._pipeline.swap(model)
+        self._show_model(model)
+
+    def _show_model(self, model: LoadedModel) -> None:
+        self._metrics.show_bundle(model.session.bundle, model.session.provider)
+        self._metrics.show_device(model.session.provider, model.session.device_id)
+
+    def _stop(self) -> list[str]:
+        """One deadline for all of it. What is not settled by then is inspected again by whoever comes next.
+
+        The threads with which the process cannot end in order.
+        """
+        if self._limit is not None:
+            self._limit.start(self._settings.drain_s_max + _CLOSE_S_MAX, self._pipeline.exit_code)
+        self.stopping = True
+        sd_notify("STOPPING=1")
+        log.info("stopping", frames_open=self._limiter.frames, failed=self._pipeline.failed.is_set())
+        started_s = time.monotonic()
+        deadline_s = started_s + self._settings.drain_s_max
+        self._reloader.stop()
+        self._consumer.stop()  # nothing new comes in
+        self._consumer_thread.join(self._settings.drain_s_max)
+        drained = self._drain(deadline_s)  # what is inside runs out, upstream first
+        self._consumer.close(_CLOSE_S)  # commits, and leaves the group last: its heartbeats kept us alive
+        self._delivery.close()
+        hung = self._observers.close(deadline_s)
+        self._reload_thread.join(
+            max(_CLOSE_S, deadline_s - time.monotonic())
+        )  # one run of a model that is being loaded
+        hung += ["swap"] if self._reload_thread.is_alive() else []
+        hung += ["predict"] if self._pipeline.predicting else []
+        settled = drained and not self._left_over
+        log.info("stopped", everything_settled=settled, seconds=round(time.monotonic() - started_s, 2))
+        return hung
+
+    def _drain(self, deadline_s: float) -> bool:
+        """Also after a failure: what the stages still can settle must be committed, or it is repeated."""
+        try:
+            return self._pipeline.drain(max(_CLOSE_S, deadline_s - time.monotonic()))
+        except BrokerUnavailableError as error:
+            self._pipeline.fail(error)
+            return False
+
+    def _drop(self, frame: Frame) -> None:
+        """Its result goes nowhere: the frame is read again, by this worker or by another."""
+        self._left_over |= self.stopping
+        self._metrics.frames_read_again.inc()
+        self._observers.dropped(frame)
+        self._limiter.release_copy(id(frame))
+        self._limiter.release(len(frame.encoded))
+
+    def _fail(self, error: BaseException) -> None:
+        self._pipeline.fail(error)
+
+
+def _consumer_config(settings: Settings, output_topics: list[str]) -> ConsumerConfig:
+    return ConsumerConfig(
+        settings.commit_ms / 1000,
+        settings.drain_s_max,
+        settings.broker.away_s_max,
+        settings.start_at,
+        commits=settings.delivery == "at-least-once",
+        # A transaction has the same name as its worker: who lost one has lost the other.
+        keeps_name=settings.static_membership is True or settings.delivery == "exactly-once",
+        output_topics=tuple(output_topics),
+    )
+
+
+def _deadline(settings: Settings) -> Deadline:
+    if settings.deadline_ms is None:
+        return NO_DEADLINE
+    return Deadline(settings.deadline_ms / 1000, settings.late_frames == "skip-late")

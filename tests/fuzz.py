@@ -28,7 +28,8 @@ from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.images.decode import DecodeLimits, DecodeSpec, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from stripwatch.worker.contracts.events import ModelInfo
-from stripwatch.worker.images.decode import Image
+from stripwatch.worker.images.decode_spec import Image
 from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Bundle, Threshold
 from stripwatch.worker.model.loaded_model import LoadedModel

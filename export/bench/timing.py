@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stripwatch.worker.images.decode import Pixels, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.session import Session
 
 _ROUNDS = 5

@@ -11,7 +11,8 @@ import numpy as np
 from stripwatch.export.runs.files import read_whole
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import FrameRejected, InputError
-from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.providers import Provider

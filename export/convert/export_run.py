@@ -36,7 +36,7 @@ from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError, InputError
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Fidelity, Manifest, Precision
 
 _PARITY_BATCH = 16

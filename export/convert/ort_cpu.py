@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.common.process.cores import library_threads
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME
 
 Outputs = dict[str, NDArray[np.float32]]

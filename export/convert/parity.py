@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stripwatch.export.convert.ort_cpu import Outputs, open_cpu, run_batches
 from stripwatch.worker.common.errors import ExportRejectedError
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, SCORES_NAME
 
 # Both compute in float32, but sum in another order and fold other constants: sound exports of MobileNet differ by up to

@@ -20,7 +20,7 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 from stripwatch.export.runs.lazy_imports import silenced
 from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.common.process.cores import library_threads
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME
 
 _BATCH = 16

@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from stripwatch.export.runs.frames import read_frame, read_pixels
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME, SCORES_NAME, GoldenFrame
 
 Scores = NDArray[np.float32]

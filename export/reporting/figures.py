@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
-from stripwatch.worker.images.image_header import read_header
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
+from stripwatch.worker.images.headers.reader import read_header
 
 _DPI = 110
 _SHEET_INCHES = 11.0

@@ -9,7 +9,8 @@ import numpy as np
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.run_folder import SplitFrame
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 
 def read_frame(root: Path, frame: SplitFrame) -> bytes:

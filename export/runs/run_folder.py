@@ -13,7 +13,7 @@ import msgspec
 
 from stripwatch.export.runs.files import atomic_write, is_temporary, read_whole
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import CellGrid, HeatmapKind, Validation
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 

@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.config.drift import DriftSettings
-from stripwatch.worker.images.decode import DecodeSpec, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.image_statistics import CameraSampler, measure
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.drift_monitor import DriftMonitor

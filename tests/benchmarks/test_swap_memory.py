@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from tests.tiny import tiny_contract, write_bundle
 
 

@@ -10,7 +10,8 @@ from stripwatch.export.runs.keras_model import exported_view
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.evaluation.predictions import ScoredFrames
 from stripwatch.training.evaluation.scores import Flags, predicted_labels
-from stripwatch.worker.images.decode import Pixels, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.heatmaps import Heatmap
 
 _TILES_MIN, _TILES_MAX = 8, 20

@@ -22,7 +22,7 @@ from stripwatch.training.preparation.input_pipeline import read_batches
 from stripwatch.training.preparation.prepared_data import PreparedData, Subset, annotations_finder
 from stripwatch.worker.common.console import say
 from stripwatch.worker.contracts.events import Box as FrameBox
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.heatmaps import Heatmap, HeatmapDecoder
 
 _OVERLAP_MIN = 0.5

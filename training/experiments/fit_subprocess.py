@@ -15,7 +15,7 @@ from stripwatch.training.preparation.prepared_data import read_frames
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.common.process.child_process import module_command
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
 _OFTEN = "if nobody did that, the memory of the machine was full, so lower --batch or --input"

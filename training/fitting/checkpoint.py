@@ -12,7 +12,7 @@ import msgspec
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.run_folder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 
 
 class FitIdentity(msgspec.Struct, frozen=True):

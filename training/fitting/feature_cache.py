@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import FEATURES_STEM, Configuration
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 
 Features = NDArray[np.float32]
 _BYTES_MAX = 4_000_000_000  # a fit holds them twice: as they are, and scaled

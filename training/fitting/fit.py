@@ -46,7 +46,7 @@ from stripwatch.training.networks.classifier import Classifier, build_classifier
 from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, annotations_finder, prepare_data
 from stripwatch.worker.common.console import new_progress, say
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import Validation
 
 

@@ -19,7 +19,7 @@ from stripwatch.export.runs.run_folder import (
     Task,
 )
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 
 DecodeName = Literal["rgb", "rgb/2", "rgb/4", "rgb/8", "grey", "grey/2", "grey/4", "grey/8"]
 _HEAD_LEARNING_RATE: dict[Head, float] = {"gap": 1e-2, "paper-baseline": 1e-3, "dense": 3e-3}  # for scaled features

@@ -20,7 +20,7 @@ from stripwatch.training.labeling.review_record import ReviewRecord, read_review
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.contracts.positions import Record
-from stripwatch.worker.images.image_header import read_header
+from stripwatch.worker.images.headers.reader import read_header
 
 _SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 _NO_FOLDER = "_other"  # for a guess that cannot be the name of one

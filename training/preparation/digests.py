@@ -12,7 +12,8 @@ from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.near_duplicates import THUMBNAIL
 from stripwatch.worker.common.errors import DataError, FrameRejected
 from stripwatch.worker.common.process.cores import usable_cores
-from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import tensorflow as tf
 from stripwatch.training.annotations.annotations import Raster, rasterise
 from stripwatch.training.preparation.augment import augment_frames, augment_marked
 from stripwatch.training.preparation.prepared_data import Subset
-from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 CellTargets = Callable[[Any], Any]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.worker.images.decode import DecodeSpec, Pixels
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 _SIDE = 64
 THUMBNAIL = DecodeSpec(_SIDE, _SIDE, colour="grey")

@@ -15,7 +15,7 @@ from stripwatch.training.preparation.groups import group_frames
 from stripwatch.training.preparation.split_file import check_split, read_split
 from stripwatch.training.preparation.stratified_split import SplitParts, split_frames
 from stripwatch.worker.common.console import say
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 
 
 @dataclass(frozen=True, slots=True)

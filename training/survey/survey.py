@@ -11,7 +11,7 @@ from stripwatch.training.preparation.groups import group_links
 from stripwatch.training.preparation.near_duplicates import find_near_duplicates
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import DataError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
 

@@ -20,7 +20,7 @@ from stripwatch.worker.common.process.malloc import tune_malloc
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.loaded_model import LoadedModel, load_model
 from stripwatch.worker.model.session import Session
 from stripwatch.worker.monitoring.metrics import Metrics

@@ -116,6 +116,7 @@ class RejectReason(StrEnum):
     UNSUPPORTED_FORMAT = "unsupported_format"
     UNSUPPORTED_COLOUR = "unsupported_colour"
     TRUNCATED = "truncated"
+    DAMAGED = "damaged"
     UNDECODABLE = "undecodable"
     TOO_MANY_BYTES = "too_many_bytes"
     TOO_MANY_PIXELS = "too_many_pixels"

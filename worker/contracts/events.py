@@ -1,5 +1,6 @@
 """What downstream reads: result, defect and reject events. Fields may be added, never changed (DESIGN section 3)."""
 
+from enum import StrEnum
 from typing import Literal
 
 import msgspec
@@ -9,6 +10,21 @@ REJECT_SCHEMA = "stripwatch.reject/1"
 
 
 Verdict = Literal["clean", "unsure", "defect"]
+
+
+class FrameFlag(StrEnum):
+    """Why the verdict of a frame is unsure whatever its scores are. The values are labels of a metric.
+
+    DAMAGED: the image file is damaged, and the settings say to inspect such files nevertheless.
+    BIT_DEPTH: the samples use fewer bits than they are stored in, and nothing states how many; or more than stated.
+    SIZE: width, height or aspect ratio is outside the range of the frames that the model was trained on.
+    SCALE: the camera's millimetres per pixel differ from those that the model was trained on.
+    """
+
+    DAMAGED = "damaged"
+    BIT_DEPTH = "bit_depth"
+    SIZE = "size"
+    SCALE = "scale"
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -89,6 +105,7 @@ class Result(msgspec.Struct, frozen=True):
     """One for every frame that is not rejected. A defect event is the same bytes, where defects is not empty.
 
     evidence: whether a picture was admitted, under this event's id; null without defects, or where none are made.
+    flags: why the verdict is unsure whatever the scores are; empty for an ordinary frame.
     """
 
     schema: str
@@ -103,6 +120,7 @@ class Result(msgspec.Struct, frozen=True):
     model: ModelInfo
     timing_ms: TimingMs
     evidence: bool | None = None
+    flags: tuple[FrameFlag, ...] = ()
 
 
 class Reject(msgspec.Struct, frozen=True):

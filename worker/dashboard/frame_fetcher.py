@@ -14,7 +14,7 @@ from stripwatch.worker.broker.topic_reader import open_topic_consumer
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import Position
-from stripwatch.worker.images.decode import DecodeLimits
+from stripwatch.worker.images.decode_spec import DecodeLimits
 from stripwatch.worker.model.loaded_model import decode_limits
 from stripwatch.worker.observers.annotate import decode_scaled, encode_jpeg
 

@@ -1,69 +1,15 @@
-"""How bytes become pixels: the one definition that training and the worker share."""
-
-from dataclasses import dataclass
-from typing import Literal
+"""How the bytes of a frame become pixels: the one definition that training and the worker share."""
 
 import cv2
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.image_header import ImageHeader, read_header
+from stripwatch.worker.contracts.raw_layout import RawLayout
+from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Image, Pixels
+from stripwatch.worker.images.headers.header import ImageHeader
+from stripwatch.worker.images.headers.reader import read_header
 
-Pixels = NDArray[np.uint8]
-
-
-class DecodeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a model was trained on, written into its bundle.
-
-    colour: "rgb" gives 3 channels in that order, "grey" gives 1.
-    fit: "stretch" brings the whole frame to height_px x width_px and lets the aspect go.
-    interpolation: "area" averages where the frame shrinks in both directions, else linear; "linear" always.
-    jpeg_scale: 2, 4 or 8 lets the JPEG decoder itself shrink by that factor, which is faster and not the same pixels.
-    """
-
-    height_px: int
-    width_px: int
-    colour: Literal["rgb", "grey"] = "rgb"
-    fit: Literal["stretch"] = "stretch"
-    interpolation: Literal["area", "linear"] = "area"
-    jpeg_scale: Literal[1, 2, 4, 8] = 1
-
-    @property
-    def channels(self) -> int:
-        return 3 if self.colour == "rgb" else 1
-
-    @property
-    def name(self) -> str:
-        """Colour and scale as `fit --decode` takes them, such as "rgb" or "grey/2"."""
-        return self.colour if self.jpeg_scale == 1 else f"{self.colour}/{self.jpeg_scale}"
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of what `decode` returns."""
-        return self.height_px, self.width_px, self.channels
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeLimits:
-    """What a single frame may cost. The bytes come from outside; without limits one of them can take all memory."""
-
-    bytes_max: int = 16_000_000
-    pixels_max: int = 64_000_000
-    side_px_min: int = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A decoded frame. pixels: uint8 [height, width, channels] as the spec says; the sizes are those of the file."""
-
-    pixels: Pixels
-    width_px: int
-    height_px: int
-
-
-# What it has to say of a frame is in the reject; its own lines would break a log of JSON lines.
+# A reject says what is wrong with a frame; lines of OpenCV's own would break a log in JSON.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _DEFAULT_LIMITS = DecodeLimits()
@@ -81,15 +27,27 @@ _COLOUR_FLAGS = {
 }
 
 
-def decode(encoded: bytes, spec: DecodeSpec, limits: DecodeLimits = _DEFAULT_LIMITS) -> Image:
-    """Turn a JPEG or PNG file into the pixels that a model with this spec takes.
+def decode(
+    encoded: bytes, spec: DecodeSpec, limits: DecodeLimits = _DEFAULT_LIMITS, layout: RawLayout | None = None
+) -> Image:
+    """Turn an image file or a raw buffer into the pixels that a model with this spec takes.
 
-    16-bit PNG keeps its upper 8 bits, alpha is dropped, a rotation in EXIF is ignored (a camera does not turn).
-    Raises FrameRejected, with a reason, for anything else: no exception of OpenCV leaves here. Raises MemoryError where
-    the frame could not be decoded for want of memory.
+    Alpha is dropped. A rotation in EXIF is ignored, because a camera does not turn.
+
+    Args:
+        encoded: A whole JPEG or PNG file; with a layout, the raw buffer of a camera.
+        spec: What the model was trained on.
+        limits: What the frame may cost; checked before any pixel is allocated.
+        layout: The format of a raw buffer, as the headers of its record state it; None for an image file.
+
+    Raises:
+        FrameRejected: The frame cannot be decoded; no exception of a decoder leaves here.
+        MemoryError: Memory was not enough to decode the frame.
     """
     if len(encoded) > limits.bytes_max:
         raise FrameRejected(RejectReason.TOO_MANY_BYTES, f"{len(encoded)} bytes, over the limit of {limits.bytes_max}")
+    if layout is not None:
+        raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"a raw buffer of pixel format {layout.pixel_format}")
     header = read_header(encoded)
     _check_header(header, limits)
     scale = spec.jpeg_scale if header.format == "jpeg" else 1

@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 
 Statistic = Literal["brightness", "contrast", "sharpness"]
 STATISTICS: tuple[Statistic, ...] = ("brightness", "contrast", "sharpness")

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.onnx_checks import check_graph
 from stripwatch.worker.model.onnx_metadata import CHECKSUM_KEY, NO_CHECKSUM, read_metadata, verify_checksum
 from stripwatch.worker.model.reference import Reference, check_reference

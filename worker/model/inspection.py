@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.contracts.events import Box, Verdict
+from stripwatch.worker.contracts.events import Box, FrameFlag, Verdict
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.model.verdict import DecisionPolicy
 
@@ -37,7 +37,7 @@ class Inspection:
     """The result of inspecting one frame.
 
     Attributes:
-        verdict: "clean", "unsure" or "defect", by the thresholds of the bundle.
+        verdict: "clean", "unsure" or "defect", by the thresholds of the bundle; "unsure" for a frame with flags.
         label: The label with the highest score, which may be the one that means "no defect".
         score: The score of `label`, 0 to 1, calibrated and rounded to six places.
         scores: The score of every label, in the order of the bundle's labels.
@@ -45,6 +45,7 @@ class Inspection:
             a box where its place is not known. Empty unless the verdict is "defect", and never empty then.
         width_px: Width of the source image, in pixels.
         height_px: Height of the source image, in pixels.
+        flags: Why the verdict is "unsure" whatever the scores are; empty for an ordinary frame.
     """
 
     verdict: Verdict
@@ -54,6 +55,7 @@ class Inspection:
     defects: tuple[DetectedDefect, ...]
     width_px: int
     height_px: int
+    flags: tuple[FrameFlag, ...] = ()
 
 
 def interpret(
@@ -63,25 +65,29 @@ def interpret(
     heatmaps: NDArray[np.float32] | None,
     width_px: int,
     height_px: int,
+    flags: tuple[FrameFlag, ...] = (),
 ) -> Inspection:
-    """What is reported of a frame. raw_scores: in the order of the labels. heatmaps: [h, w, labels].
+    """Turn the output of a model for one frame into what is reported of it.
 
-    width_px, height_px: of the source image. decoder and heatmaps: None where the model has none.
+    raw_scores: in the order of the labels. heatmaps: [h, w, labels]. decoder and heatmaps: None where the model has
+    none. width_px, height_px, flags: of the decoded image. A frame with flags is unsure and has no defects, because
+    the model does not know such frames; its label and scores are kept for whoever looks at it.
     """
     decision = policy.decide(raw_scores)
     boxes = partial(_boxes, decoder, heatmaps, width_px, height_px)
     return Inspection(
-        verdict=decision.verdict,
+        verdict="unsure" if flags else decision.verdict,
         label=decision.label,
         score=_rounded(decision.score),
         scores={label: _rounded(score) for label, score in zip(policy.labels, decision.scores, strict=True)},
         defects=tuple(
             DetectedDefect(policy.labels[at], _rounded(decision.scores[at]), box)
-            for at in decision.defects
+            for at in (() if flags else decision.defects)
             for box in boxes(at)
         ),
         width_px=width_px,
         height_px=height_px,
+        flags=flags,
     )
 
 

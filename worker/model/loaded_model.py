@@ -16,8 +16,9 @@ from stripwatch.worker.common.errors import FrameRejected, SettingsError
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.contracts.events import ModelInfo
-from stripwatch.worker.images.decode import DecodeLimits, Image, decode
+from stripwatch.worker.contracts.events import FrameFlag, ModelInfo
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeLimits, Image
 from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
@@ -103,10 +104,15 @@ class LoadedModel:
         return results
 
     def interpret(
-        self, raw_scores: Sequence[float], heatmaps: NDArray[np.float32] | None, width_px: int, height_px: int
+        self,
+        raw_scores: Sequence[float],
+        heatmaps: NDArray[np.float32] | None,
+        width_px: int,
+        height_px: int,
+        flags: tuple[FrameFlag, ...] = (),
     ) -> Inspection:
-        """What is reported of a frame, from what the session says of it. The sizes are those of the source image."""
-        return interpret(self.policy, self.heatmap_decoder, raw_scores, heatmaps, width_px, height_px)
+        """Turn the output of the session for one frame into what is reported of it, as `inspection.interpret` says."""
+        return interpret(self.policy, self.heatmap_decoder, raw_scores, heatmaps, width_px, height_px, flags)
 
     def _decode(self, encoded: bytes, index: int | None = None) -> Image:
         """index: of the frame in its batch, for the error."""
@@ -123,7 +129,7 @@ class LoadedModel:
             with _naming_frame(None if start is None else start + at):
                 scores = valid_scores(output.scores[at])
             heatmaps = None if output.heatmaps is None else output.heatmaps[at]
-            results.append(self.interpret(scores, heatmaps, image.width_px, image.height_px))
+            results.append(self.interpret(scores, heatmaps, image.width_px, image.height_px, image.flags))
         return results
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import onnxruntime as ort
 
 from stripwatch.worker.common.errors import BundleError, FrameRejected, InferenceError, StripwatchError
-from stripwatch.worker.images.decode import Pixels, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
 from stripwatch.worker.model.io_binding import Floats
 from stripwatch.worker.model.providers import (

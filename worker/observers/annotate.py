@@ -9,8 +9,9 @@ import numpy as np
 
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.contracts.events import Box, Defect
-from stripwatch.worker.images.decode import DecodeLimits, DecodeSpec, Pixels, decode
-from stripwatch.worker.images.image_header import read_header
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Pixels
+from stripwatch.worker.images.headers.reader import read_header
 from stripwatch.worker.model.heatmaps import Heatmap, HeatmapDecoder
 
 _HEAT_RGB = (255, 120, 0)

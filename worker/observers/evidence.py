@@ -17,7 +17,7 @@ from stripwatch.worker.config.sections import EvidenceSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
-from stripwatch.worker.images.decode import DecodeLimits
+from stripwatch.worker.images.decode_spec import DecodeLimits
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.annotate import HeatmapOverlay, PictureLimits, annotate_frame
 from stripwatch.worker.observers.background_worker import BackgroundWorker

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.simulator import surface
 from stripwatch.worker.simulator.defect_shapes import DEFECTS, DISTRACTORS
 from stripwatch.worker.simulator.surface import Edge, Field, Shape

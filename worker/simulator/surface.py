@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 
 Field = NDArray[np.float32]
 Shape = tuple[int, int]

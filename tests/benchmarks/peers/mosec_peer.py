@@ -5,7 +5,7 @@ from typing import Any
 
 from mosec import Server, Worker
 
-from stripwatch.worker.images.decode import Image
+from stripwatch.worker.images.decode_spec import Image
 from tests.benchmarks.peers.inspector import Inspector
 from tests.benchmarks.peers.task import read_task
 

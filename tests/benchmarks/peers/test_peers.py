@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.image_files import list_images
 from tests.benchmarks.peers import __main__ as command
 from tests.benchmarks.peers.contenders import ALL, FIRST, WORKER, Contender, Program

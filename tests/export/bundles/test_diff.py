@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from stripwatch.export.bundles.diff import as_json, compare, draw_differing
 from stripwatch.export.reporting.figures import Tile
 from stripwatch.worker.common.errors import BundleError, InputError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import Threshold
 from tests.tiny import CENTRES, SPEC, encode_frame, tiny_contract, write_bundle, write_frames
 

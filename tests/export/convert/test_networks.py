@@ -12,7 +12,7 @@ from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import NETWORKS, find_network
 from stripwatch.training.networks.classifier import build_classifier
 from stripwatch.training.networks.heads import OutputSpec
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 from tests.lively import enliven
 
 pytestmark = pytest.mark.training

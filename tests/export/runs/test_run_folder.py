@@ -15,7 +15,7 @@ from stripwatch.export.runs.run_folder import (
     write_run,
 )
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import ClassFigures, Validation
 
 MODEL = b"a model"

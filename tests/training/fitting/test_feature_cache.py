@@ -7,7 +7,7 @@ import pytest
 from stripwatch.training.fitting import feature_cache
 from stripwatch.training.fitting.feature_cache import features_name, keepable, read_features, write_features
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from tests.trained import tiny_configuration
 
 pytestmark = pytest.mark.training

@@ -4,7 +4,7 @@ from typing import get_args
 import pytest
 
 from stripwatch.training.fitting.fit_settings import DecodeName, FitSettings
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 
 
 @pytest.mark.parametrize("name", get_args(DecodeName))

@@ -10,7 +10,7 @@ from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
 from stripwatch.worker.common.errors import DataError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 
 SPEC = DecodeSpec(32, 32)
 

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from stripwatch.training.preparation.input_pipeline import read_batches, shuffled_batches
 from stripwatch.training.preparation.prepared_data import Subset
-from stripwatch.worker.images.decode import DecodeSpec, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec
 
 pytestmark = pytest.mark.training
 

@@ -8,7 +8,8 @@ import pytest
 
 from stripwatch.training.preparation.groups import connected_groups
 from stripwatch.training.preparation.near_duplicates import THUMBNAIL, find_near_duplicates
-from stripwatch.worker.images.decode import Pixels, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import Pixels
 
 Change = Callable[[Pixels], Pixels]
 

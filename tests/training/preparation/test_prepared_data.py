@@ -5,7 +5,8 @@ import numpy as np
 
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, prepare_data, to_targets
-from stripwatch.worker.images.decode import DecodeSpec, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from tests.trained import LABELS, write_textures
 
 

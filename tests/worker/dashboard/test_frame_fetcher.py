@@ -6,7 +6,7 @@ from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.frame_fetcher import FrameFetcher, shrink
-from stripwatch.worker.images.decode import DecodeLimits
+from stripwatch.worker.images.decode_spec import DecodeLimits
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.decode import DecodeLimits, DecodeSpec, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec
 from tests.badframes import BAD_FRAMES, GOOD_FRAMES
 from tests.tiny import SPEC, encode_frame
 

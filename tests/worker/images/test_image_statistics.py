@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.images.image_statistics import CameraSampler, measure
 from stripwatch.worker.simulator.scene import render
 from tests.clock import ManualClock

@@ -9,7 +9,8 @@ CHILD = """
 import resource, sys
 import cv2, numpy as np
 from stripwatch.worker.common.errors import FrameRejected
-from stripwatch.worker.images.decode import DecodeSpec, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec
 
 options = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1] if sys.argv[1] == ".progressive.jpg" else []
 noise = np.random.default_rng(0).integers(0, 4, (2400, 3200, 3), np.uint8)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from onnx import helper
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import (
     MANIFEST_KEY,
     GoldenFrame,

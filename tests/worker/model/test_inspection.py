@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.model.heatmaps import heatmap_decoder
 from stripwatch.worker.model.inspection import DetectedDefect, interpret, valid_scores
 from stripwatch.worker.model.verdict import decision_policy
@@ -57,3 +58,12 @@ def test_rounding_is_brought_back_and_other_scores_are_refused() -> None:
         with pytest.raises(FrameRejected) as caught:
             valid_scores(np.array([0.5, wrong], np.float32))
         assert caught.value.reason is RejectReason.INFERENCE_FAILED
+
+
+def test_a_frame_with_flags_is_unsure_and_keeps_its_scores() -> None:
+    policy = decision_policy(MANIFEST, {})
+    plain = interpret(policy, None, DARK, None, 48, 32)
+    flagged = interpret(policy, None, DARK, None, 48, 32, (FrameFlag.SIZE,))
+    assert plain.verdict == "defect"
+    assert (flagged.verdict, flagged.defects, flagged.flags) == ("unsure", (), (FrameFlag.SIZE,))
+    assert (flagged.label, flagged.score, flagged.scores) == (plain.label, plain.score, plain.scores)

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from onnx import numpy_helper
 
 from stripwatch.worker.common.errors import BundleError, InferenceError
-from stripwatch.worker.images.decode import DecodeSpec, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import Manifest, read_bundle
 from stripwatch.worker.model.providers import ExecutionOptions
 from stripwatch.worker.model.session import Session, WarmedBatch, open_session

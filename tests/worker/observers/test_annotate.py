@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stripwatch.worker.common.errors import FrameRejected, StripwatchError
 from stripwatch.worker.contracts.events import Box, Defect
-from stripwatch.worker.images.decode import DecodeLimits, Pixels
+from stripwatch.worker.images.decode_spec import DecodeLimits, Pixels
 from stripwatch.worker.model.bundle import CellGrid
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.observers.annotate import (

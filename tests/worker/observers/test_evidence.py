@@ -14,7 +14,7 @@ from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.sections import EvidenceSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.images.decode import DecodeLimits
+from stripwatch.worker.images.decode_spec import DecodeLimits
 from stripwatch.worker.model.bundle import CellGrid
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.monitoring.metrics import Metrics

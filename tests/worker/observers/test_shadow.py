@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from stripwatch.worker.common.errors import FrameRejected, InferenceError, RejectReason
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.model.session import Output, Session
 from stripwatch.worker.monitoring.metrics import Metrics

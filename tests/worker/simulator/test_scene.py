@@ -8,7 +8,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.images.decode import DecodeSpec, Pixels, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.simulator.scene import CLEAN, KINDS, encode_jpeg, frame_seed, render
 from stripwatch.worker.simulator.surface import Shape
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from stripwatch.worker.common.process.child_process import module_command
-from stripwatch.worker.images.decode import DecodeSpec, decode
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.simulator.simulate import render_pool, repeat_pool
 from tests.worker.conftest import CommandLine, consume, last_json, read_lines
 

@@ -35,7 +35,7 @@ class EventBuilder:
     def result(self, prediction: Prediction, now_s: float) -> Result:
         frame, model = prediction.frame, prediction.model
         width_px, height_px = prediction.width_px, prediction.height_px
-        seen = model.interpret(prediction.scores, prediction.heatmaps, width_px, height_px)
+        seen = model.interpret(prediction.scores, prediction.heatmaps, width_px, height_px, prediction.flags)
         camera = self.cameras.get(frame.camera)
         return Result(
             schema=RESULT_SCHEMA,
@@ -52,6 +52,7 @@ class EventBuilder:
             frame=frame_info(frame, width_px, height_px, camera),
             model=model.info,
             timing_ms=_timing(prediction, prediction.inference_s, now_s),
+            flags=seen.flags,
         )
 
     def skipped(self, skipped: Skipped, now_s: float) -> Result:

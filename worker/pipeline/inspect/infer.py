@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, InferenceError, RejectReason
-from stripwatch.worker.images.decode import Pixels
+from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.inspection import valid_scores
 from stripwatch.worker.model.session import Output
 from stripwatch.worker.pipeline.consume.memory_shortage import with_patience
@@ -86,5 +86,6 @@ def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference
         queue_s=max(0.0, started_s - item.finished_s),
         inference_s=inference_s,
         heatmaps=None if output.heatmaps is None else output.heatmaps[at],
+        flags=item.image.flags,
         statistics=item.statistics,
     )

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import FrameRejected
+from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.images.decode import Image
+from stripwatch.worker.images.decode_spec import Image
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.loaded_model import LoadedModel
 
@@ -62,6 +63,7 @@ class Prediction:
     queue_s: float
     inference_s: float
     heatmaps: NDArray[np.float32] | None = None
+    flags: tuple[FrameFlag, ...] = ()
     statistics: FrameStatistics | None = None
 
 

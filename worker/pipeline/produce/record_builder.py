@@ -11,7 +11,7 @@ from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import Headers, event_headers, frame_copy_headers
-from stripwatch.worker.images.image_header import read_header
+from stripwatch.worker.images.headers.reader import read_header
 
 _NUMBER_BYTES = 16  # by which the length of a shorter body may be written longer, in a header and before the body
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import DiscardedValue
-from stripwatch.worker.images.decode import Image
+from stripwatch.worker.images.decode_spec import Image
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, RejectedFrame, Skipped
 from tests.frames import make_frame

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stripwatch.worker.common.errors import FrameRejected, InferenceError, MemoryShortageError, RejectReason
-from stripwatch.worker.images.decode import Image, Pixels
+from stripwatch.worker.images.decode_spec import Image, Pixels
 from stripwatch.worker.model.session import Output
 from stripwatch.worker.pipeline.inspect.infer import infer_batch
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, Prediction, RejectedFrame

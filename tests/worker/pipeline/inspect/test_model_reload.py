@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import ModelInfo
-from stripwatch.worker.images.decode import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import Bundle, read_bundle
 from stripwatch.worker.model.bundle_store import promote, resolve_bundle, rollback
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model

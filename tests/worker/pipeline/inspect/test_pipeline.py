@@ -19,7 +19,7 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import CommitPoint, Partition
-from stripwatch.worker.images.decode import DecodeSpec, Image, Pixels
+from stripwatch.worker.images.decode_spec import DecodeSpec, Image, Pixels
 from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Threshold, read_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model

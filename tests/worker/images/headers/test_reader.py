@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.image_header import read_header
+from stripwatch.worker.images.headers.reader import read_header
 from tests.badframes import GOOD_FRAMES
 from tests.tiny import encode_frame
 

@@ -1,0 +1,30 @@
+"""What every image format declares in its header, and the errors that the readers share."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+
+ImageFormat = Literal["jpeg", "png"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """The size and the samples of an image, as its file declares them.
+
+    width_px, height_px: as stored; a rotation in EXIF is ignored.
+    channels: samples per pixel, after a palette is expanded.
+    bits: bits per sample as stored.
+    significant_bits: how many of them carry data, where the file declares it (sBIT in PNG); None where it does not.
+    """
+
+    format: ImageFormat
+    width_px: int
+    height_px: int
+    channels: int
+    bits: int
+    significant_bits: int | None = None
+
+
+def truncated(kind: str, encoded: bytes) -> FrameRejected:
+    return FrameRejected(RejectReason.TRUNCATED, f"the {kind} file ends early, after {len(encoded)} bytes")

@@ -20,7 +20,6 @@ from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 
 log = structlog.get_logger()
 _SEND_S_MAX = 5.0
-_NUMBER_BYTES = 16  # more than the length of a body takes
 _OF_ONE_RECORD = (*TOO_LARGE, InvalidTimestampError)  # the next may pass: it may be smaller, or carry another time
 _PAUSE_S = 30.0  # after a failure: without it each record would wait for a broker that is away
 
@@ -56,7 +55,7 @@ class BestEffortProducer:
     def body_bytes_max(self, record: OutgoingRecord) -> int | None:
         """How large the body of this record, which has none yet, may be; None where the limit is not known."""
         bytes_max = self._limits.bytes_max(record.topic)
-        return None if bytes_max is None else max(0, bytes_max - record.size_bytes - _NUMBER_BYTES)
+        return None if bytes_max is None else max(0, record.body_bytes_max(bytes_max))
 
     def send(self, record: OutgoingRecord) -> None:
         """One thread calls. A record that does not reach the topic is counted; the first in a while is logged."""

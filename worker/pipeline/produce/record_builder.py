@@ -13,7 +13,7 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import Headers, event_headers, frame_copy_headers
 from stripwatch.worker.images.headers.reader import read_header
 
-_NUMBER_BYTES = 16  # by which the length of a shorter body may be written longer, in a header and before the body
+_NUMBER_BYTES = 16  # upper bound of what the length of the body adds, in a header and before the body
 
 
 class OutgoingRecord(NamedTuple):
@@ -33,6 +33,13 @@ class OutgoingRecord(NamedTuple):
     def size_bytes(self) -> int:
         """Upper bound of what Kafka compares with max.message.bytes of the topic."""
         return record_bytes(self.key, self.body, self.headers)
+
+    def body_bytes_max(self, bytes_max: int) -> int:
+        """How large the body of this record, which has none yet, may be in a record of bytes_max.
+
+        Negative where the record is too large even without a body.
+        """
+        return bytes_max - self.size_bytes - _NUMBER_BYTES
 
 
 class RecordBuilder:
@@ -70,7 +77,7 @@ class RecordBuilder:
         if bytes_max is None or record.size_bytes <= bytes_max:
             return record
         self._shortened()
-        room_bytes = bytes_max - self._reject(event, frame, 0).size_bytes - _NUMBER_BYTES
+        room_bytes = self._reject(event, frame, 0).body_bytes_max(bytes_max)
         if room_bytes >= 0:
             return self._reject(event, frame, min(self._reject_bytes_max, room_bytes))
         return self._reject(event, replace(frame, headers=None), 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kafka import KafkaAdminClient
-from kafka.admin import ACLOperation
+from kafka.admin import ACLOperation, ConfigResource, ConfigResourceType
 from kafka.errors import (
     KafkaConnectionError,
     KafkaError,
@@ -64,6 +64,16 @@ def require_write_access(bootstrap_servers: str, topics: Collection[str], securi
             f"Kafka's access rules do not let this client write to {', '.join(forbidden)}; grant it the ACL operation "
             "Write on each of these topics. Nothing was sent"
         )
+
+
+def topic_settings(admin: Any, topics: Collection[str]) -> dict[str, dict[str, str]]:
+    """The settings of each topic; none where it is missing or hidden from this client. Raises KafkaError.
+
+    Asks for all settings, not for some by name: the embedded broker breaks the connection over a list of names.
+    """
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+    described = admin.describe_configs(resources, config_filter="all").get("topic", {})
+    return {topic: {name: entry["value"] for name, entry in described.get(topic, {}).items()} for topic in topics}
 
 
 @contextmanager

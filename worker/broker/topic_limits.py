@@ -1,4 +1,4 @@
-"""The largest record that each topic takes: as Kafka says, or as its refusals show."""
+"""The largest record that each topic takes: as Kafka reports it, or as its refusals show."""
 
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -6,10 +6,10 @@ from typing import Any
 
 import structlog
 from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
+from stripwatch.worker.broker.admin import topic_settings
 from stripwatch.worker.broker.connection import connect
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
@@ -32,22 +32,22 @@ class TopicLimits:
     def __init__(self, read: Callable[[], Mapping[str, int]] = dict) -> None:
         self._read = read
         self._lock = threading.Lock()
-        self._told: dict[str, int] = {}
+        self._reported: dict[str, int] = {}
         self._learned: dict[str, int] = {}
 
     def refresh(self) -> None:
         """Ask Kafka. What was learned of a topic is forgotten when its limit was changed."""
-        told = self._read()
+        reported = self._read()
         with self._lock:
-            for topic, bytes_max in told.items():
-                if self._told.get(topic) != bytes_max:
+            for topic, bytes_max in reported.items():
+                if self._reported.get(topic) != bytes_max:
                     self._learned.pop(topic, None)
-            self._told.update(told)
+            self._reported.update(reported)
 
     def bytes_max(self, topic: str) -> int | None:
         """Of a record batch with one record; None where it is not known."""
         with self._lock:
-            known = [limits[topic] for limits in (self._told, self._learned) if topic in limits]
+            known = [limits[topic] for limits in (self._reported, self._learned) if topic in limits]
         return min(known, default=None)
 
     def learn(self, topic: str, refused_bytes: int, frame_bytes: int) -> None:
@@ -56,17 +56,17 @@ class TopicLimits:
         frame_bytes: how much of it can be left out. Half of that is, unless Kafka's default limit explains the refusal.
         """
         with self._lock:
-            above_default = topic not in self._told and refused_bytes > DEFAULT_BYTES_MAX
+            above_default = topic not in self._reported and refused_bytes > DEFAULT_BYTES_MAX
             self._learned[topic] = DEFAULT_BYTES_MAX if above_default else refused_bytes - (frame_bytes + 1) // 2
         log.info("learned a topic's size limit from a refusal", topic=topic, bytes_max=self._learned[topic])
 
     def smallest(self) -> int | None:
         with self._lock:
-            return min((*self._told.values(), *self._learned.values()), default=None)
+            return min((*self._reported.values(), *self._learned.values()), default=None)
 
     def largest(self) -> int | None:
         with self._lock:
-            return max(self._told.values(), default=None)
+            return max(self._reported.values(), default=None)
 
 
 def record_bytes(key: bytes | None, body: bytes, headers: Collection[tuple[str, bytes]]) -> int:
@@ -76,7 +76,7 @@ def record_bytes(key: bytes | None, body: bytes, headers: Collection[tuple[str, 
 
 
 def read_topic_limits(settings: Settings, topics: Collection[str]) -> dict[str, int]:
-    """The limits that Kafka tells this worker. One that it does not tell is left out, and logged."""
+    """The limits that Kafka reports to this worker. One that it does not report is left out, and logged."""
     try:
         limits = _describe(settings, topics)
     except (KafkaError, BrokerUnavailableError) as error:
@@ -87,18 +87,16 @@ def read_topic_limits(settings: Settings, topics: Collection[str]) -> dict[str, 
         log.info(
             "topic size limits cannot be read; they are learned from refusals",
             topics=unknown,
-            error="a topic does not exist, or the access rules do not grant DescribeConfigs on it",
+            error="a topic does not exist, or the access rules do not grant DescribeConfigs on it, "
+            f"or the broker does not report {_MESSAGE_BYTES}",
         )
     return limits
 
 
 def limits_of(admin: Any, topics: Collection[str]) -> dict[str, int]:
-    """The limits that Kafka tells an admin client; a topic that it does not tell of is left out. Raises KafkaError."""
-    asked = dict.fromkeys((_MESSAGE_BYTES, _SEGMENT_BYTES, _COMPRESSION))
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic, asked) for topic in topics]
-    described = admin.describe_configs(resources, config_filter="all").get("topic", {})
-    values = {topic: {name: entry["value"] for name, entry in found.items()} for topic, found in described.items()}
-    return {topic: _limit(found) for topic, found in values.items() if found.get(_MESSAGE_BYTES)}
+    """The limits that Kafka reports to an admin client; a topic without one is left out. Raises KafkaError."""
+    settings = topic_settings(admin, topics)
+    return {topic: _limit(found) for topic, found in settings.items() if found.get(_MESSAGE_BYTES)}
 
 
 def _describe(settings: Settings, topics: Collection[str]) -> dict[str, int]:

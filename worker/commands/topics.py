@@ -1,11 +1,11 @@
-"""`stripwatch topics`: makes the topics the line needs, and tells where those that are there differ."""
+"""`stripwatch topics`: creates the topics that a line needs, and reports how existing ones differ."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from kafka.admin import ConfigResource, ConfigResourceType
 
-from stripwatch.worker.broker.admin import TopicPlan, create_topics, open_admin, plan_topics
+from stripwatch.worker.broker.admin import TopicPlan, create_topics, open_admin, plan_topics, topic_settings
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
 
@@ -55,8 +55,12 @@ def _compare(admin: Any, plans: list[TopicPlan]) -> dict[str, list[str]]:
     """For each planned topic that is there, how it differs."""
     described = {topic["name"]: topic for topic in admin.describe_topics([plan.name for plan in plans])}
     there = [plan for plan in plans if described[plan.name]["error_code"] == 0]
+    settings = topic_settings(admin, [plan.name for plan in there])
     return {
-        plan.name: [*_partition_differences(plan, described[plan.name]), *_setting_differences(admin, plan)]
+        plan.name: [
+            *_partition_differences(plan, described[plan.name]),
+            *_setting_differences(plan, settings[plan.name]),
+        ]
         for plan in there
     }
 
@@ -68,11 +72,8 @@ def _partition_differences(plan: TopicPlan, described: dict[str, Any]) -> list[s
     return [f"{name} is {is_}, not {planned}" for name, (is_, planned) in found.items() if is_ != planned]
 
 
-def _setting_differences(admin: Any, plan: TopicPlan) -> list[str]:
-    # All settings are asked for, not some by name: the embedded broker breaks the connection over a list of names.
-    resource = ConfigResource(ConfigResourceType.TOPIC, plan.name)
-    described = admin.describe_configs([resource], config_filter="all")["topic"][plan.name]
-    found = {name: described[name]["value"] if name in described else "unset" for name in plan.settings}
+def _setting_differences(plan: TopicPlan, settings: Mapping[str, str]) -> list[str]:
+    found = {name: settings.get(name, "unset") for name in plan.settings}
     return [
         f"{name} is {found[name]}, not {planned}" for name, planned in plan.settings.items() if found[name] != planned
     ]

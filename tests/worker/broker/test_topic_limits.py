@@ -1,26 +1,27 @@
-"""The limits of topics: as Kafka says them, and as its refusals show."""
+"""The limits of topics: as Kafka reports them, and as its refusals show."""
 
 import pytest
 from structlog.testing import capture_logs
 
+from stripwatch.worker.broker import topic_limits
 from stripwatch.worker.broker.topic_limits import DEFAULT_BYTES_MAX, TopicLimits, read_topic_limits, record_bytes
 from stripwatch.worker.config.loader import load_settings
 from tests.brokers.handle import BrokerHandle
 
 
 def test_a_limit_that_was_changed_replaces_what_was_learned() -> None:
-    told = {"rejects": 1000}
-    limits = TopicLimits(lambda: told)
+    reported = {"rejects": 1000}
+    limits = TopicLimits(lambda: reported)
     limits.refresh()
     limits.learn("rejects", 900, 600)
     limits.refresh()
     assert limits.bytes_max("rejects") == 600
-    told["rejects"] = 2000
+    reported["rejects"] = 2000
     limits.refresh()
     assert limits.bytes_max("rejects") == 2000
 
 
-def test_a_topic_that_is_not_told_keeps_its_limit() -> None:
+def test_a_topic_that_is_not_reported_keeps_its_limit() -> None:
     answers = iter([{"rejects": 1000, "results": 500}, {"results": 600}])
     limits = TopicLimits(lambda: next(answers))
     limits.refresh()
@@ -37,14 +38,30 @@ def test_the_first_guess_at_an_unknown_limit_is_the_default_of_kafka() -> None:
     assert limits.bytes_max("rejects") == DEFAULT_BYTES_MAX - 500_000
 
 
-@pytest.mark.kafka
-def test_kafka_tells_the_limits_and_leaves_out_a_topic_that_is_missing(apache_broker: BrokerHandle) -> None:
-    settings = load_settings(None, {"bootstrap_servers": apache_broker.bootstrap_servers})
-    plain = apache_broker.new_topic(max_message_bytes="2000")
-    compressed = apache_broker.new_topic(max_message_bytes="2000", compression_type="gzip")
+def test_the_limits_are_those_of_the_topics_and_a_missing_topic_has_none(broker: BrokerHandle) -> None:
+    settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers})
+    plain = broker.new_topic(max_message_bytes="2000")
+    compressed = broker.new_topic(max_message_bytes="2000", compression_type="gzip")
+    small_segments = broker.new_topic(max_message_bytes="2000000", segment_bytes="1048576")
     with capture_logs() as logs:
-        assert read_topic_limits(settings, [plain, compressed, "missing"]) == {plain: 2000, compressed: 1980}
+        limits = read_topic_limits(settings, [plain, compressed, small_segments, "missing"])
+    assert limits == {plain: 2000, compressed: 1980, small_segments: 1_048_576}
     assert [log["topics"] for log in logs] == [["missing"]]
+
+
+@pytest.mark.kafka
+def test_apache_kafka_reports_the_default_of_the_broker(apache_broker: BrokerHandle) -> None:
+    settings = load_settings(None, {"bootstrap_servers": apache_broker.bootstrap_servers})
+    topic = apache_broker.new_topic()
+    assert read_topic_limits(settings, [topic]) == {topic: 20_971_520}  # message.max.bytes of the broker
+
+
+def test_the_embedded_broker_has_no_default_and_that_is_logged(embedded_broker: BrokerHandle) -> None:
+    settings = load_settings(None, {"bootstrap_servers": embedded_broker.bootstrap_servers})
+    topic = embedded_broker.new_topic()
+    with capture_logs() as logs:
+        assert read_topic_limits(settings, [topic]) == {}
+    assert [log["topics"] for log in logs] == [[topic]]
 
 
 @pytest.mark.kafka
@@ -60,8 +77,8 @@ def test_kafka_takes_a_record_of_that_size_and_refuses_a_slightly_larger_one(apa
             producer.send(topic, body + bytes(50), key=b"key", headers=headers).get(30)
 
 
-def test_a_broker_that_cannot_tell_is_no_failure(embedded_broker: BrokerHandle) -> None:
-    settings = load_settings(None, {"bootstrap_servers": embedded_broker.bootstrap_servers})
-    topic = embedded_broker.new_topic()
-    found = read_topic_limits(settings, [topic])
-    assert found in ({}, {topic: found.get(topic)})
+def test_a_broker_that_does_not_answer_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topic_limits, "_ASK_S_MAX", 0.3)
+    with capture_logs() as logs:
+        assert read_topic_limits(load_settings(None, {"bootstrap_servers": "127.0.0.1:1"}), ["results"]) == {}
+    assert "they are learned from refusals" in logs[-1]["event"]

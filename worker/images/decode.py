@@ -5,26 +5,16 @@ import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.raw_layout import RawLayout
+from stripwatch.worker.images.bit_depth import to_8_bits
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Image, Pixels
 from stripwatch.worker.images.headers.header import ImageHeader
 from stripwatch.worker.images.headers.reader import read_header
-
-# A reject says what is wrong with a frame; lines of OpenCV's own would break a log in JSON.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+from stripwatch.worker.images.opencv_decoder import decode_image_file, decode_jpeg
+from stripwatch.worker.images.samples import Samples
 
 _DEFAULT_LIMITS = DecodeLimits()
-_DECODING_BYTES_PER_PIXEL, _DECODER_BYTES = 6, 4_000_000  # pixels, coefficients of a progressive JPEG, the decoder
-
-_COLOUR_FLAGS = {
-    ("rgb", 1): cv2.IMREAD_COLOR_RGB,
-    ("rgb", 2): cv2.IMREAD_REDUCED_COLOR_2,
-    ("rgb", 4): cv2.IMREAD_REDUCED_COLOR_4,
-    ("rgb", 8): cv2.IMREAD_REDUCED_COLOR_8,
-    ("grey", 1): cv2.IMREAD_GRAYSCALE,
-    ("grey", 2): cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    ("grey", 4): cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    ("grey", 8): cv2.IMREAD_REDUCED_GRAYSCALE_8,
-}
+# Of 8-bit samples: three of a pixel, coefficients of a progressive JPEG, and the decoder itself.
+_DECODING_BYTES_PER_PIXEL, _DECODER_BYTES = 6, 4_000_000
 
 
 def decode(
@@ -50,20 +40,25 @@ def decode(
         raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"a raw buffer of pixel format {layout.pixel_format}")
     header = read_header(encoded)
     _check_header(header, limits)
-    scale = spec.jpeg_scale if header.format == "jpeg" else 1
-    # A grey file is made colour last, when it is small: every channel would go the same way.
-    colour = "grey" if header.channels == 1 else spec.colour
     try:
-        decoded = _resize(_decode_pixels(encoded, colour, scale), spec)
-        if colour != spec.colour:
-            decoded = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_GRAY2RGB), np.uint8)
+        samples = _decode_samples(encoded, header, spec)
+        pixels, flags = to_8_bits(samples, spec)
+        pixels = _to_colour(_resize(_to_grey(pixels, spec), spec), spec)
     except cv2.error as error:
         _raise_memory_error(header, error)
         raise FrameRejected(RejectReason.UNDECODABLE, f"OpenCV: {error.err or error}") from error
     except FrameRejected:
         _raise_memory_error(header)
         raise
-    return Image(decoded.reshape(spec.shape), width_px=header.width_px, height_px=header.height_px)
+    return Image(pixels.reshape(spec.shape), width_px=header.width_px, height_px=header.height_px, flags=flags)
+
+
+def _decode_samples(encoded: bytes, header: ImageHeader, spec: DecodeSpec) -> Samples:
+    # A grey file is made colour last, when it is small: every channel would go the same way.
+    colour = "grey" if header.channels == 1 else spec.colour
+    if header.format == "jpeg":
+        return decode_jpeg(encoded, colour, spec.jpeg_scale)
+    return decode_image_file(encoded, header, colour)
 
 
 def _check_header(header: ImageHeader, limits: DecodeLimits) -> None:
@@ -84,17 +79,20 @@ def _raise_memory_error(header: ImageHeader, error: cv2.error | None = None) -> 
     """
     if error is not None and error.code == cv2.Error.StsNoMem:
         raise MemoryError(error.err) from error
-    np.empty(header.width_px * header.height_px * _DECODING_BYTES_PER_PIXEL + _DECODER_BYTES, np.uint8)
+    bytes_per_pixel = _DECODING_BYTES_PER_PIXEL * (2 if header.bits > 8 else 1)
+    np.empty(header.width_px * header.height_px * bytes_per_pixel + _DECODER_BYTES, np.uint8)
 
 
-def _decode_pixels(encoded: bytes, colour: str, scale: int) -> Pixels:
-    flags = _COLOUR_FLAGS[colour, scale] | cv2.IMREAD_IGNORE_ORIENTATION
-    decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
-    if decoded is None:
-        raise FrameRejected(RejectReason.UNDECODABLE, "OpenCV cannot decode it")
-    if colour == "rgb" and scale > 1:  # OpenCV has no reduced flag that gives RGB
-        decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
-    return np.asarray(decoded, np.uint8)
+def _to_grey(pixels: Pixels, spec: DecodeSpec) -> Pixels:
+    if pixels.ndim == 3 and spec.colour == "grey":
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    return pixels
+
+
+def _to_colour(pixels: Pixels, spec: DecodeSpec) -> Pixels:
+    if pixels.ndim == 2 and spec.colour == "rgb":
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
+    return pixels
 
 
 def _resize(decoded: Pixels, spec: DecodeSpec) -> Pixels:

@@ -1,0 +1,72 @@
+"""How samples of more than 8 bits become 8 bits: exact values, and the flags of unknown and contradicted depths."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from stripwatch.worker.contracts.events import FrameFlag
+from stripwatch.worker.images.bit_depth import to_8_bits
+from stripwatch.worker.images.decode_spec import DecodeSpec, Levels
+from stripwatch.worker.images.samples import Samples
+
+PLAIN = DecodeSpec(8, 8)
+TWELVE = DecodeSpec(8, 8, bit_depth=12)
+
+
+def one(value: int, spec: DecodeSpec = PLAIN, bits: int | None = None) -> tuple[int, tuple[FrameFlag, ...]]:
+    pixels, flags = to_8_bits(Samples(np.full((8, 8), value, np.uint16), bits), spec)
+    assert pixels.dtype == np.uint8
+    return int(pixels[0, 0]), flags
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))))
+def test_8_bits_remain_the_same_array(pixels: np.ndarray) -> None:
+    mapped, flags = to_8_bits(Samples(pixels), DecodeSpec(8, 8, bit_depth=12, levels=Levels(0.1, 0.5)))
+    assert mapped is pixels
+    assert flags == ()
+
+
+@given(st.integers(9, 16), st.data())
+def test_without_levels_the_upper_8_significant_bits_remain(bits: int, data: st.DataObject) -> None:
+    value = data.draw(st.integers(0, 2**bits - 1))
+    assert one(value, bits=bits) == (value >> (bits - 8), ())
+
+
+@given(st.integers(9, 16), st.data())
+def test_levels_stretch_the_range_between_them(bits: int, data: st.DataObject) -> None:
+    value = data.draw(st.integers(0, 2**bits - 1))
+    spec = DecodeSpec(8, 8, levels=Levels(black=0.25, white=0.75))
+    exact = (value / (2**bits - 1) - 0.25) / 0.5 * 255
+    assert one(value, spec, bits)[0] == round(min(max(exact, 0), 255))
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0, 0), (1024, 0), (2048, 128), (3071, 255), (4095, 255)])
+def test_levels_of_twelve_bits(value: int, expected: int) -> None:
+    assert one(value, DecodeSpec(8, 8, bit_depth=12, levels=Levels(0.25, 0.75))) == (expected, ())
+
+
+@pytest.mark.parametrize(
+    ("value", "spec", "bits", "expected"),
+    [
+        (2**14 - 1, PLAIN, None, (63, (FrameFlag.BIT_DEPTH,))),  # undeclared, and 14 bits or fewer are in use
+        (2**14, PLAIN, None, (64, ())),  # undeclared, and too large for a camera of 14 bits
+        (4095, TWELVE, None, (255, ())),  # training states 12 bits
+        (4096, TWELVE, None, (255, (FrameFlag.BIT_DEPTH,))),  # more than training states
+        (16, TWELVE, 16, (0, ())),  # what a file declares comes before what training states
+        (1023, TWELVE, 10, (255, ())),
+        (1024, TWELVE, 10, (255, (FrameFlag.BIT_DEPTH,))),
+        (63, PLAIN, 6, (252, ())),
+    ],
+)
+def test_depths_that_are_unknown_or_contradicted_are_flagged(
+    value: int, spec: DecodeSpec, bits: int | None, expected: tuple[int, tuple[FrameFlag, ...]]
+) -> None:
+    assert one(value, spec, bits) == expected
+
+
+def test_flags_of_the_decoder_remain_and_none_comes_twice() -> None:
+    flags = (FrameFlag.DAMAGED, FrameFlag.BIT_DEPTH)
+    assert to_8_bits(Samples(np.zeros((8, 8), np.uint16), flags=flags), PLAIN)[1] == flags
+    assert to_8_bits(Samples(np.zeros((8, 8), np.uint8), flags=flags), PLAIN)[1] == flags

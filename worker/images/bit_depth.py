@@ -1,0 +1,44 @@
+"""Samples of more than 8 bits become 8 bits, as training chose it: the one mapping, through a lookup table."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from stripwatch.worker.contracts.events import FrameFlag
+from stripwatch.worker.images.decode_spec import DecodeSpec, Levels, Pixels
+from stripwatch.worker.images.samples import Samples
+
+BIT_DEPTH_MIN, BIT_DEPTH_MAX = 9, 16  # of samples that are stored in 16 bits
+_STORED_BITS = 16
+_FEW_BITS = 14  # 16-bit samples that all fit in these probably come from a camera of 10, 12 or 14 bits
+
+
+def to_8_bits(samples: Samples, spec: DecodeSpec) -> tuple[Pixels, tuple[FrameFlag, ...]]:
+    """Map samples to 8 bits, and say where their depth is unknown or is not the stated one.
+
+    The depth is the declared one, else the one that training states, else 16 bits. 8-bit samples remain as they are.
+    """
+    if samples.values.dtype == np.uint8:
+        return np.asarray(samples.values, np.uint8), samples.flags
+    stated = samples.bits or spec.bit_depth
+    bits = stated or _STORED_BITS
+    largest = int(samples.values.max())
+    doubtful = largest >= 2**bits if stated else largest < 2**_FEW_BITS
+    flags = (*samples.flags, FrameFlag.BIT_DEPTH) if doubtful else samples.flags
+    pixels = cv2.LUT(samples.values, _lookup_table(bits, spec.levels))
+    return np.asarray(pixels, np.uint8), tuple(dict.fromkeys(flags))
+
+
+@lru_cache(maxsize=32)
+def _lookup_table(bits: int, levels: Levels | None) -> Pixels:
+    """The 8-bit value of every 16-bit value; one beyond the stated depth counts as the largest."""
+    values = np.minimum(np.arange(2**_STORED_BITS), 2**bits - 1)
+    if levels is None:
+        mapped = values >> (bits - 8) if bits >= 8 else values << (8 - bits)
+    else:
+        shares = values / (2**bits - 1)
+        mapped = np.clip(np.round((shares - levels.black) / (levels.white - levels.black) * 255), 0, 255)
+    table = mapped.astype(np.uint8)
+    table.setflags(write=False)
+    return table

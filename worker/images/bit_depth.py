@@ -39,6 +39,6 @@ def _lookup_table(bits: int, levels: Levels | None) -> Pixels:
     else:
         shares = values / (2**bits - 1)
         mapped = np.clip(np.round((shares - levels.black) / (levels.white - levels.black) * 255), 0, 255)
-    table = mapped.astype(np.uint8)
+    table: Pixels = mapped.astype(np.uint8)
     table.setflags(write=False)
     return table

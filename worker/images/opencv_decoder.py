@@ -55,7 +55,7 @@ def _decode(encoded: bytes, flags: int) -> SampleValues:
     decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if decoded is None:
         raise FrameRejected(RejectReason.UNDECODABLE, "OpenCV cannot decode it")
-    return np.asarray(decoded, np.uint16 if decoded.dtype == np.uint16 else np.uint8)
+    return np.asarray(decoded, np.uint16) if decoded.dtype == np.uint16 else np.asarray(decoded, np.uint8)
 
 
 def _low_bits(values: SampleValues, significant_bits: int) -> Samples:

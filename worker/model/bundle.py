@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from stripwatch.worker.common.errors import BundleError
+from stripwatch.worker.images.bit_depth import BIT_DEPTH_MAX, BIT_DEPTH_MIN
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.onnx_checks import check_graph
 from stripwatch.worker.model.onnx_metadata import CHECKSUM_KEY, NO_CHECKSUM, read_metadata, verify_checksum
@@ -219,8 +220,7 @@ def _check(manifest: Manifest) -> None:
         raise BundleError("its contract names a label twice")
     if not all(0 < len(label) <= LABEL_CHARS_MAX and label.isprintable() for label in labels):
         raise BundleError(f"its contract has a label that is empty, unprintable or over {LABEL_CHARS_MAX} characters")
-    if not all(1 <= side <= SIDE_PX_MAX for side in (manifest.decode.height_px, manifest.decode.width_px)):
-        raise BundleError(f"its decode spec says {manifest.decode.shape}; a side has 1 to {SIDE_PX_MAX} pixels")
+    _check_decode(manifest.decode)
     if not 0 < manifest.score_tolerance <= TOLERANCE_MAX:
         raise BundleError(f"its score tolerance is {manifest.score_tolerance:g}; it must be in 0 to {TOLERANCE_MAX}")
     if manifest.clean_label is not None and manifest.clean_label not in labels:
@@ -244,3 +244,13 @@ def _check(manifest: Manifest) -> None:
     for frame in manifest.golden:
         if frame.label not in labels or len(frame.scores) != len(manifest.labels):
             raise BundleError(f"its golden frame {frame.name!r} does not fit its labels")
+
+
+def _check_decode(spec: DecodeSpec) -> None:
+    if not all(1 <= side <= SIDE_PX_MAX for side in (spec.height_px, spec.width_px)):
+        raise BundleError(f"its decode spec says {spec.shape}; a side has 1 to {SIDE_PX_MAX} pixels")
+    if spec.bit_depth is not None and not BIT_DEPTH_MIN <= spec.bit_depth <= BIT_DEPTH_MAX:
+        raise BundleError(f"its bit depth is {spec.bit_depth}; {BIT_DEPTH_MIN} to {BIT_DEPTH_MAX} are allowed")
+    if spec.levels is not None and not 0 <= spec.levels.black < spec.levels.white <= 1:
+        levels = f"black {spec.levels.black:g} and white {spec.levels.white:g}"
+        raise BundleError(f"its levels are {levels}; they must be in order: 0 <= black < white <= 1")

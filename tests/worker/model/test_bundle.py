@@ -1,6 +1,7 @@
 """What a bundle must be to be read."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from onnx import helper
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.images.decode_spec import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec, Levels
 from stripwatch.worker.model.bundle import (
     MANIFEST_KEY,
     GoldenFrame,
@@ -29,6 +30,14 @@ def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
     bundle = read_bundle(write_bundle(tmp_path / "a.onnx", manifest))
     assert bundle.manifest == manifest
     assert len(bundle.sha256) == 64
+
+
+def test_a_mapping_to_8_bits_is_kept_and_is_absent_where_it_is_not_used(tmp_path: Path) -> None:
+    spec = DecodeSpec(16, 24, bit_depth=12, levels=Levels(0.02, 0.9))
+    manifest = replace(tiny_contract(), decode=spec)
+    assert read_bundle(write_bundle(tmp_path / "a.onnx", manifest)).manifest.decode == spec
+    plain = json.loads(encode_manifest(tiny_contract())[MANIFEST_KEY])["decode"]
+    assert set(plain) <= {"height_px", "width_px"}  # an earlier worker refuses fields that it does not know
 
 
 def test_a_reference_is_kept_and_a_bundle_from_before_it_has_none(tmp_path: Path) -> None:
@@ -102,6 +111,13 @@ def test_a_malformed_contract_names_the_field() -> None:
         ({"labels": ["dark", "grey", "b" * 201]}, "over 200 characters"),
         ({"decode": DecodeSpec(0, 0)}, "1 to 8192 pixels"),
         ({"decode": DecodeSpec(40_000, 40_000)}, "1 to 8192 pixels"),
+        ({"decode": DecodeSpec(16, 24, bit_depth=8)}, "its bit depth is 8; 9 to 16"),
+        ({"decode": DecodeSpec(16, 24, bit_depth=17)}, "its bit depth is 17"),
+        ({"decode": DecodeSpec(16, 24, levels=Levels(-0.1, 1.0))}, "its levels are black -0.1 and white 1;"),
+        ({"decode": DecodeSpec(16, 24, levels=Levels(0.5, 0.5))}, "its levels"),
+        ({"decode": DecodeSpec(16, 24, levels=Levels(0.0, 1.01))}, "its levels"),
+        ({"decode": DecodeSpec(16, 24, levels=Levels(0.0, math.nan))}, "its levels"),
+        ({"decode": DecodeSpec(16, 24, levels=Levels(0.0, math.inf))}, "its levels"),
         ({"score_tolerance": 1e300}, "score tolerance"),
         ({"score_tolerance": 0.0}, "score tolerance"),
         ({"golden": []}, "no golden frames"),

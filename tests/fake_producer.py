@@ -1,4 +1,4 @@
-"""A producer for tests of delivery: keeps what was sent, with kafka-python's own futures; acknowledges when told."""
+"""A producer for tests of delivery: keeps what was sent, with kafka-python's own futures; acknowledges on request."""
 
 import threading
 from dataclasses import dataclass, field

@@ -93,7 +93,7 @@ class Found:
 
 
 def fuzz_in_child(frames: int, seed: int, each: Callable[[int], None] = lambda _: None) -> Found:
-    """In a child process, which is started anew where a frame kills it. each: called with the frames done so far."""
+    """In a child process, which is restarted when a frame kills it. each: called with the frames done so far."""
     found, first = Found(), 0
     while first < frames:
         last = min(first + CHUNK, frames)

@@ -1,4 +1,4 @@
-"""The README's table of settings is made from the code. `python -m tests.test_readme` writes it anew."""
+"""The README's table of settings is made from the code. `python -m tests.test_readme` writes it again."""
 
 import re
 import subprocess

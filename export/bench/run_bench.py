@@ -1,4 +1,4 @@
-"""Every precision of trained runs, exported and measured in one go: what each costs in answers and brings in speed."""
+"""Every precision of trained runs, exported and measured together: what each costs in accuracy and gains in speed."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

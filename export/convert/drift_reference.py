@@ -16,7 +16,7 @@ from stripwatch.worker.model.bundle import Manifest
 from stripwatch.worker.model.reference import ClassScores, Reference, Spread
 from stripwatch.worker.model.verdict import Decision, decision_policy
 
-_FRAMES_MAX = 1000  # the mean of so many is known to 3 % of their deviation
+_FRAMES_MAX = 1000  # the mean of that many is known to 3 % of their deviation
 
 
 def with_reference(manifest: Manifest, validation: ScoredValidation, scores: Scores, progress: Progress) -> Manifest:

@@ -82,7 +82,7 @@ def in_eight_bits(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> Quan
 
 
 def _outside(proto: onnx.ModelProto, backbone: str) -> list[str]:
-    """The nodes of preprocessing and head. A node that the converter named anew belongs to what it stands between."""
+    """The nodes of preprocessing and head. A node that the converter renamed belongs to what it stands between."""
     named = {node.name for node in proto.graph.node if "/" in node.name and backbone not in node.name}
     readers: dict[str, list[str]] = {}
     for node in proto.graph.node:

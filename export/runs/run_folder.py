@@ -20,7 +20,7 @@ from stripwatch.worker.model.heatmaps import HeatmapDecoder
 SCHEMA = "stripwatch.run/1"
 MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"
 MODEL_PART = "model.part.keras"  # Keras insists on its suffix
-# What a killed fit can go on from; a finished run has none of it.
+# What a killed fit can continue from; a finished run has none of it.
 BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX = "begun.json", "features-", ".weights.h5"
 
 Head = Literal["gap", "paper-baseline", "dense"]

@@ -87,7 +87,7 @@ def test_a_name_that_stops_resolving_while_the_client_runs(
     consumer.close()
 
 
-def test_a_tool_that_reads_already_says_why_it_cannot_go_on(
+def test_a_tool_that_reads_already_says_why_it_cannot_continue(
     listeners: Listeners, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     consumer = connect(KafkaConsumer, listeners.good, 20.0)

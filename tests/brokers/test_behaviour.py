@@ -96,7 +96,7 @@ def test_the_high_watermark_tells_the_lag(broker: BrokerHandle) -> None:
         assert consumer.highwater(partition) - consumer.position(partition) == 5
 
 
-def test_a_group_goes_on_where_it_committed(broker: BrokerHandle) -> None:
+def test_a_group_continues_where_it_committed(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(), broker.new_name("group")
     write(broker, topic, 10)
     records: list[Any] = []
@@ -150,7 +150,7 @@ def test_the_client_forgets_records_of_one_paused_partition_among_others(broker:
         consumer.assign([stuck, other])
         poll_until(lambda: len(records) == 3, consumer, into=records)
         consumer.pause(stuck)
-        for _ in range(2):  # the second time after resume: polling goes on, the records do not
+        for _ in range(2):  # the second time after resume: polling continues, the records do not
             records.clear()
             write(broker, topic, 5, partition=other.partition)
             poll_until(lambda: len(records) == 5, consumer, into=records)

@@ -90,7 +90,7 @@ def test_an_event_knows_coil_camera_time_and_metre(line: Line, bundle: Path) -> 
     assert defect.headers["ce_id"] == result.headers["ce_id"] + b"-defect"
 
 
-def test_a_worker_goes_on_where_the_last_one_stopped(line: Line, bundle: Path) -> None:
+def test_a_worker_continues_where_the_last_one_stopped(line: Line, bundle: Path) -> None:
     first = line.send(frames(30), key=b"a")
     with running_worker(line, bundle, "g") as worker:
         worker.await_ready()

@@ -83,7 +83,7 @@ def test_a_member_that_is_stopped_hands_its_partitions_over_at_once(
     assert_complete(line, sent, "at-least-once", group)
 
 
-def test_a_member_whose_name_is_taken_goes_on_without_and_takes_it_from_nobody(line: Line, bundle: Path) -> None:
+def test_a_member_whose_name_is_taken_continues_without_and_takes_it_from_nobody(line: Line, bundle: Path) -> None:
     group = line.broker.new_name("group")
     name = ("--set", "instance_id=same")
     with running_worker(line, bundle, group, *LONG, *name) as one:

@@ -88,7 +88,7 @@ def test_topics_that_are_missing_are_named_at_the_start_where_they_are_needed(
         assert worker.stop() == 0
 
 
-@pytest.mark.kafka  # the embedded broker goes on to take records of a topic that was deleted
+@pytest.mark.kafka  # the embedded broker still takes records of a topic that was deleted
 def test_a_topic_that_goes_away_stops_nothing_and_what_failed_is_counted(
     apache_broker: BrokerHandle, mapped_bundle: Path
 ) -> None:

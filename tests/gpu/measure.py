@@ -1,7 +1,7 @@
 """`python -m tests.gpu.measure --folder OUT`: every step of a GPU run, one after the other, in a limited time.
 
 OUT/results.jsonl holds a line for each finished step and OUT/table.md shows them; both are rewritten after each. A
-step that is there already is not run again, so a run that was cut off goes on where it was. A step that fails or takes
+step that is there already is not run again, so an interrupted run continues where it was. A step that fails or takes
 too long is recorded with its error and with the rows it had, and the next one runs.
 """
 
@@ -33,14 +33,14 @@ Runner = Callable[[Step, float], "Outcome"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a step gave. error: "" where it came to its end."""
+    """What a step gave. error: "" where it finished."""
 
     rows: list[Row]
     error: str = ""
 
 
 def main(
-    folder: Annotated[Path, typer.Option(help="Where results go, and lie already when a run goes on.")],
+    folder: Annotated[Path, typer.Option(help="Where results go, and lie already when a run continues.")],
     provider: Annotated[str, typer.Option(help="cuda, or cpu for a dry run.")] = "cuda",
     minutes: Annotated[float, typer.Option(min=0.1, help="After which no step is at work any more.")] = 8.0,
     only: Annotated[str, typer.Option(help="Only the steps whose name begins so, as 'speed' or 'worker eff'.")] = "",

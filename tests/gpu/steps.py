@@ -194,7 +194,7 @@ def main(
             figures += len(row["figures"])
     except StripwatchError as error:
         sys.exit(str(error))
-    if provider == "cuda" and not figures:  # so that it is tried again once the cause is mended
+    if provider == "cuda" and not figures:  # so that it is tried again once the cause is fixed
         sys.exit("no way to run it gave a figure")
 
 

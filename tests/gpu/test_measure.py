@@ -1,4 +1,4 @@
-"""The run itself: it goes on where it was, keeps to its time, and survives a step that fails."""
+"""The run itself: it continues where it was, keeps to its time, and survives a step that fails."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ STEPS_OF_TEN_S = [Step("speed", f"model-{number}", 10.0) for number in range(3)]
 
 
 class Machine:
-    """Steps that take ten seconds each on a clock of their own, and fail where they are told to."""
+    """Steps that take ten seconds each on a clock of their own, and fail where the test wants it."""
 
     def __init__(self, failing: str = "") -> None:
         self.time_s = 0.0

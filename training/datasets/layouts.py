@@ -1,4 +1,4 @@
-"""The ways a labelled data set may lie on disk: one reader each, and how they are told apart."""
+"""The ways a labelled data set may lie on disk: one reader each, and how they are distinguished."""
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator

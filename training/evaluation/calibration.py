@@ -1,4 +1,4 @@
-"""Does a score of 0.9 mean right in nine of ten? Measured, and mended by one number: the temperature."""
+"""Does a score of 0.9 mean right in nine of ten? Measured, and corrected by one number: the temperature."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -113,7 +113,7 @@ def map_facts(
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """At most so many positions, evenly from the first to the last."""
+    """At most this many positions, evenly from the first to the last."""
     return [int(at) for at in np.unique(np.linspace(0, count - 1, min(count, most)).round())]
 
 

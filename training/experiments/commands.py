@@ -17,7 +17,7 @@ from stripwatch.worker.common.errors import SettingsError
 def crossval(
     context: typer.Context,
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder for the runs and crossval.json; go on in it after a stop.")],
+    out: Annotated[Path, typer.Option(help="Folder for the runs and crossval.json; continue in it after a stop.")],
     folds: Annotated[int, typer.Option(min=2, max=50, help="Parts; each is scored by a fit on the others.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds and of each fit.")] = 0,
     layout: Layout = "auto",
@@ -46,7 +46,7 @@ def compare(
     context: typer.Context,
     data: Data,
     networks: Annotated[str, typer.Option(metavar="A,B,...", help="Networks; NAME=NETWORK gives one its own name.")],
-    out: Annotated[Path, typer.Option(help="Folder for the runs and the leaderboard; go on in it after a stop.")],
+    out: Annotated[Path, typer.Option(help="Folder for the runs and the leaderboard; continue in it after a stop.")],
     rule: Annotated[str, typer.Option(help="Who wins: best, or fastest-within:POINTS of the best.")] = "best",
     set_: Annotated[
         list[str] | None,

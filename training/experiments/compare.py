@@ -74,7 +74,7 @@ def parse_candidates(networks: str, settings: Sequence[str]) -> list[Candidate]:
 
 
 def compare(settings: CompareSettings) -> Leaderboard:
-    """Write leaderboard.csv, leaderboard.json and leaderboard.png; goes on where it was stopped.
+    """Write leaderboard.csv, leaderboard.json and leaderboard.png; continues where it was stopped.
 
     Raises what fit raises, for the first network that fails; what was finished stays.
     """

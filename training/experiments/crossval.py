@@ -66,7 +66,7 @@ class CrossvalResult(msgspec.Struct, frozen=True):
 
 
 def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
-    """Fit every fold and score what it left out; goes on where it was stopped. Writes crossval.json.
+    """Fit every fold and score what it left out; continues where it was stopped. Writes crossval.json.
 
     Of each fit the last epoch counts, without early stopping: the scored fold chooses neither epoch nor threshold nor
     temperature. Raises what fit raises, DataError for a class with fewer images than folds.

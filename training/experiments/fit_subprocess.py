@@ -54,7 +54,7 @@ def read_split_frames(
 
 
 def run_fit(title: str, folder: Path, data: Path, split: Split, flags: Sequence[str]) -> None:
-    """Run `fit` into a folder unless it holds a finished run; go on with one that was killed.
+    """Run `fit` into a folder unless it holds a finished run; continue with one that was killed.
 
     The sentence of fit is the one shown when it fails. Raises InputError when the finished run was asked for otherwise.
     """
@@ -74,6 +74,6 @@ def run_fit(title: str, folder: Path, data: Path, split: Split, flags: Sequence[
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603  # run.json says more
     if done.returncode < 0:  # a fit that ends itself has said why
         reason = signal.strsignal(-done.returncode)
-        raise InputError(f"{title} was ended from outside ({reason}): {_OFTEN}; the same command goes on from there")
+        raise InputError(f"{title} was ended from outside ({reason}): {_OFTEN}; the same command continues from there")
     if done.returncode:
         raise typer.Exit(done.returncode)

@@ -67,7 +67,7 @@ class Rule:
         return cls(text, float(match[1]) if match[1] else None)
 
     def winner(self, entries: Sequence[LeaderboardEntry]) -> LeaderboardEntry:
-        """Equal ones are told apart by macro-F1, then by speed."""
+        """Ties are broken by macro-F1, then by speed."""
         best = max(entries, key=lambda entry: (entry.accuracy.value, entry.macro_f1.value, entry.frames_per_second))
         if self.points is None:
             return best

@@ -1,4 +1,4 @@
-"""What a fit needs to go on after a kill; it lies in the run folder until the run is finished."""
+"""What a fit needs to continue after a kill; it lies in the run folder until the run is finished."""
 
 import math
 import os
@@ -16,7 +16,7 @@ from stripwatch.worker.images.decode_spec import DecodeSpec
 
 
 class FitIdentity(msgspec.Struct, frozen=True):
-    """What a fit was begun with: only the same may go on with it."""
+    """What a fit was begun with: only the same may continue with it."""
 
     configuration: Configuration
     data_sha256: str
@@ -81,7 +81,7 @@ def restore(model: keras.Model, folder: Path, stage: str, steps_an_epoch: int) -
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and keras raise a handful of types
-        raise InputError(f"cannot go on from {path}: {str(error).strip().splitlines()[0]}") from error
+        raise InputError(f"cannot continue from {path}: {str(error).strip().splitlines()[0]}") from error
     return int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps_an_epoch
 
 

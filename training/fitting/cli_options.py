@@ -89,7 +89,7 @@ KeepOption = Annotated[
     Keep, typer.Option(help="Epoch to keep: best on validation frames, or last, so that those choose nothing.")
 ]
 Augment = Annotated[
-    bool, typer.Option("--augment", help="Flip, shift, relight, soil and blur frames; reads them anew each epoch.")
+    bool, typer.Option("--augment", help="Flip, shift, relight, soil and blur frames; reads them again each epoch.")
 ]
 LearningRate = Annotated[
     float | None,

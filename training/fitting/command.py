@@ -59,7 +59,7 @@ def fit(
 
     With weights that have learned before, the backbone stays as it is and only the head is fitted: the features are
     computed once, so more epochs cost nearly nothing. --fine-tune then fits the last layers of the backbone as well.
-    The run folder holds model.keras, run.json and history.csv. After a kill --resume goes on.
+    The run folder holds model.keras, run.json and history.csv. After a kill --resume continues.
 
     \b
     Example:

@@ -25,7 +25,7 @@ def features_name(configuration: Configuration, spec: DecodeSpec, data_sha256: s
 
 
 def keepable(model: keras.Model, frames: int) -> bool:
-    """Whether the features of so many frames fit into the memory of a plain machine."""
+    """Whether the features of this many frames fit into the memory of a plain machine."""
     return 4 * frames * int(np.prod(model.output_shape[1:])) <= _BYTES_MAX
 
 

@@ -128,7 +128,7 @@ def _plan(settings: FitSettings) -> _FitPlan:
     constant = settings.frozen and not settings.augment
     from_features = constant and keepable(classifier.features, len(dataset.samples))
     if constant and not from_features:
-        say("note: the features of all frames would not fit in memory: frames are read anew each epoch")
+        say("note: the features of all frames would not fit in memory: frames are read again each epoch")
     configuration = to_configuration(settings, dataset.layout, precision, from_features)
     return _FitPlan(settings, dataset, marks, spec, classifier, kept, configuration, from_features, commit())
 

@@ -23,7 +23,7 @@ from stripwatch.worker.images.decode_spec import DecodeSpec
 
 DecodeName = Literal["rgb", "rgb/2", "rgb/4", "rgb/8", "grey", "grey/2", "grey/4", "grey/8"]
 _HEAD_LEARNING_RATE: dict[Head, float] = {"gap": 1e-2, "paper-baseline": 1e-3, "dense": 3e-3}  # for scaled features
-_RAW_LEARNING_RATE = 1e-3  # frames that are read anew each epoch have features anew, and nothing to scale them by
+_RAW_LEARNING_RATE = 1e-3  # frames that are read again each epoch have new features, and nothing to scale them by
 _WHOLE_LEARNING_RATE = 3e-3
 # Of a gap head on kept features. Five folds of NEU, three seeds, errors of 1,560 with 1 and with 0: InceptionV3 0, 0, 0
 # and 2, 3, 1; Xception 0, 2, 2 and 3, 5, 7; MobileNet 0.25 8, 6, 10 and 8, 6, 6; VGG19 to block 3, one seed, 41 and 30.

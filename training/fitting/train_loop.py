@@ -30,7 +30,7 @@ _PREDICT_BATCH = 32  # whatever a step takes: 64 frames of VGG19 at 224x224 alre
 class TrainingJob:
     """All that a stage needs. kept: the model that is written, in float32.
 
-    features_file: where the features lie or will; None where frames are read anew each epoch.
+    features_file: where the features lie or will; None where frames are read again each epoch.
     """
 
     classifier: Classifier
@@ -148,7 +148,7 @@ def _inputs(job: TrainingJob, part: Subset, features: Features) -> Features | li
 
 
 def _fit_frames(job: TrainingJob, stage: TrainingStage, rows: list[Row]) -> list[Row]:
-    """Fit whatever layers are trainable, reading the frames anew each epoch."""
+    """Fit whatever layers are trainable, reading the frames again each epoch."""
     configuration, material, model = job.configuration, job.data, job.classifier.fit_whole
     train, validation, spec, batch = material.train, material.validation, material.spec, configuration.batch
     places = job.classifier.cell_targets

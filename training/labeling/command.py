@@ -22,7 +22,7 @@ def collect(
     new_labels: Annotated[
         bool, typer.Option("--new-labels", help="Also take labels that the model does not know.")
     ] = False,
-    frames_max: Annotated[int, typer.Option(min=0, help="Fetch so many new frames at most; 0 sets no limit.")] = 10_000,
+    frames_max: Annotated[int, typer.Option(min=0, help="Largest number of new frames; 0 sets no limit.")] = 10_000,
     review_topic: Annotated[str, typer.Option(help="The topic with the frames.")] = topics.REVIEW,
     config: Annotated[
         Path | None, typer.Option("--config", help="A TOML file whose [security] says how to talk to Kafka.")
@@ -67,5 +67,5 @@ def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, confi
     ):
         collector.collect(records)
     if collector.full:
-        say(f"stopped at --frames-max {frames_max}: the same command goes on from there")
+        say(f"stopped at --frames-max {frames_max}: the same command continues from there")
     print_summary(collector.summary() | {"topic": topic})

@@ -32,7 +32,7 @@ class OutputSpec:
 class HeadParts:
     """pool: from a map [n, h, w, c] to features, [n, f] or the map itself; h and w at least places_min.
 
-    score: features, what is told apart, dropout -> scores [n, labels] and, where the head judges each place, its logits
+    score: features, outputs, dropout -> scores [n, labels] and, where the head judges each place, its logits
     there [n, h, w, classes]. The layer named first is the one that reads the features. Export finds the layers "pool",
     "scores" and "places" by their names.
     """

@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same: brighter, resized or compressed anew. They must not be torn apart by a split."""
+"""Pictures that are nearly the same: brighter, resized or compressed again. They must not be torn apart by a split."""
 
 from collections.abc import Sequence
 

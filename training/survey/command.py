@@ -17,7 +17,7 @@ def survey(
 ) -> None:
     """Say what a data set holds: class balance, image sizes, copies, files that cannot be read.
 
-    Copies are files with the same pixels, and those that are nearly the same: brighter, smaller or compressed anew.
+    Copies are files with the same pixels, and those that are nearly the same: brighter, smaller or compressed again.
     The lists of their names stand in survey.json.
 
     \b

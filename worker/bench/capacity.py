@@ -52,7 +52,7 @@ def cpu_limit(costs: FrameCosts, cores: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class CameraPlan:
-    """What a line wants: so many cameras, so many frames a second of each, of height x width px."""
+    """What a line needs: a number of cameras, frames a second of each, of height x width px."""
 
     cameras: int
     rate_fps: float

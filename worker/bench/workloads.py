@@ -77,7 +77,7 @@ class _Snapshot:
 def saturate(setup: BenchSetup, topics: Mapping[str, str], count: int, skip: int = 0) -> SaturatedRun:
     """Let a fresh group work through the count frames that its topic holds. Raises LineRunError if it stalls.
 
-    skip: so many are done before the measurement begins, while several processes are still joining.
+    skip: this many are done before the measurement begins, while several processes are still joining.
     """
     with _running_worker(setup, topics) as worker:
         first, now, moved_s = None, worker.moment(), time.monotonic()

@@ -153,7 +153,7 @@ def create_topics(admin: Any, plans: list[TopicPlan]) -> None:
 def temporary_topics(
     bootstrap_servers: str, prefix: str, partitions: int, security: Security = PLAINTEXT
 ) -> Iterator[dict[str, str]]:
-    """The worker's topics by kind, made anew with this prefix; those with a prefix are removed at the end."""
+    """The worker's topics by kind, created with this prefix; those with a prefix are removed at the end."""
     plans = [replace(plan, name=prefix + plan.name) for plan in plan_topics(partitions, 1, 1, MESSAGE_BYTES_MAX)]
     with open_admin(bootstrap_servers, security) as admin:
         create_topics(admin, plans)

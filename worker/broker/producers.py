@@ -141,7 +141,7 @@ def force_close(producer: KafkaProducer) -> None:
 def await_acknowledgements(producer: KafkaProducer, futures: Collection[Future], timeout_s: float) -> None:
     """Until each record was acknowledged or has failed. Raises KafkaTimeoutError.
 
-    flush of kafka-python 3.0.12 raises UnknownError when a batch was split, since its records go on in other batches.
+    flush of kafka-python 3.0.12 raises UnknownError when a batch was split, since its records move to other batches.
     """
     deadline_s = time.monotonic() + timeout_s
     try:

@@ -118,7 +118,7 @@ class TopicReader:
         return records
 
     def next_offsets(self) -> dict[TopicPartition, int]:
-        """Where reading goes on."""
+        """Where reading continues."""
         with broker_errors(self._consumer):
             return {tp: self._consumer.position(tp) for tp in self._consumer.assignment()}
 

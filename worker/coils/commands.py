@@ -13,7 +13,7 @@ from stripwatch.worker.config.cli_options import BootstrapServersSetting, Set, S
 def coils(
     config: SettingsConfig = None,
     bootstrap_servers: BootstrapServersSetting = None,
-    group_id: Annotated[str, typer.Option(help="The group whose commits say where to go on.")] = "stripwatch-coils",
+    group_id: Annotated[str, typer.Option(help="The group whose commits say where to continue.")] = "stripwatch-coils",
     settle_s: Annotated[
         float, typer.Option(min=0, help="A coil has ended when the line has the next one and so long none of it came.")
     ] = 10.0,

@@ -80,7 +80,7 @@ def observation_from_result(result: Result, timestamp_ms: int) -> Observation | 
 def observation_from_reject(
     key: bytes | None, headers: Sequence[tuple[str, bytes | None]], timestamp_ms: int
 ) -> Observation | None:
-    """From the headers of a reject; None where it has no id, so that it cannot be told from a repeat.
+    """From the headers of a reject; None where it has no id, so that it cannot be distinguished from a repeat.
 
     Its headers are CloudEvents as those of a frame are, so they are read by the same rules.
     """

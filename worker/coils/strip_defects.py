@@ -35,7 +35,7 @@ class StripDefect(msgspec.Struct, frozen=True):
 class StripDefects:
     """Joins defects of one camera and label whose rectangles overlap, or lie at most join_mm apart along the strip.
 
-    A union's rectangle may reach further ones, so joining goes on until all rectangles are apart. The outcome is the
+    A union's rectangle may reach further ones, so joining continues until all rectangles are apart. The outcome is the
     finest grouping whose rectangles are apart, of which there is one: the order of arrival does not matter.
     """
 

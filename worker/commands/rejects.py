@@ -76,7 +76,7 @@ def list_rejects(
     reason: Reasons = None,
     camera: CameraId = None,
     since: Since = None,
-    newest: Annotated[int, typer.Option(min=1, help="Show so many, the newest.")] = 100,
+    newest: Annotated[int, typer.Option(min=1, help="Show this many, the newest.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line for each in place of the table.")] = False,
     rejects_topic: RejectsTopic = topics.REJECTS,
     config: SecurityConfig = None,
@@ -105,7 +105,7 @@ def replay(
     reason: Reasons = None,
     camera: CameraId = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(min=0, help="Send at most so many; 0 sets no limit.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Send at most this many; 0 sets no limit.")] = 0,
     rate: Annotated[float, typer.Option(min=0, help="Frames a second; 0 is as fast as it goes.")] = 0.0,
     replays_max: Annotated[
         int, typer.Option("--replays-max", min=1, help="Pass over a frame that was sent again so often already.")

@@ -59,7 +59,7 @@ class RateLimit:
         return suppressed is not None
 
     def suppressed(self) -> dict[str, int]:
-        """What no line has told yet, by text."""
+        """What no line has reported yet, by text."""
         with self._lock:
             return {str(text): window.suppressed for text, window in self._windows.items() if window.suppressed}
 

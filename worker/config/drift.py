@@ -13,13 +13,13 @@ class DriftSettings(BaseModel):
         description="Brightness, contrast and sharpness: one frame of a camera in this time.",
     )
     measured_frames: int = Field(
-        default=50, ge=1, le=100_000, description="About so many of them, the newest of a camera, make its means."
+        default=50, ge=1, le=100_000, description="Window of the means of a camera, in measured frames (approximate)."
     )
     scored_frames: int = Field(
         default=1000,
         ge=1,
         le=1_000_000,
-        description="About so many results, the newest of a camera, make those of scores.",
+        description="Window of the mean scores of a camera, in results (approximate).",
     )
     silent_s: float = Field(
         default=30, gt=0, le=86_400, description="A camera that was seen and sends nothing for so long is silent."
@@ -34,8 +34,8 @@ class DriftSettings(BaseModel):
         default=0.5,
         ge=0,
         le=1,
-        description="Blurred: sharpness below this share of the reference; not told without one.",
+        description="Blurred: sharpness below this share of the reference; not reported without one.",
     )
     frozen_frames: int = Field(
-        default=10, ge=2, le=1_000_000, description="Frozen: the same file so many times in a row."
+        default=10, ge=2, le=1_000_000, description="Frozen: the same file this many times in a row."
     )

@@ -37,7 +37,7 @@ class Security(BaseModel):
     password_file: Path | None = Field(default=None, description="File that holds the password, in place of it.")
     token_file: Path | None = Field(
         default=None,
-        description="File that holds the OAUTHBEARER token. Read anew for each connection, so it may be renewed.",
+        description="File that holds the OAUTHBEARER token. Read again for each connection, so it may be renewed.",
     )
 
     @property

@@ -105,8 +105,8 @@ class Settings(BaseSettings):
     static_membership: bool | Literal["auto"] = Field(
         "auto",
         description="A process that dies and is started again within session_timeout_ms keeps its partitions, and the "
-        "others go on meanwhile; one that is stopped hands them over at once. auto: yes, and a worker whose name "
-        "another one takes goes on without; true: it ends with exit code 10; false: no.",
+        "others continue meanwhile; one that is stopped hands them over at once. auto: yes, and a worker whose name "
+        "another one takes continues without; true: it ends with exit code 10; false: no.",
     )
     delivery: Literal["at-least-once", "exactly-once"] = Field(
         "at-least-once",

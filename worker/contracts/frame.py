@@ -94,7 +94,7 @@ def event_id(position: Position, timestamp_ms: int, cluster: str) -> str:
     """The id of a frame's result: the same whenever the same record is inspected, so a reader can drop a repeat.
 
     Topic, partition and offset tell frames of one topic apart. The end, from the cluster and the record's time, tells
-    a topic that was made anew from the one before it.
+    a recreated topic from the one before it.
     """
     end = hashlib.sha256(f"{cluster}/{timestamp_ms}".encode()).hexdigest()[:8]
     return f"{position}-{end}"

@@ -53,7 +53,7 @@ class Partition(NamedTuple):
 
 
 class CommitPoint(NamedTuple):
-    """Where reading goes on, and the text that Kafka keeps with it."""
+    """Where reading continues, and the text that Kafka keeps with it."""
 
     offset: int
     metadata: str = ""

@@ -1,4 +1,4 @@
-"""The topics on Kafka, in one place: who writes what, and with which key, is told in ARCHITECTURE.md."""
+"""The topics on Kafka, in one place: ARCHITECTURE.md says who writes what, and with which key."""
 
 FRAMES = "inspection.frames"
 RESULTS = "inspection.results"

@@ -15,7 +15,7 @@ def view(
         str, typer.Option(help="Address to listen on. There is no login: beyond loopback, trust the net.")
     ] = ("127.0.0.1"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0: any free one.")] = 8800,
-    history: Annotated[int, typer.Option(min=0, help="Begin with so many of the newest results and rejects.")] = 20_000,
+    history: Annotated[int, typer.Option(min=0, help="Number of the newest results and rejects shown first.")] = 20_000,
     setting: Set = None,
 ) -> None:
     """Serve the live page: the strip of each line with its defects, newest defects, coils and their reports.

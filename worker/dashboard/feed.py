@@ -80,7 +80,7 @@ class Feed:
             self._history.add_result(record.value, record.timestamp, now_s, live)
 
     def _starts(self, consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
-        """Where reading had come to. A topic that ends before that was made anew; what comes twice has the same id."""
+        """Where to read. A topic that ends before the next offset was recreated; a repeated event has the same id."""
         ends = consumer.end_offsets(partitions)
         new = [tp for tp in partitions if tp not in self._next or self._next[tp] > ends[tp]]
         for pictures in (False, True):

@@ -76,7 +76,7 @@ class FrameFetcher:
             self._consumer.seek(partition, position.offset)  # where that is gone, the oldest frame comes instead
             records = self._consumer.poll(timeout_ms=round(_FETCH_S * 1000), max_records=1).get(partition, [])
         finally:
-            self._consumer.unsubscribe()  # or it would go on to fetch what comes after
+            self._consumer.unsubscribe()  # or it would still fetch what comes after
         value: bytes | None = next((record.value for record in records if record.offset == position.offset), None)
         return value
 
@@ -87,5 +87,5 @@ class FrameFetcher:
 
 
 def shrink(encoded: bytes, width_px_max: int, limits: DecodeLimits) -> bytes:
-    """Decoded by the worker's own rules and encoded anew, with its aspect. Raises FrameRejected."""
+    """Decoded by the worker's own rules and encoded again, with its aspect. Raises FrameRejected."""
     return encode_jpeg(decode_scaled(encoded, width_px_max, math.inf, limits), _QUALITY)

@@ -257,7 +257,7 @@ class History:
         )
 
     def _summary(self, log: CoilAggregate) -> CoilSummary:
-        """Made anew only where the coil has grown."""
+        """Rebuilt only where the coil has grown."""
         frames, summary = self._rows.get(log.id, (0, None))
         if summary is None or frames != log.frames:
             summary = log.summary()

@@ -46,7 +46,7 @@ def measure(pixels: Pixels) -> FrameStatistics:
 class CameraSampler:
     """Whether it is a camera's turn to be measured: never twice within period_s, however fast it sends.
 
-    Any thread may call. Two that call at once may both be told yes, which costs one measurement more.
+    Any thread may call. Two that call at once may both get yes, which costs one measurement more.
     """
 
     def __init__(self, period_s: float, now_s: Callable[[], float] = time.monotonic) -> None:

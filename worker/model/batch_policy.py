@@ -51,7 +51,7 @@ class BatchPolicy:
         return BatchLimits(self._best_frames if whole else self._first[waiting], linger_s)
 
     def _spare_s(self, waiting: int, rate_fps: float) -> float:
-        """What the target leaves beside a run that still goes on and the run itself; 0 where no frame would come."""
+        """What the target leaves beside a run in progress and the run itself; 0 where no frame would come."""
         if self._target_s is None or waiting >= self._best_frames:
             return 0.0
         spare_s = max(0.0, self._target_s - 2 * self._run_s[self._best_frames])
@@ -59,7 +59,7 @@ class BatchPolicy:
 
 
 def _run_s(batches: Sequence[WarmedBatch], frames: int, padded: bool) -> float:
-    """Seconds of a run of so many frames: as measured, padded to what was measured, or between its neighbours."""
+    """Seconds of a run of this many frames: as measured, padded to what was measured, or between its neighbours."""
     sizes = [batch.frames for batch in batches]
     at = min(bisect_left(sizes, frames), len(sizes) - 1)
     above_s = sizes[at] / batches[at].frames_per_second

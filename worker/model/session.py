@@ -1,4 +1,4 @@
-"""An ONNX Runtime session on the provider it was told to use, and proof that it computes what was trained."""
+"""An ONNX Runtime session on the configured provider, and proof that it computes what was trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/metrics, /healthz and /readyz, on one port that listens on loopback unless told otherwise.
+"""/metrics, /healthz and /readyz, on one port that listens on loopback unless configured otherwise.
 
 healthz: the process answers; restart it when it does not. readyz: 200 only while every check holds, else 503; the body
 names each check, so that an operator sees which one does not.

@@ -87,7 +87,7 @@ class Metrics:
         self.ready = self._gauge("ready", "1 while /readyz says yes.")
         self.connections_closed = connections_closed(registry)
         self._make_model()
-        # Near rejects.share_max: a camera, its cable or its light. Above it the worker is unready, and goes on.
+        # Near rejects.share_max: a camera, its cable or its light. Above it the worker is unready, and continues.
         self.reject_share = self._gauge("reject_share", "Rejects among the frames of the last rejects.window_s.")
         self._make_observers()
         self._make_drift()

@@ -1,4 +1,4 @@
-"""What several workers say of themselves, at one address: their metrics, told apart, and whether all are ready."""
+"""The metrics of several workers at one address, labelled by process, and whether all are ready."""
 
 import json
 import urllib.error

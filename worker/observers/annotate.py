@@ -75,7 +75,7 @@ def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
 
 
 def encode_within(pixels: Pixels, quality: int, bytes_max: int) -> bytes:
-    """A JPEG of at most so many bytes: coarser first, then smaller. Raises StripwatchError where even that fails."""
+    """A JPEG of at most bytes_max bytes: coarser first, then smaller. Raises StripwatchError where even that fails."""
     while True:
         jpeg = encode_jpeg(pixels, quality)
         if len(jpeg) <= bytes_max:

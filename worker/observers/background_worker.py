@@ -27,8 +27,9 @@ _RESTART_S = 5.0  # what ends the thread may do so with every frame
 
 
 class BackgroundWorker(Generic[T]):
-    """work: called with a frame and what is known of it, one after the other, on the thread. count: told "dropped" or
-    "failed".
+    """work: called with a frame and what is known of it, one after the other, on the thread.
+
+    count: called with "dropped" or "failed".
 
     One thread asks for room and takes it, by `reserve` or by `offer`; any thread may call the rest.
     """

@@ -41,7 +41,7 @@ class ScoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class CameraReport:
-    """What cannot be told, or not yet, is not in it.
+    """Statistics without enough samples are omitted.
 
     distances: of a statistic's mean from the reference's, in standard deviations of the reference (Glass 1976; from 0.8
     on Cohen 1988 calls a difference large). scores: mean confidence, share of unsure frames. score_drift: each of the
@@ -58,7 +58,7 @@ class CameraReport:
 
 
 class DecayedSums(Generic[K]):
-    """Sums over about the newest frames_max frames: once so many are together, all of them count half."""
+    """Sums over about the newest frames_max frames: once that many are together, all of them count half."""
 
     def __init__(self, frames_max: int) -> None:
         self.frames = 0.0
@@ -123,7 +123,7 @@ class Drift:
     ) -> None:
         """A frame of this camera has come through. encoded: None for one that is no image.
 
-        statistics: where it was measured. answer: where it was inspected. With another model the means begin anew.
+        statistics: where it was measured. answer: where it was inspected. With another model the means start again.
         """
         camera = self._cameras.get(name)
         if camera is None:

@@ -103,7 +103,7 @@ class DriftMonitor:
 
 
 class _CameraGauges:
-    """Shows what is told of a camera, and takes away what is told no more."""
+    """Shows the statistics of a camera, and removes those that are no longer reported."""
 
     def __init__(self) -> None:
         self._shown: dict[tuple[Gauge, str], set[str]] = {}

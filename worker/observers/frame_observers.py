@@ -1,4 +1,4 @@
-"""What of evidence, review and the shadow is switched on, put together; each is told what becomes of a frame."""
+"""The enabled ones of evidence, review and shadow; each is notified of the outcome of a frame."""
 
 import time
 

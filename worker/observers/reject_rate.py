@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 _SLOTS = 60
-_FRAMES_MIN = 20  # of fewer no share is told: the first bad frame after a stop is no alarm
+_FRAMES_MIN = 20  # of fewer no share is reported: the first bad frame after a stop is no alarm
 
 
 class RejectRate:

@@ -176,7 +176,7 @@ class _TrialProcess:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        with suppress(OSError):  # what it was told and has not read
+        with suppress(OSError):  # what was sent to it and it has not read
             self._process.communicate()
 
     def kill(self) -> None:

@@ -2,7 +2,7 @@
 Kafka.
 
 It plays the golden frames of its bundle, over and over, through the worker's own pipeline: decode, batch, inference,
-event. It says `ready`, begins when it is told to, so that all processes of a layout run at the same time, and ends with
+event. It says `ready`, begins on command, so that all processes of a layout run at the same time, and ends with
 the frames it has done.
 """
 
@@ -47,7 +47,7 @@ class CountingPublisher:
 
 
 def run_trial(settings: Settings, model: LoadedModel, seconds: float) -> int:
-    """How many frames the pipeline settles in so many seconds, with always more waiting than a batch takes."""
+    """How many frames the pipeline settles in this many seconds, with always more waiting than a batch takes."""
     publisher = CountingPublisher()
     limiter = InFlightLimiter(_INSIDE_FRAMES_MAX, _INSIDE_BYTES_MAX)
     parts = build_dependencies(settings, Metrics(CollectorRegistry()), publisher, limiter)

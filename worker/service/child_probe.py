@@ -38,7 +38,7 @@ class ChildProbe:
         self._closing.set()
 
     def hangs(self, number: int) -> bool:
-        """Whether a worker has left so many questions in a row unanswered that it will not answer any more."""
+        """Whether a worker has left too many questions in a row unanswered to answer another."""
         return self._unanswered[number] > ROUNDS_MAX
 
     def started(self, number: int) -> None:

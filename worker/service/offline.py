@@ -41,7 +41,7 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
     limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
     part = out.with_name(out.name + ".part")
     try:
-        lines = part.open("wb", buffering=0)  # so that a full disk is told at the line, not at the close
+        lines = part.open("wb", buffering=0)  # so that a full disk fails at the line, not at the close
     except OSError as error:
         raise InputError(f"cannot write {part}: {error.strerror}") from error
     with lines, new_progress() as progress:

@@ -118,7 +118,7 @@ class Supervisor:
             member.process.send_signal(signal.SIGUSR2)
             time.sleep(_STACKS_S)
             member.process.kill()
-            member.killed = True  # a later check finds it ended: the kernel may hold it, and the others go on
+            member.killed = True  # a later check finds it ended: the kernel may hold it, and the others continue
 
     def _restart_if_dead(self, member: _WorkerProcess) -> None:
         if member.process is None:

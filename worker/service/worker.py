@@ -114,7 +114,7 @@ class Worker:
         self._limit = limit
 
     def run(self, stop: ShutdownSignal, ready: Callable[[], bool]) -> None:
-        """Until a stop is asked for or a stage fails. Raises what failed. ready: as /readyz says; systemd is told."""
+        """Until a stop is asked for or a stage fails. Raises what failed. ready: as /readyz says, for systemd."""
         watchdog = Watchdog()
         log.info("started")
         self._pipeline.start()

@@ -60,7 +60,7 @@ class CapturedFrame:
 class SimulatedLine:
     """How many cameras, how fast (0: as fast as it goes), and how the strip runs below them.
 
-    coil_frames: a camera sees a new coil after so many frames, and its position starts again at 0; 0 means one coil.
+    coil_frames: a camera sees a new coil after this many frames, and its position starts again at 0; 0 means one coil.
     """
 
     cameras: int

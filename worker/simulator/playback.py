@@ -17,7 +17,7 @@ from stripwatch.worker.simulator.frame_sender import FrameSender, open_sent_file
 
 Cameras = Annotated[int, typer.Option(min=1, max=1000, help="Cameras, named top-1, top-2, ...")]
 Rate = Annotated[float, typer.Option(min=0, help="Frames a second of each camera; 0 is as fast as it goes.")]
-Seconds = Annotated[float, typer.Option(min=0, help="Stop after so many seconds; 0 sets no limit.")]
+Seconds = Annotated[float, typer.Option(min=0, help="Stop after this many seconds; 0 sets no limit.")]
 Topic = Annotated[str, typer.Option(help="The topic that takes the frames; it must be there.")]
 SentPath = Annotated[
     Path | None,

@@ -50,7 +50,7 @@ def simulate(
     seconds: Seconds = 0.0,
     defect_share: Annotated[float, typer.Option(min=0, max=1, help="Share of frames with a defect (cameras).")] = 0.3,
     coil_frames: Annotated[
-        int, typer.Option(min=0, help="A new coil after so many frames of a camera; 0 is one coil.")
+        int, typer.Option(min=0, help="A new coil after this many frames of a camera; 0 is one coil.")
     ] = 500,
     mm_per_frame: MmPerFrame = 0.0,
     pool: Pool = 300,

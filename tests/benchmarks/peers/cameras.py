@@ -1,4 +1,4 @@
-"""Cameras for the benchmarks: as many frames in every partition, all at once, or so many a second.
+"""Cameras for the benchmarks: as many frames in every partition, all at once, or at a fixed rate.
 
 `python -m tests.benchmarks.peers.cameras` plays what the environment says, as a process of its own.
 """

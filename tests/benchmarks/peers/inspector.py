@@ -1,6 +1,6 @@
 """What peers share with the worker, so that all of them see the same pixels and emit the same event.
 
-The decode, the verdict and the event are the worker's; the ONNX Runtime session is a plain one with threads as told.
+The decode, the verdict and the event are the worker's; the ONNX Runtime session is a plain one with the given threads.
 """
 
 import time
@@ -29,7 +29,7 @@ REJECT_BYTES_MAX = 900_000
 
 
 def open_plain_session(bundle: Path, threads: int) -> ort.InferenceSession:
-    """As a hand that tunes would: so many threads, and none that spins for another's work."""
+    """As one would tune it by hand: a fixed number of threads, and none that spins."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -143,7 +143,7 @@ def pace(contender: Contender, setting: Setting, track: Track, rate_fps: float, 
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """A contender that has shown that it works, and cameras that play. frames: that they send, in so many seconds."""
+    """A contender that has shown that it works, and cameras that play. frames: that they send, in this many seconds."""
 
     track: Track
     children: Sequence[ChildProcess]
@@ -262,7 +262,7 @@ class _Results:
         self._consumer.seek_to_beginning(self._partition)
 
     def count(self) -> int:
-        """How many there are; by the end of the topic where that is told, which costs next to nothing."""
+        """How many there are; by the end offset of the topic where it is known, which costs next to nothing."""
         if self._ends_are_told:
             end: int = self._consumer.end_offsets([self._partition])[self._partition]
             return end

@@ -1,6 +1,6 @@
 """Rounds in which the contenders take turns: a short sweep finds each its best setting, then all run in every round.
 
-A contender that fails is named with the reason, and is left out from then on; the others go on.
+A contender that fails is named with the reason, and is left out from then on; the others continue.
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""What every peer is told, by an environment variable: which model, which broker and topics, and its setting."""
+"""The task of every peer, in an environment variable: which model, which broker and topics, and its setting."""
 
 import os
 

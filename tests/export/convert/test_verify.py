@@ -19,7 +19,7 @@ Change = Callable[[onnx.ModelProto, Manifest], Manifest]
 
 
 def reseal(exported: Path, out: Path, change: Change) -> Path:
-    """Change model or contract, and make the digest anew as a thorough forger would."""
+    """Change model or contract, and compute the digest again as a thorough forger would."""
     proto = onnx.load(exported)
     manifest = change(proto, read_bundle(exported).manifest)
     out.write_bytes(pack(proto, manifest))

@@ -126,7 +126,7 @@ LEFT = (
 )
 
 
-def test_what_a_killed_run_left_is_cleared_or_kept_to_go_on(tmp_path: Path) -> None:
+def test_what_a_killed_run_left_is_cleared_or_kept_to_continue(tmp_path: Path) -> None:
     for name in LEFT:
         (tmp_path / name).touch()
     (tmp_path / "begun.json").touch()
@@ -136,7 +136,7 @@ def test_what_a_killed_run_left_is_cleared_or_kept_to_go_on(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_note_of_what_was_begun_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+def test_without_a_note_of_what_was_begun_there_is_nothing_to_continue_from(tmp_path: Path) -> None:
     for name in LEFT:
         (tmp_path / name).touch()
     claim_folder(tmp_path, resume=True)

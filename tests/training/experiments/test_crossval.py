@@ -70,7 +70,7 @@ def test_a_finished_run_of_other_flags_is_not_taken_for_this_one(tmp_path: Path)
             run_fit("fold-1", folder, data, split, others)
 
 
-def test_a_killed_fit_goes_on_where_it_was_asked_for_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_fit_continues_if_it_was_asked_for_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> SimpleNamespace:

@@ -90,7 +90,7 @@ def test_a_frozen_backbone_sees_augmented_frames(settings: FitSettings, tmp_path
 
 
 @pytest.mark.parametrize("stage", ["head", "fine-tune"])
-def test_a_killed_fit_goes_on_where_it_was(settings: FitSettings, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+def test_a_killed_fit_continues_there(settings: FitSettings, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     plain = replace(settings, epochs=4, augment=True) if stage == "head" else replace(settings, fine_tune=4)
     with monkeypatch.context() as patch:
         kill_after(patch, 2)
@@ -110,7 +110,7 @@ def test_a_killed_fit_goes_on_where_it_was(settings: FitSettings, monkeypatch: p
     assert epochs_run == [2, 3]
     assert rows[: len(kept)] == kept
     assert [row["epoch"] for row in rows] == list(range(1, len(kept) + 3))
-    assert rows[-1]["learning_rate"] < 1e-4  # the cosine went on to its end: the optimizer's state was kept
+    assert rows[-1]["learning_rate"] < 1e-4  # the cosine continued to its end: the optimizer's state was kept
     assert run.configuration.epochs == plain.epochs
     assert sorted(path.name for path in settings.out.iterdir()) == ["history.csv", "model.keras", "run.json"]
 

@@ -97,7 +97,7 @@ def test_what_a_killed_run_left_is_listed_by_the_next_and_not_written_again(out:
     assert next(file for file in files(out) if "-0-" in file).startswith("clean/")
 
 
-def test_a_limit_ends_it_and_the_next_run_goes_on(tmp_path: Path) -> None:
+def test_a_limit_ends_it_and_the_next_run_continues(tmp_path: Path) -> None:
     records = [reviewed(n) for n in range(5)]
     first = collect(tmp_path / "review", *records, frames_max=3)
     second = collect(tmp_path / "review", *records, frames_max=3)

@@ -8,7 +8,7 @@ from stripwatch.worker.bench import demo
 from stripwatch.worker.bench.embedded_broker import free_port, is_free
 
 
-def test_without_its_extra_the_demo_goes_on_without_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_extra_the_demo_continues_without_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(demo, "say", said.append)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

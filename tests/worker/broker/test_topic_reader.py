@@ -33,7 +33,7 @@ def await_records(reader: TopicReader, count: int) -> list[tuple[str, int, int]]
     return sorted(found)
 
 
-def test_a_recreated_topic_is_read_from_its_beginning_and_the_other_goes_on(apache_broker: BrokerHandle) -> None:
+def test_a_recreated_topic_is_read_from_its_beginning_and_the_other_continues(apache_broker: BrokerHandle) -> None:
     one, other = apache_broker.new_topic(2), apache_broker.new_topic()
     write(apache_broker, one, 4)
     write(apache_broker, other, 2)

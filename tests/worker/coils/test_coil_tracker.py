@@ -33,7 +33,7 @@ def test_an_old_coil_that_comes_late_does_not_end_the_newer_one() -> None:
     assert ends(book, 20.0) == [("C1", "next-coil")]
 
 
-def test_a_coil_goes_on_after_a_silence_as_a_part_of_its_own() -> None:
+def test_a_coil_continues_after_a_silence_as_a_part_of_its_own() -> None:
     book = CoilTracker(RULES)
     book.add(observation(0), 0.0)
     ((first, _),) = book.close(200.0)

@@ -154,7 +154,7 @@ def gpu_session(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("wanted", [CPU, CUDA])
-def test_a_run_that_fails_never_goes_on_on_the_cpu(
+def test_a_run_that_fails_never_continues_on_the_cpu(
     bundle: Bundle, gpu_session: list[dict[str, Any]], wanted: str
 ) -> None:
     """By default `run` of ONNX Runtime's Python makes a session on the CPU when the device fails, and prints a line."""

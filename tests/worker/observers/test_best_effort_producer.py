@@ -29,7 +29,7 @@ RECORD = OutgoingRecord("inspection.evidence", b"id", b"jpeg", [("ce_id", b"1")]
 
 
 class Producer(FakeProducer):
-    """Answers each record as it is told."""
+    """Answers each record as configured."""
 
     def __init__(self, answer: Callable[[], Future]) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Producer(FakeProducer):
 def sent(
     open_producer: Callable[[], Any], records: int = 5, limits: TopicLimits | None = None
 ) -> tuple[dict[str, int], list[float]]:
-    """What became of so many records, each a byte smaller than the last, and the pauses that were logged."""
+    """What became of this many records, each a byte smaller than the last, and the pauses that were logged."""
     counts: Counter[str] = Counter()
     failed, done = (lambda: counts.update(["failed"])), (lambda: counts.update(["sent"]))
     topic = BestEffortProducer(open_producer, failed, done, limits)

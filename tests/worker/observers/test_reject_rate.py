@@ -1,4 +1,4 @@
-"""The share of rejects: over a window that moves, told only where there are enough frames."""
+"""The share of rejects: over a moving window, reported only where there are enough frames."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -32,7 +32,7 @@ EVENTS = EventBuilder({})
 
 
 class ScriptedSession(Session):
-    """Says what it is told to say, of one frame at a time."""
+    """Gives the configured answer for one frame at a time."""
 
     say: Callable[[], tuple[float, float]]
 

@@ -16,7 +16,7 @@ from stripwatch.worker.service import supervisor as supervisor_module
 from stripwatch.worker.service.child_probe import ChildProbe
 from stripwatch.worker.service.supervisor import Supervisor
 
-# Writes its process id into the folder it is given, and waits for the end; ignores signals if told so.
+# Writes its process id into the folder it is given, and waits for the end; ignores signals if asked to.
 SCRIPT = """
 import os, pathlib, signal, sys, time
 if "deaf" in sys.argv:
@@ -68,7 +68,7 @@ def test_the_log_says_which_process_has_which_gpu(tmp_path: Path) -> None:
     assert [(line["process"], line["device_id"]) for line in started] == [(0, 0), (1, 1)]
 
 
-def test_one_that_dies_is_started_again_and_the_other_goes_on(tmp_path: Path) -> None:
+def test_one_that_dies_is_started_again_and_the_other_continues(tmp_path: Path) -> None:
     folders = [tmp_path / "a", tmp_path / "b"]
     killed: list[int] = []
 

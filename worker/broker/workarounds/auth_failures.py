@@ -3,7 +3,7 @@
 Two faults make it so. The answer that says why often comes in one read with the end of the connection, and is thrown
 away; and the step that logs in swallows the error, so the place meant for it (`_auth_failures`) stays empty, and the
 broker is called again without a pause.
-The day both are mended, `tests/worker/broker/workarounds/test_auth_failures.py` fails, and this file can go.
+The day both are fixed, `tests/worker/broker/workarounds/test_auth_failures.py` fails, and this file can go.
 """
 
 from collections.abc import Callable

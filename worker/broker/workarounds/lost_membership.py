@@ -37,7 +37,7 @@ def _is_unfinished_or(coordinator: Any, need_rejoin: Any) -> bool:
 
 
 def clear_claimed_partitions(consumer: KafkaConsumer) -> None:
-    """A work-around: a cooperative member of kafka-python 3.0.12 goes on claiming the partitions that it has lost.
+    """A work-around: a cooperative member of kafka-python 3.0.12 keeps claiming the partitions that it has lost.
 
     The leader then takes it for their owner, beside the worker that owns them by now.
     """

@@ -11,7 +11,7 @@ from typing import Any
 from kafka.errors import KafkaConnectionError
 from kafka.net.transport import KafkaTCPTransport
 
-_READ_BYTES = 65_536  # glibc maps memory anew for each block of 128 KB or more
+_READ_BYTES = 65_536  # glibc maps new memory for each block of 128 KB or more
 _READS_MAX = 16  # of one call: what it returns is held twice more before it is a response
 
 

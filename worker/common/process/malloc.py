@@ -1,4 +1,4 @@
-"""What glibc keeps for later: enough that no frame maps memory anew, not so much that models that go make it grow."""
+"""What glibc keeps for later: enough that no frame maps new memory, not so much that replaced models make it grow."""
 
 import ctypes
 import sys
@@ -12,7 +12,7 @@ _MAPPED_BYTES_MIN = 4 << 20  # a frame of 256x1600 is 1.2 MB of pixels; larger b
 
 def tune_malloc() -> None:
     """As many heaps as threads can run at once: by default there are eight times as many, each with holes of its own.
-    And the pixels of a frame lie where those of the last one lay: memory that the system gives anew comes page by page,
+    And the pixels of a frame lie where those of the last one lay: new memory from the system comes page by page,
     which is a fifth of decoding a strip (ARCHITECTURE, Speed).
 
     Call before the first thread starts. Does nothing where the allocator is not glibc's.

@@ -34,7 +34,7 @@ export function ago(ms) {
 
 // A table of rows with a `key`, from columns [{name, text?, cell(row) -> string, mark?(row) -> class}], or with
 // node(row) -> element, made once for each row. Rows stay where they are while they are brought up to date: one that was
-// made anew under a finger would swallow the click.
+// replaced under a finger would swallow the click.
 export function fillTable(table, columns, rows, rowClass = () => "") {
   const names = columns.map((column) => column.name).join("\n");
   if (table.dataset.names !== names) {

@@ -94,7 +94,7 @@ function listen() {
   events.addEventListener("coils", (event) => setEnded(JSON.parse(event.data)));
   events.addEventListener("cards", (event) => {
     const run = event.lastEventId.split("-")[0];
-    if (run !== runId) clearCards(); // the server was started anew and counts from the beginning
+    if (run !== runId) clearCards(); // the server was restarted and counts from the beginning
     runId = run;
     addCards(JSON.parse(event.data));
   });

@@ -8,7 +8,7 @@ from stripwatch.worker.common.rates import DecayedRate
 
 _COPY_CHECK_S = 0.5
 _LINGER_S_PER_FRAME, _LINGER_S_MAX = 0.002, 0.015
-# In a backlog, which is more than cameras send at the same moment: as long as so many frames take to be done.
+# In a backlog, which is more than cameras send at the same moment: as long as that many frames take.
 _BACKLOG_FRAMES, _COALESCE_FRAMES, _COALESCE_S_MAX = 64, 8, 0.1
 
 

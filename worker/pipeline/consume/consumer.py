@@ -129,7 +129,7 @@ class FrameConsumer:
 
     @property
     def connected(self) -> bool:
-        """A connection to some broker is open, and something came in by it of late."""
+        """A connection to some broker is open, and something was received from it recently."""
         return self._liveness.broker_alive and connection_count(self._consumer) > 0
 
     @property

@@ -74,7 +74,7 @@ class OffsetTracker:
             self._partitions.clear()
 
     def resume(self) -> None:
-        """Results can be delivered again. Every partition has yet to be assigned anew."""
+        """Results can be delivered again. Every partition has yet to be assigned again."""
         self._suspended = False
 
     @property

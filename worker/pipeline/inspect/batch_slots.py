@@ -26,7 +26,7 @@ class OrderedBatchSlots:
         """Take a batch, run it, and emit its results; False when there is none to take.
 
         One thread at a time takes, and one emits; several run. What `run` raises comes out here, once the batches
-        before have left; those behind go on.
+        before have left; those behind continue.
         """
         with self._entry:
             batch = take()

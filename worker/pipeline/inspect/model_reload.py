@@ -87,7 +87,7 @@ class ModelReloader:
             log.info("loading broken off by the stop")
         except StripwatchError as error:
             self._refuse(str(error))
-        except Exception as error:  # what runs must go on, whatever this was
+        except Exception as error:  # what runs must continue, whatever this was
             log.exception("loading a bundle failed")
             self._refuse(f"{type(error).__name__}: {error}")
 

@@ -77,8 +77,10 @@ class Pipeline:
         on_outcome: Callable[[FrameOutcome, Result | Reject], None] = lambda *_: None,
         batches_in_flight: int = 1,
     ) -> None:
-        """on_result, on_outcome: told of each result, and of each frame, when it goes out. admit: gives each event as
-        it goes out. All must return at once. batches_in_flight: with the model at the same time.
+        """on_result, on_outcome: called with each result, and with each frame, when it goes out.
+
+        admit: gives each event as it goes out. All must return at once.
+        batches_in_flight: with the model at the same time.
         """
         self._parts = parts
         self._model = model
@@ -113,7 +115,7 @@ class Pipeline:
         self._model = model
 
     def fail(self, error: BaseException) -> None:
-        """The pipeline cannot go on. The first error counts; any thread may call."""
+        """The pipeline cannot continue. The first error counts; any thread may call."""
         if isinstance(error, MemoryError):
             error = shortage(f"the worker ({threading.current_thread().name})")
         if not self._failed.is_set():

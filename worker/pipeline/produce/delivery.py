@@ -45,7 +45,7 @@ def open_delivery(
         return AtLeastOnce(records, tracker, recovery, dropped, failed, linger_ms)
     transactions = TransactionLimits(
         linger_s=settings.exactly_once.transaction_ms / 1000,
-        frames_max=max(1, settings.inflight.frames_max // 2),  # the other half goes on while these are committed
+        frames_max=max(1, settings.inflight.frames_max // 2),  # the other half continues while these are committed
         timeout_s=settings.exactly_once.transaction_s_max,
         send_s_max=settings.send_s_max,
     )

@@ -1,6 +1,6 @@
 """Delivery exactly once: the results of many frames, and the offsets after them, in one Kafka transaction (KIP-447).
 
-One thread owns the transaction. While it commits, the stages before it go on, and what they finish waits for the next
+One thread owns the transaction. While it commits, the stages before it continue; what they finish waits for the next
 transaction. A frame is settled when its transaction is committed. When a transaction fails, nothing is guessed: a new
 producer with the same transactional id makes Kafka decide it, and reading goes back to the offsets that Kafka has.
 """

@@ -2,7 +2,7 @@
 
 It is this host's, since readers take the time of a result for the moment at which it was published. Kafka refuses a
 record that is more than message.timestamp.after.max.ms (one hour) ahead of the broker's clock. Then our records carry
-the time of the frame's own record, which Kafka has accepted once, so inspection goes on while somebody sets the clock.
+the time of the frame's own record, which Kafka has accepted once, so inspection continues until the clock is set.
 """
 
 import time

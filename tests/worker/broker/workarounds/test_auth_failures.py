@@ -1,4 +1,4 @@
-"""The work-around for kafka-python's silence about a refused password: what it mends, and that it is still needed."""
+"""The work-around for kafka-python's silence about a refused password: what it fixes, and that it is still needed."""
 
 import asyncio
 import socket

@@ -37,7 +37,7 @@ def slow_producer(broker: BrokerHandle, **more: Any) -> KafkaProducer:
     return broker.producer(max_block_ms=600_000, allow_auto_create_topics=False, **more)
 
 
-def test_a_caller_goes_on_waiting_by_itself(apache_broker: BrokerHandle) -> None:
+def test_a_caller_continues_waiting_by_itself(apache_broker: BrokerHandle) -> None:
     producer = slow_producer(apache_broker)
     caller = Caller(producer)
     producer._sender.force_close()

@@ -85,10 +85,10 @@ def test_in_a_backlog_patience_is_what_eight_frames_take(fps: float, linger_s: f
     assert limiter.linger_s == pytest.approx(linger_s)
     limiter.release(1)
     assert limiter.linger_s == 0.015
-    assert limiter._fps >= 1  # one was done of late
+    assert limiter._fps >= 1  # one was done recently
 
 
-def test_who_waits_for_few_goes_on_when_half_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_for_few_continues_when_half_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InFlightLimiter, "linger_s", 30.0)
     limiter = InFlightLimiter(frames_max=8, bytes_max=100)
     for _ in range(4):

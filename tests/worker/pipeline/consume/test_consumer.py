@@ -78,7 +78,7 @@ def send(broker: BrokerHandle, topic: str, count: int) -> None:
             future.get(timeout=AWAIT_S_MAX)
 
 
-def test_at_the_limit_it_pauses_stays_in_the_group_and_goes_on(broker: BrokerHandle) -> None:
+def test_at_the_limit_it_pauses_stays_in_the_group_and_continues(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(), broker.new_name("group")
     send(broker, topic, 100)
     with running_consumer(broker, topic, group, frames_max=10) as running:

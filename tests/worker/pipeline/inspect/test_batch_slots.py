@@ -18,7 +18,7 @@ def taker(batches: Iterator[int]) -> Callable[[], int | None]:
 
 
 def play(lanes: int, take: Callable[[], int | None], run: Callable[[int], list[int]]) -> tuple[list[int], list[str]]:
-    """What so many threads hand on, and what they end with."""
+    """What this many threads hand on, and what they end with."""
     together, out, errors = OrderedBatchSlots(), list[int](), list[str]()
 
     def work() -> None:

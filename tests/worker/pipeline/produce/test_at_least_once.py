@@ -217,7 +217,7 @@ def test_results_wait_for_each_other_as_long_as_they_are_told() -> None:
     wait_until(lambda: not delivery.tracker.suspended)
     delivery.read(frames[0])
     delivery.publish(frames[0])
-    assert new.linger_ms == 15.0  # the new producer is told as well
+    assert new.linger_ms == 15.0  # the new producer gets it as well
 
 
 def test_a_recovery_that_dies_of_an_unforeseen_error_ends_the_worker() -> None:

@@ -183,7 +183,7 @@ def test_a_second_worker_with_this_name_ends_it() -> None:
     assert delivery.settled == []
 
 
-def test_a_worker_that_was_away_for_longer_than_its_transaction_goes_on() -> None:
+def test_a_worker_that_was_away_for_longer_than_its_transaction_continues() -> None:
     delivery = Delivery(old := FakeProducer(commit_raises=ProducerFencedError()), new := FakeProducer(), timeout_s=0.0)
     with started_over(delivery, old, new):
         pass

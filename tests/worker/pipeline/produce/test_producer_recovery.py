@@ -53,7 +53,7 @@ def test_patience_ends_when_nothing_at_all_is_delivered() -> None:
 
 @pytest.mark.kafka
 def test_the_client_is_dead_after_a_record_that_is_too_large_by_itself(apache_broker: BrokerHandle) -> None:
-    """Java fails the one record and goes on with a new epoch."""
+    """Java fails the one record and continues with a new epoch."""
     topic = apache_broker.new_topic(max_message_bytes="1000")
     producer = apache_broker.producer(enable_idempotence=True)
     try:
@@ -66,7 +66,7 @@ def test_the_client_is_dead_after_a_record_that_is_too_large_by_itself(apache_br
 
 
 @pytest.mark.kafka
-def test_a_closed_client_goes_on_sending_by_itself_and_not_when_discarded(apache_broker: BrokerHandle) -> None:
+def test_a_closed_client_continues_sending_by_itself_and_not_when_discarded(apache_broker: BrokerHandle) -> None:
     topic = apache_broker.new_topic()
     producer = apache_broker.producer(linger_ms=60_000)
     future = producer.send(topic, b"left over")
@@ -79,6 +79,6 @@ def test_a_closed_client_goes_on_sending_by_itself_and_not_when_discarded(apache
 
 
 def test_a_record_that_expired_does_not_abort_its_transaction_by_itself() -> None:
-    """Nothing is told to the transaction, which can be committed without it; Java aborts."""
+    """The transaction is not informed, and can be committed without it; Java aborts."""
     manager = TransactionManager("id", api_version=(2, 5))
     assert manager.classify_batch_error(KafkaTimeoutError(), None) == manager.ERROR_CLASS_RETRIABLE

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 HEADERS_MAX = 1000  # of a record
-UNREADABLE_MAX = 100_000  # rejects of one damaged batch; no sender makes batches of so many frames
+UNREADABLE_MAX = 100_000  # rejects of one damaged batch; no sender makes batches of that many frames
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class BoundedBatches:
         self._next_offset = next_offset
 
     def next_batch(self) -> Any:
-        """The next batch or message set, None after the last. Raises CorruptRecordError where none can be told."""
+        """The next batch or message set, None after the last. Raises CorruptRecordError for anything else."""
         piece = self._records._next_slice
         if piece is None:
             return None

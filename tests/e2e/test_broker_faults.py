@@ -136,7 +136,7 @@ def test_frames_that_kafka_deleted_are_counted(kafka: Kafka, line: Line, bundle:
     assert {number: 60 - sum(p == number for p, _ in inspected) for number in range(3)} == deleted
 
 
-def test_a_topic_that_is_deleted_and_made_anew_and_one_that_stays_away(kafka: Kafka, line: Line, bundle: Path) -> None:
+def test_a_topic_that_is_recreated_and_one_that_stays_away(kafka: Kafka, line: Line, bundle: Path) -> None:
     line.send(frames(30), key=b"a")
     with running_worker(
         line, bundle, "g", *by_proxy(kafka, limits={"broker.away_s_max": 10, "drain_s_max": 1})

@@ -53,7 +53,7 @@ def second_node(folder: Path, cluster_id: str, controller_port: int) -> Iterator
         yield node
 
 
-def test_a_partition_without_leader_is_said_and_the_others_continue(bundle: Path, tmp_path: Path) -> None:
+def test_a_partition_without_leader_is_reported_and_the_others_continue(bundle: Path, tmp_path: Path) -> None:
     port = free_port()
     with ExitStack() as stack:
         stack.enter_context(absence_is_a_skip(KafkaUnavailableError))

@@ -31,7 +31,7 @@ def bundle(tmp_path: Path) -> str:
         (["inspect", "missing", "--out", "x.jsonl", "--bundle", "x"], 6, "no folder missing"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(arguments: list[str], code: int, sentence: str) -> None:
+def test_what_is_wrong_is_reported_in_one_sentence(arguments: list[str], code: int, sentence: str) -> None:
     done = run_cli(*arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert sentence in done.stderr

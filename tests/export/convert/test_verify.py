@@ -68,7 +68,7 @@ def test_a_bundle_proves_itself(exported: Path) -> None:
     assert proved.frames_per_second > 0
 
 
-def test_sealed_anew_without_a_change_it_still_does(exported: Path, tmp_path: Path) -> None:
+def test_sealed_again_without_a_change_it_still_does(exported: Path, tmp_path: Path) -> None:
     verify(reseal(exported, tmp_path / "same.onnx", nothing))
 
 
@@ -82,7 +82,7 @@ def test_one_changed_byte_of_a_weight_is_caught_by_the_seal(exported: Path, tmp_
 
 
 @pytest.mark.parametrize("change", [two_labels_swapped, a_layer_scaled, another_preprocessing_constant, another_decode])
-def test_a_change_sealed_anew_is_caught_by_the_golden_frames(exported: Path, tmp_path: Path, change: Change) -> None:
+def test_a_change_sealed_again_is_caught_by_the_golden_frames(exported: Path, tmp_path: Path, change: Change) -> None:
     with pytest.raises(BundleError, match=r"does not compute what was trained|calls golden frame"):
         verify(reseal(exported, tmp_path / "forged.onnx", change))
 

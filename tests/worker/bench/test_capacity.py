@@ -43,7 +43,7 @@ def test_the_lowest_limit_binds(limits: CapacityLimits, binding: tuple[str, floa
     assert limits.binding == binding
 
 
-def test_a_plan_is_read_as_it_is_said() -> None:
+def test_a_plan_is_read_as_written() -> None:
     assert parse_plan("12 cameras 30 fps 256x1600") == CameraPlan(12, 30, "256x1600")
     assert parse_plan("1 camera 0.5 fps 200x200") == CameraPlan(1, 0.5, "200x200")
 

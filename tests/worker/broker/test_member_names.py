@@ -117,7 +117,7 @@ def test_instance_id_is_the_name() -> None:
         assert (name.text, name.lock_fds) == ("line-1", ())
 
 
-def test_a_folder_that_cannot_be_used_is_said_and_costs_only_the_name(settings: Settings, runtime_folder: Path) -> None:
+def test_an_unusable_folder_is_reported_and_costs_only_the_name(settings: Settings, runtime_folder: Path) -> None:
     runtime_folder.write_text("in the way")
     with capture_logs() as logs, claimed_name(settings) as first, claimed_name(settings) as second:
         assert first.text != second.text

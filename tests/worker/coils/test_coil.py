@@ -48,13 +48,13 @@ def test_a_coil_adds_up() -> None:
     assert (found.first_captured_at, found.last_captured_at) == ("1970-01-01T00:00:01.000Z", "1970-01-01T00:00:01.004Z")
 
 
-def test_without_a_scale_nothing_is_said_of_coverage() -> None:
+def test_without_a_scale_nothing_is_reported_of_coverage() -> None:
     found = logged([observation(0, 0), observation(1, 500)])
     assert (found.length_mm, found.uncovered_mm, found.gaps) == (500, None, [])
     assert found.cameras["top-1"].uncovered_mm is None
 
 
-def test_without_positions_nothing_is_said_of_lengths() -> None:
+def test_without_positions_nothing_is_reported_of_lengths() -> None:
     found = logged([observation(0, None, unplaced=("pits",)), observation(1, None)])
     assert (found.strip_mm, found.length_mm, found.uncovered_mm) == (None, None, None)
     assert found.defects == {"pits": 1}

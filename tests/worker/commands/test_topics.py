@@ -23,7 +23,7 @@ def test_created_once_then_they_exist(empty_broker: str, command_line: CommandLi
     assert summaries == [dict.fromkeys(names.ALL, "created"), dict.fromkeys(names.ALL, "exists")]
 
 
-def test_a_difference_is_told_and_left(line_broker: str, command_line: CommandLine) -> None:
+def test_a_difference_is_reported_and_left(line_broker: str, command_line: CommandLine) -> None:
     for _ in range(2):
         code, stdout, _ = command_line(
             *("topics", "--bootstrap-servers", line_broker, "--partitions", "3", "--retention-hours", "48")

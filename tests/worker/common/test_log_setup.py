@@ -54,7 +54,7 @@ def test_a_warning_that_repeats_is_held_back_and_counted(clock: Clock, capsys: C
     assert len(found) == len(shown) + 1
 
 
-def test_what_was_held_back_last_is_told_at_the_end(clock: Clock, capsys: Capture) -> None:
+def test_what_was_held_back_last_is_reported_at_the_end(clock: Clock, capsys: Capture) -> None:
     set_up_logs("json", "info")
     log = structlog.get_logger()
     log_setup.log_suppressed()

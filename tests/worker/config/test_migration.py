@@ -270,7 +270,7 @@ def test_keys_of_another_case_are_renamed_into_the_sections_of_the_file(file: Pa
         ),
     ],
 )
-def test_what_was_wrong_before_is_told_and_the_keys_are_renamed(
+def test_what_was_wrong_before_is_reported_and_the_keys_are_renamed(
     file: Path, text: str, after: str, sentence: str
 ) -> None:
     file.write_text(text)

@@ -119,7 +119,7 @@ def test_a_variable_of_a_kubernetes_service_is_not_a_setting(
     assert load_settings(None, {}) == defaults
 
 
-def test_a_port_of_a_service_is_told_from_the_old_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_of_a_service_is_derived_from_the_old_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     for value in ("tcp://10.0.0.1:9108", "udp://[fd00::1]:9108"):
         monkeypatch.setenv("STRIPWATCH_METRICS_PORT", value)
         assert load_settings(None, {}).metrics.port == 9108

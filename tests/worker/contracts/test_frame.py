@@ -104,7 +104,7 @@ def test_ids_of_different_frames_differ_and_the_same_frame_has_one(a: Position, 
     assert (event_id(a, at_ms, "c") == event_id(b, at_ms, "c")) == (a == b)
 
 
-def test_a_topic_made_anew_or_another_cluster_gives_other_ids() -> None:
+def test_a_topic_recreated_or_another_cluster_gives_other_ids() -> None:
     assert len({event_id(POSITION, at_ms, cluster) for at_ms in (1, 2) for cluster in ("c", "d")}) == 4
 
 

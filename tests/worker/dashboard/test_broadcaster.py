@@ -41,16 +41,16 @@ def seen(last_event_id: str) -> list[int]:
     return [card["seq"] for card in data.get("cards", [])]
 
 
-def test_a_new_viewer_is_told_everything() -> None:
+def test_a_new_viewer_gets_everything() -> None:
     assert seen("") == [1, 2, 3]
 
 
-def test_one_that_comes_back_is_told_what_it_missed() -> None:
+def test_one_that_comes_back_gets_what_it_missed() -> None:
     assert seen("RUN-2") == [3]
     assert seen("RUN-3") == []
 
 
-def test_after_a_restart_and_for_nonsense_everything_is_told() -> None:
+def test_after_a_restart_and_for_nonsense_everything_is_sent() -> None:
     for identity in ("other-2", "RUN-x", "RUN", "-1", "RUN-²"):
         assert seen(identity) == [1, 2, 3]
 

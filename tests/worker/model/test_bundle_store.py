@@ -203,7 +203,7 @@ def test_two_promotes_at_once_are_one_and_a_sentence(store: Path, tmp_path: Path
     assert in_force(store) == "1"
 
 
-def test_many_at_once_each_count_or_are_told(store: Path, tmp_path: Path) -> None:
+def test_many_at_once_each_count_or_are_refused(store: Path, tmp_path: Path) -> None:
     files = [version(tmp_path, str(number)) for number in range(3, 9)]
 
     def attempt(file: Path) -> str:

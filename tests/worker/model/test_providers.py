@@ -98,7 +98,7 @@ def test_golden_frames_fit_into_the_engine_however_small_the_batch(bundle: Bundl
     assert "trt_engine_cache_enable" not in options
 
 
-def test_an_engine_that_cannot_be_kept_is_said_before_minutes_of_building(bundle: Bundle, tmp_path: Path) -> None:
+def test_an_engine_that_cannot_be_kept_is_reported_before_minutes_of_building(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"cannot be kept: .*file.*'cache_folder'"):
         with_options(bundle, TENSORRT, 8, ExecutionOptions(engine_folder=tmp_path / "file"))
@@ -184,7 +184,7 @@ def test_gpus_are_numbered_as_nvidia_smi_numbers_them(
     monkeypatch.delenv("CUDA_DEVICE_ORDER")
 
 
-def test_a_gpu_that_is_not_there_is_said_before_onnx_runtime_starts(
+def test_a_gpu_that_is_not_there_is_reported_before_onnx_runtime_starts(
     bundle: Bundle, gpu_session: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpus, "count_gpus", lambda: 2)

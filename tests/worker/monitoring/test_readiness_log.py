@@ -26,7 +26,7 @@ class State:
         self.log.check()
 
 
-def test_each_change_is_said_once(said: list[EventDict]) -> None:
+def test_each_change_is_reported_once(said: list[EventDict]) -> None:
     state = State()
     state.look()  # not ready yet: nothing has changed
     state.look(broker_connected=True)
@@ -51,7 +51,7 @@ def test_a_stop_is_not_said_twice(said: list[EventDict]) -> None:
     assert [entry["event"] for entry in said] == ["ready"]
 
 
-def test_back_pressure_is_said(said: list[EventDict]) -> None:
+def test_back_pressure_is_reported(said: list[EventDict]) -> None:
     state = State()
     for paused in (False, True, True, False):
         state.paused = paused

@@ -20,7 +20,7 @@ def test_a_state_is_one_datagram(name: str, tmp_path: Path, monkeypatch: pytest.
         assert systemd.recv(100) == b"READY=1"
 
 
-def test_nothing_is_said_where_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_reported_where_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     sd_notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))

@@ -90,7 +90,7 @@ def test_no_file_is_over_its_limit(height: int, width: int, quality: int, bytes_
     assert found[0] / found[1] == pytest.approx(height / width, rel=0.1)
 
 
-def test_what_does_not_fit_and_what_is_no_frame_is_said() -> None:
+def test_what_does_not_fit_and_what_is_no_frame_is_reported() -> None:
     with pytest.raises(StripwatchError, match="into 100 bytes"):
         encode_within(np.zeros((64, 64, 3), np.uint8), 90, 100)
     with pytest.raises(FrameRejected):

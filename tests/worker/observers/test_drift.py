@@ -85,7 +85,7 @@ def test_shares_of_labels_sum_up_to_one(frames_max: int, labels: list[str]) -> N
     assert sum(sums.means().values()) == pytest.approx(1)
 
 
-def test_nothing_is_told_of_the_first_few_frames() -> None:
+def test_nothing_is_reported_of_the_first_few_frames() -> None:
     line = Line(settings=DriftSettings(measured_frames=50, scored_frames=50))
     line.sees(frames=4, answer=ScoredAnswer("grey", 0.9, False))
     assert line.report() == CameraReport({"silent": False, "frozen": False})
@@ -118,7 +118,7 @@ def test_a_blurred_camera() -> None:
     assert (conditions["dark"], conditions["blurred"]) == (False, True)
 
 
-def test_without_a_reference_the_dark_is_absolute_and_blur_and_distances_are_not_told() -> None:
+def test_without_a_reference_the_dark_is_absolute_and_blur_and_distances_are_not_reported() -> None:
     line = Line(WITHOUT)
     line.sees(FrameStatistics(12, 0.5, 0.0), frames=20, answer=ScoredAnswer("grey", 0.9, False))
     report = line.report()
@@ -149,7 +149,7 @@ def test_files_of_one_length_and_another_end_are_others() -> None:
     assert not line.report().conditions["frozen"]
 
 
-def test_a_camera_is_silent_after_its_time_and_nothing_else_is_told_of_it_until_it_is_back() -> None:
+def test_a_camera_is_silent_after_its_time_and_nothing_else_is_reported_of_it_until_it_is_back() -> None:
     line = Line()
     line.sees(FrameStatistics(5, 0, 0), frames=20)
     assert not line.report(29.9).conditions["silent"]
@@ -193,7 +193,7 @@ def test_a_camera_that_moves_to_another_partition_stays() -> None:
     assert line.look(20, held=[OTHERS]) is not None
 
 
-def test_with_another_model_the_means_begin_anew_and_silence_does_not() -> None:
+def test_with_another_model_the_means_start_again_and_silence_does_not() -> None:
     line = Line()
     line.sees(FrameStatistics(5, 0, 0), frames=20, answer=ScoredAnswer("grey", 0.9, False))
     line.baseline = Baseline("2", TINY_REFERENCE)

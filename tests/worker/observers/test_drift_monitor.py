@@ -64,7 +64,7 @@ class Watched:
         return self.metrics.registry.get_sample_value(f"stripwatch_{name}", {"camera": "top-1"} | labels)
 
 
-def test_each_change_of_a_condition_is_said_once(said: list[EventDict]) -> None:
+def test_each_change_of_a_condition_is_reported_once(said: list[EventDict]) -> None:
     line = Watched()
     for brightness in (127.5, 5.0, 5.0, 127.5):
         line.saw(*(line.prediction(brightness) for _ in range(100)))
@@ -77,7 +77,7 @@ def test_each_change_of_a_condition_is_said_once(said: list[EventDict]) -> None:
     ]
 
 
-def test_a_camera_that_the_settings_write_in_another_case_is_told(said: list[EventDict]) -> None:
+def test_a_camera_that_the_settings_write_in_another_case_is_reported(said: list[EventDict]) -> None:
     line = Watched(configured=("TOP-1", "top-2"))
     for camera in ("top-1", "top-2", "top-3"):
         line.saw(*(line.prediction(camera=camera) for _ in range(5)))

@@ -59,7 +59,7 @@ def test_it_is_tried_once_and_remembered(settings: Settings, tried: list[CoreLay
     assert second.reason.startswith("as tried before")
 
 
-def test_another_model_or_another_setting_that_counts_is_tried_anew(
+def test_another_model_or_another_setting_that_counts_is_tried_again(
     settings: Settings, bundle: Path, tried: list[CoreLayout]
 ) -> None:
     choose_layout(settings)
@@ -72,7 +72,7 @@ def test_another_model_or_another_setting_that_counts_is_tried_anew(
 
 
 @pytest.mark.parametrize("content", [b"", b"no json", b"[]", b'[{"layout": 1}]', b"\xff\xfe"])
-def test_what_was_remembered_and_cannot_be_used_is_tried_anew(
+def test_what_was_remembered_and_cannot_be_used_is_tried_again(
     settings: Settings, tried: list[CoreLayout], tmp_path: Path, content: bytes
 ) -> None:
     choose_layout(settings)
@@ -123,7 +123,7 @@ def test_nothing_is_tried_where_the_settings_say_it(settings: Settings, tried: l
     assert not tried
 
 
-def test_a_bundle_that_is_none_is_said_before_any_trial(
+def test_a_bundle_that_is_none_is_reported_before_any_trial(
     settings: Settings, bundle: Path, tried: list[CoreLayout]
 ) -> None:
     bundle.write_bytes(b"no model")

@@ -42,7 +42,7 @@ def test_time_in_which_nobody_asked_does_not_count(monkeypatch: pytest.MonkeyPat
     assert not probe.hangs(0)
 
 
-def test_its_own_death_is_told() -> None:
+def test_its_own_death_is_reported() -> None:
     died = threading.Event()
 
     def ask(port: int) -> Never:

@@ -80,13 +80,15 @@ def test_auto_is_a_process_on_each_gpu(
     assert (choice.layout.processes, choice.reason) == (processes, reason)
 
 
-def test_a_provider_that_is_not_installed_is_said_before_any_process_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_provider_is_reported_before_any_process_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CPU])
     with pytest.raises(SettingsError, match="provider = 'cuda'"):
         assign_gpus(load_settings(None, {"provider": "cuda"}), 2)
 
 
 @pytest.mark.parametrize(("device_id", "given"), [(None, False), (0, True), (3, True)])
-def test_a_worker_is_told_its_gpu_by_its_command_line(device_id: int | None, given: bool) -> None:
+def test_a_worker_gets_its_gpu_by_its_command_line(device_id: int | None, given: bool) -> None:
     command = worker_command(["run"], "line-0", 9000, CoreLayout(2, 1, 1), device_id)
     assert (f"device_id={device_id}" in command) == given

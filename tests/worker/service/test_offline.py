@@ -48,7 +48,7 @@ def test_bad_files_are_rejects_and_named(settings: Settings, tmp_path: Path) -> 
     assert (summary["results"], summary["rejects"]) == (1, len(BAD_FRAMES))
 
 
-def test_a_file_that_is_there_is_not_replaced_unless_told(settings: Settings, tmp_path: Path) -> None:
+def test_a_file_that_is_there_is_not_replaced_unless_asked_to(settings: Settings, tmp_path: Path) -> None:
     write_frames(tmp_path / "in", [0.5])
     (tmp_path / "out.jsonl").write_text("precious")
     with pytest.raises(InputError, match="--force"):

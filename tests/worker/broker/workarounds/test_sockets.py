@@ -59,7 +59,7 @@ def test_kafka_python_still_reads_little() -> None:
     assert "recv(4096)" in inspect.getsource(kafka.net.transport), "then read_much is needed no more"
 
 
-def test_an_end_and_a_failure_are_told_with_what_came_before(pair: Pair, net: NetworkSelector) -> None:
+def test_an_end_and_a_failure_are_reported_with_what_came_before(pair: Pair, net: NetworkSelector) -> None:
     near, far = pair
     far.sendall(b"last words")
     far.close()

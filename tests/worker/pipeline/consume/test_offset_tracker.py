@@ -124,7 +124,7 @@ def test_a_frame_of_a_partition_that_is_not_ours_is_not_taken() -> None:
     assert tracker.committable() == {}
 
 
-def test_a_partition_that_comes_back_starts_anew() -> None:
+def test_a_partition_that_comes_back_starts_again() -> None:
     tracker = tracker_with([position(0, 5)])
     tracker.forget([Partition(TOPIC, 0)])
     tracker.assign([Partition(TOPIC, 0)])

@@ -267,7 +267,7 @@ def test_a_frame_that_grows_late_in_the_queue_is_skipped_with_its_size(model: Lo
     assert (event.state, event.frame.width_px, event.frame.height_px) == ("skipped", 48, 32)
 
 
-def test_late_frames_are_inspected_and_counted_unless_told_to_skip(model: LoadedModel) -> None:
+def test_late_frames_are_inspected_and_counted_unless_configured_to_skip(model: LoadedModel) -> None:
     publisher = Collector()
     parts = parts_with(publisher, Deadline(5.0, skip=False))
     pipeline = Pipeline(parts, model)

@@ -134,7 +134,7 @@ def test_a_reject_that_is_too_large_for_its_topic_comes_again_with_less() -> Non
         ),
     ],
 )
-def test_what_no_new_producer_can_mend_ends_the_worker(error: KafkaError, sentence: str) -> None:
+def test_what_no_new_producer_can_fix_ends_the_worker(error: KafkaError, sentence: str) -> None:
     delivery, frame = Delivery(producer := FakeProducer()), make_frame(0)
     delivery.read(frame)
     delivery.publish(frame)
@@ -182,7 +182,7 @@ def test_a_refused_time_is_replaced_by_that_of_the_frame() -> None:
     assert new.times_ms == [77]
 
 
-def test_a_producer_that_refuses_at_once_is_mended_too() -> None:
+def test_a_producer_that_refuses_at_once_is_replaced_too() -> None:
     delivery, frame = Delivery(FakeProducer(refuses=KafkaError("broken")), FakeProducer()), make_frame(0)
     delivery.read(frame)
     delivery.publish(frame, defect=True)
@@ -203,7 +203,7 @@ def test_acknowledgements_from_two_threads_settle_once() -> None:
     assert delivery.settled == [0]
 
 
-def test_results_wait_for_each_other_as_long_as_they_are_told() -> None:
+def test_results_wait_for_each_other_as_long_as_they_are_asked_to() -> None:
     delivery, frames = Delivery(old := FakeProducer(), new := FakeProducer()), [make_frame(n) for n in range(4)]
     delivery.read(*frames)
     lingers_ms = []

@@ -24,16 +24,17 @@ NEWEST, OLDEST = "4.4.0", "3.9.2"
 FETCH_S_MAX = 600
 FORMAT_S_MAX = 60
 READY_S_MAX = 60.0
+BATCH_BYTES_MAX = 20_971_520
 
 # One node holds every internal topic alone, and a group starts without waiting for more members.
-SETTINGS = """
+SETTINGS = f"""
 process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://{address},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://{address}
+controller.quorum.voters=1@127.0.0.1:{{controller_port}}
+listeners=PLAINTEXT://{{address}},CONTROLLER://127.0.0.1:{{controller_port}}
+advertised.listeners=PLAINTEXT://{{address}}
 controller.listener.names=CONTROLLER
-log.dirs={data}
+log.dirs={{data}}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
@@ -41,7 +42,7 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
-message.max.bytes=20971520
+message.max.bytes={BATCH_BYTES_MAX}
 """
 
 

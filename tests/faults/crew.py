@@ -212,7 +212,7 @@ class Crew:
         for pid in (pid for worker in self.workers for pid in worker.pids()):
             with suppress(OSError):  # it has just ended
                 peak = _PEAK.search(Path(f"/proc/{pid}/status").read_text())
-                self.memory_mb_max = max(self.memory_mb_max, int(peak[1]) / 1024 if peak else 0.0)
+                self.memory_mb_max = max(self.memory_mb_max, int(peak[1]) * 1024 / 1e6 if peak else 0.0)
 
     def _note_exit(self, worker: _Worker, code: int) -> None:
         allowed = worker.hurt or code == BrokerUnavailableError.exit_code

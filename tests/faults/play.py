@@ -102,7 +102,8 @@ class Play:
             fault = FAULTS[one.fault]
             back_s = one.back_s or self.ended_s
             felt_s = one.felt_s or back_s + FELT_S
-            found.append(Hit(one.fault, one.began_s, back_s, felt_s, one.victims, fault.healthy_s, fault.victims_s))
+            healthy_s = fault.healthy_s_max(self.scene.crew.transactional)
+            found.append(Hit(one.fault, one.began_s, back_s, felt_s, one.victims, healthy_s, fault.victims_s))
         return sorted(found, key=lambda hit: hit.began_s)
 
     def _burst(self, strike: Strike) -> None:

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from tests.faults.judge import DELIVERIES, Counts
+from tests.faults.judge import DELIVERIES, Counts, Delivery
 from tests.faults.kinds import FAULTS
 from tests.faults.run import Verdict
 from tests.faults.silence import Silence, severity
 
 NUMBERS = (
     *(field.name for field in fields(Counts)),
-    *("uncommitted", "crashed", "stuck", "silent", "swollen", "gave_up"),
+    *("uncommitted", "crashed", "stuck", "silent", "stalled", "swollen", "gave_up", "skipped_markers"),
 )
 
 
@@ -27,25 +27,32 @@ def table(verdicts: Sequence[Verdict]) -> str:
     rows = [_row("delivery", *(name.replace("_", " ") for name in names)), "|---" * (len(names) + 1) + "|"]
     for delivery, total in summary(verdicts)["deliveries"].items():
         rows.append(_row(delivery, *(f"{total[name]:,}" for name in names)))
-    rows += ["", _row("fault", "met frames in flight", "met none", "in broken seeds", *_SILENCE), "|---" * 11 + "|"]
-    met, missed, broken = (faults(verdicts, which) for which in ("met", "missed", "broken"))
-    for name, quiet in silence(verdicts, all_faults=True).items():
-        rows.append(
-            _row(name or "(none near)", met[name], missed[name], broken[name], *(_seconds(quiet[key]) for key in quiet))
-        )
+    for delivery in DELIVERIES:
+        if own := [verdict for verdict in verdicts if verdict.delivery == delivery]:
+            rows += ["", *_fault_rows(delivery, own)]
     impossible = {one.strike.fault for verdict in verdicts for one in verdict.met if not one.possible}
     return "\n".join(rows + [f"not possible on this machine: {name}" for name in sorted(impossible)])
 
 
+def _fault_rows(delivery: Delivery, verdicts: Sequence[Verdict]) -> list[str]:
+    met, missed, broken = (faults(verdicts, which) for which in ("met", "missed", "broken"))
+    head = _row(f"{delivery}: fault", "met frames in flight", "met none", "in broken seeds", *_SILENCE)
+    rows = [head, "|---" * (4 + len(_SILENCE)) + "|"]
+    for name, quiet in silence(verdicts).items():
+        cells = (_seconds(quiet[key]) for key in quiet)
+        rows.append(_row(name or "(none near)", met[name], missed[name], broken[name], *cells))
+    return rows
+
+
 _SILENCE = (
-    *("Kafka was away, s", "healthy: longest, s", "allowed, s"),
+    *("Kafka was away, s", "healthy: longest, s", "allowed, s", "control meanwhile, s"),
     *("victims: longest, s", "from when Kafka was back, s", "allowed, s", "no other fault near: longest, s"),
 )
 
 
-def silence(verdicts: Sequence[Verdict], all_faults: bool = False) -> dict[str, dict[str, float | None]]:
-    """For each fault how long Kafka could not serve at most, the worst silence of partitions that it did not hit, and
-    of those that it did, and how long each might have been; None: there was none, or it is not judged.
+def silence(verdicts: Sequence[Verdict]) -> dict[str, dict[str, float | None]]:
+    """For each fault that struck how long Kafka could not serve at most, the worst silence of partitions that it did
+    not hit, and of those that it did, and how long each might have been; None: there was none, or it is not judged.
     """
     found: dict[str, list[Silence]] = defaultdict(list)
     away_s: dict[str, float] = defaultdict(float)
@@ -54,7 +61,8 @@ def silence(verdicts: Sequence[Verdict], all_faults: bool = False) -> dict[str, 
             found[one.fault].append(one)
         for name, seconds in verdict.away_s.items():
             away_s[name] = max(away_s[name], seconds)
-    names = [name for name in ["", *FAULTS] if found[name] or (name and all_faults)]
+    struck = {one.strike.fault for verdict in verdicts for one in verdict.met}
+    names = [name for name in ["", *FAULTS] if found[name] or name in struck]
     return {name: {"away_s": away_s.get(name)} | _longest(found[name]) for name in names}
 
 
@@ -65,6 +73,7 @@ def _longest(found: Sequence[Silence]) -> dict[str, float | None]:
     quiet = {
         "healthy_s": healthy.seconds if healthy else None,
         "healthy_allowed_s": healthy.allowed_s if healthy else None,
+        "healthy_control_s": healthy.control_s if healthy else None,
         "victims_whole_s": max((one.whole_s for one in found if one.victim), default=None),
         "victims_s": victim.seconds if victim else None,
         "victims_allowed_s": victim.allowed_s if victim else None,
@@ -91,8 +100,12 @@ def faults(verdicts: Sequence[Verdict], which: str) -> Counter[str]:
     )
 
 
-def summary(verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
-    """The last line: totals of each delivery, the seeds with a broken promise, and the silences."""
+def summary(verdicts: Sequence[Verdict], failures: Sequence[str] = (), left: int = 0) -> Mapping[str, Any]:
+    """The last line: totals of each delivery, the seeds with a broken promise, and the silences.
+
+    kept: everything is proved. failures: of the harness itself; they and what is in `stalled` prove nothing. left: how
+    many seeds have no verdict.
+    """
     deliveries = {}
     for delivery in DELIVERIES:
         own = [verdict for verdict in verdicts if verdict.delivery == delivery]
@@ -100,6 +113,7 @@ def summary(verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
             totals = {name: sum(numbers(verdict)[name] for verdict in own) for name in NUMBERS}
             deliveries[delivery] = {
                 "seeds": len(own),
+                "seeds_by_kafka": dict(Counter(f"{verdict.kafka}, {verdict.cluster}" for verdict in own)),
                 "frames": sum(verdict.frames for verdict in own),
                 "faults": sum(verdict.strikes for verdict in own),
                 "seconds": round(sum(verdict.seconds for verdict in own), 1),
@@ -107,7 +121,10 @@ def summary(verdicts: Sequence[Verdict]) -> Mapping[str, Any]:
                 "stop_s_max": max(verdict.stop_s_max for verdict in own),
                 "models_max": max(verdict.models for verdict in own),
                 "memory_mb_max": max(verdict.memory_mb_max for verdict in own),
+                "memory_mb_allowed": min(verdict.memory_mb_allowed for verdict in own),
                 "broken": {str(verdict.seed): verdict.broken for verdict in own if verdict.broken},
+                "not_proved": [verdict.seed for verdict in own if verdict.stalled],
+                "silence": silence(own),
             }
-    kept = not any(verdict.broken for verdict in verdicts)
-    return {"kept": kept, "deliveries": deliveries, "silence": silence(verdicts)}
+    kept = not (failures or left or any(verdict.broken or verdict.stalled for verdict in verdicts))
+    return {"kept": kept, "left": left, "failures": list(failures), "deliveries": deliveries}

@@ -7,23 +7,26 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
+from tests.brokers.apache import NEWEST, OLDEST
 from tests.faults.judge import Delivery
 from tests.faults.kafka import Kafka, proxied_kafka, three_brokers
 from tests.faults.kinds.fault import PLAIN, TRIO
 from tests.faults.plan import WORKERS_MAX, Plan
 from tests.faults.run import Verdict, run_seed
 
-_CLUSTERS: dict[str, Callable[[], AbstractContextManager[Kafka]]] = {
-    PLAIN: lambda: proxied_kafka(WORKERS_MAX),
+_CLUSTERS: dict[str, Callable[[str], AbstractContextManager[Kafka]]] = {
+    PLAIN: lambda version: proxied_kafka(WORKERS_MAX, version),
     TRIO: three_brokers,
 }
+VERSIONS = {PLAIN: OLDEST, TRIO: NEWEST}  # kafka.py says why
 _ABOUT = "series.json"
 
 
@@ -33,31 +36,39 @@ class SeriesError(Exception):
 
 @dataclass(slots=True)
 class Series:
-    """verdicts: those that were found in the folder, and those that were added. failures: seeds that proved nothing."""
+    """versions: of Apache Kafka, by cluster. verdicts: those that were found in the folder, and those that were added.
+    failures: seeds that proved nothing, since the harness itself failed.
+    """
 
     folder: Path
     beyond_s_max: float
+    versions: Mapping[str, str]
     verdicts: list[Verdict] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    _took_s: list[float] = field(default_factory=list)
 
     def run(self, plans: Sequence[Plan], deliveries: Sequence[Delivery]) -> None:
         """Those that have no verdict yet, cluster by cluster."""
+        if self.verdicts:
+            print(f"{len(self.verdicts)} verdicts are there already", file=sys.stderr)
+        left = self.left(plans, deliveries)
+        while left:
+            left = self._run_on_one_cluster(left)
+
+    def left(self, plans: Sequence[Plan], deliveries: Sequence[Delivery]) -> list[tuple[Plan, Delivery]]:
+        """Those without a verdict."""
         there = {(verdict.delivery, verdict.seed) for verdict in self.verdicts}
-        left = [
+        return [
             (plan, delivery)
             for cluster in _CLUSTERS
             for plan, delivery in itertools.product(plans, deliveries)
             if plan.cluster == cluster and (delivery, plan.seed) not in there
         ]
-        if there:
-            print(f"{len(there)} verdicts are there already", file=sys.stderr)
-        while left:
-            left = self._run_on_one_cluster(left)
 
     def _run_on_one_cluster(self, left: list[tuple[Plan, Delivery]]) -> list[tuple[Plan, Delivery]]:
         """What is left when it must be another cluster: for another kind of plan, or since nobody knows how it is."""
         cluster = left[0][0].cluster
-        with _CLUSTERS[cluster]() as kafka:
+        with _CLUSTERS[cluster](self.versions[cluster]) as kafka:
             while left and left[0][0].cluster == cluster:
                 plan, delivery = left.pop(0)
                 began_s = time.monotonic()
@@ -66,10 +77,12 @@ class Series:
                 except Exception as error:  # whatever it is, the other seeds can still prove something
                     (self.folder / f"{delivery}-{plan.seed}" / "failure.txt").write_text(traceback.format_exc())
                     self.failures.append(f"{delivery} seed {plan.seed}: {type(error).__name__}: {error}")
-                    print(f"{self.failures[-1]}; nothing is proved", file=sys.stderr, flush=True)
+                    self._took_s.append(time.monotonic() - began_s)
+                    self._say(f"NOT PROVED, the harness failed: {self.failures[-1]}", left)
                     return left
+                self._took_s.append(time.monotonic() - began_s)
                 self.verdicts.append(verdict)
-                self._say(verdict, left, time.monotonic() - began_s)
+                self._say(self._about(verdict), left)
         return left
 
     def _fresh(self, plan: Plan, delivery: Delivery) -> Path:
@@ -78,22 +91,34 @@ class Series:
         own.mkdir(parents=True)
         return own
 
-    def _say(self, verdict: Verdict, left: Sequence[object], seconds: float) -> None:
-        """A line of progress."""
+    def _about(self, verdict: Verdict) -> str:
         own = self.folder / f"{verdict.delivery}-{verdict.seed}"
         said = f"BROKEN: {', '.join(verdict.broken)}; see {own}" if verdict.broken else "kept"
-        where = f"{verdict.cluster}, {verdict.workers} workers"
-        print(
-            f"{verdict.delivery} seed {verdict.seed} ({where}): {seconds:.0f} s, {verdict.strikes} faults, {said}; "
-            f"{len(left)} to go, about {len(left) * seconds / 60:.0f} min",
-            file=sys.stderr,
-            flush=True,
-        )
+        if verdict.stalled and not verdict.broken:
+            said = f"NOT PROVED: the machine was silent itself, {verdict.stalled} times; see {own}"
+        where = f"{verdict.cluster} of {verdict.kafka}, {verdict.workers} workers"
+        name = f"{verdict.delivery} seed {verdict.seed} ({where})"
+        return f"{name}: {verdict.seconds:.0f} s, {verdict.strikes} faults, {said}"
+
+    def _say(self, text: str, left: Sequence[object]) -> None:
+        """A line of progress."""
+        left_s = len(left) * sum(self._took_s) / len(self._took_s)
+        end = (datetime.now() + timedelta(seconds=left_s)).strftime("%H:%M")
+        done = f"{len(left)} to go, about {left_s / 60:.0f} min, until {end}" if left else "the last one"
+        print(f"{text}; {done}", file=sys.stderr, flush=True)
 
 
-def open_series(folder: Path, frames: int, only: Sequence[str], beyond_s_max: float) -> Series:
+def open_series(
+    folder: Path, frames: int, only: Sequence[str], beyond_s_max: float, versions: Mapping[str, str]
+) -> Series:
     """Begin one in a folder, or go on. Raises SeriesError where the folder has one of other code or length."""
-    about = {"frames": frames, "only": list(only), "beyond_s_max": beyond_s_max, "revision": _revision()}
+    about = {
+        "frames": frames,
+        "only": list(only),
+        "beyond_s_max": beyond_s_max,
+        "kafka": versions,
+        "revision": _revision(),
+    }
     file = folder / _ABOUT
     if not file.exists():
         if folder.exists() and any(folder.iterdir()):
@@ -103,7 +128,9 @@ def open_series(folder: Path, frames: int, only: Sequence[str], beyond_s_max: fl
     elif (found := json.loads(file.read_text())) != about:
         raise SeriesError(f"{folder} holds a series of {found}, which is not {about}; name a new folder")
     kept = sorted(folder.glob("*/verdict.json"))
-    return Series(folder, beyond_s_max, [msgspec.json.decode(path.read_bytes(), type=Verdict) for path in kept])
+    return Series(
+        folder, beyond_s_max, versions, [msgspec.json.decode(path.read_bytes(), type=Verdict) for path in kept]
+    )
 
 
 def _revision() -> str:

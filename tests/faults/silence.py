@@ -2,14 +2,18 @@
 
 A silence is blamed on the faults that were felt at the time. Partitions that a fault did not hit
 may be silent for as long as Kafka itself needs, those that it hit only count from when Kafka could serve them again.
+A plain consumer that was silent as well at the time shows that the machine was the reason (see control.py).
 """
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 BEYOND_S_MAX = 1.0  # what is promised: a healthy partition is silent for no more than this beyond what Kafka needs
+
+CONTROL_S_USUAL = 0.5  # five of its records
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class Silence:
     """fault: the one that is blamed; empty: none had struck. alone: no other was felt.
 
     whole_s: how long it was. seconds: what is judged of it, from when Kafka could serve the partition again. allowed_s:
-    what Kafka needed of that; None: it is not judged, since the worker was away.
+    what Kafka needed of that; None: it is not judged, since the worker was away. control_s: the longest silence of the
+    control within what is judged.
     """
 
     fault: str
@@ -45,11 +50,20 @@ class Silence:
     victim: bool
     alone: bool
     allowed_s: float | None
+    control_s: float = 0.0
 
     @property
     def beyond_s(self) -> float:
         """How much longer it was than Kafka needed; 0 where it is not judged."""
         return 0.0 if self.allowed_s is None else max(0.0, self.seconds - self.allowed_s)
+
+    def too_long(self, beyond_s_max: float) -> bool:
+        return self.beyond_s > beyond_s_max
+
+    def by_machine(self, beyond_s_max: float) -> bool:
+        """It was too long, and would not have been without the silence of the control, so it proves nothing."""
+        excused_s = self.control_s if self.control_s > CONTROL_S_USUAL else 0.0
+        return self.too_long(beyond_s_max) and self.beyond_s - excused_s <= beyond_s_max
 
 
 def silences(
@@ -57,8 +71,11 @@ def silences(
     outcomes: Iterable[tuple[int, float]],
     hits: Sequence[Hit],
     end_s: float,
+    control: Sequence[float] = (),
 ) -> list[Silence]:
-    """sent: of each frame its partition, when it was sent, and when it had come out, or its topic had gone (None:
+    """control: when each record of the control came; empty: there was none.
+
+    sent: of each frame its partition, when it was sent, and when it had come out, or its topic had gone (None:
     never). outcomes: of each its partition, and when it came. end_s: when watching ended.
     """
     waiting: dict[int, list[tuple[float, float]]] = defaultdict(list)
@@ -67,11 +84,12 @@ def silences(
     came: dict[int, list[float]] = defaultdict(list)
     for partition, came_s in outcomes:
         came[partition].append(came_s)
-    return [
+    found = [
         _judge(partition, began_s, ended_s, hits)
         for partition, spans in sorted(waiting.items())
         for began_s, ended_s in _gaps(spans, sorted(came[partition]))
     ]
+    return [replace(silence, control_s=_longest_gap(control, silence)) for silence in found] if control else found
 
 
 def longest(found: Iterable[Silence]) -> Mapping[tuple[str, bool], Silence]:
@@ -85,8 +103,9 @@ def longest(found: Iterable[Silence]) -> Mapping[tuple[str, bool], Silence]:
 
 
 def severity(silence: Silence) -> tuple[float, float]:
-    """Those that were too long first, then by length."""
-    return (silence.beyond_s if silence.beyond_s > BEYOND_S_MAX else 0.0), silence.whole_s
+    """Those that were too long by the worker first, then by length."""
+    worker = silence.too_long(BEYOND_S_MAX) and not silence.by_machine(BEYOND_S_MAX)
+    return (silence.beyond_s if worker else 0.0), silence.whole_s
 
 
 def _gaps(spans: list[tuple[float, float]], came: list[float]) -> list[tuple[float, float]]:
@@ -96,6 +115,14 @@ def _gaps(spans: list[tuple[float, float]], came: list[float]) -> list[tuple[flo
         cuts = [began_s, *(at for at in came if began_s < at < ended_s), ended_s]
         gaps += [(a, b) for a, b in pairwise(cuts) if b > a]
     return gaps
+
+
+def _longest_gap(control: Sequence[float], silence: Silence) -> float:
+    """Of the control, within what is judged of a silence."""
+    to_s = silence.began_s + silence.whole_s
+    from_s = to_s - silence.seconds
+    within = control[bisect_right(control, from_s) : bisect_left(control, to_s)]
+    return max(b - a for a, b in pairwise([from_s, *within, to_s]))
 
 
 def _union(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:

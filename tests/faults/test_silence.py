@@ -1,5 +1,6 @@
 """The silences of made-up histories: each that is too long is found and blamed, and no other."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -81,3 +82,30 @@ def test_frames_that_never_come_out_are_a_silence_until_the_end() -> None:
 def test_frames_of_a_topic_that_is_gone_wait_no_more() -> None:
     frames = [(0, 5.0, 6.0)]  # deleted at 6.0
     assert [round(one.seconds, 3) for one in silences(frames, [], [], end_s=40.0)] == [1.0]
+
+
+def at_the_end(control: Sequence[float]) -> Silence:
+    """Of 4.5 s, of which 3 are allowed."""
+    frames = steady(1, (10.5, 15.0))
+    outcomes = [(partition, done_s) for partition, _, done_s in frames if done_s is not None]
+    return max(silences(frames, outcomes, [HIT], end_s=40.0, control=control), key=lambda one: one.seconds)
+
+
+def test_a_machine_that_had_no_time_for_the_control_either_is_told_apart() -> None:
+    busy = at_the_end([at / 10 for at in range(300) if not 110 < at < 125])
+    assert busy.control_s == pytest.approx(1.5)
+    assert too_long(busy)
+    assert busy.by_machine(BEYOND_S_MAX)
+
+
+def test_a_control_that_went_on_is_no_excuse_nor_is_a_short_pause_of_it() -> None:
+    for gap in (0, 4, 9):
+        silence = at_the_end([at / 10 for at in range(300) if not 110 < at < 111 + gap])
+        assert too_long(silence)
+        assert silence.by_machine(BEYOND_S_MAX) is (gap == 9)
+
+
+def test_what_the_control_does_elsewhere_does_not_count() -> None:
+    silence = at_the_end([at / 10 for at in range(300) if not 160 < at < 290])
+    assert silence.control_s == pytest.approx(0.1, abs=0.06)
+    assert not silence.by_machine(BEYOND_S_MAX)

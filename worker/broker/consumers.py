@@ -20,7 +20,7 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import CommitPoint, Partition, Position, Record
 
 METADATA_AGE_MS_MAX = 3000  # 5 min, the default, is how late new partitions and a recreated topic would be noticed
-_FETCH_BYTES_MAX = 16_000_000
+FETCH_BYTES_MAX = 16_000_000
 _RECORD_OVERHEAD_BYTES = 65_536  # its key and headers
 _ASK_AGAIN_S = 0.2
 _HEARTBEAT_MS = 500
@@ -51,9 +51,9 @@ def open_consumer(settings: Settings) -> BoundedConsumer:
         metadata_max_age_ms=METADATA_AGE_MS_MAX,
         allow_auto_create_topics=False,
         # Fetches are memory that the in-flight limit does not count; a larger frame still comes, alone (KIP-74).
-        fetch_max_bytes=_FETCH_BYTES_MAX,
+        fetch_max_bytes=FETCH_BYTES_MAX,
         fetch_max_wait_ms=settings.fetch_wait_ms_max,
-        max_partition_fetch_bytes=_FETCH_BYTES_MAX // 4,
+        max_partition_fetch_bytes=FETCH_BYTES_MAX // 4,
     )
 
 

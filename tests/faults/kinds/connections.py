@@ -17,7 +17,8 @@ def _connection_fault(name: str, mode: Mode) -> Fault:
         return Course(blow.lasts_s, heal)
 
     where = frozenset({PLAIN})
-    return Fault(name, begin, where=where, healthy_s=REBALANCE_S, victims_s=RECONNECT_S + REBALANCE_S)
+    victims_s = RECONNECT_S + REBALANCE_S
+    return Fault(name, begin, where=where, healthy_s=REBALANCE_S, victims_s=victims_s, leaves_open=True)
 
 
 FAULTS = (

@@ -6,12 +6,16 @@ from pathlib import Path
 
 from stripwatch.worker.config.sections import Topics
 from tests.faults.crew import HEARTBEAT_S, Crew
-from tests.faults.kafka import SESSION_MS, Kafka
+from tests.faults.kafka import ABORT_SCAN_MS, SESSION_MS, Kafka
 from tests.faults.models import Models
 from tests.faults.traffic import Sender, Watcher
 
 SESSION_S = SESSION_MS / 1000
 REBALANCE_S = 2 * HEARTBEAT_S  # each member hears of it by its next heartbeat, and again when the restarted one joins
+TRANSACTION_S = 5.0  # exactly_once.transaction_s_max of the workers
+# A worker that is away leaves its transaction open. Readers of committed records then wait for all that lies behind it
+# in a partition, whoever wrote that, until the worker is back or Kafka finds its transaction too old.
+OPEN_S = TRANSACTION_S + ABORT_SCAN_MS / 1000
 RECONNECT_S = 2.4  # the client waits up to 2 s, and 20 % by chance, before it tries a broker again
 PLAIN, TRIO = "one broker", "three brokers"
 BOTH = frozenset({PLAIN, TRIO})
@@ -65,6 +69,7 @@ class Fault:
 
     healthy_s: how long partitions that it does not hit may be silent, for Kafka's own reasons. victims_s: the same for
     those that it hits, from when Kafka can serve them again; None: they are not judged, as the worker itself was away.
+    leaves_open: it may leave a transaction without anybody to end it.
     supervised: it needs a worker of several processes. possible: whether this machine can do it.
     """
 
@@ -74,8 +79,12 @@ class Fault:
     where: frozenset[str] = BOTH
     healthy_s: float = 0.0
     victims_s: float | None = None
+    leaves_open: bool = False
     supervised: bool = False
     possible: Callable[[Scene], bool] = lambda _: True
+
+    def healthy_s_max(self, transactional: bool) -> float:
+        return max(self.healthy_s, OPEN_S) if self.leaves_open and transactional else self.healthy_s
 
 
 def every_partition(scene: Scene) -> frozenset[int]:

@@ -33,9 +33,9 @@ def _shift_clock(scene: Scene, blow: Blow) -> Course:
 
 FAULTS = (
     # A static member: the group waits for nobody, and the restarted worker has its partitions at once.
-    Fault("kill -9 a worker", _kill),
+    Fault("kill -9 a worker", _kill, leaves_open=True),
     Fault("SIGTERM a worker", _terminate, healthy_s=REBALANCE_S),
-    Fault("SIGSTOP past the session timeout", _pause, healthy_s=SESSION_S + REBALANCE_S),
-    Fault("kill -9 a supervised process", _kill_process, supervised=True),
+    Fault("SIGSTOP past the session timeout", _pause, healthy_s=SESSION_S + REBALANCE_S, leaves_open=True),
+    Fault("kill -9 a supervised process", _kill_process, leaves_open=True, supervised=True),
     Fault("jump of a worker's clock", _shift_clock, victims_s=0.0),
 )

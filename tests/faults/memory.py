@@ -1,0 +1,18 @@
+"""The most that a process of the worker may have resident: the sum in ARCHITECTURE.md, under "Memory"."""
+
+from stripwatch.worker.broker.consumers import FETCH_BYTES_MAX
+from stripwatch.worker.config.sections import FramesSettings, InflightSettings
+from tests.brokers.apache import BATCH_BYTES_MAX
+
+WORKER_MB = 123  # itself, with the tiny model
+
+
+def bytes_beside_itself(brokers: int, batch_bytes_max: int) -> int:
+    """With the default limits, which the seeds leave as they are. The inputs of the tiny model are next to nothing."""
+    inflight, frame = InflightSettings().bytes_max, FramesSettings().bytes_max
+    part = max(inflight // 4, frame)
+    return (inflight + frame) + part + 3 * part + brokers * 5 * max(FETCH_BYTES_MAX, batch_bytes_max)
+
+
+def memory_mb_max(brokers: int) -> float:
+    return WORKER_MB + bytes_beside_itself(brokers, BATCH_BYTES_MAX) / 1e6

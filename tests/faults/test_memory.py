@@ -1,0 +1,25 @@
+"""The bound that the harness holds a process to is the one that is documented."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.faults.memory import WORKER_MB, bytes_beside_itself, memory_mb_max
+
+TEXT = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
+
+
+def documented(pattern: str) -> int:
+    found = re.search(pattern, TEXT)
+    assert found, pattern
+    return int(found[1])
+
+
+def test_it_is_the_documented_sum() -> None:
+    assert bytes_beside_itself(1, 16_000_000) == documented(r"which is (\d+) MB with the defaults") * 1_000_000
+    assert documented(r"\((\d+) MB for the tiny model") == WORKER_MB
+
+
+def test_each_broker_may_send_two_batches() -> None:
+    assert memory_mb_max(3) - memory_mb_max(1) == pytest.approx(2 * 5 * 20.97152)

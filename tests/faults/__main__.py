@@ -17,7 +17,7 @@ from tests.faults.plan import make_plan
 from tests.faults.report import summary, table
 from tests.faults.series import VERSIONS, SeriesError, open_series
 from tests.faults.silence import BEYOND_S_MAX
-from tests.gpu.machine import describe_machine
+from tests.provenance import describe_run
 
 BROKEN, NOT_PROVED = 1, 4
 
@@ -77,6 +77,7 @@ def main(
         raise typer.BadParameter(str(error), param_hint="--out") from error
     print(f"plans, logs and histories: {folder}", file=sys.stderr)
     chosen = DELIVERIES if delivery == "both" else (delivery,)
+    about = describe_run()
     plans = [make_plan(seed, frames, fault or ()) for seed in range(first, first + seeds)]
     try:
         series.run(plans, chosen)
@@ -87,7 +88,9 @@ def main(
             summary(series.verdicts, series.failures, len(series.left(plans, chosen))),
             table(series.verdicts),
         )
-        (folder / "summary.json").write_text(json.dumps({"run": describe_machine(), **found}, indent=1))
+        (folder / "summary.json").write_text(
+            json.dumps({"run": about | {"until": describe_run()["date"]}, **found}, indent=1)
+        )
         (folder / "tables.md").write_text(tables + "\n")
         print(tables, file=sys.stderr)
     for failure in series.failures:

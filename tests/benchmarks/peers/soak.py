@@ -9,7 +9,7 @@ from tests.benchmarks.peers.cameras import PARTITIONS
 from tests.benchmarks.peers.contenders import WORKER
 from tests.benchmarks.peers.lap import Driven, Track, driven
 from tests.benchmarks.peers.processes import family
-from tests.soak import held_by
+from tests.soak.held import held_by
 
 LOAD = 0.95
 OVERLOAD = 1.1

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.brokers.handle import BrokerHandle
-from tests.soak import RSS_GROWTH_MAX, Held, Soak, held_by, pinned, slope, soak, split_cores
+from tests.soak.held import Held, held_by, pinned, slope, split_cores
+from tests.soak.soak import LAG_GROWTH_S_MAX, RSS_GROWTH_MAX, Soak, soak
 
 HELD = Held(rss_mb=100.0, threads=12, files=8, sockets=6)
-SOUND = Soak(30.0, 1000.0, 800.0, 1_440_000, 1_440_000, 30, 30, [1], 95.0, 105.0, 0.5, 0.002, HELD, HELD)
+SOUND = Soak(30.0, 1000.0, 800.0, 1_440_000, 1_440_000, 30, 30, [1], 95.0, 105.0, 0.5, 0.002, 0.01, 0.2, HELD, HELD, [])
 
 
 def test_a_worker_that_holds_no_more_at_the_end_is_sound() -> None:
@@ -23,6 +24,8 @@ def test_a_worker_that_holds_no_more_at_the_end_is_sound() -> None:
     "soaked",
     [
         replace(SOUND, rss_growth=RSS_GROWTH_MAX + 0.001),
+        replace(SOUND, lag_growth_s=LAG_GROWTH_S_MAX + 0.01),
+        replace(SOUND, lag_growth_s=-LAG_GROWTH_S_MAX - 0.01),
         replace(SOUND, end=replace(HELD, threads=13)),
         replace(SOUND, end=replace(HELD, files=9)),
         replace(SOUND, end=replace(HELD, sockets=7)),

@@ -1,0 +1,146 @@
+"""The soak itself: the capacity, the load, a new model every minute, and what came of it."""
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from stripwatch.worker.common.errors import BrokerUnavailableError
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line, running_worker
+from tests.faults.models import Models, make_models, place
+from tests.soak.feed import Feed, Sample
+from tests.soak.held import Held, pinned, slope, steadily_held_by
+
+LOAD = 0.8
+RSS_GROWTH_MAX = 0.05  # memory is flat when the line through its samples rises by no more than this share in all
+LAG_GROWTH_S_MAX = 1.0  # and the lag, when its line rises or falls by no more frames than come in this time
+SETTLE_MINUTES_MAX = 5.0  # what is held counts from here on, or from a third of a shorter run
+CAPACITY_S_MAX = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time of one model. until_s: since the load began. sent: in all."""
+
+    until_s: float
+    sent: int
+    waiting_frames: int
+    held: Held
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """settled: how it stood after the first minutes. end: when all was sent and settled.
+
+    worker_cores: those that nothing else of the soak ran on; empty: it shared them all. rss_mb_per_hour: the slope of
+    its memory after the first minutes; rss_growth: what that makes of the time that was measured, as a share of
+    `settled`. lag_growth_s: what the slope of the frames that wait makes of it, in seconds of load; lag_s_max: the most
+    of them, in the same. models_placed: at the bundle's path, one after the other. models_run: those that ran before
+    the next one came.
+    """
+
+    minutes: float
+    capacity_frames_per_second: float
+    frames_per_second: float
+    sent: int
+    results: int
+    models_placed: int
+    models_run: int
+    worker_cores: list[int]
+    rss_mb_min: float
+    rss_mb_max: float
+    rss_mb_per_hour: float
+    rss_growth: float
+    lag_growth_s: float
+    lag_s_max: float
+    settled: Held
+    end: Held
+    spans: list[Span]
+
+    @property
+    def left_over(self) -> list[str]:
+        """Of what there is more at the end."""
+        return [
+            name for name in ("threads", "files", "sockets") if getattr(self.end, name) > getattr(self.settled, name)
+        ]
+
+    @property
+    def sound(self) -> bool:
+        complete = self.results == self.sent and self.models_run == self.models_placed
+        flat = self.rss_growth <= RSS_GROWTH_MAX and abs(self.lag_growth_s) <= LAG_GROWTH_S_MAX
+        return complete and flat and not self.left_over
+
+
+def soak(broker: BrokerHandle, folder: Path, minutes: float, swap_s: float, worker_cores: Sequence[int] = ()) -> Soak:
+    """One worker; group, topics and models are its own. A model is swapped every swap_s."""
+    models = make_models(folder)
+    bundle = folder / "current.onnx"
+    bundle.write_bytes(next(iter(models.good.values())))
+    line = Line.on(broker)
+    settings = ("--set", "bundle_check_s=0.5", "--set", "inference_threads=1")
+    with ExitStack() as stack:
+        with pinned(worker_cores):
+            worker = stack.enter_context(running_worker(line, bundle, broker.new_name("group"), *settings))
+        port = worker.await_ready()
+        with broker.producer(linger_ms=5) as producer:
+            feed = Feed(producer, line, port, worker.process.pid)
+            soaked = _play(feed, models, bundle, 60 * minutes, swap_s, bool(worker_cores))
+        if worker.stop() != 0:
+            raise BrokerUnavailableError(f"the worker ended badly: {worker.lines[-1]}")
+    return soaked
+
+
+def _play(feed: Feed, models: Models, bundle: Path, seconds: float, swap_s: float, alone: bool) -> Soak:
+    """Whole spans between two swaps, so that each model has the time to be loaded. alone: on cores of its own."""
+    capacity = feed.capacity(min(CAPACITY_S_MAX, seconds / 10))
+    print(f"it manages {capacity:.0f} frames a second", file=sys.stderr)
+    load, warm_up, began_s = LOAD * capacity, feed.sent, time.monotonic()
+    count = max(3, round(seconds / swap_s))
+    settled_after = max(1, round(min(60 * SETTLE_MINUTES_MAX, seconds / 3) / swap_s))
+    spans: list[Span] = []
+    run = 0
+    for number, (sha256, content) in zip(range(1, count + 1), itertools.cycle(models.good.items()), strict=False):
+        place(bundle, content)
+        feed.play(load, warm_up, began_s, began_s + number * swap_s)
+        run += feed.model == sha256
+        span = Span(number * swap_s, feed.sent - warm_up, feed.sent - feed.results, steadily_held_by(feed.pid))
+        spans.append(span)
+        left_min = (count - number) * swap_s / 60
+        print(f"{span.until_s:g} s: {span.sent} frames, {span.held}; {left_min:.1f} min to go", file=sys.stderr)
+    feed.producer.flush()
+    sent_s = time.monotonic() - began_s
+    feed.await_results(feed.sent)
+    settled = spans[settled_after - 1]
+    samples = [sample for sample in feed.samples if sample.at_s >= began_s + settled.until_s]
+    rss_per_s, lag_per_s = _slopes(samples)
+    measured_s = samples[-1].at_s - samples[0].at_s
+    return Soak(
+        minutes=round(count * swap_s / 60, 2),
+        capacity_frames_per_second=round(capacity, 1),
+        frames_per_second=round((feed.sent - warm_up) / sent_s, 1),
+        sent=feed.sent,
+        results=feed.results,
+        models_placed=count,
+        models_run=run,
+        worker_cores=sorted(os.sched_getaffinity(feed.pid)) if alone else [],
+        rss_mb_min=min(sample.rss_mb for sample in samples),
+        rss_mb_max=max(sample.rss_mb for sample in samples),
+        rss_mb_per_hour=round(3600 * rss_per_s, 2),
+        rss_growth=round(rss_per_s * measured_s / settled.held.rss_mb, 4),
+        lag_growth_s=round(lag_per_s * measured_s / load, 3),
+        lag_s_max=round(max(sample.waiting_frames for sample in samples) / load, 3),
+        settled=settled.held,
+        end=steadily_held_by(feed.pid),
+        spans=spans,
+    )
+
+
+def _slopes(samples: Sequence[Sample]) -> tuple[float, float]:
+    """Of memory, MB, and of the frames that wait, a second."""
+    rss = slope([(sample.at_s, sample.rss_mb) for sample in samples])
+    return rss, slope([(sample.at_s, sample.waiting_frames) for sample in samples])

@@ -82,7 +82,7 @@ BAD_FRAMES: dict[str, tuple[bytes | None, RejectReason]] = {
     "a JPEG of 2,000 scans": (many_scans_jpeg(), RejectReason.UNDECODABLE),
     "a 1x1 image": (png(np.full((1, 1), 128, np.uint8)), RejectReason.TOO_SMALL),
     "a CMYK JPEG": (cmyk_jpeg(), RejectReason.UNSUPPORTED_COLOUR),
-    "a BMP file": (cv2.imencode(".bmp", np.zeros((16, 16), np.uint8))[1].tobytes(), RejectReason.UNSUPPORTED_FORMAT),
+    "a GIF file": (cv2.imencode(".gif", np.zeros((16, 16, 3), np.uint8))[1].tobytes(), RejectReason.UNSUPPORTED_FORMAT),
 }
 
 _GREY = np.full((32, 48), 128, np.uint8)
@@ -94,5 +94,9 @@ GOOD_FRAMES: dict[str, bytes] = {
     "JPEG with bytes after its end": jpeg(_GREY) + b"\x00" * 16,
     "grey PNG": png(_GREY),
     "16-bit PNG": png(np.full((32, 48), 128 * 257, np.uint16)),
+    "BMP": cv2.imencode(".bmp", _GREY)[1].tobytes(),
+    "TIFF": cv2.imencode(".tif", _GREY)[1].tobytes(),
+    "16-bit TIFF": cv2.imencode(".tif", np.full((32, 48), 128 * 257, np.uint16))[1].tobytes(),
+    "lossless WebP": cv2.imencode(".webp", np.dstack([_GREY] * 3), [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes(),
     "PNG with alpha": png(np.dstack([_GREY] * 3 + [np.full_like(_GREY, 7)])),
 }

@@ -12,6 +12,7 @@ from stripwatch.worker.images.headers.reader import read_header
 from stripwatch.worker.images.opencv_decoder import decode_image_file, decode_jpeg
 from stripwatch.worker.images.samples import Samples
 
+_SIDE_PX_MAX = 1_000_000  # libpng decodes no more, and OpenCV little more
 _DEFAULT_LIMITS = DecodeLimits()
 # Of 8-bit samples: three of a pixel, coefficients of a progressive JPEG, and the decoder itself.
 _DECODING_BYTES_PER_PIXEL, _DECODER_BYTES = 6, 4_000_000
@@ -25,7 +26,7 @@ def decode(
     Alpha is dropped. A rotation in EXIF is ignored, because a camera does not turn.
 
     Args:
-        encoded: A whole JPEG or PNG file; with a layout, the raw buffer of a camera.
+        encoded: A whole JPEG, PNG, BMP, TIFF or WebP file; with a layout, the raw buffer of a camera.
         spec: What the model was trained on.
         limits: What the frame may cost; checked before any pixel is allocated.
         layout: The format of a raw buffer, as the headers of its record state it; None for an image file.
@@ -65,6 +66,8 @@ def _check_header(header: ImageHeader, limits: DecodeLimits) -> None:
     size = f"{header.width_px}x{header.height_px} pixels"
     if header.width_px * header.height_px > limits.pixels_max:
         raise FrameRejected(RejectReason.TOO_MANY_PIXELS, f"{size}, over the limit of {limits.pixels_max}")
+    if max(header.width_px, header.height_px) > _SIDE_PX_MAX:
+        raise FrameRejected(RejectReason.TOO_MANY_PIXELS, f"{size}, a side over {_SIDE_PX_MAX}")
     if min(header.width_px, header.height_px) < limits.side_px_min:
         raise FrameRejected(RejectReason.TOO_SMALL, f"{size}, a side under {limits.side_px_min}")
     if header.format == "jpeg" and (header.channels not in (1, 3) or header.bits != 8):

@@ -6,11 +6,14 @@ import numpy as np
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.images.headers.header import ImageHeader
+from stripwatch.worker.images.minimal.tiff import minimal_tiff
+from stripwatch.worker.images.minimal.webp import minimal_webp
 from stripwatch.worker.images.samples import Samples, SampleValues
 
 # A reject says what is wrong with a frame; lines of OpenCV's own would break a log in JSON.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
+_MINIMAL = {"tiff": minimal_tiff, "webp": minimal_webp}
 _COLOUR_FLAGS = {
     ("rgb", 1): cv2.IMREAD_COLOR_RGB,
     ("rgb", 2): cv2.IMREAD_REDUCED_COLOR_2,
@@ -39,27 +42,34 @@ def decode_image_file(encoded: bytes, header: ImageHeader, colour: str) -> Sampl
         colour: "grey" gives one channel; "rgb" three. Samples of more than 8 bits keep the channels of the file.
 
     Raises:
-        FrameRejected: OpenCV cannot decode the file.
+        FrameRejected: The file is damaged.
         cv2.error: The same, or memory was not enough.
     """
+    minimal = _MINIMAL[header.format](encoded) if header.format in _MINIMAL else encoded
     if header.bits <= 8:
-        return Samples(_decode(encoded, _COLOUR_FLAGS[colour, 1]))
-    wanted = cv2.IMREAD_GRAYSCALE if header.channels <= 2 else cv2.IMREAD_COLOR_RGB
-    values = _decode(encoded, wanted | cv2.IMREAD_ANYDEPTH)
-    if header.significant_bits is None:
-        return Samples(values)
-    return _low_bits(values, header.significant_bits)
+        return Samples(_decode(minimal, _COLOUR_FLAGS[colour, 1]))
+    if header.channels <= 2:
+        values = _decode(minimal, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    else:  # OpenCV gives RGB of some formats and BGR of others where it is asked for RGB of 16 bits
+        values = _reversed(_decode(minimal, cv2.IMREAD_COLOR_BGR | cv2.IMREAD_ANYDEPTH))
+    if header.significant_bits is not None and header.in_upper_bits:
+        return _low_bits(values, header.significant_bits)
+    return Samples(values, header.significant_bits)
 
 
 def _decode(encoded: bytes, flags: int) -> SampleValues:
     decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if decoded is None:
-        raise FrameRejected(RejectReason.UNDECODABLE, "OpenCV cannot decode it")
+        raise FrameRejected(RejectReason.DAMAGED, "OpenCV cannot decode it")
     return np.asarray(decoded, np.uint16) if decoded.dtype == np.uint16 else np.asarray(decoded, np.uint8)
 
 
+def _reversed(values: SampleValues) -> SampleValues:
+    return np.asarray(cv2.cvtColor(values, cv2.COLOR_BGR2RGB), np.uint16)
+
+
 def _low_bits(values: SampleValues, significant_bits: int) -> Samples:
-    """Undo the scaling of PNG: samples of fewer bits are stored in the upper ones.
+    """Undo the scaling of samples of fewer bits that are stored in the upper ones, as PNG has them.
 
     The low bits are zero, or repeat the upper ones. Where they are neither, the file declares a wrong depth.
     """

@@ -5,7 +5,7 @@ from typing import Literal
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 
-ImageFormat = Literal["jpeg", "png"]
+ImageFormat = Literal["jpeg", "png", "bmp", "tiff", "webp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,9 @@ class ImageHeader:
     width_px, height_px: as stored; a rotation in EXIF is ignored.
     channels: samples per pixel, after a palette is expanded.
     bits: bits per sample as stored.
-    significant_bits: how many of them carry data, where the file declares it (sBIT in PNG); None where it does not.
+    significant_bits: how many of them carry data, where the file declares it (sBIT in PNG, the largest sample in TIFF);
+        None where it does not.
+    in_upper_bits: whether the significant bits are the upper ones of a sample of 16 bits; else they are the lower ones.
     """
 
     format: ImageFormat
@@ -24,6 +26,7 @@ class ImageHeader:
     channels: int
     bits: int
     significant_bits: int | None = None
+    in_upper_bits: bool = False
 
 
 def truncated(kind: str, encoded: bytes) -> FrameRejected:

@@ -7,14 +7,34 @@ missing part of a truncated file with anything, so each reader checks that its f
 from collections.abc import Callable
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.headers.header import ImageHeader
+from stripwatch.worker.images.headers.bmp import BMP_SIGNATURE, read_bmp_header
+from stripwatch.worker.images.headers.header import ImageHeader, truncated
 from stripwatch.worker.images.headers.jpeg import read_jpeg_header
 from stripwatch.worker.images.headers.png import PNG_SIGNATURE, read_png_header
+from stripwatch.worker.images.headers.tiff import BIG_TIFF_SIGNATURES, TIFF_SIGNATURES, read_tiff_header
+from stripwatch.worker.images.headers.webp import is_webp, read_webp_header
 
 _READERS: dict[bytes, Callable[[bytes], ImageHeader]] = {
     b"\xff\xd8\xff": read_jpeg_header,
     PNG_SIGNATURE: read_png_header,
+    **dict.fromkeys(TIFF_SIGNATURES, read_tiff_header),
+    BMP_SIGNATURE: read_bmp_header,
 }
+_READABLE = "JPEG, PNG, BMP, TIFF and WebP files are read"
+_UNREADABLE = {
+    **dict.fromkeys(BIG_TIFF_SIGNATURES, "BigTIFF"),
+    b"\x00\x00\x00\x0cjP  \r\n\x87\n": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\x00\x00\x00\x0cJXL \r\n\x87\n": "JPEG XL",
+    b"\xff\x0a": "JPEG XL",
+    b"GIF8": "GIF",
+    b"%PDF": "PDF",
+    b"\x76\x2f\x31\x01": "OpenEXR",
+    b"8BPS": "Photoshop",
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "ZIP",
+}
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"mif1": "HEIF", b"msf1": "HEIF"}  # of an ISO base media file
 
 
 def read_header(encoded: bytes) -> ImageHeader:
@@ -27,4 +47,18 @@ def read_header(encoded: bytes) -> ImageHeader:
     for signature, read in _READERS.items():
         if encoded.startswith(signature):
             return read(encoded)
-    raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"neither JPEG nor PNG: begins with {encoded[:8].hex(' ')}")
+        if signature.startswith(encoded):
+            raise truncated("image", encoded)
+    if is_webp(encoded):
+        return read_webp_header(encoded)
+    if (name := _name_unreadable(encoded)) is not None:
+        raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"a {name} file; {_READABLE}")
+    begins = f"no known image format: begins with {encoded[:8].hex(' ')}; {_READABLE}"
+    raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, begins)
+
+
+def _name_unreadable(encoded: bytes) -> str | None:
+    if encoded[4:8] == b"ftyp":
+        brand = encoded[8:12]
+        return "HEIC" if brand[:3] in (b"hei", b"hev") else _BRANDS.get(brand, "video")
+    return next((name for signature, name in _UNREADABLE.items() if encoded.startswith(signature)), None)

@@ -1,0 +1,78 @@
+"""A TIFF file of its pixels alone: the tags that say how they are stored, and the strips."""
+
+import struct
+import zlib
+from itertools import accumulate
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.images.headers import tiff
+
+_SHORT, _LONG = 3, 4
+_UNSPECIFIED = 0  # the meaning of a sample beside the colours; a decoder multiplies by one that is called alpha
+
+
+def minimal_tiff(encoded: bytes) -> bytes:
+    """Rewrite a TIFF file that `read_tiff_header` accepts, and check that deflated strips agree with their checksums.
+
+    Raises FrameRejected for strips that do not.
+    """
+    image = tiff.read_tiff_image(encoded)
+    places = zip(image.strip_offsets.tolist(), image.strip_bytes.tolist(), strict=True)
+    strips = [memoryview(encoded)[at : at + size] for at, size in places]
+    if image.compression in (tiff.DEFLATE, tiff.OLD_DEFLATE):
+        for number, strip in enumerate(strips):
+            _check_deflated(strip, image.rows_of(number) * image.row_bytes)
+    return b"".join([_directory(image, strips), *strips])
+
+
+def _check_deflated(strip: memoryview, size: int) -> None:
+    inflater = zlib.decompressobj()
+    try:
+        rows = inflater.decompress(strip, size + 1)
+    except zlib.error as error:
+        raise FrameRejected(RejectReason.DAMAGED, f"a TIFF file with a strip that is damaged: {error}") from error
+    if len(rows) != size or not inflater.eof:
+        raise FrameRejected(RejectReason.DAMAGED, "a TIFF file with a strip that is not as long as its rows")
+
+
+def _directory(image: tiff.TiffImage, strips: list[memoryview]) -> bytes:
+    """Header, tags and their values of a file whose strips follow."""
+    sizes = [len(strip) for strip in strips]
+    tags: list[tuple[int, int, list[int]]] = [
+        (tiff.WIDTH, _LONG, [image.width_px]),
+        (tiff.HEIGHT, _LONG, [image.height_px]),
+        (tiff.BITS, _SHORT, [image.bits] * image.samples),
+        (tiff.COMPRESSION, _SHORT, [image.compression]),
+        (tiff.PHOTOMETRIC, _SHORT, [image.photometric]),
+        (tiff.STRIP_OFFSETS, _LONG, [0] * len(sizes)),
+        (tiff.SAMPLES_PER_PIXEL, _SHORT, [image.samples]),
+        (tiff.ROWS_PER_STRIP, _LONG, [image.rows_per_strip]),
+        (tiff.STRIP_BYTES, _LONG, sizes),
+        (tiff.PREDICTOR, _SHORT, [image.predictor]),
+    ]
+    if image.samples == 4:
+        tags.append((tiff.EXTRA_SAMPLES, _SHORT, [_UNSPECIFIED]))
+    values_at = 8 + 2 + 12 * len(tags) + 4
+    data_at = values_at + sum(_value_bytes(kind, values) for _, kind, values in tags)
+    offsets = list(accumulate(sizes[:-1], initial=data_at))
+    order = "<" if image.byte_order == "little" else ">"
+    entries, stored = b"", b""
+    for tag, kind, values in tags:
+        packed = struct.pack(
+            f"{order}{len(values)}{'H' if kind == _SHORT else 'I'}",
+            *(offsets if tag == tiff.STRIP_OFFSETS else values),
+        )
+        entries += struct.pack(f"{order}HHI", tag, kind, len(values))
+        if len(packed) <= 4:
+            entries += packed.ljust(4, b"\0")
+        else:
+            entries += struct.pack(f"{order}I", values_at + len(stored))
+            stored += packed + b"\0" * (len(packed) % 2)
+    signature = tiff.TIFF_SIGNATURES[0 if order == "<" else 1]
+    return signature + struct.pack(f"{order}IH", 8, len(tags)) + entries + bytes(4) + stored
+
+
+def _value_bytes(kind: int, values: list[int]) -> int:
+    """How many bytes the values take outside the entry of their tag; up to 4 are inside. An even number."""
+    size = len(values) * (2 if kind == _SHORT else 4)
+    return 0 if size <= 4 else size + size % 2

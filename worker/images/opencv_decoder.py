@@ -6,8 +6,8 @@ import numpy as np
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.images.headers.header import ImageHeader
-from stripwatch.worker.images.minimal.tiff import minimal_tiff
-from stripwatch.worker.images.minimal.webp import minimal_webp
+from stripwatch.worker.images.headers.webp import minimal_webp
+from stripwatch.worker.images.minimal_tiff import minimal_tiff
 from stripwatch.worker.images.samples import Samples, SampleValues
 
 # A reject says what is wrong with a frame; lines of OpenCV's own would break a log in JSON.

@@ -1,5 +1,6 @@
 """Read the header of a WebP file, and whether the file is complete. Sources: RFC 9649 (WebP), RFC 6386 (VP8)."""
 
+import struct
 from collections.abc import Iterator
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
@@ -20,14 +21,21 @@ def read_webp_header(encoded: bytes) -> ImageHeader:
     extended = next((body for name, body in chunks if name == b"VP8X"), None)
     if any(name in (b"ANIM", b"ANMF") for name, _ in chunks) or (extended and extended[0] & _ANIMATION_FLAG):
         raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "an animated WebP file; one image is read")
-    name, body = image_chunk(encoded)
+    name, body = _image_chunk(encoded)
     width_px, height_px = _lossy_size(body) if name == b"VP8 " else _lossless_size(body)
     if extended is not None and (len(extended) < 10 or _canvas_size(extended) != (width_px, height_px)):
         raise _damaged("a WebP file whose image is not of the size of its canvas")
     return ImageHeader("webp", width_px, height_px, channels=3, bits=8)
 
 
-def image_chunk(encoded: bytes) -> tuple[bytes, memoryview]:
+def minimal_webp(encoded: bytes) -> bytes:
+    """The file without metadata, and without an alpha channel that is stored apart."""
+    name, body = _image_chunk(encoded)
+    chunk = name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+    return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+
+
+def _image_chunk(encoded: bytes) -> tuple[bytes, memoryview]:
     """Name and content of the one chunk that holds the pixels."""
     images = [(name, body) for name, body in _chunks(encoded) if name in (b"VP8 ", b"VP8L")]
     if len(images) != 1:

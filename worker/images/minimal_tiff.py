@@ -1,4 +1,8 @@
-"""A TIFF file of its pixels alone: the tags that say how they are stored, and the strips."""
+"""A TIFF file reduced to its strips and to the tags that say how they are stored.
+
+So libtiff sees nothing that was not checked. Of the tags that are left out, OpenCV turns the image by its orientation
+also where it is told not to, and multiplies the colours by an alpha channel.
+"""
 
 import struct
 import zlib

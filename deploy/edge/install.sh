@@ -30,7 +30,7 @@ if [ -z "$dest" ] && ! getent passwd stripwatch > /dev/null; then
 fi
 new=$opt/$version
 if [ -e "$new" ]; then
-  new=$opt/$version.$(date +%Y%m%d%H%M%S) # the same version, packed anew
+  new=$opt/$version.$(date +%Y%m%d%H%M%S) # the same version, packed again
 fi
 undo() { # whatever fails before the switch leaves no environment that looks installed
   [ "$(readlink "$opt/current")" = "$(basename "$new")" ] || rm -rf "$new" "$opt/current.new"

@@ -11,9 +11,10 @@ import pytest
 from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from tests.brokers.clients import recreate
 from tests.brokers.handle import BrokerHandle
-from tests.e2e.line import Line, Record, running_worker
+from tests.e2e.line import STOP_S_MAX, Line, Record, running_worker
 from tests.e2e.test_broker_faults import DELIVERIES, metric
 from tests.e2e.test_line import frames, in_partition_order, positions
 from tests.slow import write_slow_bundle
@@ -22,6 +23,8 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.kafka
 OLD, NEW = b"old", b"new"  # the camera of the frames before the change, and of those after it
 SMALL = ("--set", "inflight.frames_max=16", "--set", "instance_id=one")
+# Kafka refuses the offsets of a topic that is gone; the worker must notice that before it takes Kafka for lost.
+SEND_SOON = ("--set", "send_s_max=6")
 LATEST = ("--set", "start_at=latest")
 
 
@@ -105,6 +108,57 @@ def test_a_topic_recreated_under_a_backlog(line: Line, slow_bundle: Path, delive
         assert len(results) == len(new)
     inspected = len(set(positions(results_of(line, OLD))))
     assert inspected + deleted_unread(worker.lines) == len(old)
+
+
+def delete_topic(line: Line) -> None:
+    with line.broker.admin() as admin:
+        admin.delete_topics([line.topics["frames"]])
+
+
+def create_topic(line: Line) -> None:
+    with line.broker.admin() as admin:
+        admin.create_topics({line.topics["frames"]: {"num_partitions": line.partitions, "replication_factor": 1}})
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+def test_a_topic_that_is_deleted_and_comes_back_later(line: Line, slow_bundle: Path, delivery: str) -> None:
+    old = line.send(frames(600), key=OLD)
+    with running_worker(line, slow_bundle, "g", *delivered(delivery), *SEND_SOON) as worker:
+        port = worker.await_ready()
+        line.read("results", 45)
+        delete_topic(line)
+        worker.await_log("partitions revoked")
+        assert worker.await_log("partitions assigned")["partitions"] == []
+        assert metric(worker, port, "frames_deleted_total") == deleted_unread(worker.lines)
+        inspected = results_of(line, OLD)
+        assert len(set(positions(inspected))) + deleted_unread(worker.lines) == len(old)
+        create_topic(line)
+        new = line.send(frames(60), key=NEW)
+        results = await_all_inspected(line, new)
+        assert worker.stop() == 0
+    assert in_partition_order(results)
+    if delivery == "exactly-once":
+        assert (len(results), len(set(positions(inspected)))) == (len(new), len(inspected))
+    assert len(results_of(line, OLD)) == len(inspected)
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES)
+@pytest.mark.parametrize("away_s_max", [1, 5])
+def test_a_topic_that_is_deleted_and_stays_away(line: Line, slow_bundle: Path, delivery: str, away_s_max: int) -> None:
+    """1: the worker ends before it can be sure that the topic is gone."""
+    away = ("--set", f"broker.away_s_max={away_s_max}")
+    old = line.send(frames(600), key=OLD)
+    with running_worker(line, slow_bundle, "g", *delivered(delivery), *SEND_SOON, *away) as worker:
+        worker.await_ready()
+        line.read("results", 45)
+        delete_topic(line)
+        assert worker.process.wait(STOP_S_MAX) == BrokerUnavailableError.exit_code
+        worker.kill()
+    assert "it has been gone for" in worker.lines[-1]["event"]
+    inspected = results_of(line, OLD)
+    assert len(set(positions(inspected))) + deleted_unread(worker.lines) == len(old)
+    if delivery == "exactly-once":
+        assert len(set(positions(inspected))) == len(inspected)
 
 
 @pytest.mark.parametrize("partitions", [1, 5])

@@ -1,7 +1,7 @@
 """Kafka producers."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -47,11 +47,17 @@ DELIVERY_S_MAX = 30.0  # the producer gives a frame up after so long; then the b
 INFLIGHT_BYTES_MAX = 64_000_000  # kafka-python itself sets no limit to what waits for an acknowledgement
 
 
-def open_producer(settings: Settings, topics: Collection[str] = (), limits: TopicLimits | None = None) -> KafkaProducer:
+def open_producer(
+    settings: Settings,
+    topics: Collection[str] = (),
+    limits: TopicLimits | None = None,
+    is_gone: Callable[[str], bool] = lambda _: False,
+) -> KafkaProducer:
     """An idempotent producer: a retry after a lost acknowledgement writes nothing twice. Raises BrokerUnavailableError.
 
     exactly-once: a transactional one. Whoever had its transactional id before is fenced, its open transaction aborted.
     topics: their metadata is fetched here, so that no `send` has to wait for it. limits: of the topics.
+    is_gone: of a topic of frames; its offsets are left out of a transaction that Kafka refuses them for.
     """
     limits = limits or TopicLimits()
     transactional = {
@@ -85,7 +91,7 @@ def open_producer(settings: Settings, topics: Collection[str] = (), limits: Topi
     _fetch_metadata(producer, topics)
     if settings.delivery == "exactly-once":
         keep_requests(producer)
-        bound_commits(producer, settings.send_s_max)
+        bound_commits(producer, settings.send_s_max, is_gone)
         _claim_transactional_id(producer)
     return producer
 

@@ -7,7 +7,9 @@ from functools import partial
 import structlog
 
 from stripwatch.worker.broker.consumers import open_consumer, require_topics
+from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.topic_limits import TopicLimits, read_topic_limits
+from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.common.errors import BrokerUnavailableError, HangError
 from stripwatch.worker.common.process.signals import ShutdownSignal
 from stripwatch.worker.common.process.threads import OwnedThread, ShutdownLimit, stacks
@@ -61,6 +63,7 @@ class Worker:
         limits.refresh()
         self._clock = RecordClock()
         metrics.watch(metrics.clock_refused, lambda: float(self._clock.refused))
+        topic = TopicIdentity(consumer, settings.topics.frames, FetchByTopicId(consumer))
         self._tracker = OffsetTracker()
         self._limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
         self._delivery = open_delivery(
@@ -73,6 +76,7 @@ class Worker:
             self._drop,
             self._fail,
             lambda: 1000 * self._limiter.linger_s,
+            topic.confirm_gone,
         )
         self._drift = DriftMonitor(settings.drift, metrics, configured=settings.cameras)
         stages = (_deadline(settings), self._tracker, self._drift.sampler.due)
@@ -101,7 +105,7 @@ class Worker:
         metrics.watch(metrics.partitions_read, self._partitions_read)
         self._consumer = FrameConsumer(
             consumer,
-            settings.topics.frames,
+            topic,
             self._tracker,
             self._limiter,
             metrics,
@@ -125,7 +129,8 @@ class Worker:
             watchdog.ping(ready(), self._limiter.frames, self._frames_settled)
             self._drift.tick(self._reading, self._tracker.partitions())
             if self._delivery.waiting_s > self._settings.send_s_max + _GRACE_S:
-                self._fail(BrokerUnavailableError(f"Kafka has not answered for {self._settings.send_s_max:g} s"))
+                limit = f"{self._settings.send_s_max:g} s (send_s_max)"
+                self._fail(BrokerUnavailableError(f"Kafka has not confirmed the delivery of results within {limit}"))
             self._check_hangs()
         if hung := self._stop():
             cause = f"{self._pipeline.failure}; " if self._pipeline.failure else ""

@@ -1,10 +1,13 @@
 """Which topic of a name is read, as metadata come in."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from stripwatch.worker.broker.topic_identity import TopicIdentity
+import pytest
+
+from stripwatch.worker.broker.topic_identity import AGREED_S, TopicIdentity
 from stripwatch.worker.contracts.positions import Partition
 
 ONE, TWO, NONE = UUID(int=1), UUID(int=2), UUID(int=0)
@@ -16,6 +19,26 @@ class Cluster:
     def __init__(self) -> None:
         self.id: UUID | None = ONE
         self.unauthorized_topics: set[str] = set()
+        self.updates_wanted = 0
+        self.now_s = 100.0
+        self._listeners: list[Callable[[Any], None]] = []
+
+    def add_listener(self, listener: Callable[[Any], None]) -> None:
+        self._listeners.append(listener)
+
+    def request_update(self) -> None:
+        self.updates_wanted += 1
+
+    def answer(self, topic_id: UUID | None, after_s: float = 0.0) -> None:
+        self.now_s += after_s
+        self.id = topic_id
+        for listener in self._listeners:
+            listener(self)
+
+    def agree(self, topic_id: UUID | None) -> None:
+        """Long enough, on this answer."""
+        self.answer(topic_id)
+        self.answer(topic_id, AGREED_S)
 
     def topic_id(self, _: str) -> UUID | None:
         return self.id
@@ -33,56 +56,103 @@ class Fetches:
         self.bound.append(topic_id)
 
 
-def made() -> tuple[Cluster, Fetches, TopicIdentity]:
+Made = tuple[Cluster, Fetches, TopicIdentity]
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Made:
     cluster, fetches = Cluster(), Fetches()
     consumer: Any = SimpleNamespace(_cluster=cluster)
     named: Any = fetches
+    monkeypatch.setattr("stripwatch.worker.broker.topic_identity.time.monotonic", lambda: cluster.now_s)
     return cluster, fetches, TopicIdentity(consumer, "frames", named)
 
 
-def test_a_topic_that_goes_and_one_that_comes_in_its_place() -> None:
-    cluster, fetches, identity = made()
+def test_a_topic_that_goes_and_one_that_comes_in_its_place(made: Made) -> None:
+    cluster, fetches, identity = made
     assert identity.bind_first()
     assert (identity.is_current, identity.is_recreated, identity.id) == (True, False, ONE.hex)
-    cluster.id = NONE
+    cluster.agree(NONE)
     assert (identity.is_current, identity.is_recreated, identity.bind_first()) == (False, False, False)
-    cluster.id = TWO
+    seen = [identity.is_gone]
+    cluster.answer(TWO)
     assert (identity.is_current, identity.is_recreated, identity.bind_first()) == (False, True, False)
     identity.bind_recreated()
+    assert [*seen, identity.is_gone] == [True, False]
     assert (identity.is_current, identity.is_recreated, identity.id) == (True, False, TWO.hex)
     assert fetches.bound == [ONE, TWO]
 
 
-def test_a_topic_that_access_rules_hide_is_not_gone() -> None:
-    cluster, _, identity = made()
+def test_a_topic_that_access_rules_hide_is_not_gone(made: Made) -> None:
+    cluster, _, identity = made
     identity.bind_first()
     seen = [identity.is_gone]
-    cluster.id = NONE
+    cluster.agree(NONE)
     seen.append(identity.is_gone)
     cluster.unauthorized_topics.add("frames")
     assert [*seen, identity.is_gone] == [False, True, False]
+    cluster.agree(NONE)
+    cluster.unauthorized_topics.clear()
+    assert not identity.is_gone  # the answers from before say nothing any more
 
 
-def test_a_broker_that_lags_behind_does_not_lead_back() -> None:
-    cluster, fetches, identity = made()
+@pytest.mark.parametrize("behind", [NONE, TWO], ids=["no topic", "another topic"])
+def test_a_broker_that_is_behind_makes_no_topic_gone(made: Made, behind: UUID) -> None:
+    """TWO: the topic by this name that was there before."""
+    cluster, fetches, identity = made
     identity.bind_first()
-    cluster.id = TWO
+    for _ in range(3):
+        cluster.answer(behind)
+        cluster.answer(behind, AGREED_S / 2)
+        assert (identity.is_current, identity.is_gone, identity.is_recreated) == (False, False, False)
+        cluster.answer(ONE, AGREED_S / 2)
+        assert identity.is_current
+    cluster.answer(behind)
+    cluster.now_s += 60.0  # silence is no answer
+    assert not identity.is_gone
+    assert fetches.bound == [ONE]
+
+
+def test_what_is_not_decided_is_asked_for_again(made: Made) -> None:
+    cluster, _, identity = made
+    identity.bind_first()
+    cluster.answer(ONE)
+    assert cluster.updates_wanted == 0
+    cluster.answer(NONE)
+    assert cluster.updates_wanted == 1
+    cluster.answer(NONE, AGREED_S)
+    assert cluster.updates_wanted == 1
+
+
+def test_a_topic_that_kafka_does_not_know_in_another_answer_is_gone_once_the_metadata_say_so(made: Made) -> None:
+    cluster, _, identity = made
+    identity.bind_first()
+    assert (identity.confirm_gone("frames"), cluster.updates_wanted) == (False, 1)
+    cluster.agree(NONE)
+    assert identity.confirm_gone("frames")
+    assert not identity.confirm_gone("another")
+
+
+def test_a_broker_that_lags_behind_does_not_lead_back(made: Made) -> None:
+    cluster, fetches, identity = made
+    identity.bind_first()
+    cluster.agree(TWO)
     identity.bind_recreated()
-    cluster.id = ONE
+    cluster.agree(ONE)
     assert (identity.is_current, identity.is_recreated) == (False, False)
     identity.bind_recreated()
     assert fetches.bound == [ONE, TWO]
 
 
-def test_where_brokers_name_no_ids_nothing_differs() -> None:
-    cluster, fetches, identity = made()
+def test_where_brokers_name_no_ids_nothing_differs(made: Made) -> None:
+    cluster, fetches, identity = made
     cluster.id = None
     assert identity.bind_first()
     assert (identity.is_current, identity.is_recreated, identity.id, fetches.bound) == (True, False, "", [])
 
 
-def test_lag_is_known_from_the_first_fetch_on() -> None:
-    _, fetches, identity = made()
+def test_lag_is_known_from_the_first_fetch_on(made: Made) -> None:
+    _, fetches, identity = made
     fetches.ends = {Partition("frames", 0): 10, Partition("frames", 1): 3}
     next_offsets = {Partition("frames", 0): 4, Partition("frames", 1): 4, Partition("frames", 2): 0}
     assert identity.lags(next_offsets) == {Partition("frames", 0): 6, Partition("frames", 1): 0}

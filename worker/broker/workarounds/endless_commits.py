@@ -1,6 +1,7 @@
-"""A workaround: kafka-python 3.0.12 waits for the end of a transaction, and for its offsets, without limit.
+"""Two workarounds: kafka-python 3.0.12 waits for the end of a transaction, and for its offsets, without limit.
 
-Java gives up after max.block.ms. The day kafka-python does too,
+Java gives up after max.block.ms. And kafka-python repeats the commit of offsets to a topic that was deleted: the
+transaction never ends, and its results are never seen. The day kafka-python does neither,
 `tests/worker/broker/workarounds/test_endless_commits.py` fails, and this file can go.
 """
 
@@ -9,22 +10,61 @@ from functools import partial
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError, for_code
+from kafka.producer.transaction_manager import TxnOffsetCommitHandler
 
 
-def bound_commits(producer: KafkaProducer, timeout_s: float) -> None:
-    """From now on these calls of this producer raise KafkaTimeoutError after that time."""
+def bound_commits(producer: KafkaProducer, timeout_s: float, is_gone: Callable[[str], bool] = lambda _: False) -> None:
+    """From now on these calls of this producer raise KafkaTimeoutError after that time, with Kafka's last answer.
+
+    is_gone: whether a topic was deleted that Kafka does not know. Its offsets mean nothing, so they count as committed.
+    """
     manager = producer._transaction_manager
+    answers = _Answers(is_gone)
+    manager._enqueue_request = partial(_enqueue, manager._enqueue_request, answers)
     for name in ("begin_commit", "send_offsets_to_transaction"):
-        setattr(manager, name, partial(_with_limit, getattr(manager, name), timeout_s))
+        setattr(manager, name, partial(_with_limit, answers, getattr(manager, name), timeout_s))
 
 
-def _with_limit(begin: Callable[..., Any], timeout_s: float, *arguments: Any) -> Any:
+class _Answers:
+    """What Kafka says to the requests of a transaction. The sender thread handles them."""
+
+    def __init__(self, is_gone: Callable[[str], bool]) -> None:
+        self.error = ""  # the last answer, where it was one
+        self._is_gone = is_gone
+
+    def handle(self, handler: Any, handle: Callable[[Any], None], response: Any) -> None:
+        codes = [getattr(response, "error_code", 0)]
+        if isinstance(handler, TxnOffsetCommitHandler):
+            self._pass_gone(response)
+            codes = [partition.error_code for topic in response.topics for partition in topic.partitions]
+        code = next(filter(None, codes), 0)
+        self.error = f"{for_code(code).__name__} to {type(handler.request).__name__}" if code else ""
+        handle(response)
+
+    def _pass_gone(self, response: Any) -> None:
+        for topic in response.topics:
+            for partition in topic.partitions:
+                if partition.error_code == UnknownTopicOrPartitionError.errno and self._is_gone(topic.name):
+                    partition.error_code = 0
+
+
+def _enqueue(enqueue: Callable[[Any], None], answers: _Answers, handler: Any) -> None:
+    """A request that is tried again comes here again."""
+    if "handle_response" not in vars(handler):
+        handler.handle_response = partial(answers.handle, handler, handler.handle_response)
+    enqueue(handler)
+
+
+def _with_limit(answers: _Answers, begin: Callable[..., Any], timeout_s: float, *arguments: Any) -> Any:
+    answers.error = ""
     result = begin(*arguments)
     wait = result.wait
 
     def wait_in_time(timeout_ms: float | None = None) -> bool:
         if not wait(1000 * timeout_s if timeout_ms is None else timeout_ms):
+            if answers.error:
+                raise KafkaTimeoutError(f"the last answer of Kafka within {timeout_s:g} s was {answers.error}")
             raise KafkaTimeoutError(f"Kafka has not answered for {timeout_s:g} s")
         return True
 

@@ -27,7 +27,6 @@ from stripwatch.worker.broker.connection import authorization_message
 from stripwatch.worker.broker.consumers import cluster_id, from_kafka, from_kafka_offsets, list_topics, to_kafka
 from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
-from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.broker.workarounds.lost_membership import (
     become_dynamic,
     is_fenced,
@@ -44,7 +43,7 @@ from stripwatch.worker.pipeline.consume.memory_shortage import with_patience
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.consume.output_topics import OutputTopics
 from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke
-from stripwatch.worker.pipeline.consume.recreated_topic import RecreatedTopic
+from stripwatch.worker.pipeline.consume.recreated_topic import RecreatedTopic, count_unread
 from stripwatch.worker.pipeline.consume.start_positions import StartPositions
 
 log = structlog.get_logger()
@@ -77,13 +76,14 @@ class ConsumerConfig:
 class FrameConsumer:
     """Polls while there is room, commits what is settled, and pauses the partitions where there is no room.
 
-    consumer: subscribed to nothing yet, with auto-commit off. take: hands a frame to the pipeline.
+    consumer: subscribed to nothing yet, with auto-commit off. topic: as this consumer sees it. take: hands a frame to
+    the pipeline.
     """
 
     def __init__(
         self,
         consumer: BoundedConsumer,
-        topic: str,
+        topic: TopicIdentity,
         tracker: OffsetTracker,
         limiter: InFlightLimiter,
         metrics: Metrics,
@@ -103,14 +103,14 @@ class FrameConsumer:
         self.turns = 0  # of the loop: one that does not come back from Kafka shows
         self.paused = False  # its partitions are held back: the worker is full
         consumer.faults.report = lambda fault: metrics.batch_faults.labels(fault).inc()
-        self._topic = TopicIdentity(consumer, topic, FetchByTopicId(consumer))
+        self._topic = topic
         self._start_positions = StartPositions(consumer, tracker, metrics, self._topic, rules.start_at)
         self._recreated = RecreatedTopic(self._topic, tracker, self._start_positions, metrics, rules.drain_s_max)
         self._output_topics = OutputTopics(consumer, rules.output_topics, metrics)
-        self._liveness = BrokerLiveness(consumer, topic, rules.away_s_max, metrics)
+        self._liveness = BrokerLiveness(consumer, topic.topic, rules.away_s_max, metrics)
         self._listener = DrainOnRevoke(consumer, tracker, metrics, self._topic, rules.drain_s_max, rules.commits)
         patch_lost_membership(consumer)
-        consumer.subscribe([topic], listener=self._listener)
+        consumer.subscribe([topic.topic], listener=self._listener)
         # kafka-python 3.0.12 may otherwise join before it has seen the topic: it then assigns no partition at all, or
         # takes the metadata that come a moment later for a change, and the whole group rebalances once more.
         list_topics(consumer, rules.away_s_max)
@@ -167,6 +167,7 @@ class FrameConsumer:
 
     def close(self, timeout_s: float) -> None:
         """Commit what is settled and leave the group: last, since heartbeats kept us alive until here."""
+        self._topic.await_decision(timeout_s)
         try:
             offsets = self._tracker.committable()
             if offsets and self._config.commits and self._topic.is_current:
@@ -174,7 +175,9 @@ class FrameConsumer:
                 self._tracker.committed(offsets)
         except KafkaError as error:
             log.warning("last commit failed; some frames will be inspected again", error=str(error))
-        self._tracker.forget(self._tracker.partitions())  # what is still open is left to the next owner, not waited for
+        rests = self._tracker.abandon()  # what is still open is left to the next owner, not waited for
+        if self._topic.is_gone:
+            count_unread(self._topic, rests, self._metrics)
         leave_at_close(self._consumer)  # also of a static member: its partitions move at once
         try:
             self._consumer.close(autocommit=False, timeout_ms=round(timeout_s * 1000))

@@ -22,6 +22,13 @@ class AssignmentEpoch(NamedTuple):
     commit_metadata: str = ""
 
 
+class Rest(NamedTuple):
+    """What a partition has left: open_frames that came in and were not settled, and all from next_offset on."""
+
+    next_offset: int
+    open_frames: int
+
+
 @dataclass(slots=True)
 class _Progress:
     """One partition while it is held: its open frames in the order they came, and those not yet claimed.
@@ -57,6 +64,7 @@ class OffsetTracker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._partitions: dict[Partition, _Progress] = {}
+        self._suspended_rests: dict[Partition, Rest] = {}  # until the partition is assigned anew, or forgotten
         self._epochs = itertools.count(1)
         self._revocations = 0
         self._suspended = False
@@ -71,6 +79,7 @@ class OffsetTracker:
         with self._lock:
             self._suspended = True
             self._revocations += 1
+            self._suspended_rests |= _rests(self._partitions)
             self._partitions.clear()
 
     def resume(self) -> None:
@@ -99,6 +108,7 @@ class OffsetTracker:
                     epoch = AssignmentEpoch(next(self._epochs), start.metadata if start else "")
                     progress = _Progress(epoch, next_offset=start.offset if start else None)
                     self._partitions.setdefault(partition, progress)
+                    self._suspended_rests.pop(partition, None)
 
     def retire(self) -> None:
         """Finish what is in flight, and commit none of it: its offsets mean nothing any more."""
@@ -111,10 +121,18 @@ class OffsetTracker:
             return partition in self._partitions and self._partitions[partition].retired
 
     def forget(self, partitions: Collection[Partition]) -> None:
+        self.abandon(partitions)
+
+    def abandon(self, partitions: Collection[Partition] | None = None) -> dict[Partition, Rest]:
+        """Forget these, or all that there are, also those that were suspended: what was left in each."""
         with self._lock:
             self._revocations += 1
-            for partition in partitions:
+            rests = self._suspended_rests | _rests(self._partitions)
+            chosen = [*rests, *self._partitions] if partitions is None else partitions
+            for partition in chosen:
                 self._partitions.pop(partition, None)
+                self._suspended_rests.pop(partition, None)
+            return {partition: rests[partition] for partition in chosen if partition in rests}
 
     def partitions(self) -> list[Partition]:
         with self._lock:
@@ -184,3 +202,11 @@ class OffsetTracker:
             held = self._partitions.items()
             chosen = {p: progress for p, progress in held if partitions is None or p in partitions}
             return {p: at for p, progress in chosen.items() if (at := progress.settled_offset) is not None}
+
+
+def _rests(partitions: Mapping[Partition, _Progress]) -> dict[Partition, Rest]:
+    return {
+        partition: Rest(progress.next_offset, len(progress.open))
+        for partition, progress in partitions.items()
+        if progress.next_offset is not None
+    }

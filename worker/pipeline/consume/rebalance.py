@@ -10,11 +10,11 @@ from collections.abc import Collection
 import structlog
 from kafka import KafkaConsumer
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
-from kafka.errors import KafkaError
-from kafka.structs import TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.consumers import to_kafka
-from stripwatch.worker.broker.topic_identity import TopicIdentity
+from stripwatch.worker.broker.topic_identity import AGREED_S, TopicIdentity
 from stripwatch.worker.broker.workarounds.lost_membership import clear_claimed_partitions
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
@@ -24,7 +24,8 @@ from stripwatch.worker.pipeline.consume.recreated_topic import count_unread
 log = structlog.get_logger()
 
 _DRAIN_CHECK_S = 0.005
-_COMMIT_MS_MIN = 1000
+_COMMIT_TRY_MS = 1000  # a topic that is deleted meanwhile is noticed between two tries
+_DECISION_S_MAX = AGREED_S + 1
 
 
 class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
@@ -63,19 +64,13 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         log.info("partitions revoked", partitions=numbers(revoked), frames_open=self._tracker.open_frames(partitions))
         try:
             await self._drain(partitions, deadline_s)
-            if not self._topic.is_current:
-                if self._topic.is_gone:
-                    count_unread(self._topic, self._tracker.next_offsets(partitions), self._metrics)
-                return
-            offsets = self._tracker.committable(partitions)
-            if offsets and self._commits:
-                left_ms = max(_COMMIT_MS_MIN, (deadline_s - time.monotonic()) * 1000)
-                # What commit() runs: it finds the coordinator and tries again, where commit_async (3.0.12) gives up.
-                await self._consumer._coordinator._commit_offsets_sync_async(to_kafka(offsets), left_ms)
+            await self._commit(partitions, deadline_s)
         except KafkaError as error:
             self._metrics.commit_failures.inc()
             log.warning("commit on rebalance failed; some frames will be inspected twice", error=str(error))
         finally:
+            if self._topic.is_gone:
+                count_unread(self._topic, self._tracker.abandon(partitions), self._metrics)
             self._release(partitions)
 
     async def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
@@ -90,6 +85,28 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
                 log.warning("frames still in flight at the end of the drain", frames=left)
                 return
             await self._consumer._net.sleep(_DRAIN_CHECK_S)  # the listener's loop offers no public sleep (3.0.12)
+
+    async def _commit(self, partitions: list[Partition], deadline_s: float) -> None:
+        """Nothing, where the topic is gone, or hidden. Raises KafkaError."""
+        decided_s = time.monotonic() + _DECISION_S_MAX
+        while self._topic.is_current or self._topic.is_doubtful:
+            if self._topic.is_current:
+                offsets = self._tracker.committable(partitions)
+                if not offsets or not self._commits or await self._try_commit(to_kafka(offsets), deadline_s):
+                    return
+            elif time.monotonic() > decided_s:
+                raise KafkaTimeoutError(f"it is not known whether {self._topic.topic} still exists")
+            await self._consumer._net.sleep(_DRAIN_CHECK_S)
+
+    async def _try_commit(self, offsets: dict[TopicPartition, OffsetAndMetadata], deadline_s: float) -> bool:
+        """What commit() runs: it finds the coordinator and tries again, where commit_async (3.0.12) gives up."""
+        try:
+            await self._consumer._coordinator._commit_offsets_sync_async(offsets, _COMMIT_TRY_MS)
+        except KafkaTimeoutError:
+            if time.monotonic() > deadline_s:
+                raise
+            return False
+        return True
 
     def _release(self, partitions: list[Partition]) -> None:
         self.assigned = bool(set(self._tracker.partitions()) - set(partitions))

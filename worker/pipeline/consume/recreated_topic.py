@@ -8,7 +8,7 @@ import structlog
 from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker, Rest
 from stripwatch.worker.pipeline.consume.start_positions import StartPositions
 
 log = structlog.get_logger()
@@ -56,16 +56,16 @@ class RecreatedTopic:
         if self._tracker.open_frames() and now_s < self._drain_until_s:
             return
         self._drain_until_s = None
-        count_unread(self._topic, self._tracker.next_offsets(), self._metrics)
-        self._tracker.forget(self._tracker.partitions())
+        count_unread(self._topic, self._tracker.abandon(), self._metrics)
         self._topic.bind_recreated()
         self._start_positions.begin_recreated_topic()
 
 
-def count_unread(topic: TopicIdentity, next_offsets: Mapping[Partition, int], metrics: Metrics) -> None:
+def count_unread(topic: TopicIdentity, rests: Mapping[Partition, Rest], metrics: Metrics) -> None:
     """Frames of a topic that is gone, without a result: nobody can read them any more."""
-    for partition, frames in topic.lags(next_offsets).items():
-        if frames:
+    lags = topic.lags({partition: rest.next_offset for partition, rest in rests.items()})
+    for partition, rest in rests.items():
+        if frames := lags.get(partition, 0) + rest.open_frames:
             metrics.frames_deleted.inc(frames)
             log.error(
                 "the topic was deleted before its frames were read",

@@ -30,16 +30,18 @@ def open_delivery(
     dropped: Callable[[Frame], None],
     failed: Callable[[BaseException], None],
     linger_ms: Callable[[], float] = lambda: LINGER_MS,
+    is_gone: Callable[[str], bool] = lambda _: False,
 ) -> Delivery:
     """A publisher with its producer. Raises BrokerUnavailableError.
 
     limits: of the topics. clock: the time of records. group: this worker in its consumer group, as it is now. dropped:
     called, from any thread, for a frame that is read again. failed: called when nothing can be delivered any more.
-    linger_ms: at least once, how long a result may wait for others.
+    linger_ms: at least once, how long a result may wait for others. is_gone: exactly once, whether a topic of frames
+    that Kafka does not know was deleted.
     """
     records = RecordBuilder(settings.topics, settings.rejects.bytes_max, limits, metrics.rejects_shortened.inc)
     topics = (settings.topics.results, settings.topics.defects, settings.topics.rejects)
-    open_one = partial(open_producer, settings, topics, limits)
+    open_one = partial(open_producer, settings, topics, limits, is_gone)
     recovery = ProducerRecovery(open_one, records, metrics, settings.broker.away_s_max, clock)
     if settings.delivery == "at-least-once":
         return AtLeastOnce(records, tracker, recovery, dropped, failed, linger_ms)

@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from stripwatch.worker.broker.consumers import open_consumer, require_topics
+from stripwatch.worker.broker.topic_identity import TopicIdentity
+from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.frame import Frame
@@ -57,7 +59,9 @@ def running_consumer(
         if len(taken) == stop_after:
             frame_consumer.stop()
 
-    frame_consumer = FrameConsumer(consumer, topic, tracker, limiter, metrics, ConsumerConfig(0.05, drain_s_max), take)
+    identity = TopicIdentity(consumer, topic, FetchByTopicId(consumer))
+    rules = ConsumerConfig(0.05, drain_s_max)
+    frame_consumer = FrameConsumer(consumer, identity, tracker, limiter, metrics, rules, take)
     thread = threading.Thread(target=frame_consumer.run)
     thread.start()
     try:

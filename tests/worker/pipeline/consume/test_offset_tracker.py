@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.contracts.positions import CommitPoint, Partition, Position
-from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker, Rest
 
 TOPIC = "frames"
 
@@ -179,3 +179,28 @@ def test_a_commit_carries_what_the_partition_was_assigned_with() -> None:
     tracker.complete(position(0, 3))
     tracker.committed({partition: CommitPoint(4, "old")})  # an answer from before: the same offset of another topic
     assert tracker.committable() == {partition: CommitPoint(4, "new")}
+
+
+def test_what_a_failed_producer_has_left_can_still_be_counted() -> None:
+    tracker, partition = tracker_with([position(0, 0), position(0, 1), position(0, 2)]), Partition(TOPIC, 0)
+    tracker.complete(position(0, 1))
+    tracker.suspend()
+    tracker.suspend()
+    tracker.resume()
+    assert tracker.abandon([partition]) == {partition: Rest(3, 2)}
+    assert tracker.abandon() == {}  # each is counted once
+
+
+def test_what_is_read_again_is_not_left() -> None:
+    tracker, partition = tracker_with([position(0, 0)]), Partition(TOPIC, 0)
+    tracker.suspend()
+    tracker.resume()
+    tracker.assign([partition])
+    assert tracker.abandon() == {}
+
+
+def test_what_another_worker_reads_is_not_left() -> None:
+    tracker = tracker_with([position(0, 0)])
+    tracker.suspend()
+    tracker.forget([Partition(TOPIC, 0)])
+    assert tracker.abandon() == {}

@@ -1,9 +1,12 @@
 """Whatever a sender sends gives a result or a reject with a reason: never a crash, a stall or a loss."""
 
+import re
+import time
 from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.contracts.timestamps import rfc3339
 from tests.badframes import BAD_FRAMES, GOOD_FRAMES
 from tests.e2e.line import Line, fetch, running_worker
 
@@ -146,3 +149,27 @@ def test_a_frame_larger_than_a_reject_may_be_is_cut_and_says_so(line: Line, bund
     assert reject.value == b"x" * 1000
     assert reject.headers["stripwatch_bytes"] == b"3000"
     assert reject.headers["stripwatch_bytes_kept"] == b"1000"
+
+
+def test_record_times_in_other_units_are_counted_and_make_no_frame_late(line: Line, bundle: Path) -> None:
+    now_ms = round(time.time() * 1000)
+    times_ms = [now_ms, now_ms // 1000, 0, 946_684_799_999]
+    source = b"/plant/line%201/cam%C3%A4"
+    for time_ms in times_ms:
+        line.send([GOOD_FRAMES["grey PNG"]], timestamp_ms=time_ms, headers=[("ce_source", source)])
+    late = ("--set", "deadline_ms=600000", "--set", "late_frames=skip-late")
+    with running_worker(line, bundle, "g", *late) as worker:
+        port = worker.await_ready()
+        results = line.read("results", len(times_ms))
+        metrics = fetch(port, "/metrics")[1]
+        assert worker.stop() == 0
+    assert {event.json["state"] for event in results} == {"inspected"}
+    assert min(event.json["frame"]["captured_at"] for event in results) >= rfc3339(now_ms)
+    assert {event.headers["ce_source"] for event in results} == {source}
+    assert {(event.json["frame"]["camera"], event.json["frame"]["line"]) for event in results} == {
+        ("camä", "/plant/line 1")
+    }
+    assert 'stripwatch_header_faults_total{header="timestamp"} 3.0' in metrics
+    assert 'stripwatch_frames_total{camera="camä"} 4.0' in metrics
+    (age_s,) = re.findall(r"^stripwatch_frame_age_seconds_sum (\S+)", metrics, re.MULTILINE)
+    assert float(age_s) < 4 * 600

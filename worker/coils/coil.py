@@ -69,6 +69,7 @@ class CoilAggregate:
 
     def __init__(self, first: Observation, join_mm: int = 0) -> None:
         self.line = first.line
+        self.line_uri: str | None = None
         self.coil = first.coil
         self.first_ms = self.last_ms = first.captured_ms
         self.defects = StripDefects(join_mm)
@@ -109,6 +110,7 @@ class CoilAggregate:
         if observation.camera not in self._states and len(self._states) >= _CAMERAS_MAX:
             observation = replace(observation, camera="other")
         self._frames[observation.frame_id] = observation.camera if observation.state == "rejected" else None
+        self.line_uri = self.line_uri or observation.line_uri
         self.first_ms = min(self.first_ms, observation.captured_ms)
         self.last_ms = max(self.last_ms, observation.captured_ms)
         self._states.setdefault(observation.camera, Counter())[observation.state] += 1

@@ -1,18 +1,19 @@
 """What a reader of results and rejects learns of the strip from one record: a look."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import unquote
 
 import msgspec
 
 from stripwatch.worker.coils.strip_defects import PixelSpan, StripDefect
+from stripwatch.worker.contracts.camera_source import parse_source
 from stripwatch.worker.contracts.events import Defect, FrameInfo, Result, StripSpan
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.frame_headers import ORIGINAL_PREFIX, REPLAY_OF
 from stripwatch.worker.contracts.positions import Position, Record
+from stripwatch.worker.contracts.timestamps import is_capture_time
 
 State = Literal["inspected", "skipped", "rejected"]
 _decode_result = msgspec.json.Decoder(Result).decode
@@ -23,7 +24,7 @@ class Observation:
     """One frame as its result or reject tells of it. span_mm: of an inspected frame whose camera's scale is known.
 
     defects: those whose place on the strip is known, at least by the position of the frame, which is a point then.
-    unplaced: the labels of the others.
+    unplaced: the labels of the others. line_uri: the line as its cameras name it in ce_source, where that was read.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Observation:
     defects: tuple[StripDefect, ...]
     unplaced: tuple[str, ...]
     replay_of: str | None = None
+    line_uri: str | None = None
 
     @property
     def frame_id(self) -> str:
@@ -66,7 +68,7 @@ def observation_from_result(result: Result, timestamp_ms: int) -> Observation | 
         line=frame.line,
         coil=frame.coil,
         camera=frame.camera,
-        captured_ms=min(captured_ms, timestamp_ms),
+        captured_ms=_captured_ms(captured_ms, timestamp_ms),
         state=result.state,
         verdict=result.verdict,
         position_mm=frame.strip_position_mm,
@@ -88,17 +90,13 @@ def observation_from_reject(
     identity, replay_of = named.get("ce_id"), named.get(ORIGINAL_PREFIX + REPLAY_OF)
     if not identity:
         return None
-    unquoted = [
-        (name, unquote(value.decode("utf-8", "replace")).encode() if value and name == "ce_source" else value)
-        for name, value in headers
-    ]
-    frame = read_record(Record(Position("", 0, 0), timestamp_ms, key, None, unquoted), "", 0.0)
+    frame = read_record(Record(Position("", 0, 0), timestamp_ms, key, None, headers), "", 0.0, timestamp_ms)
     return Observation(
         id=identity.decode("utf-8", "replace")[:300],
         line=frame.line,
         coil=frame.coil,
         camera=frame.camera,
-        captured_ms=min(frame.captured_ms, timestamp_ms),
+        captured_ms=_captured_ms(frame.captured_ms, timestamp_ms),
         state="rejected",
         verdict=None,
         position_mm=frame.strip_position_mm,
@@ -115,9 +113,21 @@ def observation_from_record(record: Any, rejects_topic: str) -> Observation | No
     A replay mark is not an observation either: ask replayed_id first whether a record is one.
     """
     if record.topic == rejects_topic:
-        return observation_from_reject(record.key, record.headers, record.timestamp)
-    result = read_result(record.value)
-    return observation_from_result(result, record.timestamp) if result else None
+        observation = observation_from_reject(record.key, record.headers, record.timestamp)
+    else:
+        result = read_result(record.value)
+        observation = observation_from_result(result, record.timestamp) if result else None
+    return replace(observation, line_uri=_line_uri(record.headers)) if observation else None
+
+
+def _line_uri(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
+    source = dict(headers).get("ce_source")
+    return parse_source(source.decode(errors="replace")).line_uri if source else None
+
+
+def _captured_ms(captured_ms: int, record_ms: int) -> int:
+    """No frame was captured after its result; an event of an older worker may also say 1970."""
+    return min(captured_ms, record_ms) if is_capture_time(captured_ms, record_ms) else record_ms
 
 
 def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefect | None:

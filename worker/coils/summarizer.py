@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -130,7 +131,7 @@ class CoilWriter:
         sent = []
         for coil, why in self._tracker.close(caught_up_at_s):
             summary = coil.summary(why)
-            sent.append(self._send(summary))
+            sent.append(self._send(summary, coil.line_uri))
             self._firsts.pop((coil.line, coil.coil), None)
             self._coils += 1
             log.info("coil ended", coil=coil.coil, line=coil.line, why=why, frames=coil.frames, defects=summary.defects)
@@ -142,11 +143,11 @@ class CoilWriter:
                     f"{self._settings.topics.coils} did not take a summary: {error}"
                 ) from error
 
-    def _send(self, summary: CoilSummary) -> Any:
+    def _send(self, summary: CoilSummary, line_uri: str | None) -> Any:
         headers = [
             ("ce_specversion", "1.0"),
             ("ce_id", summary.id),
-            ("ce_source", summary.line or "/"),
+            ("ce_source", line_uri or quote(summary.line or "/")),
             ("ce_type", "stripwatch.coil.v1"),
             ("ce_time", summary.last_captured_at),
             ("ce_subject", summary.coil or ""),

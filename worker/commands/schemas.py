@@ -26,7 +26,11 @@ _TEXT: Json = {"type": "string"}
 _CLOUDEVENT: Json = {
     "ce_specversion": {"const": "1.0"},
     "ce_id": _TEXT | {"description": "The same for a repeat of the same event: a reader drops it."},
-    "ce_source": _TEXT | {"description": "/site/area/line/camera, percent-encoded; of a coil /site/area/line."},
+    "ce_source": _TEXT
+    | {
+        "description": "/site/area/line/camera, percent-encoded, or any other URI; of a coil /site/area/line. What the "
+        "camera sent comes out unchanged. Camera and line in events are percent-decoded."
+    },
     "ce_type": _TEXT,
     "ce_time": _TEXT | {"format": "date-time", "description": "When the frame was captured; of a coil its last frame."},
     "ce_subject": _TEXT | {"description": "Coil id; absent where it is not known."},

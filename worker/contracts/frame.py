@@ -1,28 +1,27 @@
 """A frame, still encoded, with what its sender said of it: the record of a camera turned into a valid object."""
 
 import hashlib
-import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from stripwatch.worker.contracts.positions import DiscardedValue, Position, Record
+from stripwatch.worker.contracts.record_fields import RecordFields
+from stripwatch.worker.contracts.timestamps import is_capture_time
 
-_NAME_CHARS_MAX = 200
 REPLAY_OF = "stripwatch_replay_of"  # on a frame that was sent again: the id of the reject that was sent first
 _HEADERS_MAX, _HEADER_BYTES_MAX = 64, 16_384
 KEY_BYTES_MAX = 1024
-_TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999: RFC 3339 and datetime know none later
-_SAFE_INTEGER_MAX = 2**53 - 1  # what every JSON reader can hold
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_RECORD_TIME = "timestamp"  # in `faults`: the record's own time, which is not a header
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One frame. What the sender did not say, or said in a way that cannot be read, is None and named in `faults`.
 
-    line: the sender's path without the camera, as `/plant/hot-rolling/line-1`.
-    timestamp_ms: of the record. received_s: of the monotonic clock, when the frame entered the worker.
+    camera, line: names for people, percent-decoded; a line is the source without its last part, as
+    `/plant/hot-rolling/line-1`. source: ce_source as it came, which every event of the frame carries.
+    timestamp_ms: of the record, as it came. received_s: of the monotonic clock, when the frame entered the worker.
     replay_of: of a frame that was sent again, the id of its first reject.
     key, headers: as they came, for a reject; headers are None where they were too many or too large to keep, and of a
     key over KEY_BYTES_MAX there is one byte more than that.
@@ -46,6 +45,12 @@ class Frame:
     faults: tuple[str, ...] = ()
     replay_of: str | None = None
     discarded: DiscardedValue | None = None
+    source: str | None = None
+
+    @property
+    def record_ms(self) -> int:
+        """The time of the record, which Kafka has accepted once; -1 where it cannot be the time of a frame."""
+        return -1 if _RECORD_TIME in self.faults else self.timestamp_ms
 
     @property
     def sent_bytes(self) -> int:
@@ -53,26 +58,32 @@ class Frame:
         return len(self.encoded) if self.discarded is None else self.discarded.size_bytes
 
 
-def read_record(record: Record, cluster: str, received_s: float) -> Frame:
+def read_record(record: Record, cluster: str, received_s: float, now_ms: int | None = None) -> Frame:
     """Turn any record into a frame; nothing that a sender wrote can make this fail.
 
     camera: the key, else the last part of ce_source, else topic and partition.
-    captured_ms: ce_time, else the time of the record, which is clamped to the years 1970 to 9999.
+    captured_ms: ce_time, else the time of the record, else now_ms, which is this host's time unless it is given. A time
+    before 2000 or more than a day ahead is a fault: seconds or microseconds in place of milliseconds, or a clock that
+    was never set.
     """
-    fields = _Fields({name: value for name, value in record.headers if value is not None})
-    line, source_camera = _split_source(fields.text("ce_source"))
-    captured_ms = fields.time_ms("ce_time")
-    camera = fields.name("key", record.key) or source_camera or f"{record.position.topic}-{record.position.partition}"
+    fields = RecordFields({name: value for name, value in record.headers if value is not None})
+    now_ms = round(time.time() * 1000) if now_ms is None else now_ms
+    source = fields.source("ce_source")
+    captured_ms = fields.capture_ms("ce_time", now_ms)
+    record_ms = record.timestamp_ms if is_capture_time(record.timestamp_ms, now_ms) else None
+    if record_ms is None:
+        fields.faults.append(_RECORD_TIME)
+    camera = fields.name("key", record.key) or source.camera or f"{record.position.topic}-{record.position.partition}"
     return Frame(
         id=event_id(record.position, record.timestamp_ms, cluster),
         position=record.position,
         encoded=record.value or b"",
         camera=camera,
-        line=line,
+        line=source.line,
         coil=fields.text("ce_subject"),
         strip_position_mm=fields.integer("ce_strippositionmm"),
         timestamp_ms=record.timestamp_ms,
-        captured_ms=min(max(record.timestamp_ms, 0), _TIME_MS_MAX) if captured_ms is None else captured_ms,
+        captured_ms=next(known for known in (captured_ms, record_ms, now_ms) if known is not None),
         received_s=received_s,
         traceparent=fields.traceparent("traceparent"),
         replay_of=fields.text(REPLAY_OF),
@@ -80,6 +91,7 @@ def read_record(record: Record, cluster: str, received_s: float) -> Frame:
         headers=_kept(record.headers),
         faults=tuple(fields.faults),
         discarded=record.value if isinstance(record.value, DiscardedValue) else None,
+        source=source.uri,
     )
 
 
@@ -98,66 +110,3 @@ def event_id(position: Position, timestamp_ms: int, cluster: str) -> str:
     """
     end = hashlib.sha256(f"{cluster}/{timestamp_ms}".encode()).hexdigest()[:8]
     return f"{position}-{end}"
-
-
-class _Fields:
-    """The headers of one record, read one by one; a value that is there but malformed is noted in `faults`."""
-
-    def __init__(self, headers: dict[str, bytes]) -> None:
-        self._headers = headers
-        self.faults: list[str] = []
-
-    def name(self, field: str, value: bytes | None) -> str | None:
-        """UTF-8 text of 1 to 200 characters without control characters."""
-        if not value:
-            return None
-        try:
-            text = value.decode()
-        except UnicodeDecodeError:
-            text = ""
-        if not 0 < len(text) <= _NAME_CHARS_MAX or not text.isprintable():
-            self.faults.append(field)
-            return None
-        return text
-
-    def text(self, header: str) -> str | None:
-        return self.name(header, self._headers.get(header))
-
-    def integer(self, header: str) -> int | None:
-        text = self.text(header)
-        if text is None:
-            return None
-        if not re.fullmatch(r"-?[0-9]{1,16}", text, re.ASCII) or abs(int(text)) > _SAFE_INTEGER_MAX:
-            self.faults.append(header)
-            return None
-        return int(text)
-
-    def time_ms(self, header: str) -> int | None:
-        """RFC 3339 with an offset, in milliseconds since 1970."""
-        text = self.text(header)
-        if text is None:
-            return None
-        try:
-            time = datetime.fromisoformat(text)
-            if time.tzinfo is None:
-                raise ValueError("a time without an offset says nothing")
-            time_ms = round(time.timestamp() * 1000)
-            if not 0 <= time_ms <= _TIME_MS_MAX:
-                raise ValueError("no camera took a frame then")
-            return time_ms
-        except (ValueError, OverflowError):
-            self.faults.append(header)
-            return None
-
-    def traceparent(self, header: str) -> str | None:
-        text = self.text(header)
-        if text is None or _TRACEPARENT.fullmatch(text):
-            return text
-        self.faults.append(header)
-        return None
-
-
-def _split_source(source: str | None) -> tuple[str | None, str | None]:
-    """`/site/area/line/camera` as line and camera."""
-    line, _, camera = (source or "").rstrip("/").rpartition("/")
-    return line or None, camera or None

@@ -1,10 +1,9 @@
 """The headers of every record that comes of a frame: CloudEvents, and where the frame itself came from."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
+from stripwatch.worker.contracts.camera_source import make_source
 from stripwatch.worker.contracts.frame import KEY_BYTES_MAX, REPLAY_OF, Frame
 from stripwatch.worker.contracts.timestamps import rfc3339
 
@@ -26,13 +25,15 @@ HEADERS_DROPPED, KEY_DROPPED = "stripwatch_headers_dropped", "stripwatch_key_dro
 def event_headers(frame: Frame, kind: str, content_type: bytes = b"application/json") -> Headers:
     """CloudEvents Kafka binding 1.0, binary mode. ce_time is the capture: that is when the strip was so.
 
+    ce_source is the camera's own, byte for byte; a camera that sent none gets one made of its name.
+
     What else comes of a frame beside its result or its reject is an event of its own, so its id has an ending; inside
     each, or in a header, is the id of the result.
     """
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", (frame.id if kind in ("result", "reject") else f"{frame.id}-{kind}").encode()),
-        ("ce_source", _source(frame.line, frame.camera)),
+        ("ce_source", (frame.source or make_source(frame.line, frame.camera)).encode()),
         ("ce_type", f"stripwatch.{kind}.v1".encode()),
         ("ce_time", rfc3339(frame.captured_ms).encode()),
         ("content-type", content_type),
@@ -62,11 +63,6 @@ def frame_copy_headers(frame: Frame, kind: str, content_type: bytes, own: Mappin
         headers.append((HEADERS_DROPPED, b"1"))
     headers += [(ORIGINAL_PREFIX + name, value) for name, value in frame.headers or ()]
     return headers
-
-
-@lru_cache(maxsize=1024)
-def _source(line: str | None, camera: str) -> bytes:
-    return f"{quote(line or '')}/{quote(camera, safe='')}".encode()
 
 
 REPLAYS = "stripwatch_replays"  # on a frame: how often it was sent again

@@ -95,7 +95,7 @@ class Evidence:
     def _publish_picture(self, frame: Frame, sight: _PendingEvidence) -> None:
         event = sight.event
         headers = event_headers(frame, "evidence", b"image/jpeg")
-        record = OutgoingRecord(self._topic_name, event.id.encode(), b"", headers, frame.timestamp_ms)
+        record = OutgoingRecord(self._topic_name, event.id.encode(), b"", headers, frame.record_ms)
         room_bytes = self._topic.body_bytes_max(record)
         limits = self._limits
         if room_bytes is not None and room_bytes < limits.bytes_max:

@@ -49,7 +49,7 @@ class ReviewSender:
     def _send(self, frame: Frame, event: Result) -> None:
         headers = review_headers(event, frame)
         key = frame.camera.encode()
-        self._topic.send(OutgoingRecord(self._topic_name, key, frame.encoded, headers, frame.timestamp_ms))
+        self._topic.send(OutgoingRecord(self._topic_name, key, frame.encoded, headers, frame.record_ms))
 
     def _count(self, outcome: str) -> None:
         self._metrics.review_frames.labels(outcome).inc()

@@ -78,7 +78,7 @@ class ShadowDeployment:
     def _publish(self, event: Result, frame: Frame) -> None:
         body = self._encoder.encode(event)
         key, headers = frame.camera.encode(), event_headers(frame, "shadow")
-        self._topic.send(OutgoingRecord(self._topic_name, key, body, headers, frame.timestamp_ms))
+        self._topic.send(OutgoingRecord(self._topic_name, key, body, headers, frame.record_ms))
 
 
 def shadow_settings(settings: Settings) -> Settings:

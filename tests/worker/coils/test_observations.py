@@ -1,12 +1,20 @@
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
-from stripwatch.worker.coils.observations import observation_from_reject, observation_from_result, read_result
+from stripwatch.worker.coils.coil import CoilAggregate
+from stripwatch.worker.coils.observations import (
+    observation_from_record,
+    observation_from_reject,
+    observation_from_result,
+    read_result,
+)
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import Result, StripSpan
+from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers
@@ -71,3 +79,37 @@ def test_a_reject_is_read_from_its_headers() -> None:
 
 def test_a_record_without_an_id_is_no_reject() -> None:
     assert observation_from_reject(b"top-1", [("ce_id", None)], NOW_MS) is None
+
+
+def test_a_time_of_1970_in_an_event_of_an_older_worker_is_not_believed() -> None:
+    seen = observation_from_result(result(captured_ms=1_795_889), NOW_MS)
+    assert seen is not None
+    assert seen.captured_ms == NOW_MS
+    frame = make_frame(5, captured_ms=1_795_889)
+    reject = EventBuilder(CAMERAS).reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.EMPTY, "")))
+    refused = observation_from_reject(b"top-1", reject_headers(reject, frame, 0), NOW_MS)
+    assert refused is not None
+    assert refused.captured_ms == NOW_MS
+
+
+def test_a_record_names_the_line_as_its_cameras_do() -> None:
+    frame = make_frame(5, line="/p/line 1", source="/p/line%201/top-1", coil="C1")
+    event = EventBuilder(CAMERAS).result(prediction((0.1, 0.9), line="/p/line 1"), 0.0)
+    reject = EventBuilder(CAMERAS).reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.EMPTY, "")))
+    records = [
+        SimpleNamespace(
+            topic="results",
+            key=b"top-1",
+            value=msgspec.json.encode(event),
+            headers=event_headers(frame, "result"),
+            timestamp=NOW_MS,
+        ),
+        SimpleNamespace(
+            topic="rejects", key=b"top-1", value=b"", headers=reject_headers(reject, frame, 0), timestamp=NOW_MS
+        ),
+    ]
+    for record in records:
+        seen = observation_from_record(record, "rejects")
+        assert seen is not None
+        assert (seen.line, seen.line_uri) == ("/p/line 1", "/p/line%201")
+        assert CoilAggregate(seen).line_uri == "/p/line%201"

@@ -36,7 +36,8 @@ def results(coil: str, numbers: range, **frame: Any) -> list[Result]:
 def publish(line: Line, events: list[Result]) -> None:
     with line.broker.producer() as producer:
         for event in events:
-            producer.send(line.topics["results"], msgspec.json.encode(event), key=b"top-1").get(30)
+            source = [("ce_source", b"/p%2Fl/top-1")]
+            producer.send(line.topics["results"], msgspec.json.encode(event), key=b"top-1", headers=source).get(30)
 
 
 def publish_replay_mark(line: Line) -> None:
@@ -83,6 +84,7 @@ def test_a_summary_when_the_next_coil_runs_and_after_a_restart_no_other(coil_lin
     assert (summary.coil, summary.ended, summary.length_mm, summary.uncovered_mm) == ("C1", "next-coil", 2900, 0)
     assert summary.defects == {"pits": 1}, "four frames of one long defect"
     assert (record.key, record.headers["ce_id"].decode()) == (b"/p/l", summary.id)
+    assert record.headers["ce_source"] == b"/p%2Fl", "as the cameras of the line write it"
     assert (counts["coils"], counts["frames"], counts["unreadable"]) == (1, 6, 0)
 
     publish(coil_line, results("C1", range(4)) + results("C3", range(20, 22)))  # a worker that repeats itself

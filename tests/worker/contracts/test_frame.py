@@ -1,5 +1,6 @@
 """A camera's record as a frame: the rules of fallback, and that nothing a sender writes can make it fail."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -7,14 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.contracts.frame import Frame, event_id, read_record
+from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.timestamps import rfc3339
 
 POSITION = Position("inspection.frames", 3, 1042)
+NOW_MS = 1_795_889_000_000
+SENT_MS = NOW_MS - 1000
 
 
-def read(headers: list[tuple[str, bytes | None]], key: bytes | None = None, timestamp_ms: int = 1000) -> Frame:
-    return read_record(Record(POSITION, timestamp_ms, key, b"image", headers), "cluster", 5.0)
+def read(headers: list[tuple[str, bytes | None]], key: bytes | None = None, timestamp_ms: int = SENT_MS) -> Frame:
+    return read_record(Record(POSITION, timestamp_ms, key, b"image", headers), "cluster", 5.0, NOW_MS)
 
 
 def test_what_the_sender_says_is_read() -> None:
@@ -56,6 +60,9 @@ def test_the_camera_is_the_key_else_the_source_else_the_partition(
         ("ce_time", b"2026-11-23T02:00:00"),
         ("ce_time", b"9999-12-31T23:59:59-23:59"),
         ("ce_time", b"0001-01-01T00:00:00Z"),
+        ("ce_time", b"1970-01-01T00:00:07Z"),
+        ("ce_time", b"1999-12-31T23:59:59Z"),
+        ("ce_time", rfc3339(NOW_MS + 86_400_000).encode()),
         ("ce_strippositionmm", b"1e3"),
         ("ce_strippositionmm", "١٢".encode()),
         ("ce_strippositionmm", b"9007199254740993"),
@@ -69,7 +76,89 @@ def test_a_malformed_header_is_named_and_its_field_is_unknown(header: str, value
     frame = read([(header, value)])
     assert frame.faults == (header,)
     assert (frame.coil, frame.strip_position_mm, frame.traceparent) == (None, None, None)
-    assert frame.captured_ms == 1000
+    assert frame.captured_ms == SENT_MS
+
+
+@pytest.mark.parametrize(
+    ("source", "camera", "line"),
+    [
+        ("/plant/line%201/cam%C3%A4", "camä", "/plant/line 1"),
+        ("https://plant/line/cam", "cam", "https://plant/line"),
+        ("https://cam", "cam", None),
+        ("urn:camera:42", "urn:camera:42", None),
+        ("/plant/line 1/camä", "camä", "/plant/line 1"),
+        ("/plant/line/top%2F1", "top/1", "/plant/line"),
+        ("/plant/line%251/cam", "cam", "/plant/line%1"),
+        ("/cam", "cam", None),
+        ("/plant/" + "%E9%92%A2" * 200, "钢" * 200, "/plant"),
+    ],
+)
+def test_a_source_goes_out_as_it_came_in_and_its_names_are_decoded(source: str, camera: str, line: str | None) -> None:
+    frame = read([("ce_source", source.encode())])
+    assert (frame.camera, frame.line, frame.faults) == (camera, line, ())
+    for kind in ("result", "defect", "evidence", "reject", "review", "shadow"):
+        assert dict(event_headers(frame, kind))["ce_source"] == source.encode()
+
+
+def test_a_key_names_the_camera_and_leaves_the_source_alone() -> None:
+    frame = read([("ce_source", b"/plant/line%201/cam%C3%A4")], b"top-1")
+    assert (frame.camera, frame.line) == ("top-1", "/plant/line 1")
+    assert dict(event_headers(frame, "result"))["ce_source"] == b"/plant/line%201/cam%C3%A4"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"/plant/line/cam%",
+        b"/plant/line/cam%4",
+        b"/plant/line%zz/cam",
+        b"/plant/line/%FF",
+        b"/plant/line/cam%00",
+        b"/plant/line%0A/cam",
+        b"/plant/line/cam\n",
+        b"/plant/line/.",
+        b"/plant/line/%2E%2E",
+        b".",
+        b"///",
+        b"/plant/" + b"x" * 201,
+        b"/" + b"%41" * 700,
+        b"\xff/cam",
+    ],
+)
+def test_a_malformed_source_is_named_and_another_takes_its_place(source: bytes) -> None:
+    frame = read([("ce_source", source)], b"top 1")
+    assert (frame.camera, frame.line, frame.source, frame.faults) == ("top 1", None, None, ("ce_source",))
+    assert dict(event_headers(frame, "result"))["ce_source"] == b"/top%201"
+
+
+def test_a_slash_at_the_end_of_a_source_is_a_fault_and_costs_no_name() -> None:
+    frame = read([("ce_source", b"/plant/line/top-2/")])
+    assert (frame.camera, frame.line, frame.faults) == ("top-2", "/plant/line", ("ce_source",))
+    assert dict(event_headers(frame, "result"))["ce_source"] == b"/plant/line/top-2/"
+
+
+@pytest.mark.parametrize(
+    "timestamp_ms", [SENT_MS // 1000, SENT_MS * 1000, SENT_MS * 1_000_000, 0, -1, 946_684_799_999, NOW_MS + 86_400_000]
+)
+def test_a_record_time_that_no_frame_can_have_is_a_fault_and_the_arrival_takes_its_place(timestamp_ms: int) -> None:
+    frame = read([], timestamp_ms=timestamp_ms)
+    assert (frame.captured_ms, frame.record_ms, frame.faults) == (NOW_MS, -1, ("timestamp",))
+    assert frame.timestamp_ms == timestamp_ms  # for a replay, which restores it
+    assert frame.id == event_id(POSITION, timestamp_ms, "cluster")
+    dated = read([("ce_time", b"2026-11-23T02:00:00.123Z")], timestamp_ms=timestamp_ms)
+    assert (rfc3339(dated.captured_ms), dated.faults) == ("2026-11-23T02:00:00.123Z", ("timestamp",))
+
+
+@pytest.mark.parametrize("timestamp_ms", [946_684_800_000, NOW_MS, NOW_MS + 86_399_999])
+def test_an_old_frame_and_a_clock_that_is_hours_ahead_keep_their_time(timestamp_ms: int) -> None:
+    frame = read([], timestamp_ms=timestamp_ms)
+    assert (frame.captured_ms, frame.record_ms, frame.faults) == (timestamp_ms, timestamp_ms, ())
+
+
+def test_without_another_time_a_frame_is_captured_when_it_arrives() -> None:
+    before_ms = round(time.time() * 1000)
+    frame = read_record(Record(POSITION, -1, None, b"image", []), "cluster", 5.0)
+    assert before_ms <= frame.captured_ms <= round(time.time() * 1000)
 
 
 names = st.sampled_from(["ce_time", "ce_subject", "ce_source", "ce_strippositionmm", "traceparent", "x"])

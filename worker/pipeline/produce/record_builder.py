@@ -65,7 +65,7 @@ class RecordBuilder:
     def build(self, event: Result | Reject, frame: Frame) -> list[OutgoingRecord]:
         if isinstance(event, Reject):
             return [self._fitting_reject(event, frame)]
-        key, frame_ms, body = frame.camera.encode(), frame.timestamp_ms, self._encoder.encode(event)
+        key, frame_ms, body = frame.camera.encode(), frame.record_ms, self._encoder.encode(event)
         records = [OutgoingRecord(self._topics.results, key, body, event_headers(frame, "result"), frame_ms)]
         if event.defects:
             records.append(OutgoingRecord(self._topics.defects, key, body, event_headers(frame, "defect"), frame_ms))
@@ -85,7 +85,7 @@ class RecordBuilder:
     def _reject(self, event: Reject, frame: Frame, bytes_max: int) -> OutgoingRecord:
         body = frame.encoded[:bytes_max]
         headers = reject_headers(event, frame, len(body))
-        return OutgoingRecord(self._topics.rejects, frame.camera.encode(), body, headers, frame.timestamp_ms, len(body))
+        return OutgoingRecord(self._topics.rejects, frame.camera.encode(), body, headers, frame.record_ms, len(body))
 
 
 def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:

@@ -23,6 +23,7 @@ class RecordClock:
         self._wall = wall
         self._monotonic = monotonic
         self._refused_s = 0.0
+        self._frame_ms: int | None = None  # the newest time of a frame, for one that has none
         self._refused_lead_s: float | None = None  # of the wall clock over the monotonic one, when Kafka refused it
 
     @property
@@ -35,7 +36,9 @@ class RecordClock:
 
     def stamp_ms(self, frame_ms: int) -> int:
         """For a record. frame_ms: the time of the record of its frame; negative where there is none."""
-        return frame_ms if frame_ms >= 0 and self.refused else round(self._wall() * 1000)
+        if frame_ms >= 0:
+            self._frame_ms = frame_ms
+        return self._frame_ms if self._frame_ms is not None and self.refused else round(self._wall() * 1000)
 
     def refuse(self, topic: str, frame_ms: int, error: BaseException) -> None:
         """Kafka refused the time of a record."""

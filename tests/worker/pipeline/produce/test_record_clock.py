@@ -50,3 +50,11 @@ def test_a_frame_without_a_time_leaves_it_to_this_host() -> None:
     clocks = Clocks()
     clocks.clock.refuse("results", -1, InvalidTimestampError())
     assert clocks.clock.stamp_ms(-1) == clocks.wall_s * 1000
+
+
+def test_after_a_refusal_a_frame_without_a_time_gets_that_of_the_frame_before() -> None:
+    """Seconds in place of milliseconds would be 1970 to every reader, and deleted by the topic's retention."""
+    clock = Clocks().clock
+    clock.stamp_ms(7)
+    clock.refuse("results", -1, InvalidTimestampError())
+    assert clock.stamp_ms(-1) == 7

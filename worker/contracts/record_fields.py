@@ -1,0 +1,81 @@
+"""The headers of one record, each read by the rules of its kind. A malformed one costs its value, never the frame."""
+
+import re
+from datetime import datetime
+
+from stripwatch.worker.contracts.camera_source import (
+    NAME_CHARS_MAX,
+    SOURCE_CHARS_MAX,
+    CameraSource,
+    parse_source,
+)
+from stripwatch.worker.contracts.timestamps import is_capture_time
+
+_SAFE_INTEGER_MAX = 2**53 - 1  # what every JSON reader can hold
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class RecordFields:
+    """faults: the headers that are there but malformed, by name."""
+
+    def __init__(self, headers: dict[str, bytes]) -> None:
+        self._headers = headers
+        self.faults: list[str] = []
+
+    def name(self, field: str, value: bytes | None, chars_max: int = NAME_CHARS_MAX) -> str | None:
+        """UTF-8 text of at most chars_max characters, none of them a control character; None where it is empty."""
+        if not value:
+            return None
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = ""
+        if not 0 < len(text) <= chars_max or not text.isprintable():
+            self.faults.append(field)
+            return None
+        return text
+
+    def text(self, header: str, chars_max: int = NAME_CHARS_MAX) -> str | None:
+        return self.name(header, self._headers.get(header), chars_max)
+
+    def source(self, header: str) -> CameraSource:
+        text = self.text(header, SOURCE_CHARS_MAX)
+        if text is None:
+            return CameraSource()
+        source = parse_source(text)
+        if source.malformed:
+            self.faults.append(header)
+        return source
+
+    def integer(self, header: str) -> int | None:
+        text = self.text(header)
+        if text is None:
+            return None
+        if not re.fullmatch(r"-?[0-9]{1,16}", text, re.ASCII) or abs(int(text)) > _SAFE_INTEGER_MAX:
+            self.faults.append(header)
+            return None
+        return int(text)
+
+    def capture_ms(self, header: str, now_ms: int) -> int | None:
+        """RFC 3339 with an offset, in milliseconds since 1970; a time at which a frame can have been captured."""
+        text = self.text(header)
+        if text is None:
+            return None
+        try:
+            time = datetime.fromisoformat(text)
+            if time.tzinfo is None:
+                raise ValueError("a time without an offset says nothing")
+            time_ms = round(time.timestamp() * 1000)
+            if not is_capture_time(time_ms, now_ms):
+                raise ValueError("no camera took a frame then")
+            return time_ms
+        except (ValueError, OverflowError):
+            self.faults.append(header)
+            return None
+
+    def traceparent(self, header: str) -> str | None:
+        text = self.text(header)
+        if text is None or _TRACEPARENT.fullmatch(text):
+            return text
+        self.faults.append(header)
+        return None

@@ -9,7 +9,8 @@ from stripwatch.worker.images.bit_depth import to_8_bits
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Image, Pixels
 from stripwatch.worker.images.headers.header import ImageHeader
 from stripwatch.worker.images.headers.reader import read_header
-from stripwatch.worker.images.opencv_decoder import decode_image_file, decode_jpeg
+from stripwatch.worker.images.jpeg_decoder import decode_jpeg
+from stripwatch.worker.images.opencv_decoder import decode_image_file
 from stripwatch.worker.images.samples import Samples
 
 _SIDE_PX_MAX = 1_000_000  # libpng decodes no more, and OpenCV little more
@@ -58,7 +59,7 @@ def _decode_samples(encoded: bytes, header: ImageHeader, spec: DecodeSpec) -> Sa
     # A grey file is made colour last, when it is small: every channel would go the same way.
     colour = "grey" if header.channels == 1 else spec.colour
     if header.format == "jpeg":
-        return decode_jpeg(encoded, colour, spec.jpeg_scale)
+        return decode_jpeg(encoded, header, colour, spec.jpeg_scale)
     return decode_image_file(encoded, header, colour)
 
 

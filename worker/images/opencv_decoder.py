@@ -1,4 +1,4 @@
-"""Decode image files with OpenCV: every format but raw buffers."""
+"""Decode image files with OpenCV: every format but JPEG and raw buffers."""
 
 import cv2
 import numpy as np
@@ -14,23 +14,7 @@ from stripwatch.worker.images.samples import Samples, SampleValues
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _MINIMAL = {"tiff": minimal_tiff, "webp": minimal_webp}
-_COLOUR_FLAGS = {
-    ("rgb", 1): cv2.IMREAD_COLOR_RGB,
-    ("rgb", 2): cv2.IMREAD_REDUCED_COLOR_2,
-    ("rgb", 4): cv2.IMREAD_REDUCED_COLOR_4,
-    ("rgb", 8): cv2.IMREAD_REDUCED_COLOR_8,
-    ("grey", 1): cv2.IMREAD_GRAYSCALE,
-    ("grey", 2): cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    ("grey", 4): cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    ("grey", 8): cv2.IMREAD_REDUCED_GRAYSCALE_8,
-}
-
-
-def decode_jpeg(encoded: bytes, colour: str, scale: int) -> Samples:
-    pixels = _decode(encoded, _COLOUR_FLAGS[colour, scale])
-    if colour == "rgb" and scale > 1:  # OpenCV has no reduced flag that gives RGB
-        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
-    return Samples(pixels)
+_COLOUR_FLAGS = {"rgb": cv2.IMREAD_COLOR_RGB, "grey": cv2.IMREAD_GRAYSCALE}
 
 
 def decode_image_file(encoded: bytes, header: ImageHeader, colour: str) -> Samples:
@@ -47,7 +31,7 @@ def decode_image_file(encoded: bytes, header: ImageHeader, colour: str) -> Sampl
     """
     minimal = _MINIMAL[header.format](encoded) if header.format in _MINIMAL else encoded
     if header.bits <= 8:
-        return Samples(_decode(minimal, _COLOUR_FLAGS[colour, 1]))
+        return Samples(_decode(minimal, _COLOUR_FLAGS[colour]))
     if header.channels <= 2:
         values = _decode(minimal, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
     else:  # OpenCV gives RGB of some formats and BGR of others where it is asked for RGB of 16 bits

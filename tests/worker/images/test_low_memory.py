@@ -1,4 +1,4 @@
-"""A frame that is decoded while memory is short is not called undecodable. In a child process with a limit."""
+"""A frame that is decoded while memory is short is not called damaged. In a child process with a limit."""
 
 import subprocess
 import sys

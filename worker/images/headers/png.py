@@ -20,11 +20,9 @@ def read_png_header(encoded: bytes) -> ImageHeader:
             raise truncated("PNG", encoded)
         name = encoded[at + 4 : at + 8]
         if (name == b"IHDR") != (header is None):  # a decoder might believe another one of two
-            raise FrameRejected(
-                RejectReason.UNDECODABLE, "a PNG file whose header chunk is not its first, or not alone"
-            )
+            raise FrameRejected(RejectReason.DAMAGED, "a PNG file whose header chunk is not its first, or not alone")
         if zlib.crc32(memoryview(encoded)[at + 4 : end - 4]) != int.from_bytes(encoded[end - 4 : end], "big"):
-            raise FrameRejected(RejectReason.UNDECODABLE, f"PNG chunk {name!r} has a wrong checksum")
+            raise FrameRejected(RejectReason.DAMAGED, f"PNG chunk {name!r} has a wrong checksum")
         if name == b"IHDR":
             header = _read_image_header(encoded[at + 8 : end - 4])
         elif name == b"IEND" and header is not None:
@@ -34,7 +32,7 @@ def read_png_header(encoded: bytes) -> ImageHeader:
 
 def _read_image_header(body: bytes) -> ImageHeader:
     if len(body) != 13 or body[9] not in _PNG_CHANNELS:
-        raise FrameRejected(RejectReason.UNDECODABLE, "a PNG header chunk that is malformed")
+        raise FrameRejected(RejectReason.DAMAGED, "a PNG header chunk that is malformed")
     return ImageHeader(
         format="png",
         width_px=int.from_bytes(body[0:4], "big"),

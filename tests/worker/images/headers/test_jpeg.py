@@ -1,0 +1,92 @@
+"""JPEG files of kinds that are not decoded are named as such, and malformed ones are called damaged."""
+
+from itertools import product
+
+import pytest
+import simplejpeg
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.images.headers.jpeg import read_jpeg_header
+from tests.jpeg_files import encode, insert, segment, texture
+
+PLAIN = encode(texture())
+FRAME_AT = PLAIN.index(b"\xff\xc0")
+
+
+def with_marker(marker: int) -> bytes:
+    return PLAIN[: FRAME_AT + 1] + bytes([marker]) + PLAIN[FRAME_AT + 2 :]
+
+
+def with_sampling(*factors: int) -> bytes:
+    changed = bytearray(PLAIN)
+    for component, factor in enumerate(factors):
+        changed[FRAME_AT + 11 + 3 * component] = factor
+    return bytes(changed)
+
+
+def decoder_knows_sampling(encoded: bytes) -> bool:
+    try:
+        simplejpeg.decode_jpeg_header(encoded)
+    except ValueError:
+        return False
+    except KeyError:  # 4:4:1, for which simplejpeg has no name
+        return True
+    return True
+
+
+def reject_of(encoded: bytes) -> FrameRejected:
+    with pytest.raises(FrameRejected) as caught:
+        read_jpeg_header(encoded)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("marker", "name"),
+    [
+        (0xC3, "lossless JPEG"),
+        (0xC5, "hierarchical JPEG"),
+        (0xC9, "arithmetic-coded JPEG"),
+        (0xCA, "arithmetic-coded JPEG"),
+        (0xCB, "lossless JPEG"),
+        (0xF7, "JPEG-LS"),
+    ],
+)
+def test_a_kind_that_is_not_read_is_unsupported(marker: int, name: str) -> None:
+    error = reject_of(with_marker(marker))
+    assert (error.reason, error.detail) == (RejectReason.UNSUPPORTED_FORMAT, f"a {name} file")
+
+
+def test_jpeg_ls_is_recognised_by_its_frame_header() -> None:
+    encoded = b"\xff\xd8" + segment(0xF7, b"\x08\x00\x20\x00\x30\x01\x01\x11\x00") + segment(0xDA, b"\1\1\0\0\0\0")
+    assert reject_of(encoded + b"data\xff\xd9").reason == RejectReason.UNSUPPORTED_FORMAT
+
+
+def test_a_height_that_follows_the_scan_is_unsupported() -> None:
+    encoded = PLAIN[: FRAME_AT + 5] + b"\0\0" + PLAIN[FRAME_AT + 7 :]
+    assert reject_of(encoded).reason == RejectReason.UNSUPPORTED_FORMAT
+
+
+def test_each_sampling_is_refused_that_the_decoder_does_not_know() -> None:
+    factors = [16 * horizontal + vertical for horizontal, vertical in product((1, 2, 3, 4), repeat=2)]
+    refused = 0
+    for luma, first, second in product(factors, repeat=3):
+        encoded = with_sampling(luma, first, second)
+        known = decoder_knows_sampling(encoded)
+        refused += not known
+        if known:
+            assert read_jpeg_header(encoded).channels == 3
+        else:
+            assert reject_of(encoded).reason == RejectReason.UNSUPPORTED_COLOUR
+    assert 4000 < refused < 4096
+
+
+def test_a_malformed_header_is_damage() -> None:
+    scan_at = PLAIN.index(b"\xff\xda")
+    without_frame = PLAIN[:FRAME_AT] + PLAIN[FRAME_AT + 19 :]
+    for encoded in (
+        PLAIN[:scan_at] + b"\0\1\2" + PLAIN[scan_at:],
+        insert(PLAIN, b"\xff\xe1\x00\x00"),
+        insert(PLAIN, segment(0xC0, b"\x08\x00\x10\x00\x10\x03")),
+        without_frame,
+    ):
+        assert reject_of(encoded).reason == RejectReason.DAMAGED

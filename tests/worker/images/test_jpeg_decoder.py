@@ -1,0 +1,121 @@
+"""JPEG files: the pixels that OpenCV gives for intact ones, and no pixels for damaged ones."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
+from stripwatch.worker.images.headers.reader import read_header
+from stripwatch.worker.images.jpeg_decoder import decode_jpeg
+from tests.jpeg_files import DAMAGES, HARMLESS, KINDS, encode, revised, segment, texture
+
+_OPENCV = {
+    ("rgb", 1): cv2.IMREAD_COLOR,
+    ("rgb", 2): cv2.IMREAD_REDUCED_COLOR_2,
+    ("rgb", 4): cv2.IMREAD_REDUCED_COLOR_4,
+    ("rgb", 8): cv2.IMREAD_REDUCED_COLOR_8,
+    ("grey", 1): cv2.IMREAD_GRAYSCALE,
+    ("grey", 2): cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    ("grey", 4): cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    ("grey", 8): cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+
+
+def opencv_pixels(encoded: bytes, colour: str, scale: int = 1) -> Pixels:
+    """What decoded frames before simplejpeg, and the golden frames of every bundle of that time."""
+    flags = _OPENCV[colour, scale] | cv2.IMREAD_IGNORE_ORIENTATION
+    decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
+    assert decoded is not None
+    return np.asarray(decoded if colour == "grey" else decoded[..., ::-1], np.uint8)
+
+
+def pixels_of(encoded: bytes, colour: str = "rgb", scale: int = 1) -> Any:
+    return decode_jpeg(encoded, read_header(encoded), colour, scale).values
+
+
+def reject_of(encoded: bytes) -> FrameRejected:
+    header = read_header(encoded)
+    with pytest.raises(FrameRejected) as caught:
+        decode(encoded, DecodeSpec(header.height_px, header.width_px))
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("oddity", HARMLESS)
+def test_an_intact_file_gives_the_pixels_of_opencv(oddity: str, kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    for in_colour, colour, scale in product((True, False), ("rgb", "grey"), (1, 2, 4, 8)):
+        plain = KINDS[kind](texture(colour=in_colour))
+        pixels = pixels_of(HARMLESS[oddity](plain), colour, scale)
+        assert np.array_equal(pixels, opencv_pixels(plain, colour, scale))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("oddity", HARMLESS)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_rejected(damage: str, oddity: str, capfd: pytest.CaptureFixture[str]) -> None:
+    for kind, in_colour in product(KINDS, (True, False)):
+        plain, following = (KINDS[kind](texture(seed, colour=in_colour)) for seed in (0, 1))
+        error = reject_of(HARMLESS[oddity](DAMAGES[damage](plain, following)))
+        assert error.reason == RejectReason.DAMAGED
+        assert error.detail.startswith("libjpeg: ")
+        assert "revision" not in error.detail
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kind", ["baseline", "optimised", "restart markers"])
+def test_a_cut_anywhere_is_seen(kind: str) -> None:
+    encoded = revised(KINDS[kind](texture(size=(32, 48))))
+    start = encoded.index(b"\xff\xda") + 14
+    for cut in range(start, len(encoded) - 4):  # up to two bytes hold less than the last block
+        for end in (b"\xff\xd9", encoded):
+            assert reject_of(encoded[:cut] + end).reason == RejectReason.DAMAGED, cut
+
+
+def test_the_detail_names_what_libjpeg_found() -> None:
+    damaged = DAMAGES["cut, with an end marker"](encode(texture()), b"")
+    assert reject_of(damaged).detail == "libjpeg: Corrupt JPEG data: premature end of data segment"
+    assert reject_of(revised(damaged)).detail == reject_of(damaged).detail
+
+
+@given(
+    st.integers(0, 1000),
+    st.tuples(st.integers(1, 70), st.integers(8, 70), st.booleans()),
+    st.booleans(),
+    st.sampled_from(list(KINDS)),
+    st.sampled_from(["rgb", "grey"]),
+    st.sampled_from([1, 2, 4, 8]),
+)
+@settings(max_examples=300, deadline=None)
+def test_every_size_and_scale_gives_the_pixels_of_opencv(
+    seed: int, size: tuple[int, int, bool], in_colour: bool, kind: str, colour: str, scale: int
+) -> None:
+    shape = (size[0], size[1]) if size[2] else (size[1], size[0])
+    encoded = KINDS[kind](texture(seed, shape, in_colour))
+    assert np.array_equal(pixels_of(encoded, colour, scale), opencv_pixels(encoded, colour, scale))
+
+
+def test_real_photographs_give_the_pixels_of_opencv(shared: Path) -> None:
+    files = sorted((shared / "data").rglob("*.jpg"))
+    assert len(files) > 1000
+    for path in files:
+        encoded = path.read_bytes()
+        for colour in ("rgb", "grey"):
+            assert np.array_equal(pixels_of(encoded, colour), opencv_pixels(encoded, colour)), path
+        for scale in (2, 4, 8):
+            assert np.array_equal(pixels_of(encoded, "rgb", scale), opencv_pixels(encoded, "rgb", scale)), path
+
+
+def test_a_second_frame_header_is_damage() -> None:
+    """A decoder might believe another one of two: the first, of a thumbnail, or the second."""
+    encoded, small = encode(texture()), encode(texture(size=(16, 16)))
+    at = small.index(b"\xff\xc0")
+    frame_header = segment(0xC0, small[at + 4 : at + 2 + int.from_bytes(small[at + 2 : at + 4], "big")])
+    assert reject_of(encoded[:2] + frame_header + encoded[2:]).reason == RejectReason.DAMAGED

@@ -1,0 +1,61 @@
+"""Decode JPEG files with libjpeg-turbo, which says whether it had to guess. OpenCV does not."""
+
+import numpy as np
+import simplejpeg
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.events import FrameFlag
+from stripwatch.worker.images.decode_spec import Pixels
+from stripwatch.worker.images.headers.header import ImageHeader
+from stripwatch.worker.images.jpeg_variants import jpeg_variants
+from stripwatch.worker.images.samples import Samples
+
+_CHANNELS = {"grey": 1, "rgb": 3}
+_COLOUR_SPACES = {"grey": "GRAY", "rgb": "RGB"}
+_OUT_OF_MEMORY = "Insufficient memory"  # libjpeg: JERR_OUT_OF_MEMORY
+
+
+def decode_jpeg(encoded: bytes, header: ImageHeader, colour: str, scale: int, flags_damaged: bool = False) -> Samples:
+    """Decode a JPEG file, or say that it is damaged. Writes nothing to stderr.
+
+    Args:
+        encoded: A complete file, as `header` describes it.
+        header: What `read_jpeg_header` found in the file.
+        colour: "grey" gives one channel; "rgb" three.
+        scale: 1, 2, 4 or 8: the decoder itself shrinks the image by this factor, rounding its sides up. One side at
+            least must have 8 pixels.
+        flags_damaged: Decode a damaged file as far as possible and flag it, instead of rejecting it.
+
+    Raises:
+        FrameRejected: The file is damaged.
+        MemoryError: Memory was not enough.
+    """
+    variant, fault = encoded, ValueError()
+    for variant in jpeg_variants(encoded):
+        try:
+            return Samples(_decode(variant, header, colour, scale, strict=True))
+        except ValueError as error:
+            fault = error
+    if flags_damaged:
+        try:
+            return Samples(_decode(variant, header, colour, scale, strict=False), flags=(FrameFlag.DAMAGED,))
+        except ValueError as error:
+            fault = error
+    raise FrameRejected(RejectReason.DAMAGED, f"libjpeg: {fault}") from fault
+
+
+def _decode(encoded: bytes, header: ImageHeader, colour: str, scale: int, strict: bool) -> Pixels:
+    """strict: raise ValueError for what libjpeg only warns about, too."""
+    height_px, width_px = -(-header.height_px // scale), -(-header.width_px // scale)
+    # The decoder would lose its own memory, where that for the pixels cannot be had.
+    pixels = np.empty((height_px, width_px, _CHANNELS[colour]), np.uint8)
+    smallest = {"min_height": height_px, "min_width": width_px} if scale > 1 else {}
+    try:
+        simplejpeg.decode_jpeg(encoded, _COLOUR_SPACES[colour], buffer=pixels, strict=strict, **smallest)
+    except RuntimeError as error:  # it could not create a decoder
+        raise MemoryError(str(error)) from error
+    except ValueError as error:
+        if str(error).startswith(_OUT_OF_MEMORY):
+            raise MemoryError(str(error)) from error
+        raise
+    return pixels[..., 0] if colour == "grey" else pixels

@@ -31,11 +31,16 @@ SESSION_MS = 3_000  # so that a pause need not last long
 ABORT_SCAN_MS = 1_000  # how often Kafka looks for transactions that are too old; it would look every 10 s
 BROKER_SESSION_MS = 4_000  # how long three brokers wait before they take the work of one that is silent
 _QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # it starts often and never runs for long
-_SKIPPED = "Couldn't find leader endpoint for partitions"  # also where a topic was deleted with a transaction open
+# Kafka logs it at level info, and also where a topic was deleted with a transaction open.
+_SKIPPED = "Couldn't find leader endpoint for partitions"
 _LOGGING = """
 rootLogger.level=warn
 rootLogger.appenderRef.file.ref=file
 rootLogger.appenderRef.console.ref=console
+logger.scala.name=kafka.coordinator.transaction
+logger.scala.level=info
+logger.java.name=org.apache.kafka.coordinator.transaction
+logger.java.level=info
 appender.file.type=File
 appender.file.name=file
 appender.file.fileName={log}

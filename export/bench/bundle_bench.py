@@ -11,6 +11,7 @@ import onnxruntime as ort
 from rich.progress import Progress
 
 from stripwatch.export.bench.timing import Speed, measure_speeds, rounds_of
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.model.bundle import Bundle, Fidelity, Precision
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
@@ -97,7 +98,7 @@ def _variants(bundle: Bundle, scores_only: bool) -> list[Bundle]:
 def _row(bundle: Bundle, device: Device, speeds: list[Speed]) -> BenchRow:
     manifest = bundle.manifest
     return BenchRow(
-        bundle=str(bundle.path),
+        bundle=path_text(bundle.path),
         precision=manifest.precision,
         size_bytes=len(bundle.model),
         fidelity=manifest.fidelity,

@@ -9,6 +9,7 @@ from stripwatch.export.bench.bundle_bench import BenchPlan, BenchRow, bench_bund
 from stripwatch.export.convert.accuracy_gate import GateRejectedError
 from stripwatch.export.convert.export_run import ExportSettings, check_out, convert_run, export_converted
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.model.bundle import Precision
 
 
@@ -41,10 +42,10 @@ def _bench_run(
     for precision in precisions:
         file = _file(out, run, precision)
         try:
-            export_converted(converted, ExportSettings(run, file, run.name, precision=precision), progress)
+            export_converted(converted, ExportSettings(run, file, path_text(run.name), precision=precision), progress)
             written.append(file)
         except GateRejectedError as error:
-            refused.append(BenchRow(str(file), precision, None, error.fidelity, refused=error.reason))
+            refused.append(BenchRow(path_text(file), precision, None, error.fidelity, refused=error.reason))
     if written:
         yield from bench_bundles(written, plan, progress)
     yield from refused

@@ -105,7 +105,7 @@ def list_bundles(store: Store) -> None:
 def diff(
     a: Annotated[Path, typer.Argument(metavar="A", help="A bundle, or STORE/NAME.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
-    frames: Annotated[Path, typer.Argument(metavar="FRAMES", help="Folder of JPEG and PNG files.")],
+    frames: Annotated[Path, typer.Argument(metavar="FRAMES", help="Folder of image files.")],
     sheet: Annotated[
         Path | None, typer.Option(help="PNG to write: the frames that get another answer, with both answers.")
     ] = None,
@@ -126,6 +126,8 @@ def diff(
     drawn = sheet is not None and bool(found.differing)
     if sheet is not None and found.differing:
         atomic_write(sheet, differ.draw_differing(found, frames))
+    for name in found.rejected[:_SAID_MAX]:
+        say(f"{name} cannot be read or decoded by both bundles, and is left out")
     for pair in found.differing[:_SAID_MAX]:
         say(f"{pair.name}: A {pair.a.text}, B {pair.b.text}")
     print_summary({"a": str(a), "b": str(b)} | differ.as_json(found) | {"sheet": str(sheet) if drawn else None})

@@ -1,6 +1,6 @@
 """`stripwatch export diff`: what two bundles say of the same frames."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from stripwatch.export.runs.files import read_whole
-from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import FrameRejected, InputError
+from stripwatch.worker.common.path_text import file_below, name_below, path_text
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.images.image_files import list_images
@@ -57,10 +58,14 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """rejected: frames that cannot be decoded. pairs: the others."""
+    """rejected: names of frames that cannot be read or decoded. pairs: the others.
+
+    files_skipped: what the folder holds besides, as `ImageFolder.skipped` has it.
+    """
 
     pairs: list[Pair]
     rejected: list[str]
+    files_skipped: int = 0
 
     @property
     def differing(self) -> list[Pair]:
@@ -69,23 +74,29 @@ class Difference:
 
 
 def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Difference:
-    """Run two bundles, each a file or STORE/NAME, over the JPEG and PNG files below a folder, each with its own decode.
+    """Run two bundles, each a file or STORE/NAME, over the image files below a folder, each with its own decode.
 
     Raises what the worker raises for a bundle that is unfit, InputError for a folder without a readable frame.
     """
-    files = list_images(folder)
+    images = list_images(folder)
+    files = images.files
+    for note in images.notes:
+        say(note)
     sessions = [open_session(load_resolved(resolve_bundle(each)), provider, batch_frames_max=_BATCH) for each in (a, b)]
     with new_progress() as progress:
         task = progress.add_task("compare", total=2 * len(files))
         of_a, of_b = (dict(_answers(session, files, lambda: progress.advance(task))) for session in sessions)
     if not of_a.keys() & of_b.keys():
-        raise InputError(f"{folder} has no frame that can be decoded")
-    names = {path: path.relative_to(folder).as_posix() for path in files}
+        raise InputError(f"{path_text(folder)} has no frame that can be decoded")
+    names = {path: name_below(folder, path) for path in files}
     pairs = [Pair(names[path], of_a[path], of_b[path]) for path in files if path in of_a and path in of_b]
-    return Difference(pairs, [names[path] for path in files if path not in of_a or path not in of_b])
+    rejected = [names[path] for path in files if path not in of_a or path not in of_b]
+    return Difference(pairs, rejected, len(images.skipped))
 
 
-def _answers(session: Session, files: list[Path], advance: Callable[[], None]) -> Iterator[tuple[Path, FrameAnswer]]:
+def _answers(
+    session: Session, files: Sequence[Path], advance: Callable[[], None]
+) -> Iterator[tuple[Path, FrameAnswer]]:
     """What a bundle says of each file that it can decode."""
     manifest = session.bundle.manifest
     judge = decision_policy(manifest, {})
@@ -99,10 +110,10 @@ def _answers(session: Session, files: list[Path], advance: Callable[[], None]) -
             yield path, FrameAnswer(decision, dict(zip(manifest.labels, decision.scores, strict=True)))
 
 
-def _decoded(files: list[Path], spec: DecodeSpec, advance: Callable[[], None]) -> Iterator[tuple[Path, Pixels]]:
+def _decoded(files: Sequence[Path], spec: DecodeSpec, advance: Callable[[], None]) -> Iterator[tuple[Path, Pixels]]:
     for path in files:
         advance()
-        with suppress(FrameRejected):
+        with suppress(FrameRejected, InputError):
             yield path, decode(read_whole(path), spec).pixels
 
 
@@ -119,7 +130,7 @@ def draw_differing(difference: Difference, folder: Path) -> bytes:
     if len(shown) < len(difference.differing):
         title += f"; the {len(shown)} with the largest difference"
     captions = [f"{pair.name}\nA {pair.a.text}\nB {pair.b.text}" for pair in shown]
-    images = [decode_tile(read_whole(folder / pair.name)) for pair in shown]
+    images = [decode_tile(read_whole(file_below(folder, pair.name))) for pair in shown]
     tiles = [Tile(image, caption) for image, caption in zip(images, captions, strict=True)]
     return draw_sheet(title, tiles)
 
@@ -130,6 +141,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
     return {
         "frames": len(pairs),
         "rejected": len(difference.rejected),
+        "files_skipped": difference.files_skipped,
         "agreement": 1 - len(differing) / len(pairs),
         "same_label": sum(pair.a.decision.label == pair.b.decision.label for pair in pairs) / len(pairs),
         "score_difference": max(pair.score_difference for pair in pairs),

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stripwatch.export.bundles.model_cost import multiply_adds, parameters
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.onnx_metadata import graph_sha256
 from stripwatch.worker.model.reference import Reference
@@ -68,7 +69,7 @@ def facts(card: BundleCard) -> dict[str, str]:
     decode, origin, golden = manifest.decode, manifest.provenance, manifest.golden
     golden_bytes = sum(len(frame.encoded) for frame in golden)
     return {
-        "file": f"{bundle.path}, {len(bundle.model):,} bytes",
+        "file": f"{path_text(bundle.path)}, {len(bundle.model):,} bytes",
         "sha256": bundle.sha256,
         "sha256 of the graph": card.graph_sha256,
         "input": f"{decode.height_px}x{decode.width_px} {decode.name}, {decode.fit}, {decode.interpolation}",

@@ -36,6 +36,7 @@ from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError, InputError
+from stripwatch.worker.common.path_text import path_of, path_text
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Fidelity, Manifest, Precision
 
@@ -127,7 +128,7 @@ def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converte
     evaluation = read_evaluation(folder, run)
     if evaluation is None:
         say("note: the run was not evaluated, so its thresholds are the usual 0.5; 'evaluate' chooses them")
-    root = data or Path(run.data)
+    root = data or path_of(run.data)
     model = load_model(folder)
     view = exported_view(model, run.configuration.head)
     validation = ScoredValidation(run, root, score(run, root, model.predict_on_batch, progress, "Keras"))
@@ -224,7 +225,7 @@ def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Ac
     differences = np.abs(accepted.scores - validation.keras).max(axis=1)
     most = _GOLDEN_DIFFERENCE_MAX.get(settings.precision)
     picked = _pick_golden(validation, None if most is None else GoldenTolerance(differences, most), settings.golden)
-    data = validation.root.resolve().name
+    data = path_text(validation.root.resolve().name)
     return Facts(
         name=settings.name or f"{data}-{validation.run.configuration.network}",
         version=settings.version,

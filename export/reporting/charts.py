@@ -38,6 +38,8 @@ def draw_confusion(labels: Sequence[str], confusion: Sequence[Sequence[int]]) ->
     axis.set(xlabel="answer", ylabel="truth")
     axis.tick_params(axis="x", rotation=45)
     axis.tick_params(axis="y", rotation=0)
+    for text in (*axis.get_xticklabels(), *axis.get_yticklabels()):
+        text.set_parse_math(False)  # a label may hold a dollar sign
     for text in axis.get_xticklabels():
         text.set_horizontalalignment("right")
         text.set_rotation_mode("anchor")

@@ -1,6 +1,7 @@
 """Figures as PNG files: drawn without a display, one look for all."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from stripwatch.worker.images.headers.reader import read_header
 _DPI = 110
 _SHEET_INCHES = 11.0
 _TILE_HEIGHT_PX = 200
+_CAPTION_CHARS_MAX = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ def new_figure(width_inches: float, height_inches: float) -> Figure:
 
 def to_png(figure: Figure) -> bytes:
     written = io.BytesIO()
-    figure.savefig(written, format="png")
+    with warnings.catch_warnings():  # a name may hold a character that the font lacks; a box is drawn in its place
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(written, format="png")
     return written.getvalue()
 
 
@@ -44,6 +48,11 @@ def decode_tile(encoded: bytes) -> Pixels:
     return decode(encoded, DecodeSpec(_TILE_HEIGHT_PX, width_px)).pixels
 
 
+def _shortened(line: str) -> str:
+    """A line of a caption, without its middle where it is longer than a sheet is wide."""
+    return line if len(line) <= _CAPTION_CHARS_MAX else f"{line[: _CAPTION_CHARS_MAX - 20]}…{line[-19:]}"
+
+
 def draw_sheet(title: str, tiles: Sequence[Tile]) -> bytes:
     """A PNG with all tiles in a grid, captions above; wide images get fewer columns."""
     aspect = float(np.median([tile.pixels.shape[1] / tile.pixels.shape[0] for tile in tiles]))
@@ -52,11 +61,12 @@ def draw_sheet(title: str, tiles: Sequence[Tile]) -> bytes:
     lines = max(tile.caption.count("\n") for tile in tiles) + 1
     row_inches = _SHEET_INCHES / columns / aspect + 0.12 * lines + 0.08
     figure = new_figure(_SHEET_INCHES, rows * row_inches + 0.4)
-    figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    figure.suptitle(_shortened(title), fontsize=12, x=0.01, ha="left", parse_math=False)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for at, axis in enumerate(axes):
         axis.axis("off")
         if at < len(tiles):
             axis.imshow(tiles[at].pixels)
-            axis.set_title(tiles[at].caption, fontsize=7, pad=2)
+            caption = "\n".join(map(_shortened, tiles[at].caption.split("\n")))
+            axis.set_title(caption, fontsize=7, pad=2, parse_math=False)
     return to_png(figure)

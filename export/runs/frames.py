@@ -9,15 +9,17 @@ import numpy as np
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.run_folder import SplitFrame
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.path_text import file_below, path_text
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 
 def read_frame(root: Path, frame: SplitFrame) -> bytes:
     """The encoded file. Raises InputError when it is gone, or not the file of the run any more."""
-    encoded = read_whole(root / frame.name)
+    path = file_below(root, frame.name)
+    encoded = read_whole(path)
     if hashlib.sha256(encoded).hexdigest() != frame.sha256:
-        raise InputError(f"{root / frame.name} is not the file that the run was made with: its sha256 differs")
+        raise InputError(f"{path_text(path)} is not the file that the run was made with: its sha256 differs")
     return encoded
 
 

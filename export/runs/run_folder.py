@@ -81,7 +81,7 @@ class Configuration(msgspec.Struct, frozen=True):
 
 
 class SplitFrame(msgspec.Struct, frozen=True):
-    """One file of the data folder. name: its path from there, with "/"; sha256: of the file's bytes.
+    """One file of the data folder. name: as `name_below` makes it and `file_below` finds it. sha256: of the file.
 
     label: as a manifest writes it: "a|b" for an image with two labels, "" for one without.
     """

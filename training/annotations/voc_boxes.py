@@ -9,6 +9,7 @@ import msgspec
 from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.text_encoding import decode_utf8
 
 
@@ -43,10 +44,13 @@ def read_boxes(folder: Path, samples: list[Sample]) -> dict[str, BoxFile]:
         if first != sample.name:
             raise DataError(f"{first} and {sample.name} are two files of one name: whose is {Path(first).stem}.xml?")
     found = {}
-    for path in sorted(folder.glob("*.xml")):
-        if path.stem not in by_stem:
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() != ".xml" or path.name.startswith("."):
+            continue
+        stem = path_text(path.stem)
+        if stem not in by_stem:
             raise DataError(f"{path} has no image of its name")
-        found[by_stem[path.stem]] = read_box_file(path)
+        found[by_stem[stem]] = read_box_file(path)
     return found
 
 

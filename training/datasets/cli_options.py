@@ -7,10 +7,12 @@ import typer
 
 from stripwatch.export.runs.run_folder import Task
 
-Data = Annotated[list[Path], typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders.")]
+Data = Annotated[list[Path], typer.Option(help="Folder of image files, read with all its subfolders.")]
 Layout = Annotated[
     str,
-    typer.Option(help="How the data lies: auto, prefix (CLASS_NUMBER.jpg), folder, manifest, severstal or collected."),
+    typer.Option(
+        help="How the data lies: auto, prefix (CLASS_NUMBER.jpg or .bmp), folder, manifest, severstal or collected."
+    ),
 ]
 TaskOption = Annotated[
     Task, typer.Option("--task", help="multiclass: one label a frame. multilabel: any number of labels.")

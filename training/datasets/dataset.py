@@ -9,6 +9,8 @@ from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.datasets.layouts import LAYOUTS, detect_layout
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
+from stripwatch.worker.common.path_text import path_text
+from stripwatch.worker.images.image_files import SkippedFile, no_images_text, scan_folder
 from stripwatch.worker.model.bundle import LABELS_MAX
 
 AUTO = "auto"
@@ -17,12 +19,17 @@ CLEAN = "clean"
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """samples: sorted by name. labels: sorted, each with a sample. layout: the one it was read by."""
+    """samples: sorted by name. labels: sorted, each with a sample. layout: the one it was read by.
+
+    skipped: what the folders hold besides images and annotations. notes: sentences about what takes no part.
+    """
 
     root: Path
     samples: list[Sample]
     labels: list[str]
     layout: str
+    skipped: tuple[SkippedFile, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = ()) -> DataSet:
@@ -32,19 +39,32 @@ def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = ()) -> D
     as in "../review/pits/7.jpg". Raises SettingsError for an unknown layout and for folders that hold each other,
     InputError where there is no folder, DataError where the files cannot be learned from.
     """
-    layout, samples = _read_folder(root, layout)
+    folders = [_read_folder(root, layout)]
+    samples = list(folders[0].samples)
     for at, other in enumerate(also):
         _check_apart(other, [root, *also[:at]])
-        execution = Path(os.path.relpath(other.resolve(), root.resolve()))
-        samples += [replace(each, name=(execution / each.name).as_posix()) for each in _read_folder(other, AUTO)[1]]
+        prefix = path_text(Path(os.path.relpath(other.resolve(), root.resolve())).as_posix())
+        folders.append(_read_folder(other, AUTO))
+        samples += [replace(each, name=f"{prefix}/{each.name}") for each in folders[-1].samples]
     samples.sort(key=lambda sample: sample.name)
-    dataset = DataSet(root, samples, _labels_of(samples), layout)
+    skipped = tuple(each for folder in folders for each in folder.skipped)
+    notes = tuple(note for folder in folders for note in folder.notes)
+    dataset = DataSet(root, samples, _labels_of(samples), folders[0].layout, skipped, notes)
     _check_labels(dataset)
     return dataset
 
 
-def _read_folder(root: Path, layout: str) -> tuple[str, list[Sample]]:
-    """With the layout it was read by."""
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """One data folder. layout: the one it was read by."""
+
+    layout: str
+    samples: list[Sample]
+    skipped: tuple[SkippedFile, ...]
+    notes: list[str]
+
+
+def _read_folder(root: Path, layout: str) -> _Folder:
     if layout not in (AUTO, *LAYOUTS):
         raise SettingsError(f"--layout {layout!r} is not known; known are {', '.join((AUTO, *LAYOUTS))}")
     if not root.is_dir():
@@ -52,9 +72,13 @@ def _read_folder(root: Path, layout: str) -> tuple[str, list[Sample]]:
     if layout == AUTO:
         layout = detect_layout(root)
     samples = list(LAYOUTS[layout](root))
+    found = scan_folder(root)
     if not samples:
-        raise DataError(f"{root} holds no JPEG or PNG file")
-    return layout, samples
+        raise DataError(no_images_text(found))
+    notes, unused = found.notes, len(found.files) - len(samples)
+    if unused > 0:
+        notes.append(f"note: {unused} of {len(found.files)} image files in {root} take no part in layout {layout!r}")
+    return _Folder(layout, samples, found.skipped, notes)
 
 
 def _check_apart(folder: Path, others: Sequence[Path]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from stripwatch.training.datasets import manifest, reviewed_folder, severstal
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.path_text import name_below, path_text
+from stripwatch.worker.images.image_files import no_images_text, scan_folder
 
 _PREFIX = re.compile(r"(?P<label>.+)_\d+")
 _PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
@@ -20,9 +22,10 @@ def detect_layout(root: Path) -> str:
         return "manifest"
     if (root / reviewed_folder.CSV_FILE).is_file():
         return "collected"
-    images = sorted(find_images(root))
+    found = scan_folder(root)
+    images = list(found.files)
     if not images:
-        raise DataError(f"{root} holds no JPEG or PNG file")
+        raise DataError(no_images_text(found))
     by_folder, folder_says = _try(_folder_labels, root, images)
     by_prefix, prefix_says = _try(_prefix_labels, root, images)
     if by_folder and by_prefix and by_folder != by_prefix:
@@ -38,12 +41,12 @@ def detect_layout(root: Path) -> str:
 
 def _read_prefix(root: Path) -> Iterator[Sample]:
     """crazing_12.jpg is of class "crazing": the name up to the last _number."""
-    return _samples(_prefix_labels(root, sorted(find_images(root))))
+    return _samples(_prefix_labels(root, find_images(root)))
 
 
 def _read_folder(root: Path) -> Iterator[Sample]:
     """crazing/12.jpg is of class "crazing": the first folder on the way to the file."""
-    return _samples(_folder_labels(root, sorted(find_images(root))))
+    return _samples(_folder_labels(root, find_images(root)))
 
 
 def _samples(label_of: dict[str, str]) -> Iterator[Sample]:
@@ -54,13 +57,13 @@ def _prefix_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     seen: dict[Hashable, Path] = {}
     for path in images:
-        match = _PREFIX.fullmatch(path.stem)
+        match = _PREFIX.fullmatch(path_text(path.stem))
         if match is None:
             raise DataError(
                 f"{path} has no class: in layout 'prefix' a file is named CLASS_NUMBER, as in scratch_12.jpg"
             )
         _check_first(seen, path.stem, path)
-        found[path.relative_to(root).as_posix()] = match["label"]
+        found[name_below(root, path)] = match["label"]
     return found
 
 
@@ -69,10 +72,11 @@ def _folder_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
     seen: dict[Hashable, Path] = {}
     for path in images:
         _check_first(seen, path.with_suffix(""), path)
-        name = path.relative_to(root)
-        if len(name.parts) < 2:
+        name = name_below(root, path)
+        label, slash, _ = name.partition("/")
+        if not slash:
             raise DataError(f"{path} has no class: in layout 'folder' a file lies in the folder of its class")
-        found[name.as_posix()] = name.parts[0]
+        found[name] = label
     if found and {label.lower() for label in found.values()} <= _PART_NAMES:
         raise DataError(f"{root} holds {_few(found.values())}, parts and not classes: give one of them as data folder")
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 from stripwatch.training.datasets.csv_rows import read_rows
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.path_text import path_of, path_text
 
 CSV_FILE = "manifest.csv"
 # What stands between the labels of a cell; None: any space.
@@ -37,9 +38,19 @@ def read_manifest(root: Path) -> Iterator[Sample]:
 
 
 def _checked_name(root: Path, text: str, where: str) -> str:
-    name = Path(text.replace("\\", "/"))
-    if not text or name.is_absolute() or ".." in name.parts:
+    """The name of the file that a line means: as `name_below` makes it, or with the backslashes of Windows."""
+    path = path_of(text)
+    if not _is_file(root / path):
+        path = Path(text.replace("\\", "/"))
+    if not text or path.is_absolute() or ".." in path.parts:
         raise DataError(f"{where}: {text!r} is no path inside the data folder")
-    if not (root / name).is_file():
-        raise DataError(f"{where}: there is no file {root / name}")
-    return name.as_posix()
+    if not _is_file(root / path):
+        raise DataError(f"{where}: there is no file {root / path}")
+    return path_text(path.as_posix())
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a null byte
+        return False

@@ -20,6 +20,7 @@ from stripwatch.export.runs.files import atomic_write
 from stripwatch.training.datasets.csv_rows import read_rows
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.path_text import name_below
 
 CSV_FILE = "collected.csv"
 UNSORTED, SKIP = "_unsorted", "_skip"
@@ -79,7 +80,7 @@ class FrameFiles:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._files: dict[str, list[Path]] = {}
-        for path in sorted(find_images(root)):
+        for path in find_images(root):
             self._files.setdefault(path.stem, []).append(path)
 
     def find(self, name: str) -> Path | None:
@@ -92,7 +93,7 @@ class FrameFiles:
     def file_of(self, name: str) -> str:
         """As the list has it."""
         path = self.find(name)
-        return path.relative_to(self.root).as_posix() if path else ""
+        return name_below(self.root, path) if path else ""
 
 
 def read_entries(root: Path) -> dict[str, ReviewedFrame]:
@@ -131,13 +132,14 @@ def read_reviewed(root: Path) -> Iterator[Sample]:
     """
     entries, _ = read_folder(root)
     samples = []
-    for path in sorted(find_images(root)):
-        file = path.relative_to(root)
-        if len(file.parts) < 2:
+    for path in find_images(root):
+        name = name_below(root, path)
+        label, slash, _ = name.partition("/")
+        if not slash:
             raise DataError(f"{path} has no class: move it into the folder of its class, or into {SKIP}")
-        if not file.parts[0].startswith("_"):
+        if not label.startswith("_"):
             entry = entries.get(path.stem)
-            samples.append(Sample(file.as_posix(), (file.parts[0],), (entry and entry.coil) or None))
+            samples.append(Sample(name, (label,), (entry and entry.coil) or None))
     if not samples:
         raise DataError(
             f"{root} holds no sorted frame; once somebody has looked at {UNSORTED}: 'collect --out {root} --sorted'"

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+from stripwatch.worker.images.image_files import scan_folder
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image. name: its path from the data folder, with "/". labels: sorted; none means that it is clean."""
+    """One image. name: as `name_below` makes it from the data folder. labels: sorted; none means that it is clean."""
 
     name: str
     labels: tuple[str, ...]
@@ -22,7 +22,5 @@ class Sample:
 
 
 def find_images(root: Path) -> Iterator[Path]:
-    """JPEG and PNG files in a folder and all its subfolders, hidden ones left out."""
-    for path in root.rglob("*"):
-        if path.suffix.lower() in _SUFFIXES and path.is_file() and not path.name.startswith("."):
-            yield path
+    """Image files in a folder and all its subfolders, sorted; `scan_folder` says what is left out."""
+    return iter(scan_folder(root).files)

@@ -11,6 +11,7 @@ from stripwatch.training.datasets.csv_rows import Row, read_rows
 from stripwatch.training.datasets.rle_masks import RunLengthMask, parse_runs
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.path_text import name_below
 
 CSV_FILE, IMAGE_FOLDER = "train.csv", "train_images"
 HEIGHT_PX, WIDTH_PX = 256, 1600
@@ -38,7 +39,7 @@ def read_severstal_masks(root: Path) -> dict[str, dict[str, RunLengthMask]]:
     if columns not in (_COMBINED, _SEPARATE):
         raise DataError(f"{path} has columns {', '.join(columns)}; known are {_COMBINED} and {_SEPARATE}")
     masks: dict[str, dict[str, RunLengthMask]] = {
-        image.relative_to(root).as_posix(): {} for image in sorted(find_images(folder)) if image.parent == folder
+        name_below(root, image): {} for image in find_images(folder) if image.parent == folder
     }
     for where, row in rows:
         image, class_id = _key(row, where)

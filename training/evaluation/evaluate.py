@@ -21,6 +21,7 @@ from stripwatch.training.evaluation.predictions import ScoredFrames, read_test_f
 from stripwatch.training.evaluation.scores import average_precisions, macro_f1, measure_scores, predicted_labels
 from stripwatch.training.evaluation.thresholds import choose_thresholds
 from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.common.path_text import path_of, path_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     run = read_run(settings.run)
     model = load_model(settings.run)
     with new_progress() as progress:
-        root = settings.data or Path(run.data)
+        root = settings.data or path_of(run.data)
         validation = score_frames(model, run, root, run.split.validation, progress)
         measured, layout = validation, run.configuration.layout
         if settings.test is not None:
@@ -107,7 +108,7 @@ def evaluate(
         run_id=run.run_id,
         model_sha256=run.model_sha256,
         measured_on="validation" if measured is validation else "test",
-        data=str(measured.root.resolve()),
+        data=path_text(measured.root.resolve()),
         data_sha256=measured.data_sha256,
         frames=len(targets),
         accuracy=share_interval(int(measured.right(run).sum()), len(targets)),

@@ -21,6 +21,7 @@ from stripwatch.training.networks.receptive_field import cell_grid
 from stripwatch.training.preparation.input_pipeline import read_batches
 from stripwatch.training.preparation.prepared_data import PreparedData, Subset, annotations_finder
 from stripwatch.worker.common.console import say
+from stripwatch.worker.common.path_text import file_below, path_of
 from stripwatch.worker.contracts.events import Box as FrameBox
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.heatmaps import Heatmap, HeatmapDecoder
@@ -83,10 +84,10 @@ def measure_localization(
             say(f"note: head {run.configuration.head} has no heatmaps, so boxes are not looked at")
         return None
     if boxes is None and run.marks and run.marks.path:
-        boxes = Path(run.marks.path)
+        boxes = path_of(run.marks.path)
     dataset, clean = for_task(read_dataset(scored.root, layout), run.configuration.task, run.clean_label)
     find = annotations_finder(read_annotations(dataset, boxes), clean)
-    files = [scored.root / frame.name for frame in scored.frames]
+    files = [file_below(scored.root, frame.name) for frame in scored.frames]
     part = Subset(files, scored.targets, run.labels, [find(frame) for frame in scored.frames])
     return localize(locate(model, run.configuration.head, part, run.decode, progress), reader) or None
 

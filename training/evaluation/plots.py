@@ -52,7 +52,8 @@ def _precision_recall(labels: list[str], measured: ScoredFrames, evaluation: Eva
         precision, recall, _ = precision_recall_curve(measured.targets[:, at], measured.scores[:, at])
         axis.step(recall, precision, where="post", label=f"{label} (AP {found[label]:.4f})")
     axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
-    axis.legend(fontsize=8, loc="lower left")
+    for text in axis.legend(fontsize=8, loc="lower left").get_texts():
+        text.set_parse_math(False)  # a label may hold a dollar sign
     return to_png(figure)
 
 

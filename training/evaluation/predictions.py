@@ -14,6 +14,7 @@ from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.evaluation.scores import Flags, Matrix, predicted_labels
 from stripwatch.training.preparation.digests import data_sha256
 from stripwatch.training.preparation.prepared_data import read_frames, to_targets
+from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import DataError
 
 _BATCH = 32
@@ -54,7 +55,10 @@ def score_frames(
 
 def read_test_frames(run: Run, root: Path, progress: Progress) -> list[SplitFrame]:
     """Every frame of another data folder. Raises DataError for a label that the run does not know."""
-    dataset, _ = for_task(read_dataset(root), run.configuration.task, run.clean_label)
+    found = read_dataset(root)
+    for note in found.notes:
+        say(note)
+    dataset, _ = for_task(found, run.configuration.task, run.clean_label)
     for sample in dataset.samples:
         unknown = sorted(set(sample.labels) - set(run.labels))
         if unknown:

@@ -14,6 +14,7 @@ from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.preparation.prepared_data import read_frames
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError, SettingsError
+from stripwatch.worker.common.path_text import encodable, path_text
 from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
@@ -47,7 +48,10 @@ def read_split_frames(
     data: Path, layout: str, task: Task, clean_label: str | None
 ) -> tuple[list[SplitFrame], list[int]]:
     """The frames as fit will see them, and their groups. Raises what read_dataset and read_frames raise."""
-    dataset, _ = for_task(read_dataset(data, layout), task, clean_label)
+    found = read_dataset(data, layout)
+    for note in found.notes:
+        say(note)
+    dataset, _ = for_task(found, task, clean_label)
     with new_progress() as progress:
         bar = progress.add_task("reading", total=len(dataset.samples))
         return read_frames(dataset, _ANY_SIZE, lambda: progress.advance(bar))
@@ -59,7 +63,7 @@ def run_fit(title: str, folder: Path, data: Path, split: Split, flags: Sequence[
     The sentence of fit is the one shown when it fails. Raises InputError when the finished run was asked for otherwise.
     """
     request_file = folder.with_name(f"{folder.name}.fit.json")
-    request = msgspec.json.encode(_Request(split, str(data.resolve()), list(flags)))
+    request = msgspec.json.encode(_Request(split, path_text(data.resolve()), encodable(list(flags))))
     asked_before = request_file.exists() and read_whole(request_file) == request
     if (folder / RECORD_FILE).exists():
         if not asked_before:

@@ -13,7 +13,7 @@ NETWORKS = (
     "densenet121"
 )
 DataFolders = Annotated[
-    list[Path], typer.Option(help="Folder of JPEG or PNG files, read with all its subfolders; given again, one more.")
+    list[Path], typer.Option(help="Folder of image files, read with all its subfolders; given again, one more.")
 ]
 RecipeName = Literal["default", "paper-baseline"]
 

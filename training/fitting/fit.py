@@ -46,7 +46,9 @@ from stripwatch.training.networks.classifier import Classifier, build_classifier
 from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, annotations_finder, prepare_data
 from stripwatch.worker.common.console import new_progress, say
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.images.decode_spec import DecodeSpec
+from stripwatch.worker.images.image_files import CONTENT_TYPES
 from stripwatch.worker.model.bundle import Validation
 
 
@@ -112,6 +114,8 @@ def fit(settings: FitSettings) -> Run:
 
 def _plan(settings: FitSettings) -> _FitPlan:
     found = read_dataset(settings.data, settings.layout, settings.also)
+    for note in found.notes:
+        say(note)
     dataset, clean_label = for_task(found, settings.task, settings.clean_label)
     settings = replace(settings, clean_label=clean_label)
     check(settings)
@@ -149,7 +153,7 @@ def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> 
 
 
 def _note_scale(spec: DecodeSpec, dataset: DataSet) -> None:
-    others = sum(not sample.name.lower().endswith((".jpg", ".jpeg")) for sample in dataset.samples)
+    others = sum(CONTENT_TYPES[Path(sample.name).suffix.lower()] != "image/jpeg" for sample in dataset.samples)
     if spec.jpeg_scale > 1 and others:
         say(
             f"note: {others} of {len(dataset.samples)} files are no JPEG, and --decode {spec.name} shrinks JPEG alone: "
@@ -203,7 +207,7 @@ def _record(
         decode=material.spec,
         labels=plan.dataset.labels,
         clean_label=plan.settings.clean_label,
-        data=str(plan.dataset.root.resolve()),
+        data=path_text(plan.dataset.root.resolve()),
         data_sha256=material.data_sha256,
         split=material.split,
         best_epoch=fitted.best_epoch,
@@ -221,4 +225,4 @@ def _marks_facts(plan: _FitPlan) -> AnnotationFacts | None:
     if plan.marks is None:
         return None
     path: Path | None = plan.settings.boxes
-    return AnnotationFacts(str(path.resolve()) if path else None, annotations_sha256(plan.marks), len(plan.marks))
+    return AnnotationFacts(path_text(path.resolve()) if path else None, annotations_sha256(plan.marks), len(plan.marks))

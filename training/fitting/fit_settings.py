@@ -19,6 +19,7 @@ from stripwatch.export.runs.run_folder import (
     Task,
 )
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 DecodeName = Literal["rgb", "rgb/2", "rgb/4", "rgb/8", "grey", "grey/2", "grey/4", "grey/8"]
@@ -138,7 +139,7 @@ def to_configuration(settings: FitSettings, layout: str, precision: FitPrecision
     return Configuration(
         **same,
         layout=layout,
-        weights=settings.weights_file.name if settings.weights_file else settings.weights,
+        weights=path_text(settings.weights_file.name) if settings.weights_file else settings.weights,
         frozen=settings.frozen,
         learning_rate=settings.learning_rate or _usual_rate(settings, kept),
         weight_decay=_usual_decay(settings, kept) if settings.weight_decay is None else settings.weight_decay,

@@ -21,8 +21,8 @@ from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.images.headers.reader import read_header
+from stripwatch.worker.images.image_files import SUFFIXES
 
-_SUFFIXES = {"jpeg": ".jpg", "png": ".png"}
 _NO_FOLDER = "_other"  # for a guess that cannot be the name of one
 
 
@@ -68,7 +68,7 @@ class Collector:
         self._read += 1
         try:
             reviewed = read_review(record)
-            suffix = _SUFFIXES[read_header(reviewed.encoded).format]
+            suffix = SUFFIXES[read_header(reviewed.encoded).format]
         except (ValueError, FrameRejected) as error:
             self._unreadable += 1
             say(f"{record.position} is no frame for review: {error}")

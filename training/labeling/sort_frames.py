@@ -21,6 +21,7 @@ from stripwatch.training.datasets.reviewed_folder import (
 )
 from stripwatch.training.datasets.samples import find_images
 from stripwatch.worker.common.errors import DataError, InputError
+from stripwatch.worker.common.path_text import name_below
 
 Moves = dict[Path, str]  # from where, into which folder
 
@@ -33,7 +34,7 @@ def accept_sorted(out: Path, new_labels: bool) -> dict[str, Any]:
     entries, _ = _read(out)
     known = _known_labels(entries, new_labels)
     moves: Moves = {}
-    for path in sorted(find_images(out / UNSORTED)):
+    for path in find_images(out / UNSORTED):
         label = path.relative_to(out / UNSORTED).parts[0]
         _check_label(label if path.parent != out / UNSORTED else "", known, str(path))
         moves[path] = label
@@ -100,7 +101,7 @@ def _finish(out: Path, moves: Moves) -> dict[str, Any]:
         with suppress(OSError):  # what is not empty stays
             folder.rmdir()
     write_entries(out, read_entries(out).values())
-    folders = [path.relative_to(out).parts[0] for path in find_images(out)]
+    folders = [name_below(out, path).partition("/")[0] for path in find_images(out)]
     labels = Counter(folder for folder in folders if not folder.startswith("_"))
     return {
         "out": str(out),

@@ -10,7 +10,8 @@ from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.near_duplicates import THUMBNAIL
-from stripwatch.worker.common.errors import DataError, FrameRejected
+from stripwatch.worker.common.errors import DataError, FrameRejected, InputError, StripwatchError
+from stripwatch.worker.common.path_text import file_below, path_text
 from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
@@ -33,23 +34,25 @@ class FrameDigest:
 def digest_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> list[FrameDigest]:
     """One digest a sample, in their order; on_frame is called after each.
 
-    Raises DataError, with the name, for the first file that the worker would reject.
+    Raises DataError or InputError, with the name, for the first file that the worker would reject or nobody can read.
     """
     digests = []
     for found in try_digests(dataset, spec, on_frame):
-        if isinstance(found, DataError):
+        if isinstance(found, StripwatchError):
             raise found
         digests.append(found)
     return digests
 
 
-def try_digests(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> Iterator[FrameDigest | DataError]:
-    """The same, with the error in the place of a file that the worker would reject."""
+def try_digests(
+    dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]
+) -> Iterator[FrameDigest | StripwatchError]:
+    """The same, with the error in the place of such a file."""
 
-    def digest(name: str) -> FrameDigest | DataError:
+    def digest(name: str) -> FrameDigest | StripwatchError:
         try:
-            return _digest_file(dataset.root / name, spec)
-        except DataError as error:
+            return _digest_file(file_below(dataset.root, name), spec)
+        except (DataError, InputError) as error:
             return error
 
     with ThreadPoolExecutor(usable_cores()) as pool:
@@ -80,7 +83,7 @@ def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:
     try:
         image, thumbnail = decode(encoded, spec), decode(encoded, THUMBNAIL).pixels
     except FrameRejected as error:
-        raise DataError(f"{path} cannot be learned from: {error}") from error
+        raise DataError(f"{path_text(path)} cannot be learned from: {error}") from error
     return FrameDigest(
         hashlib.sha256(encoded).hexdigest(),
         hashlib.sha256(image.pixels.tobytes()).hexdigest(),

@@ -15,6 +15,7 @@ from stripwatch.training.preparation.groups import group_frames
 from stripwatch.training.preparation.split_file import check_split, read_split
 from stripwatch.training.preparation.stratified_split import SplitParts, split_frames
 from stripwatch.worker.common.console import say
+from stripwatch.worker.common.path_text import file_below
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 
@@ -140,4 +141,4 @@ def _subset(
 ) -> Subset:
     targets = to_targets([frame.labels for frame in frames], dataset.labels)
     marks = [find_marks(frame) for frame in frames] if find_marks else []
-    return Subset([dataset.root / frame.name for frame in frames], targets, dataset.labels, marks)
+    return Subset([file_below(dataset.root, frame.name) for frame in frames], targets, dataset.labels, marks)

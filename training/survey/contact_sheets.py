@@ -7,6 +7,7 @@ import numpy as np
 from stripwatch.export.reporting.figures import Tile, decode_tile, draw_sheet
 from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.samples import Sample
+from stripwatch.worker.common.path_text import file_below
 
 _TILES_MAX = 24
 
@@ -14,5 +15,9 @@ _TILES_MAX = 24
 def draw_contact_sheet(root: Path, label: str, members: list[Sample]) -> bytes:
     """A PNG of up to 24 images of a class, evenly spaced over its members. root: the folder of the data set."""
     picked = np.unique(np.linspace(0, len(members) - 1, min(len(members), _TILES_MAX)).round().astype(int))
-    tiles = [Tile(decode_tile(read_whole(root / members[at].name)), Path(members[at].name).name) for at in picked]
+    tiles = [_tile(root, members[at].name) for at in picked]
     return draw_sheet(f"{label}: {len(tiles)} of {len(members)} images", tiles)
+
+
+def _tile(root: Path, name: str) -> Tile:
+    return Tile(decode_tile(read_whole(file_below(root, name))), name.rpartition("/")[2])

@@ -10,6 +10,9 @@ from stripwatch.export.runs.files import atomic_write, make_folder
 from stripwatch.training.datasets.dataset import CLEAN
 from stripwatch.training.survey.contact_sheets import draw_contact_sheet
 from stripwatch.training.survey.survey import Survey
+from stripwatch.worker.common.path_text import encodable, path_text
+
+_NAME_CHARS_MAX = 50  # of a class in a file name, which may hold 255 bytes
 
 
 def write_survey(found: Survey, out: Path) -> None:
@@ -17,21 +20,22 @@ def write_survey(found: Survey, out: Path) -> None:
     make_folder(out)
     for number, label in enumerate(found.balance, 1):
         members = [sample for sample in found.samples if label in (sample.labels or (CLEAN,))]
-        name = re.sub(r"[^\w.-]", "_", label)
+        name = re.sub(r"[^\w.-]", "_", label)[:_NAME_CHARS_MAX]
         atomic_write(out / f"contact-{number}-{name}.png", draw_contact_sheet(found.dataset.root, label, members))
     lists = {
         "same_files": found.same,
         "similar_files": found.similar,
         "disputed_files": found.disputed,
         "unreadable_files": found.unreadable,
+        "skipped_files": [[each.name, each.why] for each in found.dataset.skipped],
     }
-    atomic_write(out / "survey.json", msgspec.json.format(msgspec.json.encode(summarize(found) | lists)))
+    atomic_write(out / "survey.json", msgspec.json.format(msgspec.json.encode(encodable(summarize(found) | lists))))
 
 
 def summarize(found: Survey) -> dict[str, Any]:
     """One JSON object; the pairs and files themselves stand in survey.json."""
     return {
-        "data": str(found.dataset.root),
+        "data": path_text(found.dataset.root),
         "layout": found.dataset.layout,
         "images": len(found.samples),
         "classes": found.balance,
@@ -42,4 +46,5 @@ def summarize(found: Survey) -> dict[str, Any]:
         "similar": len(found.similar),
         "disputed": len(found.disputed),
         "unreadable": len(found.unreadable),
+        "files_skipped": len(found.dataset.skipped),
     }

@@ -9,8 +9,8 @@ from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.digests import FrameDigest, try_digests
 from stripwatch.training.preparation.groups import group_links
 from stripwatch.training.preparation.near_duplicates import find_near_duplicates
-from stripwatch.worker.common.console import new_progress
-from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.console import new_progress, say
+from stripwatch.worker.common.errors import DataError, StripwatchError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
@@ -43,14 +43,16 @@ class Survey:
 def survey(root: Path, layout: str) -> Survey:
     """Read every image once. Raises what read_dataset raises; a file that cannot be read is part of the result."""
     dataset = read_dataset(root, layout)
+    for note in dataset.notes:
+        say(note)
     with new_progress() as progress:
         task = progress.add_task("reading", total=len(dataset.samples))
         found = list(try_digests(dataset, _ANY_SIZE, lambda: progress.advance(task)))
-    unreadable = [str(digest) for digest in found if isinstance(digest, DataError)]
+    unreadable = [str(digest) for digest in found if isinstance(digest, StripwatchError)]
     read = [
         (sample, digest)
         for sample, digest in zip(dataset.samples, found, strict=True)
-        if not isinstance(digest, DataError)
+        if not isinstance(digest, StripwatchError)
     ]
     if not read:
         raise DataError(f"{root}: not one image can be read; the first: {unreadable[0]}")

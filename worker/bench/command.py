@@ -32,9 +32,10 @@ from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.security import PLAINTEXT
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.images.image_files import suffix_for
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender
-from stripwatch.worker.simulator.replay import find_images
+from stripwatch.worker.simulator.replay import Playback, find_images
 from stripwatch.worker.simulator.simulate import parse_shape, render_pool, repeat_pool
 
 _POOL_FRAMES = 64
@@ -157,14 +158,13 @@ def _fill(setup: BenchSetup, topic: str, shots: list[SourceImage], count: int) -
 def _shots(folder: Path | None, shape: str) -> list[SourceImage]:
     if folder is None:
         return render_pool(_POOL_FRAMES, parse_shape(shape), _SEED, _DEFECT_SHARE)
-    return list(find_images(folder).shots(loop=False))
+    return list(Playback(find_images(folder)).shots(loop=False))
 
 
 def _write_shots(shots: Sequence[SourceImage], folder: Path) -> Path:
     folder.mkdir()
     for number, shot in enumerate(shots):
-        suffix = ".png" if shot.content_type == "image/png" else ".jpg"
-        (folder / f"{number:06d}{suffix}").write_bytes(shot.encoded)
+        (folder / f"{number:06d}{suffix_for(shot.content_type)}").write_bytes(shot.encoded)
     return folder
 
 

@@ -26,9 +26,9 @@ from stripwatch.worker.common.errors import InputError, LineRunError
 from stripwatch.worker.common.process.child_process import module_command, running_process
 from stripwatch.worker.config.cli_options import SecurityConfig, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
-from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.simulator.replay import find_images
 
 DEMO_BUNDLE = Path(str(importlib.resources.files("stripwatch.worker.bench") / "strip-mobilenet.onnx"))
 CORRECT_RATIO_MIN = 0.9
@@ -111,7 +111,7 @@ def demo(
         raise InputError(f"there is no demo bundle {DEMO_BUNDLE}; name a model file with --bundle FILE")
     loaded = load_resolved(resolve_bundle(bundle))
     if frames is not None:
-        list_images(frames)
+        find_images(frames)
     security = security_of(config) if broker else PLAINTEXT
     prefix = f"demo-{uuid4().hex[:8]}." if broker else ""  # somebody else's Kafka may have a real line on it
     with (

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from stripwatch.worker.common.errors import InputError, StripwatchError
+from stripwatch.worker.common.path_text import encodable
 from stripwatch.worker.common.version import __version__
 
 PROGRAM = "stripwatch"
@@ -157,5 +158,5 @@ def _with_hint(message: str, program: str) -> str:
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
-    print(f"error: {sentence}", file=sys.stderr, flush=True)
+    print(f"error: {encodable(sentence)}", file=sys.stderr, flush=True)
     sys.exit(code)

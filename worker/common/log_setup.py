@@ -15,6 +15,8 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from stripwatch.worker.common.path_text import encodable
+
 SAME_MAX, WINDOW_S = 5, 60.0
 _TEXTS_MAX = 1000
 _LIMITED = ("warning", "error", "critical")
@@ -88,7 +90,7 @@ def set_up_logs(log_format: Literal["auto", "console", "json"], level: str) -> N
         # a traceback with its local variables would print whole frames
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else [structlog.processors.format_exc_info, _encodable, structlog.processors.JSONRenderer()]
     )
     shared: list[Processor] = [
         structlog.processors.add_log_level,
@@ -127,6 +129,11 @@ def _set_kafka_level(level: str) -> None:
         logging.getLogger("kafka").setLevel(logging.ERROR)
         for chatty in ("kafka.net", "kafka.cluster"):
             logging.getLogger(chatty).setLevel(logging.CRITICAL)
+
+
+def _encodable(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """A line may hold the path of a file whose name is not UTF-8, which JSON cannot hold."""
+    return {key: encodable(value) for key, value in line.items()}
 
 
 def _add_suppressed(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

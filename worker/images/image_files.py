@@ -1,17 +1,173 @@
-"""Image files in a folder: what `inspect` reads and `replay` plays."""
+"""Image files in a folder: the one list of suffixes, and the one walk, which also says what it leaves out."""
 
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.path_text import name_below, path_text
 
-CONTENT_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+CONTENT_TYPES = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jfif", ".jpe"), "image/jpeg"),
+    ".png": "image/png",
+    ".bmp": "image/bmp",
+    **dict.fromkeys((".tif", ".tiff"), "image/tiff"),
+    ".webp": "image/webp",
+}
+FORMATS = "JPEG, PNG, BMP, TIFF and WebP"
+# By format, as `ImageHeader.format` names it.
+SUFFIXES = {"jpeg": ".jpg", "png": ".png", "bmp": ".bmp", "tiff": ".tif", "webp": ".webp"}
+_SIDECAR_NAMES = frozenset({"truth.jsonl", "classes.txt", "data.yaml", "data.yml"})
+_SIDECAR_OF_IMAGE = frozenset({".xml", ".txt", ".json"})
+_NAMED_MAX = 3
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The JPEG and PNG files below a folder, in the order of their names. Raises InputError if there are none."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in CONTENT_TYPES and path.is_file())
-    if not files:
-        raise InputError(f"{folder} has no {', '.join(CONTENT_TYPES)} file")
-    return files
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file, folder or link that is not read as an image. why: a phrase; all of one kind have the same."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFolder:
+    """What lies below a folder.
+
+    files: those that are read as images, in the order of their names; what is in them is not looked at.
+    skipped: what is not read, but for the annotations that belong to images. same_names: names of files that differ
+    only by suffix or case, as text; all of them are read.
+    """
+
+    root: Path
+    files: tuple[Path, ...]
+    skipped: tuple[SkippedFile, ...]
+    same_names: tuple[tuple[str, ...], ...]
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for a person: what was skipped, the first of each kind by name, and what shares a name."""
+        root, notes = path_text(self.root), []
+        if self.skipped:
+            notes.append(f"skipping {len(self.skipped)} files or folders in {root}: {_by_kind(self.skipped)}")
+        if self.same_names:
+            names = _some([" and ".join(names) for names in self.same_names])
+            notes.append(f"note: files in {root} differ only by suffix or case, and all of them are read: {names}")
+        return notes
+
+
+def content_type_of(path: Path) -> str:
+    """The media type of an image file, by its suffix."""
+    return CONTENT_TYPES[path.suffix.lower()]
+
+
+def suffix_for(content_type: str) -> str:
+    """A suffix of files of this media type. Raises ValueError for a type that no image file has."""
+    return next(suffix for suffix, kind in CONTENT_TYPES.items() if kind == content_type)
+
+
+def list_images(root: Path) -> ImageFolder:
+    """The image files below a folder.
+
+    Raises InputError for a folder that is missing or without image files; the sentence names what is there instead.
+    """
+    if not root.is_dir():
+        raise InputError(
+            f"{path_text(root)} is not a folder" if root.exists() else f"there is no folder {path_text(root)}"
+        )
+    found = scan_folder(root)
+    if not found.files:
+        raise InputError(no_images_text(found))
+    return found
+
+
+def no_images_text(found: ImageFolder) -> str:
+    """The sentence for a folder without an image file."""
+    sentence = f"{path_text(found.root)} has no {', '.join(CONTENT_TYPES)} file"
+    return f"{sentence}; it has {_by_kind(found.skipped)}" if found.skipped else sentence
+
+
+def scan_folder(root: Path) -> ImageFolder:
+    """Walk a folder and its subfolders. What is hidden is skipped, and links to folders are not followed."""
+    files: list[Path] = []
+    others: list[Path] = []
+    skipped: list[SkippedFile] = []
+
+    def skip(path: Path, why: str) -> None:
+        skipped.append(SkippedFile(name_below(root, path), why))
+
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        for entry in _entries(folder, skip):
+            path = folder / entry.name
+            kind = _kind(entry)
+            if kind == "file":
+                (files if path.suffix.lower() in CONTENT_TYPES else others).append(path)
+            elif kind == "folder":
+                folders.append(path)
+                if path.suffix.lower() in CONTENT_TYPES:
+                    skip(path, "folder named like an image")
+            else:
+                skip(path, kind)
+    for path in _without_sidecars(others, files):
+        skip(path, f"type {path_text(path.suffix.lower())}" if path.suffix else "no suffix")
+    skipped.sort(key=lambda each: each.name)
+    return ImageFolder(root, tuple(sorted(files)), tuple(skipped), _same_names(root, files))
+
+
+def _entries(folder: Path, skip: Callable[[Path, str], None]) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        skip(folder, f"folder that cannot be listed ({error.strerror})")
+        return []
+
+
+def _kind(entry: "os.DirEntry[str]") -> str:
+    """ "file", "folder", or what else it is."""
+    if entry.name.startswith("."):
+        return "hidden"
+    try:
+        if entry.is_symlink():
+            if entry.is_dir():
+                return "link to a folder, which is not followed"
+            return "file" if entry.is_file() else "broken link"
+        if entry.is_dir():
+            return "folder"
+        return "file" if entry.is_file() else "pipe, socket or device"
+    except OSError as error:
+        return f"broken link ({error.strerror})"
+
+
+def _without_sidecars(others: Iterable[Path], images: Iterable[Path]) -> Iterator[Path]:
+    """Files that are neither images nor annotations: tables, and files named after an image of any folder."""
+    stems = {path.stem for path in images}
+    for path in others:
+        suffix = path.suffix.lower()
+        annotates = suffix in _SIDECAR_OF_IMAGE and path.stem in stems
+        if suffix != ".csv" and path.name.lower() not in _SIDECAR_NAMES and not annotates:
+            yield path
+
+
+def _same_names(root: Path, files: Iterable[Path]) -> tuple[tuple[str, ...], ...]:
+    by_name: dict[tuple[Path, str], list[str]] = defaultdict(list)
+    for path in sorted(files):
+        by_name[path.parent, path.stem.casefold()].append(name_below(root, path))
+    return tuple(tuple(names) for names in by_name.values() if len(names) > 1)
+
+
+def _by_kind(skipped: Iterable[SkippedFile]) -> str:
+    """ "type .pdf: 3 (a.pdf, b.pdf, c.pdf), broken link: 1 (d.jpg)", the most frequent kind first."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for each in skipped:
+        names[each.why].append(each.name)
+    counts = Counter({why: len(found) for why, found in names.items()})
+    return ", ".join(f"{why}: {count} ({_some(names[why])})" for why, count in counts.most_common())
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED_MAX]) + (", ..." if len(names) > _NAMED_MAX else "")

@@ -94,7 +94,7 @@ def check(
 
 
 def inspect(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of JPEG and PNG files.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of image files, searched in depth.")],
     out: Annotated[Path, typer.Option(help="JSON lines to write: one event a frame.")],
     config: SettingsConfig = None,
     bundle: BundleFile = None,
@@ -104,6 +104,9 @@ def inspect(
     setting: Set = None,
 ) -> None:
     """Inspect a folder of images, without a broker, by the same steps as on the line.
+
+    JPEG, PNG, BMP, TIFF and WebP files are read. Files of other types, hidden files and links to folders are skipped,
+    named on stderr, and counted as files_skipped.
 
     Example: stripwatch inspect --bundle model.onnx photos --out results.jsonl
     """

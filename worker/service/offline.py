@@ -1,10 +1,10 @@
 """`stripwatch inspect`: the same pipeline over a folder of images, without a broker; one event a line."""
 
-import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from rich.progress import Progress
 
-from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.path_text import name_below, path_text
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame, event_id
 from stripwatch.worker.contracts.positions import Partition, Position
-from stripwatch.worker.images.image_files import list_images
+from stripwatch.worker.images.image_files import ImageFolder, list_images
 from stripwatch.worker.model.loaded_model import LoadedModel, load_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
@@ -29,10 +30,11 @@ from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, PipelineDepend
 def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = False) -> dict[str, Any]:
     """Write an event for every image below the folder, in the order of their names; the counts of what was found.
 
-    The file has its name only once it is complete. Raises InputError for a folder that is missing or without images,
-    and for a file that is already there (without force).
+    A file that cannot be read is skipped and named. The output has its name only once it is complete; what an error
+    ends keeps the suffix .part. Raises InputError for a folder that is missing or without images, and for an output
+    that is there already (without force).
     """
-    files = list_images(folder)
+    images = list_images(folder)
     if out.is_dir():
         raise InputError(f"{out} is a folder; --out names a file")
     if out.exists() and not force:
@@ -44,11 +46,23 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
         lines = part.open("wb", buffering=0)  # so that a full disk fails at the line, not at the close
     except OSError as error:
         raise InputError(f"cannot write {part}: {error.strerror}") from error
-    with lines, new_progress() as progress:
+    for note in images.notes:
+        say(note)
+    with lines, _named_if_cut_off(part), new_progress() as progress:
         parts = build_dependencies(settings, Metrics(CollectorRegistry()), LinesPublisher(lines), limiter)
-        summary = _Inspection(parts, model, folder, progress).run(files)
+        summary = _Inspection(parts, model, images, progress).run()
     part.replace(out)
     return {"out": str(out), "bundle": model.info.name, "provider": model.session.provider, **summary}
+
+
+@contextmanager
+def _named_if_cut_off(part: Path) -> Iterator[None]:
+    """Say where the events are that were written before an error."""
+    try:
+        yield
+    except BaseException:
+        say(f"{path_text(part)} holds the events that were written before the inspection ended; it is not complete")
+        raise
 
 
 class LinesPublisher:
@@ -72,18 +86,21 @@ class LinesPublisher:
 class _Inspection:
     """One run over the files: it takes the place of the consumer, and counts."""
 
-    def __init__(self, parts: PipelineDependencies, model: LoadedModel, folder: Path, progress: Progress) -> None:
+    def __init__(
+        self, parts: PipelineDependencies, model: LoadedModel, images: ImageFolder, progress: Progress
+    ) -> None:
         self._parts = parts
-        self._folder = folder
+        self._images = images
         self._progress = progress
         self._counts: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
+        self._unreadable = 0
         self._pipeline = Pipeline(parts, model, lambda event, _: self._count(event))
 
-    def run(self, files: list[Path]) -> dict[str, Any]:
-        started_s = time.monotonic()
+    def run(self) -> dict[str, Any]:
+        started_s, files = time.monotonic(), self._images.files
         self._task = self._progress.add_task("inspect", total=len(files))
-        self._parts.tracker.assign([Partition(str(self._folder), 0)])
+        self._parts.tracker.assign([Partition(path_text(self._images.root), 0)])
         self._pipeline.start()
         try:
             for number, path in enumerate(files):
@@ -93,17 +110,24 @@ class _Inspection:
         self._pipeline.raise_failure()
         seconds = time.monotonic() - started_s
         return {
-            "frames": len(files),
+            "frames": len(files) - self._unreadable,
+            "files_skipped": len(self._images.skipped) + self._unreadable,
             **{name: self._counts[name] for name in ("results", "rejects", "clean", "unsure", "defect")},
             "labels": dict(sorted(self._labels.items())),
             "seconds": round(seconds, 2),
-            "frames_per_second": round(len(files) / seconds, 1),
+            "frames_per_second": round((len(files) - self._unreadable) / seconds, 1),
         }
 
     def _take(self, number: int, path: Path) -> None:
         while not self._parts.limiter.wait_for_room(1):
             self._pipeline.raise_failure()
-        frame = read_file(path, self._folder, number)
+        try:
+            frame = read_file(path, self._images.root, number)
+        except InputError as error:
+            self._unreadable += 1
+            say(f"skipping one file: {error}")
+            self._progress.advance(self._task)
+            return
         self._parts.limiter.acquire(len(frame.encoded))
         self._parts.tracker.register(frame.position)
         self._pipeline.take(frame)
@@ -123,14 +147,14 @@ def read_file(path: Path, folder: Path, number: int) -> Frame:
         encoded = path.read_bytes()
         captured_ms = round(path.stat().st_mtime * 1000)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    name = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
-    position = Position(str(folder), 0, number)
+        raise InputError(f"cannot read {path_text(path)}: {error.strerror}") from error
+    name = name_below(folder, path)
+    position = Position(path_text(folder), 0, number)
     return Frame(
         id=event_id(Position(name, 0, number), captured_ms, ""),
         position=position,
         encoded=encoded,
-        camera=path.parent.name or "folder",
+        camera=path_text(path.parent.name) or "folder",
         line=None,
         coil=None,
         strip_position_mm=None,

@@ -1,55 +1,67 @@
 """`stripwatch replay`: a folder of image files, played as if cameras took them."""
 
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stripwatch.worker.common.console import print_summary
+from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.path_text import name_below, path_text
 from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
-from stripwatch.worker.images.image_files import CONTENT_TYPES, list_images
+from stripwatch.worker.images.image_files import ImageFolder, content_type_of, list_images
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
 from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """The image files below a folder, sorted, and how many files of other types lie beside them."""
+class Playback:
+    """The image files of a folder as shots. unreadable: those that could not be read when they were due."""
 
-    root: Path
-    files: tuple[Path, ...]
-    files_skipped: int
+    def __init__(self, images: ImageFolder) -> None:
+        self.images = images
+        self.unreadable: set[Path] = set()
 
     def shots(self, loop: bool) -> Iterator[SourceImage]:
-        """Each file once, or over and over; read when it is due, its bytes as they are. Raises InputError."""
+        """Each file once, or over and over; read when it is due, its bytes as they are.
+
+        A file that cannot be read is named and left out. Raises InputError where none can be read.
+        """
         while True:
-            for file in self.files:
-                yield self._read(file)
+            played = 0
+            for file in self.images.files:
+                try:
+                    shot = self._read(file)
+                except OSError as error:
+                    self._leave_out(file, error)
+                    continue
+                played += 1
+                yield shot
+            if not played:
+                raise InputError(f"no image file in {path_text(self.images.root)} can be read")
             if not loop:
                 return
 
     def _read(self, file: Path) -> SourceImage:
-        try:
-            encoded = file.read_bytes()
-        except OSError as error:
-            raise InputError(f"cannot read {file}: {error.strerror}") from error
-        name = os.fsencode(file.relative_to(self.root).as_posix()).decode("utf-8", "backslashreplace")
-        return SourceImage(encoded, CONTENT_TYPES[file.suffix.lower()], file=name)
+        return SourceImage(file.read_bytes(), content_type_of(file), file=name_below(self.images.root, file))
+
+    def _leave_out(self, file: Path, error: OSError) -> None:
+        if file not in self.unreadable:
+            self.unreadable.add(file)
+            say(f"skipping one file: cannot read {path_text(file)}: {error.strerror}")
 
 
-def find_images(root: Path) -> Folder:
-    """Raises InputError if there are none."""
-    images = tuple(list_images(root))
-    return Folder(root, images, sum(path.is_file() for path in root.rglob("*")) - len(images))
+def find_images(root: Path) -> ImageFolder:
+    """The image files of a folder, with what is skipped on stderr. Raises InputError if there are none."""
+    images = list_images(root)
+    for note in images.notes:
+        say(note)
+    return images
 
 
 def replay(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of JPEG and PNG files, searched in depth.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of image files, searched in depth.")],
     bootstrap_servers: RequiredBootstrapServers,
     cameras: Cameras = 4,
     rate: Rate = 10.0,
@@ -63,18 +75,17 @@ def replay(
 ) -> None:
     """Play a folder of images as cameras on Kafka: the files in order of name, the cameras in turn.
 
-    The bytes go out as they are, a broken file too: what to do with it is the worker's task. Files of other types are
-    skipped and counted.
+    The bytes go out as they are, a broken file too: what to do with it is the worker's task. Files of other types,
+    hidden files and links to folders are skipped, named and counted.
 
         stripwatch replay photos --bootstrap-servers localhost:9092 --cameras 4 --rate 25 --sent sent.jsonl
 
     SIGTERM and Ctrl-C end it in order. The last line on stdout is JSON.
     """
     images = find_images(folder)
-    if images.files_skipped:
-        typer.echo(f"skipping {images.files_skipped} files in {folder} that are no JPEG or PNG", err=True)
+    playback = Playback(images)
     summary = play_on_kafka(
-        images.shots(loop),
+        playback.shots(loop),
         SimulatedLine(cameras=cameras, rate_fps=rate, mm_per_frame=mm_per_frame, coil=coil),
         bootstrap_servers=bootstrap_servers,
         security=security_of(config),
@@ -83,4 +94,6 @@ def replay(
         frames_total=None if loop else len(images.files),
         sent_path=sent,
     )
-    print_summary(summary | {"files": len(images.files), "files_skipped": images.files_skipped})
+    print_summary(
+        summary | {"files": len(images.files), "files_skipped": len(images.skipped) + len(playback.unreadable)}
+    )

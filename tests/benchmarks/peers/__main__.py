@@ -18,7 +18,7 @@ from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchError
 from stripwatch.worker.common.log_setup import set_up_logs
-from stripwatch.worker.images.image_files import list_images
+from stripwatch.worker.images.image_files import content_type_of, list_images
 from stripwatch.worker.simulator.cameras import SourceImage
 from stripwatch.worker.simulator.simulate import render_pool
 from tests.benchmarks.peers import goals
@@ -222,11 +222,10 @@ def pool_of(folder: Path | None, shape: tuple[int, int]) -> list[SourceImage]:
     """Images spread over a folder, or simulated ones. Raises InputError."""
     if folder is None:
         return render_pool(_POOL_FRAMES, shape, seed=1, defect_share=0.3)
-    files = list(list_images(folder))
+    files = list_images(folder).files
     shots: list[SourceImage] = []
     for path in files[:: max(1, len(files) * 30_000 // _POOL_BYTES_MAX)]:
-        content_type = "image/png" if path.suffix.lower() == ".png" else "image/jpeg"
-        shots.append(SourceImage(path.read_bytes(), content_type))
+        shots.append(SourceImage(path.read_bytes(), content_type_of(path)))
     return shots
 
 

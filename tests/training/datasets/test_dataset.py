@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
+from stripwatch.worker.common.path_text import file_below
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -41,7 +43,7 @@ def test_a_file_without_a_class_is_named(tmp_path: Path, name: str) -> None:
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "readme.txt")
-    with pytest.raises(DataError, match="holds no JPEG or PNG file"):
+    with pytest.raises(DataError, match=r"has no \.jpg, .* file"):
         read_dataset(tmp_path, "prefix")
 
 
@@ -65,3 +67,36 @@ def test_a_missing_folder_is_an_input_error(tmp_path: Path) -> None:
 def test_an_unknown_layout_is_a_settings_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="known are auto, prefix"):
         read_dataset(tmp_path, "tree")
+
+
+def test_the_original_neu_cls_layout_is_read(tmp_path: Path) -> None:
+    touch(tmp_path, "Cr_1.bmp", "Cr_2.bmp", "In_1.bmp", "In_12.BMP", "PS_3.bmp", "RS_4.bmp", "Pa_5.bmp", "Sc_6.bmp")
+    assert read_dataset(tmp_path).labels == ["Cr", "In", "PS", "Pa", "RS", "Sc"]
+
+
+def test_names_of_any_bytes_become_text_and_lead_back_to_their_files(tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"data\xff")
+    names = [b"pits\xff/a\xfe\n.png", b"pits\\xff/a.png", "Riß/😀.jpg".encode()]
+    touch(root, *map(os.fsdecode, names))
+    dataset = read_dataset(root)
+    assert dataset.samples == [
+        Sample("Riß/😀.jpg", ("Riß",)),
+        Sample("pits\\x5cxff/a.png", ("pits\\x5cxff",)),
+        Sample("pits\\xff/a\\xfe\\x0a.png", ("pits\\xff",)),
+    ]
+    assert all(file_below(root, sample.name).is_file() for sample in dataset.samples)
+
+
+def test_a_manifest_names_a_file_of_any_bytes_as_text(tmp_path: Path) -> None:
+    touch(tmp_path, os.fsdecode(b"cam\xff/1.png"), "b/2.png")
+    (tmp_path / "manifest.csv").write_text("file,label\ncam\\xff/1.png,pits\nb\\2.png,scratch\n")
+    assert [sample.name for sample in read_dataset(tmp_path).samples] == ["b/2.png", "cam\\xff/1.png"]
+
+
+def test_what_takes_no_part_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a_1.png", "b_1.png", "c_1.png", "d.gif", ".e_1.png")
+    (tmp_path / "manifest.csv").write_text("file,label\na_1.png,a\nb_1.png,b\n")
+    dataset = read_dataset(tmp_path)
+    assert [(each.name, each.why) for each in dataset.skipped] == [(".e_1.png", "hidden"), ("d.gif", "type .gif")]
+    assert dataset.notes[0].startswith("skipping 2 files or folders in ")
+    assert "note: 1 of 3 image files in" in dataset.notes[1]

@@ -1,11 +1,12 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
 import cv2
 import pytest
 
-from stripwatch.training.survey.report import summarize
+from stripwatch.training.survey.report import summarize, write_survey
 from stripwatch.training.survey.survey import survey
 from stripwatch.worker.common.errors import DataError, InputError
 from tests.trained import write_textures
@@ -72,3 +73,33 @@ def test_a_place_that_cannot_be_written_is_named(
 ) -> None:
     assert run_cli(monkeypatch, "survey", str(data), "--out", str(data / "spots_1.png")) == InputError.exit_code
     assert "error: cannot make the folder" in capsys.readouterr().err
+
+
+def test_names_of_any_bytes_are_in_the_report_and_on_the_sheets(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    write_textures(folder / "made", 1)
+    labels = [b"cam\xff\xfe", b"$x$ \n $\\frac$", "Riß 😀".encode() + b"n" * 200]
+    for label, path in zip(labels, sorted((folder / "made").iterdir()), strict=True):
+        (folder / os.fsdecode(label)).mkdir()
+        path.rename(folder / os.fsdecode(label + b"/1\xff$_$\n.png"))
+    (folder / "made").rmdir()
+    (folder / os.fsdecode(b"other\xff.gif")).write_bytes(b"GIF89a")
+    write_survey(survey(folder, "folder"), tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "survey.json").read_text())
+    assert set(report["classes"]) == {"cam\\xff\\xfe", "$x$ \\x0a $\\frac$", "Riß 😀" + "n" * 200}
+    assert report["skipped_files"] == [["other\\xff.gif", "type .gif"]]
+    assert len(list((tmp_path / "out").glob("contact-*.png"))) == 3
+
+
+def test_a_file_that_nobody_may_read_is_part_of_the_result(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_bytes = Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path.name == "plain_1.png":
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    found = survey(data, "auto")
+    assert any("plain_1.png: Permission denied" in text for text in found.unreadable)
+    assert len(found.samples) == 24

@@ -1,15 +1,17 @@
 """inspect over a folder: the same events, without a broker."""
 
+import itertools
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.service.offline import inspect_folder
+from stripwatch.worker.service.offline import LinesPublisher, inspect_folder
 from tests.badframes import BAD_FRAMES
 from tests.tiny import LABELS, expected_scores, write_bundle, write_frames
 
@@ -69,11 +71,80 @@ def test_folders_and_files_that_are_not_there_are_named(settings: Settings, tmp_
         inspect_folder(settings, tmp_path / "in", tmp_path / "missing" / "out.jsonl")
 
 
-def test_a_name_that_is_not_utf8_is_still_a_name(settings: Settings, tmp_path: Path) -> None:
+def test_names_of_any_bytes_are_names(settings: Settings, tmp_path: Path) -> None:
+    folders = [b"cam\xff\xfe", b"cam\\xff\\xfe", b"two\nlines", b'it\'s "quoted"', "😀".encode(), b"n" * 255]
+    for folder in folders:
+        write_frames(tmp_path / "in" / os.fsdecode(folder), [0.5])
     (frame,) = write_frames(tmp_path / "in", [0.5])
     frame.rename(os.fsdecode(os.fsencode(tmp_path / "in") + b"/a\xff.png"))
-    inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
-    assert events(tmp_path / "out.jsonl")[0]["frame"]["file"] == "a\\xff.png"  # type: ignore[index]
+    summary = inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
+    assert summary["frames"] == summary["results"] == 7
+    frames = [event["frame"] for event in events(tmp_path / "out.jsonl")]
+    assert {frame["file"] for frame in frames} >= {"a\\xff.png", "cam\\xff\\xfe/grey_0000.png"}  # type: ignore[index]
+    assert {frame["camera"] for frame in frames} == {  # type: ignore[index]
+        "in",
+        "cam\\xff\\xfe",
+        "cam\\x5cxff\\x5cxfe",
+        "two\\x0alines",
+        'it\'s "quoted"',
+        "😀",
+        "n" * 255,
+    }
+
+
+def test_a_run_over_a_folder_with_a_name_of_any_bytes(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"in\xff")
+    write_frames(folder, [0.5])
+    summary = inspect_folder(settings, folder, tmp_path / os.fsdecode(b"out\xff.jsonl"))
+    assert summary["results"] == 1
+    assert events(tmp_path / os.fsdecode(b"out\xff.jsonl"))[0]["frame"]["camera"] == "in\\xff"  # type: ignore[index]
+
+
+def test_other_files_are_counted_and_named(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_frames(tmp_path / "in", [0.5])
+    (tmp_path / "in" / "a.gif").write_bytes(b"GIF89a")
+    summary = inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
+    assert (summary["frames"], summary["files_skipped"]) == (1, 1)
+    assert "type .gif: 1 (a.gif)" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_is_skipped_and_the_others_are_inspected(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = write_frames(tmp_path / "in", [0.5, 0.5, 0.5])
+    read_bytes = Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path == files[1]:
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    summary = inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
+    assert (summary["frames"], summary["results"], summary["files_skipped"]) == (2, 2, 1)
+    assert f"skipping one file: cannot read {files[1]}: Permission denied" in capsys.readouterr().err
+
+
+def test_an_error_leaves_what_was_written_under_a_name_that_says_it_is_not_complete(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_frames(tmp_path / "in", [0.5] * 20)
+    publish = LinesPublisher.publish
+    count = itertools.count()
+
+    def fail_at_the_tenth(self: LinesPublisher, *event: Any) -> None:
+        if next(count) == 9:
+            raise ValueError("broken event")
+        publish(self, *event)
+
+    monkeypatch.setattr(LinesPublisher, "publish", fail_at_the_tenth)
+    with pytest.raises(ValueError, match="broken event"):
+        inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+    assert len(events(tmp_path / "out.jsonl.part")) == 9
+    assert f"{tmp_path / 'out.jsonl.part'} holds the events" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.simulator.replay import find_images
+from stripwatch.worker.simulator.replay import Playback, find_images
 from tests.worker.conftest import CommandLine, consume, last_json, read_lines
 
 
@@ -25,7 +25,7 @@ def test_files_go_out_in_order_as_they_are(folder: Path, line_broker: str, comma
         *("--coil", "C9", "--mm-per-frame", "40", "--sent", sent_path),
     )
     assert code == 0, stderr
-    assert "skipping 1 files" in stderr
+    assert "type .txt: 1 (notes.txt)" in stderr
     assert last_json(stdout) | {"frames_sent": 3, "files": 3, "files_skipped": 1} == last_json(stdout)
     records = sorted(consume(line_broker, 3), key=lambda record: record.value)
     assert [record.value for record in records] == [b"", b"third", b"\xff\xd8 cut off"]
@@ -40,15 +40,26 @@ def test_files_go_out_in_order_as_they_are(folder: Path, line_broker: str, comma
 
 
 def test_loop_starts_again(folder: Path) -> None:
-    shots = find_images(folder).shots(loop=True)
+    shots = Playback(find_images(folder)).shots(loop=True)
     assert [next(shots).file for _ in range(5)] == ["a.PNG", "b.jpg", "sub/c.jpeg", "a.PNG", "b.jpg"]
 
 
-def test_a_file_that_vanished_is_named(folder: Path) -> None:
-    images = find_images(folder)
+def test_a_file_that_vanished_is_named_and_the_others_are_played(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    playback = Playback(find_images(folder))
     (folder / "b.jpg").unlink()
-    with pytest.raises(InputError, match=r"cannot read .*b\.jpg: No such file"):
-        list(images.shots(loop=False))
+    assert [shot.file for shot in playback.shots(loop=False)] == ["a.PNG", "sub/c.jpeg"]
+    assert playback.unreadable == {folder / "b.jpg"}
+    assert "b.jpg: No such file" in capsys.readouterr().err
+
+
+def test_a_folder_whose_files_all_vanished_ends_the_loop(folder: Path) -> None:
+    playback = Playback(find_images(folder))
+    for path in playback.images.files:
+        path.unlink()
+    with pytest.raises(InputError, match=r"no image file in .* can be read"):
+        next(playback.shots(loop=True))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +67,7 @@ def test_a_file_that_vanished_is_named(folder: Path) -> None:
     [
         ("nowhere", "there is no folder "),
         ("images/b.jpg", "is not a folder"),
-        ("empty", "has no .jpg, .jpeg, .png file"),
+        ("empty", "has no .jpg, .jpeg, .jfif"),
     ],
 )
 def test_a_folder_without_images(path: str, sentence: str, folder: Path, command_line: CommandLine) -> None:

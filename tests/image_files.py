@@ -93,5 +93,32 @@ def bmp_file(
 
 def png_with_chunk(encoded: bytes, name: bytes, body: bytes) -> bytes:
     """The PNG file with one chunk more, directly behind its header."""
-    chunk = struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-    return encoded[:33] + chunk + encoded[33:]
+    return encoded[:33] + png_chunk(name, body) + encoded[33:]
+
+
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def png_file(
+    pixels: NDArray[np.integer],
+    bits: int,
+    colour_type: int,
+    chunks: Sequence[tuple[bytes, bytes]] = (),
+    *,
+    interlaced: bool = False,
+) -> bytes:
+    """A PNG file of unfiltered rows. pixels: [height, width, samples]; chunks: between the header and the pixels."""
+    height, width = pixels.shape[:2]
+    rows = b""
+    for x, y, step_x, step_y in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        part = pixels[y::step_y, x::step_x]
+        if part.size:
+            stored = np.frombuffer(_stored(part, bits, ">"), np.uint8).reshape(len(part), -1)
+            rows += np.pad(stored, ((0, 0), (1, 0))).tobytes()
+    header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, int(interlaced))
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(name, body) for name, body in parts)
+
+
+def png_chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

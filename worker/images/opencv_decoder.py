@@ -7,13 +7,14 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.images.headers.header import ImageHeader
 from stripwatch.worker.images.headers.webp import minimal_webp
+from stripwatch.worker.images.minimal_png import minimal_png
 from stripwatch.worker.images.minimal_tiff import minimal_tiff
 from stripwatch.worker.images.samples import Samples, SampleValues
 
 # A reject says what is wrong with a frame; lines of OpenCV's own would break a log in JSON.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-_MINIMAL = {"tiff": minimal_tiff, "webp": minimal_webp}
+_MINIMAL = {"png": minimal_png, "tiff": minimal_tiff, "webp": minimal_webp}
 _COLOUR_FLAGS = {"rgb": cv2.IMREAD_COLOR_RGB, "grey": cv2.IMREAD_GRAYSCALE}
 
 
@@ -55,10 +56,17 @@ def _reversed(values: SampleValues) -> SampleValues:
 def _low_bits(values: SampleValues, significant_bits: int) -> Samples:
     """Undo the scaling of samples of fewer bits that are stored in the upper ones, as PNG has them.
 
-    The low bits are zero, or repeat the upper ones. Where they are neither, the file declares a wrong depth.
+    Writers leave the low bits zero, repeat the upper bits in them, or multiply. Where none of that was done, the file
+    declares a wrong depth.
     """
     bits = max(significant_bits, 8)
     shift = 16 - bits
-    low = values & (2**shift - 1)
-    agrees = not low.any() or np.array_equal(low, (values >> bits) & (2**shift - 1))
-    return Samples(np.asarray(values >> shift, np.uint16), bits, () if agrees else (FrameFlag.BIT_DEPTH,))
+    lowered = np.asarray(values >> shift, np.uint16)
+    agrees = not (values & (2**shift - 1)).any() or _is_scaled(values, lowered, bits)
+    return Samples(lowered, bits, () if agrees else (FrameFlag.BIT_DEPTH,))
+
+
+def _is_scaled(values: SampleValues, lowered: SampleValues, bits: int) -> bool:
+    """Whether every value is its upper bits times the ratio of the full scales, rounded in any way."""
+    exact = (np.arange(2**bits) * (2**16 - 1) // (2**bits - 1)).astype(np.uint16)
+    return bool((values - exact[lowered] + np.uint16(1) <= 2).all())  # unsigned, so below -1 is far above 2

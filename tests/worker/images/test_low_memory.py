@@ -20,7 +20,7 @@ whole = decode(encoded, spec).pixels.copy()
 del noise
 used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmSize"))
 outcomes = set()
-for room in range(0, 60_000_000, 3_000_000):
+for room in range(0, 120_000_000, 6_000_000):
     resource.setrlimit(resource.RLIMIT_AS, (used + room, resource.RLIM_INFINITY))
     try:
         assert (decode(encoded, spec).pixels == whole).all()

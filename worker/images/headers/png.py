@@ -1,42 +1,97 @@
 """Read the header of a PNG file, and whether the file is complete. Source: W3C PNG specification, chapters 5 and 11."""
 
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.images.headers.header import ImageHeader, truncated
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by PNG colour type; a palette (3) expands to RGB
+GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6  # colour types
+_CHANNELS = {GREY: 1, COLOUR: 3, PALETTE: 3, GREY_ALPHA: 2, COLOUR_ALPHA: 4}  # a palette expands to RGB
+_BITS = {GREY: (1, 2, 4, 8, 16), COLOUR: (8, 16), PALETTE: (1, 2, 4, 8), GREY_ALPHA: (8, 16), COLOUR_ALPHA: (8, 16)}
+
+
+@dataclass(frozen=True, slots=True)
+class PngImage:
+    """What the header chunk says."""
+
+    width_px: int
+    height_px: int
+    bits: int
+    colour_type: int
+    interlaced: bool
+
+    @property
+    def bits_per_pixel(self) -> int:
+        return self.bits * (1 if self.colour_type == PALETTE else _CHANNELS[self.colour_type])
 
 
 def read_png_header(encoded: bytes) -> ImageHeader:
     """Raises FrameRejected for a file that is incomplete or malformed, or has a chunk with a wrong checksum."""
+    image: PngImage | None = None
     header: ImageHeader | None = None
-    at = len(PNG_SIGNATURE)
-    while True:
+    has_palette = False
+    for name, body, checksum in png_chunks(encoded):
+        if zlib.crc32(body, zlib.crc32(name)) != checksum:
+            raise _damaged(f"PNG chunk {name!r} has a wrong checksum")
+        if (name == b"IHDR") != (image is None):  # a decoder might believe another one of two
+            raise _damaged("a PNG file whose header chunk is not its first, or not alone")
+        if image is None:
+            image = read_image_chunk(body)
+            header = ImageHeader("png", image.width_px, image.height_px, _CHANNELS[image.colour_type], image.bits)
+        elif name == b"sBIT" and header is not None and header.bits == 16:
+            bits = _significant_bits(body, header)
+            header = replace(header, significant_bits=bits, in_upper_bits=True)
+        elif name == b"PLTE":
+            has_palette = has_palette or _is_palette(body, image)
+        elif name == b"acTL":
+            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "an animated PNG file; one image is read")
+    if image is None or header is None or (image.colour_type == PALETTE and not has_palette):
+        raise _damaged("a PNG file without a palette for its pixels")
+    return header
+
+
+def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, memoryview, int]]:
+    """Name, content and checksum of every chunk up to the end. Raises FrameRejected for a file that is incomplete."""
+    at, name = len(PNG_SIGNATURE), b""
+    while name != b"IEND":
         size = int.from_bytes(encoded[at : at + 4], "big")
         end = at + 12 + size
-        if at + 12 > len(encoded) or end > len(encoded):
+        if end > len(encoded):
             raise truncated("PNG", encoded)
         name = encoded[at + 4 : at + 8]
-        if (name == b"IHDR") != (header is None):  # a decoder might believe another one of two
-            raise FrameRejected(RejectReason.DAMAGED, "a PNG file whose header chunk is not its first, or not alone")
-        if zlib.crc32(memoryview(encoded)[at + 4 : end - 4]) != int.from_bytes(encoded[end - 4 : end], "big"):
-            raise FrameRejected(RejectReason.DAMAGED, f"PNG chunk {name!r} has a wrong checksum")
-        if name == b"IHDR":
-            header = _read_image_header(encoded[at + 8 : end - 4])
-        elif name == b"IEND" and header is not None:
-            return header
+        yield name, memoryview(encoded)[at + 8 : end - 4], int.from_bytes(encoded[end - 4 : end], "big")
         at = end
 
 
-def _read_image_header(body: bytes) -> ImageHeader:
-    if len(body) != 13 or body[9] not in _PNG_CHANNELS:
-        raise FrameRejected(RejectReason.DAMAGED, "a PNG header chunk that is malformed")
-    return ImageHeader(
-        format="png",
-        width_px=int.from_bytes(body[0:4], "big"),
-        height_px=int.from_bytes(body[4:8], "big"),
-        channels=_PNG_CHANNELS[body[9]],
-        bits=body[8],
-    )
+def read_image_chunk(body: memoryview) -> PngImage:
+    """Raises FrameRejected for a header chunk of impossible content."""
+    known = len(body) == 13 and body[8] in _BITS.get(body[9], ())
+    if not known or body[10] != 0 or body[11] != 0 or body[12] > 1:
+        raise _damaged("a PNG header chunk that is malformed")
+    width_px, height_px = int.from_bytes(body[0:4], "big"), int.from_bytes(body[4:8], "big")
+    return PngImage(width_px, height_px, body[8], body[9], bool(body[12]))
+
+
+def _significant_bits(body: memoryview, header: ImageHeader) -> int:
+    if len(body) != header.channels or not all(1 <= bits <= 16 for bits in body):
+        raise _damaged("a PNG file that declares impossible significant bits (sBIT)")
+    colours = body[:3] if header.channels >= 3 else body[:1]  # alpha is dropped
+    if len(set(colours)) > 1:
+        stated = ", ".join(map(str, colours))
+        raise FrameRejected(
+            RejectReason.UNSUPPORTED_COLOUR, f"a PNG file of {stated} significant bits; one depth is read"
+        )
+    return colours[0]
+
+
+def _is_palette(body: memoryview, image: PngImage) -> bool:
+    if image.colour_type == PALETTE and (len(body) % 3 or not 3 <= len(body) <= 3 * 2**image.bits):
+        raise _damaged(f"a PNG file with a palette of {len(body)} bytes")
+    return True
+
+
+def _damaged(detail: str) -> FrameRejected:
+    return FrameRejected(RejectReason.DAMAGED, detail)

@@ -1,0 +1,87 @@
+"""A PNG file reduced to its pixels, so that libpng has nothing to warn of on stderr and no reason to fail.
+
+The rows are unpacked and checked here, and handed on without compression, so nothing is unpacked twice.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.images.headers.png import PALETTE, PNG_SIGNATURE, PngImage, png_chunks, read_image_chunk
+
+_FILTER_MAX = 4
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_SRGB_GAMMA = struct.pack(">I", 45455)
+_BLOCK_BYTES_MAX = 65_535
+
+
+def minimal_png(encoded: bytes) -> bytes:
+    """Rewrite a PNG file that `read_png_header` accepts.
+
+    The gamma stays, because libpng uses it where colours become grey. Raises FrameRejected for damaged pixels.
+    """
+    chunks: dict[bytes, list[memoryview]] = {}
+    for name, body, _ in png_chunks(encoded):
+        chunks.setdefault(name, []).append(body)
+    image = read_image_chunk(chunks[b"IHDR"][0])
+    rows = _unpack_rows(b"".join(chunks.get(b"IDAT", [])), image)
+    parts = [PNG_SIGNATURE, _chunk(b"IHDR", bytes(chunks[b"IHDR"][0]))]
+    if (gamma := _gamma(chunks)) is not None:
+        parts.append(_chunk(b"gAMA", gamma))
+    if image.colour_type == PALETTE:
+        palette = bytes(chunks[b"PLTE"][0])
+        parts.append(_chunk(b"PLTE", palette.ljust(3 * 2**image.bits, b"\0")))  # pixels beyond it are black
+    return b"".join([*parts, *_stored(rows), _chunk(b"IEND", b"")])
+
+
+def _gamma(chunks: dict[bytes, list[memoryview]]) -> bytes | None:
+    if b"sRGB" in chunks:
+        return _SRGB_GAMMA
+    gamma = bytes(chunks[b"gAMA"][0]) if b"gAMA" in chunks else b""
+    return gamma if len(gamma) == 4 and 0 < int.from_bytes(gamma, "big") < 2**31 else None
+
+
+def _unpack_rows(packed: bytes, image: PngImage) -> bytes:
+    size = sum(rows * row_bytes for rows, row_bytes in _passes(image))
+    inflater = zlib.decompressobj()
+    try:
+        rows = inflater.decompress(packed, size + 1)
+    except zlib.error as error:
+        raise FrameRejected(RejectReason.DAMAGED, f"a PNG file whose pixels are damaged: {error}") from error
+    if len(rows) < size or (len(rows) == size and not inflater.eof):
+        raise FrameRejected(RejectReason.DAMAGED, "a PNG file whose pixels end early")
+    at = 0
+    for count, row_bytes in _passes(image):
+        part = np.frombuffer(rows, np.uint8, count * row_bytes, at).reshape(count, row_bytes)
+        if int(part[:, 0].max()) > _FILTER_MAX:
+            raise FrameRejected(RejectReason.DAMAGED, "a PNG file with a row of an unknown filter")
+        at += part.size
+    return rows[:size]
+
+
+def _passes(image: PngImage) -> Iterator[tuple[int, int]]:
+    """Number of rows, and bytes of each with its filter, of the passes that have pixels."""
+    for x, y, step_x, step_y in _ADAM7 if image.interlaced else ((0, 0, 1, 1),):
+        width, rows = (image.width_px - x + step_x - 1) // step_x, (image.height_px - y + step_y - 1) // step_y
+        if width > 0 and rows > 0:
+            yield rows, 1 + (width * image.bits_per_pixel + 7) // 8
+
+
+def _stored(rows: bytes) -> Iterator[bytes | memoryview]:
+    """A zlib stream without compression (RFC 1950 and 1951), in chunks of one block each; the rows are not copied."""
+    yield _chunk(b"IDAT", b"\x78\x01")
+    for at in range(0, len(rows), _BLOCK_BYTES_MAX):
+        block = memoryview(rows)[at : at + _BLOCK_BYTES_MAX]
+        is_last = at + len(block) == len(rows)
+        head = struct.pack("<BHH", is_last, len(block), len(block) ^ 0xFFFF)
+        yield struct.pack(">I", len(head) + len(block)) + b"IDAT" + head
+        yield block
+        yield struct.pack(">I", zlib.crc32(block, zlib.crc32(b"IDAT" + head)))
+    yield _chunk(b"IDAT", struct.pack(">I", zlib.adler32(rows)))
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))

@@ -76,6 +76,10 @@ class FramesSettings(_Section):
         default=20_000_000, ge=1, description="The worker rejects a frame with more pixels before it decodes it."
     )
     side_px_min: int = Field(default=8, ge=1, description="The worker rejects a frame with a shorter side.")
+    damaged: Literal["reject", "flag"] = Field(
+        default="reject",
+        description="flag: decode a damaged JPEG as far as possible; the verdict is unsure, with the flag damaged.",
+    )
 
 
 class RejectsSettings(_Section):

@@ -43,7 +43,7 @@ def decode(
     header = read_header(encoded)
     _check_header(header, limits)
     try:
-        samples = _decode_samples(encoded, header, spec)
+        samples = _decode_samples(encoded, header, spec, limits)
         pixels, flags = to_8_bits(samples, spec)
         pixels = _to_colour(_resize(_to_grey(pixels, spec), spec), spec)
     except cv2.error as error:
@@ -55,11 +55,11 @@ def decode(
     return Image(pixels.reshape(spec.shape), width_px=header.width_px, height_px=header.height_px, flags=flags)
 
 
-def _decode_samples(encoded: bytes, header: ImageHeader, spec: DecodeSpec) -> Samples:
+def _decode_samples(encoded: bytes, header: ImageHeader, spec: DecodeSpec, limits: DecodeLimits) -> Samples:
     # A grey file is made colour last, when it is small: every channel would go the same way.
     colour = "grey" if header.channels == 1 else spec.colour
     if header.format == "jpeg":
-        return decode_jpeg(encoded, header, colour, spec.jpeg_scale)
+        return decode_jpeg(encoded, header, colour, spec.jpeg_scale, limits.flags_damaged)
     return decode_image_file(encoded, header, colour)
 
 

@@ -63,11 +63,16 @@ class DecodeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What a single frame may cost. The bytes come from outside; without limits one of them can take all memory."""
+    """What a single frame may cost. The bytes come from outside; without limits one of them can take all memory.
+
+    flags_damaged: decode a damaged JPEG file as far as possible and flag it, instead of rejecting it. Only the worker
+        may: training and golden frames take intact files only.
+    """
 
     bytes_max: int = 16_000_000
     pixels_max: int = 64_000_000
     side_px_min: int = 8
+    flags_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

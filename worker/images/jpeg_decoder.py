@@ -12,6 +12,7 @@ from stripwatch.worker.images.samples import Samples
 
 _CHANNELS = {"grey": 1, "rgb": 3}
 _COLOUR_SPACES = {"grey": "GRAY", "rgb": "RGB"}
+_NO_HEADER = "tjDecompressHeader3()"  # says that it does not know the subsampling, whatever the fault is
 _OUT_OF_MEMORY = "Insufficient memory"  # libjpeg: JERR_OUT_OF_MEMORY
 
 
@@ -41,7 +42,9 @@ def decode_jpeg(encoded: bytes, header: ImageHeader, colour: str, scale: int, fl
             return Samples(_decode(variant, header, colour, scale, strict=False), flags=(FrameFlag.DAMAGED,))
         except ValueError as error:
             fault = error
-    raise FrameRejected(RejectReason.DAMAGED, f"libjpeg: {fault}") from fault
+    unreadable = str(fault).startswith(_NO_HEADER)
+    detail = "libjpeg cannot read the header" if unreadable else f"libjpeg: {fault}"
+    raise FrameRejected(RejectReason.DAMAGED, detail) from fault
 
 
 def _decode(encoded: bytes, header: ImageHeader, colour: str, scale: int, strict: bool) -> Pixels:

@@ -205,7 +205,7 @@ def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], N
 
 def decode_limits(frames: FramesSettings) -> DecodeLimits:
     """The limits of the settings, as the decoder takes them."""
-    return DecodeLimits(frames.bytes_max, frames.pixels_max, frames.side_px_min)
+    return DecodeLimits(frames.bytes_max, frames.pixels_max, frames.side_px_min, flags_damaged=frames.damaged == "flag")
 
 
 def _seconds(ms: float | None) -> float | None:

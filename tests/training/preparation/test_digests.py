@@ -11,6 +11,7 @@ from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.images.decode_spec import DecodeSpec
+from tests.jpeg_files import DAMAGES, encode, texture
 
 SPEC = DecodeSpec(32, 32)
 
@@ -30,7 +31,14 @@ def test_the_same_picture_in_two_files_has_one_pixel_digest(tmp_path: Path) -> N
     assert len(seen) == 2
 
 
-@pytest.mark.parametrize(("content", "reason"), [(b"", "empty"), (b"no picture", "unsupported_format")])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"no picture", "unsupported_format"),
+        (DAMAGES["cut, with an end marker"](encode(texture()), b""), "damaged"),
+    ],
+)
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "b_3.jpg").write_bytes(content)
     with pytest.raises(DataError, match=rf"b_3\.jpg cannot be learned from: {reason}"):

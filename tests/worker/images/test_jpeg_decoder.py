@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.images.decode import decode
-from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
+from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Pixels
 from stripwatch.worker.images.headers.reader import read_header
 from stripwatch.worker.images.jpeg_decoder import decode_jpeg
 from tests.jpeg_files import DAMAGES, HARMLESS, KINDS, encode, revised, segment, texture
@@ -119,3 +120,30 @@ def test_a_second_frame_header_is_damage() -> None:
     at = small.index(b"\xff\xc0")
     frame_header = segment(0xC0, small[at + 4 : at + 2 + int.from_bytes(small[at + 2 : at + 4], "big")])
     assert reject_of(encoded[:2] + frame_header + encoded[2:]).reason == RejectReason.DAMAGED
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_may_be_flagged_instead(damage: str, capfd: pytest.CaptureFixture[str]) -> None:
+    for kind, in_colour in product(KINDS, (True, False)):
+        plain, following = (KINDS[kind](texture(seed, colour=in_colour)) for seed in (0, 1))
+        damaged = revised(DAMAGES[damage](plain, following))
+        samples = decode_jpeg(damaged, read_header(damaged), "rgb", 1, flags_damaged=True)
+        assert samples.flags == (FrameFlag.DAMAGED,)
+        if kind != "progressive":  # whose cut scan concerns the whole image
+            assert np.array_equal(samples.values[:16], opencv_pixels(plain, "rgb")[:16])
+    assert capfd.readouterr().err == ""
+
+
+def test_a_file_that_cannot_be_decoded_at_all_is_rejected_also_where_damage_is_flagged() -> None:
+    encoded = encode(texture())
+    at = encoded.index(b"\xff\xc4")
+    broken = encoded[: at + 5] + b"\xff" * 16 + encoded[at + 21 :]  # a Huffman table that cannot be
+    with pytest.raises(FrameRejected) as caught:
+        decode(broken, DecodeSpec(16, 24), DecodeLimits(flags_damaged=True))
+    assert caught.value.reason == RejectReason.DAMAGED
+    assert caught.value.detail == "libjpeg cannot read the header"
+
+
+def test_an_intact_file_has_no_flag_where_damage_is_flagged() -> None:
+    for oddity in HARMLESS.values():
+        assert decode(oddity(encode(texture())), DecodeSpec(16, 24), DecodeLimits(flags_damaged=True)).flags == ()

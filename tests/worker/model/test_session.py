@@ -17,6 +17,7 @@ from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import Manifest, read_bundle
 from stripwatch.worker.model.providers import ExecutionOptions
 from stripwatch.worker.model.session import Session, WarmedBatch, open_session
+from tests.jpeg_files import DAMAGES, encode, texture
 from tests.tiny import (
     LABELS,
     SPEC,
@@ -162,9 +163,10 @@ def test_golden_frames_catch_another_decode(tmp_path: Path) -> None:
         opened(tmp_path, changed, build_model(linear))
 
 
-def test_a_golden_frame_that_cannot_be_decoded_is_an_unfit_bundle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoded", [b"nothing", DAMAGES["a hole"](encode(texture()), b"")])
+def test_a_golden_frame_that_cannot_be_decoded_is_an_unfit_bundle(tmp_path: Path, encoded: bytes) -> None:
     manifest = tiny_contract()
-    broken = replace(manifest, golden=[replace(manifest.golden[0], encoded=b"nothing")])
+    broken = replace(manifest, golden=[replace(manifest.golden[0], encoded=encoded)])
     with pytest.raises(BundleError, match="golden frame cannot be decoded"):
         opened(tmp_path, broken)
 

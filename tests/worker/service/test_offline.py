@@ -10,9 +10,11 @@ import pytest
 
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.service.offline import LinesPublisher, inspect_folder
 from tests.badframes import BAD_FRAMES
+from tests.jpeg_files import DAMAGES, encode, texture
 from tests.tiny import LABELS, expected_scores, write_bundle, write_frames
 
 
@@ -48,6 +50,23 @@ def test_bad_files_are_rejects_and_named(settings: Settings, tmp_path: Path) -> 
     assert [event["reason"] for event in rejects] == [reason for _, reason in BAD_FRAMES.values()]
     assert rejects[0]["frame"]["file"] == "z00.JPG"  # type: ignore[index]
     assert (summary["results"], summary["rejects"]) == (1, len(BAD_FRAMES))
+
+
+def test_a_damaged_file_is_a_reject_or_unsure(
+    settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number, damage in enumerate(DAMAGES.values()):
+        damaged = damage(encode(texture(0)), encode(texture(1)))
+        (tmp_path / "in" / f"{number}.jpg").write_bytes(damaged)
+    inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
+    assert {event["reason"] for event in events(tmp_path / "out.jsonl")} == {"damaged"}
+    tolerant = settings.model_copy(update={"frames": FramesSettings(damaged="flag")})
+    summary = inspect_folder(tolerant, tmp_path / "in", tmp_path / "out.jsonl", force=True)
+    assert (summary["rejects"], summary["unsure"]) == (0, len(DAMAGES))
+    for event in events(tmp_path / "out.jsonl"):
+        assert (event["verdict"], event["flags"], event["defects"]) == ("unsure", ["damaged"], [])
+    assert "Corrupt" not in capfd.readouterr().err
 
 
 def test_a_file_that_is_there_is_not_replaced_unless_asked_to(settings: Settings, tmp_path: Path) -> None:

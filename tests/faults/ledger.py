@@ -29,7 +29,7 @@ class Ledger:
 
     def delete_topic(self, settled: Collection[Place], now_s: float) -> None:
         """Frames of this topic that have not come out by now may never do."""
-        for frame in list(self.frames.values()):
+        for frame in self.frames.copy().values():  # the sender may add one meanwhile
             if frame.place.generation == self.generation and frame.place not in settled:
                 self.frames[frame.number] = replace(frame, may_be_gone=True)
                 self.gone_s[frame.number] = now_s
@@ -44,10 +44,10 @@ class Ledger:
 
     def unsettled(self, settled: Collection[Place]) -> list[int]:
         """The numbers of frames that must still come out."""
-        frames = list(self.frames.items())
+        frames = self.frames.copy()  # the sender may add one meanwhile
         return [
             number
-            for number, frame in frames
+            for number, frame in frames.items()
             if frame.place not in settled and not frame.may_be_gone and number not in self.given_up
         ]
 

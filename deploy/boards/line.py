@@ -183,8 +183,21 @@ DRIFT = Row(
             "Condition of cameras",
             "state-timeline",
             (Query(f"camera:stripwatch_camera_condition:max{_OF_CAMERA}", "{{camera}} {{condition}}"),),
-            "1: look at the camera. silent: no frame; dark; blurred; frozen: the same frame again and again.",
-            width=24,
+            "1: look at the camera. silent: no frame; dark; blurred; frozen: the same frame again and again; "
+            "untrained_size: unlike the frames that the model was trained on.",
+            width=16,
+        ),
+        Panel(
+            "Flagged frames",
+            "timeseries",
+            (
+                Query(
+                    f"sum by (camera, flag) (rate(stripwatch_flagged_frames_total{_OF_CAMERA}{RATE}))",
+                    "{{camera}} {{flag}}",
+                ),
+            ),
+            "Unsure whatever the model says: damaged file, unknown bit depth, untrained size or scale.",
+            unit="suffix: /s",
         ),
         Panel(
             "Frames away from the reference",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.common.path_text import file_below, name_below, path_text
 from stripwatch.worker.images.decode import decode
-from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
+from stripwatch.worker.images.decode_spec import DecodeSpec, Image
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.providers import Provider
 from stripwatch.worker.model.session import Session, open_session
+from stripwatch.worker.model.trained_range import SizeCheck, TrainedFrames
 from stripwatch.worker.model.verdict import Decision, decision_policy
 
 _BATCH = 16
@@ -60,12 +61,14 @@ class Pair:
 class Difference:
     """rejected: names of frames that cannot be read or decoded. pairs: the others.
 
-    files_skipped: what the folder holds besides, as `ImageFolder.skipped` has it.
+    files_skipped: what the folder holds besides, as `ImageFolder.skipped` has it. trained: the training frames of a and
+    of b.
     """
 
     pairs: list[Pair]
     rejected: list[str]
     files_skipped: int = 0
+    trained: tuple[TrainedFrames | None, TrainedFrames | None] = (None, None)
 
     @property
     def differing(self) -> list[Pair]:
@@ -91,7 +94,8 @@ def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Diff
     names = {path: name_below(folder, path) for path in files}
     pairs = [Pair(names[path], of_a[path], of_b[path]) for path in files if path in of_a and path in of_b]
     rejected = [names[path] for path in files if path not in of_a or path not in of_b]
-    return Difference(pairs, rejected, len(images.skipped))
+    trained_a, trained_b = (session.bundle.manifest.trained for session in sessions)
+    return Difference(pairs, rejected, len(images.skipped), (trained_a, trained_b))
 
 
 def _answers(
@@ -99,14 +103,16 @@ def _answers(
 ) -> Iterator[tuple[Path, FrameAnswer]]:
     """What a bundle says of each file that it can decode."""
     manifest = session.bundle.manifest
-    judge = decision_policy(manifest, {})
+    judge, check = decision_policy(manifest, {}), SizeCheck(manifest.trained)
     for at in range(0, len(files), _BATCH):
         decoded = list(_decoded(files[at : at + _BATCH], manifest.decode, advance))
         if not decoded:
             continue
-        scores = session.predict(np.stack([pixels for _, pixels in decoded])).scores
-        for (path, _), row in zip(decoded, scores.tolist(), strict=True):
+        scores = session.predict(np.stack([image.pixels for _, image in decoded])).scores
+        for (path, image), row in zip(decoded, scores.tolist(), strict=True):
             decision = judge.decide(row)
+            if check.flags(image.width_px, image.height_px):
+                decision = replace(decision, verdict="unsure")
             yield path, FrameAnswer(decision, dict(zip(manifest.labels, decision.scores, strict=True)))
 
 
@@ -115,6 +121,11 @@ def _decoded(files: Sequence[Path], spec: DecodeSpec, advance: Callable[[], None
         advance()
         with suppress(FrameRejected, InputError):
             yield path, decode(read_whole(path), spec).pixels
+def _decoded(files: list[Path], spec: DecodeSpec, advance: Callable[[], None]) -> Iterator[tuple[Path, Image]]:
+    for path in files:
+        advance()
+        with suppress(FrameRejected):
+            yield path, decode(read_whole(path), spec)
 
 
 def draw_differing(difference: Difference, folder: Path) -> bytes:
@@ -138,7 +149,10 @@ def draw_differing(difference: Difference, folder: Path) -> bytes:
 def as_json(difference: Difference) -> dict[str, Any]:
     """agreement: share of frames with the same label and verdict. differing: the first hundred."""
     pairs, differing = difference.pairs, difference.differing
+    trained_a, trained_b = (each and str(each) for each in difference.trained)
     return {
+        "trained_a": trained_a,
+        "trained_b": trained_b,
         "frames": len(pairs),
         "rejected": len(difference.rejected),
         "files_skipped": difference.files_skipped,

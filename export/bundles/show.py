@@ -72,6 +72,7 @@ def facts(card: BundleCard) -> dict[str, str]:
         "file": f"{path_text(bundle.path)}, {len(bundle.model):,} bytes",
         "sha256": bundle.sha256,
         "sha256 of the graph": card.graph_sha256,
+        "training frames": str(manifest.trained) if manifest.trained else "sizes not stated: the worker flags none",
         "input": f"{decode.height_px}x{decode.width_px} {decode.name}, {decode.fit}, {decode.interpolation}",
         "model": f"{origin.network}, {manifest.task}, {manifest.precision}, opset {manifest.opset}, "
         f"heatmaps: {manifest.heatmaps or 'none'}",

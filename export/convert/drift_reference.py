@@ -1,4 +1,4 @@
-"""What a bundle says of ordinary frames: the worker measures drift against it."""
+"""What a bundle says of ordinary frames: the worker measures drift, and notices untrained sizes, against it."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -11,9 +11,11 @@ from stripwatch.export.convert.validation_scores import ScoredValidation, Scores
 from stripwatch.export.runs.frames import read_frame
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.headers.reader import read_header
 from stripwatch.worker.images.image_statistics import STATISTICS, measure
 from stripwatch.worker.model.bundle import Manifest
 from stripwatch.worker.model.reference import ClassScores, Reference, Spread
+from stripwatch.worker.model.trained_range import TrainedFrames
 from stripwatch.worker.model.verdict import Decision, decision_policy
 
 _FRAMES_MAX = 1000  # the mean of that many is known to 3 % of their deviation
@@ -34,6 +36,17 @@ def with_reference(manifest: Manifest, validation: ScoredValidation, scores: Sco
             frames=min(len(validation.run.split.train), _FRAMES_MAX), **spreads, answers=len(scores), classes=classes
         ),
     )
+
+
+def trained_frames(run: Run, root: Path) -> TrainedFrames:
+    """The sizes of the training frames, as the run recorded them, or read from the files of an older run.
+
+    Raises InputError for a training frame that is not what it was.
+    """
+    if run.trained is not None:
+        return run.trained
+    headers = [read_header(read_frame(root, frame)) for frame in run.split.train]
+    return TrainedFrames.of([(header.width_px, header.height_px) for header in headers])
 
 
 def measure_spreads(run: Run, root: Path, progress: Progress) -> dict[str, Spread]:

@@ -19,7 +19,7 @@ from stripwatch.export.convert.accuracy_gate import (
     measure_fidelity,
     violated_limits,
 )
-from stripwatch.export.convert.drift_reference import with_reference
+from stripwatch.export.convert.drift_reference import trained_frames, with_reference
 from stripwatch.export.convert.golden_frames import GoldenTolerance, choose_golden, missing_labels, usual_count
 from stripwatch.export.convert.keras_to_onnx import to_onnx
 from stripwatch.export.convert.ort_cpu import Outputs, open_cpu
@@ -235,6 +235,7 @@ def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Ac
         golden_difference=float(differences[picked].max()),
         fidelity=accepted.fidelity,
         versions=versions_of(keras, onnx, onnxruntime, tf, tf2onnx),
+        trained=trained_frames(validation.run, validation.root),
     )
 
 

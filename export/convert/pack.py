@@ -21,6 +21,7 @@ from stripwatch.worker.model.bundle import (
     encode_manifest,
 )
 from stripwatch.worker.model.onnx_metadata import add_checksum
+from stripwatch.worker.model.trained_range import TrainedFrames
 
 _LABELS_DRAWN_MAX = 50  # beyond it a confusion matrix is a picture of dust, and the contract large
 
@@ -45,6 +46,7 @@ class Facts:
     golden_difference: float
     fidelity: Fidelity
     versions: dict[str, str]
+    trained: TrainedFrames | None = None
 
 
 def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
@@ -78,6 +80,7 @@ def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
         provenance=provenance,
         validation=_validation(run, evaluation),
         golden=list(facts.golden),
+        trained=facts.trained,
         grid=run.heatmaps.grid if run.heatmaps else None,
         box_threshold=run.heatmaps.threshold if run.heatmaps else 0.5,
         temperature=evaluation.calibration.applied if evaluation else 1.0,

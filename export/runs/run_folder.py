@@ -16,6 +16,7 @@ from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import CellGrid, HeatmapKind, Validation
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
+from stripwatch.worker.model.trained_range import TrainedFrames
 
 SCHEMA = "stripwatch.run/1"
 MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"
@@ -120,7 +121,8 @@ class Run(msgspec.Struct, frozen=True):
     """run.json. Later versions may add fields; a reader of this one passes over them.
 
     data: the folder as it was then. seconds: how long each step took. best_epoch counts from 1. heatmaps: None for a
-    head without. marks: None for a head that does not use any.
+    head without. marks: None for a head that does not use any. trained: the sizes and the scale of the training frames;
+    None in runs of versions that did not record them.
     """
 
     schema: str
@@ -141,6 +143,7 @@ class Run(msgspec.Struct, frozen=True):
     model_sha256: str
     heatmaps: HeatmapFacts | None = None
     marks: AnnotationFacts | None = None
+    trained: TrainedFrames | None = None
 
     @property
     def heatmap_decoder(self) -> HeatmapDecoder | None:

@@ -105,6 +105,14 @@ Boxes = Annotated[
 Cache = Annotated[
     Path | None, typer.Option(help="Folder that keeps what a frozen backbone gives, for later fits on the same data.")
 ]
+MmPerPx = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--mm-per-px",
+        help="Millimetres of strip a pixel shows, along the strip: once for all data, or once for each --data in turn. "
+        "The worker then flags cameras of another scale.",
+    ),
+]
 PrecisionOption = Annotated[
     PrecisionChoice,
     typer.Option("--precision", help="Of the fit. auto: mixed_float16 where every GPU is fast in it, else float32."),

@@ -53,6 +53,7 @@ def fit(
     boxes: options.Boxes = None,
     cache: options.Cache = None,
     precision: options.PrecisionOption = "auto",
+    mm_per_px: options.MmPerPx = None,
     resume: options.Resume = False,
 ) -> None:
     """Train a classifier on a folder of labelled images.
@@ -78,7 +79,7 @@ def fit(
     from stripwatch.training.fitting.fit import fit as run_fit
     from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
 
-    given |= {"data": data[0], "also": tuple(data[1:])}
+    given |= {"data": data[0], "also": tuple(data[1:]), "mm_per_px": tuple(mm_per_px or ())}
     names = {field.name for field in fields(FitSettings)} & given.keys()
     settings = FitSettings(**{name: given[name] for name in names}, height_px=height_px, width_px=width_px)
     run = run_fit(as_paper_baseline(settings) if recipe == "paper-baseline" else settings)

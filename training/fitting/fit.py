@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import keras
+import msgspec
 import numpy as np
 import sklearn
 import tensorflow as tf
@@ -50,6 +51,7 @@ from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.image_files import CONTENT_TYPES
 from stripwatch.worker.model.bundle import Validation
+from stripwatch.worker.model.trained_range import Range, TrainedFrames
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,13 @@ def _record(
         model_sha256=file_sha256(plan.settings.out / MODEL_FILE),
         heatmaps=heatmaps,
         marks=_marks_facts(plan),
+        trained=_trained(plan.settings, material),
     )
+
+
+def _trained(settings: FitSettings, material: PreparedData) -> TrainedFrames:
+    scale = Range.of(settings.mm_per_px) if settings.mm_per_px else None
+    return msgspec.structs.replace(material.trained, mm_per_px=scale)
 
 
 def _marks_facts(plan: _FitPlan) -> AnnotationFacts | None:

@@ -1,5 +1,6 @@
 """What `fit` was asked for, checked, and as the run folder records it."""
 
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -39,7 +40,7 @@ class FitSettings:
 
     height_px, width_px, learning_rate, weight_decay: None takes the usual one. boxes: where the annotations are; the
     dense head learns from them, evaluations measure by them. cache: where features are kept for later fits. also:
-    folders whose images are learned from as well.
+    folders whose images are learned from as well. mm_per_px: along the strip, of all folders, or of each in turn.
     """
 
     data: Path
@@ -81,6 +82,7 @@ class FitSettings:
     cache: Path | None = None
     precision: PrecisionChoice = "auto"
     also: tuple[Path, ...] = ()
+    mm_per_px: tuple[float, ...] = ()
 
     @property
     def frozen(self) -> bool:
@@ -122,6 +124,11 @@ def as_paper_baseline(settings: FitSettings) -> FitSettings:
 
 def check(settings: FitSettings) -> None:
     """Raises SettingsError for what does not go together."""
+    folders, scales = 1 + len(settings.also), len(settings.mm_per_px)
+    if scales not in (0, 1, folders):
+        raise SettingsError(f"--mm-per-px is given {scales} times: give it once, or once for each of {folders} --data")
+    if not all(0 < scale < math.inf for scale in settings.mm_per_px):
+        raise SettingsError("--mm-per-px must be above 0")
     if settings.fine_tune and not settings.frozen:
         raise SettingsError(
             "--fine-tune needs weights that have learned before: --weights none fits every layer anyway"

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from stripwatch.export.runs.run_folder import Split, SplitFrame
 from stripwatch.training.annotations.annotations import CLEAN, Annotations
 from stripwatch.training.datasets.dataset import DataSet
-from stripwatch.training.preparation.digests import check_contradictions, data_sha256, digest_frames
+from stripwatch.training.preparation.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
 from stripwatch.training.preparation.groups import group_frames
 from stripwatch.training.preparation.split_file import check_split, read_split
 from stripwatch.training.preparation.stratified_split import SplitParts, split_frames
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.path_text import file_below
 from stripwatch.worker.images.decode_spec import DecodeSpec
+from stripwatch.worker.model.trained_range import TrainedFrames
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class PreparedData:
     split: Split
     train: Subset
     validation: Subset
+    trained: TrainedFrames
 
     @property
     def data_sha256(self) -> str:
@@ -71,7 +73,8 @@ def prepare_data(
 
     Raises DataError for a file or a class that cannot be learned from, or a split that is not of these files.
     """
-    frames, groups = read_frames(dataset, spec, on_frame)
+    digests = digest_frames(dataset, spec, on_frame)
+    frames, groups = _describe_frames(dataset, digests)
     if plan.file is None:
         label_sets = [frame.labels for frame in frames]
         split = apply_split(frames, split_frames(label_sets, groups, plan.val_share, plan.seed, plan.every))
@@ -79,8 +82,11 @@ def prepare_data(
         split = read_split(plan.file)
         check_split(split, frames, plan.file)
     _warn(dataset.labels, split)
+    sizes = {frame.name: (found.width_px, found.height_px) for frame, found in zip(frames, digests, strict=True)}
+    trained = TrainedFrames.of([sizes[frame.name] for frame in split.train])
+    _warn_of_sizes(trained, [sizes[frame.name] for frame in split.validation])
     train, validation = (_subset(dataset, frames, find_marks) for frames in (split.train, split.validation))
-    return PreparedData(spec, split, train, validation)
+    return PreparedData(spec, split, train, validation, trained)
 
 
 def _warn(labels: Sequence[str], split: Split) -> None:
@@ -90,12 +96,24 @@ def _warn(labels: Sequence[str], split: Split) -> None:
             say(f"warning: no {name} image has {', '.join(missing)}: figures of that say nothing")
 
 
+def _warn_of_sizes(trained: TrainedFrames, validation: Sequence[tuple[int, int]]) -> None:
+    """Validation images that the worker will flag; their figures hold, but nothing like them was learned from."""
+    if outside := sum(not trained.admits_size(*size) for size in validation):
+        say(
+            f"warning: {outside} of {len(validation)} validation images are unlike the training images in size, which "
+            f"are {trained}: the worker flags such frames and calls them unsure"
+        )
+
+
 def read_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> tuple[list[SplitFrame], list[int]]:
     """What a run folder says of each frame, and the number of its group, in the order of the samples.
 
     Raises DataError for a file that cannot be learned from.
     """
-    digests = digest_frames(dataset, spec, on_frame)
+    return _describe_frames(dataset, digest_frames(dataset, spec, on_frame))
+
+
+def _describe_frames(dataset: DataSet, digests: Sequence[FrameDigest]) -> tuple[list[SplitFrame], list[int]]:
     check_contradictions(dataset.samples, digests)
     frames = [
         SplitFrame(sample.name, sample.joined, digest.file_sha256)

@@ -33,6 +33,9 @@ from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.security import PLAINTEXT
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.images.image_files import suffix_for
+from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.model.loaded_model import require_bundle, size_check
+from stripwatch.worker.model.trained_range import size_warning
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender
 from stripwatch.worker.simulator.replay import Playback, find_images
@@ -100,6 +103,7 @@ def bench(
     security = settings.security if broker else PLAINTEXT
     arguments = ["--config", str(config.resolve())] if config and broker else []
     shots = _shots(frames, wanted.shape if wanted else shape)
+    _warn_of_sizes(settings, shots)
     prefix = f"bench-{uuid4().hex[:8]}."
     clock = SystemClock()
     with (
@@ -159,6 +163,13 @@ def _shots(folder: Path | None, shape: str) -> list[SourceImage]:
     if folder is None:
         return render_pool(_POOL_FRAMES, parse_shape(shape), _SEED, _DEFECT_SHARE)
     return list(Playback(find_images(folder)).shots(loop=False))
+
+
+def _warn_of_sizes(settings: Settings, shots: Sequence[SourceImage]) -> None:
+    """What is measured is measured all the same; but the model says little about such frames."""
+    check = size_check(load_resolved(resolve_bundle(require_bundle(settings))).manifest, settings)
+    if warning := size_warning(check, (shot.encoded for shot in shots)):
+        say(warning)
 
 
 def _write_shots(shots: Sequence[SourceImage], folder: Path) -> Path:

@@ -121,6 +121,7 @@ class RejectReason(StrEnum):
     TOO_MANY_BYTES = "too_many_bytes"
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_SMALL = "too_small"
+    UNTRAINED_SIZE = "untrained_size"
     INFERENCE_FAILED = "inference_failed"
 
 

@@ -80,6 +80,11 @@ class FramesSettings(_Section):
         default="reject",
         description="flag: decode a damaged JPEG as far as possible; the verdict is unsure, with the flag damaged.",
     )
+    untrained_size: Literal["flag", "reject", "accept"] = Field(
+        default="flag",
+        description="A frame whose size, aspect ratio or mm_per_px is unlike the training frames of the model. "
+        "flag: verdict `unsure`; reject: reason `untrained_size`; accept: judged as any other.",
+    )
 
 
 class RejectsSettings(_Section):

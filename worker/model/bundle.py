@@ -14,6 +14,7 @@ from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.onnx_checks import check_graph
 from stripwatch.worker.model.onnx_metadata import CHECKSUM_KEY, NO_CHECKSUM, read_metadata, verify_checksum
 from stripwatch.worker.model.reference import Reference, check_reference
+from stripwatch.worker.model.trained_range import TrainedFrames, check_trained
 
 MANIFEST_KEY = "stripwatch.contract"
 SCHEMA = "stripwatch.bundle/1"
@@ -121,7 +122,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     grid, box_threshold: how heatmaps become boxes (worker.boxes); without a grid there are none. temperature: what the
     logits are divided by for the scores that events report; thresholds are of those, golden scores of the plain ones.
-    reference: what drift is measured against; bundles from before it was there have none.
+    reference: what drift is measured against. trained: the sizes and the scale of the training frames. Older bundles
+    have neither.
     """
 
     schema: str
@@ -145,6 +147,16 @@ class Manifest(msgspec.Struct, frozen=True):
     temperature: float = 1.0
     fidelity: Fidelity | None = None
     reference: Reference | None = None
+    trained: TrainedFrames | None = None
+
+    @property
+    def lacks(self) -> list[str]:
+        """What newer bundles have and this one does not, with what it costs."""
+        costs = {
+            "reference": (self.reference, "drift is not measured"),
+            "trained": (self.trained, "frames of untrained sizes are not noticed"),
+        }
+        return [f"{name}: {cost}" for name, (value, cost) in costs.items() if value is None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +251,8 @@ def _check(manifest: Manifest) -> None:
         )
     if manifest.reference is not None:
         check_reference(manifest.reference, labels)
+    if manifest.trained is not None:
+        check_trained(manifest.trained)
     if not manifest.golden:
         raise BundleError("it has no golden frames, so nothing shows that it still computes what was trained")
     for frame in manifest.golden:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -17,16 +17,18 @@ from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import FrameFlag, ModelInfo
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeLimits, Image
 from stripwatch.worker.model.batch_policy import BatchPolicy
-from stripwatch.worker.model.bundle import Bundle
+from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.heatmaps import HeatmapDecoder, heatmap_decoder
 from stripwatch.worker.model.inspection import Inspection, interpret, valid_scores
 from stripwatch.worker.model.providers import ExecutionOptions, Provider
 from stripwatch.worker.model.reference import Reference
 from stripwatch.worker.model.session import Session, open_session
+from stripwatch.worker.model.trained_range import SizeCheck
 from stripwatch.worker.model.verdict import DecisionPolicy, decision_policy
 
 log = structlog.get_logger()
@@ -36,7 +38,8 @@ log = structlog.get_logger()
 class LoadedModel:
     """What a frame is given when it comes in, and keeps: no frame is ever decoded for one model and judged by another.
 
-    decode: encoded bytes to what the session takes; raises FrameRejected. heatmap_decoder: None without heatmaps.
+    decode: encoded bytes to what the session takes; raises FrameRejected. size_check: what `decode_frame` and `inspect`
+    hold the decoded frame against. heatmap_decoder: None without heatmaps.
     Two models are the same only if they are one object. The last frame that holds one lets it go, memory and all.
     """
 
@@ -47,6 +50,11 @@ class LoadedModel:
     policy: DecisionPolicy
     heatmap_decoder: HeatmapDecoder | None
     reference: Reference | None = None
+    size_check: SizeCheck = field(default_factory=SizeCheck)
+
+    def decode_frame(self, frame: Frame) -> Image:
+        """Decode a frame from a camera, and flag it where it is unlike the training frames. Raises FrameRejected."""
+        return self.size_check.apply(self.decode(frame.encoded), frame.camera)
 
     def inspect(self, encoded: bytes) -> Inspection:
         """Inspect one frame.
@@ -119,7 +127,7 @@ class LoadedModel:
         if not isinstance(encoded, bytes):
             raise TypeError(f"a frame is the bytes of a JPEG or PNG file, not {type(encoded).__name__}")
         with _naming_frame(index):
-            return self.decode(encoded)
+            return self.size_check.apply(self.decode(encoded))
 
     def _inspect_decoded(self, images: Sequence[Image], start: int | None = None) -> list[Inspection]:
         """start: index of the first one in its batch, for the error."""
@@ -164,6 +172,8 @@ def open_model(
         frames_per_second={batch.frames: batch.frames_per_second for batch in session.batches},
         seconds=round(time.monotonic() - started_s, 2),
     )
+    if lacks := bundle.manifest.lacks:
+        log.info("the bundle is older than this version and lacks facts", bundle=str(bundle.path), lacks=lacks)
     return model
 
 
@@ -200,12 +210,20 @@ def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], N
         policy=policy,
         heatmap_decoder=heatmap_decoder(manifest),
         reference=manifest.reference,
+        size_check=size_check(manifest, settings),
     )
 
 
 def decode_limits(frames: FramesSettings) -> DecodeLimits:
     """The limits of the settings, as the decoder takes them."""
     return DecodeLimits(frames.bytes_max, frames.pixels_max, frames.side_px_min, flags_damaged=frames.damaged == "flag")
+
+
+def size_check(manifest: Manifest, settings: Settings) -> SizeCheck:
+    """What frames are held against under these settings."""
+    cameras = settings.cameras.items()
+    scales = {name: camera.mm_per_px for name, camera in cameras if camera.mm_per_px is not None}
+    return SizeCheck(manifest.trained, settings.frames.untrained_size, scales)
 
 
 def _seconds(ms: float | None) -> float | None:

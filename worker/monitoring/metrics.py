@@ -7,7 +7,7 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from stripwatch.worker.common.errors import RejectReason
-from stripwatch.worker.contracts.events import Verdict
+from stripwatch.worker.contracts.events import FrameFlag, Verdict
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.monitoring.bounded_server import CloseReason
 
@@ -48,6 +48,12 @@ class Metrics:
             "results", "Acknowledged results; verdict: skipped where there is none.", "verdict"
         )
         self.defects = self._counter("defects", "Defects in acknowledged results.", "label", "camera")
+        # damaged: an image file. bit_depth: nothing states how many bits its samples have. size, scale: unlike the
+        # training frames. Each has the verdict unsure, whatever its scores are.
+        self.flagged_frames = self._counter(
+            "flagged_frames", "Frames whose verdict is unsure for a reason outside the model.", "camera", "flag"
+        )
+        self._flag_series: set[str] = set()
         # The limit of memory is too low for inflight.bytes_max and the size of the frames; at last the worker ends.
         self.memory_shortages = self._counter("memory_shortages", "Times that memory was not enough for a step.")
         # The heatmap branch of the model overflows, in fp16 first: where these defects are is not known.
@@ -154,7 +160,8 @@ class Metrics:
     def _make_drift(self) -> None:
         """Of what cameras show. A camera is there once it was seen, for as long as its partition is this worker's."""
         # 1: look at the camera. silent: no frame. frozen: the same frame again and again. misnamed: the settings name
-        # this camera in another case, so its scale and side are not used.
+        # this camera in another case, so its scale and side are not used. untrained_size: its frames are unlike those
+        # that the model was trained on.
         self.camera_condition = self._gauge("camera_condition", "1 while it holds.", "camera", "condition")
         # A lamp that ages: brightness. A lens that gets dirty or loose: sharpness.
         self.frame_statistic = self._gauge("frame_statistic", "Mean over the newest frames.", "camera", "statistic")
@@ -218,7 +225,12 @@ class Metrics:
 
     def count_frame(self, camera: str, *, is_replay: bool) -> None:
         """A frame was taken from Kafka. A replay must not make a silent camera seem to send."""
-        self.frames.labels(REPLAYED if is_replay else self.camera_label(camera)).inc()
+        label = REPLAYED if is_replay else self.camera_label(camera)
+        self.frames.labels(label).inc()
+        if not is_replay and label not in self._flag_series:  # a series that begins at 1 is no increase to Prometheus
+            self._flag_series.add(label)
+            for flag in FrameFlag:
+                self.flagged_frames.labels(label, flag)
 
     def camera_label(self, camera: str) -> str:
         return self._cameras.label(camera)

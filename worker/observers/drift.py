@@ -9,7 +9,7 @@ from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import STATISTICS, FrameStatistics, Statistic
 from stripwatch.worker.model.reference import Reference
 
-Condition = Literal["silent", "dark", "blurred", "frozen", "misnamed"]
+Condition = Literal["silent", "dark", "blurred", "frozen", "misnamed", "untrained_size"]
 ScoreStatistic = Literal["confidence", "unsure"]
 ScoreDrift = Literal["confidence", "unsure", "classes"]
 LabelStat = tuple[Literal["share", "confidence", "unsure"], str]  # of a label, over all frames: its part of a mean
@@ -18,6 +18,7 @@ K = TypeVar("K", bound=Hashable)
 _MIN_FILL = 0.1  # of the frames that a mean is over: before that it says little
 _DEVIATION_MIN = 0.01  # of the mean: reference frames that are all alike make no infinite distance
 _TAIL_BYTES = 1024
+_UNTRAINED_FRAMES = 50  # one of the newest so many: a camera that sends two sizes does not change its state each second
 _AWAY_S_MAX = 5.0  # a partition that comes straight back after a rebalance takes a moment to be in its place
 
 
@@ -91,6 +92,7 @@ class _Camera:
     away_s: float = 0.0  # since its partition is another worker's
     tail: tuple[int, bytes] = (0, b"")
     same_frames: int = 0
+    since_untrained: int = _UNTRAINED_FRAMES  # frames since the last one of an untrained size
 
     def advance(self, seconds: float, held: bool) -> None:
         if held:
@@ -120,19 +122,24 @@ class Drift:
         encoded: bytes | None = None,
         statistics: FrameStatistics | None = None,
         answer: ScoredAnswer | None = None,
+        untrained: bool | None = None,
     ) -> None:
         """A frame of this camera has come through. encoded: None for one that is no image.
 
-        statistics: where it was measured. answer: where it was inspected. With another model the means start again.
+        statistics: where it was measured. answer: where it was inspected. untrained: whether it is unlike the training
+        frames in size or scale; None where that was not looked at. With another model the means start again.
         """
         camera = self._cameras.get(name)
         if camera is None:
             camera = self._cameras[name] = _Camera(partition, baseline, *self._nothing_yet())
         if camera.baseline.model_sha256 != baseline.model_sha256:
             camera.measured, camera.scored = self._nothing_yet()
+            camera.since_untrained = _UNTRAINED_FRAMES
         camera.partition, camera.baseline, camera.unseen_s = partition, baseline, 0.0
         if encoded is not None:
             camera.compare(encoded)
+        if untrained is not None:
+            camera.since_untrained = 0 if untrained else camera.since_untrained + 1
         if statistics is not None:
             camera.measured.add({each: getattr(statistics, each) for each in STATISTICS})
         if answer is not None:
@@ -170,7 +177,11 @@ class Drift:
 
     def _conditions(self, camera: _Camera, statistics: Mapping[Statistic, float]) -> dict[Condition, bool]:
         settings, reference = self._settings, camera.baseline.reference
-        conditions: dict[Condition, bool] = {"silent": False, "frozen": camera.same_frames >= settings.frozen_frames}
+        conditions: dict[Condition, bool] = {
+            "silent": False,
+            "frozen": camera.same_frames >= settings.frozen_frames,
+            "untrained_size": camera.since_untrained < _UNTRAINED_FRAMES,
+        }
         if not statistics:
             return conditions
         dark_below = settings.dark_ratio * reference.brightness.mean if reference else settings.dark_brightness

@@ -9,8 +9,9 @@ from typing import Any
 import structlog
 from prometheus_client import Gauge
 
+from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.config.drift import DriftSettings
-from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.events import FrameFlag, Reject, Result
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import CameraSampler
 from stripwatch.worker.monitoring.metrics import OTHER, Metrics
@@ -60,6 +61,7 @@ class DriftMonitor:
                 None if isinstance(outcome, RejectedFrame) else frame.encoded,
                 outcome.statistics if isinstance(outcome, Prediction) else None,
                 _answer(event),
+                _untrained(outcome),
             )
 
     def tick(self, reading: bool, held: Collection[Partition]) -> None:
@@ -117,6 +119,15 @@ class _CameraGauges:
         self._shown[gauge, camera] = set(values)
         if not values:
             del self._shown[gauge, camera]
+
+
+def _untrained(outcome: FrameOutcome) -> bool | None:
+    """Whether the frame is unlike the training frames in size or scale; None where it was not looked at."""
+    if isinstance(outcome, RejectedFrame):
+        return True if outcome.error.reason is RejectReason.UNTRAINED_SIZE else None
+    if isinstance(outcome, Prediction):
+        return FrameFlag.SIZE in outcome.flags or FrameFlag.SCALE in outcome.flags
+    return None
 
 
 def _answer(event: Result | Reject) -> ScoredAnswer | None:

@@ -60,7 +60,7 @@ class Shadow:
             self._count("dropped")
             return
         started_s = time.monotonic()
-        image = model.decode(frame.encoded)
+        image = model.decode_frame(frame)
         decoded_s = time.monotonic()
         decoded = Decoded(frame, model, image, decoded_s - started_s, decoded_s)
         (outcome,) = infer_batch([decoded], model.session)

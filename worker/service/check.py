@@ -3,8 +3,12 @@
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
+from stripwatch.worker.common.console import say
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.loaded_model import load_model
+from stripwatch.worker.model.trained_range import SizeCheck
 from stripwatch.worker.service.autotune import apply_layout, choose_layout
 
 
@@ -25,5 +29,21 @@ def check(settings: Settings) -> dict[str, Any]:
         "golden_difference": session.golden_difference,
         "batch_frames_best": session.best_batch_frames,
         "frames_per_second": {str(batch.frames): batch.frames_per_second for batch in session.batches},
+        "trained": msgspec.to_builtins(manifest.trained),
+        "untrained_cameras": _untrained_cameras(model.size_check),
         "layout": asdict(plan.layout) | {"reason": plan.reason},
     }
+
+
+def _untrained_cameras(check: SizeCheck) -> list[str]:
+    """The cameras of the settings whose scale is unlike that of the training frames; what will happen is said."""
+    trained = check.trained
+    if trained is None:
+        say("note: the bundle does not state the sizes of its training frames, so no frame is flagged for its size")
+        return []
+    said = {"flag": "called unsure", "reject": "rejected", "accept": "judged as any other"}[check.untrained]
+    say(f"trained on frames of {trained}; frames unlike these are {said} (setting frames.untrained_size)")
+    unlike = [camera for camera, scale in check.scales_mm_per_px.items() if not trained.admits_scale(scale)]
+    for camera in unlike:
+        say(f"warning: camera {camera!r} has {check.scales_mm_per_px[camera]:g} mm per px: its frames are {said}")
+    return unlike

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -22,6 +22,7 @@ from stripwatch.worker.contracts.frame import Frame, event_id
 from stripwatch.worker.contracts.positions import Partition, Position
 from stripwatch.worker.images.image_files import ImageFolder, list_images
 from stripwatch.worker.model.loaded_model import LoadedModel, load_model
+from stripwatch.worker.model.trained_range import SizeCheck, size_warning
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, PipelineDependencies, build_dependencies
@@ -40,6 +41,7 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
     if out.exists() and not force:
         raise InputError(f"{out} is already there; --force replaces it")
     model = load_model(settings)
+    warn_of_sizes(model.size_check, files)
     limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
     part = out.with_name(out.name + ".part")
     try:
@@ -95,6 +97,7 @@ class _Inspection:
         self._counts: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
         self._unreadable = 0
+        self._flags: Counter[str] = Counter()
         self._pipeline = Pipeline(parts, model, lambda event, _: self._count(event))
 
     def run(self) -> dict[str, Any]:
@@ -114,6 +117,7 @@ class _Inspection:
             "files_skipped": len(self._images.skipped) + self._unreadable,
             **{name: self._counts[name] for name in ("results", "rejects", "clean", "unsure", "defect")},
             "labels": dict(sorted(self._labels.items())),
+            "flags": dict(sorted(self._flags.items())),
             "seconds": round(seconds, 2),
             "frames_per_second": round((len(files) - self._unreadable) / seconds, 1),
         }
@@ -138,7 +142,22 @@ class _Inspection:
         else:
             self._counts.update(("results", event.verdict or "skipped"))
             self._labels[event.label or ""] += 1
+            self._flags.update(event.flags)
         self._progress.advance(self._task)
+
+
+def warn_of_sizes(check: SizeCheck, files: Sequence[Path]) -> None:
+    """Say before the first frame is judged which of them are unlike the training frames, by their headers."""
+    if check.active and (warning := size_warning(check, map(_read, files))):
+        say(warning)
+
+
+def _read(path: Path) -> bytes:
+    """Empty where it cannot be read: the inspection itself says so."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def read_file(path: Path, folder: Path, number: int) -> Frame:

@@ -9,6 +9,7 @@ from stripwatch.export.reporting.figures import Tile
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import Threshold
+from stripwatch.worker.model.trained_range import TrainedFrames
 from tests.tiny import CENTRES, SPEC, encode_frame, tiny_contract, write_bundle, write_frames
 
 BRIGHTNESSES = (0.1, 0.5, 0.72, 0.9)
@@ -41,6 +42,17 @@ def test_another_threshold_is_another_answer_of_the_same_label(plain: Path, fram
     assert said["score_difference"] == 0
     assert {pair.name for pair in found.differing} >= {"bright_0002.png"}
     assert said["agreement"] == 1 - len(found.differing) / 4
+
+
+def test_a_frame_of_a_size_that_one_was_not_trained_on_is_unsure_to_it(
+    plain: Path, frames: Path, tmp_path: Path
+) -> None:
+    other = write_bundle(tmp_path / "other.onnx", tiny_contract(trained=TrainedFrames.of([(200, 200)])))
+    said = as_json(compare(plain, other, frames))
+    assert (said["trained_a"], said["trained_b"]) == (None, "200 x 200 px")
+    assert (said["same_label"], said["score_difference"]) == (1, 0)
+    assert all(" unsure: " in f" {each['b']}" for each in said["differing"])
+    assert said["agreement"] < 1
 
 
 def test_the_sheet_shows_each_frame_that_differs_with_both_answers(

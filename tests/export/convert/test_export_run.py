@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
+from stripwatch.export.convert.drift_reference import trained_frames
 from stripwatch.export.convert.export_run import ExportSettings, export_run
 from stripwatch.export.convert.keras_to_onnx import OPSET, to_onnx
 from stripwatch.export.runs.frames import read_frame, read_pixels
@@ -16,6 +17,7 @@ from stripwatch.worker.common.errors import ExportRejectedError, InputError
 from stripwatch.worker.images.image_statistics import measure
 from stripwatch.worker.model.bundle import Threshold, read_bundle
 from stripwatch.worker.model.session import open_session
+from stripwatch.worker.model.trained_range import TrainedFrames
 from stripwatch.worker.model.verdict import decision_policy
 
 pytestmark = pytest.mark.training
@@ -38,12 +40,19 @@ def test_the_bundle_says_what_the_run_says(exported: Path, fitted_run: Path, tex
     assert manifest.clean_label == "plain"
     assert manifest.decode == run.decode
     assert manifest.validation == run.validation
+    assert manifest.trained == run.trained == TrainedFrames.of([(96, 96)] * 45)
     assert manifest.opset == OPSET
     assert manifest.thresholds == {label: Threshold() for label in run.labels}
     assert manifest.provenance.run_id == run.run_id
     assert manifest.provenance.data == textures.name  # where the folder was is nobody's business
     assert manifest.provenance.network == "mobilenet 0.25"
     assert {"keras", "tf2onnx", "onnxruntime", "numpy"} <= set(manifest.provenance.versions)
+
+
+def test_the_sizes_of_a_run_that_did_not_record_them_are_read_from_its_files(fitted_run: Path) -> None:
+    run = read_run(fitted_run)
+    older = msgspec.structs.replace(run, trained=None)
+    assert trained_frames(older, Path(run.data)) == run.trained
 
 
 def test_the_reference_is_what_the_worker_measures_and_what_its_events_say(exported: Path, fitted_run: Path) -> None:

@@ -2,12 +2,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, prepare_data, to_targets
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
-from tests.trained import LABELS, write_textures
+from stripwatch.worker.model.trained_range import TrainedFrames
+from tests.trained import FRAME_PX, LABELS, write_textures
 
 
 def prepare_folder(folder: Path, seed: int = 0) -> PreparedData:
@@ -56,3 +58,19 @@ def test_an_image_with_two_labels_has_two_ones_in_its_row() -> None:
     np.testing.assert_array_equal(
         to_targets([("b", "c"), (), ("a",)], ["a", "b", "c"]), [[0, 1, 1], [0, 0, 0], [1, 0, 0]]
     )
+
+
+def test_the_sizes_of_the_training_images_are_known_and_others_in_validation_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_textures(tmp_path, 8)
+    assert prepare_folder(tmp_path).trained == TrainedFrames.of([(FRAME_PX, FRAME_PX)] * 18)
+    assert capsys.readouterr().err == ""
+    split = prepare_folder(tmp_path).split
+    for at, frame in enumerate(split.validation[:2]):
+        pixels = cv2.imread(str(tmp_path / frame.name))
+        cv2.imwrite(str(tmp_path / frame.name), cv2.resize(pixels, (300 + at, 96)))
+    found = prepare_folder(tmp_path)
+    assert [frame.name for frame in found.split.validation] == [frame.name for frame in split.validation]
+    assert found.trained == TrainedFrames.of([(FRAME_PX, FRAME_PX)] * 18)
+    assert "2 of 6 validation images are unlike the training images in size" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from stripwatch.worker.common.errors import RejectReason
+from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.monitoring.metrics import BoundedLabels, Metrics
 
 
@@ -60,3 +61,17 @@ def test_verdicts_and_reasons_are_there_before_the_first_of_them() -> None:
     assert registry.get_sample_value("stripwatch_results_total", {"verdict": "defect"}) == 0
     for reason in RejectReason:
         assert registry.get_sample_value("stripwatch_rejects_total", {"reason": reason}) == 0
+
+
+def test_the_flags_of_a_camera_begin_at_zero_with_its_first_frame() -> None:
+    metrics = Metrics(CollectorRegistry(), 1)
+    for camera in ("top-1", "top-2", "top-3"):
+        metrics.count_frame(camera, is_replay=False)
+    metrics.count_frame("top-1", is_replay=True)
+    cameras = ("top-1", "other", "top-2", "replayed")
+    samples = [[_flagged(metrics, camera, flag) for flag in FrameFlag] for camera in cameras]
+    assert samples == [[0] * 4, [0] * 4, [None] * 4, [None] * 4]
+
+
+def _flagged(metrics: Metrics, camera: str, flag: FrameFlag) -> float | None:
+    return metrics.registry.get_sample_value("stripwatch_flagged_frames_total", {"camera": camera, "flag": flag.value})

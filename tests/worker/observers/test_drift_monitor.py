@@ -13,7 +13,7 @@ from structlog.typing import EventDict
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.drift import DriftSettings
-from stripwatch.worker.contracts.events import ModelInfo
+from stripwatch.worker.contracts.events import FrameFlag, ModelInfo
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.loaded_model import LoadedModel
@@ -185,3 +185,29 @@ def test_thresholds_of_the_plant_make_the_share_of_unsure_frames_incomparable(
     line.look()
     assert (line.value("score_drift", statistic="unsure") is not None) == told
     assert line.value("score_drift", statistic="confidence") == pytest.approx(-0.05)
+
+
+def test_a_camera_of_untrained_frames_is_named_until_fifty_others_have_come(said: list[EventDict]) -> None:
+    line = Watched()
+    usual, flagged = line.prediction(), dataclasses.replace(line.prediction(), flags=(FrameFlag.SIZE,))
+    line.saw(usual)
+    line.look()
+    assert line.value("camera_condition", condition="untrained_size") == 0
+    for untrained in (
+        flagged,
+        dataclasses.replace(flagged, flags=(FrameFlag.SCALE,)),
+        RejectedFrame(make_frame(), MODEL, FrameRejected(RejectReason.UNTRAINED_SIZE, "")),
+    ):
+        line.saw(untrained, *[usual] * 49)
+        line.look()
+        assert line.value("camera_condition", condition="untrained_size") == 1
+        line.saw(usual)
+        line.look()
+        assert line.value("camera_condition", condition="untrained_size") == 0
+    line.saw(dataclasses.replace(usual, flags=(FrameFlag.DAMAGED,)))
+    line.look()
+    assert line.value("camera_condition", condition="untrained_size") == 0
+    assert [entry["event"] for entry in said if "untrained" in entry["event"]] == [
+        "camera untrained_size",
+        "camera no longer untrained_size",
+    ] * 3

@@ -12,10 +12,11 @@ from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.model.trained_range import TrainedFrames
 from stripwatch.worker.service.offline import LinesPublisher, inspect_folder
 from tests.badframes import BAD_FRAMES
 from tests.jpeg_files import DAMAGES, encode, texture
-from tests.tiny import LABELS, expected_scores, write_bundle, write_frames
+from tests.tiny import LABELS, encode_frame, expected_scores, tiny_contract, write_bundle, write_frames
 
 
 @pytest.fixture
@@ -186,3 +187,26 @@ def test_an_unfit_bundle_leaves_no_file(settings: Settings, tmp_path: Path) -> N
     with pytest.raises(BundleError):
         inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
     assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("untrained_size", ["flag", "reject", "accept"])
+def test_frames_of_an_untrained_size_are_named_before_they_are_judged(
+    untrained_size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_frames(tmp_path / "in", [0.1])
+    (tmp_path / "in" / "wide.png").write_bytes(encode_frame(0.1, (32, 480)))
+    contract = tiny_contract(trained=TrainedFrames.of([(48, 32)]))
+    given = {"bundle": write_bundle(tmp_path / "tiny.onnx", contract), "frames": {"untrained_size": untrained_size}}
+    summary = inspect_folder(load_settings(None, given), tmp_path / "in", tmp_path / "out.jsonl")
+    usual, wide = events(tmp_path / "out.jsonl")
+    said = capsys.readouterr().err
+    assert (usual["verdict"], usual["flags"]) == ("defect", [])
+    if untrained_size == "flag":
+        assert (wide["verdict"], wide["label"], wide["defects"], wide["flags"]) == ("unsure", "dark", [], ["size"])
+        assert summary["flags"] == {"size": 1}
+        assert "1 of 2 frames are unlike those that the model was trained on, 48 x 32 px: 1 of 480 x 32 px" in said
+    elif untrained_size == "reject":
+        assert (wide["reason"], summary["flags"], summary["rejects"]) == ("untrained_size", {}, 1)
+        assert "they are rejected" in said
+    else:
+        assert (wide["verdict"], summary["flags"], said) == ("defect", {}, "")

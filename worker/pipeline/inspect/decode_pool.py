@@ -86,7 +86,7 @@ class DecodePool:
             return Skipped(frame, model)
         started_s = time.monotonic()
         try:
-            image = with_patience(lambda: model.decode(frame.encoded), "decoding a frame", self._memory_short)
+            image = with_patience(lambda: model.decode_frame(frame), "decoding a frame", self._memory_short)
             measures = frame.replay_of is None and self._measures(frame.camera)
             statistics = measure(image.pixels) if measures else None
         except FrameRejected as error:

@@ -255,6 +255,8 @@ class Pipeline:
         metrics.results.labels(event.verdict or event.state).inc()
         for defect in event.defects:
             metrics.defects.labels(defect.label, metrics.camera_label(frame.camera)).inc()
+        for flag in event.flags:
+            metrics.flagged_frames.labels(metrics.camera_label(frame.camera), flag).inc()
         if frame.replay_of is not None:
             return  # its age says when it was sent again, not how fast the line is
         age_s = time.time() - frame.captured_ms / 1000

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import InferenceError, MemoryShortageError
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.events import FrameFlag, Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import CommitPoint, Partition
 from stripwatch.worker.images.decode_spec import DecodeSpec, Image, Pixels
@@ -24,6 +24,7 @@ from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Threshold, read_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model
 from stripwatch.worker.model.session import Output, Session, WarmedBatch
+from stripwatch.worker.model.trained_range import TrainedFrames
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
@@ -133,6 +134,34 @@ def test_a_defect_is_reported_even_if_its_heatmap_is_not_finite(tmp_path: Path) 
     assert [(defect.label, defect.box_px) for defect in unlocated.defects] == [("bright", None)]
     assert located.defects[0].box_px is not None
     assert parts.metrics.registry.get_sample_value("stripwatch_unlocated_defects_total") == 1
+
+
+def test_flagged_frames_are_unsure_without_defects_and_counted_by_camera_and_flag(tmp_path: Path) -> None:
+    trained = TrainedFrames.of([(48, 32)], [1.0])
+    flagging = opened(write_bundle(tmp_path / "flagging.onnx", tiny_contract(trained=trained)))
+    check = replace(flagging.size_check, scales_mm_per_px={"top-2": 3.0})
+    publisher = Collector()
+    parts = parts_with(publisher)
+    pipeline = Pipeline(parts, replace(flagging, size_check=check))
+    pipeline.start()
+    sizes = [("top-1", (32, 48)), ("top-1", (32, 480)), ("top-2", (32, 48))]
+    frames = [make_frame(at, encode_frame(0.9, size), camera=name) for at, (name, size) in enumerate(sizes)]
+    for frame in frames:
+        parts.tracker.register(frame.position)
+        parts.limiter.acquire(len(frame.encoded))
+        pipeline.take(frame)
+    pipeline.drain(10)
+    results = [event for event in publisher.events if isinstance(event, Result)]
+    assert [(each.verdict, each.label, each.flags) for each in results] == [
+        ("defect", "bright", ()),
+        ("unsure", "bright", (FrameFlag.SIZE,)),
+        ("unsure", "bright", (FrameFlag.SCALE,)),
+    ]
+    assert [len(each.defects) for each in results] == [1, 0, 0]
+    value = parts.metrics.registry.get_sample_value
+    for camera, flag in (("top-1", "size"), ("top-2", "scale")):
+        assert value("stripwatch_flagged_frames_total", {"camera": camera, "flag": flag}) == 1
+    assert value("stripwatch_defects_total", {"label": "bright", "camera": "top-1"}) == 1
 
 
 def test_a_frame_without_memory_ends_the_worker_and_is_not_committed(

@@ -16,6 +16,7 @@ import stripwatch.export
 import stripwatch.training
 from stripwatch.worker.bench.demo import DEMO_BUNDLE
 from stripwatch.worker.common import errors
+from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.simulator.scene import KINDS, encode_jpeg, frame_seed, render
 from tests.e2e.line import run_cli
@@ -32,10 +33,10 @@ def model() -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Encoded strips that the demo's model has not seen, by file name, some of another size."""
+    """Encoded strips that the demo's model has not seen, by file name, some of a size that it was not trained on."""
     return {
         f"{number:02}.jpg": encode_jpeg(
-            render(KINDS[number % len(KINDS)], (200, 200) if number % 3 else (256, 320), frame_seed(77, number)).pixels
+            render(KINDS[number % len(KINDS)], (256, 320) if number % 4 == 1 else (200, 200), frame_seed(77, number)).pixels
         )
         for number in range(FRAMES)
     }
@@ -110,12 +111,14 @@ def test_a_model_says_what_the_command_says(model: LoadedModel, frames: dict[str
     assert events.keys() == frames.keys()
     for name, encoded in frames.items():
         result, event = model.inspect(encoded), events[name]
-        assert (result.verdict, result.label) == (event.verdict, event.label)
+        assert (result.verdict, result.label, result.flags) == (event.verdict, event.label, event.flags)
         assert result.scores == pytest.approx(event.scores, abs=2e-6)
         assert [(d.label, d.box_px) for d in result.defects] == [(d.label, d.box_px) for d in event.defects]
         assert (result.width_px, result.height_px) == (event.frame.width_px, event.frame.height_px)
         assert result.score == result.scores[result.label]
     assert {event.verdict for event in events.values()} >= {"clean", "defect"}
+    flagged = {name for name, event in events.items() if event.flags == (FrameFlag.SIZE,)}
+    assert flagged == {f"{number:02}.jpg" for number in range(1, FRAMES, 4)}
     assert any(d.box_px for event in events.values() for d in event.defects)
 
 

@@ -10,7 +10,7 @@ import msgspec
 from stripwatch.worker.coils.interval_set import IntervalSet
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.strip_defects import StripDefect, StripDefects
-from stripwatch.worker.contracts.events import StripSpan
+from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
 
 COIL_SCHEMA = "stripwatch.coil/1"
@@ -42,7 +42,8 @@ class CoilSummary(msgspec.Struct, frozen=True):
     frame names. uncovered_mm: of that, what no inspected frame of any camera shows; gaps: where (the first 200).
     defects: strip defects a class, those without a place included. worst: the best score, then the longest.
     strip_defects: the first 1,000 by place. ended: by the next coil, by silence, or at a limit of frames; null while
-    it runs.
+    it runs. flagged: inspected frames that are unsure whatever their scores are, so nobody has judged what they show;
+    flags: the same for each flag.
     """
 
     schema: str
@@ -62,6 +63,8 @@ class CoilSummary(msgspec.Struct, frozen=True):
     worst: StripDefect | None
     cameras: dict[str, CameraSummary]
     strip_defects: list[StripDefect]
+    flagged: int = 0
+    flags: dict[str, int] = {}
 
 
 class CoilAggregate:
@@ -77,6 +80,8 @@ class CoilAggregate:
         self._frames: dict[str, str | None] = {}  # by id; the camera that a reject counts for, else None
         self._states: dict[str, Counter[str]] = {}
         self._verdicts: Counter[str] = Counter()
+        self._flagged = 0
+        self._flags: Counter[str] = Counter()
         self._unplaced: Counter[str] = Counter()
         self._start_mm: int | None = None
         self._end_mm: int | None = None
@@ -116,6 +121,8 @@ class CoilAggregate:
         self._states.setdefault(observation.camera, Counter())[observation.state] += 1
         if observation.verdict:
             self._verdicts[observation.verdict] += 1
+        self._flagged += bool(observation.flags)
+        self._flags.update(observation.flags)
         self._unplaced.update(observation.unplaced)
         for defect in observation.defects:
             self.defects.add(defect)
@@ -154,6 +161,8 @@ class CoilAggregate:
             worst=max(found, key=_badness, default=None),
             cameras={camera: self._camera(camera, strip) for camera in sorted(self._states)},
             strip_defects=sorted(found, key=lambda d: (d.strip_mm.start, d.camera, d.label))[:_DEFECTS_MAX],
+            flagged=self._flagged,
+            flags={flag.value: self._flags[flag] for flag in FrameFlag if self._flags[flag]},
         )
 
     def _gaps(self) -> list[tuple[int, int]] | None:

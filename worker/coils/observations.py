@@ -9,7 +9,7 @@ import msgspec
 
 from stripwatch.worker.coils.strip_defects import PixelSpan, StripDefect
 from stripwatch.worker.contracts.camera_source import parse_source
-from stripwatch.worker.contracts.events import Defect, FrameInfo, Result, StripSpan
+from stripwatch.worker.contracts.events import Defect, FrameFlag, FrameInfo, Result, StripSpan
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.frame_headers import ORIGINAL_PREFIX, REPLAY_OF
 from stripwatch.worker.contracts.positions import Position, Record
@@ -25,6 +25,7 @@ class Observation:
 
     defects: those whose place on the strip is known, at least by the position of the frame, which is a point then.
     unplaced: the labels of the others. line_uri: the line as its cameras name it in ce_source, where that was read.
+    flags: why the verdict is unsure whatever the scores are.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Observation:
     unplaced: tuple[str, ...]
     replay_of: str | None = None
     line_uri: str | None = None
+    flags: tuple[FrameFlag, ...] = ()
 
     @property
     def frame_id(self) -> str:
@@ -76,6 +78,7 @@ def observation_from_result(result: Result, timestamp_ms: int) -> Observation | 
         defects=tuple(defect for defect in placed if defect),
         unplaced=tuple(defect.label for defect, place in zip(result.defects, placed, strict=True) if not place),
         replay_of=frame.replay_of,
+        flags=result.flags,
     )
 
 

@@ -24,6 +24,7 @@ _SAY_EVERY = 50_000
 _COLUMNS = (
     *("line", "coil", "ended", "first_captured_at", "last_captured_at", "length_m", "uncovered_m"),
     *("frames_inspected", "frames_skipped", "frames_rejected"),
+    *("frames_unsure", "frames_flagged"),
 )
 
 
@@ -62,13 +63,25 @@ def read_coils(settings: Settings) -> list[CoilSummary]:
 def as_table(coils: Sequence[CoilSummary]) -> Table:
     table = Table(expand=False)
     labels = sorted({label for coil in coils for label in coil.defects})
-    for name in ("coil", "line", "metres", "not covered", "frames", "rejected", "skipped", *labels):
+    for name in (
+        "coil",
+        "line",
+        "metres",
+        "not covered",
+        "frames",
+        "unsure",
+        "flagged",
+        "rejected",
+        "skipped",
+        *labels,
+    ):
         table.add_column(name, justify="left" if name in ("coil", "line") else "right", overflow="fold")
     for coil in coils:
         counts = coil.frames
         table.add_row(
             *(coil.coil or "-", coil.line or "-", metres(coil.length_mm), metres(coil.uncovered_mm)),
-            *(str(n) for n in (sum(msgspec.structs.astuple(counts)), counts.rejected, counts.skipped)),
+            str(sum(msgspec.structs.astuple(counts))),
+            *(str(n) for n in (coil.verdicts.get("unsure", 0), coil.flagged, counts.rejected, counts.skipped)),
             *(str(coil.defects.get(label, 0)) for label in labels),
         )
     return table
@@ -91,7 +104,8 @@ def as_csv(coils: Sequence[CoilSummary]) -> str:
     for coil in coils:
         row: list[Any] = [_text(coil.line), _text(coil.coil), coil.ended or ""]
         row += [coil.first_captured_at, coil.last_captured_at, metres(coil.length_mm), metres(coil.uncovered_mm)]
-        row += [*msgspec.structs.astuple(coil.frames), *(coil.defects.get(label, 0) for label in labels)]
+        row += [*msgspec.structs.astuple(coil.frames), coil.verdicts.get("unsure", 0), coil.flagged]
+        row += [*(coil.defects.get(label, 0) for label in labels)]
         writer.writerow(row)
     return text.getvalue()
 

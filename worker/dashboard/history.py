@@ -18,7 +18,7 @@ from stripwatch.worker.coils.observations import (
     read_result,
 )
 from stripwatch.worker.common.rates import WindowedRate
-from stripwatch.worker.contracts.events import Box, ModelInfo, Result
+from stripwatch.worker.contracts.events import Box, FrameFlag, ModelInfo, Result
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.evidence_index import EvidenceIndex, position_of_frame
 from stripwatch.worker.dashboard.rolling_stats import Latency
@@ -55,6 +55,8 @@ class _CameraView:
     side: str | None = None
     height_px: int | None = None
     states: Counter[str] = field(default_factory=Counter)
+    flags: Counter[FrameFlag] = field(default_factory=Counter)
+    unsure: int = 0
     defects: int = 0
     last_ms: int = 0
 
@@ -183,10 +185,14 @@ class History:
         self._totals[observation.state] += 1
         if observation.verdict:
             self._totals[observation.verdict] += 1
+        if observation.flags:
+            self._totals["flagged"] += 1
         if live:
             self._frame_rate.add(self._clock())
         camera = self._lines[observation.line or ""].cameras[observation.camera]
         camera.states[observation.state] += 1
+        camera.unsure += observation.verdict == "unsure"
+        camera.flags.update(observation.flags)
         if log.frames == frames:  # the result of a replay took the place of the frame's reject
             self._totals["rejected"] -= 1
             camera.states["rejected"] -= 1
@@ -277,7 +283,15 @@ class History:
             "latency_ms_p50": line.latency.percentile(50),
             "latency_ms_p99": line.latency.percentile(99),
             "cameras": [
-                {"camera": id_, "side": c.side, "defects": c.defects, "last_ms": c.last_ms, **c.states}
+                {
+                    "camera": id_,
+                    "side": c.side,
+                    "defects": c.defects,
+                    "last_ms": c.last_ms,
+                    "unsure": c.unsure,
+                    "flags": {flag.value: count for flag, count in c.flags.items()},
+                    **c.states,
+                }
                 for id_, c in sorted(line.cameras.items())
             ],
         }

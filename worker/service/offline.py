@@ -41,7 +41,7 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
     if out.exists() and not force:
         raise InputError(f"{out} is already there; --force replaces it")
     model = load_model(settings)
-    warn_of_sizes(model.size_check, files)
+    warn_of_sizes(model.size_check, images.files)
     limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
     part = out.with_name(out.name + ".part")
     try:

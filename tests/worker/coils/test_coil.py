@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary, FrameCounts
 from stripwatch.worker.coils.observations import Observation
-from stripwatch.worker.contracts.events import StripSpan
+from stripwatch.worker.coils.report import as_csv, as_table
+from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from tests.worker.coils.test_strip_defects import defect
 
 
@@ -113,3 +114,16 @@ def test_a_frame_that_is_rejected_again_is_one_reject() -> None:
     aggregate = CoilAggregate(first)
     assert not aggregate.add(replace(first, id="again", replay_of=first.id))
     assert aggregate.summary().frames == FrameCounts(inspected=0, skipped=0, rejected=1)
+
+
+def test_flagged_frames_are_counted_once_each_and_for_each_flag() -> None:
+    flagged = observation(1, verdict="unsure", flags=(FrameFlag.SIZE, FrameFlag.DAMAGED))
+    frames = [observation(0), flagged, flagged, observation(2, verdict="unsure"), replace(flagged, id="f3")]
+    found = logged(frames)
+    assert found.verdicts == {"clean": 1, "unsure": 3}
+    assert (found.flagged, found.flags) == (2, {"damaged": 2, "size": 2})
+    assert logged(frames[:1]).flags == {}
+    columns, row = (line.split(",") for line in as_csv([found]).splitlines())
+    assert dict(zip(columns, row, strict=True))["frames_flagged"] == "2"
+    assert dict(zip(columns, row, strict=True))["frames_unsure"] == "3"
+    assert [column.header for column in as_table([found]).columns][4:7] == ["frames", "unsure", "flagged"]

@@ -13,7 +13,7 @@ from stripwatch.worker.coils.observations import (
     read_result,
 )
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.contracts.events import Result, StripSpan
+from stripwatch.worker.contracts.events import FrameFlag, Result, StripSpan
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
@@ -113,3 +113,10 @@ def test_a_record_names_the_line_as_its_cameras_do() -> None:
         assert seen is not None
         assert (seen.line, seen.line_uri) == ("/p/line 1", "/p/line%201")
         assert CoilAggregate(seen).line_uri == "/p/line%201"
+
+
+def test_a_result_tells_its_flags() -> None:
+    event = msgspec.structs.replace(result(), verdict="unsure", defects=[], flags=(FrameFlag.SIZE,))
+    seen = observation_from_result(event, NOW_MS)
+    assert seen is not None
+    assert (seen.verdict, seen.flags) == ("unsure", (FrameFlag.SIZE,))

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.dashboard.history import CARDS_MAX, COILS_MAX, History
 from tests.worker.dashboard.events import LINE, Shown, event
 
@@ -129,3 +130,16 @@ def test_names_without_end_are_held_within_bounds() -> None:
     assert len(history.cards_after(0)) == CARDS_MAX
     assert len(history.ended_rows()) <= COILS_MAX
     assert len(state["running"]) <= 20
+
+
+def test_the_page_says_of_each_camera_why_its_frames_are_unsure() -> None:
+    history = new_history()
+    flags = ((), (FrameFlag.SIZE,), (FrameFlag.SIZE, FrameFlag.SCALE))
+    for number, of_frame in enumerate(flags):
+        place = SimpleNamespace(topic="frames", partition=1, offset=number)
+        unsure = replace(event(Shown(number), place, AT), verdict="unsure", flags=of_frame)
+        history.add_result(msgspec.json.encode(unsure), NOW_MS, 0.0, True)
+    assert totals(history) == {"inspected": 3, "unsure": 3, "flagged": 2}
+    (camera,) = history.state()["lines"][0]["cameras"]
+    assert (camera["unsure"], camera["flags"]) == (3, {"size": 2, "scale": 1})
+    assert history.state()["running"][0]["flags"] == {"size": 2, "scale": 1}

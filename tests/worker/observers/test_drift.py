@@ -88,7 +88,7 @@ def test_shares_of_labels_sum_up_to_one(frames_max: int, labels: list[str]) -> N
 def test_nothing_is_reported_of_the_first_few_frames() -> None:
     line = Line(settings=DriftSettings(measured_frames=50, scored_frames=50))
     line.sees(frames=4, answer=ScoredAnswer("grey", 0.9, False))
-    assert line.report() == CameraReport({"silent": False, "frozen": False})
+    assert line.report() == CameraReport({"silent": False, "frozen": False, "untrained_size": False})
     line.sees(answer=ScoredAnswer("grey", 0.9, False))
     assert line.report().statistics == pytest.approx({"brightness": 127.5, "contrast": 3.0, "sharpness": 0.013})
     assert line.report().scores == pytest.approx({"confidence": 0.9, "unsure": 0.0})
@@ -97,7 +97,8 @@ def test_nothing_is_reported_of_the_first_few_frames() -> None:
 def test_usual_frames_have_no_condition_and_no_distance() -> None:
     line = Line()
     line.sees(frames=20)
-    assert line.report().conditions == {"silent": False, "frozen": False, "dark": False, "blurred": False}
+    conditions = ("silent", "frozen", "untrained_size", "dark", "blurred")
+    assert line.report().conditions == dict.fromkeys(conditions, False)
     assert line.report().distances == pytest.approx({"brightness": 0, "contrast": 0, "sharpness": 0}, abs=1e-9)
 
 
@@ -122,7 +123,7 @@ def test_without_a_reference_the_dark_is_absolute_and_blur_and_distances_are_not
     line = Line(WITHOUT)
     line.sees(FrameStatistics(12, 0.5, 0.0), frames=20, answer=ScoredAnswer("grey", 0.9, False))
     report = line.report()
-    assert report.conditions == {"silent": False, "frozen": False, "dark": False}
+    assert report.conditions == {"silent": False, "frozen": False, "dark": False, "untrained_size": False}
     assert (report.distances, report.score_drift) == ({}, {})
     assert report.statistics["brightness"] == pytest.approx(12)
     line.sees(FrameStatistics(5, 0.5, 0.0), frames=100)

@@ -12,6 +12,18 @@ export function make(tag, className = "", text = "") {
 export const number = (value) => (value ?? 0).toLocaleString("en-GB");
 export const metres = (mm, digits = 1) => (mm === null || mm === undefined ? "–" : `${(mm / 1000).toFixed(digits)} m`);
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const FLAGS = {
+  damaged: "damaged file",
+  bit_depth: "unknown bit depth",
+  size: "size unlike training",
+  scale: "scale unlike training",
+};
+
+// Why frames are unsure whatever the model says, from counts by flag.
+export function flagsText(flags) {
+  return Object.entries(flags ?? {}).map(([flag, count]) => `${FLAGS[flag] ?? flag} ${number(count)}`).join(", ");
+}
+
 export const coilName = (row) => row.coil ?? "without a coil";
 export const lineName = (name) => (name ? name : "line without a name");
 

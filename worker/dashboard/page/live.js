@@ -1,6 +1,6 @@
 // Listens to the server's events and hands each part to the file that shows it.
 
-import { ago, byId, fillTable, lineName, make, number } from "./dom.js";
+import { ago, byId, fillTable, flagsText, lineName, make, number } from "./dom.js";
 import { addCards, clearCards, startCards } from "./cards.js";
 import { labels, showClasses, startClasses } from "./classes.js";
 import { onShow, setEnded, setRunning, showCoils } from "./coils.js";
@@ -39,6 +39,7 @@ function showTiles(state) {
     ["defects a minute", number(state.defects_per_minute)],
     ["frames with defects", number(totals.defect_frames)],
     ["unsure", number(totals.unsure)],
+    ["flagged", number(totals.flagged), totals.flagged > 0],
     ["rejected", number(totals.rejected), totals.rejected > 0],
     ["skipped", number(totals.skipped), totals.skipped > 0],
   ];
@@ -62,6 +63,8 @@ function showCameras(state) {
     ...(many ? [{ name: "Line", text: true, cell: (row) => lineName(row.line) }] : []),
     { name: "Frames", cell: (row) => number((row.inspected ?? 0) + (row.skipped ?? 0) + (row.rejected ?? 0)) },
     { name: "Defects", cell: (row) => number(row.defects) },
+    { name: "Unsure", cell: (row) => number(row.unsure) },
+    { name: "Why", text: true, cell: (row) => flagsText(row.flags), mark: () => "bad" },
     { name: "Rejected", cell: (row) => number(row.rejected), mark: (row) => (row.rejected ? "bad" : "zero") },
     { name: "Seen", cell: (row) => ago(state.now_ms - row.last_ms), mark: (row) => (late(row) ? "warn" : "") },
   ], rows);

@@ -1,6 +1,6 @@
 // The report of one coil, made to be printed.
 
-import { byId, coilName, dateTime, fillFacts, fillTable, lineName, make, metres, number, percent } from "./dom.js";
+import { byId, coilName, dateTime, fillFacts, fillTable, flagsText, lineName, make, metres, number, percent } from "./dom.js";
 import { classColour, learn } from "./classes.js";
 import { StripMap } from "./map.js";
 import { startTheme } from "./theme.js";
@@ -32,6 +32,7 @@ function showFacts(coil) {
     ["Frames rejected", number(coil.frames.rejected)],
     ["Frames skipped", number(coil.frames.skipped)],
     ["Frames unsure", number(coil.verdicts.unsure)],
+    ["Of these flagged", coil.flagged ? `${number(coil.flagged)}: ${flagsText(coil.flags)}` : "0"],
     ["Worst defect", coil.worst ? `${coil.worst.label}, ${percent(coil.worst.score)}, at ${metres(coil.worst.strip_mm.start, 2)}` : "none"],
   ]);
 }

@@ -36,7 +36,9 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Encoded strips that the demo's model has not seen, by file name, some of a size that it was not trained on."""
     return {
         f"{number:02}.jpg": encode_jpeg(
-            render(KINDS[number % len(KINDS)], (256, 320) if number % 4 == 1 else (200, 200), frame_seed(77, number)).pixels
+            render(
+                KINDS[number % len(KINDS)], (256, 320) if number % 4 == 1 else (200, 200), frame_seed(77, number)
+            ).pixels
         )
         for number in range(FRAMES)
     }

@@ -79,7 +79,7 @@ def fit(
     from stripwatch.training.fitting.fit import fit as run_fit
     from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
 
-    given |= {"data": data[0], "also": tuple(data[1:]), "mm_per_px": tuple(mm_per_px or ())}
+    given |= {"data": data[0], "also": tuple(data[1:]), "mm_per_px": tuple(mm_per_px) if mm_per_px else None}
     names = {field.name for field in fields(FitSettings)} & given.keys()
     settings = FitSettings(**{name: given[name] for name in names}, height_px=height_px, width_px=width_px)
     run = run_fit(as_paper_baseline(settings) if recipe == "paper-baseline" else settings)

@@ -40,7 +40,7 @@ class FitSettings:
 
     height_px, width_px, learning_rate, weight_decay: None takes the usual one. boxes: where the annotations are; the
     dense head learns from them, evaluations measure by them. cache: where features are kept for later fits. also:
-    folders whose images are learned from as well. mm_per_px: along the strip, of all folders, or of each in turn.
+    folders whose images are learned from as well. mm_per_px: along the strip, of all folders, or of each in turn; None: not known.
     """
 
     data: Path
@@ -82,7 +82,7 @@ class FitSettings:
     cache: Path | None = None
     precision: PrecisionChoice = "auto"
     also: tuple[Path, ...] = ()
-    mm_per_px: tuple[float, ...] = ()
+    mm_per_px: tuple[float, ...] | None = None
 
     @property
     def frozen(self) -> bool:
@@ -124,10 +124,10 @@ def as_paper_baseline(settings: FitSettings) -> FitSettings:
 
 def check(settings: FitSettings) -> None:
     """Raises SettingsError for what does not go together."""
-    folders, scales = 1 + len(settings.also), len(settings.mm_per_px)
+    folders, scales = 1 + len(settings.also), len(settings.mm_per_px or ())
     if scales not in (0, 1, folders):
         raise SettingsError(f"--mm-per-px is given {scales} times: give it once, or once for each of {folders} --data")
-    if not all(0 < scale < math.inf for scale in settings.mm_per_px):
+    if not all(0 < scale < math.inf for scale in settings.mm_per_px or ()):
         raise SettingsError("--mm-per-px must be above 0")
     if settings.fine_tune and not settings.frozen:
         raise SettingsError(

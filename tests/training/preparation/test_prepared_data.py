@@ -68,8 +68,8 @@ def test_the_sizes_of_the_training_images_are_known_and_others_in_validation_are
     assert capsys.readouterr().err == ""
     split = prepare_folder(tmp_path).split
     for at, frame in enumerate(split.validation[:2]):
-        pixels = cv2.imread(str(tmp_path / frame.name))
-        cv2.imwrite(str(tmp_path / frame.name), cv2.resize(pixels, (300 + at, 96)))
+        pixels = decode((tmp_path / frame.name).read_bytes(), DecodeSpec(96, 300 + at)).pixels
+        cv2.imwrite(str(tmp_path / frame.name), pixels)
     found = prepare_folder(tmp_path)
     assert [frame.name for frame in found.split.validation] == [frame.name for frame in split.validation]
     assert found.trained == TrainedFrames.of([(FRAME_PX, FRAME_PX)] * 18)

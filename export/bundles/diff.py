@@ -116,15 +116,10 @@ def _answers(
             yield path, FrameAnswer(decision, dict(zip(manifest.labels, decision.scores, strict=True)))
 
 
-def _decoded(files: Sequence[Path], spec: DecodeSpec, advance: Callable[[], None]) -> Iterator[tuple[Path, Pixels]]:
+def _decoded(files: Sequence[Path], spec: DecodeSpec, advance: Callable[[], None]) -> Iterator[tuple[Path, Image]]:
     for path in files:
         advance()
         with suppress(FrameRejected, InputError):
-            yield path, decode(read_whole(path), spec).pixels
-def _decoded(files: list[Path], spec: DecodeSpec, advance: Callable[[], None]) -> Iterator[tuple[Path, Image]]:
-    for path in files:
-        advance()
-        with suppress(FrameRejected):
             yield path, decode(read_whole(path), spec)
 
 

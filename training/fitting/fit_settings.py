@@ -40,7 +40,8 @@ class FitSettings:
 
     height_px, width_px, learning_rate, weight_decay: None takes the usual one. boxes: where the annotations are; the
     dense head learns from them, evaluations measure by them. cache: where features are kept for later fits. also:
-    folders whose images are learned from as well. mm_per_px: along the strip, of all folders, or of each in turn; None: not known.
+    folders whose images are learned from as well. mm_per_px: along the strip, of all folders, or of each in turn; None
+    where it is not known.
     """
 
     data: Path

@@ -137,3 +137,15 @@ DAMAGES: dict[str, Callable[[bytes, bytes], bytes]] = {
     "a part sent twice": _repeated,
     "the end is zeros": _zeros,
 }
+
+
+def scan_ends(encoded: bytes) -> list[int]:
+    """Where a scan of several ends, and the next segment begins."""
+    starts = [at for at in range(len(encoded)) if encoded[at : at + 2] == b"\xff\xda"]
+    ends = []
+    for start in starts[:-1]:
+        at = start + 2
+        while encoded[at] != 0xFF or encoded[at + 1] in (0, *range(0xD0, 0xD8)):
+            at += 1
+        ends.append(at)
+    return ends

@@ -31,20 +31,19 @@ def decode_jpeg(encoded: bytes, header: ImageHeader, colour: str, scale: int, fl
         FrameRejected: The file is damaged.
         MemoryError: Memory was not enough.
     """
-    variant, fault = encoded, ValueError()
-    for variant in jpeg_variants(encoded):
+    fault = "the scans leave out parts of the image"
+    for variant in jpeg_variants(encoded) if header.complete else ():
         try:
             return Samples(_decode(variant, header, colour, scale, strict=True))
         except ValueError as error:
-            fault = error
+            fault = f"libjpeg: {error}"
     if flags_damaged:
+        *_, variant = jpeg_variants(encoded)
         try:
             return Samples(_decode(variant, header, colour, scale, strict=False), flags=(FrameFlag.DAMAGED,))
         except ValueError as error:
-            fault = error
-    unreadable = str(fault).startswith(_NO_HEADER)
-    detail = "libjpeg cannot read the header" if unreadable else f"libjpeg: {fault}"
-    raise FrameRejected(RejectReason.DAMAGED, detail) from fault
+            fault = f"libjpeg: {error}"
+    raise FrameRejected(RejectReason.DAMAGED, "libjpeg cannot read the header" if _NO_HEADER in fault else fault)
 
 
 def _decode(encoded: bytes, header: ImageHeader, colour: str, scale: int, strict: bool) -> Pixels:

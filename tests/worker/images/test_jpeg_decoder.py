@@ -16,7 +16,7 @@ from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Pixels
 from stripwatch.worker.images.headers.reader import read_header
 from stripwatch.worker.images.jpeg_decoder import decode_jpeg
-from tests.jpeg_files import DAMAGES, HARMLESS, KINDS, encode, revised, segment, texture
+from tests.jpeg_files import DAMAGES, HARMLESS, KINDS, encode, revised, scan_ends, segment, texture
 
 _OPENCV = {
     ("rgb", 1): cv2.IMREAD_COLOR,
@@ -66,18 +66,35 @@ def test_a_damaged_file_is_rejected(damage: str, oddity: str, capfd: pytest.Capt
         plain, following = (KINDS[kind](texture(seed, colour=in_colour)) for seed in (0, 1))
         error = reject_of(HARMLESS[oddity](DAMAGES[damage](plain, following)))
         assert error.reason == RejectReason.DAMAGED
-        assert error.detail.startswith("libjpeg: ")
+        assert error.detail.startswith(("libjpeg: ", "the scans leave out"))
         assert "revision" not in error.detail
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("kind", ["baseline", "optimised", "restart markers"])
+@pytest.mark.parametrize("kind", ["baseline", "progressive", "restart markers"])
 def test_a_cut_anywhere_is_seen(kind: str) -> None:
     encoded = revised(KINDS[kind](texture(size=(32, 48))))
     start = encoded.index(b"\xff\xda") + 14
-    for cut in range(start, len(encoded) - 4):  # up to two bytes hold less than the last block
-        for end in (b"\xff\xd9", encoded):
+    for cut in range(start, len(encoded) - 2):
+        for end in (b"\xff\xd9", b"\xff\xd9" + encoded, encoded):
             assert reject_of(encoded[:cut] + end).reason == RejectReason.DAMAGED, cut
+
+
+def test_a_file_that_ends_between_two_scans_is_damaged() -> None:
+    encoded = KINDS["progressive"](texture())
+    ends = scan_ends(encoded)
+    assert len(ends) > 5
+    for end in ends:
+        cut = encoded[:end] + b"\xff\xd9"
+        assert reject_of(cut).detail == "the scans leave out parts of the image"
+        assert decode(revised(cut), DecodeSpec(16, 24), DecodeLimits(flags_damaged=True)).flags == (FrameFlag.DAMAGED,)
+
+
+def test_a_component_without_a_scan_is_damage() -> None:
+    grey, in_colour = encode(texture(colour=False)), KINDS["4:4:4"](texture())
+    scan = in_colour.index(b"\xff\xda")
+    only_first = segment(0xDA, b"\1\1\0\0\x3f\0") + grey[grey.index(b"\xff\xda") + 10 :]
+    assert reject_of(in_colour[:scan] + only_first).detail == "the scans leave out parts of the image"
 
 
 def test_the_detail_names_what_libjpeg_found() -> None:
@@ -112,14 +129,6 @@ def test_real_photographs_give_the_pixels_of_opencv(shared: Path) -> None:
             assert np.array_equal(pixels_of(encoded, colour), opencv_pixels(encoded, colour)), path
         for scale in (2, 4, 8):
             assert np.array_equal(pixels_of(encoded, "rgb", scale), opencv_pixels(encoded, "rgb", scale)), path
-
-
-def test_a_second_frame_header_is_damage() -> None:
-    """A decoder might believe another one of two: the first, of a thumbnail, or the second."""
-    encoded, small = encode(texture()), encode(texture(size=(16, 16)))
-    at = small.index(b"\xff\xc0")
-    frame_header = segment(0xC0, small[at + 4 : at + 2 + int.from_bytes(small[at + 2 : at + 4], "big")])
-    assert reject_of(encoded[:2] + frame_header + encoded[2:]).reason == RejectReason.DAMAGED
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -18,6 +18,7 @@ class ImageHeader:
     significant_bits: how many of them carry data, where the file declares it (sBIT in PNG, the largest sample in TIFF);
         None where it does not.
     in_upper_bits: whether the significant bits are the upper ones of a sample of 16 bits; else they are the lower ones.
+    complete: False where the file ends in order but leaves out parts of the image that it announces.
     """
 
     format: ImageFormat
@@ -27,6 +28,7 @@ class ImageHeader:
     bits: int
     significant_bits: int | None = None
     in_upper_bits: bool = False
+    complete: bool = True
 
 
 def truncated(kind: str, encoded: bytes) -> FrameRejected:

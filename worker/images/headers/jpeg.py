@@ -1,12 +1,14 @@
 """Read the header of a JPEG file, and whether the file is complete. Source: ITU-T T.81, annex B."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.images.headers.header import ImageHeader, truncated
+from stripwatch.worker.images.headers.jpeg_scans import bring_all, read_scan
 
 END_MARKER = b"\xff\xd9"
 START_OF_SCAN = 0xDA
@@ -19,6 +21,7 @@ _UNSUPPORTED = {
     **dict.fromkeys((0xC9, 0xCA), "arithmetic-coded JPEG"),
     0xF7: "JPEG-LS",
 }
+_SEGMENT_HEADER_BYTES = 4  # marker and length
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _SCANS_MAX = 64  # progressive files of cameras and libraries have about ten
 # What libjpeg-turbo reads: the factors of luma where both chroma have 1x1, and of chroma where luma has 2x2.
@@ -36,24 +39,31 @@ class Segment(NamedTuple):
 
 
 def read_jpeg_header(encoded: bytes) -> ImageHeader:
-    """Raises FrameRejected for a file that is incomplete, malformed or of a kind that is not decoded."""
-    header: ImageHeader | None = None
+    """Raises FrameRejected for a file that is truncated, malformed or of a kind that is not decoded."""
+    frame: Segment | None = None
     scan_at = 0
-    for marker, at, size in segments(encoded):
-        if marker in SEQUENTIAL or marker == _PROGRESSIVE:
-            header = _read_start_of_frame(encoded[at : at + size])
-        elif marker in _UNSUPPORTED:
-            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"a {_UNSUPPORTED[marker]} file")
-        scan_at = at
-    if _count_scans(encoded, scan_at) > _SCANS_MAX:  # each goes over the whole image again: hours, in a few MB
+    for segment in segments(encoded):
+        if segment.marker in SEQUENTIAL or segment.marker == _PROGRESSIVE:
+            if frame is not None:  # a decoder might believe another one of two
+                raise FrameRejected(RejectReason.DAMAGED, "a JPEG file with two frame headers")
+            frame = segment
+        elif segment.marker in _UNSUPPORTED:
+            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"a {_UNSUPPORTED[segment.marker]} file")
+        scan_at = segment.at
+    scans = _find_scans(encoded, scan_at - _SEGMENT_HEADER_BYTES)
+    if len(scans) > _SCANS_MAX:  # each goes over the whole image again: hours, in a few MB
         raise FrameRejected(RejectReason.UNDECODABLE, f"a JPEG file of more than {_SCANS_MAX} scans")
-    if header is None:
+    if frame is None:
         raise FrameRejected(RejectReason.DAMAGED, "a JPEG file without a frame header before its first scan")
     # Entropy-coded data never holds FF D9, so the first scan to the end is where the end marker must be;
     # a thumbnail's own end marker lies before the scan.
-    if encoded.rfind(END_MARKER, scan_at) < 0:
+    end = encoded.find(END_MARKER, scan_at)
+    if end < 0:
         raise truncated("JPEG", encoded)
-    return header
+    body = encoded[frame.at : frame.at + frame.size]
+    header, components = _read_start_of_frame(body), body[6::3]
+    found = [read_scan(encoded, at) for at in scans if at < end]
+    return replace(header, complete=bring_all(found, components, progressive=frame.marker == _PROGRESSIVE))
 
 
 def segments(encoded: bytes) -> Iterator[Segment]:
@@ -67,10 +77,11 @@ def segments(encoded: bytes) -> Iterator[Segment]:
         at = segment.at + segment.size
 
 
-def _count_scans(encoded: bytes, at: int) -> int:
-    """How often FF DA stands from there on. bytes.count takes ten times as long: 0.1 ms for a strip, with the GIL."""
+def _find_scans(encoded: bytes, at: int) -> list[int]:
+    """Where FF DA stands from there on. bytes.find takes ten times as long: 0.1 ms for a strip, with the GIL."""
     content = np.frombuffer(encoded, np.uint8, offset=at)
-    return int(np.count_nonzero((content[:-1] == 0xFF) & (content[1:] == START_OF_SCAN)))
+    starts = np.flatnonzero((content[:-1] == 0xFF) & (content[1:] == START_OF_SCAN))
+    return [int(start) + at for start in starts[: _SCANS_MAX + 1]]
 
 
 def _next_segment(encoded: bytes, at: int) -> Segment:

@@ -86,7 +86,8 @@ def test_a_malformed_header_is_damage() -> None:
     for encoded in (
         PLAIN[:scan_at] + b"\0\1\2" + PLAIN[scan_at:],
         insert(PLAIN, b"\xff\xe1\x00\x00"),
-        insert(PLAIN, segment(0xC0, b"\x08\x00\x10\x00\x10\x03")),
+        PLAIN[:FRAME_AT] + segment(0xC0, b"\x08\x00\x10\x00\x10\x03") + PLAIN[FRAME_AT + 19 :],
+        insert(PLAIN, PLAIN[FRAME_AT : FRAME_AT + 19]),
         without_frame,
     ):
         assert reject_of(encoded).reason == RejectReason.DAMAGED

@@ -166,7 +166,7 @@ def test_a_frame_that_cannot_be_inspected_is_rejected_with_the_reason(
 
 
 def test_a_path_is_not_a_frame(model: LoadedModel) -> None:
-    with pytest.raises(TypeError, match="the bytes of a JPEG or PNG file, not str"):
+    with pytest.raises(TypeError, match="the bytes of an image file, not str"):
         model.inspect("strip.jpg")  # type: ignore[arg-type]
 
 

@@ -61,14 +61,19 @@ class Pair:
 class Difference:
     """rejected: names of frames that cannot be read or decoded. pairs: the others.
 
-    files_skipped: what the folder holds besides, as `ImageFolder.skipped` has it. trained: the training frames of a and
-    of b.
+    <<<<<<< HEAD
+        files_skipped: what the folder holds besides, as `ImageFolder.skipped` has it. trained: the training frames of a and
+        of b.
+    =======
+        files_skipped: what the folder holds besides, as `ImageFolder.skipped` has it. decode: of the first bundle.
+    >>>>>>> c06f6d5 (The formats of frames are in the README, and cards show golden frames of every format)
     """
 
     pairs: list[Pair]
     rejected: list[str]
     files_skipped: int = 0
     trained: tuple[TrainedFrames | None, TrainedFrames | None] = (None, None)
+    decode: DecodeSpec | None = None
 
     @property
     def differing(self) -> list[Pair]:
@@ -95,7 +100,8 @@ def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Diff
     pairs = [Pair(names[path], of_a[path], of_b[path]) for path in files if path in of_a and path in of_b]
     rejected = [names[path] for path in files if path not in of_a or path not in of_b]
     trained_a, trained_b = (session.bundle.manifest.trained for session in sessions)
-    return Difference(pairs, rejected, len(images.skipped), (trained_a, trained_b))
+    decode_a = sessions[0].bundle.manifest.decode
+    return Difference(pairs, rejected, len(images.skipped), (trained_a, trained_b), decode_a)
 
 
 def _answers(
@@ -136,7 +142,7 @@ def draw_differing(difference: Difference, folder: Path) -> bytes:
     if len(shown) < len(difference.differing):
         title += f"; the {len(shown)} with the largest difference"
     captions = [f"{pair.name}\nA {pair.a.text}\nB {pair.b.text}" for pair in shown]
-    images = [decode_tile(read_whole(file_below(folder, pair.name))) for pair in shown]
+    images = [decode_tile(read_whole(file_below(folder, pair.name)), difference.decode) for pair in shown]
     tiles = [Tile(image, caption) for image, caption in zip(images, captions, strict=True)]
     return draw_sheet(title, tiles)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from stripwatch.export.bundles.show import LABEL_COLUMNS, BundleCard, facts, label_rows
 from stripwatch.export.reporting.charts import draw_confusion, draw_reliability
+from stripwatch.export.reporting.figures import browser_image
 from stripwatch.export.reporting.html import figure, page, picture, table
 from stripwatch.worker.model.bundle import GoldenFrame, Manifest
 
@@ -29,7 +30,8 @@ def _parts(card: BundleCard) -> Iterator[str]:
         yield picture("Reliability", draw_reliability(validation.reliability, "of Keras, at temperature 1"))
     yield "<h2>Golden frames</h2>"
     yield f"<p>Run at load; each score must be within {manifest.score_tolerance:.2g} of what Keras gave.</p>"
-    yield from (figure(golden.encoded, _caption(manifest, golden)) for golden in manifest.golden)
+    for golden in manifest.golden:
+        yield figure(browser_image(golden.encoded, manifest.decode), _caption(manifest, golden))
 
 
 def _caption(manifest: Manifest, golden: GoldenFrame) -> list[str]:

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -41,11 +42,29 @@ def to_png(figure: Figure) -> bytes:
     return written.getvalue()
 
 
-def decode_tile(encoded: bytes) -> Pixels:
-    """An image for a sheet: uint8 [h, w, 3], at its own aspect, and no higher than needed."""
+def decode_tile(encoded: bytes, depth: DecodeSpec | None = None) -> Pixels:
+    """An image for a sheet: uint8 [h, w, 3], at its own aspect, and no higher than needed.
+
+    depth: samples of more than 8 bits become 8 bits as this spec says.
+    """
     header = read_header(encoded)
     width_px = max(1, round(_TILE_HEIGHT_PX * header.width_px / header.height_px))
-    return decode(encoded, DecodeSpec(_TILE_HEIGHT_PX, width_px)).pixels
+    return decode(encoded, _display_spec(_TILE_HEIGHT_PX, width_px, depth)).pixels
+
+
+def browser_image(encoded: bytes, depth: DecodeSpec) -> bytes:
+    """An image file that every browser shows: JPEG and 8-bit PNG files as they are, others as PNG of 8 bits."""
+    header = read_header(encoded)
+    if header.format == "jpeg" or (header.format == "png" and header.bits <= 8):
+        return encoded
+    pixels = decode(encoded, _display_spec(header.height_px, header.width_px, depth)).pixels
+    return cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def _display_spec(height_px: int, width_px: int, depth: DecodeSpec | None) -> DecodeSpec:
+    if depth is None:
+        return DecodeSpec(height_px, width_px)
+    return DecodeSpec(height_px, width_px, bit_depth=depth.bit_depth, levels=depth.levels)
 
 
 def _shortened(line: str) -> str:

@@ -33,7 +33,7 @@ def load_model(
 
     Returns:
         A model with `inspect(encoded)` for one frame and `inspect_batch([encoded, ...])` for several, where each frame
-        is the bytes of a JPEG or PNG file. `info` says which model it is.
+        is the bytes of an image file. `info` says which model it is.
 
     Raises:
         BundleError: The file cannot be read, is not a bundle, was changed, or gives other scores than Keras did for

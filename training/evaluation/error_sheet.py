@@ -37,7 +37,7 @@ def pick_worst(run: Run, measured: ScoredFrames) -> tuple[int, list[int]]:
 
 def _tile(view: keras.Model, run: Run, measured: ScoredFrames, at: int) -> Tile:
     encoded = read_frame(measured.root, measured.frames[at])
-    picture = decode_tile(encoded)
+    picture = decode_tile(encoded, run.decode)
     shown = _label_shown(run, measured, at)
     reader = run.heatmap_decoder
     if reader is not None:

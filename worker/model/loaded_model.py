@@ -62,7 +62,7 @@ class LoadedModel:
         Any number of threads may call this; the model itself runs one batch at a time.
 
         Args:
-            encoded: A whole JPEG or PNG file: 8-bit grey or colour JPEG, 8- or 16-bit PNG. At most 16,000,000 bytes
+            encoded: A whole image file: JPEG, PNG, BMP, TIFF (8 to 16 bits, one page) or WebP. At most 16,000,000 bytes
                 and 20,000,000 pixels, and at least 8 pixels a side, unless the settings of the model say otherwise.
 
         Returns:
@@ -125,7 +125,7 @@ class LoadedModel:
     def _decode(self, encoded: bytes, index: int | None = None) -> Image:
         """index: of the frame in its batch, for the error."""
         if not isinstance(encoded, bytes):
-            raise TypeError(f"a frame is the bytes of a JPEG or PNG file, not {type(encoded).__name__}")
+            raise TypeError(f"a frame is the bytes of an image file, not {type(encoded).__name__}")
         with _naming_frame(index):
             return self.size_check.apply(self.decode(encoded))
 

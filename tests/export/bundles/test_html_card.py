@@ -1,13 +1,17 @@
 import re
+from base64 import b64decode
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from stripwatch.export.bundles.html_card import html_card
 from stripwatch.export.bundles.show import read_card
 from stripwatch.export.reporting.html import inline
 from stripwatch.worker.model.bundle import Bin, ClassFigures, Validation, read_bundle
-from tests.tiny import LABELS, tiny_contract, write_bundle
+from tests.tiny import LABELS, SPEC, tiny_contract, write_bundle
 
 pytestmark = pytest.mark.training
 
@@ -27,6 +31,22 @@ def test_the_page_holds_facts_charts_and_golden_frames_and_asks_for_nothing_else
         assert f"label: {golden.label}" in page
     sources = re.findall(r'(?:src|href)="([^"]{22})', page)
     assert sources == ["data:image/png;base64,"] * (2 + len(manifest.golden))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp"])
+def test_golden_frames_that_browsers_do_not_show_are_written_as_png_of_8_bits(tmp_path: Path, suffix: str) -> None:
+    pixels = np.linspace(0, 255, 32 * 48).reshape(32, 48).astype(np.uint8)
+    deep = suffix in (".png", ".tif")
+    stored = pixels.astype(np.uint16) * 16 if deep else np.dstack([pixels] * 3)
+    options = [cv2.IMWRITE_WEBP_QUALITY, 101] if suffix == ".webp" else []
+    encoded = cv2.imencode(suffix, stored, options)[1].tobytes()
+    manifest = tiny_contract(decode=replace(SPEC, bit_depth=12))
+    golden = [replace(manifest.golden[0], encoded=encoded), *manifest.golden[1:]]
+    path = write_bundle(tmp_path / "a.onnx", replace(manifest, golden=golden))
+    page = html_card(read_card(read_bundle(path)))
+    sources = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    shown = [cv2.imdecode(np.frombuffer(b64decode(source), np.uint8), cv2.IMREAD_UNCHANGED) for source in sources]
+    assert any(image is not None and np.array_equal(image, np.dstack([pixels] * 3)) for image in shown)
 
 
 def test_what_was_not_evaluated_has_no_charts(tmp_path: Path) -> None:

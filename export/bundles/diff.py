@@ -61,12 +61,8 @@ class Pair:
 class Difference:
     """rejected: names of frames that cannot be read or decoded. pairs: the others.
 
-    <<<<<<< HEAD
-        files_skipped: what the folder holds besides, as `ImageFolder.skipped` has it. trained: the training frames of a and
-        of b.
-    =======
-        files_skipped: what the folder holds besides, as `ImageFolder.skipped` has it. decode: of the first bundle.
-    >>>>>>> c06f6d5 (The formats of frames are in the README, and cards show golden frames of every format)
+    files_skipped: what the folder holds besides, as `ImageFolder.skipped` has it. trained: the training frames of a and
+    of b. decode: of a.
     """
 
     pairs: list[Pair]

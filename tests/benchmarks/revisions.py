@@ -17,9 +17,9 @@ from tests.revisions import THIS, Version, checkout
 BENCH_S_MAX = 600
 
 
-def measure(version: Version, count: int) -> dict[str, float]:
+def measure(version: Version, count: int, shape: str) -> dict[str, float]:
     """Frames a second at full load, and processor seconds per 1,000 frames of the worker."""
-    sizes = ["--count", str(count), "--runs", "1", "--load", "0.5", "--seconds", "1"]
+    sizes = ["--shape", shape, "--count", str(count), "--runs", "1", "--load", "0.5", "--seconds", "1"]
     command = [*version.program, "bench", "--bundle", str(DEMO_BUNDLE), *sizes]
     done = subprocess.run(
         command, env=version.environment, stdout=subprocess.PIPE, text=True, timeout=BENCH_S_MAX, check=True
@@ -31,12 +31,12 @@ def measure(version: Version, count: int) -> dict[str, float]:
     }
 
 
-def compare(old: Version, rounds: int, count: int) -> dict[str, Any]:
+def compare(old: Version, rounds: int, count: int, shape: str) -> dict[str, Any]:
     found: dict[str, list[dict[str, float]]] = {"old": [], "new": []}
     for number in range(rounds):
         pair = [("old", old), ("new", THIS)]
         for name, version in pair if number % 2 == 0 else reversed(pair):
-            found[name].append(measure(version, count))
+            found[name].append(measure(version, count, shape))
             print(f"round {number + 1}: {name} {found[name][-1]}", file=sys.stderr)
     return {figure: figures(found, figure) for figure in found["old"][0]}
 
@@ -52,10 +52,11 @@ def main() -> None:
     parser.add_argument("revision", help="The earlier revision, as git names it.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=4000, help="Frames of a run at full load.")
+    parser.add_argument("--shape", default="200x200", help="Of the simulated strip, height x width in px.")
     options = parser.parse_args()
     with checkout(options.revision) as old:
-        found = compare(old, options.rounds, options.count)
-    print(json.dumps({"revision": options.revision, "count": options.count, **found}))
+        found = compare(old, options.rounds, options.count, options.shape)
+    print(json.dumps({"revision": options.revision, "count": options.count, "shape": options.shape, **found}))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def make_model(**changes: Any) -> LoadedModel:
         LoadedModel(
             info=ModelInfo("neu", "3", "f" * 64, "bundle"),
             session=Session(bundle, "CPUExecutionProvider", 0.0, [WarmedBatch(1, 1.0)], SimpleQueue()),
-            decode=lambda _: IMAGE,
+            decode=lambda *_: IMAGE,
             batch_policy=BatchPolicy([WarmedBatch(4, 1.0)], 4),
             policy=DecisionPolicy(("clean", "pits"), "clean", True, (Threshold(), Threshold()), False),
             heatmap_decoder=None,

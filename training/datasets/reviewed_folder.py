@@ -32,7 +32,8 @@ _LABEL_CHARS_MAX = 100
 class ReviewedFrame:
     """A line of collected.csv. id: of the frame's result. file: where it lies now, "" where it is no more.
 
-    scores: JSON, of each label of the model. sha256: of the file, which holds the camera's own bytes.
+    scores: JSON, of each label of the model. sha256: of the file, which holds the camera's own bytes, or the
+    pixels of a raw buffer as PNG.
     """
 
     id: str

@@ -20,8 +20,10 @@ from stripwatch.training.labeling.review_record import ReviewRecord, read_review
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.contracts.positions import Record
+from stripwatch.worker.images.decode_spec import DecodeLimits
 from stripwatch.worker.images.headers.reader import read_header
 from stripwatch.worker.images.image_files import SUFFIXES
+from stripwatch.worker.images.lossless_png import raw_to_png
 
 _NO_FOLDER = "_other"  # for a guess that cannot be the name of one
 
@@ -68,7 +70,8 @@ class Collector:
         self._read += 1
         try:
             reviewed = read_review(record)
-            suffix = SUFFIXES[read_header(reviewed.encoded).format]
+            content = _file_content(reviewed)
+            suffix = SUFFIXES[read_header(content).format]
         except (ValueError, FrameRejected) as error:
             self._unreadable += 1
             say(f"{record.position} is no frame for review: {error}")
@@ -80,8 +83,8 @@ class Collector:
         if self._places.find(name) is None:
             folder = self._out / UNSORTED / (reviewed.guess if may_be_folder(reviewed.guess) else _NO_FOLDER)
             make_folder(folder)
-            atomic_write(folder / (name + suffix), reviewed.encoded)
-        self._entries[name] = _entry(reviewed)
+            atomic_write(folder / (name + suffix), content)
+        self._entries[name] = _entry(reviewed, content)
         self._guesses[reviewed.guess] += 1
 
 
@@ -96,7 +99,14 @@ def claim(out: Path) -> None:
     write_entries(out, [])
 
 
-def _entry(reviewed: ReviewRecord) -> ReviewedFrame:
+def _file_content(reviewed: ReviewRecord) -> bytes:
+    """The camera's own bytes; of a raw buffer, which no viewer shows, a PNG file that decodes to the same pixels."""
+    if reviewed.layout is None:
+        return reviewed.encoded
+    return raw_to_png(reviewed.encoded, reviewed.layout, DecodeLimits())
+
+
+def _entry(reviewed: ReviewRecord, content: bytes) -> ReviewedFrame:
     return ReviewedFrame(
         id=reviewed.id,
         file="",
@@ -108,5 +118,5 @@ def _entry(reviewed: ReviewRecord) -> ReviewedFrame:
         captured_at=reviewed.captured_at,
         model=reviewed.model,
         model_sha256=reviewed.model_sha256,
-        sha256=hashlib.sha256(reviewed.encoded).hexdigest(),
+        sha256=hashlib.sha256(content).hexdigest(),
     )

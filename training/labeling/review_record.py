@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from stripwatch.worker.contracts.frame_headers import original_headers
 from stripwatch.worker.contracts.positions import Record
+from stripwatch.worker.contracts.raw_layout import RawLayout
+from stripwatch.worker.contracts.record_fields import RecordFields
 
 _OWN = ("event_id", "label", "score", "scores", "model_name", "model_version", "model_sha256")
 _NAME_CHARS_MAX, _VALUE_CHARS_MAX = 200, 100_000  # a cell of a CSV file may hold 131,072
@@ -12,7 +15,10 @@ _NAME_CHARS_MAX, _VALUE_CHARS_MAX = 200, 100_000  # a cell of a CSV file may hol
 
 @dataclass(frozen=True, slots=True)
 class ReviewRecord:
-    """id: of the frame's result. encoded: the camera's own bytes. guess: the best class. scores: of all, JSON."""
+    """id: of the frame's result. encoded: the camera's own bytes. layout: where they are a raw buffer.
+
+    guess: the best class. scores: of all, JSON.
+    """
 
     id: str
     encoded: bytes = field(repr=False)
@@ -24,6 +30,7 @@ class ReviewRecord:
     captured_at: str
     model: str
     model_sha256: str
+    layout: RawLayout | None = None
 
 
 def read_review(record: Record) -> ReviewRecord:
@@ -54,4 +61,5 @@ def read_review(record: Record) -> ReviewRecord:
         captured_at=captured_at[:_NAME_CHARS_MAX],
         model=f"{own['model_name']} {own['model_version']}",
         model_sha256=own["model_sha256"],
+        layout=RecordFields.of(original_headers(record.headers)).raw_layout(),
     )

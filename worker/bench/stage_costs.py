@@ -142,7 +142,7 @@ def _consume_and_decode(settings: Settings, count: int, pool: DecodePool, model:
 def _decode_each(frames: Sequence[Frame], model: LoadedModel, into: list[Decoded]) -> int:
     for frame in frames:
         with suppress(FrameRejected):
-            into.append(Decoded(frame, model, model.decode(frame.encoded), 0.0, time.monotonic()))
+            into.append(Decoded(frame, model, model.decode(frame.encoded, frame.layout), 0.0, time.monotonic()))
     return len(frames)
 
 

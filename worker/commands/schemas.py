@@ -15,6 +15,8 @@ from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.events import REJECT_SCHEMA, RESULT_SCHEMA, Reject, Result
 from stripwatch.worker.contracts.frame_headers import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX
 from stripwatch.worker.contracts.replay_mark import REPLAYED
+from stripwatch.worker.images.image_files import FORMATS
+from stripwatch.worker.images.raw_header import PIXEL_FORMATS
 
 Json = dict[str, Any]
 EVENTS: dict[str, tuple[str, type]] = {
@@ -59,6 +61,19 @@ _REVIEW: Json = {
     "stripwatch_model_version": _TEXT,
     "stripwatch_model_sha256": _TEXT,
 }
+_COUNT: Json = _TEXT | {"pattern": "^[0-9]+$"}
+_FRAME: Json = {
+    "ce_blockid": _COUNT | {"description": "The camera's own count of its frames, up to 2**53 - 1."},
+    "ce_pixelformat": _TEXT
+    | {
+        "enum": list(PIXEL_FORMATS),
+        "description": "The value is a raw buffer of this GenICam pixel format, and ce_widthpx and ce_heightpx are "
+        "required; absent for an image file.",
+    },
+    "ce_widthpx": _COUNT,
+    "ce_heightpx": _COUNT,
+    "ce_stridebytes": _COUNT | {"description": "From row to row of a raw buffer; absent where no bytes lie between."},
+}
 _COPIES: dict[str, Json] = {"reject": _REJECT, "review": _REVIEW}
 _JSON, _IMAGE, _BYTES = "application/json", "image/jpeg", "application/octet-stream"
 
@@ -79,7 +94,7 @@ class _Message(NamedTuple):
 
 
 _MESSAGES = (
-    _Message("frame", topics.FRAMES, "camera", _IMAGE, None, "The encoded image, JPEG or PNG."),
+    _Message("frame", topics.FRAMES, "camera", _IMAGE, None, f"An image file ({FORMATS}), or a raw buffer."),
     _Message("result", topics.RESULTS, "camera", _JSON, Result, "One for every frame that is not rejected."),
     _Message("defect", topics.DEFECTS, "camera", _JSON, Result, "A result with a defect, once more."),
     _Message("reject", topics.REJECTS, "camera", _BYTES, None, "The bytes that could not be inspected."),
@@ -205,7 +220,7 @@ def _headers(message: _Message) -> Json:
     """A camera need not send any header; what we send is complete."""
     properties = _CLOUDEVENT | {"ce_type": {"const": message.ce_type}}
     if message.kind == "frame":
-        return {"type": "object", "properties": properties}
+        return {"type": "object", "properties": properties | _FRAME}
     required = ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"]
     own = _COPIES.get(message.kind)
     if own is None:

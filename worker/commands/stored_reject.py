@@ -11,6 +11,7 @@ from stripwatch.worker.contracts.frame_headers import (
     ORIGINAL_PREFIX,
     REPLAY_OF,
     REPLAYS,
+    original_headers,
 )
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.timestamps import rfc3339
@@ -80,11 +81,7 @@ def read_reject(record: Record) -> StoredReject:
         timestamp_ms=numbers["timestamp_ms"],
         key=headers.get("stripwatch_key"),
         value=record.value,
-        headers=[
-            (name.removeprefix(ORIGINAL_PREFIX), value)
-            for name, value in record.headers
-            if name.startswith(ORIGINAL_PREFIX) and name.removeprefix(ORIGINAL_PREFIX) not in _MARKS
-        ],
+        headers=[(name, value) for name, value in original_headers(record.headers) if name not in _MARKS],
     )
     return StoredReject(
         position=record.position,

@@ -72,6 +72,7 @@ class FrameInfo(msgspec.Struct, frozen=True):
     """Which frame this is about. From Kafka topic, partition and offset are set; from a folder, file is.
 
     strip_mm: what the frame shows of the strip; null without mm_per_px or position.
+    block_id: the camera's own count of its frames, as ce_blockid states it; null where it does not, or over 2**53 - 1.
     replay_of: of a rejected frame that was sent again, the id of its first reject, which this event replaces.
     """
 
@@ -90,6 +91,7 @@ class FrameInfo(msgspec.Struct, frozen=True):
     file: str | None
     strip_mm: StripSpan | None = None
     replay_of: str | None = None
+    block_id: int | None = None
 
 
 class TimingMs(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""A frame, still encoded, with what its sender said of it: the record of a camera turned into a valid object."""
+"""A frame, still encoded or raw, with what its sender said of it: the record of a camera turned into a valid object."""
 
 import hashlib
 import time
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stripwatch.worker.contracts.positions import DiscardedValue, Position, Record
+from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.record_fields import RecordFields
 from stripwatch.worker.contracts.timestamps import is_capture_time
 
@@ -25,6 +26,7 @@ class Frame:
     replay_of: of a frame that was sent again, the id of its first reject.
     key, headers: as they came, for a reject; headers are None where they were too many or too large to keep, and of a
     key over KEY_BYTES_MAX there is one byte more than that.
+    layout: of a raw buffer; None for an image file. block_id: the camera's own count of its frames.
     discarded: where the bytes were too many to be kept, or could not be read; then `encoded` is empty.
     """
 
@@ -46,6 +48,8 @@ class Frame:
     replay_of: str | None = None
     discarded: DiscardedValue | None = None
     source: str | None = None
+    layout: RawLayout | None = None
+    block_id: int | None = None
 
     @property
     def record_ms(self) -> int:
@@ -66,7 +70,7 @@ def read_record(record: Record, cluster: str, received_s: float, now_ms: int | N
     before 2000 or more than a day ahead is a fault: seconds or microseconds in place of milliseconds, or a clock that
     was never set.
     """
-    fields = RecordFields({name: value for name, value in record.headers if value is not None})
+    fields = RecordFields.of(record.headers)
     now_ms = round(time.time() * 1000) if now_ms is None else now_ms
     source = fields.source("ce_source")
     captured_ms = fields.capture_ms("ce_time", now_ms)
@@ -89,7 +93,9 @@ def read_record(record: Record, cluster: str, received_s: float, now_ms: int | N
         replay_of=fields.text(REPLAY_OF),
         key=record.key and record.key[: KEY_BYTES_MAX + 1],
         headers=_kept(record.headers),
-        faults=tuple(fields.faults),
+        layout=fields.raw_layout(),
+        block_id=fields.integer("ce_blockid", smallest=0),
+        faults=tuple(fields.faults),  # after every field was read
         discarded=record.value if isinstance(record.value, DiscardedValue) else None,
         source=source.uri,
     )

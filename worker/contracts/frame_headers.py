@@ -1,6 +1,6 @@
 """The headers of every record that comes of a frame: CloudEvents, and where the frame itself came from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stripwatch.worker.contracts.camera_source import make_source
@@ -16,6 +16,7 @@ __all__ = [
     "Headers",
     "event_headers",
     "frame_copy_headers",
+    "original_headers",
 ]
 Headers = list[tuple[str, bytes]]
 ORIGINAL_PREFIX = "original."  # before the name of each header that the camera sent
@@ -63,6 +64,11 @@ def frame_copy_headers(frame: Frame, kind: str, content_type: bytes, own: Mappin
         headers.append((HEADERS_DROPPED, b"1"))
     headers += [(ORIGINAL_PREFIX + name, value) for name, value in frame.headers or ()]
     return headers
+
+
+def original_headers(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
+    """The headers that the camera sent, of a record that `frame_copy_headers` describes."""
+    return [(name.removeprefix(ORIGINAL_PREFIX), value) for name, value in headers if name.startswith(ORIGINAL_PREFIX)]
 
 
 REPLAYS = "stripwatch_replays"  # on a frame: how often it was sent again

@@ -1,7 +1,9 @@
 """The headers of one record, each read by the rules of its kind. A malformed one costs its value, never the frame."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Self
 
 from stripwatch.worker.contracts.camera_source import (
     NAME_CHARS_MAX,
@@ -9,9 +11,10 @@ from stripwatch.worker.contracts.camera_source import (
     CameraSource,
     parse_source,
 )
+from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.timestamps import is_capture_time
 
-_SAFE_INTEGER_MAX = 2**53 - 1  # what every JSON reader can hold
+_SAFE_INTEGER_MAX = 2**53 - 1
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -21,6 +24,11 @@ class RecordFields:
     def __init__(self, headers: dict[str, bytes]) -> None:
         self._headers = headers
         self.faults: list[str] = []
+
+    @classmethod
+    def of(cls, headers: Iterable[tuple[str, bytes | None]]) -> Self:
+        """Of a name that is there twice, the last counts."""
+        return cls({name: value for name, value in headers if value is not None})
 
     def name(self, field: str, value: bytes | None, chars_max: int = NAME_CHARS_MAX) -> str | None:
         """UTF-8 text of at most chars_max characters, none of them a control character; None where it is empty."""
@@ -47,14 +55,26 @@ class RecordFields:
             self.faults.append(header)
         return source
 
-    def integer(self, header: str) -> int | None:
+    def integer(self, header: str, smallest: int = -_SAFE_INTEGER_MAX) -> int | None:
+        """At most 2**53 - 1 either way: JSON readers that keep numbers as doubles change a larger one."""
         text = self.text(header)
         if text is None:
             return None
-        if not re.fullmatch(r"-?[0-9]{1,16}", text, re.ASCII) or abs(int(text)) > _SAFE_INTEGER_MAX:
+        if not re.fullmatch(r"-?[0-9]{1,16}", text, re.ASCII) or not smallest <= int(text) <= _SAFE_INTEGER_MAX:
             self.faults.append(header)
             return None
         return int(text)
+
+    def raw_layout(self) -> RawLayout | None:
+        """The format of a raw buffer: the record's value is one if and only if ce_pixelformat is there."""
+        if not self._headers.get("ce_pixelformat"):
+            return None
+        return RawLayout(
+            pixel_format=self.text("ce_pixelformat") or "",
+            width_px=self.integer("ce_widthpx"),
+            height_px=self.integer("ce_heightpx"),
+            stride_bytes=self.integer("ce_stridebytes"),
+        )
 
     def capture_ms(self, header: str, now_ms: int) -> int | None:
         """RFC 3339 with an offset, in milliseconds since 1970; a time at which a frame can have been captured."""

@@ -10,10 +10,13 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.broker.consumers import from_kafka
 from stripwatch.worker.broker.topic_reader import open_topic_consumer
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.contracts.positions import Position
+from stripwatch.worker.contracts.positions import Position, Record
+from stripwatch.worker.contracts.raw_layout import RawLayout
+from stripwatch.worker.contracts.record_fields import RecordFields
 from stripwatch.worker.images.decode_spec import DecodeLimits
 from stripwatch.worker.model.loaded_model import decode_limits
 from stripwatch.worker.observers.annotate import decode_scaled, encode_jpeg
@@ -58,8 +61,10 @@ class FrameFetcher:
 
     def _make(self, position: Position, width_px_max: int) -> bytes | None:
         try:
-            encoded = self._fetch(position)
-            return shrink(encoded, width_px_max, self._limits) if encoded else None
+            record = self._fetch(position)
+            if record is None or not record.value:
+                return None
+            return shrink(record.value, width_px_max, self._limits, RecordFields.of(record.headers).raw_layout())
         except (KafkaError, BrokerUnavailableError) as error:
             log.warning("a picture could not be fetched", position=position, error=str(error))
             self._close()
@@ -67,7 +72,7 @@ class FrameFetcher:
             log.info("a picture cannot be shown", position=position, reason=error.reason)
         return None
 
-    def _fetch(self, position: Position) -> bytes | None:
+    def _fetch(self, position: Position) -> Record | None:
         if self._consumer is None:
             self._consumer = self._open.enter_context(open_topic_consumer(self._settings, fetch_bytes_max=_FETCH_BYTES))
         partition = TopicPartition(position.topic, position.partition)
@@ -77,8 +82,7 @@ class FrameFetcher:
             records = self._consumer.poll(timeout_ms=round(_FETCH_S * 1000), max_records=1).get(partition, [])
         finally:
             self._consumer.unsubscribe()  # or it would still fetch what comes after
-        value: bytes | None = next((record.value for record in records if record.offset == position.offset), None)
-        return value
+        return next((from_kafka(record) for record in records if record.offset == position.offset), None)
 
     def _close(self) -> None:
         self._consumer = None
@@ -86,6 +90,6 @@ class FrameFetcher:
             self._open.close()
 
 
-def shrink(encoded: bytes, width_px_max: int, limits: DecodeLimits) -> bytes:
+def shrink(encoded: bytes, width_px_max: int, limits: DecodeLimits, layout: RawLayout | None = None) -> bytes:
     """Decoded by the worker's own rules and encoded again, with its aspect. Raises FrameRejected."""
-    return encode_jpeg(decode_scaled(encoded, width_px_max, math.inf, limits), _QUALITY)
+    return encode_jpeg(decode_scaled(encoded, width_px_max, math.inf, limits, layout), _QUALITY)

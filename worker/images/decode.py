@@ -8,9 +8,10 @@ from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.images.bit_depth import to_8_bits
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Image, Pixels
 from stripwatch.worker.images.headers.header import ImageHeader
-from stripwatch.worker.images.headers.reader import read_header
 from stripwatch.worker.images.jpeg_decoder import decode_jpeg
 from stripwatch.worker.images.opencv_decoder import decode_image_file
+from stripwatch.worker.images.raw_buffers import decode_raw
+from stripwatch.worker.images.raw_header import frame_header
 from stripwatch.worker.images.samples import Samples
 
 _SIDE_PX_MAX = 1_000_000  # libpng decodes no more, and OpenCV little more
@@ -36,14 +37,9 @@ def decode(
         FrameRejected: The frame cannot be decoded; no exception of a decoder leaves here.
         MemoryError: Memory was not enough to decode the frame.
     """
-    if len(encoded) > limits.bytes_max:
-        raise FrameRejected(RejectReason.TOO_MANY_BYTES, f"{len(encoded)} bytes, over the limit of {limits.bytes_max}")
-    if layout is not None:
-        raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"a raw buffer of pixel format {layout.pixel_format}")
-    header = read_header(encoded)
-    _check_header(header, limits)
+    header = _checked_header(encoded, layout, limits)
     try:
-        samples = _decode_samples(encoded, header, spec, limits)
+        samples = _decode_samples(encoded, header, spec, limits, layout)
         pixels, flags = to_8_bits(samples, spec)
         pixels = _to_colour(_resize(_to_grey(pixels, spec), spec), spec)
     except cv2.error as error:
@@ -55,9 +51,31 @@ def decode(
     return Image(pixels.reshape(spec.shape), width_px=header.width_px, height_px=header.height_px, flags=flags)
 
 
-def _decode_samples(encoded: bytes, header: ImageHeader, spec: DecodeSpec, limits: DecodeLimits) -> Samples:
+def read_samples(encoded: bytes, layout: RawLayout, limits: DecodeLimits = _DEFAULT_LIMITS) -> Samples:
+    """The samples of a raw buffer, of its own depth, colour and size. Raises what `decode` raises."""
+    header = _checked_header(encoded, layout, limits)
+    try:
+        return decode_raw(encoded, layout, header, "rgb")
+    except cv2.error as error:
+        _raise_memory_error(header, error)
+        raise FrameRejected(RejectReason.UNDECODABLE, f"OpenCV: {error.err or error}") from error
+
+
+def _checked_header(encoded: bytes, layout: RawLayout | None, limits: DecodeLimits) -> ImageHeader:
+    if len(encoded) > limits.bytes_max:
+        raise FrameRejected(RejectReason.TOO_MANY_BYTES, f"{len(encoded)} bytes, over the limit of {limits.bytes_max}")
+    header = frame_header(encoded, layout)
+    _check_header(header, limits)
+    return header
+
+
+def _decode_samples(
+    encoded: bytes, header: ImageHeader, spec: DecodeSpec, limits: DecodeLimits, layout: RawLayout | None
+) -> Samples:
     # A grey file is made colour last, when it is small: every channel would go the same way.
     colour = "grey" if header.channels == 1 else spec.colour
+    if layout is not None:
+        return decode_raw(encoded, layout, header, colour)
     if header.format == "jpeg":
         return decode_jpeg(encoded, header, colour, spec.jpeg_scale, limits.flags_damaged)
     return decode_image_file(encoded, header, colour)
@@ -65,6 +83,8 @@ def _decode_samples(encoded: bytes, header: ImageHeader, spec: DecodeSpec, limit
 
 def _check_header(header: ImageHeader, limits: DecodeLimits) -> None:
     size = f"{header.width_px}x{header.height_px} pixels"
+    if header.format == "raw":
+        size += " (ce_widthpx, ce_heightpx)"
     if header.width_px * header.height_px > limits.pixels_max:
         raise FrameRejected(RejectReason.TOO_MANY_PIXELS, f"{size}, over the limit of {limits.pixels_max}")
     if max(header.width_px, header.height_px) > _SIDE_PX_MAX:

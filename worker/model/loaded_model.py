@@ -4,9 +4,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import structlog
@@ -18,8 +17,9 @@ from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import FrameFlag, ModelInfo
 from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.images.decode import decode
-from stripwatch.worker.images.decode_spec import DecodeLimits, Image
+from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Image
 from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
@@ -34,6 +34,12 @@ from stripwatch.worker.model.verdict import DecisionPolicy, decision_policy
 log = structlog.get_logger()
 
 
+class FrameDecoder(Protocol):
+    """Turns an image file, or a raw buffer with its layout, into what the session takes. Raises FrameRejected."""
+
+    def __call__(self, encoded: bytes, layout: RawLayout | None = None, /) -> Image: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
     """What a frame is given when it comes in, and keeps: no frame is ever decoded for one model and judged by another.
@@ -45,7 +51,7 @@ class LoadedModel:
 
     info: ModelInfo
     session: Session
-    decode: Callable[[bytes], Image]
+    decode: FrameDecoder
     batch_policy: BatchPolicy
     policy: DecisionPolicy
     heatmap_decoder: HeatmapDecoder | None
@@ -54,7 +60,7 @@ class LoadedModel:
 
     def decode_frame(self, frame: Frame) -> Image:
         """Decode a frame from a camera, and flag it where it is unlike the training frames. Raises FrameRejected."""
-        return self.size_check.apply(self.decode(frame.encoded), frame.camera)
+        return self.size_check.apply(self.decode(frame.encoded, frame.layout), frame.camera)
 
     def inspect(self, encoded: bytes) -> Inspection:
         """Inspect one frame.
@@ -199,7 +205,7 @@ def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], N
     return LoadedModel(
         info=ModelInfo(manifest.name, manifest.version, bundle.sha256, source, session.provider),
         session=session,
-        decode=partial(decode, spec=manifest.decode, limits=decode_limits(settings.frames)),
+        decode=_frame_decoder(manifest.decode, decode_limits(settings.frames)),
         batch_policy=BatchPolicy(
             session.batches,
             session.best_batch_frames,
@@ -212,6 +218,10 @@ def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], N
         reference=manifest.reference,
         size_check=size_check(manifest, settings),
     )
+
+
+def _frame_decoder(spec: DecodeSpec, limits: DecodeLimits) -> FrameDecoder:
+    return lambda encoded, layout=None, /: decode(encoded, spec, limits, layout)
 
 
 def decode_limits(frames: FramesSettings) -> DecodeLimits:

@@ -9,9 +9,10 @@ import numpy as np
 
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.contracts.events import Box, Defect
+from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Pixels
-from stripwatch.worker.images.headers.reader import read_header
+from stripwatch.worker.images.raw_header import frame_header
 from stripwatch.worker.model.heatmaps import Heatmap, HeatmapDecoder
 
 _HEAT_RGB = (255, 120, 0)
@@ -44,10 +45,11 @@ def annotate_frame(
     heat: HeatmapOverlay | None,
     limits: PictureLimits,
     decode_limits: DecodeLimits,
+    layout: RawLayout | None = None,
 ) -> bytes:
     """A JPEG of the frame with each defect's box, class and score. Raises FrameRejected or StripwatchError."""
-    header = read_header(encoded)
-    pixels = decode_scaled(encoded, limits.side_px_max, limits.side_px_max, decode_limits)
+    header = frame_header(encoded, layout)
+    pixels = decode_scaled(encoded, limits.side_px_max, limits.side_px_max, decode_limits, layout)
     if heat:
         _blend(pixels, heat)
     scale = pixels.shape[1] / header.width_px, pixels.shape[0] / header.height_px
@@ -60,12 +62,18 @@ def annotate_frame(
     return encode_within(pixels, limits.quality, limits.bytes_max)
 
 
-def decode_scaled(encoded: bytes, width_px_max: float, height_px_max: float, limits: DecodeLimits) -> Pixels:
+def decode_scaled(
+    encoded: bytes,
+    width_px_max: float,
+    height_px_max: float,
+    limits: DecodeLimits,
+    layout: RawLayout | None = None,
+) -> Pixels:
     """RGB, decoded by the worker's own rules, no larger than that, with its aspect. Raises FrameRejected."""
-    header = read_header(encoded)
+    header = frame_header(encoded, layout)
     scale = min(1.0, width_px_max / header.width_px, height_px_max / header.height_px)
     size = DecodeSpec(max(1, round(header.height_px * scale)), max(1, round(header.width_px * scale)))
-    return decode(encoded, size, limits).pixels
+    return decode(encoded, size, limits, layout).pixels
 
 
 def encode_jpeg(pixels: Pixels, quality: int) -> bytes:

@@ -17,8 +17,9 @@ K = TypeVar("K", bound=Hashable)
 
 _MIN_FILL = 0.1  # of the frames that a mean is over: before that it says little
 _DEVIATION_MIN = 0.01  # of the mean: reference frames that are all alike make no infinite distance
-_TAIL_BYTES = 1024
 _UNTRAINED_FRAMES = 50  # one of the newest so many: a camera that sends two sizes does not change its state each second
+_TRACE_BYTES = 1024
+_COMPRESSED = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")  # JPEG, PNG, WebP
 _AWAY_S_MAX = 5.0  # a partition that comes straight back after a rebalance takes a moment to be in its place
 
 
@@ -90,7 +91,7 @@ class _Camera:
     scored: DecayedSums[LabelStat]
     unseen_s: float = 0.0
     away_s: float = 0.0  # since its partition is another worker's
-    tail: tuple[int, bytes] = (0, b"")
+    trace: tuple[int, bytes] = (0, b"")
     same_frames: int = 0
     since_untrained: int = _UNTRAINED_FRAMES  # frames since the last one of an untrained size
 
@@ -100,11 +101,23 @@ class _Camera:
         else:
             self.away_s += seconds
 
-    def compare(self, encoded: bytes) -> None:
-        """With the frame before. Pictures with noise differ in length or end; a clock in the head does not count."""
-        tail = len(encoded), encoded[-_TAIL_BYTES:]
-        self.same_frames = self.same_frames + 1 if tail == self.tail else 1
-        self.tail = tail
+    def compare(self, encoded: bytes, raw: bool) -> None:
+        """With the frame before."""
+        trace = len(encoded), _trace(encoded, raw)
+        self.same_frames = self.same_frames + 1 if trace == self.trace else 1
+        self.trace = trace
+
+
+def _trace(encoded: bytes, raw: bool) -> bytes:
+    """Bytes in which two pictures with noise differ, and those of a camera that only counts its time do not.
+
+    A compressed file differs in length or end, and has its clock in the head. Of pixels as they are the end may show
+    the same black beside the strip in each frame, so some are taken from everywhere behind the head.
+    """
+    if not raw and encoded.startswith(_COMPRESSED):
+        return encoded[-_TRACE_BYTES:]
+    head = len(encoded) // 8
+    return encoded[head :: max(1, (len(encoded) - head) // _TRACE_BYTES)]
 
 
 class Drift:
@@ -123,8 +136,9 @@ class Drift:
         statistics: FrameStatistics | None = None,
         answer: ScoredAnswer | None = None,
         untrained: bool | None = None,
+        raw: bool = False,
     ) -> None:
-        """A frame of this camera has come through. encoded: None for one that is no image.
+        """A frame of this camera has come through. encoded: None for one that is no image. raw: it is a raw buffer.
 
         statistics: where it was measured. answer: where it was inspected. untrained: whether it is unlike the training
         frames in size or scale; None where that was not looked at. With another model the means start again.
@@ -137,7 +151,7 @@ class Drift:
             camera.since_untrained = _UNTRAINED_FRAMES
         camera.partition, camera.baseline, camera.unseen_s = partition, baseline, 0.0
         if encoded is not None:
-            camera.compare(encoded)
+            camera.compare(encoded, raw)
         if untrained is not None:
             camera.since_untrained = 0 if untrained else camera.since_untrained + 1
         if statistics is not None:

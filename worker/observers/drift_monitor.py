@@ -62,6 +62,7 @@ class DriftMonitor:
                 outcome.statistics if isinstance(outcome, Prediction) else None,
                 _answer(event),
                 _untrained(outcome),
+                raw=frame.layout is not None,
             )
 
     def tick(self, reading: bool, held: Collection[Partition]) -> None:

@@ -100,7 +100,7 @@ class Evidence:
         limits = self._limits
         if room_bytes is not None and room_bytes < limits.bytes_max:
             limits = replace(limits, bytes_max=room_bytes)
-        jpeg = annotate_frame(frame.encoded, event.defects, sight.overlay, limits, self._decode_limits)
+        jpeg = annotate_frame(frame.encoded, event.defects, sight.overlay, limits, self._decode_limits, frame.layout)
         self._topic.send(record._replace(body=jpeg))
 
     def _count(self, outcome: str) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from stripwatch.worker.common.clock import Clock
 from stripwatch.worker.contracts.events import Box
+from stripwatch.worker.contracts.raw_layout import RawLayout
 
 Headers = list[tuple[str, bytes]]
 
@@ -19,13 +20,17 @@ _FRAME_TYPE = "stripwatch.frame.v1"
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """One encoded image to be played, with the truth about it where there is one."""
+    """One image file or raw buffer to be played, with the truth about it where there is one.
+
+    layout: of a raw buffer; None for an image file.
+    """
 
     encoded: bytes
     content_type: str
     label: str | None = None
     file: str | None = None
     boxes: tuple[Box, ...] = ()
+    layout: RawLayout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,20 @@ class CapturedFrame:
             "content-type": self.image.content_type,
             "ce_strippositionmm": str(self.strip_position_mm),
         }
-        return [(name, value.encode()) for name, value in fields.items()]
+        return [(name, value.encode()) for name, value in fields.items()] + layout_headers(self.image.layout)
+
+
+def layout_headers(layout: RawLayout | None) -> Headers:
+    """By which a record says that its value is a raw buffer."""
+    if layout is None:
+        return []
+    fields = {
+        "ce_pixelformat": layout.pixel_format,
+        "ce_widthpx": layout.width_px,
+        "ce_heightpx": layout.height_px,
+        "ce_stridebytes": layout.stride_bytes,
+    }
+    return [(name, str(value).encode()) for name, value in fields.items() if value is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from stripwatch.worker.contracts import topics
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
 from stripwatch.worker.simulator.dataset_writer import write_dataset
 from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
+from stripwatch.worker.simulator.raw_frames import pack_raw, require_pixel_format
 from stripwatch.worker.simulator.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
 from stripwatch.worker.simulator.surface import Shape
 
@@ -26,6 +27,10 @@ Brightness = Annotated[
 ]
 MmPerFrame = Annotated[
     float, typer.Option(min=0, help="How far the strip runs from frame to frame; 0 is the frame's width at 1 mm/px.")
+]
+PixelFormatName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Send raw buffers of this GenICam format, such as Mono12p, in place of JPEG."),
 ]
 Pool = Annotated[
     int, typer.Option(min=1, help="Distinct frames, rendered before the cameras start and repeated in seeded order.")
@@ -54,6 +59,7 @@ def simulate(
     ] = 500,
     mm_per_frame: MmPerFrame = 0.0,
     pool: Pool = 300,
+    pixel_format: PixelFormatName = None,
     topic: Topic = topics.FRAMES,
     sent: SentPath = None,
     config: SecurityConfig = None,
@@ -70,13 +76,19 @@ def simulate(
 
     With --brightness the same strip is seen in another light: what the worker's drift metrics are for.
 
+    With --pixel-format the cameras send raw buffers, with their layout in the headers of the records.
+
     SIGTERM and Ctrl-C end the cameras in order. The last line on stdout is JSON.
     """
     height_width = parse_shape(shape)
+    if pixel_format is not None:
+        require_pixel_format(pixel_format)
     if bool(out) == bool(bootstrap_servers):
         raise SettingsError(
             "simulate takes either --out DIR (a training set) or --bootstrap-servers HOST:PORT (cameras)"
         )
+    if out and pixel_format:
+        raise SettingsError("--pixel-format is for cameras; a training set has image files")
     if out:
         _simulate_set(out, frames, height_width, seed, brightness)
         return
@@ -90,7 +102,7 @@ def simulate(
     total = frames * cameras or None
     security = security_of(config)
     require_topic(bootstrap_servers, topic, security)  # before the pool is rendered: that takes a while
-    shots = render_pool(min(pool, total or pool), height_width, seed, defect_share, brightness)
+    shots = render_pool(min(pool, total or pool), height_width, seed, defect_share, brightness, pixel_format)
     summary = play_on_kafka(
         itertools.islice(repeat_pool(shots, seed), total),
         line,
@@ -105,13 +117,23 @@ def simulate(
 
 
 def render_pool(
-    frames: int, shape: Shape, seed: int, defect_share: float, brightness_factor: float = 1.0
+    frames: int,
+    shape: Shape,
+    seed: int,
+    defect_share: float,
+    brightness_factor: float = 1.0,
+    pixel_format: str | None = None,
 ) -> list[SourceImage]:
-    """Distinct frames; each shows a defect with the given chance, each kind as likely."""
+    """Distinct frames; each shows a defect with the given chance, each kind as likely.
+
+    pixel_format: of raw buffers; None for JPEG files.
+    """
     rng = np.random.default_rng([seed, 0])
     with new_progress() as progress:
         return [
-            _shot(render(_draw_kind(defect_share, rng), shape, frame_seed(seed, number), brightness_factor))
+            _shot(
+                render(_draw_kind(defect_share, rng), shape, frame_seed(seed, number), brightness_factor), pixel_format
+            )
             for number in progress.track(range(frames), description="rendering")
         ]
 
@@ -132,7 +154,10 @@ def _simulate_set(out: Path, frames: int, shape: Shape, seed: int, brightness: f
     print_summary({"out": str(out), "frames": frames, "labels": labels, "shape": list(shape), "seed": seed})
 
 
-def _shot(scene: Scene) -> SourceImage:
+def _shot(scene: Scene, pixel_format: str | None) -> SourceImage:
+    if pixel_format is not None:
+        buffer, layout = pack_raw(scene.pixels, pixel_format)
+        return SourceImage(buffer, "application/octet-stream", label=scene.label, boxes=scene.boxes, layout=layout)
     return SourceImage(encode_jpeg(scene.pixels), "image/jpeg", label=scene.label, boxes=scene.boxes)
 
 

@@ -1,9 +1,11 @@
 """From records on the review topic to a folder that `fit` reads, by way of a person."""
 
 import csv
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,11 +16,14 @@ from stripwatch.training.labeling.collect import Collector
 from stripwatch.training.labeling.sort_frames import accept_sorted, label_from
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.contracts.positions import Position, Record
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction
 from stripwatch.worker.pipeline.produce.record_builder import review_headers
 from tests.frames import make_frame
 from tests.models import make_model
+from tests.raw_frames import pack, raw_headers
 from tests.tiny import encode_frame
 
 EVENTS, MODEL = EventBuilder({}), make_model()
@@ -52,6 +57,21 @@ def drag(out: Path, number: int, folder: str) -> None:
     (path,) = (path for path in out.rglob("*.png") if f"-{number}-" in path.name)
     (out / folder).mkdir(parents=True, exist_ok=True)
     path.rename(out / folder / path.name)
+
+
+def test_a_raw_buffer_is_stored_as_a_png_of_the_same_pixels(tmp_path: Path) -> None:
+    buffer, layout = pack(np.random.default_rng(0).integers(0, 4096, (32, 48)), "Mono12p")
+    frame = make_frame(1, buffer, layout=layout, headers=tuple(raw_headers(layout)))
+    event = EVENTS.result(Prediction(frame, MODEL, 48, 32, (0.4, 0.6), 0.0, 0.0, 0.0), 0.0)
+    record = Record(Position("review", 0, 1), 1, b"top-1", buffer, review_headers(event, frame))
+    summary = collect(tmp_path / "review", record)
+    assert (summary["new"], summary["unreadable"]) == (1, 0)
+    (stored,) = (tmp_path / "review").rglob("*.png")
+    spec = DecodeSpec(32, 48, "grey")
+    raw = decode(buffer, spec, layout=layout)
+    assert np.array_equal(decode(stored.read_bytes(), spec).pixels, raw.pixels)
+    (entry,) = read_entries(tmp_path / "review").values()
+    assert entry.sha256 == hashlib.sha256(stored.read_bytes()).hexdigest()
 
 
 @pytest.fixture

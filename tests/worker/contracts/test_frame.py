@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stripwatch.worker.contracts.frame import Frame, event_id, read_record
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.contracts.positions import Position, Record
+from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.timestamps import rfc3339
 
 POSITION = Position("inspection.frames", 3, 1042)
@@ -161,7 +162,45 @@ def test_without_another_time_a_frame_is_captured_when_it_arrives() -> None:
     assert before_ms <= frame.captured_ms <= round(time.time() * 1000)
 
 
-names = st.sampled_from(["ce_time", "ce_subject", "ce_source", "ce_strippositionmm", "traceparent", "x"])
+RAW: list[tuple[str, bytes | None]] = [
+    ("content-type", b"application/octet-stream"),
+    ("ce_pixelformat", b"Mono12p"),
+    ("ce_widthpx", b"2048"),
+    ("ce_heightpx", b"1024"),
+]
+
+
+def test_a_raw_buffer_has_its_layout_in_headers() -> None:
+    assert read(RAW).layout == RawLayout("Mono12p", 2048, 1024)
+    assert read([*RAW, ("ce_stridebytes", b"3200")]).layout == RawLayout("Mono12p", 2048, 1024, 3200)
+    assert read(RAW[:1]).layout is None
+    assert read([("ce_widthpx", b"no number")]).faults == (), "an image file has its size in itself"
+
+
+def test_a_layout_that_cannot_be_read_is_a_fault_and_left_to_the_decoder() -> None:
+    frame = read([("ce_pixelformat", b"\xff"), ("ce_widthpx", b"1e3")])
+    assert (frame.layout, frame.faults) == (RawLayout("", None, None), ("ce_pixelformat", "ce_widthpx"))
+
+
+@pytest.mark.parametrize(
+    ("value", "block_id", "faults"),
+    [
+        (b"0", 0, ()),
+        (b"9007199254740991", 2**53 - 1, ()),
+        (b"9007199254740992", None, ("ce_blockid",)),
+        (b"18446744073709551615", None, ("ce_blockid",)),
+        (b"-1", None, ("ce_blockid",)),
+    ],
+)
+def test_the_count_of_a_camera_is_kept_where_every_json_reader_can_hold_it(
+    value: bytes, block_id: int | None, faults: tuple[str, ...]
+) -> None:
+    frame = read([("ce_blockid", value)])
+    assert (frame.block_id, frame.faults) == (block_id, faults)
+
+
+TIMES_AND_NAMES = ["ce_time", "ce_subject", "ce_source", "ce_strippositionmm", "traceparent", "x"]
+names = st.sampled_from([*TIMES_AND_NAMES, "ce_pixelformat", "ce_widthpx", "ce_blockid"])
 headers = st.lists(st.tuples(names, st.none() | st.binary(max_size=40) | st.text(max_size=20).map(str.encode)))
 
 

@@ -9,6 +9,7 @@ from stripwatch.worker.dashboard.frame_fetcher import FrameFetcher, shrink
 from stripwatch.worker.images.decode_spec import DecodeLimits
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
+from tests.raw_frames import pack
 
 
 def strip(height: int = 256, width: int = 1600) -> bytes:
@@ -26,6 +27,11 @@ def size(jpeg: bytes | None) -> tuple[int, ...]:
 def test_a_picture_keeps_its_aspect_and_never_grows() -> None:
     assert size(shrink(strip(), 320, DecodeLimits())) == (51, 320)
     assert size(shrink(strip(60, 80), 320, DecodeLimits())) == (60, 80)
+
+
+def test_a_raw_buffer_becomes_a_jpeg_that_a_browser_can_show() -> None:
+    buffer, layout = pack(np.full((60, 80), 2048), "Mono12p")
+    assert size(shrink(buffer, 320, DecodeLimits(), layout)) == (60, 80)
 
 
 @pytest.mark.parametrize("encoded", [b"", b"<svg onload=alert(1)>", strip()[:200], strip(4, 4)])

@@ -20,6 +20,7 @@ from stripwatch.worker.observers.annotate import (
     decode_scaled,
     encode_within,
 )
+from tests.raw_frames import pack
 
 LIMITS, DECODE = PictureLimits(1600, 95, 1_000_000), DecodeLimits()
 GREY = 100
@@ -95,3 +96,8 @@ def test_what_does_not_fit_and_what_is_no_frame_is_reported() -> None:
         encode_within(np.zeros((64, 64, 3), np.uint8), 90, 100)
     with pytest.raises(FrameRejected):
         annotate_frame(b"<svg>", [], None, LIMITS, DECODE)
+
+
+def test_a_raw_buffer_is_drawn_on_as_a_file_is() -> None:
+    buffer, layout = pack(np.full((40, 40), 2048), "Mono12p")
+    assert opened(annotate_frame(buffer, [], None, LIMITS, DECODE, layout)).shape == (40, 40, 3)

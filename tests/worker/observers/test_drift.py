@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,8 +147,21 @@ def test_a_frozen_camera_until_another_frame_comes(baseline: Baseline) -> None:
 def test_files_of_one_length_and_another_end_are_others() -> None:
     line = Line()
     for number in range(20):
-        line.drift.observe("top-1", MINE, WITH, bytes(5000) + b"%05d" % number)
+        line.drift.observe("top-1", MINE, WITH, b"\xff\xd8\xff" + bytes(5000) + b"%05d" % number)
     assert not line.report().conditions["frozen"]
+
+
+@pytest.mark.parametrize(("head", "raw"), [(b"BM", False), (b"II*\0", False), (b"", True), (b"\xff\xd8\xff", True)])
+def test_pixels_as_they_are_differ_although_the_strip_ends_above_the_last_row(head: bytes, raw: bool) -> None:
+    line = Line()
+    strip = np.random.default_rng(0).integers(0, 256, (5, 200, 1000), np.uint8)
+    strip[:, 150:] = 0
+    for frame in strip:
+        line.drift.observe("top-1", MINE, WITH, head + frame.tobytes(), raw=raw)
+    assert not line.report().conditions["frozen"]
+    for _ in range(5):
+        line.drift.observe("top-1", MINE, WITH, head + strip[0].tobytes(), raw=raw)
+    assert line.report().conditions["frozen"]
 
 
 def test_a_camera_is_silent_after_its_time_and_nothing_else_is_reported_of_it_until_it_is_back() -> None:

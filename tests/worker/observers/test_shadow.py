@@ -130,7 +130,7 @@ def test_what_fails_is_counted_and_logged_and_the_next_is_compared() -> None:
     assert run.counts() == {"failed": 2, "agrees": 1}
     assert "the device says no" in logs[0]["error"]
 
-    def rejects(_: bytes) -> Any:
+    def rejects(*_: object) -> Any:
         raise FrameRejected(RejectReason.TRUNCATED, "half")
 
     with running(replace(saying(say), decode=rejects)) as run:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 
-ImageFormat = Literal["jpeg", "png", "bmp", "tiff", "webp"]
+ImageFormat = Literal["jpeg", "png", "bmp", "tiff", "webp", "raw"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ _READERS: dict[bytes, Callable[[bytes], ImageHeader]] = {
     **dict.fromkeys(TIFF_SIGNATURES, read_tiff_header),
     BMP_SIGNATURE: read_bmp_header,
 }
-_READABLE = "JPEG, PNG, BMP, TIFF and WebP files are read"
+_READABLE = "JPEG, PNG, BMP, TIFF and WebP files are read, and raw buffers with the header ce_pixelformat"
 _UNREADABLE = {
     **dict.fromkeys(BIG_TIFF_SIGNATURES, "BigTIFF"),
     b"\x00\x00\x00\x0cjP  \r\n\x87\n": "JPEG 2000",

@@ -96,6 +96,7 @@ def frame_info(frame: Frame, width_px: int | None, height_px: int | None, camera
         file=frame.file,
         strip_mm=strip_span(frame, width_px, None, camera),
         replay_of=frame.replay_of,
+        block_id=frame.block_id,
     )
 
 

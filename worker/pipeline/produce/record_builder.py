@@ -13,6 +13,7 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import Headers, event_headers, frame_copy_headers
 from stripwatch.worker.images.headers.reader import read_header
 
+_RAW = b"application/octet-stream"
 _NUMBER_BYTES = 16  # upper bound of what the length of the body adds, in a header and before the body
 
 
@@ -91,7 +92,7 @@ class RecordBuilder:
 def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:
     """Reason, detail, how much is kept, then what `frame_copy_headers` says."""
     own = {"reason": event.reason, "detail": event.detail, "bytes": frame.sent_bytes, "bytes_kept": kept_bytes}
-    return frame_copy_headers(frame, "reject", b"application/octet-stream", own)
+    return frame_copy_headers(frame, "reject", _RAW, own)
 
 
 def review_headers(event: Result, frame: Frame) -> Headers:
@@ -105,4 +106,9 @@ def review_headers(event: Result, frame: Frame) -> Headers:
         "model_version": event.model.version,
         "model_sha256": event.model.sha256,
     }
-    return frame_copy_headers(frame, "review", f"image/{read_header(frame.encoded).format}".encode(), own)
+    return frame_copy_headers(frame, "review", _content_type(frame), own)
+
+
+def _content_type(frame: Frame) -> bytes:
+    """Of a frame that was decoded. Its layout, where it is a raw buffer, is in the headers that the camera sent."""
+    return _RAW if frame.layout else f"image/{read_header(frame.encoded).format}".encode()

@@ -23,7 +23,7 @@ def test_the_head_is_the_oldest_even_if_a_younger_one_is_done_first() -> None:
     first_may_go = threading.Event()
     second_done = threading.Event()
 
-    def decode(encoded: bytes) -> Image:
+    def decode(encoded: bytes, *_: object) -> Image:
         if encoded == b"first":
             assert first_may_go.wait(30)
         else:
@@ -62,7 +62,7 @@ def test_nothing_is_there_within_no_time() -> None:
 
 
 def test_a_refused_frame_keeps_its_place() -> None:
-    def decode(encoded: bytes) -> Image:
+    def decode(encoded: bytes, *_: object) -> Image:
         if encoded == b"bad":
             raise FrameRejected(RejectReason.TRUNCATED, "half of it")
         return IMAGE
@@ -78,7 +78,7 @@ def test_a_refused_frame_keeps_its_place() -> None:
 def test_a_fault_of_ours_costs_one_frame_and_is_logged() -> None:
     pool = DecodePool(1, never)
     with capture_logs() as logs:
-        pool.submit(make_frame(7), make_model(decode=lambda _: Image(*[])))
+        pool.submit(make_frame(7), make_model(decode=lambda *_: Image(*[])))
         head = pool.head(None)
     pool.close()
     assert isinstance(head, RejectedFrame)
@@ -91,7 +91,7 @@ def test_a_frame_that_is_late_already_is_not_decoded_and_keeps_its_place() -> No
     pool = DecodePool(2, lambda frame: frame.encoded == b"late")
     decoded: list[bytes] = []
 
-    def decode(encoded: bytes) -> Image:
+    def decode(encoded: bytes, *_: object) -> Image:
         decoded.append(encoded)
         return IMAGE
 
@@ -111,7 +111,7 @@ def test_a_frame_that_was_sent_again_is_not_measured() -> None:
 
     pool = DecodePool(1, never, measures)
     for offset, reject_id in enumerate((None, "a-reject")):
-        pool.submit(make_frame(offset, replay_of=reject_id), make_model(decode=lambda _: IMAGE))
+        pool.submit(make_frame(offset, replay_of=reject_id), make_model(decode=lambda *_: IMAGE))
     pool.close()
     assert [type(pool.head(None)) for _ in range(2)] == [Decoded, Decoded]
     assert asked == ["top-1"]

@@ -83,6 +83,7 @@ def test_a_result_says_what_where_when_and_by_which_model() -> None:
             "file": None,
             "strip_mm": {"start": 120_000, "end": 120_800},
             "replay_of": None,
+            "block_id": None,
         },
         "model": {"name": "neu", "version": "3", "sha256": "f" * 64, "thresholds": "bundle", "provider": None},
         "timing_ms": {"decode": 1.1, "queue": 4.0, "inference": 9.7, "total": 16.2},

@@ -169,7 +169,7 @@ def test_a_frame_without_memory_ends_the_worker_and_is_not_committed(
 ) -> None:
     monkeypatch.setattr("stripwatch.worker.pipeline.consume.memory_shortage._PAUSES_S", (0.0, 0.0))
 
-    def decode(encoded: bytes) -> Image:
+    def decode(encoded: bytes, *_: object) -> Image:
         if encoded == b"large":
             raise MemoryError
         return model.decode(encoded)
@@ -282,7 +282,7 @@ def test_late_frames_are_skipped_in_their_place_and_counted(model: LoadedModel) 
 def test_a_frame_that_grows_late_in_the_queue_is_skipped_with_its_size(model: LoadedModel) -> None:
     publisher, now_s = Collector(), [1_700_000_000.0]
 
-    def decode_for_a_minute(encoded: bytes) -> Image:
+    def decode_for_a_minute(encoded: bytes, *_: object) -> Image:
         now_s[0] += 60
         return model.decode(encoded)
 

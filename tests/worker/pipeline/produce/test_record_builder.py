@@ -3,6 +3,7 @@
 import json
 
 import msgspec
+import numpy as np
 import pytest
 
 from stripwatch.worker.broker.topic_limits import TopicLimits
@@ -10,12 +11,14 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.contracts.frame_headers import event_headers
+from stripwatch.worker.contracts.frame_headers import event_headers, original_headers
+from stripwatch.worker.contracts.record_fields import RecordFields
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction, RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder, review_headers
 from tests.frames import make_frame
 from tests.models import make_model
+from tests.raw_frames import pack, raw_headers
 from tests.tiny import encode_frame
 
 EVENTS, MODEL = EventBuilder({}), make_model()
@@ -107,6 +110,15 @@ def test_a_frame_for_review_carries_what_the_model_said_and_where_it_was() -> No
     assert headers["stripwatch_model_sha256"] == MODEL.info.sha256.encode()
     assert (headers["stripwatch_topic"], headers["stripwatch_offset"]) == (b"frames", b"7")
     assert (headers["original.ce_id"], headers["stripwatch_key"]) == (b"1", b"top-1")
+
+
+def test_a_copy_of_a_raw_buffer_says_so_and_keeps_its_layout() -> None:
+    buffer, layout = pack(np.zeros((8, 8), np.uint16), "Mono12p")
+    frame = make_frame(7, buffer, layout=layout, headers=tuple(raw_headers(layout)))
+    copies = (review_headers(result(frame, defect=False), frame), records().build(reject(frame), frame)[0].headers)
+    for headers in map(dict, copies):
+        assert headers["content-type"] == b"application/octet-stream"
+        assert RecordFields.of(original_headers(list(headers.items()))).raw_layout() == layout
 
 
 def test_headers_follow_the_cloudevents_binding() -> None:

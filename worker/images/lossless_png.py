@@ -1,0 +1,49 @@
+"""A raw buffer as a PNG file that decodes to the same pixels, for whoever looks at frames or learns from them."""
+
+import struct
+import zlib
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stripwatch.worker.contracts.raw_layout import RawLayout
+from stripwatch.worker.images.decode import read_samples
+from stripwatch.worker.images.decode_spec import DecodeLimits
+from stripwatch.worker.images.headers.png import PNG_SIGNATURE
+from stripwatch.worker.images.samples import SampleValues
+
+_IHDR_END = len(PNG_SIGNATURE) + 25
+_STORED_BITS = 16
+
+
+def raw_to_png(encoded: bytes, layout: RawLayout, limits: DecodeLimits) -> bytes:
+    """Grey of 8 bits, colour of 8 bits (a Bayer mosaic is demosaiced), or grey of 16 bits.
+
+    The samples of the last are scaled to the full range, as PNG has it, and the chunk sBIT states their depth. A sample
+    beyond its depth is stored as the largest, as which it is decoded; that the buffer had such samples is not kept.
+
+    Raises FrameRejected for a buffer that cannot be decoded.
+    """
+    samples = read_samples(encoded, layout, limits)
+    values = samples.values
+    if samples.bits is not None:
+        return _with_depth(_png(_scaled(np.asarray(values, np.uint16), samples.bits)), samples.bits)
+    return _png(values if values.ndim == 2 else np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2BGR), np.uint8))
+
+
+def _scaled(values: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
+    """To 16 bits: the lower bits repeat the upper ones, so that the largest becomes 65535."""
+    within = np.minimum(values, 2**bits - 1)
+    return np.asarray(within << (_STORED_BITS - bits) | within >> (2 * bits - _STORED_BITS), np.uint16)
+
+
+def _png(values: SampleValues) -> bytes:
+    return cv2.imencode(".png", values)[1].tobytes()
+
+
+def _with_depth(png: bytes, bits: int) -> bytes:
+    """With the chunk sBIT, which stands behind the header."""
+    body = b"sBIT" + bytes([bits])
+    chunk = struct.pack(">I", 1) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:_IHDR_END] + chunk + png[_IHDR_END:]

@@ -1,0 +1,116 @@
+"""Read what the headers of a record state of a raw buffer, and check it against the size of the buffer.
+
+Names and packing follow the GenICam Pixel Format Naming Convention 2.4 (EMVA); Mono10Packed and Mono12Packed are those
+of GigE Vision. The buffer holds the image alone: chunk data of a camera, which follows it, depends on the transport.
+"""
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+
+from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.raw_layout import RawLayout
+from stripwatch.worker.images.headers.header import ImageHeader
+from stripwatch.worker.images.headers.reader import read_header
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFormat:
+    """bits: significant bits of a sample. bits_per_pixel: as stored.
+
+    packing: how pixels share bytes: "none" in bytes or 16-bit words of their own, "p" by the naming convention, or
+    "gige" by GigE Vision. colours: the order of the samples, or the first four of a Bayer mosaic; empty for grey.
+    """
+
+    bits: int
+    bits_per_pixel: int
+    packing: Literal["none", "p", "gige"] = "none"
+    colours: str = ""
+
+    @property
+    def channels(self) -> int:
+        return 3 if self.colours else 1
+
+
+PIXEL_FORMATS = {
+    "Mono8": PixelFormat(8, 8),
+    "Mono10": PixelFormat(10, 16),
+    "Mono12": PixelFormat(12, 16),
+    "Mono14": PixelFormat(14, 16),
+    "Mono16": PixelFormat(16, 16),
+    "Mono10p": PixelFormat(10, 10, "p"),
+    "Mono12p": PixelFormat(12, 12, "p"),
+    "Mono10Packed": PixelFormat(10, 12, "gige"),
+    "Mono12Packed": PixelFormat(12, 12, "gige"),
+    "BayerRG8": PixelFormat(8, 8, colours="RGGB"),
+    "BayerGR8": PixelFormat(8, 8, colours="GRBG"),
+    "BayerGB8": PixelFormat(8, 8, colours="GBRG"),
+    "BayerBG8": PixelFormat(8, 8, colours="BGGR"),
+    "RGB8": PixelFormat(8, 24, colours="RGB"),
+    "BGR8": PixelFormat(8, 24, colours="BGR"),
+}
+_BY_LOWER_CASE = {name.lower(): name for name in PIXEL_FORMATS}
+_SIDE_PX_MAX = 2**31 - 1
+_WIDTH, _HEIGHT, _STRIDE, _FORMAT = "ce_widthpx", "ce_heightpx", "ce_stridebytes", "ce_pixelformat"
+
+
+def frame_header(encoded: bytes, layout: RawLayout | None) -> ImageHeader:
+    """Size and samples of a frame: of an image file without a layout, else of a raw buffer. Raises FrameRejected."""
+    if layout is None:
+        return read_header(encoded)
+    if not encoded:
+        raise FrameRejected(RejectReason.EMPTY, "the record has no value")
+    return read_raw_header(layout)
+
+
+def read_raw_header(layout: RawLayout) -> ImageHeader:
+    """Raises FrameRejected for a pixel format that is not read, and for a size that is missing or makes no sense."""
+    pixel_format = read_pixel_format(layout)
+    width_px, height_px = _side(_WIDTH, layout.width_px), _side(_HEIGHT, layout.height_px)
+    bits = 16 if pixel_format.bits > 8 else 8
+    return ImageHeader("raw", width_px, height_px, pixel_format.channels, bits, pixel_format.bits)
+
+
+def read_pixel_format(layout: RawLayout) -> PixelFormat:
+    """Raises FrameRejected: unsupported_format."""
+    name = layout.pixel_format
+    if name in PIXEL_FORMATS:
+        return PIXEL_FORMATS[name]
+    near = _BY_LOWER_CASE.get(name.lower()) or next(iter(difflib.get_close_matches(name, PIXEL_FORMATS, n=1)), None)
+    hint = f"; did you mean {near}?" if near else ""
+    what = f"is {name!r}" if name else "cannot be read"
+    supported = ", ".join(PIXEL_FORMATS)
+    raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"{_FORMAT} {what}{hint}; raw buffers are read of {supported}")
+
+
+def read_stride(encoded: bytes, layout: RawLayout, header: ImageHeader) -> int:
+    """Bytes from row to row, after the buffer was found to be of the stated size.
+
+    Raises FrameRejected: truncated, or undecodable for a size that contradicts itself.
+    """
+    row_bits = header.width_px * PIXEL_FORMATS[layout.pixel_format].bits_per_pixel
+    row_bytes = -(-row_bits // 8)
+    row = f"a row of {header.width_px} pixels ({_WIDTH}) of {layout.pixel_format}"
+    if layout.stride_bytes is None and row_bits % 8:
+        detail = f"{row} ends within a byte; state in {_STRIDE} where the next row begins"
+        raise FrameRejected(RejectReason.UNDECODABLE, detail)
+    stride = row_bytes if layout.stride_bytes is None else layout.stride_bytes
+    if stride < row_bytes:
+        detail = f"{_STRIDE} is {stride}, but {row} takes {row_bytes} bytes"
+        raise FrameRejected(RejectReason.UNDECODABLE, detail)
+    needed, there = stride * header.height_px, len(encoded)
+    if there == needed:
+        return stride
+    stated = f"{header.height_px} rows ({_HEIGHT}) of {stride} bytes ({_STRIDE} or {_WIDTH}) are {needed}"
+    if there < needed:
+        raise FrameRejected(RejectReason.TRUNCATED, f"{there} bytes; {stated}: {needed - there} are missing")
+    more = f"{there} bytes; {stated}: {there - needed} too many; send the image alone, without chunk data or padding"
+    raise FrameRejected(RejectReason.UNDECODABLE, more)
+
+
+def _side(name: str, value: int | None) -> int:
+    if value is None:
+        raise FrameRejected(RejectReason.UNDECODABLE, f"a raw buffer needs the header {name}, which is missing")
+    if not 0 < value <= _SIDE_PX_MAX:
+        raise FrameRejected(RejectReason.UNDECODABLE, f"{name} is {value}")
+    return value

@@ -113,7 +113,7 @@ def _answers(
         scores = session.predict(np.stack([image.pixels for _, image in decoded])).scores
         for (path, image), row in zip(decoded, scores.tolist(), strict=True):
             decision = judge.decide(row)
-            if check.flags(image.width_px, image.height_px):
+            if image.flags or check.flags(image.width_px, image.height_px):
                 decision = replace(decision, verdict="unsure")
             yield path, FrameAnswer(decision, dict(zip(manifest.labels, decision.scores, strict=True)))
 

@@ -18,3 +18,10 @@ TaskOption = Annotated[
     Task, typer.Option("--task", help="multiclass: one label a frame. multilabel: any number of labels.")
 ]
 CleanLabel = Annotated[str | None, typer.Option(help="The label that means: no defect.")]
+BitDepth = Annotated[
+    int | None,
+    typer.Option(
+        "--bit-depth",
+        help="Significant bits of 16-bit files that do not declare them, 9 to 16, such as 12 for a 12-bit camera.",
+    ),
+]

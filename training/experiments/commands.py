@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
-from stripwatch.training.datasets.cli_options import CleanLabel, Data, Layout, TaskOption
+from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Data, Layout, TaskOption
 from stripwatch.training.evaluation.command import rounded
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import SettingsError
@@ -23,6 +23,7 @@ def crossval(
     layout: Layout = "auto",
     task: TaskOption = "multiclass",
     clean_label: CleanLabel = None,
+    bit_depth: BitDepth = None,
 ) -> None:
     """Cross-validate: fit on all folds but one, score that one, for each; one summary over all images.
 
@@ -38,7 +39,7 @@ def crossval(
     require("scipy", "sklearn")
     from stripwatch.training.experiments.crossval import CrossvalSettings, cross_validate, summarize
 
-    settings = CrossvalSettings(folder, out, folds, seed, layout, task, clean_label, context.args)
+    settings = CrossvalSettings(folder, out, folds, seed, layout, task, clean_label, context.args, bit_depth)
     print_summary({"out": str(out), "folds": folds, "seed": seed, **summarize(cross_validate(settings))})
 
 
@@ -57,6 +58,7 @@ def compare(
     layout: Layout = "auto",
     task: TaskOption = "multiclass",
     clean_label: CleanLabel = None,
+    bit_depth: BitDepth = None,
 ) -> None:
     """Compare networks on one split: accuracy, size, and speed through ONNX Runtime; a table, a plot and a winner.
 
@@ -76,7 +78,7 @@ def compare(
 
     candidates = parse_candidates(networks, set_ or [])
     settings = CompareSettings(
-        folder, out, candidates, Rule.parse(rule), seed, val_share, layout, task, clean_label, context.args
+        folder, out, candidates, Rule.parse(rule), seed, val_share, layout, task, clean_label, context.args, bit_depth
     )
     board = run_compare(settings)
     Console(width=None if sys.stdout.isatty() else 120).print(to_table(board))

@@ -45,6 +45,7 @@ class CompareSettings:
     task: Task = "multiclass"
     clean_label: str | None = None
     flags: Sequence[str] = ()
+    bit_depth: int | None = None
 
 
 def parse_candidates(networks: str, settings: Sequence[str]) -> list[Candidate]:
@@ -80,7 +81,9 @@ def compare(settings: CompareSettings) -> Leaderboard:
     """
     for candidate in settings.candidates:
         check_flags([*settings.flags, *candidate.flags], also=["--network"])
-    frames, groups = read_split_frames(settings.data, settings.layout, settings.task, settings.clean_label)
+    frames, groups = read_split_frames(
+        settings.data, settings.layout, settings.task, settings.clean_label, settings.bit_depth
+    )
     label_sets, every = [frame.labels for frame in frames], settings.task == "multiclass"
     parts = split_frames(label_sets, groups, settings.val_share, settings.seed, every)
     for candidate in settings.candidates:
@@ -94,7 +97,7 @@ def compare(settings: CompareSettings) -> Leaderboard:
 
 
 def _fit(settings: CompareSettings, candidate: Candidate, split: Split) -> None:
-    common = common_flags(settings.seed, settings.layout, settings.task, settings.clean_label)
+    common = common_flags(settings.seed, settings.layout, settings.task, settings.clean_label, settings.bit_depth)
     flags = ["--network", candidate.network, *common, *settings.flags, *candidate.flags]
     folder = settings.out / candidate.name
     run_fit(candidate.name, folder, settings.data, split, flags)

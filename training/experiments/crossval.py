@@ -37,6 +37,7 @@ class CrossvalSettings:
     task: Task = "multiclass"
     clean_label: str | None = None
     flags: Sequence[str] = ()
+    bit_depth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,12 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
     temperature. Raises what fit raises, DataError for a class with fewer images than folds.
     """
     check_flags(settings.flags)
-    frames, groups = read_split_frames(settings.data, settings.layout, settings.task, settings.clean_label)
+    frames, groups = read_split_frames(
+        settings.data, settings.layout, settings.task, settings.clean_label, settings.bit_depth
+    )
     label_sets, every = [frame.labels for frame in frames], settings.task == "multiclass"
     parts = fold_frames(label_sets, groups, settings.folds, settings.seed, every)
-    common = common_flags(settings.seed, settings.layout, settings.task, settings.clean_label)
+    common = common_flags(settings.seed, settings.layout, settings.task, settings.clean_label, settings.bit_depth)
     flags = ["--keep", "last", *common, *settings.flags]
     folders = [settings.out / f"fold-{number}" for number in range(1, settings.folds + 1)]
     cache = settings.out / "features"  # a frozen backbone gives the same in every fold

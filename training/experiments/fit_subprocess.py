@@ -12,6 +12,7 @@ from stripwatch.export.runs.files import atomic_write, make_folder, read_whole
 from stripwatch.export.runs.run_folder import RECORD_FILE, Split, SplitFrame, Task
 from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.preparation.prepared_data import read_frames
+from stripwatch.training.preparation.sample_depths import check_bit_depth
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.common.path_text import encodable, path_text
@@ -38,23 +39,27 @@ def check_flags(flags: Sequence[str], also: Sequence[str] = ()) -> None:
             raise SettingsError(f"{flag} is set by this command and cannot be passed on to fit")
 
 
-def common_flags(seed: int, layout: str, task: Task, clean_label: str | None) -> list[str]:
+def common_flags(seed: int, layout: str, task: Task, clean_label: str | None, bit_depth: int | None) -> list[str]:
     """What the commands take themselves and fit must know too."""
     flags = ["--seed", str(seed), "--layout", layout, "--task", task]
+    if bit_depth is not None:
+        flags += ["--bit-depth", str(bit_depth)]
     return flags if clean_label is None else [*flags, "--clean-label", clean_label]
 
 
 def read_split_frames(
-    data: Path, layout: str, task: Task, clean_label: str | None
+    data: Path, layout: str, task: Task, clean_label: str | None, bit_depth: int | None
 ) -> tuple[list[SplitFrame], list[int]]:
     """The frames as fit will see them, and their groups. Raises what read_dataset and read_frames raise."""
+    check_bit_depth(bit_depth)
     found = read_dataset(data, layout)
     for note in found.notes:
         say(note)
     dataset, _ = for_task(found, task, clean_label)
+    spec = msgspec.structs.replace(_ANY_SIZE, bit_depth=bit_depth)
     with new_progress() as progress:
         bar = progress.add_task("reading", total=len(dataset.samples))
-        return read_frames(dataset, _ANY_SIZE, lambda: progress.advance(bar))
+        return read_frames(dataset, spec, lambda: progress.advance(bar))
 
 
 def run_fit(title: str, folder: Path, data: Path, split: Split, flags: Sequence[str]) -> None:

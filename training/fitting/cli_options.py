@@ -82,6 +82,15 @@ DecodeOption = Annotated[
         "so much inside the JPEG decoder. Both take the worker less time.",
     ),
 ]
+LevelsOption = Annotated[
+    str,
+    typer.Option(
+        "--levels",
+        metavar="full|auto|BLACK,WHITE",
+        help="How more than 8 bits become 8. full: the upper 8 bits. BLACK,WHITE: what becomes 0 and 255, as shares of "
+        "the full scale. auto: the 0.1 and 99.9 percentiles of the training frames.",
+    ),
+]
 InputSize = Annotated[
     str, typer.Option("--input", metavar="HxW", help="Pixels the network sees; its usual size if not given.")
 ]

@@ -9,7 +9,7 @@ import typer
 
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.training.datasets.cli_options import CleanLabel, Layout, TaskOption
+from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Layout, TaskOption
 from stripwatch.training.fitting import cli_options as options
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import SettingsError
@@ -24,6 +24,8 @@ def fit(
     weights: options.Weights = "imagenet",
     input_size: options.InputSize = "",
     decode: options.DecodeOption = "rgb",
+    bit_depth: BitDepth = None,
+    levels: options.LevelsOption = "full",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training part.")] = 10,
     batch: Annotated[int, typer.Option(min=1, help="Frames a step.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, the first weights and the order.")] = 0,

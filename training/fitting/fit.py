@@ -155,7 +155,7 @@ def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> 
 
 
 def _note_scale(spec: DecodeSpec, dataset: DataSet) -> None:
-    others = sum(CONTENT_TYPES[Path(sample.name).suffix.lower()] != "image/jpeg" for sample in dataset.samples)
+    others = sum(CONTENT_TYPES.get(Path(sample.name).suffix.lower()) != "image/jpeg" for sample in dataset.samples)
     if spec.jpeg_scale > 1 and others:
         say(
             f"note: {others} of {len(dataset.samples)} files are no JPEG, and --decode {spec.name} shrinks JPEG alone: "
@@ -174,15 +174,19 @@ def _begin(plan: _FitPlan, progress: Progress) -> TrainingJob:
     """Read the data, and note in the run folder what is begun."""
     settings, configuration = plan.settings, plan.configuration
     task = progress.add_task("reading", total=len(plan.dataset.samples))
-    split = SplitPlan(settings.val_share, settings.seed, settings.task == "multiclass", settings.split)
+    split = SplitPlan(
+        settings.val_share, settings.seed, settings.task == "multiclass", settings.split, settings.levels == "auto"
+    )
     finder = None if plan.marks is None else annotations_finder(plan.marks, settings.clean_label)
     material = prepare_data(plan.dataset, plan.spec, split, lambda: progress.advance(task), finder)
     weights_sha256 = file_sha256(settings.weights_file) if settings.weights_file else None
     marks = None if plan.marks is None else annotations_sha256(plan.marks)
-    checkpoint.begin(settings.out, FitIdentity(configuration, material.data_sha256, weights_sha256, marks, plan.spec))
+    checkpoint.begin(
+        settings.out, FitIdentity(configuration, material.data_sha256, weights_sha256, marks, material.spec)
+    )
     if settings.cache is not None:
         make_folder(settings.cache)
-    name = features_name(configuration, plan.spec, material.data_sha256, weights_sha256)
+    name = features_name(configuration, material.spec, material.data_sha256, weights_sha256)
     features_file = (settings.cache or settings.out) / name if plan.from_features else None
     return TrainingJob(plan.classifier, plan.kept, material, configuration, settings.out, features_file, progress)
 

@@ -19,6 +19,7 @@ from stripwatch.export.runs.run_folder import (
     Schedule,
     Task,
 )
+from stripwatch.training.preparation.sample_depths import check_bit_depth, parse_levels
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.images.decode_spec import DecodeSpec
@@ -40,8 +41,9 @@ class FitSettings:
 
     height_px, width_px, learning_rate, weight_decay: None takes the usual one. boxes: where the annotations are; the
     dense head learns from them, evaluations measure by them. cache: where features are kept for later fits. also:
-    folders whose images are learned from as well. mm_per_px: along the strip, of all folders, or of each in turn; None
-    where it is not known.
+    folders whose images are learned from as well. bit_depth: significant bits of 16-bit files that declare none.
+    levels: how samples of more than 8 bits become 8 bits: "full", "auto", or "BLACK,WHITE" as shares of the full scale.
+    mm_per_px: along the strip, of all folders, or of each in turn; None where it is not known.
     """
 
     data: Path
@@ -84,6 +86,8 @@ class FitSettings:
     precision: PrecisionChoice = "auto"
     also: tuple[Path, ...] = ()
     mm_per_px: tuple[float, ...] | None = None
+    bit_depth: int | None = None
+    levels: str = "full"
 
     @property
     def frozen(self) -> bool:
@@ -91,10 +95,14 @@ class FitSettings:
         return self.weights != "none"
 
     def decode_spec(self, side_px: int) -> DecodeSpec:
-        """How frames become what the network sees. side_px: its usual size."""
+        """How frames become what the network sees, but for levels that the training frames choose.
+
+        side_px: the usual size of the network.
+        """
         colour, _, scale = self.decode.partition("/")
         sizes = {"height_px": self.height_px or side_px, "width_px": self.width_px or side_px}
-        return msgspec.convert({**sizes, "colour": colour, "jpeg_scale": int(scale or 1)}, DecodeSpec)
+        spec = msgspec.convert({**sizes, "colour": colour, "jpeg_scale": int(scale or 1)}, DecodeSpec)
+        return msgspec.structs.replace(spec, bit_depth=self.bit_depth, levels=parse_levels(self.levels))
 
     @property
     def weights_file(self) -> Path | None:
@@ -130,6 +138,8 @@ def check(settings: FitSettings) -> None:
         raise SettingsError(f"--mm-per-px is given {scales} times: give it once, or once for each of {folders} --data")
     if not all(0 < scale < math.inf for scale in settings.mm_per_px or ()):
         raise SettingsError("--mm-per-px must be above 0")
+    check_bit_depth(settings.bit_depth)
+    parse_levels(settings.levels)
     if settings.fine_tune and not settings.frozen:
         raise SettingsError(
             "--fine-tune needs weights that have learned before: --weights none fits every layer anyway"

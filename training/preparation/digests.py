@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.near_duplicates import THUMBNAIL
+from stripwatch.training.preparation.sample_depths import EIGHT_BITS, SampleDepth, measure_depth, usual_bit_depth
 from stripwatch.worker.common.errors import DataError, FrameRejected, InputError, StripwatchError
 from stripwatch.worker.common.path_text import file_below, path_text
 from stripwatch.worker.common.process.cores import usable_cores
@@ -21,7 +24,7 @@ from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 class FrameDigest:
     """sha256 of the file and of the pixels it decodes to: a file may differ where its picture does not.
 
-    thumbnail: uint8 [64, 64, 1]. The sizes are those of the file.
+    thumbnail: uint8 [64, 64, 1]. The sizes are those of the file. depth: of its samples.
     """
 
     file_sha256: str
@@ -29,6 +32,7 @@ class FrameDigest:
     width_px: int
     height_px: int
     thumbnail: Pixels = field(compare=False, repr=False)
+    depth: SampleDepth = EIGHT_BITS
 
 
 def digest_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> list[FrameDigest]:
@@ -81,7 +85,11 @@ def data_sha256(frames: Iterable[tuple[str, str, str]]) -> str:
 def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:
     encoded = read_whole(path)
     try:
-        image, thumbnail = decode(encoded, spec), decode(encoded, THUMBNAIL).pixels
+        image, depth = decode(encoded, spec), measure_depth(encoded)
+        mapping = {"bit_depth": spec.bit_depth or usual_bit_depth(depth), "levels": spec.levels}
+        if mapping["bit_depth"] != spec.bit_depth:
+            image = decode(encoded, msgspec.structs.replace(spec, **mapping))
+        thumbnail = decode(encoded, msgspec.structs.replace(THUMBNAIL, **mapping))
     except FrameRejected as error:
         raise DataError(f"{path_text(path)} cannot be learned from: {error}") from error
     return FrameDigest(
@@ -89,5 +97,6 @@ def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:
         hashlib.sha256(image.pixels.tobytes()).hexdigest(),
         image.width_px,
         image.height_px,
-        thumbnail,
+        thumbnail.pixels,
+        depth,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +13,7 @@ from stripwatch.training.annotations.annotations import CLEAN, Annotations
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.preparation.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
 from stripwatch.training.preparation.groups import group_frames
+from stripwatch.training.preparation.sample_depths import check_depths, choose_levels, depth_notes
 from stripwatch.training.preparation.split_file import check_split, read_split
 from stripwatch.training.preparation.stratified_split import SplitParts, split_frames
 from stripwatch.worker.common.console import say
@@ -40,6 +42,8 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class PreparedData:
+    """spec: as it was given, with the levels that the training part chose."""
+
     spec: DecodeSpec
     split: Split
     train: Subset
@@ -54,12 +58,16 @@ class PreparedData:
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """How to split. every: each class must be in both parts. file: take the split of this run.json."""
+    """How to split. every: each class must be in both parts. file: take the split of this run.json.
+
+    auto_levels: choose the levels of the decode spec by the training part.
+    """
 
     val_share: float
     seed: int
     every: bool = True
     file: Path | None = None
+    auto_levels: bool = False
 
 
 def prepare_data(
@@ -74,7 +82,7 @@ def prepare_data(
     Raises DataError for a file or a class that cannot be learned from, or a split that is not of these files.
     """
     digests = digest_frames(dataset, spec, on_frame)
-    frames, groups = _describe_frames(dataset, digests)
+    frames, groups = _describe_frames(dataset, digests, spec)
     if plan.file is None:
         label_sets = [frame.labels for frame in frames]
         split = apply_split(frames, split_frames(label_sets, groups, plan.val_share, plan.seed, plan.every))
@@ -86,6 +94,10 @@ def prepare_data(
     trained = TrainedFrames.of([sizes[frame.name] for frame in split.train])
     _warn_of_sizes(trained, [sizes[frame.name] for frame in split.validation])
     train, validation = (_subset(dataset, frames, find_marks) for frames in (split.train, split.validation))
+    if plan.auto_levels:
+        levels = choose_levels(dataset.root, [frame.name for frame in split.train], spec.bit_depth)
+        say(f"levels: black at {levels.black:.4f}, white at {levels.white:.4f} of the full scale")
+        spec = msgspec.structs.replace(spec, levels=levels)
     return PreparedData(spec, split, train, validation, trained)
 
 
@@ -108,12 +120,18 @@ def _warn_of_sizes(trained: TrainedFrames, validation: Sequence[tuple[int, int]]
 def read_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> tuple[list[SplitFrame], list[int]]:
     """What a run folder says of each frame, and the number of its group, in the order of the samples.
 
-    Raises DataError for a file that cannot be learned from.
+    Raises DataError for a file that cannot be learned from, or whose bit depth is not known.
     """
-    return _describe_frames(dataset, digest_frames(dataset, spec, on_frame))
+    return _describe_frames(dataset, digest_frames(dataset, spec, on_frame), spec)
 
 
-def _describe_frames(dataset: DataSet, digests: Sequence[FrameDigest]) -> tuple[list[SplitFrame], list[int]]:
+def _describe_frames(
+    dataset: DataSet, digests: Sequence[FrameDigest], spec: DecodeSpec
+) -> tuple[list[SplitFrame], list[int]]:
+    names, depths = [sample.name for sample in dataset.samples], [digest.depth for digest in digests]
+    check_depths(names, depths, spec.bit_depth)
+    for note in depth_notes(names, depths, spec):
+        say(note)
     check_contradictions(dataset.samples, digests)
     frames = [
         SplitFrame(sample.name, sample.joined, digest.file_sha256)

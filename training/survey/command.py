@@ -7,7 +7,7 @@ import typer
 
 from stripwatch.export.runs.lazy_imports import require
 from stripwatch.training.datasets.cli_options import Layout
-from stripwatch.worker.common.console import print_summary
+from stripwatch.worker.common.console import print_summary, say
 
 
 def survey(
@@ -16,6 +16,8 @@ def survey(
     layout: Layout = "auto",
 ) -> None:
     """Say what a data set holds: class balance, image sizes, copies, files that cannot be read.
+
+    bit_depths says how many bits the samples have and use; fit_needs, what to pass to fit because no file declares it.
 
     Copies are files with the same pixels, and those that are nearly the same: brighter, smaller or compressed again.
     The lists of their names stand in survey.json.
@@ -31,4 +33,9 @@ def survey(
     found = run_survey(data, layout)
     if out is not None:
         write_survey(found, out)
+    if found.bit_depth is not None:
+        say(
+            f"16-bit files use only {found.bits_used} bits, and nothing declares their depth: pass the depth of the "
+            f"camera to fit, which looks like --bit-depth {found.bit_depth}"
+        )
     print_summary(summarize(found))

@@ -1,6 +1,7 @@
 """The report of a survey: one JSON object, and a contact sheet for each class."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import msgspec
 
 from stripwatch.export.runs.files import atomic_write, make_folder
 from stripwatch.training.datasets.dataset import CLEAN
+from stripwatch.training.preparation.sample_depths import DepthGroup
 from stripwatch.training.survey.contact_sheets import draw_contact_sheet
 from stripwatch.training.survey.survey import Survey
 from stripwatch.worker.common.path_text import encodable, path_text
@@ -21,7 +23,10 @@ def write_survey(found: Survey, out: Path) -> None:
     for number, label in enumerate(found.balance, 1):
         members = [sample for sample in found.samples if label in (sample.labels or (CLEAN,))]
         name = re.sub(r"[^\w.-]", "_", label)[:_NAME_CHARS_MAX]
-        atomic_write(out / f"contact-{number}-{name}.png", draw_contact_sheet(found.dataset.root, label, members))
+        atomic_write(
+            out / f"contact-{number}-{name}.png",
+            draw_contact_sheet(found.dataset.root, label, members, found.bit_depth),
+        )
     lists = {
         "same_files": found.same,
         "similar_files": found.similar,
@@ -30,6 +35,12 @@ def write_survey(found: Survey, out: Path) -> None:
         "skipped_files": [[each.name, each.why] for each in found.dataset.skipped],
     }
     atomic_write(out / "survey.json", msgspec.json.format(msgspec.json.encode(encodable(summarize(found) | lists))))
+
+
+def _depth_row(group: DepthGroup) -> dict[str, Any]:
+    row = asdict(group)
+    del row["first"]
+    return row
 
 
 def summarize(found: Survey) -> dict[str, Any]:
@@ -42,6 +53,8 @@ def summarize(found: Survey) -> dict[str, Any]:
         "several_labels": sum(len(sample.labels) > 1 for sample in found.samples),
         "coils": len({sample.coil for sample in found.samples} - {None}),
         "sizes": found.sizes,
+        "bit_depths": [_depth_row(group) for group in found.depth_groups],
+        "fit_needs": None if found.bit_depth is None else f"--bit-depth {found.bit_depth}",
         "same": len(found.same),
         "similar": len(found.similar),
         "disputed": len(found.disputed),

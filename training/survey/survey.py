@@ -9,6 +9,12 @@ from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.digests import FrameDigest, try_digests
 from stripwatch.training.preparation.groups import group_links
 from stripwatch.training.preparation.near_duplicates import find_near_duplicates
+from stripwatch.training.preparation.sample_depths import (
+    DepthGroup,
+    SampleDepth,
+    group_depths,
+    suggested_bit_depth,
+)
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import DataError, StripwatchError
 from stripwatch.worker.images.decode_spec import DecodeSpec
@@ -18,7 +24,10 @@ _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """samples: those that can be read. sizes: "WIDTHxHEIGHT" to images. Pairs and unreadable name files."""
+    """samples: those that can be read. sizes: "WIDTHxHEIGHT" to images. Pairs and unreadable name files.
+
+    depths: of the samples of each file, in the order of samples.
+    """
 
     dataset: DataSet
     samples: list[Sample]
@@ -26,6 +35,21 @@ class Survey:
     same: list[tuple[str, str]]
     similar: list[tuple[str, str]]
     unreadable: list[str]
+    depths: list[SampleDepth]
+
+    @property
+    def depth_groups(self) -> list[DepthGroup]:
+        return group_depths([sample.name for sample in self.samples], self.depths)
+
+    @property
+    def bit_depth(self) -> int | None:
+        """What fit needs as --bit-depth; None where it needs nothing."""
+        return suggested_bit_depth(self.depths)
+
+    @property
+    def bits_used(self) -> int:
+        """Of the files of 16 bits that do not declare a depth."""
+        return max((group.used for group in self.depth_groups if group.stored > 8 and not group.declared), default=0)
 
     @property
     def balance(self) -> dict[str, int]:
@@ -60,7 +84,9 @@ def survey(root: Path, layout: str) -> Survey:
     digests = [digest for _, digest in read]
     same, similar = _pairs(samples, digests)
     sizes = Counter(f"{digest.width_px}x{digest.height_px}" for digest in digests)
-    return Survey(dataset, samples, dict(sizes.most_common()), same, similar, unreadable)
+    return Survey(
+        dataset, samples, dict(sizes.most_common()), same, similar, unreadable, [digest.depth for digest in digests]
+    )
 
 
 def _pairs(samples: list[Sample], digests: list[FrameDigest]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

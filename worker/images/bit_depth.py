@@ -23,11 +23,15 @@ def to_8_bits(samples: Samples, spec: DecodeSpec) -> tuple[Pixels, tuple[FrameFl
         return np.asarray(samples.values, np.uint8), samples.flags
     stated = samples.bits or spec.bit_depth
     bits = stated or _STORED_BITS
-    largest = int(samples.values.max())
-    doubtful = largest >= 2**bits if stated else largest < 2**_FEW_BITS
+    doubtful = is_doubtful(int(samples.values.max()), stated)
     flags = (*samples.flags, FrameFlag.BIT_DEPTH) if doubtful else samples.flags
     pixels = cv2.LUT(samples.values, _lookup_table(bits, spec.levels))
     return np.asarray(pixels, np.uint8), tuple(dict.fromkeys(flags))
+
+
+def is_doubtful(largest: int, bits: int | None) -> bool:
+    """Whether samples up to this value contradict their depth or, where bits is None, use only few of their 16 bits."""
+    return largest >> bits > 0 if bits else largest < 2**_FEW_BITS
 
 
 @lru_cache(maxsize=32)

@@ -4,12 +4,14 @@ import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import msgspec
+import numpy as np
 import pytest
 
 from stripwatch.export.runs.run_folder import Split, SplitFrame, read_run
-from stripwatch.training.experiments.fit_subprocess import check_flags, run_fit
-from stripwatch.worker.common.errors import InputError, SettingsError
+from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
+from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from tests.training.test_cli import run_cli
 
 pytestmark = pytest.mark.training
@@ -46,6 +48,19 @@ def test_each_frame_is_scored_once_by_a_model_that_did_not_see_it(
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert again == summary
     assert read_run(out / "fold-1").run_id == runs[0].run_id
+
+
+def test_folds_of_a_set_whose_bit_depth_nobody_states_are_refused_before_the_first_fit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    for label in ("a", "b"):
+        for number in range(3):
+            frame = rng.integers(0, 4096, (32, 32), np.uint16)
+            cv2.imwrite(str(tmp_path / f"{label}_{number}.png"), frame)
+    with pytest.raises(DataError, match="Pass --bit-depth N"):
+        read_split_frames(tmp_path, "auto", "multiclass", None, None)
+    frames, groups = read_split_frames(tmp_path, "auto", "multiclass", None, 12)
+    assert (len(frames), len(set(groups))) == (6, 6)
+    assert common_flags(0, "auto", "multiclass", None, 12)[-2:] == ["--bit-depth", "12"]
 
 
 def test_a_fold_that_fails_ends_with_the_sentence_and_code_of_fit(

@@ -1,18 +1,26 @@
 from pathlib import Path
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 
 from stripwatch.training.fitting import feature_cache
 from stripwatch.training.fitting.feature_cache import features_name, keepable, read_features, write_features
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.images.decode_spec import DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeSpec, Levels
 from tests.trained import tiny_configuration
 
 pytestmark = pytest.mark.training
 
 SPEC = DecodeSpec(64, 64)
+
+
+def test_the_features_of_another_mapping_to_8_bits_are_others() -> None:
+    specs = [SPEC, *(msgspec.structs.replace(SPEC, bit_depth=bits) for bits in (10, 12))]
+    specs += [msgspec.structs.replace(SPEC, levels=Levels(0, white)) for white in (0.5, 0.6)]
+    names = {features_name(tiny_configuration(), spec, "data", None) for spec in specs}
+    assert len(names) == len(specs)
 
 
 def test_what_was_written_is_read_as_it_was(tmp_path: Path) -> None:

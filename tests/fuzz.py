@@ -1,9 +1,10 @@
 """Frames and headers that nobody meant to send, by the hundred thousand, through frame, decode and reject.
 
-    python -m tests.fuzz --frames 100000 --seed 0
+    python -m tests.fuzz --frames 200000 --seed 0
 
-Every frame must end as pixels of the shape that the spec says, or as a reject with one of the known reasons whose
-headers Kafka takes. All else is a crash: an exception of another kind, or a process that dies (it runs in a child).
+Image files of every format, and raw buffers. Every frame must end as pixels of the shape that the spec says, or as a
+reject with one of the known reasons whose headers Kafka takes. All else is a crash: an exception of another kind, a
+process that dies (it runs in a child), or a byte on the stderr of that process, where a library wrote it.
 The last line on stdout is JSON; exit code 1 unless there were no crashes and the counts add up.
 """
 
@@ -13,12 +14,14 @@ import multiprocessing
 import os
 import resource
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -29,20 +32,26 @@ from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.images.decode import decode
-from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec
+from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Levels
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers
 from tests.models import make_model
-from tests.mutate import BYTES_MAX, mutate
+from tests.mutate import BYTES_MAX, mutate, mutate_raw
 
 CHUNK = 500
-LIMITS = DecodeLimits(bytes_max=BYTES_MAX, pixels_max=4_000_000)
+CRASH = "crash"
+RAW_SHARE = 1 / 7  # as large as that of each kind of file
+LIMITS = [
+    DecodeLimits(bytes_max=BYTES_MAX, pixels_max=4_000_000),
+    DecodeLimits(bytes_max=BYTES_MAX, pixels_max=4_000_000, flags_damaged=True),
+]
 SPECS = [
     DecodeSpec(16, 24),
     DecodeSpec(40, 40, "grey"),
     DecodeSpec(16, 24, jpeg_scale=2),
-    DecodeSpec(9, 9, "grey", jpeg_scale=8),
+    DecodeSpec(9, 9, "grey", jpeg_scale=8, bit_depth=12),
+    DecodeSpec(16, 24, bit_depth=10, levels=Levels(0.1, 0.6)),
 ]
 NAMES = [
     *("ce_id", "ce_source", "ce_time", "ce_subject", "ce_strippositionmm", "traceparent", "content-type", "", "ключ"),
@@ -76,28 +85,60 @@ EVENTS, MODEL = EventBuilder({}), make_model()
 
 @dataclass(slots=True)
 class Found:
-    """outcomes: decoded, or the reason of a reject. crashes: what could not be accounted for, by frame number."""
+    """outcomes: by kind of frame: decoded, with the flags, or the reason of a reject.
 
-    outcomes: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
+    crashes: what could not be accounted for, by frame number.
+    """
+
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     crashes: dict[int, str] = field(default_factory=dict)
     slowest_ms: float = 0.0
     memory_mb: float = 0.0
 
     def add(self, other: "Found") -> None:
         self.outcomes += other.outcomes
-        self.kinds += other.kinds
         self.crashes |= other.crashes
         self.slowest_ms = max(self.slowest_ms, other.slowest_ms)
         self.memory_mb = max(self.memory_mb, other.memory_mb)
 
+    def by_kind(self) -> dict[str, dict[str, int]]:
+        """The outcomes of each kind of frame, the most frequent first."""
+        kinds = sorted({kind for kind, _ in self.outcomes})
+        return {
+            kind: {outcome: count for (found, outcome), count in self.outcomes.most_common() if found == kind}
+            for kind in kinds
+        }
+
+
+class StderrWatch:
+    """Whatever is written to the stderr of this process, by Python or by a library, goes to a file that is read."""
+
+    def __init__(self, path: str) -> None:
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), 2)
+        self._read_bytes = os.fstat(2).st_size
+
+    def new_text(self) -> str:
+        """What was written since the last call."""
+        size = os.fstat(2).st_size
+        written = os.pread(2, size - self._read_bytes, self._read_bytes)
+        self._read_bytes = size
+        return written.decode(errors="replace")
+
+
+_stderr: StderrWatch | None = None  # in the child process
+
 
 def fuzz_in_child(frames: int, seed: int, each: Callable[[int], None] = lambda _: None) -> Found:
     """In a child process, which is restarted when a frame kills it. each: called with the frames done so far."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _fuzz_in_child(frames, seed, each, str(Path(folder) / "stderr"))
+
+
+def _fuzz_in_child(frames: int, seed: int, each: Callable[[int], None], stderr: str) -> Found:
     found, first = Found(), 0
     while first < frames:
         last = min(first + CHUNK, frames)
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _be_quiet) as pool:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _watch_stderr, (stderr,)) as pool:
             running: list[tuple[int, Future[Found]]] = []
             for start in range(first, frames, CHUNK):
                 running.append((start, pool.submit(fuzz, start, min(start + CHUNK, frames), seed)))
@@ -112,9 +153,9 @@ def fuzz_in_child(frames: int, seed: int, each: Callable[[int], None] = lambda _
     return found
 
 
-def _be_quiet() -> None:
-    """libjpeg and libpng have a line for every other frame."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+def _watch_stderr(path: str) -> None:
+    global _stderr
+    _stderr = StderrWatch(path)
 
 
 def fuzz(first: int, last: int, seed: int) -> Found:
@@ -122,30 +163,27 @@ def fuzz(first: int, last: int, seed: int) -> Found:
     found = Found()
     for number in range(first, last):
         rng = np.random.default_rng([seed, number])
-        kind, encoded = mutate(rng)
+        kind, record = random_record(number, rng)
         started_s = time.perf_counter()
         try:
-            outcome = account(number, encoded, rng)
+            outcome = account_record(record)
+            if _stderr and (written := _stderr.new_text()):
+                raise AssertionError(f"written to stderr: {written[:500]}")
         except Exception as error:
-            found.crashes[number] = f"{type(error).__name__}: {error}"
-            outcome = "crash"
+            found.crashes[number] = f"{kind}: {type(error).__name__}: {error}"
+            outcome = CRASH
         found.slowest_ms = max(found.slowest_ms, (time.perf_counter() - started_s) * 1000)
-        found.outcomes[outcome] += 1
-        found.kinds[kind] += 1
+        found.outcomes[kind, outcome] += 1
     found.memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return found
 
 
-def account(number: int, encoded: bytes, rng: np.random.Generator) -> str:
-    return account_record(_record(number, encoded, rng))
-
-
 def account_record(record: Record) -> str:
-    """What became of one frame: "decoded", or the reason of its reject. Raises what must not be."""
+    """What became of one frame: "decoded" with its flags, or the reason of its reject. Raises what must not be."""
     frame = read_record(record, "cluster", 0.0)
     spec = SPECS[record.position.offset % len(SPECS)]
     try:
-        image = decode(frame.encoded, spec, LIMITS)
+        image = decode(frame.encoded, spec, LIMITS[record.position.offset % 2], frame.layout)
     except FrameRejected as error:
         reject = EVENTS.reject(RejectedFrame(frame, MODEL, error))
         msgspec.json.encode(reject)
@@ -154,7 +192,7 @@ def account_record(record: Record) -> str:
     if image.pixels.shape != spec.shape or image.pixels.dtype != np.uint8:
         raise AssertionError(f"pixels of {image.pixels.shape}, {image.pixels.dtype}")
     _send(frame, event_headers(frame, "result"))
-    return "decoded"
+    return ", ".join(("decoded", *image.flags))
 
 
 def _send(frame: Frame, headers: list[tuple[str, bytes]]) -> None:
@@ -164,13 +202,20 @@ def _send(frame: Frame, headers: list[tuple[str, bytes]]) -> None:
     msgspec.json.encode(frame.camera)
 
 
-def _record(number: int, encoded: bytes, rng: np.random.Generator) -> Record:
+def random_record(number: int, rng: np.random.Generator) -> tuple[str, Record]:
+    """A frame as no camera should send it, and what kind of frame it is."""
+    layout: list[tuple[str, bytes | None]] = []
+    if rng.random() < RAW_SHARE:
+        kind, (encoded, layout) = "raw", mutate_raw(rng)
+    else:
+        kind, encoded = mutate(rng)
     position = Position("frames", 0, number)
     key = None if rng.random() < 0.2 else _bytes(rng)
     headers = [(str(rng.choice(NAMES)), _value(rng)) for _ in range(rng.integers(0, 12))]
+    headers = [*headers, *layout] if rng.random() < 0.9 else [*layout, *headers]
     if rng.random() < 0.01:
         headers *= 50
-    return Record(position, int(rng.integers(-(2**62), 2**62)), key, encoded, headers)
+    return kind, Record(position, int(rng.integers(-(2**62), 2**62)), key, encoded, headers)
 
 
 def _value(rng: np.random.Generator) -> bytes | None:
@@ -184,16 +229,16 @@ def _bytes(rng: np.random.Generator) -> bytes:
 
 
 def table(found: Found) -> Iterator[str]:
-    total = found.outcomes.total()
-    yield "| outcome | frames | share |"
+    yield "| kind | frames | outcomes |"
     yield "|---|---|---|"
-    for outcome, count in found.outcomes.most_common():
-        yield f"| {outcome} | {count} | {count / total:.1%} |"
+    for kind, outcomes in found.by_kind().items():
+        counts = ", ".join(f"{outcome} {count}" for outcome, count in outcomes.items())
+        yield f"| {kind} | {sum(outcomes.values())} | {counts} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=100_000)
+    parser.add_argument("--frames", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0)
     wanted = parser.parse_args()
     started_s = time.monotonic()
@@ -201,14 +246,13 @@ def main() -> None:
         wanted.frames, wanted.seed, lambda done: print(f"\r{done} of {wanted.frames}", end="", file=sys.stderr)
     )
     print("", *table(found), *(f"frame {number}: {text}" for number, text in found.crashes.items()), sep="\n")
-    accounted = found.outcomes.total() - found.outcomes["crash"]
+    accounted = sum(count for (_, outcome), count in found.outcomes.items() if outcome != CRASH)
     summary = {
         "frames": wanted.frames,
         "seed": wanted.seed,
         "accounted": accounted,
         "crashes": len(found.crashes),
-        "kinds": dict(found.kinds),
-        "outcomes": dict(found.outcomes),
+        "outcomes": found.by_kind(),
         "slowest_ms": round(found.slowest_ms, 1),
         "memory_mb_max": round(found.memory_mb),
         "seconds": round(time.monotonic() - started_s, 1),

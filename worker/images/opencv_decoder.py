@@ -28,7 +28,7 @@ def decode_image_file(encoded: bytes, header: ImageHeader, colour: str) -> Sampl
 
     Raises:
         FrameRejected: The file is damaged.
-        cv2.error: The same, or memory was not enough.
+        cv2.error: Memory was not enough.
     """
     minimal = _MINIMAL[header.format](encoded) if header.format in _MINIMAL else encoded
     if header.bits <= 8:
@@ -43,7 +43,12 @@ def decode_image_file(encoded: bytes, header: ImageHeader, colour: str) -> Sampl
 
 
 def _decode(encoded: bytes, flags: int) -> SampleValues:
-    decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise
+        raise FrameRejected(RejectReason.DAMAGED, f"OpenCV: {error.err or error}") from error
     if decoded is None:
         raise FrameRejected(RejectReason.DAMAGED, "OpenCV cannot decode it")
     return np.asarray(decoded, np.uint16) if decoded.dtype == np.uint16 else np.asarray(decoded, np.uint8)

@@ -1,5 +1,6 @@
 """Raw buffers on Kafka: judged as the same pixels in a PNG file, drawn, kept and sent again."""
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from stripwatch.worker.commands.stored_reject import read_reject
+from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.contracts.positions import Record as PlainRecord
 from stripwatch.worker.images.decode_spec import DecodeLimits
@@ -74,3 +76,17 @@ def test_a_raw_buffer_that_is_rejected_can_be_sent_again_with_its_layout(line: L
         )
     )
     assert dict(stored.headers_again()).items() >= dict(headers).items()
+
+
+def test_simulated_cameras_send_raw_frames_that_are_inspected(line: Line, bundle: Path) -> None:
+    broker, topic = line.broker.bootstrap_servers, line.topics["frames"]
+    command = [*module_command("worker"), "simulate", "--bootstrap-servers", broker, "--topic", topic]
+    for pixel_format in ("Mono10p", "Mono12Packed", "BayerRG8"):
+        flags = ["--pixel-format", pixel_format, "--frames", "2", "--cameras", "2", "--rate", "0", "--shape", "64x66"]
+        subprocess.run([*command, *flags], check=True, capture_output=True, timeout=100)
+    with running_worker(line, bundle, "g") as worker:
+        worker.await_ready()
+        results = line.read("results", 12)
+        assert worker.stop() == 0
+    assert [(event.json["state"], event.json["flags"]) for event in results] == [("inspected", [])] * 12
+    assert {(event.json["frame"]["width_px"], event.json["frame"]["height_px"]) for event in results} == {(66, 64)}

@@ -84,6 +84,8 @@ def _mean(encoded: bytes) -> float:
         ([], "either --out DIR (a training set) or --bootstrap-servers HOST:PORT (cameras)"),
         (["--out", "x", "--bootstrap-servers", "localhost:9092"], "either --out DIR (a training set) or"),
         (["--out", "x"], "simulate --out needs --frames N"),
+        (["--out", "x", "--frames", "1", "--pixel-format", "Mono8"], "--pixel-format is for cameras"),
+        (["--bootstrap-servers", "x:1", "--pixel-format", "mono8"], "--pixel-format takes one of Mono8, Mono10"),
         (["--out", "x", "--shape", "200"], "--shape takes HEIGHTxWIDTH of 64 to 4096 px, such as 256x1600, not '200'"),
         (["--out", "x", "--shape", "10x5000"], "--shape takes HEIGHTxWIDTH of 64 to 4096 px"),
         (["--bootstrap-servers", "nowhere"], "bootstrap servers are HOST:PORT[,HOST:PORT...], not 'nowhere'"),

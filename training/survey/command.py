@@ -9,6 +9,8 @@ from stripwatch.export.runs.lazy_imports import require
 from stripwatch.training.datasets.cli_options import Layout
 from stripwatch.worker.common.console import print_summary, say
 
+_NAMED_MAX = 5  # of unreadable files, on stderr; survey.json names all
+
 
 def survey(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data folder.")],
@@ -33,6 +35,8 @@ def survey(
     found = run_survey(data, layout)
     if out is not None:
         write_survey(found, out)
+    for sentence in found.unreadable[:_NAMED_MAX]:
+        say(sentence)
     if found.bit_depth is not None:
         say(
             f"16-bit files use only {found.bits_used} bits, and nothing declares their depth: pass the depth of the "

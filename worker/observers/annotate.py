@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from msgspec.structs import replace
 
 from stripwatch.worker.common.errors import StripwatchError
-from stripwatch.worker.contracts.events import Box, Defect
+from stripwatch.worker.contracts.events import Box, Defect, FrameFlag
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Pixels
@@ -19,6 +20,7 @@ _HEAT_RGB = (255, 120, 0)
 _HEAT_OPACITY_MAX = 0.35  # the defect must still be seen
 _MARK_RGB, _EDGE_RGB = (255, 220, 40), (0, 0, 0)
 _FONT, _FONT_SCALE, _TEXT_MARGIN_PX = cv2.FONT_HERSHEY_SIMPLEX, 0.5, 3
+_USUAL_BIT_DEPTHS = (10, 12, 14)
 _QUALITY_MIN, _QUALITY_STEP, _SIDE_PX_MIN = 40, 15, 64
 
 
@@ -46,10 +48,11 @@ def annotate_frame(
     limits: PictureLimits,
     decode_limits: DecodeLimits,
     layout: RawLayout | None = None,
+    depth: DecodeSpec | None = None,
 ) -> bytes:
     """A JPEG of the frame with each defect's box, class and score. Raises FrameRejected or StripwatchError."""
     header = frame_header(encoded, layout)
-    pixels = decode_scaled(encoded, limits.side_px_max, limits.side_px_max, decode_limits, layout)
+    pixels = decode_scaled(encoded, limits.side_px_max, limits.side_px_max, decode_limits, layout, depth)
     if heat:
         _blend(pixels, heat)
     scale = pixels.shape[1] / header.width_px, pixels.shape[0] / header.height_px
@@ -68,12 +71,25 @@ def decode_scaled(
     height_px_max: float,
     limits: DecodeLimits,
     layout: RawLayout | None = None,
+    depth: DecodeSpec | None = None,
 ) -> Pixels:
-    """RGB, decoded by the worker's own rules, no larger than that, with its aspect. Raises FrameRejected."""
+    """RGB, decoded by the worker's own rules, no larger than that, with its aspect. Raises FrameRejected.
+
+    depth: samples of more than 8 bits become 8 bits as this spec says. Without it, the smallest usual depth is taken
+    that holds all samples of a frame that declares none: a person should see something.
+    """
     header = frame_header(encoded, layout)
     scale = min(1.0, width_px_max / header.width_px, height_px_max / header.height_px)
     size = DecodeSpec(max(1, round(header.height_px * scale)), max(1, round(header.width_px * scale)))
-    return decode(encoded, size, limits, layout).pixels
+    if depth is not None:
+        spec = replace(size, bit_depth=depth.bit_depth, levels=depth.levels)
+        return decode(encoded, spec, limits, layout).pixels
+    image = decode(encoded, size, limits, layout)
+    for bits in _USUAL_BIT_DEPTHS:
+        if FrameFlag.BIT_DEPTH not in image.flags:
+            break
+        image = decode(encoded, replace(size, bit_depth=bits), limits, layout)
+    return image.pixels
 
 
 def encode_jpeg(pixels: Pixels, quality: int) -> bytes:

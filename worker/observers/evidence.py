@@ -17,7 +17,7 @@ from stripwatch.worker.config.sections import EvidenceSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
-from stripwatch.worker.images.decode_spec import DecodeLimits
+from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.annotate import HeatmapOverlay, PictureLimits, annotate_frame
 from stripwatch.worker.observers.background_worker import BackgroundWorker
@@ -32,6 +32,7 @@ class _PendingEvidence(NamedTuple):
     frame: Frame
     event: Result
     overlay: HeatmapOverlay | None
+    depth: DecodeSpec
 
 
 class Evidence:
@@ -69,7 +70,8 @@ class Evidence:
             return msgspec.structs.replace(event, evidence=False)
         self._worker.reserve(frame)
         event = msgspec.structs.replace(event, evidence=True)
-        self._waiting[id(frame)] = _PendingEvidence(frame, event, _heatmap_of(outcome, event))
+        depth = outcome.model.session.bundle.manifest.decode
+        self._waiting[id(frame)] = _PendingEvidence(frame, event, _heatmap_of(outcome, event), depth)
         return event
 
     def settled(self, frame: Frame) -> None:
@@ -100,7 +102,9 @@ class Evidence:
         limits = self._limits
         if room_bytes is not None and room_bytes < limits.bytes_max:
             limits = replace(limits, bytes_max=room_bytes)
-        jpeg = annotate_frame(frame.encoded, event.defects, sight.overlay, limits, self._decode_limits, frame.layout)
+        jpeg = annotate_frame(
+            frame.encoded, event.defects, sight.overlay, limits, self._decode_limits, frame.layout, sight.depth
+        )
         self._topic.send(record._replace(body=jpeg))
 
     def _count(self, outcome: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stripwatch.worker.common.errors import FrameRejected, StripwatchError
 from stripwatch.worker.contracts.events import Box, Defect
-from stripwatch.worker.images.decode_spec import DecodeLimits, Pixels
+from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Levels, Pixels
 from stripwatch.worker.model.bundle import CellGrid
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.observers.annotate import (
@@ -101,3 +101,19 @@ def test_what_does_not_fit_and_what_is_no_frame_is_reported() -> None:
 def test_a_raw_buffer_is_drawn_on_as_a_file_is() -> None:
     buffer, layout = pack(np.full((40, 40), 2048), "Mono12p")
     assert opened(annotate_frame(buffer, [], None, LIMITS, DECODE, layout)).shape == (40, 40, 3)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_a_frame_of_unknown_depth_can_be_seen(bits: int) -> None:
+    deep = np.full((32, 48), GREY, np.uint16) << (bits - 8)
+    deep[0, 0] = 2**bits - 1
+    encoded = cv2.imencode(".png", deep)[1].tobytes()
+    assert (decode_scaled(encoded, 100, 100, DECODE)[8:] == GREY).all()
+
+
+def test_a_frame_is_as_bright_as_its_model_saw_it() -> None:
+    encoded = cv2.imencode(".png", np.full((32, 48), 1024, np.uint16))[1].tobytes()
+    depth = DecodeSpec(16, 24, bit_depth=12, levels=Levels(0.0, 0.5))
+    assert (decode_scaled(encoded, 100, 100, DECODE, depth=depth) == 128).all()
+    picture = annotate_frame(encoded, [], None, LIMITS, DECODE, depth=depth)
+    assert np.abs(opened(picture).astype(int) - 128).max() <= 2

@@ -1,6 +1,8 @@
 """BMP, TIFF and WebP files have the pixels that were written into them, bit by bit, and no other file passes."""
 
 import sys
+import tracemalloc
+import zlib
 from contextlib import suppress
 from typing import Any
 
@@ -260,3 +262,12 @@ def test_a_header_that_promises_too_much_costs_nothing(height: int) -> None:
     """A deflated strip of a gigabyte of zeros would be one; the size in the header is checked first."""
     encoded = tiff_file(GREY, 8, {257: (LONG, [height]), 278: (LONG, [height]), 256: (LONG, [2**14])}, compress=True)
     assert reason_of(encoded) == RejectReason.TOO_MANY_PIXELS
+
+
+def test_a_deflated_strip_of_more_than_its_rows_is_not_unpacked() -> None:
+    bomb = zlib.compress(bytes(200_000_000), 9)
+    encoded = tiff_file(GREY, 8, {259: (SHORT, [8]), 279: (LONG, [len(bomb)])})[: -GREY.size] + bomb
+    tracemalloc.start()
+    assert reason_of(encoded) == RejectReason.DAMAGED
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()

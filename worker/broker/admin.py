@@ -20,6 +20,7 @@ from stripwatch.worker.broker.connection import connect_tool, why_lost
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.contracts import topics as names
+from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
 
 _DESCRIBE, _WRITE = ACLOperation.DESCRIBE.name, ACLOperation.WRITE.name
 
@@ -90,7 +91,6 @@ def _connected(admin: Any, bootstrap_servers: str) -> Iterator[None]:
 
 _HEADER_BYTES = 65_536  # a reject is the frame with more headers: it must still fit
 _EVENT_BYTES_MAX = 1_048_576
-MESSAGE_BYTES_MAX = 16_777_216
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from kafka import KafkaConsumer
 from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.broker.admin import MESSAGE_BYTES_MAX
 from stripwatch.worker.broker.connection import authorization_message, connect, why_lost
 from stripwatch.worker.broker.consumers import METADATA_AGE_MS_MAX, require_topics
 from stripwatch.worker.broker.topic_identity import TopicIdentity
@@ -20,6 +19,7 @@ from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicI
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ _READER_FETCH_WAIT_MS = 50  # of a reader that has time: fewer requests
 _BROKER_S_MAX = 10.0
 _FETCH_BYTES_MAX = 8_000_000
 # Of a reject or a frame, with room for a topic whose limit was raised; and of a compressed batch, unpacked.
-_LIMITS = BatchLimits(record_bytes_max=2 * MESSAGE_BYTES_MAX, batch_bytes_max=4 * MESSAGE_BYTES_MAX)
+_LIMITS = BatchLimits(record_bytes_max=2 * MESSAGE_BYTES_MAX, batch_bytes_max=3 * MESSAGE_BYTES_MAX)
 _POLL_MS = 200
 _END_CHECK_S, _END_CHECK_S_MAX = 1.0, 5.0
 _PARTITIONS_S = 3.0

@@ -8,6 +8,7 @@ import typer
 from stripwatch.worker.broker.admin import TopicPlan, create_topics, open_admin, plan_topics, topic_settings
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
+from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
 
 
 def topics(
@@ -25,7 +26,7 @@ def topics(
         typer.Option(
             "--message-bytes-max", min=100_000, max=100_000_000, help="The largest frame, its headers included."
         ),
-    ] = 16_777_216,
+    ] = MESSAGE_BYTES_MAX,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look, and say what would be done.")] = False,
     config: SecurityConfig = None,
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, FRAME_PIXELS_MAX, FRAME_SIDE_PX_MIN
 from stripwatch.worker.contracts.topics import COILS, DEFECTS, EVIDENCE, FRAMES, REJECTS, RESULTS, REVIEW, SHADOW
 
 
@@ -71,11 +72,17 @@ class InflightSettings(_Section):
 
 
 class FramesSettings(_Section):
-    bytes_max: int = Field(default=16_000_000, ge=1, description="The worker rejects a larger frame.")
-    pixels_max: int = Field(
-        default=20_000_000, ge=1, description="The worker rejects a frame with more pixels before it decodes it."
+    bytes_max: int = Field(
+        default=FRAME_BYTES_MAX,
+        ge=1,
+        description="The worker rejects a larger frame. The default admits a Mono8 buffer of 8192 x 4096 pixels.",
     )
-    side_px_min: int = Field(default=8, ge=1, description="The worker rejects a frame with a shorter side.")
+    pixels_max: int = Field(
+        default=FRAME_PIXELS_MAX, ge=1, description="The worker rejects a frame with more pixels before it decodes it."
+    )
+    side_px_min: int = Field(
+        default=FRAME_SIDE_PX_MIN, ge=1, description="The worker rejects a frame with a shorter side."
+    )
     damaged: Literal["reject", "flag"] = Field(
         default="reject",
         description="flag: decode a damaged JPEG as far as possible; the verdict is unsure, with the flag damaged.",
@@ -89,7 +96,9 @@ class FramesSettings(_Section):
 
 class RejectsSettings(_Section):
     bytes_max: int = Field(
-        default=16_000_000, ge=0, description="A reject carries this much of the frame, and says whether it was cut."
+        default=FRAME_BYTES_MAX,
+        ge=0,
+        description="A reject carries this much of the frame, and says whether it was cut.",
     )
     share_max: float = Field(
         default=0.5, gt=0, le=1, description="With a larger share of rejects the worker is unready; it still inspects."

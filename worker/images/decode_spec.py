@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.contracts.events import FrameFlag
+from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, FRAME_PIXELS_MAX, FRAME_SIDE_PX_MIN
 
 Pixels = NDArray[np.uint8]
 
@@ -69,9 +70,9 @@ class DecodeLimits:
         may: training and golden frames take intact files only.
     """
 
-    bytes_max: int = 16_000_000
-    pixels_max: int = 64_000_000
-    side_px_min: int = 8
+    bytes_max: int = FRAME_BYTES_MAX
+    pixels_max: int = FRAME_PIXELS_MAX
+    side_px_min: int = FRAME_SIDE_PX_MIN
     flags_damaged: bool = False
 
 

@@ -68,8 +68,8 @@ class LoadedModel:
         Any number of threads may call this; the model itself runs one batch at a time.
 
         Args:
-            encoded: A whole image file: JPEG, PNG, BMP, TIFF (8 to 16 bits, one page) or WebP. At most 16,000,000 bytes
-                and 20,000,000 pixels, and at least 8 pixels a side, unless the settings of the model say otherwise.
+            encoded: A whole image file: JPEG, PNG, BMP, TIFF (8 to 16 bits, one page) or WebP. At most 36,000,000 bytes
+                and 36,000,000 pixels, and at least 8 pixels a side, unless the settings of the model say otherwise.
 
         Returns:
             The verdict, the scores of all labels (0 to 1), and the defects with their boxes in pixels of the image.

@@ -69,6 +69,12 @@ class InflightSettings(_Section):
         ge=1,
         description="Most encoded bytes in the worker at once. A record batch may unpack to a quarter of it.",
     )
+    decoded_bytes_max: int = Field(
+        default=256_000_000,
+        ge=1,
+        description="Most memory for decoding and for decoded frames that wait for the model, in each process. "
+        "A frame that needs more is decoded alone.",
+    )
 
 
 class FramesSettings(_Section):

@@ -1,5 +1,8 @@
 """How the bytes of a frame become pixels: the one definition that training and the worker share."""
 
+import math
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -16,12 +19,22 @@ from stripwatch.worker.images.samples import Samples
 
 _SIDE_PX_MAX = 1_000_000  # libpng decodes no more, and OpenCV little more
 _DEFAULT_LIMITS = DecodeLimits()
-# Of 8-bit samples: three of a pixel, coefficients of a progressive JPEG, and the decoder itself.
-_DECODING_BYTES_PER_PIXEL, _DECODER_BYTES = 6, 4_000_000
+# Samples, and the coefficients of a progressive JPEG, which have two bytes each; and the decoder itself.
+_DECODING_BYTES_PER_SAMPLE_BYTE, _DECODER_BYTES = 3, 4_000_000
+
+Reserve = Callable[[int], None]
+
+
+def no_reserve(_: int) -> None:
+    """Decode without asking anybody for memory."""
 
 
 def decode(
-    encoded: bytes, spec: DecodeSpec, limits: DecodeLimits = _DEFAULT_LIMITS, layout: RawLayout | None = None
+    encoded: bytes,
+    spec: DecodeSpec,
+    limits: DecodeLimits = _DEFAULT_LIMITS,
+    layout: RawLayout | None = None,
+    reserve: Reserve = no_reserve,
 ) -> Image:
     """Turn an image file or a raw buffer into the pixels that a model with this spec takes.
 
@@ -32,12 +45,14 @@ def decode(
         spec: What the model was trained on.
         limits: What the frame may cost; checked before any pixel is allocated.
         layout: The format of a raw buffer, as the headers of its record state it; None for an image file.
+        reserve: Called with the bytes of memory that the frame takes at most, before any pixel is allocated; may wait.
 
     Raises:
         FrameRejected: The frame cannot be decoded; no exception of a decoder leaves here.
         MemoryError: Memory was not enough to decode the frame.
     """
     header = _checked_header(encoded, layout, limits)
+    reserve(_decoding_bytes(header) + math.prod(spec.shape))
     try:
         samples = _decode_samples(encoded, header, spec, limits, layout)
         pixels, flags = to_8_bits(samples, spec)
@@ -103,8 +118,14 @@ def _raise_memory_error(header: ImageHeader, error: cv2.error | None = None) -> 
     """
     if error is not None and error.code == cv2.Error.StsNoMem:
         raise MemoryError(error.err) from error
-    bytes_per_pixel = _DECODING_BYTES_PER_PIXEL * (2 if header.bits > 8 else 1)
-    np.empty(header.width_px * header.height_px * bytes_per_pixel + _DECODER_BYTES, np.uint8)
+    np.empty(_decoding_bytes(header), np.uint8)
+
+
+def _decoding_bytes(header: ImageHeader) -> int:
+    """What decoding takes at most, beside the result."""
+    sample_bytes = 2 if header.bits > 8 else 1
+    pixels = header.width_px * header.height_px
+    return pixels * header.channels * sample_bytes * _DECODING_BYTES_PER_SAMPLE_BYTE + _DECODER_BYTES
 
 
 def _to_grey(pixels: Pixels, spec: DecodeSpec) -> Pixels:

@@ -18,7 +18,7 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import FrameFlag, ModelInfo
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.raw_layout import RawLayout
-from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode import Reserve, decode, no_reserve
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Image
 from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Bundle, Manifest
@@ -35,9 +35,12 @@ log = structlog.get_logger()
 
 
 class FrameDecoder(Protocol):
-    """Turns an image file, or a raw buffer with its layout, into what the session takes. Raises FrameRejected."""
+    """Turns an image file, or a raw buffer with its layout, into what the session takes. Raises FrameRejected.
 
-    def __call__(self, encoded: bytes, layout: RawLayout | None = None, /) -> Image: ...
+    reserve: as `decode` takes it.
+    """
+
+    def __call__(self, encoded: bytes, layout: RawLayout | None = None, reserve: Reserve = no_reserve, /) -> Image: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,9 +61,12 @@ class LoadedModel:
     reference: Reference | None = None
     size_check: SizeCheck = field(default_factory=SizeCheck)
 
-    def decode_frame(self, frame: Frame) -> Image:
-        """Decode a frame from a camera, and flag it where it is unlike the training frames. Raises FrameRejected."""
-        return self.size_check.apply(self.decode(frame.encoded, frame.layout), frame.camera)
+    def decode_frame(self, frame: Frame, reserve: Reserve = no_reserve) -> Image:
+        """Decode a frame from a camera, and flag it where it is unlike the training frames.
+
+        reserve: as `decode` takes it. Raises FrameRejected or MemoryError.
+        """
+        return self.size_check.apply(self.decode(frame.encoded, frame.layout, reserve), frame.camera)
 
     def inspect(self, encoded: bytes) -> Inspection:
         """Inspect one frame.
@@ -221,7 +227,7 @@ def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], N
 
 
 def _frame_decoder(spec: DecodeSpec, limits: DecodeLimits) -> FrameDecoder:
-    return lambda encoded, layout=None, /: decode(encoded, spec, limits, layout)
+    return lambda encoded, layout=None, reserve=no_reserve, /: decode(encoded, spec, limits, layout, reserve)
 
 
 def decode_limits(frames: FramesSettings) -> DecodeLimits:

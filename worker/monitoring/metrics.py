@@ -88,6 +88,10 @@ class Metrics:
         self.queue_frames = self._gauge("queue_frames", "Frames that wait for a stage.", "queue")
         self.inflight_frames = self._gauge("inflight_frames", "Frames between Kafka and acknowledged result.")
         self.inflight_bytes = self._gauge("inflight_bytes", "Their encoded bytes.")
+        # Near inflight.decoded_bytes_max: frames wait for memory before they are decoded.
+        self.inflight_decoded_bytes = self._gauge(
+            "inflight_decoded_bytes", "Memory for frames that are decoded, and for those that wait for the model."
+        )
         self._make_kafka()
         # 0 with healthz still fine: look at /readyz, it says why.
         self.ready = self._gauge("ready", "1 while /readyz says yes.")

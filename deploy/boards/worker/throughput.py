@@ -39,8 +39,12 @@ THROUGHPUT = Row(
         Panel(
             "Bytes in flight",
             "timeseries",
-            (Query(f"stripwatch_inflight_bytes{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
-            "Their encoded bytes.",
+            (
+                Query(f"stripwatch_inflight_bytes{{{OF_WORKER}}}", "{{instance}} {{process}} encoded"),
+                Query(f"stripwatch_inflight_decoded_bytes{{{OF_WORKER}}}", "{{instance}} {{process}} decoded"),
+            ),
+            "Their encoded bytes, and the memory for decoding and for pixels that wait for the model. decoded at "
+            "inflight.decoded_bytes_max: frames wait for memory before they are decoded.",
             unit="bytes",
         ),
         Panel(

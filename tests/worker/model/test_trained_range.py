@@ -88,7 +88,9 @@ def test_nothing_is_flagged_where_it_is_accepted_or_nothing_is_known(
 
 
 def test_a_model_flags_what_it_inspects_and_what_cameras_send() -> None:
-    model = make_model(decode=lambda _: image(200, 200), size_check=SizeCheck(STRIPS, scales_mm_per_px={"top-1": 0.1}))
+    model = make_model(
+        decode=lambda *_, **__: image(200, 200), size_check=SizeCheck(STRIPS, scales_mm_per_px={"top-1": 0.1})
+    )
     assert model.decode_frame(make_frame(camera="top-1")).flags == (FrameFlag.SIZE, FrameFlag.SCALE)
     assert model.decode_frame(make_frame(camera="top-2")).flags == (FrameFlag.SIZE,)
     assert model._decode(b"x").flags == (FrameFlag.SIZE,)

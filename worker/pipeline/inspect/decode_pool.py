@@ -13,6 +13,7 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.image_statistics import measure
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.pipeline.consume.memory_shortage import with_patience
+from stripwatch.worker.pipeline.inspect.decode_budget import DecodeBudget, Reservation
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, RejectedFrame, Skipped
 
 log = structlog.get_logger()
@@ -23,7 +24,8 @@ class DecodePool:
 
     skips: whether a frame is not worth decoding any more; asked when its turn to be decoded comes.
     measures: whether this frame of the camera is one to be measured; not asked for one that was sent again.
-    memory_short: called each time that memory is not enough for a frame.
+    memory_short: called each time that memory is not enough for a frame. budget: of memory for decoding and for decoded
+    frames; it must be given back by `Decoded.release`.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class DecodePool:
         skips: Callable[[Frame], bool],
         measures: Callable[[str], bool] = lambda _: False,
         memory_short: Callable[[], None] = lambda: None,
+        budget: DecodeBudget | None = None,
     ) -> None:
         cv2.setNumThreads(1)  # those of OpenCV would take the cores from ours, for calls that last a tenth of a ms
         self._skips = skips
         self._measures = measures
         self._memory_short = memory_short
+        self._budget = budget or DecodeBudget()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._queue: queue.SimpleQueue[Future[DecodedFrame] | None] = queue.SimpleQueue()
         self._head: Future[DecodedFrame] | None = None
@@ -44,12 +48,21 @@ class DecodePool:
 
     def submit(self, frame: Frame, model: LoadedModel) -> None:
         """The frame is decoded as this model wants it, and stays with this model."""
-        self._queue.put(self._pool.submit(self._work, frame, model))
+        self._queue.put(self._pool.submit(self._work, frame, model, self._budget.enter()))
 
     def close(self) -> None:
         """Nothing comes after this. What was submitted can still be taken."""
         self._queue.put(None)
         self._pool.shutdown(wait=False)
+
+    def lift_budget(self) -> None:
+        """Nobody takes decoded frames out any more, so none may wait for memory."""
+        self._budget.lift()
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Memory for frames that are being decoded, and for those that wait for the model."""
+        return self._budget.held_bytes
 
     def head(self, timeout_s: float | None) -> DecodedFrame | None:
         """The next frame in order; None if it is not decoded within timeout_s (None: wait), or after the last."""
@@ -79,14 +92,28 @@ class DecodePool:
         self._ended = head is None
         return head
 
-    def _work(self, frame: Frame, model: LoadedModel) -> DecodedFrame:
+    def _work(self, frame: Frame, model: LoadedModel, reservation: Reservation) -> DecodedFrame:
+        try:
+            outcome = self._decode(frame, model, reservation)
+        except BaseException:
+            reservation.release()
+            raise
+        if isinstance(outcome, Decoded):
+            reservation.keep(outcome.image.pixels.nbytes)
+        else:
+            reservation.release()
+        return outcome
+
+    def _decode(self, frame: Frame, model: LoadedModel, reservation: Reservation) -> DecodedFrame:
         if frame.discarded is not None:
             return RejectedFrame(frame, model, FrameRejected(frame.discarded.reason, frame.discarded.detail))
         if self._skips(frame):
             return Skipped(frame, model)
         started_s = time.monotonic()
         try:
-            image = with_patience(lambda: model.decode_frame(frame), "decoding a frame", self._memory_short)
+            image = with_patience(
+                lambda: model.decode_frame(frame, reservation.take), "decoding a frame", self._memory_short
+            )
             measures = frame.replay_of is None and self._measures(frame.camera)
             statistics = measure(image.pixels) if measures else None
         except FrameRejected as error:
@@ -99,4 +126,4 @@ class DecodePool:
                 frame, model, FrameRejected(RejectReason.UNDECODABLE, f"{type(error).__name__}: {error}")
             )
         finished_s = time.monotonic()
-        return Decoded(frame, model, image, finished_s - started_s, finished_s, statistics)
+        return Decoded(frame, model, image, finished_s - started_s, finished_s, statistics, reservation.release)

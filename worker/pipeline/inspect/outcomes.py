@@ -3,6 +3,7 @@
 Each knows the model that the frame was given when it came in.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,10 @@ from stripwatch.worker.model.loaded_model import LoadedModel
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """decode_s: at work. finished_s: of the monotonic clock. statistics: where it was this frame's turn."""
+    """decode_s: at work. finished_s: of the monotonic clock. statistics: where it was this frame's turn.
+
+    release: to be called once the model has seen the pixels; gives back the memory that is counted for them.
+    """
 
     frame: Frame
     model: LoadedModel
@@ -26,6 +30,7 @@ class Decoded:
     decode_s: float
     finished_s: float
     statistics: FrameStatistics | None = None
+    release: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from stripwatch.worker.pipeline.consume.memory_shortage import shortage
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.inspect.batch_slots import OrderedBatchSlots
 from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
+from stripwatch.worker.pipeline.inspect.decode_budget import DecodeBudget
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.gather_batches import collect_batch
@@ -101,6 +102,7 @@ class Pipeline:
         metrics.watch(metrics.queue_frames, self._outcomes.qsize, queue="publish")
         metrics.watch(metrics.inflight_frames, lambda: parts.limiter.frames)
         metrics.watch(metrics.inflight_bytes, lambda: parts.limiter.bytes)
+        metrics.watch(metrics.inflight_decoded_bytes, lambda: parts.decoding.decoded_bytes)
 
     def start(self) -> None:
         for thread in self._threads:
@@ -123,6 +125,7 @@ class Pipeline:
             log.error("the worker cannot go on", error=str(error) or type(error).__name__)
             self._failure = error
             self._failed.set()
+            self._parts.decoding.lift_budget()
 
     @property
     def failed(self) -> threading.Event:
@@ -154,6 +157,7 @@ class Pipeline:
         self._parts.decoding.close()
         for thread in self._threads:
             thread.join(max(0.0, deadline_s - time.monotonic()))
+        self._parts.decoding.lift_budget()
         self._parts.publisher.flush(max(0.1, deadline_s - time.monotonic()))
         return self._parts.limiter.frames == 0
 
@@ -176,6 +180,14 @@ class Pipeline:
         return gathered
 
     def _infer(self, gathered: list[DecodedFrame]) -> list[FrameOutcome]:
+        try:
+            return self._run_models(gathered)
+        finally:
+            for item in gathered:
+                if isinstance(item, Decoded):
+                    item.release()
+
+    def _run_models(self, gathered: list[DecodedFrame]) -> list[FrameOutcome]:
         outcomes: list[FrameOutcome] = []
         for model, batch in groupby(map(self._check_deadline, gathered), key=lambda item: item.model):
             found = infer_batch(list(batch), model.session, self._parts.metrics.memory_shortages.inc)
@@ -277,7 +289,11 @@ def build_dependencies(
     """The stages of any pipeline, whether frames come from Kafka or from a folder."""
     return PipelineDependencies(
         decoding=DecodePool(
-            settings.decode_threads or usable_cores(), deadline.skips, measures, metrics.memory_shortages.inc
+            settings.decode_threads or usable_cores(),
+            deadline.skips,
+            measures,
+            metrics.memory_shortages.inc,
+            DecodeBudget(settings.inflight.decoded_bytes_max),
         ),
         deadline=deadline,
         events=EventBuilder(settings.cameras),

@@ -28,12 +28,14 @@ class ResultsTally:
     """Frames are counted by their place, so that a repeat cannot stand for a lost one.
 
     labels: the best label of each result. latencies_ms: capture to the moment the result was read back.
+    flags: why frames are unsure whatever their scores are.
     """
 
     cameras: dict[str, CameraCounts] = field(default_factory=dict)
     labels: dict[PartitionOffset, str | None] = field(default_factory=dict)
     latencies_ms: list[float] = field(default_factory=list)
     rejected: set[PartitionOffset] = field(default_factory=set)
+    flags: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
     defects: int = 0
     first_ms: float | None = None
@@ -62,6 +64,7 @@ class ResultsTally:
         self._seen((frame.partition or 0, frame.offset or 0), read_ms)
         self.labels[frame.partition or 0, frame.offset or 0] = result.label
         self.defects += result.verdict == "defect"
+        self.flags.update(result.flags)
         latency_ms = read_ms - datetime.fromisoformat(frame.captured_at).timestamp() * 1000
         self.latencies_ms.append(latency_ms)
         camera = self.cameras.setdefault(frame.camera, CameraCounts())

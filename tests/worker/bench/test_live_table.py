@@ -1,0 +1,22 @@
+"""The status line of the demo says which frames are flagged, and nothing of flags where none is."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+from msgspec.structs import replace
+
+from stripwatch.worker.bench.live_table import Snapshot, status_line
+from stripwatch.worker.bench.results_tally import ResultsTally
+from stripwatch.worker.contracts.events import FrameFlag
+from tests.worker.dashboard.events import Shown, event
+
+MOMENT = Snapshot(10.0, 0.0, "http://127.0.0.1:1/metrics")
+
+
+def test_flagged_frames_are_counted_by_flag() -> None:
+    tally = ResultsTally()
+    for number, flags in enumerate(((), (FrameFlag.SIZE,), (FrameFlag.SIZE, FrameFlag.SCALE))):
+        place = SimpleNamespace(topic="frames", partition=0, offset=number)
+        tally.add_result(replace(event(Shown(number), place, datetime.now(UTC)), flags=flags), 0.0)
+        assert ("flagged" in status_line(tally, MOMENT)) is (number > 0)
+    assert "rejects 0   flagged scale 1   flagged size 2   lag 0" in status_line(tally, MOMENT)

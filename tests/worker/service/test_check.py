@@ -1,0 +1,29 @@
+"""check says which frames and cameras a model was not trained on, before the first frame comes."""
+
+from pathlib import Path
+
+import pytest
+
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.model.trained_range import TrainedFrames
+from stripwatch.worker.service.check import check
+from tests.tiny import tiny_contract, write_bundle
+
+
+def test_the_trained_sizes_and_the_cameras_of_another_scale_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = write_bundle(tmp_path / "tiny.onnx", tiny_contract(trained=TrainedFrames.of([(48, 32)], [0.5])))
+    cameras = {"top-1": {"mm_per_px": 0.5}, "top-2": {"mm_per_px": 2.0}, "top-3": {}}
+    found = check(load_settings(None, {"bundle": bundle, "cameras": cameras}))
+    assert found["trained"]["width_px"] == {"smallest": 48, "largest": 48}
+    assert found["untrained_cameras"] == ["top-2"]
+    said = capsys.readouterr().err
+    assert "trained on frames of 48 x 32 px, 0.5 mm per px; frames unlike these are called unsure" in said
+    assert "warning: camera 'top-2' has 2 mm per px" in said
+
+
+def test_an_older_bundle_says_that_it_does_not_state_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = check(load_settings(None, {"bundle": write_bundle(tmp_path / "tiny.onnx")}))
+    assert (found["trained"], found["untrained_cameras"]) == (None, [])
+    assert "does not state the sizes of its training frames" in capsys.readouterr().err

@@ -1,8 +1,10 @@
 """kafka-python 3.0.12 hides four losses of membership: while it joins (two), in a cooperative claim, and by fencing.
 
-And it never lets a static member leave: its partitions would wait for the end of its session.
+And it never lets a static member leave: its partitions would wait for the end of its session. And it throws a join away
+that ends between two polls.
 """
 
+from collections.abc import Generator
 from functools import partial
 from typing import Any
 
@@ -20,6 +22,7 @@ def patch_lost_membership(consumer: KafkaConsumer) -> None:
     coordinator = consumer._coordinator
     coordinator.need_rejoin = partial(_is_unfinished_or, coordinator, coordinator.need_rejoin)
     coordinator.reset_generation = partial(_reset_and_prepare_again, coordinator, coordinator.reset_generation)
+    coordinator.ensure_active_group = partial(_ensure_active_group, coordinator, coordinator.ensure_active_group)
 
 
 def _reset_and_prepare_again(coordinator: Any, reset: Any, *args: Any, **kwargs: Any) -> None:
@@ -34,6 +37,33 @@ def _is_unfinished_or(coordinator: Any, need_rejoin: Any) -> bool:
     the join was for, the answer is no: the member neither finishes the join nor sends heartbeats, until it is expelled.
     """
     return bool(coordinator.rejoining or need_rejoin())
+
+
+def _ensure_active_group(coordinator: Any, ensure: Any, timeout_ms: float | None = None) -> bool:
+    """A work-around: a join that ends between two polls is thrown away by kafka-python 3.0.12, and begun anew.
+
+    A worker that is full polls without waiting, so that its join never ended, and the whole group rebalanced with each
+    of its polls, for as long as it was full. A join that was lost meanwhile (see reset_generation) is not kept.
+    """
+    join = coordinator._join_task
+    if join is not None and join.is_done and (join.failed() or coordinator.state is MemberState.REBALANCING):
+        coordinator._join_task = _EndedJoin(join)
+    ensured: bool = ensure(timeout_ms=timeout_ms)
+    return ensured
+
+
+class _EndedJoin:
+    """What came of a join, which kafka-python takes for one that is under way, and waits for."""
+
+    is_done = False
+
+    def __init__(self, future: Any) -> None:
+        self._future = future
+        self.add_callback, self.add_errback = future.add_callback, future.add_errback
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        awaited: Generator[Any, Any, Any] = self._future.__await__()
+        return awaited
 
 
 def clear_claimed_partitions(consumer: KafkaConsumer) -> None:

@@ -232,10 +232,11 @@ class FrameConsumer:
             self._start_positions.follow_truncation(error.divergent_offsets)
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:
-        """Also where nothing may come in: or the group would take this worker for dead."""
+        """Also where nothing may come in: or the group would take this worker for dead, or wait for it to join."""
+        joining = self._consumer.group_metadata().state != MemberState.STABLE
         if not self._poll_was_full:
             self._limiter.wait_to_coalesce()
-        room = self._limiter.wait_for_room(_NO_ROOM_S)
+        room = self._limiter.wait_for_room(0 if joining else _NO_ROOM_S)
         if self._tracker.suspended or self._recreated.draining:
             room = 0
             self._stopping.wait(_SUSPENDED_S)
@@ -248,7 +249,7 @@ class FrameConsumer:
             self._consumer.pause(*self._consumer.assignment())
         wanted = min(room, _RECORDS_MAX) or 1
         self._consumer.poll_bytes_max = self._limiter.bytes_left
-        timeout_ms = _POLL_MS if room else 0
+        timeout_ms = _POLL_MS if room or joining else 0
         records: dict[TopicPartition, list[Any]] = with_patience(
             lambda: self._consumer.poll(timeout_ms=timeout_ms, max_records=wanted),
             "reading a record batch",

@@ -196,7 +196,7 @@ class ExactlyOnce:
         self._await_acknowledgements(transaction.sent)
         if any(sent.future.failed() for sent in transaction.sent):
             raise DeliveryError(next(sent.future.exception for sent in transaction.sent if sent.future.failed()))
-        group = self._stable_group()
+        group = self._stable_group(transaction)
         if not self._tracker.holds(transaction.epochs):
             raise IllegalGenerationError("partitions went while their frames were in a transaction")
         # Of a topic that was recreated only the results count: its offsets mean nothing in the new one.
@@ -221,14 +221,17 @@ class ExactlyOnce:
                 f"no acknowledgement for {', '.join(topics)} within {self._limits.send_s_max:g} s"
             ) from error
 
-    def _stable_group(self) -> ConsumerGroupMetadata:
+    def _stable_group(self, transaction: _Transaction) -> ConsumerGroupMetadata:
         """Taken before the offset tracker is asked: a member that joins again has lost its partitions there first.
 
         A member without a generation is refused here, since the broker would take it for one that needs no check. While
-        the group rebalances the commit waits a little: its number of generation is about to change.
+        the group rebalances the commit waits a little: its number of generation is about to change. Not where the
+        partitions have gone: then nothing can be committed, and readers of committed records would wait as well.
         """
         deadline_s = time.monotonic() + _STABLE_S_MAX
         while (group := self._group()).state == MemberState.REBALANCING and time.monotonic() < deadline_s:
+            if not self._tracker.holds(transaction.epochs):
+                break
             time.sleep(_STABLE_CHECK_S)
         if group.generation_id < 0 or not group.member_id:
             raise IllegalGenerationError("this worker is no member of its group at the moment")

@@ -103,6 +103,19 @@ def test_at_the_limit_it_pauses_stays_in_the_group_and_continues(broker: BrokerH
         assert seen == list(range(100))
 
 
+def test_a_full_worker_that_has_lost_its_membership_joins_again(broker: BrokerHandle) -> None:
+    """While it does the whole group rebalances, and nothing of it is settled."""
+    topic, group = broker.new_topic(), broker.new_name("group")
+    send(broker, topic, 100)
+    with running_consumer(broker, topic, group, frames_max=10) as running:
+        wait_until(lambda: len(running.taken) == 10 and running.consumer.paused)
+        with capture_logs() as logs:
+            running.consumer._consumer._coordinator.reset_generation()  # as by the answer to a commit
+            wait_until(lambda: logged(logs, "partitions assigned"))
+        wait_until(lambda: running.consumer.assigned)
+        assert len(running.taken) == 10
+
+
 def test_it_is_assigned_only_when_each_partition_has_its_position(
     broker: BrokerHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

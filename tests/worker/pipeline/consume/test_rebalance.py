@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.base import BaseCoordinator, Generation
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, UnknownMemberIdError
+from kafka.future import Future
 from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment
 from kafka.structs import MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
@@ -46,10 +47,47 @@ class Coordinator(BaseCoordinator):  # type: ignore[misc]
         """What the broker's answer 'unknown member' to a join does."""
         self.reset_generation()
 
-    async def _nothing(self, *args: Any) -> None: ...
+    async def _nothing(self, *args: Any, **options: Any) -> None: ...
 
     _on_join_prepare_async = _on_join_complete_async = _nothing
     group_protocols = protocol_type = _perform_assignment = _nothing
+
+
+class Joining(Coordinator):
+    """One whose polls wait for nothing. The test ends its joins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rejoin_needed, self._join_task = True, None
+        self.joins: list[Future] = []
+        self._net = self._manager = self
+
+    def run(self, coroutine: Any, *args: Any) -> Any:
+        with pytest.raises(StopIteration) as ended:
+            coroutine(*args).send(None)
+        return ended.value.value
+
+    def call_soon(self, _: Any) -> Future:
+        self.state = MemberState.REBALANCING
+        self.joins.append(Future())
+        return self.joins[-1]
+
+    async def wait_for(self, future: Future, timeout_ms: float | None) -> Any:
+        came: list[Any] = []
+        future.add_callback(came.append)
+        future.add_errback(came.append)
+        if not came:
+            raise KafkaTimeoutError
+        if isinstance(came[0], Exception):
+            raise came[0]
+        return came[0]
+
+    async def ensure_coordinator_ready_async(self, timeout_ms: float | None = None) -> bool:
+        return True
+
+    def _beat(self) -> None: ...
+
+    _maybe_start_heartbeat_loop = _disable_heartbeat = _enable_heartbeat = _beat
 
 
 def owner() -> CooperativeStickyAssignor:
@@ -213,6 +251,43 @@ def test_a_join_that_a_poll_has_left_is_forgotten_by_itself() -> None:
     made = Coordinator()
     made.rejoin_needed = False
     assert not made.need_rejoin()
+
+
+def test_a_join_that_ends_between_two_polls_counts() -> None:
+    """A worker that is full polls without waiting: it would never be a member, and the group would always rebalance."""
+    made = Joining()
+    patch_lost_membership(SimpleNamespace(_coordinator=made))
+    assert not made.ensure_active_group(timeout_ms=0)
+    made.joins[0].success(b"assignment")
+    assert made.ensure_active_group(timeout_ms=0)
+    assert (len(made.joins), made.state) == (1, MemberState.STABLE)
+
+
+def test_a_join_that_ends_between_two_polls_is_begun_anew_by_itself() -> None:
+    made = Joining()
+    assert not made.ensure_active_group(timeout_ms=0)
+    made.joins[0].success(b"assignment")
+    assert not made.ensure_active_group(timeout_ms=0)
+    assert len(made.joins) == 2
+
+
+def test_a_join_of_a_membership_that_was_lost_meanwhile_is_begun_anew() -> None:
+    made = Joining()
+    patch_lost_membership(SimpleNamespace(_coordinator=made))
+    assert not made.ensure_active_group(timeout_ms=0)
+    made.joins[0].success(b"assignment")
+    made.reset()  # by the answer to a commit
+    assert not made.ensure_active_group(timeout_ms=0)
+    assert len(made.joins) == 2
+
+
+def test_a_join_that_fails_between_two_polls_is_begun_anew() -> None:
+    made = Joining()
+    patch_lost_membership(SimpleNamespace(_coordinator=made))
+    assert not made.ensure_active_group(timeout_ms=0)
+    made.joins[0].failure(UnknownMemberIdError())
+    assert not made.ensure_active_group(timeout_ms=0)
+    assert len(made.joins) == 2
 
 
 def test_a_loss_during_a_join_is_passed_over_by_itself() -> None:

@@ -22,6 +22,7 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.produce import exactly_once
 from stripwatch.worker.pipeline.produce.exactly_once import ExactlyOnce, TransactionLimits
 from stripwatch.worker.pipeline.produce.producer_recovery import ProducerRecovery
 from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder
@@ -125,6 +126,15 @@ def test_offsets_of_partitions_that_went_and_came_back_are_not_committed() -> No
     with started_over(delivery, old, new):
         delivery.tracker.forget([PARTITION])
         delivery.tracker.assign([PARTITION])
+
+
+def test_a_transaction_whose_partitions_went_does_not_wait_for_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers of committed records would wait with it, whoever wrote what lies behind."""
+    monkeypatch.setattr(exactly_once, "_STABLE_S_MAX", 10 * LONG_S)
+    delivery = Delivery(old := FakeProducer(), new := FakeProducer())
+    with started_over(delivery, old, new):
+        delivery.tracker.forget([PARTITION])
+        delivery.group = MEMBER._replace(state=MemberState.REBALANCING)
 
 
 def test_a_worker_outside_its_group_commits_nothing() -> None:

@@ -12,6 +12,7 @@ from tests.faults.kinds.fault import Blow, Course, Scene
 from tests.faults.ledger import Ledger
 from tests.faults.plan import Plan, Strike
 from tests.faults.silence import Hit
+from tests.faults.traffic import TRICKLE_S
 
 READY_S_MAX = 90.0
 MEET_S_MAX = 60.0  # the broker may be starting meanwhile
@@ -19,6 +20,7 @@ SETTLE_S_MAX = 90.0  # without progress
 CALM_S_MAX = 45.0
 FELT_S = 10.0  # where the next fault does not wait until all is well again
 _WAITS_S = 1.0  # longer than any frame waits when all is well
+_REACHED_S = 2 * TRICKLE_S  # until each partition has been sent a frame, and Kafka has acknowledged it
 _TOP_UP_FRAMES = 10
 _TOP_UP_S = 1.0
 _LOOK_S = 0.01
@@ -44,13 +46,14 @@ class Met:
 
 @dataclass(slots=True)
 class _Ongoing:
-    """A fault that is not over. due_s: when it is to be healed. back_s, felt_s: see Hit."""
+    """A fault that is not over. due_s: when it is to be healed. mended_s: when it was. back_s, felt_s: see Hit."""
 
     fault: str
     course: Course
     began_s: float
     victims: frozenset[int]
     due_s: float
+    mended_s: float | None = None
     back_s: float | None = None
     felt_s: float | None = None
 
@@ -140,12 +143,18 @@ class Play:
         self._ongoing.append(_Ongoing(strike.fault, course, began_s, victims, due_s))
 
     def _calm(self) -> bool:
-        """All is mended, and nothing waits but what has just been sent."""
-        if self._ongoing or time.monotonic() < self._asked_s + _ASK_S:
+        """All is mended, a frame of each partition has come out since, and nothing waits but what has just been sent.
+
+        At the moment of the mending itself nothing has waited for long, whatever the fault was: frames of a topic that
+        was recreated a moment ago, for example, wait until the workers know of it.
+        """
+        now_s = time.monotonic()
+        mended_s = max((one.mended_s or 0.0 for one in self._over), default=0.0)
+        if self._ongoing or now_s < max(self._asked_s + _ASK_S, mended_s + _REACHED_S):
             return False
-        self._asked_s = time.monotonic()
-        waited_s = self.ledger.waited_s(self.scene.watcher.settled, time.monotonic())
-        return waited_s < _WAITS_S and self.scene.crew.ready
+        self._asked_s = now_s
+        waited_s = self.ledger.waited_s(self.scene.watcher.settled, now_s)
+        return waited_s < min(_WAITS_S, now_s - mended_s - _REACHED_S) and self.scene.crew.ready
 
     def _find_victim(self, strike: Strike, ready_s: float) -> tuple[int, int]:
         """The worker that the plan names, or after a second any; and its frames in flight, 0 if there are none."""
@@ -192,7 +201,8 @@ class Play:
             one.back_s = time.monotonic()
         if time.monotonic() >= one.due_s:
             one.course.heal()
-            one.back_s = one.back_s or time.monotonic()
+            one.mended_s = time.monotonic()
+            one.back_s = one.back_s or one.mended_s
             self.scene.broken -= FAULTS[one.fault].needs
             self._ongoing.remove(one)
             self._over.append(one)

@@ -26,7 +26,7 @@ PARTITIONS = 4
 PARTITIONS_OUT = 2
 CAMERAS_EACH = 2  # of a partition
 _DELIVER_S_MAX = 120
-_TRICKLE_S = 0.25
+TRICKLE_S = 0.25  # how often each partition is sent a frame beside the plan
 _SOON = {"reconnect_backoff_max_ms": 200}  # kafka-python would wait up to 30 s for a broker that is back
 _FIRST_S = 15.0  # a topic by the name of one that was just deleted
 
@@ -154,8 +154,8 @@ class Sender:
         ).add_callback(acknowledge)
 
     def _send_trickle(self) -> None:
-        while not self._closing.wait(_TRICKLE_S):
-            if self._lock.acquire(timeout=_TRICKLE_S):
+        while not self._closing.wait(TRICKLE_S):
+            if self._lock.acquire(timeout=TRICKLE_S):
                 try:
                     self.send_more(self.partitions)
                 finally:

@@ -9,9 +9,10 @@ WORKER_MB = 123  # itself, with the tiny model
 
 def bytes_beside_itself(brokers: int, batch_bytes_max: int) -> int:
     """With the default limits, which the seeds leave as they are. The inputs of the tiny model are next to nothing."""
-    inflight, frame = InflightSettings().bytes_max, FramesSettings().bytes_max
-    part = max(inflight // 4, frame)
-    return (inflight + frame) + part + 3 * part + brokers * 5 * max(FETCH_BYTES_MAX, batch_bytes_max)
+    inflight, frame = InflightSettings(), FramesSettings().bytes_max
+    part = max(inflight.bytes_max // 4, frame)
+    fetches = brokers * 5 * max(FETCH_BYTES_MAX, batch_bytes_max)
+    return (inflight.bytes_max + frame) + part + 3 * part + fetches + inflight.decoded_bytes_max
 
 
 def memory_mb_max(brokers: int) -> float:

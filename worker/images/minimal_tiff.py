@@ -6,7 +6,11 @@ also where it is told not to, and multiplies the colours by an alpha channel.
 
 import struct
 import zlib
+from dataclasses import replace
 from itertools import accumulate
+
+import cv2
+import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.images.headers import tiff
@@ -16,9 +20,9 @@ _UNSPECIFIED = 0  # the meaning of a sample beside the colours; a decoder multip
 
 
 def minimal_tiff(encoded: bytes) -> bytes:
-    """Rewrite a TIFF file that `read_tiff_header` accepts, and check that deflated strips agree with their checksums.
+    """Rewrite a TIFF file that `read_tiff_header` accepts, and check that compressed strips hold all their rows.
 
-    Raises FrameRejected for strips that do not.
+    Deflated strips must agree with their checksums, too. Raises FrameRejected for strips that do not.
     """
     image = tiff.read_tiff_image(encoded)
     places = zip(image.strip_offsets.tolist(), image.strip_bytes.tolist(), strict=True)
@@ -26,6 +30,8 @@ def minimal_tiff(encoded: bytes) -> bytes:
     if image.compression in (tiff.DEFLATE, tiff.OLD_DEFLATE):
         for number, strip in enumerate(strips):
             _check_deflated(strip, image.rows_of(number) * image.row_bytes)
+    elif image.compression != tiff.UNCOMPRESSED and image.bits == 8:
+        _check_complete(image, strips)
     return b"".join([_directory(image, strips), *strips])
 
 
@@ -37,6 +43,27 @@ def _check_deflated(strip: memoryview, size: int) -> None:
         raise FrameRejected(RejectReason.DAMAGED, f"a TIFF file with a strip that is damaged: {error}") from error
     if len(rows) != size or not inflater.eof:
         raise FrameRejected(RejectReason.DAMAGED, "a TIFF file with a strip that is not as long as its rows")
+
+
+def _check_complete(image: tiff.TiffImage, strips: list[memoryview]) -> None:
+    """libtiff completes a cut strip of 8-bit samples with black, and OpenCV reports that of 16-bit samples only.
+
+    So the strips are read as 16-bit samples first. Where a row has an odd number of bytes, the last few bytes of a
+    strip, one for each of its rows, are not checked.
+    """
+    if image.row_bytes < 2:
+        return
+    words = replace(
+        image,
+        width_px=image.row_bytes // 2,
+        samples=1,
+        bits=16,
+        photometric=tiff.BLACK_IS_ZERO,
+        predictor=1,
+    )
+    encoded = np.frombuffer(b"".join([_directory(words, strips), *strips]), np.uint8)
+    if cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH) is None:
+        raise FrameRejected(RejectReason.DAMAGED, "a TIFF file with a strip that is damaged or ends early")
 
 
 def _directory(image: tiff.TiffImage, strips: list[memoryview]) -> bytes:

@@ -110,7 +110,8 @@ def read_stride(encoded: bytes, layout: RawLayout, header: ImageHeader) -> int:
 
 def _side(name: str, value: int | None) -> int:
     if value is None:
-        raise FrameRejected(RejectReason.UNDECODABLE, f"a raw buffer needs the header {name}, which is missing")
+        detail = f"the header {name} of a raw buffer is missing or is not a whole number in ASCII digits, such as 1024"
+        raise FrameRejected(RejectReason.UNDECODABLE, detail)
     if not 0 < value <= _SIDE_PX_MAX:
         raise FrameRejected(RejectReason.UNDECODABLE, f"{name} is {value}")
     return value

@@ -17,6 +17,7 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Image
+from stripwatch.worker.images.headers.tiff import read_tiff_image
 from tests.image_files import LONG, SHORT, bmp_file, tiff_file
 
 GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8)[:, np.newaxis], 4, axis=1).tobytes()
@@ -231,6 +232,22 @@ def test_every_cut_is_seen(name: str) -> None:
     decode(encoded, DecodeSpec(8, 8))
     for size in range(1, len(encoded)):
         assert reason_of(encoded[:size]) == RejectReason.TRUNCATED, size
+
+
+@pytest.mark.parametrize("compression", [LZW, PACK_BITS])
+@pytest.mark.parametrize(("width", "bits"), [(24, 8), (25, 8), (24, 16)])
+def test_a_compressed_strip_that_is_cut_is_damage(compression: int, width: int, bits: int) -> None:
+    """libtiff completes 8-bit strips with black, and OpenCV does not report it."""
+    pixels = noise(1, (32, width), bits)
+    options = [cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_PREDICTOR, 1]
+    whole = cv2.imencode(".tif", pixels, [*options, cv2.IMWRITE_TIFF_ROWSPERSTRIP, 32])[1].tobytes()
+    image = read_tiff_image(whole)
+    at, size = int(image.strip_offsets[0]), int(image.strip_bytes[0])
+    strip = whole[at : at + size]
+    for kept in (size // 10, size // 2, size - 100):
+        tags = {259: (SHORT, [compression]), 279: (LONG, [kept])}
+        encoded = tiff_file(pixels, bits, tags)[: -pixels.nbytes] + strip[:kept]
+        assert reason_of(encoded) == RejectReason.DAMAGED, kept
 
 
 def test_a_changed_bit_in_a_deflated_strip_is_damage() -> None:

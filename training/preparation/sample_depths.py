@@ -14,7 +14,7 @@ import numpy as np
 from stripwatch.export.runs.files import read_whole
 from stripwatch.worker.common.errors import DataError, SettingsError
 from stripwatch.worker.common.path_text import file_below
-from stripwatch.worker.images.bit_depth import BIT_DEPTH_MAX, BIT_DEPTH_MIN, is_doubtful
+from stripwatch.worker.images.bit_depth import BIT_DEPTH_MAX, BIT_DEPTH_MIN, is_doubtful, largest_sample
 from stripwatch.worker.images.decode_spec import DecodeSpec, Levels
 from stripwatch.worker.images.headers.reader import read_header
 from stripwatch.worker.images.opencv_decoder import decode_image_file
@@ -32,7 +32,7 @@ class SampleDepth:
     """The samples of one file.
 
     stored: bits of a sample in the file. declared: how many of 16 carry data, where the file says so. largest: the
-    largest sample, as a number of the declared bits. zero_bits: how many of the lowest bits are zero in every sample.
+    largest sample, as `largest_sample` says. zero_bits: how many of the lowest bits are zero in every sample.
     contradictory: the file declares a depth that its samples do not have.
     """
 
@@ -62,7 +62,8 @@ def measure_depth(encoded: bytes) -> SampleDepth:
         return EIGHT_BITS
     together = int(np.bitwise_or.reduce(samples.values, axis=None))
     zero_bits = (together & -together).bit_length() - 1 if together else 0
-    return SampleDepth(_STORED_BITS, samples.bits, int(samples.values.max()), zero_bits, bool(samples.flags))
+    largest = largest_sample(samples.values, samples.bits)
+    return SampleDepth(_STORED_BITS, samples.bits, largest, zero_bits, bool(samples.flags))
 
 
 def deep_samples(encoded: bytes) -> Samples | None:

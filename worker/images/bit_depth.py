@@ -7,10 +7,11 @@ import numpy as np
 
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.images.decode_spec import DecodeSpec, Levels, Pixels
-from stripwatch.worker.images.samples import Samples
+from stripwatch.worker.images.samples import Samples, SampleValues
 
 BIT_DEPTH_MIN, BIT_DEPTH_MAX = 9, 16  # of samples that are stored in 16 bits
 _STORED_BITS = 16
+_STRAY_SHARE = 1000  # one sample in so many: defective pixels, and marks that software draws in white
 _FEW_BITS = 14  # 16-bit samples that all fit in these probably come from a camera of 10, 12 or 14 bits
 
 
@@ -23,10 +24,22 @@ def to_8_bits(samples: Samples, spec: DecodeSpec) -> tuple[Pixels, tuple[FrameFl
         return np.asarray(samples.values, np.uint8), samples.flags
     stated = samples.bits or spec.bit_depth
     bits = stated or _STORED_BITS
-    doubtful = is_doubtful(int(samples.values.max()), stated)
+    doubtful = is_doubtful(largest_sample(samples.values, samples.bits), stated)
     flags = (*samples.flags, FrameFlag.BIT_DEPTH) if doubtful else samples.flags
     pixels = cv2.LUT(samples.values, _lookup_table(bits, spec.levels))
     return np.asarray(pixels, np.uint8), tuple(dict.fromkeys(flags))
+
+
+def largest_sample(values: SampleValues, declared: int | None) -> int:
+    """The largest sample. Where the file declares no depth, it is halved while hardly any sample is larger.
+
+    A camera of 12 bits with one white pixel would otherwise pass for one of 16 bits, and its frames come out black.
+    """
+    largest = int(values.max())
+    if declared is None:
+        while largest and np.count_nonzero(values > largest >> 1) <= values.size // _STRAY_SHARE:
+            largest >>= 1
+    return largest
 
 
 def is_doubtful(largest: int, bits: int | None) -> bool:

@@ -66,6 +66,24 @@ def test_depths_that_are_unknown_or_contradicted_are_flagged(
     assert one(value, spec, bits) == expected
 
 
+@pytest.mark.parametrize(
+    ("stray", "spec", "bits", "flags"),
+    [
+        (10, PLAIN, None, (FrameFlag.BIT_DEPTH,)),  # 12 bits, and a few white pixels
+        (10, TWELVE, None, ()),
+        (10, TWELVE, 12, (FrameFlag.BIT_DEPTH,)),  # a file that declares its depth is held to it
+        (11, PLAIN, None, ()),  # more than a thousandth: samples of 16 bits, and dark
+        (11, TWELVE, None, (FrameFlag.BIT_DEPTH,)),
+    ],
+)
+def test_a_few_white_pixels_do_not_hide_the_depth_of_a_camera(
+    stray: int, spec: DecodeSpec, bits: int | None, flags: tuple[FrameFlag, ...]
+) -> None:
+    values = np.full((100, 100), 4000, np.uint16)
+    values[0, :stray] = 65535
+    assert to_8_bits(Samples(values, bits), spec)[1] == flags
+
+
 def test_flags_of_the_decoder_remain_and_none_comes_twice() -> None:
     flags = (FrameFlag.DAMAGED, FrameFlag.BIT_DEPTH)
     assert to_8_bits(Samples(np.zeros((8, 8), np.uint16), flags=flags), PLAIN)[1] == flags

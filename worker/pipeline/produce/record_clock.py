@@ -24,7 +24,10 @@ class RecordClock:
         self._monotonic = monotonic
         self._refused_s = 0.0
         self._frame_ms: int | None = None  # the newest time of a frame, for one that has none
-        self._refused_lead_s: float | None = None  # of the wall clock over the monotonic one, when Kafka refused it
+        # Leads of the wall clock over the monotonic one: of the time that Kafka refused, our newest, before it jumped
+        self._refused_lead_s: float | None = None
+        self._stamped_lead_s: float | None = None
+        self._earlier_lead_s: float | None = None
 
     @property
     def refused(self) -> bool:
@@ -32,16 +35,26 @@ class RecordClock:
         lead_s = self._refused_lead_s
         if lead_s is None or self._monotonic() - self._refused_s > _RETRY_S:
             return False
-        return abs(self._lead_s() - lead_s) < _SET_S_MIN
+        return not _is_set(lead_s, self._lead_s())
 
     def stamp_ms(self, frame_ms: int) -> int:
         """For a record. frame_ms: the time of the record of its frame; negative where there is none."""
         if frame_ms >= 0:
             self._frame_ms = frame_ms
-        return self._frame_ms if self._frame_ms is not None and self.refused else round(self._wall() * 1000)
+        if self._frame_ms is not None and self.refused:
+            return self._frame_ms
+        lead_s, before_s = self._lead_s(), self._stamped_lead_s
+        if before_s is not None and _is_set(before_s, lead_s):
+            self._earlier_lead_s = before_s
+        self._stamped_lead_s = lead_s
+        return round(self._wall() * 1000)
 
     def refuse(self, topic: str, frame_ms: int, error: BaseException) -> None:
-        """Kafka refused the time of a record."""
+        """Kafka refused the time of a record.
+
+        The clock may have been set since the record was sent. In doubt the later of two times is the refused one: Kafka
+        limits only such by default. Where that is wrong the next record is refused too, and there is no doubt.
+        """
         log.error(
             "Kafka refuses the time of records; set this host's clock, or the broker's",
             topic=topic,
@@ -49,7 +62,14 @@ class RecordClock:
             setting="message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic",
             error=str(error),
         )
-        self._refused_s, self._refused_lead_s = self._monotonic(), self._lead_s()
+        sent_s = [lead_s for lead_s in (self._stamped_lead_s, self._earlier_lead_s) if lead_s is not None]
+        self._refused_s, self._refused_lead_s = self._monotonic(), max(sent_s, default=self._lead_s())
+        self._earlier_lead_s = None
 
     def _lead_s(self) -> float:
         return self._wall() - self._monotonic()
+
+
+def _is_set(lead_s: float, later_s: float) -> bool:
+    """Whether the clock was set between these two."""
+    return abs(later_s - lead_s) >= _SET_S_MIN

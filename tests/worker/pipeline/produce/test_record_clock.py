@@ -1,5 +1,6 @@
 """Which time records carry."""
 
+import pytest
 from kafka.errors import InvalidTimestampError
 from structlog.testing import capture_logs
 
@@ -34,6 +35,29 @@ def test_after_a_refusal_it_carries_that_of_its_frame_until_the_clock_is_set() -
     assert (clock.refused, clock.stamp_ms(7)) == (True, 7)
     clocks.wall_s -= DAY_S
     assert (clock.refused, clock.stamp_ms(7)) == (False, clocks.wall_s * 1000)
+
+
+@pytest.mark.parametrize("sent_since", [False, True])
+def test_a_refusal_that_comes_after_the_clock_was_set_is_not_of_the_new_time(sent_since: bool) -> None:
+    clocks = Clocks()
+    clocks.clock.stamp_ms(7)
+    clocks.wall_s -= DAY_S
+    if sent_since:
+        clocks.clock.stamp_ms(7)
+    clocks.clock.refuse("results", 7, InvalidTimestampError())
+    assert (clocks.clock.refused, clocks.clock.stamp_ms(7)) == (False, clocks.wall_s * 1000)
+
+
+@pytest.mark.parametrize(("jump_s", "refusals"), [(DAY_S, 1), (-DAY_S, 2)])
+def test_a_clock_that_has_jumped_is_refused(jump_s: float, refusals: int) -> None:
+    """Back only where an administrator has limited that: the refusal could be of the time before."""
+    clocks = Clocks()
+    clocks.clock.stamp_ms(7)
+    clocks.wall_s += jump_s
+    for _ in range(refusals):
+        assert clocks.clock.stamp_ms(7) == clocks.wall_s * 1000
+        clocks.clock.refuse("results", 7, InvalidTimestampError())
+    assert (clocks.clock.refused, clocks.clock.stamp_ms(7)) == (True, 7)
 
 
 def test_after_a_while_the_time_of_this_host_is_tried_again() -> None:

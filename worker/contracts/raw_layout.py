@@ -9,7 +9,8 @@ class RawLayout:
 
     pixel_format: name by the GenICam Pixel Format Naming Convention, such as "Mono12p"; empty where it is unreadable.
     width_px, height_px: None where the header is missing or unreadable.
-    stride_bytes: from the start of one row to the start of the next; None where the rows follow each other directly.
+    stride_bytes: from the start of one row to the start of the next; None where the rows follow each other directly;
+        0 where the header is unreadable.
     """
 
     pixel_format: str

@@ -73,7 +73,7 @@ class RecordFields:
             pixel_format=self.text("ce_pixelformat") or "",
             width_px=self.integer("ce_widthpx"),
             height_px=self.integer("ce_heightpx"),
-            stride_bytes=self.integer("ce_stridebytes"),
+            stride_bytes=(self.integer("ce_stridebytes") or 0) if self._headers.get("ce_stridebytes") else None,
         )
 
     def capture_ms(self, header: str, now_ms: int) -> int | None:

@@ -173,6 +173,8 @@ RAW: list[tuple[str, bytes | None]] = [
 def test_a_raw_buffer_has_its_layout_in_headers() -> None:
     assert read(RAW).layout == RawLayout("Mono12p", 2048, 1024)
     assert read([*RAW, ("ce_stridebytes", b"3200")]).layout == RawLayout("Mono12p", 2048, 1024, 3200)
+    unreadable = read([*RAW, ("ce_stridebytes", b"3200 ")])
+    assert (unreadable.layout, unreadable.faults) == (RawLayout("Mono12p", 2048, 1024, 0), ("ce_stridebytes",))
     assert read(RAW[:1]).layout is None
     assert read([("ce_widthpx", b"no number")]).faults == (), "an image file has its size in itself"
 

@@ -147,6 +147,7 @@ BUFFER, LAYOUT = pack(samples("Mono12p"), "Mono12p")
         ({"width_px": 20_000, "height_px": 20_000}, RejectReason.TOO_MANY_PIXELS, ["ce_widthpx, ce_heightpx"]),
         ({"width_px": 7}, RejectReason.TOO_SMALL, ["7x16"]),
         ({"width_px": 25}, RejectReason.UNDECODABLE, ["25 pixels", "within a byte", "ce_stridebytes"]),
+        ({"stride_bytes": 0}, RejectReason.UNDECODABLE, ["ce_stridebytes", "whole number"]),
         ({"stride_bytes": 35}, RejectReason.UNDECODABLE, ["ce_stridebytes is 35", "24 pixels", "36 bytes"]),
         ({"stride_bytes": 40}, RejectReason.TRUNCATED, ["576 bytes", "16 rows", "are 640", "64 are missing"]),
         ({"height_px": 15}, RejectReason.UNDECODABLE, ["576 bytes", "are 540", "36 too many", "chunk data"]),

@@ -194,7 +194,7 @@ def test_what_is_not_read_has_its_reason(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["BigTIFF", "JPEG 2000", "GIF", "AVIF", "HEIC"])
 def test_the_reject_names_the_format(name: str) -> None:
-    with pytest.raises(FrameRejected, match=f"a {name} file; JPEG, PNG, BMP, TIFF and WebP files are read"):
+    with pytest.raises(FrameRejected, match=f"{name} files are not read; JPEG, PNG, BMP, TIFF and WebP files are read"):
         decode(UNSUPPORTED[name][0], DecodeSpec(8, 8))
 
 

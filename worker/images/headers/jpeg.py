@@ -48,7 +48,7 @@ def read_jpeg_header(encoded: bytes) -> ImageHeader:
                 raise FrameRejected(RejectReason.DAMAGED, "a JPEG file with two frame headers")
             frame = segment
         elif segment.marker in _UNSUPPORTED:
-            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"a {_UNSUPPORTED[segment.marker]} file")
+            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"{_UNSUPPORTED[segment.marker]} files are not read")
         scan_at = segment.at
     scans = _find_scans(encoded, scan_at - _SEGMENT_HEADER_BYTES)
     if len(scans) > _SCANS_MAX:  # each goes over the whole image again: hours, in a few MB

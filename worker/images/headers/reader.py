@@ -52,7 +52,7 @@ def read_header(encoded: bytes) -> ImageHeader:
     if is_webp(encoded):
         return read_webp_header(encoded)
     if (name := _name_unreadable(encoded)) is not None:
-        raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"a {name} file; {_READABLE}")
+        raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"{name} files are not read; {_READABLE}")
     begins = f"no known image format: begins with {encoded[:8].hex(' ')}; {_READABLE}"
     raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, begins)
 

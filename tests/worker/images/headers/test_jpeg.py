@@ -53,7 +53,7 @@ def reject_of(encoded: bytes) -> FrameRejected:
 )
 def test_a_kind_that_is_not_read_is_unsupported(marker: int, name: str) -> None:
     error = reject_of(with_marker(marker))
-    assert (error.reason, error.detail) == (RejectReason.UNSUPPORTED_FORMAT, f"a {name} file")
+    assert (error.reason, error.detail) == (RejectReason.UNSUPPORTED_FORMAT, f"{name} files are not read")
 
 
 def test_jpeg_ls_is_recognised_by_its_frame_header() -> None:

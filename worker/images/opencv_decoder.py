@@ -1,5 +1,7 @@
 """Decode image files with OpenCV: every format but JPEG and raw buffers."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,7 @@ from stripwatch.worker.images.samples import Samples, SampleValues
 # A reject says what is wrong with a frame; lines of OpenCV's own would break a log in JSON.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
+_BAND_ROWS = 64  # checked at a time, which takes little memory
 _MINIMAL = {"png": minimal_png, "tiff": minimal_tiff, "webp": minimal_webp}
 _COLOUR_FLAGS = {"rgb": cv2.IMREAD_COLOR_RGB, "grey": cv2.IMREAD_GRAYSCALE}
 
@@ -66,12 +69,14 @@ def _low_bits(values: SampleValues, significant_bits: int) -> Samples:
     """
     bits = max(significant_bits, 8)
     shift = 16 - bits
-    lowered = np.asarray(values >> shift, np.uint16)
-    agrees = not (values & (2**shift - 1)).any() or _is_scaled(values, lowered, bits)
-    return Samples(lowered, bits, () if agrees else (FrameFlag.BIT_DEPTH,))
+    bands = [values[at : at + _BAND_ROWS] for at in range(0, len(values), _BAND_ROWS)]
+    agrees = not any((band & (2**shift - 1)).any() for band in bands) or _are_scaled(bands, bits)
+    np.right_shift(values, shift, out=values)
+    return Samples(values, bits, () if agrees else (FrameFlag.BIT_DEPTH,))
 
 
-def _is_scaled(values: SampleValues, lowered: SampleValues, bits: int) -> bool:
+def _are_scaled(bands: Sequence[SampleValues], bits: int) -> bool:
     """Whether every value is its upper bits times the ratio of the full scales, rounded in any way."""
     exact = (np.arange(2**bits) * (2**16 - 1) // (2**bits - 1)).astype(np.uint16)
-    return bool((values - exact[lowered] + np.uint16(1) <= 2).all())  # unsigned, so below -1 is far above 2
+    differences = (band - exact[band >> (16 - bits)] + np.uint16(1) for band in bands)
+    return all((difference <= 2).all() for difference in differences)  # unsigned, so below -1 is far above 2

@@ -96,9 +96,7 @@ def read_stride(encoded: bytes, layout: RawLayout, header: ImageHeader) -> int:
         raise FrameRejected(RejectReason.UNDECODABLE, detail)
     stride = row_bytes if layout.stride_bytes is None else layout.stride_bytes
     if stride == 0:
-        detail = (
-            f"the header {_STRIDE} is 0 or not a whole number in ASCII digits; omit it for rows without gaps"
-        )
+        detail = f"the header {_STRIDE} is 0 or not a whole number in ASCII digits; omit it for rows without gaps"
         raise FrameRejected(RejectReason.UNDECODABLE, detail)
     if stride < row_bytes:
         detail = f"{_STRIDE} is {stride}, but {row} takes {row_bytes} bytes"

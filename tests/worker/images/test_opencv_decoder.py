@@ -281,6 +281,13 @@ def test_a_header_that_promises_too_much_costs_nothing(height: int) -> None:
     assert reason_of(encoded) == RejectReason.TOO_MANY_PIXELS
 
 
+def test_a_tiff_file_of_very_many_strips_is_not_read() -> None:
+    """Each strip costs more memory than its pixels do."""
+    pixels = np.zeros((65_537, 8), np.uint8)
+    places = {273: (LONG, [0] * len(pixels)), 278: (LONG, [1]), 279: (LONG, [8] * len(pixels))}
+    assert reason_of(tiff_file(pixels, 8, places)) == RejectReason.UNDECODABLE
+
+
 def test_a_deflated_strip_of_more_than_its_rows_is_not_unpacked() -> None:
     bomb = zlib.compress(bytes(200_000_000), 9)
     encoded = tiff_file(GREY, 8, {259: (SHORT, [8]), 279: (LONG, [len(bomb)])})[: -GREY.size] + bomb

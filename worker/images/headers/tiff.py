@@ -30,6 +30,7 @@ _ENTRY = {"little": np.dtype([("tag", "<u2"), ("type", "<u2"), ("count", "<u4"),
 _ENTRY["big"] = _ENTRY["little"].newbyteorder(">")
 _TYPE_BYTES = {1: 1, 3: 2, 4: 4}  # BYTE, SHORT and LONG: those of the tags that matter here
 _ENTRIES_MAX = 1000
+_VALUES_MAX = 65_536  # of a tag, such as the places of the strips: a million of them take 430 MB and 4 s
 _ROWS_PER_STRIP_DEFAULT = 2**32 - 1
 
 
@@ -89,6 +90,9 @@ class _Directory:
         kind, count = int(entry["type"]), int(entry["count"])
         if kind not in _TYPE_BYTES or count == 0:
             raise _damaged(f"TIFF tag {tag} has type {kind} and {count} values")
+        if count > _VALUES_MAX:
+            detail = f"TIFF tag {tag} has {count} values; {_VALUES_MAX} are read"
+            raise FrameRejected(RejectReason.UNDECODABLE, detail)
         size = _TYPE_BYTES[kind] * count
         start = at + 8 if size <= 4 else int(entry["value"])
         if start + size > len(self._encoded):

@@ -122,7 +122,7 @@ class Pipeline:
             error = shortage(f"the worker ({threading.current_thread().name})")
         if not self._failed.is_set():
             # Said at once: the command says it only at its end, after a drain of up to drain_s_max.
-            log.error("the worker cannot go on", error=str(error) or type(error).__name__)
+            log.error("the worker cannot continue", error=str(error) or type(error).__name__)
             self._failure = error
             self._failed.set()
             self._parts.decoding.lift_budget()

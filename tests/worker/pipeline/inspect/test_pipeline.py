@@ -405,7 +405,7 @@ def test_a_stage_that_dies_takes_the_worker_with_it(
         pipeline.start()
         feed(pipeline, parts, [encode_frame(0.5)])
         assert pipeline.failed.wait(30)
-    (said,) = [line for line in logs if line["event"] == "the worker cannot go on"]
+    (said,) = [line for line in logs if line["event"] == "the worker cannot continue"]
     assert said["error"] == ("the device is gone" if broken == "model" else "Fault")
     with pytest.raises(failure):
         pipeline.raise_failure()

@@ -166,7 +166,7 @@ def _shots(folder: Path | None, shape: str) -> list[SourceImage]:
 
 
 def _warn_of_sizes(settings: Settings, shots: Sequence[SourceImage]) -> None:
-    """What is measured is measured all the same; but the model says little about such frames."""
+    """Speed is measured nevertheless, but the results of such frames say little about the model."""
     check = size_check(load_resolved(resolve_bundle(require_bundle(settings))).manifest, settings)
     if warning := size_warning(check, (shot.encoded for shot in shots)):
         say(warning)

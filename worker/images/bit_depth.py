@@ -11,7 +11,7 @@ from stripwatch.worker.images.samples import Samples, SampleValues
 
 BIT_DEPTH_MIN, BIT_DEPTH_MAX = 9, 16  # of samples that are stored in 16 bits
 _STORED_BITS = 16
-_STRAY_SHARE = 1000  # one sample in so many: defective pixels, and marks that software draws in white
+_STRAY_SHARE = 1000  # one sample in 1000 may be larger: defective pixels, and marks that software draws in white
 _FEW_BITS = 14  # 16-bit samples that all fit in these probably come from a camera of 10, 12 or 14 bits
 
 

@@ -30,7 +30,7 @@ class DecodeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     field it lacks, and refuses the others.
 
     colour: "rgb" gives 3 channels in that order, "grey" gives 1.
-    fit: "stretch" brings the whole frame to height_px x width_px and lets the aspect go.
+    fit: "stretch" resizes the whole frame to height_px x width_px, whatever its aspect ratio.
     interpolation: "area" averages where the frame shrinks in both directions, else linear; "linear" always.
     jpeg_scale: 2, 4 or 8 lets the JPEG decoder itself shrink by that factor, which is faster and not the same pixels.
     bit_depth: significant bits, 9 to 16, of samples stored in 16 bits by files that do not declare a depth; None where

@@ -17,7 +17,7 @@ K = TypeVar("K", bound=Hashable)
 
 _MIN_FILL = 0.1  # of the frames that a mean is over: before that it says little
 _DEVIATION_MIN = 0.01  # of the mean: reference frames that are all alike make no infinite distance
-_UNTRAINED_FRAMES = 50  # one of the newest so many: a camera that sends two sizes does not change its state each second
+_UNTRAINED_FRAMES = 50  # one of the newest 50 is enough: a camera with two sizes does not change its state every second
 _TRACE_BYTES = 1024
 _COMPRESSED = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")  # JPEG, PNG, WebP
 _AWAY_S_MAX = 5.0  # a partition that comes straight back after a rebalance takes a moment to be in its place

@@ -1,4 +1,4 @@
-"""A work-around: kafka-python 3.0.12 tries a refused password again and again, and in the end says "timed out".
+"""A workaround: kafka-python 3.0.12 tries a refused password again and again, and in the end says "timed out".
 
 Two faults make it so. The answer that says why often comes in one read with the end of the connection, and is thrown
 away; and the step that logs in swallows the error, so the place meant for it (`_auth_failures`) stays empty, and the

@@ -1,7 +1,7 @@
 """kafka-python 3.0.12 hides four losses of membership: while it joins (two), in a cooperative claim, and by fencing.
 
-And it never lets a static member leave: its partitions would wait for the end of its session. And it throws a join away
-that ends between two polls.
+It also never lets a static member leave, so its partitions would wait for the end of its session, and it discards a
+join that ends between two polls.
 """
 
 from collections.abc import Generator
@@ -13,7 +13,7 @@ from kafka.structs import MemberState
 
 
 def patch_lost_membership(consumer: KafkaConsumer) -> None:
-    """A work-around: kafka-python 3.0.12 tells nobody of a membership that is lost while it joins again.
+    """A workaround: kafka-python 3.0.12 tells nobody of a membership that is lost while it joins again.
 
     It prepares a join only once, so the retry as a new member keeps partitions (cooperative) that another may have had
     in between. Java prepares again, which calls on_partitions_lost; so do we.
@@ -40,10 +40,10 @@ def _is_unfinished_or(coordinator: Any, need_rejoin: Any) -> bool:
 
 
 def _ensure_active_group(coordinator: Any, ensure: Any, timeout_ms: float | None = None) -> bool:
-    """A work-around: a join that ends between two polls is thrown away by kafka-python 3.0.12, and begun anew.
+    """A workaround: kafka-python 3.0.12 discards a join that ends between two polls, and begins it again.
 
-    A worker that is full polls without waiting, so that its join never ended, and the whole group rebalanced with each
-    of its polls, for as long as it was full. A join that was lost meanwhile (see reset_generation) is not kept.
+    A full worker polls without waiting, so its join never took effect, and the whole group rebalanced with each of its
+    polls until it had room. The result of a join is not kept if the membership was lost since (see reset_generation).
     """
     join = coordinator._join_task
     if join is not None and join.is_done and (join.failed() or coordinator.state is MemberState.REBALANCING):
@@ -53,7 +53,7 @@ def _ensure_active_group(coordinator: Any, ensure: Any, timeout_ms: float | None
 
 
 class _EndedJoin:
-    """What came of a join, which kafka-python takes for one that is under way, and waits for."""
+    """The result of a join, which kafka-python takes for one that is still in progress and waits for."""
 
     is_done = False
 
@@ -67,7 +67,7 @@ class _EndedJoin:
 
 
 def clear_claimed_partitions(consumer: KafkaConsumer) -> None:
-    """A work-around: a cooperative member of kafka-python 3.0.12 keeps claiming the partitions that it has lost.
+    """A workaround: a cooperative member of kafka-python 3.0.12 keeps claiming the partitions that it has lost.
 
     The leader then takes it for their owner, beside the worker that owns them by now.
     """
@@ -99,7 +99,7 @@ def become_dynamic(consumer: KafkaConsumer) -> bool:
 
 
 def leave_at_close(consumer: KafkaConsumer) -> None:
-    """A work-around: close() of kafka-python 3.0.12 sends no LeaveGroup for a static member, and has no option for it.
+    """A workaround: close() of kafka-python 3.0.12 sends no LeaveGroup for a static member, and has no option for it.
 
     Java's KafkaConsumer has one since 4.1 (CloseOptions, KIP-1092).
     """

@@ -1,4 +1,4 @@
-"""A work-around: the transactional producer of kafka-python 3.0.12 loses a request when its connection drops.
+"""A workaround: the transactional producer of kafka-python 3.0.12 loses a request when its connection drops.
 
 Where connecting to the coordinator raises, the request that was to go there is neither sent nor put back. Whoever waits
 for it, a commit as a rule, waits forever. The day it is put back,

@@ -64,7 +64,7 @@ class OffsetTracker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._partitions: dict[Partition, _Progress] = {}
-        self._suspended_rests: dict[Partition, Rest] = {}  # until the partition is assigned anew, or forgotten
+        self._suspended_rests: dict[Partition, Rest] = {}  # until the partition is assigned again, or forgotten
         self._epochs = itertools.count(1)
         self._revocations = 0
         self._suspended = False

@@ -1,4 +1,4 @@
-"""Where reading starts, goes on, or jumps to, in each partition. The consumer's thread calls."""
+"""Where reading starts, continues, or jumps to, in each partition. The consumer's thread calls."""
 
 import structlog
 from kafka import KafkaConsumer
@@ -90,7 +90,7 @@ class StartPositions:
             self._consumer.seek(partition, first[partition])
 
     def follow_truncation(self, ends: dict[TopicPartition, OffsetAndMetadata | None]) -> None:
-        """A broker lost the newest frames of a partition. New ones take their offsets: go on where it ends now."""
+        """A broker lost the newest frames of a partition. New ones take their offsets: continue where it ends now."""
         for partition, known in ends.items():
             end: int = known.offset if known else -1
             self._metrics.offset_resets.labels("truncated").inc()
@@ -177,7 +177,7 @@ class StartPositions:
 
 
 def clear_stale_offset_fetches(consumer: KafkaConsumer) -> None:
-    """A work-around: kafka-python 3.0.12 keeps the answer to a question for committed offsets that nobody waited for.
+    """A workaround: kafka-python 3.0.12 keeps the answer to a question for committed offsets that nobody waited for.
 
     It gives it to whoever asks next for the same partitions, however much later: reading then went back to an offset
     from before, and frames came out twice. `tests/worker/pipeline/consume/test_start_positions.py` fails the day it is

@@ -70,15 +70,15 @@ class Collector:
         self._read += 1
         try:
             reviewed = read_review(record)
+            name = safe_name(reviewed.id)
+            if name in self._entries:
+                self._known += 1
+                return
             content = _file_content(reviewed)
             suffix = SUFFIXES[read_header(content).format]
         except (ValueError, FrameRejected) as error:
             self._unreadable += 1
-            say(f"{record.position} is no frame for review: {error}")
-            return
-        name = safe_name(reviewed.id)
-        if name in self._entries:
-            self._known += 1
+            say(f"{record.position} cannot be collected for review: {error}")
             return
         if self._places.find(name) is None:
             folder = self._out / UNSORTED / (reviewed.guess if may_be_folder(reviewed.guess) else _NO_FOLDER)

@@ -163,7 +163,7 @@ def test_what_is_no_frame_for_review_is_counted_and_named(tmp_path: Path, capsys
         reviewed(5, model_name="x" * 200_000),  # more than a cell of a table may hold
     ]
     assert collect(tmp_path / "review", *broken, good)["unreadable"] == 6
-    assert "review-0-3 is no frame for review: it has no header 'stripwatch_event_id'" in capsys.readouterr().err
+    assert "review-0-3 cannot be collected for review: it has no header 'stripwatch_event" in capsys.readouterr().err
     assert len(files(tmp_path / "review")) == 1
 
 

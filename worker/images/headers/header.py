@@ -7,6 +7,10 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 
 ImageFormat = Literal["jpeg", "png", "bmp", "tiff", "webp", "raw"]
 
+# Chunks of PNG and WebP files and segments of JPEG files: each costs time and memory, whatever its size, and millions
+# fit into a file. The image in a PNG file of 36 MB has about 4,400 where libpng wrote it.
+_PARTS_MAX = 65_536
+
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
@@ -29,6 +33,12 @@ class ImageHeader:
     significant_bits: int | None = None
     in_upper_bits: bool = False
     complete: bool = True
+
+
+def check_part_count(kind: str, count: int) -> None:
+    """Raises FrameRejected for a file of more parts than are read."""
+    if count > _PARTS_MAX:
+        raise FrameRejected(RejectReason.UNDECODABLE, f"a {kind} file of more than {_PARTS_MAX} parts")
 
 
 def truncated(kind: str, encoded: bytes) -> FrameRejected:

@@ -1,5 +1,6 @@
 """Read the header of a JPEG file, and whether the file is complete. Source: ITU-T T.81, annex B."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -7,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.headers.header import ImageHeader, truncated
+from stripwatch.worker.images.headers.header import ImageHeader, check_part_count, truncated
 from stripwatch.worker.images.headers.jpeg_scans import bring_all, read_scan
 
 END_MARKER = b"\xff\xd9"
@@ -69,7 +70,8 @@ def read_jpeg_header(encoded: bytes) -> ImageHeader:
 def segments(encoded: bytes) -> Iterator[Segment]:
     """The segments up to the header of the first scan, which is the last one. Raises FrameRejected."""
     at = 2
-    while True:
+    for count in itertools.count(1):
+        check_part_count("JPEG", count)
         segment = _next_segment(encoded, at)
         yield segment
         if segment.marker == START_OF_SCAN:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.headers.header import ImageHeader, truncated
+from stripwatch.worker.images.headers.header import ImageHeader, check_part_count, truncated
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6  # colour types
@@ -55,8 +55,10 @@ def read_png_header(encoded: bytes) -> ImageHeader:
 
 def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, memoryview, int]]:
     """Name, content and checksum of every chunk up to the end. Raises FrameRejected for a file that is incomplete."""
-    at, name = len(PNG_SIGNATURE), b""
+    at, name, count = len(PNG_SIGNATURE), b"", 0
     while name != b"IEND":
+        count += 1
+        check_part_count("PNG", count)
         size = int.from_bytes(encoded[at : at + 4], "big")
         end = at + 12 + size
         if end > len(encoded):

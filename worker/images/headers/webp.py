@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.headers.header import ImageHeader, truncated
+from stripwatch.worker.images.headers.header import ImageHeader, check_part_count, truncated
 
 _RIFF_HEADER_BYTES, _CHUNK_HEADER_BYTES = 12, 8
 _ANIMATION_FLAG = 0x02
@@ -47,8 +47,10 @@ def _chunks(encoded: bytes) -> Iterator[tuple[bytes, memoryview]]:
     end = 8 + int.from_bytes(encoded[4:8], "little")
     if len(encoded) < _RIFF_HEADER_BYTES or end > len(encoded):
         raise truncated("WebP", encoded)
-    at = _RIFF_HEADER_BYTES
+    at, count = _RIFF_HEADER_BYTES, 0
     while at < end:
+        count += 1
+        check_part_count("WebP", count)
         size = int.from_bytes(encoded[at + 4 : at + 8], "little")
         body_at = at + _CHUNK_HEADER_BYTES
         if body_at + size > end:

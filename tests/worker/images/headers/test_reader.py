@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.images.headers.reader import read_header
 from tests.badframes import GOOD_FRAMES
+from tests.image_files import png_chunk
 from tests.tiny import encode_frame
 
 
@@ -42,3 +43,25 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_file() -> None:
     with pytest.raises(FrameRejected) as caught:
         read_header(whole[:-10])
     assert caught.value.reason == RejectReason.TRUNCATED
+
+
+_COUNT = 70_000
+_CHUNK = b"XXXX" + bytes(4)
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        encode_frame(0.5, suffix=".jpg")[:2] + b"\xff\xe1\x00\x02" * _COUNT + encode_frame(0.5, suffix=".jpg")[2:],
+        encode_frame(0.5, suffix=".png")[:33]
+        + png_chunk(b"tEXt", b"") * _COUNT
+        + encode_frame(0.5, suffix=".png")[33:],
+        b"RIFF" + (4 + 8 * _COUNT).to_bytes(4, "little") + b"WEBP" + _CHUNK * _COUNT,
+    ],
+    ids=["JPEG", "PNG", "WebP"],
+)
+def test_a_file_of_very_many_parts_is_not_read(encoded: bytes) -> None:
+    """Millions of them took 16 s and more than 1 GB."""
+    with pytest.raises(FrameRejected, match="parts") as caught:
+        read_header(encoded)
+    assert caught.value.reason == RejectReason.UNDECODABLE

@@ -2,7 +2,11 @@
 
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.positions import Partition
@@ -116,8 +120,13 @@ def _trace(encoded: bytes, raw: bool) -> bytes:
     """
     if not raw and encoded.startswith(_COMPRESSED):
         return encoded[-_TRACE_BYTES:]
-    head = len(encoded) // 8
-    return encoded[head :: max(1, (len(encoded) - head) // _TRACE_BYTES)]
+    return np.frombuffer(encoded, np.uint8)[_trace_places(len(encoded))].tobytes() if encoded else b""
+
+
+@lru_cache(maxsize=64)
+def _trace_places(size: int) -> NDArray[np.int64]:
+    """Irregular, because a regular step may be a multiple of the row: all bytes would be of one column."""
+    return np.sort(np.random.default_rng(0).integers(size // 8, size, _TRACE_BYTES))
 
 
 class Drift:

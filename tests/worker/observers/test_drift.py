@@ -164,6 +164,17 @@ def test_pixels_as_they_are_differ_although_the_strip_ends_above_the_last_row(he
     assert line.report().conditions["frozen"]
 
 
+def test_tall_raw_frames_differ_although_their_first_columns_are_the_black_beside_the_strip() -> None:
+    """Of 8192 rows a regular step to 1024 places behind the head is exactly 7 rows, so it would see one column."""
+    line = Line()
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        frame = rng.integers(0, 256, (8192, 64), np.uint8)
+        frame[:, :8] = 0
+        line.drift.observe("top-1", MINE, WITH, frame.tobytes(), raw=True)
+    assert not line.report().conditions["frozen"]
+
+
 def test_a_camera_is_silent_after_its_time_and_nothing_else_is_reported_of_it_until_it_is_back() -> None:
     line = Line()
     line.sees(FrameStatistics(5, 0, 0), frames=20)

@@ -28,6 +28,8 @@ def patch_lost_membership(consumer: KafkaConsumer) -> None:
 def _reset_and_prepare_again(coordinator: Any, reset: Any, *args: Any, **kwargs: Any) -> None:
     reset(*args, **kwargs)
     coordinator.rejoining = False
+    if isinstance(coordinator._join_task, _EndedJoin):  # its result is of the membership that is lost now
+        coordinator._join_task = None
 
 
 def _is_unfinished_or(coordinator: Any, need_rejoin: Any) -> bool:

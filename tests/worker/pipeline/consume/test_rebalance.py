@@ -40,7 +40,7 @@ class Coordinator(BaseCoordinator):  # type: ignore[misc]
         self._lock = threading.RLock()
         self._generation = Generation(7, "member", None)
         self.state = MemberState.REBALANCING
-        self.rejoining = True
+        self.rejoining, self._join_task = True, None
         self.config = {"group_instance_id": "one", "api_version": (4, 0)}
 
     def reset(self) -> None:
@@ -58,7 +58,7 @@ class Joining(Coordinator):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rejoin_needed, self._join_task = True, None
+        self.rejoin_needed, self.is_ready = True, True
         self.joins: list[Future] = []
         self._net = self._manager = self
 
@@ -83,7 +83,7 @@ class Joining(Coordinator):
         return came[0]
 
     async def ensure_coordinator_ready_async(self, timeout_ms: float | None = None) -> bool:
-        return True
+        return self.is_ready
 
     def _beat(self) -> None: ...
 
@@ -277,6 +277,19 @@ def test_a_join_of_a_membership_that_was_lost_meanwhile_is_begun_anew() -> None:
     assert not made.ensure_active_group(timeout_ms=0)
     made.joins[0].success(b"assignment")
     made.reset()  # by the answer to a commit
+    assert not made.ensure_active_group(timeout_ms=0)
+    assert len(made.joins) == 2
+
+
+def test_the_result_of_a_join_is_dropped_when_the_membership_is_lost_before_it_could_be_used() -> None:
+    made = Joining()
+    patch_lost_membership(SimpleNamespace(_coordinator=made))
+    assert not made.ensure_active_group(timeout_ms=0)
+    made.joins[0].success(b"assignment")
+    made.is_ready = False  # the coordinator is away
+    assert not made.ensure_active_group(timeout_ms=0)
+    made.reset()
+    made.is_ready = True
     assert not made.ensure_active_group(timeout_ms=0)
     assert len(made.joins) == 2
 

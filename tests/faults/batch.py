@@ -16,7 +16,16 @@ _ANSWER_S_MAX = 60.0
 
 
 class BatchRefusedError(Exception):
-    """The broker did not take the batch."""
+    """The broker did not take the batch. code: of Kafka's protocol."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"Kafka refused the batch: error {code}")
+        self.code = code
+
+    @property
+    def passes(self) -> bool:
+        """A broker answers so until it knows that it leads a new partition."""
+        return self.code in (3, 5, 6)  # UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER
 
 
 def giant_batch(headers: Sequence[Sequence[tuple[str, bytes]]], record_bytes: int, timestamp_ms: int) -> bytes:
@@ -45,7 +54,7 @@ def produce(address: str, topic: str, partition: int, batch: bytes) -> int:
     at = 4 + 4 + 2 + len(name) + 4 + 4  # correlation, one topic, its name, one partition, its number
     error, offset = struct.unpack(">hq", found[at : at + 10])
     if error:
-        raise BatchRefusedError(f"Kafka refused the batch: error {error}")
+        raise BatchRefusedError(error)
     return int(offset)
 
 

@@ -1,7 +1,7 @@
 """A TIFF file reduced to its strips and to the tags that say how they are stored.
 
-So libtiff sees nothing that was not checked. Of the tags that are left out, OpenCV turns the image by its orientation
-also where it is told not to, and multiplies the colours by an alpha channel.
+libtiff then sees nothing that was not checked. Orientation and alpha are left out: OpenCV turns an image by its
+orientation even with IMREAD_IGNORE_ORIENTATION, and multiplies the colours by an alpha channel.
 """
 
 import struct

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 _SLOTS = 60
-_FRAMES_MIN = 20  # of fewer no share is reported: the first bad frame after a stop is no alarm
+_FRAMES_MIN = 20  # below this, one bad frame after a restart would raise an alarm
 
 
 class RejectRate:

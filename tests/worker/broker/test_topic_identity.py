@@ -108,7 +108,7 @@ def test_a_broker_that_is_behind_makes_no_topic_gone(made: Made, behind: UUID) -
         cluster.answer(ONE, AGREED_S / 2)
         assert identity.is_current
     cluster.answer(behind)
-    cluster.now_s += 60.0  # silence is no answer
+    cluster.now_s += 60.0  # silence does not count as an answer
     assert not identity.is_gone
     assert fetches.bound == [ONE]
 

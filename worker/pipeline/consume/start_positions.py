@@ -6,6 +6,7 @@ from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.consumers import to_kafka
 from stripwatch.worker.broker.topic_identity import TopicIdentity
+from stripwatch.worker.broker.workarounds.stale_truncations import seek
 from stripwatch.worker.contracts.positions import CommitPoint, Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.commit_metadata import CommitMetadata, decode_commit_metadata
@@ -60,11 +61,11 @@ class StartPositions:
             start = self._start_of(point)
             if start is None and not _has_leader(self._consumer, partition):
                 # Nobody can say where it starts. Without any position kafka-python reads no other partition either.
-                self._consumer.seek(partition, 0)
+                seek(self._consumer, partition, 0)
                 continue
             if start is None:
                 start = self._begin(partition, point)
-            self._consumer.seek(partition, start)
+            seek(self._consumer, partition, start)
             self._tracker.assign([Partition(*partition)], losses, CommitPoint(start, self._commit_metadata()))
 
     def skip_deleted(self, wanted: dict[TopicPartition, int]) -> None:
@@ -87,17 +88,20 @@ class StartPositions:
                     "topic was recreated or truncated; restarting at the earliest offset",
                     **_position_fields(partition, offset),
                 )
-            self._consumer.seek(partition, first[partition])
+            seek(self._consumer, partition, first[partition])
 
     def follow_truncation(self, ends: dict[TopicPartition, OffsetAndMetadata | None]) -> None:
         """A broker lost the newest frames of a partition. New ones take their offsets: continue where it ends now."""
+        held = set(self._tracker.partitions())
         for partition, known in ends.items():
+            if Partition(*partition) not in held:
+                continue  # not where it was to be read: it is yet to be placed
             end: int = known.offset if known else -1
             self._metrics.offset_resets.labels("truncated").inc()
             log.error("a broker lost frames at the end of a partition", **_position_fields(partition, end))
             if end < 0:  # nobody knows: the partition has nothing of that time
                 end = self._consumer.beginning_offsets([partition], timeout_ms=_ASK_MS_MAX)[partition]
-            self._consumer.seek(partition, end)
+            seek(self._consumer, partition, end)
 
     def _committed(self, partitions: list[TopicPartition]) -> dict[TopicPartition, CommitPoint]:
         clear_stale_offset_fetches(self._consumer)

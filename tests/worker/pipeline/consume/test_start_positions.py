@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, LogTruncationError
 from kafka.structs import MemberState, OffsetAndMetadata
 from prometheus_client import CollectorRegistry
 
@@ -80,8 +80,30 @@ def test_after_a_truncation_reading_goes_on_where_kafka_says_or_at_the_start(
     """-1 or None: the topic was made anew, so Kafka has nothing of that time."""
     (partition,) = consumer.assignment()
     told = {partition: None if end is None else OffsetAndMetadata(end, "", 0)}  # as LogTruncationError has it
-    start_positions(consumer, partition.topic).follow_truncation(told)
+    positions = start_positions(consumer, partition.topic)
+    positions.seek_assigned()
+    positions.follow_truncation(told)
     assert consumer.position(partition) == (3 if end == 3 else 0)
+
+
+def test_a_truncation_of_a_partition_that_is_yet_to_be_placed_moves_nothing(consumer: KafkaConsumer) -> None:
+    (partition,) = consumer.assignment()
+    commit(consumer, partition, 5)
+    positions = start_positions(consumer, partition.topic)
+    positions.follow_truncation({partition: OffsetAndMetadata(3, "", 0)})
+    positions.seek_assigned()
+    assert consumer.position(partition) == 5
+
+
+def test_a_truncation_that_was_found_before_a_partition_was_placed_is_forgotten(consumer: KafkaConsumer) -> None:
+    """Found in a topic that was created again, it would skip what the new topic has."""
+    (partition,) = consumer.assignment()
+    positions = start_positions(consumer, partition.topic)
+    consumer._fetcher._cached_log_truncation = LogTruncationError({partition: OffsetAndMetadata(5, "", 0)})
+    positions.seek_assigned()
+    found: list[Any] = []
+    poll_until(lambda: len(found) == 8, consumer, into=found)
+    assert found[0].offset == 0
 
 
 OLD_ID, ID = "0ld", "1d"
@@ -106,6 +128,7 @@ def placed(notes: dict[int, CommitMetadata]) -> dict[int, CommitMetadata | None]
         end_offsets=lambda asked, timeout_ms: dict.fromkeys(asked, 100),
         commit=lambda offsets, timeout_ms: None,
         seek=lambda partition, offset: None,
+        _fetcher=SimpleNamespace(_manager=SimpleNamespace(run=lambda _: None)),
     )
     identity: Any = SimpleNamespace(id=ID, topic="frames", bind_first=lambda: True, partition_count=lambda: 5)
     tracker = OffsetTracker()

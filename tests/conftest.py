@@ -8,8 +8,11 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from stripwatch.worker.broker.workarounds.unclosed_sockets import close_sockets
+
 settings.register_profile("stripwatch", deadline=None)  # no test says how fast a machine is that has other work
 settings.load_profile("stripwatch")
+close_sockets()  # tests open clients of their own too; what they leave to the collector fails whatever test runs then
 
 pytest_plugins = ["tests.brokers.plugin"]
 

@@ -21,6 +21,7 @@ from stripwatch.worker.broker.workarounds.advertised import advertised_servers
 from stripwatch.worker.broker.workarounds.auth_failures import raise_auth_failures, refusal
 from stripwatch.worker.broker.workarounds.leaked_clients import make_or_close
 from stripwatch.worker.broker.workarounds.sockets import PlainSelector, read_much
+from stripwatch.worker.broker.workarounds.unclosed_sockets import close_sockets
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
 
@@ -58,6 +59,7 @@ def connect(
         check_tls(servers, context)
     raise_auth_failures()
     read_much()
+    close_sockets()
     options["selector"] = PlainSelector
     started_s = time.monotonic()
     try:

@@ -74,6 +74,8 @@ def _partition_differences(plan: TopicPlan, described: dict[str, Any]) -> list[s
 
 
 def _setting_differences(plan: TopicPlan, settings: Mapping[str, str]) -> list[str]:
+    if not settings:  # kafka-python drops the reason for which Kafka reports none
+        return ["its settings cannot be read: grant this client DescribeConfigs on the topic"]
     found = {name: settings.get(name, "unset") for name in plan.settings}
     return [
         f"{name} is {found[name]}, not {planned}" for name, planned in plan.settings.items() if found[name] != planned

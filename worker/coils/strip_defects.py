@@ -1,8 +1,9 @@
 """Defects of a strip: what several frames of one camera show of one defect is joined."""
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from functools import reduce
+from heapq import merge
 
 import msgspec
 
@@ -41,8 +42,7 @@ class StripDefects:
 
     def __init__(self, join_mm: int = 0) -> None:
         self._join_mm = join_mm
-        self._found: dict[tuple[str, str], list[StripDefect]] = {}
-        self._longest_mm: dict[tuple[str, str], int] = {}
+        self._found: dict[tuple[str, str], _Apart] = {}
 
     def __iter__(self) -> Iterator[StripDefect]:
         """By camera, label and place."""
@@ -54,27 +54,105 @@ class StripDefects:
 
     def add(self, defect: StripDefect) -> None:
         key = defect.camera, defect.label
-        found = self._found.setdefault(key, [])
-        while touching := self._touching(found, defect, self._longest_mm.get(key, 0)):
+        if key not in self._found:
+            self._found[key] = _Apart(self._join_mm)
+        self._found[key].add(defect)
+
+
+class _Apart:
+    """Rectangles of one camera and label, each apart from every other.
+
+    They are kept by the magnitude of their length (the number of its binary digits). One rectangle as long as the coil
+    is alone in its class, so it does not widen the search among the short ones.
+    """
+
+    def __init__(self, join_mm: int) -> None:
+        self._join_mm = join_mm
+        self._by_magnitude: dict[int, _Sorted] = {}
+
+    def __iter__(self) -> Iterator[StripDefect]:
+        return merge(*(one.defects for one in self._by_magnitude.values()), key=_place)
+
+    def __len__(self) -> int:
+        return sum(len(one.defects) for one in self._by_magnitude.values())
+
+    def add(self, defect: StripDefect) -> None:
+        searched: Sequence[StripSpan] = [defect.strip_mm]
+        while touching := self._touching(defect, searched):
             for other in touching:
-                found.remove(other)
-            defect = reduce(_union, touching, defect)
-        insort(found, defect, key=_start_mm)
-        self._longest_mm[key] = max(self._longest_mm.get(key, 0), defect.strip_mm.end - defect.strip_mm.start)
+                self._by_magnitude[_magnitude(other)].remove(other)
+            union = reduce(_union, touching, defect)
+            searched = _not_searched(union, [defect, *touching])
+            defect = union
+        self._by_magnitude.setdefault(_magnitude(defect), _Sorted()).insert(defect)
 
-    def _touching(self, found: list[StripDefect], defect: StripDefect, longest_mm: int) -> list[StripDefect]:
-        span = defect.strip_mm
-        first = bisect_left(found, span.start - self._join_mm - longest_mm, key=_start_mm)
-        last = bisect_right(found, span.end + self._join_mm, key=_start_mm)
-        return [
-            other
-            for other in found[first:last]
-            if other.strip_mm.end + self._join_mm >= span.start and _share_rows(other.across_px, defect.across_px)
-        ]
+    def _touching(self, defect: StripDefect, searched: Sequence[StripSpan]) -> list[StripDefect]:
+        """Those that touch the defect, as far as they are near one of the spans."""
+        found = {}
+        for span in searched:
+            for magnitude, one in self._by_magnitude.items():
+                longest_mm = (1 << magnitude) - 1
+                for other in one.between(span.start - self._join_mm - longest_mm, span.end + self._join_mm):
+                    if self._touch(other, defect):
+                        found[id(other)] = other
+        return list(found.values())
+
+    def _touch(self, a: StripDefect, b: StripDefect) -> bool:
+        start, end = a.strip_mm.start - self._join_mm, a.strip_mm.end + self._join_mm
+        return start <= b.strip_mm.end and b.strip_mm.start <= end and _share_rows(a.across_px, b.across_px)
 
 
-def _start_mm(defect: StripDefect) -> int:
-    return defect.strip_mm.start
+class _Sorted:
+    """Defects by place. starts: those of the defects, for a search without a call for each comparison."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.defects: list[StripDefect] = []
+
+    def insert(self, defect: StripDefect) -> None:
+        at = bisect_right(self.defects, _place(defect), key=_place)
+        self.starts.insert(at, defect.strip_mm.start)
+        self.defects.insert(at, defect)
+
+    def remove(self, defect: StripDefect) -> None:
+        at = bisect_left(self.starts, defect.strip_mm.start)
+        while self.defects[at] is not defect:
+            at += 1
+        del self.starts[at], self.defects[at]
+
+    def between(self, first_mm: int, last_mm: int) -> list[StripDefect]:
+        """Those that start there."""
+        return self.defects[bisect_left(self.starts, first_mm) : bisect_right(self.starts, last_mm)]
+
+
+def _not_searched(union: StripDefect, parts: Sequence[StripDefect]) -> Sequence[StripSpan]:
+    """Where along the strip something may touch the union that touches none of its parts.
+
+    Beside a part that has all the rows of the union there is nothing: it would touch the part.
+    """
+    widest = max(
+        (part.strip_mm for part in parts if part.across_px == union.across_px),
+        key=lambda span: span.end - span.start,
+        default=None,
+    )
+    if widest is None:
+        return [union.strip_mm]
+    ends = [StripSpan(union.strip_mm.start, widest.start), StripSpan(widest.end, union.strip_mm.end)]
+    return [span for span in ends if span.start < span.end]
+
+
+def moved(defect: StripDefect, along_mm: int) -> StripDefect:
+    """The same defect elsewhere on the strip."""
+    span = StripSpan(defect.strip_mm.start + along_mm, defect.strip_mm.end + along_mm)
+    return msgspec.structs.replace(defect, strip_mm=span)
+
+
+def _magnitude(defect: StripDefect) -> int:
+    return (defect.strip_mm.end - defect.strip_mm.start).bit_length()
+
+
+def _place(defect: StripDefect) -> tuple[int, int, str]:
+    return defect.strip_mm.start, defect.strip_mm.end, defect.event_id
 
 
 def _share_rows(a: PixelSpan | None, b: PixelSpan | None) -> bool:

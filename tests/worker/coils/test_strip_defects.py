@@ -1,9 +1,11 @@
 import random
+from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripwatch.worker.coils import strip_defects
 from stripwatch.worker.coils.strip_defects import PixelSpan, StripDefect, StripDefects
 from stripwatch.worker.contracts.events import StripSpan
 
@@ -65,6 +67,45 @@ def test_the_order_of_arrival_does_not_matter(defects: list[StripDefect], join_m
     found = sorted(joined(defects, join_mm), key=repr)
     assert found == sorted(joined(shuffled, join_mm), key=repr)
     assert sum(one.parts for one in found) == len(defects)
+
+
+def by_definition(defects: list[StripDefect], join_mm: int) -> list[StripDefect]:
+    """Join any two that touch until none do."""
+    apart = list(defects)
+    while pair := next(
+        ((a, b) for a, b in combinations(apart, 2) if len(joined([a, b], join_mm)) == 1),
+        None,
+    ):
+        apart = [one for one in apart if one is not pair[0] and one is not pair[1]] + joined(list(pair), join_mm)
+    return apart
+
+
+@given(many_defects(), st.integers(0, 5))
+def test_the_search_finds_what_the_definition_joins(defects: list[StripDefect], join_mm: int) -> None:
+    assert sorted(joined(defects, join_mm), key=repr) == sorted(by_definition(defects, join_mm), key=repr)
+
+
+def test_the_number_of_rectangles_looked_at_does_not_grow_with_a_long_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edge defect along the whole coil, a pit beside it in each frame, and rows that vary a little."""
+
+    def compared(frames: int) -> int:
+        comparisons = 0
+
+        def counted(a: PixelSpan | None, b: PixelSpan | None) -> bool:
+            nonlocal comparisons
+            comparisons += 1
+            return a is None or b is None or (a.start <= b.end and b.start <= a.end)
+
+        monkeypatch.setattr(strip_defects, "_share_rows", counted)
+        parts = []
+        for number in range(frames):
+            start = number * 200
+            parts += [defect(start, start + 200, (0, 20 + number % 7)), defect(start + 50, start + 60, (100, 110))]
+        assert len(joined(parts)) == frames + 1
+        return comparisons
+
+    few, many = compared(500), compared(2000)
+    assert many < 5 * few, f"{few} comparisons for 500 frames, {many} for 2,000"
 
 
 @given(many_defects(), st.integers(0, 5))

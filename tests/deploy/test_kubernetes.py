@@ -10,6 +10,7 @@ import yaml
 from stripwatch.worker.commands.topics import topics
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.monitoring.worker_scrape import PROBE_S_MAX, SCRAPE_S_MAX
 from tests.deploy.dockerfile import read_image
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -68,6 +69,15 @@ def test_ports_and_probes_are_those_of_the_worker(settings: Settings) -> None:
     assert CONTAINER["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": port["name"]}
     assert manifest("pod-monitor")["spec"]["podMetricsEndpoints"][0]["port"] == port["name"]
     assert manifest("network-policy")["spec"]["ingress"][0]["ports"][0]["port"] == port["name"]
+
+
+def test_a_supervisor_answers_long_before_a_scrape_or_a_probe_gives_up() -> None:
+    """Also when processes of its pod hang."""
+    (endpoint,) = manifest("pod-monitor")["spec"]["podMetricsEndpoints"]
+    assert float(endpoint["scrapeTimeout"].removesuffix("s")) > 2 * SCRAPE_S_MAX
+    assert CONTAINER["readinessProbe"]["timeoutSeconds"] > 2 * PROBE_S_MAX
+    prometheus = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["global"]
+    assert float(prometheus.get("scrape_timeout", prometheus["scrape_interval"]).removesuffix("s")) > 2 * SCRAPE_S_MAX
 
 
 def test_a_pod_has_longer_to_stop_than_it_takes(settings: Settings) -> None:

@@ -35,6 +35,7 @@ def test_two_processes_share_the_frames_and_one_that_dies_comes_back(apache_brok
         line.read("results", len(sent))
         text = fetch(port, "/metrics")[1]
         assert set(re.findall(r'stripwatch_ready{process="(\d)"}', text)) == {"0", "1"}
+        assert re.findall(r'stripwatch_process_up{process="(\d)"} (\S+)', text) == [("0", "1.0"), ("1", "1.0")]
         os.kill(pids[0], signal.SIGKILL)
         assert supervisor.await_log("worker died")["code"] == -signal.SIGKILL
         supervisor.await_log("worker started")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from stripwatch.worker.common.process.threads import OwnedThread
-from stripwatch.worker.monitoring.worker_scrape import answers
+from stripwatch.worker.monitoring.worker_scrape import all_alive
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ class ChildProbe:
     def __init__(
         self,
         ports: Sequence[int],
-        ask: Callable[[int], bool] = answers,
+        ask: Callable[[Sequence[int]], Sequence[bool]] = all_alive,
     ) -> None:
         self._ports = ports
         self._ask = ask
@@ -46,9 +46,9 @@ class ChildProbe:
         self._unanswered[number] = 0
 
     def check(self) -> None:
-        """Ask each once."""
-        for number, port in enumerate(self._ports):
-            self._unanswered[number] = 0 if self._ask(port) else self._unanswered[number] + 1
+        """Ask all at once: several that hang delay no question to the others."""
+        for number, answered in enumerate(self._ask(self._ports)):
+            self._unanswered[number] = 0 if answered else self._unanswered[number] + 1
 
     def _run(self) -> None:
         while not self._closing.wait(_ASK_S):

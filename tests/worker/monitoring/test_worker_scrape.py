@@ -1,15 +1,43 @@
 """Several workers at one address."""
 
-from collections.abc import Iterator
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stripwatch.worker.config.sections import MetricsSettings
+from stripwatch.worker.monitoring import worker_scrape
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.metrics import Metrics, connections_closed
-from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_ready
+from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_alive, all_ready
+from tests.waiting import wait_until
+
+HUNG = 5  # asked one after the other with two seconds each, they would take ten
+POD_MONITOR_S = 4.0
+SCRAPE_S_MAX, PROBE_S_MAX = worker_scrape.SCRAPE_S_MAX, worker_scrape.PROBE_S_MAX
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time to answer. Tests in which somebody never answers take `short`."""
+    for name in ("SCRAPE_S_MAX", "PROBE_S_MAX"):
+        monkeypatch.setattr(worker_scrape, name, 30.0)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limits as they are."""
+    monkeypatch.setattr(worker_scrape, "SCRAPE_S_MAX", SCRAPE_S_MAX)
+    monkeypatch.setattr(worker_scrape, "PROBE_S_MAX", PROBE_S_MAX)
 
 
 @pytest.fixture
@@ -71,3 +99,154 @@ def test_one_that_does_not_answer_is_not_ready_and_hides_no_other(workers: list[
     registry.register(MultiprocessMetrics([1, workers[0].port]))
     assert 'stripwatch_results_total{process="1",verdict="clean"} 3.0' in generate_latest(registry).decode()
     assert all_ready([1]) == {"process_0": False}
+    assert all_alive([1, workers[0].port]) == [False, True]
+
+
+def scrape(ports: list[int]) -> CollectorRegistry:
+    """What a supervisor of these workers shows, read once."""
+    registry, read = CollectorRegistry(), CollectorRegistry()
+    registry.register(MultiprocessMetrics(ports))
+    families = list(registry.collect())
+
+    class Kept:
+        def collect(self) -> Iterator[object]:
+            return iter(families)
+
+    read.register(Kept())  # type: ignore[arg-type]
+    return read
+
+
+def up(read: CollectorRegistry, processes: int) -> list[float | None]:
+    return [read.get_sample_value("stripwatch_process_up", {"process": str(n)}) for n in range(processes)]
+
+
+@contextmanager
+def children(count: int) -> Iterator[tuple[list[int], list[int]]]:
+    """Processes with a health port each, and two metrics; their ports and ids."""
+    code = (
+        "import sys; from prometheus_client import CollectorRegistry; "
+        "from stripwatch.worker.config.sections import MetricsSettings; "
+        "from stripwatch.worker.monitoring.health import HealthServer; "
+        "from stripwatch.worker.monitoring.metrics import Metrics; "
+        "metrics = Metrics(CollectorRegistry()); "
+        "server = HealthServer(MetricsSettings(port=0), metrics.registry, lambda: {'it': True}); "
+        "print(server.port, flush=True); sys.stdin.read()"
+    )
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            )
+            for _ in range(count)
+        ]
+        for process in started:
+            stack.callback(process.kill)  # also ends one that is stopped
+        yield [int(process.stdout.readline()) for process in started if process.stdout], [p.pid for p in started]
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("hung", [1, 2])
+def test_processes_that_hang_show_and_hide_no_other(hung: int) -> None:
+    with children(3) as (ports, pids):
+        wait_until(lambda: up(scrape(ports), 3) == [1, 1, 1])
+        for pid in pids[:hung]:
+            os.kill(pid, signal.SIGSTOP)
+        expected = [*[0] * hung, *[1] * (3 - hung)]
+        wait_until(
+            lambda: up(read := scrape(ports), 3) == expected and inflight(read) == [0 if n else None for n in expected]
+        )
+        for pid in pids[:hung]:
+            os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: up(scrape(ports), 3) == [1, 1, 1])
+
+
+def inflight(read: CollectorRegistry) -> list[float | None]:
+    return [read.get_sample_value("stripwatch_inflight_frames", {"process": str(n)}) for n in range(3)]
+
+
+@contextmanager
+def silent(count: int) -> Iterator[list[int]]:
+    """Ports at which the kernel takes connections, as of a process that hangs."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        yield [listener.getsockname()[1] for listener in listeners]
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("ask", [scrape, all_ready, all_alive])
+def test_many_that_hang_take_no_longer_than_one(
+    workers: list[HealthServer], ask: Callable[[list[int]], object]
+) -> None:
+    with silent(HUNG) as ports:
+        began_s = time.monotonic()
+        ask([*ports, workers[0].port])
+        assert time.monotonic() - began_s < POD_MONITOR_S
+        wait_until(lambda: up(scrape([*ports, workers[0].port]), HUNG + 1) == [*[0] * HUNG, 1])
+
+
+def test_all_are_asked_at_the_same_time() -> None:
+    """Each answers only once all were asked."""
+    together = threading.Barrier(3)
+    with ExitStack() as stack:
+        ports = []
+        for _ in range(3):
+            registry = CollectorRegistry()
+            Gauge("asked", "", registry=registry).set_function(lambda: together.wait(30) * 0)
+            server = HealthServer(MetricsSettings(port=0), registry, dict)
+            stack.callback(server.close)
+            ports.append(server.port)
+        assert up(scrape(ports), 3) == [1, 1, 1]
+
+
+@contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port at which something answers so, once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(30)
+
+
+def drip(connection: socket.socket) -> None:
+    """A byte now and then, until the other side has left."""
+    try:
+        while True:
+            connection.sendall(b"x")
+            threading.Event().wait(0.05)
+    except OSError:
+        return
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        drip,
+        lambda c: c.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 100\r\n\r\nready 1\n"),
+        lambda c: c.sendall(b"HTTP/1.0 200 OK\r\n\r\n# no metrics at all {\nready 1 2 3 x\n"),
+        lambda c: c.sendall(b"HTTP/1.0 200 OK\r\n\r\n\xff"),
+        lambda c: c.sendall(b"HTTP/1.0 500 Error\r\n\r\nready 1\n"),
+        lambda c: None,
+    ],
+    ids=["slow", "cut", "no metrics", "no text", "error", "nothing"],
+)
+def test_an_answer_that_cannot_be_read_hides_no_other_worker(
+    workers: list[HealthServer], answer: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_scrape, "SCRAPE_S_MAX", 5.0)
+    with answering(answer) as port:
+        read = scrape([port, workers[0].port])
+    assert up(read, 2) == [0, 1]
+    assert read.get_sample_value("stripwatch_results_total", {"process": "1", "verdict": "clean"}) == 3
+
+
+def test_an_answer_that_is_no_json_is_not_ready() -> None:
+    with answering(lambda c: c.sendall(b"HTTP/1.0 200 OK\r\n\r\n[]")) as port:
+        assert all_ready([port]) == {"process_0": False}

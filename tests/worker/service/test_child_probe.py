@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Never
 
 import pytest
@@ -11,7 +12,7 @@ from stripwatch.worker.service.child_probe import ROUNDS_MAX, ChildProbe
 
 def test_a_child_that_leaves_many_questions_in_a_row_unanswered_hangs() -> None:
     alive = {9001}
-    probe = ChildProbe([9001, 9002], ask=lambda port: port in alive)
+    probe = ChildProbe([9001, 9002], ask=lambda ports: [port in alive for port in ports])
     for _ in range(ROUNDS_MAX):
         probe.check()
     assert not probe.hangs(1)
@@ -24,7 +25,7 @@ def test_a_child_that_leaves_many_questions_in_a_row_unanswered_hangs() -> None:
 
 def test_an_answer_makes_the_count_start_over() -> None:
     alive = set[int]()
-    probe = ChildProbe([9001], ask=lambda port: port in alive)
+    probe = ChildProbe([9001], ask=lambda ports: [port in alive for port in ports])
     for _ in range(ROUNDS_MAX):
         probe.check()
     alive.add(9001)
@@ -36,7 +37,7 @@ def test_an_answer_makes_the_count_start_over() -> None:
 
 def test_time_in_which_nobody_asked_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """The supervisor itself stood still, for example in a virtual machine that was paused."""
-    probe = ChildProbe([9001], ask=lambda _: False)
+    probe = ChildProbe([9001], ask=lambda ports: [False] * len(ports))
     probe.check()
     monkeypatch.setattr(time, "monotonic", lambda: 1e9)
     assert not probe.hangs(0)
@@ -45,8 +46,8 @@ def test_time_in_which_nobody_asked_does_not_count(monkeypatch: pytest.MonkeyPat
 def test_its_own_death_is_reported() -> None:
     died = threading.Event()
 
-    def ask(port: int) -> Never:
-        raise RuntimeError(port)
+    def ask(ports: Sequence[int]) -> Never:
+        raise RuntimeError(ports)
 
     probe = ChildProbe([9001], ask=ask)
     probe.start(lambda _: died.set())

@@ -1,12 +1,34 @@
 """The board for operators. Targets and shares come from the recording rules: it shows what an alert looks at."""
 
-from deploy.boards.common import ALERTS, LINE, NEW_BUNDLE, OF_LINE, RATE
-from deploy.boards.panels import Board, Panel, Query, Row, Variable
+from deploy.boards.common import (
+    ALERTS,
+    LINE,
+    NEW_BUNDLE,
+    OF_ALERT,
+    OF_LINE,
+    RATE,
+    target,
+    targeted,
+    targeted_either_way,
+)
+from deploy.boards.panels import (
+    COUNT,
+    PER_MIN,
+    PER_S,
+    SECONDS,
+    SHARE,
+    Board,
+    Panel,
+    Query,
+    Row,
+    States,
+    Variable,
+    green_from,
+    red_from,
+)
 
-
-def _targeted(measure: str, legend: str, target: str) -> tuple[Query, ...]:
-    return Query(measure, legend), Query(target, "target")
-
+# Of every line that had a worker during the last day: without one its other series are gone.
+_NOTHING = f"0 * max by (line) (max_over_time(stripwatch_ready{{{OF_LINE}}}[1d]))"
 
 NOW = Row(
     "Now",
@@ -14,61 +36,72 @@ NOW = Row(
         Panel(
             "Workers ready",
             "stat",
-            (Query(f"sum by (line) (stripwatch_ready{{{OF_LINE}}})", "{{line}}"),),
+            (Query(f"sum by (line) (stripwatch_ready{{{OF_LINE}}}) or {_NOTHING}", "{{line}}"),),
             "Workers that inspect. 0: the strip is not looked at.",
+            COUNT,
+            steps=green_from(1),
             width=4,
             height=5,
-            red_below=1,
         ),
         Panel(
             "Alerts",
             "stat",
-            (Query(f'count(ALERTS{{alertstate="firing", {OF_LINE}}}) or vector(0)', "firing"),),
+            (Query(f"count(ALERTS{{{OF_ALERT}}}) or vector(0)", "firing"),),
             "What is wrong at this moment; the table below names it.",
+            COUNT,
+            steps=red_from(1),
             width=4,
             height=5,
-            red_from=1,
         ),
         Panel(
             "Frames",
             "stat",
-            (Query(f"line:stripwatch_frames:rate1m{{{OF_LINE}}}", "{{line}}"),),
-            "Frames a second that the workers take from Kafka.",
+            (Query(f"line:stripwatch_frames:rate1m{{{OF_LINE}}} or {_NOTHING}", "{{line}}"),),
+            "Frames a second that the workers take. Orange: none; the line stands, or its cameras are silent.",
+            PER_S,
+            steps=green_from(0.001, below="orange"),
             width=4,
             height=5,
-            unit="suffix: /s",
         ),
         Panel(
             "Frames with a defect",
             "stat",
-            (Query(f'line:stripwatch_verdicts:ratio10m{{verdict="defect", {OF_LINE}}}', "{{line}}"),),
-            "Their share over ten minutes.",
+            (Query(f'line:stripwatch_verdicts:ratio10m{{verdict="defect", {OF_LINE}}} >= 0', "{{line}}"),),
+            "Their share over ten minutes. No colour: what is usual differs. An alert compares it with the day before.",
+            SHARE,
             width=4,
             height=5,
-            unit="percentunit",
         ),
         Panel(
             "Age of a result",
             "stat",
-            (Query(f"line:stripwatch_frame_age_seconds:p99_5m{{{OF_LINE}}}", "{{line}}"),),
-            "Capture to acknowledged result, 99 of 100 frames are faster.",
+            (Query(f"line:stripwatch_frame_age_seconds:p99_5m{{{OF_LINE}}} >= 0", "{{line}}"),),
+            "Capture to acknowledged result, 99 of 100 frames are faster. Nothing while no frames come.",
+            SECONDS,
+            steps=red_from(target("stripwatch:frame_age_seconds:target")),
             width=4,
             height=5,
-            unit="s",
         ),
         Panel(
             "Behind the cameras",
             "stat",
-            (Query(f"line:stripwatch_lag_seconds:ratio{{{OF_LINE}}}", "{{line}}"),),
-            "How long the backlog takes at the present speed.",
+            (
+                Query(
+                    f"line:stripwatch_lag_seconds:ratio{{{OF_LINE}}} >= 0"
+                    f" or line:stripwatch_lag_frames:sum{{{OF_LINE}}} == 0",
+                    "{{line}}",
+                ),
+            ),
+            "How long the backlog takes at the present speed. Infinite: there is one, and no speed.",
+            SECONDS,
+            steps=red_from(target("stripwatch:lag_seconds:target")),
             width=4,
             height=5,
-            unit="s",
         ),
         Panel(
             "What is wrong",
             "table",
-            (Query(f'ALERTS{{alertstate="firing", {OF_LINE}}}'),),
+            (Query(f"ALERTS{{{OF_ALERT}}}"),),
             "The alerts that fire; deploy/runbooks.md says what to do. Empty on a good day.",
             width=24,
             height=5,
@@ -89,6 +122,7 @@ DEFECTS = Row(
                 ),
             ),
             "Defects a minute.",
+            PER_MIN,
             width=12,
             stacked=True,
         ),
@@ -97,12 +131,14 @@ DEFECTS = Row(
             "bargauge",
             (
                 Query(
-                    "sum by (camera, label)"
+                    "sum by (line, camera, label)"
                     f' (increase(stripwatch_defects_total{{{OF_LINE}, camera=~"$camera"}}[$__range]))',
-                    "{{camera}} {{label}}",
+                    "{{line}} {{camera}} {{label}}",
                 ),
             ),
             "In the time that the board shows. One camera alone is a dirty lens more often than a bad strip.",
+            COUNT,
+            "defects",
             width=12,
         ),
         Panel(
@@ -116,19 +152,19 @@ DEFECTS = Row(
             ),
             "Share of frames by verdict over ten minutes. usual: frames with a defect, over the day before.",
             width=12,
-            unit="percentunit",
+            unit=SHARE,
         ),
         Panel(
             "Rejects by reason",
             "timeseries",
-            _targeted(
+            targeted(
                 f"line:stripwatch_rejects:ratio5m{{{OF_LINE}}}",
                 "{{line}} {{reason}}",
                 "stripwatch:rejects:target_ratio",
             ),
             "Share of frames that could not be inspected.",
             width=12,
-            unit="percentunit",
+            unit=SHARE,
         ),
     ),
 )
@@ -142,7 +178,7 @@ CAMERAS = Row(
             (Query(f'camera:stripwatch_frames:rate1m{{{OF_LINE}, camera=~"$camera"}}', "{{line}} {{camera}}"),),
             "Frames a second.",
             width=12,
-            unit="suffix: /s",
+            unit=PER_S,
         ),
         Panel(
             "Cameras that send",
@@ -153,6 +189,7 @@ CAMERAS = Row(
                 ),
             ),
             "All silent at once: the line stands. One alone: the camera.",
+            states=States(zero="silent", one="sends", good=1),
             width=12,
         ),
         Panel(
@@ -161,15 +198,15 @@ CAMERAS = Row(
             (Query(f"sum by (le) (increase(stripwatch_frame_age_seconds_bucket{{{OF_LINE}}}{RATE}))", "{{le}}"),),
             "Capture to acknowledged result. A second band above the first: one camera, or one worker, is slower.",
             width=12,
-            unit="s",
+            unit=SECONDS,
         ),
         Panel(
             "Behind the cameras, over time",
             "timeseries",
-            _targeted(f"line:stripwatch_lag_seconds:ratio{{{OF_LINE}}}", "{{line}}", "stripwatch:lag_seconds:target"),
+            targeted(f"line:stripwatch_lag_seconds:ratio{{{OF_LINE}}}", "{{line}}", "stripwatch:lag_seconds:target"),
             "How long the backlog takes at the present speed.",
             width=12,
-            unit="s",
+            unit=SECONDS,
         ),
     ),
 )
@@ -182,43 +219,53 @@ DRIFT = Row(
         Panel(
             "Condition of cameras",
             "state-timeline",
-            (Query(f"camera:stripwatch_camera_condition:max{_OF_CAMERA}", "{{camera}} {{condition}}"),),
-            "1: look at the camera. silent: no frame; dark; blurred; frozen: the same frame again and again; "
-            "untrained_size: unlike the frames that the model was trained on.",
+            (Query(f"camera:stripwatch_camera_condition:max{_OF_CAMERA}", "{{line}} {{camera}} {{condition}}"),),
+            "Red: look at the camera. silent: no frame; dark; blurred; frozen: the same frame again and again; "
+            "misnamed: in another case than in the settings; untrained_size: unlike the frames that the model was "
+            "trained on.",
+            states=States(zero="ok", one="look", good=0),
             width=16,
+            height=12,
         ),
         Panel(
             "Flagged frames",
             "timeseries",
             (
                 Query(
-                    f"sum by (camera, flag) (rate(stripwatch_flagged_frames_total{_OF_CAMERA}{RATE}))",
-                    "{{camera}} {{flag}}",
+                    f"sum by (line, camera, flag) (rate(stripwatch_flagged_frames_total{_OF_CAMERA}{RATE}))",
+                    "{{line}} {{camera}} {{flag}}",
                 ),
             ),
             "Unsure whatever the model says: damaged file, unknown bit depth, untrained size or scale.",
-            unit="suffix: /s",
+            unit=PER_S,
+            height=12,
         ),
         Panel(
             "Frames away from the reference",
             "timeseries",
-            _targeted(
+            targeted_either_way(
                 f"camera:stripwatch_frame_drift:avg10m{_OF_CAMERA}",
-                "{{camera}} {{statistic}}",
+                "{{line}} {{camera}} {{statistic}}",
                 "stripwatch:frame_drift:target",
             ),
-            "In standard deviations of the training frames. Beyond the target: the model has learnt from others.",
+            "In standard deviations of the training frames. Beyond a target: the model has learnt from others.",
+            COUNT,
+            "standard deviations",
+            from_zero=False,
             width=12,
         ),
         Panel(
             "Scores away from the reference",
             "timeseries",
-            _targeted(
+            targeted_either_way(
                 f"camera:stripwatch_score_drift:avg10m{_OF_CAMERA}",
-                "{{camera}} {{statistic}}",
+                "{{line}} {{camera}} {{statistic}}",
                 "stripwatch:score_drift:target",
             ),
-            "confidence below 0, unsure above 0: less sure than on validation. classes: another mix of answers.",
+            "unsure above the upper target, or confidence below the lower one: less sure than on validation. classes: "
+            "another mix of answers.",
+            SHARE,
+            from_zero=False,
             width=12,
         ),
         Panel(
@@ -226,36 +273,42 @@ DRIFT = Row(
             "timeseries",
             (
                 Query(
-                    "avg by (camera, statistic) (stripwatch_frame_statistic"
+                    "avg by (line, camera, statistic) (stripwatch_frame_statistic"
                     f'{{statistic=~"brightness|contrast", {OF_LINE}, camera=~"$camera"}})',
-                    "{{camera}} {{statistic}}",
+                    "{{line}} {{camera}} {{statistic}}",
                 ),
             ),
             "Grey values of 0 to 255. Falls slowly: a lamp ages.",
+            COUNT,
+            "grey value, 0 to 255",
+            from_zero=False,
         ),
         Panel(
             "Sharpness",
             "timeseries",
             (
                 Query(
-                    "avg by (camera) (stripwatch_frame_statistic"
+                    "avg by (line, camera) (stripwatch_frame_statistic"
                     f'{{statistic="sharpness", {OF_LINE}, camera=~"$camera"}})',
-                    "{{camera}}",
+                    "{{line}} {{camera}}",
                 ),
             ),
             "How much neighbours differ, as a share of the brightness. Falls: dirt on the lens, or out of focus.",
-            unit="percentunit",
+            SHARE,
+            from_zero=False,
         ),
         Panel(
             "How sure the model is",
             "timeseries",
             (
                 Query(
-                    f"avg by (camera, statistic) (stripwatch_score_statistic{_OF_CAMERA})", "{{camera}} {{statistic}}"
+                    f"avg by (line, camera, statistic) (stripwatch_score_statistic{_OF_CAMERA})",
+                    "{{line}} {{camera}} {{statistic}}",
                 ),
             ),
             "Mean confidence, and the share of frames it is unsure of.",
-            unit="percentunit",
+            SHARE,
+            from_zero=False,
         ),
     ),
 )

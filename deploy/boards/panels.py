@@ -10,6 +10,36 @@ SCHEMA_VERSION = 39
 _COLUMNS = 24
 
 Kind = Literal["stat", "timeseries", "heatmap", "table", "bargauge", "state-timeline"]
+_INSTANT = ("stat", "table", "bargauge")  # what is so now: over a range, a series that ended would show its last value
+
+COUNT = "short"  # of what, says the label of the axis
+SHARE = "percentunit"
+SECONDS = "s"
+BYTES = "bytes"
+PER_S = "suffix: /s"
+PER_MIN = "suffix: /min"
+FRAMES = "suffix: frames"
+
+Colour = Literal["green", "orange", "red", "blue"]
+Steps = tuple[tuple[float | None, Colour], ...]  # from which value on; None: from the lowest
+NEUTRAL: Steps = ((None, "blue"),)
+
+
+def red_from(value: float) -> Steps:
+    return ((None, "green"), (value, "red"))
+
+
+def green_from(value: float, below: Colour = "red") -> Steps:
+    return ((None, below), (value, "green"))
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """What 0 and 1 of a state timeline mean, in a word, and which of the two is good."""
+
+    zero: str
+    one: str
+    good: Literal[0, 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +52,24 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """text: what a person should see in it. red_from, or red_below: where a stat turns red. width: of 24 columns."""
+    """text: what a person should see in it. axis: what is counted, where the unit does not say it.
+
+    from_zero: whether the axis begins at 0. Not where a value may be negative, or is watched for falling a little.
+    states: of a state timeline. steps: the colours of a stat. width: of 24 columns.
+    """
 
     title: str
     kind: Kind
     queries: tuple[Query, ...]
     text: str
+    unit: str = COUNT
+    axis: str = ""
+    from_zero: bool = True
+    states: States | None = None
+    steps: Steps = NEUTRAL
     width: int = 8
     height: int = 8
-    unit: str = "short"
     stacked: bool = False
-    red_from: float | None = None
-    red_below: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +163,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
 
 
 def _target(panel: Panel, query: Query, ref: str) -> dict[str, Any]:
-    instant = panel.kind in ("table", "bargauge")
+    instant = panel.kind in _INSTANT
     return {
         "refId": ref,
         "datasource": DATASOURCE,
@@ -140,52 +176,52 @@ def _target(panel: Panel, query: Query, ref: str) -> dict[str, Any]:
 
 
 def _defaults(panel: Panel) -> dict[str, Any]:
-    defaults: dict[str, Any] = {"unit": panel.unit, "thresholds": _thresholds(panel)}
+    steps = [{"color": colour, "value": value} for value, colour in panel.steps]
+    defaults: dict[str, Any] = {"unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps}}
+    if panel.from_zero and panel.kind in ("timeseries", "bargauge"):
+        defaults["min"] = 0
     if panel.kind == "timeseries":
-        stacking = {"mode": "normal" if panel.stacked else "none", "group": "A"}
-        fill = 40 if panel.stacked else 8
-        defaults |= {
-            "min": 0,
-            "custom": {"lineWidth": 1, "fillOpacity": fill, "showPoints": "never", "stacking": stacking},
+        defaults["custom"] = {
+            "axisLabel": panel.axis,
+            "lineWidth": 1,
+            "fillOpacity": 40 if panel.stacked else 8 if panel.from_zero else 0,
+            "showPoints": "never",
+            "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
         }
-    if panel.kind == "state-timeline":
-        defaults |= {
-            "mappings": [_state(0, "silent", "red"), _state(1, "sends", "green")],
-            "custom": {"fillOpacity": 80},
-        }
+    if panel.states is not None:
+        defaults |= {"mappings": _mappings(panel.states), "custom": {"fillOpacity": 80}}
     return defaults
 
 
-def _state(value: int, text: str, colour: str) -> dict[str, Any]:
-    return {"type": "value", "options": {str(value): {"text": text, "color": colour, "index": value}}}
-
-
-def _thresholds(panel: Panel) -> dict[str, Any]:
-    if panel.red_from is not None:
-        steps = [{"color": "green", "value": None}, {"color": "red", "value": panel.red_from}]
-    elif panel.red_below is not None:
-        steps = [{"color": "red", "value": None}, {"color": "green", "value": panel.red_below}]
-    else:
-        steps = [{"color": "blue", "value": None}]
-    return {"mode": "absolute", "steps": steps}
+def _mappings(states: States) -> list[dict[str, Any]]:
+    texts = {0: states.zero, 1: states.one}
+    return [
+        {
+            "type": "value",
+            "options": {
+                str(value): {"text": text, "color": "green" if value == states.good else "red", "index": value}
+            },
+        }
+        for value, text in texts.items()
+    ]
 
 
 def _options(panel: Panel) -> dict[str, Any]:
     last = {"calcs": ["lastNotNull"], "fields": "", "values": False}
     options: dict[Kind, dict[str, Any]] = {
-        "stat": {"reduceOptions": last, "colorMode": "background", "graphMode": "area", "textMode": "auto"},
+        "stat": {"reduceOptions": last, "colorMode": "background", "graphMode": "none", "textMode": "auto"},
         "timeseries": {
             "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
             "tooltip": {"mode": "multi", "sort": "desc"},
         },
         "heatmap": {
             "calculate": False,
-            "yAxis": {"unit": panel.unit},
+            "yAxis": {"unit": panel.unit, "axisLabel": panel.axis},
             "color": {"mode": "scheme", "scheme": "Oranges"},
         },
         "table": {"showHeader": True},
         "bargauge": {"reduceOptions": last, "orientation": "horizontal", "displayMode": "gradient"},
-        "state-timeline": {"showValue": "never", "mergeValues": True},
+        "state-timeline": {"showValue": "auto", "mergeValues": True},
     }
     return options[panel.kind]
 

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.boards.__main__ import BOARDS, board_text
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics
 from tests.deploy.queries import Names, names_of
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -21,6 +22,7 @@ OF_ALERTS = {"alertname", "alertstate", "severity", "camera"}
 def known_metrics() -> dict[str, set[str]]:
     """Each metric and its labels: those of the worker, of Prometheus itself, and of the recording rules."""
     registry = Metrics(CollectorRegistry()).registry
+    registry.register(MultiprocessMetrics([]))
     process = (sample.name for metric in ProcessCollector(registry=None).collect() for sample in metric.samples)
     known = {name: set[str]() for name in [*process, "up"]} | {"ALERTS": OF_ALERTS}
     for collector in list(registry._collector_to_names):

@@ -1,12 +1,12 @@
 """Pictures of defects, and frames for review."""
 
 from deploy.boards.common import OF_WORKER, RATE
-from deploy.boards.panels import Panel, Query, Row
+from deploy.boards.panels import PER_S, Panel, Query, Row
 
 
 def _outcomes(title: str, metric: str, description: str) -> Panel:
     query = Query(f"sum by (outcome) (rate({metric}{{{OF_WORKER}}}{RATE}))", "{{outcome}}")
-    return Panel(title, "timeseries", (query,), description, stacked=True, unit="suffix: /s")
+    return Panel(title, "timeseries", (query,), description, PER_S, stacked=True)
 
 
 EVIDENCE = Row(

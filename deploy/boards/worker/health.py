@@ -1,7 +1,7 @@
 """The process itself: what runs, its faults, memory and processor."""
 
 from deploy.boards.common import OF_WORKER, RATE
-from deploy.boards.panels import Panel, Query, Row
+from deploy.boards.panels import BYTES, PER_S, Panel, Query, Row, States
 
 HEALTH = Row(
     "Health",
@@ -15,9 +15,23 @@ HEALTH = Row(
         ),
         Panel(
             "Ready",
-            "timeseries",
+            "state-timeline",
             (Query(f"stripwatch_ready{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
-            "0 while the worker loads, drains, or has a fault; /readyz names it.",
+            "Red while the worker loads, drains, or has a fault; /readyz names it.",
+            states=States(zero="not ready", one="ready", good=1),
+        ),
+        Panel(
+            "Processes that answer",
+            "state-timeline",
+            (
+                Query(
+                    f'stripwatch_process_up{{{OF_WORKER}}} or on (instance) up{{job="stripwatch-worker", {OF_WORKER}}}',
+                    "{{instance}} {{process}}",
+                ),
+            ),
+            "Red: it hangs or does not run, and none of its other metrics is here. A number is that of a process under "
+            "a supervisor.",
+            states=States(zero="no answer", one="answers", good=1),
         ),
         Panel(
             "Faults",
@@ -33,6 +47,7 @@ HEALTH = Row(
             ),
             "A second. Headers that cannot be read, frames from the future or too late, commits that Kafka refused, "
             "record batches that cannot be read, memory that is short, defects whose place is not known.",
+            PER_S,
         ),
         Panel(
             "Memory",
@@ -43,7 +58,7 @@ HEALTH = Row(
                 ),
             ),
             "Resident. Flat after the first minutes.",
-            unit="bytes",
+            unit=BYTES,
         ),
         Panel(
             "Cores",
@@ -55,12 +70,14 @@ HEALTH = Row(
                 ),
             ),
             "Processor cores that the worker uses.",
+            "suffix: cores",
         ),
         Panel(
             "Open files",
             "timeseries",
             (Query(f'process_open_fds{{job="stripwatch-worker", {OF_WORKER}}}', "{{instance}} {{process}}"),),
             "Files and sockets. Flat.",
+            "suffix: files",
         ),
     ),
 )

@@ -1,7 +1,7 @@
 """What Kafka does, and what it refuses."""
 
 from deploy.boards.common import OF_LINE, OF_WORKER, RATE
-from deploy.boards.panels import Panel, Query, Row
+from deploy.boards.panels import COUNT, PER_S, SECONDS, Panel, Query, Row
 
 KAFKA = Row(
     "Kafka",
@@ -11,7 +11,7 @@ KAFKA = Row(
             "timeseries",
             (Query(f"stripwatch_broker_silence_seconds{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
             "Time since Kafka was last heard. At broker.away_s_max the worker ends, and is started again.",
-            unit="s",
+            unit=SECONDS,
         ),
         Panel(
             "Trouble",
@@ -26,6 +26,8 @@ KAFKA = Row(
                 Query(f"sum(increase(stripwatch_frames_deleted_total{{{OF_WORKER}}}[10m]))", "frames deleted"),
             ),
             "Over ten minutes. Frames read again are inspected later; frames deleted never.",
+            COUNT,
+            "partitions, topics, frames",
         ),
         Panel(
             "Refused records",
@@ -38,6 +40,8 @@ KAFKA = Row(
                 Query(f"sum(stripwatch_clock_refused{{{OF_WORKER}}})", "workers whose clock is refused"),
             ),
             "Failures of the producer over ten minutes, by reason. Rejects shortened: their topic takes no more.",
+            COUNT,
+            "records, workers",
         ),
         Panel(
             "Topic",
@@ -51,6 +55,8 @@ KAFKA = Row(
                 Query(f"sum(increase(stripwatch_partitions_added_total{{{OF_WORKER}}}[10m]))", "partitions added"),
             ),
             "Over ten minutes: the topic was recreated or truncated, gained partitions, or its start was passed over.",
+            COUNT,
+            "frames, positions, partitions",
         ),
         Panel(
             "Health port",
@@ -62,13 +68,15 @@ KAFKA = Row(
                 ),
             ),
             "Idle or slow connections that were closed, over ten minutes. too_many: for a new one.",
+            COUNT,
+            "connections",
         ),
         Panel(
             "Transactions",
             "timeseries",
             (Query(f"sum by (outcome) (rate(stripwatch_transactions_total{{{OF_WORKER}}}{RATE}))", "{{outcome}}"),),
             "A second, with delivery = exactly-once; empty otherwise. Aborted ones are read and inspected again.",
-            unit="suffix: /s",
+            unit=PER_S,
         ),
     ),
 )

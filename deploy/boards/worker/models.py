@@ -1,7 +1,7 @@
 """Another model: swaps, and the shadow beside the first."""
 
 from deploy.boards.common import OF_WORKER, RATE
-from deploy.boards.panels import Panel, Query, Row
+from deploy.boards.panels import COUNT, FRAMES, PER_S, SECONDS, Panel, Query, Row
 from deploy.boards.worker.quantiles import quantiles
 
 MODELS = Row(
@@ -15,6 +15,8 @@ MODELS = Row(
                 Query(f"sum(stripwatch_bundle_outdated{{{OF_WORKER}}})", "workers with an outdated bundle"),
             ),
             "Bundles put in place over ten minutes, and workers that do not run what was put in place.",
+            COUNT,
+            "bundles, workers",
             width=6,
         ),
         Panel(
@@ -24,7 +26,7 @@ MODELS = Row(
             "Frames that the shadow judged like the first model, otherwise, or not at all. Empty without a shadow.",
             width=6,
             stacked=True,
-            unit="suffix: /s",
+            unit=PER_S,
         ),
         Panel(
             "Where the two differ",
@@ -37,6 +39,7 @@ MODELS = Row(
                 ),
             ),
             "Frames by both verdicts. A defect that the shadow calls clean would be missed. Empty without a shadow.",
+            FRAMES,
             width=6,
         ),
         Panel(
@@ -48,6 +51,8 @@ MODELS = Row(
                 ),
             ),
             "The largest difference of a score between the two, by frame. Empty without a shadow.",
+            COUNT,
+            "difference of scores",
             width=6,
         ),
         Panel(
@@ -56,19 +61,18 @@ MODELS = Row(
             quantiles("stripwatch_shadow_seconds"),
             "Decoding and inference of a frame, one at a time. Empty without a shadow.",
             width=6,
-            unit="s",
+            unit=SECONDS,
         ),
         Panel(
             "Shadow's faults",
             "timeseries",
             (
                 Query(f"sum(stripwatch_shadow_outdated{{{OF_WORKER}}})", "workers with an outdated bundle"),
-                Query(
-                    f"sum(rate(stripwatch_shadow_unpublished_total{{{OF_WORKER}}}{RATE}))",
-                    "results not taken, a second",
-                ),
+                Query(f"sum(increase(stripwatch_shadow_unpublished_total{{{OF_WORKER}}}[10m]))", "results not taken"),
             ),
-            "A shadow that should run and does not; results that its topic did not take.",
+            "A shadow that should run and does not; results that its topic did not take, over ten minutes.",
+            COUNT,
+            "workers, results",
             width=6,
         ),
         Panel(

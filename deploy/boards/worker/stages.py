@@ -1,7 +1,7 @@
 """Where the time of a frame goes."""
 
 from deploy.boards.common import OF_WORKER, RATE
-from deploy.boards.panels import Panel, Query, Row
+from deploy.boards.panels import FRAMES, PER_S, SECONDS, SHARE, Panel, Query, Row
 from deploy.boards.worker.quantiles import quantiles
 
 STAGES = Row(
@@ -13,7 +13,7 @@ STAGES = Row(
             quantiles("stripwatch_stage_seconds", "stage"),
             "Which stage takes the time. queue: decoded and waiting for the device.",
             width=16,
-            unit="s",
+            unit=SECONDS,
         ),
         Panel(
             "Wait for the device",
@@ -25,32 +25,33 @@ STAGES = Row(
                 ),
             ),
             "Decoded and waiting. Long under light load: linger_ms_max or latency_ms_target is too long.",
-            unit="s",
+            unit=SECONDS,
         ),
         Panel(
             "Batch fill",
             "heatmap",
             (Query(f"sum by (le) (increase(stripwatch_batch_frames_bucket{{{OF_WORKER}}}{RATE}))", "{{le}}"),),
             "Frames in a batch. All at 1 under load: one at a time is fastest here, or decoding binds.",
+            FRAMES,
         ),
         Panel(
             "Device busy",
             "timeseries",
             (Query(f"rate(stripwatch_device_busy_seconds_total{{{OF_WORKER}}}{RATE})", "{{instance}} {{process}}"),),
             "Share of the time in which a batch is on the device. Under load the nearer to 1 the better.",
-            unit="percentunit",
+            unit=SHARE,
         ),
         Panel(
             "Batches",
             "timeseries",
             (
                 Query(
-                    f"sum by (instance) (rate(stripwatch_batch_frames_count{{{OF_WORKER}}}{RATE}))",
+                    f"sum by (instance, process) (rate(stripwatch_batch_frames_count{{{OF_WORKER}}}{RATE}))",
                     "{{instance}} {{process}}",
                 ),
             ),
             "Batches a second.",
-            unit="suffix: /s",
+            unit=PER_S,
         ),
     ),
 )

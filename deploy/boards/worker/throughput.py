@@ -1,7 +1,7 @@
 """Frames in and out of the worker, and where they wait."""
 
 from deploy.boards.common import OF_WORKER, RATE
-from deploy.boards.panels import Panel, Query, Row
+from deploy.boards.panels import BYTES, FRAMES, PER_S, SECONDS, Panel, Query, Row
 
 THROUGHPUT = Row(
     "Throughput",
@@ -17,7 +17,7 @@ THROUGHPUT = Row(
                 ),
             ),
             "Frames a second taken from Kafka, and acknowledged as result or reject. The two lines lie on each other.",
-            unit="suffix: /s",
+            unit=PER_S,
         ),
         Panel(
             "Lag by partition",
@@ -29,12 +29,14 @@ THROUGHPUT = Row(
                 ),
             ),
             "Frames in Kafka without acknowledged result. One partition alone: one camera sends more than its share.",
+            FRAMES,
         ),
         Panel(
             "In flight",
             "timeseries",
             (Query(f"stripwatch_inflight_frames{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
             "Frames between Kafka and acknowledged result. Flat at inflight.frames_max: the worker is at its limit.",
+            FRAMES,
         ),
         Panel(
             "Bytes in flight",
@@ -45,20 +47,21 @@ THROUGHPUT = Row(
             ),
             "Their encoded bytes, and the memory for decoding and for pixels that wait for the model. decoded at "
             "inflight.decoded_bytes_max: frames wait for memory before they are decoded.",
-            unit="bytes",
+            unit=BYTES,
         ),
         Panel(
             "Waiting",
             "timeseries",
             (Query(f"stripwatch_queue_frames{{{OF_WORKER}}}", "{{instance}} {{process}} {{queue}}"),),
             "decode full: the device or the decoders bind. publish full: making events binds.",
+            FRAMES,
         ),
         Panel(
             "Age of results",
             "heatmap",
             (Query(f"sum by (le) (increase(stripwatch_frame_age_seconds_bucket{{{OF_WORKER}}}{RATE}))", "{{le}}"),),
             "Capture to acknowledged result.",
-            unit="s",
+            unit=SECONDS,
         ),
     ),
 )

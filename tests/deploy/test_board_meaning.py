@@ -1,0 +1,252 @@
+"""What the boards show means what the metrics mean: colours, thresholds, units and axes."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.boards.__main__ import BOARDS
+from tests.deploy.queries import names_of
+from tests.deploy.test_alerts import promtool
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PANELS: list[dict[str, Any]] = [
+    panel
+    for name in BOARDS
+    for panel in json.loads((DEPLOY / "grafana" / name).read_text())["panels"]
+    if panel["type"] != "row"
+]
+QUERIES = [(panel, target["expr"]) for panel in PANELS for target in panel["targets"]]
+
+# What is so when a state is 1, and whether that is good. A timeline of another metric fails until it is named here.
+GOOD_AT_ONE = {
+    "stripwatch_ready": True,
+    "stripwatch_process_up": True,
+    "up": True,
+    "camera:stripwatch_frames:rate1m": True,  # compared with 0: the camera sends
+    "camera:stripwatch_camera_condition:max": False,  # the camera is silent, dark, blurred ...
+}
+# Where 0 is not the lowest value, or a fall within a small part of the axis is what a person must see.
+NOT_FROM_ZERO = {
+    "camera:stripwatch_frame_drift:avg10m",
+    "camera:stripwatch_score_drift:avg10m",
+    "stripwatch_frame_drift",
+    "stripwatch_score_drift",
+    "stripwatch_frame_statistic",
+    "stripwatch_score_statistic",
+}
+TWO_SIDED = ("stripwatch:frame_drift:target", "stripwatch:score_drift:target")
+# Values of each stat, and the colour that they must have.
+STATS = {
+    "Workers ready": {0.0: "red", 1.0: "green", 5.0: "green"},
+    "Alerts": {0.0: "green", 1.0: "red"},
+    "Frames": {0.0: "orange", 0.5: "green", 300.0: "green"},
+    "Frames with a defect": {0.0: "blue", 0.5: "blue"},  # what is usual differs; an alert knows it
+    "Age of a result": {0.1: "green", 1.5: "red"},
+    "Behind the cameras": {0.0: "green", 20.0: "green", 31.0: "red", float("inf"): "red"},
+}
+# By the name of a metric, or what is done with it; the first that fits counts.
+UNITS = (
+    (r"60 \* .*rate\(", "suffix: /min"),
+    (r"process_cpu_seconds_total|Cores", "suffix: cores"),
+    (r"busy_seconds", "percentunit"),
+    (r"frames:rate1m.* > bool", "short"),  # a state
+    (r"_bytes", "bytes"),
+    (r"batch_frames_bucket", "suffix: frames"),
+    (r"(age|stage|shadow|silence|lag)_seconds", "s"),
+    (r":ratio\d|usual_ratio|target_ratio|score_statistic|score_drift|sharpness", "percentunit"),
+    (r"\brate\(|:rate\d", "suffix: /s"),
+    (r"lag_frames|inflight_frames|queue_frames|shadow_verdicts", "suffix: frames"),
+    (r"process_open_fds", "suffix: files"),
+    (r"", "short"),
+)
+
+
+def title(panel: dict[str, Any]) -> str:
+    return str(panel["title"])
+
+
+def colour_of(panel: dict[str, Any], value: float) -> str:
+    steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    return str([step["color"] for step in steps if step["value"] is None or value >= step["value"]][-1])
+
+
+def of_kind(*kinds: str) -> list[dict[str, Any]]:
+    return [panel for panel in PANELS if panel["type"] in kinds]
+
+
+@pytest.mark.parametrize("panel", of_kind("state-timeline"), ids=title)
+def test_a_state_is_green_where_its_metric_is_good(panel: dict[str, Any]) -> None:
+    metrics = set().union(*(names_of(target["expr"]).metrics for target in panel["targets"]))
+    (good_at_one,) = {GOOD_AT_ONE[metric] for metric in metrics}
+    mappings = panel["fieldConfig"]["defaults"]["mappings"]
+    states = {value: state for mapping in mappings for value, state in mapping["options"].items()}
+    assert {value: state["color"] for value, state in states.items()} == {
+        "0": "red" if good_at_one else "green",
+        "1": "green" if good_at_one else "red",
+    }
+    assert len({state["text"] for state in states.values()}) == 2
+    assert all(state["text"] for state in states.values())
+
+
+def test_only_zero_and_one_are_states() -> None:
+    """A metric of a timeline is a flag, or is compared."""
+    for panel in of_kind("state-timeline"):
+        for target in panel["targets"]:
+            flag = re.match(
+                r"(stripwatch_ready|stripwatch_process_up|camera:stripwatch_camera_condition:max)\{", target["expr"]
+            )
+            assert flag or "> bool" in target["expr"]
+
+
+@pytest.mark.parametrize("panel", of_kind("timeseries"), ids=title)
+def test_an_axis_begins_at_zero_unless_its_values_go_below_or_fall(panel: dict[str, Any]) -> None:
+    metrics = set().union(*(names_of(target["expr"]).metrics for target in panel["targets"]))
+    defaults = panel["fieldConfig"]["defaults"]
+    assert ("min" in defaults) is not bool(metrics & NOT_FROM_ZERO)
+    assert defaults.get("min", 0) == 0
+    assert not {"axisSoftMin", "axisSoftMax"} & defaults["custom"].keys()
+
+
+def test_no_axis_cuts_off_what_is_higher_and_no_bar_what_is_lower() -> None:
+    for panel in PANELS:
+        assert "max" not in panel["fieldConfig"]["defaults"], title(panel)
+    for panel in of_kind("bargauge"):
+        assert panel["fieldConfig"]["defaults"]["min"] == 0, "else the shortest bar has no length"
+
+
+@pytest.mark.parametrize("target", TWO_SIDED)
+def test_a_target_on_both_sides_of_zero_is_drawn_on_both(target: str) -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "alert_rules.yml").read_text())["groups"]
+    (alert,) = (rule["expr"] for group in rules for rule in group["rules"] if target in rule["expr"])
+    assert f"-1 * {target}" in alert, "the alert compares with both"
+    (drawn,) = ({query["expr"] for query in p["targets"]} for p in PANELS if target in json.dumps(p["targets"]))
+    assert {target, f"-1 * {target}"} <= drawn
+
+
+def test_every_stat_is_known_here() -> None:
+    assert {title(panel) for panel in of_kind("stat")} == set(STATS)
+
+
+@pytest.mark.parametrize("panel", of_kind("stat"), ids=title)
+def test_a_stat_has_the_colour_of_what_it_says(panel: dict[str, Any]) -> None:
+    wanted = STATS[title(panel)]
+    assert {value: colour_of(panel, value) for value in wanted} == wanted
+
+
+@pytest.mark.parametrize("panel", of_kind("stat"), ids=title)
+def test_a_stat_is_of_now(panel: dict[str, Any]) -> None:
+    """Over a range, the last value of a series that has ended would stay: a line that lost its workers looked ready."""
+    assert all(target["instant"] and not target["range"] for target in panel["targets"])
+
+
+@pytest.mark.parametrize(
+    ("stat", "record"),
+    [
+        ("Age of a result", "stripwatch:frame_age_seconds:target"),
+        ("Behind the cameras", "stripwatch:lag_seconds:target"),
+    ],
+)
+def test_a_stat_turns_red_at_the_target_of_the_rules(stat: str, record: str) -> None:
+    groups = yaml.safe_load((DEPLOY / "prometheus" / "recording_rules.yml").read_text())["groups"]
+    (expr,) = (rule["expr"] for group in groups for rule in group["rules"] if rule["record"] == record)
+    (panel,) = (panel for panel in of_kind("stat") if title(panel) == stat)
+    (red,) = (s["value"] for s in panel["fieldConfig"]["defaults"]["thresholds"]["steps"] if s["color"] == "red")
+    assert expr == f"vector({red:g})", "after a target was changed: python -m deploy.boards"
+
+
+@pytest.mark.parametrize(
+    "panel", [panel for panel in PANELS if panel["type"] not in ("table", "state-timeline")], ids=title
+)
+def test_a_unit_is_that_of_what_is_asked_for(panel: dict[str, Any]) -> None:
+    measures = [target["expr"] for target in panel["targets"] if ":target" not in target["expr"].partition("{")[0]]
+    units = {next(unit for pattern, unit in UNITS if re.search(pattern, expr)) for expr in measures}
+    assert units == {panel["fieldConfig"]["defaults"]["unit"]}, "one for all queries of a panel"
+
+
+@pytest.mark.parametrize("panel", of_kind("timeseries", "heatmap"), ids=title)
+def test_an_axis_says_what_is_counted(panel: dict[str, Any]) -> None:
+    unit = panel["fieldConfig"]["defaults"]["unit"]
+    axis = panel["options"]["yAxis"] if panel["type"] == "heatmap" else panel["fieldConfig"]["defaults"]["custom"]
+    assert unit != "short" or axis["axisLabel"]
+    assert panel["type"] != "heatmap" or axis["unit"] == unit
+
+
+@pytest.mark.parametrize(("panel", "expr"), QUERIES, ids=lambda value: title(value) if isinstance(value, dict) else "")
+def test_cameras_of_two_lines_are_never_one(panel: dict[str, Any], expr: str) -> None:
+    """Two lines may have a camera top-1 each."""
+    for clause in re.findall(r"\bby \(([^)]*)\)", expr):
+        labels = {label.strip() for label in clause.split(",")}
+        assert "camera" not in labels or "line" in labels
+
+
+@pytest.mark.parametrize(
+    "target", [target for panel in PANELS for target in panel["targets"]], ids=lambda target: target["expr"][:60]
+)
+def test_a_legend_tells_all_series_of_a_query_apart(target: dict[str, Any]) -> None:
+    """It names each label that the query groups by, but for the buckets of a histogram."""
+    if target["format"] == "table":
+        return
+    grouped = re.match(
+        r"(?:histogram_quantile\([\d.]+, |60 \* )?(?:sum|avg|max|min|count) by \(([^)]*)\)", target["expr"]
+    )
+    labels = {label.strip() for label in grouped[1].split(",")} if grouped else set()
+    named = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+    assert labels - {"le"} <= named
+
+
+LOST = """
+rule_files: []
+evaluation_interval: 15s
+tests:
+  - interval: 15s
+    input_series: # line-2 loses all its workers after ten minutes, and line-3 never had one
+      - {series: 'stripwatch_ready{line="line-1", instance="a"}', values: '1x200'}
+      - {series: 'stripwatch_ready{line="line-2", instance="b"}', values: '1x40 stale'}
+      - {series: 'stripwatch_ready{line="line-2", instance="c"}', values: '0x40 stale'}
+    promql_expr_test:
+      - expr: EXPR
+        eval_time: 5m
+        exp_samples: [{labels: '{line="line-1"}', value: 1}, {labels: '{line="line-2"}', value: 1}]
+      - expr: EXPR
+        eval_time: 40m
+        exp_samples: [{labels: '{line="line-1"}', value: 1}, {labels: '{line="line-2"}', value: 0}]
+"""
+
+
+def test_a_line_that_lost_all_its_workers_is_a_red_zero(tmp_path: Path) -> None:
+    (expr,) = (t["expr"] for panel in PANELS if title(panel) == "Workers ready" for t in panel["targets"])
+    (tmp_path / "lost.yml").write_text(LOST.replace("EXPR", json.dumps(expr.replace("$line", ".*"))))
+    promtool("test", "rules", str(tmp_path / "lost.yml"))
+
+
+STANDS = """
+rule_files: [RULES]
+evaluation_interval: 15s
+tests:
+  - interval: 15s
+    input_series: # line-1 stands; line-2 has a backlog and no speed; line-3 works
+      - {series: 'stripwatch_results_total{line="line-1", verdict="clean"}', values: '5x80'}
+      - {series: 'stripwatch_results_total{line="line-2", verdict="clean"}', values: '5x80'}
+      - {series: 'stripwatch_results_total{line="line-3", verdict="clean"}', values: '0+75x80'}
+      - {series: 'stripwatch_consumer_lag_frames{line="line-1"}', values: '0x80'}
+      - {series: 'stripwatch_consumer_lag_frames{line="line-2"}', values: '10x80'}
+      - {series: 'stripwatch_consumer_lag_frames{line="line-3"}', values: '10x80'}
+    promql_expr_test:
+      - expr: EXPR
+        eval_time: 15m
+        exp_samples:
+          - {labels: 'line:stripwatch_lag_frames:sum{line="line-1"}', value: 0}
+          - {labels: 'line:stripwatch_lag_seconds:ratio{line="line-2"}', value: .inf}
+          - {labels: 'line:stripwatch_lag_seconds:ratio{line="line-3"}', value: 2}
+"""
+
+
+def test_a_line_that_stands_without_a_backlog_is_not_behind(tmp_path: Path) -> None:
+    (expr,) = (t["expr"] for panel in PANELS if title(panel) == "Behind the cameras" for t in panel["targets"])
+    text = STANDS.replace("RULES", str(DEPLOY / "prometheus" / "recording_rules.yml"))
+    (tmp_path / "stands.yml").write_text(text.replace("EXPR", json.dumps(expr.replace("$line", ".*"))))
+    promtool("test", "rules", str(tmp_path / "stands.yml"))

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs or updates the worker on a box without a network, from the folder that pack.sh made. As root:
 #   ./install.sh           then edit /etc/stripwatch/worker.toml, and: systemctl enable --now stripwatch-worker
+# Likewise stripwatch-view, the live page of this box, and on one box alone stripwatch-coils, the summaries of coils.
 # Each version has its own environment; /opt/stripwatch/current is switched to it only when it runs. Back to the one before:
 #   ln -sfn VERSION /opt/stripwatch/current && systemctl restart stripwatch-worker
 # If this update renamed keys in worker.toml, going back needs the backup file that it names.
@@ -43,12 +44,14 @@ trap undo EXIT
 
 [ -e "$etc/worker.toml" ] || cp "$here/worker.toml" "$etc/worker.toml" # yours is kept, under the keys of this version
 "$new/bin/stripwatch" config migrate "$etc/worker.toml" > /dev/null
-cp "$here/stripwatch-worker.service" "$units/"
+for name in worker coils view; do
+  cp "$here/stripwatch-$name.service" "$units/"
+done
 cp "$here/journald@stripwatch.conf" "$dest/etc/systemd/"
 ln -sfn "$(basename "$new")" "$opt/current.new"
 mv -T "$opt/current.new" "$opt/current" # in one step: there is always a current one
 if [ -z "$dest" ] && [ -d /run/systemd/system ]; then
   systemctl daemon-reload
-  systemctl try-restart stripwatch-worker
+  systemctl try-restart stripwatch-worker stripwatch-coils stripwatch-view # those that run
 fi
 echo "installed: $(readlink "$opt/current"); settings: $etc/worker.toml" >&2

@@ -131,6 +131,18 @@ def test_the_worker_has_longer_to_stop_than_it_takes() -> None:
     assert grace_s > load_settings(None, {}).drain_s_max + 10
 
 
+def test_coils_has_longer_to_stop_than_kafka_may_take() -> None:
+    grace_s = int(SERVICES["coils"]["stop_grace_period"].removesuffix("s"))
+    assert grace_s > load_settings(None, {}).send_s_max + 10
+
+
+def test_the_live_page_is_asked_at_its_port() -> None:
+    view = SERVICES["view"]
+    assert view["ports"][0].endswith(":8800:8800")
+    assert "http://127.0.0.1:8800/" in view["healthcheck"]["test"][-1]
+    assert not view["healthcheck"]["disable"]
+
+
 def test_what_compose_mounts_is_there_and_every_port_is_on_loopback() -> None:
     for service in SERVICES.values():
         for source, _, _ in (volume.partition(":") for volume in service.get("volumes", ())):

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from stripwatch.worker.cli import app
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.service.supervisor import _CLOSE_S
@@ -20,22 +22,26 @@ from tests.e2e.line import Line, running_worker
 
 EDGE = Path(__file__).parents[2] / "deploy" / "edge"
 UNIT = EDGE / "stripwatch-worker.service"
+UNITS = [UNIT, *(EDGE / f"stripwatch-{name}.service" for name in ("coils", "view"))]
 EXPOSURE_MAX = 20  # of 100, by systemd's count; what is left is the network, which the worker is there for
 
 
-def service(key: str) -> str:
+def services(unit: Path) -> dict[str, str]:
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(UNIT)
-    return parser["Service"][key]
+    parser.read(unit)
+    return dict(parser["Service"])
 
 
-@pytest.fixture
-def unit(tmp_path: Path) -> Path:
+def service(key: str) -> str:
+    return services(UNIT)[key]
+
+
+def installed(unit: Path, folder: Path) -> Path:
     """The unit as on a box where the worker is installed: systemd looks whether its program and its user are there."""
-    text = re.sub(r"^ExecStart=\S+", f"ExecStart={shutil.which('true')}", UNIT.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^ExecStart=\S+", f"ExecStart={shutil.which('true')}", unit.read_text(), flags=re.MULTILINE)
     text = re.sub(r"^(User|Group)=.*", r"\1=root", text, flags=re.MULTILINE)
-    copy = tmp_path / UNIT.name
+    copy = folder / unit.name
     copy.write_text(text)
     return copy
 
@@ -45,17 +51,21 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_systemd_accepts_the_unit(unit: Path) -> None:
-    done = analyze("verify", unit)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
+def test_systemd_accepts_the_unit(unit: Path, tmp_path: Path) -> None:
+    done = analyze("verify", installed(unit, tmp_path))
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_systemd_finds_the_unit_hardened(unit: Path) -> None:
-    done = analyze("security", "--offline=yes", f"--threshold={EXPOSURE_MAX}", "--no-pager", unit)
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
+def test_systemd_finds_the_unit_hardened(unit: Path, tmp_path: Path) -> None:
+    copy = installed(unit, tmp_path)
+    done = analyze("security", "--offline=yes", f"--threshold={EXPOSURE_MAX}", "--no-pager", copy)
     assert done.returncode == 0, done.stdout
 
 
-def test_systemd_accepts_the_unit_with_its_gpu(unit: Path) -> None:
+def test_systemd_accepts_the_unit_with_its_gpu(tmp_path: Path) -> None:
+    unit = installed(UNIT, tmp_path)
     drop_ins = Path(f"{unit}.d")
     drop_ins.mkdir()
     shutil.copy(EDGE / "gpu.conf", drop_ins)
@@ -70,9 +80,36 @@ def test_a_hang_is_found_after_every_silence_that_ends_by_itself() -> None:
     assert int(service("TimeoutStopSec")) > settings.drain_s_max + _CLOSE_S
 
 
-def test_a_wrong_setting_is_not_tried_again_and_all_else_is() -> None:
-    assert service("Restart") == "always"
-    assert int(service("RestartPreventExitStatus")) == SettingsError.exit_code
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
+def test_a_wrong_setting_is_not_tried_again_and_all_else_is(unit: Path) -> None:
+    assert services(unit)["Restart"] == "always"
+    assert int(services(unit)["RestartPreventExitStatus"]) == SettingsError.exit_code
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
+def test_a_unit_starts_a_command_with_the_settings_of_the_box(unit: Path) -> None:
+    program, command, *arguments = services(unit)["ExecStart"].split()
+    assert program == "/opt/stripwatch/current/bin/stripwatch"
+    assert command == unit.stem.removeprefix("stripwatch-").replace("worker", "run")
+    assert arguments == ["--config", "/etc/stripwatch/worker.toml"]
+    group = typer.main.get_group(app)
+    found = group.get_command(typer.Context(group), command)
+    assert found is not None
+    found.make_context(command, list(arguments))
+
+
+def test_all_units_have_the_same_user_journal_and_limits() -> None:
+    own = {"Type", "ExecStart", "Environment", "SyslogIdentifier", "MemoryMax", "TimeoutStopSec"}
+    worker = services(UNIT)
+    for unit in UNITS[1:]:
+        beside = services(unit)
+        assert {key: beside[key] for key in beside.keys() - own} == {key: worker[key] for key in beside.keys() - own}
+        assert {"ProtectSystem", "SystemCallFilter", "LogNamespace", "User"} <= beside.keys()
+
+
+def test_what_was_written_of_coils_is_committed_before_it_is_killed() -> None:
+    settings = load_settings(EDGE / "worker.toml", {})
+    assert int(services(UNITS[1])["TimeoutStopSec"]) > settings.send_s_max + 10
 
 
 def test_the_worker_says_ready_alive_and_stopping(
@@ -142,6 +179,7 @@ def test_an_update_renames_old_settings_before_it_switches(package: Path, tmp_pa
     assert settings.read_text() == 'bundle = "/b"  # ours\nlog.format = "json"\n'
     assert settings.with_name("worker.toml.bak").read_text() == 'bundle = "/b"  # ours\nlog_format = "json"\n'
     assert (box / "opt/stripwatch/current").exists()
+    assert {path.name for path in (box / "etc/systemd/system").iterdir()} == {unit.name for unit in UNITS}
 
 
 @pytest.fixture

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
+from stripwatch.worker.cli import app
 from stripwatch.worker.commands.topics import topics
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.dashboard.command import view
 from stripwatch.worker.monitoring.worker_scrape import PROBE_S_MAX, SCRAPE_S_MAX
 from tests.deploy.dockerfile import read_image
 
@@ -22,9 +25,16 @@ def manifest(name: str) -> dict[str, Any]:
     return found
 
 
+def manifests(name: str) -> dict[str, dict[str, Any]]:
+    """Those of a file with several, by their kind."""
+    return {one["kind"]: one for one in yaml.safe_load_all((BASE / f"{name}.yaml").read_text())}
+
+
 POD: dict[str, Any] = manifest("deployment")["spec"]["template"]
 CONTAINER: dict[str, Any] = POD["spec"]["containers"][0]
 LABELS: dict[str, str] = POD["metadata"]["labels"]
+BESIDE = {name: manifests(name) for name in ("coils", "view")}  # the workers
+DEPLOYMENTS = {"worker": manifest("deployment")} | {name: kinds["Deployment"] for name, kinds in BESIDE.items()}
 TRIGGER: dict[str, Any] = manifest("scaled-object")["spec"]["triggers"][0]["metadata"]
 
 
@@ -84,16 +94,79 @@ def test_a_pod_has_longer_to_stop_than_it_takes(settings: Settings) -> None:
     assert POD["spec"]["terminationGracePeriodSeconds"] > settings.drain_s_max + 30
 
 
-def test_the_pod_may_do_only_what_it_must() -> None:
-    user = POD["spec"]["securityContext"]
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_the_pod_may_do_only_what_it_must(name: str) -> None:
+    pod = DEPLOYMENTS[name]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    user = pod["securityContext"]
     image = read_image(DEPLOY / "worker.Dockerfile", "cpu")
     assert f"{user['runAsUser']}:{user['runAsGroup']}" == image.user
     assert user["runAsNonRoot"]
-    assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
-    assert CONTAINER["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert not CONTAINER["securityContext"]["allowPrivilegeEscalation"]
-    assert not POD["spec"]["automountServiceAccountToken"]
-    assert not POD["spec"]["enableServiceLinks"], "the worker refuses variables that it does not know"
+    assert user["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert not container["securityContext"]["allowPrivilegeEscalation"]
+    assert container["resources"].keys() == {"requests", "limits"}
+    assert not pod["automountServiceAccountToken"]
+    assert not pod["enableServiceLinks"], "the worker refuses variables that it does not know"
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_pod_beside_the_workers_runs_a_command_with_their_settings(name: str) -> None:
+    pod = BESIDE[name]["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    command, *arguments = container["args"]
+    assert (command, arguments[:2]) == (name, ["--config", "/etc/stripwatch/worker.toml"])
+    group = typer.main.get_group(app)
+    found = group.get_command(typer.Context(group), command)
+    assert found is not None
+    found.make_context(command, list(arguments))  # fails on an option that is not there
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts == {"settings": "/etc/stripwatch", "tmp": "/tmp"}
+    assert set(mounts) == {volume["name"] for volume in pod["volumes"]}
+    assert {"name": "settings", "configMap": {"name": "stripwatch-worker"}} in pod["volumes"]
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_stands_beside_the_workers_is_there_once_and_has_its_own_pods(name: str) -> None:
+    kinds = BESIDE[name]
+    spec = kinds["Deployment"]["spec"]
+    labels = spec["template"]["metadata"]["labels"]
+    assert spec["replicas"] == 1
+    assert spec["selector"]["matchLabels"] == labels == kinds["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"]
+    assert labels.items().isdisjoint(LABELS.items())
+    assert kinds["NetworkPolicy"]["spec"]["egress"] == manifest("network-policy")["spec"]["egress"]
+    assert {one["metadata"]["name"] for one in kinds.values()} == {f"stripwatch-{name}"}
+
+
+def test_two_writers_of_summaries_are_never_there_at_a_time(settings: Settings) -> None:
+    spec = BESIDE["coils"]["Deployment"]["spec"]
+    assert spec["strategy"] == {"type": "Recreate"}
+    assert spec["template"]["spec"]["terminationGracePeriodSeconds"] > settings.send_s_max + 10
+
+
+def test_the_live_page_is_asked_at_its_port_and_reached_by_its_service() -> None:
+    kinds = BESIDE["view"]
+    (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
+    (port,) = container["ports"]
+    assert port["containerPort"] == inspect.signature(view).parameters["port"].default
+    assert container["args"][-2:] == ["--host", "0.0.0.0"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/", "port": port["name"]}
+    service = kinds["Service"]["spec"]
+    assert service["selector"] == kinds["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert service["ports"] == [{"name": "http", "port": 80, "targetPort": port["name"]}]
+    assert kinds["NetworkPolicy"]["spec"]["ingress"][0]["ports"][0]["port"] == port["name"]
+
+
+def test_on_gpus_only_the_worker_has_the_image_that_lacks_a_web_server() -> None:
+    overlay = yaml.safe_load((BASE.parent / "gpu" / "kustomization.yaml").read_text())
+    assert "images" not in overlay, "it would change the image of the live page too"
+    (patch,) = (yaml.safe_load(patch["patch"]) for patch in overlay["patches"])
+    assert patch["metadata"]["name"] == "stripwatch-worker"
+    assert [one["image"] for one in patch["spec"]["template"]["spec"]["containers"]] == ["stripwatch-worker:gpu"]
+    for lock, has in (("demo", True), ("gpu", False)):
+        assert ("\nstarlette==" in (DEPLOY.parent / "requirements" / f"{lock}.txt").read_text()) is has
 
 
 def test_settings_and_bundle_are_where_they_are_mounted(settings: Settings) -> None:

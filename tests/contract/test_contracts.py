@@ -98,7 +98,7 @@ def test_the_code_still_makes_the_golden_event(path: Path) -> None:
 
 
 def test_the_headers_are_those_of_the_document() -> None:
-    frame = make_frame(5, coil="C1", line="/p/l", strip_position_mm=7)
+    frame = make_frame(5, coil="C1", line="/p/l", strip_position_mm=7, strip_direction="reverse")
     reject = EventBuilder({}).reject(
         RejectedFrame(frame, make_model(), FrameRejected(RejectReason.EMPTY, "nothing in it"))
     )

@@ -2,14 +2,17 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Literal
 
 import msgspec
 
-from stripwatch.worker.coils.interval_set import IntervalSet
+from stripwatch.worker.coils.camera_track import CameraTrack, PlacedCamera, common_shifts
 from stripwatch.worker.coils.observations import Observation
-from stripwatch.worker.coils.strip_defects import StripDefect, StripDefects
+from stripwatch.worker.coils.placed_coil import PlacedCoil, length_of
+from stripwatch.worker.coils.stretches import Placement, StripRules
+from stripwatch.worker.coils.strip_defects import StripDefect
 from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
 
@@ -29,21 +32,31 @@ class FrameCounts(msgspec.Struct, frozen=True):
 
 
 class CameraSummary(msgspec.Struct, frozen=True):
-    """uncovered_mm: of the coil's whole length, what no inspected frame of this camera shows; null without a scale."""
+    """uncovered_mm: of the coil's whole length, what no inspected frame of this camera shows; null without a scale.
+
+    position_faults: as of the coil. A camera that was expected and sent nothing is here with no frames.
+    """
 
     frames: FrameCounts
     uncovered_mm: int | None
+    position_faults: dict[str, int] = {}
 
 
 class CoilSummary(msgspec.Struct, frozen=True):
     """A coil, or the part of it until a silence. Lengths are null where no frame's place on the strip is known.
 
     id: from line, coil and first frame, so a reader can drop a repeat. strip_mm: lowest to highest position that any
-    frame names. uncovered_mm: of that, what no inspected frame of any camera shows; gaps: where (the first 200).
-    defects: strip defects a class, those without a place included. worst: the best score, then the longest.
-    strip_defects: the first 1,000 by place. ended: by the next coil, by silence, or at a limit of frames; null while
-    it runs. flagged: inspected frames that are unsure whatever their scores are, so nobody has judged what they show;
-    flags: the same for each flag.
+    frame shows. uncovered_mm: of that, what no inspected frame of any camera shows; gaps: where, the longest first,
+    then by place (at most 200 of gaps_total). cameras_silent: cameras that sent nothing, although the settings name
+    them for this line or they saw its coils before. partly_uncovered_mm: what not every camera shows, silent ones
+    included. defects: strip defects a class, those without a place included. worst: the best score, then
+    the longest. strip_defects: the first 1,000 by place. ended: by the next coil, by silence, or at a limit of frames;
+    null while it runs. flagged: inspected frames that are unsure whatever their scores are, so nobody has judged what
+    they show; flags: the same for each flag.
+    position_faults: "outlier": frames whose position cannot be true, so their place is not used; "reset": how often the
+    encoder was set to another value; the positions after it continue those before; "jump": how often they went ahead by
+    up to 1 km faster than any strip, which counts as a gap; "reversed": frames whose position is lower than the one
+    before although no header says that the strip runs in reverse, so their boxes may be mirrored.
     """
 
     schema: str
@@ -65,26 +78,33 @@ class CoilSummary(msgspec.Struct, frozen=True):
     strip_defects: list[StripDefect]
     flagged: int = 0
     flags: dict[str, int] = {}
+    gaps_total: int = 0
+    partly_uncovered_mm: int | None = None
+    cameras_silent: list[str] = []
+    position_faults: dict[str, int] = {}
 
 
 class CoilAggregate:
-    """Grows look by look. The order of looks, and repeats among them, change nothing."""
+    """Grows look by look. The order of looks, and repeats among them, change nothing.
 
-    def __init__(self, first: Observation, join_mm: int = 0) -> None:
+    expected: cameras that should have seen the coil; the coil tracker sets them when the coil has ended.
+    """
+
+    def __init__(self, first: Observation, rules: StripRules | None = None) -> None:
         self.line = first.line
         self.line_uri: str | None = None
         self.coil = first.coil
         self.first_ms = self.last_ms = first.captured_ms
-        self.defects = StripDefects(join_mm)
-        self.covered: dict[str, IntervalSet] = {}
+        self.expected: Collection[str] = ()
+        self._rules = rules or StripRules()
+        self._tracks: dict[str, CameraTrack] = {}
         self._frames: dict[str, str | None] = {}  # by id; the camera that a reject counts for, else None
         self._states: dict[str, Counter[str]] = {}
+        self._without_scale: set[str] = set()
         self._verdicts: Counter[str] = Counter()
         self._flagged = 0
         self._flags: Counter[str] = Counter()
         self._unplaced: Counter[str] = Counter()
-        self._start_mm: int | None = None
-        self._end_mm: int | None = None
         self.add(first)
 
     @property
@@ -97,10 +117,20 @@ class CoilAggregate:
         return f"coil-{hashlib.sha256(name.encode()).hexdigest()[:24]}"
 
     @property
-    def strip_mm(self) -> StripSpan | None:
-        if self._start_mm is None or self._end_mm is None:
-            return None
-        return StripSpan(self._start_mm, self._end_mm)
+    def cameras(self) -> Collection[str]:
+        """Those that sent a frame."""
+        return self._states.keys()
+
+    def placed(self) -> PlacedCoil:
+        """What each camera shows of the strip, those that are expected and silent included."""
+        names = list(self._tracks)
+        shifts = common_shifts([self._tracks[name].resets() for name in names])
+        cameras = {name: self._tracks[name].placed(of) for name, of in zip(names, shifts, strict=True)}
+        silent = {*self.expected} - {*self._states}
+        nothing = {
+            name: PlacedCamera.of_nothing(self._rules) for name in (*self._states, *silent) if name not in cameras
+        }
+        return PlacedCoil(cameras | nothing, frozenset(silent), frozenset(self._without_scale), self._rules)
 
     def add(self, observation: Observation) -> bool:
         """Whether it is new; a repeat is not counted again.
@@ -108,6 +138,7 @@ class CoilAggregate:
         A frame that was rejected, sent again and inspected is inspected, whichever event comes first.
         """
         rejected_of = self._frames.get(observation.frame_id)
+        again = rejected_of is not None
         if observation.frame_id in self._frames and (rejected_of is None or observation.state == "rejected"):
             return False
         if rejected_of is not None:
@@ -124,25 +155,26 @@ class CoilAggregate:
         self._flagged += bool(observation.flags)
         self._flags.update(observation.flags)
         self._unplaced.update(observation.unplaced)
-        for defect in observation.defects:
-            self.defects.add(defect)
-        self._place(observation)
+        self._place(observation, again)
         return True
 
-    def _place(self, observation: Observation) -> None:
-        covered = self.covered.setdefault(observation.camera, IntervalSet())
-        if observation.span_mm:
-            covered.add(observation.span_mm.start, observation.span_mm.end)
-        edges = [observation.position_mm] if observation.position_mm is not None else []
-        edges += [observation.span_mm.start, observation.span_mm.end] if observation.span_mm else []
-        for edge in edges:
-            self._start_mm = edge if self._start_mm is None else min(self._start_mm, edge)
-            self._end_mm = edge if self._end_mm is None else max(self._end_mm, edge)
+    def _place(self, observation: Observation, again: bool) -> None:
+        camera, position_mm, span = observation.camera, observation.position_mm, observation.span_mm
+        if observation.state == "inspected" and not span:
+            self._without_scale.add(camera)
+        if position_mm is None:
+            return
+        if camera not in self._tracks:
+            self._tracks[camera] = CameraTrack(self._rules)
+        shown = Placement(observation.captured_ms, position_mm, span, observation.defects, observation.direction)
+        self._tracks[camera].add(shown, again)
 
     def summary(self, ended: Ended | None = None) -> CoilSummary:
-        strip, gaps = self.strip_mm, self._gaps()
-        found = list(self.defects)
-        states = sum(self._states.values(), Counter())
+        placed = self.placed()
+        strip, gaps = placed.strip_mm, placed.gaps()
+        found = placed.defects()
+        faults = {name: track.faults() for name, track in self._tracks.items()}
+        unplaced = sum((track.unplaced() for track in self._tracks.values()), self._unplaced)
         return CoilSummary(
             schema=COIL_SCHEMA,
             id=self.id,
@@ -153,36 +185,46 @@ class CoilAggregate:
             last_captured_at=rfc3339(self.last_ms),
             strip_mm=strip,
             length_mm=strip.end - strip.start if strip else None,
-            uncovered_mm=None if gaps is None else sum(b - a for a, b in gaps),
-            gaps=[StripSpan(a, b) for a, b in (gaps or [])[:_GAPS_MAX]],
-            frames=_counts(states),
+            uncovered_mm=length_of(gaps),
+            gaps=[StripSpan(a, b) for a, b in sorted(gaps or [], key=_longest_first)[:_GAPS_MAX]],
+            frames=_counts(sum(self._states.values(), Counter())),
             verdicts=dict(sorted(self._verdicts.items())),
-            defects=dict(sorted((Counter(defect.label for defect in found) + self._unplaced).items())),
+            defects=dict(sorted((Counter(defect.label for defect in found) + unplaced).items())),
             worst=max(found, key=_badness, default=None),
-            cameras={camera: self._camera(camera, strip) for camera in sorted(self._states)},
-            strip_defects=sorted(found, key=lambda d: (d.strip_mm.start, d.camera, d.label))[:_DEFECTS_MAX],
+            cameras={
+                name: CameraSummary(
+                    _counts(self._states.get(name, Counter())),
+                    length_of(placed.gaps_of(name)),
+                    _known_faults(faults.get(name, Counter())),
+                )
+                for name in sorted(placed.cameras)
+            },
+            strip_defects=sorted(found, key=_by_place)[:_DEFECTS_MAX],
             flagged=self._flagged,
             flags={flag.value: self._flags[flag] for flag in FrameFlag if self._flags[flag]},
+            gaps_total=len(gaps or []),
+            partly_uncovered_mm=placed.partly_uncovered_mm(),
+            cameras_silent=sorted(placed.silent),
+            position_faults=_known_faults(sum(faults.values(), Counter())),
         )
-
-    def _gaps(self) -> list[tuple[int, int]] | None:
-        """Of all cameras together; None where no frame's length is known."""
-        strip, together = self.strip_mm, IntervalSet()
-        for spans in self.covered.values():
-            for start, end in spans:
-                together.add(start, end)
-        return together.gaps(strip.start, strip.end) if strip and together.length_mm else None
-
-    def _camera(self, camera: str, strip: StripSpan | None) -> CameraSummary:
-        states, covered_mm = self._states[camera], self.covered[camera].length_mm
-        without_scale = states["inspected"] and not covered_mm
-        uncovered_mm = None if strip is None or without_scale else strip.end - strip.start - covered_mm
-        return CameraSummary(_counts(states), uncovered_mm)
 
 
 def _counts(states: Counter[str]) -> FrameCounts:
     return FrameCounts(states["inspected"], states["skipped"], states["rejected"])
 
 
+def _known_faults(faults: Counter[str]) -> dict[str, int]:
+    return {kind: count for kind, count in sorted(faults.items()) if count}
+
+
+def _longest_first(gap: tuple[int, int]) -> tuple[int, int]:
+    return gap[0] - gap[1], gap[0]
+
+
 def _badness(defect: StripDefect) -> tuple[float, int, str]:
     return defect.score, defect.strip_mm.end - defect.strip_mm.start, defect.event_id
+
+
+def _by_place(defect: StripDefect) -> tuple[int, str, str, int, str]:
+    rows = defect.across_px
+    return defect.strip_mm.start, defect.camera, defect.label, rows.start if rows else -1, defect.event_id

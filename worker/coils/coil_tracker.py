@@ -1,10 +1,15 @@
 """Which coils are running and which have ended, as somebody sees it who reads the looks of all cameras."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from stripwatch.worker.coils.coil import CoilAggregate, Ended
+from stripwatch.worker.coils.line_cameras import LineCameras, configured_cameras
 from stripwatch.worker.coils.observations import Observation
+from stripwatch.worker.coils.stretches import StripRules
+from stripwatch.worker.config.settings import Settings
 
 Key = tuple[str | None, str | None]  # line and coil
 _CLOSED_MAX = 5_000
@@ -16,13 +21,20 @@ class CoilRules:
 
     settle_s is there because cameras are read through different partitions: one may still be on the old coil.
     frames_max bounds the memory of a line that never names a new coil, open_max that of one which always does.
+    cameras: by line, those that the settings name; of the other lines those are expected that saw the coils before.
     """
 
     settle_s: float = 10.0
     silence_s: float = 120.0
     frames_max: int = 1_000_000
     open_max: int = 1_000
-    join_mm: int = 0
+    strip: StripRules = field(default_factory=StripRules)
+    cameras: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    def with_settings(self, settings: Settings) -> Self:
+        """The same rules, with what the settings say of the strip and of the cameras."""
+        strip = StripRules.of(settings.coils, self.strip.join_mm)
+        return replace(self, strip=strip, cameras=configured_cameras(settings.cameras))
 
 
 @dataclass(slots=True)
@@ -38,6 +50,7 @@ class CoilTracker:
         self.repeats = 0
         self.late = 0
         self._rules = rules
+        self._cameras = LineCameras(rules.cameras)
         self._open: dict[Key, _Open] = {}
         self._closed: OrderedDict[Key, int] = OrderedDict()
 
@@ -62,7 +75,7 @@ class CoilTracker:
             return None
         coil = self._open.get(key)
         if coil is None:
-            self._open[key] = _Open(CoilAggregate(observation, self._rules.join_mm), now_s)
+            self._open[key] = _Open(CoilAggregate(observation, self._rules.strip), now_s)
             return self._open[key].log
         coil.heard_s = now_s
         if coil.log.add(observation):
@@ -78,7 +91,19 @@ class CoilTracker:
         for key, log, _ in ended:
             del self._open[key]
             self.remember_closed(key, log.last_ms)
-        return [(log, why) for _, log, why in sorted(ended, key=lambda entry: entry[1].first_ms)]
+        in_order = [(log, why) for _, log, why in sorted(ended, key=lambda entry: entry[1].first_ms)]
+        for log, _ in in_order:
+            self.expect_cameras(log)
+            self.remember_cameras(log.line, log.cameras)
+        return in_order
+
+    def expect_cameras(self, log: CoilAggregate) -> None:
+        """Tell a coil which cameras should have seen it: by the settings, else by the coils of its line before."""
+        log.expected = self._cameras.expected(log.line)
+
+    def remember_cameras(self, line: str | None, cameras: Iterable[str]) -> None:
+        """These sent frames of a coil that has ended, so the next coil of the line is expected to have them too."""
+        self._cameras.saw(line, cameras)
 
     def remember_closed(self, key: Key, last_ms: int) -> None:
         """A coil was summarised up to this time of capture: what comes of it from before is late or a repeat."""

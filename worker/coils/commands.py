@@ -31,7 +31,7 @@ def coils(
     from stripwatch.worker.coils.coil_tracker import CoilRules
     from stripwatch.worker.coils.summarizer import summarize_coils
 
-    print_summary(summarize_coils(settings, CoilRules(settle_s, silence_s), group_id))
+    print_summary(summarize_coils(settings, CoilRules(settle_s, silence_s).with_settings(settings), group_id))
 
 
 def report(

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 
 
 class IntervalSet:
-    """A set of whole millimetres as disjoint half-open spans in order; spans that touch are one.
+    """A set of whole millimetres as disjoint half-open spans in order; spans at most join_mm apart are one.
 
-    A union, so the order in which spans are added and how often does not matter.
+    The outcome is the union with its gaps of at most join_mm filled, so the order in which spans are added and how
+    often does not matter.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, join_mm: int = 0) -> None:
+        self._join_mm = join_mm
         self._starts: list[int] = []
         self._ends: list[int] = []
 
@@ -24,15 +26,15 @@ class IntervalSet:
     def add(self, start: int, end: int) -> None:
         if start >= end:
             return
-        first = bisect_left(self._ends, start)
-        last = bisect_right(self._starts, end)
+        first = bisect_left(self._ends, start - self._join_mm)
+        last = bisect_right(self._starts, end + self._join_mm)
         if first < last:
             start, end = min(start, self._starts[first]), max(end, self._ends[last - 1])
         self._starts[first:last] = [start]
         self._ends[first:last] = [end]
 
     def gaps(self, start: int, end: int) -> list[tuple[int, int]]:
-        """What is missing between start and end."""
+        """What is missing between start and end, in order; none of at most join_mm."""
         inside = [(max(a, start), min(b, end)) for a, b in self if a < end and b > start]
         edges = [start, *(edge for span in inside for edge in span), end]
-        return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+        return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > self._join_mm and a < b]

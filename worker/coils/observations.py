@@ -9,10 +9,11 @@ import msgspec
 
 from stripwatch.worker.coils.strip_defects import PixelSpan, StripDefect
 from stripwatch.worker.contracts.camera_source import parse_source
-from stripwatch.worker.contracts.events import Defect, FrameFlag, FrameInfo, Result, StripSpan
+from stripwatch.worker.contracts.events import Defect, FrameFlag, FrameInfo, Result, StripDirection, StripSpan
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.frame_headers import ORIGINAL_PREFIX, REPLAY_OF
 from stripwatch.worker.contracts.positions import Position, Record
+from stripwatch.worker.contracts.record_fields import SAFE_INTEGER_MAX
 from stripwatch.worker.contracts.timestamps import is_capture_time
 
 State = Literal["inspected", "skipped", "rejected"]
@@ -25,7 +26,7 @@ class Observation:
 
     defects: those whose place on the strip is known, at least by the position of the frame, which is a point then.
     unplaced: the labels of the others. line_uri: the line as its cameras name it in ce_source, where that was read.
-    flags: why the verdict is unsure whatever the scores are.
+    flags: why the verdict is unsure whatever the scores are. direction: of the strip, where the camera states it.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Observation:
     replay_of: str | None = None
     line_uri: str | None = None
     flags: tuple[FrameFlag, ...] = ()
+    direction: StripDirection | None = None
 
     @property
     def frame_id(self) -> str:
@@ -64,6 +66,8 @@ def observation_from_result(result: Result, timestamp_ms: int) -> Observation | 
         captured_ms = time_ms(frame.captured_at)
     except (ValueError, OverflowError):
         return None
+    if not _is_a_place(frame):
+        frame = msgspec.structs.replace(frame, strip_position_mm=None, strip_mm=None)
     placed = [_strip_defect(result.id, defect, frame) for defect in result.defects]
     return Observation(
         id=result.id,
@@ -79,6 +83,7 @@ def observation_from_result(result: Result, timestamp_ms: int) -> Observation | 
         unplaced=tuple(defect.label for defect, place in zip(result.defects, placed, strict=True) if not place),
         replay_of=frame.replay_of,
         flags=result.flags,
+        direction=frame.strip_direction,
     )
 
 
@@ -107,6 +112,7 @@ def observation_from_reject(
         defects=(),
         unplaced=(),
         replay_of=replay_of.decode("utf-8", "replace")[:300] if replay_of else None,
+        direction=frame.strip_direction,
     )
 
 
@@ -133,12 +139,17 @@ def _captured_ms(captured_ms: int, record_ms: int) -> int:
     return min(captured_ms, record_ms) if is_capture_time(captured_ms, record_ms) else record_ms
 
 
+def _is_a_place(frame: FrameInfo) -> bool:
+    """Whether the position is one that any header may state: an event may be of an older worker, or of anybody."""
+    edges = (frame.strip_position_mm, *((frame.strip_mm.start, frame.strip_mm.end) if frame.strip_mm else ()))
+    return all(edge is not None and abs(edge) <= SAFE_INTEGER_MAX for edge in edges)
+
+
 def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefect | None:
-    span, at = defect.strip_mm, frame.strip_position_mm
-    if span is None and at is not None:
-        span = StripSpan(at, at)
-    if span is None:
+    at = frame.strip_position_mm
+    if at is None:
         return None
+    span = defect.strip_mm or StripSpan(at, at)
     box = defect.box_px
     return StripDefect(
         label=defect.label,

@@ -25,6 +25,8 @@ _COLUMNS = (
     *("line", "coil", "ended", "first_captured_at", "last_captured_at", "length_m", "uncovered_m"),
     *("frames_inspected", "frames_skipped", "frames_rejected"),
     *("frames_unsure", "frames_flagged"),
+    *("partly_uncovered_m", "cameras_silent", "positions_outlier", "positions_reset", "positions_jump"),
+    "positions_reversed",
 )
 
 
@@ -44,7 +46,7 @@ def report(settings: Settings, coil: str | None, csv_path: Path | None, force: b
 
 def read_coils(settings: Settings) -> list[CoilSummary]:
     """From the beginning of the topics to their end as it is now."""
-    book = CoilTracker(CoilRules())
+    book = CoilTracker(CoilRules().with_settings(settings))
     topics = [settings.topics.results, settings.topics.rejects]
     read = 0
     with open_topic_consumer(settings) as consumer:
@@ -63,16 +65,11 @@ def read_coils(settings: Settings) -> list[CoilSummary]:
 def as_table(coils: Sequence[CoilSummary]) -> Table:
     table = Table(expand=False)
     labels = sorted({label for coil in coils for label in coil.defects})
+    faulty = any(coil.cameras_silent or coil.position_faults for coil in coils)
+    notes = ("not by all cameras", "silent cameras", "positions") if faulty else ()
     for name in (
-        "coil",
-        "line",
-        "metres",
-        "not covered",
-        "frames",
-        "unsure",
-        "flagged",
-        "rejected",
-        "skipped",
+        *("coil", "line", "metres", "not covered", "frames", "unsure", "flagged", "rejected", "skipped"),
+        *notes,
         *labels,
     ):
         table.add_column(name, justify="left" if name in ("coil", "line") else "right", overflow="fold")
@@ -82,9 +79,15 @@ def as_table(coils: Sequence[CoilSummary]) -> Table:
             *(coil.coil or "-", coil.line or "-", metres(coil.length_mm), metres(coil.uncovered_mm)),
             str(sum(msgspec.structs.astuple(counts))),
             *(str(n) for n in (coil.verdicts.get("unsure", 0), coil.flagged, counts.rejected, counts.skipped)),
+            *(_notes(coil) if faulty else ()),
             *(str(coil.defects.get(label, 0)) for label in labels),
         )
     return table
+
+
+def _notes(coil: CoilSummary) -> tuple[str, str, str]:
+    faults = ", ".join(f"{kind} {count}" for kind, count in coil.position_faults.items())
+    return metres(coil.partly_uncovered_mm), " ".join(coil.cameras_silent), faults
 
 
 def print_table(coils: Sequence[CoilSummary]) -> None:
@@ -105,6 +108,8 @@ def as_csv(coils: Sequence[CoilSummary]) -> str:
         row: list[Any] = [_text(coil.line), _text(coil.coil), coil.ended or ""]
         row += [coil.first_captured_at, coil.last_captured_at, metres(coil.length_mm), metres(coil.uncovered_mm)]
         row += [*msgspec.structs.astuple(coil.frames), coil.verdicts.get("unsure", 0), coil.flagged]
+        row += [metres(coil.partly_uncovered_mm), _text(" ".join(coil.cameras_silent))]
+        row += [coil.position_faults.get(kind, 0) for kind in ("outlier", "reset", "jump", "reversed")]
         row += [*(coil.defects.get(label, 0) for label in labels)]
         writer.writerow(row)
     return text.getvalue()

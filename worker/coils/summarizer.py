@@ -38,6 +38,7 @@ def summarize_coils(settings: Settings, rules: CoilRules, group_id: str) -> dict
     clock, book = SystemClock(), CoilTracker(rules)
     for summary, last_ms in known_summaries(settings):
         book.remember_closed((summary.line, summary.coil), last_ms)
+        book.remember_cameras(summary.line, {*summary.cameras} - {*summary.cameras_silent})
     topics = [settings.topics.results, settings.topics.rejects]
     with open_topic_consumer(settings, group_id) as consumer:
         producer = open_producer(settings.model_copy(update={"delivery": "at-least-once"}))  # a worker's own setting
@@ -134,6 +135,14 @@ class CoilWriter:
             sent.append(self._send(summary, coil.line_uri))
             self._firsts.pop((coil.line, coil.coil), None)
             self._coils += 1
+            if summary.position_faults or summary.cameras_silent:
+                log.warning(
+                    "a coil has positions that cannot be right, or cameras that sent nothing",
+                    coil=coil.coil,
+                    line=coil.line,
+                    position_faults=summary.position_faults,
+                    cameras_silent=summary.cameras_silent,
+                )
             log.info("coil ended", coil=coil.coil, line=coil.line, why=why, frames=coil.frames, defects=summary.defects)
         for future in sent:
             try:

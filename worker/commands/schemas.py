@@ -36,7 +36,14 @@ _CLOUDEVENT: Json = {
     "ce_type": _TEXT,
     "ce_time": _TEXT | {"format": "date-time", "description": "When the frame was captured; of a coil its last frame."},
     "ce_subject": _TEXT | {"description": "Coil id; absent where it is not known."},
-    "ce_strippositionmm": _TEXT | {"pattern": "^-?[0-9]+$", "description": "Start of the frame on the coil."},
+    "ce_strippositionmm": _TEXT
+    | {
+        "pattern": "^-?[0-9]+$",
+        "description": "Start of the frame on the coil: its end nearer the head, whichever way the strip runs. At most "
+        "10**12 either way.",
+    },
+    "ce_stripdirection": _TEXT
+    | {"enum": ["forward", "reverse"], "description": "How the strip ran while the frame was taken."},
     "content-type": _TEXT,
     "traceparent": _TEXT | {"description": "W3C trace context, passed through."},
 }

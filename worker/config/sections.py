@@ -183,6 +183,37 @@ class Camera(_Section):
     lane_offset_mm: float | None = Field(
         default=None, description="Left edge of the image from the left edge of the strip."
     )
+    line: str | None = Field(
+        default=None,
+        description="Line whose coils it should see, as events name it (`/site/area/line`): the summary of a coil says "
+        "which of them sent nothing. Where no camera names a line, those that saw its coils before are expected.",
+    )
+    head_edge: Literal["left", "right"] = Field(
+        default="left",
+        description="Edge of the image that is nearer the strip's head while it runs forward. right: the camera is "
+        "mounted the other way.",
+    )
+    scan: Literal["line", "area"] = Field(
+        default="line",
+        description="line: column after column while the strip passes, so a frame with ce_stripdirection reverse is "
+        "mirrored. area: all at once; it never is.",
+    )
+
+
+class CoilsSettings(_Section):
+    gap_tolerance_mm: int = Field(
+        default=1,
+        ge=0,
+        le=1000,
+        description="Frames at most this far apart leave no gap. Rounding makes 1 mm; raise it where triggers jitter.",
+    )
+    strip_speed_mps_max: float = Field(
+        default=50,
+        gt=0,
+        le=1000,
+        description="No strip runs faster (m/s). A position that needs more, beyond 10 m, is wrong, or the encoder was "
+        "reset.",
+    )
 
 
 class ThresholdOverride(_Section):

@@ -16,6 +16,7 @@ from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.config.sections import (
     BrokerSettings,
     Camera,
+    CoilsSettings,
     EvidenceSettings,
     ExactlyOnceSettings,
     FramesSettings,
@@ -182,8 +183,10 @@ class Settings(BaseSettings):
     log: LogSettings = Field(default_factory=LogSettings)
 
     cameras: dict[str, Camera] = Field(
-        default_factory=dict, description="By camera id: mm_per_px, side, lane_offset_mm."
+        default_factory=dict,
+        description="By camera id: mm_per_px, side, lane_offset_mm, line, head_edge, scan.",
     )
+    coils: CoilsSettings = Field(default_factory=CoilsSettings)
     thresholds: dict[str, ThresholdOverride] = Field(
         default_factory=dict, description="By label: sure and unsure, over those of the bundle; events then say so."
     )
@@ -246,5 +249,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "metrics": MetricsSettings,
     "log": LogSettings,
     "cameras.ID": Camera,
+    "coils": CoilsSettings,
     "thresholds.LABEL": ThresholdOverride,
 }

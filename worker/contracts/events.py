@@ -10,6 +10,7 @@ REJECT_SCHEMA = "stripwatch.reject/1"
 
 
 Verdict = Literal["clean", "unsure", "defect"]
+StripDirection = Literal["forward", "reverse"]
 
 
 class FrameFlag(StrEnum):
@@ -74,6 +75,8 @@ class FrameInfo(msgspec.Struct, frozen=True):
     strip_mm: what the frame shows of the strip; null without mm_per_px or position.
     block_id: the camera's own count of its frames, as ce_blockid states it; null where it does not, or over 2**53 - 1.
     replay_of: of a rejected frame that was sent again, the id of its first reject, which this event replaces.
+    strip_direction: how the strip ran while the frame was taken, as ce_stripdirection states it; null where it is not
+    there.
     """
 
     camera: str
@@ -92,6 +95,7 @@ class FrameInfo(msgspec.Struct, frozen=True):
     strip_mm: StripSpan | None = None
     replay_of: str | None = None
     block_id: int | None = None
+    strip_direction: StripDirection | None = None
 
 
 class TimingMs(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stripwatch.worker.contracts.events import StripDirection
 from stripwatch.worker.contracts.positions import DiscardedValue, Position, Record
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.record_fields import RecordFields
@@ -27,6 +28,7 @@ class Frame:
     key, headers: as they came, for a reject; headers are None where they were too many or too large to keep, and of a
     key over KEY_BYTES_MAX there is one byte more than that.
     layout: of a raw buffer; None for an image file. block_id: the camera's own count of its frames.
+    strip_direction: how the strip ran while the frame was taken.
     discarded: where the bytes were too many to be kept, or could not be read; then `encoded` is empty.
     """
 
@@ -50,6 +52,7 @@ class Frame:
     source: str | None = None
     layout: RawLayout | None = None
     block_id: int | None = None
+    strip_direction: StripDirection | None = None
 
     @property
     def record_ms(self) -> int:
@@ -85,7 +88,7 @@ def read_record(record: Record, cluster: str, received_s: float, now_ms: int | N
         camera=camera,
         line=source.line,
         coil=fields.text("ce_subject"),
-        strip_position_mm=fields.integer("ce_strippositionmm"),
+        strip_position_mm=fields.strip_position_mm("ce_strippositionmm"),
         timestamp_ms=record.timestamp_ms,
         captured_ms=next(known for known in (captured_ms, record_ms, now_ms) if known is not None),
         received_s=received_s,
@@ -95,6 +98,7 @@ def read_record(record: Record, cluster: str, received_s: float, now_ms: int | N
         headers=_kept(record.headers),
         layout=fields.raw_layout(),
         block_id=fields.integer("ce_blockid", smallest=0),
+        strip_direction=fields.direction("ce_stripdirection"),
         faults=tuple(fields.faults),  # after every field was read
         discarded=record.value if isinstance(record.value, DiscardedValue) else None,
         source=source.uri,

@@ -43,6 +43,8 @@ def event_headers(frame: Frame, kind: str, content_type: bytes = b"application/j
         headers.append(("ce_subject", frame.coil.encode()))
     if frame.strip_position_mm is not None:
         headers.append(("ce_strippositionmm", str(frame.strip_position_mm).encode()))
+    if frame.strip_direction is not None:
+        headers.append(("ce_stripdirection", frame.strip_direction.encode()))
     if frame.traceparent is not None:
         headers.append(("traceparent", frame.traceparent.encode()))
     return headers

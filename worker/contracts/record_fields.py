@@ -11,10 +11,13 @@ from stripwatch.worker.contracts.camera_source import (
     CameraSource,
     parse_source,
 )
+from stripwatch.worker.contracts.events import StripDirection
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.timestamps import is_capture_time
 
-_SAFE_INTEGER_MAX = 2**53 - 1
+SAFE_INTEGER_MAX = 2**53 - 1
+STRIP_POSITION_MM_MAX = 10**12  # an encoder that is never reset gets there after 1.6 years at 20 m/s
+_DIRECTIONS: tuple[StripDirection, ...] = ("forward", "reverse")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -55,15 +58,26 @@ class RecordFields:
             self.faults.append(header)
         return source
 
-    def integer(self, header: str, smallest: int = -_SAFE_INTEGER_MAX) -> int | None:
+    def integer(self, header: str, smallest: int = -SAFE_INTEGER_MAX, largest: int = SAFE_INTEGER_MAX) -> int | None:
         """At most 2**53 - 1 either way: JSON readers that keep numbers as doubles change a larger one."""
         text = self.text(header)
         if text is None:
             return None
-        if not re.fullmatch(r"-?[0-9]{1,16}", text, re.ASCII) or not smallest <= int(text) <= _SAFE_INTEGER_MAX:
+        if not re.fullmatch(r"-?[0-9]{1,16}", text, re.ASCII) or not smallest <= int(text) <= largest:
             self.faults.append(header)
             return None
         return int(text)
+
+    def strip_position_mm(self, header: str) -> int | None:
+        """At most a million kilometres either way: no strip is so long, nor does any reach so much in a year."""
+        return self.integer(header, -STRIP_POSITION_MM_MAX, STRIP_POSITION_MM_MAX)
+
+    def direction(self, header: str) -> StripDirection | None:
+        text = self.text(header)
+        known = next((one for one in _DIRECTIONS if one == text), None)
+        if text is not None and known is None:
+            self.faults.append(header)
+        return known
 
     def raw_layout(self) -> RawLayout | None:
         """The format of a raw buffer: the record's value is one if and only if ce_pixelformat is there."""

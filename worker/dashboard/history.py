@@ -76,11 +76,11 @@ class _ModelView:
 class History:
     """One thread adds, any thread reads. Names come from outside: beyond a number of them the rest is 'other'."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, rules: CoilRules = RULES) -> None:
         self.evidence = EvidenceIndex()
         self._clock = clock
         self._lock = threading.Lock()
-        self._book = CoilTracker(RULES)
+        self._book = CoilTracker(rules)
         self._lines: dict[str, _LineView] = {}
         self._models: OrderedDict[ModelInfo, _ModelView] = OrderedDict()
         self._labels: Counter[str] = Counter()

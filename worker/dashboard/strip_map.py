@@ -1,23 +1,30 @@
 """A coil as the page draws it: a lane for each camera, what it has seen, and the defects on it."""
 
 from collections.abc import Mapping
+from heapq import nlargest
+from itertools import pairwise
 
 import msgspec
 
 from stripwatch.worker.coils.coil import CoilAggregate
+from stripwatch.worker.coils.interval_set import IntervalSet
 
-_DEFECTS_MAX, _SPANS_MAX = 3_000, 500
+_DEFECTS_MAX, _GAPS_MAX = 3_000, 500
 _NONE: tuple[None, None] = (None, None)
 _SIDES = {"top": 0, "bottom": 1}
 
 
 class Lane(msgspec.Struct, frozen=True):
-    """covered: start and end in mm of what inspected frames show. height_px: of the newest frame."""
+    """covered: start and end in mm of what inspected frames show, except that of many gaps the shortest are filled.
+
+    gaps_omitted: how many. height_px: of the newest frame.
+    """
 
     camera: str
     side: str | None
     height_px: int | None
     covered: list[tuple[int, int]]
+    gaps_omitted: int = 0
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -54,18 +61,19 @@ def strip_map(
     log: CoilAggregate, known: Mapping[str, tuple[str | None, int | None]], numbers: Mapping[str, int]
 ) -> StripMap:
     """known: side and height_px by camera. numbers: of labels. Lanes: top before bottom, then by name."""
-    cameras = sorted(log.covered, key=lambda name: (_SIDES.get(known.get(name, _NONE)[0] or "", 2), name))
-    found = sorted(log.defects, key=lambda defect: defect.strip_mm.start)
+    placed = log.placed()
+    cameras = sorted(placed.cameras, key=lambda name: (_SIDES.get(known.get(name, _NONE)[0] or "", 2), name))
+    found = sorted(placed.defects(), key=lambda defect: defect.strip_mm.start)
     shown = found[-_DEFECTS_MAX:]
     labels = sorted({defect.label for defect in shown})
     lane_of, label_of = ({name: at for at, name in enumerate(names)} for names in (cameras, labels))
-    strip = log.strip_mm
+    strip = placed.strip_mm
     return StripMap(
         id=log.id,
         coil=log.coil,
         line=log.line,
         strip=(strip.start, strip.end) if strip else None,
-        lanes=[Lane(name, *known.get(name, _NONE), list(log.covered[name])[-_SPANS_MAX:]) for name in cameras],
+        lanes=[Lane(name, *known.get(name, _NONE), *_covered(placed.cameras[name].covered)) for name in cameras],
         labels=labels,
         label_numbers=[numbers.get(label, len(numbers)) for label in labels],
         marks=[
@@ -79,3 +87,14 @@ def strip_map(
         ],
         omitted=len(found) - len(shown),
     )
+
+
+def _covered(covered: IntervalSet) -> tuple[list[tuple[int, int]], int]:
+    """The spans between the longest gaps, and how many gaps are left out."""
+    spans = list(covered)
+    gaps = [(start, end) for (_, start), (end, _) in pairwise(spans)]
+    longest = sorted(nlargest(_GAPS_MAX, gaps, key=lambda gap: gap[1] - gap[0]))
+    edges = [*(edge for gap in longest for edge in gap)]
+    if spans:
+        edges = [spans[0][0], *edges, spans[-1][1]]
+    return list(zip(edges[::2], edges[1::2], strict=True)), len(gaps) - len(longest)

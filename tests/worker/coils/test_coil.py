@@ -1,15 +1,18 @@
+import math
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary, FrameCounts
+from stripwatch.worker.coils.coil import CameraSummary, CoilAggregate, CoilSummary, FrameCounts
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.report import as_csv, as_table
+from stripwatch.worker.coils.stretches import StripRules
 from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from tests.worker.coils.test_strip_defects import defect
 
@@ -21,8 +24,8 @@ def observation(number: int = 0, start: int | None = 0, end: int | None = None, 
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def logged(observations: list[Observation]) -> CoilSummary:
-    log = CoilAggregate(observations[0])
+def logged(observations: list[Observation], rules: StripRules | None = None) -> CoilSummary:
+    log = CoilAggregate(observations[0], rules)
     for one in observations[1:]:
         log.add(one)
     return log.summary("next-coil")
@@ -89,12 +92,85 @@ def test_neither_order_nor_repeats_change_a_summary(observations: list[Observati
 
 @given(coils())
 def test_coverage_and_gaps_are_the_span(observations: list[Observation]) -> None:
-    found = logged(observations)
+    found = logged(observations, StripRules(gap_tolerance_mm=0))
     assert found.strip_mm is not None
     assert found.frames.inspected + found.frames.skipped + found.frames.rejected == len(observations)
     covered = {mm for one in observations if one.span_mm for mm in range(one.span_mm.start, one.span_mm.end)}
     if covered:
         assert found.uncovered_mm == found.strip_mm.end - found.strip_mm.start - len(covered)
+
+
+@st.composite
+def strips(draw: st.DrawFn) -> tuple[list[Observation], int, float]:
+    """Abutting frames of any scale from any place, with one hole, and the length that was lost. Whole millimetres.
+
+    What a sender rounds or cuts off, and what the worker rounds: as in `event_builder.strip_span`.
+    """
+    frame_mm = draw(st.integers(8, 8192)) * draw(st.floats(0.01, 5))
+    first_mm = draw(st.floats(-1e9, 1e9))
+    to_int: list[Callable[[float], int]] = [round, math.floor, math.ceil]
+    stated = draw(st.sampled_from(to_int))
+    hole_mm = draw(st.just(0.0) | st.floats(2.5, 100_000))
+    before, after = draw(st.integers(1, 60)), draw(st.integers(1, 60))
+    places = [first_mm + number * frame_mm for number in range(before)]
+    places += [first_mm + hole_mm + number * frame_mm for number in range(before, before + after)]
+    long_mm = round(frame_mm)
+    spans = [(stated(place), stated(place) + long_mm) for place in places]
+    hour_ms = 3_600_000  # apart, since this is not about speed
+    frames = [observation(n, *span, captured_ms=n * hour_ms) for n, span in enumerate(spans) if long_mm]
+    return frames, before, hole_mm
+
+
+@given(strips())
+def test_abutting_frames_leave_no_gap_and_a_hole_is_as_long_as_it_is(
+    strip: tuple[list[Observation], int, float],
+) -> None:
+    frames, before, hole_mm = strip
+    assume(frames)
+    found = logged(frames)
+    assert found.strip_mm is not None
+    assert found.length_mm == max(one.span_mm.end for one in frames if one.span_mm) - found.strip_mm.start
+    if not hole_mm:
+        assert (found.uncovered_mm, found.gaps, found.gaps_total) == (0, [], 0)
+        return
+    (gap,) = found.gaps
+    assert gap.end == frames[before].position_mm
+    assert found.uncovered_mm == gap.end - gap.start == pytest.approx(hole_mm, abs=1.5)
+
+
+def test_the_longest_gaps_are_listed_first_and_all_are_counted() -> None:
+    frames = [observation(number, number * 205, number * 205 + 200) for number in range(1000)]
+    lost = [one for number, one in enumerate(frames) if number not in (700, 701, 400)]
+    found = logged(lost)
+    assert (found.gaps_total, len(found.gaps)) == (996, 200)
+    assert found.gaps[:3] == [StripSpan(143_495, 143_910), StripSpan(81_995, 82_205), StripSpan(200, 205)]
+    assert found.uncovered_mm == 994 * 5 + 415 + 210
+
+
+def test_a_plant_may_join_over_more_than_rounding() -> None:
+    frames = [observation(number, number * 205, number * 205 + 200) for number in range(100)]
+    assert logged(frames, StripRules(gap_tolerance_mm=5)).uncovered_mm == 0
+
+
+@pytest.mark.parametrize("state", ["rejected", "skipped"])
+def test_where_nothing_was_inspected_nothing_is_covered(state: str) -> None:
+    found = logged([observation(number, number * 200, state=state, verdict=None) for number in range(10)])
+    assert (found.length_mm, found.uncovered_mm, found.partly_uncovered_mm) == (1800, 1800, 1800)
+    assert found.gaps == [StripSpan(0, 1800)]
+    assert found.cameras["top-1"].uncovered_mm == 1800
+
+
+def test_what_not_every_camera_shows_is_partly_uncovered() -> None:
+    found = logged([observation(0, 0, 300), observation(1, 200, 500, camera="top-2"), observation(2, 900, 1000)])
+    assert (found.uncovered_mm, found.partly_uncovered_mm) == (400, 900)
+
+
+def test_a_camera_that_is_expected_and_silent_covers_nothing() -> None:
+    aggregate = CoilAggregate(observation(0, 0, 300))
+    aggregate.expected = ["top-1", "top-2"]
+    found = aggregate.summary()
+    assert (found.cameras_silent, found.uncovered_mm, found.partly_uncovered_mm) == (["top-2"], 0, 300)
+    assert found.cameras["top-2"] == CameraSummary(FrameCounts(0, 0, 0), 300)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
@@ -127,3 +203,20 @@ def test_flagged_frames_are_counted_once_each_and_for_each_flag() -> None:
     assert dict(zip(columns, row, strict=True))["frames_flagged"] == "2"
     assert dict(zip(columns, row, strict=True))["frames_unsure"] == "3"
     assert [column.header for column in as_table([found]).columns][4:7] == ["frames", "unsure", "flagged"]
+
+
+def test_what_a_person_should_look_into_is_in_table_and_csv() -> None:
+    aggregate = CoilAggregate(observation(0, 0, 300))
+    for number, start in enumerate((300, 600, 10**9, 900), start=1):
+        aggregate.add(observation(number, start, start + 300))
+    plain = aggregate.summary()
+    aggregate.expected = ["top-1", "=top-2"]
+    found = aggregate.summary()
+    columns, row = (line.split(",") for line in as_csv([found]).splitlines())
+    told = dict(zip(columns, row, strict=True))
+    assert (told["partly_uncovered_m"], told["cameras_silent"]) == ("1.200", "'=top-2")
+    assert (told["positions_outlier"], told["positions_reset"], told["positions_reversed"]) == ("1", "0", "0")
+    cells = {str(column.header): list(column.cells) for column in as_table([plain, found]).columns}
+    assert cells["silent cameras"] == ["", "=top-2"]
+    assert cells["positions"] == ["outlier 1", "outlier 1"]
+    assert "silent cameras" not in {column.header for column in as_table([logged([observation(0, 0, 300)])]).columns}

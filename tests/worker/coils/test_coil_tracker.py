@@ -1,4 +1,5 @@
 from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker
+from stripwatch.worker.config.settings import Settings
 from tests.worker.coils.test_coil import observation
 
 RULES = CoilRules(settle_s=10, silence_s=120, frames_max=5)
@@ -56,3 +57,30 @@ def test_an_endless_coil_ends_at_a_limit() -> None:
     for number in range(5):
         book.add(observation(number, coil=None), 0.0)
     assert ends(book, 0.0) == [(None, "limit")]
+
+
+def test_a_camera_that_saw_the_coil_before_is_missed_in_the_next() -> None:
+    tracker = CoilTracker(CoilRules())
+    for number, (coil, camera) in enumerate([("A", "top-1"), ("A", "top-2"), ("B", "top-1"), ("C", "top-1")]):
+        tracker.add(observation(number, 0, 300, coil=coil, camera=camera), now_s=0)
+    ended = [coil.summary(why) for coil, why in tracker.close(now_s=1_000)]
+    assert [(one.coil, one.cameras_silent, one.partly_uncovered_mm) for one in ended] == [
+        ("A", [], 0),
+        ("B", ["top-2"], 300),
+        ("C", ["top-2"], 300),
+    ]
+
+
+def test_the_settings_say_which_cameras_are_missed_and_what_a_gap_is() -> None:
+    settings = Settings.model_validate(
+        {
+            "cameras": {"top-1": {"line": "/l"}, "top-2": {"line": "/l"}},
+            "coils": {"gap_tolerance_mm": 5, "strip_speed_mps_max": 1},
+        }
+    )
+    tracker = CoilTracker(CoilRules().with_settings(settings))
+    for number, start in enumerate((0, 305, 30_000)):
+        tracker.add(observation(number, start, start + 300), now_s=0)
+    ((coil, why),) = tracker.close(now_s=1_000)
+    summary = coil.summary(why)
+    assert (summary.cameras_silent, summary.uncovered_mm, summary.position_faults) == (["top-2"], 0, {"outlier": 1})

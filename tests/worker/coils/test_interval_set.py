@@ -1,4 +1,5 @@
 import itertools
+import random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +10,8 @@ edges = st.integers(-50, 50)
 some_spans = st.lists(st.tuples(edges, edges))
 
 
-def spans_of(pairs: list[tuple[int, int]]) -> IntervalSet:
-    spans = IntervalSet()
+def spans_of(pairs: list[tuple[int, int]], join_mm: int = 0) -> IntervalSet:
+    spans = IntervalSet(join_mm)
     for start, end in pairs:
         spans.add(start, end)
     return spans
@@ -33,3 +34,15 @@ def test_coverage_and_gaps_are_the_whole(pairs: list[tuple[int, int]], start: in
     inside = sum(max(0, min(b, end) - max(a, start)) for a, b in spans)
     assert inside + sum(b - a for a, b in gaps) == max(0, end - start)
     assert all(spans_of([gap]).gaps(*span) == [span] for gap in gaps for span in spans), "no gap is covered"
+
+
+@given(some_spans, st.integers(0, 8), st.randoms())
+def test_spans_join_within_the_tolerance_and_no_further(
+    pairs: list[tuple[int, int]], join_mm: int, rng: random.Random
+) -> None:
+    exact, shuffled = spans_of(pairs), spans_of(rng.sample(pairs, len(pairs)), join_mm)
+    found = spans_of(pairs, join_mm)
+    assert list(found) == list(shuffled)
+    real = [gap for gap in exact.gaps(-60, 60) if gap[1] - gap[0] > join_mm]
+    assert found.gaps(-60, 60) == real, "every longer gap is there, as long as it is"
+    assert all(start - end > join_mm for (_, end), (start, _) in itertools.pairwise(found))

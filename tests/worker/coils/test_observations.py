@@ -69,12 +69,24 @@ def test_a_time_that_is_none() -> None:
 
 
 def test_a_reject_is_read_from_its_headers() -> None:
-    frame = replace(make_frame(5), line="/pl ant/l", coil="C1", strip_position_mm=700)
+    frame = replace(make_frame(5), line="/pl ant/l", coil="C1", strip_position_mm=700, strip_direction="reverse")
     reject = EventBuilder(CAMERAS).reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.EMPTY, "")))
     seen = observation_from_reject(b"top-1", reject_headers(reject, frame, 0), NOW_MS)
     assert seen is not None
     assert (seen.id, seen.line, seen.coil, seen.camera) == (frame.id, "/pl ant/l", "C1", "top-1")
     assert (seen.state, seen.position_mm, seen.captured_ms) == ("rejected", 700, frame.captured_ms)
+    assert seen.direction == "reverse"
+
+
+@pytest.mark.parametrize("position", [2**53, 2**70, -(2**63)])
+def test_a_position_that_no_header_can_state_is_none(position: int) -> None:
+    """An event may be anybody's, and a number beyond 64 bits is JSON too."""
+    event = result(strip_position_mm=0)
+    frame = msgspec.structs.replace(event.frame, strip_position_mm=position)
+    seen = observation_from_result(msgspec.structs.replace(event, frame=frame), NOW_MS)
+    assert seen is not None
+    assert (seen.position_mm, seen.span_mm, seen.defects, seen.unplaced) == (None, None, (), ("pits",))
+    assert CoilAggregate(seen).summary().length_mm is None
 
 
 def test_a_record_without_an_id_is_no_reject() -> None:

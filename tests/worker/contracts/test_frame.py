@@ -67,6 +67,11 @@ def test_the_camera_is_the_key_else_the_source_else_the_partition(
         ("ce_strippositionmm", b"1e3"),
         ("ce_strippositionmm", "١٢".encode()),
         ("ce_strippositionmm", b"9007199254740993"),
+        ("ce_strippositionmm", b"9007199254740991"),
+        ("ce_strippositionmm", b"1000000000001"),
+        ("ce_strippositionmm", b"-1000000000001"),
+        ("ce_stripdirection", b"backwards"),
+        ("ce_stripdirection", b"Forward"),
         ("ce_subject", b"\xff"),
         ("ce_subject", b"x" * 201),
         ("ce_subject", b"a\x00b"),
@@ -76,8 +81,20 @@ def test_the_camera_is_the_key_else_the_source_else_the_partition(
 def test_a_malformed_header_is_named_and_its_field_is_unknown(header: str, value: bytes) -> None:
     frame = read([(header, value)])
     assert frame.faults == (header,)
-    assert (frame.coil, frame.strip_position_mm, frame.traceparent) == (None, None, None)
+    assert (frame.coil, frame.strip_position_mm, frame.strip_direction, frame.traceparent) == (None, None, None, None)
     assert frame.captured_ms == SENT_MS
+
+
+@pytest.mark.parametrize("position", [10**12, -(10**12), 2**32])
+def test_a_position_may_be_that_of_an_encoder_which_is_never_reset(position: int) -> None:
+    frame = read([("ce_strippositionmm", str(position).encode())])
+    assert (frame.strip_position_mm, frame.faults) == (position, ())
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_a_frame_says_how_the_strip_ran(direction: str) -> None:
+    assert read([("ce_stripdirection", direction.encode())]).strip_direction == direction
+    assert read([]).strip_direction is None
 
 
 @pytest.mark.parametrize(
@@ -201,7 +218,7 @@ def test_the_count_of_a_camera_is_kept_where_every_json_reader_can_hold_it(
     assert (frame.block_id, frame.faults) == (block_id, faults)
 
 
-TIMES_AND_NAMES = ["ce_time", "ce_subject", "ce_source", "ce_strippositionmm", "traceparent", "x"]
+TIMES_AND_NAMES = ["ce_time", "ce_subject", "ce_source", "ce_strippositionmm", "ce_stripdirection", "traceparent", "x"]
 names = st.sampled_from([*TIMES_AND_NAMES, "ce_pixelformat", "ce_widthpx", "ce_blockid"])
 headers = st.lists(st.tuples(names, st.none() | st.binary(max_size=40) | st.text(max_size=20).map(str.encode)))
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.dashboard.strip_map import strip_map
 from tests.worker.coils.test_coil import observation
@@ -19,3 +21,22 @@ def test_lanes_are_top_then_bottom_and_marks_name_theirs() -> None:
 
 def test_without_positions_there_is_no_strip() -> None:
     assert strip_map(CoilAggregate(observation(0, None)), {}, {}).strip is None
+
+
+def test_the_longest_gaps_are_drawn_wherever_they_are() -> None:
+    """A hole of 12 m before thousands of short ones."""
+    log = CoilAggregate(observation(0, 0, 200))
+    for number in range(1, 2000):
+        start = number * 205 + (12_000 if number > 50 else 0)
+        log.add(observation(number, start, start + 200))
+    (lane,) = strip_map(log, {}, {}).lanes
+    gaps = [(start, end) for (_, start), (end, _) in pairwise(lane.covered)]
+    assert (len(gaps), lane.gaps_omitted) == (500, 1499)
+    assert (10_450, 22_455) in gaps
+    assert (lane.covered[0][0], lane.covered[-1][1]) == (0, 1999 * 205 + 12_200)
+
+
+def test_a_camera_that_was_expected_has_a_lane() -> None:
+    log = CoilAggregate(observation(0, 0, 200, camera="a"))
+    log.expected = ["a", "b"]
+    assert [(lane.camera, lane.covered) for lane in strip_map(log, {}, {}).lanes] == [("a", [(0, 200)]), ("b", [])]

@@ -1,6 +1,6 @@
 // The table of coils: those that run, then those that have ended, newest first.
 
-import { byId, clockTime, coilName, fillTable, lineName, make, metres, number } from "./dom.js";
+import { byId, clockTime, coilName, fillTable, lineName, make, metres, number, positionFaultsText } from "./dom.js";
 import { labels, learn } from "./classes.js";
 
 const WHY = { "next-coil": "ended", silence: "ended by silence", limit: "cut at a limit" };
@@ -37,6 +37,7 @@ export function showCoils(chosen) {
     { name: "Rejected", cell: (row) => number(row.frames.rejected), mark: (row) => mark(row.frames.rejected, "bad") },
     { name: "Skipped", cell: (row) => number(row.frames.skipped), mark: (row) => mark(row.frames.skipped, "warn") },
     ...labels().map((label) => ({ name: label, cell: (row) => number(row.defects[label]), mark: (row) => mark(row.defects[label], "") })),
+    ...(rows.some(doubts) ? [{ name: "Check", text: true, cell: doubts, mark: () => "bad" }] : []),
     { name: "Worst", text: true, cell: (row) => (row.worst ? `${row.worst.label} at ${metres(row.worst.strip_mm.start)}` : "–") },
     { name: "", node: actions },
   ];
@@ -48,6 +49,12 @@ function state(row) {
   if (row.ended) return WHY[row.ended];
   const newer = running.some((other) => other.line === row.line && other.first_captured_at > row.first_captured_at);
   return newer ? "ending" : "running";
+}
+
+// What a person should look into: cameras that sent nothing, positions that cannot be right.
+function doubts(row) {
+  const silent = row.cameras_silent.length ? `nothing from ${row.cameras_silent.join(", ")}` : "";
+  return [silent, positionFaultsText(row.position_faults)].filter(Boolean).join("; ");
 }
 
 const mark = (value, name) => (value ? name : value === 0 || value === undefined ? "zero" : "");

@@ -24,6 +24,18 @@ export function flagsText(flags) {
   return Object.entries(flags ?? {}).map(([flag, count]) => `${FLAGS[flag] ?? flag} ${number(count)}`).join(", ");
 }
 
+const POSITION_FAULTS = {
+  outlier: ["position that cannot be true", "positions that cannot be true"],
+  reset: ["change of the encoder", "changes of the encoder"],
+  jump: ["jump ahead that no strip can make", "jumps ahead that no strip can make"],
+  reversed: ["frame of a strip that ran backwards unannounced", "frames of a strip that ran backwards unannounced"],
+};
+
+// What is wrong with the positions of a coil, from counts by kind.
+export function positionFaultsText(faults) {
+  return Object.entries(faults ?? {}).map(([kind, count]) => `${number(count)} ${POSITION_FAULTS[kind]?.[count === 1 ? 0 : 1] ?? kind}`).join(", ");
+}
+
 export const coilName = (row) => row.coil ?? "without a coil";
 export const lineName = (name) => (name ? name : "line without a name");
 

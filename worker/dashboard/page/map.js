@@ -115,7 +115,8 @@ export class StripMap {
     this.drawAxis(pen, height);
     const count = this.visible().length;
     const keys = this.canvas.tabIndex === 0 ? " Arrow keys go from defect to defect, Enter opens one." : "";
-    this.canvas.setAttribute("aria-label", `Strip map: ${count} defects on ${metres(this.map.strip[1] - this.map.strip[0])}.${keys}`);
+    const short = this.map.lanes.some((lane) => lane.gaps_omitted) ? " Of many places that are not covered, the longest are drawn." : "";
+    this.canvas.setAttribute("aria-label", `Strip map: ${count} defects on ${metres(this.map.strip[1] - this.map.strip[0])}.${short}${keys}`);
   }
 
   drawLanes(pen) {

@@ -1,6 +1,6 @@
 // The report of one coil, made to be printed.
 
-import { byId, coilName, dateTime, fillFacts, fillTable, flagsText, lineName, make, metres, number, percent } from "./dom.js";
+import { byId, coilName, dateTime, fillFacts, fillTable, flagsText, lineName, make, metres, number, percent, positionFaultsText } from "./dom.js";
 import { classColour, learn } from "./classes.js";
 import { StripMap } from "./map.js";
 import { startTheme } from "./theme.js";
@@ -26,6 +26,9 @@ function showFacts(coil) {
   fillFacts(byId("facts"), [
     ["Length", metres(coil.length_mm, 3)],
     ["Not covered", metres(coil.uncovered_mm, 3)],
+    ["Not covered by every camera", metres(coil.partly_uncovered_mm, 3)],
+    ["Cameras that sent nothing", coil.cameras_silent.join(", ") || "none"],
+    ["Positions", positionFaultsText(coil.position_faults) || "plausible"],
     ["Defects", number(defects)],
     ["Defects per 100 m", coil.length_mm ? ((1e5 * defects) / coil.length_mm).toFixed(1) : "–"],
     ["Frames inspected", number(coil.frames.inspected)],
@@ -50,8 +53,13 @@ function showTables(coil) {
     { name: "Rejected", cell: (row) => number(row[1].frames.rejected) },
     { name: "Skipped", cell: (row) => number(row[1].frames.skipped) },
     { name: "Not covered", cell: (row) => metres(row[1].uncovered_mm, 3) },
+    { name: "Positions", text: true, cell: (row) => positionFaultsText(row[1].position_faults) },
   ], keyed(Object.entries(coil.cameras)));
   byId("no-gaps").hidden = coil.gaps.length > 0 || coil.uncovered_mm === null;
+  byId("gaps-cut").hidden = coil.gaps.length === 0;
+  byId("gaps-cut").textContent = coil.gaps.length < coil.gaps_total
+    ? `The longest ${number(coil.gaps.length)} of ${number(coil.gaps_total)} gaps, the longest first.`
+    : `${number(coil.gaps.length)} in all, the longest first.`;
   fillTable(byId("gaps"), [
     { name: "From", cell: (gap) => metres(gap.start, 3) },
     { name: "To", cell: (gap) => metres(gap.end, 3) },

@@ -97,6 +97,7 @@ def frame_info(frame: Frame, width_px: int | None, height_px: int | None, camera
         strip_mm=strip_span(frame, width_px, None, camera),
         replay_of=frame.replay_of,
         block_id=frame.block_id,
+        strip_direction=frame.strip_direction,
     )
 
 
@@ -105,8 +106,20 @@ def strip_span(frame: Frame, width_px: int | None, box: Box | None, camera: Came
     start = frame.strip_position_mm
     if start is None or width_px is None or camera is None or camera.mm_per_px is None:
         return None
-    left_px, right_px = (0, width_px) if box is None else (box.x, box.x + box.width)
-    return StripSpan(start + round(left_px * camera.mm_per_px), start + round(right_px * camera.mm_per_px))
+    first_px, last_px = (0, width_px) if box is None else (box.x, box.x + box.width)
+    if _head_is_right(frame, camera):
+        first_px, last_px = width_px - last_px, width_px - first_px
+    return StripSpan(start + round(first_px * camera.mm_per_px), start + round(last_px * camera.mm_per_px))
+
+
+def _head_is_right(frame: Frame, camera: Camera) -> bool:
+    """Whether the right edge of the image shows the place nearer the head of the strip.
+
+    A line-scan camera takes column after column while the strip passes, so what it takes of a strip that runs backwards
+    is mirrored. An area-scan camera takes all at once.
+    """
+    mirrored = camera.scan == "line" and frame.strip_direction == "reverse"
+    return (camera.head_edge == "right") != mirrored
 
 
 def _timing(outcome: Prediction | Skipped, inference_s: float, now_s: float) -> TimingMs:

@@ -14,7 +14,7 @@ from stripwatch.worker.config.sections import Camera
 from stripwatch.worker.contracts.events import Box, Result, StripSpan
 from stripwatch.worker.model.bundle import CellGrid
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
-from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder, frame_info, strip_span
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction, RejectedFrame, Skipped
 from tests.frames import make_frame
 from tests.models import make_model
@@ -84,6 +84,7 @@ def test_a_result_says_what_where_when_and_by_which_model() -> None:
             "strip_mm": {"start": 120_000, "end": 120_800},
             "replay_of": None,
             "block_id": None,
+            "strip_direction": None,
         },
         "model": {"name": "neu", "version": "3", "sha256": "f" * 64, "thresholds": "bundle", "provider": None},
         "timing_ms": {"decode": 1.1, "queue": 4.0, "inference": 9.7, "total": 16.2},
@@ -97,6 +98,30 @@ def test_millimetres_are_null_where_they_are_not_known(frame: dict[str, Any]) ->
     event = EventBuilder(CAMERAS).result(prediction((0.1, 0.9), **frame), 0.0)
     assert event.defects[0].strip_mm is None
     assert event.frame.strip_mm is None
+
+
+@pytest.mark.parametrize(
+    ("head_edge", "scan", "direction", "place"),
+    [
+        ("left", "line", None, (1050, 1150)),
+        ("left", "line", "forward", (1050, 1150)),
+        ("left", "line", "reverse", (1650, 1750)),
+        ("right", "line", None, (1650, 1750)),
+        ("right", "line", "forward", (1650, 1750)),
+        ("right", "line", "reverse", (1050, 1150)),
+        ("left", "area", "reverse", (1050, 1150)),
+        ("right", "area", "reverse", (1650, 1750)),
+    ],
+)
+def test_a_box_lies_where_the_mount_and_the_direction_of_the_strip_put_it(
+    head_edge: Any, scan: Any, direction: Any, place: tuple[int, int]
+) -> None:
+    """1600 px of 0.5 mm from 1000 mm on, and a box from px 100 to 300. The frame shows the same strip either way."""
+    camera = Camera(mm_per_px=0.5, head_edge=head_edge, scan=scan)
+    frame = make_frame(5, strip_position_mm=1000, strip_direction=direction)
+    assert strip_span(frame, 1600, Box(100, 0, 200, 10), camera) == StripSpan(*place)
+    assert strip_span(frame, 1600, None, camera) == StripSpan(1000, 1800)
+    assert frame_info(frame, 1600, 256, camera).strip_direction == direction
 
 
 def test_a_clean_frame_has_no_defects() -> None:

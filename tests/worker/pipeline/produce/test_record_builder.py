@@ -122,11 +122,12 @@ def test_a_copy_of_a_raw_buffer_says_so_and_keeps_its_layout() -> None:
 
 
 def test_headers_follow_the_cloudevents_binding() -> None:
-    frame = make_frame(line="/plant/line 1", camera="top/1", coil="C1", strip_position_mm=5)
+    frame = make_frame(line="/plant/line 1", camera="top/1", coil="C1", strip_position_mm=5, strip_direction="reverse")
     headers = dict(event_headers(frame, "result"))
     assert headers["ce_specversion"] == b"1.0"
     assert headers["ce_source"] == b"/plant/line%201/top%2F1"
     assert headers["ce_subject"] == b"C1"
     assert headers["ce_strippositionmm"] == b"5"
+    assert headers["ce_stripdirection"] == b"reverse"
     assert "traceparent" not in headers
     assert dict(event_headers(frame, "defect"))["ce_id"] == headers["ce_id"] + b"-defect"

@@ -106,7 +106,7 @@ def inspect(
     """Inspect a folder of images, without a broker, by the same steps as on the line.
 
     JPEG, PNG, BMP, TIFF and WebP files are read. Files of other types, hidden files and links to folders are skipped,
-    named on stderr, and counted as files_skipped.
+    named on stderr, and counted as files_skipped. If none can be read, the exit code is 6.
 
     Example: stripwatch inspect --bundle model.onnx photos --out results.jsonl
     """

@@ -20,6 +20,7 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame, event_id
 from stripwatch.worker.contracts.positions import Partition, Position
+from stripwatch.worker.contracts.timestamps import is_capture_time
 from stripwatch.worker.images.image_files import ImageFolder, list_images
 from stripwatch.worker.model.loaded_model import LoadedModel, load_model
 from stripwatch.worker.model.trained_range import SizeCheck, size_warning
@@ -27,13 +28,15 @@ from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, PipelineDependencies, build_dependencies
 
+_FILES_CHECKED_MAX = 200
+
 
 def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = False) -> dict[str, Any]:
     """Write an event for every image below the folder, in the order of their names; the counts of what was found.
 
     A file that cannot be read is skipped and named. The output has its name only once it is complete; what an error
-    ends keeps the suffix .part. Raises InputError for a folder that is missing or without images, and for an output
-    that is there already (without force).
+    ends keeps the suffix .part. Raises InputError for a folder that is missing, or has no image file that can be read,
+    and for an output that is there already (without force).
     """
     images = list_images(folder)
     if out.is_dir():
@@ -53,6 +56,11 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
     with lines, _named_if_cut_off(part), new_progress() as progress:
         parts = build_dependencies(settings, Metrics(CollectorRegistry()), LinesPublisher(lines), limiter)
         summary = _Inspection(parts, model, images, progress).run()
+    if not summary["frames"]:
+        part.unlink()
+        count = len(images.files)
+        which = "the one image file" if count == 1 else f"none of the {count} image files"
+        raise InputError(f"{which} in {path_text(folder)} can{'not' if count == 1 else ''} be read")
     part.replace(out)
     return {"out": str(out), "bundle": model.info.name, "provider": model.session.provider, **summary}
 
@@ -97,6 +105,7 @@ class _Inspection:
         self._counts: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
         self._unreadable = 0
+        self._times_unknown = 0
         self._flags: Counter[str] = Counter()
         self._pipeline = Pipeline(parts, model, lambda event, _: self._count(event))
 
@@ -111,6 +120,11 @@ class _Inspection:
         finally:  # also when interrupted: the stages end before the file closes
             self._pipeline.drain(threading.TIMEOUT_MAX)
         self._pipeline.raise_failure()
+        if self._times_unknown:
+            say(
+                f"note: files with a time before 2000 or in the future: {self._times_unknown}; "
+                "their events have the time of this inspection as captured_at"
+            )
         seconds = time.monotonic() - started_s
         return {
             "frames": len(files) - self._unreadable,
@@ -119,6 +133,7 @@ class _Inspection:
             "labels": dict(sorted(self._labels.items())),
             "flags": dict(sorted(self._flags.items())),
             "seconds": round(seconds, 2),
+            "file_times_unknown": self._times_unknown,
             "frames_per_second": round((len(files) - self._unreadable) / seconds, 1),
         }
 
@@ -126,12 +141,13 @@ class _Inspection:
         while not self._parts.limiter.wait_for_room(1):
             self._pipeline.raise_failure()
         try:
-            frame = read_file(path, self._images.root, number)
+            frame, time_known = read_file(path, self._images.root, number)
         except InputError as error:
             self._unreadable += 1
             say(f"skipping one file: {error}")
             self._progress.advance(self._task)
             return
+        self._times_unknown += not time_known
         self._parts.limiter.acquire(len(frame.encoded))
         self._parts.tracker.register(frame.position)
         self._pipeline.take(frame)
@@ -147,9 +163,14 @@ class _Inspection:
 
 
 def warn_of_sizes(check: SizeCheck, files: Sequence[Path]) -> None:
-    """Say before the first frame is judged which of them are unlike the training frames, by their headers."""
-    if check.active and (warning := size_warning(check, map(_read, files))):
-        say(warning)
+    """Say before the first frame is judged which of them are unlike the training frames, by their headers.
+
+    Looks at up to 200 files, evenly spaced: reading all of them would double the time of a folder on a slow drive. The
+    inspection itself flags every such frame.
+    """
+    step = -(-len(files) // _FILES_CHECKED_MAX)
+    if check.active and (warning := size_warning(check, map(_read, files[::step]))):
+        say(warning if step == 1 else f"{warning}; {len(files[::step])} of {len(files)} files were looked at so far")
 
 
 def _read(path: Path) -> bytes:
@@ -160,17 +181,24 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def read_file(path: Path, folder: Path, number: int) -> Frame:
-    """A file as a frame: captured when it was written. Raises InputError."""
+def read_file(path: Path, folder: Path, number: int) -> tuple[Frame, bool]:
+    """A file as a frame, captured when it was written; and whether that is a time at which a frame can be captured.
+
+    Where it is none, as that of files from a reproducible archive, the frame was captured now. The id depends on the
+    time of the file in any case, so that it is the same in each inspection. Raises InputError.
+    """
     try:
         encoded = path.read_bytes()
-        captured_ms = round(path.stat().st_mtime * 1000)
+        written_ms = round(path.stat().st_mtime * 1000)
     except OSError as error:
         raise InputError(f"cannot read {path_text(path)}: {error.strerror}") from error
+    now_ms = round(time.time() * 1000)
+    time_known = is_capture_time(written_ms, now_ms)
+    captured_ms = written_ms if time_known else now_ms
     name = name_below(folder, path)
     position = Position(path_text(folder), 0, number)
-    return Frame(
-        id=event_id(Position(name, 0, number), captured_ms, ""),
+    frame = Frame(
+        id=event_id(Position(name, 0, number), written_ms, ""),
         position=position,
         encoded=encoded,
         camera=path_text(path.parent.name) or "folder",
@@ -182,3 +210,4 @@ def read_file(path: Path, folder: Path, number: int) -> Frame:
         received_s=time.monotonic(),
         file=name,
     )
+    return frame, time_known

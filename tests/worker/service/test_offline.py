@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.trained_range import TrainedFrames
+from stripwatch.worker.service import offline
 from stripwatch.worker.service.offline import LinesPublisher, inspect_folder
 from tests.badframes import BAD_FRAMES
 from tests.jpeg_files import DAMAGES, encode, texture
@@ -147,6 +149,54 @@ def test_a_file_that_cannot_be_read_is_skipped_and_the_others_are_inspected(
     assert f"skipping one file: cannot read {files[1]}: Permission denied" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("count", "sentence"), [(1, "the one image file in"), (3, "none of the 3 image files in")])
+def test_a_folder_of_which_nothing_can_be_read_is_an_error(
+    count: int, sentence: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = write_frames(tmp_path / "in", [0.5] * count)
+    read_bytes = Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path in files:
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    with pytest.raises(InputError, match=sentence) as error:
+        inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
+    assert error.value.exit_code == 6
+    assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("written_s", [-1, 0, 4_000_000_000, 253_402_300_800 + 10**9])
+def test_a_file_time_at_which_no_frame_was_captured_gives_way_to_the_time_of_the_inspection(
+    written_s: int,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Archives that are built reproducibly have files of 1970; a broken clock writes beyond the year 9999."""
+    old, usual = write_frames(tmp_path / "in", [0.5, 0.5])
+    stat = Path.stat
+
+    def with_time(path: Path, **options: Any) -> Any:
+        found = stat(path, **options)
+        return SimpleNamespace(st_mtime=float(written_s), st_mode=found.st_mode) if path == old else found
+
+    monkeypatch.setattr(Path, "stat", with_time)
+    ids = []
+    for out in (tmp_path / "1.jsonl", tmp_path / "2.jsonl"):
+        summary = inspect_folder(settings, tmp_path / "in", out)
+        assert (summary["results"], summary["file_times_unknown"]) == (2, 1)
+        found = {event["frame"]["file"]: event for event in events(out)}  # type: ignore[index]
+        year = found[old.name]["frame"]["captured_at"][:4]  # type: ignore[index]
+        assert year == found[usual.name]["frame"]["captured_at"][:4]  # type: ignore[index]
+        ids.append([event["id"] for event in found.values()])
+    assert ids[0] == ids[1]
+    assert "files with a time before 2000 or in the future: 1;" in capsys.readouterr().err
+
+
 def test_an_error_leaves_what_was_written_under_a_name_that_says_it_is_not_complete(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,3 +260,17 @@ def test_frames_of_an_untrained_size_are_named_before_they_are_judged(
         assert "they are rejected" in said
     else:
         assert (wide["verdict"], summary["flags"], said) == ("defect", {}, "")
+
+
+def test_of_a_large_folder_some_files_are_looked_at_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(offline, "_FILES_CHECKED_MAX", 3)
+    write_frames(tmp_path / "in", [0.1] * 7)
+    contract = tiny_contract(trained=TrainedFrames.of([(480, 32)]))
+    settings = load_settings(None, {"bundle": write_bundle(tmp_path / "tiny.onnx", contract)})
+    summary = inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
+    assert summary["flags"] == {"size": 7}
+    said = capsys.readouterr().err
+    assert "3 of 3 frames are unlike" in said
+    assert "3 of 7 files were looked at so far" in said

@@ -63,6 +63,7 @@ def fit(
     With weights that have learned before, the backbone stays as it is and only the head is fitted: the features are
     computed once, so more epochs cost nearly nothing. --fine-tune then fits the last layers of the backbone as well.
     The run folder holds model.keras, run.json and history.csv. After a kill --resume continues.
+    An image of more than 36,000,000 bytes or pixels, the default limits of the worker, is an error.
 
     \b
     Example:
@@ -78,14 +79,20 @@ def fit(
     height_px, width_px = _parse_size(input_size)
     load_tensorflow()
     require("sklearn")
+    run = _fit(given | {"height_px": height_px, "width_px": width_px}, recipe == "paper-baseline")
+    print_summary({"run": str(out), "epochs": epochs, **_summary(run)})
+
+
+def _fit(given: dict[str, Any], paper_baseline: bool) -> Run:
+    """given: the options of the command, by their names."""
     from stripwatch.training.fitting.fit import fit as run_fit
     from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
 
+    data, mm_per_px = given["data"], given["mm_per_px"]
     given |= {"data": data[0], "also": tuple(data[1:]), "mm_per_px": tuple(mm_per_px) if mm_per_px else None}
     names = {field.name for field in fields(FitSettings)} & given.keys()
-    settings = FitSettings(**{name: given[name] for name in names}, height_px=height_px, width_px=width_px)
-    run = run_fit(as_paper_baseline(settings) if recipe == "paper-baseline" else settings)
-    print_summary({"run": str(out), "epochs": epochs, **_summary(run)})
+    settings = FitSettings(**{name: given[name] for name in names})
+    return run_fit(as_paper_baseline(settings) if paper_baseline else settings)
 
 
 def _summary(run: Run) -> dict[str, Any]:

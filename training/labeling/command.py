@@ -43,6 +43,9 @@ def collect(
 
         stripwatch train fit --data images --data review ... --out runs/next
 
+    Training decodes frames of up to 36,000,000 bytes and 36,000,000 pixels, the default limits of the worker. Where
+    the settings of a line allow more, collect counts a larger raw buffer as unreadable, and fit refuses a larger file.
+
     SIGTERM and Ctrl-C end the fetching in order. The last line on stdout is JSON.
     """
     if [bool(bootstrap_servers), sorted_, labels is not None].count(True) != 1:

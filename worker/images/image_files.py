@@ -51,7 +51,8 @@ class ImageFolder:
         """Sentences for a person: what was skipped, the first of each kind by name, and what shares a name."""
         root, notes = path_text(self.root), []
         if self.skipped:
-            notes.append(f"skipping {len(self.skipped)} files or folders in {root}: {_by_kind(self.skipped)}")
+            what = "file or folder" if len(self.skipped) == 1 else "files or folders"
+            notes.append(f"skipping {len(self.skipped)} {what} in {root}: {_by_kind(self.skipped)}")
         if self.same_names:
             names = _some([" and ".join(names) for names in self.same_names])
             notes.append(f"note: files in {root} differ only by suffix or case, and all of them are read: {names}")

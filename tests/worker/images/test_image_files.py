@@ -133,3 +133,8 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         list_images(tmp_path / "nowhere")
     with pytest.raises(InputError, match="is not a folder"):
         list_images(tmp_path / "a.jpg")
+
+
+def test_one_file_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"")
+    assert scan_folder(tmp_path).notes == [f"skipping 1 file or folder in {tmp_path}: type .pdf: 1 (a.pdf)"]

@@ -11,8 +11,8 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame, Skipped
+from tests.worker.coils.strip.test_strip_defects import defect
 from tests.worker.coils.test_coil import observation
-from tests.worker.coils.test_strip_defects import defect
 from tests.worker.pipeline.inspect.test_event_builder import CAMERAS, MODEL, prediction
 
 GOLDEN = Path(__file__).with_name("golden")

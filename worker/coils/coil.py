@@ -8,11 +8,11 @@ from typing import Literal
 
 import msgspec
 
-from stripwatch.worker.coils.camera_track import CameraTrack, PlacedCamera, common_shifts
 from stripwatch.worker.coils.observations import Observation
-from stripwatch.worker.coils.placed_coil import PlacedCoil, length_of
-from stripwatch.worker.coils.stretches import Placement, StripRules
-from stripwatch.worker.coils.strip_defects import StripDefect
+from stripwatch.worker.coils.strip.camera_track import CameraTrack, PlacedCamera, common_shifts
+from stripwatch.worker.coils.strip.placed_coil import PlacedCoil, length_of
+from stripwatch.worker.coils.strip.stretches import Placement, StripRules
+from stripwatch.worker.coils.strip.strip_defects import StripDefect
 from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
 

@@ -8,7 +8,7 @@ from typing import Self
 from stripwatch.worker.coils.coil import CoilAggregate, Ended
 from stripwatch.worker.coils.line_cameras import LineCameras, configured_cameras
 from stripwatch.worker.coils.observations import Observation
-from stripwatch.worker.coils.stretches import StripRules
+from stripwatch.worker.coils.strip.stretches import StripRules
 from stripwatch.worker.config.settings import Settings
 
 Key = tuple[str | None, str | None]  # line and coil

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stripwatch.worker.coils.strip_defects import PixelSpan, StripDefect
+from stripwatch.worker.coils.strip.strip_defects import PixelSpan, StripDefect
 from stripwatch.worker.contracts.camera_source import parse_source
 from stripwatch.worker.contracts.events import Defect, FrameFlag, FrameInfo, Result, StripDirection, StripSpan
 from stripwatch.worker.contracts.frame import read_record

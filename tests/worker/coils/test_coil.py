@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from stripwatch.worker.coils.coil import CameraSummary, CoilAggregate, CoilSummary, FrameCounts
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.report import as_csv, as_table
-from stripwatch.worker.coils.stretches import StripRules
+from stripwatch.worker.coils.strip.stretches import StripRules
 from stripwatch.worker.contracts.events import FrameFlag, StripSpan
-from tests.worker.coils.test_strip_defects import defect
+from tests.worker.coils.strip.test_strip_defects import defect
 
 
 def observation(number: int = 0, start: int | None = 0, end: int | None = None, **changes: object) -> Observation:

@@ -4,7 +4,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.interval_set import IntervalSet
+from stripwatch.worker.coils.strip.interval_set import IntervalSet
 
 edges = st.integers(-50, 50)
 some_spans = st.lists(st.tuples(edges, edges))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from stripwatch.worker.coils.interval_set import IntervalSet
-from stripwatch.worker.coils.strip_defects import StripDefect, StripDefects
+from stripwatch.worker.coils.strip.interval_set import IntervalSet
+from stripwatch.worker.coils.strip.strip_defects import StripDefect, StripDefects
 from stripwatch.worker.config.sections import CoilsSettings
 from stripwatch.worker.contracts.events import StripDirection, StripSpan
 

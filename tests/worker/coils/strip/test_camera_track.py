@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.camera_track import CONFIRMED_FRAMES
 from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
 from stripwatch.worker.coils.observations import Observation
-from stripwatch.worker.coils.stretches import SLACK_MM, StripRules
+from stripwatch.worker.coils.strip.camera_track import CONFIRMED_FRAMES
+from stripwatch.worker.coils.strip.stretches import SLACK_MM, StripRules
 from stripwatch.worker.contracts.events import StripDirection, StripSpan
+from tests.worker.coils.strip.test_strip_defects import defect
 from tests.worker.coils.test_coil import observation
-from tests.worker.coils.test_strip_defects import defect
 
 FRAME_MM, FRAME_MS = 200, 20  # 10 m/s
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stripwatch.worker.coils.camera_track import PlacedCamera
-from stripwatch.worker.coils.interval_set import IntervalSet
-from stripwatch.worker.coils.stretches import StripRules
-from stripwatch.worker.coils.strip_defects import StripDefect
+from stripwatch.worker.coils.strip.camera_track import PlacedCamera
+from stripwatch.worker.coils.strip.interval_set import IntervalSet
+from stripwatch.worker.coils.strip.stretches import StripRules
+from stripwatch.worker.coils.strip.strip_defects import StripDefect
 from stripwatch.worker.contracts.events import StripSpan
 
 Gaps = list[tuple[int, int]]

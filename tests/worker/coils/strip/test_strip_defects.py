@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils import strip_defects
-from stripwatch.worker.coils.strip_defects import PixelSpan, StripDefect, StripDefects
+from stripwatch.worker.coils.strip import strip_defects
+from stripwatch.worker.coils.strip.strip_defects import PixelSpan, StripDefect, StripDefects
 from stripwatch.worker.contracts.events import StripSpan
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Self
 
-from stripwatch.worker.coils.interval_set import IntervalSet
-from stripwatch.worker.coils.stretches import SLACK_MM, Frames, Placement, Stretch, StripRules, falls
-from stripwatch.worker.coils.strip_defects import StripDefects, moved
+from stripwatch.worker.coils.strip.interval_set import IntervalSet
+from stripwatch.worker.coils.strip.stretches import SLACK_MM, Frames, Placement, Stretch, StripRules, falls
+from stripwatch.worker.coils.strip.strip_defects import StripDefects, moved
 
 CONFIRMED_FRAMES = 3
 HOLE_MM_MAX = 1_000_000

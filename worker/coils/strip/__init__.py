@@ -1,0 +1,1 @@
+"""What cameras show of a strip, in millimetres: stretches, coverage, defects."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from stripwatch.worker.coils.bounded_names import bounded_result, shorten
 from stripwatch.worker.coils.strip.strip_defects import PixelSpan, StripDefect
 from stripwatch.worker.contracts.camera_source import parse_source
 from stripwatch.worker.contracts.events import Defect, FrameFlag, FrameInfo, Result, StripDirection, StripSpan
@@ -52,9 +53,11 @@ class Observation:
 
 
 def read_result(value: bytes | None) -> Result | None:
-    """The result in a record; None for a record that is none, since anybody may write to a topic."""
+    """The result in a record, with names of a bounded length; None for a record that is none, since anybody may write
+    to a topic.
+    """
     try:
-        return _decode_result(value or b"")
+        return bounded_result(_decode_result(value or b""))
     except msgspec.DecodeError:
         return None
 
@@ -100,7 +103,7 @@ def observation_from_reject(
         return None
     frame = read_record(Record(Position("", 0, 0), timestamp_ms, key, None, headers), "", 0.0, timestamp_ms)
     return Observation(
-        id=identity.decode("utf-8", "replace")[:300],
+        id=shorten(identity.decode("utf-8", "replace")),
         line=frame.line,
         coil=frame.coil,
         camera=frame.camera,
@@ -111,7 +114,7 @@ def observation_from_reject(
         span_mm=None,
         defects=(),
         unplaced=(),
-        replay_of=replay_of.decode("utf-8", "replace")[:300] if replay_of else None,
+        replay_of=shorten(replay_of.decode("utf-8", "replace")) if replay_of else None,
         direction=frame.strip_direction,
     )
 

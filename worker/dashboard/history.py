@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace as replace_struct
 
 from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
 from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker
@@ -18,8 +19,9 @@ from stripwatch.worker.coils.observations import (
     read_result,
 )
 from stripwatch.worker.common.rates import WindowedRate
-from stripwatch.worker.contracts.events import Box, FrameFlag, ModelInfo, Result
+from stripwatch.worker.contracts.events import FrameFlag, ModelInfo, Result
 from stripwatch.worker.contracts.positions import Position
+from stripwatch.worker.dashboard.cards import DefectCard, card_of
 from stripwatch.worker.dashboard.evidence_index import EvidenceIndex, position_of_frame
 from stripwatch.worker.dashboard.rolling_stats import Latency
 from stripwatch.worker.dashboard.strip_map import StripMap, strip_map
@@ -28,26 +30,7 @@ RULES = CoilRules(settle_s=10, silence_s=120, frames_max=100_000, open_max=100)
 CARDS_MAX, COILS_MAX = 300, 100
 _LINES_MAX, _CAMERAS_MAX, _LABELS_MAX, _MODELS_MAX = 16, 64, 64, 16
 _OTHER = "other"
-
-
-class DefectCard(msgspec.Struct, frozen=True):
-    """A defect event for the list of the newest. seq counts up and names its picture. evidence: as the event says."""
-
-    seq: int
-    id: str
-    line: str | None
-    coil: str | None
-    camera: str
-    captured_at: str
-    label: str
-    score: float
-    labels: list[str]
-    boxes: list[Box]
-    strip_mm: tuple[int, int] | None
-    width_px: int | None
-    height_px: int | None
-    model: str
-    evidence: bool | None
+_LISTS = ("strip_defects", "gaps", "cameras")
 
 
 @dataclass(slots=True)
@@ -74,7 +57,9 @@ class _ModelView:
 
 
 class History:
-    """One thread adds, any thread reads. Names come from outside: beyond a number of them the rest is 'other'."""
+    """One thread adds, any thread reads. Names come from outside: beyond a number of them the rest is 'other', and a
+    long one is shortened.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time, rules: CoilRules = RULES) -> None:
         self.evidence = EvidenceIndex()
@@ -98,8 +83,9 @@ class History:
     def add_result(self, value: bytes | None, timestamp_ms: int, read_s: float, live: bool) -> None:
         """live: it came just now, and was not read from the past."""
         result = read_result(value)
-        observation = observation_from_result(result, timestamp_ms) if result else None
         with self._lock:
+            result = self._with_known_labels(result) if result else None
+            observation = observation_from_result(result, timestamp_ms) if result else None
             if result is None or observation is None:
                 self._totals["unreadable"] += 1
             elif self._add_look(observation, read_s, live):
@@ -212,8 +198,18 @@ class History:
         line.cameras.setdefault(camera, _CameraView())
         if (name, camera) == (observation.line or "", observation.camera):
             return observation
-        defects = tuple(msgspec.structs.replace(defect, camera=camera) for defect in observation.defects)
+        defects = tuple(replace_struct(defect, camera=camera) for defect in observation.defects)
         return replace(observation, line=name, camera=camera, defects=defects)
+
+    def _with_known_labels(self, result: Result) -> Result:
+        """With 'other' in place of each label for which there is no room."""
+        for defect in result.defects:
+            if len(self._labels) < _LABELS_MAX:
+                self._labels.setdefault(defect.label, 0)
+        if all(defect.label in self._labels for defect in result.defects):
+            return result
+        defects = [d if d.label in self._labels else replace_struct(d, label=_OTHER) for d in result.defects]
+        return replace_struct(result, defects=defects)
 
     def _note_result(self, result: Result, observation: Observation, timestamp_ms: int, live: bool) -> None:
         line = self._lines.get(observation.line or "") or self._lines[_OTHER]
@@ -227,10 +223,11 @@ class History:
         camera.defects += 1
         self._totals["defect_frames"] += 1
         for label in sorted({defect.label for defect in result.defects}):
-            self._labels[label if label in self._labels or len(self._labels) < _LABELS_MAX else _OTHER] += 1
+            self._labels[label] += 1
         if live:
             self._defect_rate.add(self._clock())
-        self._cards.append((self._card(result), position_of_frame(result)))
+        card = card_of(result, observation, self._next_seq)
+        self._cards.append((card, position_of_frame(result)))
         self._next_seq += 1
 
     def _note_model(self, result: Result, timestamp_ms: int) -> None:
@@ -240,27 +237,6 @@ class History:
         self._models.move_to_end(result.model)
         while len(self._models) > _MODELS_MAX:
             self._models.popitem(last=False)
-
-    def _card(self, result: Result) -> DefectCard:
-        frame, best = result.frame, max(result.defects, key=lambda defect: defect.score)
-        span = best.strip_mm
-        return DefectCard(
-            seq=self._next_seq,
-            id=result.id,
-            line=frame.line,
-            coil=frame.coil,
-            camera=frame.camera,
-            captured_at=frame.captured_at,
-            label=best.label,
-            score=best.score,
-            labels=sorted({defect.label for defect in result.defects}),
-            boxes=[defect.box_px for defect in result.defects if defect.box_px][:50],
-            strip_mm=(span.start, span.end) if span else None,
-            width_px=frame.width_px,
-            height_px=frame.height_px,
-            model=f"{result.model.name} {result.model.version}",
-            evidence=result.evidence,
-        )
 
     def _summary(self, log: CoilAggregate) -> CoilSummary:
         """Rebuilt only where the coil has grown."""
@@ -298,8 +274,8 @@ class History:
 
 
 def coil_row(summary: CoilSummary) -> dict[str, Any]:
-    """A summary without its lists."""
+    """A summary without its lists, which are as long as the coil has defects, gaps and cameras."""
     row: dict[str, Any] = msgspec.to_builtins(
-        {name: getattr(summary, name) for name in summary.__struct_fields__ if name not in ("strip_defects", "gaps")}
+        {name: getattr(summary, name) for name in summary.__struct_fields__ if name not in _LISTS}
     )
     return row

@@ -1,0 +1,94 @@
+"""Names of any length: what is kept of a result stays small, and no two names become one."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from stripwatch.worker.coils.bounded_names import bounded_result, shorten
+from stripwatch.worker.coils.coil import CoilAggregate
+from stripwatch.worker.coils.observations import observation_from_reject, observation_from_result, read_result
+from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX
+from stripwatch.worker.contracts.events import FrameInfo, ModelInfo, Result
+from tests.worker.dashboard.events import Shown, event
+from tests.worker.dashboard.test_history import AT, NOW_MS
+
+LONG_CHARS = 1_000_000
+SUMMARY_BYTES_MAX = 10_000
+
+
+def long_name(kind: str, number: int) -> str:
+    """Names of one kind differ only at their end."""
+    return f"{kind} ".ljust(LONG_CHARS, "x") + str(number)
+
+
+def with_long_names(number: int) -> Result:
+    """Each text is long, but for the time, the state and the verdict, which are no names."""
+    place = SimpleNamespace(topic=long_name("topic", number), partition=1, offset=number)
+    result = event(Shown(number, label="pits"), place, AT)
+    frame = {name: long_name(name, number) for name in ("camera", "line", "coil", "side", "topic", "file", "replay_of")}
+    model = {name: long_name(name, number) for name in ("name", "version", "sha256", "provider")}
+    return msgspec.structs.replace(
+        result,
+        schema=long_name("schema", number),
+        id=long_name("id", number),
+        label=long_name("label", number),
+        scores={long_name("score", number): 0.5},
+        defects=[msgspec.structs.replace(result.defects[0], label=long_name("label", number))],
+        frame=msgspec.structs.replace(result.frame, **frame),
+        model=msgspec.structs.replace(result.model, **model),
+    )
+
+
+def texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for pair in value.items() for part in pair for text in texts(part)]
+    return [text for part in value for text in texts(part)] if isinstance(value, list | tuple) else []
+
+
+def test_every_text_of_a_result_has_a_maximum_length() -> None:
+    result = with_long_names(0)
+    named = {*FrameInfo.__struct_fields__, *ModelInfo.__struct_fields__, *Result.__struct_fields__}
+    assert named >= {"camera", "line", "coil", "side", "topic", "replay_of", "name", "version", "sha256", "provider"}
+    assert max(map(len, texts(msgspec.to_builtins(result)))) > LONG_CHARS
+    assert max(map(len, texts(msgspec.to_builtins(bounded_result(result))))) <= NAME_CHARS_MAX
+
+
+@pytest.mark.parametrize("name", ["", "top-1", "x" * NAME_CHARS_MAX, "é" * NAME_CHARS_MAX])
+def test_an_ordinary_name_stays_as_it_is(name: str) -> None:
+    assert shorten(name) == name
+
+
+def test_two_long_names_that_begin_alike_stay_two() -> None:
+    one, other = (shorten("x" * LONG_CHARS + end) for end in "ab")
+    assert one != other
+    assert one == shorten("x" * LONG_CHARS + "a")
+    assert len(one) == NAME_CHARS_MAX
+    assert "x…" in one
+
+
+def test_a_summary_with_long_names_fits_into_a_record() -> None:
+    result = read_result(msgspec.json.encode(with_long_names(0)))
+    assert result is not None
+    observation = observation_from_result(result, NOW_MS)
+    assert observation is not None
+    summary = msgspec.json.encode(CoilAggregate(observation).summary())
+    assert len(summary) < SUMMARY_BYTES_MAX
+
+
+def test_a_replay_with_a_long_id_still_belongs_to_its_reject() -> None:
+    identity = long_name("reject", 0)
+    place = SimpleNamespace(topic="frames", partition=1, offset=1)
+    replay = event(Shown(0), place, AT)
+    replay = msgspec.structs.replace(replay, frame=msgspec.structs.replace(replay.frame, replay_of=identity))
+    result = read_result(msgspec.json.encode(replay))
+    reject = observation_from_reject(b"top-1", [("ce_id", identity.encode())], NOW_MS)
+    assert result is not None
+    assert reject is not None
+    seen = observation_from_result(result, NOW_MS)
+    assert seen is not None
+    assert seen.frame_id == reject.frame_id
+    assert len(reject.id) == NAME_CHARS_MAX

@@ -1,0 +1,75 @@
+"""Names of any length and in any number: what goes to viewers twice a second stays small."""
+
+from types import SimpleNamespace
+
+import msgspec
+
+from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX
+from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.dashboard.broadcaster import Broadcaster
+from stripwatch.worker.dashboard.history import History
+from tests.worker.coils.test_bounded_names import LONG_CHARS, texts, with_long_names
+from tests.worker.dashboard.events import Shown, event
+from tests.worker.dashboard.test_history import AT, NOW_MS, new_history
+
+MESSAGE_BYTES_MAX = 100_000  # of a few results, whatever their names are
+STATE_BYTES_MAX = 4_000_000  # with as many lines, cameras, classes, models and coils as the page keeps
+
+
+def read(history: History, result: Result) -> None:
+    history.add_result(msgspec.json.encode(result), NOW_MS, 0.0, live=True)
+
+
+def test_long_names_make_no_long_message_and_are_not_merged() -> None:
+    history = new_history()
+    for number in range(3):
+        read(history, with_long_names(number))
+    hub = Broadcaster(history)
+    hub._make()
+    assert len(hub._state) < MESSAGE_BYTES_MAX
+    assert len(hub._coils) < MESSAGE_BYTES_MAX
+    assert sum(len(card) for _, card in hub._cards) < MESSAGE_BYTES_MAX
+    state = history.state()
+    assert len(state["lines"]) == len(state["models"]) == len(state["labels"]) == len(state["running"]) == 3
+    found = [history.coil(row["id"]) for row in state["running"]]
+    assert max(len(text) for text in texts(msgspec.to_builtins(found))) <= NAME_CHARS_MAX
+
+
+def test_a_long_time_is_shown_as_any_other() -> None:
+    history = new_history()
+    result = event(Shown(0, label="pits"), SimpleNamespace(topic="frames", partition=1, offset=0), AT)
+    (seconds, _, _) = result.frame.captured_at.partition(".")
+    long = f"{seconds}.{'0' * LONG_CHARS}Z"
+    read(history, msgspec.structs.replace(result, frame=msgspec.structs.replace(result.frame, captured_at=long)))
+    cards = history.cards_after(0)
+    assert [card.captured_at for card in cards] == [f"{seconds}.000Z"] * len(cards)
+    assert history.state()["totals"].get("unreadable", 0) == 1 - len(cards)
+
+
+def test_the_largest_state_that_senders_can_make_has_a_size() -> None:
+    """Each frame names another line, camera, class, coil and model, and each character takes six bytes as JSON."""
+    history = new_history()
+    names = [f"{number}".ljust(NAME_CHARS_MAX, "\x01") for number in range(80)]
+    for number in range(20 * 80):
+        name, line = names[number % 80], names[number // 80]
+        shown = Shown(number, coil=names[number % 30], camera=name, label=name, line=line)
+        result = event(shown, SimpleNamespace(topic="frames", partition=1, offset=number), AT)
+        model = msgspec.structs.replace(result.model, name=name, version=name, sha256=name, provider=name)
+        read(history, msgspec.structs.replace(result, model=model))
+    hub = Broadcaster(history)
+    hub._make()
+    assert 1_000_000 < len(hub._state) < STATE_BYTES_MAX
+
+
+def test_classes_beyond_a_number_are_one_also_on_coils_and_cards() -> None:
+    history = new_history()
+    for number in range(200):
+        shown = Shown(number, label=f"class {number}")
+        read(history, event(shown, SimpleNamespace(topic="frames", partition=1, offset=number), AT))
+    history.close_coils(1000.0)
+    (row,) = history.ended_rows()
+    found = history.coil(row["id"])
+    assert found is not None
+    assert len(row["defects"]) == len(history.state()["labels"]) == len(found[1].labels) == 65
+    assert sum(row["defects"].values()) == 200
+    assert history.cards_after(199)[0].label == "other"

@@ -1,0 +1,67 @@
+"""Results as their readers keep them: each text has a maximum length.
+
+What is kept of a result goes into the summary of a coil, which must fit into one record, and to every viewer of the
+page twice a second. A worker's own names are shorter, so only what others write to the topic of results is shortened.
+Two long names that begin alike stay two names: a shortened one ends with a digest of the whole.
+"""
+
+import hashlib
+
+from msgspec.structs import replace
+
+from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX
+from stripwatch.worker.contracts.events import Defect, FrameInfo, ModelInfo, Result
+
+_DIGEST_CHARS = 12
+
+
+def shorten(name: str) -> str:
+    """The name itself up to NAME_CHARS_MAX characters; of a longer one its beginning, an ellipsis and a digest."""
+    if len(name) <= NAME_CHARS_MAX:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_CHARS]
+    return f"{name[: NAME_CHARS_MAX - _DIGEST_CHARS - 1]}…{digest}"
+
+
+def bounded_result(result: Result) -> Result:
+    return replace(
+        result,
+        schema=shorten(result.schema),
+        id=shorten(result.id),
+        label=_shorten(result.label),
+        scores={},  # no reader keeps them
+        defects=[_bounded_defect(defect) for defect in result.defects],
+        frame=_bounded_frame(result.frame),
+        model=_bounded_model(result.model),
+    )
+
+
+def _shorten(name: str | None) -> str | None:
+    return None if name is None else shorten(name)
+
+
+def _bounded_defect(defect: Defect) -> Defect:
+    return replace(defect, label=shorten(defect.label)) if len(defect.label) > NAME_CHARS_MAX else defect
+
+
+def _bounded_frame(frame: FrameInfo) -> FrameInfo:
+    return replace(
+        frame,
+        camera=shorten(frame.camera),
+        line=_shorten(frame.line),
+        coil=_shorten(frame.coil),
+        side=_shorten(frame.side),
+        topic=_shorten(frame.topic),
+        file=None,
+        replay_of=_shorten(frame.replay_of),
+    )
+
+
+def _bounded_model(model: ModelInfo) -> ModelInfo:
+    return replace(
+        model,
+        name=shorten(model.name),
+        version=shorten(model.version),
+        sha256=shorten(model.sha256),
+        provider=_shorten(model.provider),
+    )

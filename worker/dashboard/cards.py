@@ -1,0 +1,52 @@
+"""A defect event as the list of the newest shows it."""
+
+import msgspec
+
+from stripwatch.worker.coils.observations import Observation
+from stripwatch.worker.contracts.events import Box, Result
+from stripwatch.worker.contracts.timestamps import rfc3339
+
+_BOXES_MAX = 50
+
+
+class DefectCard(msgspec.Struct, frozen=True):
+    """seq counts up and names its picture. evidence: as the event says."""
+
+    seq: int
+    id: str
+    line: str | None
+    coil: str | None
+    camera: str
+    captured_at: str
+    label: str
+    score: float
+    labels: list[str]
+    boxes: list[Box]
+    strip_mm: tuple[int, int] | None
+    width_px: int | None
+    height_px: int | None
+    model: str
+    evidence: bool | None
+
+
+def card_of(result: Result, observation: Observation, seq: int) -> DefectCard:
+    """result: with at least one defect. observation: what was learnt of it."""
+    frame, best = result.frame, max(result.defects, key=lambda defect: defect.score)
+    span = best.strip_mm
+    return DefectCard(
+        seq=seq,
+        id=result.id,
+        line=frame.line,
+        coil=frame.coil,
+        camera=frame.camera,
+        captured_at=rfc3339(observation.captured_ms),
+        label=best.label,
+        score=best.score,
+        labels=sorted({defect.label for defect in result.defects}),
+        boxes=[defect.box_px for defect in result.defects if defect.box_px][:_BOXES_MAX],
+        strip_mm=(span.start, span.end) if span else None,
+        width_px=frame.width_px,
+        height_px=frame.height_px,
+        model=f"{result.model.name} {result.model.version}",
+        evidence=result.evidence,
+    )

@@ -7,7 +7,7 @@ from itertools import pairwise
 import msgspec
 
 from stripwatch.worker.coils.coil import CoilAggregate
-from stripwatch.worker.coils.strip.interval_set import IntervalSet
+from stripwatch.worker.coils.strip.camera_track import PlacedCamera
 
 _DEFECTS_MAX, _GAPS_MAX = 3_000, 500
 _NONE: tuple[None, None] = (None, None)
@@ -17,7 +17,8 @@ _SIDES = {"top": 0, "bottom": 1}
 class Lane(msgspec.Struct, frozen=True):
     """covered: start and end in mm of what inspected frames show, except that of many gaps the shortest are filled.
 
-    gaps_omitted: how many. height_px: of the newest frame.
+    gaps_omitted: how many. height_px: of the newest frame. shifts: from which place on events state so much less, since
+    the encoder was reset.
     """
 
     camera: str
@@ -25,6 +26,7 @@ class Lane(msgspec.Struct, frozen=True):
     height_px: int | None
     covered: list[tuple[int, int]]
     gaps_omitted: int = 0
+    shifts: tuple[tuple[int, int], ...] = ()
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -73,7 +75,7 @@ def strip_map(
         coil=log.coil,
         line=log.line,
         strip=(strip.start, strip.end) if strip else None,
-        lanes=[Lane(name, *known.get(name, _NONE), *_covered(placed.cameras[name].covered)) for name in cameras],
+        lanes=[_lane(name, *known.get(name, _NONE), placed.cameras[name]) for name in cameras],
         labels=labels,
         label_numbers=[numbers.get(label, len(numbers)) for label in labels],
         marks=[
@@ -89,12 +91,12 @@ def strip_map(
     )
 
 
-def _covered(covered: IntervalSet) -> tuple[list[tuple[int, int]], int]:
-    """The spans between the longest gaps, and how many gaps are left out."""
-    spans = list(covered)
+def _lane(name: str, side: str | None, height_px: int | None, camera: PlacedCamera) -> Lane:
+    spans = list(camera.covered)
     gaps = [(start, end) for (_, start), (end, _) in pairwise(spans)]
     longest = sorted(nlargest(_GAPS_MAX, gaps, key=lambda gap: gap[1] - gap[0]))
-    edges = [*(edge for gap in longest for edge in gap)]
+    edges = [edge for gap in longest for edge in gap]
     if spans:
         edges = [spans[0][0], *edges, spans[-1][1]]
-    return list(zip(edges[::2], edges[1::2], strict=True)), len(gaps) - len(longest)
+    covered = list(zip(edges[::2], edges[1::2], strict=True))
+    return Lane(name, side, height_px, covered, len(gaps) - len(longest), camera.shifts)

@@ -40,3 +40,14 @@ def test_a_camera_that_was_expected_has_a_lane() -> None:
     log = CoilAggregate(observation(0, 0, 200, camera="a"))
     log.expected = ["a", "b"]
     assert [(lane.camera, lane.covered) for lane in strip_map(log, {}, {}).lanes] == [("a", [(0, 200)]), ("b", [])]
+
+
+def test_a_lane_says_what_the_events_state_after_a_reset() -> None:
+    frames = [
+        observation(number, start, start + 200) for number, start in enumerate([30_000, 30_200, 30_400, 0, 200, 400])
+    ]
+    log = CoilAggregate(frames[0])
+    for one in frames[1:]:
+        log.add(one)
+    (lane,) = strip_map(log, {}, {}).lanes
+    assert (lane.covered, lane.shifts) == ([(30_000, 31_200)], ((30_000, 0), (30_600, 30_600)))

@@ -12,7 +12,7 @@ wrong, and an encoder is seldom set so. It keeps its positions: a hole must not 
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Self
 
@@ -40,11 +40,15 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class PlacedCamera:
-    """What a camera saw of the coil. edges: its lowest and highest position; None where none can be used."""
+    """What a camera saw of the coil. edges: its lowest and highest position; None where none can be used.
+
+    shifts: from which place on how much lies between it and the position that frames state; empty without a reset.
+    """
 
     covered: IntervalSet
     defects: StripDefects
     edges: tuple[int, int] | None
+    shifts: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of_nothing(cls, rules: StripRules) -> Self:
@@ -94,15 +98,17 @@ class CameraTrack:
         if len(real) < 2:
             for stretch in real:
                 return PlacedCamera(stretch.covered, stretch.defects, (stretch.low_mm, stretch.high_mm))
-        covered, defects = IntervalSet(self._rules.gap_tolerance_mm), StripDefects(self._rules.join_mm)
+        placed = PlacedCamera.of_nothing(self._rules)
+        totals = list(accumulate(shifts_mm, initial=0))
         edges: list[int] = []
-        for stretch, shift_mm in zip(real, accumulate(shifts_mm, initial=0), strict=True) if real else ():
+        for stretch, shift_mm in zip(real, totals, strict=False):
             for start, end in stretch.covered:
-                covered.add(start + shift_mm, end + shift_mm)
+                placed.covered.add(start + shift_mm, end + shift_mm)
             for defect in stretch.defects:
-                defects.add(moved(defect, shift_mm))
+                placed.defects.add(moved(defect, shift_mm))
             edges += [stretch.low_mm + shift_mm, stretch.high_mm + shift_mm]
-        return PlacedCamera(covered, defects, (min(edges), max(edges)) if edges else None)
+        shifts = tuple((low, shift_mm) for low, shift_mm in zip(edges[::2], totals, strict=False))
+        return replace(placed, edges=(min(edges), max(edges)) if edges else None, shifts=shifts)
 
     def faults(self) -> Counter[str]:
         real, resets = self._real(), self.resets()

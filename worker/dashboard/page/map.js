@@ -248,13 +248,16 @@ export class StripMap {
     return `${what.label} at ${place}, camera ${what.camera}, score ${percent(mark[SCORE])}${parts}`;
   }
 
+  // start and end: as events state them, which is another place after a reset of the encoder.
   describe(mark) {
+    const lane = this.map.lanes[mark[LANE]];
+    const shift = lane.shifts.findLast(([from]) => from <= mark[START])?.[1] ?? 0;
     return {
       label: this.map.labels[mark[LABEL]],
-      camera: this.map.lanes[mark[LANE]].camera,
+      camera: lane.camera,
       coil: this.map.coil,
-      start: mark[START],
-      end: mark[END],
+      start: mark[START] - shift,
+      end: mark[END] - shift,
     };
   }
 }

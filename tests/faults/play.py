@@ -84,6 +84,7 @@ class Play:
                 f"the workers did not get ready before the first fault; their logs are in {self.log.parent}"
             )
         sender.send_more(2 * sender.partitions)  # from then on each worker's metrics tell its partitions
+        sender.flush()  # or nothing would be waited for, and the start would count as a silence of the first fault
         self._await_settled()
         with sender:
             for strike in self.plan.strikes:

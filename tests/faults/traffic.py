@@ -140,11 +140,16 @@ class Sender:
             self.partitions += 1
             self._producer = self._open()
 
+    def flush(self) -> None:
+        """Until all is acknowledged."""
+        with self._lock:
+            self._producer.flush(timeout=_DELIVER_S_MAX)
+
     def close(self) -> None:
         """Until all is acknowledged; the trickle ends."""
         self._closing.set()
         self._trickle.join()
-        self._producer.flush(timeout=_DELIVER_S_MAX)
+        self.flush()
 
     def _send(self, number: int, camera: int, value: bytes | None, why: str | None, cut: bool = False) -> None:
         partition, generation = camera % self.partitions, self._ledger.generation

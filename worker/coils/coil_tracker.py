@@ -33,8 +33,7 @@ class CoilRules:
 
     def with_settings(self, settings: Settings) -> Self:
         """The same rules, with what the settings say of the strip and of the cameras."""
-        strip = StripRules.of(settings.coils, self.strip.join_mm)
-        return replace(self, strip=strip, cameras=configured_cameras(settings.cameras))
+        return replace(self, strip=StripRules.of(settings.coils), cameras=configured_cameras(settings.cameras))
 
 
 @dataclass(slots=True)

@@ -59,7 +59,11 @@ def read_coils(settings: Settings) -> list[CoilSummary]:
                 read += 1
                 if read % _SAY_EVERY == 0:
                     say(f"{read} records read")
-    return [log.summary() for log in book.running]
+    coils = book.running
+    for log in coils:
+        book.expect_cameras(log)
+        book.remember_cameras(log.line, log.cameras)
+    return [log.summary() for log in coils]
 
 
 def as_table(coils: Sequence[CoilSummary]) -> Table:

@@ -205,7 +205,7 @@ class CoilsSettings(_Section):
         default=1,
         ge=0,
         le=1000,
-        description="Frames at most this far apart leave no gap. Rounding makes 1 mm; raise it where triggers jitter.",
+        description="Frames at most this far apart leave no gap, and their defects are one. Rounding makes 1 mm.",
     )
     strip_speed_mps_max: float = Field(
         default=50,

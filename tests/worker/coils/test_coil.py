@@ -138,6 +138,18 @@ def test_abutting_frames_leave_no_gap_and_a_hole_is_as_long_as_it_is(
     assert found.uncovered_mm == gap.end - gap.start == pytest.approx(hole_mm, abs=1.5)
 
 
+def test_rounding_splits_no_defect() -> None:
+    """An edge defect along frames of 200.4 mm, whose ends are rounded apart."""
+    frames = []
+    for number in range(100):
+        start = round(number * 200.4)
+        seen = (defect(start, start + 200, (0, 9), event_id=f"f{number}"),)
+        frames.append(observation(number, start, start + 200, defects=seen, verdict="defect"))
+    found = logged(frames)
+    assert found.defects == {"scratches": 1}
+    assert found.strip_defects[0].strip_mm == found.strip_mm
+
+
 def test_the_longest_gaps_are_listed_first_and_all_are_counted() -> None:
     frames = [observation(number, number * 205, number * 205 + 200) for number in range(1000)]
     lost = [one for number, one in enumerate(frames) if number not in (700, 701, 400)]

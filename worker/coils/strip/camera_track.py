@@ -52,7 +52,7 @@ class PlacedCamera:
 
     @classmethod
     def of_nothing(cls, rules: StripRules) -> Self:
-        return cls(IntervalSet(rules.gap_tolerance_mm), StripDefects(rules.join_mm), None)
+        return cls(IntervalSet(rules.gap_tolerance_mm), StripDefects(rules.gap_tolerance_mm), None)
 
 
 class CameraTrack:

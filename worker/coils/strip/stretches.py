@@ -18,18 +18,17 @@ _DIRECTIONS: tuple[StripDirection | None, ...] = (None, "forward", "reverse")
 
 @dataclass(frozen=True, slots=True)
 class StripRules:
-    """join_mm: defects this far apart along the strip are one. gap_tolerance_mm: frames this far apart leave no gap.
+    """gap_tolerance_mm: frames this far apart leave no gap, and their defects are one, since places are rounded.
 
     speed_mps_max: no strip is faster. The defaults are those of the settings `coils.*`.
     """
 
-    join_mm: int = 0
     gap_tolerance_mm: int = 1
     speed_mps_max: float = 50.0
 
     @classmethod
-    def of(cls, settings: CoilsSettings, join_mm: int = 0) -> Self:
-        return cls(join_mm, settings.gap_tolerance_mm, settings.strip_speed_mps_max)
+    def of(cls, settings: CoilsSettings) -> Self:
+        return cls(settings.gap_tolerance_mm, settings.strip_speed_mps_max)
 
     def in_reach(self, from_ms: int, from_mm: int, to_ms: int, to_mm: int) -> bool:
         return abs(to_mm - from_mm) <= self.speed_mps_max * abs(to_ms - from_ms) + SLACK_MM
@@ -56,7 +55,7 @@ class Stretch:
         self.first_ms, self.first_mm = first.time_ms, first.position_mm
         self.low_mm = self.high_mm = first.position_mm
         self.covered = IntervalSet(rules.gap_tolerance_mm)
-        self.defects = StripDefects(rules.join_mm)
+        self.defects = StripDefects(rules.gap_tolerance_mm)
         self._last = first
         self._frame_mm = 0
 

@@ -1,4 +1,4 @@
-"""The source of a frame (ce_source): a URI reference, percent-encoded, whose last part names the camera."""
+"""The source of a frame (ce_source): a URI reference, percent-encoded, whose path ends with the name of the camera."""
 
 import re
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ NAME_CHARS_MAX = 200
 SOURCE_CHARS_MAX = 2000  # a Chinese name takes nine characters for each of its own
 _MALFORMED_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SCHEME_ONLY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/*")  # of https://camera: no line stands before the camera
+_QUERY_OR_FRAGMENT = re.compile(r"[?#]")  # RFC 3986: the first of them ends the path
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,14 @@ class CameraSource:
 def parse_source(text: str) -> CameraSource:
     """`/site/area/line/camera`, `https://plant/line/camera` or `urn:camera:42`.
 
-    A name in it must be valid UTF-8 without control characters once it is decoded. A slash at the end is malformed as
-    well, but the part before it still names the camera.
+    A name in it must be valid UTF-8 without control characters once it is decoded. A slash at the end, a query and a
+    fragment are malformed as well, since nothing says what they name: two cameras may become one. The path before them
+    still names the camera.
     """
-    path = text.rstrip("/")
+    path = _QUERY_OR_FRAGMENT.split(text, maxsplit=1)[0].rstrip("/")
     line, _, camera = path.rpartition("/")
+    if _SCHEME_ONLY.fullmatch(path):  # nothing stands behind the scheme
+        camera = ""
     if _SCHEME_ONLY.fullmatch(line):
         line = ""
     try:

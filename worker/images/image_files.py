@@ -21,6 +21,7 @@ FORMATS = "JPEG, PNG, BMP, TIFF and WebP"
 SUFFIXES = {"jpeg": ".jpg", "png": ".png", "bmp": ".bmp", "tiff": ".tif", "webp": ".webp"}
 _SIDECAR_NAMES = frozenset({"truth.jsonl", "classes.txt", "data.yaml", "data.yml"})
 _SIDECAR_OF_IMAGE = frozenset({".xml", ".txt", ".json"})
+_SPECIAL = "pipe, socket or device"
 _NAMED_MAX = 3
 
 
@@ -136,10 +137,12 @@ def _kind(entry: "os.DirEntry[str]") -> str:
         if entry.is_symlink():
             if entry.is_dir():
                 return "link to a folder, which is not followed"
-            return "file" if entry.is_file() else "broken link"
+            if entry.is_file():
+                return "file"
+            return _SPECIAL if Path(entry.path).exists() else "broken link"
         if entry.is_dir():
             return "folder"
-        return "file" if entry.is_file() else "pipe, socket or device"
+        return "file" if entry.is_file() else _SPECIAL
     except OSError as error:
         return f"broken link ({error.strerror})"
 

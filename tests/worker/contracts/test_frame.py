@@ -138,6 +138,11 @@ def test_a_key_names_the_camera_and_leaves_the_source_alone() -> None:
         b"/plant/line/%2E%2E",
         b".",
         b"///",
+        b"https://",
+        b"https:",
+        b"urn:",
+        b"https://?x=1",
+        b"#top-1",
         b"/plant/" + b"x" * 201,
         b"/" + b"%41" * 700,
         b"\xff/cam",
@@ -149,10 +154,22 @@ def test_a_malformed_source_is_named_and_another_takes_its_place(source: bytes) 
     assert dict(event_headers(frame, "result"))["ce_source"] == b"/top%201"
 
 
-def test_a_slash_at_the_end_of_a_source_is_a_fault_and_costs_no_name() -> None:
-    frame = read([("ce_source", b"/plant/line/top-2/")])
-    assert (frame.camera, frame.line, frame.faults) == ("top-2", "/plant/line", ("ce_source",))
-    assert dict(event_headers(frame, "result"))["ce_source"] == b"/plant/line/top-2/"
+@pytest.mark.parametrize(
+    ("source", "camera", "line"),
+    [
+        ("/plant/line/top-2/", "top-2", "/plant/line"),
+        ("https://plant/line/top-2?x=1#f", "top-2", "https://plant/line"),
+        ("/plant/line/top-2?path=/a/b", "top-2", "/plant/line"),
+        ("/plant/line/top-2/#/a/b", "top-2", "/plant/line"),
+        ("https://top-2?x=1", "top-2", None),
+    ],
+)
+def test_what_follows_the_path_of_a_source_is_a_fault_and_names_nothing(
+    source: str, camera: str, line: str | None
+) -> None:
+    frame = read([("ce_source", source.encode())])
+    assert (frame.camera, frame.line, frame.faults) == (camera, line, ("ce_source",))
+    assert dict(event_headers(frame, "result"))["ce_source"] == source.encode()
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ def test_what_is_not_read_is_named_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "up").symlink_to(tmp_path)
     (tmp_path / "same.jpg").symlink_to("a.jpg")
     os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "device.png").symlink_to("/dev/null")
+    (tmp_path / "to_pipe.png").symlink_to("pipe.png")
     found = list_images(tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in found.files] == ["a.jpg", "d.jpg/e.png", "same.jpg"]
     assert whys(tmp_path) == {
@@ -65,8 +67,10 @@ def test_what_is_not_read_is_named_with_the_reason(tmp_path: Path) -> None:
         "loop.jpg": "broken link (Too many levels of symbolic links)",
         "up": "link to a folder, which is not followed",
         "pipe.png": "pipe, socket or device",
+        "device.png": "pipe, socket or device",
+        "to_pipe.png": "pipe, socket or device",
     }
-    assert found.notes[0].startswith(f"skipping 9 files or folders in {tmp_path}: ")
+    assert found.notes[0].startswith(f"skipping 11 files or folders in {tmp_path}: ")
     assert "broken link: 1 (gone.jpg)" in found.notes[0]
 
 

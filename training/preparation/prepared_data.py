@@ -13,7 +13,7 @@ from stripwatch.training.annotations.annotations import CLEAN, Annotations
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.preparation.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
 from stripwatch.training.preparation.groups import group_frames
-from stripwatch.training.preparation.sample_depths import check_depths, choose_levels, depth_notes
+from stripwatch.training.preparation.sample_depths import check_depths, check_levels, choose_levels, depth_notes
 from stripwatch.training.preparation.split_file import check_split, read_split
 from stripwatch.training.preparation.stratified_split import SplitParts, split_frames
 from stripwatch.worker.common.console import say
@@ -98,6 +98,7 @@ def prepare_data(
         levels = choose_levels(dataset.root, [frame.name for frame in split.train], spec.bit_depth)
         say(f"levels: black at {levels.black:.4f}, white at {levels.white:.4f} of the full scale")
         spec = msgspec.structs.replace(spec, levels=levels)
+        check_levels([sample.name for sample in dataset.samples], [found.depth for found in digests], spec)
     return PreparedData(spec, split, train, validation, trained)
 
 
@@ -129,7 +130,7 @@ def _describe_frames(
     dataset: DataSet, digests: Sequence[FrameDigest], spec: DecodeSpec
 ) -> tuple[list[SplitFrame], list[int]]:
     names, depths = [sample.name for sample in dataset.samples], [digest.depth for digest in digests]
-    check_depths(names, depths, spec.bit_depth)
+    check_depths(names, depths, spec)
     for note in depth_notes(names, depths, spec):
         say(note)
     check_contradictions(dataset.samples, digests)

@@ -49,7 +49,7 @@ class SampleDepth:
 
     def is_doubtful(self, bit_depth: int | None) -> bool:
         """Whether the worker would flag a frame like this one. bit_depth: as in the decode spec."""
-        return self.stored > 8 and (self.contradictory or is_doubtful(self.largest, self.declared or bit_depth))
+        return self.stored > 8 and (self.contradictory or is_doubtful(self.largest, self.declared, bit_depth))
 
 
 EIGHT_BITS = SampleDepth(8)
@@ -130,13 +130,20 @@ def usual_bit_depth(depth: SampleDepth) -> int | None:
     return suggested_bit_depth([depth])
 
 
-def check_depths(names: Sequence[str], depths: Sequence[SampleDepth], bit_depth: int | None) -> None:
+def check_depths(names: Sequence[str], depths: Sequence[SampleDepth], spec: DecodeSpec) -> None:
     """Raises DataError, with a file and what to do, where the worker would flag a frame of the set."""
+    check_levels(names, depths, spec)
+    bit_depth = spec.bit_depth
     doubtful = [(name, depth) for name, depth in zip(names, depths, strict=True) if depth.is_doubtful(bit_depth)]
     if not doubtful:
         return
     name, depth = doubtful[0]
     count = f"{len(doubtful)} of {len(names)} files, of which {name} is the first"
+    if depth.declared == _STORED_BITS and not depth.contradictory:
+        raise DataError(
+            f"samples use only {depth.used} of the 16 bits that their file declares: {count}. Make the camera declare "
+            "its depth, or, where these frames are as dark as that, pass --bit-depth 16"
+        )
     if depth.contradictory or depth.declared is not None:
         raise DataError(f"samples do not have the {depth.declared} bits that their file declares: {count}")
     if bit_depth is not None:
@@ -149,19 +156,32 @@ def check_depths(names: Sequence[str], depths: Sequence[SampleDepth], bit_depth:
     )
 
 
+def check_levels(names: Sequence[str], depths: Sequence[SampleDepth], spec: DecodeSpec) -> None:
+    """Raises DataError where files of 8 bits meet levels: the worker would flag such frames."""
+    eight = [name for name, depth in zip(names, depths, strict=True) if depth.stored == 8]
+    if spec.levels is not None and eight:
+        raise DataError(
+            f"--levels does not apply to files of 8 bits: {len(eight)} of {len(names)} files, of which {eight[0]} is "
+            "the first. Leave the option out, or take these files out of the set"
+        )
+
+
 def depth_notes(names: Sequence[str], depths: Sequence[SampleDepth], spec: DecodeSpec) -> list[str]:
     """Sentences about a set whose files differ in depth, and about options without effect."""
     groups = group_depths(names, depths)
     notes = []
     if len({group.declared or (spec.bit_depth or 16 if group.stored > 8 else 8) for group in groups}) > 1:
         notes.append(f"note: the files differ in bit depth: {'; '.join(group.text for group in groups)}")
-    if spec.bit_depth is not None and not any(group.stored > 8 and group.declared is None for group in groups):
+    if spec.bit_depth is not None and not any(_heeds_bit_depth(group, spec.bit_depth) for group in groups):
         notes.append(
             f"note: --bit-depth {spec.bit_depth} changes no file of this set: none has 16 bits without a declared depth"
         )
-    if spec.levels is not None and groups[0].stored == 8 and len(groups) == 1:
-        notes.append("note: --levels changes no file of this set: all have 8 bits")
     return notes
+
+
+def _heeds_bit_depth(group: DepthGroup, bit_depth: int) -> bool:
+    """Files that declare all their 16 bits are believed only where --bit-depth says so, too."""
+    return group.stored > 8 and (group.declared is None or group.declared == bit_depth == _STORED_BITS)
 
 
 def parse_levels(text: str) -> Levels | None:

@@ -18,32 +18,39 @@ _FEW_BITS = 14  # 16-bit samples that all fit in these probably come from a came
 def to_8_bits(samples: Samples, spec: DecodeSpec) -> tuple[Pixels, tuple[FrameFlag, ...]]:
     """Map samples to 8 bits, and say where their depth is unknown or is not the stated one.
 
-    The depth is the declared one, else the one that training states, else 16 bits. 8-bit samples remain as they are.
+    The depth is the declared one, else the one that training states, else 16 bits. 8-bit samples remain as they are;
+    where training chose levels, it had deeper samples, and 8 bits look unlike them.
     """
     if samples.values.dtype == np.uint8:
-        return np.asarray(samples.values, np.uint8), samples.flags
-    stated = samples.bits or spec.bit_depth
-    bits = stated or _STORED_BITS
-    doubtful = is_doubtful(largest_sample(samples.values, samples.bits), stated)
+        pixels, doubtful = np.asarray(samples.values, np.uint8), spec.levels is not None
+    else:
+        bits = samples.bits or spec.bit_depth or _STORED_BITS
+        doubtful = is_doubtful(largest_sample(samples.values, samples.bits), samples.bits, spec.bit_depth)
+        pixels = np.asarray(cv2.LUT(samples.values, _lookup_table(bits, spec.levels)), np.uint8)
     flags = (*samples.flags, FrameFlag.BIT_DEPTH) if doubtful else samples.flags
-    pixels = cv2.LUT(samples.values, _lookup_table(bits, spec.levels))
-    return np.asarray(pixels, np.uint8), tuple(dict.fromkeys(flags))
+    return pixels, tuple(dict.fromkeys(flags))
 
 
 def largest_sample(values: SampleValues, declared: int | None) -> int:
-    """The largest sample. Where the file declares no depth, it is halved while hardly any sample is larger.
+    """The largest sample. Where the file declares no depth below 16, it is halved while hardly any sample is larger.
 
     A camera of 12 bits with one white pixel would otherwise pass for one of 16 bits, and its frames come out black.
     """
     largest = int(values.max())
-    if declared is None:
+    if declared in (None, _STORED_BITS):
         while largest and np.count_nonzero(values > largest >> 1) <= values.size // _STRAY_SHARE:
             largest >>= 1
     return largest
 
 
-def is_doubtful(largest: int, bits: int | None) -> bool:
-    """Whether samples up to this value contradict their depth or, where bits is None, use only few of their 16 bits."""
+def is_doubtful(largest: int, declared: int | None, stated: int | None) -> bool:
+    """Whether samples up to this value contradict their depth, or use only few of 16 bits that training did not state.
+
+    declared: by the file. Software declares 16 bits for whatever it stores in 16, so that alone is not believed.
+    stated: by training, as `DecodeSpec.bit_depth`.
+    """
+    unproven = declared == _STORED_BITS and stated != _STORED_BITS
+    bits = None if unproven else declared or stated
     return largest >> bits > 0 if bits else largest < 2**_FEW_BITS
 
 

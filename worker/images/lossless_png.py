@@ -33,9 +33,11 @@ def raw_to_png(encoded: bytes, layout: RawLayout, limits: DecodeLimits) -> bytes
 
 
 def _scaled(values: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
-    """To 16 bits: the lower bits repeat the upper ones, so that the largest becomes 65535."""
-    within = np.minimum(values, 2**bits - 1)
-    return np.asarray(within << (_STORED_BITS - bits) | within >> (2 * bits - _STORED_BITS), np.uint16)
+    """To the full range of 16 bits, rounded up, so that the low bits of dark frames show as well that it was done."""
+    full_scale = 2**bits - 1
+    scaled = np.arange(2**bits) * (2**_STORED_BITS - 1)
+    table = ((scaled + full_scale - 1) // full_scale).astype(np.uint16)
+    return np.asarray(table[np.minimum(values, full_scale)], np.uint16)
 
 
 def _png(values: SampleValues) -> bytes:

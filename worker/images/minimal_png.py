@@ -7,14 +7,16 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.headers.png import PALETTE, PNG_SIGNATURE, PngImage, png_chunks, read_image_chunk
+from stripwatch.worker.images.headers.png import GREY, PALETTE, PNG_SIGNATURE, PngImage, png_chunks, read_image_chunk
 
 _FILTER_MAX = 4
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _SRGB_GAMMA = struct.pack(">I", 45455)
+_GAMMA_MIN, _GAMMA_MAX = 10_000, 1_000_000  # 0.1 and 10; displays and cameras have 0.36 to 2.8
 _BLOCK_BYTES_MAX = 65_535
 
 
@@ -33,15 +35,31 @@ def minimal_png(encoded: bytes) -> bytes:
         parts.append(_chunk(b"gAMA", gamma))
     if image.colour_type == PALETTE:
         palette = bytes(chunks[b"PLTE"][0])
-        parts.append(_chunk(b"PLTE", palette.ljust(3 * 2**image.bits, b"\0")))  # pixels beyond it are black
+        if len(palette) < 3 * 2**image.bits:
+            _check_indices(image, bytes(chunks[b"IHDR"][0]), rows, len(palette) // 3)
+        parts.append(_chunk(b"PLTE", palette.ljust(3 * 2**image.bits, b"\0")))
     return b"".join([*parts, *_stored(rows), _chunk(b"IEND", b"")])
 
 
+def _check_indices(image: PngImage, header: bytes, rows: bytes, entries: int) -> None:
+    """Raises FrameRejected for pixels beyond the palette, which libpng makes black.
+
+    Only without their filters do rows say which entries they use. So libpng reads them once as grey samples, and then
+    scales those of fewer than 8 bits up to 255.
+    """
+    as_grey = header[:9] + bytes([GREY]) + header[10:]
+    encoded = b"".join([PNG_SIGNATURE, _chunk(b"IHDR", as_grey), *_stored(rows), _chunk(b"IEND", b"")])
+    samples = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if samples is not None and int(samples.max()) * (2**image.bits - 1) // 255 >= entries:
+        raise FrameRejected(RejectReason.DAMAGED, f"a PNG file with pixels outside its palette of {entries}")
+
+
 def _gamma(chunks: dict[bytes, list[memoryview]]) -> bytes | None:
+    """None also for a value that no display or camera has: greys made with it would be black or white."""
     if b"sRGB" in chunks:
         return _SRGB_GAMMA
     gamma = bytes(chunks[b"gAMA"][0]) if b"gAMA" in chunks else b""
-    return gamma if len(gamma) == 4 and 0 < int.from_bytes(gamma, "big") < 2**31 else None
+    return gamma if len(gamma) == 4 and _GAMMA_MIN <= int.from_bytes(gamma, "big") <= _GAMMA_MAX else None
 
 
 def _unpack_rows(packed: bytes, image: PngImage) -> bytes:
@@ -53,13 +71,15 @@ def _unpack_rows(packed: bytes, image: PngImage) -> bytes:
         raise FrameRejected(RejectReason.DAMAGED, f"a PNG file whose pixels are damaged: {error}") from error
     if len(rows) < size or (len(rows) == size and not inflater.eof):
         raise FrameRejected(RejectReason.DAMAGED, "a PNG file whose pixels end early")
+    if len(rows) > size:
+        raise FrameRejected(RejectReason.DAMAGED, "a PNG file of more pixels than its header says")
     at = 0
     for count, row_bytes in _passes(image):
         part = np.frombuffer(rows, np.uint8, count * row_bytes, at).reshape(count, row_bytes)
         if int(part[:, 0].max()) > _FILTER_MAX:
             raise FrameRejected(RejectReason.DAMAGED, "a PNG file with a row of an unknown filter")
         at += part.size
-    return rows[:size]
+    return rows
 
 
 def _passes(image: PngImage) -> Iterator[tuple[int, int]]:

@@ -36,9 +36,9 @@ def decode_raw(encoded: bytes, layout: RawLayout, header: ImageHeader, colour: s
         FrameRejected: The buffer is not of the stated size.
         cv2.error: Memory was not enough.
     """
-    stride = read_stride(encoded, layout, header)
+    stride, last_row_bytes = read_stride(encoded, layout, header)
     pixel_format, width = PIXEL_FORMATS[layout.pixel_format], header.width_px
-    rows = np.frombuffer(encoded, np.uint8).reshape(header.height_px, stride)
+    rows: Pixels = np.ndarray((header.height_px, last_row_bytes), np.uint8, encoded, strides=(stride, 1))
     if pixel_format.colours:
         pixels = _decode_colour(rows, pixel_format, width)
         return Samples(to_grey(pixels) if colour == "grey" else pixels)
@@ -66,7 +66,7 @@ def _decode_colour(rows: Pixels, pixel_format: PixelFormat, width: int) -> Pixel
 def _words(rows: Pixels, width: int) -> NDArray[np.uint16]:
     """16-bit little-endian samples; a copy only where an odd stride sets them off the grid."""
     row_bytes = rows[:, : 2 * width]
-    if rows.shape[1] % 2:
+    if rows.strides[0] % 2:
         row_bytes = np.ascontiguousarray(row_bytes)
     return np.asarray(row_bytes.view("<u2"), np.uint16)
 

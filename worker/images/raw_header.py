@@ -5,6 +5,7 @@ of GigE Vision. The buffer holds the image alone: chunk data of a camera, which 
 """
 
 import difflib
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,16 +84,20 @@ def read_pixel_format(layout: RawLayout) -> PixelFormat:
     raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"{_FORMAT} {what}{hint}; raw buffers are read of {supported}")
 
 
-def read_stride(encoded: bytes, layout: RawLayout, header: ImageHeader) -> int:
-    """Bytes from row to row, after the buffer was found to be of the stated size.
+def read_stride(encoded: bytes, layout: RawLayout, header: ImageHeader) -> tuple[int, int]:
+    """Bytes from row to row, and bytes of the last row, after the buffer was found to be of the stated size.
 
-    Raises FrameRejected: truncated, or undecodable for a size that contradicts itself.
+    The padding of the last row may be missing, as GenICam allows. Raises FrameRejected: truncated, or undecodable for a
+    size that contradicts itself.
     """
     row_bits = header.width_px * PIXEL_FORMATS[layout.pixel_format].bits_per_pixel
     row_bytes = -(-row_bits // 8)
     row = f"a row of {header.width_px} pixels ({_WIDTH}) of {layout.pixel_format}"
     if layout.stride_bytes is None and row_bits % 8:
-        detail = f"{row} ends within a byte; state in {_STRIDE} where the next row begins"
+        detail = (
+            f"{row} ends within a byte; state in {_STRIDE} where the next row begins. If that is in the same byte, set "
+            f"the camera to a width that is a multiple of {_whole_pixels(layout)}"
+        )
         raise FrameRejected(RejectReason.UNDECODABLE, detail)
     stride = row_bytes if layout.stride_bytes is None else layout.stride_bytes
     if stride == 0:
@@ -103,12 +108,19 @@ def read_stride(encoded: bytes, layout: RawLayout, header: ImageHeader) -> int:
         raise FrameRejected(RejectReason.UNDECODABLE, detail)
     needed, there = stride * header.height_px, len(encoded)
     if there == needed:
-        return stride
+        return stride, stride
+    if there == needed - (stride - row_bytes):
+        return stride, row_bytes
     stated = f"{header.height_px} rows ({_HEIGHT}) of {stride} bytes ({_STRIDE} or {_WIDTH}) are {needed}"
     if there < needed:
         raise FrameRejected(RejectReason.TRUNCATED, f"{there} bytes; {stated}: {needed - there} are missing")
     more = f"{there} bytes; {stated}: {there - needed} too many; send the image alone, without chunk data or padding"
     raise FrameRejected(RejectReason.UNDECODABLE, more)
+
+
+def _whole_pixels(layout: RawLayout) -> int:
+    """The smallest number of pixels that fill whole bytes."""
+    return 8 // math.gcd(8, PIXEL_FORMATS[layout.pixel_format].bits_per_pixel)
 
 
 def _side(name: str, value: int | None) -> int:

@@ -20,6 +20,7 @@ from stripwatch.training.preparation.sample_depths import (
 from stripwatch.worker.common.errors import DataError, SettingsError
 from stripwatch.worker.images.decode_spec import DecodeSpec, Levels
 
+SPEC = DecodeSpec(8, 8)
 TWELVE = SampleDepth(16, None, largest=4000, zero_bits=4)
 FULL = SampleDepth(16, None, largest=65_000)
 
@@ -68,18 +69,37 @@ def test_the_depth_that_is_suggested_is_the_next_one_that_cameras_have(
     assert suggested_bit_depth(depths) == suggested
     names = [f"{number}.png" for number in range(len(depths))]
     if suggested is None:
-        check_depths(names, depths, None)
+        check_depths(names, depths, SPEC)
     else:
         with pytest.raises(DataError, match=rf"0\.png .*Pass --bit-depth N .*looks like --bit-depth {suggested}$"):
-            check_depths(names, depths, None)
-        check_depths(names, depths, suggested)
+            check_depths(names, depths, SPEC)
+        check_depths(names, depths, DecodeSpec(8, 8, bit_depth=suggested))
 
 
 def test_samples_beyond_the_stated_or_the_declared_depth_are_refused() -> None:
     with pytest.raises(DataError, match=r"need 12 bits, and the stated bit depth is 10: 1 of 2 files, of which b\.png"):
-        check_depths(["a.png", "b.png"], [EIGHT_BITS, TWELVE], 10)
+        check_depths(["a.png", "b.png"], [EIGHT_BITS, TWELVE], DecodeSpec(8, 8, bit_depth=10))
     with pytest.raises(DataError, match=r"the 12 bits that their file declares: 1 of 1 files, of which a\.png"):
-        check_depths(["a.png"], [SampleDepth(16, 12, 4000, contradictory=True)], 12)
+        check_depths(["a.png"], [SampleDepth(16, 12, 4000, contradictory=True)], DecodeSpec(8, 8, bit_depth=12))
+
+
+def test_16_declared_bits_are_believed_only_where_the_option_states_them() -> None:
+    names, depths = ["a.png", "b.png"], [SampleDepth(16, 16, 60_000), SampleDepth(16, 16, 4000)]
+    for bit_depth in (None, 12):
+        with pytest.raises(
+            DataError, match=r"only 12 of the 16 bits .* 1 of 2 files, of which b\.png .*--bit-depth 16"
+        ):
+            check_depths(names, depths, DecodeSpec(8, 8, bit_depth=bit_depth))
+    spec = DecodeSpec(8, 8, bit_depth=16)
+    check_depths(names, depths, spec)
+    assert depth_notes(names, depths, spec) == []
+
+
+def test_levels_and_files_of_8_bits_are_refused_together() -> None:
+    spec = DecodeSpec(8, 8, levels=Levels(0, 0.5))
+    with pytest.raises(DataError, match=r"--levels does not apply to files of 8 bits: 1 of 2 files, of which b\.jpg"):
+        check_depths(["a.png", "b.jpg"], [FULL, EIGHT_BITS], spec)
+    check_depths(["a.png"], [FULL], spec)
 
 
 def test_a_set_of_several_depths_is_named() -> None:
@@ -97,11 +117,8 @@ def test_a_set_of_several_depths_is_named() -> None:
 
 
 def test_options_without_effect_are_named() -> None:
-    spec = DecodeSpec(8, 8, bit_depth=12, levels=Levels(0, 0.5))
-    assert [note[:18] for note in depth_notes(["a.jpg"], [EIGHT_BITS], spec)] == [
-        "note: --bit-depth ",
-        "note: --levels cha",
-    ]
+    (note,) = depth_notes(["a.jpg"], [EIGHT_BITS], DecodeSpec(8, 8, bit_depth=12))
+    assert note.startswith("note: --bit-depth 12 changes no file of this set")
 
 
 def test_levels_are_read_as_shares() -> None:

@@ -12,7 +12,7 @@ from stripwatch.worker.images.decode_spec import DecodeSpec, Levels
 from stripwatch.worker.images.samples import Samples
 
 PLAIN = DecodeSpec(8, 8)
-TWELVE = DecodeSpec(8, 8, bit_depth=12)
+TWELVE, SIXTEEN = DecodeSpec(8, 8, bit_depth=12), DecodeSpec(8, 8, bit_depth=16)
 
 
 def one(value: int, spec: DecodeSpec = PLAIN, bits: int | None = None) -> tuple[int, tuple[FrameFlag, ...]]:
@@ -23,15 +23,22 @@ def one(value: int, spec: DecodeSpec = PLAIN, bits: int | None = None) -> tuple[
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))))
 def test_8_bits_remain_the_same_array(pixels: np.ndarray) -> None:
-    mapped, flags = to_8_bits(Samples(pixels), DecodeSpec(8, 8, bit_depth=12, levels=Levels(0.1, 0.5)))
+    mapped, flags = to_8_bits(Samples(pixels), TWELVE)
     assert mapped is pixels
     assert flags == ()
+
+
+def test_8_bits_are_unlike_the_deeper_samples_from_which_levels_were_chosen() -> None:
+    pixels = np.zeros((8, 8), np.uint8)
+    mapped, flags = to_8_bits(Samples(pixels), DecodeSpec(8, 8, levels=Levels(0.1, 0.5)))
+    assert mapped is pixels
+    assert flags == (FrameFlag.BIT_DEPTH,)
 
 
 @given(st.integers(9, 16), st.data())
 def test_without_levels_the_upper_8_significant_bits_remain(bits: int, data: st.DataObject) -> None:
     value = data.draw(st.integers(0, 2**bits - 1))
-    assert one(value, bits=bits) == (value >> (bits - 8), ())
+    assert one(value, SIXTEEN, bits) == (value >> (bits - 8), ())
 
 
 @given(st.integers(9, 16), st.data())
@@ -54,7 +61,11 @@ def test_levels_of_twelve_bits(value: int, expected: int) -> None:
         (2**14, PLAIN, None, (64, ())),  # undeclared, and too large for a camera of 14 bits
         (4095, TWELVE, None, (255, ())),  # training states 12 bits
         (4096, TWELVE, None, (255, (FrameFlag.BIT_DEPTH,))),  # more than training states
-        (16, TWELVE, 16, (0, ())),  # what a file declares comes before what training states
+        (2**14, TWELVE, 16, (64, ())),  # what a file declares comes before what training states
+        (2**14 - 1, PLAIN, 16, (63, (FrameFlag.BIT_DEPTH,))),  # 16 bits are declared for whatever is stored in 16
+        (4095, TWELVE, 16, (15, (FrameFlag.BIT_DEPTH,))),
+        (16, SIXTEEN, 16, (0, ())),
+        (16, SIXTEEN, None, (0, ())),
         (1023, TWELVE, 10, (255, ())),
         (1024, TWELVE, 10, (255, (FrameFlag.BIT_DEPTH,))),
         (63, PLAIN, 6, (252, ())),
@@ -71,6 +82,8 @@ def test_depths_that_are_unknown_or_contradicted_are_flagged(
     [
         (10, PLAIN, None, (FrameFlag.BIT_DEPTH,)),  # 12 bits, and a few white pixels
         (10, TWELVE, None, ()),
+        (10, PLAIN, 16, (FrameFlag.BIT_DEPTH,)),
+        (11, PLAIN, 16, ()),
         (10, TWELVE, 12, (FrameFlag.BIT_DEPTH,)),  # a file that declares its depth is held to it
         (11, PLAIN, None, ()),  # more than a thousandth: samples of 16 bits, and dark
         (11, TWELVE, None, (FrameFlag.BIT_DEPTH,)),

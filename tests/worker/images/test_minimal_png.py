@@ -4,6 +4,7 @@ import itertools
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -97,6 +98,10 @@ def test_declared_bits_are_taken_from_the_upper_end(bits: int, filling: str, kin
         assert np.array_equal(image.pixels, colours >> (bits - 8))
 
 
+def chunks_file(parts: list[tuple[bytes, bytes]]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(name, body) for name, body in parts)
+
+
 def damaged_files() -> dict[str, bytes]:
     _, whole = a_png((0, 8), 0, False, (16, 24))
     header, raw = whole[:33], np.pad(np.zeros((16, 24), np.uint8), ((0, 0), (1, 0)))
@@ -121,10 +126,70 @@ def test_pixels_that_are_damaged_under_right_checksums_are_seen(name: str) -> No
     assert caught.value.reason == RejectReason.DAMAGED
 
 
-def test_a_file_of_more_rows_than_its_header_says_is_read_without_unpacking_them() -> None:
+def test_more_rows_than_the_header_says_are_damage_and_not_unpacked() -> None:
     _, whole = a_png((0, 8), 0, False, (16, 24))
-    bomb = whole[:33] + png_chunk(b"IDAT", zlib.compress(bytes(200_000_000), 9)) + png_chunk(b"IEND", b"")
-    assert not decode(bomb, DecodeSpec(16, 24)).pixels.any()
+    for size in (17 * 25, 200_000_000):
+        surplus = whole[:33] + png_chunk(b"IDAT", zlib.compress(bytes(size), 9)) + png_chunk(b"IEND", b"")
+        tracemalloc.start()
+        with pytest.raises(FrameRejected, match="more pixels than its header says") as caught:
+            decode(surplus, DecodeSpec(16, 24))
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        tracemalloc.stop()
+        assert caught.value.reason == RejectReason.DAMAGED
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_palette_needs_an_entry_for_each_pixel_and_no_more(bits: int, interlaced: bool) -> None:
+    rng = np.random.default_rng(bits)
+    entries = 2**bits - 1
+    pixels, palette = rng.integers(0, entries, (16, 24, 1)), rng.bytes(3 * entries)
+    colours = np.frombuffer(palette, np.uint8).reshape(-1, 3)[pixels[..., 0]]
+    assert np.array_equal(
+        decode(png_file(pixels, bits, 3, [(b"PLTE", palette)], interlaced=interlaced), DecodeSpec(16, 24)).pixels,
+        colours,
+    )
+    pixels[9, 11] = entries
+    outside = png_file(pixels, bits, 3, [(b"PLTE", palette)], interlaced=interlaced)
+    with pytest.raises(FrameRejected, match=f"outside its palette of {entries}") as caught:
+        decode(outside, DecodeSpec(16, 24))
+    assert caught.value.reason == RejectReason.DAMAGED
+
+
+def test_filtered_rows_are_checked_against_the_palette_by_what_they_say_unfiltered() -> None:
+    """Each row says the difference to the one above: 1 every time, which is entry 15 in the last row."""
+    rows = np.pad(np.full((16, 24), 1, np.uint8), ((0, 0), (1, 0)), constant_values=2)
+    rows[0] = 0
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", 24, 16, 8, 3, 0, 0, 0)),
+        (b"PLTE", bytes(range(48))),
+        (b"IDAT", zlib.compress(rows.tobytes())),
+        (b"IEND", b""),
+    ]
+    assert decode(chunks_file(parts), DecodeSpec(16, 24)).pixels[15, 0].tolist() == [45, 46, 47]
+    parts[1] = (b"PLTE", bytes(45))
+    with pytest.raises(FrameRejected, match="outside its palette of 15"):
+        decode(chunks_file(parts), DecodeSpec(16, 24))
+
+
+@pytest.mark.parametrize("gamma", [1, 16, 9_999, 1_000_001, 625_000_000, 2**31 - 1, 2**32 - 1])
+def test_a_gamma_that_nothing_has_changes_no_grey(gamma: int) -> None:
+    _, plain = a_png((2, 8), 0, False, (16, 24))
+    odd = png_with_chunk(plain, b"gAMA", struct.pack(">I", gamma))
+    spec = DecodeSpec(16, 24, "grey")
+    assert np.array_equal(decode(odd, spec).pixels, decode(plain, spec).pixels)
+
+
+@pytest.mark.parametrize(
+    ("largest", "flags"), [(4080, (FrameFlag.BIT_DEPTH,)), (1024, (FrameFlag.BIT_DEPTH,)), (1008, ()), (4096, ())]
+)
+def test_unscaled_samples_with_low_bits_of_zero_contradict_their_depth(
+    largest: int, flags: tuple[FrameFlag, ...]
+) -> None:
+    """12 bits that are multiples of 16 look scaled and black; so does a covered lens, which uses even less."""
+    pixels = np.linspace(0, largest // 16, 16 * 24).astype(int).reshape(16, 24, 1) * 16
+    pixels[8:] = largest
+    assert decode(png_file(pixels, 16, 0, [(b"sBIT", b"\x0c")]), DecodeSpec(16, 24)).flags == flags
 
 
 def test_rows_of_more_than_one_block_are_whole() -> None:

@@ -116,7 +116,7 @@ def test_tiff_files_of_every_depth_byte_order_and_orientation(
         ({}, (15, (FrameFlag.BIT_DEPTH,))),
         ({281: (SHORT, [4095])}, (255, ())),
         ({341: (SHORT, [4095])}, (255, ())),
-        ({341: (LONG, [65535])}, (15, ())),
+        ({341: (LONG, [65535])}, (15, (FrameFlag.BIT_DEPTH,))),  # all 16 bits, of which the data use 12
         ({281: (SHORT, [4000])}, (15, (FrameFlag.BIT_DEPTH,))),  # the largest that occurs, which is no depth
         ({341: (SHORT, [1023])}, (255, (FrameFlag.BIT_DEPTH,))),  # less than the data
     ],

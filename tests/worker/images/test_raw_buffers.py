@@ -79,7 +79,7 @@ def test_colour_comes_as_rgb(name: str, padding: int) -> None:
 def test_a_depth_by_name_needs_no_setting_and_has_no_flag(name: str) -> None:
     values = np.full((16, 24), 2 ** PIXEL_FORMATS[name].bits // 4)
     buffer, layout = pack(values, name)
-    image = decode(buffer, DecodeSpec(16, 24, "grey", bit_depth=11), LIMITS, layout)
+    image = decode(buffer, DecodeSpec(16, 24, "grey", bit_depth=16 if name == "Mono16" else 11), LIMITS, layout)
     assert (image.flags, set(image.pixels.ravel().tolist())) == ((), {64})
 
 
@@ -87,6 +87,47 @@ def test_a_value_over_the_depth_is_flagged() -> None:
     buffer, layout = pack(np.full((16, 24), 4096), "Mono12")
     image = decode(buffer, GREY_SPEC, LIMITS, layout)
     assert (image.flags, int(image.pixels.max())) == ((FrameFlag.BIT_DEPTH,), 255)
+
+
+def test_12_bits_in_a_format_of_16_are_flagged() -> None:
+    """A camera that is set to Mono16 and digitises 12 bits: its frames come out black."""
+    buffer, layout = pack(np.full((16, 24), 4095), "Mono16")
+    for spec in (GREY_SPEC, DecodeSpec(16, 24, "grey", bit_depth=12)):
+        assert decode(buffer, spec, LIMITS, layout).flags == (FrameFlag.BIT_DEPTH,)
+    assert decode(buffer, DecodeSpec(16, 24, "grey", bit_depth=16), LIMITS, layout).flags == ()
+
+
+@pytest.mark.parametrize("name", ["Mono8", "RGB8", "BayerRG8"])
+def test_a_format_of_8_bits_is_flagged_for_levels_of_deeper_samples(name: str) -> None:
+    buffer, layout = pack(samples(name), name)
+    assert decode(buffer, DecodeSpec(16, 24), LIMITS, layout).flags == ()
+    spec = DecodeSpec(16, 24, levels=Levels(0.1, 0.8))
+    assert decode(buffer, spec, LIMITS, layout).flags == (FrameFlag.BIT_DEPTH,)
+
+
+@pytest.mark.parametrize("padding", [1, 2, 7])
+@pytest.mark.parametrize("width", [24, 25, 27])
+@pytest.mark.parametrize("name", PIXEL_FORMATS)
+def test_the_last_row_may_lack_its_padding(name: str, width: int, padding: int) -> None:
+    buffer, layout = pack(samples(name, width=width), name, padding)
+    expected = read_samples(buffer, layout).values
+    assert np.array_equal(read_samples(buffer[:-padding], layout).values, expected)
+    for missing in range(1, padding):
+        with pytest.raises(FrameRejected) as caught:
+            read_samples(buffer[:-missing], layout)
+        assert caught.value.reason == RejectReason.TRUNCATED
+    with pytest.raises(FrameRejected) as caught:
+        read_samples(buffer[: -padding - 1], layout)
+    assert caught.value.reason == RejectReason.TRUNCATED
+
+
+@pytest.mark.parametrize("name", ["Mono10", "Mono12", "Mono14"])
+def test_a_dark_frame_is_stored_without_doubt(name: str) -> None:
+    """Its samples have no bits that scaling could repeat in the low ones."""
+    buffer, layout = pack(np.full((16, 24), 2 ** (PIXEL_FORMATS[name].bits - 5) + 3), name)
+    stored = decode(raw_to_png(buffer, layout, LIMITS), GREY_SPEC)
+    assert stored.flags == decode(buffer, GREY_SPEC, LIMITS, layout).flags == ()
+    assert np.array_equal(stored.pixels, decode(buffer, GREY_SPEC, LIMITS, layout).pixels)
 
 
 def test_levels_are_those_of_the_spec() -> None:
@@ -146,7 +187,7 @@ BUFFER, LAYOUT = pack(samples("Mono12p"), "Mono12p")
         ({"width_px": 100_000}, RejectReason.TRUNCATED, ["576 bytes", "16 rows", "150000", "missing"]),
         ({"width_px": 20_000, "height_px": 20_000}, RejectReason.TOO_MANY_PIXELS, ["ce_widthpx, ce_heightpx"]),
         ({"width_px": 7}, RejectReason.TOO_SMALL, ["7x16"]),
-        ({"width_px": 25}, RejectReason.UNDECODABLE, ["25 pixels", "within a byte", "ce_stridebytes"]),
+        ({"width_px": 25}, RejectReason.UNDECODABLE, ["25 pixels", "within a byte", "ce_stridebytes", "multiple of 2"]),
         ({"stride_bytes": 0}, RejectReason.UNDECODABLE, ["ce_stridebytes", "whole number"]),
         ({"stride_bytes": 35}, RejectReason.UNDECODABLE, ["ce_stridebytes is 35", "24 pixels", "36 bytes"]),
         ({"stride_bytes": 40}, RejectReason.TRUNCATED, ["576 bytes", "16 rows", "are 640", "64 are missing"]),

@@ -236,7 +236,8 @@ DRIFT = Row(
                     "{{line}} {{camera}} {{flag}}",
                 ),
             ),
-            "Unsure whatever the model says: damaged file, unknown bit depth, untrained size or scale.",
+            "Unsure whatever the model says: damaged file, unknown bit depth, untrained size or scale, progressive "
+            "JPEG, two images in a record.",
             unit=PER_S,
             height=12,
         ),

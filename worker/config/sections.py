@@ -93,6 +93,11 @@ class FramesSettings(_Section):
         default="reject",
         description="flag: decode a damaged JPEG as far as possible; the verdict is unsure, with the flag damaged.",
     )
+    progressive: Literal["flag", "reject", "accept"] = Field(
+        default="flag",
+        description="A progressive JPEG, in which damage can hide. flag: verdict `unsure`; reject: reason "
+        "`unsupported_format`; accept: judged as any other.",
+    )
     untrained_size: Literal["flag", "reject", "accept"] = Field(
         default="flag",
         description="A frame whose size, aspect ratio or mm_per_px is unlike the training frames of the model. "

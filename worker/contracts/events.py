@@ -17,15 +17,21 @@ class FrameFlag(StrEnum):
     """Why the verdict of a frame is unsure whatever its scores are. The values are labels of a metric.
 
     DAMAGED: the image file is damaged, and the settings say to inspect such files nevertheless.
-    BIT_DEPTH: the samples use fewer bits than they are stored in, and nothing states how many; or more than stated.
+    BIT_DEPTH: the samples use fewer bits than they are stored in, and nothing states how many; or more than stated;
+        or 8 bits, and the model was trained on more.
     SIZE: width, height or aspect ratio is outside the range of the frames that the model was trained on.
     SCALE: the camera's millimetres per pixel differ from those that the model was trained on.
+    PROGRESSIVE: a progressive JPEG file, in which damage can hide.
+    SECOND_IMAGE: the record holds another image behind this one. It was not inspected, and which of them the headers
+        are about is not known.
     """
 
     DAMAGED = "damaged"
     BIT_DEPTH = "bit_depth"
     SIZE = "size"
     SCALE = "scale"
+    PROGRESSIVE = "progressive"
+    SECOND_IMAGE = "second_image"
 
 
 class Box(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.images.bit_depth import to_8_bits
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Image, Pixels
@@ -56,6 +57,7 @@ def decode(
     try:
         samples = _decode_samples(encoded, header, spec, limits, layout)
         pixels, flags = to_8_bits(samples, spec)
+        flags = (*flags, *_header_flags(header, limits))
         pixels = _to_colour(_resize(_to_grey(pixels, spec), spec), spec)
     except cv2.error as error:
         _raise_memory_error(header, error)
@@ -106,9 +108,20 @@ def _check_header(header: ImageHeader, limits: DecodeLimits) -> None:
         raise FrameRejected(RejectReason.TOO_MANY_PIXELS, f"{size}, a side over {_SIDE_PX_MAX}")
     if min(header.width_px, header.height_px) < limits.side_px_min:
         raise FrameRejected(RejectReason.TOO_SMALL, f"{size}, a side under {limits.side_px_min}")
+    if header.progressive and limits.progressive == "reject":
+        detail = (
+            "a progressive JPEG file, in which damage can hide; send baseline files, or change the setting "
+            "frames.progressive"
+        )
+        raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, detail)
     if header.format == "jpeg" and (header.channels not in (1, 3) or header.bits != 8):
         colour = f"a JPEG of {header.channels} channels of {header.bits} bits; 1 or 3 of 8 bits are read"
         raise FrameRejected(RejectReason.UNSUPPORTED_COLOUR, colour)
+
+
+def _header_flags(header: ImageHeader, limits: DecodeLimits) -> tuple[FrameFlag, ...]:
+    progressive = (FrameFlag.PROGRESSIVE,) if header.progressive and limits.progressive == "flag" else ()
+    return (*progressive, FrameFlag.SECOND_IMAGE) if header.second_image else progressive
 
 
 def _raise_memory_error(header: ImageHeader, error: cv2.error | None = None) -> None:

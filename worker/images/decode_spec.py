@@ -68,12 +68,15 @@ class DecodeLimits:
 
     flags_damaged: decode a damaged JPEG file as far as possible and flag it, instead of rejecting it. Only the worker
         may: training and golden frames take intact files only.
+    progressive: what becomes of a progressive JPEG file, in which damage can hide. Training and golden frames accept
+        it.
     """
 
     bytes_max: int = FRAME_BYTES_MAX
     pixels_max: int = FRAME_PIXELS_MAX
     side_px_min: int = FRAME_SIDE_PX_MIN
     flags_damaged: bool = False
+    progressive: Literal["accept", "flag", "reject"] = "accept"
 
 
 @dataclass(frozen=True, slots=True)

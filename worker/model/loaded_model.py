@@ -232,7 +232,13 @@ def _frame_decoder(spec: DecodeSpec, limits: DecodeLimits) -> FrameDecoder:
 
 def decode_limits(frames: FramesSettings) -> DecodeLimits:
     """The limits of the settings, as the decoder takes them."""
-    return DecodeLimits(frames.bytes_max, frames.pixels_max, frames.side_px_min, flags_damaged=frames.damaged == "flag")
+    return DecodeLimits(
+        frames.bytes_max,
+        frames.pixels_max,
+        frames.side_px_min,
+        flags_damaged=frames.damaged == "flag",
+        progressive=frames.progressive,
+    )
 
 
 def size_check(manifest: Manifest, settings: Settings) -> SizeCheck:

@@ -49,7 +49,8 @@ class Metrics:
         )
         self.defects = self._counter("defects", "Defects in acknowledged results.", "label", "camera")
         # damaged: an image file. bit_depth: nothing states how many bits its samples have. size, scale: unlike the
-        # training frames. Each has the verdict unsure, whatever its scores are.
+        # training frames. progressive: a JPEG in which damage can hide. second_image: another image follows. Each has
+        # the verdict unsure, whatever its scores are.
         self.flagged_frames = self._counter(
             "flagged_frames", "Frames whose verdict is unsure for a reason outside the model.", "camera", "flag"
         )

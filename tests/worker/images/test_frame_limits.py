@@ -21,7 +21,9 @@ def encoded(height_px: int, width_px: int) -> bytes:
 
 
 def test_the_line_admits_what_training_admits() -> None:
-    assert decode_limits(FramesSettings()) == DecodeLimits()
+    """Except that it calls progressive files unsure; a person has looked at those of a training set."""
+    assert decode_limits(FramesSettings()) == DecodeLimits(progressive="flag")
+    assert decode_limits(FramesSettings(progressive="accept")) == DecodeLimits()
 
 
 def test_a_line_scan_frame_of_8192_by_4096_pixels_is_decoded() -> None:

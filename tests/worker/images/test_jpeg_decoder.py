@@ -154,5 +154,31 @@ def test_a_file_that_cannot_be_decoded_at_all_is_rejected_also_where_damage_is_f
 
 
 def test_an_intact_file_has_no_flag_where_damage_is_flagged() -> None:
-    for oddity in HARMLESS.values():
-        assert decode(oddity(encode(texture())), DecodeSpec(16, 24), DecodeLimits(flags_damaged=True)).flags == ()
+    for name, oddity in HARMLESS.items():
+        flags = decode(oddity(encode(texture())), DecodeSpec(16, 24), DecodeLimits(flags_damaged=True)).flags
+        assert flags == ((FrameFlag.SECOND_IMAGE,) if name == "a file after the end" else ()), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_a_progressive_file_is_flagged(kind: str) -> None:
+    flags = decode(KINDS[kind](texture()), DecodeSpec(16, 24), DecodeLimits(progressive="flag")).flags
+    assert flags == ((FrameFlag.PROGRESSIVE,) if kind == "progressive" else ())
+
+
+def test_restart_markers_do_not_make_a_progressive_file_trustworthy() -> None:
+    encoded = encode(texture(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_RST_INTERVAL, 8)
+    assert decode(encoded, DecodeSpec(16, 24), DecodeLimits(progressive="flag")).flags == (FrameFlag.PROGRESSIVE,)
+
+
+def test_a_progressive_file_is_accepted_or_rejected_where_the_settings_say_so() -> None:
+    encoded = KINDS["progressive"](texture())
+    assert decode(encoded, DecodeSpec(16, 24)).flags == ()
+    with pytest.raises(FrameRejected, match=r"frames\.progressive") as caught:
+        decode(encoded, DecodeSpec(16, 24), DecodeLimits(progressive="reject"))
+    assert caught.value.reason == RejectReason.UNSUPPORTED_FORMAT
+
+
+def test_a_damaged_progressive_file_has_both_flags() -> None:
+    cut = DAMAGES["cut, with an end marker"](KINDS["progressive"](texture()), b"")
+    limits = DecodeLimits(flags_damaged=True, progressive="flag")
+    assert decode(cut, DecodeSpec(16, 24), limits).flags == (FrameFlag.DAMAGED, FrameFlag.PROGRESSIVE)

@@ -70,7 +70,7 @@ def test_the_flags_of_a_camera_begin_at_zero_with_its_first_frame() -> None:
     metrics.count_frame("top-1", is_replay=True)
     cameras = ("top-1", "other", "top-2", "replayed")
     samples = [[_flagged(metrics, camera, flag) for flag in FrameFlag] for camera in cameras]
-    assert samples == [[0] * 4, [0] * 4, [None] * 4, [None] * 4]
+    assert samples == [[0] * len(FrameFlag)] * 2 + [[None] * len(FrameFlag)] * 2
 
 
 def _flagged(metrics: Metrics, camera: str, flag: FrameFlag) -> float | None:

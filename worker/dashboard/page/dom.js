@@ -17,6 +17,8 @@ const FLAGS = {
   bit_depth: "unknown bit depth",
   size: "size unlike training",
   scale: "scale unlike training",
+  progressive: "progressive JPEG",
+  second_image: "two images in a record",
 };
 
 // Why frames are unsure whatever the model says, from counts by flag.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.headers.header import ImageHeader, truncated
+from stripwatch.worker.images.headers.header import ImageHeader, begins_image, truncated
 
 BMP_SIGNATURE = b"BM"
 _FILE_HEADER_BYTES = 14
@@ -49,7 +49,9 @@ def read_bmp_header(encoded: bytes) -> ImageHeader:
         _check_indices(encoded[pixels_at : pixels_at + row_bytes * height_px], row_bytes, width_px, len(palette))
     if pixels_at < palette_end:
         raise FrameRejected(RejectReason.DAMAGED, f"a BMP file whose pixels begin in its header, at byte {pixels_at}")
-    return ImageHeader("bmp", width_px, height_px, channels, bits=8)
+    end = max(pixels_at + row_bytes * height_px, _number(encoded, 2))
+    second_image = begins_image(encoded, end, encoded[:6])  # two letters alone say little, so with its length
+    return ImageHeader("bmp", width_px, height_px, channels, bits=8, second_image=second_image)
 
 
 def _check_compression(encoded: bytes, bits_per_pixel: int) -> None:

@@ -9,13 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.headers.header import ImageHeader, check_part_count, truncated
+from stripwatch.worker.images.headers.header import ImageHeader, begins_image, check_part_count, truncated
 from stripwatch.worker.images.headers.jpeg_scans import bring_all, read_scan
 
-END_MARKER = b"\xff\xd9"
+START_MARKERS, END_MARKER = b"\xff\xd8\xff", b"\xff\xd9"  # a file begins with its start and another marker
 START_OF_SCAN = 0xDA
 SEQUENTIAL = frozenset({0xC0, 0xC1})
 _PROGRESSIVE = 0xC2
+_END, _TABLES, _APP2 = 0xD9, frozenset({0xC4, 0xDB}), 0xE2
+_MULTI_PICTURE = b"MPF\0"  # CIPA DC-007: a camera's preview follows the image, and this segment says so
 # The decoder reads arithmetic coding too, but it cannot notice damage there: a cut scan is continued with zeros.
 _UNSUPPORTED = {
     **dict.fromkeys((0xC3, 0xCB), "lossless JPEG"),
@@ -25,7 +27,7 @@ _UNSUPPORTED = {
 }
 _FILL_BYTES = re.compile(rb"\xff+")
 _SEGMENT_HEADER_BYTES = 4  # marker and length
-_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
+_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
 _SCANS_MAX = 64  # progressive files of cameras and libraries have about ten
 # What libjpeg-turbo reads: the factors of luma where both chroma have 1x1, and of chroma where luma has 2x2.
 _LUMA_SAMPLING = frozenset({(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (1, 4)})
@@ -44,7 +46,7 @@ class Segment(NamedTuple):
 def read_jpeg_header(encoded: bytes) -> ImageHeader:
     """Raises FrameRejected for a file that is truncated, malformed or of a kind that is not decoded."""
     frame: Segment | None = None
-    scan_at = 0
+    scan_at, is_multi_picture = 0, False
     for segment in segments(encoded):
         if segment.marker in SEQUENTIAL or segment.marker == _PROGRESSIVE:
             if frame is not None:  # a decoder might believe another one of two
@@ -52,6 +54,8 @@ def read_jpeg_header(encoded: bytes) -> ImageHeader:
             frame = segment
         elif segment.marker in _UNSUPPORTED:
             raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"{_UNSUPPORTED[segment.marker]} files are not read")
+        elif segment.marker == _APP2:
+            is_multi_picture |= encoded.startswith(_MULTI_PICTURE, segment.at)
         scan_at = segment.at
     scans = _find_scans(encoded, scan_at - _SEGMENT_HEADER_BYTES)
     if len(scans) > _SCANS_MAX:  # each goes over the whole image again: hours, in a few MB
@@ -66,19 +70,36 @@ def read_jpeg_header(encoded: bytes) -> ImageHeader:
     body = encoded[frame.at : frame.at + frame.size]
     header, components = _read_start_of_frame(body), body[6::3]
     found = [read_scan(encoded, at) for at in scans if at < end]
-    return replace(header, complete=bring_all(found, components, progressive=frame.marker == _PROGRESSIVE))
+    progressive = frame.marker == _PROGRESSIVE
+    return replace(
+        header,
+        complete=bring_all(found, components, progressive),
+        progressive=progressive,
+        second_image=not is_multi_picture and begins_image(encoded, end + len(END_MARKER), START_MARKERS),
+    )
 
 
 def segments(encoded: bytes) -> Iterator[Segment]:
     """The segments up to the header of the first scan, which is the last one. Raises FrameRejected."""
     at = 2
+    seen: set[int] = set()
     for count in itertools.count(1):
         check_part_count("JPEG", count)
         segment = _next_segment(encoded, at)
+        seen.add(segment.marker)
+        if segment.marker == _END:
+            raise _without_image(seen)
         yield segment
         if segment.marker == START_OF_SCAN:
             return
         at = segment.at + segment.size
+
+
+def _without_image(seen: set[int]) -> FrameRejected:
+    """seen: the markers of a file that ends before its first scan."""
+    if seen & _TABLES and not seen & {*SEQUENTIAL, _PROGRESSIVE}:  # T.81, B.5: for images that are sent without them
+        return FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "JPEG files of tables without an image are not read")
+    return FrameRejected(RejectReason.DAMAGED, "a JPEG file without a scan")
 
 
 def _find_scans(encoded: bytes, at: int) -> list[int]:

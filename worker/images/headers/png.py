@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.headers.header import ImageHeader, check_part_count, truncated
+from stripwatch.worker.images.headers.header import ImageHeader, begins_image, check_part_count, truncated
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, COLOUR, PALETTE, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6  # colour types
@@ -32,10 +32,13 @@ def read_png_header(encoded: bytes) -> ImageHeader:
     """Raises FrameRejected for a file that is incomplete or malformed, or has a chunk with a wrong checksum."""
     image: PngImage | None = None
     header: ImageHeader | None = None
-    has_palette = False
+    has_palette, end = False, len(PNG_SIGNATURE)
     for name, body, checksum in png_chunks(encoded):
+        end += 12 + len(body)
         if zlib.crc32(body, zlib.crc32(name)) != checksum:
             raise _damaged(f"PNG chunk {name!r} has a wrong checksum")
+        if name == b"CgBI":  # it comes first, its pixels are raw deflate, and red and blue are exchanged
+            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "PNG files of Apple's CgBI kind are not read")
         if (name == b"IHDR") != (image is None):  # a decoder might believe another one of two
             raise _damaged("a PNG file whose header chunk is not its first, or not alone")
         if image is None:
@@ -50,7 +53,7 @@ def read_png_header(encoded: bytes) -> ImageHeader:
             raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "an animated PNG file; one image is read")
     if image is None or header is None or (image.colour_type == PALETTE and not has_palette):
         raise _damaged("a PNG file without a palette for its pixels")
-    return header
+    return replace(header, second_image=begins_image(encoded, end, PNG_SIGNATURE))
 
 
 def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, memoryview, int]]:

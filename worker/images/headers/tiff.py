@@ -5,13 +5,13 @@ allows is refused by name.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.headers.header import ImageHeader, truncated
+from stripwatch.worker.images.headers.header import ImageHeader, begins_image, truncated
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*")
 BIG_TIFF_SIGNATURES = (b"II+\0", b"MM\0+")
@@ -29,6 +29,7 @@ _OTHER_COLOURS = {3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 3
 _ENTRY = {"little": np.dtype([("tag", "<u2"), ("type", "<u2"), ("count", "<u4"), ("value", "<u4")])}
 _ENTRY["big"] = _ENTRY["little"].newbyteorder(">")
 _TYPE_BYTES = {1: 1, 3: 2, 4: 4}  # BYTE, SHORT and LONG: those of the tags that matter here
+_ALL_TYPE_BYTES = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8])  # by the number of the type
 _ENTRIES_MAX = 1000
 _VALUES_MAX = 65_536  # of a tag, such as the places of the strips: a million of them take 430 MB and 4 s
 _ROWS_PER_STRIP_DEFAULT = 2**32 - 1
@@ -36,7 +37,10 @@ _ROWS_PER_STRIP_DEFAULT = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class TiffImage:
-    """The one page of a TIFF file. Its strips lie inside the file and do not exceed it together."""
+    """The one page of a TIFF file. Its strips lie inside the file and do not exceed it together.
+
+    end: where its last part ends.
+    """
 
     byte_order: Literal["little", "big"]
     width_px: int
@@ -50,6 +54,7 @@ class TiffImage:
     strip_offsets: NDArray[np.int64]
     strip_bytes: NDArray[np.int64]
     declared_bits: int | None
+    end: int
 
     @property
     def row_bytes(self) -> int:
@@ -73,6 +78,7 @@ class _Directory:
         if not 1 <= count <= _ENTRIES_MAX:
             raise _damaged(f"a TIFF directory of {count} entries")
         entries = np.frombuffer(encoded, _ENTRY[self.byte_order], count, at + 2)
+        self.end = max(end + 4, _end_of_values(entries))
         self._entries = {int(entry["tag"]): (entry, at + 2 + 12 * index) for index, entry in enumerate(entries)}
         if len(self._entries) != count:
             raise _damaged("a TIFF directory that has a tag twice")
@@ -123,6 +129,7 @@ def read_tiff_header(encoded: bytes) -> ImageHeader:
         bits=image.bits,
         significant_bits=image.declared_bits,
         in_upper_bits=8 < image.bits < 16,  # so OpenCV returns them
+        second_image=begins_image(encoded, image.end, encoded[:4]),
     )
 
 
@@ -154,9 +161,16 @@ def read_tiff_image(encoded: bytes) -> TiffImage:
         offsets,
         sizes,
         _declared_bits(tags, bits),
+        max([tags.end, *(offsets[: len(sizes)] + sizes[: len(offsets)]).tolist()]),
     )
     _check_strips(image, encoded)
     return image
+
+
+def _end_of_values(entries: NDArray[Any]) -> int:
+    """Where the last value ends that does not fit into its entry; 0 where all do."""
+    sizes = _ALL_TYPE_BYTES[np.where(entries["type"] < len(_ALL_TYPE_BYTES), entries["type"], 0)] * entries["count"]
+    return int(np.where(sizes > 4, entries["value"] + sizes, 0).max())
 
 
 def _check_structure(tags: _Directory) -> None:

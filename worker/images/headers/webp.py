@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.images.headers.header import ImageHeader, check_part_count, truncated
+from stripwatch.worker.images.headers.header import ImageHeader, begins_image, check_part_count, truncated
 
 _RIFF_HEADER_BYTES, _CHUNK_HEADER_BYTES = 12, 8
 _ANIMATION_FLAG = 0x02
@@ -25,7 +25,9 @@ def read_webp_header(encoded: bytes) -> ImageHeader:
     width_px, height_px = _lossy_size(body) if name == b"VP8 " else _lossless_size(body)
     if extended is not None and (len(extended) < 10 or _canvas_size(extended) != (width_px, height_px)):
         raise _damaged("a WebP file whose image is not of the size of its canvas")
-    return ImageHeader("webp", width_px, height_px, channels=3, bits=8)
+    end = 8 + int.from_bytes(encoded[4:8], "little")
+    second_image = begins_image(encoded, end, b"RIFF")
+    return ImageHeader("webp", width_px, height_px, channels=3, bits=8, second_image=second_image)
 
 
 def minimal_webp(encoded: bytes) -> bytes:

@@ -80,6 +80,27 @@ def test_each_sampling_is_refused_that_the_decoder_does_not_know() -> None:
     assert 4000 < refused < 4096
 
 
+def test_tables_without_an_image_are_unsupported() -> None:
+    """T.81, B.5: an abbreviated file, for images that are sent without their tables."""
+    tables = PLAIN[:2] + PLAIN[PLAIN.index(b"\xff\xdb") : FRAME_AT] + b"\xff\xd9"
+    error = reject_of(tables)
+    assert (error.reason, error.detail) == (
+        RejectReason.UNSUPPORTED_FORMAT,
+        "JPEG files of tables without an image are not read",
+    )
+
+
+def test_an_end_before_the_first_scan_is_damage() -> None:
+    scan_at = PLAIN.index(b"\xff\xda")
+    for encoded in (
+        b"\xff\xd8\xff\xd9",
+        PLAIN[:scan_at] + b"\xff\xd9",
+        PLAIN[:scan_at] + b"\xff\xd9" + PLAIN[scan_at:],
+    ):
+        error = reject_of(encoded)
+        assert (error.reason, error.detail) == (RejectReason.DAMAGED, "a JPEG file without a scan")
+
+
 def test_a_malformed_header_is_damage() -> None:
     scan_at = PLAIN.index(b"\xff\xda")
     without_frame = PLAIN[:FRAME_AT] + PLAIN[FRAME_AT + 19 :]

@@ -74,6 +74,13 @@ def test_a_header_chunk_that_makes_no_sense_is_refused(bits: int, colour_type: i
     assert caught.value.reason == reason
 
 
+def test_a_file_of_apples_own_kind_is_not_read() -> None:
+    encoded = GREY[:8] + png_chunk(b"CgBI", bytes(4)) + GREY[8:]
+    with pytest.raises(FrameRejected, match="CgBI") as caught:
+        read_png_header(encoded)
+    assert caught.value.reason == RejectReason.UNSUPPORTED_FORMAT
+
+
 def test_an_animation_is_not_read() -> None:
     with pytest.raises(FrameRejected, match="an animated PNG file") as caught:
         read_png_header(png_with_chunk(GREY, b"acTL", bytes(8)))

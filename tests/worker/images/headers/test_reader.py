@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.images.headers.reader import read_header
 from tests.badframes import GOOD_FRAMES
-from tests.image_files import png_chunk
+from tests.image_files import bmp_file, png_chunk, tiff_file
+from tests.jpeg_files import insert, segment
 from tests.tiny import encode_frame
 
 
@@ -43,6 +44,31 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_file() -> None:
     with pytest.raises(FrameRejected) as caught:
         read_header(whole[:-10])
     assert caught.value.reason == RejectReason.TRUNCATED
+
+
+def originals() -> list[bytes]:
+    rows = np.arange(32 * 48, dtype=np.uint16).reshape(32, 48)
+    options = [cv2.IMWRITE_TIFF_ROWSPERSTRIP, 5]
+    return [
+        *GOOD_FRAMES.values(),
+        tiff_file(rows, 16, big_endian=True),
+        cv2.imencode(".tif", rows, options)[1].tobytes(),
+        bmp_file(rows.astype(np.uint8), bytes(range(256)) * 4),
+    ]
+
+
+@pytest.mark.parametrize("padding", [b"", bytes(1), bytes(4096)])
+def test_a_second_image_behind_the_first_is_seen(padding: bytes) -> None:
+    for encoded in originals():
+        assert not read_header(encoded).second_image
+        assert not read_header(encoded + padding).second_image
+        assert not read_header(encoded + padding + b"coil C4711" + encoded).second_image
+        assert read_header(encoded + padding + encoded).second_image
+
+
+def test_the_preview_of_a_multi_picture_file_is_not_a_second_image() -> None:
+    plain = GOOD_FRAMES["grey JPEG"]
+    assert not read_header(insert(plain, segment(0xE2, b"MPF\0II*\0")) + plain).second_image
 
 
 _COUNT = 70_000

@@ -132,7 +132,7 @@ class CameraTrack:
                 self._frames.stretches[at] = self._judge(placement).number
         real = [stretch for stretch in self._stretches.values() if stretch.frames >= CONFIRMED_FRAMES]
         best = max(self._stretches.values(), key=lambda stretch: (stretch.frames, -stretch.number), default=None)
-        return real if real or best is None else [best]
+        return _of_this_coil(real) if real or best is None else [best]
 
     def _not_real(self, real: Sequence[Stretch]) -> list[Stretch]:
         return [stretch for stretch in self._stretches.values() if stretch not in real]
@@ -183,6 +183,23 @@ class CameraTrack:
         stretch.show(placement)
         numbers[at] = stretch.number
         return True
+
+
+def _of_this_coil(real: list[Stretch]) -> list[Stretch]:
+    """Without a few frames at either end that state positions of the coil before or after.
+
+    The name of the coil and the encoder seldom change at the same frame.
+    """
+    few = sum(stretch.frames for stretch in real) / 10
+    while len(real) > 1 and _is_of_a_neighbour(real[0], few) and not _reset(real[0], real[1]).jump:
+        real = real[1:]
+    while len(real) > 1 and _is_of_a_neighbour(real[-1], few) and not _reset(real[-2], real[-1]).jump:
+        real = real[:-1]
+    return real
+
+
+def _is_of_a_neighbour(stretch: Stretch, few: float) -> bool:
+    return stretch.frames < few and stretch.high_mm - stretch.low_mm < SLACK_MM
 
 
 def _reset(before: Stretch, after: Stretch) -> Reset:

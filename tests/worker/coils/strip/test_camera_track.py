@@ -100,6 +100,17 @@ def test_the_last_frames_of_a_coil_that_state_the_next_one_are_outliers() -> Non
     assert (found.strip_mm, found.position_faults) == (StripSpan(50_000, 70_000), {"outlier": 2})
 
 
+@pytest.mark.parametrize("few", [3, 9])
+def test_frames_that_state_positions_of_the_coil_before_or_after_shift_nothing(few: int) -> None:
+    """top-1 has them, top-2 has not: both must still show the same strip."""
+    stale = [5_000_000 + mm for mm in STEADY[:few]]
+    early = taken([*stale, *STEADY, *STEADY[:few]])
+    late = [replace(one, captured_ms=one.captured_ms + few * FRAME_MS) for one in taken(STEADY, "top-2")]
+    found = summary_of(early + late)
+    assert (found.strip_mm, found.uncovered_mm, found.partly_uncovered_mm) == (StripSpan(0, 20_000), 0, 0)
+    assert found.position_faults["outlier"] >= few
+
+
 def test_of_two_frames_that_contradict_each_other_the_first_counts() -> None:
     found = summary_of(taken([0, 10**9]))
     assert (found.strip_mm, found.position_faults) == (StripSpan(0, 200), {"outlier": 1})

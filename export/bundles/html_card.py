@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stripwatch.export.bundles.show import LABEL_COLUMNS, BundleCard, facts, label_rows
+from stripwatch.export.bundles.show import LABEL_COLUMNS, LABEL_NOTE, BundleCard, facts, label_rows
 from stripwatch.export.reporting.charts import draw_confusion, draw_reliability
 from stripwatch.export.reporting.figures import browser_image
 from stripwatch.export.reporting.html import figure, page, picture, table
@@ -24,6 +24,7 @@ def _parts(card: BundleCard) -> Iterator[str]:
     yield table((), facts(card).items(), "facts")
     yield "<h2>Labels</h2>"
     yield table(LABEL_COLUMNS, label_rows(manifest))
+    yield f'<p class="note">{LABEL_NOTE}</p>'
     if validation.confusion is not None:
         yield picture("Confusion", draw_confusion(manifest.labels, validation.confusion))
     if validation.reliability:

@@ -13,7 +13,12 @@ from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.onnx_metadata import graph_sha256
 from stripwatch.worker.model.reference import Reference
 
-LABEL_COLUMNS = ("label", "sure", "unsure", "precision", "recall", "F1", "frames")
+LABEL_COLUMNS = ("label", "frames", "precision", "recall", "F1", "unsure from", "precision there", "recall there",
+                 "sure from", "precision there", "recall there")  # fmt: skip
+LABEL_NOTE = (
+    "precision, recall, F1: of Keras, for the best label, or in multilabel for scores from 0.5 on; "
+    "there: of this file, for scores from that threshold on"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ def print_card(card: BundleCard, console: Console) -> None:
     for name, value in facts(card).items():
         table.add_row(name, value)
     console.print(table)
-    labels = Table(*LABEL_COLUMNS)
+    labels = Table(*LABEL_COLUMNS, caption=LABEL_NOTE)
     for row in label_rows(manifest):
         labels.add_row(*row)
     console.print(labels)
@@ -127,7 +132,21 @@ def _label_row(manifest: Manifest, label: str) -> tuple[str, ...]:
     threshold, figures = manifest.thresholds[label], manifest.validation.classes.get(label)
     measured: tuple[str, ...] = ("-",) * 4
     if figures:
-        ratios = (figures.precision, figures.recall, figures.f1)
-        measured = (*(f"{ratio:.3f}" for ratio in ratios), str(figures.frames))
+        measured = (str(figures.frames), *_ratios(figures.precision, figures.recall, figures.f1))
+    at_unsure: tuple[str, ...] = ("-", "-")
+    at_sure: tuple[str, ...] = ("-", "-")
+    there = manifest.threshold_figures.get(label) if manifest.threshold_figures else None
+    if there:
+        at_unsure = _ratios(there.unsure_precision, there.unsure_recall)
+        at_sure = _ratios(there.sure_precision, there.sure_recall)
     name = f"{label} (no defect)" if label == manifest.clean_label else label
-    return name, f"{threshold.sure:.4g}", f"{threshold.unsure:.4g}", *measured
+    return name, *measured, _exact(threshold.unsure), *at_unsure, _exact(threshold.sure), *at_sure
+
+
+def _ratios(*values: float) -> tuple[str, ...]:
+    return tuple(f"{value:.3f}" for value in values)
+
+
+def _exact(threshold: float) -> str:
+    """With all its digits: whoever copies it into the settings gets the threshold that was measured."""
+    return repr(threshold)

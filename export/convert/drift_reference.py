@@ -21,21 +21,23 @@ from stripwatch.worker.model.verdict import Decision, decision_policy
 _FRAMES_MAX = 1000  # the mean of that many is known to 3 % of their deviation
 
 
-def with_reference(manifest: Manifest, validation: ScoredValidation, scores: Scores, progress: Progress) -> Manifest:
-    """The contract, which is complete but for this.
+def decide_all(manifest: Manifest, scores: Scores) -> list[Decision]:
+    """What the worker decides with the thresholds of the bundle. scores: of the file, float32 [n, labels]."""
+    policy = decision_policy(manifest, {})
+    return [policy.decide(row) for row in np.clip(scores, 0, 1).tolist()]
 
-    scores: of the file itself, on the validation frames, float32 [n, labels]. Raises InputError for a training frame
-    that is not what it was.
+
+def with_reference(
+    manifest: Manifest, validation: ScoredValidation, decisions: list[Decision], progress: Progress
+) -> Manifest:
+    """The manifest with its reference. decisions: of the file itself, on the validation frames.
+
+    Raises InputError for a training frame that is not what it was.
     """
     spreads = measure_spreads(validation.run, validation.root, progress)
-    judge = decision_policy(manifest, {})
-    classes = sum_up([judge.decide(row) for row in scores.tolist()])
-    return msgspec.structs.replace(
-        manifest,
-        reference=Reference(
-            frames=min(len(validation.run.split.train), _FRAMES_MAX), **spreads, answers=len(scores), classes=classes
-        ),
-    )
+    frames = min(len(validation.run.split.train), _FRAMES_MAX)
+    reference = Reference(frames=frames, **spreads, answers=len(decisions), classes=sum_up(decisions))
+    return msgspec.structs.replace(manifest, reference=reference)
 
 
 def trained_frames(run: Run, root: Path) -> TrainedFrames:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
@@ -19,13 +20,14 @@ from stripwatch.export.convert.accuracy_gate import (
     measure_fidelity,
     violated_limits,
 )
-from stripwatch.export.convert.drift_reference import trained_frames, with_reference
+from stripwatch.export.convert.drift_reference import decide_all, trained_frames, with_reference
 from stripwatch.export.convert.golden_frames import GoldenTolerance, choose_golden, missing_labels, usual_count
 from stripwatch.export.convert.keras_to_onnx import to_onnx
 from stripwatch.export.convert.ort_cpu import Outputs, open_cpu
 from stripwatch.export.convert.pack import Facts, describe, pack
 from stripwatch.export.convert.parity import Parity, prove_parity
 from stripwatch.export.convert.quantize import QuantizedModels, in_eight_bits, in_float32, in_half
+from stripwatch.export.convert.threshold_figures import lost_precision, measure_thresholds
 from stripwatch.export.convert.validation_scores import ScoredValidation, Scores, score, scores_of
 from stripwatch.export.convert.verify import verify
 from stripwatch.export.runs.files import atomic_write
@@ -143,7 +145,12 @@ def export_converted(converted: Converted, settings: ExportSettings, progress: P
     candidates = _candidates(settings.precision, converted.proto, converted.backbone, validation)
     accepted = _first_accepted(settings.precision, candidates, limits, validation, progress)
     described = describe(validation.run, converted.evaluation, _facts(settings, validation, accepted))
-    manifest = with_reference(described, validation, accepted.scores, progress)
+    decisions = decide_all(described, accepted.scores)
+    figures = measure_thresholds(described, decisions, validation.targets)
+    for sentence in lost_precision(figures, converted.evaluation) if converted.evaluation else ():
+        say(sentence)
+    measured = msgspec.structs.replace(described, threshold_figures=figures)
+    manifest = with_reference(measured, validation, decisions, progress)
     bundle = pack(accepted.proto, manifest)
     check_out(settings.out)  # the work took a while
     _write_proved(settings.out, bundle)

@@ -23,9 +23,10 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class OperatingPoint(msgspec.Struct, frozen=True):
-    """A score, and the precision and recall of calling the label from it on, on the validation frames.
+    """A score, and the precision and recall of calling the label at or above it, counted on the validation frames.
 
-    reached: whether what was asked for could be had.
+    In multiclass a frame can be called its best label alone. 0 for 0 / 0. reached: whether what was asked for could be
+    had.
     """
 
     value: float
@@ -90,9 +91,10 @@ def total(counts: Mapping[str, Localization]) -> Localization:
 class Evaluation(msgspec.Struct, frozen=True):
     """measured_on: "validation", the frames that also chose thresholds and temperature, or "test", others.
 
-    average_precision: None for a label without frames. confusion: rows are true labels, columns answers; None in task
-    multilabel. thresholds are of scores with the temperature that is applied. localisation: a label; None where nothing
-    is marked, or the head has no heatmaps.
+    average_precision: None for a label without frames.
+    confusion: rows are true labels, columns answers; None in task multilabel. thresholds are of scores with the
+    temperature that is applied, and their figures of validation. localisation: a label; None where nothing is marked,
+    or the head has no heatmaps.
     """
 
     schema: str

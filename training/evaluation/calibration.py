@@ -7,6 +7,7 @@ from scipy.optimize import minimize_scalar
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.evaluation.scores import Flags, Matrix, predicted_labels
 from stripwatch.worker.model.bundle import TEMPERATURE_MAX, TEMPERATURE_MIN, Bin
+from stripwatch.worker.model.verdict import calibrate
 
 _BINS = 15
 _MISTAKES_MIN = 10  # fewer say next to nothing of how sure a model may be
@@ -42,6 +43,34 @@ def scale(scores: Matrix, temperature: float, task: Task) -> Matrix:
         return np.asarray(odds / (1 + odds), np.float32)
     powers = known ** (1 / temperature)  # a softmax's logits are its logarithms, but for a constant
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def worker_scores(scores: Matrix, temperature: float, task: Task) -> NDArray[np.float64]:
+    """The calibrated scores that the worker compares with thresholds, computed by its own function."""
+    rows = np.clip(scores, 0, 1).tolist()
+    return np.array([calibrate(row, temperature, task == "multiclass") for row in rows]).reshape(scores.shape)
+
+
+def score_range(
+    scores: Matrix, temperature: float, task: Task, difference: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The lowest and highest calibrated score of each label where a device's score of it may differ by `difference`.
+
+    Scores near 0 and 1 of a high temperature move by far more than that.
+    """
+    known = np.clip(scores.astype(np.float64), _TINY, 1 - _TINY)
+    powers = known ** (1 / temperature)
+
+    def moved(by: float) -> NDArray[np.float64]:
+        other = np.clip(known + by, _TINY, 1 - _TINY)
+        opposite = (1 - other) ** (1 / temperature)
+        if task == "multiclass":  # the other labels share what is left as before
+            rest = np.maximum(powers.sum(axis=1, keepdims=True) - powers, 0)
+            opposite = rest * ((1 - other) / (1 - known)) ** (1 / temperature)
+        own = other ** (1 / temperature)
+        return np.asarray(own / (own + opposite))
+
+    return moved(-difference), moved(difference)
 
 
 def reliability(targets: Matrix, scores: Matrix, task: Task) -> list[Bin]:

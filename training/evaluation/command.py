@@ -51,10 +51,11 @@ def evaluate(
             "calibration_error_scaled": round(found.calibration.error_scaled, 4),
             "temperature_applied": round(found.calibration.applied, 3),
             "thresholds": {
-                label: {"unsure": round(chosen.unsure.value, 4), "sure": round(chosen.sure.value, 4)}
+                label: {"unsure": chosen.unsure.value, "sure": chosen.sure.value}
                 for label, chosen in found.thresholds.items()
             },
             "unreached": [label for label, chosen in found.thresholds.items() if not chosen.unsure.reached],
+            "sure_unreached": [label for label, chosen in found.thresholds.items() if not chosen.sure.reached],
             "localisation": found.localisation and total(found.localisation).shares,
             "report": str((out or run / "evaluation") / "report.html"),
         }

@@ -98,7 +98,6 @@ def evaluate(
     bins = reliability(targets, scores, task)
     scaled = reliability(targets, scale(scores, temperature, task), task)
     applied = applicable(temperature, validation.targets, validation.scores, task)
-    calibrated = scale(validation.scores, applied, task) if applied != 1 else validation.scores
     confusion = None
     if task == "multiclass":
         every = np.arange(len(run.labels))
@@ -117,7 +116,7 @@ def evaluate(
         average_precision=average_precisions(run.labels, targets, scores),
         confusion=confusion,
         calibration=Calibration(temperature, applied, expected_error(bins), expected_error(scaled), bins),
-        thresholds=choose_thresholds(run.labels, validation.targets, calibrated, task, recall),
+        thresholds=choose_thresholds(run.labels, validation.targets, validation.scores, task, recall, applied),
         thresholds_chosen="best F1 on validation" if recall is None else f"recall {recall:g} on validation",
         localisation=places,
     )

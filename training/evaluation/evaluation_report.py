@@ -4,7 +4,7 @@ from pathlib import Path
 
 from stripwatch.export.reporting.html import page, picture, table
 from stripwatch.export.runs.files import atomic_write
-from stripwatch.export.runs.run_evaluation import Evaluation, Interval, OperatingPoint, total
+from stripwatch.export.runs.run_evaluation import Calibration, Evaluation, Interval, OperatingPoint, total
 from stripwatch.export.runs.run_folder import Run
 
 _TITLES = {
@@ -49,9 +49,9 @@ def _facts(run: Run, evaluation: Evaluation) -> str:
     rows = {
         "accuracy": _interval(evaluation.accuracy) + " (Wilson)",
         "macro-F1": _interval(evaluation.macro_f1) + " (bootstrap)",
-        "calibration error": f"{calibration.error:.4f}; {calibration.error_scaled:.4f} at temperature "
-        f"{calibration.temperature:.2f}",
-        "thresholds": evaluation.thresholds_chosen,
+        "calibration error": _calibration(calibration),
+        "thresholds": f"{evaluation.thresholds_chosen}, with scores at temperature {calibration.applied:.4g}; their "
+        "figures are of the validation frames that chose them",
         "network": f"{configuration.title}, weights {configuration.weights}, "
         f"input {run.decode.height_px}x{run.decode.width_px} {run.decode.name}",
         "fit": f"{configuration.epochs} epochs, epoch {run.best_epoch} kept, seed {configuration.seed}, "
@@ -61,6 +61,13 @@ def _facts(run: Run, evaluation: Evaluation) -> str:
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
     }
     return table((), rows.items(), "facts")
+
+
+def _calibration(found: Calibration) -> str:
+    scaled = f"{found.error:.4f}; {found.error_scaled:.4f} at temperature {found.temperature:.2f}"
+    if found.applied == found.temperature:
+        return f"{scaled}, which the bundle uses"
+    return f"{scaled}, which too few mistakes chose: the bundle uses {found.applied:g}"
 
 
 def _labels(run: Run, evaluation: Evaluation) -> str:
@@ -78,7 +85,7 @@ def _labels(run: Run, evaluation: Evaluation) -> str:
 
 def _cut(cut: OperatingPoint) -> tuple[str, str, str]:
     asked_more = "" if cut.reached else " (asked for more)"
-    return f"{cut.value:.4f}", f"{cut.precision:.4f}", f"{cut.recall:.4f}{asked_more}"
+    return repr(cut.value), f"{cut.precision:.4f}", f"{cut.recall:.4f}{asked_more}"
 
 
 def _places(run: Run, evaluation: Evaluation) -> str:

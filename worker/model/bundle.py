@@ -45,6 +45,18 @@ class ClassFigures(msgspec.Struct, frozen=True):
     frames: int
 
 
+class ThresholdFigures(msgspec.Struct, frozen=True):
+    """Precision and recall of calling a label from its thresholds on, measured with this file on validation frames.
+
+    In multiclass a frame can be called its best label alone. 0 for 0 / 0.
+    """
+
+    sure_precision: float
+    sure_recall: float
+    unsure_precision: float
+    unsure_recall: float
+
+
 class Bin(msgspec.Struct, frozen=True):
     """Answers of about the same confidence: how many, how sure on average, and what share of them is right."""
 
@@ -123,7 +135,7 @@ class Manifest(msgspec.Struct, frozen=True):
     grid, box_threshold: how heatmaps become boxes (worker.boxes); without a grid there are none. temperature: what the
     logits are divided by for the scores that events report; thresholds are of those, golden scores of the plain ones.
     reference: what drift is measured against. trained: the sizes and the scale of the training frames. Older bundles
-    have neither.
+    have neither. threshold_figures: a label; older bundles have none.
     """
 
     schema: str
@@ -148,6 +160,7 @@ class Manifest(msgspec.Struct, frozen=True):
     fidelity: Fidelity | None = None
     reference: Reference | None = None
     trained: TrainedFrames | None = None
+    threshold_figures: dict[str, ThresholdFigures] | None = None
 
     @property
     def lacks(self) -> list[str]:

@@ -1,0 +1,48 @@
+"""The figures in a bundle are of its own scores, at its own thresholds."""
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from stripwatch.export.convert.drift_reference import decide_all
+from stripwatch.export.convert.threshold_figures import lost_precision, measure_thresholds
+from stripwatch.export.runs.run_evaluation import ChosenThreshold, OperatingPoint
+from stripwatch.worker.model.bundle import Threshold, ThresholdFigures
+from tests.export.convert.test_pack import EVALUATION
+from tests.tiny import LABELS, tiny_contract
+
+SCORES = np.array([[0.9, 0.06, 0.04], [0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3]], np.float32)
+TARGETS = np.eye(3, dtype=bool)[[0, 1, 0, 1]]
+
+
+def test_a_label_is_called_where_it_is_best_and_reaches_its_threshold() -> None:
+    manifest = tiny_contract(thresholds={label: Threshold(sure=0.8, unsure=0.65) for label in LABELS})
+    found = measure_thresholds(manifest, decide_all(manifest, SCORES), TARGETS)
+    assert found[LABELS[0]] == ThresholdFigures(1.0, 0.5, 0.5, 0.5)
+    assert found[LABELS[1]] == found[LABELS[2]] == ThresholdFigures(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.7])
+def test_where_labels_do_not_exclude_each_other_every_one_counts(temperature: float) -> None:
+    manifest = tiny_contract(
+        task="multilabel",
+        temperature=temperature,
+        clean_label=None,
+        thresholds={label: Threshold(sure=0.55, unsure=0.4) for label in LABELS},
+    )
+    decisions = decide_all(manifest, SCORES)
+    found = measure_thresholds(manifest, decisions, TARGETS)
+    for at, label in enumerate(LABELS):
+        called = np.array([at in decision.defects for decision in decisions])
+        right = (called & TARGETS[:, at]).sum()
+        assert found[label].sure_precision == (right / called.sum() if called.any() else 0)
+    assert found[LABELS[1]].unsure_recall == 0.5
+
+
+def test_a_file_that_is_less_precise_than_keras_is_named() -> None:
+    stated = ChosenThreshold(OperatingPoint(0.3, 0.9, 1.0, True), OperatingPoint(0.9, 0.99, 0.5, True))
+    evaluation = replace(EVALUATION, thresholds={"a": stated, "b": stated})
+    found = {"a": ThresholdFigures(0.97, 0.5, 0.9, 1.0), "b": ThresholdFigures(0.985, 0.5, 0.9, 1.0)}
+    (sentence,) = lost_precision(found, evaluation)
+    assert "at `sure` of 'a' this file has a precision of 0.9700" in sentence
+    assert "set thresholds.a.sure" in sentence

@@ -14,40 +14,42 @@ _WIDTH = 130  # where stdout is no terminal
 
 
 def print_table(rows: Sequence[BenchRow]) -> None:
-    console = Console()
+    console = Console(markup=False, highlight=False)
     if not console.is_terminal:
-        console = Console(width=_WIDTH)
+        console = Console(width=_WIDTH, markup=False, highlight=False)
     table = Table(*_COLUMNS)
     for row in rows:
         table.add_row(*_cells(row))
     console.print(table)
     for line in _refusals(rows):
-        console.print(line, highlight=False, markup=False)
+        console.print(line)
 
 
 def markdown(rows: Sequence[BenchRow]) -> str:
     lines = [_COLUMNS, ("---",) * len(_COLUMNS), *map(_cells, rows)]
-    table = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    escaped = [[cell.replace("|", r"\|") for cell in cells] for cells in lines]
+    table = "".join(f"| {' | '.join(cells)} |\n" for cells in escaped)
     return table + "".join(f"\n{line}\n" for line in _refusals(rows))
 
 
 def draw_speeds(rows: Sequence[BenchRow]) -> bytes:
     """A PNG: frames a second and latency over the batch size, a line a bundle."""
-    from stripwatch.export.reporting.figures import new_figure, to_png  # it needs matplotlib
+    from stripwatch.export.reporting.figures import literal, new_figure, to_png  # it needs matplotlib
 
     figure = new_figure(11, 4.4)
     rates, latencies = figure.subplots(1, 2)
+    lines = []
     for row in rows:
         sizes = [speed.batch_frames for speed in row.speeds]
-        rates.plot(sizes, [speed.frames_per_second for speed in row.speeds], marker="o", label=_title(row))
-        latencies.plot(sizes, [speed.latency_ms_p50 for speed in row.speeds], marker="o", label=_title(row))
+        lines += rates.plot(sizes, [speed.frames_per_second for speed in row.speeds], marker="o")
+        latencies.plot(sizes, [speed.latency_ms_p50 for speed in row.speeds], marker="o")
     rates.set(ylabel="frames a second", yscale="log")
     latencies.set(ylabel="latency of a batch, median, ms", yscale="log")
     for axis in (rates, latencies):
         axis.set_xscale("log", base=2)
         axis.set_xlabel("frames in a batch")
         axis.grid(alpha=0.3)
-    figure.legend(*rates.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    figure.legend(lines, [literal(_title(row)) for row in rows], loc="outside right upper", fontsize=8)
     return to_png(figure)
 
 

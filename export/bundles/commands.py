@@ -46,7 +46,7 @@ def show(
     if as_json:
         print_summary(shown.as_json(card))
     elif html is None:
-        shown.print_card(card, Console())
+        shown.print_card(card, Console(markup=False))
 
 
 def promote(
@@ -95,7 +95,7 @@ def list_bundles(store: Store) -> None:
     from stripwatch.worker.model.bundle_store import entries
 
     found = entries(store)
-    listing.print_table(found, Console())
+    listing.print_table(found, Console(markup=False))
     for entry in found:
         if entry.problem:
             say(f"{entry.path}: {entry.problem}")

@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.model.bundle_store import RegistryEntry
 
 
@@ -29,7 +30,7 @@ def as_json(found: list[RegistryEntry]) -> dict[str, Any]:
 def print_table(found: list[RegistryEntry], console: Console) -> None:
     table = Table("name", "version", "promoted", "precision", "accuracy", "MB", "sha256")
     for entry in found:
-        table.add_row(entry.name, entry.version, "yes" if entry.promoted else "", *_facts(entry))
+        table.add_row(path_text(entry.name), path_text(entry.version), "yes" if entry.promoted else "", *_facts(entry))
     console.print(table)
 
 

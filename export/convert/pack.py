@@ -102,7 +102,7 @@ def _validation(run: Run, evaluation: Evaluation | None) -> Validation:
     confusion = evaluation.confusion if len(run.labels) <= _LABELS_DRAWN_MAX else None
     return msgspec.structs.replace(
         run.validation,
-        macro_f1=evaluation.macro_f1.value,
+        macro_f1=evaluation.macro_f1.value if evaluation.macro_f1 else None,
         confusion=confusion,
         reliability=evaluation.calibration.bins,
     )

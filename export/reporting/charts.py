@@ -7,7 +7,7 @@ import numpy as np
 import seaborn as sns
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
-from stripwatch.export.reporting.figures import new_figure, to_png
+from stripwatch.export.reporting.figures import literal, new_figure, to_png
 from stripwatch.worker.model.bundle import Bin
 
 mpl.use("Agg")  # seaborn would look for a display
@@ -20,6 +20,7 @@ def draw_confusion(labels: Sequence[str], confusion: Sequence[Sequence[int]]) ->
     figure = new_figure(side + 0.6, side)
     axis = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [literal(label) for label in labels]
     named = len(labels) <= 30
     sns.heatmap(
         shares,
@@ -30,16 +31,14 @@ def draw_confusion(labels: Sequence[str], confusion: Sequence[Sequence[int]]) ->
         vmax=1,
         square=True,
         linewidths=0.5 if named else 0,
-        xticklabels=labels,
-        yticklabels=labels,
+        xticklabels=names,
+        yticklabels=names,
         cbar_kws={"label": "share of the row", "shrink": 0.8},
         ax=axis,
     )
     axis.set(xlabel="answer", ylabel="truth")
     axis.tick_params(axis="x", rotation=45)
     axis.tick_params(axis="y", rotation=0)
-    for text in (*axis.get_xticklabels(), *axis.get_yticklabels()):
-        text.set_parse_math(False)  # a label may hold a dollar sign
     for text in axis.get_xticklabels():
         text.set_horizontalalignment("right")
         text.set_rotation_mode("anchor")

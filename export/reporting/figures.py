@@ -34,6 +34,15 @@ def new_figure(width_inches: float, height_inches: float) -> Figure:
     return figure
 
 
+def literal(text: str) -> str:
+    r"""A name or label as text for matplotlib, which would take what stands between two dollar signs for mathematics.
+
+    matplotlib draws "\$" as a dollar sign, also where a library draws the text before it returns. A legend needs its
+    handles and labels as arguments besides: it leaves out a label that begins with an underscore.
+    """
+    return text.replace("$", r"\$")
+
+
 def to_png(figure: Figure) -> bytes:
     written = io.BytesIO()
     with warnings.catch_warnings():  # a name may hold a character that the font lacks; a box is drawn in its place
@@ -80,12 +89,12 @@ def draw_sheet(title: str, tiles: Sequence[Tile]) -> bytes:
     lines = max(tile.caption.count("\n") for tile in tiles) + 1
     row_inches = _SHEET_INCHES / columns / aspect + 0.12 * lines + 0.08
     figure = new_figure(_SHEET_INCHES, rows * row_inches + 0.4)
-    figure.suptitle(_shortened(title), fontsize=12, x=0.01, ha="left", parse_math=False)
+    figure.suptitle(literal(_shortened(title)), fontsize=12, x=0.01, ha="left")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for at, axis in enumerate(axes):
         axis.axis("off")
         if at < len(tiles):
             axis.imshow(tiles[at].pixels)
             caption = "\n".join(map(_shortened, tiles[at].caption.split("\n")))
-            axis.set_title(caption, fontsize=7, pad=2, parse_math=False)
+            axis.set_title(literal(caption), fontsize=7, pad=2)
     return to_png(figure)

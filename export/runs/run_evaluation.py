@@ -91,7 +91,7 @@ def total(counts: Mapping[str, Localization]) -> Localization:
 class Evaluation(msgspec.Struct, frozen=True):
     """measured_on: "validation", the frames that also chose thresholds and temperature, or "test", others.
 
-    average_precision: None for a label without frames.
+    macro_f1: None where no frame has a label and none is given one. average_precision: None for a label without frames.
     confusion: rows are true labels, columns answers; None in task multilabel. thresholds are of scores with the
     temperature that is applied, and their figures of validation. localisation: a label; None where nothing is marked,
     or the head has no heatmaps.
@@ -105,7 +105,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     data_sha256: str
     frames: int
     accuracy: Interval
-    macro_f1: Interval
+    macro_f1: Interval | None
     classes: dict[str, ClassFigures]
     average_precision: dict[str, float | None]
     confusion: list[list[int]] | None

@@ -45,7 +45,7 @@ def evaluate(
             "measured_on": found.measured_on,
             "frames": found.frames,
             "accuracy": rounded(found.accuracy),
-            "macro_f1": rounded(found.macro_f1),
+            "macro_f1": found.macro_f1 and rounded(found.macro_f1),
             "calibration_error": round(found.calibration.error, 4),
             "temperature": round(found.calibration.temperature, 3),
             "calibration_error_scaled": round(found.calibration.error_scaled, 4),

@@ -7,6 +7,7 @@ from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.run_evaluation import Calibration, Evaluation, Interval, OperatingPoint, total
 from stripwatch.export.runs.run_folder import Run
 
+_NO_LABELS = "-: no frame has a label, and none is given one"
 _TITLES = {
     "curves": "Training",
     "confusion": "Confusion",
@@ -48,7 +49,7 @@ def _facts(run: Run, evaluation: Evaluation) -> str:
     configuration, calibration = run.configuration, evaluation.calibration
     rows = {
         "accuracy": _interval(evaluation.accuracy) + " (Wilson)",
-        "macro-F1": _interval(evaluation.macro_f1) + " (bootstrap)",
+        "macro-F1": _interval(evaluation.macro_f1) + " (bootstrap)" if evaluation.macro_f1 else _NO_LABELS,
         "calibration error": _calibration(calibration),
         "thresholds": f"{evaluation.thresholds_chosen}, with scores at temperature {calibration.applied:.4g}; their "
         "figures are of the validation frames that chose them",

@@ -7,7 +7,7 @@ import seaborn as sns
 from sklearn.metrics import precision_recall_curve
 
 from stripwatch.export.reporting.charts import draw_confusion, draw_reliability
-from stripwatch.export.reporting.figures import new_figure, to_png
+from stripwatch.export.reporting.figures import literal, new_figure, to_png
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import HISTORY_FILE, Run
@@ -47,13 +47,14 @@ def _precision_recall(labels: list[str], measured: ScoredFrames, evaluation: Eva
     found = {label: value for label, value in evaluation.average_precision.items() if value is not None}
     figure = new_figure(7, 4.6)
     axis = figure.subplots()
+    lines, names = [], []
     for label in sorted(found, key=lambda label: found[label])[:_MAX_LABELS_NAMED]:
         at = labels.index(label)
         precision, recall, _ = precision_recall_curve(measured.targets[:, at], measured.scores[:, at])
-        axis.step(recall, precision, where="post", label=f"{label} (AP {found[label]:.4f})")
+        lines += axis.step(recall, precision, where="post")
+        names.append(literal(f"{label} (AP {found[label]:.4f})"))
     axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
-    for text in axis.legend(fontsize=8, loc="lower left").get_texts():
-        text.set_parse_math(False)  # a label may hold a dollar sign
+    axis.legend(lines, names, fontsize=8, loc="lower left")
     return to_png(figure)
 
 

@@ -47,12 +47,17 @@ def average_precisions(labels: Sequence[str], targets: Matrix, scores: Matrix) -
     }
 
 
-def macro_f1(truth: Flags, said: Flags, seed: int) -> Interval:
-    """The mean of the labels' F1 over those that occur, with a bootstrap interval over frames."""
+def macro_f1(truth: Flags, said: Flags, seed: int) -> Interval | None:
+    """The mean of the labels' F1 over those that occur or are said, with a bootstrap interval over frames.
+
+    None where no frame has a label and none is given one: F1 is 0 / 0 then. Resamples without any are left out.
+    """
+    if not (truth.any() or said.any()):
+        return None
     once = np.ones((1, len(truth)))
     draws = np.random.default_rng(seed).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), _RESAMPLES)
     value = float(_macro_f1(truth, said, once)[0])
-    low, high = np.quantile(_macro_f1(truth, said, draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.nanquantile(_macro_f1(truth, said, draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))
 
 
@@ -61,7 +66,8 @@ def _ratio(part: int, whole: int) -> float:
 
 
 def _macro_f1(truth: Flags, said: Flags, weights: NDArray[np.generic]) -> NDArray[np.float64]:
-    """weights: [resamples, n], how often each frame is drawn -> [resamples]."""
+    """weights: [resamples, n], how often each frame is drawn -> [resamples]; NaN where that leaves no label."""
     both, either = weights @ (truth & said), weights @ (truth.astype(int) + said)
-    f1 = np.divide(2 * both, either, out=np.full(both.shape, np.nan), where=either > 0)
-    return np.asarray(np.nanmean(f1, axis=1))
+    f1 = np.divide(2 * both, either, out=np.zeros(both.shape), where=either > 0)
+    labels = (either > 0).sum(axis=1)
+    return np.asarray(np.divide(f1.sum(axis=1), labels, out=np.full(len(labels), np.nan), where=labels > 0))

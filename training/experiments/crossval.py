@@ -52,13 +52,14 @@ class Fold:
 class CrossvalResult(msgspec.Struct, frozen=True):
     """crossval.json: over all frames, each scored by the one model that was not fitted on it.
 
-    fold_accuracy: one a fold. wrong: names of the frames, with the truth and the answer.
+    macro_f1: None where no frame has a label and none is given one. fold_accuracy: one a fold. wrong: names of the
+    frames, with the truth and the answer.
     """
 
     frames: int
     errors: int
     accuracy: Interval
-    macro_f1: Interval
+    macro_f1: Interval | None
     fold_accuracy: list[float]
     classes: dict[str, ClassFigures]
     localisation: dict[str, Localization] | None
@@ -128,7 +129,7 @@ def summarize(result: CrossvalResult) -> dict[str, Any]:
         "frames": result.frames,
         "errors": result.errors,
         "accuracy": [round(limit, 4) for limit in (accuracy.value, accuracy.low, accuracy.high)],
-        "macro_f1": [round(limit, 4) for limit in (f1.value, f1.low, f1.high)],
+        "macro_f1": f1 and [round(limit, 4) for limit in (f1.value, f1.low, f1.high)],
         "fold_accuracy": [round(value, 4) for value in result.fold_accuracy],
         "wrong": [name for name, _, _ in result.wrong],
         "localisation": places and {name: round(share, 4) for name, share in total(places).shares.items()},

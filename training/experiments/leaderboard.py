@@ -12,13 +12,13 @@ import seaborn as sns
 from matplotlib.ticker import LogLocator, NullFormatter
 from rich.table import Table
 
-from stripwatch.export.reporting.figures import new_figure, to_png
+from stripwatch.export.reporting.figures import literal, new_figure, to_png
 from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.worker.common.errors import SettingsError
 
 
 class LeaderboardEntry(msgspec.Struct, frozen=True):
-    """One network. features_s: the one pass of a frozen backbone.
+    """One network. macro_f1: None where no frame has a label. features_s: the one pass of a frozen backbone.
 
     Speeds are of ONNX Runtime through the worker's session, frames_per_second at the best batch; 0 where the model
     could not be exported, and note says why.
@@ -29,7 +29,7 @@ class LeaderboardEntry(msgspec.Struct, frozen=True):
     weights: str
     input: str
     accuracy: Interval
-    macro_f1: Interval
+    macro_f1: Interval | None
     parameters: int
     epoch_s: float
     features_s: float
@@ -68,11 +68,15 @@ class Rule:
 
     def winner(self, entries: Sequence[LeaderboardEntry]) -> LeaderboardEntry:
         """Ties are broken by macro-F1, then by speed."""
-        best = max(entries, key=lambda entry: (entry.accuracy.value, entry.macro_f1.value, entry.frames_per_second))
+        best = max(entries, key=lambda entry: (entry.accuracy.value, _f1(entry), entry.frames_per_second))
         if self.points is None:
             return best
         near = [entry for entry in entries if entry.accuracy.value >= best.accuracy.value - self.points / 100 - 1e-9]
         return max(near, key=lambda entry: entry.frames_per_second)
+
+
+def _f1(entry: LeaderboardEntry) -> float:
+    return entry.macro_f1.value if entry.macro_f1 else 0.0
 
 
 def rank(entries: Sequence[LeaderboardEntry], rule: Rule) -> Leaderboard:
@@ -104,7 +108,7 @@ def to_table(board: Leaderboard) -> Table:
             f"{entry.name} {mark}".strip(),
             f"{accuracy.value:.4f}",
             f"{accuracy.low:.4f}-{accuracy.high:.4f}",
-            f"{entry.macro_f1.value:.4f}",
+            f"{entry.macro_f1.value:.4f}" if entry.macro_f1 else "-",
             f"{entry.parameters:,}",
             f"{entry.bundle_bytes / 1e6:.1f}",
             f"{entry.epoch_s:.2f}",
@@ -152,12 +156,12 @@ def _draw_entry(axis: Any, entry: LeaderboardEntry, wins: bool) -> None:
         capsize=3,
         label="winner" if wins else None,
     )
-    axis.annotate(entry.name, place, xytext=(8, 5), textcoords="offset points", fontsize=9)
+    axis.annotate(literal(entry.name), place, xytext=(8, 5), textcoords="offset points", fontsize=9)
 
 
 def _row(entry: LeaderboardEntry, board: Leaderboard) -> dict[str, Any]:
     row: dict[str, Any] = msgspec.to_builtins(entry)
     for name in ("accuracy", "macro_f1"):
-        figure = row.pop(name)
+        figure = row.pop(name) or dict.fromkeys(("value", "low", "high"), "")
         row |= {name: figure["value"], f"{name}_low": figure["low"], f"{name}_high": figure["high"]}
     return row | {"front": entry.name in board.front, "winner": entry.name == board.winner}

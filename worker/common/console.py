@@ -24,7 +24,7 @@ def print_summary(summary: dict[str, Any]) -> None:
 def new_progress() -> Progress:
     """A progress bar on stderr, with the time left; silent where stderr is no terminal."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a description may hold a name with brackets
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

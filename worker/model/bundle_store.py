@@ -179,8 +179,8 @@ def _entry(path: Path, version: str, promotion: Promotion | None) -> RegistryEnt
 
 
 def _by_number(version: str) -> list[tuple[int, str]]:
-    """So that 10 comes after 9."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", version)]
+    """So that 10 comes after 9. A digit such as "²", which has no decimal value, is text."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", version)]
 
 
 def _is_there(path: Path) -> bool:

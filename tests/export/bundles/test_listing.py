@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,18 @@ def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no store"):
         entries(tmp_path / "nowhere")
     assert entries(tmp_path) == []
+
+
+def test_names_that_are_no_numbers_not_utf_8_or_styles_of_a_terminal_are_listed(tmp_path: Path) -> None:
+    names = [b"10", b"9", "\u00b2".encode(), "\u0663".encode(), b"a\xff", b"[red]x[b]"]
+    (tmp_path / "tiny").mkdir()
+    for name in names:
+        (tmp_path / "tiny" / os.fsdecode(name + b".onnx")).write_bytes(b"half")
+    found = entries(tmp_path)
+    versions = [entry.version for entry in found]
+    assert sorted(versions) == sorted(map(os.fsdecode, names))
+    assert versions.index("9") < versions.index("10")
+    text = io.StringIO()
+    print_table(found, Console(file=text, width=250, markup=False))
+    for shown in ("\u00b2", "\u0663", "a\\xff", "[red]x[b]"):
+        assert shown in text.getvalue()

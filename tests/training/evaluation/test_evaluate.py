@@ -8,10 +8,10 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
+from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation, write_evaluation
 from stripwatch.export.runs.run_folder import Run, SplitFrame, read_run
 from stripwatch.training.evaluation.error_sheet import caption, overlay, pick_worst
 from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate, evaluate_run
@@ -121,6 +121,24 @@ def test_images_with_several_labels_are_measured_label_by_label(multilabel: Run,
     assert found.average_precision["stripes"] is None
     write_report(tmp_path, multilabel, found, {})
     assert "<td>-</td>" in (tmp_path / "report.html").read_text()
+
+
+def test_without_any_label_there_is_no_macro_f1_and_the_record_is_read_back(multilabel: Run, tmp_path: Path) -> None:
+    frames = scored([[0, 0, 0]] * 3, [[0.1, 0.2, 0.3]] * 3)
+    found = evaluate(multilabel, frames, frames, recall=None)
+    assert found.macro_f1 is None
+    write_evaluation(tmp_path, found)
+    assert read_evaluation(tmp_path, multilabel) == found
+    write_report(tmp_path, multilabel, found, {})
+    assert "no frame has a label, and none is given one" in (tmp_path / "report.html").read_text()
+
+
+@given(st.lists(st.tuples(*[st.booleans()] * 3, *[st.sampled_from([0.0, 1e-7, 0.2, 0.5, 0.9, 1.0])] * 3), min_size=1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+def test_whatever_is_measured_can_be_read_back(multilabel: Run, rows: list[tuple[float, ...]]) -> None:
+    frames = scored([[int(value) for value in row[:3]] for row in rows], [list(row[3:]) for row in rows])
+    found = evaluate(multilabel, frames, frames, recall=0.9)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Evaluation) == found
 
 
 def test_the_surest_mistake_comes_first(folder: Path) -> None:

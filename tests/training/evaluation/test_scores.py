@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
+from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.evaluation.scores import average_precisions, macro_f1, measure_scores, predicted_labels
 from stripwatch.worker.model.bundle import ClassFigures
@@ -69,6 +70,7 @@ def test_the_macro_f1_has_the_interval_that_repetitions_have() -> None:
 
     truth, said = draw()
     found = macro_f1(truth, said, seed=0)
+    assert found is not None
     assert found.value == pytest.approx(f1_score(truth, said, average="macro"))
     again = [f1_score(*draw(), average="macro") for _ in range(300)]
     spread = np.quantile(again, 0.975) - np.quantile(again, 0.025)
@@ -78,4 +80,17 @@ def test_the_macro_f1_has_the_interval_that_repetitions_have() -> None:
 
 def test_labels_that_never_occur_do_not_count_in_the_macro_f1() -> None:
     truth = one_hot([0, 1, 1, 0]) > 0
-    assert macro_f1(truth, truth, seed=0).value == 1
+    found = macro_f1(truth, truth, seed=0)
+    assert found is not None
+    assert found.value == 1
+
+
+def test_without_a_label_there_is_no_macro_f1() -> None:
+    nothing = np.zeros((5, 2), bool)
+    assert macro_f1(nothing, nothing, seed=0) is None
+
+
+def test_resamples_without_a_label_leave_the_interval_a_number() -> None:
+    truth = np.zeros((5, 2), bool)
+    truth[0, 0] = True
+    assert macro_f1(truth, truth, seed=0) == Interval(1, 1, 1)

@@ -2,13 +2,22 @@ import csv
 from collections.abc import Callable
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.export.runs.run_evaluation import Interval
-from stripwatch.training.experiments.leaderboard import LeaderboardEntry, Rule, draw, rank, to_csv, to_table
+from stripwatch.training.experiments.leaderboard import (
+    Leaderboard,
+    LeaderboardEntry,
+    Rule,
+    draw,
+    rank,
+    to_csv,
+    to_table,
+)
 from stripwatch.worker.common.errors import SettingsError
 
 
@@ -83,6 +92,17 @@ def test_the_table_is_written_for_people_and_programs() -> None:
     assert (rows[0]["accuracy"], rows[0]["accuracy_low"], rows[0]["winner"]) == ("0.995", "0.985", "True")
     assert [row["front"] for row in rows] == ["True", "True", "False", "True"]
     assert to_table(board).row_count == 4
+
+
+def test_a_network_without_a_macro_f1_is_ranked_and_read_back() -> None:
+    """Where no frame has a label, the figure is null in JSON and empty in the table."""
+    without = msgspec.structs.replace(entry("without", 0.995, 10), macro_f1=None)
+    board = rank([entry("with", 0.995, 5), without], Rule.parse("best"))
+    assert board.winner == "with"
+    assert msgspec.json.decode(msgspec.json.encode(board), type=Leaderboard) == board
+    rows = {row["name"]: row for row in csv.DictReader(to_csv(board).decode().splitlines())}
+    assert (rows["without"]["macro_f1"], rows["with"]["macro_f1"]) == ("", "0.9")
+    assert to_table(board).row_count == 2
 
 
 def test_the_plot_shows_every_network() -> None:

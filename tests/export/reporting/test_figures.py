@@ -1,0 +1,71 @@
+"""Names from outside reach matplotlib as text: labels of data sets, names of files and of bundles."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from stripwatch.export.bench.bundle_bench import BenchRow
+from stripwatch.export.bench.table import draw_speeds, markdown, print_table
+from stripwatch.export.bench.timing import Speed
+from stripwatch.export.reporting.charts import draw_confusion
+from stripwatch.export.reporting.figures import Tile, draw_sheet, literal
+
+# Not mathematics that can be drawn, mathematics that can, a label that legends leave out, and styles of a terminal.
+NAMES = ["$\\frac$", "a $x$ b", "a\\$b", "$", "_hidden", "[red]x[b]"]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that were saved."""
+    figures: list[Figure] = []
+    save = Figure.savefig
+
+    def note(figure: Figure, *arguments: object, **options: object) -> None:
+        save(figure, *arguments, **options)  # type: ignore[arg-type]
+        figures.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", note)
+    return figures
+
+
+def texts(figures: list[Figure]) -> set[str]:
+    """What a reader sees, as matplotlib draws it."""
+    return {_as_drawn(text) for figure in figures for text in figure.findobj(Text)}
+
+
+def _as_drawn(text: Text) -> str:
+    shown, mathematics = text._preprocess_math(text.get_text())  # type: ignore[attr-defined]
+    return f"mathematics: {shown}" if mathematics else str(shown)
+
+
+@given(st.text())
+def test_every_text_is_drawn_as_it_is(text: str) -> None:
+    assert _as_drawn(Text(0, 0, literal(text))) == text
+
+
+def test_a_confusion_matrix_has_every_label(drawn: list[Figure]) -> None:
+    draw_confusion(NAMES, np.eye(len(NAMES), dtype=int).tolist())
+    assert set(NAMES) <= texts(drawn)
+
+
+def test_a_sheet_has_every_caption_and_its_title(drawn: list[Figure]) -> None:
+    picture = np.zeros((20, 30, 3), np.uint8)
+    for title in NAMES:
+        draw_sheet(title, [Tile(picture, name) for name in NAMES])
+        assert {title, *NAMES} <= texts(drawn)
+
+
+def test_the_plot_of_speeds_names_every_bundle(drawn: list[Figure], capsys: pytest.CaptureFixture[str]) -> None:
+    speed = Speed(1, 10.0, 2.0, 3.0, 1.0, 5)
+    rows = [BenchRow(f"{name}.onnx", "fp32", 1000, None, "cpu", speeds=(speed,)) for name in [*NAMES, "a|b"]]
+    draw_speeds(rows)
+    print_table(rows)
+    assert {*NAMES, "a|b"} <= texts(drawn)
+    (legend,) = drawn[0].legends
+    assert len(legend.get_texts()) == len(rows)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in NAMES)
+    assert r"| a\|b |" in markdown(rows)

@@ -4,8 +4,9 @@ import json
 import signal
 import sys
 import tempfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -62,11 +63,7 @@ def main(
 
     Example: python -m tests.faults --seeds 2 --frames 300 --delivery at-least-once
     """
-    if unknown := set(fault or ()) - FAULTS.keys():
-        known = "\n".join(FAULTS)
-        raise typer.BadParameter(f"unknown fault {sorted(unknown)[0]!r}; there are:\n{known}", param_hint="--fault")
-    if kafka not in ("", OLDEST, NEWEST):
-        raise typer.BadParameter(f"the harness knows {OLDEST} and {NEWEST}, not {kafka!r}", param_hint="--kafka")
+    _check_options(fault or (), kafka)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_PROVED))  # in order: no worker and no broker is left behind
     folder = out or Path(tempfile.mkdtemp(prefix="stripwatch-faults-"))
     try:
@@ -84,21 +81,30 @@ def main(
     except (KafkaUnavailableError, BrokerUnavailableError) as error:
         series.failures.append(str(error))
     finally:  # also when it was stopped: what was counted was counted
-        found, tables = (
-            summary(series.verdicts, series.failures, len(series.left(plans, chosen))),
-            table(series.verdicts),
-        )
-        (folder / "summary.json").write_text(
-            json.dumps({"run": about | {"until": describe_run()["date"]}, **found}, indent=1)
-        )
-        (folder / "tables.md").write_text(tables + "\n")
-        print(tables, file=sys.stderr)
+        found = summary(series.verdicts, series.failures, len(series.left(plans, chosen)))
+        _write_results(folder, about, found, table(series.verdicts))
     for failure in series.failures:
         print(f"error: {failure}", file=sys.stderr)
     if series.verdicts:
         print(json.dumps(found))
     broken = any(verdict.broken for verdict in series.verdicts)
     raise typer.Exit(BROKEN if broken else 0 if found["kept"] else NOT_PROVED)
+
+
+def _check_options(faults: Collection[str], kafka: str) -> None:
+    if unknown := set(faults) - FAULTS.keys():
+        known = "\n".join(FAULTS)
+        raise typer.BadParameter(f"unknown fault {sorted(unknown)[0]!r}; there are:\n{known}", param_hint="--fault")
+    if kafka not in ("", OLDEST, NEWEST):
+        raise typer.BadParameter(f"the harness knows {OLDEST} and {NEWEST}, not {kafka!r}", param_hint="--kafka")
+
+
+def _write_results(folder: Path, about: Mapping[str, Any], found: Mapping[str, Any], tables: str) -> None:
+    """summary.json and tables.md; the tables also on stderr."""
+    run = {**about, "until": describe_run()["date"]}
+    (folder / "summary.json").write_text(json.dumps({"run": run, **found}, indent=1))
+    (folder / "tables.md").write_text(tables + "\n")
+    print(tables, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The run of a plan: bursts, strikes and mending, in one thread that also looks after the workers."""
+"""The run of a plan: bursts, faults and their healing, in one thread that also looks after the workers."""
 
 import json
 import time
@@ -18,12 +18,12 @@ READY_S_MAX = 90.0
 MEET_S_MAX = 60.0  # the broker may be starting meanwhile
 SETTLE_S_MAX = 90.0  # without progress
 CALM_S_MAX = 45.0
-FELT_S = 10.0  # where the next fault does not wait until all is well again
+BLAMED_S = 10.0  # where the next fault does not wait until all is well again
 _WAITS_S = 1.0  # longer than any frame waits when all is well
 _REACHED_S = 2 * TRICKLE_S  # until each partition has been sent a frame, and Kafka has acknowledged it
 _TOP_UP_FRAMES = 10
 _TOP_UP_S = 1.0
-_LOOK_S = 0.01
+_POLL_S = 0.01
 _ASK_S = 0.1
 
 
@@ -46,16 +46,19 @@ class Met:
 
 @dataclass(slots=True)
 class _Ongoing:
-    """A fault that is not over. due_s: when it is to be healed. mended_s: when it was. back_s, felt_s: see Hit."""
+    """A fault that is not over. due_s: when it is to be healed. healed_s: when it was.
+
+    back_s, blamed_until_s: see Hit.
+    """
 
     fault: str
     course: Course
     began_s: float
     victims: frozenset[int]
     due_s: float
-    mended_s: float | None = None
+    healed_s: float | None = None
     back_s: float | None = None
-    felt_s: float | None = None
+    blamed_until_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -105,9 +108,9 @@ class Play:
         for one in [*self._over, *self._ongoing]:
             fault = FAULTS[one.fault]
             back_s = one.back_s or self.ended_s
-            felt_s = one.felt_s or back_s + FELT_S
+            blamed_until_s = one.blamed_until_s or back_s + BLAMED_S
             healthy_s = fault.healthy_s_max(self.scene.crew.transactional)
-            found.append(Hit(one.fault, one.began_s, back_s, felt_s, one.victims, healthy_s, fault.victims_s))
+            found.append(Hit(one.fault, one.began_s, back_s, blamed_until_s, one.victims, healthy_s, fault.victims_s))
         return sorted(found, key=lambda hit: hit.began_s)
 
     def _burst(self, strike: Strike) -> None:
@@ -127,7 +130,7 @@ class Play:
             if not self._until(self._calm, CALM_S_MAX):
                 self.ledger.given_up.update(self.ledger.unsettled(self.scene.watcher.settled))
             for one in self._over:
-                one.felt_s = one.felt_s or time.monotonic()
+                one.blamed_until_s = one.blamed_until_s or time.monotonic()
         else:
             self._until(lambda: False, strike.rest_s)
 
@@ -144,18 +147,18 @@ class Play:
         self._ongoing.append(_Ongoing(strike.fault, course, began_s, victims, due_s))
 
     def _calm(self) -> bool:
-        """All is mended, a frame of each partition has come out since, and nothing waits but what has just been sent.
+        """All is healed, a frame of each partition has come out since, and nothing waits but what has just been sent.
 
-        At the moment of the mending itself nothing has waited for long, whatever the fault was: frames of a topic that
+        At the moment of the healing itself nothing has waited for long, whatever the fault was: frames of a topic that
         was recreated a moment ago, for example, wait until the workers know of it.
         """
         now_s = time.monotonic()
-        mended_s = max((one.mended_s or 0.0 for one in self._over), default=0.0)
-        if self._ongoing or now_s < max(self._asked_s + _ASK_S, mended_s + _REACHED_S):
+        healed_s = max((one.healed_s or 0.0 for one in self._over), default=0.0)
+        if self._ongoing or now_s < max(self._asked_s + _ASK_S, healed_s + _REACHED_S):
             return False
         self._asked_s = now_s
         waited_s = self.ledger.waited_s(self.scene.watcher.settled, now_s)
-        return waited_s < min(_WAITS_S, now_s - mended_s - _REACHED_S) and self.scene.crew.ready
+        return waited_s < min(_WAITS_S, now_s - healed_s - _REACHED_S) and self.scene.crew.ready
 
     def _find_victim(self, strike: Strike, ready_s: float) -> tuple[int, int]:
         """The worker that the plan names, or after a second any; and its frames in flight, 0 if there are none."""
@@ -194,16 +197,16 @@ class Play:
     def _tick(self) -> None:
         self.scene.crew.look()
         for one in list(self._ongoing):
-            self._mend(one)
-        time.sleep(_LOOK_S)
+            self._heal_if_due(one)
+        time.sleep(_POLL_S)
 
-    def _mend(self, one: _Ongoing) -> None:
+    def _heal_if_due(self, one: _Ongoing) -> None:
         if one.back_s is None and one.course.back is not None and one.course.back():
             one.back_s = time.monotonic()
         if time.monotonic() >= one.due_s:
             one.course.heal()
-            one.mended_s = time.monotonic()
-            one.back_s = one.back_s or one.mended_s
+            one.healed_s = time.monotonic()
+            one.back_s = one.back_s or one.healed_s
             self.scene.broken -= FAULTS[one.fault].needs
             self._ongoing.remove(one)
             self._over.append(one)

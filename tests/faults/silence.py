@@ -1,6 +1,6 @@
 """How long partitions were silent: no outcome came, though frames of theirs were waiting. It knows nothing of Kafka.
 
-A silence is blamed on the faults that were felt at the time. Partitions that a fault did not hit
+A silence is blamed on the faults that had an effect at the time. Partitions that a fault did not hit
 may be silent for as long as Kafka itself needs, those that it hit only count from when Kafka could serve them again.
 A plain consumer that was silent as well at the time shows that the machine was the reason (see control.py).
 """
@@ -20,14 +20,14 @@ CONTROL_S_USUAL = 0.5  # five of its records
 class Hit:
     """A fault that struck. victims: the partitions that it hit. back_s: when Kafka could serve them again.
 
-    felt_s: until when it can be blamed: a process starts, a session ends, a group forms. healthy_s, victims_s: see
-    Fault. Times are of one clock.
+    blamed_until_s: until when it can be blamed: a process starts, a session ends, a group forms.
+    healthy_s, victims_s: see Fault. Times are of one clock.
     """
 
     fault: str
     began_s: float
     back_s: float
-    felt_s: float
+    blamed_until_s: float
     victims: frozenset[int]
     healthy_s: float
     victims_s: float | None
@@ -35,7 +35,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """fault: the one that is blamed; empty: none had struck. alone: no other was felt.
+    """fault: the one that is blamed; empty: none had struck. alone: no other had an effect.
 
     whole_s: how long it was. seconds: what is judged of it, from when Kafka could serve the partition again. allowed_s:
     what Kafka needed of that; None: it is not judged, since the worker was away. control_s: the longest silence of the
@@ -136,7 +136,7 @@ def _union(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _judge(partition: int, began_s: float, ended_s: float, hits: Sequence[Hit]) -> Silence:
-    near = [hit for hit in hits if hit.began_s < ended_s and began_s < hit.felt_s]
+    near = [hit for hit in hits if hit.began_s < ended_s and began_s < hit.blamed_until_s]
     if not near:  # the last one may have left something behind, but is no excuse
         last = max((hit for hit in hits if hit.began_s <= began_s), key=lambda hit: hit.began_s, default=None)
         victim = last is not None and partition in last.victims

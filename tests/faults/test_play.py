@@ -16,8 +16,8 @@ from tests.faults.play import Play
 NOW_S = 1000.0
 
 
-def calm(mended_s: float, acknowledged_s: float, settled: bool, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """After a fault that was mended then, with one frame that was acknowledged then."""
+def calm(healed_s: float, acknowledged_s: float, settled: bool, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """After a fault that was healed then, with one frame that was acknowledged then."""
     frame = SentFrame(Place(0, 0, 0), 0, b"", None)
     ledger = Ledger()
     ledger.add(frame, acknowledged_s)
@@ -25,16 +25,16 @@ def calm(mended_s: float, acknowledged_s: float, settled: bool, monkeypatch: pyt
     scene: Any = SimpleNamespace(crew=SimpleNamespace(ready=True), watcher=watcher, broken=set())
     plan: Any = None
     played = Play(plan, scene, ledger, Path("unused"))
-    over = play._Ongoing("recreate the frames topic", Course(), mended_s - 1, frozenset({0}), mended_s)
-    monkeypatch.setattr(time, "monotonic", lambda: mended_s)
+    over = play._Ongoing("recreate the frames topic", Course(), healed_s - 1, frozenset({0}), healed_s)
+    monkeypatch.setattr(time, "monotonic", lambda: healed_s)
     played._ongoing.append(over)
-    played._mend(over)
+    played._heal_if_due(over)
     monkeypatch.setattr(time, "monotonic", lambda: NOW_S)
     return played._calm()
 
 
 @pytest.mark.parametrize(
-    ("mended_s_ago", "acknowledged_s_ago", "settled", "expected"),
+    ("healed_s_ago", "acknowledged_s_ago", "settled", "expected"),
     [
         (0.0, 0.9, True, False),  # nothing has been sent since
         (0.9, 0.9, False, False),  # the worker does not know of its new topic yet
@@ -45,6 +45,6 @@ def calm(mended_s: float, acknowledged_s: float, settled: bool, monkeypatch: pyt
     ],
 )
 def test_it_is_over_when_what_was_sent_since_has_come_out(
-    mended_s_ago: float, acknowledged_s_ago: float, settled: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+    healed_s_ago: float, acknowledged_s_ago: float, settled: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert calm(NOW_S - mended_s_ago, NOW_S - acknowledged_s_ago, settled, monkeypatch) is expected
+    assert calm(NOW_S - healed_s_ago, NOW_S - acknowledged_s_ago, settled, monkeypatch) is expected

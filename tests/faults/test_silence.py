@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.silence import BEYOND_S_MAX, Hit, Silence, longest, silences
 
-HIT = Hit("kill", began_s=10.0, back_s=10.0, felt_s=20.0, victims=frozenset({0}), healthy_s=3.0, victims_s=None)
+HIT = Hit("kill", began_s=10.0, back_s=10.0, blamed_until_s=20.0, victims=frozenset({0}), healthy_s=3.0, victims_s=None)
 BROKER = replace(HIT, fault="broker", back_s=15.0, victims=frozenset({0, 1}), healthy_s=0.0, victims_s=2.0)
 Frame = tuple[int, float, float | None]
 
@@ -68,7 +68,7 @@ def test_a_silence_without_any_fault_is_too_long_after_a_second() -> None:
 
 
 def test_two_faults_add_up_and_the_later_one_is_blamed() -> None:
-    later = replace(HIT, fault="later", began_s=12.0, felt_s=22.0, victims=frozenset({3}))
+    later = replace(HIT, fault="later", began_s=12.0, blamed_until_s=22.0, victims=frozenset({3}))
     (most,) = [one for one in found(steady(1, (12.5, 18.0)), HIT, later) if one.seconds > 1]
     assert (most.fault, most.allowed_s, most.alone, too_long(most)) == ("later", 6.0, False, False)
 

@@ -19,7 +19,7 @@ from stripwatch.worker.common.process.child_process import ChildProcess, module_
 from stripwatch.worker.config.security import PLAINTEXT, Security
 
 _CAMERAS = 4
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _STALL_S_MAX = 60.0
 
 
@@ -82,7 +82,7 @@ def saturate(setup: BenchSetup, topics: Mapping[str, str], count: int, skip: int
     with _running_worker(setup, topics) as worker:
         first, now, moved_s = None, worker.moment(), time.monotonic()
         while now.done < count:
-            setup.clock.sleep(_LOOK_S)
+            setup.clock.sleep(_POLL_S)
             before, now = now, worker.moment()
             moved_s = now.at_s if now.done > before.done else moved_s
             worker.check(moved_s)

@@ -27,12 +27,15 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 
 
 class _PendingEvidence(NamedTuple):
-    """What is drawn. It holds no model, which another may have replaced by then."""
+    """What is drawn. It holds no model, which another may have replaced by then.
+
+    decode_spec: of the model that judged the frame; the picture maps samples of more than 8 bits as it does.
+    """
 
     frame: Frame
     event: Result
     overlay: HeatmapOverlay | None
-    depth: DecodeSpec
+    decode_spec: DecodeSpec
 
 
 class Evidence:
@@ -70,8 +73,8 @@ class Evidence:
             return msgspec.structs.replace(event, evidence=False)
         self._worker.reserve(frame)
         event = msgspec.structs.replace(event, evidence=True)
-        depth = outcome.model.session.bundle.manifest.decode
-        self._waiting[id(frame)] = _PendingEvidence(frame, event, _heatmap_of(outcome, event), depth)
+        decode_spec = outcome.model.session.bundle.manifest.decode
+        self._waiting[id(frame)] = _PendingEvidence(frame, event, _heatmap_of(outcome, event), decode_spec)
         return event
 
     def settled(self, frame: Frame) -> None:
@@ -103,7 +106,7 @@ class Evidence:
         if room_bytes is not None and room_bytes < limits.bytes_max:
             limits = replace(limits, bytes_max=room_bytes)
         jpeg = annotate_frame(
-            frame.encoded, event.defects, sight.overlay, limits, self._decode_limits, frame.layout, sight.depth
+            frame.encoded, event.defects, sight.overlay, limits, self._decode_limits, frame.layout, sight.decode_spec
         )
         self._topic.send(record._replace(body=jpeg))
 

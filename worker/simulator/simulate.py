@@ -81,14 +81,7 @@ def simulate(
     SIGTERM and Ctrl-C end the cameras in order. The last line on stdout is JSON.
     """
     height_width = parse_shape(shape)
-    if pixel_format is not None:
-        require_pixel_format(pixel_format)
-    if bool(out) == bool(bootstrap_servers):
-        raise SettingsError(
-            "simulate takes either --out DIR (a training set) or --bootstrap-servers HOST:PORT (cameras)"
-        )
-    if out and pixel_format:
-        raise SettingsError("--pixel-format is for cameras; a training set has image files")
+    _check_options(out, bootstrap_servers, pixel_format)
     if out:
         _simulate_set(out, frames, height_width, seed, brightness)
         return
@@ -114,6 +107,18 @@ def simulate(
         sent_path=sent,
     )
     print_summary(summary | {"pool_frames": len(shots), "seed": seed})
+
+
+def _check_options(out: Path | None, bootstrap_servers: str, pixel_format: str | None) -> None:
+    """Raises SettingsError for options that exclude each other, and for an unknown pixel format."""
+    if pixel_format is not None:
+        require_pixel_format(pixel_format)
+    if bool(out) == bool(bootstrap_servers):
+        raise SettingsError(
+            "simulate takes either --out DIR (a training set) or --bootstrap-servers HOST:PORT (cameras)"
+        )
+    if out and pixel_format:
+        raise SettingsError("--pixel-format is for cameras; a training set has image files")
 
 
 def render_pool(

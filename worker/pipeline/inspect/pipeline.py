@@ -35,6 +35,7 @@ from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.pipeline.inspect.decode_budget import DecodeBudget
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.event_metrics import count_event, count_unlocated
 from stripwatch.worker.pipeline.inspect.gather_batches import collect_batch
 from stripwatch.worker.pipeline.inspect.infer import infer_batch
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, FrameOutcome, Prediction, Skipped
@@ -221,7 +222,7 @@ class Pipeline:
     def _publish(self, outcome: FrameOutcome) -> None:
         sent_s = time.monotonic()
         frame, event = outcome.frame, self._admit(outcome, self._parts.events.event(outcome, sent_s))
-        self._count_unlocated(outcome, event)
+        count_unlocated(self._parts.metrics, outcome, event)
         if isinstance(event, Reject):
             self._parts.limiter.reserve_copy(id(frame), len(frame.encoded), self._failed.is_set)
         self._parts.publisher.publish(event, frame, lambda: self._settle(frame, event, sent_s))
@@ -232,7 +233,7 @@ class Pipeline:
     def _settle(self, frame: Frame, event: Result | Reject, sent_s: float) -> None:
         """The frame is fully accounted for. Runs on the publisher's thread."""
         parts = self._parts
-        self._count(frame, event)
+        count_event(parts.metrics, frame, event)
         parts.metrics.publish_seconds.observe(time.monotonic() - sent_s)
         self._on_settled(event, frame)
         parts.tracker.complete(frame.position)
@@ -249,32 +250,6 @@ class Pipeline:
             metrics.decode_seconds.observe(prediction.decode_s)
             metrics.queue_seconds.observe(prediction.queue_s)
             metrics.inference_seconds.observe(prediction.inference_s)
-
-    def _count_unlocated(self, outcome: FrameOutcome, event: Result | Reject) -> None:
-        """Defects without a box although the model has heatmaps: they say that something is wrong with it."""
-        if outcome.model.heatmap_decoder is None or isinstance(event, Reject):
-            return
-        labels = [defect.label for defect in event.defects if defect.box_px is None]
-        if labels:
-            self._parts.metrics.unlocated_defects.inc(len(labels))
-            log.warning("heatmap does not locate a defect", frame=event.id, labels=labels)
-
-    def _count(self, frame: Frame, event: Result | Reject) -> None:
-        metrics = self._parts.metrics
-        if isinstance(event, Reject):
-            metrics.rejects.labels(event.reason).inc()
-            return
-        metrics.results.labels(event.verdict or event.state).inc()
-        for defect in event.defects:
-            metrics.defects.labels(defect.label, metrics.camera_label(frame.camera)).inc()
-        for flag in event.flags:
-            metrics.flagged_frames.labels(metrics.camera_label(frame.camera), flag).inc()
-        if frame.replay_of is not None:
-            return  # its age says when it was sent again, not how fast the line is
-        age_s = time.time() - frame.captured_ms / 1000
-        if age_s < 0:
-            metrics.negative_ages.inc()
-        metrics.frame_age.observe(max(0.0, age_s))
 
 
 def build_dependencies(

@@ -1,103 +1,34 @@
 """The stages together, without broker: order, accounting, and a stage that dies takes the worker with it."""
 
-import threading
-import weakref
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from msgspec.structs import replace as replace_struct
 from onnx import helper, numpy_helper
-from prometheus_client import CollectorRegistry
-from structlog.testing import capture_logs
 
-from stripwatch.worker.common.errors import InferenceError, MemoryShortageError
-from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.common.errors import MemoryShortageError
 from stripwatch.worker.contracts.events import FrameFlag, Reject, Result
-from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.contracts.positions import CommitPoint, Partition
-from stripwatch.worker.images.decode_spec import DecodeSpec, Image, Pixels
-from stripwatch.worker.model.batch_policy import BatchPolicy
-from stripwatch.worker.model.bundle import Threshold, read_bundle
-from stripwatch.worker.model.loaded_model import LoadedModel, open_model
-from stripwatch.worker.model.session import Output, Session, WarmedBatch
+from stripwatch.worker.contracts.positions import CommitPoint
+from stripwatch.worker.images.decode_spec import Image
+from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.model.trained_range import TrainedFrames
-from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame
-from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, PipelineDependencies, Publisher, build_dependencies
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline
 from tests.badframes import BAD_FRAMES
 from tests.frames import make_frame
 from tests.tiny import (
-    LABELS,
-    SPEC,
     build_model,
     encode_frame,
-    expected_scores,
     mapped_contract,
     tiny_contract,
     write_bundle,
 )
 from tests.waiting import wait_until
-
-FRAMES = Partition("frames", 0)
-
-
-class Collector:
-    """A publisher that settles at once, or keeps the settlements for later."""
-
-    def __init__(self, hold: bool = False) -> None:
-        self.events: list[Result | Reject] = []
-        self.held: list[Callable[[], None]] = []
-        self._hold = hold
-
-    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
-        self.events.append(event)
-        if self._hold:
-            self.held.append(settle)
-        else:
-            settle()
-
-    def flush(self, timeout_s: float) -> None:
-        pass
-
-
-SETTINGS = load_settings(None, {"decode_threads": 2, "provider": "cpu", "inference_threads": 1, "batch_frames_max": 4})
-
-
-def opened(path: Path) -> LoadedModel:
-    return open_model(read_bundle(path), SETTINGS)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    return opened(write_bundle(tmp_path_factory.mktemp("bundle") / "tiny.onnx"))
-
-
-def parts_with(publisher: Publisher, deadline: Deadline = NO_DEADLINE) -> PipelineDependencies:
-    metrics = Metrics(CollectorRegistry())
-    parts = build_dependencies(SETTINGS, metrics, publisher, InFlightLimiter(10_000, 10**9), deadline)
-    parts.tracker.assign([FRAMES])
-    return parts
-
-
-def feed(
-    pipeline: Pipeline,
-    parts: PipelineDependencies,
-    encoded: list[bytes],
-    captured_ms: Sequence[int] = (),
-    first: int = 0,
-) -> None:
-    for offset, content in enumerate(encoded, first):
-        frame = make_frame(offset, content, **({"captured_ms": captured_ms[offset]} if captured_ms else {}))
-        assert parts.tracker.register(frame.position)
-        parts.limiter.acquire(len(frame.encoded))
-        pipeline.take(frame)
+from tests.worker.pipeline.inspect.stages import FRAMES, Collector, feed, opened, parts_with
 
 
 def overflowing_model() -> onnx.ModelProto:
@@ -305,110 +236,3 @@ def test_late_frames_are_inspected_and_counted_unless_configured_to_skip(model: 
     assert pipeline.drain(60)
     assert [event.state for event in publisher.events if isinstance(event, Result)] == ["inspected"] * 3
     assert parts.metrics.registry.get_sample_value("stripwatch_late_frames_total") == 3
-
-
-def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: LoadedModel, tmp_path: Path) -> None:
-    """The two want other sizes and colours: one frame in the wrong session would fail."""
-    spec = DecodeSpec(height_px=8, width_px=8, colour="grey")
-    labels = ["black", "iron", "white"]
-    golden = [
-        replace_struct(frame, label=label)
-        for frame, label in zip(tiny_contract(decode=spec).golden, labels, strict=True)
-    ]
-    thresholds = {label: Threshold() for label in labels}
-    manifest = tiny_contract(decode=spec, labels=labels, golden=golden, clean_label="iron", thresholds=thresholds)
-    new = opened(write_bundle(tmp_path / "new.onnx", manifest))
-    publisher = Collector()
-    parts = parts_with(publisher)
-    pipeline = Pipeline(parts, model)
-    encoded = [encode_frame(i / 100, seed=i) for i in range(100)]
-    feed(pipeline, parts, encoded[:50])  # all of them wait, so that some batch has frames of both
-    pipeline.swap(new)
-    feed(pipeline, parts, encoded[50:], first=50)
-    pipeline.start()
-    assert pipeline.drain(60)
-    results = [event for event in publisher.events if isinstance(event, Result)]
-    assert [event.model for event in results] == [model.info] * 50 + [new.info] * 50
-    for event, content in zip(results, encoded, strict=True):
-        first = event.model == model.info
-        expected = expected_scores(content, SPEC if first else spec)
-        assert event.scores == pytest.approx(dict(zip(LABELS if first else labels, expected, strict=True)), abs=1e-5)
-
-
-def test_the_old_model_goes_with_its_last_frame(model: LoadedModel, tmp_path: Path) -> None:
-    old = opened(write_bundle(tmp_path / "old.onnx", tiny_contract(version="0")))
-    runner = old.session._free.get()
-    gone = weakref.ref(runner)
-    old.session._free.put(runner)
-    del runner
-    publisher = Collector(hold=True)
-    parts = parts_with(publisher)
-    pipeline = Pipeline(parts, old)
-    pipeline.start()
-    feed(pipeline, parts, [encode_frame(0.5)] * 10)
-    pipeline.swap(model)
-    del old
-    wait_until(lambda: len(publisher.events) == 10)
-    wait_until(lambda: gone() is None)  # though no frame came since, and no result is acknowledged
-    pipeline.drain(1)
-
-
-class MeetingSession(Session):
-    """Answers a batch only when another is there too."""
-
-    meeting: threading.Barrier
-
-    def predict(self, frames: Pixels) -> Output:
-        self.meeting.wait(30)
-        return super().predict(frames)
-
-
-def test_two_batches_are_with_the_model_at_once(model: LoadedModel) -> None:
-    session = MeetingSession(**{field.name: getattr(model.session, field.name) for field in fields(Session)})
-    session.meeting = threading.Barrier(2)
-    publisher = Collector()
-    parts = parts_with(publisher)
-    policy = BatchPolicy([WarmedBatch(1, 1.0)], 1)
-    pipeline = Pipeline(parts, replace(model, session=session, batch_policy=policy), batches_in_flight=2)
-    pipeline.start()
-    feed(pipeline, parts, [encode_frame(i / 10) for i in range(10)])
-    assert pipeline.drain(60)
-    assert [event.frame.offset for event in publisher.events] == list(range(10))
-
-
-class BrokenSession(Session):
-    def predict(self, frames: Pixels) -> Output:
-        raise InferenceError("the device is gone")
-
-
-class Fault(BaseException):
-    pass
-
-
-class FaultyPublisher(Collector):
-    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
-        raise Fault
-
-
-@pytest.mark.parametrize(
-    ("broken", "failure"), [("model", InferenceError), ("publisher", Fault)], ids=["model", "publisher"]
-)
-def test_a_stage_that_dies_takes_the_worker_with_it(
-    model: LoadedModel, broken: str, failure: type[BaseException]
-) -> None:
-    if broken == "model":
-        session = BrokenSession(**{field.name: getattr(model.session, field.name) for field in fields(Session)})
-        model = replace(model, session=session)
-    parts = parts_with(FaultyPublisher() if broken == "publisher" else Collector())
-    pipeline = Pipeline(parts, model)
-    with capture_logs() as logs:
-        pipeline.start()
-        feed(pipeline, parts, [encode_frame(0.5)])
-        assert pipeline.failed.wait(30)
-    (said,) = [line for line in logs if line["event"] == "the worker cannot continue"]
-    assert said["error"] == ("the device is gone" if broken == "model" else "Fault")
-    with pytest.raises(failure):
-        pipeline.raise_failure()
-    assert not pipeline.drain(30)
-    assert not any(thread.name in ("predict", "publish") for thread in threading.enumerate())
-    assert parts.tracker.committable() == {FRAMES: CommitPoint(0)}

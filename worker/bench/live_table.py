@@ -23,9 +23,9 @@ def draw_table(tally: ResultsTally, labels: list[str], moment: Snapshot) -> Grou
     """A row a camera, a column a defect, and a line on how the worker does."""
     table = Table(title="Stripwatch: a simulated line, inspected live", title_justify="left", expand=False)
     for name in ("camera", "frames", "clean", "unsure", *labels, "latency p50", "p99"):
-        table.add_column(name, justify="left" if name == "camera" else "right")
+        table.add_column(Text(name), justify="left" if name == "camera" else "right")
     for camera, counts in sorted(tally.cameras.items()):
-        table.add_row(camera, *_cells(counts, labels))
+        table.add_row(Text(camera), *_cells(counts, labels))
     return Group(table, Text(status_line(tally, moment)))
 
 

@@ -1,11 +1,13 @@
 """The status line of the demo says which frames are flagged, and nothing of flags where none is."""
 
+import io
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 from msgspec.structs import replace
+from rich.console import Console
 
-from stripwatch.worker.bench.live_table import Snapshot, status_line
+from stripwatch.worker.bench.live_table import Snapshot, draw_table, status_line
 from stripwatch.worker.bench.results_tally import ResultsTally
 from stripwatch.worker.contracts.events import FrameFlag
 from tests.worker.dashboard.events import Shown, event
@@ -20,3 +22,12 @@ def test_flagged_frames_are_counted_by_flag() -> None:
         tally.add_result(replace(event(Shown(number), place, datetime.now(UTC)), flags=flags), 0.0)
         assert ("flagged" in status_line(tally, MOMENT)) is (number > 0)
     assert "rejects 0   flagged scale 1   flagged size 2   lag 0" in status_line(tally, MOMENT)
+
+
+def test_names_with_brackets_are_no_styles_of_the_terminal() -> None:
+    tally = ResultsTally()
+    shown = event(Shown(0), SimpleNamespace(topic="frames", partition=0, offset=0), datetime.now(UTC))
+    tally.add_result(replace(shown, frame=replace(shown.frame, camera="[/top]")), 0.0)
+    text = io.StringIO()
+    Console(file=text, width=200).print(draw_table(tally, ["[/pit]", "[red]"], MOMENT))
+    assert all(name in text.getvalue() for name in ("[/top]", "[/pit]", "[red]"))

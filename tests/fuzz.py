@@ -43,8 +43,8 @@ CHUNK = 500
 CRASH = "crash"
 RAW_SHARE = 1 / 7  # as large as that of each kind of file
 LIMITS = [
-    DecodeLimits(bytes_max=BYTES_MAX, pixels_max=4_000_000),
-    DecodeLimits(bytes_max=BYTES_MAX, pixels_max=4_000_000, flags_damaged=True),
+    DecodeLimits(bytes_max=BYTES_MAX, pixels_max=4_000_000, progressive="reject"),
+    DecodeLimits(bytes_max=BYTES_MAX, pixels_max=4_000_000, flags_damaged=True, progressive="flag"),
 ]
 SPECS = [
     DecodeSpec(16, 24),

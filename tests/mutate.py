@@ -53,6 +53,9 @@ def _png_files(smooth: Pixels) -> list[bytes]:
     return [
         *(cv2.imencode(".png", pixels)[1].tobytes() for pixels in (smooth, smooth[..., 0], deep * 16, deep)),
         png_file(smooth[:32, :32, :1] >> 4, 4, 3, [palette], interlaced=True),
+        png_file(smooth[:32, :32, :1] >> 4, 8, 3, [palette]),
+        png_file(smooth, 8, 2, [(b"gAMA", b"\0\1\x86\xa0")]),
+        png_file(deep[..., :1] & 0xFF0, 16, 0, [(b"sBIT", b"\x0c")]),
         png_file(deep[..., :1], 16, 0, [(b"sBIT", b"\x0c")]),
         png_file(deep[..., :2] * 16, 16, 4, [(b"sBIT", b"\x0c\x0c")], interlaced=True),
     ]
@@ -96,7 +99,9 @@ def mutate(rng: np.random.Generator) -> tuple[str, bytes]:
     encoded = files[rng.integers(len(files))]
     for _ in range(rng.integers(1, 5)):
         encoded = MUTATIONS[rng.integers(len(MUTATIONS))](bytearray(encoded), rng)[: BYTES_MAX + 1]
-    if kind == "png" and rng.random() < 0.3:
+    if rng.random() < 0.05:
+        encoded = _with_another(files[rng.integers(len(files))], rng)
+    elif kind == "png" and rng.random() < 0.3:
         encoded = _with_changed_rows(files[rng.integers(len(files))], rng)
     elif kind == "png" and rng.random() < 0.7:
         encoded = with_right_checksums(encoded)
@@ -121,6 +126,8 @@ def mutate_raw(rng: np.random.Generator) -> tuple[bytes, list[tuple[str, bytes |
     }
     if padding or rng.random() < 0.5:
         headers["ce_stridebytes"] = b"%d" % stride
+    if rng.random() < 0.2:
+        buffer = buffer[: len(buffer) - padding]  # of the last row
     if rng.random() < 0.3:
         for _ in range(rng.integers(1, 3)):
             buffer = MUTATIONS[rng.integers(len(MUTATIONS))](bytearray(buffer), rng)[: BYTES_MAX + 1]
@@ -220,6 +227,12 @@ def with_right_checksums(encoded: bytes) -> bytes:
         data[end : end + 4] = struct.pack(">I", zlib.crc32(data[at + 4 : end]))
         at = end + 4
     return bytes(data)
+
+
+def _with_another(encoded: bytes, rng: np.random.Generator) -> bytes:
+    """An intact file, and what a sender that fills one buffer again and again leaves behind it: another, or its end."""
+    start = 0 if rng.random() < 0.5 else int(rng.integers(0, len(encoded) + 1))
+    return encoded + bytes(int(rng.integers(0, 3))) + encoded[start:]
 
 
 def _with_changed_rows(encoded: bytes, rng: np.random.Generator) -> bytes:

@@ -139,7 +139,7 @@ class CameraTrack:
 
     def _judge(self, placement: Placement) -> Stretch:
         """The stretch of the newest frame: one that it is in reach of, else a new one."""
-        stretch = next((one for one in reversed(self._open) if self._in_reach(one, placement)), None)
+        stretch = next((one for one in reversed(self._open) if self._rules.in_reach(one.last, placement)), None)
         if stretch is None:
             stretch = Stretch(self._next_number, self._rules, placement)
             self._stretches[stretch.number] = stretch
@@ -153,9 +153,6 @@ class CameraTrack:
             self._close(one)
         self._open = self._open[len(closed) :]
         return stretch
-
-    def _in_reach(self, stretch: Stretch, placement: Placement) -> bool:
-        return self._rules.in_reach(stretch.last_ms, stretch.last_mm, placement.time_ms, placement.position_mm)
 
     def _close(self, stretch: Stretch) -> None:
         if stretch.frames < CONFIRMED_FRAMES or len(self._stretches) > _STRETCHES_MAX:
@@ -172,10 +169,7 @@ class CameraTrack:
         if at < CONFIRMED_FRAMES or {*numbers[at - CONFIRMED_FRAMES : at]} != {numbers[at + 1]}:
             return False
         stretch, before, after = self._stretches.get(numbers[at + 1]), self._frames[at - 1], self._frames[at + 1]
-        reached = all(
-            self._rules.in_reach(one.time_ms, one.position_mm, placement.time_ms, placement.position_mm)
-            for one in (before, after)
-        )
+        reached = self._rules.in_reach(before, placement) and self._rules.in_reach(placement, after)
         if stretch is None or not reached:
             return False
         stretch.frames += 1
@@ -204,6 +198,8 @@ def _is_of_a_neighbour(stretch: Stretch, few: float) -> bool:
 
 def _reset(before: Stretch, after: Stretch) -> Reset:
     first_ms, last_ms = sorted((before.last_ms, after.first_ms))  # they overlap where a clock was set back
+    if after.runs_back:
+        return Reset(first_ms, last_ms, before.last_mm - after.first_mm - after.frame_mm, jump=False)
     jump = 0 <= after.first_mm - before.end_mm <= HOLE_MM_MAX
     return Reset(first_ms, last_ms, 0 if jump else before.end_mm - after.first_mm, jump)
 

@@ -12,8 +12,20 @@ from stripwatch.worker.config.sections import CoilsSettings
 from stripwatch.worker.contracts.events import StripDirection, StripSpan
 
 SLACK_MM = 10_000  # a time may be that of sending, and frames that waited are sent together
+_NEAR_ZERO_MM = 1_000  # the first frame after a reset
 _FALL_MM = 10  # the encoder of a standing strip moves a little to and fro
 _DIRECTIONS: tuple[StripDirection | None, ...] = (None, "forward", "reverse")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What one frame shows of the strip. span: None where nothing was inspected, or the scale is not known."""
+
+    time_ms: int
+    position_mm: int
+    span: StripSpan | None
+    defects: tuple[StripDefect, ...]
+    direction: StripDirection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +42,12 @@ class StripRules:
     def of(cls, settings: CoilsSettings) -> Self:
         return cls(settings.gap_tolerance_mm, settings.strip_speed_mps_max)
 
-    def in_reach(self, from_ms: int, from_mm: int, to_ms: int, to_mm: int) -> bool:
-        return abs(to_mm - from_mm) <= self.speed_mps_max * abs(to_ms - from_ms) + SLACK_MM
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """What one frame shows of the strip. span: None where nothing was inspected, or the scale is not known."""
-
-    time_ms: int
-    position_mm: int
-    span: StripSpan | None
-    defects: tuple[StripDefect, ...]
-    direction: StripDirection | None
+    def in_reach(self, before: Placement, after: Placement) -> bool:
+        """Whether the strip can have run from one to the other; at once from far away to 0 only an encoder goes."""
+        way_mm = after.position_mm - before.position_mm
+        if way_mm < -SLACK_MM and 0 <= after.position_mm < _NEAR_ZERO_MM:
+            return False
+        return abs(way_mm) <= self.speed_mps_max * abs(after.time_ms - before.time_ms) + SLACK_MM
 
 
 class Stretch:
@@ -53,38 +58,41 @@ class Stretch:
         self.frames = self.falls = 0
         self.streak = 0  # of frames since another stretch had one
         self.first_ms, self.first_mm = first.time_ms, first.position_mm
+        self.runs_back = False  # at its beginning
         self.low_mm = self.high_mm = first.position_mm
         self.covered = IntervalSet(rules.gap_tolerance_mm)
         self.defects = StripDefects(rules.gap_tolerance_mm)
-        self._last = first
-        self._frame_mm = 0
+        self.last = first
+        self.frame_mm = 0
 
     @property
     def last_ms(self) -> int:
-        return self._last.time_ms
+        return self.last.time_ms
 
     @property
     def last_mm(self) -> int:
-        return self._last.position_mm
+        return self.last.position_mm
 
     @property
     def end_mm(self) -> int:
         """Where the newest frame ends; one that was not inspected is as long as the others."""
-        return self.last_mm + self._frame_mm
+        return self.last_mm + self.frame_mm
 
     def append(self, placement: Placement) -> None:
         """The newest frame."""
         self.frames += 1
         self.streak += 1
-        self.falls += falls(self._last, placement)
-        self._last = placement
+        if self.frames == 2:
+            self.runs_back = placement.position_mm < self.last.position_mm
+        self.falls += falls(self.last, placement)
+        self.last = placement
         self.show(placement)
 
     def show(self, placement: Placement) -> None:
         edges = [placement.position_mm]
         if placement.span:
             self.covered.add(placement.span.start, placement.span.end)
-            self._frame_mm = max(self._frame_mm, placement.span.end - placement.span.start)
+            self.frame_mm = max(self.frame_mm, placement.span.end - placement.span.start)
             edges += [placement.span.start, placement.span.end]
         self.low_mm, self.high_mm = min(self.low_mm, *edges), max(self.high_mm, *edges)
         for defect in placement.defects:

@@ -79,6 +79,24 @@ def test_after_a_reset_the_strip_continues(positions: list[int]) -> None:
     assert (edge.strip_mm, edge.parts) == (found.strip_mm, 100), "a defect along the whole coil is one"
 
 
+def test_a_reset_while_the_strip_runs_backwards() -> None:
+    """The frame after it lies before the one before it."""
+    back = [30_000 + mm for mm in reversed(STEADY[50:])]
+    further = [90_000 + mm for mm in reversed(STEADY[:50])]
+    positions = [*(30_000 + mm for mm in STEADY), *back, *further]
+    found = summary_of([replace(one, direction="reverse") for one in taken(positions)])
+    assert (found.strip_mm, found.uncovered_mm) == (StripSpan(30_000, 50_000), 0)
+    assert found.position_faults == {"reset": 1}
+
+
+def test_a_reset_to_0_while_the_strip_stands_for_minutes() -> None:
+    """The strip could have run back in the time, but seldom to 0, and without a frame."""
+    frames = taken([*(30_000 + mm for mm in STEADY[:50]), *STEADY[:50]])
+    stopped = [replace(one, captured_ms=one.captured_ms + 300_000) for one in frames[50:]]
+    found = summary_of(frames[:50] + stopped)
+    assert (found.length_mm, found.uncovered_mm, found.position_faults) == (20_000, 0, {"reset": 1})
+
+
 def test_a_reset_close_to_the_start_is_within_reach() -> None:
     """Of less than 10 m nothing is said, since frames may carry the time at which they were sent."""
     found = summary_of(taken([*STEADY[:20], *STEADY[:20]]))

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -19,13 +18,13 @@ class Broadcaster:
     """Server-sent events: `state` every tick, `coils` when one has ended, `cards` with the newest defects.
 
     The id of an event is that of this run and the number of its newest card, so that a browser that comes back is told
-    what it missed, and after a restart of the page everything.
+    what it missed, and after a restart of the server everything. The state names the run too: a tab may have no card.
     """
 
     def __init__(self, history: History) -> None:
         self._viewers: dict[object, None] = {}  # the one that came first is first
         self._history = history
-        self._run_id = uuid4().hex[:8]
+        self._run_id = history.run_id
         self._tick = asyncio.Condition()
         self._state = b""
         self._coils = b""

@@ -10,9 +10,12 @@ _BOXES_MAX = 50
 
 
 class DefectCard(msgspec.Struct, frozen=True):
-    """seq counts up and names its picture. evidence: as the event says."""
+    """seq counts up from 1 in each run of the server. picture: the address of its picture, which no other run of the
+    server uses, since a browser keeps pictures. evidence: as the event says.
+    """
 
     seq: int
+    picture: str
     id: str
     line: str | None
     coil: str | None
@@ -29,12 +32,13 @@ class DefectCard(msgspec.Struct, frozen=True):
     evidence: bool | None
 
 
-def card_of(result: Result, observation: Observation, seq: int) -> DefectCard:
+def card_of(result: Result, observation: Observation, run_id: str, seq: int) -> DefectCard:
     """result: with at least one defect. observation: what was learnt of it."""
     frame, best = result.frame, max(result.defects, key=lambda defect: defect.score)
     span = best.strip_mm
     return DefectCard(
         seq=seq,
+        picture=f"{run_id}/{seq}",
         id=result.id,
         line=frame.line,
         coil=frame.coil,

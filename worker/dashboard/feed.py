@@ -87,5 +87,7 @@ class Feed:
             some = [tp for tp in new if (tp.topic == self._settings.topics.evidence) is pictures]
             if some:
                 (_FROM_LAST_PICTURES if pictures else self._from_last)(consumer, some)
+        if any(consumer.position(tp) > 0 for tp in new if tp.topic == self._settings.topics.results):
+            self._history.read_from_middle()
         for partition in set(partitions) - set(new):
             consumer.seek(partition, self._next[partition])

@@ -6,12 +6,13 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from msgspec.structs import replace as replace_struct
 
 from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
-from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker
+from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker, Key
 from stripwatch.worker.coils.observations import (
     Observation,
     observation_from_reject,
@@ -22,6 +23,7 @@ from stripwatch.worker.common.rates import WindowedRate
 from stripwatch.worker.contracts.events import FrameFlag, ModelInfo, Result
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.cards import DefectCard, card_of
+from stripwatch.worker.dashboard.coil_rows import coil_row
 from stripwatch.worker.dashboard.evidence_index import EvidenceIndex, position_of_frame
 from stripwatch.worker.dashboard.rolling_stats import Latency
 from stripwatch.worker.dashboard.strip_map import StripMap, strip_map
@@ -30,7 +32,6 @@ RULES = CoilRules(settle_s=10, silence_s=120, frames_max=100_000, open_max=100)
 CARDS_MAX, COILS_MAX = 300, 100
 _LINES_MAX, _CAMERAS_MAX, _LABELS_MAX, _MODELS_MAX = 16, 64, 64, 16
 _OTHER = "other"
-_LISTS = ("strip_defects", "gaps", "cameras")
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class _CameraView:
 class _LineView:
     cameras: dict[str, _CameraView] = field(default_factory=dict)
     latency: Latency = field(default_factory=Latency)
+    had_coil: bool = False
 
 
 @dataclass(slots=True)
@@ -59,9 +61,14 @@ class _ModelView:
 class History:
     """One thread adds, any thread reads. Names come from outside: beyond a number of them the rest is 'other', and a
     long one is shortened.
+
+    run_id: of this run of the server. Numbers of cards begin again in the next one, and so does what viewers know.
+    has_read: whether all was read once that was there at the start; before, what is not found may still come.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time, rules: CoilRules = RULES) -> None:
+        self.run_id = uuid4().hex[:12]
+        self.has_read = False
         self.evidence = EvidenceIndex()
         self._clock = clock
         self._lock = threading.Lock()
@@ -75,6 +82,9 @@ class History:
         self._next_seq = 1
         self._closed: OrderedDict[str, tuple[CoilSummary, StripMap]] = OrderedDict()
         self._rows: dict[str, tuple[int, CoilSummary]] = {}
+        self._from_middle = False
+        self._cut: set[Key] = set()  # running coils whose first frames were not read
+        self._closed_cut: set[str] = set()
         self._state = "connecting"
         self._problem = ""
 
@@ -103,14 +113,23 @@ class History:
         """state: connecting, reading, live or lost."""
         with self._lock:
             self._state, self._problem = state, problem
+            self.has_read = self.has_read or state == "live"
+
+    def read_from_middle(self) -> None:
+        """There are records before those that are read: of the first coil of each line a part may lie there."""
+        with self._lock:
+            self._from_middle = True
 
     def close_coils(self, caught_up_at_s: float) -> None:
         with self._lock:
             for log, why in self._book.close(caught_up_at_s):
                 self._rows.pop(log.id, None)
                 self._closed[log.id] = log.summary(why), self._map(log)
+                if (log.line, log.coil) in self._cut:
+                    self._cut.remove((log.line, log.coil))
+                    self._closed_cut.add(log.id)
                 while len(self._closed) > COILS_MAX:
-                    self._closed.popitem(last=False)
+                    self._closed_cut.discard(self._closed.popitem(last=False)[0])
 
     # --- the site reads
 
@@ -119,6 +138,7 @@ class History:
         with self._lock:
             now_s = self._clock()
             return {
+                "run": self.run_id,
                 "now_ms": round(now_s * 1000),
                 "state": self._state,
                 "problem": self._problem,
@@ -131,7 +151,7 @@ class History:
                     msgspec.to_builtins(info) | {"frames": m.frames, "last_ms": m.last_ms}
                     for info, m in reversed(self._models.items())
                 ],
-                "running": [coil_row(self._summary(log)) for log in self._book.running[-20:]],
+                "running": [coil_row(self._summary(log), self._is_cut(log)) for log in self._book.running[-20:]],
                 "ended": next(reversed(self._closed), None),
             }
 
@@ -139,9 +159,9 @@ class History:
         with self._lock:
             return [card for card, _ in self._cards if card.seq > seq]
 
-    def position(self, seq: int) -> tuple[DefectCard, Position | None] | None:
+    def position(self, picture: str) -> tuple[DefectCard, Position | None] | None:
         with self._lock:
-            return next((entry for entry in self._cards if entry[0].seq == seq), None)
+            return next((entry for entry in self._cards if entry[0].picture == picture), None)
 
     def coils(self) -> list[CoilSummary]:
         """Oldest first, the running ones last."""
@@ -150,14 +170,16 @@ class History:
 
     def ended_rows(self) -> list[dict[str, Any]]:
         with self._lock:
-            return [coil_row(summary) for summary, _ in self._closed.values()]
+            return [coil_row(summary, id_ in self._closed_cut) for id_, (summary, _) in self._closed.items()]
 
-    def coil(self, identity: str) -> tuple[CoilSummary, StripMap] | None:
+    def coil(self, identity: str) -> tuple[CoilSummary, StripMap, bool] | None:
+        """And whether its first frames may not have been read."""
         with self._lock:
             for log in self._book.running:
                 if log.id == identity:
-                    return self._summary(log), self._map(log)
-            return self._closed.get(identity)
+                    return self._summary(log), self._map(log), self._is_cut(log)
+            found = self._closed.get(identity)
+            return (*found, identity in self._closed_cut) if found else None
 
     # --- under the lock
 
@@ -175,7 +197,11 @@ class History:
             self._totals["flagged"] += 1
         if live:
             self._frame_rate.add(self._clock())
-        camera = self._lines[observation.line or ""].cameras[observation.camera]
+        line = self._lines[observation.line or ""]
+        if self._from_middle and not line.had_coil:
+            self._cut.add((observation.line, observation.coil))
+        line.had_coil = True
+        camera = line.cameras[observation.camera]
         camera.states[observation.state] += 1
         camera.unsure += observation.verdict == "unsure"
         camera.flags.update(observation.flags)
@@ -226,7 +252,7 @@ class History:
             self._labels[label] += 1
         if live:
             self._defect_rate.add(self._clock())
-        card = card_of(result, observation, self._next_seq)
+        card = card_of(result, observation, self.run_id, self._next_seq)
         self._cards.append((card, position_of_frame(result)))
         self._next_seq += 1
 
@@ -247,6 +273,9 @@ class History:
                 self._rows.clear()
             self._rows[log.id] = log.frames, summary
         return summary
+
+    def _is_cut(self, log: CoilAggregate) -> bool:
+        return (log.line, log.coil) in self._cut
 
     def _map(self, log: CoilAggregate) -> StripMap:
         line = self._lines.get(log.line or "")
@@ -271,11 +300,3 @@ class History:
                 for id_, c in sorted(line.cameras.items())
             ],
         }
-
-
-def coil_row(summary: CoilSummary) -> dict[str, Any]:
-    """A summary without its lists, which are as long as the coil has defects, gaps and cameras."""
-    row: dict[str, Any] = msgspec.to_builtins(
-        {name: getattr(summary, name) for name in summary.__struct_fields__ if name not in _LISTS}
-    )
-    return row

@@ -57,8 +57,8 @@ def make_site(history: History, pictures: FrameFetcher, hosts: list[str]) -> Sta
         Route("/coils.csv", site.coils_csv),
         Route("/coils/{id}.json", site.coil_json),
         Route("/coils/{id}/map.json", site.coil_map),
-        Route("/frames/{seq:int}.jpg", site.frame),
-        Route("/evidence/{seq:int}.jpg", site.evidence),
+        Route("/frames/{run}/{seq:int}.jpg", site.frame),
+        Route("/evidence/{run}/{seq:int}.jpg", site.evidence),
     ]
     guards = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False), Middleware(SecureHeaders)]
     app = Starlette(routes=routes, middleware=guards, lifespan=life)
@@ -87,22 +87,29 @@ class Site:
 
     async def coil_json(self, request: Request) -> Response:
         found = await run_in_threadpool(self._history.coil, request.path_params["id"])
-        return _json(found[0]) if found else _none()
+        return _json(msgspec.to_builtins(found[0]) | {"first_frames_unread": found[2]}) if found else self._no_coil()
 
     async def coil_map(self, request: Request) -> Response:
         found = await run_in_threadpool(self._history.coil, request.path_params["id"])
-        return _json(found[1]) if found else _none()
+        return _json(found[1]) if found else self._no_coil()
+
+    def _no_coil(self) -> Response:
+        if self._history.has_read:
+            return _none()
+        error = {"error": "the results are still being read; ask again"}
+        return JSONResponse(error, 503, headers={"cache-control": "no-store", "retry-after": "1"})
 
     async def frame(self, request: Request) -> Response:
-        """/frames/SEQ.jpg?large: the frame of a card."""
+        """/frames/RUN/SEQ.jpg?large: the frame of a card."""
         return await run_in_threadpool(self._picture, request, evidence=False)
 
     async def evidence(self, request: Request) -> Response:
-        """/evidence/SEQ.jpg?large: what the worker drew of it; 204 where that is promised and not there (yet)."""
+        """/evidence/RUN/SEQ.jpg?large: what the worker drew of it; 204 where that is promised and not there (yet)."""
         return await run_in_threadpool(self._picture, request, evidence=True)
 
     def _picture(self, request: Request, evidence: bool) -> Response:
-        card, place = self._history.position(request.path_params["seq"]) or (None, None)
+        picture = "{run}/{seq}".format_map(request.path_params)
+        card, place = self._history.position(picture) or (None, None)
         promised = evidence and card is not None and card.evidence is True
         if card and evidence:
             place = self._history.evidence.find(card.id) if promised else None

@@ -22,18 +22,25 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 
 
 @contextmanager
-def running_page(line: Line, *arguments: str) -> Iterator[str]:
-    """`stripwatch view` on any free port; its address."""
+def running_page(line: Line, *arguments: str, port: int = 0) -> Iterator[str]:
+    """`stripwatch view` on this port (0: any free one); its address."""
+    with page_process(line, *arguments, port=port) as (_, address):
+        yield address
+
+
+@contextmanager
+def page_process(line: Line, *arguments: str, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The same, with its process."""
     topics = [part for name, topic in line.topics.items() for part in ("--set", f"topics.{name}={topic}")]
     command = [*module_command("worker"), "view", "--bootstrap-servers", line.broker.bootstrap_servers]
-    command += ["--port", "0", "--set", "log.level=error", *topics, *arguments]
+    command += ["--port", str(port), "--set", "log.level=error", *topics, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         said = process.stderr.readline()
         found = ADDRESS.search(said)
         try:
             assert found, said
-            yield found[0]
+            yield process, found[0]
             process.terminate()
             assert process.wait(30) == 0
         finally:

@@ -21,7 +21,7 @@ FRAME_MM = 200
 @dataclass(frozen=True)
 class Shown:
     """One frame: its number on the coil, the coil, the camera, the label of its defect, if any, and whether there is
-    evidence of it.
+    evidence of it. grey: of its pixels.
     """
 
     number: int
@@ -30,6 +30,7 @@ class Shown:
     label: str | None = None
     line: str = LINE
     evidence: bool | None = None
+    grey: int = 128
 
 
 # Of C1 nobody sees the stretch from 0.6 to 0.8 m.
@@ -88,11 +89,11 @@ def event(shown: Shown, place: Any, captured: datetime) -> Result:
 
 def publish(line: Line, shown: list[Shown]) -> None:
     """Each frame, its evidence and its result, one after the other. Evidence is red."""
-    grey = cv2.imencode(".jpg", np.full((200, 200), 128, np.uint8))[1].tobytes()
     red = cv2.imencode(".jpg", np.full((200, 200, 3), (0, 0, 255), np.uint8))[1].tobytes()
     begin = datetime.now(UTC) - timedelta(seconds=len(shown))
     with line.broker.producer() as producer:
         for at, one in enumerate(shown):
+            grey = cv2.imencode(".jpg", np.full((200, 200), one.grey, np.uint8))[1].tobytes()
             place = producer.send(line.topics["frames"], grey, key=one.camera.encode()).get(30)
             result = event(one, place, begin + timedelta(seconds=at))
             if shown_there(one):

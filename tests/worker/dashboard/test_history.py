@@ -39,12 +39,14 @@ def test_a_defect_is_counted_shown_and_has_a_place() -> None:
     assert (line["line"], line["latency_ms_p50"], line["cameras"][0]["defects"]) == (LINE, 1000, 1)
     (card,) = history.cards_after(0)
     assert (card.seq, card.label, card.strip_mm) == (1, "pits", (50, 150))
-    found = history.position(1)
+    assert card.picture == f"{history.run_id}/1"
+    found = history.position(card.picture)
     assert found is not None
     assert found[1] is not None
     assert (found[1].topic, found[1].partition, found[1].offset) == ("frames", 1, 0)
     assert history.cards_after(1) == []
-    assert history.position(2) is None
+    assert history.position(f"{history.run_id}/2") is None
+    assert history.position("another-run/1") is None
 
 
 def test_a_repeat_is_not_shown_again() -> None:
@@ -143,3 +145,30 @@ def test_the_page_says_of_each_camera_why_its_frames_are_unsure() -> None:
     (camera,) = history.state()["lines"][0]["cameras"]
     assert (camera["unsure"], camera["flags"]) == (3, {"size": 2, "scale": 1})
     assert history.state()["running"][0]["flags"] == {"size": 2, "scale": 1}
+
+
+def test_the_first_coil_of_each_line_is_marked_where_reading_began_in_the_middle() -> None:
+    """A report of it has the figures of a part; a person must know."""
+    history = new_history()
+    history.read_from_middle()
+    for coil, line in (("C1", LINE), ("C2", LINE), ("D1", "/plant/line-2")):
+        add(history, Shown(0, coil=coil, line=line))
+    state = history.state()
+    assert {row["coil"]: row["first_frames_unread"] for row in state["running"]} == {
+        "C1": True,
+        "C2": False,
+        "D1": True,
+    }
+    history.close_coils(200.0)
+    rows = history.ended_rows()
+    assert {row["coil"]: row["first_frames_unread"] for row in rows} == {"C1": True, "C2": False, "D1": True}
+    for row in rows:
+        found = history.coil(row["id"])
+        assert found is not None
+        assert found[2] is row["first_frames_unread"]
+
+
+def test_a_topic_that_was_read_from_its_beginning_marks_no_coil() -> None:
+    history = new_history()
+    add(history, Shown(0))
+    assert [row["first_frames_unread"] for row in history.state()["running"]] == [False]

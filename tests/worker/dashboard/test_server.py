@@ -53,10 +53,16 @@ def await_state(address: str, wanted: str, inspected: int) -> None:
         assert time.monotonic() < deadline_s, state
 
 
+def run_of(address: str) -> str:
+    return str(next(states(address))["run"])
+
+
 @pytest.mark.parametrize(
-    "path", ["", "report", "page/live.js", "page/style.css", "coils.json", "none", "frames/1.jpg", "evidence/2.jpg"]
+    "path",
+    ["", "report", "page/live.js", "page/style.css", "coils.json", "none", "frames/RUN/1.jpg", "evidence/RUN/2.jpg"],
 )
 def test_every_answer_forbids_what_is_foreign(page: str, path: str) -> None:
+    path = path.replace("RUN", run_of(page))
     wait_until(lambda: get(page + path)[0] == (404 if path == "none" else 200))  # the page reads its first events
     _, headers, _ = get(page + path)
     policy = headers["content-security-policy"]
@@ -72,13 +78,15 @@ def test_every_answer_forbids_what_is_foreign(page: str, path: str) -> None:
         "page/..%2fsite.py",
         "page/site.py",
         "page/",
-        "frames/x.jpg",
-        "frames/999.jpg",
-        "evidence/1.jpg",
+        "frames/RUN/x.jpg",
+        "frames/RUN/999.jpg",
+        "frames/another-run/1.jpg",
+        "frames/1.jpg",
+        "evidence/RUN/1.jpg",
     ],
 )
 def test_what_is_not_offered_is_not_there(page: str, path: str) -> None:
-    assert get(page + path)[0] == 404
+    assert get(page + path.replace("RUN", run_of(page)))[0] == 404
 
 
 def test_a_foreign_name_for_this_address_is_refused(page: str) -> None:

@@ -22,10 +22,6 @@ export function addCards(news) {
   later();
 }
 
-export function clearCards() {
-  cards.length = 0;
-}
-
 export function findCard({ label, camera, coil, start, end }) {
   return cards.find(
     (card) =>
@@ -105,7 +101,7 @@ function picture(card, large, evidence = card.evidence) {
     if (evidence) frame.replaceWith(picture(card, large, false)); // not there yet, or not any more
     else pane.replaceWith(make("span", "gone", "No picture: the frame is gone."));
   }, { once: true });
-  image.src = `/${evidence ? "evidence" : "frames"}/${card.seq}.jpg${large ? "?large" : ""}`;
+  image.src = `/${evidence ? "evidence" : "frames"}/${card.picture}.jpg${large ? "?large" : ""}`;
   return frame;
 }
 

@@ -1,6 +1,6 @@
 // The table of coils: those that run, then those that have ended, newest first.
 
-import { byId, clockTime, coilName, fillTable, lineName, make, metres, number, positionFaultsText } from "./dom.js";
+import { byId, clockTime, coilName, fillTable, firstFramesText, lineName, make, metres, number, positionFaultsText } from "./dom.js";
 import { labels, learn } from "./classes.js";
 
 const WHY = { "next-coil": "ended", silence: "ended by silence", limit: "cut at a limit" };
@@ -51,10 +51,10 @@ function state(row) {
   return newer ? "ending" : "running";
 }
 
-// What a person should look into: cameras that sent nothing, positions that cannot be right.
+// What a person should look into: figures of a part, cameras that sent nothing, positions that cannot be right.
 function doubts(row) {
   const silent = row.cameras_silent.length ? `nothing from ${row.cameras_silent.join(", ")}` : "";
-  return [silent, positionFaultsText(row.position_faults)].filter(Boolean).join("; ");
+  return [firstFramesText(row), silent, positionFaultsText(row.position_faults)].filter(Boolean).join("; ");
 }
 
 const mark = (value, name) => (value ? name : value === 0 || value === undefined ? "zero" : "");

@@ -38,6 +38,9 @@ export function positionFaultsText(faults) {
   return Object.entries(faults ?? {}).map(([kind, count]) => `${number(count)} ${POSITION_FAULTS[kind]?.[count === 1 ? 0 : 1] ?? kind}`).join(", ");
 }
 
+// Of the first coil that the page's server has read of a line: it does not read a topic from its beginning.
+export const firstFramesText = (row) => (row.first_frames_unread ? "its first frames may be missing here: the page was started later" : "");
+
 export const coilName = (row) => row.coil ?? "without a coil";
 export const lineName = (name) => (name ? name : "line without a name");
 

@@ -1,16 +1,19 @@
 // Listens to the server's events and hands each part to the file that shows it.
 
 import { ago, byId, fillTable, flagsText, lineName, make, number } from "./dom.js";
-import { addCards, clearCards, startCards } from "./cards.js";
+import { addCards, startCards } from "./cards.js";
 import { labels, showClasses, startClasses } from "./classes.js";
 import { onShow, setEnded, setRunning, showCoils } from "./coils.js";
 import { chooseCoil, chosenCoils, showLines } from "./lines.js";
 import { startTheme } from "./theme.js";
 
 const SILENT_MS = 10000;
+const AWAY_MS = 10000; // the server sends a state twice a second
+const AGAIN_MS = 2000;
 const tiles = new Map();
 let runId = "";
 let events = null;
+let heardMs = 0;
 
 function showStatus(state) {
   const newest = Math.max(0, ...state.lines.flatMap((line) => line.cameras.map((camera) => camera.last_ms)));
@@ -90,18 +93,42 @@ function show(state) {
   showLines(state.lines.map((line) => line.line));
 }
 
+// Another run of the server counts its defects from 1, and may be another version with another page: begin anew.
+function hear(state) {
+  heardMs = Date.now();
+  if (runId && state.run !== runId) {
+    rest();
+    location.reload();
+    return;
+  }
+  runId = state.run;
+  show(state);
+}
+
 function listen() {
   if (events) return;
+  heardMs = Date.now();
   events = new EventSource("/events");
-  events.addEventListener("state", (event) => show(JSON.parse(event.data)));
+  events.addEventListener("state", (event) => hear(JSON.parse(event.data)));
   events.addEventListener("coils", (event) => setEnded(JSON.parse(event.data)));
-  events.addEventListener("cards", (event) => {
-    const run = event.lastEventId.split("-")[0];
-    if (run !== runId) clearCards(); // the server was restarted and counts from the beginning
-    runId = run;
-    addCards(JSON.parse(event.data));
-  });
-  events.addEventListener("error", () => setStatus("lost", "this page's server is away, trying again"));
+  events.addEventListener("cards", (event) => addCards(JSON.parse(event.data)));
+  events.addEventListener("error", away);
+}
+
+function away() {
+  setStatus("lost", "this page's server is away, trying again");
+}
+
+// A browser tries again by itself where a connection breaks, but not after an answer that is an error (of a proxy whose
+// server restarts), and not where a server that hangs, or whose host is gone, keeps the connection.
+function listenAgain() {
+  if (!events) return;
+  const hangs = Date.now() - heardMs > AWAY_MS;
+  if (hangs) away();
+  if (hangs || events.readyState === EventSource.CLOSED) {
+    rest();
+    listen();
+  }
 }
 
 startTheme(byId("theme"));
@@ -119,4 +146,5 @@ const rest = () => {
 document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));
 addEventListener("pagehide", rest);
 addEventListener("pageshow", listen);
+setInterval(listenAgain, AGAIN_MS);
 if (!document.hidden) listen();

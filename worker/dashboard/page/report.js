@@ -1,19 +1,28 @@
 // The report of one coil, made to be printed.
 
-import { byId, coilName, dateTime, fillFacts, fillTable, flagsText, lineName, make, metres, number, percent, positionFaultsText } from "./dom.js";
+import { byId, coilName, dateTime, fillFacts, fillTable, firstFramesText, flagsText, lineName, make, metres, number, percent, positionFaultsText } from "./dom.js";
 import { classColour, learn } from "./classes.js";
 import { StripMap } from "./map.js";
 import { startTheme } from "./theme.js";
 
 const WHY = { "next-coil": "ended: the next coil came", silence: "ended: nothing more came", limit: "cut at a limit of frames" };
 
+const AGAIN_MS = 1000;
+
+// The answer, once the server has read what there is: just after its start it does not know yet.
+async function ask(path) {
+  for (;;) {
+    const answer = await fetch(path);
+    if (answer.ok) return answer.json();
+    if (answer.status !== 503) throw new Error("this coil is not kept here any more");
+    byId("subtitle").textContent = "The results are still being read.";
+    await new Promise((again) => setTimeout(again, AGAIN_MS));
+  }
+}
+
 async function load(id) {
   const [summary, map] = await Promise.all(
-    ["", "/map"].map(async (part) => {
-      const answer = await fetch(`/coils/${encodeURIComponent(id)}${part}.json`);
-      if (!answer.ok) throw new Error("this coil is not kept here any more");
-      return answer.json();
-    }),
+    ["", "/map"].map((part) => ask(`/coils/${encodeURIComponent(id)}${part}.json`)),
   );
   return { summary, map };
 }
@@ -24,6 +33,7 @@ function showFacts(coil) {
   byId("subtitle").textContent = `${lineName(coil.line)} · ${dateTime(coil.first_captured_at)} to ${dateTime(coil.last_captured_at)} · ${coil.ended ? WHY[coil.ended] : "still running"}`;
   const defects = Object.values(coil.defects).reduce((a, b) => a + b, 0);
   fillFacts(byId("facts"), [
+    ...(coil.first_frames_unread ? [["Check", firstFramesText(coil)]] : []),
     ["Length", metres(coil.length_mm, 3)],
     ["Not covered", metres(coil.uncovered_mm, 3)],
     ["Not covered by every camera", metres(coil.partly_uncovered_mm, 3)],

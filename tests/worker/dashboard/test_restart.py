@@ -1,0 +1,188 @@
+"""The page's server restarts on its port: an open tab begins anew, and no picture is of another defect."""
+
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+from stripwatch.worker.bench.embedded_broker import free_port
+from tests.brokers.handle import BrokerHandle
+from tests.e2e.line import Line
+from tests.waiting import wait_until
+from tests.worker.dashboard.conftest import page_process, running_page
+from tests.worker.dashboard.events import Shown, publish
+from tests.worker.dashboard.test_page import script, text_of, until
+from tests.worker.dashboard.test_server import get, run_of
+
+# Each is as grey as its picture must be.
+BEFORE = [Shown(n, label=f"before-{n}", grey=30 + 20 * n) for n in range(3)]
+AFTER = [Shown(n, coil="C2", label=f"after-{n}", grey=150 + 20 * n) for n in range(3)]
+GREYS = {one.label: one.grey for one in [*BEFORE, *AFTER]}
+NEAR = 3  # a JPEG, encoded twice
+
+
+def shown(browser: webdriver.Chrome) -> dict[str, int]:
+    """The cards by their label, and how grey the picture of each is."""
+    return dict(
+        browser.execute_script(
+            """return [...document.querySelectorAll(".card")].map((card) => {
+                const image = card.querySelector("img"), canvas = document.createElement("canvas");
+                const pen = canvas.getContext("2d");
+                pen.drawImage(image, 0, 0);
+                return [card.querySelector(".name").textContent, pen.getImageData(1, 1, 1, 1).data[0]];
+            });"""
+        )
+    )
+
+
+def await_cards(browser: webdriver.Chrome, wanted: list[Shown]) -> None:
+    """These cards and no other, each with the picture of its own defect."""
+    labels = {one.label for one in wanted}
+    pictures = "[...document.images].every((image) => image.naturalWidth > 0)"
+    until(browser, lambda: script(browser, pictures) and set(shown(browser)) == labels)
+    assert {label: abs(grey - GREYS[label]) <= NEAR for label, grey in shown(browser).items()} == dict.fromkeys(
+        labels, True
+    )
+
+
+@pytest.fixture
+def line(embedded_broker: BrokerHandle) -> Line:
+    return Line.on(embedded_broker)
+
+
+def test_an_open_tab_begins_anew_and_a_reloaded_one_has_the_right_pictures(
+    browser: webdriver.Chrome, line: Line
+) -> None:
+    publish(line, BEFORE)
+    with running_page(line) as address:
+        browser.get(address)
+        await_cards(browser, BEFORE)
+    port = int(re.findall(r"\d+", address)[-1])
+    until(browser, lambda: "server is away" in text_of(browser, "#status"))
+    publish(line, AFTER)
+    with running_page(line, "--history", "3", port=port):
+        await_cards(browser, AFTER)
+        assert "coil C2" in text_of(browser, "#lines")
+        assert "C1" not in text_of(browser, "#coils")
+        assert "before" not in text_of(browser, "#classes")
+        assert "its first frames may be missing" in text_of(browser, "#coils")
+        browser.refresh()
+        await_cards(browser, AFTER)
+        browser.get("about:blank")
+
+
+def test_an_open_tab_forgets_its_defects_also_where_the_next_run_has_none(
+    browser: webdriver.Chrome, line: Line
+) -> None:
+    publish(line, BEFORE)
+    with running_page(line) as address:
+        browser.get(address)
+        await_cards(browser, BEFORE)
+    with running_page(line, "--history", "0", port=int(re.findall(r"\d+", address)[-1])):
+        until(browser, lambda: text_of(browser, "#no-cards") == "No defect yet.")
+        assert shown(browser) == {}
+        publish(line, AFTER)
+        await_cards(browser, AFTER)
+        browser.get("about:blank")
+
+
+def test_an_address_of_a_picture_is_of_one_run_alone(line: Line) -> None:
+    publish(line, BEFORE)
+    with running_page(line) as address:
+        path = f"frames/{run_of(address)}/1.jpg"
+        wait_until(lambda: get(address + path)[0] == 200)  # it reads its first events
+        assert get(address + path)[1]["cache-control"] == "private, max-age=3600"
+    with running_page(line) as address:
+        own = f"frames/{run_of(address)}/1.jpg"
+        wait_until(lambda: get(address + own)[0] == 200)
+        status, headers, _ = get(address + path)
+        assert (status, headers["cache-control"]) == (404, "no-store")
+
+
+@contextmanager
+def proxy_without_server(port: int, asked: threading.Event) -> Iterator[None]:
+    """What a proxy says while the server behind it restarts. A browser does not try again by itself after it."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(502)
+            if self.path == "/events":
+                asked.set()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
+
+
+def test_an_open_tab_comes_back_after_a_proxy_has_answered_for_the_server(
+    browser: webdriver.Chrome, line: Line
+) -> None:
+    publish(line, BEFORE)
+    port, asked = free_port(), threading.Event()
+    with running_page(line, port=port) as address:
+        browser.get(address)
+        await_cards(browser, BEFORE)
+    with proxy_without_server(port, asked):
+        assert asked.wait(30)
+        until(browser, lambda: "server is away" in text_of(browser, "#status"))
+    publish(line, AFTER)
+    with running_page(line, "--history", "3", port=port):
+        await_cards(browser, AFTER)
+        browser.get("about:blank")
+
+
+def test_an_open_tab_says_that_a_server_hangs_and_comes_back(browser: webdriver.Chrome, line: Line) -> None:
+    publish(line, BEFORE)
+    with page_process(line) as (process, address):
+        browser.get(address)
+        await_cards(browser, BEFORE)
+        process.send_signal(signal.SIGSTOP)
+        until(browser, lambda: "server is away" in text_of(browser, "#status"))
+        process.send_signal(signal.SIGCONT)
+        until(browser, lambda: "server is away" not in text_of(browser, "#status"))
+        publish(line, AFTER)
+        await_cards(browser, [*BEFORE, *AFTER])
+        browser.get("about:blank")
+
+
+def test_a_report_has_its_address_after_a_restart_and_says_when_it_is_of_a_part(
+    browser: webdriver.Chrome, line: Line
+) -> None:
+    publish(line, BEFORE)
+    with running_page(line) as address:
+        browser.get(address)
+        await_cards(browser, BEFORE)
+        report = report_of(browser, "C1")
+    port = int(re.findall(r"\d+", address)[-1])
+    with running_page(line, port=port):
+        browser.get(report)
+        until(browser, lambda: text_of(browser, "h1") == "Coil C1")
+        assert len(browser.find_elements(By.CSS_SELECTOR, "#defects tbody tr")) == 3
+        assert "may be missing" not in text_of(browser, "#facts")
+    with running_page(line, "--history", "2", port=port) as address:
+        browser.refresh()
+        until(browser, lambda: "There is no report" in text_of(browser, "#subtitle"))
+        browser.get(address)
+        await_cards(browser, BEFORE[1:])
+        browser.get(report_of(browser, "C1"))
+        until(browser, lambda: "its first frames may be missing" in text_of(browser, "#facts"))
+        assert len(browser.find_elements(By.CSS_SELECTOR, "#defects tbody tr")) == 2
+        browser.get("about:blank")
+
+
+def report_of(browser: webdriver.Chrome, coil: str) -> str:
+    return str(
+        browser.find_element(By.CSS_SELECTOR, f"#coils a[aria-label='Report of coil {coil}']").get_attribute("href")
+    )

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from inspect import signature
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.cli import main
 from stripwatch.training.fitting.command import fit
+from stripwatch.training.labeling.command import collect
+from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, FRAME_PIXELS_MAX
 
 
 def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -25,6 +28,12 @@ def test_help_teaches_without_tensorflow() -> None:
     done = subprocess.run([sys.executable, "-c", script + check], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Example:" in done.stdout
+
+
+@pytest.mark.parametrize("command", [collect, fit])
+def test_the_help_states_the_limits_of_frames_that_training_decodes(command: Callable[..., None]) -> None:
+    assert FRAME_BYTES_MAX == FRAME_PIXELS_MAX
+    assert f"{FRAME_PIXELS_MAX:,} bytes" in " ".join((command.__doc__ or "").split())
 
 
 @pytest.mark.parametrize(

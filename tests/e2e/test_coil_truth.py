@@ -27,6 +27,8 @@ FRAME_MS = 20  # 10 m/s
 FRAMES, RESET_AT = 300, 150
 CLEAN, DEFECT = encode_frame(0.5), encode_frame(0.9)
 WRONG_MM = 2**32 - 1
+# The page waits for as long as a worker may hold up frames: 32 s with these.
+QUICK = ("--set", "session_timeout_ms=1000", "--set", "drain_s_max=1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ def test_every_figure_of_a_coil_equals_the_truth(broker: BrokerHandle, bundle: P
     assert (row["cameras_silent"], row["positions_outlier"], row["positions_reset"]) == ("bottom-1", "1", "2")
     assert row["uncovered_m"] == f"{summaries[1].json['uncovered_mm'] / 1000:.3f}"
 
-    with running_page(line) as address:
+    with running_page(line, *QUICK) as address:
         shown = ended_on_page(address, "T")
         truth.check(shown)
         facts = printed_facts(address, shown["id"])

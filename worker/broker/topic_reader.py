@@ -122,6 +122,18 @@ class TopicReader:
         with broker_errors(self._consumer):
             return {tp: self._consumer.position(tp) for tp in self._consumer.assignment()}
 
+    def behind(self) -> set[TopicPartition]:
+        """The partitions of which not all has been read that was there when their ends were asked for."""
+        with broker_errors(self._consumer):
+            assigned = self._consumer.assignment()
+            return {tp for tp, end in self._ends.items() if tp in assigned and self._consumer.position(tp) < end}
+
+    def pause_only(self, partitions: set[TopicPartition]) -> None:
+        """Read nothing of these until the next call."""
+        paused = self._consumer.paused()
+        self._consumer.pause(*(partitions & self._consumer.assignment()) - paused)
+        self._consumer.resume(*(paused - partitions))
+
     def _follow_topics(self) -> None:
         recreated = [identity for identity in self._identities if identity.is_recreated]
         for identity in recreated:
@@ -140,7 +152,7 @@ class TopicReader:
 
     def _is_caught_up(self, now_s: float) -> bool:
         """Past the ends that were asked for; or nothing more comes: markers of transactions are no records."""
-        if now_s - max(self._read_s, self._asked_s) >= _EMPTY_S:
+        if now_s - max(self._read_s, self._asked_s) >= _EMPTY_S and not self._consumer.paused():
             return True
         return all(self._consumer.position(tp) >= end for tp, end in self._ends.items())
 

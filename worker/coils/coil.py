@@ -13,6 +13,7 @@ from stripwatch.worker.coils.strip.camera_track import CameraTrack, PlacedCamera
 from stripwatch.worker.coils.strip.placed_coil import PlacedCoil, length_of
 from stripwatch.worker.coils.strip.stretches import Placement, StripRules
 from stripwatch.worker.coils.strip.strip_defects import StripDefect
+from stripwatch.worker.common.digest_set import DigestSet
 from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
 
@@ -45,14 +46,16 @@ class CameraSummary(msgspec.Struct, frozen=True):
 class CoilSummary(msgspec.Struct, frozen=True):
     """A coil, or the part of it until a silence. Lengths are null where no frame's place on the strip is known.
 
-    id: from line, coil and first frame, so a reader can drop a repeat. strip_mm: lowest to highest position that any
-    frame shows. uncovered_mm: of that, what no inspected frame of any camera shows; gaps: where, the longest first,
-    then by place (at most 200 of gaps_total). cameras_silent: cameras that sent nothing, although the settings name
-    them for this line or they saw its coils before. partly_uncovered_mm: what not every camera shows, silent ones
-    included. defects: strip defects a class, those without a place included. worst: the best score, then
-    the longest. strip_defects: the first 1,000 by place. ended: by the next coil, by silence, or at a limit of frames;
-    null while it runs. flagged: inspected frames that are unsure whatever their scores are, so nobody has judged what
-    they show; flags: the same for each flag.
+    id: from line, coil and first frame, so a reader can drop a repeat. revision: 1, and one more each time that frames
+    which came late have corrected the coil; a reader keeps the highest of an id. supplement: this is not the coil, but
+    frames of it that came when it could no longer be corrected; add them to it. strip_mm: lowest to highest position
+    that any frame shows. uncovered_mm: of that, what no inspected frame of any camera shows; gaps: where, the longest
+    first, then by place (at most 200 of gaps_total). cameras_silent: cameras that sent nothing, although the settings
+    name them for this line or they saw its coils before. partly_uncovered_mm: what not every camera shows, silent ones
+    included. defects: strip defects a class, those without a place included. worst: the best score, then the longest.
+    strip_defects: the first 1,000 of strip_defects_total by place. ended: by the next coil, by silence, or at a limit
+    of frames; null while it runs. flagged: inspected frames that are unsure whatever their scores are, so nobody has
+    judged what they show; flags: the same for each flag.
     position_faults: "outlier": frames whose position cannot be true, so their place is not used; "reset": how often the
     encoder was set to another value; the positions after it continue those before; "jump": how often they went ahead by
     up to 1 km faster than any strip, which counts as a gap; "reversed": frames whose position is lower than the one
@@ -82,6 +85,9 @@ class CoilSummary(msgspec.Struct, frozen=True):
     partly_uncovered_mm: int | None = None
     cameras_silent: list[str] = []
     position_faults: dict[str, int] = {}
+    revision: int = 1
+    supplement: bool = False
+    strip_defects_total: int = 0
 
 
 class CoilAggregate:
@@ -98,7 +104,10 @@ class CoilAggregate:
         self.expected: Collection[str] = ()
         self._rules = rules or StripRules()
         self._tracks: dict[str, CameraTrack] = {}
-        self._frames: dict[str, str | None] = {}  # by id; the camera that a reject counts for, else None
+        self.frame_ids = DigestSet()
+        self.supplement = False
+        self._id: str | None = None
+        self._rejected: dict[str, str] = {}  # by id; the camera that the reject counts for
         self._states: dict[str, Counter[str]] = {}
         self._without_scale: set[str] = set()
         self._verdicts: Counter[str] = Counter()
@@ -109,12 +118,19 @@ class CoilAggregate:
 
     @property
     def frames(self) -> int:
-        return len(self._frames)
+        return len(self.frame_ids)
 
     @property
     def id(self) -> str:
-        name = f"{self.line or ''}\n{self.coil or ''}\n{self.first_ms}"
+        """It stays as it was in the first summary, also when an earlier frame comes after that."""
+        if self._id is not None:
+            return self._id
+        name = f"{self.line or ''}\n{self.coil or ''}\n{self.first_ms}{'+' * self.supplement}"
         return f"coil-{hashlib.sha256(name.encode()).hexdigest()[:24]}"
+
+    def pin_id(self, identity: str | None) -> None:
+        """Use this id from now on; None: the one made of the first frame."""
+        self._id = identity
 
     @property
     def cameras(self) -> Collection[str]:
@@ -137,15 +153,17 @@ class CoilAggregate:
 
         A frame that was rejected, sent again and inspected is inspected, whichever event comes first.
         """
-        rejected_of = self._frames.get(observation.frame_id)
+        rejected_of = self._rejected.get(observation.frame_id)
         again = rejected_of is not None
-        if observation.frame_id in self._frames and (rejected_of is None or observation.state == "rejected"):
-            return False
-        if rejected_of is not None:
+        if rejected_of is not None and observation.state != "rejected":
             self._states[rejected_of]["rejected"] -= 1
+            del self._rejected[observation.frame_id]
+        elif not self.frame_ids.add(observation.frame_id):
+            return False
         if observation.camera not in self._states and len(self._states) >= _CAMERAS_MAX:
             observation = replace(observation, camera="other")
-        self._frames[observation.frame_id] = observation.camera if observation.state == "rejected" else None
+        if observation.state == "rejected":
+            self._rejected[observation.frame_id] = observation.camera
         self.line_uri = self.line_uri or observation.line_uri
         self.first_ms = min(self.first_ms, observation.captured_ms)
         self.last_ms = max(self.last_ms, observation.captured_ms)
@@ -169,7 +187,7 @@ class CoilAggregate:
         shown = Placement(observation.captured_ms, position_mm, span, observation.defects, observation.direction)
         self._tracks[camera].add(shown, again)
 
-    def summary(self, ended: Ended | None = None) -> CoilSummary:
+    def summary(self, ended: Ended | None = None, revision: int = 1) -> CoilSummary:
         placed = self.placed()
         strip, gaps = placed.strip_mm, placed.gaps()
         found = placed.defects()
@@ -206,6 +224,9 @@ class CoilAggregate:
             partly_uncovered_mm=placed.partly_uncovered_mm(),
             cameras_silent=sorted(placed.silent),
             position_faults=_known_faults(sum(faults.values(), Counter())),
+            revision=revision,
+            supplement=self.supplement,
+            strip_defects_total=len(found),
         )
 
 

@@ -1,122 +1,263 @@
-"""Which coils are running and which have ended, as somebody sees it who reads the looks of all cameras."""
+"""Which coils run, which have ended and can still be corrected, and of which a summary is due.
 
-from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Self
+Time comes in from outside, in seconds of any clock, so that a test never waits.
+"""
 
+from collections import OrderedDict, deque
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Self
+
+from stripwatch.worker.coils.camera_clocks import CameraClocks
 from stripwatch.worker.coils.coil import CoilAggregate, Ended
+from stripwatch.worker.coils.coil_part import CoilPart, Source
 from stripwatch.worker.coils.line_cameras import LineCameras, configured_cameras
 from stripwatch.worker.coils.observations import Observation
+from stripwatch.worker.coils.published_coils import Key, PublishedCoils, content_digest
 from stripwatch.worker.coils.strip.stretches import StripRules
+from stripwatch.worker.common.digest_set import DigestSet
 from stripwatch.worker.config.settings import Settings
 
-Key = tuple[str | None, str | None]  # line and coil
-_CLOSED_MAX = 5_000
+LAG_S_TARGET = 30.0  # stripwatch:lag_seconds:target of the recording rules: beyond it an alert calls the worker late
+_SILENCE_S_MIN = 120.0
+_FORGOTTEN_MAX = 5_000
+_FORGOTTEN_FRAMES_MAX = 300_000
 
 
 @dataclass(frozen=True, slots=True)
 class CoilRules:
     """A coil has ended when nothing of it came for settle_s and the line has moved on, or for silence_s anyway.
 
-    settle_s is there because cameras are read through different partitions: one may still be on the old coil.
-    frames_max bounds the memory of a line that never names a new coil, open_max that of one which always does.
+    Frames that come later correct it, for correctable_s after its end or its newest correction. The defaults are those
+    of the default settings.
+    frames_max bounds the memory of a line that never names a new coil, open_max that of one which always does,
+    frames_kept_max that of all coils together.
     cameras: by line, those that the settings name; of the other lines those are expected that saw the coils before.
     """
 
-    settle_s: float = 10.0
+    settle_s: float = 95.0
     silence_s: float = 120.0
+    correctable_s: float = 455.0
     frames_max: int = 1_000_000
+    frames_kept_max: int = 5_000_000
     open_max: int = 1_000
     strip: StripRules = field(default_factory=StripRules)
     cameras: Mapping[str, Collection[str]] = field(default_factory=dict)
 
-    def with_settings(self, settings: Settings) -> Self:
-        """The same rules, with what the settings say of the strip and of the cameras."""
-        return replace(self, strip=StripRules.of(settings.coils), cameras=configured_cameras(settings.cameras))
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        settle_s: float | None = None,
+        silence_s: float | None = None,
+        correctable_s: float | None = None,
+    ) -> Self:
+        """By the settings of the workers, except what is given.
+
+        settle_s: a killed worker keeps its partitions until its session ends, the others drain before they take over,
+        and then they work off what has come meanwhile. correctable_s: a worker that hangs is put out of the group after
+        max_poll_interval_ms, and Kafka may take send_s_max to acknowledge a result.
+        """
+        held_up_s = settings.session_timeout_ms / 1000 + settings.drain_s_max + LAG_S_TARGET
+        hung_s = held_up_s + settings.max_poll_interval_ms / 1000 + settings.send_s_max
+        settle_s = held_up_s if settle_s is None else settle_s
+        return cls(
+            settle_s=settle_s,
+            silence_s=max(_SILENCE_S_MIN, settle_s) if silence_s is None else silence_s,
+            correctable_s=hung_s if correctable_s is None else correctable_s,
+            strip=StripRules.of(settings.coils),
+            cameras=configured_cameras(settings.cameras),
+        )
 
 
-@dataclass(slots=True)
-class _Open:
-    log: CoilAggregate
-    heard_s: float
+Outcome = Literal["in-time", "late", "supplement", "repeat"]
+
+
+class Added(NamedTuple):
+    """What became of an event. part: None for a repeat that belongs to a coil which is not kept any more.
+
+    late: it corrects a coil that had ended. supplement: that coil could not be corrected any more.
+    replaces_reject: the frame is no new one; it had been rejected, and was sent again.
+    """
+
+    part: CoilPart | None
+    outcome: Outcome
+    replaces_reject: bool = False
 
 
 class CoilTracker:
-    """Time comes in from outside (seconds of any clock), so that a test never waits."""
+    """Every frame is counted in one part of its coil, whenever it comes.
 
-    def __init__(self, rules: CoilRules) -> None:
-        self.repeats = 0
-        self.late = 0
+    That is the part that was captured at its time, even if it has ended: then it gets a corrected summary. Of a coil
+    that is not kept any more, late frames make a part of their own, a supplement.
+    """
+
+    def __init__(self, rules: CoilRules, published: PublishedCoils | None = None) -> None:
         self._rules = rules
+        self._published = published or PublishedCoils()
+        self._clocks = CameraClocks()
         self._cameras = LineCameras(rules.cameras)
-        self._open: dict[Key, _Open] = {}
-        self._closed: OrderedDict[Key, int] = OrderedDict()
+        for line, cameras in self._published.cameras_seen:
+            self._cameras.saw(line, cameras)
+        self._parts: dict[Key, list[CoilPart]] = {}
+        self._final_ms: OrderedDict[Key, int] = OrderedDict(self._published.last_ms())
+        self._forgotten: deque[DigestSet] = deque()
+
+    def __iter__(self) -> Iterator[CoilPart]:
+        """The parts that are kept, in the order in which they began."""
+        parts = (part for parts in self._parts.values() for part in parts)
+        return iter(sorted(parts, key=lambda part: part.first_ms))
 
     @property
-    def running(self) -> list[CoilAggregate]:
-        """The open coils, in the order in which they began."""
-        return sorted((coil.log for coil in self._open.values()), key=lambda log: log.first_ms)
+    def running(self) -> list[CoilPart]:
+        return [part for part in self if not part.ended]
 
-    def is_open(self, key: Key) -> bool:
-        return key in self._open
+    def first_offsets(self) -> dict[Hashable, int]:
+        """By partition, from where on it must be read to have all parts again that can still change."""
+        return _first_offsets(self)
 
-    def frames_of(self, key: Key) -> int:
-        """The number of frames of an open coil; 0 for any other."""
-        coil = self._open.get(key)
-        return coil.log.frames if coil else 0
+    def first_unpublished(self) -> dict[Hashable, int]:
+        """By partition, from where on there are late frames of coils that cannot be corrected, in no summary yet."""
+        return _first_offsets(part for part in self if part.log.supplement and part.changed)
 
-    def add(self, observation: Observation, now_s: float) -> CoilAggregate | None:
-        """The coil that the look was added to; None for a repeat, and for a look at a part that has ended."""
+    def add(self, observation: Observation, now_s: float, source: Source | None = None) -> Added:
         key = observation.line, observation.coil
-        if observation.captured_ms <= self._closed.get(key, -1):
-            self.late += 1
-            return None
-        coil = self._open.get(key)
-        if coil is None:
-            self._open[key] = _Open(CoilAggregate(observation, self._rules.strip), now_s)
-            return self._open[key].log
-        coil.heard_s = now_s
-        if coil.log.add(observation):
-            return coil.log
-        self.repeats += 1
+        at_ms = self._clocks.common_ms(observation)
+        part = self._part_of(key, observation.frame_id, at_ms)
+        if part is None:
+            if any(observation.frame_id in ids for ids in self._forgotten):
+                return Added(None, "repeat")
+            return self._begin(key, observation, at_ms, now_s, source)
+        part.note_source(source)
+        frames = part.log.frames
+        if not part.log.add(observation):
+            if not part.ended:
+                part.heard_s = now_s
+            return Added(part, "repeat")
+        late = part.ended is not None
+        part.heard_s, part.changed = now_s, True
+        part.fresh += _is_fresh(source)
+        part.stretch_to(at_ms)
+        outcome: Outcome = "supplement" if part.log.supplement else "late" if late else "in-time"
+        return Added(part, outcome, replaces_reject=part.log.frames == frames)
+
+    def due(self, now_s: float) -> list[CoilPart]:
+        """The parts of which a summary is to be published, oldest first: they have ended, or were corrected."""
+        self.end_parts(now_s)
+        excess = self._excess()
+        due = [part for part in self if part.ended and part.changed and (self._is_quiet(part, now_s) or part in excess)]
+        publish = [part for part in due if self._revise(part)]
+        for part in due:
+            part.changed, part.correctable_until_s = False, now_s + self._rules.correctable_s
+        for part in list(self):
+            if part in excess or (part.ended and not part.changed and now_s >= part.correctable_until_s):
+                self._forget(part)
+        return publish
+
+    def finish(self) -> list[CoilPart]:
+        """The parts with anything that is not in a summary yet, as there is nothing more to come."""
+        return [part for part in self if part.changed and self._revise(part)]
+
+    def _part_of(self, key: Key, frame_id: str, at_ms: int) -> CoilPart | None:
+        parts = self._parts.get(key, [])
+        nearest = min(parts, key=lambda part: (part.gap_ms(at_ms), part.ended is not None), default=None)
+        fits = nearest is not None and nearest.gap_ms(at_ms) <= 1000 * self._rules.silence_s
+        if fits and len(parts) == 1:
+            return nearest
+        if known := next((part for part in parts if frame_id in part.log.frame_ids), None):
+            return known
+        if fits:
+            return nearest
+        if at_ms > self._final_ms.get(key, -1):
+            return next((part for part in parts if not part.ended and not part.log.supplement), None)
         return None
 
-    def close(self, now_s: float) -> list[tuple[CoilAggregate, Ended]]:
-        """The coils that have ended by now, oldest first; each is handed out once."""
-        ended = [(key, coil.log, why) for key, coil in self._open.items() if (why := self._ended(key, coil, now_s))]
-        left = sorted(self._open.keys() - {key for key, *_ in ended}, key=lambda key: self._open[key].heard_s)
-        ended += [(key, self._open[key].log, "limit") for key in left[: max(0, len(left) - self._rules.open_max)]]
-        for key, log, _ in ended:
-            del self._open[key]
-            self.remember_closed(key, log.last_ms)
-        in_order = [(log, why) for _, log, why in sorted(ended, key=lambda entry: entry[1].first_ms)]
-        for log, _ in in_order:
-            self.expect_cameras(log)
-            self.remember_cameras(log.line, log.cameras)
-        return in_order
+    def _begin(self, key: Key, observation: Observation, at_ms: int, now_s: float, source: Source | None) -> Added:
+        part = CoilPart(CoilAggregate(observation, self._rules.strip), at_ms, at_ms, now_s)
+        part.note_source(source)
+        part.fresh += _is_fresh(source)
+        part.log.supplement = at_ms <= self._final_ms.get(key, -1) and bool(part.fresh)
+        self._parts.setdefault(key, []).append(part)
+        return Added(part, "supplement" if part.log.supplement else "in-time")
 
-    def expect_cameras(self, log: CoilAggregate) -> None:
-        """Tell a coil which cameras should have seen it: by the settings, else by the coils of its line before."""
-        log.expected = self._cameras.expected(log.line)
+    def end_parts(self, now_s: float) -> None:
+        """Let end what has ended by now, and publish nothing: of a part that is read again there is more to come."""
+        running = self.running
+        newest_ms: dict[str | None, int] = {}
+        for part in running:
+            newest_ms[part.log.line] = max(part.first_ms, newest_ms.get(part.log.line, part.first_ms))
+        for part in running:
+            part.ended = self._why_ended(part, now_s, moved_on=newest_ms[part.log.line] > part.first_ms)
+        left = sorted((part for part in running if not part.ended), key=lambda part: part.heard_s)
+        for part in left[: max(0, len(left) - self._rules.open_max)]:
+            part.ended = "limit"
 
-    def remember_cameras(self, line: str | None, cameras: Iterable[str]) -> None:
-        """These sent frames of a coil that has ended, so the next coil of the line is expected to have them too."""
-        self._cameras.saw(line, cameras)
-
-    def remember_closed(self, key: Key, last_ms: int) -> None:
-        """A coil was summarised up to this time of capture: what comes of it from before is late or a repeat."""
-        self._closed[key] = max(last_ms, self._closed.pop(key, last_ms))
-        while len(self._closed) > _CLOSED_MAX:
-            self._closed.popitem(last=False)
-
-    def _ended(self, key: Key, coil: _Open, now_s: float) -> Ended | None:
-        quiet_s = now_s - coil.heard_s
-        if quiet_s >= self._rules.settle_s and self._moved_on(key, coil.log):
+    def _why_ended(self, part: CoilPart, now_s: float, moved_on: bool) -> Ended | None:
+        quiet_s = now_s - part.heard_s
+        if moved_on and quiet_s >= self._rules.settle_s:
             return "next-coil"
         if quiet_s >= self._rules.silence_s:
             return "silence"
-        return "limit" if coil.log.frames >= self._rules.frames_max else None
+        return "limit" if part.log.frames >= self._rules.frames_max else None
 
-    def _moved_on(self, key: Key, log: CoilAggregate) -> bool:
-        return any(other[0] == key[0] and coil.log.first_ms > log.first_ms for other, coil in self._open.items())
+    def _is_quiet(self, part: CoilPart, now_s: float) -> bool:
+        """A correction waits for more of them; a coil that has just ended was waited for."""
+        return part.ended == "limit" or now_s - part.heard_s >= min(self._rules.settle_s, self._rules.silence_s)
+
+    def _excess(self) -> set[CoilPart]:
+        """The parts that ended first, where all together are too many or too large."""
+        ended = sorted((part for part in self if part.ended), key=lambda part: part.heard_s)
+        frames, excess = sum(part.log.frames for part in self), set[CoilPart]()
+        for part in ended:
+            too_many = len(ended) - len(excess) > 2 * self._rules.open_max
+            if not too_many and frames <= self._rules.frames_kept_max:
+                break
+            frames -= part.log.frames
+            excess.add(part)
+        return excess
+
+    def _revise(self, part: CoilPart) -> bool:
+        """Give the part the number of its next summary. False where what it would say is published already."""
+        known = self._published.take(part) if part.revision == 0 else None
+        if known is None:
+            if part.revision == 0 and not part.log.supplement:
+                part.log.expected = self._cameras.expected(part.log.line)
+                self._cameras.saw(part.log.line, part.log.cameras)
+            part.revision += 1
+            return True
+        part.log.pin_id(known.id)
+        part.log.expected, part.revision = known.cameras, known.revision
+        if content_digest(part.summary()) == known.digest:
+            return False
+        if part.log.frames < known.frames:  # only the rest of its records was read again
+            part.log.pin_id(None)
+            part.log.supplement, part.log.expected, part.revision = True, (), 1
+            return part.fresh > 0
+        part.revision += 1
+        return True
+
+    def _forget(self, part: CoilPart) -> None:
+        """Nothing corrects it from now on. The ids of its frames are kept for a while: a repeat is no late frame."""
+        key = part.log.line, part.log.coil
+        self._parts[key].remove(part)
+        if not self._parts[key]:
+            del self._parts[key]
+        self._final_ms[key] = max(part.last_ms, self._final_ms.pop(key, part.last_ms))
+        while len(self._final_ms) > _FORGOTTEN_MAX:
+            self._final_ms.popitem(last=False)
+        part.log.frame_ids.compact()
+        self._forgotten.append(part.log.frame_ids)
+        while len(self._forgotten) > 1 and sum(map(len, self._forgotten)) > _FORGOTTEN_FRAMES_MAX:
+            self._forgotten.popleft()
+
+
+def _first_offsets(parts: Iterable[CoilPart]) -> dict[Hashable, int]:
+    firsts: dict[Hashable, int] = {}
+    for part in parts:
+        for partition, offset in part.first_offsets.items():
+            firsts[partition] = min(offset, firsts.get(partition, offset))
+    return firsts
+
+
+def _is_fresh(source: Source | None) -> bool:
+    return source is None or not source.read_before

@@ -15,15 +15,38 @@ def coils(
     bootstrap_servers: BootstrapServersSetting = None,
     group_id: Annotated[str, typer.Option(help="The group whose commits say where to continue.")] = "stripwatch-coils",
     settle_s: Annotated[
-        float, typer.Option(min=0, help="A coil has ended when the line has the next one and so long none of it came.")
-    ] = 10.0,
-    silence_s: Annotated[float, typer.Option(min=1, help="Or when so long none of it came anyway.")] = 120.0,
+        float | None,
+        typer.Option(
+            min=0,
+            help="Close a coil this many seconds after its last frame once the line has started the next coil. "
+            "Unset: session_timeout_ms + drain_s_max + 30 s, as long as a killed worker may hold up frames.",
+        ),
+    ] = None,
+    silence_s: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help="Close a coil after this many seconds without a frame. Unset: 120, or settle-s if that is more."
+        ),
+    ] = None,
+    correctable_s: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="For this many seconds more, frames that come late correct a coil. "
+            "Unset: settle-s by the settings + max_poll_interval_ms + send_s_max.",
+        ),
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of /metrics, /healthz and /readyz; 0: any free port. Unset: none."),
+    ] = None,
     setting: Set = None,
 ) -> None:
     """Write a summary of each coil to the topic of coils when the coil has ended, until stopped.
 
-    It reads results and rejects of all lines; run it once beside the workers. A summary is written at least once, a
-    repeat has the same ce_id. SIGTERM ends it in order; the last line on stdout is JSON.
+    It reads results and rejects of all lines; run it once beside the workers, with their settings. A summary is written
+    at least once, a repeat has the same ce_id. Frames that come late are added to their coil, and its summary is
+    written again with the same id and a higher revision. SIGTERM ends it in order; the last line on stdout is JSON.
 
     Example: stripwatch coils --bootstrap-servers 127.0.0.1:9092
     """
@@ -31,7 +54,8 @@ def coils(
     from stripwatch.worker.coils.coil_tracker import CoilRules
     from stripwatch.worker.coils.summarizer import summarize_coils
 
-    print_summary(summarize_coils(settings, CoilRules(settle_s, silence_s).with_settings(settings), group_id))
+    rules = CoilRules.of(settings, settle_s, silence_s, correctable_s)
+    print_summary(summarize_coils(settings, rules, group_id, metrics_port))
 
 
 def report(
@@ -47,7 +71,8 @@ def report(
 ) -> None:
     """Report each coil from the results on Kafka: metres, metres not covered, frames, defects of each class.
 
-    Reads the topics of results and rejects from their beginning. The last line on stdout is JSON.
+    Reads the topics of results and rejects from their beginning, and ends coils as `coils` does: a name that was used
+    again later is another coil. The last line on stdout is JSON.
 
     Example: stripwatch report --bootstrap-servers 127.0.0.1:9092 --csv coils.csv
     """

@@ -28,6 +28,7 @@ class Observation:
     defects: those whose place on the strip is known, at least by the position of the frame, which is a point then.
     unplaced: the labels of the others. line_uri: the line as its cameras name it in ce_source, where that was read.
     flags: why the verdict is unsure whatever the scores are. direction: of the strip, where the camera states it.
+    recorded_ms: when its event was written.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Observation:
     line_uri: str | None = None
     flags: tuple[FrameFlag, ...] = ()
     direction: StripDirection | None = None
+    recorded_ms: int | None = None
 
     @property
     def frame_id(self) -> str:
@@ -87,6 +89,7 @@ def observation_from_result(result: Result, timestamp_ms: int) -> Observation | 
         replay_of=frame.replay_of,
         flags=result.flags,
         direction=frame.strip_direction,
+        recorded_ms=timestamp_ms,
     )
 
 
@@ -116,6 +119,7 @@ def observation_from_reject(
         unplaced=(),
         replay_of=shorten(replay_of.decode("utf-8", "replace")) if replay_of else None,
         direction=frame.strip_direction,
+        recorded_ms=timestamp_ms,
     )
 
 

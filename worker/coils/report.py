@@ -10,10 +10,12 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
 from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning, open_topic_consumer
 from stripwatch.worker.coils.coil import CoilSummary
+from stripwatch.worker.coils.coil_part import CoilPart
 from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker
-from stripwatch.worker.coils.observations import observation_from_record
+from stripwatch.worker.coils.observations import Observation, observation_from_record
 from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import InputError, SettingsError
@@ -26,7 +28,7 @@ _COLUMNS = (
     *("frames_inspected", "frames_skipped", "frames_rejected"),
     *("frames_unsure", "frames_flagged"),
     *("partly_uncovered_m", "cameras_silent", "positions_outlier", "positions_reset", "positions_jump"),
-    "positions_reversed",
+    *("positions_reversed", "revision", "supplement", "strip_defects_total", "gaps_total"),
 )
 
 
@@ -45,25 +47,48 @@ def report(settings: Settings, coil: str | None, csv_path: Path | None, force: b
 
 
 def read_coils(settings: Settings) -> list[CoilSummary]:
-    """From the beginning of the topics to their end as it is now."""
-    book = CoilTracker(CoilRules().with_settings(settings))
+    """From the beginning of the topics to their end as it is now, oldest first."""
+    collector = CoilCollector(CoilRules.of(settings))
     topics = [settings.topics.results, settings.topics.rejects]
     read = 0
     with open_topic_consumer(settings) as consumer:
-        reader = TopicReader(consumer, topics, from_beginning)
-        while reader.caught_up_at_s is None:
-            for record in reader.poll():
-                observation = observation_from_record(record, settings.topics.rejects)
-                if observation:
-                    book.add(observation, 0.0)
+        reader = TimeOrderedReader(
+            TopicReader(consumer, topics, from_beginning),
+            lambda record: observation_from_record(record, settings.topics.rejects),
+        )
+        while not reader.is_caught_up:
+            for now_s, observation in reader.poll():
+                collector.add(observation, now_s)
                 read += 1
                 if read % _SAY_EVERY == 0:
                     say(f"{read} records read")
-    coils = book.running
-    for log in coils:
-        book.expect_cameras(log)
-        book.remember_cameras(log.line, log.cameras)
-    return [log.summary() for log in coils]
+    return collector.finish()
+
+
+class CoilCollector:
+    """The newest summary of each coil. Of its frames, only those of coils that can still change are kept."""
+
+    def __init__(self, rules: CoilRules) -> None:
+        self._tracker = CoilTracker(rules)
+        self._summaries: dict[str, CoilSummary] = {}
+        self._looked_s = 0.0
+
+    def add(self, observation: Observation | None, now_s: float) -> None:
+        if now_s - self._looked_s >= 1:
+            self._looked_s = now_s
+            self._collect(self._tracker.due(now_s))
+        if observation:
+            self._tracker.add(observation, now_s)
+
+    def finish(self) -> list[CoilSummary]:
+        """Of all coils, oldest first; those that may still run say so."""
+        self._collect(self._tracker.finish())
+        return sorted(self._summaries.values(), key=lambda summary: summary.first_captured_at)
+
+    def _collect(self, parts: list[CoilPart]) -> None:
+        for part in parts:
+            summary = part.summary()
+            self._summaries[summary.id] = summary
 
 
 def as_table(coils: Sequence[CoilSummary]) -> Table:
@@ -80,7 +105,7 @@ def as_table(coils: Sequence[CoilSummary]) -> Table:
     for coil in coils:
         counts = coil.frames
         table.add_row(
-            *(coil.coil or "-", coil.line or "-", metres(coil.length_mm), metres(coil.uncovered_mm)),
+            *(_named(coil), coil.line or "-", metres(coil.length_mm), metres(coil.uncovered_mm)),
             str(sum(msgspec.structs.astuple(counts))),
             *(str(n) for n in (coil.verdicts.get("unsure", 0), coil.flagged, counts.rejected, counts.skipped)),
             *(_notes(coil) if faulty else ()),
@@ -92,6 +117,10 @@ def as_table(coils: Sequence[CoilSummary]) -> Table:
 def _notes(coil: CoilSummary) -> tuple[str, str, str]:
     faults = ", ".join(f"{kind} {count}" for kind, count in coil.position_faults.items())
     return metres(coil.partly_uncovered_mm), " ".join(coil.cameras_silent), faults
+
+
+def _named(coil: CoilSummary) -> str:
+    return f"{coil.coil or '-'} (late frames)" if coil.supplement else coil.coil or "-"
 
 
 def print_table(coils: Sequence[CoilSummary]) -> None:
@@ -114,6 +143,7 @@ def as_csv(coils: Sequence[CoilSummary]) -> str:
         row += [*msgspec.structs.astuple(coil.frames), coil.verdicts.get("unsure", 0), coil.flagged]
         row += [metres(coil.partly_uncovered_mm), _text(" ".join(coil.cameras_silent))]
         row += [coil.position_faults.get(kind, 0) for kind in ("outlier", "reset", "jump", "reversed")]
+        row += [coil.revision, "yes" if coil.supplement else "", coil.strip_defects_total, coil.gaps_total]
         row += [*(coil.defects.get(label, 0) for label in labels)]
         writer.writerow(row)
     return text.getvalue()

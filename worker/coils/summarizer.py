@@ -1,13 +1,14 @@
 """`stripwatch coils`: writes a summary of each coil when it has ended. One process for all lines of a cluster.
 
 A worker sees the cameras of its partitions alone, so this is done by a reader of all results and rejects. For each
-partition it commits where the oldest coil without a summary began: a restart reads that coil again. Which coils have
-one, it learns from the topic of summaries itself. So a summary is written at least once, and a repeat has the same id.
+partition it commits where the oldest coil began that can still change, and beside it how far it has read: a restart
+reads these coils again, and continues the summaries that it finds on their topic. So a summary is written at least
+once, a repeat has the same ce_id, and a correction has the same id and a higher revision.
 """
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -15,17 +16,23 @@ import msgspec
 import structlog
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
-from kafka.structs import OffsetAndMetadata, TopicPartition
+from kafka.structs import OffsetAndMetadata
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 
 from stripwatch.worker.broker.producers import open_producer
-from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning, from_last, open_topic_consumer
+from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
+from stripwatch.worker.broker.topic_reader import TopicReader, from_last, open_topic_consumer
 from stripwatch.worker.coils.coil import CoilSummary
-from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker, Key
-from stripwatch.worker.coils.observations import Observation, observation_from_record, time_ms
+from stripwatch.worker.coils.coil_part import CoilPart, Source
+from stripwatch.worker.coils.coil_tracker import Added, CoilRules, CoilTracker
+from stripwatch.worker.coils.committed_records import CommittedStarts, Looked, RecordReader
+from stripwatch.worker.coils.observations import Observation
+from stripwatch.worker.coils.published_coils import PublishedCoils
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.contracts.replay_mark import replayed_id
+from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
+from stripwatch.worker.monitoring.health import HealthServer
 
 log = structlog.get_logger()
 _COMMIT_S = 5.0
@@ -33,19 +40,26 @@ _KNOWN_SUMMARIES = 2_000
 _decode_summary = msgspec.json.Decoder(CoilSummary).decode
 
 
-def summarize_coils(settings: Settings, rules: CoilRules, group_id: str) -> dict[str, Any]:
-    """Run until a signal; the counts. Raises BrokerUnavailableError."""
-    clock, book = SystemClock(), CoilTracker(rules)
-    for summary, last_ms in known_summaries(settings):
-        book.remember_closed((summary.line, summary.coil), last_ms)
-        book.remember_cameras(summary.line, {*summary.cameras} - {*summary.cameras_silent})
+def summarize_coils(
+    settings: Settings, rules: CoilRules, group_id: str, metrics_port: int | None = None
+) -> dict[str, Any]:
+    """Run until a signal; the counts. Raises BrokerUnavailableError, SettingsError."""
+    clock, tracker = SystemClock(), CoilTracker(rules, published_coils(settings))
     topics = [settings.topics.results, settings.topics.rejects]
     with open_topic_consumer(settings, group_id) as consumer:
         producer = open_producer(settings.model_copy(update={"delivery": "at-least-once"}))  # a worker's own setting
         try:
-            writer = CoilWriter(settings, book, TopicReader(consumer, topics, from_committed), consumer, producer)
-            with clock.stopped_by_signals():
-                log.info("reading", topics=topics, group_id=group_id)
+            starts = CommittedStarts()
+            reader = TimeOrderedReader(TopicReader(consumer, topics, starts), RecordReader(settings, starts))
+            writer = CoilWriter(settings, tracker, reader, starts, consumer, producer)
+            with clock.stopped_by_signals(), _health(settings, writer, metrics_port):
+                log.info(
+                    "reading",
+                    topics=topics,
+                    group_id=group_id,
+                    settle_s=rules.settle_s,
+                    correctable_s=rules.correctable_s,
+                )
                 while not clock.stopped:
                     writer.step()
                 writer.commit()
@@ -55,107 +69,157 @@ def summarize_coils(settings: Settings, rules: CoilRules, group_id: str) -> dict
     return writer.counts()
 
 
+@contextmanager
+def _health(settings: Settings, writer: "CoilWriter", port: int | None) -> Iterator[None]:
+    """Metrics and health of this process, where a port is given."""
+    if port is None:
+        yield
+        return
+    ProcessCollector(registry=writer.metrics.registry)
+    place = settings.metrics.model_copy(update={"port": port})
+    server = HealthServer(place, writer.metrics.registry, writer.checks, writer.metrics.connections_closed)
+    log.info("metrics and health", port=server.port)
+    try:
+        yield
+    finally:
+        server.close()
+
+
 class CoilWriter:
     """Results and rejects in, summaries and commits out."""
 
     def __init__(
         self,
         settings: Settings,
-        book: CoilTracker,
-        reader: TopicReader,
+        tracker: CoilTracker,
+        reader: TimeOrderedReader[Looked],
+        starts: CommittedStarts,
         consumer: KafkaConsumer,
         producer: KafkaProducer,
     ) -> None:
+        self.metrics = CoilMetrics(CollectorRegistry())
         self._settings = settings
-        self._tracker = book
+        self._tracker = tracker
         self._reader = reader
+        self._starts = starts
         self._consumer = consumer
         self._producer = producer
-        self._firsts: dict[Key, dict[TopicPartition, int]] = {}
         self._committed_s = time.monotonic()
-        self._late_key: Key | None = None
-        self._coils = self._looks = self._unreadable = 0
+        self._written_s = 0.0
+        self._warned: CoilPart | None = None
 
     def step(self) -> None:
-        for record in self._reader.poll():
-            if replayed_id(record.value, record.headers):
-                continue  # the frame's own result will say what became of it
-            observation = observation_from_record(record, self._settings.topics.rejects)
-            if observation is None:
-                self._unreadable += 1
-            else:
-                self._add(observation, record)
-        if self._reader.caught_up_at_s is not None:
-            self._write(self._reader.caught_up_at_s)
+        for now_s, looked in self._reader.poll():
+            if now_s - self._written_s >= 1:  # a coil that ended before this record
+                self._write(now_s)
+            self._starts.note(looked.source)
+            if looked.observation is not None:
+                self._add(looked.observation, now_s, looked.source)
+            elif not looked.mark:
+                self.metrics.unreadable.inc()
+        if self._reader.is_live:
+            self._starts.caught_up()
+            self._write(self._reader.settled_s)
+        self._show()
         if time.monotonic() - self._committed_s >= _COMMIT_S:
             self.commit()
 
     def commit(self) -> None:
-        """Up to the first record of the oldest coil without a summary."""
-        offsets = self._reader.next_offsets()
-        for firsts in self._firsts.values():
-            offsets |= {tp: min(offset, offsets[tp]) for tp, offset in firsts.items() if tp in offsets}
+        """Up to the first record of the oldest coil that can still change; the metadata says how far was read."""
+        firsts, unpublished = self._tracker.first_offsets(), self._tracker.first_unpublished()
+        offsets = {
+            tp: OffsetAndMetadata(
+                min(offset, firsts.get(tp, offset)), str(min(offset, unpublished.get(tp, offset))), -1
+            )
+            for tp, offset in self._reader.next_offsets().items()
+        }
         self._committed_s = time.monotonic()
         try:
-            self._consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()})
+            self._consumer.commit(offsets)
         except KafkaError as error:
             raise BrokerUnavailableError(f"Kafka did not take the commit: {type(error).__name__}: {error}") from error
 
+    def checks(self) -> dict[str, bool]:
+        return {"caught_up": self._reader.is_live}
+
     def counts(self) -> dict[str, Any]:
+        metrics = self.metrics
         return {
-            "coils": self._coils,
-            "frames": self._looks,
-            "repeats": self._tracker.repeats,
-            "late": self._tracker.late,
-            "unreadable": self._unreadable,
+            "coils": _total(metrics.summaries, kind="first"),
+            "corrections": _total(metrics.summaries, kind="corrected"),
+            "supplements": _total(metrics.summaries, kind="supplement"),
+            "frames": _total(metrics.frames),
+            "repeats": _total(metrics.repeats),
+            "late": _total(metrics.late_frames),
+            "unreadable": _total(metrics.unreadable),
         }
 
-    def _add(self, observation: Observation, record: Any) -> None:
-        late = self._tracker.late
-        if self._tracker.add(observation, time.monotonic()):
-            self._looks += 1
-        key = observation.line, observation.coil
-        if self._tracker.late > late:  # after a restart these are repeats
-            if key != self._late_key:
-                log.warning(
-                    "frames of a coil that was summarised are left out",
-                    coil=observation.coil,
-                    camera=observation.camera,
-                )
-            self._late_key = key
+    def _add(self, observation: Observation, now_s: float, source: Source) -> None:
+        added = self._tracker.add(observation, now_s, source)
+        if added.outcome == "repeat":
+            self.metrics.repeats.inc()
             return
-        firsts = self._firsts.setdefault(key, {})
-        firsts.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+        self.metrics.frames.labels(observation.state).inc(not added.replaces_reject)
+        if added.outcome != "in-time":
+            self._note_late(observation, added)
 
-    def _write(self, caught_up_at_s: float) -> None:
-        """Summaries of what has ended; their coils are let go only once Kafka has them."""
+    def _note_late(self, observation: Observation, added: Added) -> None:
+        replayed = added.outcome == "supplement" and observation.replay_of is not None
+        self.metrics.late_frames.labels("replayed" if replayed else added.outcome).inc()
+        if added.part is not self._warned:
+            self._warned = added.part
+            coil = {"coil": observation.coil, "line": observation.line, "camera": observation.camera}
+            if added.outcome == "late":
+                log.info("frames of a coil that has ended; its summary will be corrected", **coil)
+            else:
+                log.warning("frames of a coil that can no longer be corrected; they get a summary of their own", **coil)
+
+    def _write(self, now_s: float) -> None:
+        """Summaries of what has ended or was corrected; the commits stay behind until Kafka has them."""
+        self._written_s = now_s
+        if self._starts.is_reading_again:
+            self._tracker.end_parts(now_s)
+            return
         sent = []
-        for coil, why in self._tracker.close(caught_up_at_s):
-            summary = coil.summary(why)
-            sent.append(self._send(summary, coil.line_uri))
-            self._firsts.pop((coil.line, coil.coil), None)
-            self._coils += 1
+        for part in self._tracker.due(now_s):
+            summary = part.summary()
+            sent.append((part, self._send(summary, part.log.line_uri)))
             if summary.position_faults or summary.cameras_silent:
                 log.warning(
                     "a coil has positions that cannot be right, or cameras that sent nothing",
-                    coil=coil.coil,
-                    line=coil.line,
+                    coil=summary.coil,
+                    line=summary.line,
                     position_faults=summary.position_faults,
                     cameras_silent=summary.cameras_silent,
                 )
-            log.info("coil ended", coil=coil.coil, line=coil.line, why=why, frames=coil.frames, defects=summary.defects)
-        for future in sent:
+        for part, future in sent:
             try:
                 future.get(timeout=self._settings.send_s_max)
             except KafkaError as error:
-                raise BrokerUnavailableError(
-                    f"{self._settings.topics.coils} did not take a summary: {error}"
-                ) from error
+                topic = self._settings.topics.coils
+                raise BrokerUnavailableError(f"{topic} did not take a summary: {error}") from error
+            self.metrics.summaries.labels(_kind(part)).inc()
+            log.info(
+                "coil summarised",
+                coil=part.log.coil,
+                line=part.log.line,
+                why=part.ended,
+                revision=part.revision,
+                supplement=part.log.supplement,
+                frames=part.log.frames,
+            )
+
+    def _show(self) -> None:
+        parts = list(self._tracker)
+        running = sum(part.ended is None for part in parts)
+        self.metrics.running.set(running)
+        self.metrics.correctable.set(len(parts) - running)
+        self.metrics.caught_up.set(self._reader.is_live)
 
     def _send(self, summary: CoilSummary, line_uri: str | None) -> Any:
         headers = [
             ("ce_specversion", "1.0"),
-            ("ce_id", summary.id),
+            ("ce_id", summary.id if summary.revision == 1 else f"{summary.id}-{summary.revision}"),
             ("ce_source", line_uri or quote(summary.line or "/")),
             ("ce_type", "stripwatch.coil.v1"),
             ("ce_time", summary.last_captured_at),
@@ -170,21 +234,25 @@ class CoilWriter:
         )
 
 
-def known_summaries(settings: Settings) -> Iterator[tuple[CoilSummary, int]]:
-    """The newest summaries on Kafka, each with its last time of capture in ms."""
+def published_coils(settings: Settings) -> PublishedCoils:
+    """The newest summaries on Kafka."""
+    published = PublishedCoils()
     with open_topic_consumer(settings) as consumer:
         reader = TopicReader(consumer, [settings.topics.coils], from_last(_KNOWN_SUMMARIES))
         while reader.caught_up_at_s is None:
             for record in reader.poll():
-                with suppress(msgspec.DecodeError, ValueError):
-                    summary = _decode_summary(record.value or b"")
-                    yield summary, time_ms(summary.last_captured_at)
+                with suppress(msgspec.DecodeError, ValueError, OverflowError):
+                    published.add(_decode_summary(record.value or b""))
+    return published
 
 
-def from_committed(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
-    for partition in partitions:
-        offset = consumer.committed(partition)
-        if offset is None:
-            from_beginning(consumer, [partition])
-        else:
-            consumer.seek(partition, offset)
+def _kind(part: CoilPart) -> str:
+    if part.log.supplement:
+        return "supplement"
+    return "first" if part.revision == 1 else "corrected"
+
+
+def _total(counter: Counter, **labels: str) -> int:
+    """Of all series, or of those with these labels."""
+    samples = (sample for metric in counter.collect() for sample in metric.samples if sample.name.endswith("_total"))
+    return round(sum(sample.value for sample in samples if labels.items() <= sample.labels.items()))

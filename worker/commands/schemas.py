@@ -27,7 +27,11 @@ EVENTS: dict[str, tuple[str, type]] = {
 _TEXT: Json = {"type": "string"}
 _CLOUDEVENT: Json = {
     "ce_specversion": {"const": "1.0"},
-    "ce_id": _TEXT | {"description": "The same for a repeat of the same event: a reader drops it."},
+    "ce_id": _TEXT
+    | {
+        "description": "The same for a repeat of the same event: a reader drops it. A corrected summary of a coil has "
+        "a ce_id of its own, and the id of the first one in its body: a reader keeps the highest revision of each."
+    },
     "ce_source": _TEXT
     | {
         "description": "/site/area/line/camera, percent-encoded, or any other URI; of a coil /site/area/line. What the "

@@ -15,7 +15,7 @@ _RETRY_MS = 2000
 
 
 class Broadcaster:
-    """Server-sent events: `state` every tick, `coils` when one has ended, `cards` with the newest defects.
+    """Server-sent events: `state` every tick, `coils` when those that ended change, `cards` with the newest defects.
 
     The id of an event is that of this run and the number of its newest card, so that a browser that comes back is told
     what it missed, and after a restart of the server everything. The state names the run too: a tab may have no card.
@@ -29,7 +29,7 @@ class Broadcaster:
         self._state = b""
         self._coils = b""
         self._cards: deque[tuple[int, bytes]] = deque(maxlen=CARDS_MAX)
-        self._ended: str | None = None
+        self._ended_changes = 0
         self._coils_made = 0
         self._stopped = False
 
@@ -88,8 +88,8 @@ class Broadcaster:
 
     def _make(self) -> None:
         state = self._history.state()
-        if state["ended"] != self._ended or not self._coils:
-            self._ended = state["ended"]
+        if state["ended_changes"] != self._ended_changes or not self._coils:
+            self._ended_changes = state["ended_changes"]
             self._coils = msgspec.json.encode(self._history.ended_rows())
             self._coils_made += 1
         newest = self._cards[-1][0] if self._cards else 0

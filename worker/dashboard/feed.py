@@ -1,7 +1,7 @@
 """Kafka into the history, on a thread of its own, for as long as the page is up: a lost broker is waited for."""
 
 import threading
-import time
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -9,6 +9,8 @@ from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
 from stripwatch.worker.broker.consumers import list_topics
+from stripwatch.worker.broker.time_order import StreamClock
+from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
 from stripwatch.worker.broker.topic_reader import TopicReader, from_last, open_topic_consumer
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
@@ -21,6 +23,18 @@ _AGAIN_S = 2.0
 _FROM_LAST_PICTURES = from_last(CARDS_MAX)  # there are no more cards to show them on
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a record until its turn: of a reject not the frame, of a piece of evidence not the picture."""
+
+    position: Position
+    timestamp_ms: int
+    key: bytes | None
+    headers: Any
+    result: bytes | None
+    is_replay_mark: bool
+
+
 class Feed:
     """Reads from the end of the topics minus records_max, so that the page is not empty at first."""
 
@@ -29,6 +43,8 @@ class Feed:
         self._history = history
         self._from_last = from_last(records_max)
         self._next: dict[TopicPartition, int] = {}
+        self._clock = StreamClock()
+        self._closed_s = 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
@@ -57,27 +73,43 @@ class Feed:
             wanted = [topics.results, topics.rejects]
             if topics.evidence in list_topics(consumer, self._settings.broker.wait_s_max):
                 wanted.append(topics.evidence)  # a line may do without
-            reader = TopicReader(consumer, wanted, self._starts)
+            reader = TimeOrderedReader(TopicReader(consumer, wanted, self._starts), self._keep, self._clock)
             self._history.say("reading")
             while not self._stopped.is_set():
-                records = reader.poll()
-                for record in records:
-                    self._add(record, live=reader.caught_up_at_s is not None)
-                if reader.caught_up_at_s is not None:
+                live = reader.is_live
+                for now_s, kept in reader.poll():
+                    if now_s - self._closed_s >= 1:
+                        self._close_coils(now_s)
+                    self._add(kept, now_s, live)
+                if reader.is_live:
                     self._history.say("live")
-                    self._history.close_coils(reader.caught_up_at_s)
+                    self._close_coils(reader.settled_s)
 
-    def _add(self, record: Any, live: bool) -> None:
-        self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
-        now_s = time.monotonic()
-        if record.topic == self._settings.topics.evidence:
-            self._history.evidence.add(record.key, Position(record.topic, record.partition, record.offset))
-        elif replayed_id(record.value, record.headers):
+    def _close_coils(self, now_s: float) -> None:
+        self._closed_s = now_s
+        self._history.close_coils(now_s)
+
+    def _keep(self, record: Any) -> Kept:
+        return Kept(
+            position=Position(record.topic, record.partition, record.offset),
+            timestamp_ms=record.timestamp,
+            key=record.key,
+            headers=record.headers,
+            result=record.value if record.topic == self._settings.topics.results else None,
+            is_replay_mark=bool(replayed_id(record.value, record.headers)),
+        )
+
+    def _add(self, kept: Kept, now_s: float, live: bool) -> None:
+        topic, partition, offset = kept.position
+        self._next[TopicPartition(topic, partition)] = offset + 1
+        if topic == self._settings.topics.evidence:
+            self._history.evidence.add(kept.key, kept.position)
+        elif kept.is_replay_mark:
             return  # the result of the frame that was sent again says what became of it
-        elif record.topic == self._settings.topics.rejects:
-            self._history.add_reject(record.key, record.headers, record.timestamp, now_s, live)
+        elif topic == self._settings.topics.rejects:
+            self._history.add_reject(kept.key, kept.headers, kept.timestamp_ms, now_s, live)
         else:
-            self._history.add_result(record.value, record.timestamp, now_s, live)
+            self._history.add_result(kept.result, kept.timestamp_ms, now_s, live)
 
     def _starts(self, consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
         """Where to read. A topic that ends before the next offset was recreated; a repeated event has the same id."""

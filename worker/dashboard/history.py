@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
+from weakref import WeakSet
 
 import msgspec
 from msgspec.structs import replace as replace_struct
 
 from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
-from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker, Key
+from stripwatch.worker.coils.coil_part import CoilPart
+from stripwatch.worker.coils.coil_tracker import Added, CoilRules, CoilTracker
 from stripwatch.worker.coils.observations import (
     Observation,
     observation_from_reject,
@@ -25,10 +27,10 @@ from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.cards import DefectCard, card_of
 from stripwatch.worker.dashboard.coil_rows import coil_row
 from stripwatch.worker.dashboard.evidence_index import EvidenceIndex, position_of_frame
+from stripwatch.worker.dashboard.page_rules import RULES
 from stripwatch.worker.dashboard.rolling_stats import Latency
 from stripwatch.worker.dashboard.strip_map import StripMap, strip_map
 
-RULES = CoilRules(settle_s=10, silence_s=120, frames_max=100_000, open_max=100)
 CARDS_MAX, COILS_MAX = 300, 100
 _LINES_MAX, _CAMERAS_MAX, _LABELS_MAX, _MODELS_MAX = 16, 64, 64, 16
 _OTHER = "other"
@@ -72,7 +74,7 @@ class History:
         self.evidence = EvidenceIndex()
         self._clock = clock
         self._lock = threading.Lock()
-        self._book = CoilTracker(rules)
+        self._tracker = CoilTracker(rules)
         self._lines: dict[str, _LineView] = {}
         self._models: OrderedDict[ModelInfo, _ModelView] = OrderedDict()
         self._labels: Counter[str] = Counter()
@@ -80,11 +82,11 @@ class History:
         self._frame_rate, self._defect_rate = WindowedRate(), WindowedRate(60)
         self._cards: deque[tuple[DefectCard, Position | None]] = deque(maxlen=CARDS_MAX)
         self._next_seq = 1
-        self._closed: OrderedDict[str, tuple[CoilSummary, StripMap]] = OrderedDict()
-        self._rows: dict[str, tuple[int, CoilSummary]] = {}
+        self._closed: OrderedDict[str, tuple[CoilSummary, StripMap, bool]] = OrderedDict()
+        self._closed_changes = 0
+        self._rows: dict[CoilPart, tuple[int, CoilSummary]] = {}
         self._from_middle = False
-        self._cut: set[Key] = set()  # running coils whose first frames were not read
-        self._closed_cut: set[str] = set()
+        self._cut = WeakSet[CoilPart]()  # coils whose first frames were not read
         self._state = "connecting"
         self._problem = ""
 
@@ -120,16 +122,15 @@ class History:
         with self._lock:
             self._from_middle = True
 
-    def close_coils(self, caught_up_at_s: float) -> None:
+    def close_coils(self, now_s: float) -> None:
+        """Summarise the coils that have ended by now, and again those that late frames have corrected."""
         with self._lock:
-            for log, why in self._book.close(caught_up_at_s):
-                self._rows.pop(log.id, None)
-                self._closed[log.id] = log.summary(why), self._map(log)
-                if (log.line, log.coil) in self._cut:
-                    self._cut.remove((log.line, log.coil))
-                    self._closed_cut.add(log.id)
+            for part in self._tracker.due(now_s):
+                self._rows.pop(part, None)
+                self._closed[part.log.id] = part.summary(), self._map(part.log), part in self._cut
+                self._closed_changes += 1
                 while len(self._closed) > COILS_MAX:
-                    self._closed_cut.discard(self._closed.popitem(last=False)[0])
+                    self._closed.popitem(last=False)
 
     # --- the site reads
 
@@ -151,8 +152,9 @@ class History:
                     msgspec.to_builtins(info) | {"frames": m.frames, "last_ms": m.last_ms}
                     for info, m in reversed(self._models.items())
                 ],
-                "running": [coil_row(self._summary(log), self._is_cut(log)) for log in self._book.running[-20:]],
+                "running": [coil_row(self._summary(part), part in self._cut) for part in self._tracker.running[-20:]],
                 "ended": next(reversed(self._closed), None),
+                "ended_changes": self._closed_changes,
             }
 
     def cards_after(self, seq: int) -> list[DefectCard]:
@@ -166,30 +168,29 @@ class History:
     def coils(self) -> list[CoilSummary]:
         """Oldest first, the running ones last."""
         with self._lock:
-            return [summary for summary, _ in self._closed.values()] + [*map(self._summary, self._book.running)]
+            return [summary for summary, *_ in self._closed.values()] + [*map(self._summary, self._tracker.running)]
 
     def ended_rows(self) -> list[dict[str, Any]]:
         with self._lock:
-            return [coil_row(summary, id_ in self._closed_cut) for id_, (summary, _) in self._closed.items()]
+            return [coil_row(summary, is_cut) for summary, _, is_cut in self._closed.values()]
 
     def coil(self, identity: str) -> tuple[CoilSummary, StripMap, bool] | None:
         """And whether its first frames may not have been read."""
         with self._lock:
-            for log in self._book.running:
-                if log.id == identity:
-                    return self._summary(log), self._map(log), self._is_cut(log)
-            found = self._closed.get(identity)
-            return (*found, identity in self._closed_cut) if found else None
+            for part in self._tracker.running:
+                if part.log.id == identity:
+                    return self._summary(part), self._map(part.log), part in self._cut
+            return self._closed.get(identity)
 
     # --- under the lock
 
     def _add_look(self, observation: Observation, read_s: float, live: bool) -> bool:
         """False for a repeat."""
         observation = self._bounded(observation)
-        frames = self._book.frames_of((observation.line, observation.coil))
-        log = self._book.add(observation, read_s)
-        if log is None:
+        added = self._tracker.add(observation, read_s)
+        if added.outcome == "repeat":
             return False
+        self._note_late(added)
         self._totals[observation.state] += 1
         if observation.verdict:
             self._totals[observation.verdict] += 1
@@ -198,19 +199,26 @@ class History:
         if live:
             self._frame_rate.add(self._clock())
         line = self._lines[observation.line or ""]
-        if self._from_middle and not line.had_coil:
-            self._cut.add((observation.line, observation.coil))
+        if added.part and self._from_middle and not line.had_coil:
+            self._cut.add(added.part)
         line.had_coil = True
         camera = line.cameras[observation.camera]
         camera.states[observation.state] += 1
         camera.unsure += observation.verdict == "unsure"
         camera.flags.update(observation.flags)
-        if log.frames == frames:  # the result of a replay took the place of the frame's reject
+        if added.replaces_reject:
             self._totals["rejected"] -= 1
             camera.states["rejected"] -= 1
-            self._rows.pop(log.id, None)
+            if added.part:
+                self._rows.pop(added.part, None)
         camera.last_ms = max(camera.last_ms, observation.captured_ms)
         return True
+
+    def _note_late(self, added: Added) -> None:
+        if added.outcome != "in-time":
+            self._totals["late"] += 1
+        if added.outcome == "late" and added.part and not added.part.ended:  # it had not ended after all
+            self._closed_changes += self._closed.pop(added.part.log.id, None) is not None
 
     def _bounded(self, observation: Observation) -> Observation:
         """With line and camera by their name, or as 'other' where there are too many; both are known from then on."""
@@ -264,18 +272,15 @@ class History:
         while len(self._models) > _MODELS_MAX:
             self._models.popitem(last=False)
 
-    def _summary(self, log: CoilAggregate) -> CoilSummary:
-        """Rebuilt only where the coil has grown."""
-        frames, summary = self._rows.get(log.id, (0, None))
-        if summary is None or frames != log.frames:
-            summary = log.summary()
+    def _summary(self, part: CoilPart) -> CoilSummary:
+        """Of a coil that runs; rebuilt only where it has grown."""
+        frames, summary = self._rows.get(part, (0, None))
+        if summary is None or frames != part.log.frames:
+            summary = part.log.summary(revision=part.revision + 1)
             if len(self._rows) > 2 * RULES.open_max:
                 self._rows.clear()
-            self._rows[log.id] = log.frames, summary
+            self._rows[part] = part.log.frames, summary
         return summary
-
-    def _is_cut(self, log: CoilAggregate) -> bool:
-        return (log.line, log.coil) in self._cut
 
     def _map(self, log: CoilAggregate) -> StripMap:
         line = self._lines.get(log.line or "")

@@ -14,7 +14,8 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.dashboard.bounded_protocol import SEND_BUFFER_BYTES, BoundedProtocol
 from stripwatch.worker.dashboard.feed import Feed
 from stripwatch.worker.dashboard.frame_fetcher import FrameFetcher
-from stripwatch.worker.dashboard.history import RULES, History
+from stripwatch.worker.dashboard.history import History
+from stripwatch.worker.dashboard.page_rules import page_rules
 from stripwatch.worker.dashboard.routes import make_site
 
 log = structlog.get_logger()
@@ -25,7 +26,7 @@ _GRACE_S = 2
 def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     """Raises SettingsError where the port cannot be had. A broker that is not there is waited for."""
     listener = open_listener(host, port)
-    history, pictures = History(rules=RULES.with_settings(settings)), FrameFetcher(settings)
+    history, pictures = History(rules=page_rules(settings)), FrameFetcher(settings)
     feed = Feed(settings, history, records_max)
     hosts = _LOOPBACK if host in ("127.0.0.1", "::1", "localhost") else ["*"]
     config = uvicorn.Config(

@@ -1,69 +1,263 @@
-from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from stripwatch.worker.coils.coil import CoilSummary
+from stripwatch.worker.coils.coil_part import Source
+from stripwatch.worker.coils.coil_tracker import LAG_S_TARGET, CoilRules, CoilTracker
+from stripwatch.worker.coils.observations import Observation
+from stripwatch.worker.coils.published_coils import PublishedCoils
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.events import StripSpan
+from tests.deploy.test_alerts import rules as rules_of
+from tests.worker.coils.strip.test_strip_defects import defect
 from tests.worker.coils.test_coil import observation
 
-RULES = CoilRules(settle_s=10, silence_s=120, frames_max=5)
+RULES = CoilRules(settle_s=10, silence_s=120, correctable_s=300, frames_max=5)
+WIDE = replace(RULES, frames_max=10_000)
+EPOCH_S = 1_700_000_000
+FRAME_MM = 100
 
 
-def ends(book: CoilTracker, now_s: float) -> list[tuple[str | None, str]]:
-    return [(log.coil, why) for log, why in book.close(now_s)]
+def ends(tracker: CoilTracker, now_s: float) -> list[tuple[str | None, str | None]]:
+    return [(part.log.coil, part.ended) for part in tracker.due(now_s)]
+
+
+def frame(
+    second: int, bad: bool = False, behind_s: float = 0, recorded_s: float | None = None, **more: Any
+) -> Observation:
+    """One a second and camera, each showing 100 mm. behind_s: the camera's clock. recorded_s: when its result came."""
+    coil, camera = more.get("coil", "C1"), more.get("camera", "top-1")
+    start = FRAME_MM * more.pop("place", second)
+    name = f"{coil}-{camera}-{second}"
+    shown = (defect(start, start + 10, camera=camera, event_id=name),) if bad else ()
+    return observation(
+        second,
+        start,
+        start + FRAME_MM,
+        id=name,
+        captured_ms=round(1000 * (EPOCH_S + second - behind_s)),
+        recorded_ms=round(1000 * (EPOCH_S + (second if recorded_s is None else recorded_s))),
+        verdict="defect" if bad else "clean",
+        defects=shown,
+        **more,
+    )
 
 
 def test_a_coil_ends_when_the_line_moved_on_and_its_stragglers_came() -> None:
-    book = CoilTracker(RULES)
-    book.add(observation(0), 0.0)
-    book.add(observation(1, coil="C2"), 1.0)
-    book.add(observation(2, camera="top-2"), 6.0)
-    assert ends(book, 15.9) == []
-    assert ends(book, 16.0) == [("C1", "next-coil")]
-    assert ends(book, 100.0) == []
-    assert ends(book, 121.0) == [("C2", "silence")]
+    tracker = CoilTracker(RULES)
+    tracker.add(observation(0), 0.0)
+    tracker.add(observation(1, coil="C2"), 1.0)
+    tracker.add(observation(2, camera="top-2"), 6.0)
+    assert ends(tracker, 15.9) == []
+    assert ends(tracker, 16.0) == [("C1", "next-coil")]
+    assert ends(tracker, 100.0) == []
+    assert ends(tracker, 121.0) == [("C2", "silence")]
 
 
 def test_another_line_is_another_matter() -> None:
-    book = CoilTracker(RULES)
-    book.add(observation(0), 0.0)
-    book.add(observation(1, line="/other", coil="C2"), 1.0)
-    assert ends(book, 100.0) == []
+    tracker = CoilTracker(RULES)
+    tracker.add(observation(0), 0.0)
+    tracker.add(observation(1, line="/other", coil="C2"), 1.0)
+    assert ends(tracker, 100.0) == []
 
 
 def test_an_old_coil_that_comes_late_does_not_end_the_newer_one() -> None:
-    book = CoilTracker(RULES)
-    book.add(observation(9, coil="C2"), 0.0)
-    book.add(observation(0, coil="C1"), 1.0)
-    assert ends(book, 20.0) == [("C1", "next-coil")]
+    tracker = CoilTracker(RULES)
+    tracker.add(observation(9, coil="C2"), 0.0)
+    tracker.add(observation(0, coil="C1"), 1.0)
+    assert ends(tracker, 20.0) == [("C1", "next-coil")]
 
 
 def test_a_coil_continues_after_a_silence_as_a_part_of_its_own() -> None:
-    book = CoilTracker(RULES)
-    book.add(observation(0), 0.0)
-    ((first, _),) = book.close(200.0)
-    assert book.add(observation(0), 201.0) is None, "a repeat of what was summarised"
-    second = book.add(observation(7), 202.0)
-    assert second is not None
-    assert second.id != first.id
-    assert (book.late, book.repeats) == (1, 0)
+    tracker = CoilTracker(RULES)
+    tracker.add(frame(0), 0.0)
+    (first,) = tracker.due(200.0)
+    assert tracker.add(frame(0), 201.0).outcome == "repeat", "a repeat of what was summarised"
+    second = tracker.add(frame(201), 202.0)
+    assert (second.outcome, second.part in (None, first)) == ("in-time", False)
 
 
 def test_a_repeat_within_a_coil_is_not_new() -> None:
-    book = CoilTracker(RULES)
-    book.add(observation(0), 0.0)
-    assert book.add(observation(0), 1.0) is None
-    assert (book.late, book.repeats) == (0, 1)
+    tracker = CoilTracker(RULES)
+    tracker.add(observation(0), 0.0)
+    assert tracker.add(observation(0), 1.0).outcome == "repeat"
 
 
-def test_an_endless_coil_ends_at_a_limit() -> None:
-    book = CoilTracker(RULES)
+def test_an_endless_coil_ends_at_a_limit_and_continues_as_another_part() -> None:
+    tracker = CoilTracker(RULES)
     for number in range(5):
-        book.add(observation(number, coil=None), 0.0)
-    assert ends(book, 0.0) == [(None, "limit")]
+        tracker.add(observation(number, coil=None), 0.0)
+    assert ends(tracker, 0.0) == [(None, "limit")]
+    assert tracker.add(observation(5, coil=None), 0.0).outcome == "in-time"
+    assert tracker.add(observation(4, coil=None), 0.0).outcome == "repeat"
+    assert len(list(tracker)) == 2
+
+
+def run_two_coils(tracker: CoilTracker, held_up: range) -> CoilSummary:
+    """C1 for 40 s and then C2, without the frames of C1 that a killed worker holds up; the summary of C1."""
+    for second in range(100):
+        if second not in held_up:
+            coil = "C1" if second < 40 else "C2"
+            tracker.add(frame(second, coil=coil), second, Source("p", second))
+        if due := tracker.due(second):
+            (part,) = due
+            return part.summary()
+    raise AssertionError("C1 did not end")
+
+
+def test_late_frames_with_defects_correct_the_summary_of_their_coil_once() -> None:
+    tracker = CoilTracker(WIDE)
+    before = run_two_coils(tracker, held_up=range(20, 30))
+    assert (before.revision, before.frames.inspected, before.uncovered_mm, before.defects) == (1, 30, 1000, {})
+    for second in range(20, 30):
+        assert tracker.add(frame(second, bad=True, recorded_s=60 + second), 80 + second).outcome == "late"
+        assert tracker.due(80 + second) == [], "corrections wait for more of them"
+    (part,) = tracker.due(119)
+    after = part.summary()
+    assert (after.id, after.revision, after.ended) == (before.id, 2, "next-coil")
+    assert (after.frames.inspected, after.uncovered_mm, sum(after.defects.values())) == (40, 0, 10)
+    assert tracker.due(120) == []
+
+
+def test_a_late_frame_that_is_older_than_the_first_keeps_the_id() -> None:
+    tracker = CoilTracker(WIDE)
+    before = run_two_coils(tracker, held_up=range(5))
+    tracker.add(frame(0, recorded_s=60), 60)
+    (part,) = tracker.due(70)
+    after = part.summary()
+    assert (after.id, after.revision, after.strip_mm) == (before.id, 2, StripSpan(0, 4000))
+    assert after.first_captured_at < before.first_captured_at
+
+
+def test_a_clock_that_is_behind_puts_frames_into_the_part_that_ran_when_they_came() -> None:
+    """Five minutes behind, and a stop of three minutes."""
+    tracker, summaries = CoilTracker(WIDE), []
+    for second in range(800):
+        summaries += [part.summary() for part in tracker.due(second)]
+        if 300 <= second < 480 or second >= 600:
+            continue
+        tracker.add(frame(second), second)
+        tracker.add(frame(second, second >= 480, behind_s=300, camera="top-2", recorded_s=second + 0.02), second)
+    one, other = summaries
+    assert (one.frames.inspected, one.defects, one.revision) == (600, {}, 1)
+    assert (other.frames.inspected, other.cameras["top-2"].frames.inspected) == (240, 120)
+    assert (other.strip_defects_total, other.defects) == (120, {"scratches": 120})
+
+
+def test_a_coil_that_goes_on_after_its_workers_were_away_is_one_coil() -> None:
+    tracker = CoilTracker(WIDE)
+    tracker.add(frame(0), 0)
+    (part,) = tracker.due(130)
+    for second in range(1, 100):
+        assert tracker.add(frame(second, recorded_s=140), 140).part is part
+    assert [running.ended for running in tracker.running] == [None], "it runs again"
+    assert [(one, one.summary().frames.inspected) for one in tracker.due(260)] == [(part, 100)]
+    assert part.revision == 2
+
+
+def test_frames_that_nothing_can_correct_any_more_are_a_supplement() -> None:
+    tracker = CoilTracker(WIDE)
+    first = run_two_coils(tracker, held_up=range(20, 30))
+    tracker.due(400)
+    assert [part.log.coil for part in tracker] == ["C2"], "C1 is forgotten"
+    assert tracker.add(frame(3), 401).outcome == "repeat", "its last frames are still known"
+    for second in range(20, 30):
+        assert tracker.add(frame(second, bad=True, recorded_s=402), 402).outcome == "supplement"
+    (part,) = (part for part in tracker.due(600) if part.log.coil == "C1")
+    extra = part.summary()
+    assert (extra.supplement, extra.revision, extra.frames.inspected) == (True, 1, 10)
+    assert extra.id != first.id
+    assert sum(extra.defects.values()) == 10
+
+
+def test_commits_stay_behind_until_a_coil_can_no_longer_change() -> None:
+    tracker = CoilTracker(WIDE)
+    run_two_coils(tracker, held_up=range(0))
+    assert tracker.first_offsets() == {"p": 0}
+    tracker.due(400)
+    assert tracker.first_offsets() == {"p": 40}
+
+
+def restarted(summaries: list[CoilSummary], frames: list[Observation], read_before: int) -> CoilTracker:
+    """A new process that knows the summaries and reads the frames; an earlier one had read so many of them."""
+    published = PublishedCoils()
+    for summary in summaries:
+        published.add(msgspec.json.decode(msgspec.json.encode(summary), type=CoilSummary))
+    tracker = CoilTracker(WIDE, published)
+    for number, one in enumerate(frames):
+        tracker.add(one, number, Source("p", number, number < read_before))
+    return tracker
+
+
+def test_a_restart_publishes_nothing_again_and_continues_the_revisions() -> None:
+    frames = [frame(second, bad=second % 7 == 0) for second in range(40)]
+    tracker = restarted([], frames, 0)
+    (part,) = tracker.due(200)
+    first = part.summary()
+    assert restarted([first], frames, 40).due(200) == []
+    late = [*frames, frame(-3, bad=True, recorded_s=41)]
+    (corrected,) = restarted([first], late, 40).due(200)
+    second = corrected.summary()
+    assert (second.id, second.revision, second.frames.inspected) == (first.id, 2, 41)
+    assert restarted([first, second], late, 41).due(200) == []
+    (again,) = restarted([first, second], [*late, frame(41, recorded_s=42)], 41).due(200)
+    assert (again.summary().id, again.summary().revision) == (first.id, 3)
+
+
+def test_late_frames_without_a_summary_are_read_again_and_those_with_one_are_not() -> None:
+    tracker = CoilTracker(WIDE)
+    run_two_coils(tracker, held_up=range(20, 30))
+    tracker.due(400)
+    tracker.add(frame(20, bad=True), 401, Source("p", 77))
+    assert (tracker.first_unpublished(), tracker.first_offsets()) == ({"p": 77}, {"p": 40})
+    assert [part.log.supplement for part in tracker.due(530)] == [True]
+    assert tracker.first_unpublished() == {}
+
+
+def test_the_rest_of_a_coil_that_was_final_before_a_restart_is_not_published_as_the_coil() -> None:
+    frames = [frame(second) for second in range(40)]
+    (part,) = restarted([], frames, 0).due(200)
+    first = part.summary()
+    assert restarted([first], frames[30:], 10).due(200) == []
+    (rest,) = restarted([first], [*frames[30:], frame(12, bad=True)], 10).due(200)
+    assert (rest.summary().supplement, rest.summary().id != first.id) == (True, True)
+
+
+def test_late_frames_after_a_restart_of_a_final_coil_are_a_supplement() -> None:
+    (part,) = restarted([], [frame(second) for second in range(40)], 0).due(200)
+    tracker = restarted([part.summary()], [frame(12, bad=True)], 0)
+    assert [one.summary().supplement for one in tracker.due(200)] == [True]
+
+
+def test_the_memory_of_coils_that_are_kept_is_bounded() -> None:
+    tracker = CoilTracker(replace(WIDE, frames_kept_max=100, open_max=3))
+    published = 0
+    for number in range(60):
+        for second in range(10):
+            tracker.add(frame(20 * number + second, coil=f"C{number}"), 20 * number + second)
+            published += sum(part.log.frames for part in tracker.due(20 * number + second))
+    assert sum(part.log.frames for part in tracker) <= 110
+    assert published + sum(part.log.frames for part in tracker.running) == 600
+
+
+def test_a_replay_of_a_reject_counts_once_also_after_the_end_of_its_coil() -> None:
+    tracker = CoilTracker(WIDE)
+    tracker.add(replace(frame(0), state="rejected", verdict=None), 0)
+    tracker.due(200)
+    added = tracker.add(replace(frame(0, recorded_s=210), id="again", replay_of=frame(0).id), 210)
+    assert (added.outcome, added.replaces_reject) == ("late", True)
+    (part,) = tracker.due(300)
+    assert msgspec.structs.asdict(part.summary().frames) == {"inspected": 1, "skipped": 0, "rejected": 0}
 
 
 def test_a_camera_that_saw_the_coil_before_is_missed_in_the_next() -> None:
     tracker = CoilTracker(CoilRules())
     for number, (coil, camera) in enumerate([("A", "top-1"), ("A", "top-2"), ("B", "top-1"), ("C", "top-1")]):
         tracker.add(observation(number, 0, 300, coil=coil, camera=camera), now_s=0)
-    ended = [coil.summary(why) for coil, why in tracker.close(now_s=1_000)]
+    ended = [part.summary() for part in tracker.due(1_000)]
     assert [(one.coil, one.cameras_silent, one.partly_uncovered_mm) for one in ended] == [
         ("A", [], 0),
         ("B", ["top-2"], 300),
@@ -78,9 +272,29 @@ def test_the_settings_say_which_cameras_are_missed_and_what_a_gap_is() -> None:
             "coils": {"gap_tolerance_mm": 5, "strip_speed_mps_max": 1},
         }
     )
-    tracker = CoilTracker(CoilRules().with_settings(settings))
+    tracker = CoilTracker(CoilRules.of(settings))
     for number, start in enumerate((0, 305, 30_000)):
         tracker.add(observation(number, start, start + 300), now_s=0)
-    ((coil, why),) = tracker.close(now_s=1_000)
-    summary = coil.summary(why)
+    (part,) = tracker.due(1_000)
+    summary = part.summary()
     assert (summary.cameras_silent, summary.uncovered_mm, summary.position_faults) == (["top-2"], 0, {"outlier": 1})
+
+
+def test_the_defaults_are_those_of_the_default_settings() -> None:
+    assert CoilRules.of(load_settings(None, {})) == CoilRules()
+
+
+def test_a_slower_worker_is_waited_for_longer() -> None:
+    slow = load_settings(None, {"session_timeout_ms": 120_000, "drain_s_max": 30, "send_s_max": 100})
+    found = CoilRules.of(slow)
+    assert (found.settle_s, found.silence_s, found.correctable_s) == (180, 180, 180 + 300 + 100)
+
+
+def test_what_is_given_is_taken_and_the_rest_derived() -> None:
+    found = CoilRules.of(load_settings(None, {}), settle_s=1, silence_s=60)
+    assert (found.settle_s, found.silence_s, found.correctable_s) == (1, 60, 455)
+
+
+def test_the_lag_that_is_waited_for_is_the_one_that_an_alert_allows() -> None:
+    (target,) = (rule for rule in rules_of("recording_rules.yml") if rule["record"] == "stripwatch:lag_seconds:target")
+    assert target["expr"] == f"vector({LAG_S_TARGET:.0f})"

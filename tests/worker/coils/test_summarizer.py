@@ -4,40 +4,55 @@ import csv
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from stripwatch.worker.bench.embedded_broker import free_port
 from stripwatch.worker.coils.coil import CoilSummary
 from stripwatch.worker.coils.report import as_csv
 from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.replay_mark import replay_mark_headers
-from tests.e2e.line import Line
+from tests.e2e.line import Line, fetch
 from tests.worker.coils.test_observations import result
 from tests.worker.conftest import CommandLine, last_json
+
+DAY_MS = 86_400_000
 
 
 def results(coil: str, numbers: range, **frame: Any) -> list[Result]:
     """One result a number: 800 mm of strip each, 700 mm apart, all of it one long defect."""
     return [
         msgspec.structs.replace(
-            result(coil=coil, line="/p/l", strip_position_mm=700 * n, captured_ms=1_700_000_000_000 + n, **frame),
+            result(**{"coil": coil, "line": "/p/l"} | _taken(n) | frame),
             id=f"{coil}-{n}",
         )
         for n in numbers
     ]
 
 
-def publish(line: Line, events: list[Result]) -> None:
+def _taken(number: int) -> dict[str, int]:
+    return {"strip_position_mm": 700 * number, "captured_ms": 1_700_000_000_000 + number}
+
+
+def publish(
+    line: Line, events: list[Result], topic: str = "results", at_ms: int | None = None, partition: int = 0
+) -> None:
+    """at_ms: the time of the first record, and of the others a second after each."""
     with line.broker.producer() as producer:
-        for event in events:
+        for number, event in enumerate(events):
             source = [("ce_source", b"/p%2Fl/top-1")]
-            producer.send(line.topics["results"], msgspec.json.encode(event), key=b"top-1", headers=source).get(30)
+            more = {} if at_ms is None else {"timestamp_ms": at_ms + 1000 * number}
+            value = msgspec.json.encode(event)
+            sent = producer.send(line.topics[topic], value, b"top-1", source, partition, **more)
+            sent.get(30)
 
 
 def publish_replay_mark(line: Line) -> None:
@@ -58,8 +73,9 @@ def topic_arguments(line: Line) -> list[str]:
 
 
 @contextmanager
-def running_coils(line: Line) -> Iterator["subprocess.Popen[str]"]:
-    command = [*module_command("worker"), "coils", "--settle-s", "1", "--silence-s", "60", *topic_arguments(line)]
+def running_coils(line: Line, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    waits = ("--settle-s", "1", "--silence-s", "60")
+    command = [*module_command("worker"), "coils", *waits, *topic_arguments(line), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             yield process
@@ -93,6 +109,81 @@ def test_a_summary_when_the_next_coil_runs_and_after_a_restart_no_other(coil_lin
         stopped(process)
     assert [record.json["coil"] for record in records] == ["C1", "C2"]
     assert len(coil_line.read_all("coils")) == 2
+
+
+def test_late_frames_correct_their_summary_and_a_restart_continues_the_revisions(coil_line: Line) -> None:
+    """A worker was killed, and another one inspects its frames when the line has moved on."""
+    port = free_port()
+    publish(coil_line, results("C1", range(3)) + results("C1", range(13, 16)) + results("C2", range(20, 22)))
+    with running_coils(coil_line, "--metrics-port", str(port)) as process:
+        (first,) = coil_line.read("coils", 1)
+        publish(coil_line, results("C1", range(3, 8)))
+        _, second = coil_line.read("coils", 2)
+        metrics = fetch(port, "/metrics")[1]
+        assert fetch(port, "/healthz")[0] == 200
+        counts = stopped(process)
+    assert (first.json["revision"], first.json["uncovered_mm"], second.json["revision"]) == (1, 6900, 2)
+    assert (second.json["id"], second.json["frames"]["inspected"]) == (first.json["id"], 11)
+    assert second.json["uncovered_mm"] == 3400, "frames 8 to 12 have not come"
+    ids = [record.headers["ce_id"].decode() for record in (first, second)]
+    assert ids == [first.json["id"], f"{first.json['id']}-2"]
+    assert (counts["coils"], counts["corrections"], counts["late"], counts["frames"]) == (1, 1, 5, 13)
+    for sample in (
+        'stripwatch_coils_late_frames_total{outcome="late"} 5.0',
+        'stripwatch_coils_summaries_total{kind="corrected"} 1.0',
+        'stripwatch_coils_frames_total{state="inspected"} 13.0',
+    ):
+        assert sample in metrics
+
+    publish(coil_line, results("C1", range(8, 13)))  # while nobody reads
+    with running_coils(coil_line) as process:
+        *_, third = coil_line.read("coils", 3)
+        counts = stopped(process)
+    assert (third.json["id"], third.json["revision"], third.json["uncovered_mm"]) == (first.json["id"], 3, 0)
+    assert third.json["frames"]["inspected"] == 16
+    assert (counts["coils"], counts["supplements"]) == (0, 0)
+
+
+def test_frames_that_come_too_late_to_correct_a_summary_get_one_of_their_own(coil_line: Line) -> None:
+    publish(coil_line, results("C1", range(6)) + results("C2", range(20, 22)))
+    with running_coils(coil_line, "--correctable-s", "0") as process:
+        (first,) = coil_line.read("coils", 1)
+        publish(coil_line, results("C1", range(2)) + [late_result(number) for number in range(2, 4)])
+        _, extra = coil_line.read("coils", 2)
+        counts = stopped(process)
+    assert (extra.json["supplement"], extra.json["coil"], extra.json["frames"]["inspected"]) == (True, "C1", 2)
+    assert extra.json["id"] != first.json["id"]
+    assert (counts["supplements"], counts["late"], counts["repeats"]) == (1, 2, 2)
+
+
+def late_result(number: int) -> Result:
+    """Of a frame that nobody had seen."""
+    (found,) = results("C1", range(number, number + 1))
+    return msgspec.structs.replace(found, id=f"late-{number}")
+
+
+def test_the_report_ends_coils_by_the_time_of_the_records_in_every_partition(
+    coil_line: Line, command_line: CommandLine
+) -> None:
+    """An id is used again the next day. One partition is longer than the other, so it is read further at first."""
+    line = replace(coil_line, topics=coil_line.topics | {"results": coil_line.broker.new_topic(2)})
+    now_ms = round(time.time() * 1000) - 2 * DAY_MS
+    for day in range(2):
+        at_ms = now_ms + day * DAY_MS
+        for partition, camera, numbers in ((0, "top-1", range(40)), (1, "top-2", range(4))):
+            of_day = [
+                msgspec.structs.replace(one, id=f"{camera}-{day}-{number}")
+                for number in numbers
+                for one in results("C1", range(number, number + 1), camera=camera, captured_ms=at_ms + 1000 * number)
+            ]
+            publish(line, of_day, at_ms=at_ms, partition=partition)
+    code, stdout, stderr = command_line("report", *topic_arguments(line), "--json")
+    assert code == 0, stderr
+    coils = last_json(stdout)["coils"]
+    assert [(coil["coil"], coil["frames"]["inspected"], coil["length_mm"]) for coil in coils] == [
+        ("C1", 44, 28_100)
+    ] * 2
+    assert [coil["ended"] for coil in coils] == ["silence", None]
 
 
 def test_the_report_reads_what_is_there(coil_line: Line, command_line: CommandLine, tmp_path: Path) -> None:

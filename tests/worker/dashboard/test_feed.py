@@ -13,7 +13,10 @@ def test_a_replay_mark_is_neither_a_reject_nor_unreadable() -> None:
     feed = Feed(load_settings(None, {"bootstrap_servers": "localhost:9092"}), history, 10)
     place = {"topic": "inspection.rejects", "partition": 0, "offset": 4, "timestamp": 1_000}
     mark = SimpleNamespace(**place, key=b"top-1", value=b"", headers=replay_mark_headers("a-reject"))
-    feed._add(mark, live=True)
+    feed._add(feed._keep(mark), 0.0, live=True)
     assert history.state()["totals"] == {}
-    feed._add(SimpleNamespace(**place, key=b"top-1", value=b"", headers=[]), live=True)
+    reject = SimpleNamespace(**place, key=b"top-1", value=b"\xff" * 9_000, headers=[])
+    kept = feed._keep(reject)
+    assert kept.result is None, "the frame of a reject is not kept"
+    feed._add(kept, 0.0, live=True)
     assert history.state()["totals"] == {"unreadable": 1}

@@ -18,9 +18,10 @@ def new_history() -> History:
     return History(clock=lambda: NOW_MS / 1000)
 
 
-def add(history: History, shown: Shown, read_s: float = 0.0, live: bool = True) -> None:
+def add(history: History, shown: Shown, read_s: float = 0.0, live: bool = True, captured_s: float = 0.0) -> None:
     place = SimpleNamespace(topic="frames", partition=1, offset=shown.number)
-    history.add_result(msgspec.json.encode(event(shown, place, AT)), NOW_MS, read_s, live)
+    captured = AT + timedelta(seconds=captured_s)
+    history.add_result(msgspec.json.encode(event(shown, place, captured)), NOW_MS + round(1000 * read_s), read_s, live)
 
 
 def totals(history: History) -> dict[str, Any]:
@@ -115,6 +116,41 @@ def test_a_coil_moves_from_running_to_ended() -> None:
     assert found is not None
     assert (found[1].strip, found[1].lanes[0].covered, len(found[1].marks)) == ((0, 200), [(0, 200)], 1)
     assert history.coil("no such id") is None
+
+
+def test_late_frames_are_shown_and_counted_and_correct_their_coil() -> None:
+    history = new_history()
+    for number in (0, 1, 5):
+        add(history, Shown(number), read_s=number, captured_s=number)
+    add(history, Shown(0, coil="C2"), read_s=6, captured_s=6)
+    history.close_coils(110)
+    changes = history.state()["ended_changes"]
+    (before,) = history.ended_rows()
+    assert (before["coil"], before["uncovered_mm"], before["revision"]) == ("C1", 600, 1)
+    for number in (2, 3, 4):
+        add(history, Shown(number, label="pits"), read_s=120, captured_s=number)
+    assert [card.coil for card in history.cards_after(0)] == ["C1"] * 3
+    assert (totals(history)["late"], totals(history)["inspected"], totals(history)["defect_frames"]) == (3, 7, 3)
+    history.close_coils(120)
+    assert history.ended_rows() == [before], "corrections wait for more of them"
+    history.close_coils(215)
+    after = next(row for row in history.ended_rows() if row["coil"] == "C1")
+    assert (after["id"], after["uncovered_mm"], after["revision"]) == (before["id"], 0, 2)
+    assert after["frames"]["inspected"] == 6
+    assert history.state()["ended_changes"] > changes
+    found = history.coil(before["id"])
+    assert found is not None
+    assert (found[0].strip_defects_total, len(found[1].marks)) == (3, 3)
+
+
+def test_a_coil_that_goes_on_after_all_is_not_among_those_that_ended() -> None:
+    history = new_history()
+    add(history, Shown(0), read_s=0)
+    history.close_coils(130)
+    (ended,) = history.ended_rows()
+    add(history, Shown(1), read_s=140, captured_s=60)
+    (running,) = history.state()["running"]
+    assert (running["id"], running["revision"], history.ended_rows()) == (ended["id"], 2, [])
 
 
 def test_names_without_end_are_held_within_bounds() -> None:

@@ -46,7 +46,8 @@ export function showCoils(chosen) {
 
 // A coil is ending while the next one runs and its last results may still come.
 function state(row) {
-  if (row.ended) return WHY[row.ended];
+  if (row.supplement) return "frames that came late";
+  if (row.ended) return WHY[row.ended] + (row.revision > 1 ? ", corrected" : "");
   const newer = running.some((other) => other.line === row.line && other.first_captured_at > row.first_captured_at);
   return newer ? "ending" : "running";
 }

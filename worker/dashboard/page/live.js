@@ -45,6 +45,7 @@ function showTiles(state) {
     ["flagged", number(totals.flagged), totals.flagged > 0],
     ["rejected", number(totals.rejected), totals.rejected > 0],
     ["skipped", number(totals.skipped), totals.skipped > 0],
+    ["after their coil", number(totals.late), totals.late > 0],
   ];
   for (const [name, value, raised] of figures) {
     if (!tiles.has(name)) {

@@ -30,7 +30,9 @@ async function load(id) {
 function showFacts(coil) {
   byId("title").textContent = `Coil ${coilName(coil)}`;
   document.title = `Coil ${coilName(coil)} – report`;
-  byId("subtitle").textContent = `${lineName(coil.line)} · ${dateTime(coil.first_captured_at)} to ${dateTime(coil.last_captured_at)} · ${coil.ended ? WHY[coil.ended] : "still running"}`;
+  const corrected = coil.revision > 1 ? ` · corrected ${number(coil.revision - 1)} times by frames that came late` : "";
+  byId("supplement").hidden = !coil.supplement;
+  byId("subtitle").textContent = `${lineName(coil.line)} · ${dateTime(coil.first_captured_at)} to ${dateTime(coil.last_captured_at)} · ${coil.ended ? WHY[coil.ended] : "still running"}${corrected}`;
   const defects = Object.values(coil.defects).reduce((a, b) => a + b, 0);
   fillFacts(byId("facts"), [
     ...(coil.first_frames_unread ? [["Check", firstFramesText(coil)]] : []),
@@ -84,8 +86,13 @@ function showTables(coil) {
     { name: "Score", cell: (one) => percent(one.score) },
     { name: "Joined from", cell: (one) => number(one.parts) },
   ], keyed(coil.strip_defects));
-  const placed = coil.strip_defects.length;
-  byId("cut").textContent = placed ? `${number(placed)} with a place on the strip, in their order.` : "None with a place on the strip.";
+  byId("cut").textContent = listedText(coil.strip_defects.length, coil.strip_defects_total);
+}
+
+function listedText(listed, total) {
+  if (total === 0) return "None with a place on the strip.";
+  if (listed === total) return `${number(total)} with a place on the strip, in their order.`;
+  return `The first ${number(listed)} of ${number(total)} with a place on the strip, in their order. The others are in every count above and are not listed.`;
 }
 
 function showMap(map, coil) {

@@ -1,0 +1,53 @@
+"""The report over results of the past, without Kafka: that is in test_summarizer.py."""
+
+import tracemalloc
+from dataclasses import replace
+
+from stripwatch.worker.coils.coil_tracker import CoilRules
+from stripwatch.worker.coils.report import CoilCollector
+from tests.worker.coils.test_coil import observation
+from tests.worker.coils.test_coil_tracker import EPOCH_S, frame
+
+DAY_S = 86_400
+
+
+def test_a_name_that_is_used_again_the_next_day_is_another_coil() -> None:
+    collector = CoilCollector(CoilRules())
+    for day, place in ((0, 0), (DAY_S, 50_000)):
+        for second in range(200):
+            one = frame(day + second, bad=second == 3, place=place + second)
+            collector.add(one, day + second)
+    monday, tuesday = collector.finish()
+    for coil in (monday, tuesday):
+        assert (coil.coil, coil.length_mm, coil.frames.inspected) == ("C1", 20_000, 200)
+    assert (monday.ended, tuesday.ended) == ("silence", None)
+    assert monday.id != tuesday.id
+
+
+def test_late_frames_are_in_the_row_of_their_coil() -> None:
+    collector = CoilCollector(CoilRules())
+    for second in [*range(20), *range(30, 250)]:
+        collector.add(frame(second, coil="C1" if second < 40 else "C2"), second)
+    for second in range(20, 30):
+        collector.add(frame(second, bad=True, recorded_s=250), 250)
+    c1, c2 = collector.finish()
+    assert (c1.coil, c1.frames.inspected, c1.uncovered_mm, c1.revision) == ("C1", 40, 0, 2)
+    assert (c1.strip_defects_total, c2.coil, c2.frames.inspected) == (10, "C2", 210)
+
+
+def test_memory_is_that_of_the_coils_that_can_still_change() -> None:
+    """Of 400 coils of 100 frames."""
+    collector = CoilCollector(CoilRules(settle_s=10, silence_s=20, correctable_s=100))
+    plain = observation(0, 0, 100)
+    tracemalloc.start()
+    try:
+        for number in range(40_000):
+            at_ms = 1000 * (EPOCH_S + number)
+            one = replace(plain, id=f"f{number}", coil=f"C{number // 100}", captured_ms=at_ms, recorded_ms=at_ms)
+            collector.add(one, number)
+        kept = sum(part.log.frames for part in collector._tracker)
+        assert kept <= 400
+        assert tracemalloc.get_traced_memory()[0] / 40_000 < 80, "most of it are 400 summaries"
+    finally:
+        tracemalloc.stop()
+    assert len(collector.finish()) == 400

@@ -1,0 +1,98 @@
+"""Reads topics as TopicReader does, and hands out what it finds of the past in the order of its time."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from kafka.structs import TopicPartition
+
+from stripwatch.worker.broker.time_order import StreamClock, TimeOrder
+from stripwatch.worker.broker.topic_reader import TopicReader
+
+T = TypeVar("T")
+_LIVE_S = 10.0  # all records were read so recently
+_PATIENCE_S = 5.0  # a partition without a leader does not hold up the others
+
+
+class Timed(NamedTuple, Generic[T]):
+    """now_s: of the reader's own clock, which runs with the records."""
+
+    now_s: float
+    item: T
+
+
+class TimeOrderedReader(Generic[T]):
+    """One partition may be read faster than another, by days: then it is paused until the other has come as far.
+
+    read: makes the item of a record that is kept until its turn; a record of a reject may carry 36 MB.
+    clock: that of the reader before, where one continues to read.
+    """
+
+    def __init__(
+        self,
+        reader: TopicReader,
+        read: Callable[[Any], T],
+        clock: StreamClock | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reader = reader
+        self._read = read
+        self._monotonic = monotonic
+        self._order = TimeOrder[T]()
+        self._clock = clock or StreamClock()
+        self._began_s = monotonic()
+        self._was_live = False
+        self._delivered_s: dict[TopicPartition, float] = {}
+
+    @property
+    def is_caught_up(self) -> bool:
+        """All that was there when reading began has been handed out."""
+        return self._reader.caught_up_at_s is not None and not self._order
+
+    @property
+    def is_live(self) -> bool:
+        return self.is_caught_up and self._lag_s() < _LIVE_S
+
+    @property
+    def settled_s(self) -> float:
+        """Up to which time, by the clock of the items, all has been handed out."""
+        return self._clock.now_s - (self._lag_s() if self.is_live else 0.0)
+
+    def poll(self) -> list[Timed[T]]:
+        """What has its turn; waits a moment where there is nothing."""
+        records = self._reader.poll()
+        polled_s = self._monotonic()
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            self._delivered_s[partition] = polled_s
+            size_bytes = len(record.value or b"")
+            self._order.push(partition, record.timestamp, record.offset, self._read(record), size_bytes)
+        live = self._was_live and self._lag_s() < _LIVE_S
+        awaited = set() if self._reader.caught_up_at_s is not None else self._awaited(polled_s)
+        ready = [
+            Timed(
+                self._clock.pass_live(polled_s) if live else self._clock.pass_record(waiting.time_ms / 1000),
+                waiting.item,
+            )
+            for waiting in self._order.pop(awaited)
+        ]
+        self._was_live = self.is_live
+        if self._was_live:
+            self._clock.pass_live(polled_s)
+        self._reader.pause_only(self._order.full())
+        return ready
+
+    def next_offsets(self) -> dict[TopicPartition, int]:
+        """Where to continue to get what was not handed out yet."""
+        return self._reader.next_offsets() | self._order.first_offsets()
+
+    def _awaited(self, now_s: float) -> set[TopicPartition]:
+        return {
+            partition
+            for partition in self._reader.behind()
+            if now_s - self._delivered_s.get(partition, self._began_s) < _PATIENCE_S
+        }
+
+    def _lag_s(self) -> float:
+        caught_up_at_s = self._reader.caught_up_at_s
+        return 0.0 if caught_up_at_s is None else max(0.0, self._monotonic() - caught_up_at_s)

@@ -1,0 +1,50 @@
+"""The times of capture of all cameras on one clock, so that a camera whose clock is wrong is not taken for late."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from stripwatch.worker.coils.observations import Observation
+
+_WINDOW_MS = 12 * 3_600_000  # a clock that was set back is understood after one to two of these
+_CAMERAS_MAX = 1_000
+
+
+@dataclass(slots=True)
+class _Delay:
+    """The shortest time from capture to result, of this window and the one before."""
+
+    began_ms: int
+    shortest_ms: int
+    before_ms: int
+
+
+class CameraClocks:
+    """Adds to the times of a camera how far its clock is behind that of the workers.
+
+    A result follows its frame within a fraction of a second unless a worker is late, and one is not late all the time:
+    so the shortest time from capture to result, beyond that fraction, is the error of the camera's clock. A camera that
+    was never seen is believed to be in time.
+    """
+
+    def __init__(self) -> None:
+        self._delays: OrderedDict[tuple[str | None, str], _Delay] = OrderedDict()
+
+    def common_ms(self, observation: Observation) -> int:
+        """When the frame was captured, by the clock of the workers; its camera's clock is learned from it."""
+        key, recorded_ms = (observation.line, observation.camera), observation.recorded_ms
+        if recorded_ms is None:
+            return observation.captured_ms
+        delay = self._delays.get(key)
+        if observation.replay_of is None:  # a replay keeps its old time of capture
+            delay = self._learn(key, recorded_ms, recorded_ms - observation.captured_ms)
+        return observation.captured_ms + (min(delay.shortest_ms, delay.before_ms) if delay else 0)
+
+    def _learn(self, key: tuple[str | None, str], recorded_ms: int, delay_ms: int) -> _Delay:
+        delay = self._delays.setdefault(key, _Delay(recorded_ms, delay_ms, delay_ms))
+        if recorded_ms - delay.began_ms > _WINDOW_MS:
+            delay.began_ms, delay.before_ms, delay.shortest_ms = recorded_ms, delay.shortest_ms, delay_ms
+        delay.shortest_ms = min(delay.shortest_ms, delay_ms)
+        self._delays.move_to_end(key)
+        while len(self._delays) > _CAMERAS_MAX:
+            self._delays.popitem(last=False)
+        return delay

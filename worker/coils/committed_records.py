@@ -1,0 +1,73 @@
+"""Where `stripwatch coils` continues after a restart, and what it keeps of a record until its turn."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaConsumer
+from kafka.structs import TopicPartition
+
+from stripwatch.worker.broker.topic_reader import from_beginning
+from stripwatch.worker.coils.coil_part import Source
+from stripwatch.worker.coils.observations import Observation, observation_from_record
+from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.replay_mark import replayed_id
+
+
+class CommittedStarts:
+    """Starts reading where the last run would have its coils again, and knows how far that run had read."""
+
+    def __init__(self) -> None:
+        self.read_to: dict[TopicPartition, int] = {}
+        self._behind: set[TopicPartition] = set()
+
+    @property
+    def is_reading_again(self) -> bool:
+        """There are records to come that the last run had read."""
+        return bool(self._behind)
+
+    def note(self, source: Source) -> None:
+        """This record has its turn."""
+        partition = source.partition
+        if partition in self._behind and source.offset >= self.read_to[partition] - 1:
+            self._behind.remove(partition)
+
+    def caught_up(self) -> None:
+        self._behind.clear()
+
+    def __call__(self, consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+        ends = consumer.end_offsets(partitions)
+        for partition in partitions:
+            committed = consumer.committed(partition, metadata=True)
+            if committed is None:
+                from_beginning(consumer, [partition])
+                continue
+            consumer.seek(partition, committed.offset)
+            # A version that wrote no metadata has dropped what was late; all that is there is its affair.
+            text = committed.metadata
+            self.read_to[partition] = int(text) if text and text.isdecimal() else ends[partition]
+            if committed.offset < self.read_to[partition]:
+                self._behind.add(partition)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a record is, and where. observation: None where it is neither result nor reject; mark: of a replay."""
+
+    source: Source
+    observation: Observation | None
+    mark: bool = False
+
+
+class RecordReader:
+    """Makes of a record what is kept of it until its turn."""
+
+    def __init__(self, settings: Settings, starts: CommittedStarts) -> None:
+        self._rejects = settings.topics.rejects
+        self._starts = starts
+
+    def __call__(self, record: Any) -> Looked:
+        partition = TopicPartition(record.topic, record.partition)
+        source = Source(partition, record.offset, record.offset < self._starts.read_to.get(partition, 0))
+        if replayed_id(record.value, record.headers):
+            return Looked(source, None, mark=True)  # the frame's own result will say what became of it
+        return Looked(source, observation_from_record(record, self._rejects))

@@ -10,6 +10,7 @@ import yaml
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.boards.__main__ import BOARDS, board_text
+from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics
 from tests.deploy.queries import Names, names_of
@@ -23,11 +24,13 @@ def known_metrics() -> dict[str, set[str]]:
     """Each metric and its labels: those of the worker, of Prometheus itself, and of the recording rules."""
     registry = Metrics(CollectorRegistry()).registry
     registry.register(MultiprocessMetrics([]))
+    of_coils = CoilMetrics(CollectorRegistry()).registry
     process = (sample.name for metric in ProcessCollector(registry=None).collect() for sample in metric.samples)
     known = {name: set[str]() for name in [*process, "up"]} | {"ALERTS": OF_ALERTS}
-    for collector in list(registry._collector_to_names):
+    collectors = registry._collector_to_names | of_coils._collector_to_names
+    for collector, names in collectors.items():
         labels = set(getattr(collector, "_labelnames", ()))
-        for name in registry._collector_to_names[collector]:
+        for name in names:
             known[name] = labels | ({"le"} if name.endswith("_bucket") else set())
     for rule in recording_rules():
         known[rule["record"]] = names_of(rule["expr"]).labels

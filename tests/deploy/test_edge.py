@@ -91,7 +91,8 @@ def test_a_unit_starts_a_command_with_the_settings_of_the_box(unit: Path) -> Non
     program, command, *arguments = services(unit)["ExecStart"].split()
     assert program == "/opt/stripwatch/current/bin/stripwatch"
     assert command == unit.stem.removeprefix("stripwatch-").replace("worker", "run")
-    assert arguments == ["--config", "/etc/stripwatch/worker.toml"]
+    assert arguments[:2] == ["--config", "/etc/stripwatch/worker.toml"]
+    assert arguments[2:] == (["--metrics-port", "9109"] if command == "coils" else [])
     group = typer.main.get_group(app)
     found = group.get_command(typer.Context(group), command)
     assert found is not None

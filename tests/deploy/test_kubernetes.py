@@ -11,6 +11,7 @@ import yaml
 from stripwatch.worker.cli import app
 from stripwatch.worker.commands.topics import topics
 from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.dashboard.command import view
 from stripwatch.worker.monitoring.worker_scrape import PROBE_S_MAX, SCRAPE_S_MAX
@@ -65,7 +66,8 @@ def test_a_selector_finds_the_pods(selector: dict[str, dict[str, str]]) -> None:
 
 def test_the_metrics_have_the_labels_that_rules_and_boards_ask_for() -> None:
     monitor = manifest("pod-monitor")["spec"]
-    (job,) = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    jobs = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    (job,) = (job for job in jobs if job["job_name"] == "stripwatch-worker")
     static = {rule["target_label"] for rule in job["relabel_configs"]}
     assert set(monitor["podTargetLabels"]) == static <= set(LABELS)
     assert LABELS[monitor["jobLabel"]] == job["job_name"]
@@ -143,6 +145,20 @@ def test_two_writers_of_summaries_are_never_there_at_a_time(settings: Settings) 
     spec = BESIDE["coils"]["Deployment"]["spec"]
     assert spec["strategy"] == {"type": "Recreate"}
     assert spec["template"]["spec"]["terminationGracePeriodSeconds"] > settings.send_s_max + 10
+
+
+def test_coils_is_asked_at_its_port_and_scraped() -> None:
+    kinds = BESIDE["coils"]
+    (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
+    (port,) = container["ports"]
+    assert container["args"][-2:] == ["--metrics-port", str(port["containerPort"])]
+    assert port["containerPort"] != MetricsSettings().port, "it may run on the host of a worker"
+    for probe in ("startupProbe", "livenessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/healthz", "port": port["name"]}
+    monitor = kinds["PodMonitor"]["spec"]
+    assert monitor["selector"] == kinds["Deployment"]["spec"]["selector"]
+    assert monitor["podMetricsEndpoints"] == manifest("pod-monitor")["spec"]["podMetricsEndpoints"]
+    assert kinds["NetworkPolicy"]["spec"]["ingress"] == manifest("network-policy")["spec"]["ingress"]
 
 
 def test_the_live_page_is_asked_at_its_port_and_reached_by_its_service() -> None:

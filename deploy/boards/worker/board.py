@@ -2,6 +2,7 @@
 
 from deploy.boards.common import ALERTS, LINE, NEW_BUNDLE, OF_LINE
 from deploy.boards.panels import Board, Variable
+from deploy.boards.worker.coils import COILS
 from deploy.boards.worker.evidence import EVIDENCE
 from deploy.boards.worker.health import HEALTH
 from deploy.boards.worker.kafka import KAFKA
@@ -15,5 +16,5 @@ WORKER_BOARD = Board(
     "For engineers: where does the time go, and what is about to give way?",
     (LINE, Variable("instance", f"label_values(stripwatch_ready{{{OF_LINE}}}, instance)")),
     (NEW_BUNDLE, ALERTS),
-    (THROUGHPUT, STAGES, HEALTH, KAFKA, MODELS, EVIDENCE),
+    (THROUGHPUT, STAGES, HEALTH, KAFKA, MODELS, EVIDENCE, COILS),
 )

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,8 +54,10 @@ def test_two_networks_on_one_split_and_going_on_after_a_stop(
     random_weights: Path,
     tmp_path: Path,
 ) -> None:
-    out = tmp_path / "compared"
-    words = ["compare", "--data", str(textures), "--out", str(out), "--networks", "long=mobilenet,short=mobilenet"]
+    folder = tmp_path / os.fsdecode(b"plant\xff $\\frac$")  # names of any bytes go through every step
+    data, out = folder / os.fsdecode(b"data\xfe"), folder / "compared"
+    shutil.copytree(textures, data)
+    words = ["compare", "--data", str(data), "--out", str(out), "--networks", "long=mobilenet,short=mobilenet"]
     words += ["--set", "long:epochs=60", "--set", "long:learning-rate=0.1", "--set", "long:dropout=0"]
     words += ["--alpha", "0.25", "--input", "64x64", "--batch", "8", "--epochs", "2", "--weights", str(random_weights)]
     assert run_cli(monkeypatch, *words) == 0

@@ -25,6 +25,7 @@ MAY_BE_EMPTY = {
     "Frames counted in coils",
     "Frames after the end of their coil",
     "Summaries of coils",
+    "Coils with wrong positions or a silent camera",
 }
 
 

@@ -31,7 +31,7 @@ from stripwatch.worker.coils.published_coils import PublishedCoils
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
+from stripwatch.worker.monitoring.coil_metrics import SILENT_CAMERA, CoilMetrics
 from stripwatch.worker.monitoring.health import HealthServer
 
 log = structlog.get_logger()
@@ -184,14 +184,7 @@ class CoilWriter:
         for part in self._tracker.due(now_s):
             summary = part.summary()
             sent.append((part, self._send(summary, part.log.line_uri)))
-            if summary.position_faults or summary.cameras_silent:
-                log.warning(
-                    "a coil has positions that cannot be right, or cameras that sent nothing",
-                    coil=summary.coil,
-                    line=summary.line,
-                    position_faults=summary.position_faults,
-                    cameras_silent=summary.cameras_silent,
-                )
+            self._note_faults(summary)
         for part, future in sent:
             try:
                 future.get(timeout=self._settings.send_s_max)
@@ -208,6 +201,21 @@ class CoilWriter:
                 supplement=part.log.supplement,
                 frames=part.log.frames,
             )
+
+    def _note_faults(self, summary: CoilSummary) -> None:
+        """Of a correction nothing is said again."""
+        faults = [*summary.position_faults, *([SILENT_CAMERA] if summary.cameras_silent else [])]
+        if not faults or summary.revision > 1:
+            return
+        for fault in faults:
+            self.metrics.faulty.labels(fault).inc()
+        log.warning(
+            "a coil has positions that cannot be right, or cameras that sent nothing",
+            coil=summary.coil,
+            line=summary.line,
+            position_faults=summary.position_faults,
+            cameras_silent=summary.cameras_silent,
+        )
 
     def _show(self) -> None:
         parts = list(self._tracker)

@@ -4,6 +4,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from stripwatch.worker.monitoring.metrics import connections_closed
 
+POSITION_FAULTS = ("outlier", "reset", "jump", "reversed")  # as in the field position_faults of a summary
+SILENT_CAMERA = "silent_camera"
+
 
 class CoilMetrics:
     """Made once per registry."""
@@ -19,6 +22,8 @@ class CoilMetrics:
         self.late_frames = self._counter("late_frames", "Frames that came after the end of their coil.", "outcome")
         # corrected grows with first: settle_s is too short for the workers, or they are late.
         self.summaries = self._counter("summaries", "Summaries that Kafka has.", "kind")
+        # Of first summaries. Their fields position_faults and cameras_silent say more.
+        self.faulty = self._counter("faulty", "Coils with positions that cannot be right, or a silent camera.", "fault")
         # Somebody else writes to these topics.
         self.unreadable = self._counter("unreadable_records", "Records that are neither a result nor a reject.")
         self.running = self._gauge("running", "Coils that have not ended.")
@@ -32,6 +37,8 @@ class CoilMetrics:
             self.late_frames.labels(outcome)
         for kind in ("first", "corrected", "supplement"):
             self.summaries.labels(kind)
+        for fault in (*POSITION_FAULTS, SILENT_CAMERA):
+            self.faulty.labels(fault)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"stripwatch_coils_{name}", text, labels, registry=self.registry)

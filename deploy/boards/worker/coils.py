@@ -36,5 +36,13 @@ COILS = Row(
             "Many corrected: workers hold up frames for longer than settle_s. None at all: see that it has caught up.",
             axis="coils",
         ),
+        Panel(
+            "Coils with wrong positions or a silent camera",
+            "timeseries",
+            (Query("sum by (fault) (increase(stripwatch_coils_faulty_total[1h]))", "{{fault}} in an hour"),),
+            "outlier: positions that cannot be true. reset, jump: the encoder was set to another value, or a hole "
+            "among frames with wrong times. reversed: the strip ran backwards unannounced. The log names the coils.",
+            axis="coils",
+        ),
     ),
 )

@@ -136,6 +136,13 @@ def test_coils_has_longer_to_stop_than_kafka_may_take() -> None:
     assert grace_s > load_settings(None, {}).send_s_max + 10
 
 
+def test_coils_is_asked_at_the_port_that_it_is_given() -> None:
+    coils = SERVICES["coils"]
+    port = coils["command"][coils["command"].index("--metrics-port") + 1]
+    assert f"http://127.0.0.1:{port}/healthz" in coils["healthcheck"]["test"][-1]
+    assert not coils["healthcheck"]["disable"]
+
+
 def test_the_live_page_is_asked_at_its_port() -> None:
     view = SERVICES["view"]
     assert view["ports"][0].endswith(":8800:8800")

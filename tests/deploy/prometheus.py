@@ -107,7 +107,7 @@ def _write_configuration(folder: Path) -> None:
     configuration = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     every = f"{SCRAPE_MS}ms"
     configuration["global"] = {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every}
-    (job,) = configuration["scrape_configs"]
+    job = next(job for job in configuration["scrape_configs"] if job["job_name"] == "stripwatch-worker")
     configuration["scrape_configs"] = [
         {"job_name": job["job_name"], "file_sd_configs": [{"files": [f"{folder}/targets.json"]}]}
     ]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from typing import Any
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from stripwatch.worker.bench.embedded_broker import free_port
 from tests.brokers.handle import BrokerHandle
-from tests.e2e.line import Line, run_cli, running_worker
+from tests.e2e.line import Line, fetch, run_cli, running_worker
 from tests.tiny import encode_frame
 from tests.waiting import wait_until
 from tests.worker.coils.test_summarizer import running_coils, stopped, topic_arguments
@@ -23,7 +25,7 @@ from tests.worker.dashboard.conftest import chromium, running_page
 LINE_URI = "/plant/hot-rolling/line-1"
 WIDTH_PX, MM_PER_PX = 48, 4.175
 FRAME_MM = WIDTH_PX * MM_PER_PX  # 200.4: positions and lengths are rounded
-FRAME_MS = 20  # 10 m/s
+FRAME_MS = 10  # 20 m/s
 FRAMES, RESET_AT = 300, 150
 CLEAN, DEFECT = encode_frame(0.5), encode_frame(0.9)
 WRONG_MM = 2**32 - 1
@@ -53,14 +55,16 @@ class Truth:
     """Two cameras see the coil and a third is dead. In the second half of the strip the line runs back for a while.
 
     top-1: one frame is damaged, one states a position that cannot be. top-2: lost some frames of its own. Both: a hole.
-    A defect runs over frames 10 to 14, and over the reset; one is where the strip passed three times.
+    A defect runs over frames 10 to 14, and over the reset; one is where the strip passed three times. Ten frames of
+    top-1, with one more defect, are inspected when the coil was summarised already.
     """
 
     hole = range(60, 65)
     lost_by_2 = range(200, 202)
     damaged, outlier = 20, 100
     back_to, turn = 250, 299
-    defects = ((10, 15), (148, 153), (270, 271))
+    late = range(220, 230)
+    defects = ((10, 15), (148, 153), (222, 226), (270, 271))
 
     def shots(self) -> Iterator[Shot]:
         passes = [(place, "forward") for place in range(self.turn + 1)]
@@ -71,6 +75,9 @@ class Truth:
                 if place in self.hole or (camera == "top-2" and place in self.lost_by_2):
                     continue
                 yield self._shot(camera, place, at, direction)
+
+    def is_late(self, shot: Shot) -> bool:
+        return (shot.coil, shot.camera) == ("T", "top-1") and shot.place in self.late
 
     def _shot(self, camera: str, place: int, at: int, direction: str) -> Shot:
         defect = camera == "top-1" and any(first <= place < last for first, last in self.defects)
@@ -116,13 +123,13 @@ def neighbour(coil: str, cameras: Sequence[str], at: int) -> Iterator[Shot]:
             yield Shot(camera, coil, place, at + place, CLEAN, round(place * FRAME_MM))
 
 
-def send(line: Line, shots: Sequence[Shot]) -> None:
+def send(line: Line, shots: Sequence[Shot], begin: datetime) -> None:
     """Each camera to a partition of its own, in the order of capture."""
-    begin = datetime.now(UTC) - timedelta(minutes=5)
     partitions = {camera: number for number, camera in enumerate(("top-1", "top-2", "bottom-1"))}
     with line.broker.producer() as producer:
         for shot in sorted(shots, key=lambda shot: shot.at):
             captured = begin + timedelta(milliseconds=shot.at * FRAME_MS)
+            time.sleep(max(0.0, (captured - datetime.now(UTC)).total_seconds()))  # as a line does, or clocks look wrong
             headers = {
                 "ce_source": f"{LINE_URI}/{shot.camera}",
                 "ce_time": captured.isoformat(timespec="milliseconds"),
@@ -171,20 +178,30 @@ def test_every_figure_of_a_coil_equals_the_truth(broker: BrokerHandle, bundle: P
     everyone = ("top-1", "top-2", "bottom-1")
     shots = [*neighbour("before", everyone, 0)]
     shots += [Shot(s.camera, s.coil, s.place, s.at + 10, s.value, s.position_mm, s.direction) for s in truth.shots()]
-    shots += [*neighbour("after", everyone, 1_000)]
+    shots += [*neighbour("after", everyone, 450)]
     scales = [part for camera in everyone for part in ("--set", f"cameras.{camera}.mm_per_px={MM_PER_PX}")]
-    with running_worker(line, bundle, "g", *scales) as worker:
+    late = [shot for shot in shots if truth.is_late(shot)]
+    port = free_port()
+    with (
+        running_worker(line, bundle, "g", *scales) as worker,
+        running_coils(line, "--metrics-port", str(port)) as process,
+    ):
         worker.await_ready()
-        send(line, shots)
-        line.read("results", len(shots) - 1)
-        assert worker.stop() == 0
-
-    with running_coils(line) as process:
-        summaries = line.read("coils", 2)
+        begin = datetime.now(UTC)
+        send(line, [shot for shot in shots if shot not in late], begin)
+        early = line.read("coils", 2)
+        send(line, late, begin)
+        summaries = [record.json for record in line.read("coils", 3)]
+        metrics = fetch(port, "/metrics")[1]
         stopped(process)
-    assert [record.json["coil"] for record in summaries] == ["before", "T"]
-    assert summaries[0].json["cameras_silent"] == []
-    truth.check(summaries[1].json)
+        assert worker.stop() == 0
+    assert [record.json["coil"] for record in early] == ["before", "T"]
+    assert summaries[0]["cameras_silent"] == []
+    assert summaries[1]["defects"] == {"bright": len(truth.defects) - 1}
+    assert (summaries[2]["id"], summaries[2]["revision"]) == (summaries[1]["id"], 2)
+    truth.check(summaries[2])
+    for fault, coils in {"outlier": 1, "reset": 1, "jump": 0, "reversed": 0, "silent_camera": 1}.items():
+        assert f'stripwatch_coils_faulty_total{{fault="{fault}"}} {coils}.0' in metrics
 
     table = tmp_path / "coils.csv"
     told = run_cli("report", *topic_arguments(line), "--json", "--csv", str(table))
@@ -192,7 +209,7 @@ def test_every_figure_of_a_coil_equals_the_truth(broker: BrokerHandle, bundle: P
     truth.check(coil_named(last_json(told.stdout)["coils"], "T"))
     row = next(row for row in csv.DictReader(table.read_text().splitlines()) if row["coil"] == "T")
     assert (row["cameras_silent"], row["positions_outlier"], row["positions_reset"]) == ("bottom-1", "1", "2")
-    assert row["uncovered_m"] == f"{summaries[1].json['uncovered_mm'] / 1000:.3f}"
+    assert row["uncovered_m"] == f"{summaries[2]['uncovered_mm'] / 1000:.3f}"
 
     with running_page(line, *QUICK) as address:
         shown = ended_on_page(address, "T")

@@ -27,8 +27,8 @@ from deploy.boards.panels import (
     red_from,
 )
 
-# Of every line that had a worker during the last day: without one its other series are gone.
-_NOTHING = f"0 * max by (line) (max_over_time(stripwatch_ready{{{OF_LINE}}}[1d]))"
+# Of every line that is expected: without a worker its other series are gone.
+_NOTHING = f"0 * line:stripwatch_workers_up:count{{{OF_LINE}}}"
 
 NOW = Row(
     "Now",
@@ -67,7 +67,7 @@ NOW = Row(
             "Frames with a defect",
             "stat",
             (Query(f'line:stripwatch_verdicts:ratio10m{{verdict="defect", {OF_LINE}}} >= 0', "{{line}}"),),
-            "Their share over ten minutes. No colour: what is usual differs. An alert compares it with the day before.",
+            "Their share over ten minutes. No colour: what is usual differs. An alert compares it with the usual.",
             SHARE,
             width=4,
             height=5,
@@ -150,7 +150,7 @@ DEFECTS = Row(
                     f'line:stripwatch_verdicts:usual_ratio{{verdict="defect", {OF_LINE}}}', "{{line}} defect, the usual"
                 ),
             ),
-            "Share of frames by verdict over ten minutes. usual: frames with a defect, over the day before.",
+            "Share of frames by verdict over ten minutes. usual: those with a defect, over about a day of running.",
             width=12,
             unit=SHARE,
         ),

@@ -7,6 +7,7 @@ _STRING = re.compile(r'"[^"]*"')
 _SELECTOR = re.compile(r"\{([^}]*)\}")
 _BY = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 _RANGE = re.compile(r"\[[^\]]*\]")
+_LABEL_ADDED = re.compile(r'"(\w+)",\s*"\$1"')
 _NUMBER = re.compile(r"\b\d[\w.]*")
 _NOT_A_FUNCTION = re.compile(r"[a-zA-Z_:][\w:]*(?![\w:]*\s*\()")
 _METRICS_BY_NAME = re.compile(r'__name__=~"([^"]*)"')
@@ -33,6 +34,11 @@ def names_of(expr: str) -> Names:
         bare = part.sub(" ", bare)
     metrics |= {name for name in _NOT_A_FUNCTION.findall(bare) if name not in _WORDS}
     return Names(metrics, labels - {"__name__"})
+
+
+def labels_added(expr: str) -> set[str]:
+    """By label_replace."""
+    return set(_LABEL_ADDED.findall(expr))
 
 
 def _label_names(selector: str) -> str:

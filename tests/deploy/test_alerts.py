@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.deploy.days.__main__ import ALL_DAYS
+from tests.deploy.days.promtool import group_names
 from tests.deploy.tools import require
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -37,8 +39,20 @@ def test_alerts_fire_by_their_fault_and_at_no_other_time(file: Path) -> None:
     promtool("test", "rules", str(file))
 
 
+@pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda path: path.stem)
+def test_unit_tests_evaluate_the_groups_in_their_order(file: Path) -> None:
+    names = group_names(DEPLOY / "prometheus")
+    assert yaml.safe_load(file.read_text())["group_eval_order"] == names
+
+
+def test_names_of_groups_are_unique() -> None:
+    """One PrometheusRule takes the groups of both files (deploy/README.md)."""
+    names = group_names(DEPLOY / "prometheus")
+    assert len(names) == len(set(names))
+
+
 def test_every_alert_fires_in_a_unit_test() -> None:
-    """The unit tests name in `exp_samples` what fires; promtool holds them to it."""
+    """The unit tests name in `exp_samples` what fires, and the days in `fires`; promtool holds both to it."""
     fired = {
         name
         for file in UNIT_TESTS
@@ -47,7 +61,7 @@ def test_every_alert_fires_in_a_unit_test() -> None:
         for sample in check["exp_samples"]
         for name in re.findall(r'alertname="(\w+)"', sample["labels"])
     }
-    assert fired == set(ALERTS)
+    assert fired.union(*(day.fires for day in ALL_DAYS)) == set(ALERTS)
 
 
 def test_every_alert_has_a_summary_a_severity_and_its_paragraph() -> None:

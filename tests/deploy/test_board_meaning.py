@@ -199,11 +199,13 @@ def test_a_legend_tells_all_series_of_a_query_apart(target: dict[str, Any]) -> N
 
 
 LOST = """
-rule_files: []
+rule_files: [RULES]
 evaluation_interval: 15s
 tests:
   - interval: 15s
     input_series: # line-2 loses all its workers after ten minutes, and line-3 never had one
+      - {series: 'up{job="stripwatch-worker", line="line-1", instance="a"}', values: '1x200'}
+      - {series: 'up{job="stripwatch-worker", line="line-2", instance="b"}', values: '1x40 stale'}
       - {series: 'stripwatch_ready{line="line-1", instance="a"}', values: '1x200'}
       - {series: 'stripwatch_ready{line="line-2", instance="b"}', values: '1x40 stale'}
       - {series: 'stripwatch_ready{line="line-2", instance="c"}', values: '0x40 stale'}
@@ -219,7 +221,8 @@ tests:
 
 def test_a_line_that_lost_all_its_workers_is_a_red_zero(tmp_path: Path) -> None:
     (expr,) = (t["expr"] for panel in PANELS if title(panel) == "Workers ready" for t in panel["targets"])
-    (tmp_path / "lost.yml").write_text(LOST.replace("EXPR", json.dumps(expr.replace("$line", ".*"))))
+    text = LOST.replace("RULES", str(DEPLOY / "prometheus" / "recording_rules.yml"))
+    (tmp_path / "lost.yml").write_text(text.replace("EXPR", json.dumps(expr.replace("$line", ".*"))))
     promtool("test", "rules", str(tmp_path / "lost.yml"))
 
 

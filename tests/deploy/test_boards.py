@@ -13,7 +13,7 @@ from deploy.boards.__main__ import BOARDS, board_text
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics
-from tests.deploy.queries import Names, names_of
+from tests.deploy.queries import Names, labels_added, names_of
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 OF_TARGET = {"line", "device", "instance", "job", "process"}  # process: of a supervisor's workers
@@ -33,9 +33,10 @@ def known_metrics() -> dict[str, set[str]]:
         for name in names:
             known[name] = labels | ({"le"} if name.endswith("_bucket") else set())
     for rule in recording_rules():
-        known[rule["record"]] = names_of(rule["expr"]).labels
+        known[rule["record"]] = names_of(rule["expr"]).labels | labels_added(rule["expr"])
         for metric in names_of(rule["expr"]).metrics:
-            known[rule["record"]] |= known[metric] & {"verdict"}  # averages keep what they average
+            kept = known.get(metric, set())  # a rule may read a later one: the value of the evaluation before
+            known[rule["record"]] |= kept & {"verdict"} if " by (" in rule["expr"] else kept
     return known
 
 
@@ -63,9 +64,11 @@ def expressions() -> list[str]:
 def test_names_are_found_in_a_query() -> None:
     expr = (
         'sum by (line, le) (rate(a_bucket{x="1{", y=~"$y"}[5m])) / on (line) group_left () b:c:d5m > bool 2 '
-        'unless max_over_time({__name__=~"e_(f|g)_total"}[1d] offset 1h)'
+        'unless max_over_time({__name__=~"e_(f|g)_total"}[1d] offset 1h) or label_replace(h, "i", "$1", "j", "(.+)")'
     )
-    assert names_of(expr) == Names({"a_bucket", "b:c:d5m", "e_f_total", "e_g_total"}, {"line", "le", "x", "y"})
+    names = Names({"a_bucket", "b:c:d5m", "e_f_total", "e_g_total", "h"}, {"line", "le", "x", "y"})
+    assert names_of(expr) == names
+    assert labels_added(expr) == {"i"}
 
 
 @pytest.mark.parametrize("expr", sorted(set(expressions())))

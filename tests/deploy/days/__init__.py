@@ -1,0 +1,1 @@
+"""Days of a plant as data: what Prometheus scrapes on them, and exactly the alerts that fire."""

@@ -1,0 +1,85 @@
+"""What one worker exports: every metric of worker/monitoring/metrics.py, so that a changed name is noticed here."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from prometheus_client import CollectorRegistry
+
+from stripwatch.worker.images.image_statistics import STATISTICS
+from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.observers.drift import Condition, ScoreDrift, ScoreStatistic
+from tests.deploy.days.day import Labels
+
+_RULES_READ = ("stripwatch_frame_age_seconds",)  # of the histograms; the others would be half of all series
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One series. kind: counter, gauge, or a part of a histogram, which counts too."""
+
+    name: str
+    labels: Labels
+    counts: bool
+
+
+def exported(cameras: Sequence[str], bundle: str) -> list[Exported]:
+    """The series of a worker with every observer switched on, which has seen these cameras."""
+    return _series_of(_metrics(cameras, bundle).registry)
+
+
+def exported_by_coils() -> list[Exported]:
+    """The series of `stripwatch coils`."""
+    return _series_of(CoilMetrics(CollectorRegistry()).registry)
+
+
+def _series_of(registry: CollectorRegistry) -> list[Exported]:
+    return [
+        Exported(sample.name, sample.labels, family.type in ("counter", "histogram"))
+        for family in registry.collect()
+        if family.type != "histogram" or family.name in _RULES_READ
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    ]
+
+
+def families() -> dict[str, bool]:
+    """Every metric of a worker and of `stripwatch coils`, and whether it has a series here."""
+    registries = (_metrics(["top-1"], "sha-1").registry, CoilMetrics(CollectorRegistry()).registry)
+    return {family.name: bool(family.samples) for registry in registries for family in registry.collect()}
+
+
+def _metrics(cameras: Sequence[str], bundle: str) -> Metrics:
+    metrics = Metrics(CollectorRegistry())
+    for camera in cameras:
+        metrics.count_frame(camera, is_replay=False)
+        metrics.defects.labels("scratches", camera)
+        _touch(metrics.camera_condition, camera, get_args(Condition))
+        _touch(metrics.frame_statistic, camera, STATISTICS)
+        _touch(metrics.frame_drift, camera, STATISTICS)
+        _touch(metrics.score_statistic, camera, get_args(ScoreStatistic))
+        _touch(metrics.score_drift, camera, get_args(ScoreDrift))
+    metrics.header_faults.labels("ce_time")
+    metrics.lag_frames.labels("0")
+    for queue in ("decode", "publish"):
+        metrics.queue_frames.labels(queue)
+    for outcome in ("committed", "aborted"):
+        metrics.transactions.labels(outcome)
+    for reason in ("timeout", "too_large"):
+        metrics.producer_failures.labels(reason)
+    metrics.bundle_info.labels("strip", "1", bundle, "fp32", "CPUExecutionProvider")
+    metrics.device_info.labels("CPUExecutionProvider", "")
+    metrics.shadow_info.labels("strip", "2", "sha-2")
+    for outcome in ("agrees", "differs", "dropped", "failed"):
+        metrics.shadow_frames.labels(outcome)
+    metrics.shadow_verdicts.labels("clean", "clean")
+    for swaps in (metrics.bundle_swaps, metrics.shadow_swaps):
+        swaps.labels("swapped")
+        swaps.labels("refused")
+    return metrics
+
+
+def _touch(metric: object, camera: str, values: Iterable[str]) -> None:
+    for value in values:
+        metric.labels(camera, value)  # type: ignore[attr-defined]

@@ -1,0 +1,216 @@
+"""The series of a day, minute by minute: what the workers of its lines export while cameras send and processes live."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.deploy.days.day import Change, Day, Labels, Line, Span, Worker
+from tests.deploy.days.exported import Exported, exported, exported_by_coils
+
+JOB = "stripwatch-worker"
+COILS_JOB = "stripwatch-coils"
+PARTITIONS = 8
+FRAMES_PER_MINUTE = 600  # of a camera
+_SLOW_S = 3
+Values = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+
+# Shares of the frames that a worker takes. What is not named counts nothing, or is 0.
+_VERDICTS = {"clean": 0.93, "defect": 0.05, "unsure": 0.02}
+_SHADOW = {"agrees": 0.1, "differs": 0.002}
+_GAUGES = {
+    "stripwatch_ready": 1,
+    "stripwatch_topic_partitions": PARTITIONS,
+    "stripwatch_bundle_info": 1,
+    "stripwatch_device_info": 1,
+    "stripwatch_shadow_info": 1,
+    "stripwatch_broker_silence_seconds": 1,
+    "stripwatch_coils_caught_up": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """values: NaN where there is no sample. stale: where Prometheus marks that the series has ended."""
+
+    name: str
+    labels: Labels
+    values: Values
+    stale: Mask
+
+    def __str__(self) -> str:
+        return self.name + "{" + ", ".join(f"{key}={json.dumps(value)}" for key, value in self.labels.items()) + "}"
+
+
+def series_of(day: Day) -> Iterator[Series]:
+    """All series of a day, as promtool takes them."""
+    minutes = np.arange(int(day.minutes * 60 / day.step_s) + 1) * day.step_s / 60
+    scraped = ~_within(minutes, day.unscraped)
+    for each in chain(_of_coils(day, minutes), *(_LineSeries(day, line, minutes).all() for line in day.lines)):
+        changed = _with_gauges(each, [c for c in day.changes if c.value is not None], minutes)
+        yield Series(changed.name, changed.labels, np.where(scraped, changed.values, np.nan), changed.stale & scraped)
+
+
+def _of_coils(day: Day, minutes: Values) -> Iterator[Series]:
+    """Of `stripwatch coils`, of which a plant has one."""
+    target, never = {"job": COILS_JOB, "instance": "coils"}, np.zeros(len(minutes), dtype=bool)
+    yield Series("up", target, np.ones(len(minutes)), never)
+    for each in exported_by_coils():
+        labels = {**target, **each.labels}
+        added = _with_changes(np.zeros(len(minutes)), each.name, labels, day, minutes)
+        gauge = np.full(len(minutes), float(_GAUGES.get(each.name, 0)))
+        yield Series(each.name, labels, np.cumsum(added) if each.counts else gauge, never)
+
+
+def _with_changes(added: Values, name: str, labels: Labels, day: Day, minutes: Values) -> Values:
+    """What a counter counts in each step, with what happens on this day."""
+    for change in day.changes:
+        if _matches(change, name, labels):
+            inside = _within(minutes, [(change.start, change.stop)])
+            added = np.where(inside & change.holds, 0, added) + inside * change.per_minute * day.step_s / 60
+            if inside.any():
+                added[np.argmax(inside)] += change.once
+    return added
+
+
+def _within(minutes: Values, spans: Sequence[Span]) -> Mask:
+    inside = np.zeros(len(minutes), dtype=bool)
+    for start, stop in spans:
+        inside |= (minutes >= start) & (minutes < stop)
+    return inside
+
+
+def _matches(change: Change, name: str, labels: Labels) -> bool:
+    return change.metric == name and change.labels.items() <= labels.items()
+
+
+def _with_gauges(series: Series, changes: Sequence[Change], minutes: Values) -> Series:
+    values, stale = series.values.copy(), series.stale.copy()
+    for change in changes:
+        if change.value is not None and _matches(change, series.name, series.labels):
+            inside = _within(minutes, [(change.start, change.stop)])
+            values[inside], stale[inside] = change.value, False
+    return Series(series.name, series.labels, values, stale)
+
+
+class _LineSeries:
+    """Cameras are shared among the workers that live, as partitions are."""
+
+    def __init__(self, day: Day, line: Line, minutes: Values) -> None:
+        self._line, self._minutes, self._day = line, minutes, day
+        self._alive = [_within(minutes, worker.lives) for worker in line.workers]
+        running = ~_within(minutes, line.stops)
+        self._sends = {name: _within(minutes, spans) & running for name, spans in line.cameras.items()}
+        self._slow = np.zeros(len(minutes))
+        for span, share in line.slow.items():
+            self._slow[_within(minutes, [span])] = share
+
+    def all(self) -> Iterator[Series]:
+        for instance in dict.fromkeys(worker.instance for worker in self._line.workers):
+            own = {
+                worker.process: alive
+                for worker, alive in zip(self._line.workers, self._alive, strict=True)
+                if worker.instance == instance
+            }
+            there = np.logical_or.reduce(list(own.values()))
+            yield self._series("up", {"instance": instance}, np.ones(len(self._minutes)), there)
+            for process, alive in own.items():
+                if process:  # the supervisor says so of each that it should run
+                    labels = {"instance": instance, "process": process}
+                    yield self._series("stripwatch_process_up", labels, alive.astype(float), there)
+        for number, worker in enumerate(self._line.workers):
+            yield from self._of_worker(number, worker)
+
+    def _of_worker(self, number: int, worker: Worker) -> Iterator[Series]:
+        alive = self._alive[number]
+        target = {"instance": worker.instance} | ({"process": worker.process} if worker.process else {})
+        turn = np.cumsum([np.zeros(len(alive)), *self._alive[:-1]], axis=0)[number]  # its place among those that live
+        living = np.maximum(np.sum(self._alive, axis=0), 1)
+        held = {name: alive & (at % living == turn) for at, name in enumerate(self._line.cameras)}
+        taken = {name: self._sends[name] & mask for name, mask in held.items()}
+        start = np.zeros(len(alive))
+        for first, stop in worker.lives:
+            start[_within(self._minutes, [(first, stop)])] = 60 * first + 1
+        yield self._series("process_start_time_seconds", target, start, alive)
+        read = np.floor((PARTITIONS - 1 - turn) / living) + 1
+        frames = {name: mask * FRAMES_PER_MINUTE * self._day.step_s / 60 for name, mask in taken.items()}
+        for each in exported(list(self._line.cameras), worker.bundle):
+            labels, there = {**target, **each.labels}, alive
+            camera = each.labels.get("camera")
+            if camera is not None:
+                there = alive & (
+                    _since(taken[camera], alive) if each.counts else held[camera] & _since(taken[camera], alive)
+                )
+            if each.counts:
+                values = self._counted(each, labels, frames, alive)
+            elif each.name == "stripwatch_partitions_read":
+                values = read
+            else:
+                values = self._gauge(each, taken)
+            yield self._series(each.name, labels, values, there)
+
+    def _counted(self, each: Exported, labels: Labels, frames: dict[str, Values], alive: Mask) -> Values:
+        ordinary = _ordinary(each, frames, self._slow)
+        added = _with_changes(ordinary, each.name, {**labels, **self._target()}, self._day, self._minutes)
+        total = np.cumsum(np.where(alive, added, 0))
+        return np.round(total - _at_start(total, added, alive))
+
+    def _gauge(self, each: Exported, taken: dict[str, Mask]) -> Values:
+        size = len(self._minutes)
+        if each.labels.get("condition") == "silent":
+            return 1.0 - taken[each.labels["camera"]]
+        if each.name == "stripwatch_inflight_frames":
+            return np.where(np.logical_or.reduce(list(taken.values())), 12.0, 0.0)
+        return np.full(size, float(_GAUGES.get(each.name, 0)))
+
+    def _target(self) -> dict[str, str]:
+        return {"job": JOB, "line": self._line.name, "device": self._line.device}
+
+    def _series(self, name: str, labels: Labels, values: Values, there: Mask) -> Series:
+        before = np.concatenate([[False], there[:-1]])
+        return Series(name, {**self._target(), **labels}, np.where(there, values, np.nan), before & ~there)
+
+
+def _since(taken: Mask, alive: Mask) -> Mask:
+    """From the first frame on, in each life of a process."""
+    count = np.cumsum(taken)
+    return count - _at_start(count.astype(float), taken.astype(float), alive) > 0
+
+
+def _at_start(total: Values, added: Values, alive: Mask) -> Values:
+    """At each step, what `total` was before the life of the process began in which this step lies."""
+    begins = alive & ~np.concatenate([[False], alive[:-1]])
+    at = np.maximum.accumulate(np.where(begins, np.arange(len(alive)), 0))
+    return (total - np.where(alive, added, 0))[at]
+
+
+def _ordinary(each: Exported, frames: dict[str, Values], slow: Values) -> Values:
+    """What a counter counts in each step. slow: the share of frames whose result takes three seconds."""
+    together: Values = np.sum(list(frames.values()), axis=0)
+    taken = frames.get(each.labels.get("camera", ""), together)
+    share: Values = np.full(len(taken), _share(each))
+    if each.name == "stripwatch_frame_age_seconds_bucket" and float(each.labels["le"]) < _SLOW_S:
+        share = share * (1 - slow)
+    return taken * share
+
+
+def _share(each: Exported) -> float:
+    """Of the frames that a worker takes."""
+    match each.name:
+        case "stripwatch_frames_total" | "stripwatch_frame_age_seconds_count" | "stripwatch_frame_age_seconds_sum":
+            return 1.0
+        case "stripwatch_defects_total":
+            return _VERDICTS["defect"]
+        case "stripwatch_results_total":
+            return _VERDICTS.get(each.labels["verdict"], 0.0)
+        case "stripwatch_shadow_frames_total":
+            return _SHADOW.get(each.labels["outcome"], 0.0)
+        case "stripwatch_frame_age_seconds_bucket":
+            limit = float(each.labels["le"])
+            return 0.9 * (limit >= 0.1) + 0.1 * (limit >= 0.5)
+    return 0.0

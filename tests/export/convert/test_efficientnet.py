@@ -18,7 +18,7 @@ SIDE_PX = 96
 
 
 def test_the_gate_refuses_efficientnet_in_eight_bits() -> None:
-    frames = np.concatenate([frames_of(SIDE_PX) for _ in range(3)])
+    frames = frames_of(SIDE_PX, count=48)
     model = lively_classifier("efficientnetb0", frames, "gap", "multiclass")
     view = exported_view(model, "gap")
     scores = keras.tree.flatten(view.predict(frames, verbose=0))[0]

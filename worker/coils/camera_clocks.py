@@ -17,6 +17,10 @@ class _Delay:
     shortest_ms: int
     before_ms: int
 
+    @property
+    def behind_ms(self) -> int:
+        return min(self.shortest_ms, self.before_ms)
+
 
 class CameraClocks:
     """Adds to the times of a camera how far its clock is behind that of the workers.
@@ -37,7 +41,12 @@ class CameraClocks:
         delay = self._delays.get(key)
         if observation.replay_of is None:  # a replay keeps its old time of capture
             delay = self._learn(key, recorded_ms, recorded_ms - observation.captured_ms)
-        return observation.captured_ms + (min(delay.shortest_ms, delay.before_ms) if delay else 0)
+        return observation.captured_ms + (delay.behind_ms if delay else 0)
+
+    def behind_ms(self, line: str | None, camera: str) -> int:
+        """How far the clock is behind, as far as is known by now."""
+        delay = self._delays.get((line, camera))
+        return delay.behind_ms if delay else 0
 
     def _learn(self, key: tuple[str | None, str], recorded_ms: int, delay_ms: int) -> _Delay:
         delay = self._delays.setdefault(key, _Delay(recorded_ms, delay_ms, delay_ms))

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
+from stripwatch.worker.coils.camera_clocks import CameraClocks
 from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary, Ended
+
+_CAMERAS_MAX, _OTHERS = 256, ""
 
 
 class Source(NamedTuple):
@@ -18,7 +21,7 @@ class Source(NamedTuple):
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class CoilPart:
-    """first_ms, last_ms: times of capture by the clock of the workers. heard_s: when an event of it came last.
+    """heard_s: when an event of it came last. captured: first and last time of each camera, by its own clock.
 
     changed: since its newest summary, whose number is revision. correctable_until_s: of a part that has ended.
     first_offsets: where it began in each partition, so that it can be read again. fresh: frames that no earlier run
@@ -26,8 +29,7 @@ class CoilPart:
     """
 
     log: CoilAggregate
-    first_ms: int
-    last_ms: int
+    clocks: CameraClocks
     heard_s: float
     ended: Ended | None = None
     revision: int = 0
@@ -35,16 +37,32 @@ class CoilPart:
     correctable_until_s: float = inf
     first_offsets: dict[Hashable, int] = field(default_factory=dict)
     fresh: int = 0
+    captured: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def first_ms(self) -> int:
+        """By the clock of the workers, as far as it is known by now how far the cameras are behind it."""
+        return min(first + self._behind_ms(camera) for camera, (first, _) in self.captured.items())
+
+    @property
+    def last_ms(self) -> int:
+        return max(last + self._behind_ms(camera) for camera, (_, last) in self.captured.items())
 
     def gap_ms(self, at_ms: int) -> float:
         """How far outside of the part a moment is. One that was cut at a limit takes no more frames."""
         return inf if self.ended == "limit" else max(self.first_ms - at_ms, at_ms - self.last_ms, 0)
 
-    def stretch_to(self, at_ms: int) -> None:
+    def stretch_to(self, camera: str, captured_ms: int) -> None:
         """A frame of this moment belongs to it. If that lies beyond its end, the part had not ended."""
-        if at_ms > self.last_ms and self.ended != "limit":
+        if self.ended and self.ended != "limit" and captured_ms + self._behind_ms(camera) > self.last_ms:
             self.ended = None
-        self.first_ms, self.last_ms = min(self.first_ms, at_ms), max(self.last_ms, at_ms)
+        if camera not in self.captured and len(self.captured) >= _CAMERAS_MAX:
+            camera = _OTHERS
+        first, last = self.captured.get(camera, (captured_ms, captured_ms))
+        self.captured[camera] = min(first, captured_ms), max(last, captured_ms)
+
+    def _behind_ms(self, camera: str) -> int:
+        return self.clocks.behind_ms(self.log.line, camera)
 
     def note_source(self, source: Source | None) -> None:
         if source is not None:

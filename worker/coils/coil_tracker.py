@@ -137,7 +137,7 @@ class CoilTracker:
         late = part.ended is not None
         part.heard_s, part.changed = now_s, True
         part.fresh += _is_fresh(source)
-        part.stretch_to(at_ms)
+        part.stretch_to(observation.camera, observation.captured_ms)
         outcome: Outcome = "supplement" if part.log.supplement else "late" if late else "in-time"
         return Added(part, outcome, replaces_reject=part.log.frames == frames)
 
@@ -173,7 +173,8 @@ class CoilTracker:
         return None
 
     def _begin(self, key: Key, observation: Observation, at_ms: int, now_s: float, source: Source | None) -> Added:
-        part = CoilPart(CoilAggregate(observation, self._rules.strip), at_ms, at_ms, now_s)
+        part = CoilPart(CoilAggregate(observation, self._rules.strip), self._clocks, now_s)
+        part.stretch_to(observation.camera, observation.captured_ms)
         part.note_source(source)
         part.fresh += _is_fresh(source)
         part.log.supplement = at_ms <= self._final_ms.get(key, -1) and bool(part.fresh)

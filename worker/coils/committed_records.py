@@ -1,5 +1,6 @@
 """Where `stripwatch coils` continues after a restart, and what it keeps of a record until its turn."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +26,9 @@ class CommittedStarts:
         """There are records to come that the last run had read."""
         return bool(self._behind)
 
-    def note(self, source: Source) -> None:
-        """This record has its turn."""
-        partition = source.partition
-        if partition in self._behind and source.offset >= self.read_to[partition] - 1:
-            self._behind.remove(partition)
+    def note(self, next_offsets: Mapping[TopicPartition, int]) -> None:
+        """All before these offsets has had its turn; the last records may be markers of transactions."""
+        self._behind = {tp for tp in self._behind if next_offsets.get(tp, 0) < self.read_to[tp]}
 
     def caught_up(self) -> None:
         self._behind.clear()

@@ -112,11 +112,12 @@ class CoilWriter:
         for now_s, looked in self._reader.poll():
             if now_s - self._written_s >= 1:  # a coil that ended before this record
                 self._write(now_s)
-            self._starts.note(looked.source)
             if looked.observation is not None:
                 self._add(looked.observation, now_s, looked.source)
             elif not looked.mark:
                 self.metrics.unreadable.inc()
+        if self._starts.is_reading_again:
+            self._starts.note(self._reader.next_offsets())
         if self._reader.is_live:
             self._starts.caught_up()
             self._write(self._reader.settled_s)

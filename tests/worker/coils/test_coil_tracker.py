@@ -108,6 +108,15 @@ def run_two_coils(tracker: CoilTracker, held_up: range) -> CoilSummary:
     raise AssertionError("C1 did not end")
 
 
+def test_coils_are_in_order_also_while_the_clocks_of_their_cameras_are_being_learned() -> None:
+    """The first results of a worker take longer than those that follow."""
+    tracker = CoilTracker(WIDE)
+    tracker.add(frame(0, behind_s=300, recorded_s=3), 3)
+    tracker.add(frame(1, behind_s=300, recorded_s=3, coil="C2"), 3)
+    tracker.add(frame(2, behind_s=300, recorded_s=2.1, coil="C2"), 3)
+    assert ends(tracker, 14) == [("C1", "next-coil")]
+
+
 def test_late_frames_with_defects_correct_the_summary_of_their_coil_once() -> None:
     tracker = CoilTracker(WIDE)
     before = run_two_coils(tracker, held_up=range(20, 30))

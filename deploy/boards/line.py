@@ -185,10 +185,13 @@ CAMERAS = Row(
             "state-timeline",
             (
                 Query(
-                    f'camera:stripwatch_frames:rate1m{{{OF_LINE}, camera=~"$camera"}} > bool 0', "{{line}} {{camera}}"
+                    f'camera:stripwatch_frames:rate1m{{{OF_LINE}, camera=~"$camera"}} > bool 0'
+                    f' or 0 * camera:stripwatch_missed:last{{{OF_LINE}, camera=~"$camera"}}'
+                    " unless (camera:stripwatch_replaced == 1)",
+                    "{{line}} {{camera}}",
                 ),
             ),
-            "All silent at once: the line stands. One alone: the camera.",
+            "All silent at once: the line stands. One alone: the camera, also where its worker has forgotten it.",
             states=States(zero="silent", one="sends", good=1),
             width=12,
         ),

@@ -27,6 +27,8 @@ GOOD_AT_ONE = {
     "stripwatch_process_up": True,
     "up": True,
     "camera:stripwatch_frames:rate1m": True,  # compared with 0: the camera sends
+    "camera:stripwatch_missed:last": True,  # 0 times it: a missed camera is one that does not send
+    "camera:stripwatch_replaced": True,  # a camera whose place another one took has no state
     "camera:stripwatch_camera_condition:max": False,  # the camera is silent, dark, blurred ...
 }
 # Where 0 is not the lowest value, or a fall within a small part of the axis is what a person must see.
@@ -253,3 +255,32 @@ def test_a_line_that_stands_without_a_backlog_is_not_behind(tmp_path: Path) -> N
     text = STANDS.replace("RULES", str(DEPLOY / "prometheus" / "recording_rules.yml"))
     (tmp_path / "stands.yml").write_text(text.replace("EXPR", json.dumps(expr.replace("$line", ".*"))))
     promtool("test", "rules", str(tmp_path / "stands.yml"))
+
+
+MISSED = """
+rule_files: []
+evaluation_interval: 15s
+tests:
+  - interval: 15s
+    input_series: # a sends, b is silent, the worker of c and d has started since; the place of d was taken by a
+      - {series: 'camera:stripwatch_frames:rate1m{line="l", camera="a"}', values: '5x20'}
+      - {series: 'camera:stripwatch_frames:rate1m{line="l", camera="b"}', values: '0x20'}
+      - {series: 'camera:stripwatch_missed:last{line="l", camera="b"}', values: '9x20'}
+      - {series: 'camera:stripwatch_missed:last{line="l", camera="c"}', values: '9x20'}
+      - {series: 'camera:stripwatch_missed:last{line="l", camera="d"}', values: '9x20'}
+      - {series: 'camera:stripwatch_replaced{line="l", camera="d"}', values: '1x20'}
+    promql_expr_test:
+      - expr: EXPR
+        eval_time: 4m
+        exp_samples:
+          - {labels: '{line="l", camera="a"}', value: 1}
+          - {labels: '{line="l", camera="b"}', value: 0}
+          - {labels: '{line="l", camera="c"}', value: 0}
+"""
+
+
+def test_a_missed_camera_that_its_worker_has_forgotten_is_silent(tmp_path: Path) -> None:
+    (expr,) = (t["expr"] for panel in PANELS if title(panel) == "Cameras that send" for t in panel["targets"])
+    expr = expr.replace("$line", ".*").replace("$camera", ".*")
+    (tmp_path / "missed.yml").write_text(MISSED.replace("EXPR", json.dumps(expr)))
+    promtool("test", "rules", str(tmp_path / "missed.yml"))

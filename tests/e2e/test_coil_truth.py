@@ -107,7 +107,7 @@ class Truth:
             assert abs(coil["cameras"][camera]["uncovered_mm"] - frames * FRAME_MM) <= 3, camera
         assert coil["partly_uncovered_mm"] == coil["length_mm"], "the dead camera has shown nothing"
         assert coil["cameras_silent"] == ["bottom-1"]
-        assert coil["position_faults"] == {"outlier": 1, "reset": 2}
+        assert coil["position_faults"] == {"outlier": 1, "reset": 1}
         assert coil["frames"] == {"inspected": len(shots) - 1, "skipped": 0, "rejected": 1}
         assert coil["defects"] == {"bright": len(self.defects)}
         for found, (first, last) in zip(coil["strip_defects"], self.defects, strict=True):
@@ -208,7 +208,7 @@ def test_every_figure_of_a_coil_equals_the_truth(broker: BrokerHandle, bundle: P
     assert told.returncode == 0, told.stderr
     truth.check(coil_named(last_json(told.stdout)["coils"], "T"))
     row = next(row for row in csv.DictReader(table.read_text().splitlines()) if row["coil"] == "T")
-    assert (row["cameras_silent"], row["positions_outlier"], row["positions_reset"]) == ("bottom-1", "1", "2")
+    assert (row["cameras_silent"], row["positions_outlier"], row["positions_reset"]) == ("bottom-1", "1", "1")
     assert row["uncovered_m"] == f"{summaries[2]['uncovered_mm'] / 1000:.3f}"
 
     with running_page(line, *QUICK) as address:
@@ -219,5 +219,5 @@ def test_every_figure_of_a_coil_equals_the_truth(broker: BrokerHandle, bundle: P
     assert facts["Not covered"] == f"{shown['uncovered_mm'] / 1000:.3f} m"
     assert facts["Not covered by every camera"] == facts["Length"]
     assert facts["Cameras that sent nothing"] == "bottom-1"
-    assert facts["Positions"] == "1 position that cannot be true, 2 changes of the encoder"
+    assert facts["Positions"] == "1 position that cannot be true, 1 change of the encoder"
     assert facts["Defects"] == str(len(truth.defects))

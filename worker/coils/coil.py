@@ -1,18 +1,19 @@
-"""One coil: what the looks of all cameras at it add up to."""
+"""One coil: what the frames of all its cameras show, added up."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Literal
 
 import msgspec
 
 from stripwatch.worker.coils.observations import Observation
-from stripwatch.worker.coils.strip.camera_track import CameraTrack, PlacedCamera, common_shifts
+from stripwatch.worker.coils.strip.camera_track import CameraTrack, PlacedCamera
 from stripwatch.worker.coils.strip.placed_coil import PlacedCoil, length_of
 from stripwatch.worker.coils.strip.stretches import Placement, StripRules
 from stripwatch.worker.coils.strip.strip_defects import StripDefect
+from stripwatch.worker.coils.strip.transitions import common_shifts, count_resets
 from stripwatch.worker.common.digest_set import DigestSet
 from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
@@ -57,9 +58,10 @@ class CoilSummary(msgspec.Struct, frozen=True):
     of frames; null while it runs. flagged: inspected frames that are unsure whatever their scores are, so nobody has
     judged what they show; flags: the same for each flag.
     position_faults: "outlier": frames whose position cannot be true, so their place is not used; "reset": how often the
-    encoder was set to another value; the positions after it continue those before; "jump": how often they went ahead by
-    up to 1 km faster than any strip, which counts as a gap; "reversed": frames whose position is lower than the one
-    before although no header says that the strip runs in reverse, so their boxes may be mirrored.
+    encoder was set to another value, once however many cameras show it; the positions after it continue those before;
+    "jump": how often they went ahead by up to 1 km faster than any strip, which counts as a gap; "reversed": frames
+    whose position is lower than the one before although no header says that the strip runs in reverse, so their boxes
+    may be mirrored.
     """
 
     schema: str
@@ -91,7 +93,7 @@ class CoilSummary(msgspec.Struct, frozen=True):
 
 
 class CoilAggregate:
-    """Grows look by look. The order of looks, and repeats among them, change nothing.
+    """Grows with each observation. Neither their order nor repeats among them matter.
 
     expected: cameras that should have seen the coil; the coil tracker sets them when the coil has ended.
     """
@@ -140,7 +142,7 @@ class CoilAggregate:
     def placed(self) -> PlacedCoil:
         """What each camera shows of the strip, those that are expected and silent included."""
         names = list(self._tracks)
-        shifts = common_shifts([self._tracks[name].resets() for name in names])
+        shifts = common_shifts([self._tracks[name].transitions() for name in names])
         cameras = {name: self._tracks[name].placed(of) for name, of in zip(names, shifts, strict=True)}
         silent = {*self.expected} - {*self._states}
         nothing = {
@@ -223,11 +225,17 @@ class CoilAggregate:
             gaps_total=len(gaps or []),
             partly_uncovered_mm=placed.partly_uncovered_mm(),
             cameras_silent=sorted(placed.silent),
-            position_faults=_known_faults(sum(faults.values(), Counter())),
+            position_faults=self._faults_together(faults.values()),
             revision=revision,
             supplement=self.supplement,
             strip_defects_total=len(found),
         )
+
+    def _faults_together(self, of_cameras: Iterable[Counter[str]]) -> dict[str, int]:
+        """The cameras of a strip have one encoder, so a reset that several of them see is one."""
+        faults = sum(of_cameras, Counter[str]())
+        faults["reset"] = count_resets([track.transitions() for track in self._tracks.values()])
+        return _known_faults(faults)
 
 
 def _counts(states: Counter[str]) -> FrameCounts:

@@ -1,7 +1,8 @@
-"""Stretches: frames of one camera whose positions are in reach of each other."""
+"""Stretches: frames of one camera, each of whose positions is near the one before."""
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
@@ -12,8 +13,10 @@ from stripwatch.worker.config.sections import CoilsSettings
 from stripwatch.worker.contracts.events import StripDirection, StripSpan
 
 SLACK_MM = 10_000  # a time may be that of sending, and frames that waited are sent together
-_NEAR_ZERO_MM = 1_000  # the first frame after a reset
-_FALL_MM = 10  # the encoder of a standing strip moves a little to and fro
+_JITTER_MM = 10  # the encoder of a standing strip moves a little to and fro
+_TURN_MM = 1_000  # a strip that stops recoils a little
+_STEPS_MIN = 8  # of a moving strip: fewer may all come from wrong positions
+_STEPS_NEAR = 4
 _DIRECTIONS: tuple[StripDirection | None, ...] = (None, "forward", "reverse")
 
 
@@ -42,51 +45,62 @@ class StripRules:
     def of(cls, settings: CoilsSettings) -> Self:
         return cls(settings.gap_tolerance_mm, settings.strip_speed_mps_max)
 
-    def in_reach(self, before: Placement, after: Placement) -> bool:
-        """Whether the strip can have run from one to the other; at once from far away to 0 only an encoder goes."""
-        way_mm = after.position_mm - before.position_mm
-        if way_mm < -SLACK_MM and 0 <= after.position_mm < _NEAR_ZERO_MM:
-            return False
-        return abs(way_mm) <= self.speed_mps_max * abs(after.time_ms - before.time_ms) + SLACK_MM
+    def can_run(self, before: Placement, after: Placement) -> bool:
+        """Whether the time between the frames is enough for the strip to run from one to the other."""
+        way_mm = abs(after.position_mm - before.position_mm)
+        return way_mm <= self.speed_mps_max * abs(after.time_ms - before.time_ms) + SLACK_MM
 
 
 class Stretch:
-    """Frames whose positions are in reach of each other, in the positions that they state."""
+    """Frames each of which is near the one before, in the positions that they state."""
 
     def __init__(self, number: int, rules: StripRules, first: Placement) -> None:
         self.number = number
         self.frames = self.falls = 0
         self.streak = 0  # of frames since another stretch had one
-        self.first_ms, self.first_mm = first.time_ms, first.position_mm
-        self.runs_back = False  # at its beginning
+        self.first = self.last = first
         self.low_mm = self.high_mm = first.position_mm
         self.covered = IntervalSet(rules.gap_tolerance_mm)
         self.defects = StripDefects(rules.gap_tolerance_mm)
-        self.last = first
         self.frame_mm = 0
-
-    @property
-    def last_ms(self) -> int:
-        return self.last.time_ms
-
-    @property
-    def last_mm(self) -> int:
-        return self.last.position_mm
+        self._way_at_start = self._way_at_end = 0
+        self._furthest_mm = first.position_mm  # on the way at the end
 
     @property
     def end_mm(self) -> int:
         """Where the newest frame ends; one that was not inspected is as long as the others."""
-        return self.last_mm + self.frame_mm
+        return self.last.position_mm + self.frame_mm
+
+    @property
+    def way_at_start(self) -> int:
+        """1 where positions rise in the first metre, -1 where they fall, 0 where they stay."""
+        return self._way_at_start or self._way
+
+    @property
+    def way_at_end(self) -> int:
+        return self._way_at_end or self._way
+
+    @property
+    def _way(self) -> int:
+        way_mm = self.last.position_mm - self.first.position_mm
+        return sign(way_mm) if abs(way_mm) > _JITTER_MM else 0
 
     def append(self, placement: Placement) -> None:
         """The newest frame."""
         self.frames += 1
         self.streak += 1
-        if self.frames == 2:
-            self.runs_back = placement.position_mm < self.last.position_mm
         self.falls += falls(self.last, placement)
         self.last = placement
+        self._turn(placement.position_mm)
         self.show(placement)
+
+    def _turn(self, position_mm: int) -> None:
+        moved_mm = position_mm - self._furthest_mm
+        if moved_mm * self._way_at_end > 0:
+            self._furthest_mm = position_mm
+        elif abs(moved_mm) > _TURN_MM:
+            self._way_at_end, self._furthest_mm = sign(moved_mm), position_mm
+            self._way_at_start = self._way_at_start or self._way_at_end
 
     def show(self, placement: Placement) -> None:
         edges = [placement.position_mm]
@@ -109,6 +123,7 @@ class Frames:
         self.stretches = array("q")
         self._times, self._positions, self._starts, self._ends = array("q"), array("q"), array("q"), array("q")
         self._directions = array("b")
+        self._steps = Counter[int]()  # from frame to frame, by the number of binary digits of their millimetres
         self._defects: list[tuple[StripDefect, ...]] = []
 
     def __len__(self) -> int:
@@ -127,8 +142,26 @@ class Frames:
             _DIRECTIONS[self._directions[at]],
         )
 
+    @property
+    def near_mm(self) -> int:
+        """How far from one frame to the next a position is believed without others: a few typical steps, 10 m at least.
+
+        Steps of a strip that stands do not count, and those of a few wrong positions are not typical.
+        """
+        moving = sorted((digits, count) for digits, count in self._steps.items() if digits and count)
+        total = sum(count for _, count in moving)
+        if total < _STEPS_MIN and 2 * total < len(self) - 1:
+            return SLACK_MM
+        passed = 0
+        for digits, count in moving:
+            passed += count
+            if 2 * passed >= total:
+                return max(SLACK_MM, _STEPS_NEAR << digits)
+        return SLACK_MM
+
     def insert(self, placement: Placement) -> int:
         at = self._after(placement)
+        self._count_steps(at, placement.position_mm)
         span = placement.span or StripSpan(0, 0)
         self._times.insert(at, placement.time_ms)
         self._positions.insert(at, placement.position_mm)
@@ -150,12 +183,28 @@ class Frames:
             at -= 1
         return None
 
+    def _count_steps(self, at: int, position_mm: int) -> None:
+        """Of a frame that is inserted: a step to it and one from it in place of the one over it."""
+        around = self._positions[max(0, at - 1) : at + 1] if at else self._positions[:1]
+        if 0 < at < len(self):
+            self._steps[_digits(self._positions[at] - self._positions[at - 1])] -= 1
+        for other_mm in around:
+            self._steps[_digits(position_mm - other_mm)] += 1
+
     def _after(self, placement: Placement) -> int:
         first, last = bisect_left(self._times, placement.time_ms), bisect_right(self._times, placement.time_ms)
         return bisect_right(self._positions, placement.position_mm, first, last)
 
 
 def falls(before: Placement, after: Placement) -> bool:
-    """Whether the strip ran backwards although nothing says so. A turn between two stated directions is none."""
+    """Whether the strip ran backwards although no header says so. A turn that two headers state does not count."""
     unstated = before.direction == after.direction != "reverse"
-    return unstated and after.position_mm < before.position_mm - _FALL_MM
+    return unstated and after.position_mm < before.position_mm - _JITTER_MM
+
+
+def sign(number: int) -> int:
+    return (number > 0) - (number < 0)
+
+
+def _digits(step_mm: int) -> int:
+    return step_mm.bit_length() if abs(step_mm) > _JITTER_MM else 0

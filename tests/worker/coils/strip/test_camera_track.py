@@ -110,7 +110,7 @@ def test_a_reset_that_several_cameras_see_is_at_one_place() -> None:
     found = summary_of(sorted(taken(positions) + lost, key=lambda one: one.captured_ms))
     assert (found.length_mm, found.uncovered_mm, found.partly_uncovered_mm) == (20_000, 0, 600)
     assert found.cameras["top-2"].uncovered_mm == 600
-    assert found.position_faults == {"reset": 2}
+    assert found.position_faults == {"reset": 1}
 
 
 def test_the_last_frames_of_a_coil_that_state_the_next_one_are_outliers() -> None:
@@ -170,7 +170,7 @@ def test_a_hole_between_frames_of_the_same_time_is_not_hidden() -> None:
 
 
 def test_a_clock_that_is_set_back_ruins_no_length() -> None:
-    """The strip goes on, and the times begin again 5 s earlier: frames of two places have the same times."""
+    """The strip runs on, and the times are 5 s earlier from then on: frames of two places have the same times."""
     positions = [number * FRAME_MM for number in range(1000)]
     frames = taken(positions)
     frames = frames[:600] + [replace(one, captured_ms=one.captured_ms - 5_003) for one in frames[600:]]
@@ -193,7 +193,7 @@ def test_a_reject_that_is_sent_again_has_one_place() -> None:
 
 @st.composite
 def encoders(draw: st.DrawFn) -> list[int]:
-    """Positions of a strip that runs to and fro, with resets, and single and double wrong values."""
+    """Positions of a strip that runs to and fro, with lost frames, resets, and single and double wrong values."""
     positions: list[int] = []
     at = 0
     for _ in range(draw(st.integers(1, 5))):
@@ -201,7 +201,9 @@ def encoders(draw: st.DrawFn) -> list[int]:
         for _ in range(draw(st.integers(1, 12))):
             positions.append(at)
             at += step
-        match draw(st.sampled_from(["go on", "reset", "wrong", "wrong twice"])):
+        match draw(st.sampled_from(["no fault", "lost", "reset", "wrong", "wrong twice"])):
+            case "lost":
+                at += draw(st.sampled_from([12_000, -12_000, 300_000]))
             case "reset":
                 at = draw(st.sampled_from([0, 10**7, -(10**8)]))
             case "wrong":
@@ -237,5 +239,6 @@ def test_every_frame_has_a_place_or_is_an_outlier(positions: list[int]) -> None:
     found = summary_of(taken(positions))
     assert found.length_mm is not None
     faults = found.position_faults
-    assert found.length_mm <= (len(positions) + 1) * (SLACK_MM + 50 * FRAME_MS), "no further than a strip can run"
+    furthest_mm = (len(positions) + 1) * (SLACK_MM + 50 * FRAME_MS) + faults.get("jump", 0) * 1_000_000
+    assert found.length_mm <= furthest_mm, "no further than a strip can run, except for holes"
     assert len(positions) >= faults.get("outlier", 0) + CONFIRMED_FRAMES * bool(faults.get("reset"))

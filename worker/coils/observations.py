@@ -1,4 +1,4 @@
-"""What a reader of results and rejects learns of the strip from one record: a look."""
+"""What one record of the results or rejects says of one frame of the strip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +14,11 @@ from stripwatch.worker.contracts.events import Defect, FrameFlag, FrameInfo, Res
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.frame_headers import ORIGINAL_PREFIX, REPLAY_OF
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.contracts.record_fields import SAFE_INTEGER_MAX
+from stripwatch.worker.contracts.record_fields import STRIP_POSITION_MM_MAX
 from stripwatch.worker.contracts.timestamps import is_capture_time
 
+_FRAME_MM_MAX = 1_000_000
+_ROUNDING_MM = 1
 State = Literal["inspected", "skipped", "rejected"]
 _decode_result = msgspec.json.Decoder(Result).decode
 
@@ -147,16 +149,22 @@ def _captured_ms(captured_ms: int, record_ms: int) -> int:
 
 
 def _is_a_place(frame: FrameInfo) -> bool:
-    """Whether the position is one that any header may state: an event may be of an older worker, or of anybody."""
-    edges = (frame.strip_position_mm, *((frame.strip_mm.start, frame.strip_mm.end) if frame.strip_mm else ()))
-    return all(edge is not None and abs(edge) <= SAFE_INTEGER_MAX for edge in edges)
+    """Whether a header may state the position: an event may be of an older worker, or of anybody."""
+    at, span = frame.strip_position_mm, frame.strip_mm
+    if at is None or abs(at) > STRIP_POSITION_MM_MAX:
+        return False
+    return span is None or at - _FRAME_MM_MAX <= span.start <= span.end <= at + _FRAME_MM_MAX
 
 
 def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefect | None:
+    """None where its place is not known, or is not within its frame."""
     at = frame.strip_position_mm
     if at is None:
         return None
     span = defect.strip_mm or StripSpan(at, at)
+    shown = frame.strip_mm or span
+    if not shown.start - _ROUNDING_MM <= span.start <= span.end <= shown.end + _ROUNDING_MM:
+        return None
     box = defect.box_px
     return StripDefect(
         label=defect.label,

@@ -78,7 +78,7 @@ def test_a_reject_is_read_from_its_headers() -> None:
     assert seen.direction == "reverse"
 
 
-@pytest.mark.parametrize("position", [2**53, 2**70, -(2**63)])
+@pytest.mark.parametrize("position", [10**12 + 1, 2**53, 2**70, -(2**63)])
 def test_a_position_that_no_header_can_state_is_none(position: int) -> None:
     """An event may be anybody's, and a number beyond 64 bits is JSON too."""
     event = result(strip_position_mm=0)
@@ -87,6 +87,24 @@ def test_a_position_that_no_header_can_state_is_none(position: int) -> None:
     assert seen is not None
     assert (seen.position_mm, seen.span_mm, seen.defects, seen.unplaced) == (None, None, (), ("pits",))
     assert CoilAggregate(seen).summary().length_mm is None
+
+
+@pytest.mark.parametrize("span", [StripSpan(10**15, 10**15 + 9), StripSpan(400, 300), StripSpan(-300, 100)])
+def test_a_defect_that_is_not_within_its_frame_has_no_place(span: StripSpan) -> None:
+    event = result(strip_position_mm=0)
+    defects = [msgspec.structs.replace(defect, strip_mm=span) for defect in event.defects]
+    seen = observation_from_result(msgspec.structs.replace(event, defects=defects), NOW_MS)
+    assert seen is not None
+    assert (seen.position_mm, seen.defects, seen.unplaced) == (0, (), ("pits",))
+
+
+@pytest.mark.parametrize("span", [StripSpan(10**15, 10**15 + 9), StripSpan(800, 0)])
+def test_a_frame_that_is_not_at_its_position_has_no_place(span: StripSpan) -> None:
+    event = result(strip_position_mm=0)
+    frame = msgspec.structs.replace(event.frame, strip_mm=span)
+    seen = observation_from_result(msgspec.structs.replace(event, frame=frame), NOW_MS)
+    assert seen is not None
+    assert (seen.position_mm, seen.span_mm, seen.unplaced) == (None, None, ("pits",))
 
 
 def test_a_record_without_an_id_is_no_reject() -> None:

@@ -210,14 +210,15 @@ class CoilsSettings(_Section):
         default=1,
         ge=0,
         le=1000,
-        description="Frames at most this far apart leave no gap, and their defects are one. Rounding makes 1 mm.",
+        description="Frames at most this far apart leave no gap, and their defects are joined. Rounding alone causes "
+        "gaps of 1 mm.",
     )
     strip_speed_mps_max: float = Field(
         default=50,
         gt=0,
         le=1000,
-        description="No strip runs faster (m/s). A position that needs more, beyond 10 m, is wrong, or the encoder was "
-        "reset.",
+        description="Maximum strip speed (m/s). A position that would require a higher speed (beyond 10 m) is treated "
+        "as wrong, or as an encoder reset.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Stretches of a strip: sets of millimetres, kept as few spans."""
+"""Sets of millimetres, kept as few spans."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 class IntervalSet:
     """A set of whole millimetres as disjoint half-open spans in order; spans at most join_mm apart are one.
 
-    The outcome is the union with its gaps of at most join_mm filled, so the order in which spans are added and how
-    often does not matter.
+    It is the union of the spans that were added, with its gaps of at most join_mm filled. So neither their order nor
+    repeats matter.
     """
 
     def __init__(self, join_mm: int = 0) -> None:
@@ -34,7 +34,7 @@ class IntervalSet:
         self._ends[first:last] = [end]
 
     def gaps(self, start: int, end: int) -> list[tuple[int, int]]:
-        """What is missing between start and end, in order; none of at most join_mm."""
+        """What is missing between start and end, in order. Gaps of at most join_mm are left out."""
         inside = [(max(a, start), min(b, end)) for a, b in self if a < end and b > start]
         edges = [start, *(edge for span in inside for edge in span), end]
         return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > self._join_mm and a < b]

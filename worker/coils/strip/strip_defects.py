@@ -1,4 +1,4 @@
-"""Defects of a strip: what several frames of one camera show of one defect is joined."""
+"""Defects of a strip. The parts of a defect that several frames of one camera show are joined."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ class PixelSpan(msgspec.Struct, frozen=True):
 
 
 class StripDefect(msgspec.Struct, frozen=True):
-    """One defect of the strip. across_px: null where it takes the whole width that the camera sees, or is not known.
+    """One defect of the strip. across_px: null where it takes up the whole width that the camera sees, or is not known.
 
     score: the best of its parts. parts: boxes (frames, where there are none) that were joined. event_id: that of the
     result with the best score.
@@ -36,8 +36,8 @@ class StripDefect(msgspec.Struct, frozen=True):
 class StripDefects:
     """Joins defects of one camera and label whose rectangles overlap, or lie at most join_mm apart along the strip.
 
-    A union's rectangle may reach further ones, so joining continues until all rectangles are apart. The outcome is the
-    finest grouping whose rectangles are apart, of which there is one: the order of arrival does not matter.
+    A union's rectangle may reach further ones, so joining continues until all rectangles are apart. The result is
+    the finest grouping whose rectangles are apart. There is only one, so the order of arrival does not matter.
     """
 
     def __init__(self, join_mm: int = 0) -> None:

@@ -9,7 +9,8 @@ from typing import Literal
 import msgspec
 
 from stripwatch.worker.coils.observations import Observation
-from stripwatch.worker.coils.strip.camera_track import CameraTrack, PlacedCamera
+from stripwatch.worker.coils.strip.camera_track import CameraTrack
+from stripwatch.worker.coils.strip.placed_camera import PlacedCamera
 from stripwatch.worker.coils.strip.placed_coil import PlacedCoil, length_of
 from stripwatch.worker.coils.strip.stretches import Placement, StripRules
 from stripwatch.worker.coils.strip.strip_defects import StripDefect

@@ -7,7 +7,7 @@ from itertools import pairwise
 import msgspec
 
 from stripwatch.worker.coils.coil import CoilAggregate
-from stripwatch.worker.coils.strip.camera_track import PlacedCamera
+from stripwatch.worker.coils.strip.placed_camera import PlacedCamera
 
 _DEFECTS_MAX, _GAPS_MAX = 3_000, 500
 _NONE: tuple[None, None] = (None, None)

@@ -9,34 +9,14 @@ and by the way that the strip ran (`transitions.py`); after a reset the strip co
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
-from typing import Self
+from itertools import pairwise
 
-from stripwatch.worker.coils.strip.interval_set import IntervalSet
+from stripwatch.worker.coils.strip.placed_camera import PlacedCamera, PlacedStretches
 from stripwatch.worker.coils.strip.stretches import SLACK_MM, Frames, Placement, Stretch, StripRules, falls, sign
-from stripwatch.worker.coils.strip.strip_defects import StripDefects, moved
 from stripwatch.worker.coils.strip.transitions import Transition, transition
 
 CONFIRMED_FRAMES = 3
 _OPEN_MAX, _STRETCHES_MAX = 8, 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedCamera:
-    """What a camera saw of the coil. edges: its lowest and highest position; None where none can be used.
-
-    shifts: from which place on how much lies between it and the position that frames state; empty without a reset.
-    """
-
-    covered: IntervalSet
-    defects: StripDefects
-    edges: tuple[int, int] | None
-    shifts: tuple[tuple[int, int], ...] = ()
-
-    @classmethod
-    def of_nothing(cls, rules: StripRules) -> Self:
-        return cls(IntervalSet(rules.gap_tolerance_mm), StripDefects(rules.gap_tolerance_mm), None)
 
 
 class CameraTrack:
@@ -45,6 +25,7 @@ class CameraTrack:
     def __init__(self, rules: StripRules) -> None:
         self._rules = rules
         self._frames = Frames()
+        self._placed = PlacedStretches(rules)
         self._start_over()
 
     def _start_over(self) -> None:
@@ -80,20 +61,11 @@ class CameraTrack:
     def placed(self, shifts_mm: Sequence[int]) -> PlacedCamera:
         """shifts_mm: of the transitions, in their order."""
         real = self._real()
-        if len(real) < 2:
-            for stretch in real:
-                return PlacedCamera(stretch.covered, stretch.defects, (stretch.low_mm, stretch.high_mm))
-        placed = PlacedCamera.of_nothing(self._rules)
-        totals = list(accumulate(shifts_mm, initial=0))
-        edges: list[int] = []
-        for stretch, shift_mm in zip(real, totals, strict=False):
-            for start, end in stretch.covered:
-                placed.covered.add(start + shift_mm, end + shift_mm)
-            for defect in stretch.defects:
-                placed.defects.add(moved(defect, shift_mm))
-            edges += [stretch.low_mm + shift_mm, stretch.high_mm + shift_mm]
-        shifts = tuple(zip(edges[::2], totals, strict=False)) if any(totals) else ()
-        return replace(placed, edges=(min(edges), max(edges)) if edges else None, shifts=shifts)
+        if len(real) > 1:
+            return self._placed.of(real, shifts_mm)
+        for stretch in real:
+            return PlacedCamera(stretch.covered, stretch.defects, (stretch.low_mm, stretch.high_mm))
+        return PlacedCamera.of_nothing(self._rules)
 
     def faults(self) -> Counter[str]:
         real = self._real()

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stripwatch.worker.coils.strip.camera_track import PlacedCamera
 from stripwatch.worker.coils.strip.interval_set import IntervalSet
+from stripwatch.worker.coils.strip.placed_camera import PlacedCamera
 from stripwatch.worker.coils.strip.stretches import StripRules
 from stripwatch.worker.coils.strip.strip_defects import StripDefect
 from stripwatch.worker.contracts.events import StripSpan

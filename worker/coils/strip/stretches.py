@@ -17,6 +17,7 @@ _JITTER_MM = 10  # the encoder of a standing strip moves a little to and fro
 _TURN_MM = 1_000  # a strip that stops recoils a little
 _STEPS_MIN = 8  # of a moving strip: fewer may all come from wrong positions
 _STEPS_NEAR = 4
+_NEWEST_MAX = 5_000
 _DIRECTIONS: tuple[StripDirection | None, ...] = (None, "forward", "reverse")
 
 
@@ -63,6 +64,7 @@ class Stretch:
         self.covered = IntervalSet(rules.gap_tolerance_mm)
         self.defects = StripDefects(rules.gap_tolerance_mm)
         self.frame_mm = 0
+        self.newest: list[Placement] | None = None  # shown since the stretch was placed on the strip
         self._way_at_start = self._way_at_end = 0
         self._furthest_mm = first.position_mm  # on the way at the end
 
@@ -111,6 +113,10 @@ class Stretch:
         self.low_mm, self.high_mm = min(self.low_mm, *edges), max(self.high_mm, *edges)
         for defect in placement.defects:
             self.defects.add(defect)
+        if self.newest is not None:
+            self.newest.append(placement)
+            if len(self.newest) > _NEWEST_MAX:
+                self.newest = None
 
 
 class Frames:

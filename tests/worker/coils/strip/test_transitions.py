@@ -6,11 +6,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.coil import CoilSummary
+from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.strip.stretches import SLACK_MM
+from stripwatch.worker.coils.strip.strip_defects import StripDefect, StripDefects
 from stripwatch.worker.contracts.events import StripSpan
 from tests.worker.coils.strip.test_camera_track import summary_of
+from tests.worker.coils.strip.test_strip_defects import defect
 from tests.worker.coils.test_coil import observation
 
 FRAME_MM, FRAME_MS = 200, 100  # 2 m/s
@@ -105,6 +107,29 @@ def test_slow_strips_and_cameras_that_take_few_frames_have_their_places(step_mm:
     taken = [(number * 1000, number * step_mm) for number in range(100)]
     found = summary_of(shown(taken))
     assert (found.length_mm, found.position_faults) == (99 * step_mm + FRAME_MM, {})
+
+
+def test_a_summary_joins_only_the_defects_that_came_since_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live page asks every second, and one of the resets lies far back."""
+    added = 0
+
+    def counted(found: StripDefects, one: StripDefect) -> None:
+        nonlocal added
+        added += 1
+        add(found, one)
+
+    add = StripDefects.add
+    frames = shown(run(100) + run(500, 0, 60_000))
+    frames = [replace(one, defects=(defect(one.position_mm or 0, one.position_mm or 0),)) for one in frames]
+    aggregate = CoilAggregate(frames[0])
+    for one in frames[1:-1]:
+        aggregate.add(one)
+    assert aggregate.summary().defects == {"scratches": 599}
+    monkeypatch.setattr(StripDefects, "add", counted)
+    aggregate.add(frames[-1])
+    found = aggregate.summary()
+    assert (found.defects, found.position_faults) == ({"scratches": 600}, {"reset": 1})
+    assert added == 2, "to its stretch, and to the strip"
 
 
 @st.composite

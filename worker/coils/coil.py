@@ -45,6 +45,13 @@ class CameraSummary(msgspec.Struct, frozen=True):
     position_faults: dict[str, int] = {}
 
 
+class OffsetSpan(msgspec.Struct, frozen=True):
+    """The offsets of the first and the last record."""
+
+    first: int
+    last: int
+
+
 class CoilSummary(msgspec.Struct, frozen=True):
     """A coil, or the part of it until a silence. Lengths are null where no frame's place on the strip is known.
 
@@ -63,6 +70,7 @@ class CoilSummary(msgspec.Struct, frozen=True):
     "jump": how often they went ahead by up to 1 km faster than any strip, which counts as a gap; "reversed": frames
     whose position is lower than the one before although no header says that the strip runs in reverse, so their boxes
     may be mirrored.
+    offsets: where the results and rejects of its frames are, by topic and partition; those of other coils lie between.
     """
 
     schema: str
@@ -91,6 +99,7 @@ class CoilSummary(msgspec.Struct, frozen=True):
     revision: int = 1
     supplement: bool = False
     strip_defects_total: int = 0
+    offsets: dict[str, OffsetSpan] = {}
 
 
 class CoilAggregate:
@@ -103,7 +112,8 @@ class CoilAggregate:
         self.line = first.line
         self.line_uri: str | None = None
         self.coil = first.coil
-        self.first_ms = self.last_ms = first.captured_ms
+        self._first = first.captured_ms, first.frame_id
+        self.last_ms = first.captured_ms
         self.expected: Collection[str] = ()
         self._rules = rules or StripRules()
         self._tracks: dict[str, CameraTrack] = {}
@@ -124,15 +134,23 @@ class CoilAggregate:
         return len(self.frame_ids)
 
     @property
+    def first_ms(self) -> int:
+        return self._first[0]
+
+    @property
     def id(self) -> str:
-        """It stays as it was in the first summary, also when an earlier frame comes after that."""
+        """It stays as it was in the first summary, also when an earlier frame comes after that.
+
+        A frame is counted in one part of its coil, so no two parts have the same id, whatever the clocks say.
+        """
         if self._id is not None:
             return self._id
-        name = f"{self.line or ''}\n{self.coil or ''}\n{self.first_ms}{'+' * self.supplement}"
+        captured_ms, frame_id = self._first
+        name = f"{self.line or ''}\n{self.coil or ''}\n{captured_ms}{'+' * self.supplement}\n{frame_id}"
         return f"coil-{hashlib.sha256(name.encode()).hexdigest()[:24]}"
 
-    def pin_id(self, identity: str | None) -> None:
-        """Use this id from now on; None: the one made of the first frame."""
+    def pin_id(self, identity: str) -> None:
+        """Use this id from now on."""
         self._id = identity
 
     @property
@@ -168,7 +186,7 @@ class CoilAggregate:
         if observation.state == "rejected":
             self._rejected[observation.frame_id] = observation.camera
         self.line_uri = self.line_uri or observation.line_uri
-        self.first_ms = min(self.first_ms, observation.captured_ms)
+        self._first = min(self._first, (observation.captured_ms, observation.frame_id))
         self.last_ms = max(self.last_ms, observation.captured_ms)
         self._states.setdefault(observation.camera, Counter())[observation.state] += 1
         if observation.verdict:

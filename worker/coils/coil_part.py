@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
+import msgspec
+from kafka.structs import TopicPartition
+
 from stripwatch.worker.coils.camera_clocks import CameraClocks
-from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary, Ended
+from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary, Ended, OffsetSpan
 
 _CAMERAS_MAX, _OTHERS = 256, ""
 
@@ -24,8 +27,7 @@ class CoilPart:
     """heard_s: when an event of it came last. captured: first and last time of each camera, by its own clock.
 
     changed: since its newest summary, whose number is revision. correctable_until_s: of a part that has ended.
-    first_offsets: where it began in each partition, so that it can be read again. fresh: frames that no earlier run
-    has counted.
+    offsets: of its records in each partition, so that it can be read again.
     """
 
     log: CoilAggregate
@@ -35,8 +37,7 @@ class CoilPart:
     revision: int = 0
     changed: bool = True
     correctable_until_s: float = inf
-    first_offsets: dict[Hashable, int] = field(default_factory=dict)
-    fresh: int = 0
+    offsets: dict[Hashable, OffsetSpan] = field(default_factory=dict)
     captured: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -66,9 +67,17 @@ class CoilPart:
 
     def note_source(self, source: Source | None) -> None:
         if source is not None:
-            self.first_offsets.setdefault(source.partition, source.offset)
+            known = self.offsets.get(source.partition)
+            self.offsets[source.partition] = OffsetSpan(known.first if known else source.offset, source.offset)
 
     def summary(self) -> CoilSummary:
         """To be published: from now on the coil keeps its id."""
         self.log.pin_id(self.log.id)
-        return self.log.summary(self.ended, self.revision)
+        offsets = {partition_name(partition): span for partition, span in self.offsets.items()}
+        return msgspec.structs.replace(self.log.summary(self.ended, self.revision), offsets=offsets)
+
+
+def partition_name(partition: Hashable) -> str:
+    if isinstance(partition, TopicPartition):
+        return f"{partition.topic}-{partition.partition}"
+    return str(partition)

@@ -3,7 +3,7 @@
 Time comes in from outside, in seconds of any clock, so that a test never waits.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Self
@@ -11,17 +11,16 @@ from typing import Literal, NamedTuple, Self
 from stripwatch.worker.coils.camera_clocks import CameraClocks
 from stripwatch.worker.coils.coil import CoilAggregate, Ended
 from stripwatch.worker.coils.coil_part import CoilPart, Source
+from stripwatch.worker.coils.final_frames import FinalFrames
 from stripwatch.worker.coils.line_cameras import LineCameras, configured_cameras
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.published_coils import Key, PublishedCoils, content_digest
 from stripwatch.worker.coils.strip.stretches import StripRules
-from stripwatch.worker.common.digest_set import DigestSet
 from stripwatch.worker.config.settings import Settings
 
 LAG_S_TARGET = 30.0  # stripwatch:lag_seconds:target of the recording rules: beyond it an alert calls the worker late
 _SILENCE_S_MIN = 120.0
 _FORGOTTEN_MAX = 5_000
-_FORGOTTEN_FRAMES_MAX = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +99,8 @@ class CoilTracker:
         for line, cameras in self._published.cameras_seen:
             self._cameras.saw(line, cameras)
         self._parts: dict[Key, list[CoilPart]] = {}
-        self._final_ms: OrderedDict[Key, int] = OrderedDict(self._published.last_ms())
-        self._forgotten: deque[DigestSet] = deque()
+        self._final_ms: OrderedDict[Key, int] = OrderedDict(self._published.final_ms())
+        self._forgotten = FinalFrames()
 
     def __iter__(self) -> Iterator[CoilPart]:
         """The parts that are kept, in the order in which they began."""
@@ -123,10 +122,15 @@ class CoilTracker:
     def add(self, observation: Observation, now_s: float, source: Source | None = None) -> Added:
         key = observation.line, observation.coil
         at_ms = self._clocks.common_ms(observation)
+        if self._published.has_final(key, source, observation.captured_ms):
+            return self._repeat_of_final(observation)
         part = self._part_of(key, observation.frame_id, at_ms)
-        if part is None:
-            if any(observation.frame_id in ids for ids in self._forgotten):
+        if part is None or part.log.supplement:
+            if source and source.read_before and at_ms <= self._final_ms.get(key, -1):
+                return self._repeat_of_final(observation)
+            if observation.frame_id in self._forgotten:
                 return Added(None, "repeat")
+        if part is None:
             return self._begin(key, observation, at_ms, now_s, source)
         part.note_source(source)
         frames = part.log.frames
@@ -136,7 +140,6 @@ class CoilTracker:
             return Added(part, "repeat")
         late = part.ended is not None
         part.heard_s, part.changed = now_s, True
-        part.fresh += _is_fresh(source)
         part.stretch_to(observation.camera, observation.captured_ms)
         outcome: Outcome = "supplement" if part.log.supplement else "late" if late else "in-time"
         return Added(part, outcome, replaces_reject=part.log.frames == frames)
@@ -176,10 +179,14 @@ class CoilTracker:
         part = CoilPart(CoilAggregate(observation, self._rules.strip), self._clocks, now_s)
         part.stretch_to(observation.camera, observation.captured_ms)
         part.note_source(source)
-        part.fresh += _is_fresh(source)
-        part.log.supplement = at_ms <= self._final_ms.get(key, -1) and bool(part.fresh)
+        part.log.supplement = at_ms <= self._final_ms.get(key, -1)
         self._parts.setdefault(key, []).append(part)
         return Added(part, "supplement" if part.log.supplement else "in-time")
+
+    def _repeat_of_final(self, observation: Observation) -> Added:
+        """An earlier run has counted it in a coil that cannot be corrected any more."""
+        self._forgotten.add(observation.frame_id)
+        return Added(None, "repeat")
 
     def end_parts(self, now_s: float) -> None:
         """Let end what has ended by now, and publish nothing: of a part that is read again there is more to come."""
@@ -230,10 +237,6 @@ class CoilTracker:
         part.log.expected, part.revision = known.cameras, known.revision
         if content_digest(part.summary()) == known.digest:
             return False
-        if part.log.frames < known.frames:  # only the rest of its records was read again
-            part.log.pin_id(None)
-            part.log.supplement, part.log.expected, part.revision = True, (), 1
-            return part.fresh > 0
         part.revision += 1
         return True
 
@@ -246,19 +249,12 @@ class CoilTracker:
         self._final_ms[key] = max(part.last_ms, self._final_ms.pop(key, part.last_ms))
         while len(self._final_ms) > _FORGOTTEN_MAX:
             self._final_ms.popitem(last=False)
-        part.log.frame_ids.compact()
-        self._forgotten.append(part.log.frame_ids)
-        while len(self._forgotten) > 1 and sum(map(len, self._forgotten)) > _FORGOTTEN_FRAMES_MAX:
-            self._forgotten.popleft()
+        self._forgotten.add_all(part.log.frame_ids)
 
 
 def _first_offsets(parts: Iterable[CoilPart]) -> dict[Hashable, int]:
     firsts: dict[Hashable, int] = {}
     for part in parts:
-        for partition, offset in part.first_offsets.items():
-            firsts[partition] = min(offset, firsts.get(partition, offset))
+        for partition, span in part.offsets.items():
+            firsts[partition] = min(span.first, firsts.get(partition, span.first))
     return firsts
-
-
-def _is_fresh(source: Source | None) -> bool:
-    return source is None or not source.read_before

@@ -7,17 +7,20 @@ from typing import Any
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.broker.topic_reader import from_beginning
-from stripwatch.worker.coils.coil_part import Source
+from stripwatch.worker.coils.coil_part import Source, partition_name
 from stripwatch.worker.coils.observations import Observation, observation_from_record
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.replay_mark import replayed_id
 
 
 class CommittedStarts:
-    """Starts reading where the last run would have its coils again, and knows how far that run had read."""
+    """Starts reading where the last run would have its coils again, and knows how far that run had read.
+
+    first_offsets: where this run begins, by the name of the partition.
+    """
 
     def __init__(self) -> None:
+        self.first_offsets: dict[str, int] = {}
         self.read_to: dict[TopicPartition, int] = {}
         self._behind: set[TopicPartition] = set()
 
@@ -34,13 +37,14 @@ class CommittedStarts:
         self._behind.clear()
 
     def __call__(self, consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
-        ends = consumer.end_offsets(partitions)
+        begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         for partition in partitions:
             committed = consumer.committed(partition, metadata=True)
+            first = begins[partition] if committed is None else max(committed.offset, begins[partition])
+            self.first_offsets[partition_name(partition)] = first
+            consumer.seek(partition, first)
             if committed is None:
-                from_beginning(consumer, [partition])
                 continue
-            consumer.seek(partition, committed.offset)
             # A version that wrote no metadata has dropped what was late; all that is there is its affair.
             text = committed.metadata
             self.read_to[partition] = int(text) if text and text.isdecimal() else ends[partition]

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 import msgspec
 
-from stripwatch.worker.coils.coil import CoilSummary
-from stripwatch.worker.coils.coil_part import CoilPart
+from stripwatch.worker.coils.coil import CoilSummary, OffsetSpan
+from stripwatch.worker.coils.coil_part import CoilPart, Source, partition_name
 from stripwatch.worker.coils.observations import time_ms
 
 Key = tuple[str | None, str | None]  # line and coil
@@ -17,62 +19,87 @@ Key = tuple[str | None, str | None]  # line and coil
 class Published:
     """The newest summary of one id. cameras: those that sent frames, and those that were expected.
 
-    digest: of what it says, whatever it is called.
+    offsets: of its records, by partition. digest: of what it says, whatever it is called. final: nothing can correct it
+    any more, since not all of its records are read again, it is a supplement, or an older version wrote it, which did
+    not state its records.
     """
 
     id: str
     revision: int
     first_ms: int
     last_ms: int
-    frames: int
     cameras: frozenset[str]
+    offsets: Mapping[str, OffsetSpan]
     digest: bytes
+    supplement: bool
+    final: bool
+
+    def has(self, source: Source, captured_ms: int) -> bool:
+        """Whether the frame of this record is counted in it."""
+        span = self.offsets.get(partition_name(source.partition))
+        in_time = self.first_ms <= captured_ms <= self.last_ms
+        return span is not None and span.first <= source.offset <= span.last and in_time
 
 
 class PublishedCoils:
-    """By line and coil. cameras_seen: a line and the cameras that sent frames, for each coil."""
+    """By line and coil. cameras_seen: a line and the cameras that sent frames, for each coil.
 
-    def __init__(self) -> None:
+    starts: by partition, where this run begins to read; without it, everything is read again.
+    """
+
+    def __init__(self, starts: Mapping[str, int] | None = None) -> None:
         self.cameras_seen: list[tuple[str | None, set[str]]] = []
+        self._starts = starts
         self._by_key: OrderedDict[Key, dict[str, Published]] = OrderedDict()
 
     def add(self, summary: CoilSummary) -> None:
         """Raises ValueError or OverflowError where its times are none."""
-        if summary.supplement:
-            return
         known = Published(
             id=summary.id,
             revision=summary.revision,
             first_ms=time_ms(summary.first_captured_at),
             last_ms=time_ms(summary.last_captured_at),
-            frames=sum(msgspec.structs.astuple(summary.frames)),
             cameras=frozenset(summary.cameras),
+            offsets=summary.offsets,
             digest=content_digest(summary),
+            supplement=summary.supplement,
+            final=summary.supplement or not summary.offsets or self._begins_before(summary.offsets),
         )
         of_key = self._by_key.setdefault((summary.line, summary.coil), {})
         if summary.id not in of_key or of_key[summary.id].revision <= summary.revision:
             of_key[summary.id] = known
-        if summary.revision == 1:
+        if summary.revision == 1 and not summary.supplement:
             self.cameras_seen.append((summary.line, {*summary.cameras} - {*summary.cameras_silent}))
 
-    def last_ms(self) -> dict[Key, int]:
-        """Up to which time of capture each coil has been summarised."""
-        return {key: max(known.last_ms for known in ids.values()) for key, ids in self._by_key.items()}
+    def final_ms(self) -> dict[Key, int]:
+        """Up to which time of capture nothing can correct a coil."""
+        finals: dict[Key, int] = {}
+        for key, ids in self._by_key.items():
+            for known in ids.values():
+                if known.final and not known.supplement:  # a coil that has one may be read again itself
+                    finals[key] = max(known.last_ms, finals.get(key, known.last_ms))
+        return finals
+
+    def has_final(self, key: Key, source: Source | None, captured_ms: int) -> bool:
+        """Whether the frame of this record is in a summary that nothing can correct."""
+        if source is None:
+            return False
+        return any(known.final and known.has(source, captured_ms) for known in self._by_key.get(key, {}).values())
 
     def take(self, part: CoilPart) -> Published | None:
-        """The newest summary of this part, which no other part has: the one whose times of capture overlap most."""
-        log = part.log
-        of_key = self._by_key.get((log.line, log.coil), {})
-        found = max(of_key.values(), key=lambda known: _overlap_ms(known, part), default=None)
-        if found is None or _overlap_ms(found, part) < 0:
-            return None
-        return of_key.pop(found.id)
+        """The newest summary of this part, which no other part has: the one that began with the same record."""
+        of_key = self._by_key.get((part.log.line, part.log.coil), {})
+        firsts = {(partition_name(partition), span.first) for partition, span in part.offsets.items()}
+        for known in of_key.values():
+            if not known.final and not firsts.isdisjoint((name, span.first) for name, span in known.offsets.items()):
+                return of_key.pop(known.id)
+        return None
+
+    def _begins_before(self, offsets: Mapping[str, OffsetSpan]) -> bool:
+        starts = self._starts
+        return starts is not None and any(starts.get(name, inf) > span.first for name, span in offsets.items())
 
 
 def content_digest(summary: CoilSummary) -> bytes:
-    content = msgspec.structs.replace(summary, id="", revision=0, ended=None)
+    content = msgspec.structs.replace(summary, id="", revision=0, ended=None, offsets={})
     return hashlib.sha256(msgspec.json.encode(content)).digest()
-
-
-def _overlap_ms(known: Published, part: CoilPart) -> int:
-    return min(known.last_ms, part.log.last_ms) - max(known.first_ms, part.log.first_ms)

@@ -7,7 +7,7 @@ once, a repeat has the same ce_id, and a correction has the same id and a higher
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
@@ -44,13 +44,14 @@ def summarize_coils(
     settings: Settings, rules: CoilRules, group_id: str, metrics_port: int | None = None
 ) -> dict[str, Any]:
     """Run until a signal; the counts. Raises BrokerUnavailableError, SettingsError."""
-    clock, tracker = SystemClock(), CoilTracker(rules, published_coils(settings))
+    clock = SystemClock()
     topics = [settings.topics.results, settings.topics.rejects]
     with open_topic_consumer(settings, group_id) as consumer:
         producer = open_producer(settings.model_copy(update={"delivery": "at-least-once"}))  # a worker's own setting
         try:
             starts = CommittedStarts()
             reader = TimeOrderedReader(TopicReader(consumer, topics, starts), RecordReader(settings, starts))
+            tracker = CoilTracker(rules, published_coils(settings, starts.first_offsets))
             writer = CoilWriter(settings, tracker, reader, starts, consumer, producer)
             with clock.stopped_by_signals(), _health(settings, writer, metrics_port):
                 log.info(
@@ -243,9 +244,9 @@ class CoilWriter:
         )
 
 
-def published_coils(settings: Settings) -> PublishedCoils:
-    """The newest summaries on Kafka."""
-    published = PublishedCoils()
+def published_coils(settings: Settings, first_offsets: Mapping[str, int]) -> PublishedCoils:
+    """The newest summaries on Kafka. first_offsets: where this run begins to read results and rejects."""
+    published = PublishedCoils(first_offsets)
     with open_topic_consumer(settings) as consumer:
         reader = TopicReader(consumer, [settings.topics.coils], from_last(_KNOWN_SUMMARIES))
         while reader.caught_up_at_s is None:

@@ -190,13 +190,27 @@ def test_commits_stay_behind_until_a_coil_can_no_longer_change() -> None:
     assert tracker.first_offsets() == {"p": 40}
 
 
-def restarted(summaries: list[CoilSummary], frames: list[Observation], read_before: int) -> CoilTracker:
-    """A new process that knows the summaries and reads the frames; an earlier one had read so many of them."""
-    published = PublishedCoils()
+def test_two_parts_of_a_coil_that_begin_at_the_same_time_of_capture_have_ids_of_their_own() -> None:
+    """The camera of the second part has a clock that is behind by the length of the stop."""
+    tracker = CoilTracker(WIDE)
+    tracker.add(frame(0), 0)
+    (first,) = (part.summary() for part in tracker.due(200))
+    assert tracker.due(700) == []
+    tracker.add(frame(900, behind_s=900, camera="top-2"), 900)
+    (second,) = (part.summary() for part in tracker.due(1100))
+    assert (first.first_captured_at, first.revision) == (second.first_captured_at, second.revision)
+    assert first.id != second.id
+
+
+def restarted(summaries: list[CoilSummary], frames: list[Observation], read_before: int, first: int = 0) -> CoilTracker:
+    """A new process that knows the summaries and reads the frames, the first of which is the record `first`; an earlier
+    process had read the records before `read_before`.
+    """
+    published = PublishedCoils({"p": first})
     for summary in summaries:
         published.add(msgspec.json.decode(msgspec.json.encode(summary), type=CoilSummary))
     tracker = CoilTracker(WIDE, published)
-    for number, one in enumerate(frames):
+    for number, one in enumerate(frames, start=first):
         tracker.add(one, number, Source("p", number, number < read_before))
     return tracker
 
@@ -227,17 +241,56 @@ def test_late_frames_without_a_summary_are_read_again_and_those_with_one_are_not
 
 
 def test_the_rest_of_a_coil_that_was_final_before_a_restart_is_not_published_as_the_coil() -> None:
-    frames = [frame(second) for second in range(40)]
+    frames = [frame(second) for second in range(40) if second != 12]
     (part,) = restarted([], frames, 0).due(200)
     first = part.summary()
-    assert restarted([first], frames[30:], 10).due(200) == []
-    (rest,) = restarted([first], [*frames[30:], frame(12, bad=True)], 10).due(200)
-    assert (rest.summary().supplement, rest.summary().id != first.id) == (True, True)
+    assert restarted([first], frames[30:], 39, first=30).due(200) == []
+    late = [frame(12, bad=True, recorded_s=90), frames[35]]
+    (rest,) = (one.summary() for one in restarted([first], [*frames[30:], *late], 39, first=30).due(300))
+    assert (rest.supplement, rest.id != first.id) == (True, True)
+    assert (rest.frames.inspected, rest.strip_defects_total) == (1, 1), "the others are in the summary of the coil"
+
+
+def test_late_frames_after_a_restart_are_not_in_the_supplement_before_it() -> None:
+    frames = [frame(second) for second in range(40) if second not in (12, 13, 14)]
+    late = [frame(second, bad=True, recorded_s=100 + second) for second in (13, 12, 14)]
+    (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
+    (extra,) = (part.summary() for part in restarted([first], late[:1], 0, first=37).due(300))
+    (other,) = (part.summary() for part in restarted([first, extra], late, 38, first=37).due(300))
+    assert (extra.frames.inspected, other.frames.inspected, other.supplement) == (1, 2, True)
+    assert extra.id != other.id
+    assert restarted([first, extra, other], late, 38, first=37).due(300) == [], "of a commit from before the summary"
+
+
+def test_a_coil_that_is_read_again_whole_does_not_count_the_frames_of_its_supplements() -> None:
+    frames = [frame(second) for second in range(40) if second not in (12, 13)]
+    late = [frame(second, bad=True, recorded_s=100 + second) for second in (12, 13)]
+    (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
+    (extra,) = (part.summary() for part in restarted([first], late[:1], 0, first=38).due(300))
+    assert restarted([first, extra], [*frames, late[0]], 39).due(300) == []
+    (corrected,) = (part.summary() for part in restarted([first, extra], [*frames, *late], 39).due(300))
+    assert (corrected.id, corrected.revision, corrected.frames.inspected) == (first.id, 2, 39)
+
+
+def test_a_part_that_began_after_a_restart_does_not_replace_the_part_before_it() -> None:
+    """One camera is an hour behind, and the strip stood for a quarter of an hour."""
+
+    def both(seconds: range) -> list[Observation]:
+        return [
+            one
+            for second in seconds
+            for one in (frame(second), frame(second, behind_s=3600, camera="top-2", recorded_s=second))
+        ]
+
+    (first,) = (part.summary() for part in restarted([], both(range(20)), 0).due(300))
+    (second,) = (part.summary() for part in restarted([first], both(range(920, 950)), 40, first=40).due(300))
+    assert (second.id != first.id, second.revision, second.supplement) == (True, 1, False)
+    assert (first.frames.inspected, second.frames.inspected) == (40, 60)
 
 
 def test_late_frames_after_a_restart_of_a_final_coil_are_a_supplement() -> None:
-    (part,) = restarted([], [frame(second) for second in range(40)], 0).due(200)
-    tracker = restarted([part.summary()], [frame(12, bad=True)], 0)
+    (part,) = restarted([], [frame(second) for second in range(40) if second != 12], 0).due(200)
+    tracker = restarted([part.summary()], [frame(12, bad=True)], 39, first=39)
     assert [one.summary().supplement for one in tracker.due(200)] == [True]
 
 

@@ -57,7 +57,8 @@ class CoilSummary(msgspec.Struct, frozen=True):
 
     id: from line, coil and first frame, so a reader can drop a repeat. revision: 1, and one more each time that frames
     which came late have corrected the coil; a reader keeps the highest of an id. supplement: this is not the coil, but
-    frames of it that came when it could no longer be corrected; add them to it. strip_mm: lowest to highest position
+    frames of it that came when it could no longer be corrected; add them to it, and take replaced_rejects of the coil's
+    rejected frames away, which were sent again and are here. strip_mm: lowest to highest position
     that any frame shows. uncovered_mm: of that, what no inspected frame of any camera shows; gaps: where, the longest
     first, then by place (at most 200 of gaps_total). cameras_silent: cameras that sent nothing, although the settings
     name them for this line or they saw its coils before. partly_uncovered_mm: what not every camera shows, silent ones
@@ -100,6 +101,7 @@ class CoilSummary(msgspec.Struct, frozen=True):
     supplement: bool = False
     strip_defects_total: int = 0
     offsets: dict[str, OffsetSpan] = {}
+    replaced_rejects: int = 0
 
 
 class CoilAggregate:
@@ -119,6 +121,7 @@ class CoilAggregate:
         self._tracks: dict[str, CameraTrack] = {}
         self.frame_ids = DigestSet()
         self.supplement = False
+        self.replaced_rejects = 0  # of a supplement
         self._id: str | None = None
         self._rejected: dict[str, str] = {}  # by id; the camera that the reject counts for
         self._states: dict[str, Counter[str]] = {}
@@ -152,6 +155,11 @@ class CoilAggregate:
     def pin_id(self, identity: str) -> None:
         """Use this id from now on."""
         self._id = identity
+
+    @property
+    def rejected_ids(self) -> Collection[str]:
+        """Of the frames that were not inspected later."""
+        return self._rejected.keys()
 
     @property
     def cameras(self) -> Collection[str]:
@@ -248,6 +256,7 @@ class CoilAggregate:
             revision=revision,
             supplement=self.supplement,
             strip_defects_total=len(found),
+            replaced_rejects=self.replaced_rejects,
         )
 
     def _faults_together(self, of_cameras: Iterable[Counter[str]]) -> dict[str, int]:

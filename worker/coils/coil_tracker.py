@@ -100,7 +100,7 @@ class CoilTracker:
             self._cameras.saw(line, cameras)
         self._parts: dict[Key, list[CoilPart]] = {}
         self._final_ms: OrderedDict[Key, int] = OrderedDict(self._published.final_ms())
-        self._forgotten = FinalFrames()
+        self._final_frames = FinalFrames()
 
     def __iter__(self) -> Iterator[CoilPart]:
         """The parts that are kept, in the order in which they began."""
@@ -128,7 +128,7 @@ class CoilTracker:
         if part is None or part.log.supplement:
             if source and source.read_before and at_ms <= self._final_ms.get(key, -1):
                 return self._repeat_of_final(observation)
-            if observation.frame_id in self._forgotten:
+            if self._final_frames.has(observation):
                 return Added(None, "repeat")
         if part is None:
             return self._begin(key, observation, at_ms, now_s, source)
@@ -142,7 +142,8 @@ class CoilTracker:
         part.heard_s, part.changed = now_s, True
         part.stretch_to(observation.camera, observation.captured_ms)
         outcome: Outcome = "supplement" if part.log.supplement else "late" if late else "in-time"
-        return Added(part, outcome, replaces_reject=part.log.frames == frames)
+        replaces = part.log.frames == frames or self._replaces_final_reject(part, observation)
+        return Added(part, outcome, replaces_reject=replaces)
 
     def due(self, now_s: float) -> list[CoilPart]:
         """The parts of which a summary is to be published, oldest first: they have ended, or were corrected."""
@@ -181,11 +182,18 @@ class CoilTracker:
         part.note_source(source)
         part.log.supplement = at_ms <= self._final_ms.get(key, -1)
         self._parts.setdefault(key, []).append(part)
-        return Added(part, "supplement" if part.log.supplement else "in-time")
+        replaces = self._replaces_final_reject(part, observation)
+        return Added(part, "supplement" if part.log.supplement else "in-time", replaces_reject=replaces)
+
+    def _replaces_final_reject(self, part: CoilPart, observation: Observation) -> bool:
+        """Whether a new frame of this part is in an earlier summary, as a reject; the part counts that."""
+        replaces = part.log.supplement and self._final_frames.replaces_reject(observation)
+        part.log.replaced_rejects += replaces
+        return replaces
 
     def _repeat_of_final(self, observation: Observation) -> Added:
         """An earlier run has counted it in a coil that cannot be corrected any more."""
-        self._forgotten.add(observation.frame_id)
+        self._final_frames.add(observation)
         return Added(None, "repeat")
 
     def end_parts(self, now_s: float) -> None:
@@ -249,7 +257,7 @@ class CoilTracker:
         self._final_ms[key] = max(part.last_ms, self._final_ms.pop(key, part.last_ms))
         while len(self._final_ms) > _FORGOTTEN_MAX:
             self._final_ms.popitem(last=False)
-        self._forgotten.add_all(part.log.frame_ids)
+        self._final_frames.add_all(part.log.frame_ids, part.log.rejected_ids)
 
 
 def _first_offsets(parts: Iterable[CoilPart]) -> dict[Hashable, int]:

@@ -28,7 +28,7 @@ _COLUMNS = (
     *("frames_inspected", "frames_skipped", "frames_rejected"),
     *("frames_unsure", "frames_flagged"),
     *("partly_uncovered_m", "cameras_silent", "positions_outlier", "positions_reset", "positions_jump"),
-    *("positions_reversed", "revision", "supplement", "strip_defects_total", "gaps_total"),
+    *("positions_reversed", "revision", "supplement", "strip_defects_total", "gaps_total", "replaced_rejects"),
 )
 
 
@@ -144,6 +144,7 @@ def as_csv(coils: Sequence[CoilSummary]) -> str:
         row += [metres(coil.partly_uncovered_mm), _text(" ".join(coil.cameras_silent))]
         row += [coil.position_faults.get(kind, 0) for kind in ("outlier", "reset", "jump", "reversed")]
         row += [coil.revision, "yes" if coil.supplement else "", coil.strip_defects_total, coil.gaps_total]
+        row += [coil.replaced_rejects]
         row += [*(coil.defects.get(label, 0) for label in labels)]
         writer.writerow(row)
     return text.getvalue()

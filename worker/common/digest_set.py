@@ -1,8 +1,11 @@
 """A set of texts at 16 bytes each: of the ids of frames there are a million in an hour of a line."""
 
 import hashlib
+from collections.abc import Iterable
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 _DIGEST_BYTES = 16
 _RECENT_MIN = 4096
@@ -37,9 +40,18 @@ class DigestSet:
 
     def compact(self) -> None:
         """Merge the new ones into the array, as when no more are expected."""
-        recent = np.array(list(self._recent), self._sorted.dtype)
-        self._sorted = np.sort(np.concatenate([self._sorted, recent]), kind="stable")
-        self._recent = set()
+        self._sorted, self._recent = np.sort(self._digests(), kind="stable"), set()
+
+    def update(self, other: Self) -> None:
+        self._sorted, self._recent = np.union1d(self._digests(), other._digests()), set()
+
+    def without(self, texts: Iterable[str]) -> Self:
+        left, taken = type(self)(), np.array([_digest(text) for text in texts], self._sorted.dtype)
+        left._sorted = np.setdiff1d(self._digests(), taken)
+        return left
+
+    def _digests(self) -> NDArray[np.bytes_]:
+        return np.concatenate([self._sorted, np.array(list(self._recent), self._sorted.dtype)])
 
     def _has(self, digest: bytes) -> bool:
         if digest in self._recent:

@@ -315,6 +315,35 @@ def test_a_replay_of_a_reject_counts_once_also_after_the_end_of_its_coil() -> No
     assert msgspec.structs.asdict(part.summary().frames) == {"inspected": 1, "skipped": 0, "rejected": 0}
 
 
+def test_a_replay_of_a_reject_of_a_final_coil_is_a_supplement_that_says_what_it_replaces() -> None:
+    tracker = CoilTracker(WIDE)
+    reject = replace(frame(5), state="rejected", verdict=None)
+    for second in range(10):
+        tracker.add(reject if second == 5 else frame(second), second)
+    (first,) = (part.summary() for part in tracker.due(200))
+    assert tracker.due(600) == []
+    replays = [replace(frame(5, bad=True, recorded_s=3600), id=name, replay_of=reject.id) for name in ("r1", "r2")]
+    assert tracker.add(reject, 3600).outcome == "repeat"
+    added = tracker.add(replays[0], 3600)
+    assert (added.outcome, added.replaces_reject) == ("supplement", True)
+    assert tracker.add(replays[1], 3600).outcome == "repeat"
+    assert tracker.add(frame(4), 3600).outcome == "repeat", "also beside a supplement"
+    (extra,) = (part.summary() for part in tracker.due(3800))
+    assert (extra.frames.inspected, extra.replaced_rejects, extra.strip_defects_total) == (1, 1, 1)
+    assert first.frames.inspected + extra.frames.inspected + first.frames.rejected - extra.replaced_rejects == 10
+    tracker.due(4200)
+    assert tracker.add(replays[1], 4200).outcome == "repeat", "also when the supplement is final"
+
+
+def test_a_replay_after_a_restart_says_that_it_replaces_a_reject() -> None:
+    reject = replace(frame(5), state="rejected", verdict=None)
+    frames = [reject if second == 5 else frame(second) for second in range(10)]
+    (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
+    replay = replace(frame(5, recorded_s=3600), id="again", replay_of=reject.id)
+    (extra,) = (part.summary() for part in restarted([first], [frames[9], replay], 10, first=9).due(300))
+    assert (extra.supplement, extra.frames.inspected, extra.replaced_rejects) == (True, 1, 1)
+
+
 def test_a_camera_that_saw_the_coil_before_is_missed_in_the_next() -> None:
     tracker = CoilTracker(CoilRules())
     for number, (coil, camera) in enumerate([("A", "top-1"), ("A", "top-2"), ("B", "top-1"), ("C", "top-1")]):

@@ -14,7 +14,7 @@ from stripwatch.worker.coils.coil_part import CoilPart, Source
 from stripwatch.worker.coils.final_frames import FinalFrames
 from stripwatch.worker.coils.line_cameras import LineCameras, configured_cameras
 from stripwatch.worker.coils.observations import Observation
-from stripwatch.worker.coils.published_coils import Key, PublishedCoils, content_digest
+from stripwatch.worker.coils.published_coils import Key, PublishedCoils, content_digest, final_until_ms
 from stripwatch.worker.coils.strip.stretches import StripRules
 from stripwatch.worker.config.settings import Settings
 
@@ -99,7 +99,7 @@ class CoilTracker:
         for line, cameras in self._published.cameras_seen:
             self._cameras.saw(line, cameras)
         self._parts: dict[Key, list[CoilPart]] = {}
-        self._final_ms: OrderedDict[Key, int] = OrderedDict(self._published.final_ms())
+        self._final_ms: OrderedDict[Key, int] = OrderedDict(self._published.final_ms(rules.silence_s))
         self._final_frames = FinalFrames()
 
     def __iter__(self) -> Iterator[CoilPart]:
@@ -254,7 +254,8 @@ class CoilTracker:
         self._parts[key].remove(part)
         if not self._parts[key]:
             del self._parts[key]
-        self._final_ms[key] = max(part.last_ms, self._final_ms.pop(key, part.last_ms))
+        until_ms = final_until_ms(part.last_ms, part.ended, self._rules.silence_s)
+        self._final_ms[key] = max(until_ms, self._final_ms.pop(key, until_ms))
         while len(self._final_ms) > _FORGOTTEN_MAX:
             self._final_ms.popitem(last=False)
         self._final_frames.add_all(part.log.frame_ids, part.log.rejected_ids)

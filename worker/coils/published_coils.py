@@ -8,7 +8,7 @@ from math import inf
 
 import msgspec
 
-from stripwatch.worker.coils.coil import CoilSummary, OffsetSpan
+from stripwatch.worker.coils.coil import CoilSummary, Ended, OffsetSpan
 from stripwatch.worker.coils.coil_part import CoilPart, Source, partition_name
 from stripwatch.worker.coils.observations import time_ms
 
@@ -28,6 +28,7 @@ class Published:
     revision: int
     first_ms: int
     last_ms: int
+    ended: Ended | None
     cameras: frozenset[str]
     offsets: Mapping[str, OffsetSpan]
     digest: bytes
@@ -59,6 +60,7 @@ class PublishedCoils:
             revision=summary.revision,
             first_ms=time_ms(summary.first_captured_at),
             last_ms=time_ms(summary.last_captured_at),
+            ended=summary.ended,
             cameras=frozenset(summary.cameras),
             offsets=summary.offsets,
             digest=content_digest(summary),
@@ -71,13 +73,14 @@ class PublishedCoils:
         if summary.revision == 1 and not summary.supplement:
             self.cameras_seen.append((summary.line, {*summary.cameras} - {*summary.cameras_silent}))
 
-    def final_ms(self) -> dict[Key, int]:
-        """Up to which time of capture nothing can correct a coil."""
+    def final_ms(self, silence_s: float) -> dict[Key, int]:
+        """Up to which time of capture a frame of a coil comes too late to correct it."""
         finals: dict[Key, int] = {}
         for key, ids in self._by_key.items():
             for known in ids.values():
                 if known.final and not known.supplement:  # a coil that has one may be read again itself
-                    finals[key] = max(known.last_ms, finals.get(key, known.last_ms))
+                    until_ms = final_until_ms(known.last_ms, known.ended, silence_s)
+                    finals[key] = max(until_ms, finals.get(key, until_ms))
         return finals
 
     def has_final(self, key: Key, source: Source | None, captured_ms: int) -> bool:
@@ -98,6 +101,13 @@ class PublishedCoils:
     def _begins_before(self, offsets: Mapping[str, OffsetSpan]) -> bool:
         starts = self._starts
         return starts is not None and any(starts.get(name, inf) > span.first for name, span in offsets.items())
+
+
+def final_until_ms(last_ms: int, ended: Ended | None, silence_s: float) -> int:
+    """Up to when a frame belongs to a part that ended so: had it come in time, there would have been no silence. A part
+    that was cut at a limit takes no more frames.
+    """
+    return last_ms if ended == "limit" else last_ms + round(1000 * silence_s)
 
 
 def content_digest(summary: CoilSummary) -> bytes:

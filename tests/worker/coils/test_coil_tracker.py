@@ -182,6 +182,16 @@ def test_frames_that_nothing_can_correct_any_more_are_a_supplement() -> None:
     assert sum(extra.defects.values()) == 10
 
 
+def test_the_tail_of_a_coil_that_comes_when_the_coil_is_final_is_a_supplement() -> None:
+    """The workers were away for an hour; what was captured after a silence is a part of its own."""
+    tracker = CoilTracker(WIDE)
+    tracker.add(frame(0), 0)
+    tracker.due(200)
+    tracker.due(600)
+    assert {tracker.add(frame(second, recorded_s=3600), 3600).outcome for second in range(1, 120)} == {"supplement"}
+    assert tracker.add(frame(400, recorded_s=3600), 3600).outcome == "in-time"
+
+
 def test_commits_stay_behind_until_a_coil_can_no_longer_change() -> None:
     tracker = CoilTracker(WIDE)
     run_two_coils(tracker, held_up=range(0))

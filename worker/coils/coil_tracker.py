@@ -96,8 +96,8 @@ class CoilTracker:
         self._published = published or PublishedCoils()
         self._clocks = CameraClocks()
         self._cameras = LineCameras(rules.cameras)
-        for line, cameras in self._published.cameras_seen:
-            self._cameras.saw(line, cameras)
+        for (line, coil), cameras in self._published.cameras_seen:
+            self._cameras.saw(line, coil, cameras)
         self._parts: dict[Key, list[CoilPart]] = {}
         self._final_ms: OrderedDict[Key, int] = OrderedDict(self._published.final_ms(rules.silence_s))
         self._final_frames = FinalFrames()
@@ -237,8 +237,8 @@ class CoilTracker:
         known = self._published.take(part) if part.revision == 0 else None
         if known is None:
             if part.revision == 0 and not part.log.supplement:
-                part.log.expected = self._cameras.expected(part.log.line)
-                self._cameras.saw(part.log.line, part.log.cameras)
+                part.log.expected = self._cameras.expected(part.log.line, part.log.coil)
+                self._cameras.saw(part.log.line, part.log.coil, part.log.cameras)
             part.revision += 1
             return True
         part.log.pin_id(known.id)

@@ -1,7 +1,8 @@
 """Which cameras should see a coil of a line, so that one which sends nothing is missed."""
 
+import itertools
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from stripwatch.worker.config.sections import Camera
@@ -14,6 +15,8 @@ _LINES_MAX, _CAMERAS_MAX = 1_000, 256
 class _Line:
     coils: int = 0
     last_seen: dict[str, int] = field(default_factory=dict)  # by camera, the number of the coil
+    newest: str | None = None  # the coil, and the cameras that have seen a part of it
+    of_newest: set[str] = field(default_factory=set)
 
 
 class LineCameras:
@@ -26,18 +29,23 @@ class LineCameras:
         self._configured = configured
         self._lines: OrderedDict[str | None, _Line] = OrderedDict()
 
-    def expected(self, line: str | None) -> Collection[str]:
-        """Those that should see the next coil."""
-        if line is not None and line in self._configured:
-            return self._configured[line]
-        known = self._lines.get(line)
-        return list(known.last_seen) if known else []
+    def expected(self, line: str | None, coil: str | None) -> Collection[str]:
+        """Those that should see this part of the coil: a camera that has seen another part of it need not see this one,
+        since after a stop near the end of the coil the first cameras of the line have seen all of it.
+        """
+        known = self._lines.get(line, _Line())
+        named = self._configured.get(line) if line is not None else None
+        seen = known.of_newest if coil is not None and coil == known.newest else ()
+        return [camera for camera in (known.last_seen if named is None else named) if camera not in seen]
 
-    def saw(self, line: str | None, cameras: Iterable[str]) -> None:
-        """A coil of the line has ended, and these cameras sent frames of it."""
+    def saw(self, line: str | None, coil: str | None, cameras: Collection[str]) -> None:
+        """A part of the coil has ended, and these cameras sent frames of it."""
         known = self._lines.setdefault(line, _Line())
         self._lines.move_to_end(line)
-        known.coils += 1
+        if coil is None or coil != known.newest:
+            known.coils += 1
+            known.newest, known.of_newest = coil, set()
+        known.of_newest.update(itertools.islice(cameras, _CAMERAS_MAX))
         oldest = known.coils - REMEMBERED_COILS
         known.last_seen |= dict.fromkeys(cameras, known.coils)
         newest_first = sorted(known.last_seen.items(), key=lambda entry: -entry[1])[:_CAMERAS_MAX]

@@ -43,13 +43,13 @@ class Published:
 
 
 class PublishedCoils:
-    """By line and coil. cameras_seen: a line and the cameras that sent frames, for each coil.
+    """By line and coil. cameras_seen: the cameras that sent frames, for each part of a coil.
 
     starts: by partition, where this run begins to read; without it, everything is read again.
     """
 
     def __init__(self, starts: Mapping[str, int] | None = None) -> None:
-        self.cameras_seen: list[tuple[str | None, set[str]]] = []
+        self.cameras_seen: list[tuple[Key, set[str]]] = []
         self._starts = starts
         self._by_key: OrderedDict[Key, dict[str, Published]] = OrderedDict()
 
@@ -71,7 +71,8 @@ class PublishedCoils:
         if summary.id not in of_key or of_key[summary.id].revision <= summary.revision:
             of_key[summary.id] = known
         if summary.revision == 1 and not summary.supplement:
-            self.cameras_seen.append((summary.line, {*summary.cameras} - {*summary.cameras_silent}))
+            seen = {*summary.cameras} - {*summary.cameras_silent}
+            self.cameras_seen.append(((summary.line, summary.coil), seen))
 
     def final_ms(self, silence_s: float) -> dict[Key, int]:
         """Up to which time of capture a frame of a coil comes too late to correct it."""

@@ -366,6 +366,19 @@ def test_a_camera_that_saw_the_coil_before_is_missed_in_the_next() -> None:
     ]
 
 
+def test_the_first_camera_of_the_line_is_not_missed_in_the_rest_of_a_coil_after_a_stop() -> None:
+    tracker, summaries = CoilTracker(WIDE), []
+    for coil, second, cameras in (("C1", 0, "12"), ("C2", 200, "12"), ("C2", 500, "2")):
+        for camera in cameras:
+            tracker.add(frame(second, coil=coil, camera=f"top-{camera}"), second)
+        summaries += [part.summary() for part in tracker.due(second + 200)]
+    assert [(one.coil, one.cameras_silent, one.partly_uncovered_mm) for one in summaries] == [
+        ("C1", [], 0),
+        ("C2", [], 0),
+        ("C2", [], 0),
+    ]
+
+
 def test_the_settings_say_which_cameras_are_missed_and_what_a_gap_is() -> None:
     settings = Settings.model_validate(
         {

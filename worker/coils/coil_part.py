@@ -27,7 +27,7 @@ class CoilPart:
     """heard_s: when an event of it came last. captured: first and last time of each camera, by its own clock.
 
     changed: since its newest summary, whose number is revision. correctable_until_s: of a part that has ended.
-    offsets: of its records in each partition, so that it can be read again.
+    offsets: of its records in each partition, so that it can be read again. faults: those that summaries have stated.
     """
 
     log: CoilAggregate
@@ -39,6 +39,7 @@ class CoilPart:
     correctable_until_s: float = inf
     offsets: dict[Hashable, OffsetSpan] = field(default_factory=dict)
     captured: dict[str, tuple[int, int]] = field(default_factory=dict)
+    faults: frozenset[str] = frozenset()
 
     @property
     def first_ms(self) -> int:

@@ -242,7 +242,7 @@ class CoilTracker:
             part.revision += 1
             return True
         part.log.pin_id(known.id)
-        part.log.expected, part.revision = known.cameras, known.revision
+        part.log.expected, part.revision, part.faults = known.cameras, known.revision, known.faults
         if content_digest(part.summary()) == known.digest:
             return False
         part.revision += 1

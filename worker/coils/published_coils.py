@@ -11,6 +11,7 @@ import msgspec
 from stripwatch.worker.coils.coil import CoilSummary, Ended, OffsetSpan
 from stripwatch.worker.coils.coil_part import CoilPart, Source, partition_name
 from stripwatch.worker.coils.observations import time_ms
+from stripwatch.worker.monitoring.coil_metrics import SILENT_CAMERA
 
 Key = tuple[str | None, str | None]  # line and coil
 
@@ -30,6 +31,7 @@ class Published:
     last_ms: int
     ended: Ended | None
     cameras: frozenset[str]
+    faults: frozenset[str]
     offsets: Mapping[str, OffsetSpan]
     digest: bytes
     supplement: bool
@@ -62,6 +64,7 @@ class PublishedCoils:
             last_ms=time_ms(summary.last_captured_at),
             ended=summary.ended,
             cameras=frozenset(summary.cameras),
+            faults=faults_of(summary),
             offsets=summary.offsets,
             digest=content_digest(summary),
             supplement=summary.supplement,
@@ -109,6 +112,10 @@ def final_until_ms(last_ms: int, ended: Ended | None, silence_s: float) -> int:
     that was cut at a limit takes no more frames.
     """
     return last_ms if ended == "limit" else last_ms + round(1000 * silence_s)
+
+
+def faults_of(summary: CoilSummary) -> frozenset[str]:
+    return frozenset([*summary.position_faults, *([SILENT_CAMERA] if summary.cameras_silent else [])])
 
 
 def content_digest(summary: CoilSummary) -> bytes:

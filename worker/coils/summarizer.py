@@ -27,11 +27,11 @@ from stripwatch.worker.coils.coil_part import CoilPart, Source
 from stripwatch.worker.coils.coil_tracker import Added, CoilRules, CoilTracker
 from stripwatch.worker.coils.committed_records import CommittedStarts, Looked, RecordReader
 from stripwatch.worker.coils.observations import Observation
-from stripwatch.worker.coils.published_coils import PublishedCoils
+from stripwatch.worker.coils.published_coils import PublishedCoils, faults_of
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.monitoring.coil_metrics import SILENT_CAMERA, CoilMetrics
+from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.health import HealthServer
 
 log = structlog.get_logger()
@@ -186,7 +186,7 @@ class CoilWriter:
         for part in self._tracker.due(now_s):
             summary = part.summary()
             sent.append((part, self._send(summary, part.log.line_uri)))
-            self._note_faults(summary)
+            self._note_faults(part, summary)
         for part, future in sent:
             try:
                 future.get(timeout=self._settings.send_s_max)
@@ -204,12 +204,13 @@ class CoilWriter:
                 frames=part.log.frames,
             )
 
-    def _note_faults(self, summary: CoilSummary) -> None:
-        """Of a correction nothing is said again."""
-        faults = [*summary.position_faults, *([SILENT_CAMERA] if summary.cameras_silent else [])]
-        if not faults or summary.revision > 1:
+    def _note_faults(self, part: CoilPart, summary: CoilSummary) -> None:
+        """Each kind of fault once for a part, in the summary or the correction that states it first."""
+        new = faults_of(summary) - part.faults
+        part.faults |= new
+        if not new:
             return
-        for fault in faults:
+        for fault in sorted(new):
             self.metrics.faulty.labels(fault).inc()
         log.warning(
             "a coil has positions that cannot be right, or cameras that sent nothing",

@@ -22,7 +22,8 @@ class CoilMetrics:
         self.late_frames = self._counter("late_frames", "Frames that came after the end of their coil.", "outcome")
         # corrected grows with first: settle_s is too short for the workers, or they are late.
         self.summaries = self._counter("summaries", "Summaries that Kafka has.", "kind")
-        # Of first summaries. Their fields position_faults and cameras_silent say more.
+        # Each kind once for a coil, also where a correction states it first. The fields position_faults and
+        # cameras_silent of the summary say more.
         self.faulty = self._counter("faulty", "Coils with positions that cannot be right, or a silent camera.", "fault")
         # Somebody else writes to these topics.
         self.unreadable = self._counter("unreadable_records", "Records that are neither a result nor a reject.")

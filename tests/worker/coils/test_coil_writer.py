@@ -1,0 +1,79 @@
+"""What `stripwatch coils` counts and says, with a reader and a producer that the test controls."""
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from stripwatch.worker.coils.coil_part import Source
+from stripwatch.worker.coils.coil_tracker import CoilTracker
+from stripwatch.worker.coils.committed_records import CommittedStarts, Looked
+from stripwatch.worker.coils.observations import Observation
+from stripwatch.worker.coils.summarizer import CoilWriter
+from stripwatch.worker.config.loader import load_settings
+from tests.worker.coils.test_coil_tracker import WIDE, frame
+
+
+class Reader:
+    def __init__(self) -> None:
+        self.is_live = True
+        self.settled_s = 0.0
+        self.waiting: list[tuple[float, Looked]] = []
+
+    def poll(self) -> list[tuple[float, Looked]]:
+        ready, self.waiting = self.waiting, []
+        return ready
+
+    def next_offsets(self) -> dict[Any, int]:
+        return {}
+
+
+class Producer:
+    """Kafka takes everything at once."""
+
+    def send(self, *_: Any, **__: Any) -> "Producer":
+        return self
+
+    def get(self, timeout: float) -> None: ...
+
+
+class Consumer:
+    def commit(self, offsets: Any) -> None: ...
+
+
+class Line:
+    """Coils of a writer, frame by frame."""
+
+    def __init__(self) -> None:
+        self.reader = Reader()
+        tracker, settings = CoilTracker(WIDE), load_settings(None, {})
+        border: Any = (self.reader, CommittedStarts(), Consumer(), Producer())
+        self.writer = CoilWriter(settings, tracker, *border)
+
+    def see(self, observations: list[Observation], now_s: float) -> None:
+        self.reader.waiting = [(now_s, Looked(Source("p", n), one)) for n, one in enumerate(observations)]
+        self.pass_to(now_s)
+
+    def pass_to(self, now_s: float) -> None:
+        self.reader.settled_s = now_s
+        self.writer.step()
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.writer.metrics.registry.get_sample_value(f"stripwatch_coils_{name}", labels)
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+def test_a_fault_that_a_correction_states_first_is_counted_and_is_counted_once(line: Line) -> None:
+    frames = [frame(second) for second in range(40)]
+    line.see([*frames[:20], *frames[21:]], 0)
+    line.pass_to(200)
+    assert (line.value("faulty_total", fault="outlier"), line.value("summaries_total", kind="first")) == (0, 1)
+    line.see([frame(20, place=10**6)], 210)
+    line.pass_to(300)
+    line.see([frame(20, place=10**6, camera="top-2")], 310)
+    line.pass_to(400)
+    assert (line.value("faulty_total", fault="outlier"), line.value("summaries_total", kind="corrected")) == (1, 2)

@@ -78,7 +78,8 @@ def _health(settings: Settings, writer: "CoilWriter", port: int | None) -> Itera
         return
     ProcessCollector(registry=writer.metrics.registry)
     place = settings.metrics.model_copy(update={"port": port})
-    server = HealthServer(place, writer.metrics.registry, writer.checks, writer.metrics.connections_closed)
+    metrics = writer.metrics
+    server = HealthServer(place, metrics.registry, writer.checks, metrics.connections_closed, writer.is_alive)
     log.info("metrics and health", port=server.port)
     try:
         yield
@@ -106,10 +107,14 @@ class CoilWriter:
         self._consumer = consumer
         self._producer = producer
         self._committed_s = time.monotonic()
+        self._stepped_s = time.monotonic()
         self._written_s = 0.0
         self._warned: CoilPart | None = None
+        self._was_live = False
+        self.metrics.caught_up.set_function(self.is_caught_up)  # asked at a scrape: the main loop may hang
 
     def step(self) -> None:
+        self._stepped_s = time.monotonic()
         for now_s, looked in self._reader.poll():
             if now_s - self._written_s >= 1:  # a coil that ended before this record
                 self._write(now_s)
@@ -142,7 +147,14 @@ class CoilWriter:
             raise BrokerUnavailableError(f"Kafka did not take the commit: {type(error).__name__}: {error}") from error
 
     def checks(self) -> dict[str, bool]:
-        return {"caught_up": self._reader.is_live}
+        return {"caught_up": self.is_caught_up()}
+
+    def is_caught_up(self) -> bool:
+        return self._was_live and self.is_alive()
+
+    def is_alive(self) -> bool:
+        """Whether the main loop runs: a worker may not take longer either."""
+        return time.monotonic() - self._stepped_s < self._settings.max_poll_interval_ms / 1000
 
     def counts(self) -> dict[str, Any]:
         metrics = self.metrics
@@ -225,7 +237,7 @@ class CoilWriter:
         running = sum(part.ended is None for part in parts)
         self.metrics.running.set(running)
         self.metrics.correctable.set(len(parts) - running)
-        self.metrics.caught_up.set(self._reader.is_live)
+        self._was_live = self._reader.is_live
 
     def _send(self, summary: CoilSummary, line_uri: str | None) -> Any:
         headers = [

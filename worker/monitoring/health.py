@@ -1,7 +1,7 @@
 """/metrics, /healthz and /readyz, on one port that listens on loopback unless configured otherwise.
 
-healthz: the process answers; restart it when it does not. readyz: 200 only while every check holds, else 503; the body
-names each check, so that an operator sees which one does not.
+healthz: the process answers, and its main loop runs where the server can tell; restart it otherwise. readyz: 200 only
+while every check holds, else 503; the body names each check, so that an operator sees which one does not.
 """
 
 import json
@@ -17,12 +17,14 @@ from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring.bounded_server import BoundedServer
 
 Checks = dict[str, bool]
+_OK, _UNAVAILABLE = "200 OK", "503 Service Unavailable"
 
 
 class HealthServer:
     """Serves until closed. checks: asked at every request, from the server's thread.
 
     closed: counts the connections that are closed before their clients had an answer; see connections_closed.
+    is_alive: asked for /healthz, which is 503 when it is false.
     """
 
     def __init__(
@@ -31,8 +33,10 @@ class HealthServer:
         registry: CollectorRegistry,
         checks: Callable[[], Checks],
         closed: Counter | None = None,
+        is_alive: Callable[[], bool] = lambda: True,
     ) -> None:
         self._checks = checks
+        self._is_alive = is_alive
         self._metrics_app = make_wsgi_app(registry)
         try:
             self._server = make_server(
@@ -63,11 +67,12 @@ class HealthServer:
             answer: Iterable[bytes] = self._metrics_app(environ, start)
             return answer
         if path == "/healthz":
-            return _json(start, "200 OK", {"alive": True})
+            alive = self._is_alive()
+            return _json(start, _OK if alive else _UNAVAILABLE, {"alive": alive})
         if path == "/readyz":
             checks = self._checks()
             ready = all(checks.values())
-            return _json(start, "200 OK" if ready else "503 Service Unavailable", {"ready": ready, "checks": checks})
+            return _json(start, _OK if ready else _UNAVAILABLE, {"ready": ready, "checks": checks})
         return _json(start, "404 Not Found", {"paths": ["/metrics", "/healthz", "/readyz"]})
 
 

@@ -1,5 +1,6 @@
 """What `stripwatch coils` counts and says, with a reader and a producer that the test controls."""
 
+import time
 from typing import Any
 
 import pytest
@@ -77,3 +78,11 @@ def test_a_fault_that_a_correction_states_first_is_counted_and_is_counted_once(l
     line.see([frame(20, place=10**6, camera="top-2")], 310)
     line.pass_to(400)
     assert (line.value("faulty_total", fault="outlier"), line.value("summaries_total", kind="corrected")) == (1, 2)
+
+
+def test_a_main_loop_that_hangs_is_neither_caught_up_nor_alive(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    line.pass_to(0)
+    assert (line.value("caught_up"), line.writer.is_alive()) == (1, True)
+    stepped_s = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: stepped_s + 301)
+    assert (line.value("caught_up"), line.writer.is_alive()) == (0, False)

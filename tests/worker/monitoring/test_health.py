@@ -35,6 +35,14 @@ def test_it_is_alive_and_knows_its_paths(server: HealthServer) -> None:
     assert (status, "/readyz" in body) == (404, True)
 
 
+def test_it_is_not_alive_when_its_main_loop_hangs() -> None:
+    server = HealthServer(MetricsSettings(port=0), CollectorRegistry(), dict, is_alive=lambda: False)
+    try:
+        assert fetch(server.port, "/healthz")[0] == 503
+    finally:
+        server.close()
+
+
 def test_a_port_that_is_taken_is_named(server: HealthServer) -> None:
     with pytest.raises(SettingsError, match=f"metrics.port = {server.port}"):
         HealthServer(MetricsSettings(port=server.port), CollectorRegistry(), lambda: CHECKS)

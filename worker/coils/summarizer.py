@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakSet
 
 import msgspec
 import structlog
@@ -109,7 +110,7 @@ class CoilWriter:
         self._committed_s = time.monotonic()
         self._stepped_s = time.monotonic()
         self._written_s = 0.0
-        self._warned: CoilPart | None = None
+        self._warned = WeakSet[CoilPart]()
         self._was_live = False
         self.metrics.caught_up.set_function(self.is_caught_up)  # asked at a scrape: the main loop may hang
 
@@ -180,8 +181,8 @@ class CoilWriter:
     def _note_late(self, observation: Observation, added: Added) -> None:
         replayed = added.outcome == "supplement" and observation.replay_of is not None
         self.metrics.late_frames.labels("replayed" if replayed else added.outcome).inc()
-        if added.part is not self._warned:
-            self._warned = added.part
+        if added.part and added.part not in self._warned:
+            self._warned.add(added.part)
             coil = {"coil": observation.coil, "line": observation.line, "camera": observation.camera}
             if added.outcome == "late":
                 log.info("frames of a coil that has ended; its summary will be corrected", **coil)

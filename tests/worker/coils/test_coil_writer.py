@@ -86,3 +86,11 @@ def test_a_main_loop_that_hangs_is_neither_caught_up_nor_alive(line: Line, monke
     stepped_s = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: stepped_s + 301)
     assert (line.value("caught_up"), line.writer.is_alive()) == (0, False)
+
+
+def test_late_frames_of_two_coils_in_turn_are_one_line_of_the_log_each(line: Line) -> None:
+    line.see([frame(second, coil=coil) for second in range(10) for coil in ("C1", "C2")], 0)
+    line.pass_to(200)
+    with capture_logs() as logs:
+        line.see([frame(second, coil=coil, recorded_s=210) for second in range(10, 20) for coil in ("C1", "C2")], 210)
+    assert [entry["coil"] for entry in logs if entry["event"].startswith("frames of a coil")] == ["C1", "C2"]

@@ -122,6 +122,7 @@ class CoilAggregate:
         self.frame_ids = DigestSet()
         self.supplement = False
         self.replaced_rejects = 0  # of a supplement
+        self.time_is_taken = False  # as the time of the first frame, by another part of the coil
         self._id: str | None = None
         self._rejected: dict[str, str] = {}  # by id; the camera that the reject counts for
         self._states: dict[str, Counter[str]] = {}
@@ -144,12 +145,14 @@ class CoilAggregate:
     def id(self) -> str:
         """It stays as it was in the first summary, also when an earlier frame comes after that.
 
-        A frame is counted in one part of its coil, so no two parts have the same id, whatever the clocks say.
+        Two parts of a coil can begin at the same time of capture, but a frame is counted in one of them only.
         """
         if self._id is not None:
             return self._id
         captured_ms, frame_id = self._first
-        name = f"{self.line or ''}\n{self.coil or ''}\n{captured_ms}{'+' * self.supplement}\n{frame_id}"
+        name = f"{self.line or ''}\n{self.coil or ''}\n{captured_ms}"
+        if self.supplement or self.time_is_taken:
+            name = f"{name}\n{frame_id}"
         return f"coil-{hashlib.sha256(name.encode()).hexdigest()[:24]}"
 
     def pin_id(self, identity: str) -> None:

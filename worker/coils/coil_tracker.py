@@ -101,6 +101,7 @@ class CoilTracker:
         self._parts: dict[Key, list[CoilPart]] = {}
         self._final_ms: OrderedDict[Key, int] = OrderedDict(self._published.final_ms(rules.silence_s))
         self._final_frames = FinalFrames()
+        self._ids: OrderedDict[str, None] = OrderedDict.fromkeys(self._published.ids())
 
     def __iter__(self) -> Iterator[CoilPart]:
         """The parts that are kept, in the order in which they began."""
@@ -239,6 +240,8 @@ class CoilTracker:
             if part.revision == 0 and not part.log.supplement:
                 part.log.expected = self._cameras.expected(part.log.line, part.log.coil)
                 self._cameras.saw(part.log.line, part.log.coil, part.log.cameras)
+            if part.revision == 0:
+                self._issue_id(part)
             part.revision += 1
             return True
         part.log.pin_id(known.id)
@@ -247,6 +250,12 @@ class CoilTracker:
             return False
         part.revision += 1
         return True
+
+    def _issue_id(self, part: CoilPart) -> None:
+        part.log.time_is_taken = part.log.id in self._ids
+        self._ids[part.log.id] = None
+        while len(self._ids) > _FORGOTTEN_MAX:
+            self._ids.popitem(last=False)
 
     def _forget(self, part: CoilPart) -> None:
         """Nothing corrects it from now on. The ids of its frames are kept for a while: a repeat is no late frame."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -86,6 +86,9 @@ class PublishedCoils:
                     until_ms = final_until_ms(known.last_ms, known.ended, silence_s)
                     finals[key] = max(until_ms, finals.get(key, until_ms))
         return finals
+
+    def ids(self) -> Iterator[str]:
+        return (identity for ids in self._by_key.values() for identity in ids)
 
     def has_final(self, key: Key, source: Source | None, captured_ms: int) -> bool:
         """Whether the frame of this record is in a summary that nothing can correct."""

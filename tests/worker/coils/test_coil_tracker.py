@@ -206,10 +206,13 @@ def test_two_parts_of_a_coil_that_begin_at_the_same_time_of_capture_have_ids_of_
     tracker.add(frame(0), 0)
     (first,) = (part.summary() for part in tracker.due(200))
     assert tracker.due(700) == []
-    tracker.add(frame(900, behind_s=900, camera="top-2"), 900)
+    second_frame = frame(900, behind_s=900, camera="top-2")
+    tracker.add(second_frame, 900)
     (second,) = (part.summary() for part in tracker.due(1100))
     assert (first.first_captured_at, first.revision) == (second.first_captured_at, second.revision)
     assert first.id != second.id
+    (other,) = (part.summary() for part in restarted([first], [second_frame], 0).due(1100))
+    assert other.id == second.id, "also after a restart"
 
 
 def restarted(summaries: list[CoilSummary], frames: list[Observation], read_before: int, first: int = 0) -> CoilTracker:

@@ -1,12 +1,22 @@
 """The times of capture of all cameras on one clock, so that a camera whose clock is wrong is not taken for late."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 from stripwatch.worker.coils.observations import Observation
 
 _WINDOW_MS = 12 * 3_600_000  # a clock that was set back is understood after one to two of these
 _CAMERAS_MAX = 1_000
+
+CameraKey = tuple[str | None, str]  # line and camera
+
+
+class KnownDelay(NamedTuple):
+    shortest_ms: int
+    known_ms: int
 
 
 @dataclass(slots=True)
@@ -28,10 +38,14 @@ class CameraClocks:
     A result follows its frame within a fraction of a second unless a worker is late, and one is not late all the time:
     so the shortest time from capture to result, beyond that fraction, is the error of the camera's clock. A camera that
     was never seen is believed to be in time.
+
+    known: of an earlier run; by line and camera, the shortest time and when it was known.
     """
 
-    def __init__(self) -> None:
-        self._delays: OrderedDict[tuple[str | None, str], _Delay] = OrderedDict()
+    def __init__(self, known: Mapping[CameraKey, KnownDelay] = MappingProxyType({})) -> None:
+        self._delays: OrderedDict[CameraKey, _Delay] = OrderedDict(
+            (key, _Delay(of.known_ms, of.shortest_ms, of.shortest_ms)) for key, of in known.items()
+        )
 
     def common_ms(self, observation: Observation) -> int:
         """When the frame was captured, by the clock of the workers; its camera's clock is learned from it."""
@@ -43,12 +57,16 @@ class CameraClocks:
             delay = self._learn(key, recorded_ms, recorded_ms - observation.captured_ms)
         return observation.captured_ms + (delay.behind_ms if delay else 0)
 
+    def shortest_ms(self, line: str | None, camera: str) -> int | None:
+        """From capture to result; None of a camera that was never seen."""
+        delay = self._delays.get((line, camera))
+        return delay.behind_ms if delay else None
+
     def behind_ms(self, line: str | None, camera: str) -> int:
         """How far the clock is behind, as far as is known by now."""
-        delay = self._delays.get((line, camera))
-        return delay.behind_ms if delay else 0
+        return self.shortest_ms(line, camera) or 0
 
-    def _learn(self, key: tuple[str | None, str], recorded_ms: int, delay_ms: int) -> _Delay:
+    def _learn(self, key: CameraKey, recorded_ms: int, delay_ms: int) -> _Delay:
         delay = self._delays.setdefault(key, _Delay(recorded_ms, delay_ms, delay_ms))
         if recorded_ms - delay.began_ms > _WINDOW_MS:
             delay.began_ms, delay.before_ms, delay.shortest_ms = recorded_ms, delay.shortest_ms, delay_ms

@@ -38,11 +38,14 @@ class CameraSummary(msgspec.Struct, frozen=True):
     """uncovered_mm: of the coil's whole length, what no inspected frame of this camera shows; null without a scale.
 
     position_faults: as of the coil. A camera that was expected and sent nothing is here with no frames.
+    delay_ms_min: the shortest time from the capture of a frame to its result within a day, which shows how far the
+    camera's clock is behind; null where no frame has come.
     """
 
     frames: FrameCounts
     uncovered_mm: int | None
     position_faults: dict[str, int] = {}
+    delay_ms_min: int | None = None
 
 
 class OffsetSpan(msgspec.Struct, frozen=True):

@@ -75,7 +75,12 @@ class CoilPart:
         """To be published: from now on the coil keeps its id."""
         self.log.pin_id(self.log.id)
         offsets = {partition_name(partition): span for partition, span in self.offsets.items()}
-        return msgspec.structs.replace(self.log.summary(self.ended, self.revision), offsets=offsets)
+        summary = self.log.summary(self.ended, self.revision)
+        cameras = {
+            name: msgspec.structs.replace(camera, delay_ms_min=self.clocks.shortest_ms(self.log.line, name))
+            for name, camera in summary.cameras.items()
+        }
+        return msgspec.structs.replace(summary, cameras=cameras, offsets=offsets)
 
 
 def partition_name(partition: Hashable) -> str:

@@ -94,7 +94,7 @@ class CoilTracker:
     def __init__(self, rules: CoilRules, published: PublishedCoils | None = None) -> None:
         self._rules = rules
         self._published = published or PublishedCoils()
-        self._clocks = CameraClocks()
+        self._clocks = CameraClocks(self._published.delays)
         self._cameras = LineCameras(rules.cameras)
         for (line, coil), cameras in self._published.cameras_seen:
             self._cameras.saw(line, coil, cameras)

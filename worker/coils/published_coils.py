@@ -8,6 +8,7 @@ from math import inf
 
 import msgspec
 
+from stripwatch.worker.coils.camera_clocks import CameraKey, KnownDelay
 from stripwatch.worker.coils.coil import CoilSummary, Ended, OffsetSpan
 from stripwatch.worker.coils.coil_part import CoilPart, Source, partition_name
 from stripwatch.worker.coils.observations import time_ms
@@ -20,15 +21,16 @@ Key = tuple[str | None, str | None]  # line and coil
 class Published:
     """The newest summary of one id. cameras: those that sent frames, and those that were expected.
 
-    offsets: of its records, by partition. digest: of what it says, whatever it is called. final: nothing can correct it
-    any more, since not all of its records are read again, it is a supplement, or an older version wrote it, which did
-    not state its records.
+    behind_ms: how far the clocks of all its cameras are behind at least. offsets: of its records, by partition. digest:
+    of what it says, whatever it is called. final: nothing can correct it any more, since not all of its records are
+    read again, it is a supplement, or an older version wrote it, which did not state its records.
     """
 
     id: str
     revision: int
     first_ms: int
     last_ms: int
+    behind_ms: int
     ended: Ended | None
     cameras: frozenset[str]
     faults: frozenset[str]
@@ -45,23 +47,30 @@ class Published:
 
 
 class PublishedCoils:
-    """By line and coil. cameras_seen: the cameras that sent frames, for each part of a coil.
+    """By line and coil. cameras_seen: the cameras that sent frames, for each part of a coil. delays: what is
+    known of the clocks of cameras.
 
     starts: by partition, where this run begins to read; without it, everything is read again.
     """
 
     def __init__(self, starts: Mapping[str, int] | None = None) -> None:
         self.cameras_seen: list[tuple[Key, set[str]]] = []
+        self.delays: dict[CameraKey, KnownDelay] = {}
         self._starts = starts
         self._by_key: OrderedDict[Key, dict[str, Published]] = OrderedDict()
 
     def add(self, summary: CoilSummary) -> None:
         """Raises ValueError or OverflowError where its times are none."""
+        first_ms, last_ms = time_ms(summary.first_captured_at), time_ms(summary.last_captured_at)
+        delays = {name: of.delay_ms_min for name, of in summary.cameras.items() if of.delay_ms_min is not None}
+        for camera, delay_ms in delays.items():
+            self.delays[summary.line, camera] = KnownDelay(delay_ms, last_ms + delay_ms)
         known = Published(
             id=summary.id,
             revision=summary.revision,
-            first_ms=time_ms(summary.first_captured_at),
-            last_ms=time_ms(summary.last_captured_at),
+            first_ms=first_ms,
+            last_ms=last_ms,
+            behind_ms=min(delays.values(), default=0),
             ended=summary.ended,
             cameras=frozenset(summary.cameras),
             faults=faults_of(summary),
@@ -83,7 +92,7 @@ class PublishedCoils:
         for key, ids in self._by_key.items():
             for known in ids.values():
                 if known.final and not known.supplement:  # a coil that has one may be read again itself
-                    until_ms = final_until_ms(known.last_ms, known.ended, silence_s)
+                    until_ms = final_until_ms(known.last_ms + known.behind_ms, known.ended, silence_s)
                     finals[key] = max(until_ms, finals.get(key, until_ms))
         return finals
 
@@ -122,5 +131,6 @@ def faults_of(summary: CoilSummary) -> frozenset[str]:
 
 
 def content_digest(summary: CoilSummary) -> bytes:
-    content = msgspec.structs.replace(summary, id="", revision=0, ended=None, offsets={})
+    cameras = {name: msgspec.structs.replace(of, delay_ms_min=None) for name, of in summary.cameras.items()}
+    content = msgspec.structs.replace(summary, id="", revision=0, ended=None, offsets={}, cameras=cameras)
     return hashlib.sha256(msgspec.json.encode(content)).digest()

@@ -275,6 +275,18 @@ def test_late_frames_after_a_restart_are_not_in_the_supplement_before_it() -> No
     assert restarted([first, extra, other], late, 38, first=37).due(300) == [], "of a commit from before the summary"
 
 
+def test_what_is_known_of_the_clocks_is_known_after_a_restart() -> None:
+    """Frames of half an hour ago are late, and not of a camera whose clock is wrong."""
+    frames = [frame(second, behind_s=300) for second in range(40) if second not in (12, 13)]
+    late = [frame(second, behind_s=300, recorded_s=1800) for second in (12, 13)]
+    (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
+    assert first.cameras["top-1"].delay_ms_min == 300_000
+    (extra,) = (part.summary() for part in restarted([first], late, 0, first=38).due(300))
+    assert (extra.supplement, extra.frames.inspected) == (True, 2)
+    (corrected,) = (part.summary() for part in restarted([first], [*frames, *late], 38).due(300))
+    assert (corrected.id, corrected.revision, corrected.frames.inspected) == (first.id, 2, 40)
+
+
 def test_a_coil_that_is_read_again_whole_does_not_count_the_frames_of_its_supplements() -> None:
     frames = [frame(second) for second in range(40) if second not in (12, 13)]
     late = [frame(second, bad=True, recorded_s=100 + second) for second in (12, 13)]

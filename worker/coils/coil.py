@@ -73,7 +73,7 @@ class CoilSummary(msgspec.Struct, frozen=True):
     encoder was set to another value, once however many cameras show it; the positions after it continue those before;
     "jump": how often they went ahead by up to 1 km faster than any strip, which counts as a gap; "reversed": frames
     whose position is lower than the one before although no header says that the strip runs in reverse, so their boxes
-    may be mirrored.
+    may be mirrored; "still": frames of a camera that states one position from first to last (100 frames or more).
     offsets: where the results and rejects of its frames are, by topic and partition; those of other coils lie between.
     """
 

@@ -20,6 +20,7 @@ from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.monitoring.coil_metrics import POSITION_FAULTS
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SAY_EVERY = 50_000
@@ -28,7 +29,8 @@ _COLUMNS = (
     *("frames_inspected", "frames_skipped", "frames_rejected"),
     *("frames_unsure", "frames_flagged"),
     *("partly_uncovered_m", "cameras_silent", "positions_outlier", "positions_reset", "positions_jump"),
-    *("positions_reversed", "revision", "supplement", "strip_defects_total", "gaps_total", "replaced_rejects"),
+    *("positions_reversed", "positions_still", "revision", "supplement", "strip_defects_total", "gaps_total"),
+    "replaced_rejects",
 )
 
 
@@ -142,7 +144,7 @@ def as_csv(coils: Sequence[CoilSummary]) -> str:
         row += [coil.first_captured_at, coil.last_captured_at, metres(coil.length_mm), metres(coil.uncovered_mm)]
         row += [*msgspec.structs.astuple(coil.frames), coil.verdicts.get("unsure", 0), coil.flagged]
         row += [metres(coil.partly_uncovered_mm), _text(" ".join(coil.cameras_silent))]
-        row += [coil.position_faults.get(kind, 0) for kind in ("outlier", "reset", "jump", "reversed")]
+        row += [coil.position_faults.get(kind, 0) for kind in POSITION_FAULTS]
         row += [coil.revision, "yes" if coil.supplement else "", coil.strip_defects_total, coil.gaps_total]
         row += [coil.replaced_rejects]
         row += [*(coil.defects.get(label, 0) for label in labels)]

@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from stripwatch.worker.monitoring.metrics import connections_closed
 
-POSITION_FAULTS = ("outlier", "reset", "jump", "reversed")  # as in the field position_faults of a summary
+POSITION_FAULTS = ("outlier", "reset", "jump", "reversed", "still")  # as in the field position_faults of a summary
 SILENT_CAMERA = "silent_camera"
 
 

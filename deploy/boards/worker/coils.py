@@ -41,7 +41,8 @@ COILS = Row(
             "timeseries",
             (Query("sum by (fault) (increase(stripwatch_coils_faulty_total[1h]))", "{{fault}} in an hour"),),
             "outlier: positions that cannot be true. reset, jump: the encoder was set to another value, or a hole "
-            "among frames with wrong times. reversed: the strip ran backwards unannounced. The log names the coils.",
+            "among frames with wrong times. reversed: the strip ran backwards unannounced. still: one position "
+            "throughout, so the encoder may be dead. The log names the coils.",
             axis="coils",
         ),
     ),

@@ -16,6 +16,7 @@ from stripwatch.worker.coils.strip.stretches import SLACK_MM, Frames, Placement,
 from stripwatch.worker.coils.strip.transitions import Transition, transition
 
 CONFIRMED_FRAMES = 3
+_STILL_FRAMES_MIN = 100
 _OPEN_MAX, _STRETCHES_MAX = 8, 1_000
 
 
@@ -80,6 +81,7 @@ class CameraTrack:
             outlier=self._dropped_frames + sum(stretch.frames for stretch in self._not_real(real)),
             reset=kinds["reset"],
             reversed=ran_back + sum(stretch.falls for stretch in real),
+            still=sum(stretch.frames for stretch in real if len(real) == 1 and _is_still(stretch)),
         )
 
     def unplaced(self) -> Counter[str]:
@@ -179,6 +181,10 @@ class CameraTrack:
 
     def _is_reset(self, before: Stretch, after: Stretch) -> bool:
         return transition(before, after, self._rules).kind == "reset"
+
+
+def _is_still(stretch: Stretch) -> bool:
+    return stretch.frames >= _STILL_FRAMES_MIN and stretch.is_still
 
 
 def _is_of_a_neighbour(stretch: Stretch, few: float) -> bool:

@@ -60,6 +60,7 @@ class Stretch:
         self.frames = self.falls = 0
         self.streak = 0  # of frames since another stretch had one
         self.first = self.last = first
+        self._lowest_mm = self._highest_mm = first.position_mm
         self.low_mm = self.high_mm = first.position_mm
         self.covered = IntervalSet(rules.gap_tolerance_mm)
         self.defects = StripDefects(rules.gap_tolerance_mm)
@@ -72,6 +73,11 @@ class Stretch:
     def end_mm(self) -> int:
         """Where the newest frame ends; one that was not inspected is as long as the others."""
         return self.last.position_mm + self.frame_mm
+
+    @property
+    def is_still(self) -> bool:
+        """Whether all its frames are at one position."""
+        return self._highest_mm - self._lowest_mm <= _JITTER_MM
 
     @property
     def way_at_start(self) -> int:
@@ -93,6 +99,8 @@ class Stretch:
         self.streak += 1
         self.falls += falls(self.last, placement)
         self.last = placement
+        self._lowest_mm = min(self._lowest_mm, placement.position_mm)
+        self._highest_mm = max(self._highest_mm, placement.position_mm)
         self._turn(placement.position_mm)
         self.show(placement)
 

@@ -30,6 +30,7 @@ const POSITION_FAULTS = {
   outlier: ["position that cannot be true", "positions that cannot be true"],
   reset: ["change of the encoder", "changes of the encoder"],
   jump: ["jump ahead that no strip can make", "jumps ahead that no strip can make"],
+  still: ["frame at one position throughout", "frames at one position throughout"],
   reversed: ["frame of a strip that ran backwards unannounced", "frames of a strip that ran backwards unannounced"],
 };
 

@@ -132,6 +132,21 @@ def test_a_summary_joins_only_the_defects_that_came_since_the_one_before(monkeyp
     assert added == 2, "to its stretch, and to the strip"
 
 
+@pytest.mark.parametrize(("frames", "faults"), [(100, {"still": 100}), (99, {})])
+def test_an_encoder_that_is_dead_is_a_fault(frames: int, faults: dict[str, int]) -> None:
+    assert summary_of(shown(run(frames, 7_000, step_mm=0))).position_faults == faults
+
+
+def test_a_wrong_position_does_not_hide_that_an_encoder_is_dead() -> None:
+    taken = [*run(100, 7_000, step_mm=0), (10_000, 900_000), *run(100, 7_003, 70_000, 0)]
+    assert summary_of(shown(taken)).position_faults == {"outlier": 1, "still": 200}
+
+
+def test_a_strip_that_stands_for_a_while_is_no_fault() -> None:
+    standing = run(300, 20_000, 10_000, step_mm=0)
+    assert summary_of(shown([*run(100), *standing])).position_faults == {}
+
+
 @st.composite
 def strips_with_stops(draw: st.DrawFn) -> tuple[Taken, int]:
     """Runs of 8 frames or more, with pauses, lost frames and resets between them. And the length of a frame."""

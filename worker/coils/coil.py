@@ -60,15 +60,15 @@ class CoilSummary(msgspec.Struct, frozen=True):
 
     id: from line, coil and first frame, so a reader can drop a repeat. revision: 1, and one more each time that frames
     which came late have corrected the coil; a reader keeps the highest of an id. supplement: this is not the coil, but
-    frames of it that came when it could no longer be corrected; add them to it, and take replaced_rejects of the coil's
-    rejected frames away, which were sent again and are here. strip_mm: lowest to highest position
-    that any frame shows. uncovered_mm: of that, what no inspected frame of any camera shows; gaps: where, the longest
+    frames of it that came when it could no longer be corrected; add them to it, and subtract replaced_rejects from its
+    rejected frames: these were sent again and are here. strip_mm: lowest to highest position that any frame shows.
+    uncovered_mm: of that, what no inspected frame of any camera shows; gaps: where, the longest
     first, then by place (at most 200 of gaps_total). cameras_silent: cameras that sent nothing, although the settings
     name them for this line or they saw its coils before. partly_uncovered_mm: what not every camera shows, silent ones
     included. defects: strip defects a class, those without a place included. worst: the best score, then the longest.
-    strip_defects: the first 1,000 of strip_defects_total by place. ended: by the next coil, by silence, or at a limit
-    of frames; null while it runs. flagged: inspected frames that are unsure whatever their scores are, so nobody has
-    judged what they show; flags: the same for each flag.
+    strip_defects: the first 1,000 of strip_defects_total by place, or fewer where the summary would be too large for a
+    record. ended: by the next coil, by silence, or at a limit of frames; null while it runs. flagged: inspected frames
+    that are unsure whatever their scores are, so nobody has judged what they show; flags: the same for each flag.
     position_faults: "outlier": frames whose position cannot be true, so their place is not used; "reset": how often the
     encoder was set to another value, once however many cameras show it; the positions after it continue those before;
     "jump": how often they went ahead by up to 1 km faster than any strip, which counts as a gap; "reversed": frames

@@ -10,6 +10,7 @@ from kafka.structs import TopicPartition
 
 from stripwatch.worker.coils.camera_clocks import CameraClocks
 from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary, Ended, OffsetSpan
+from stripwatch.worker.coils.summary_limit import within_limit
 
 _CAMERAS_MAX, _OTHERS = 256, ""
 
@@ -80,7 +81,7 @@ class CoilPart:
             name: msgspec.structs.replace(camera, delay_ms_min=self.clocks.shortest_ms(self.log.line, name))
             for name, camera in summary.cameras.items()
         }
-        return msgspec.structs.replace(summary, cameras=cameras, offsets=offsets)
+        return within_limit(msgspec.structs.replace(summary, cameras=cameras, offsets=offsets))
 
 
 def partition_name(partition: Hashable) -> str:

@@ -1,0 +1,30 @@
+import msgspec
+
+from stripwatch.worker.coils.camera_clocks import CameraClocks
+from stripwatch.worker.coils.coil import CoilAggregate
+from stripwatch.worker.coils.coil_part import CoilPart
+from stripwatch.worker.coils.summary_limit import within_limit
+from tests.worker.coils.strip.test_strip_defects import defect
+from tests.worker.coils.test_coil import logged, observation
+
+KAFKA_BYTES_MAX = 1_048_588  # message.max.bytes of a broker unless it is set
+
+
+def test_a_summary_with_many_defects_and_long_names_fits_into_a_record_and_says_how_many_there_are() -> None:
+    name = "é" * 200
+    log = CoilAggregate(observation(0, 0))
+    for n in range(1, 1_001):
+        start = 300 * n
+        log.add(observation(n, start, defects=(defect(start, start + 9, camera=name, event_id=f"{n}{name}"),)))
+    summary = log.summary()
+    assert len(msgspec.json.encode(summary)) > 900_000
+    found = CoilPart(log, CameraClocks(), 0).summary()
+    assert len(msgspec.json.encode(found)) < KAFKA_BYTES_MAX - 20_000
+    assert (found.strip_defects_total, found.defects) == (summary.strip_defects_total, summary.defects)
+    assert found.strip_defects == summary.strip_defects[: len(found.strip_defects)]
+    assert len(found.strip_defects) >= 250
+
+
+def test_a_summary_that_fits_stays_as_it_is() -> None:
+    summary = logged([observation(0, 0, 300, defects=(defect(0, 9),))])
+    assert within_limit(summary) == summary

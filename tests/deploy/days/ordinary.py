@@ -185,6 +185,23 @@ _LOST = Change("stripwatch_frames_deleted_total", {"instance": "a"}, 30 + _AWAY,
 _JUMPED = Change("stripwatch_offset_resets_total", {"instance": "a", "cause": "recreated"}, 30 + _AWAY, once=1)
 
 
+def _counted_by(instance: str, minute: int) -> tuple[Change, ...]:
+    """What a worker counts only where something went wrong, all at once."""
+    return tuple(
+        Change(f"stripwatch_{metric}_total", {"instance": instance, **labels}, minute, once=5)
+        for metric, labels in (
+            ("frames_deleted", {}),
+            ("batch_faults", {"fault": "damaged"}),
+            ("memory_shortages", {}),
+            ("commit_failures", {}),
+            ("producer_rebuilds", {}),
+            ("unlocated_defects", {}),
+            ("instance_ids_taken", {}),
+            ("rejects_shortened", {}),
+        )
+    )
+
+
 def _eight_processes(*lives: Span) -> Line:
     """Of one supervisor. lives: those of one of them."""
     return Line(workers=tuple(Worker("a", lives if number == 3 else ALWAYS, str(number)) for number in range(8)))
@@ -232,6 +249,25 @@ WORKERS_CHANGE = (
         at={89: alerts(), 130: alerts()},
     ),
     Day(
+        "new Prometheus, and workers with losses of long ago",
+        minutes=120,
+        changes=_counted_by("a", 10),
+        unscraped=((0, 60),),
+    ),
+    Day(
+        "Prometheus away for more than a day; a worker that started meanwhile has lost frames",
+        minutes=150 + _AWAY,
+        lines=(Line(workers=(Worker("a"), Worker("b", ((0, 10), (90 + 600, FOREVER))))),),
+        changes=(
+            Change("stripwatch_commit_failures_total", {"instance": "a"}, 10, once=7),
+            Change("stripwatch_frames_deleted_total", {"instance": "b"}, 90 + 600, once=1200),
+        ),
+        unscraped=((90, 90 + _AWAY),),
+        evaluate_s=240,
+        fires=alerts("CommitsFail", "FramesDeleted"),
+        at={89: alerts(), 95 + _AWAY: alerts("FramesDeleted"), 120 + _AWAY: alerts()},
+    ),
+    Day(
         "one of eight processes dead",
         minutes=60,
         lines=(_eight_processes((0, 20)),),
@@ -268,19 +304,7 @@ WORKERS_CHANGE = (
         "worker counts rare events before its first scrape",
         minutes=50,
         lines=(Line(workers=(Worker("a"), Worker("c", ((20, FOREVER),)))),),
-        changes=tuple(
-            Change(f"stripwatch_{metric}_total", {"instance": "c", **labels}, 20, once=5)
-            for metric, labels in (
-                ("frames_deleted", {}),
-                ("batch_faults", {"fault": "damaged"}),
-                ("memory_shortages", {}),
-                ("commit_failures", {}),
-                ("producer_rebuilds", {}),
-                ("unlocated_defects", {}),
-                ("instance_ids_taken", {}),
-                ("rejects_shortened", {}),
-            )
-        ),
+        changes=_counted_by("c", 20),
         fires=alerts(
             *("FramesDeleted", "BatchesUnreadable", "MemoryShort", "CommitsFail", "ProducerFails"),
             *("DefectsUnlocated", "InstanceIdTaken", "RejectsShortened"),

@@ -67,7 +67,8 @@ def _ever(day: Day) -> str:
     """What fired at any time. promtool also evaluates while Prometheus is away; what fires then does not count."""
     begins = [0, *(round(stop) for _, stop in day.unscraped)]
     ends = [*(round(start) for start, _ in day.unscraped), day.minutes]
-    parts = [f"last_over_time({_FIRING}[{end - begin}m] @ {60 * end})" for begin, end in zip(begins, ends, strict=True)]
+    spans = [(begin, end) for begin, end in zip(begins, ends, strict=True) if end > begin]
+    parts = [f"last_over_time({_FIRING}[{end - begin}m] @ {60 * end})" for begin, end in spans]
     return f"group by (alertname) ({' or '.join(parts)})"
 
 

@@ -62,7 +62,7 @@ class PlantRule:
 class Day:
     """fires: the alerts that fire at any time of it; no other does. at: exactly those that fire at that minute.
 
-    unscraped: Prometheus scrapes nothing. step_s: between two scrapes. evaluate_s: between two evaluations.
+    coils: when `stripwatch coils` runs; else its target is gone. unscraped: Prometheus scrapes nothing. step_s: between two scrapes. evaluate_s: between two evaluations.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Day:
     fires: frozenset[str] = frozenset()
     at: Mapping[int, frozenset[str]] = field(default_factory=dict)
     plant: tuple[PlantRule, ...] = ()
+    coils: tuple[Span, ...] = ALWAYS
     unscraped: tuple[Span, ...] = ()
     step_s: int = 60
     evaluate_s: int = 60

@@ -329,4 +329,22 @@ WORKERS_CHANGE = (
     ),
 )
 
-DAYS = (*STOPS, *CAMERAS_CHANGE, *WORKERS_CHANGE)
+COILS_CHANGE = (
+    Day(
+        "the target of stripwatch coils is gone",
+        minutes=120,
+        coils=((0, 30),),
+        fires=alerts("CoilsNotSummarized"),
+        at={39: alerts(), 45: alerts("CoilsNotSummarized"), 120: alerts("CoilsNotSummarized")},
+    ),
+    Day(
+        "stripwatch coils declared removed",
+        minutes=60,
+        coils=((0, 30),),
+        plant=(PlantRule("stripwatch:coils_removed", {}, _FROM_30_MIN),),
+    ),
+    Day("stripwatch coils updated", minutes=60, coils=((0, 30), (32, FOREVER))),
+    Day("plant without stripwatch coils", minutes=60, coils=()),
+)
+
+DAYS = (*STOPS, *CAMERAS_CHANGE, *WORKERS_CHANGE, *COILS_CHANGE)

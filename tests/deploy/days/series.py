@@ -58,13 +58,19 @@ def series_of(day: Day) -> Iterator[Series]:
 
 def _of_coils(day: Day, minutes: Values) -> Iterator[Series]:
     """Of `stripwatch coils`, of which a plant has one."""
-    target, never = {"job": COILS_JOB, "instance": "coils"}, np.zeros(len(minutes), dtype=bool)
-    yield Series("up", target, np.ones(len(minutes)), never)
+    target, there = {"job": COILS_JOB, "instance": "coils"}, _within(minutes, day.coils)
+    yield _while_there("up", target, np.ones(len(minutes)), there)
     for each in exported_by_coils():
         labels = {**target, **each.labels}
         added = _with_changes(np.zeros(len(minutes)), each.name, labels, day, minutes)
         gauge = np.full(len(minutes), float(_GAUGES.get(each.name, 0)))
-        yield Series(each.name, labels, np.cumsum(added) if each.counts else gauge, never)
+        yield _while_there(each.name, labels, np.cumsum(added) if each.counts else gauge, there)
+
+
+def _while_there(name: str, labels: Labels, values: Values, there: Mask) -> Series:
+    """Prometheus marks the end of a series whose target is gone, or does not give it any more."""
+    before = np.concatenate([[False], there[:-1]])
+    return Series(name, labels, np.where(there, values, np.nan), before & ~there)
 
 
 def _with_changes(added: Values, name: str, labels: Labels, day: Day, minutes: Values) -> Values:
@@ -172,8 +178,7 @@ class _LineSeries:
         return {"job": JOB, "line": self._line.name, "device": self._line.device}
 
     def _series(self, name: str, labels: Labels, values: Values, there: Mask) -> Series:
-        before = np.concatenate([[False], there[:-1]])
-        return Series(name, {**self._target(), **labels}, np.where(there, values, np.nan), before & ~there)
+        return _while_there(name, {**self._target(), **labels}, values, there)
 
 
 def _since(taken: Mask, alive: Mask) -> Mask:

@@ -62,7 +62,8 @@ class PlantRule:
 class Day:
     """fires: the alerts that fire at any time of it; no other does. at: exactly those that fire at that minute.
 
-    coils: when `stripwatch coils` runs; else its target is gone. unscraped: Prometheus scrapes nothing. step_s: between two scrapes. evaluate_s: between two evaluations.
+    coils: when `stripwatch coils` runs; else its target is gone. unscraped: Prometheus scrapes nothing. step_s: between
+    two scrapes. evaluate_s: between two evaluations.
     """
 
     name: str

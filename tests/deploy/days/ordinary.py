@@ -10,6 +10,7 @@ _WEEKEND = PlantRule(  # the first day of every test is a Thursday
 _NIGHT = PlantRule("line:stripwatch_planned_stop", {"line": "l1"}, "vector(1) and hour() >= 3 and hour() < 11")
 _MONDAY = 30 * 60 + 3 * 60  # the line stands for 30 hours from minute 180 on: longer than any window of a day
 _FROM_30_MIN = "vector(1) and vector(time()) > 1800"
+_FROM_80_MIN = "vector(1) and vector(time()) > 4800"
 _THREE = {**CAMERAS, "top-3": ALWAYS}
 
 
@@ -153,6 +154,58 @@ CAMERAS_CHANGE = (
         lines=(Line(cameras={"top-1": ALWAYS, "top-2": ((0, 70),), "top-3": ((40, FOREVER),)}),),
         fires=alerts("CameraSilent"),
         at={120: alerts("CameraSilent")},
+    ),
+    Day(
+        "camera dies, and an unrelated one is added later",
+        minutes=180,
+        lines=(Line(cameras={**_THREE, "top-3": ((0, 40),), "top-4": ((100, FOREVER),)}),),
+        fires=alerts("CameraSilent"),
+        at={minute: alerts("CameraSilent") for minute in (60, 110, 180)},
+    ),
+    Day(
+        "camera exchanged late, and the old one declared removed",
+        minutes=150,
+        lines=(Line(cameras={**_THREE, "top-3": ((0, 20),), "top-4": ((60, FOREVER),)}),),
+        plant=(PlantRule("camera:stripwatch_removed", {"line": "l1", "camera": "top-3"}, _FROM_80_MIN),),
+        fires=alerts("CameraSilent"),
+        at={79: alerts("CameraSilent"), 90: alerts(), 150: alerts()},
+    ),
+    Day(
+        "camera exchanged, and another one dies in the same minutes",
+        minutes=150,
+        lines=(Line(cameras={"top-1": ALWAYS, "top-2": ((0, 40),), "top-3": ((0, 43),), "top-9": ((42, FOREVER),)}),),
+        fires=alerts("CameraSilent", "CameraReplaced"),
+        at={150: alerts("CameraSilent", "CameraReplaced")},
+    ),
+    Day(
+        "two cameras die in a stop, and one is added",
+        minutes=120,
+        lines=(
+            Line(
+                cameras={"top-1": ALWAYS, "top-2": ((0, 40),), "top-3": ((0, 40),), "top-9": ((50, FOREVER),)},
+                stops=((40, 50),),
+            ),
+        ),
+        fires=alerts("CameraSilent"),
+        at={120: alerts("CameraSilent")},
+    ),
+    Day(
+        "camera dies while two are added",
+        minutes=120,
+        lines=(
+            Line(
+                cameras={**_THREE, "top-3": ((0, 40),), "top-8": ((42, FOREVER),), "top-9": ((42, FOREVER),)},
+            ),
+        ),
+        fires=alerts("CameraSilent"),
+        at={120: alerts("CameraSilent")},
+    ),
+    Day(
+        "the only camera of a line dies: without frames nobody can tell that from a stop",
+        minutes=120,
+        lines=(Line(cameras={"top-1": ((0, 40),)}),),
+        fires=alerts("LineSilent"),
+        at={50: alerts(), 120: alerts("LineSilent")},
     ),
     Day(
         "camera dies before a weekend",

@@ -255,6 +255,9 @@ def _counted_by(instance: str, minute: int) -> tuple[Change, ...]:
     )
 
 
+_FAULTY_COIL = Change("stripwatch_coils_faulty_total", {"instance": "coils", "fault": "reset"}, 10, once=1)
+
+
 def _eight_processes(*lives: Span) -> Line:
     """Of one supervisor. lives: those of one of them."""
     return Line(workers=tuple(Worker("a", lives if number == 3 else ALWAYS, str(number)) for number in range(8)))
@@ -304,7 +307,7 @@ WORKERS_CHANGE = (
     Day(
         "new Prometheus, and workers with losses of long ago",
         minutes=120,
-        changes=_counted_by("a", 10),
+        changes=(*_counted_by("a", 10), _FAULTY_COIL),
         unscraped=((0, 60),),
     ),
     Day(

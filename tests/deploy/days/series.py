@@ -60,6 +60,7 @@ def _of_coils(day: Day, minutes: Values) -> Iterator[Series]:
     """Of `stripwatch coils`, of which a plant has one."""
     target, there = {"job": COILS_JOB, "instance": "coils"}, _within(minutes, day.coils)
     yield _while_there("up", target, np.ones(len(minutes)), there)
+    yield _while_there("process_start_time_seconds", target, _starts(minutes, day.coils), there)
     for each in exported_by_coils():
         labels = {**target, **each.labels}
         added = _with_changes(np.zeros(len(minutes)), each.name, labels, day, minutes)
@@ -89,6 +90,14 @@ def _within(minutes: Values, spans: Sequence[Span]) -> Mask:
     for start, stop in spans:
         inside |= (minutes >= start) & (minutes < stop)
     return inside
+
+
+def _starts(minutes: Values, lives: Sequence[Span]) -> Values:
+    """When the process of each step started, in seconds."""
+    start = np.zeros(len(minutes))
+    for first, stop in lives:
+        start[_within(minutes, [(first, stop)])] = 60 * first + 1
+    return start
 
 
 def _matches(change: Change, name: str, labels: Labels) -> bool:
@@ -139,10 +148,7 @@ class _LineSeries:
         living = np.maximum(np.sum(self._alive, axis=0), 1)
         held = {name: alive & (at % living == turn) for at, name in enumerate(self._line.cameras)}
         taken = {name: self._sends[name] & mask for name, mask in held.items()}
-        start = np.zeros(len(alive))
-        for first, stop in worker.lives:
-            start[_within(self._minutes, [(first, stop)])] = 60 * first + 1
-        yield self._series("process_start_time_seconds", target, start, alive)
+        yield self._series("process_start_time_seconds", target, _starts(self._minutes, worker.lives), alive)
         read = np.floor((PARTITIONS - 1 - turn) / living) + 1
         frames = {name: mask * FRAMES_PER_MINUTE * self._day.step_s / 60 for name, mask in taken.items()}
         for each in exported(list(self._line.cameras), worker.bundle):

@@ -127,7 +127,7 @@ class CoilTracker:
             return self._repeat_of_final(observation)
         part = self._part_of(key, observation.frame_id, at_ms)
         if part is None or part.log.supplement:
-            if source and source.read_before and at_ms <= self._final_ms.get(key, -1):
+            if source and source.read_before and self._is_long_final(key, at_ms):
                 return self._repeat_of_final(observation)
             if self._final_frames.has(observation):
                 return Added(None, "repeat")
@@ -181,7 +181,8 @@ class CoilTracker:
         part = CoilPart(CoilAggregate(observation, self._rules.strip), self._clocks, now_s)
         part.stretch_to(observation.camera, observation.captured_ms)
         part.note_source(source)
-        part.log.supplement = at_ms <= self._final_ms.get(key, -1)
+        read_before = source is not None and source.read_before  # a late frame without a summary is not
+        part.log.supplement = at_ms <= self._final_ms.get(key, -1) and not read_before
         self._parts.setdefault(key, []).append(part)
         replaces = self._replaces_final_reject(part, observation)
         return Added(part, "supplement" if part.log.supplement else "in-time", replaces_reject=replaces)
@@ -191,6 +192,13 @@ class CoilTracker:
         replaces = part.log.supplement and self._final_frames.replaces_reject(observation)
         part.log.replaced_rejects += replaces
         return replaces
+
+    def _is_long_final(self, key: Key, at_ms: int) -> bool:
+        """Whether no part that an earlier run has kept can have held this moment.
+
+        The next part may begin right where one was cut at a limit, and the clocks may have been less well known then.
+        """
+        return at_ms <= self._final_ms.get(key, -1) - 500 * self._rules.silence_s
 
     def _repeat_of_final(self, observation: Observation) -> Added:
         """An earlier run has counted it in a coil that cannot be corrected any more."""

@@ -275,6 +275,17 @@ def test_late_frames_after_a_restart_are_not_in_the_supplement_before_it() -> No
     assert restarted([first, extra, other], late, 38, first=37).due(300) == [], "of a commit from before the summary"
 
 
+def test_the_part_after_a_limit_keeps_its_first_frames_after_a_restart() -> None:
+    """They can be captured before the last frames ahead of the limit, which another camera has sent."""
+    tracker = CoilTracker(replace(WIDE, frames_max=20))
+    frames = [frame(second) for second in (*range(19), 20, 19, *range(21, 40))]
+    for number, one in enumerate(frames[:20]):
+        tracker.add(one, number, Source("p", number))
+    (first,) = (part.summary() for part in tracker.due(20))
+    (second,) = (part.summary() for part in restarted([first], frames[20:], 40, first=20).due(400))
+    assert (first.ended, second.frames.inspected, second.supplement) == ("limit", 20, False)
+
+
 def test_what_is_known_of_the_clocks_is_known_after_a_restart() -> None:
     """Frames of half an hour ago are late, and not of a camera whose clock is wrong."""
     frames = [frame(second, behind_s=300) for second in range(40) if second not in (12, 13)]

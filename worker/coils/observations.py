@@ -1,5 +1,6 @@
 """What one record of the results or rejects says of one frame of the strip."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,11 +11,11 @@ import msgspec
 from stripwatch.worker.coils.bounded_names import bounded_result, shorten
 from stripwatch.worker.coils.strip.strip_defects import PixelSpan, StripDefect
 from stripwatch.worker.contracts.camera_source import parse_source
-from stripwatch.worker.contracts.events import Defect, FrameFlag, FrameInfo, Result, StripDirection, StripSpan
+from stripwatch.worker.contracts.events import Box, Defect, FrameFlag, FrameInfo, Result, StripDirection, StripSpan
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.frame_headers import ORIGINAL_PREFIX, REPLAY_OF
 from stripwatch.worker.contracts.positions import Position, Record
-from stripwatch.worker.contracts.record_fields import STRIP_POSITION_MM_MAX
+from stripwatch.worker.contracts.record_fields import SAFE_INTEGER_MAX, STRIP_POSITION_MM_MAX
 from stripwatch.worker.contracts.timestamps import is_capture_time
 
 _FRAME_MM_MAX = 1_000_000
@@ -167,14 +168,20 @@ def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefec
         return None
     box = defect.box_px
     return StripDefect(
-        label=defect.label,
-        camera=frame.camera,
+        label=sys.intern(defect.label),
+        camera=sys.intern(frame.camera),
         score=defect.score,
         strip_mm=span,
-        across_px=PixelSpan(box.y, box.y + box.height) if box else None,
+        across_px=_rows(box) if box else None,
         parts=1,
         event_id=event_id,
     )
+
+
+def _rows(box: Box) -> PixelSpan | None:
+    """None where no image has so many rows."""
+    rows = PixelSpan(box.y, box.y + box.height)
+    return rows if 0 <= rows.start <= rows.end <= SAFE_INTEGER_MAX else None
 
 
 def time_ms(text: str) -> int:

@@ -56,7 +56,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     provider: str | None = None
 
 
-class StripSpan(msgspec.Struct, frozen=True):
+class StripSpan(msgspec.Struct, frozen=True, gc=False):
     """Millimetres along the coil."""
 
     start: int

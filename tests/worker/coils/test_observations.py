@@ -13,7 +13,7 @@ from stripwatch.worker.coils.observations import (
     read_result,
 )
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.contracts.events import FrameFlag, Result, StripSpan
+from stripwatch.worker.contracts.events import Box, FrameFlag, Result, StripSpan
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
@@ -96,6 +96,16 @@ def test_a_defect_that_is_not_within_its_frame_has_no_place(span: StripSpan) -> 
     seen = observation_from_result(msgspec.structs.replace(event, defects=defects), NOW_MS)
     assert seen is not None
     assert (seen.position_mm, seen.defects, seen.unplaced) == (0, (), ("pits",))
+
+
+@pytest.mark.parametrize("box", [Box(0, 2**70, 10, 10), Box(0, -(2**70), 10, 10), Box(0, 10, 10, 2**80)])
+def test_a_box_of_more_rows_than_any_image_has_takes_the_whole_width(box: Box) -> None:
+    event = result(strip_position_mm=0)
+    defects = [msgspec.structs.replace(defect, box_px=box) for defect in event.defects]
+    seen = observation_from_result(msgspec.structs.replace(event, defects=defects), NOW_MS)
+    assert seen is not None
+    assert [defect.across_px for defect in seen.defects] == [None]
+    assert CoilAggregate(seen).summary().defects == {"pits": 1}
 
 
 @pytest.mark.parametrize("span", [StripSpan(10**15, 10**15 + 9), StripSpan(800, 0)])

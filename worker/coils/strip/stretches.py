@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from stripwatch.worker.coils.strip.interval_set import IntervalSet
-from stripwatch.worker.coils.strip.strip_defects import StripDefect, StripDefects
+from stripwatch.worker.coils.strip.strip_defects import StripDefect, StripDefects, packed, unpacked
 from stripwatch.worker.config.sections import CoilsSettings
 from stripwatch.worker.contracts.events import StripDirection, StripSpan
 
@@ -138,7 +138,7 @@ class Frames:
         self._times, self._positions, self._starts, self._ends = array("q"), array("q"), array("q"), array("q")
         self._directions = array("b")
         self._steps = Counter[int]()  # from frame to frame, by the number of binary digits of their millimetres
-        self._defects: list[tuple[StripDefect, ...]] = []
+        self._defects: list[bytes] = []
 
     def __len__(self) -> int:
         return len(self._times)
@@ -152,7 +152,7 @@ class Frames:
             self._times[at],
             self._positions[at],
             StripSpan(start, end) if start < end else None,
-            self._defects[at],
+            unpacked(self._defects[at]),
             _DIRECTIONS[self._directions[at]],
         )
 
@@ -182,7 +182,7 @@ class Frames:
         self._starts.insert(at, span.start)
         self._ends.insert(at, span.end)
         self._directions.insert(at, _DIRECTIONS.index(placement.direction))
-        self._defects.insert(at, placement.defects)
+        self._defects.insert(at, packed(placement.defects))
         self.stretches.insert(at, -1)
         return at
 
@@ -192,7 +192,7 @@ class Frames:
         while at >= 0 and (self._times[at], self._positions[at]) == (placement.time_ms, placement.position_mm):
             if self._starts[at] == self._ends[at] and not self._defects[at]:
                 span = placement.span or StripSpan(0, 0)
-                self._starts[at], self._ends[at], self._defects[at] = span.start, span.end, placement.defects
+                self._starts[at], self._ends[at], self._defects[at] = span.start, span.end, packed(placement.defects)
                 return at
             at -= 1
         return None

@@ -1,23 +1,25 @@
 """Defects of a strip. The parts of a defect that several frames of one camera show are joined."""
 
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from heapq import merge
+from typing import NamedTuple, Self
 
 import msgspec
 
 from stripwatch.worker.contracts.events import StripSpan
 
 
-class PixelSpan(msgspec.Struct, frozen=True):
+class PixelSpan(msgspec.Struct, frozen=True, gc=False):
     """Rows of the image, across the strip."""
 
     start: int
     end: int
 
 
-class StripDefect(msgspec.Struct, frozen=True):
+class StripDefect(msgspec.Struct, frozen=True, gc=False):
     """One defect of the strip. across_px: null where it takes up the whole width that the camera sees, or is not known.
 
     score: the best of its parts. parts: boxes (frames, where there are none) that were joined. event_id: that of the
@@ -31,6 +33,48 @@ class StripDefect(msgspec.Struct, frozen=True):
     across_px: PixelSpan | None
     parts: int
     event_id: str
+
+
+def packed(defects: Sequence[StripDefect]) -> bytes:
+    """The defects in less than half of the memory."""
+    return _pack([_Packed.of(defect) for defect in defects]) if defects else b""
+
+
+def unpacked(data: bytes) -> tuple[StripDefect, ...]:
+    return tuple(one.defect() for one in _unpack(data)) if data else ()
+
+
+class _Packed(NamedTuple):
+    label: str
+    camera: str
+    event_id: str
+    score: float
+    start: int
+    end: int
+    rows: tuple[int, int] | None
+    parts: int
+
+    @classmethod
+    def of(cls, defect: StripDefect) -> Self:
+        span, rows = defect.strip_mm, defect.across_px
+        across = (rows.start, rows.end) if rows else None
+        names = defect.label, defect.camera, defect.event_id
+        return cls(*names, defect.score, span.start, span.end, across, defect.parts)
+
+    def defect(self) -> StripDefect:
+        return StripDefect(
+            label=sys.intern(self.label),
+            camera=sys.intern(self.camera),
+            score=self.score,
+            strip_mm=StripSpan(self.start, self.end),
+            across_px=PixelSpan(*self.rows) if self.rows else None,
+            parts=self.parts,
+            event_id=self.event_id,
+        )
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(list[_Packed]).decode
 
 
 class StripDefects:

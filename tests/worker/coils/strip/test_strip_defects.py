@@ -1,4 +1,5 @@
 import random
+import sys
 from itertools import combinations
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.coils.strip import strip_defects
-from stripwatch.worker.coils.strip.strip_defects import PixelSpan, StripDefect, StripDefects
+from stripwatch.worker.coils.strip.strip_defects import PixelSpan, StripDefect, StripDefects, packed, unpacked
 from stripwatch.worker.contracts.events import StripSpan
 
 
@@ -106,6 +107,17 @@ def test_the_number_of_rectangles_looked_at_does_not_grow_with_a_long_defect(mon
 
     few, many = compared(500), compared(2000)
     assert many < 5 * few, f"{few} comparisons for 500 frames, {many} for 2,000"
+
+
+@given(many_defects())
+def test_defects_are_packed_and_unpacked(defects: list[StripDefect]) -> None:
+    assert list(unpacked(packed(defects))) == defects
+
+
+def test_packed_defects_take_less_than_half_of_the_memory() -> None:
+    one = defect(1_000_000, 1_000_200, (100, 900), event_id="0123456789abcdef0123456789abcdef")
+    parts = (one, one.strip_mm, one.across_px, one.score, one.strip_mm.start, one.strip_mm.end)
+    assert 2 * len(packed([one] * 10)) < 10 * sum(map(sys.getsizeof, parts))
 
 
 @given(many_defects(), st.integers(0, 5))

@@ -275,6 +275,22 @@ def test_late_frames_after_a_restart_are_not_in_the_supplement_before_it() -> No
     assert restarted([first, extra, other], late, 38, first=37).due(300) == [], "of a commit from before the summary"
 
 
+def test_repeats_of_a_final_coil_are_repeats_also_when_they_are_read_again() -> None:
+    """A worker that was away for an hour has repeated its last frames."""
+    frames = [frame(second) for second in range(40)]
+    (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
+    assert restarted([first], frames[20:30], 50, first=40).due(300) == []
+
+
+def test_after_an_update_the_coils_of_the_version_before_are_not_published_again() -> None:
+    frames = [frame(second) for second in range(40) if second != 12]
+    (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
+    old = msgspec.structs.replace(first, offsets={})
+    tracker = restarted([old], [*frames, frame(12, bad=True)], 39)
+    (extra,) = (part.summary() for part in tracker.due(300))
+    assert (extra.supplement, extra.frames.inspected) == (True, 1)
+
+
 def test_the_part_after_a_limit_keeps_its_first_frames_after_a_restart() -> None:
     """They can be captured before the last frames ahead of the limit, which another camera has sent."""
     tracker = CoilTracker(replace(WIDE, frames_max=20))

@@ -5,7 +5,10 @@ The workers are asked at the same time, under one deadline: one that hangs delay
 
 import asyncio
 import json
+import os
+import socket
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from prometheus_client import Counter
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -80,8 +83,22 @@ def _says_ready(text: str | None) -> bool:
 
 
 def _ask(ports: Sequence[int], path: str, s_max: float) -> list[str | None]:
-    """The answer of each port within s_max, else None. No thread is needed, which a machine in trouble may refuse."""
-    return asyncio.run(_ask_at_once(ports, path, s_max))
+    """The answer of each port within s_max, else None, also where this process has no file descriptor left to ask with.
+
+    No thread is needed, which a machine in trouble may refuse.
+    """
+    try:
+        _check_descriptors()
+        return asyncio.run(_ask_at_once(ports, path, s_max))
+    except OSError:
+        return [None] * len(ports)
+
+
+def _check_descriptors() -> None:
+    """Raise OSError unless an event loop can have its three: asyncio does not close one that gets only some of them."""
+    reader, writer = socket.socketpair()
+    with reader, writer, Path(os.devnull).open("rb"):
+        pass
 
 
 async def _ask_at_once(ports: Sequence[int], path: str, s_max: float) -> list[str | None]:

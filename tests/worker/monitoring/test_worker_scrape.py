@@ -1,6 +1,7 @@
 """Several workers at one address."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -100,6 +101,30 @@ def test_one_that_does_not_answer_is_not_ready_and_hides_no_other(workers: list[
     assert 'stripwatch_results_total{process="1",verdict="clean"} 3.0' in generate_latest(registry).decode()
     assert all_ready([1]) == {"process_0": False}
     assert all_alive([1, workers[0].port]) == [False, True]
+
+
+@contextmanager
+def descriptors_free(count: int) -> Iterator[None]:
+    """This process can open no more than so many files."""
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(count + 1)]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(held), limits[1]))
+    for each in held:
+        os.close(each)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("free", [0, 1, 2])
+def test_no_file_descriptor_left_is_no_answer(workers: list[HealthServer], free: int) -> None:
+    """It used to end the thread that asks, and the supervisor with it."""
+    ports = [server.port for server in workers]
+    with descriptors_free(free):
+        alive, ready = all_alive(ports), all_ready(ports)
+    assert (alive, ready) == ([False, False], {"process_0": False, "process_1": False})
+    assert all_alive(ports) == [True, True]
 
 
 def scrape(ports: list[int]) -> CollectorRegistry:

@@ -217,7 +217,7 @@ def test_every_figure_of_a_coil_equals_the_truth(broker: BrokerHandle, bundle: P
         facts = printed_facts(address, shown["id"])
     assert facts["Length"] == f"{shown['length_mm'] / 1000:.3f} m"
     assert facts["Not covered"] == f"{shown['uncovered_mm'] / 1000:.3f} m"
-    assert facts["Not covered by every camera"] == facts["Length"]
+    assert facts["Not seen by every camera"] == facts["Length"]
     assert facts["Cameras that sent nothing"] == "bottom-1"
     assert facts["Positions"] == "1 position that cannot be true, 1 change of the encoder"
     assert facts["Defects"] == str(len(truth.defects))

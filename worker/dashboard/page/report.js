@@ -38,7 +38,7 @@ function showFacts(coil) {
     ...(coil.first_frames_unread ? [["Check", firstFramesText(coil)]] : []),
     ["Length", metres(coil.length_mm, 3)],
     ["Not covered", metres(coil.uncovered_mm, 3)],
-    ["Not covered by every camera", metres(coil.partly_uncovered_mm, 3)],
+    ["Not seen by every camera", metres(coil.partly_uncovered_mm, 3)],
     ["Cameras that sent nothing", coil.cameras_silent.join(", ") || "none"],
     ["Positions", positionFaultsText(coil.position_faults) || "plausible"],
     ["Defects", number(defects)],

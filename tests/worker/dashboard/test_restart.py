@@ -1,9 +1,11 @@
-"""The page's server restarts on its port: an open tab begins anew, and no picture is of another defect."""
+"""The page's server restarts on its port: an open tab loads again, and no picture is of another defect."""
 
+import itertools
+import json
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -18,7 +20,7 @@ from tests.waiting import wait_until
 from tests.worker.dashboard.conftest import page_process, running_page
 from tests.worker.dashboard.events import Shown, publish
 from tests.worker.dashboard.test_page import text_of, until
-from tests.worker.dashboard.test_server import get, run_of
+from tests.worker.dashboard.test_server import get, run_of, states
 
 # Each is as grey as its picture must be.
 BEFORE = [Shown(n, label=f"before-{n}", grey=30 + 20 * n) for n in range(3)]
@@ -57,7 +59,7 @@ def line(embedded_broker: BrokerHandle) -> Line:
     return Line.on(embedded_broker)
 
 
-def test_an_open_tab_begins_anew_and_a_reloaded_one_has_the_right_pictures(
+def test_an_open_tab_loads_again_and_a_reloaded_one_has_the_right_pictures(
     browser: webdriver.Chrome, line: Line
 ) -> None:
     publish(line, BEFORE)
@@ -141,6 +143,44 @@ def test_an_open_tab_comes_back_after_a_proxy_has_answered_for_the_server(
     publish(line, AFTER)
     with running_page(line, "--history", "3", port=port):
         await_cards(browser, AFTER)
+        browser.get("about:blank")
+
+
+@contextmanager
+def balancer(page: str, runs: Sequence[str], asked: list[str]) -> Iterator[str]:
+    """In front of servers with these runs, which answer /events in turn, one state each. asked: the paths."""
+    state, turns = next(states(page)), itertools.cycle(runs)
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/events":
+                body = f"retry: 100\nevent: state\ndata: {json.dumps({**state, 'run': next(turns)})}\n\n".encode()
+                status, headers = 200, {"content-type": "text/event-stream"}
+            else:
+                status, headers, body = get(page + self.path[1:])
+            asked.append(self.path)
+            self.send_response(status)
+            self.send_header("content-type", headers["content-type"])
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_tab_behind_a_balancer_does_not_load_again_and_again(browser: webdriver.Chrome, line: Line) -> None:
+    asked: list[str] = []
+    with running_page(line) as page, balancer(page, ["one", "two"], asked) as address:
+        browser.get(address)
+        wait_until(lambda: asked.count("/events") >= 6)
+        assert asked.count("/") == 2
         browser.get("about:blank")
 
 

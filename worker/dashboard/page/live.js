@@ -10,10 +10,12 @@ import { startTheme } from "./theme.js";
 const SILENT_MS = 10000;
 const AWAY_MS = 10000; // the server sends a state twice a second
 const AGAIN_MS = 2000;
+const RELOAD_MS = 60000;
 const tiles = new Map();
 let runId = "";
 let events = null;
 let heardMs = 0;
+let foreign = false; // the server that answered last is of another run than this page, which may not load again yet
 
 function showStatus(state) {
   const newest = Math.max(0, ...state.lines.flatMap((line) => line.cameras.map((camera) => camera.last_ms)));
@@ -45,7 +47,7 @@ function showTiles(state) {
     ["flagged", number(totals.flagged), totals.flagged > 0],
     ["rejected", number(totals.rejected), totals.rejected > 0],
     ["skipped", number(totals.skipped), totals.skipped > 0],
-    ["after their coil", number(totals.late), totals.late > 0],
+    ["late", number(totals.late), totals.late > 0],
   ];
   for (const [name, value, raised] of figures) {
     if (!tiles.has(name)) {
@@ -94,16 +96,24 @@ function show(state) {
   showLines(state.lines.map((line) => line.line));
 }
 
-// Another run of the server counts its defects from 1, and may be another version with another page: begin anew.
+// Another run of the server counts its defects from 1, and may be another version with another page: load the page again.
 function hear(state) {
   heardMs = Date.now();
   if (runId && state.run !== runId) {
     rest();
-    location.reload();
+    foreign = !mayReload();
+    if (foreign) setStatus("lost", "another server answers than before; this page loads again within a minute");
+    else location.reload();
     return;
   }
+  foreign = false;
   runId = state.run;
   show(state);
+}
+
+// At most once a minute: behind a balancer with two servers every reload may meet the other one.
+function mayReload() {
+  return performance.getEntriesByType("navigation")[0]?.type !== "reload" || performance.now() > RELOAD_MS;
 }
 
 function listen() {
@@ -123,6 +133,7 @@ function away() {
 // A browser tries again by itself where a connection breaks, but not after an answer that is an error (of a proxy whose
 // server restarts), and not where a server that hangs, or whose host is gone, keeps the connection.
 function listenAgain() {
+  if (foreign && !document.hidden) listen();
   if (!events) return;
   const hangs = Date.now() - heardMs > AWAY_MS;
   if (hangs) away();

@@ -5,19 +5,21 @@ import { classColour, learn } from "./classes.js";
 import { StripMap } from "./map.js";
 import { startTheme } from "./theme.js";
 
-const WHY = { "next-coil": "ended: the next coil came", silence: "ended: nothing more came", limit: "cut at a limit of frames" };
+const WHY = { "next-coil": "ended: the next coil came", silence: "ended: nothing more came", limit: "ended here: a coil has at most 100,000 frames on this page" };
 
 const AGAIN_MS = 1000;
+const WAIT_MS_MAX = 300000;
 
 // The answer, once the server has read what there is: just after its start it does not know yet.
 async function ask(path) {
-  for (;;) {
+  for (let waitedMs = 0; waitedMs < WAIT_MS_MAX; waitedMs += AGAIN_MS) {
     const answer = await fetch(path);
     if (answer.ok) return answer.json();
     if (answer.status !== 503) throw new Error("this coil is not kept here any more");
     byId("subtitle").textContent = "The results are still being read.";
     await new Promise((again) => setTimeout(again, AGAIN_MS));
   }
+  throw new Error("the results are still being read after five minutes; load this page again later");
 }
 
 async function load(id) {
@@ -30,7 +32,8 @@ async function load(id) {
 function showFacts(coil) {
   byId("title").textContent = `Coil ${coilName(coil)}`;
   document.title = `Coil ${coilName(coil)} – report`;
-  const corrected = coil.revision > 1 ? ` · corrected ${number(coil.revision - 1)} times by frames that came late` : "";
+  const times = coil.revision === 2 ? "once" : `${number(coil.revision - 1)} times`;
+  const corrected = coil.revision > 1 ? ` · corrected ${times} by late frames` : "";
   byId("supplement").hidden = !coil.supplement;
   byId("subtitle").textContent = `${lineName(coil.line)} · ${dateTime(coil.first_captured_at)} to ${dateTime(coil.last_captured_at)} · ${coil.ended ? WHY[coil.ended] : "still running"}${corrected}`;
   const defects = Object.values(coil.defects).reduce((a, b) => a + b, 0);

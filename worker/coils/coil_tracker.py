@@ -76,7 +76,7 @@ class Added(NamedTuple):
     """What became of an event. part: None for a repeat that belongs to a coil which is not kept any more.
 
     late: it corrects a coil that had ended. supplement: that coil could not be corrected any more.
-    replaces_reject: the frame is no new one; it had been rejected, and was sent again.
+    replaces_reject: the frame was rejected before, and was sent again.
     """
 
     part: CoilPart | None
@@ -266,7 +266,7 @@ class CoilTracker:
             self._ids.popitem(last=False)
 
     def _forget(self, part: CoilPart) -> None:
-        """Nothing corrects it from now on. The ids of its frames are kept for a while: a repeat is no late frame."""
+        """Nothing corrects it from now on. The ids of its frames are kept a while, so that repeats are not late."""
         key = part.log.line, part.log.coil
         self._parts[key].remove(part)
         if not self._parts[key]:

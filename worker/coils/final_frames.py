@@ -1,4 +1,4 @@
-"""The ids of frames in summaries that nothing can correct any more: a repeat of one is no late frame."""
+"""The ids of frames in summaries that nothing can correct any more. A repeat of one does not count as late."""
 
 from collections import deque
 from collections.abc import Iterable

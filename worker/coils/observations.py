@@ -179,7 +179,7 @@ def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefec
 
 
 def _rows(box: Box) -> PixelSpan | None:
-    """None where no image has so many rows."""
+    """None where no image could have that many rows."""
     rows = PixelSpan(box.y, box.y + box.height)
     return rows if 0 <= rows.start <= rows.end <= SAFE_INTEGER_MAX else None
 

@@ -236,7 +236,7 @@ class History:
         return replace(observation, line=name, camera=camera, defects=defects)
 
     def _with_known_labels(self, result: Result) -> Result:
-        """With 'other' in place of each label for which there is no room."""
+        """With 'other' in place of each label beyond the limit."""
         for defect in result.defects:
             if len(self._labels) < _LABELS_MAX:
                 self._labels.setdefault(defect.label, 0)

@@ -32,7 +32,7 @@ class CoilMetrics:
         # 0 for long: it does not keep up with the workers, so no coil ends.
         self.caught_up = self._gauge("caught_up", "1 while all results and rejects have been read.")
         self.connections_closed = connections_closed(registry)
-        for state in ("inspected", "skipped", "rejected"):  # a series that begins at 1 is no increase to Prometheus
+        for state in ("inspected", "skipped", "rejected"):  # Prometheus sees no increase in a series that begins at 1
             self.frames.labels(state)
         for outcome in ("late", "supplement", "replayed"):
             self.late_frames.labels(outcome)

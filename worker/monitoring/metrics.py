@@ -30,7 +30,7 @@ def connections_closed(registry: CollectorRegistry | None) -> Counter:
         ["reason"],
         registry=registry,
     )
-    for reason in get_args(CloseReason):  # a series that begins at 1 is no increase to Prometheus
+    for reason in get_args(CloseReason):  # Prometheus sees no increase in a series that begins at 1
         counter.labels(reason)
     return counter
 
@@ -215,7 +215,7 @@ class Metrics:
         self.shadow_outdated = self._gauge("shadow_outdated", "As bundle_outdated, of the shadow; 0 where none is set.")
 
     def _begin_at_zero(self) -> None:
-        """A series that begins at 1 is no increase to Prometheus: the first defect, reject or reset would not count."""
+        """Prometheus sees no increase in a series that begins at 1: the first defect or reject would not count."""
         for verdict in (*get_args(Verdict), "skipped"):
             self.results.labels(verdict)
         for reject_reason in RejectReason:
@@ -232,7 +232,7 @@ class Metrics:
         """A frame was taken from Kafka. A replay must not make a silent camera seem to send."""
         label = REPLAYED if is_replay else self.camera_label(camera)
         self.frames.labels(label).inc()
-        if not is_replay and label not in self._flag_series:  # a series that begins at 1 is no increase to Prometheus
+        if not is_replay and label not in self._flag_series:  # Prometheus sees no increase in a series that begins at 1
             self._flag_series.add(label)
             for flag in FrameFlag:
                 self.flagged_frames.labels(label, flag)

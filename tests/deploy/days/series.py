@@ -36,7 +36,7 @@ _GAUGES = {
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """values: NaN where there is no sample. stale: where Prometheus marks that the series has ended."""
+    """values: NaN marks a missing sample. stale: where Prometheus marks that the series has ended."""
 
     name: str
     labels: Labels

@@ -34,7 +34,7 @@ def text_fields(struct: type[msgspec.Struct]) -> set[str]:
 
 
 def with_long_names(number: int) -> Result:
-    """Each text is long, but for the time, which is no name."""
+    """Each text is long, except the time, which is not a name."""
     result = event(Shown(number, label="pits"), SimpleNamespace(topic="frames", partition=1, offset=number), AT)
 
     def long(part: msgspec.Struct) -> dict[str, str]:

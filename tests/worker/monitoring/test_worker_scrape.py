@@ -105,7 +105,7 @@ def test_one_that_does_not_answer_is_not_ready_and_hides_no_other(workers: list[
 
 @contextmanager
 def descriptors_free(count: int) -> Iterator[None]:
-    """This process can open no more than so many files."""
+    """Limit how many files this process can open."""
     held = [os.open(os.devnull, os.O_RDONLY) for _ in range(count + 1)]
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(held), limits[1]))

@@ -97,7 +97,7 @@ class ProducerRecovery:
         self._tries = 0
         self._last: Position | None = None
         self._last_count = 0
-        for reason in (*_REASONS, _OTHER):  # a series that begins at 1 is no increase to Prometheus
+        for reason in (*_REASONS, _OTHER):  # Prometheus sees no increase in a series that begins at 1
             metrics.producer_failures.labels(reason)
 
     def delivered(self) -> None:

@@ -163,6 +163,10 @@ def test_a_frame_that_cannot_be_inspected_is_rejected_with_the_reason(
     with pytest.raises(stripwatch.FrameRejected, match=f"^{reason}: frame 20: {alone.value.detail}$") as in_a_batch:
         model.inspect_batch([*[whole] * 20, damage(whole), damage(whole)])
     assert in_a_batch.value.reason == reason
+    before, rejected, after = model.inspect_each(iter([whole, damage(whole), whole]))
+    assert_alike([before, after], [model.inspect(whole)] * 2)
+    assert isinstance(rejected, stripwatch.FrameRejected)
+    assert rejected.detail == alone.value.detail
 
 
 def test_a_path_is_not_a_frame(model: LoadedModel) -> None:

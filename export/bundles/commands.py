@@ -129,7 +129,7 @@ def diff(
     for name in found.rejected[:_SAID_MAX]:
         say(f"{name} cannot be read or decoded by both bundles, and is left out")
     for pair in found.differing[:_SAID_MAX]:
-        say(f"{pair.name}: A {pair.a.text}, B {pair.b.text}")
+        say(f"{pair.name}: A {differ.describe(pair.a)}, B {differ.describe(pair.b)}")
     print_summary({"a": str(a), "b": str(b)} | differ.as_json(found) | {"sheet": str(sheet) if drawn else None})
 
 

@@ -1,54 +1,36 @@
 """`stripwatch export diff`: what two bundles say of the same frames."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stripwatch.export.runs.files import read_whole
 from stripwatch.worker.common.console import new_progress, say
-from stripwatch.worker.common.errors import FrameRejected, InputError
+from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import file_below, name_below, path_text
-from stripwatch.worker.images.decode import decode
-from stripwatch.worker.images.decode_spec import DecodeSpec, Image
+from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.image_files import list_images
-from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.model.inspection import Inspection
+from stripwatch.worker.model.loaded_model import LoadedModel, load_bundle
 from stripwatch.worker.model.providers import Provider
-from stripwatch.worker.model.session import Session, open_session
-from stripwatch.worker.model.trained_range import SizeCheck, TrainedFrames
-from stripwatch.worker.model.verdict import Decision, decision_policy
+from stripwatch.worker.model.trained_range import TrainedFrames
 
-_BATCH = 16
 _TILES_MAX = 60
 _NAMED_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
-class FrameAnswer:
-    """What the worker would say of a frame. scores: calibrated, by label."""
-
-    decision: Decision
-    scores: dict[str, float]
-
-    @property
-    def text(self) -> str:
-        return f"{self.decision.verdict}: {self.decision.label} {self.decision.score:.3f}"
-
-
-@dataclass(frozen=True, slots=True)
 class Pair:
-    """Both answers to a frame. name: of its file, from the folder."""
+    """The results of both bundles for a frame. name: of its file, from the folder."""
 
     name: str
-    a: FrameAnswer
-    b: FrameAnswer
+    a: Inspection
+    b: Inspection
 
     @property
     def agree(self) -> bool:
-        return (self.a.decision.verdict, self.a.decision.label) == (self.b.decision.verdict, self.b.decision.label)
+        return (self.a.verdict, self.a.label) == (self.b.verdict, self.b.label)
 
     @property
     def score_difference(self) -> float:
@@ -77,6 +59,11 @@ class Difference:
         return sorted((pair for pair in self.pairs if not pair.agree), key=lambda pair: -pair.score_difference)
 
 
+def describe(result: Inspection) -> str:
+    """For people: "defect: scratches 0.997"."""
+    return f"{result.verdict}: {result.label} {result.score:.3f}"
+
+
 def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Difference:
     """Run two bundles, each a file or STORE/NAME, over the image files below a folder, each with its own decode.
 
@@ -86,43 +73,32 @@ def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Diff
     files = images.files
     for note in images.notes:
         say(note)
-    sessions = [open_session(load_resolved(resolve_bundle(each)), provider, batch_frames_max=_BATCH) for each in (a, b)]
+    models = [load_bundle(each, provider) for each in (a, b)]
     with new_progress() as progress:
         task = progress.add_task("compare", total=2 * len(files))
-        of_a, of_b = (dict(_answers(session, files, lambda: progress.advance(task))) for session in sessions)
+        of_a, of_b = (_inspect_files(model, files, lambda: progress.advance(task)) for model in models)
     if not of_a.keys() & of_b.keys():
         raise InputError(f"{path_text(folder)} has no frame that can be decoded")
     names = {path: name_below(folder, path) for path in files}
     pairs = [Pair(names[path], of_a[path], of_b[path]) for path in files if path in of_a and path in of_b]
     rejected = [names[path] for path in files if path not in of_a or path not in of_b]
-    trained_a, trained_b = (session.bundle.manifest.trained for session in sessions)
-    decode_a = sessions[0].bundle.manifest.decode
-    return Difference(pairs, rejected, len(images.skipped), (trained_a, trained_b), decode_a)
+    of_bundle_a, of_bundle_b = (model.session.bundle.manifest for model in models)
+    trained = of_bundle_a.trained, of_bundle_b.trained
+    return Difference(pairs, rejected, len(images.skipped), trained, of_bundle_a.decode)
 
 
-def _answers(
-    session: Session, files: Sequence[Path], advance: Callable[[], None]
-) -> Iterator[tuple[Path, FrameAnswer]]:
-    """What a bundle says of each file that it can decode."""
-    manifest = session.bundle.manifest
-    judge, check = decision_policy(manifest, {}), SizeCheck(manifest.trained)
-    for at in range(0, len(files), _BATCH):
-        decoded = list(_decoded(files[at : at + _BATCH], manifest.decode, advance))
-        if not decoded:
-            continue
-        scores = session.predict(np.stack([image.pixels for _, image in decoded])).scores
-        for (path, image), row in zip(decoded, scores.tolist(), strict=True):
-            decision = judge.decide(row)
-            if image.flags or check.flags(image.width_px, image.height_px):
-                decision = replace(decision, verdict="unsure")
-            yield path, FrameAnswer(decision, dict(zip(manifest.labels, decision.scores, strict=True)))
+def _inspect_files(model: LoadedModel, files: Sequence[Path], advance: Callable[[], None]) -> dict[Path, Inspection]:
+    """The result of each file that the model can inspect."""
 
-
-def _decoded(files: Sequence[Path], spec: DecodeSpec, advance: Callable[[], None]) -> Iterator[tuple[Path, Image]]:
-    for path in files:
+    def read(path: Path) -> bytes:
         advance()
-        with suppress(FrameRejected, InputError):
-            yield path, decode(read_whole(path), spec)
+        try:
+            return read_whole(path)
+        except InputError:
+            return b""  # is rejected as empty
+
+    results = zip(files, model.inspect_each(map(read, files)), strict=True)
+    return {path: result for path, result in results if isinstance(result, Inspection)}
 
 
 def draw_differing(difference: Difference, folder: Path) -> bytes:
@@ -137,7 +113,7 @@ def draw_differing(difference: Difference, folder: Path) -> bytes:
     title = f"{len(difference.differing)} of {len(difference.pairs)} frames get another answer"
     if len(shown) < len(difference.differing):
         title += f"; the {len(shown)} with the largest difference"
-    captions = [f"{pair.name}\nA {pair.a.text}\nB {pair.b.text}" for pair in shown]
+    captions = [f"{pair.name}\nA {describe(pair.a)}\nB {describe(pair.b)}" for pair in shown]
     images = [decode_tile(read_whole(file_below(folder, pair.name)), difference.decode) for pair in shown]
     tiles = [Tile(image, caption) for image, caption in zip(images, captions, strict=True)]
     return draw_sheet(title, tiles)
@@ -154,7 +130,9 @@ def as_json(difference: Difference) -> dict[str, Any]:
         "rejected": len(difference.rejected),
         "files_skipped": difference.files_skipped,
         "agreement": 1 - len(differing) / len(pairs),
-        "same_label": sum(pair.a.decision.label == pair.b.decision.label for pair in pairs) / len(pairs),
+        "same_label": sum(pair.a.label == pair.b.label for pair in pairs) / len(pairs),
         "score_difference": max(pair.score_difference for pair in pairs),
-        "differing": [{"frame": pair.name, "a": pair.a.text, "b": pair.b.text} for pair in differing[:_NAMED_MAX]],
+        "differing": [
+            {"frame": pair.name, "a": describe(pair.a), "b": describe(pair.b)} for pair in differing[:_NAMED_MAX]
+        ],
     }

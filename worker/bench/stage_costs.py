@@ -1,4 +1,7 @@
-"""Each step of a frame's path alone, on the same frames: what it costs in CPU, and how fast it can be."""
+"""Each step of a frame's path alone, on the same frames: what it costs in CPU, and how fast it can be.
+
+It calls the steps of the pipeline one by one, since `LoadedModel.inspect` takes them together.
+"""
 
 import itertools
 import time
@@ -142,7 +145,7 @@ def _consume_and_decode(settings: Settings, count: int, pool: DecodePool, model:
 def _decode_each(frames: Sequence[Frame], model: LoadedModel, into: list[Decoded]) -> int:
     for frame in frames:
         with suppress(FrameRejected):
-            into.append(Decoded(frame, model, model.decode(frame.encoded, frame.layout), 0.0, time.monotonic()))
+            into.append(Decoded(frame, model, model.decode_frame(frame), 0.0, time.monotonic()))
     return len(frames)
 
 

@@ -1,11 +1,11 @@
 """A bundle in service, with all that moves with it when another takes its place."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 import structlog
@@ -27,10 +27,12 @@ from stripwatch.worker.model.heatmaps import HeatmapDecoder, heatmap_decoder
 from stripwatch.worker.model.inspection import Inspection, interpret, valid_scores
 from stripwatch.worker.model.providers import ExecutionOptions, Provider
 from stripwatch.worker.model.reference import Reference
-from stripwatch.worker.model.session import Session, open_session
+from stripwatch.worker.model.session import Output, Session, open_session
 from stripwatch.worker.model.trained_range import SizeCheck
 from stripwatch.worker.model.verdict import DecisionPolicy, decision_policy
 
+P = ParamSpec("P")
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -91,7 +93,7 @@ class LoadedModel:
             >>> result.defects[0].box_px
             Box(x=12, y=80, width=140, height=22)
         """
-        return self._inspect_decoded([self._decode(encoded)])[0]
+        return self.inspect_image(self._decode(encoded))
 
     def inspect_batch(self, encoded: Sequence[bytes]) -> list[Inspection]:
         """Inspect several frames, in batches of the size that ran fastest when the model was warmed up.
@@ -115,13 +117,30 @@ class LoadedModel:
             >>> [result.verdict for result in results]
             ['clean', 'defect', 'clean']
         """
-        size = self.session.best_batch_frames
-        results: list[Inspection] = []
-        for start in range(0, len(encoded), size):
-            batch = encoded[start : start + size]
-            images = [self._decode(frame, index) for index, frame in enumerate(batch, start)]
-            results += self._inspect_decoded(images, start)
+        results = []
+        for index, result in enumerate(self.inspect_each(encoded)):
+            if isinstance(result, FrameRejected):
+                raise FrameRejected(result.reason, f"frame {index}: {result.detail}") from result
+            results.append(result)
         return results
+
+    def inspect_each(self, encoded: Iterable[bytes]) -> Iterator[Inspection | FrameRejected]:
+        """Inspect any number of frames, as `inspect_batch` does; one that cannot be inspected gives its FrameRejected.
+
+        No more than one batch is in memory.
+        """
+        frames = iter(encoded)
+        while batch := list(islice(frames, self.session.best_batch_frames)):
+            images = [_or_rejected(self._decode, frame) for frame in batch]
+            inspected = iter(self._inspect_images([each for each in images if isinstance(each, Image)]))
+            yield from (next(inspected) if isinstance(each, Image) else each for each in images)
+
+    def inspect_image(self, image: Image) -> Inspection:
+        """Inspect one frame that is decoded, by `decode_frame`. Raises FrameRejected or InferenceError."""
+        (result,) = self._inspect_images([image])
+        if isinstance(result, FrameRejected):
+            raise result
+        return result
 
     def interpret(
         self,
@@ -134,34 +153,28 @@ class LoadedModel:
         """Turn the output of the session for one frame into what is reported of it, as `inspection.interpret` says."""
         return interpret(self.policy, self.heatmap_decoder, raw_scores, heatmaps, width_px, height_px, flags)
 
-    def _decode(self, encoded: bytes, index: int | None = None) -> Image:
-        """index: of the frame in its batch, for the error."""
+    def _decode(self, encoded: bytes) -> Image:
         if not isinstance(encoded, bytes):
             raise TypeError(f"a frame is the bytes of an image file, not {type(encoded).__name__}")
-        with _naming_frame(index):
-            return self.size_check.apply(self.decode(encoded))
+        return self.size_check.apply(self.decode(encoded))
 
-    def _inspect_decoded(self, images: Sequence[Image], start: int | None = None) -> list[Inspection]:
-        """start: index of the first one in its batch, for the error."""
+    def _inspect_images(self, images: Sequence[Image]) -> list[Inspection | FrameRejected]:
+        if not images:
+            return []
         output = self.session.predict(np.stack([image.pixels for image in images]))
-        results = []
-        for at, image in enumerate(images):
-            with _naming_frame(None if start is None else start + at):
-                scores = valid_scores(output.scores[at])
-            heatmaps = None if output.heatmaps is None else output.heatmaps[at]
-            results.append(self.interpret(scores, heatmaps, image.width_px, image.height_px, image.flags))
-        return results
+        return [_or_rejected(self._read_output, output, at, image) for at, image in enumerate(images)]
+
+    def _read_output(self, output: Output, at: int, image: Image) -> Inspection:
+        heatmaps = None if output.heatmaps is None else output.heatmaps[at]
+        scores = valid_scores(output.scores[at])
+        return self.interpret(scores, heatmaps, image.width_px, image.height_px, image.flags)
 
 
-@contextmanager
-def _naming_frame(index: int | None) -> Iterator[None]:
-    """Add to a FrameRejected which frame of a batch it is about."""
+def _or_rejected(step: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | FrameRejected:
     try:
-        yield
+        return step(*arguments, **named)
     except FrameRejected as error:
-        if index is None:
-            raise
-        raise FrameRejected(error.reason, f"frame {index}: {error.detail}") from error
+        return error
 
 
 def open_model(

@@ -7,15 +7,12 @@ import time
 from collections.abc import Callable
 from zlib import crc32
 
-from stripwatch.worker.common.errors import InferenceError
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.background_worker import BackgroundWorker
-from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
-from stripwatch.worker.pipeline.inspect.infer import infer_batch
-from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder, timing_ms
 
 
 class Shadow:
@@ -62,13 +59,11 @@ class Shadow:
         started_s = time.monotonic()
         image = model.decode_frame(frame)
         decoded_s = time.monotonic()
-        decoded = Decoded(frame, model, image, decoded_s - started_s, decoded_s)
-        (outcome,) = infer_batch([decoded], model.session)
-        now_s = time.monotonic()
-        self._metrics.shadow_seconds.observe(now_s - started_s)
-        if not isinstance(outcome, Prediction):
-            raise InferenceError("it has no scores for this frame")
-        second = self._events.result(outcome, now_s)
+        inspection = model.inspect_image(image)
+        ended_s = time.monotonic()
+        self._metrics.shadow_seconds.observe(ended_s - started_s)
+        timing = timing_ms(frame, ended_s, decoded_s - started_s, inference_s=ended_s - decoded_s)
+        second = self._events.inspected(frame, model.info, inspection, timing)
         self._compare(first, second)
         self._publish(second, frame)
 

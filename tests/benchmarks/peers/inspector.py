@@ -1,6 +1,7 @@
 """What peers share with the worker, so that all of them see the same pixels and emit the same event.
 
-The decode, the verdict and the event are the worker's; the ONNX Runtime session is a plain one with the given threads.
+The decode, the verdict and the event are the worker's; the ONNX Runtime session is a plain one with the given threads,
+so the steps are called one by one in place of `LoadedModel.inspect`.
 """
 
 import time
@@ -70,7 +71,7 @@ class Inspector:
         batch = []
         for frame in frames:
             started_s = time.monotonic()
-            image = self.decode(frame.encoded)
+            image = self.model.decode_frame(frame)
             finished_s = time.monotonic()
             batch.append(Decoded(frame, self.model, image, finished_s - started_s, finished_s))
         found = [outcome for outcome in infer_batch(batch, self) if isinstance(outcome, Prediction)]

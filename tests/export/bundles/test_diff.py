@@ -105,4 +105,4 @@ def test_an_unfit_bundle_is_named(plain: Path, frames: Path, tmp_path: Path) -> 
 def test_scores_are_those_of_the_worker(plain: Path, frames: Path) -> None:
     (first, *_) = compare(plain, plain, frames).pairs
     assert np.isclose(sum(first.a.scores.values()), 1, atol=1e-5)
-    assert first.a.decision.label == "bright"
+    assert first.a.label == "bright"

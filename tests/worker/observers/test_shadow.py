@@ -116,8 +116,8 @@ def test_a_skipped_frame_is_not_compared() -> None:
 
 
 def test_what_fails_is_counted_and_logged_and_the_next_is_compared() -> None:
-    # A model is asked three times before a device counts as broken: the batch, the frame alone, a blank frame.
-    answers = iter([InferenceError("the device says no")] * 3 + [(0.1, 0.9), (float("nan"), 0.0)])
+    scores: list[tuple[float, float]] = [(0.1, 0.9), (float("nan"), 0.0)]
+    answers = iter([InferenceError("the device says no"), *scores])
 
     def say() -> tuple[float, float]:
         answer = next(answers)
@@ -130,6 +130,7 @@ def test_what_fails_is_counted_and_logged_and_the_next_is_compared() -> None:
             run.offer(offset)
     assert run.counts() == {"failed": 2, "agrees": 1}
     assert "the device says no" in logs[0]["error"]
+    assert "a score is not a finite number" in logs[1]["error"]
 
     def rejects(*_: object) -> Any:
         raise FrameRejected(RejectReason.TRUNCATED, "half")

@@ -10,6 +10,7 @@ from stripwatch.worker.contracts.events import (
     Box,
     Defect,
     FrameInfo,
+    ModelInfo,
     Reject,
     Result,
     StripSpan,
@@ -17,6 +18,7 @@ from stripwatch.worker.contracts.events import (
 )
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.timestamps import rfc3339
+from stripwatch.worker.model.inspection import Inspection
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame, Skipped
 
 
@@ -34,25 +36,30 @@ class EventBuilder:
 
     def result(self, prediction: Prediction, now_s: float) -> Result:
         frame, model = prediction.frame, prediction.model
-        width_px, height_px = prediction.width_px, prediction.height_px
-        seen = model.interpret(prediction.scores, prediction.heatmaps, width_px, height_px, prediction.flags)
+        inspection = model.interpret(
+            prediction.scores, prediction.heatmaps, prediction.width_px, prediction.height_px, prediction.flags
+        )
+        timing = timing_ms(frame, now_s, prediction.decode_s, prediction.queue_s, prediction.inference_s)
+        return self.inspected(frame, model.info, inspection, timing)
+
+    def inspected(self, frame: Frame, model: ModelInfo, inspection: Inspection, timing: TimingMs) -> Result:
         camera = self.cameras.get(frame.camera)
         return Result(
             schema=RESULT_SCHEMA,
             id=frame.id,
             state="inspected",
-            verdict=seen.verdict,
-            label=seen.label,
-            score=seen.score,
-            scores=seen.scores,
+            verdict=inspection.verdict,
+            label=inspection.label,
+            score=inspection.score,
+            scores=inspection.scores,
             defects=[
-                Defect(defect.label, defect.score, defect.box_px, strip_span(frame, width_px, defect.box_px, camera))
-                for defect in seen.defects
+                Defect(each.label, each.score, each.box_px, strip_span(frame, inspection.width_px, each.box_px, camera))
+                for each in inspection.defects
             ],
-            frame=frame_info(frame, width_px, height_px, camera),
-            model=model.info,
-            timing_ms=_timing(prediction, prediction.inference_s, now_s),
-            flags=seen.flags,
+            frame=frame_info(frame, inspection.width_px, inspection.height_px, camera),
+            model=model,
+            timing_ms=timing,
+            flags=inspection.flags,
         )
 
     def skipped(self, skipped: Skipped, now_s: float) -> Result:
@@ -69,7 +76,7 @@ class EventBuilder:
             defects=[],
             frame=frame_info(frame, skipped.width_px, skipped.height_px, self.cameras.get(frame.camera)),
             model=skipped.model.info,
-            timing_ms=_timing(skipped, 0.0, now_s),
+            timing_ms=timing_ms(frame, now_s, skipped.decode_s, skipped.queue_s),
         )
 
     def reject(self, rejected: RejectedFrame) -> Reject:
@@ -122,13 +129,9 @@ def _head_is_right(frame: Frame, camera: Camera) -> bool:
     return (camera.head_edge == "right") != mirrored
 
 
-def _timing(outcome: Prediction | Skipped, inference_s: float, now_s: float) -> TimingMs:
-    return TimingMs(
-        decode=_ms(outcome.decode_s),
-        queue=_ms(outcome.queue_s),
-        inference=_ms(inference_s),
-        total=_ms(now_s - outcome.frame.received_s),
-    )
+def timing_ms(frame: Frame, now_s: float, decode_s: float, queue_s: float = 0.0, inference_s: float = 0.0) -> TimingMs:
+    """now_s: of the monotonic clock; the total counts from when the frame entered the worker."""
+    return TimingMs(_ms(decode_s), _ms(queue_s), _ms(inference_s), total=_ms(now_s - frame.received_s))
 
 
 def _ms(seconds: float) -> float:

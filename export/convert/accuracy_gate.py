@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
 
+from stripwatch.export.runs.predicted_labels import Flags, macro_f1, predicted_labels
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.model.bundle import Fidelity, Precision
 
 Scores = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 _EPS = 1e-9
 
 
@@ -45,7 +44,7 @@ LIMITS: dict[Precision, GateLimits] = {
 
 def measure_fidelity(keras: Scores, found: Scores, targets: Flags, task: Task, scheme: str) -> Fidelity:
     """Scores of both, [n, labels], and the truth."""
-    said, told = _predicted_labels(found, task), _predicted_labels(keras, task)
+    said, told = predicted_labels(found, task), predicted_labels(keras, task)
     return Fidelity(
         frames=len(targets),
         agreement=float((said == told).all(axis=1).mean()),
@@ -73,13 +72,6 @@ def violated_limits(found: Fidelity, limits: GateLimits) -> list[str]:
     return over
 
 
-def _predicted_labels(scores: Scores, task: Task) -> Flags:
-    if task == "multilabel":
-        return scores >= 0.5
-    return np.asarray(np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None])
-
-
-def _macro_f1(targets: Flags, said: Flags) -> float:
-    """Over the labels that occur, or are said."""
-    there = targets.any(axis=0) | said.any(axis=0)
-    return float(f1_score(targets[:, there], said[:, there], average="macro", zero_division=0)) if there.any() else 1.0
+def _macro_f1(targets: Flags, predicted: Flags) -> float:
+    """1 without a label, true or predicted: then nothing can be lost."""
+    return float(np.nan_to_num(macro_f1(targets, predicted)[0], nan=1.0))

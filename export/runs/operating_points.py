@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from stripwatch.export.runs.predicted_labels import Flags, best_label
 from stripwatch.export.runs.run_evaluation import OperatingPoint
 from stripwatch.export.runs.run_folder import Task
 
-Flags = NDArray[np.bool_]
 Scores = NDArray[np.float64]
 
 
@@ -14,7 +14,7 @@ def callable_labels(scores: Scores, task: Task) -> Flags:
     """Whether a frame can be called a label at all, [n, labels]: in multiclass its best label alone."""
     if task == "multilabel":
         return np.ones(scores.shape, bool)
-    return np.asarray(np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None])
+    return best_label(scores)
 
 
 def precision_recall(value: float, scores: Scores, positive: Flags, counts: Flags) -> tuple[float, float]:

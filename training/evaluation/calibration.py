@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from stripwatch.export.runs.predicted_labels import Flags, predicted_labels
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.evaluation.scores import Flags, Matrix, predicted_labels
+from stripwatch.training.evaluation.scores import Matrix
 from stripwatch.worker.model.bundle import TEMPERATURE_MAX, TEMPERATURE_MIN, Bin
 from stripwatch.worker.model.verdict import calibrate
 

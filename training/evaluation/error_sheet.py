@@ -7,9 +7,9 @@ import numpy as np
 from stripwatch.export.reporting.figures import Tile, decode_tile, draw_sheet
 from stripwatch.export.runs.frames import read_frame
 from stripwatch.export.runs.keras_model import exported_view
+from stripwatch.export.runs.predicted_labels import Flags, predicted_labels
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.evaluation.predictions import ScoredFrames
-from stripwatch.training.evaluation.scores import Flags, predicted_labels
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.heatmaps import Heatmap

@@ -9,6 +9,7 @@ from sklearn.metrics import confusion_matrix
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.runs.files import make_folder
 from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.predicted_labels import predicted_labels
 from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, Evaluation, Localization, write_evaluation
 from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.training.datasets.dataset import AUTO
@@ -18,7 +19,7 @@ from stripwatch.training.evaluation.evaluation_report import write_report
 from stripwatch.training.evaluation.localization import measure_localization
 from stripwatch.training.evaluation.plots import draw_plots
 from stripwatch.training.evaluation.predictions import ScoredFrames, read_test_frames, score_frames
-from stripwatch.training.evaluation.scores import average_precisions, macro_f1, measure_scores, predicted_labels
+from stripwatch.training.evaluation.scores import average_precisions, macro_f1_interval, measure_scores
 from stripwatch.training.evaluation.thresholds import choose_thresholds
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.path_text import path_of, path_text
@@ -111,7 +112,7 @@ def evaluate(
         data_sha256=measured.data_sha256,
         frames=len(targets),
         accuracy=share_interval(int(measured.right(run).sum()), len(targets)),
-        macro_f1=macro_f1(truth, said, run.configuration.seed),
+        macro_f1=macro_f1_interval(truth, said, run.configuration.seed),
         classes=measure_scores(run.labels, targets, scores, task).classes,
         average_precision=average_precisions(run.labels, targets, scores),
         confusion=confusion,

@@ -9,9 +9,10 @@ import numpy as np
 from rich.progress import Progress
 
 from stripwatch.export.runs.frames import read_pixels
+from stripwatch.export.runs.predicted_labels import Flags, predicted_labels
 from stripwatch.export.runs.run_folder import Run, SplitFrame
 from stripwatch.training.datasets.dataset import for_task, read_dataset
-from stripwatch.training.evaluation.scores import Flags, Matrix, predicted_labels
+from stripwatch.training.evaluation.scores import Matrix
 from stripwatch.training.preparation.digests import data_sha256
 from stripwatch.training.preparation.prepared_data import read_frames, to_targets
 from stripwatch.worker.common.console import say

@@ -7,22 +7,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from stripwatch.export.reporting.confidence_intervals import LEVEL
+from stripwatch.export.runs.predicted_labels import Flags, macro_f1, predicted_labels
 from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.worker.model.bundle import ClassFigures, Validation
 
 Matrix = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 _RESAMPLES = 1000
-
-
-def predicted_labels(scores: Matrix, task: Task) -> Flags:
-    """What the model says: bool [n, labels]. The best label in multiclass, every one from 0.5 on in multilabel."""
-    if task == "multilabel":
-        return scores >= 0.5
-    said = np.zeros(scores.shape, bool)
-    said[np.arange(len(scores)), scores.argmax(axis=1)] = True
-    return said
 
 
 def measure_scores(labels: Sequence[str], targets: Matrix, scores: Matrix, task: Task) -> Validation:
@@ -47,27 +38,18 @@ def average_precisions(labels: Sequence[str], targets: Matrix, scores: Matrix) -
     }
 
 
-def macro_f1(truth: Flags, said: Flags, seed: int) -> Interval | None:
-    """The mean of the labels' F1 over those that occur or are said, with a bootstrap interval over frames.
+def macro_f1_interval(truth: Flags, said: Flags, seed: int) -> Interval | None:
+    """The macro-F1 with a bootstrap interval over frames.
 
     None where no frame has a label and none is given one: F1 is 0 / 0 then. Resamples without any are left out.
     """
     if not (truth.any() or said.any()):
         return None
-    once = np.ones((1, len(truth)))
     draws = np.random.default_rng(seed).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), _RESAMPLES)
-    value = float(_macro_f1(truth, said, once)[0])
-    low, high = np.nanquantile(_macro_f1(truth, said, draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    value = float(macro_f1(truth, said)[0])
+    low, high = np.nanquantile(macro_f1(truth, said, draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))
 
 
 def _ratio(part: int, whole: int) -> float:
     return float(part / whole) if whole else 0.0
-
-
-def _macro_f1(truth: Flags, said: Flags, weights: NDArray[np.generic]) -> NDArray[np.float64]:
-    """weights: [resamples, n], how often each frame is drawn -> [resamples]; NaN where that leaves no label."""
-    both, either = weights @ (truth & said), weights @ (truth.astype(int) + said)
-    f1 = np.divide(2 * both, either, out=np.zeros(both.shape), where=either > 0)
-    labels = (either > 0).sum(axis=1)
-    return np.asarray(np.divide(f1.sum(axis=1), labels, out=np.full(len(labels), np.nan), where=labels > 0))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.runs.operating_points import Flags, Scores, callable_labels, operating_point
+from stripwatch.export.runs.operating_points import Scores, callable_labels, operating_point
+from stripwatch.export.runs.predicted_labels import Flags
 from stripwatch.export.runs.run_evaluation import ChosenThreshold
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.evaluation.calibration import score_range, worker_scores

@@ -13,11 +13,12 @@ import numpy as np
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.predicted_labels import predicted_labels
 from stripwatch.export.runs.run_evaluation import Interval, Localization, total
 from stripwatch.export.runs.run_folder import Run, Task, read_run
 from stripwatch.training.evaluation.localization import measure_localization
 from stripwatch.training.evaluation.predictions import ScoredFrames, score_frames
-from stripwatch.training.evaluation.scores import macro_f1, measure_scores, predicted_labels
+from stripwatch.training.evaluation.scores import macro_f1_interval, measure_scores
 from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import fold_frames
@@ -107,7 +108,7 @@ def pool(folds: Sequence[Fold], seed: int) -> CrossvalResult:
         frames=len(frames),
         errors=len(wrong),
         accuracy=share_interval(len(frames) - len(wrong), len(frames)),
-        macro_f1=macro_f1(targets > 0, said, seed),
+        macro_f1=macro_f1_interval(targets > 0, said, seed),
         fold_accuracy=[float(part.mean()) for part in right],
         classes=measure_scores(labels, targets, scores, task).classes,
         localisation=_add_up([fold.places for fold in folds if fold.places is not None]),

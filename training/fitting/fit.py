@@ -4,7 +4,6 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
@@ -48,6 +47,7 @@ from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, annotations_finder, prepare_data
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.path_text import path_text
+from stripwatch.worker.contracts.timestamps import utc_now
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.image_files import CONTENT_TYPES
 from stripwatch.worker.model.bundle import Validation
@@ -208,7 +208,7 @@ def _record(
     return Run(
         schema=SCHEMA,
         run_id=str(uuid.uuid4()),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=utc_now(),
         configuration=plan.configuration,
         decode=material.spec,
         labels=plan.dataset.labels,

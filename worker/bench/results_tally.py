@@ -2,7 +2,6 @@
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 import numpy as np
 
 from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.timestamps import parse_rfc3339
 from stripwatch.worker.simulator.frame_sender import SentFrame
 
 _RECENT = 2000
@@ -65,7 +65,7 @@ class ResultsTally:
         self.labels[frame.partition or 0, frame.offset or 0] = result.label
         self.defects += result.verdict == "defect"
         self.flags.update(result.flags)
-        latency_ms = read_ms - datetime.fromisoformat(frame.captured_at).timestamp() * 1000
+        latency_ms = read_ms - parse_rfc3339(frame.captured_at)
         self.latencies_ms.append(latency_ms)
         camera = self.cameras.setdefault(frame.camera, CameraCounts())
         camera.verdicts[result.verdict or "skipped"] += 1

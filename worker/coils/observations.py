@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -16,7 +15,7 @@ from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.frame_headers import ORIGINAL_PREFIX, REPLAY_OF
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.record_fields import SAFE_INTEGER_MAX, STRIP_POSITION_MM_MAX
-from stripwatch.worker.contracts.timestamps import is_capture_time
+from stripwatch.worker.contracts.timestamps import is_capture_time, parse_rfc3339
 
 _FRAME_MM_MAX = 1_000_000
 _ROUNDING_MM = 1
@@ -71,8 +70,8 @@ def observation_from_result(result: Result, timestamp_ms: int) -> Observation | 
     """timestamp_ms: of the record, since no frame was taken after its result. None where captured_at is no time."""
     frame = result.frame
     try:
-        captured_ms = time_ms(frame.captured_at)
-    except (ValueError, OverflowError):
+        captured_ms = parse_rfc3339(frame.captured_at)
+    except ValueError:
         return None
     if not _is_a_place(frame):
         frame = msgspec.structs.replace(frame, strip_position_mm=None, strip_mm=None)
@@ -182,8 +181,3 @@ def _rows(box: Box) -> PixelSpan | None:
     """None where no image could have that many rows."""
     rows = PixelSpan(box.y, box.y + box.height)
     return rows if 0 <= rows.start <= rows.end <= SAFE_INTEGER_MAX else None
-
-
-def time_ms(text: str) -> int:
-    """An RFC 3339 time in milliseconds since 1970. Raises ValueError or OverflowError."""
-    return round(datetime.fromisoformat(text).timestamp() * 1000)

@@ -11,7 +11,7 @@ import msgspec
 from stripwatch.worker.coils.camera_clocks import CameraKey, KnownDelay
 from stripwatch.worker.coils.coil import CoilSummary, Ended, OffsetSpan
 from stripwatch.worker.coils.coil_part import CoilPart, Source, partition_name
-from stripwatch.worker.coils.observations import time_ms
+from stripwatch.worker.contracts.timestamps import parse_rfc3339
 from stripwatch.worker.monitoring.coil_metrics import SILENT_CAMERA
 
 Key = tuple[str | None, str | None]  # line and coil
@@ -60,8 +60,8 @@ class PublishedCoils:
         self._by_key: OrderedDict[Key, dict[str, Published]] = OrderedDict()
 
     def add(self, summary: CoilSummary) -> None:
-        """Raises ValueError or OverflowError where its times are none."""
-        first_ms, last_ms = time_ms(summary.first_captured_at), time_ms(summary.last_captured_at)
+        """Raises ValueError for a time that cannot be read."""
+        first_ms, last_ms = parse_rfc3339(summary.first_captured_at), parse_rfc3339(summary.last_captured_at)
         delays = {name: of.delay_ms_min for name, of in summary.cameras.items() if of.delay_ms_min is not None}
         for camera, delay_ms in delays.items():
             self.delays[summary.line, camera] = KnownDelay(delay_ms, last_ms + delay_ms)

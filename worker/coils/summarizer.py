@@ -265,7 +265,7 @@ def published_coils(settings: Settings, first_offsets: Mapping[str, int]) -> Pub
         reader = TopicReader(consumer, [settings.topics.coils], from_last(_KNOWN_SUMMARIES))
         while reader.caught_up_at_s is None:
             for record in reader.poll():
-                with suppress(msgspec.DecodeError, ValueError, OverflowError):
+                with suppress(msgspec.DecodeError, ValueError):
                     published.add(_decode_summary(record.value or b""))
     return published
 

@@ -5,7 +5,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +25,7 @@ from stripwatch.worker.config.cli_options import RequiredBootstrapServers, Secur
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.replay_mark import replayed_id
-from stripwatch.worker.contracts.timestamps import rfc3339
+from stripwatch.worker.contracts.timestamps import parse_rfc3339, rfc3339
 
 _READING, _READING_MARKS = "reading rejects", "reading which were sent again"
 _WIDTH_MIN = 140  # in a narrower window lines wrap; what is cut away cannot be looked up
@@ -193,12 +192,11 @@ def parse_since(text: str, now_s: float) -> int:
     if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
         return round((now_s - int(ago[1]) * _UNITS_S[ago[2]]) * 1000)
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            return round(moment.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        pass
-    raise SettingsError(f"--since takes 90m, 2h, 7d or a time with its zone such as 2026-11-23T02:00:00Z, not {text!r}")
+        return parse_rfc3339(text)
+    except ValueError as error:
+        raise SettingsError(
+            f"--since takes 90m, 2h, 7d or a time with its zone such as 2026-11-23T02:00:00Z, not {text!r}"
+        ) from error
 
 
 def _table(shown: Iterable[StoredReject]) -> Table:

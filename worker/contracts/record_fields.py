@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from contextlib import suppress
 from typing import Self
 
 from stripwatch.worker.contracts.camera_source import (
@@ -13,7 +13,7 @@ from stripwatch.worker.contracts.camera_source import (
 )
 from stripwatch.worker.contracts.events import StripDirection
 from stripwatch.worker.contracts.raw_layout import RawLayout
-from stripwatch.worker.contracts.timestamps import is_capture_time
+from stripwatch.worker.contracts.timestamps import is_capture_time, parse_rfc3339
 
 SAFE_INTEGER_MAX = 2**53 - 1
 STRIP_POSITION_MM_MAX = 10**12  # an encoder that is never reset gets there after 1.6 years at 20 m/s
@@ -95,17 +95,13 @@ class RecordFields:
         text = self.text(header)
         if text is None:
             return None
-        try:
-            time = datetime.fromisoformat(text)
-            if time.tzinfo is None:
-                raise ValueError("a time without an offset says nothing")
-            time_ms = round(time.timestamp() * 1000)
-            if not is_capture_time(time_ms, now_ms):
-                raise ValueError("no camera took a frame then")
-            return time_ms
-        except (ValueError, OverflowError):
+        time_ms: int | None = None
+        with suppress(ValueError):
+            time_ms = parse_rfc3339(text)
+        if time_ms is None or not is_capture_time(time_ms, now_ms):
             self.faults.append(header)
             return None
+        return time_ms
 
     def traceparent(self, header: str) -> str | None:
         text = self.text(header)

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -20,6 +19,7 @@ import msgspec
 
 from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.errors import BundleError, InputError
+from stripwatch.worker.contracts.timestamps import utc_now
 from stripwatch.worker.model.bundle import Bundle, Manifest, read_bundle
 from stripwatch.worker.model.session import open_session
 
@@ -127,7 +127,7 @@ def promote(store: Path, file: Path) -> PromotionChange:
         before = promotions[-1] if promotions else None
         if before and (before.version, before.sha256) == (version, bundle.sha256):
             return PromotionChange(folder, before, before)
-        now = Promotion(version, bundle.sha256, datetime.now(UTC).isoformat(timespec="seconds"))
+        now = Promotion(version, bundle.sha256, utc_now())
         _write_pointer(folder, [*promotions, now])
     return PromotionChange(folder, before, now)
 

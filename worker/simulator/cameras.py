@@ -11,6 +11,7 @@ from uuid import uuid4
 from stripwatch.worker.common.clock import Clock
 from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.contracts.raw_layout import RawLayout
+from stripwatch.worker.contracts.timestamps import rfc3339
 
 Headers = list[tuple[str, bytes]]
 
@@ -53,7 +54,7 @@ class CapturedFrame:
             "ce_id": self.id,
             "ce_source": f"{_SOURCE}/{self.camera}",
             "ce_type": _FRAME_TYPE,
-            "ce_time": self.captured_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ce_time": rfc3339(round(self.captured_at.timestamp() * 1000)),
             "ce_subject": self.coil,
             "content-type": self.image.content_type,
             "ce_strippositionmm": str(self.strip_position_mm),

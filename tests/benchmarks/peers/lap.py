@@ -13,7 +13,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,6 +23,7 @@ from kafka.structs import TopicPartition
 from stripwatch.worker.bench.embedded_broker import Broker, free_port
 from stripwatch.worker.bench.workloads import cpu_seconds
 from stripwatch.worker.common.process.child_process import ChildProcess, running_process
+from stripwatch.worker.contracts.timestamps import parse_rfc3339
 from tests.benchmarks.peers.cameras import PARTITIONS, Plan, read_shots, send_frames
 from tests.benchmarks.peers.contenders import ROOT, Contender
 from tests.benchmarks.peers.processes import cpu_seconds_of, end_all
@@ -187,7 +187,7 @@ def driven(contender: Contender, setting: Setting, track: Track, rate_fps: float
 def _latency_ms(result: _Read) -> float | None:
     if result.captured_at is None:
         return None
-    return result.at_ms - 1000 * datetime.fromisoformat(result.captured_at).timestamp()
+    return result.at_ms - parse_rfc3339(result.captured_at)
 
 
 @contextmanager

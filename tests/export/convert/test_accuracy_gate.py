@@ -30,6 +30,11 @@ def test_of_several_labels_each_must_be_on_its_side() -> None:
     assert (fidelity.agreement, fidelity.accuracy, fidelity.keras_accuracy) == (0.5, 0.5, 1.0)
 
 
+def test_the_macro_f1_of_a_single_label_is_the_f1_of_that_label() -> None:
+    scores, targets = np.array([[0.9], [0.9]], np.float32), np.array([[True], [False]])
+    assert measure_fidelity(scores, scores, targets, "multilabel", "").macro_f1 == pytest.approx(2 / 3)
+
+
 def test_the_same_answers_pass_at_every_precision() -> None:
     for limits in LIMITS.values():
         assert violated_limits(SAME, limits) == []

@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
+from stripwatch.export.runs.predicted_labels import predicted_labels
 from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.training.evaluation.scores import average_precisions, macro_f1, measure_scores, predicted_labels
+from stripwatch.training.evaluation.scores import average_precisions, macro_f1_interval, measure_scores
 from stripwatch.worker.model.bundle import ClassFigures
 
 LABELS = ["a", "b", "never"]
@@ -69,7 +70,7 @@ def test_the_macro_f1_has_the_interval_that_repetitions_have() -> None:
         return np.eye(2, dtype=bool)[truth], np.eye(2, dtype=bool)[said]
 
     truth, said = draw()
-    found = macro_f1(truth, said, seed=0)
+    found = macro_f1_interval(truth, said, seed=0)
     assert found is not None
     assert found.value == pytest.approx(f1_score(truth, said, average="macro"))
     again = [f1_score(*draw(), average="macro") for _ in range(300)]
@@ -80,17 +81,17 @@ def test_the_macro_f1_has_the_interval_that_repetitions_have() -> None:
 
 def test_labels_that_never_occur_do_not_count_in_the_macro_f1() -> None:
     truth = one_hot([0, 1, 1, 0]) > 0
-    found = macro_f1(truth, truth, seed=0)
+    found = macro_f1_interval(truth, truth, seed=0)
     assert found is not None
     assert found.value == 1
 
 
 def test_without_a_label_there_is_no_macro_f1() -> None:
     nothing = np.zeros((5, 2), bool)
-    assert macro_f1(nothing, nothing, seed=0) is None
+    assert macro_f1_interval(nothing, nothing, seed=0) is None
 
 
 def test_resamples_without_a_label_leave_the_interval_a_number() -> None:
     truth = np.zeros((5, 2), bool)
     truth[0, 0] = True
-    assert macro_f1(truth, truth, seed=0) == Interval(1, 1, 1)
+    assert macro_f1_interval(truth, truth, seed=0) == Interval(1, 1, 1)

@@ -116,8 +116,9 @@ def test_a_skipped_frame_is_not_compared() -> None:
 
 
 def test_what_fails_is_counted_and_logged_and_the_next_is_compared() -> None:
-    scores: list[tuple[float, float]] = [(0.1, 0.9), (float("nan"), 0.0)]
-    answers = iter([InferenceError("the device says no"), *scores])
+    answers: Iterator[InferenceError | tuple[float, float]] = iter(
+        [InferenceError("the device says no"), (0.1, 0.9), (float("nan"), 0.0)]
+    )
 
     def say() -> tuple[float, float]:
         answer = next(answers)

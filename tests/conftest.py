@@ -8,7 +8,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from stripwatch.worker.broker.workarounds.unclosed_sockets import close_sockets
+from stripwatch.worker.broker.workarounds.connection.unclosed_sockets import close_sockets
 
 settings.register_profile("stripwatch", deadline=None)  # no test says how fast a machine is that has other work
 settings.load_profile("stripwatch")

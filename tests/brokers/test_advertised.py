@@ -13,10 +13,9 @@ from kafka.errors import KafkaError, KafkaTimeoutError, TopicAuthorizationFailed
 from stripwatch.worker.bench.embedded_broker import free_port
 from stripwatch.worker.broker import connection, topic_drain
 from stripwatch.worker.broker.admin import open_admin
-from stripwatch.worker.broker.connection import advertised_fault, connect
+from stripwatch.worker.broker.connection import ClientConfig, advertised_fault, broker_errors, connect
 from stripwatch.worker.broker.consumers import list_topics
-from stripwatch.worker.broker.topic_reader import broker_errors
-from stripwatch.worker.broker.workarounds.advertised import advertised_servers
+from stripwatch.worker.broker.workarounds.connection.cluster_metadata import advertised_servers
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from tests.brokers import apache
 from tests.brokers.plugin import absence_is_a_skip
@@ -58,20 +57,20 @@ def test_the_fault_names_the_advertised_address(listeners: Listeners, client: Ca
         ),
         (listeners.closed, "127.0.0.1:1", "the connection is refused: nothing listens on port 1"),
     ):
-        connected = connect(client, bootstrap, 20.0)
+        connected = connect(client, ClientConfig(bootstrap))
         assert advertised_servers(connected) == [address]
         assert str(advertised_fault(connected)).startswith(f"{address}: {fault}")
         connected.close()
 
 
 def test_a_command_names_the_advertised_address(listeners: Listeners) -> None:
-    with pytest.raises(BrokerUnavailableError) as raised, open_admin(listeners.nameless) as admin:
+    with pytest.raises(BrokerUnavailableError) as raised, open_admin(ClientConfig(listeners.nameless)) as admin:
         admin.describe_topics(["frames"])
     text = str(raised.value)
     assert text.startswith(f"Kafka answered at {listeners.nameless}, but then no longer: none of the addresses")
     assert f"the host name '{_NAME}' does not resolve" in text
     assert "correct advertised.listeners" in text
-    consumer = connect(KafkaConsumer, listeners.closed, 20.0)
+    consumer = connect(KafkaConsumer, ClientConfig(listeners.closed))
     with pytest.raises(BrokerUnavailableError, match=r"127\.0\.0\.1:1: the connection is refused.*advertised\."):
         list_topics(consumer, 0.1)
     consumer.close()
@@ -80,7 +79,7 @@ def test_a_command_names_the_advertised_address(listeners: Listeners) -> None:
 def test_a_name_that_stops_resolving_while_the_client_runs(
     listeners: Listeners, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    consumer = connect(KafkaConsumer, listeners.good, 20.0)
+    consumer = connect(KafkaConsumer, ClientConfig(listeners.good))
     assert advertised_fault(consumer) is None
     monkeypatch.setattr(connection, "connection_fault", partial(_gone, listeners.good))
     assert advertised_fault(consumer) == f"{listeners.good}: the host name does not resolve"
@@ -90,7 +89,7 @@ def test_a_name_that_stops_resolving_while_the_client_runs(
 def test_a_tool_that_reads_already_says_why_it_cannot_continue(
     listeners: Listeners, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    consumer = connect(KafkaConsumer, listeners.good, 20.0)
+    consumer = connect(KafkaConsumer, ClientConfig(listeners.good))
     error = KafkaTimeoutError("timed out")
     with pytest.raises(BrokerUnavailableError, match="reading from Kafka failed: KafkaTimeoutError"):
         _fail_reading(consumer, error)
@@ -110,7 +109,7 @@ def test_a_topic_that_stands_still_says_whether_its_brokers_answer(
     listeners: Listeners, monkeypatch: pytest.MonkeyPatch, reached: bool
 ) -> None:
     monkeypatch.setattr(topic_drain, "STANDSTILL_S_MAX", 0.1)
-    consumer = connect(KafkaConsumer, listeners.good, 20.0)
+    consumer = connect(KafkaConsumer, ClientConfig(listeners.good))
     partition = TopicPartition("frames", 0)
     standing = Mock(KafkaConsumer, wraps=consumer, config=consumer.config, _manager=consumer._manager)
     standing.poll = lambda timeout_ms: {}

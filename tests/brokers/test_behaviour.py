@@ -7,7 +7,7 @@ import pytest
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import InvalidProducerEpochError, ProducerFencedError
 
-from stripwatch.worker.broker.producers import set_linger
+from stripwatch.worker.broker.workarounds.producer.fixed_linger import set_linger
 from tests.brokers.clients import AWAIT_S_MAX, partitions, poll_until, read, write
 from tests.brokers.handle import BrokerHandle
 

@@ -15,6 +15,7 @@ from stripwatch.worker.bench.stage_costs import measure_steps
 from stripwatch.worker.bench.worker_process import worker_command
 from stripwatch.worker.bench.workloads import BenchSetup, SaturatedRun, saturate
 from stripwatch.worker.broker.admin import temporary_topics
+from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import StripwatchError
@@ -57,8 +58,11 @@ def _line(setup: Setup, shape: str, count: int) -> Iterator[tuple[Broker, dict[s
     prefix, clock = f"gpu-{uuid4().hex[:8]}.", SystemClock()
     shots = render_pool(_POOL_FRAMES, parse_shape(shape), _SEED, 0.3)
     partitions = setup.sizes.partitions
-    with embedded_broker() as broker, temporary_topics(broker.bootstrap_servers, prefix, partitions) as topics:
-        with open_frame_producer(broker.bootstrap_servers, topics["frames"]) as producer:
+    with (
+        embedded_broker() as broker,
+        temporary_topics(ClientConfig(broker.bootstrap_servers), prefix, partitions) as topics,
+    ):
+        with open_frame_producer(ClientConfig(broker.bootstrap_servers), topics["frames"]) as producer:
             sender = FrameSender(_Evenly(producer, partitions), topics["frames"], None)
             line = SimulatedLine(cameras=partitions, rate_fps=0, mm_per_frame=1000, coil="BENCH")
             play(itertools.islice(repeat_pool(shots, _SEED), count), line, sender.send, clock, math.inf)
@@ -159,7 +163,7 @@ def _costs(setup: Setup, broker: Broker, topics: dict[str, str]) -> Row:
 
 def failed_provider(setup: Setup) -> Iterator[Row]:
     """From the start of a worker whose GPU cannot be had to its end with a sentence."""
-    with embedded_broker() as broker, temporary_topics(broker.bootstrap_servers, "gpu.", 1) as topics:
+    with embedded_broker() as broker, temporary_topics(ClientConfig(broker.bootstrap_servers), "gpu.", 1) as topics:
         for provider in ("cuda", "tensorrt"):
             pairs = (f"provider={provider}",)
             command = worker_command(setup.path, broker.bootstrap_servers, topics, free_port(), pairs)

@@ -60,13 +60,16 @@ def collect(
 
 def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, config: Path | None) -> None:
     from stripwatch.training.labeling.collect import Collector
+    from stripwatch.worker.broker.connection import ClientConfig
     from stripwatch.worker.broker.topic_drain import open_drain
     from stripwatch.worker.common.clock import SystemClock
+    from stripwatch.worker.config.cli_options import security_of
 
     clock, collector = SystemClock(), Collector(out, frames_max)
+    client = ClientConfig(bootstrap_servers, security_of(config))
     with (
         clock.stopped_by_signals(),
-        open_drain(bootstrap_servers, topic, config, "collecting", lambda: clock.stopped) as records,
+        open_drain(client, topic, "collecting", lambda: clock.stopped) as records,
     ):
         collector.collect(records)
     if collector.full:

@@ -20,6 +20,7 @@ from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker
 from stripwatch.worker.bench.stage_costs import measure_steps
 from stripwatch.worker.bench.workloads import BenchSetup, PacedRun, SaturatedRun, pace, saturate
 from stripwatch.worker.broker.admin import temporary_topics
+from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import STDERR, print_summary, say
@@ -109,8 +110,9 @@ def bench(
     with (
         clock.stopped_by_signals(),
         nullcontext(Broker(broker, "")) if broker else embedded_broker() as kafka,
-        temporary_topics(kafka.bootstrap_servers, prefix + "full.", _PARTITIONS, security) as full,
-        temporary_topics(kafka.bootstrap_servers, prefix + "paced.", _PARTITIONS, security) as paced,
+        nullcontext(ClientConfig(kafka.bootstrap_servers, security)) as client,
+        temporary_topics(client, prefix + "full.", _PARTITIONS) as full,
+        temporary_topics(client, prefix + "paced.", _PARTITIONS) as paced,
     ):
         setup = BenchSetup(bundle, kafka, setting or [], clock, security, arguments)
         _fill(setup, full["frames"], shots, count)
@@ -151,7 +153,7 @@ def _fill(setup: BenchSetup, topic: str, shots: list[SourceImage], count: int) -
     """Put the frames where a worker will find them all."""
     say(f"sending {count} frames")
     line = SimulatedLine(cameras=_CAMERAS, rate_fps=0, mm_per_frame=1000, coil="BENCH")
-    with open_frame_producer(setup.broker.bootstrap_servers, topic, setup.security) as producer:
+    with open_frame_producer(setup.client, topic) as producer:
         sender = FrameSender(producer, topic, None)
         play(itertools.islice(repeat_pool(shots, _SEED), count), line, sender.send, setup.clock, math.inf)
         sender.finish()

@@ -19,7 +19,8 @@ from stripwatch.worker.bench.results_tally import ResultsTally, read_sent, summa
 from stripwatch.worker.bench.results_watch import LiveScreen, consume_into
 from stripwatch.worker.bench.worker_process import await_ready, child_environment, stop_in_order, worker_command
 from stripwatch.worker.broker.admin import temporary_topics
-from stripwatch.worker.broker.topic_reader import open_reader
+from stripwatch.worker.broker.connection import ClientConfig
+from stripwatch.worker.broker.consumers import FETCH_WAIT_MS, open_reader, read_from_beginning
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import InputError, LineRunError
@@ -117,7 +118,7 @@ def demo(
     with (
         nullcontext(Broker(broker, "")) if broker else embedded_broker() as kafka,
         tempfile.TemporaryDirectory(prefix="stripwatch-demo-") as folder,
-        temporary_topics(kafka.bootstrap_servers, prefix, _PARTITIONS, security) as topics,
+        temporary_topics(ClientConfig(kafka.bootstrap_servers, security), prefix, _PARTITIONS) as topics,
     ):
         port = free_port()
         url = f"http://127.0.0.1:{port}/metrics"
@@ -139,9 +140,10 @@ def _run(plan: DemoPlan) -> dict[str, Any]:
         with (
             _live_page(plan),
             running_process("the cameras", plan.camera_command(), plan.environment()) as cameras,
-            open_reader(plan.broker, [plan.topics["results"], plan.topics["rejects"]], plan.security) as reader,
+            open_reader(ClientConfig(plan.broker, plan.security), fetch_wait_ms=FETCH_WAIT_MS) as reader,
             LiveScreen(tally, plan.defect_labels, plan.seconds, plan.metrics_url) as screen,
         ):
+            read_from_beginning(reader, [plan.topics["results"], plan.topics["rejects"]])
             while not (clock.stopped or cameras.ended or worker.ended):
                 consume_into(tally, reader, plan.topics["results"])
                 screen.show()

@@ -14,9 +14,9 @@ from kafka.structs import ConsumerGroupMetadata
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.bench.capacity import CapacityLimits, FrameCosts, cpu_limit
-from stripwatch.worker.broker.consumers import from_kafka
+from stripwatch.worker.broker.connection import client_config
+from stripwatch.worker.broker.consumers import FETCH_WAIT_MS, from_kafka, open_reader, read_from_beginning
 from stripwatch.worker.broker.topic_limits import TopicLimits
-from stripwatch.worker.broker.topic_reader import open_reader
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected, InputError
 from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.common.process.malloc import tune_malloc
@@ -117,7 +117,8 @@ def measure_steps(settings: Settings, count: int, scratch_topic: str) -> StageCo
 def _consume(settings: Settings, count: int, take: Callable[[Frame], object]) -> int:
     """Read the topic of frames from its start, as the worker turns records into frames."""
     taken, idle_since_s = 0, time.monotonic()
-    with open_reader(settings.bootstrap_servers, [settings.topics.frames], settings.security) as consumer:
+    with open_reader(client_config(settings), fetch_wait_ms=FETCH_WAIT_MS) as consumer:
+        read_from_beginning(consumer, [settings.topics.frames])
         while taken < count:
             for records in consumer.poll(timeout_ms=200).values():
                 for record in records:

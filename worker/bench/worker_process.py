@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from stripwatch.worker.bench.results_watch import scrape
-from stripwatch.worker.broker.topic_reader import FETCH_WAIT_MS
+from stripwatch.worker.broker.consumers import FETCH_WAIT_MS
 from stripwatch.worker.common.clock import Clock
 from stripwatch.worker.common.errors import BrokerUnavailableError, LineRunError
 from stripwatch.worker.common.process.child_process import ChildProcess, module_command

@@ -12,7 +12,8 @@ from stripwatch.worker.bench.embedded_broker import Broker, free_port
 from stripwatch.worker.bench.results_tally import ResultsTally, read_sent
 from stripwatch.worker.bench.results_watch import consume_into, scrape_families
 from stripwatch.worker.bench.worker_process import await_ready, child_environment, stop_in_order, worker_command
-from stripwatch.worker.broker.topic_reader import open_reader
+from stripwatch.worker.broker.connection import ClientConfig
+from stripwatch.worker.broker.consumers import FETCH_WAIT_MS, open_reader, read_from_beginning
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import LineRunError
 from stripwatch.worker.common.process.child_process import ChildProcess, module_command, running_process
@@ -33,6 +34,10 @@ class BenchSetup:
     clock: SystemClock
     security: Security = PLAINTEXT
     arguments: Sequence[str] = ()  # of worker and cameras alike
+
+    @property
+    def client(self) -> ClientConfig:
+        return ClientConfig(self.broker.bootstrap_servers, self.security)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +104,9 @@ def pace(
     kinds = [topics["results"], topics["rejects"]]
     with (
         _running_worker(setup, topics) as worker,
-        open_reader(setup.broker.bootstrap_servers, kinds, setup.security) as reader,
+        open_reader(setup.client, fetch_wait_ms=FETCH_WAIT_MS) as reader,
     ):
+        read_from_beginning(reader, kinds)
         return [_pace(setup, topics, worker, reader, folder, rate_fps, s) for rate_fps in rates_fps]
 
 

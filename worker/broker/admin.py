@@ -16,9 +16,8 @@ from kafka.errors import (
     for_code,
 )
 
-from stripwatch.worker.broker.connection import connect_tool, why_lost
+from stripwatch.worker.broker.connection import BOOTSTRAP_S_MAX, ClientConfig, connect, why_lost
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
-from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.contracts import topics as names
 from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
 
@@ -26,19 +25,20 @@ _DESCRIBE, _WRITE = ACLOperation.DESCRIBE.name, ACLOperation.WRITE.name
 
 
 @contextmanager
-def open_admin(bootstrap_servers: str, security: Security = PLAINTEXT) -> Iterator[Any]:
+def open_admin(client: ClientConfig) -> Iterator[Any]:
     """A KafkaAdminClient, closed at the end. Raises SettingsError or BrokerUnavailableError."""
-    admin = connect_tool(KafkaAdminClient, bootstrap_servers, security)
+    admin = connect(KafkaAdminClient, client, request_timeout_ms=round(BOOTSTRAP_S_MAX * 1000))
     try:
-        with _connected(admin, bootstrap_servers):
+        with _connected(admin, client.bootstrap_servers):
             yield admin
     finally:
         admin.close()
 
 
-def require_topic(bootstrap_servers: str, topic: str, security: Security = PLAINTEXT) -> None:
+def require_topic(client: ClientConfig, topic: str) -> None:
     """Raise SettingsError if the topic is not there: a producer would silently make it, with the wrong limits."""
-    with open_admin(bootstrap_servers, security) as admin:
+    bootstrap_servers = client.bootstrap_servers
+    with open_admin(client) as admin:
         (described,) = admin.describe_topics([topic])
     error = for_code(described["error_code"])
     if error is UnknownTopicOrPartitionError:
@@ -48,12 +48,12 @@ def require_topic(bootstrap_servers: str, topic: str, security: Security = PLAIN
         raise SettingsError(f"topic {topic} at {bootstrap_servers} cannot be used: {error.__name__}")
 
 
-def require_write_access(bootstrap_servers: str, topics: Collection[str], security: Security = PLAINTEXT) -> None:
+def require_write_access(client: ClientConfig, topics: Collection[str]) -> None:
     """Raise BrokerUnavailableError for topics that Kafka's access rules do not let this client write to.
 
     A broker that does not say what a client may do passes; it refuses the record itself.
     """
-    with open_admin(bootstrap_servers, security) as admin:
+    with open_admin(client) as admin:
         described = admin.describe_topics(sorted(set(topics)))
     forbidden = [
         topic["name"]
@@ -150,12 +150,10 @@ def create_topics(admin: Any, plans: list[TopicPlan]) -> None:
 
 
 @contextmanager
-def temporary_topics(
-    bootstrap_servers: str, prefix: str, partitions: int, security: Security = PLAINTEXT
-) -> Iterator[dict[str, str]]:
+def temporary_topics(client: ClientConfig, prefix: str, partitions: int) -> Iterator[dict[str, str]]:
     """The worker's topics by kind, created with this prefix; those with a prefix are removed at the end."""
     plans = [replace(plan, name=prefix + plan.name) for plan in plan_topics(partitions, 1, 1, MESSAGE_BYTES_MAX)]
-    with open_admin(bootstrap_servers, security) as admin:
+    with open_admin(client) as admin:
         create_topics(admin, plans)
     try:
         kinds = {"frames": names.FRAMES, "results": names.RESULTS, "defects": names.DEFECTS, "rejects": names.REJECTS}
@@ -163,5 +161,5 @@ def temporary_topics(
         yield {kind: prefix + name for kind, name in kinds.items()}
     finally:
         if prefix:
-            with open_admin(bootstrap_servers, security) as admin:
+            with open_admin(client) as admin:
                 admin.delete_topics([plan.name for plan in plans])

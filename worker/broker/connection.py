@@ -4,7 +4,9 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,20 +19,42 @@ from kafka.errors import (
 
 from stripwatch.worker.broker.reachability import answer_fault, connection_fault, faults_of
 from stripwatch.worker.broker.tls import check_tls, client_options
-from stripwatch.worker.broker.workarounds.advertised import advertised_servers
-from stripwatch.worker.broker.workarounds.auth_failures import raise_auth_failures, refusal
-from stripwatch.worker.broker.workarounds.leaked_clients import make_or_close
-from stripwatch.worker.broker.workarounds.sockets import PlainSelector, read_much
-from stripwatch.worker.broker.workarounds.unclosed_sockets import close_sockets
+from stripwatch.worker.broker.workarounds.connection.auth_failures import raise_auth_failures, refusal
+from stripwatch.worker.broker.workarounds.connection.cluster_metadata import advertised_servers
+from stripwatch.worker.broker.workarounds.connection.leaked_clients import make_or_close
+from stripwatch.worker.broker.workarounds.connection.sockets import PlainSelector, read_much
+from stripwatch.worker.broker.workarounds.connection.unclosed_sockets import close_sockets
+from stripwatch.worker.broker.workarounds.tested_version import warn_of_untested_version
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.config.security import PLAINTEXT, Security
+from stripwatch.worker.config.settings import Settings
 
 T = TypeVar("T")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")
 BOOTSTRAP_S_MAX = 10.0
+_RECONNECT_MS_MAX = 2000  # 30 s, the default, is long after a broker that is back
+TOOLS_ID = "stripwatch-tools"
 
 
-RECONNECT_MS_MAX = 2000  # 30 s, the default, is long after a broker that is back
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """Which Kafka a client connects to, and how; the defaults are those of a command.
+
+    client_id: names the client in the logs and quotas of the brokers. wait_s_max: for the first answer.
+    quiet: hold back kafka-python's own log lines; a command reports what matters itself, once.
+    """
+
+    bootstrap_servers: str
+    security: Security = PLAINTEXT
+    client_id: str = TOOLS_ID
+    wait_s_max: float = BOOTSTRAP_S_MAX
+    quiet: bool = True
+
+
+def client_config(settings: Settings, client_id: str = "stripwatch") -> ClientConfig:
+    return ClientConfig(
+        settings.bootstrap_servers, settings.security, client_id, settings.broker.wait_s_max, quiet=False
+    )
 
 
 def authorization_message(error: AuthorizationError) -> str:
@@ -42,41 +66,58 @@ def authorization_message(error: AuthorizationError) -> str:
     return f"Kafka's access rules forbid it: {type(error).__name__}: {error}"
 
 
-def connect(
-    client: Callable[..., T], bootstrap_servers: str, wait_s_max: float, security: Security = PLAINTEXT, **options: Any
-) -> T:
+def connect(client: Callable[..., T], config: ClientConfig, **options: Any) -> T:
     """Make a kafka-python client.
 
     Raises SettingsError for malformed servers, InputError for a file that `security` names, BrokerUnavailableError when
     none answers, or one does not let us in.
     """
-    servers = [server.strip() for server in bootstrap_servers.split(",")]
+    servers = [server.strip() for server in config.bootstrap_servers.split(",")]
     if not all(map(_SERVER.fullmatch, servers)):
-        raise SettingsError(f"bootstrap servers are HOST:PORT[,HOST:PORT...], not {bootstrap_servers!r}")
-    options |= client_options(security)
+        raise SettingsError(f"bootstrap servers are HOST:PORT[,HOST:PORT...], not {config.bootstrap_servers!r}")
+    warn_of_untested_version()
+    if config.quiet:
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    options |= client_options(config.security)
     context: ssl.SSLContext | None = options.get("ssl_context")
     if context is not None:
         check_tls(servers, context)
     raise_auth_failures()
     read_much()
     close_sockets()
-    options["selector"] = PlainSelector
     started_s = time.monotonic()
     try:
         return make_or_close(
-            client, bootstrap_servers=servers, bootstrap_timeout_ms=round(wait_s_max * 1000), **options
+            client,
+            bootstrap_servers=servers,
+            bootstrap_timeout_ms=round(config.wait_s_max * 1000),
+            client_id=config.client_id,
+            selector=PlainSelector,
+            reconnect_backoff_max_ms=_RECONNECT_MS_MAX,
+            **options,
         )
     except SaslAuthenticationFailedError as error:
         raise BrokerUnavailableError(
-            f"Kafka at {bootstrap_servers} does not let us in by {security.mechanism}: {refusal(error)}"
+            f"Kafka at {config.bootstrap_servers} does not let us in by {config.security.mechanism}: {refusal(error)}"
         ) from error
     except KafkaError as error:
         waited_s = time.monotonic() - started_s
-        by = "" if security.protocol == "PLAINTEXT" else f" over {security.protocol}"
+        by = "" if config.security.protocol == "PLAINTEXT" else f" over {config.security.protocol}"
         raise BrokerUnavailableError(
-            f"no Kafka broker answers at {bootstrap_servers} within {waited_s:.1f} s{by} "
+            f"no Kafka broker answers at {config.bootstrap_servers} within {waited_s:.1f} s{by} "
             f"({_bootstrap_faults(servers, context) or type(error).__name__})"
         ) from error
+
+
+@contextmanager
+def broker_errors(client: Any) -> Iterator[None]:
+    """Let a KafkaError of this client pass as BrokerUnavailableError that says why."""
+    try:
+        yield
+    except AuthorizationError as error:
+        raise BrokerUnavailableError(authorization_message(error)) from error
+    except KafkaError as error:
+        raise BrokerUnavailableError(f"reading from Kafka failed: {why_lost(client, error)}") from error
 
 
 def why_lost(client: Any, error: Exception) -> str:
@@ -119,10 +160,3 @@ def _bootstrap_faults(servers: Collection[str], context: ssl.SSLContext | None) 
     faults = faults_of(servers, partial(answer_fault, context=context))
     named = (f"{server}: {fault}" if len(servers) > 1 else fault for server, fault in faults.items() if fault)
     return "; ".join(named)
-
-
-def connect_tool(client: Callable[..., Any], bootstrap_servers: str, security: Security, **options: Any) -> Any:
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters comes as an exception, and is said once
-    request_ms = round(BOOTSTRAP_S_MAX * 1000)
-    common = {"client_id": "stripwatch-tools", "request_timeout_ms": request_ms}
-    return connect(client, bootstrap_servers, BOOTSTRAP_S_MAX, security, **common, **options)

@@ -1,7 +1,9 @@
 """Kafka consumers, and what they say in this project's own types."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
@@ -12,49 +14,105 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from stripwatch.worker.broker.connection import RECONNECT_MS_MAX, connect, why_lost
+from stripwatch.worker.broker.connection import ClientConfig, client_config, connect, why_lost
 from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
-from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
+from stripwatch.worker.broker.workarounds.connection.cluster_metadata import cluster_metadata
+from stripwatch.worker.broker.workarounds.consumer.bounded_consumer import BoundedConsumer
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
 from stripwatch.worker.contracts.positions import CommitPoint, Partition, Position, Record
 
-METADATA_AGE_MS_MAX = 3000  # 5 min, the default, is how late new partitions and a recreated topic would be noticed
-FETCH_BYTES_MAX = 16_000_000
+_METADATA_AGE_MS_MAX = 3000  # 5 min, the default, is how late new partitions and a recreated topic would be noticed
+FETCH_BYTES_MAX = 16_000_000  # of the worker
+_READER_FETCH_BYTES_MAX = 8_000_000
+# The embedded broker waits a fetch out even when data comes, for several partitions: at kafka-python's 500 ms a frame
+# waited for 136 ms (median), at 20 for about 10. Apache Kafka answers at once.
+FETCH_WAIT_MS = 20
+_READER_FETCH_WAIT_MS = 50  # of a reader that has time: fewer requests
+# Of a reject or a frame, with room for a topic whose limit was raised; and of a compressed batch, unpacked.
+_READER_LIMITS = BatchLimits(record_bytes_max=2 * MESSAGE_BYTES_MAX, batch_bytes_max=3 * MESSAGE_BYTES_MAX)
 _RECORD_OVERHEAD_BYTES = 65_536  # its key and headers
 _ASK_AGAIN_S = 0.2
 _HEARTBEAT_MS = 500
 _ASSIGNORS = {"eager": RangePartitionAssignor, "cooperative": CooperativeStickyAssignor}
 
 
-def open_consumer(settings: Settings) -> BoundedConsumer:
+def open_group_member(settings: Settings) -> BoundedConsumer:
     """A consumer of the worker's group, subscribed to nothing yet. Raises BrokerUnavailableError."""
-    return connect(
-        BoundedConsumer,
-        settings.bootstrap_servers,
-        settings.broker.wait_s_max,
-        limits=batch_limits(settings),
-        security=settings.security,
+    return _open(
+        client_config(settings),
+        batch_limits(settings),
+        FETCH_BYTES_MAX,
+        settings.fetch_wait_ms_max,
         group_id=settings.group_id,
-        client_id="stripwatch",
         group_instance_id=(settings.instance_id or None) if settings.static_membership else None,
         partition_assignment_strategy=[_ASSIGNORS[settings.rebalance]()],
         session_timeout_ms=settings.session_timeout_ms,
         max_poll_interval_ms=settings.max_poll_interval_ms,
         # The others learn of a member that joins or leaves by the answer to their next heartbeat; until then all wait.
         heartbeat_interval_ms=min(_HEARTBEAT_MS, settings.session_timeout_ms // 3),
-        enable_auto_commit=False,
         auto_offset_reset="none",  # or kafka-python skips what Kafka has deleted: see start_positions.py
         # exactly-once: also of offsets, so that reading waits for a transaction that is not yet decided (KIP-447).
         isolation_level="read_committed" if settings.delivery == "exactly-once" else "read_uncommitted",
-        reconnect_backoff_max_ms=RECONNECT_MS_MAX,
-        metadata_max_age_ms=METADATA_AGE_MS_MAX,
-        allow_auto_create_topics=False,
-        # Fetches are memory that the in-flight limit does not count; a larger frame still comes, alone (KIP-74).
-        fetch_max_bytes=FETCH_BYTES_MAX,
-        fetch_max_wait_ms=settings.fetch_wait_ms_max,
-        max_partition_fetch_bytes=FETCH_BYTES_MAX // 4,
     )
+
+
+@contextmanager
+def open_reader(
+    client: ClientConfig,
+    group_id: str | None = None,
+    fetch_bytes_max: int = _READER_FETCH_BYTES_MAX,
+    fetch_wait_ms: int = _READER_FETCH_WAIT_MS,
+) -> Iterator[BoundedConsumer]:
+    """A consumer that joins no group and is assigned its partitions by hand.
+
+    group_id: whose commits it may read and write. fetch_bytes_max: of one fetch; a larger record still comes, alone.
+    Raises SettingsError, or BrokerUnavailableError where no broker answers.
+    """
+    consumer = _open(
+        client,
+        _READER_LIMITS,
+        fetch_bytes_max,
+        fetch_wait_ms,
+        group_id=group_id,
+        auto_offset_reset="earliest",  # only where what it would read next is gone
+        isolation_level="read_committed",
+    )
+    try:
+        yield consumer
+    finally:
+        with suppress(KafkaError):
+            consumer.close()
+
+
+def _open(
+    client: ClientConfig, limits: BatchLimits, fetch_bytes_max: int, fetch_wait_ms: int, **of_this_use: Any
+) -> BoundedConsumer:
+    return connect(
+        BoundedConsumer,
+        client,
+        limits=limits,
+        enable_auto_commit=False,
+        allow_auto_create_topics=False,
+        metadata_max_age_ms=_METADATA_AGE_MS_MAX,
+        # Fetches are memory that no other limit counts; a larger frame still comes, alone (KIP-74).
+        fetch_max_bytes=fetch_bytes_max,
+        max_partition_fetch_bytes=fetch_bytes_max // 4,
+        fetch_max_wait_ms=fetch_wait_ms,
+        **of_this_use,
+    )
+
+
+def read_from_beginning(consumer: KafkaConsumer, topics: Collection[str]) -> None:
+    """Assign all partitions of these topics. Raises BrokerUnavailableError for a topic that is missing."""
+    require_topics(consumer, topics)
+    consumer.assign(all_partitions(consumer, topics))
+    consumer.seek_to_beginning()
+
+
+def all_partitions(consumer: KafkaConsumer, topics: Collection[str]) -> list[TopicPartition]:
+    return [TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t) or ())]
 
 
 def batch_limits(settings: Settings) -> BatchLimits:
@@ -98,15 +156,23 @@ def to_kafka(points: Mapping[Partition, CommitPoint]) -> dict[TopicPartition, Of
 
 
 def from_kafka_offsets(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> dict[Partition, CommitPoint]:
-    return {Partition(*p): CommitPoint(found.offset, found.metadata) for p, found in offsets.items()}
+    return {Partition(*p): CommitPoint(found.offset, found.metadata or "") for p, found in offsets.items()}
 
 
 def cluster_id(consumer: KafkaConsumer) -> str:
     """The id of the Kafka cluster, empty where the broker names none."""
-    return consumer._cluster.cluster_id or ""  # the consumer offers no public way (3.0.12)
+    return cluster_metadata(consumer).cluster_id or ""
 
 
-def from_kafka(record: object) -> Record:
+def from_kafka(record: Any) -> Record:
     """A kafka-python ConsumerRecord as ours: here its type ends."""
-    position = Position(record.topic, record.partition, record.offset)  # type: ignore[attr-defined]
-    return Record(position, record.timestamp, record.key, record.value, record.headers)  # type: ignore[attr-defined]
+    return Record(position_of(record), record.timestamp, record.key, record.value, record.headers)
+
+
+def position_of(record: Any) -> Position:
+    return Position(record.topic, record.partition, record.offset)
+
+
+def partition_of(record: Any) -> TopicPartition:
+    """Of a record, or of a position."""
+    return TopicPartition(record.topic, record.partition)

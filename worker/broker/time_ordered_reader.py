@@ -6,6 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.broker.consumers import partition_of
 from stripwatch.worker.broker.time_order import StreamClock, TimeOrder
 from stripwatch.worker.broker.topic_reader import TopicReader
 
@@ -63,7 +64,7 @@ class TimeOrderedReader(Generic[T]):
         records = self._reader.poll()
         polled_s = self._monotonic()
         for record in records:
-            partition = TopicPartition(record.topic, record.partition)
+            partition = partition_of(record)
             self._delivered_s[partition] = polled_s
             size_bytes = len(record.value or b"")
             self._order.push(partition, record.timestamp, record.offset, self._read(record), size_bytes)

@@ -3,16 +3,13 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from stripwatch.worker.broker.admin import require_topic
-from stripwatch.worker.broker.connection import unreachable
-from stripwatch.worker.broker.consumers import from_kafka
-from stripwatch.worker.broker.topic_reader import broker_errors, open_reader
+from stripwatch.worker.broker.connection import ClientConfig, broker_errors, unreachable
+from stripwatch.worker.broker.consumers import from_kafka, open_reader, read_from_beginning
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import BrokerUnavailableError
-from stripwatch.worker.config.cli_options import security_of
 from stripwatch.worker.contracts.positions import Record
 
 STANDSTILL_S_MAX = 30.0
@@ -21,13 +18,13 @@ _POLL_MS = 500
 
 @contextmanager
 def open_drain(
-    bootstrap_servers: str, topic: str, config: Path | None, title: str, stopped: Callable[[], bool] = lambda: False
+    client: ClientConfig, topic: str, title: str, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Iterator[Record]]:
     """From its beginning, with a progress bar of that title. Raises BrokerUnavailableError, also while it is read."""
-    security = security_of(config)
-    require_topic(bootstrap_servers, topic, security)
-    with open_reader(bootstrap_servers, [topic], security) as consumer, new_progress() as progress:
+    require_topic(client, topic)
+    with open_reader(client) as consumer, new_progress() as progress:
         with broker_errors(consumer):
+            read_from_beginning(consumer, [topic])
             ends = consumer.end_offsets(consumer.assignment())
             begins = consumer.beginning_offsets(consumer.assignment())
         bar = progress.add_task(title, total=sum(ends.values()) - sum(begins.values()))

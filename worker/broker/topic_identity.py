@@ -7,7 +7,8 @@ from uuid import UUID
 
 from kafka import KafkaConsumer, TopicPartition
 
-from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
+from stripwatch.worker.broker.workarounds.connection.cluster_metadata import cluster_metadata
+from stripwatch.worker.broker.workarounds.consumer.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.contracts.positions import Partition
 
 AGREED_S = 2.0  # a broker that has just started, or whose metadata are behind, catches up sooner
@@ -26,7 +27,7 @@ class TopicIdentity:
 
     def __init__(self, consumer: KafkaConsumer, topic: str, fetches: FetchByTopicId) -> None:
         self.topic = topic
-        self._cluster = consumer._cluster
+        self._cluster = cluster_metadata(consumer)
         self._fetches = fetches
         self._bound: UUID | None = None
         self._abandoned: set[UUID] = set()  # a broker that lags behind may still name one of these

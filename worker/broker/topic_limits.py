@@ -2,15 +2,14 @@
 
 import threading
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
-from stripwatch.worker.broker.admin import topic_settings
-from stripwatch.worker.broker.connection import connect
+from stripwatch.worker.broker.admin import open_admin, topic_settings
+from stripwatch.worker.broker.connection import client_config
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
 
@@ -78,8 +77,9 @@ def record_bytes(key: bytes | None, body: bytes, headers: Collection[tuple[str, 
 def read_topic_limits(settings: Settings, topics: Collection[str]) -> dict[str, int]:
     """The limits that Kafka reports to this worker. One that it does not report is left out, and logged."""
     try:
-        limits = _describe(settings, topics)
-    except (KafkaError, BrokerUnavailableError) as error:
+        with open_admin(replace(client_config(settings), wait_s_max=_ASK_S_MAX)) as admin:
+            limits = limits_of(admin, topics)
+    except BrokerUnavailableError as error:
         log.info("topic size limits cannot be read; they are learned from refusals", error=str(error))
         return {}
     unknown = sorted(set(topics) - set(limits))
@@ -97,21 +97,6 @@ def limits_of(admin: Any, topics: Collection[str]) -> dict[str, int]:
     """The limits that Kafka reports to an admin client; a topic without one is left out. Raises KafkaError."""
     settings = topic_settings(admin, topics)
     return {topic: _limit(found) for topic, found in settings.items() if found.get(_MESSAGE_BYTES)}
-
-
-def _describe(settings: Settings, topics: Collection[str]) -> dict[str, int]:
-    admin = connect(
-        KafkaAdminClient,
-        settings.bootstrap_servers,
-        _ASK_S_MAX,
-        settings.security,
-        client_id="stripwatch",
-        request_timeout_ms=round(_ASK_S_MAX * 1000),
-    )
-    try:
-        return limits_of(admin, topics)
-    finally:
-        admin.close()
 
 
 def _limit(found: Mapping[str, str]) -> int:

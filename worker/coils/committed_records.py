@@ -7,6 +7,7 @@ from typing import Any
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.broker.consumers import partition_of
 from stripwatch.worker.coils.coil_part import Source, partition_name
 from stripwatch.worker.coils.observations import Observation, observation_from_record
 from stripwatch.worker.config.settings import Settings
@@ -69,7 +70,7 @@ class RecordReader:
         self._starts = starts
 
     def __call__(self, record: Any) -> Looked:
-        partition = TopicPartition(record.topic, record.partition)
+        partition = partition_of(record)
         source = Source(partition, record.offset, record.offset < self._starts.read_to.get(partition, 0))
         if replayed_id(record.value, record.headers):
             return Looked(source, None, mark=True)  # the frame's own result will say what became of it

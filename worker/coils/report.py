@@ -10,8 +10,10 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from stripwatch.worker.broker.connection import TOOLS_ID, client_config
+from stripwatch.worker.broker.consumers import open_reader
 from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
-from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning, open_topic_consumer
+from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning
 from stripwatch.worker.coils.coil import CoilSummary
 from stripwatch.worker.coils.coil_part import CoilPart
 from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker
@@ -53,7 +55,7 @@ def read_coils(settings: Settings) -> list[CoilSummary]:
     collector = CoilCollector(CoilRules.of(settings))
     topics = [settings.topics.results, settings.topics.rejects]
     read = 0
-    with open_topic_consumer(settings) as consumer:
+    with open_reader(client_config(settings, TOOLS_ID)) as consumer:
         reader = TimeOrderedReader(
             TopicReader(consumer, topics, from_beginning),
             lambda record: observation_from_record(record, settings.topics.rejects),

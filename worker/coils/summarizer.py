@@ -17,12 +17,13 @@ import msgspec
 import structlog
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
-from kafka.structs import OffsetAndMetadata
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector
 
-from stripwatch.worker.broker.producers import open_producer
+from stripwatch.worker.broker.connection import TOOLS_ID, client_config
+from stripwatch.worker.broker.consumers import open_reader, to_kafka
+from stripwatch.worker.broker.producers import open_producer, producer_config
 from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
-from stripwatch.worker.broker.topic_reader import TopicReader, from_last, open_topic_consumer
+from stripwatch.worker.broker.topic_reader import TopicReader, from_last
 from stripwatch.worker.coils.coil import CoilSummary
 from stripwatch.worker.coils.coil_part import CoilPart, Source
 from stripwatch.worker.coils.coil_tracker import Added, CoilRules, CoilTracker
@@ -32,6 +33,7 @@ from stripwatch.worker.coils.published_coils import PublishedCoils, faults_of
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.positions import CommitPoint, Partition
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.health import HealthServer
 
@@ -47,8 +49,8 @@ def summarize_coils(
     """Run until a signal; the counts. Raises BrokerUnavailableError, SettingsError."""
     clock = SystemClock()
     topics = [settings.topics.results, settings.topics.rejects]
-    with open_topic_consumer(settings, group_id) as consumer:
-        producer = open_producer(settings.model_copy(update={"delivery": "at-least-once"}))  # a worker's own setting
+    with open_reader(client_config(settings, TOOLS_ID), group_id) as consumer:
+        producer = open_producer(producer_config(settings))
         try:
             starts = CommittedStarts()
             reader = TimeOrderedReader(TopicReader(consumer, topics, starts), RecordReader(settings, starts))
@@ -136,14 +138,14 @@ class CoilWriter:
         """Up to the first record of the oldest coil that can still change; the metadata says how far was read."""
         firsts, unpublished = self._tracker.first_offsets(), self._tracker.first_unpublished()
         offsets = {
-            tp: OffsetAndMetadata(
-                min(offset, firsts.get(tp, offset)), str(min(offset, unpublished.get(tp, offset))), -1
+            Partition(*tp): CommitPoint(
+                min(offset, firsts.get(tp, offset)), str(min(offset, unpublished.get(tp, offset)))
             )
             for tp, offset in self._reader.next_offsets().items()
         }
         self._committed_s = time.monotonic()
         try:
-            self._consumer.commit(offsets)
+            self._consumer.commit(to_kafka(offsets))
         except KafkaError as error:
             raise BrokerUnavailableError(f"Kafka did not take the commit: {type(error).__name__}: {error}") from error
 
@@ -261,7 +263,7 @@ class CoilWriter:
 def published_coils(settings: Settings, first_offsets: Mapping[str, int]) -> PublishedCoils:
     """The newest summaries on Kafka. first_offsets: where this run begins to read results and rejects."""
     published = PublishedCoils(first_offsets)
-    with open_topic_consumer(settings) as consumer:
+    with open_reader(client_config(settings, TOOLS_ID)) as consumer:
         reader = TopicReader(consumer, [settings.topics.coils], from_last(_KNOWN_SUMMARIES))
         while reader.caught_up_at_s is None:
             for record in reader.poll():

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stripwatch.worker.broker.admin import require_write_access
+from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.broker.topic_drain import open_drain
 from stripwatch.worker.commands.reject_replayer import RejectReplayer
@@ -87,8 +88,9 @@ def list_rejects(
     The last line on stdout is JSON: how many there are, by reason.
     """
     wanted, found = _filter(reason, camera, since), _Found()
+    client = ClientConfig(bootstrap_servers, security_of(config))
     shown: deque[StoredReject] = deque(maxlen=newest)
-    with open_drain(bootstrap_servers, rejects_topic, config, _READING) as records:
+    with open_drain(client, rejects_topic, _READING) as records:
         for reject in found.matching(records, wanted):
             shown.append(reject)
     if as_json:
@@ -126,14 +128,14 @@ def replay(
     SIGTERM and Ctrl-C end it in order. The last line on stdout is JSON.
     """
     wanted, found, clock = _filter(reason, camera, since), _Found(), SystemClock()
-    security = security_of(config)
-    with clock.stopped_by_signals(), open_frame_producer(bootstrap_servers, topic, security) as producer:
+    client = ClientConfig(bootstrap_servers, security_of(config))
+    with clock.stopped_by_signals(), open_frame_producer(client, topic) as producer:
         if not dry_run:
-            require_write_access(bootstrap_servers, [topic, rejects_topic], security)
-        with open_drain(bootstrap_servers, rejects_topic, config, _READING_MARKS, lambda: clock.stopped) as records:
+            require_write_access(client, [topic, rejects_topic])
+        with open_drain(client, rejects_topic, _READING_MARKS, lambda: clock.stopped) as records:
             replays = Counter(mark for record in records if (mark := replayed_id(record.value, record.headers)))
         resender = RejectReplayer(None if dry_run else producer, topic, replays_max, rejects_topic, replays)
-        with open_drain(bootstrap_servers, rejects_topic, config, _READING, lambda: clock.stopped) as records:
+        with open_drain(client, rejects_topic, _READING, lambda: clock.stopped) as records:
             replay_rejects(found.matching(records, wanted), resender, clock, limit, rate)
     print_summary(found.summary() | resender.summary() | {"topic": topic, "dry_run": dry_run})
 

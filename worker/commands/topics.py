@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from stripwatch.worker.broker.admin import TopicPlan, create_topics, open_admin, plan_topics, topic_settings
+from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
 from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
@@ -37,7 +38,7 @@ def topics(
     The last line on stdout is JSON: what was done to each topic.
     """
     plans = plan_topics(partitions, replication, retention_hours, message_bytes_max)
-    with open_admin(bootstrap_servers, security_of(config)) as admin:
+    with open_admin(ClientConfig(bootstrap_servers, security_of(config))) as admin:
         differences = _compare(admin, plans)
         missing = [plan for plan in plans if plan.name not in differences]
         if not dry_run:

@@ -8,10 +8,11 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.broker.consumers import list_topics
+from stripwatch.worker.broker.connection import TOOLS_ID, client_config
+from stripwatch.worker.broker.consumers import list_topics, open_reader, partition_of, position_of
 from stripwatch.worker.broker.time_order import StreamClock
 from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
-from stripwatch.worker.broker.topic_reader import TopicReader, from_last, open_topic_consumer
+from stripwatch.worker.broker.topic_reader import TopicReader, from_last
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import Position
@@ -69,7 +70,7 @@ class Feed:
 
     def _read(self) -> None:
         topics = self._settings.topics
-        with open_topic_consumer(self._settings) as consumer:
+        with open_reader(client_config(self._settings, TOOLS_ID)) as consumer:
             wanted = [topics.results, topics.rejects]
             if topics.evidence in list_topics(consumer, self._settings.broker.wait_s_max):
                 wanted.append(topics.evidence)  # a line may do without
@@ -91,7 +92,7 @@ class Feed:
 
     def _keep(self, record: Any) -> Kept:
         return Kept(
-            position=Position(record.topic, record.partition, record.offset),
+            position=position_of(record),
             timestamp_ms=record.timestamp,
             key=record.key,
             headers=record.headers,
@@ -100,8 +101,8 @@ class Feed:
         )
 
     def _add(self, kept: Kept, now_s: float, live: bool) -> None:
-        topic, partition, offset = kept.position
-        self._next[TopicPartition(topic, partition)] = offset + 1
+        topic = kept.position.topic
+        self._next[partition_of(kept.position)] = kept.position.next_offset
         if topic == self._settings.topics.evidence:
             self._history.evidence.add(kept.key, kept.position)
         elif kept.is_replay_mark:

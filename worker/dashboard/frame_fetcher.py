@@ -8,10 +8,9 @@ from contextlib import ExitStack, suppress
 import structlog
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
-from kafka.structs import TopicPartition
 
-from stripwatch.worker.broker.consumers import from_kafka
-from stripwatch.worker.broker.topic_reader import open_topic_consumer
+from stripwatch.worker.broker.connection import TOOLS_ID, client_config
+from stripwatch.worker.broker.consumers import from_kafka, open_reader, partition_of
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import Position, Record
@@ -74,8 +73,9 @@ class FrameFetcher:
 
     def _fetch(self, position: Position) -> Record | None:
         if self._consumer is None:
-            self._consumer = self._open.enter_context(open_topic_consumer(self._settings, fetch_bytes_max=_FETCH_BYTES))
-        partition = TopicPartition(position.topic, position.partition)
+            client = client_config(self._settings, TOOLS_ID)
+            self._consumer = self._open.enter_context(open_reader(client, fetch_bytes_max=_FETCH_BYTES))
+        partition = partition_of(position)
         self._consumer.assign([partition])
         try:
             self._consumer.seek(partition, position.offset)  # where that is gone, the oldest frame comes instead

@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 from kafka import KafkaProducer
 from kafka.errors import InvalidTimestampError, KafkaError, MessageSizeTooLargeError
 
-from stripwatch.worker.broker.producers import force_close, open_producer
+from stripwatch.worker.broker.producers import open_producer, producer_config
 from stripwatch.worker.broker.topic_limits import TopicLimits
-from stripwatch.worker.broker.workarounds.bystanders import BystanderError
-from stripwatch.worker.broker.workarounds.discarded_producers import send_or_fail
+from stripwatch.worker.broker.workarounds.producer.bystanders import BystanderError
+from stripwatch.worker.broker.workarounds.producer.discarded_producers import force_close, send_or_fail
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.pipeline.produce.producer_recovery import TOO_LARGE
@@ -135,9 +134,4 @@ class BestEffortProducer:
 def open_best_effort_producer(settings: Settings, limits: TopicLimits | None = None) -> KafkaProducer:
     """No part in a transaction, and little patience. Raises BrokerUnavailableError."""
     bytes_max = max(settings.rejects.bytes_max, settings.frames.bytes_max)  # a whole frame passes
-    changes: dict[str, Any] = {
-        "delivery": "at-least-once",
-        "send_s_max": _SEND_S_MAX,
-        "rejects": settings.rejects.model_copy(update={"bytes_max": bytes_max}),
-    }
-    return open_producer(settings.model_copy(update=changes), limits=limits)
+    return open_producer(producer_config(settings, limits, bytes_max, _SEND_S_MAX))

@@ -6,10 +6,10 @@ from functools import partial
 
 import structlog
 
-from stripwatch.worker.broker.consumers import open_consumer, require_topics
+from stripwatch.worker.broker.consumers import open_group_member, require_topics
 from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.topic_limits import TopicLimits, read_topic_limits
-from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
+from stripwatch.worker.broker.workarounds.consumer.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.common.errors import BrokerUnavailableError, HangError
 from stripwatch.worker.common.process.signals import ShutdownSignal
 from stripwatch.worker.common.process.threads import OwnedThread, ShutdownLimit, stacks
@@ -55,7 +55,7 @@ class Worker:
         self._left_over = False
         self._frames_settled = 0
         log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
-        consumer = open_consumer(settings)
+        consumer = open_group_member(settings)
         topics = [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS]
         topics += needed_topics(settings.topics, settings.evidence, settings.review)
         require_topics(consumer, topics, settings.broker.wait_s_max)

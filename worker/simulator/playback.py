@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import new_progress
-from stripwatch.worker.config.security import Security
 from stripwatch.worker.simulator.cameras import CapturedFrame, SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender, open_sent_file
 
@@ -33,8 +33,7 @@ def play_on_kafka(
     shots: Iterable[SourceImage],
     line: SimulatedLine,
     *,
-    bootstrap_servers: str,
-    security: Security,
+    client: ClientConfig,
     topic: str,
     seconds_max: float,
     frames_total: int | None,
@@ -48,7 +47,7 @@ def play_on_kafka(
     clock = SystemClock()
     with (
         clock.stopped_by_signals(),
-        open_frame_producer(bootstrap_servers, topic, security) as producer,
+        open_frame_producer(client, topic) as producer,
         open_sent_file(sent_path) as sent_file,
     ):
         sender = FrameSender(producer, topic, sent_file)

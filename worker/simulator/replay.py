@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import name_below, path_text
@@ -87,8 +88,7 @@ def replay(
     summary = play_on_kafka(
         playback.shots(loop),
         SimulatedLine(cameras=cameras, rate_fps=rate, mm_per_frame=mm_per_frame, coil=coil),
-        bootstrap_servers=bootstrap_servers,
-        security=security_of(config),
+        client=ClientConfig(bootstrap_servers, security_of(config)),
         topic=topic,
         seconds_max=seconds,
         frames_total=None if loop else len(images.files),

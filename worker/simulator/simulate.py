@@ -11,6 +11,7 @@ import numpy as np
 import typer
 
 from stripwatch.worker.broker.admin import require_topic
+from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.console import new_progress, print_summary
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.cli_options import SecurityConfig, security_of
@@ -93,14 +94,13 @@ def simulate(
         coil_frames=coil_frames,
     )
     total = frames * cameras or None
-    security = security_of(config)
-    require_topic(bootstrap_servers, topic, security)  # before the pool is rendered: that takes a while
+    client = ClientConfig(bootstrap_servers, security_of(config))
+    require_topic(client, topic)  # before the pool is rendered: that takes a while
     shots = render_pool(min(pool, total or pool), height_width, seed, defect_share, brightness, pixel_format)
     summary = play_on_kafka(
         itertools.islice(repeat_pool(shots, seed), total),
         line,
-        bootstrap_servers=bootstrap_servers,
-        security=security,
+        client=client,
         topic=topic,
         seconds_max=seconds,
         frames_total=total,

@@ -8,7 +8,8 @@ from itertools import cycle, islice
 import numpy as np
 
 from stripwatch.worker.bench.stage_costs import StageCosts, measure_steps
-from stripwatch.worker.broker.producers import open_producer, set_linger
+from stripwatch.worker.broker.producers import open_producer, producer_config
+from stripwatch.worker.broker.workarounds.producer.fixed_linger import set_linger
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.settings import Settings
@@ -37,7 +38,7 @@ def one_of_each_ms(track: Track) -> float:
     encoded = cycle([shot.encoded for shot in read_shots(track.folder)[:64]])
     pixels = model.decode(next(encoded)).pixels[np.newaxis]
     topic = track.handle.new_topic(1)
-    with open_producer(settings_of(track)) as producer:
+    with open_producer(producer_config(settings_of(track))) as producer:
         set_linger(producer, 0)  # as the worker does for a frame alone
         steps: tuple[Callable[[], object], ...] = (
             lambda: model.decode(next(encoded)),

@@ -2,16 +2,16 @@ import gc
 
 import pytest
 
-from stripwatch.worker.broker import admin, connection
+from stripwatch.worker.broker import admin
+from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets a socket here
-def test_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "BOOTSTRAP_S_MAX", 0.3)
+def test_a_broker_that_is_not_there() -> None:
     with (
         pytest.raises(BrokerUnavailableError, match=r"at 127\.0\.0\.1:1 within 0\.\d s \(the connection is refused"),
-        admin.open_admin("127.0.0.1:1"),
+        admin.open_admin(ClientConfig("127.0.0.1:1", wait_s_max=0.3)),
     ):
         pass
     gc.collect()
@@ -19,5 +19,8 @@ def test_a_broker_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("servers", ["", "host", "host:", ":9092", "a:1,", "a:1 b:2", "host:port", "http://a:1"])
 def test_servers_that_are_none(servers: str) -> None:
-    with pytest.raises(SettingsError, match="bootstrap servers are HOST:PORT"), admin.open_admin(servers):
+    with (
+        pytest.raises(SettingsError, match="bootstrap servers are HOST:PORT"),
+        admin.open_admin(ClientConfig(servers)),
+    ):
         pass

@@ -62,7 +62,7 @@ Made = tuple[Cluster, Fetches, TopicIdentity]
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Made:
     cluster, fetches = Cluster(), Fetches()
-    consumer: Any = SimpleNamespace(_cluster=cluster)
+    consumer: Any = SimpleNamespace(_manager=SimpleNamespace(cluster=cluster))
     named: Any = fetches
     monkeypatch.setattr("stripwatch.worker.broker.topic_identity.time.monotonic", lambda: cluster.now_s)
     return cluster, fetches, TopicIdentity(consumer, "frames", named)

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 import pytest
 from kafka import TopicPartition
 
-from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning, open_topic_consumer
-from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.broker.connection import ClientConfig
+from stripwatch.worker.broker.consumers import open_reader
+from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning
 from tests.brokers.clients import recreate, write
 from tests.brokers.handle import BrokerHandle
 from tests.waiting import wait_until
@@ -16,9 +17,8 @@ pytestmark = pytest.mark.kafka  # the embedded broker fetches by name alone, and
 
 
 @contextmanager
-def open_reader(broker: BrokerHandle, *topics: str) -> Iterator[TopicReader]:
-    settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers})
-    with open_topic_consumer(settings) as consumer:
+def open_topics(broker: BrokerHandle, *topics: str) -> Iterator[TopicReader]:
+    with open_reader(ClientConfig(broker.bootstrap_servers)) as consumer:
         yield TopicReader(consumer, topics, from_beginning)
 
 
@@ -37,7 +37,7 @@ def test_a_recreated_topic_is_read_from_its_beginning_and_the_other_continues(ap
     one, other = apache_broker.new_topic(2), apache_broker.new_topic()
     write(apache_broker, one, 4)
     write(apache_broker, other, 2)
-    with open_reader(apache_broker, one, other) as reader:
+    with open_topics(apache_broker, one, other) as reader:
         await_records(reader, 6)
         recreate(apache_broker, one)
         write(apache_broker, one, 6)
@@ -50,7 +50,7 @@ def test_a_recreated_topic_is_read_from_its_beginning_and_the_other_continues(ap
 def test_an_added_partition_is_read_from_its_beginning(apache_broker: BrokerHandle) -> None:
     topic = apache_broker.new_topic()
     write(apache_broker, topic, 2)
-    with open_reader(apache_broker, topic) as reader:
+    with open_topics(apache_broker, topic) as reader:
         await_records(reader, 2)
         with apache_broker.admin() as admin:
             admin.create_partitions({topic: 2})

@@ -1,4 +1,5 @@
 from stripwatch.worker.broker.admin import open_admin, plan_topics
+from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.contracts import topics as names
 from tests.worker.conftest import CommandLine, last_json
 
@@ -34,7 +35,7 @@ def test_a_difference_is_reported_and_left(line_broker: str, command_line: Comma
 
 
 def test_a_topic_whose_settings_the_broker_does_not_report(empty_broker: str, command_line: CommandLine) -> None:
-    with open_admin(empty_broker) as admin:
+    with open_admin(ClientConfig(empty_broker)) as admin:
         admin.create_topics({names.RESULTS: {"num_partitions": 6, "replication_factor": 1}})
     code, stdout, _ = command_line("topics", "--bootstrap-servers", empty_broker)
     assert code == 0

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
-from stripwatch.worker.broker.connection import connect
+from stripwatch.worker.broker.connection import ClientConfig, connect
 from stripwatch.worker.broker.tls import client_options
 from stripwatch.worker.common.errors import BrokerUnavailableError, InputError, SettingsError
 from stripwatch.worker.config.loader import load_settings
@@ -62,7 +62,7 @@ def sasl(mechanism: str, folder: Path, lives_s: float = 600, **changes: Any) -> 
 def why_not(address: str, security: Security) -> str:
     """The sentence that a client ends with."""
     with pytest.raises(BrokerUnavailableError) as lost:
-        connect(KafkaConsumer, address, WAIT_S, security)
+        connect(KafkaConsumer, ClientConfig(address, security, wait_s_max=WAIT_S))
     assert PASSWORD not in str(lost.value)
     return str(lost.value)
 
@@ -79,17 +79,17 @@ class TestOnKafka:
     def test_frames_go_in_and_come_out(self, kafka: SecureBroker, mechanism: str) -> None:
         security = sasl(mechanism, kafka.folder)
         topic = BrokerHandle("secure", kafka.plaintext, 6000).new_topic()
-        with connect(KafkaProducer, kafka.sasl, WAIT_S, security) as producer:
+        with connect(KafkaProducer, ClientConfig(kafka.sasl, security, wait_s_max=WAIT_S)) as producer:
             producer.send(topic, b"x" * 100_000).get(timeout=30)
         options = {"auto_offset_reset": "earliest", "consumer_timeout_ms": 30_000}
-        with connect(KafkaConsumer, kafka.sasl, WAIT_S, security, **options) as consumer:
+        with connect(KafkaConsumer, ClientConfig(kafka.sasl, security, wait_s_max=WAIT_S), **options) as consumer:
             consumer.subscribe([topic])
             assert len(next(consumer).value) == 100_000
 
     def test_a_certificate_of_our_own_opens_where_one_is_asked_for(self, kafka: SecureBroker) -> None:
         ca, ours, key = (kafka.folder / name for name in ("ca.pem", "client.pem", "client.key"))
         security = Security(protocol="SSL", ca_file=ca, certificate_file=ours, key_file=key)
-        connect(KafkaConsumer, kafka.mutual, WAIT_S, security).close()
+        connect(KafkaConsumer, ClientConfig(kafka.mutual, security, wait_s_max=WAIT_S)).close()
         assert "certificate" in why_not(kafka.mutual, Security(protocol="SSL", ca_file=ca))
 
     @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from kafka.errors import (
 from kafka.future import Future
 from structlog.testing import capture_logs
 
+from stripwatch.worker.broker.producers import ProducerConfig
 from stripwatch.worker.broker.topic_limits import TopicLimits
-from stripwatch.worker.broker.workarounds.bystanders import BystanderError
+from stripwatch.worker.broker.workarounds.producer.bystanders import BystanderError
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.observers import best_effort_producer
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer, open_best_effort_producer
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
@@ -118,8 +118,9 @@ def test_a_refused_time_is_replaced_by_that_of_the_frame() -> None:
 
 
 def test_its_producer_has_no_part_in_a_transaction_and_takes_a_whole_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Settings] = []
-    monkeypatch.setattr(best_effort_producer, "open_producer", lambda settings, limits: asked.append(settings))
+    asked: list[ProducerConfig] = []
+    monkeypatch.setattr(best_effort_producer, "open_producer", asked.append)
     given = {"delivery": "exactly-once", "rejects": {"bytes_max": 10}, "frames": {"bytes_max": 5_000_000}}
     open_best_effort_producer(load_settings(None, given))
-    assert (asked[0].delivery, asked[0].rejects.bytes_max, asked[0].send_s_max) == ("at-least-once", 5_000_000, 5.0)
+    assert (asked[0].transactional_id, asked[0].send_s_max) == (None, 5.0)
+    assert asked[0].request_bytes_max > 5_000_000

@@ -26,8 +26,8 @@ from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 from stripwatch.worker.broker.connection import authorization_message
 from stripwatch.worker.broker.consumers import cluster_id, from_kafka, from_kafka_offsets, list_topics, to_kafka
 from stripwatch.worker.broker.topic_identity import TopicIdentity
-from stripwatch.worker.broker.workarounds.bounded_consumer import BoundedConsumer
-from stripwatch.worker.broker.workarounds.lost_membership import (
+from stripwatch.worker.broker.workarounds.consumer.bounded_consumer import BoundedConsumer
+from stripwatch.worker.broker.workarounds.consumer.lost_membership import (
     become_dynamic,
     is_fenced,
     leave_at_close,

@@ -4,9 +4,10 @@ import time
 
 import structlog
 from kafka import KafkaConsumer
-from kafka.metrics.stats.total import Total
 
 from stripwatch.worker.broker.connection import advertised_fault
+from stripwatch.worker.broker.workarounds.connection.cluster_metadata import cluster_metadata
+from stripwatch.worker.broker.workarounds.consumer.received_bytes import count_received
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.monitoring.metrics import Metrics
 
@@ -25,10 +26,11 @@ class BrokerLiveness:
 
     def __init__(self, consumer: KafkaConsumer, topic: str, away_s_max: float, metrics: Metrics) -> None:
         self._consumer = consumer
+        self._cluster = cluster_metadata(consumer)
         self._topic = topic
         self._away_s_max = away_s_max
         self._metrics = metrics
-        self._received = _count_received(consumer)
+        self._received = count_received(consumer)
         self._received_bytes = -1.0
         now_s = time.monotonic()
         self._heard_s = self._topic_seen_s = self._checked_s = now_s
@@ -46,7 +48,7 @@ class BrokerLiveness:
         self._check_topic(now_s)
 
     def _check_broker(self, now_s: float) -> None:
-        received_bytes = self._received.measure(None, None)
+        received_bytes = self._received()
         if received_bytes != self._received_bytes:
             self._received_bytes, self._heard_s = received_bytes, now_s
         silence_s = now_s - self._heard_s
@@ -56,7 +58,7 @@ class BrokerLiveness:
                 f"no word from Kafka for {silence_s:.0f} s (broker.away_s_max){f': {fault}' if fault else ''}"
             )
         if silence_s > _ASK_S:
-            self._consumer._cluster.request_update()
+            self._cluster.request_update()
         heard = silence_s < SILENCE_S_MAX
         if heard != self.broker_alive:
             self.broker_alive = heard
@@ -67,12 +69,11 @@ class BrokerLiveness:
 
     @property
     def _is_hidden(self) -> bool:
-        return self._topic in self._consumer._cluster.unauthorized_topics
+        return self._topic in self._cluster.unauthorized_topics
 
     def _check_topic(self, now_s: float) -> None:
         """From what the client knows: it asks by itself when a fetch fails."""
-        cluster = self._consumer._cluster
-        partitions = cluster.partitions_for_topic(self._topic)
+        partitions = self._cluster.partitions_for_topic(self._topic)
         if partitions or not self.broker_alive:
             self._topic_seen_s = now_s
         missing_s = now_s - self._topic_seen_s
@@ -81,7 +82,7 @@ class BrokerLiveness:
             raise BrokerUnavailableError(
                 f"the topic {self._topic!r} cannot be read: {what} for {missing_s:.0f} s (broker.away_s_max)"
             )
-        leaderless = len(partitions or ()) - len(cluster.available_partitions_for_topic(self._topic) or ())
+        leaderless = len(partitions or ()) - len(self._cluster.available_partitions_for_topic(self._topic) or ())
         self._metrics.leaderless.set(leaderless)
         self._metrics.topic_partitions.set(len(partitions or ()))
         readable = bool(partitions) and not leaderless
@@ -94,12 +95,4 @@ class BrokerLiveness:
             else:
                 log.error("topic cannot be read", topic=self._topic, leaderless=leaderless)
         if not readable:
-            cluster.request_update()
-
-
-def _count_received(consumer: KafkaConsumer) -> Total:
-    """Counts the bytes that come in from any broker; kafka-python (3.0.12) itself keeps only their rate."""
-    total = Total()
-    metrics = consumer._metrics
-    metrics.sensor("bytes-received").add(metrics.metric_name("incoming-byte-total", "consumer-metrics"), total)
-    return total
+            self._cluster.request_update()

@@ -6,9 +6,8 @@ from typing import Any
 
 import structlog
 from kafka import KafkaConsumer
-from kafka.errors import KafkaError
-from kafka.protocol.metadata import MetadataRequest
 
+from stripwatch.worker.broker.workarounds.consumer.topic_requests import request_topics
 from stripwatch.worker.monitoring.metrics import Metrics
 
 log = structlog.get_logger()
@@ -31,14 +30,14 @@ class OutputTopics:
         metrics.watch(metrics.unwritable_topics, lambda: len(self.unwritable))
 
     def check(self) -> None:
-        """Takes the last answer, and asks again every few seconds. Without an answer nothing changes."""
+        """Take the last answer, and ask again every few seconds. Without an answer nothing changes: see liveness.py."""
         if self._answer is not None and self._answer.is_done:
             if self._answer.succeeded():
-                self._found(self._answer.value)
+                self._found(self._without_leader(self._answer.value))
             self._answer = None
         if self._answer is None and self._topics and time.monotonic() - self._asked_s > _ASK_S:
             self._asked_s = time.monotonic()
-            self._answer = self._consumer._manager.call_soon(self._ask)
+            self._answer = request_topics(self._consumer, self._topics)
 
     def _found(self, unwritable: tuple[str, ...]) -> None:
         if unwritable == self.unwritable:
@@ -52,17 +51,8 @@ class OutputTopics:
             log.info("all topics can be written", topics=self.unwritable)
         self.unwritable = unwritable
 
-    async def _ask(self) -> tuple[str, ...]:
-        request = MetadataRequest(
-            topics=[MetadataRequest.MetadataRequestTopic(name=topic) for topic in self._topics],
-            allow_auto_topic_creation=False,
-            include_cluster_authorized_operations=False,
-            include_topic_authorized_operations=False,
-        )
-        try:
-            response = await self._consumer._manager.send(request)  # the consumer offers no public way (3.0.12)
-        except KafkaError:  # how long Kafka may be silent is the business of liveness.py
-            return self.unwritable
+    def _without_leader(self, response: Any) -> tuple[str, ...]:
+        """Or not there at all."""
         writable = {
             topic.name
             for topic in response.topics

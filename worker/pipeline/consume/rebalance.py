@@ -15,7 +15,8 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.consumers import to_kafka
 from stripwatch.worker.broker.topic_identity import AGREED_S, TopicIdentity
-from stripwatch.worker.broker.workarounds.lost_membership import clear_claimed_partitions
+from stripwatch.worker.broker.workarounds.consumer.lost_membership import clear_claimed_partitions
+from stripwatch.worker.broker.workarounds.consumer.rebalance_listener import commit, sleep
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
@@ -84,7 +85,7 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
             if time.monotonic() > deadline_s:
                 log.warning("frames still in flight at the end of the drain", frames=left)
                 return
-            await self._consumer._net.sleep(_DRAIN_CHECK_S)  # the listener's loop offers no public sleep (3.0.12)
+            await sleep(self._consumer, _DRAIN_CHECK_S)
 
     async def _commit(self, partitions: list[Partition], deadline_s: float) -> None:
         """Nothing, where the topic is gone, or hidden. Raises KafkaError."""
@@ -96,12 +97,11 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
                     return
             elif time.monotonic() > decided_s:
                 raise KafkaTimeoutError(f"it is not known whether {self._topic.topic} still exists")
-            await self._consumer._net.sleep(_DRAIN_CHECK_S)
+            await sleep(self._consumer, _DRAIN_CHECK_S)
 
     async def _try_commit(self, offsets: dict[TopicPartition, OffsetAndMetadata], deadline_s: float) -> bool:
-        """What commit() runs: it finds the coordinator and tries again, where commit_async (3.0.12) gives up."""
         try:
-            await self._consumer._coordinator._commit_offsets_sync_async(offsets, _COMMIT_TRY_MS)
+            await commit(self._consumer, offsets, _COMMIT_TRY_MS)
         except KafkaTimeoutError:
             if time.monotonic() > deadline_s:
                 raise

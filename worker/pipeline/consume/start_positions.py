@@ -4,9 +4,11 @@ import structlog
 from kafka import KafkaConsumer
 from kafka.structs import MemberState, OffsetAndMetadata, TopicPartition
 
-from stripwatch.worker.broker.consumers import to_kafka
+from stripwatch.worker.broker.consumers import from_kafka_offsets, to_kafka
 from stripwatch.worker.broker.topic_identity import TopicIdentity
-from stripwatch.worker.broker.workarounds.stale_truncations import seek
+from stripwatch.worker.broker.workarounds.connection.cluster_metadata import cluster_metadata
+from stripwatch.worker.broker.workarounds.consumer.stale_offset_fetches import fetch_committed
+from stripwatch.worker.broker.workarounds.consumer.stale_truncations import seek
 from stripwatch.worker.contracts.positions import CommitPoint, Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.commit_metadata import CommitMetadata, decode_commit_metadata
@@ -57,7 +59,7 @@ class StartPositions:
         if not unplaced or not self._topic.bind_first():
             return
         for partition in unplaced:
-            point = self._committed([partition]).get(partition)
+            point = self._committed([partition]).get(Partition(*partition))
             start = self._start_of(point)
             if start is None and not _has_leader(self._consumer, partition):
                 # Nobody can say where it starts. Without any position kafka-python reads no other partition either.
@@ -103,11 +105,8 @@ class StartPositions:
                 end = self._consumer.beginning_offsets([partition], timeout_ms=_ASK_MS_MAX)[partition]
             seek(self._consumer, partition, end)
 
-    def _committed(self, partitions: list[TopicPartition]) -> dict[TopicPartition, CommitPoint]:
-        clear_stale_offset_fetches(self._consumer)
-        # What committed() runs, for several partitions and with their metadata.
-        found = self._consumer._coordinator.fetch_committed_offsets(partitions, timeout_ms=_ASK_MS_MAX)
-        return {partition: CommitPoint(known.offset, known.metadata or "") for partition, known in found.items()}
+    def _committed(self, partitions: list[TopicPartition]) -> dict[Partition, CommitPoint]:
+        return from_kafka_offsets(fetch_committed(self._consumer, partitions, _ASK_MS_MAX))
 
     def _start_of(self, point: CommitPoint | None) -> int | None:
         """Where the committed offset says; None without one, or where it is of a topic that is gone."""
@@ -180,18 +179,8 @@ class StartPositions:
         return CommitMetadata(self._topic.id, self._remember_partitions()).encode()
 
 
-def clear_stale_offset_fetches(consumer: KafkaConsumer) -> None:
-    """A workaround: kafka-python 3.0.12 keeps the answer to a question for committed offsets that nobody waited for.
-
-    It gives it to whoever asks next for the same partitions, however much later: reading then went back to an offset
-    from before, and frames came out twice. `tests/worker/pipeline/consume/test_start_positions.py` fails the day it is
-    not needed any more.
-    """
-    consumer._coordinator._offset_fetch_futures.clear()
-
-
 def _has_leader(consumer: KafkaConsumer, partition: TopicPartition) -> bool:
-    return consumer._cluster.leader_for_partition(partition) not in (None, -1)  # no public way (3.0.12)
+    return cluster_metadata(consumer).leader_for_partition(partition) not in (None, -1)
 
 
 def _position_fields(partition: TopicPartition, offset: int | None) -> dict[str, object]:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from stripwatch.worker.broker.producers import LINGER_MS, force_close, set_linger
-from stripwatch.worker.broker.workarounds.discarded_producers import send_or_fail
+from stripwatch.worker.broker.producers import LINGER_MS
+from stripwatch.worker.broker.workarounds.producer.discarded_producers import force_close, send_or_fail
+from stripwatch.worker.broker.workarounds.producer.fixed_linger import set_linger
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.common.process.threads import OwnedThread
 from stripwatch.worker.contracts.events import Reject, Result

@@ -1,11 +1,11 @@
 """How results get to Kafka, as the setting `delivery` says."""
 
 from collections.abc import Callable
-from functools import partial
 
+from kafka import KafkaProducer
 from kafka.structs import ConsumerGroupMetadata
 
-from stripwatch.worker.broker.producers import LINGER_MS, open_producer
+from stripwatch.worker.broker.producers import LINGER_MS, open_producer, producer_config
 from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame
@@ -41,7 +41,13 @@ def open_delivery(
     """
     records = RecordBuilder(settings.topics, settings.rejects.bytes_max, limits, metrics.rejects_shortened.inc)
     topics = (settings.topics.results, settings.topics.defects, settings.topics.rejects)
-    open_one = partial(open_producer, settings, topics, limits, is_gone)
+
+    def open_one() -> KafkaProducer:
+        """With the limits as they are known by now."""
+        in_transactions = settings.delivery == "exactly-once"
+        config = producer_config(settings, limits, settings.rejects.bytes_max, in_transactions=in_transactions)
+        return open_producer(config, topics, is_gone)
+
     recovery = ProducerRecovery(open_one, records, metrics, settings.broker.away_s_max, clock)
     if settings.delivery == "at-least-once":
         return AtLeastOnce(records, tracker, recovery, dropped, failed, linger_ms)

@@ -18,9 +18,10 @@ from kafka.future import Future
 from kafka.structs import ConsumerGroupMetadata, MemberState
 
 from stripwatch.worker.broker.consumers import to_kafka
-from stripwatch.worker.broker.producers import await_acknowledgements, force_close
-from stripwatch.worker.broker.workarounds.bystanders import BystanderError
-from stripwatch.worker.broker.workarounds.discarded_producers import send_or_fail
+from stripwatch.worker.broker.workarounds.producer.bystanders import BystanderError
+from stripwatch.worker.broker.workarounds.producer.discarded_producers import force_close, send_or_fail
+from stripwatch.worker.broker.workarounds.producer.hidden_failures import fatal_error
+from stripwatch.worker.broker.workarounds.producer.split_batches import await_acknowledgements
 from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.common.process.threads import OwnedThread
 from stripwatch.worker.contracts.events import Reject, Result
@@ -252,11 +253,8 @@ class ExactlyOnce:
         self._tracker.resume()
 
     def _cause(self, transaction: _Transaction | None, failure: DeliveryError) -> DeliveryError:
-        """The record that Kafka refused, if one was; else what broke the producer as a whole.
-
-        After that kafka-python reports only that the producer is broken, at whatever record comes next.
-        """
-        broken_by: BaseException | None = self._producer._transaction_manager.last_error
+        """The record that Kafka refused, if one was; else what broke the producer as a whole."""
+        broken_by = fatal_error(self._producer)
         refused = _refused_record(transaction.sent if transaction else [], _BLAME_S_MAX if broken_by else 0.0)
         if refused:
             return DeliveryError(refused.future.exception, refused.record, refused.frame.position)

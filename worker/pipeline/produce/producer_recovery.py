@@ -26,8 +26,8 @@ from kafka.errors import (
 )
 
 from stripwatch.worker.broker.connection import authorization_message
-from stripwatch.worker.broker.producers import force_close
-from stripwatch.worker.broker.workarounds.bystanders import BystanderError
+from stripwatch.worker.broker.workarounds.producer.bystanders import BystanderError
+from stripwatch.worker.broker.workarounds.producer.discarded_producers import force_close
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.monitoring.metrics import Metrics

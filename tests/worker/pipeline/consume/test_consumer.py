@@ -12,9 +12,9 @@ from kafka.structs import MemberState
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from stripwatch.worker.broker.consumers import open_consumer, require_topics
+from stripwatch.worker.broker.consumers import open_group_member, require_topics
 from stripwatch.worker.broker.topic_identity import TopicIdentity
-from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
+from stripwatch.worker.broker.workarounds.consumer.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.frame import Frame
@@ -49,7 +49,7 @@ def running_consumer(
     """stop_after: it is stopped while it takes this frame."""
     times = {"session_timeout_ms": 6000, "max_poll_interval_ms": 6000, "drain_s_max": 5}
     settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers, "group_id": group, **times})
-    consumer = open_consumer(settings)
+    consumer = open_group_member(settings)
     require_topics(consumer, [topic])
     taken: list[Frame] = []
     metrics, tracker, limiter = Metrics(CollectorRegistry()), OffsetTracker(), InFlightLimiter(frames_max, 10**9)
@@ -213,7 +213,7 @@ def test_lag_counts_frames_that_are_not_settled(broker: BrokerHandle) -> None:
 
 def test_a_topic_that_is_missing_is_named(broker: BrokerHandle) -> None:
     settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers})
-    consumer = open_consumer(settings)
+    consumer = open_group_member(settings)
     with pytest.raises(BrokerUnavailableError, match=r"no topic 'no-such-topic'; 'stripwatch topics' creates"):
         require_topics(consumer, ["no-such-topic"])
     consumer.close()

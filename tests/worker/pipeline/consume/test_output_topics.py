@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.broker.consumers import open_consumer
+from stripwatch.worker.broker.consumers import open_group_member
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.output_topics import OutputTopics
@@ -15,7 +15,7 @@ def test_a_missing_topic_is_named_and_not_created(broker: BrokerHandle) -> None:
     settings = load_settings(
         None, {"bootstrap_servers": broker.bootstrap_servers, "group_id": broker.new_name("group")}
     )
-    consumer, metrics = open_consumer(settings), Metrics(CollectorRegistry())
+    consumer, metrics = open_group_member(settings), Metrics(CollectorRegistry())
     try:
         topics = OutputTopics(consumer, [there, missing], metrics)
 

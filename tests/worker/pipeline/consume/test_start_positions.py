@@ -1,22 +1,17 @@
-"""Where reading starts, and the fault of kafka-python 3.0.12 that is worked around in
-worker/pipeline/consume/start_positions.py.
-
-The test that ends in `_by_itself` fails on the day when the work-around is not needed any more.
-"""
+"""Where reading starts, continues, or jumps to."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaTimeoutError, LogTruncationError
+from kafka.errors import LogTruncationError
 from kafka.structs import MemberState, OffsetAndMetadata
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.broker.topic_identity import TopicIdentity
-from stripwatch.worker.broker.workarounds.fetch_by_topic_id import FetchByTopicId
+from stripwatch.worker.broker.workarounds.consumer.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.commit_metadata import CommitMetadata, decode_commit_metadata
@@ -28,15 +23,6 @@ from tests.brokers.handle import BrokerHandle
 
 def commit(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> None:
     consumer.commit({partition: OffsetAndMetadata(offset, "", -1)})
-
-
-def ask_and_not_wait(consumer: KafkaConsumer, partition: TopicPartition) -> None:
-    """Until the answer that nobody waited for is there."""
-    waiting = consumer._coordinator._offset_fetch_futures
-    while not waiting:
-        with suppress(KafkaTimeoutError):
-            consumer.committed(partition, timeout_ms=0)
-    poll_until(lambda: all(future.is_done for future in waiting.values()))  # its network thread needs no poll
 
 
 def start_positions(consumer: KafkaConsumer, topic: str) -> StartPositions:
@@ -52,25 +38,6 @@ def consumer(embedded_broker: BrokerHandle) -> Iterator[KafkaConsumer]:
     with embedded_broker.consumer(topic, group_id=embedded_broker.new_name("group")) as consumer:
         poll_until(lambda: bool(consumer.assignment()), consumer)
         yield consumer
-
-
-def test_the_client_gives_an_old_answer_by_itself(consumer: KafkaConsumer) -> None:
-    (partition,) = consumer.assignment()
-    commit(consumer, partition, 1)
-    poll_until(lambda: consumer.committed(partition) == 1)
-    ask_and_not_wait(consumer, partition)
-    commit(consumer, partition, 5)
-    assert [consumer.committed(partition) for _ in range(2)] == [1, 5]
-
-
-def test_reading_starts_at_what_kafka_has_now(consumer: KafkaConsumer) -> None:
-    (partition,) = consumer.assignment()
-    commit(consumer, partition, 1)
-    poll_until(lambda: consumer.committed(partition) == 1)
-    ask_and_not_wait(consumer, partition)
-    commit(consumer, partition, 5)
-    start_positions(consumer, partition.topic).seek_assigned()
-    assert consumer.position(partition) == 5
 
 
 @pytest.mark.parametrize("end", [None, -1, 3])
@@ -121,7 +88,7 @@ def placed(notes: dict[int, CommitMetadata]) -> dict[int, CommitMetadata | None]
     partitions = [TopicPartition("frames", number) for number in range(5)]
     consumer: Any = SimpleNamespace(
         _coordinator=coordinator,
-        _cluster=SimpleNamespace(leader_for_partition=lambda _: 1),
+        _manager=SimpleNamespace(cluster=SimpleNamespace(leader_for_partition=lambda _: 1)),
         group_metadata=lambda: SimpleNamespace(state=MemberState.STABLE),
         assignment=lambda: partitions,
         beginning_offsets=lambda asked, timeout_ms: dict.fromkeys(asked, 0),

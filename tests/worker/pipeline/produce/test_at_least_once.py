@@ -15,7 +15,7 @@ from kafka.errors import (
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.broker.producers import LINGER_MS
-from stripwatch.worker.broker.workarounds.bystanders import BystanderError
+from stripwatch.worker.broker.workarounds.producer.bystanders import BystanderError
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame

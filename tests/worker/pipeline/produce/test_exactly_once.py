@@ -15,7 +15,7 @@ from kafka.errors import (
 from kafka.structs import ConsumerGroupMetadata, MemberState, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.broker.workarounds.bystanders import BystanderError
+from stripwatch.worker.broker.workarounds.producer.bystanders import BystanderError
 from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame

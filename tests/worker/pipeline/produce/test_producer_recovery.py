@@ -9,7 +9,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.producer.transaction_manager import TransactionManager
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.broker.producers import force_close
+from stripwatch.worker.broker.workarounds.producer.discarded_producers import force_close
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.monitoring.metrics import Metrics
@@ -63,19 +63,6 @@ def test_the_client_is_dead_after_a_record_that_is_too_large_by_itself(apache_br
             producer.send(topic, b"small").get(AWAIT_S_MAX)
     finally:
         force_close(producer)
-
-
-@pytest.mark.kafka
-def test_a_closed_client_continues_sending_by_itself_and_not_when_discarded(apache_broker: BrokerHandle) -> None:
-    topic = apache_broker.new_topic()
-    producer = apache_broker.producer(linger_ms=60_000)
-    future = producer.send(topic, b"left over")
-    with pytest.raises(KafkaTimeoutError):
-        producer.close(timeout=0)
-    assert producer._sender.is_alive()
-    force_close(producer)
-    assert not producer._sender.is_alive()
-    assert future.failed()
 
 
 def test_a_record_that_expired_does_not_abort_its_transaction_by_itself() -> None:

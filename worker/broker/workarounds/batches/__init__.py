@@ -1,7 +1,9 @@
-"""kafka-python 3.0.12 reads a record batch into memory whatever its unpacked size, and never gets past a damaged one.
+"""A record batch is read into memory whatever its unpacked size, and a damaged one is never got past.
 
-Symptoms: a batch of 1 MB that unpacks to 1 GB takes 2 GB; one forged number of headers takes gigabytes; after an error
-in the middle of a batch `poll` never returns; a header name that is not UTF-8 raises CorruptRecordError forever.
-Here no batch takes more than its limits, and each of its offsets comes out: as a record, or as one whose value is a
-DiscardedValue. `tests/worker/broker/workarounds/batches/test_record_batches.py` fails the day kafka-python does so too.
+Version: kafka-python 3.0.12
+Symptom: A batch of 1 MB that unpacks to 1 GB takes 2 GB. One forged number of headers takes gigabytes. After an error
+    in the middle of a batch `poll` never returns. A header name that is not UTF-8 raises CorruptRecordError forever.
+Workaround: No batch takes more than its limits, and each of its offsets comes out: as a record, or as one whose value
+    is a DiscardedValue.
+Shown by: test_kafka_python_itself_still_unpacks_everything_and_refuses_header_names
 """

@@ -1,0 +1,49 @@
+"""Clients that find no broker. The test that ends in `_by_itself` fails when the workaround can go."""
+
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
+
+from stripwatch.worker.bench.embedded_broker import free_port
+from stripwatch.worker.broker.workarounds.connection import leaked_clients
+from stripwatch.worker.broker.workarounds.connection.leaked_clients import make_or_close
+
+
+class Opened(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types
+    """Connections that are known to the test."""
+
+    all: list["Opened"] = []  # noqa: RUF012 - of one test alone
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        self.all.append(self)
+
+
+@pytest.fixture(autouse=True)
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Opened]:
+    monkeypatch.setattr(Opened, "all", [])
+    monkeypatch.setattr(leaked_clients, "KafkaNetClient", Opened)
+    return Opened.all
+
+
+def nowhere() -> dict[str, Any]:
+    return {"bootstrap_servers": f"127.0.0.1:{free_port()}", "bootstrap_timeout_ms": 50}
+
+
+def test_a_producer_that_cannot_be_made_leaves_its_connections_open_by_itself(opened: list[Opened]) -> None:
+    with pytest.raises(KafkaError):
+        KafkaProducer(kafka_client=Opened, **nowhere())
+    (connections,) = opened
+    assert not connections._net._closed
+    connections.close()
+
+
+@pytest.mark.parametrize("client", [KafkaProducer, KafkaConsumer, KafkaAdminClient])
+def test_a_client_that_cannot_be_made_leaves_nothing_open(client: Any, opened: list[Opened]) -> None:
+    with pytest.raises(KafkaError):
+        make_or_close(client, **nowhere())
+    (connections,) = opened
+    assert connections._net._closed

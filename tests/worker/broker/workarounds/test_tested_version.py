@@ -1,0 +1,47 @@
+"""One warning of a process whose kafka-python the workarounds were not tested with."""
+
+import re
+import threading
+from pathlib import Path
+
+import kafka
+import pytest
+from structlog.testing import capture_logs
+
+from stripwatch.worker.broker.connection import ClientConfig, connect
+from stripwatch.worker.broker.workarounds import tested_version
+from stripwatch.worker.broker.workarounds.tested_version import TESTED_VERSION
+from stripwatch.worker.common.errors import BrokerUnavailableError
+
+REQUIREMENTS = Path(__file__).parents[4] / "requirements"
+
+
+@pytest.fixture(autouse=True)
+def _not_warned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tested_version, "_warned", threading.Lock())
+
+
+def warnings_of_two_clients() -> list[tuple[str, str]]:
+    """Installed and tested version of each warning."""
+    with capture_logs() as lines:
+        for _ in range(2):
+            with pytest.raises(BrokerUnavailableError):
+                connect(kafka.KafkaProducer, ClientConfig("127.0.0.1:1", wait_s_max=0.05))
+    return [(line["installed"], line["tested"]) for line in lines if "kafka-python" in line["event"]]
+
+
+def test_another_version_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka, "__version__", "3.0.99")
+    assert warnings_of_two_clients() == [("3.0.99", TESTED_VERSION)]
+
+
+def test_the_tested_version_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka, "__version__", TESTED_VERSION)
+    assert warnings_of_two_clients() == []
+
+
+def test_the_tested_version_is_the_locked_one() -> None:
+    """And so the one that these tests run with."""
+    locks = [lock.read_text() for lock in REQUIREMENTS.glob("*.txt")]
+    locked = {version for lock in locks for version in re.findall(r"^kafka-python==(\S+)", lock, re.MULTILINE)}
+    assert locked == {TESTED_VERSION} == {kafka.__version__}

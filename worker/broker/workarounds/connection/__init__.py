@@ -1,0 +1,1 @@
+"""Faults of kafka-python that every client has."""

@@ -1,0 +1,100 @@
+"""A poll hands out up to max_poll_records records whatever their size, and hangs after an error in a batch.
+
+Version: kafka-python 3.0.12
+Symptom: One poll of 64 frames returned a gigabyte. After an exception from a record batch the next poll ran in circles,
+    since the finished iterator of the batch stayed in place. Without a broker `position` returned None after 30 s,
+    which a reader compared with an offset.
+Workaround: End a poll by bytes too, read the partition again after an error, and raise where there is no position.
+Shown by: test_a_poll_brings_records_of_any_size_by_itself, test_a_position_that_kafka_does_not_say_is_an_error
+"""
+
+import itertools
+from functools import partial
+from typing import Any
+
+from kafka import KafkaConsumer
+from kafka.consumer.fetcher import Fetcher
+from kafka.errors import KafkaTimeoutError
+from kafka.structs import TopicPartition
+
+from stripwatch.worker.broker.workarounds.batches.batch_faults import BatchFaults
+from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
+from stripwatch.worker.broker.workarounds.batches.partition_batches import BoundedBatches
+
+
+class BoundedConsumer(KafkaConsumer):  # type: ignore[misc]
+    """A KafkaConsumer that never holds more than its limits allow.
+
+    poll_bytes_max: a poll ends with the record that reaches it; may be set before each poll.
+    faults: whom to tell of batches that cannot be read.
+    """
+
+    def __init__(self, *topics: str, limits: BatchLimits, **options: Any) -> None:
+        self.poll_bytes_max = limits.batch_bytes_max
+        self.faults = BatchFaults()
+        super().__init__(*topics, **options)
+        fetcher = self._fetcher
+        fetcher.PartitionRecords = partial(_BoundedRecords, self, limits)
+        fetcher._append = partial(_append, self, fetcher._append)
+        fetcher.fetched_records = partial(_fetched_records, self, fetcher.fetched_records)
+        self._bytes_left = 0
+
+    def position(self, partition: TopicPartition, timeout_ms: int | None = None) -> int:
+        """The offset of the next record. Raises KafkaTimeoutError where Kafka does not say it in time."""
+        offset: int | None = super().position(partition, timeout_ms)
+        if offset is None:
+            raise KafkaTimeoutError(f"the position in {partition.topic}-{partition.partition} is not known")
+        return offset
+
+
+def _fetched_records(consumer: BoundedConsumer, fetched_records: Any, *args: Any, **kwargs: Any) -> Any:
+    consumer._bytes_left = consumer.poll_bytes_max
+    return fetched_records(*args, **kwargs)
+
+
+def _append(consumer: BoundedConsumer, append: Any, drained: Any, part: Any, max_records: int, *args: Any) -> int:
+    """How many records came, or all that were wanted once there is no room left: then the poll ends."""
+    count: int = append(drained, part, max_records, *args)
+    return max_records if consumer._bytes_left <= 0 else count
+
+
+class _BoundedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
+    """What came of one partition in one fetch."""
+
+    def __init__(
+        self,
+        consumer: BoundedConsumer,
+        limits: BatchLimits,
+        fetch_offset: int,
+        partition: Any,
+        records: Any,
+        **options: Any,
+    ) -> None:
+        self._consumer = consumer
+        name = f"{partition.topic}-{partition.partition}"
+        batches = BoundedBatches(records, limits, consumer.faults, name, lambda: self.next_fetch_offset)
+        super().__init__(fetch_offset, partition, batches, **options)
+
+    def take(self, n: int | None = None) -> list[Any]:
+        """At most n records, and at most one more than there is room for.
+
+        Raises what reading raised; the partition is then fetched again, from the same offset.
+        """
+        records: list[Any] = []
+        try:
+            self._maybe_raise_next_inline_exception()
+            for record in itertools.islice(self.record_iterator, n):
+                records.append(record)
+                if not self._has_room_after(record):
+                    break
+        except Exception as failure:
+            if not records:
+                self.drain()
+                raise
+            self._next_inline_exception = failure
+        return records
+
+    def _has_room_after(self, record: Any) -> bool:
+        sizes = record.serialized_key_size, record.serialized_value_size, record.serialized_header_size
+        self._consumer._bytes_left -= sum(size for size in sizes if size > 0)
+        return self._consumer._bytes_left > 0

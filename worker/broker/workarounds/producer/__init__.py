@@ -1,0 +1,1 @@
+"""Faults of kafka-python's producer."""

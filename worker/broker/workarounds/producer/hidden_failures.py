@@ -1,0 +1,15 @@
+"""After a fatal error a transactional producer reports only that it is broken, at whatever call comes next.
+
+Version: kafka-python 3.0.12
+Symptom: The calls raise a plain KafkaError, which holds the first error as text alone.
+Workaround: Ask the transaction manager.
+Shown by: test_a_broken_producer_does_not_say_why_by_itself
+"""
+
+from kafka import KafkaProducer
+
+
+def fatal_error(producer: KafkaProducer) -> BaseException | None:
+    """What broke a transactional producer as a whole."""
+    error: BaseException | None = producer._transaction_manager.last_error
+    return error

@@ -1,6 +1,11 @@
-"""The layout: few modules in a folder, short chains of packages. Import-linter checks who may import whom."""
+"""The layout: few modules in a folder, short chains of packages. Import-linter checks who may import whom.
 
+Tests stand alone: each passes in any order, and without the file of another.
+"""
+
+import ast
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -47,3 +52,40 @@ def longest_chain(imports: dict[str, set[str]]) -> list[str]:
         below = [chains[other] for other in imports.get(package, ()) if other in chains]
         chains[package] = [package, *max(below, key=len, default=[])]
     return max(chains.values(), key=len)
+
+
+def test_no_module_imports_one_that_holds_tests() -> None:
+    """What two files of tests need lies in a module without tests, or in the conftest.py above them."""
+    importing = {
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file, module in sources_of_tests()
+        for name in imported_names(module)
+        if any(part.startswith("test_") for part in name.split(".")[:-1])
+    }
+    assert importing == set()
+
+
+def test_no_random_generator_is_shared_by_tests() -> None:
+    """What a shared generator gives depends on the tests that ran before. ruff's NPY002 sees numpy's own."""
+    shared = {
+        f"{file.relative_to(ROOT)}:{value.lineno} keeps {ast.unparse(value)}"
+        for file, module in sources_of_tests()
+        for statement in module.body
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and (value := statement.value) is not None
+        if isinstance(value, ast.Call) and ast.unparse(value.func).rpartition(".")[2] in ("default_rng", "Random")
+    }
+    assert shared == set()
+
+
+def sources_of_tests() -> Iterator[tuple[Path, ast.Module]]:
+    for file in sorted((ROOT / "tests").rglob("*.py")):
+        yield file, ast.parse(file.read_text(encoding="utf-8"))
+
+
+def imported_names(module: ast.Module) -> Iterator[str]:
+    """Of every `from module import name`, also within functions: "module.name"."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.Import):
+            yield from (f"{alias.name}." for alias in node.names)

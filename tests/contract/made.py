@@ -11,9 +11,8 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame, Skipped
-from tests.worker.coils.strip.test_strip_defects import defect
-from tests.worker.coils.test_coil import observation
-from tests.worker.pipeline.inspect.test_event_builder import CAMERAS, MODEL, prediction
+from tests.worker.coils.samples import defect, observation
+from tests.worker.pipeline.samples import CAMERAS, MODEL, prediction
 
 GOLDEN = Path(__file__).with_name("golden")
 _FRAME: dict[str, Any] = {"coil": "C4711", "line": "/plant/hot-rolling/line-1", "received_s": 100.0}

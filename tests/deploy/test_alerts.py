@@ -1,33 +1,19 @@
 """Rules, their unit tests and their runbooks belong together: none without the others."""
 
 import re
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from tests.deploy.days.__main__ import ALL_DAYS
 from tests.deploy.days.promtool import group_names
-from tests.deploy.tools import require
+from tests.deploy.rules import DEPLOY, promtool, rules
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
 UNIT_TESTS = sorted((Path(__file__).parent / "alerts").glob("*.yml"))
 
 
-def rules(file: str) -> list[dict[str, Any]]:
-    groups = yaml.safe_load((DEPLOY / "prometheus" / file).read_text())["groups"]
-    return [rule for group in groups for rule in group["rules"]]
-
-
 ALERTS = {rule["alert"]: rule for rule in rules("alert_rules.yml")}
-
-
-def promtool(*arguments: str) -> str:
-    done = subprocess.run([require("promtool", "apt install prometheus"), *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_prometheus_accepts_configuration_and_rules() -> None:

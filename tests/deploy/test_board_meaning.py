@@ -10,7 +10,7 @@ import yaml
 
 from deploy.boards.__main__ import BOARDS
 from tests.deploy.queries import names_of
-from tests.deploy.test_alerts import promtool
+from tests.deploy.rules import promtool
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PANELS: list[dict[str, Any]] = [

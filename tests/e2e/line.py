@@ -23,6 +23,7 @@ from tests.brokers.handle import BrokerHandle
 
 START_S_MAX = 60.0
 CLI_S_MAX = 180.0
+COLLECT_S_MAX = 120
 STOP_S_MAX = 40.0
 READ_S_MAX = 60.0
 READING = {"consumer_timeout_ms": round(READ_S_MAX * 1000), "isolation_level": "read_committed"}
@@ -212,3 +213,22 @@ def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         timeout=CLI_S_MAX,
         env=os.environ | environment,
     )
+
+
+def collect(*arguments: str) -> dict[str, Any]:
+    """The summary of `stripwatch train collect`."""
+    command = [*module_command("training"), "collect", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=COLLECT_S_MAX)
+    assert done.returncode == 0, done.stderr
+    summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return summary
+
+
+def metric(worker: WorkerProcess, port: int, name: str) -> float:
+    lines = fetch(port, "/metrics")[1].splitlines()
+    return sum(float(text.rsplit(" ", 1)[1]) for text in lines if text.startswith(f"stripwatch_{name}"))
+
+
+def readiness(port: int) -> dict[str, bool]:
+    checks: dict[str, bool] = json.loads(fetch(port, "/readyz")[1])["checks"]
+    return checks

@@ -11,7 +11,7 @@ from tests.brokers.apache import KafkaUnavailableError, apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.brokers.plugin import APACHE_SESSION_MS, absence_is_a_skip
 from tests.e2e.line import STOP_S_MAX, Line, run_cli, running_worker
-from tests.e2e.test_line import frames
+from tests.e2e.records import frames
 
 EVERYBODY = "User:ANONYMOUS"
 pytestmark = pytest.mark.kafka

@@ -1,6 +1,5 @@
 """What brokers and connections do to a worker, by a real one on an Apache Kafka of its own, behind a proxy."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -9,14 +8,13 @@ from kafka import TopicPartition
 
 from tests.brokers.apache import KafkaUnavailableError
 from tests.brokers.plugin import absence_is_a_skip
-from tests.e2e.line import STOP_S_MAX, Line, Record, WorkerProcess, fetch, running_worker
-from tests.e2e.test_line import frames, in_partition_order, positions
+from tests.e2e.line import STOP_S_MAX, Line, metric, readiness, running_worker
+from tests.e2e.records import DELIVERIES, assert_complete, frames, positions
 from tests.faults.kafka import Kafka, proxied_kafka
 from tests.faults.proxy import Mode
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
-DELIVERIES = ("at-least-once", "exactly-once")
 
 
 @pytest.fixture(scope="module")
@@ -36,26 +34,6 @@ def by_proxy(kafka: Kafka, delivery: str = "at-least-once", limits: Mapping[str,
     pairs = {"delivery": delivery, "instance_id": "one", "inflight.frames_max": 64, **(limits or {})}
     options = [part for key, value in pairs.items() for part in ("--set", f"{key}={value}")]
     return ["--bootstrap-servers", f"127.0.0.1:{kafka.proxies[0].port}", *options]
-
-
-def assert_complete(line: Line, sent: list[Record], delivery: str, group: str = "g") -> None:
-    """Nothing lost, and in order; at least once: after repeats are dropped; exactly once: there are none."""
-    results = line.read_all("results")
-    if delivery == "at-least-once":
-        results = list({result.json["id"]: result for result in reversed(results)}.values())[::-1]
-    assert sorted(positions(results)) == sorted((frame.partition, frame.offset) for frame in sent)
-    assert in_partition_order(results)
-    assert sum(line.committed(group).values()) == len(sent)
-
-
-def metric(worker: WorkerProcess, port: int, name: str) -> float:
-    lines = fetch(port, "/metrics")[1].splitlines()
-    return sum(float(text.rsplit(" ", 1)[1]) for text in lines if text.startswith(f"stripwatch_{name}"))
-
-
-def readiness(port: int) -> dict[str, bool]:
-    checks: dict[str, bool] = json.loads(fetch(port, "/readyz")[1])["checks"]
-    return checks
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)

@@ -18,7 +18,7 @@ from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, fetch, run_cli, running_worker
 from tests.tiny import encode_frame
 from tests.waiting import wait_until
-from tests.worker.coils.test_summarizer import running_coils, stopped, topic_arguments
+from tests.worker.coils.process import running_coils, stopped, topic_arguments
 from tests.worker.conftest import last_json
 from tests.worker.dashboard.conftest import chromium, running_page
 

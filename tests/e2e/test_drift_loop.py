@@ -5,7 +5,6 @@ With `-s` it prints what it measured, as one JSON line; the README shows it.
 
 import csv
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +12,17 @@ from typing import Any
 
 import pytest
 
-from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.service.offline import inspect_folder
 from stripwatch.worker.simulator.scene import encode_jpeg, frame_seed, render
 from tests.brokers.handle import BrokerHandle
-from tests.e2e.line import Line, running_worker
+from tests.e2e.line import Line, collect, running_worker
 
 KINDS = ("clean", "edge_crack", "patch")
 SHAPE = (64, 64)
 DIM = 0.3  # of the light the model has learned in
 SURE = 0.98
 COILS = 5  # one after the other: a burst that is longer than the worker's queue for review would lose some of it
-COLLECT_S_MAX = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +68,6 @@ def accuracy(bundle: Path, images: Path) -> float:
     events = [json.loads(line) for line in out.read_text().splitlines()]
     right: int = sum(event["label"] == Path(event["frame"]["file"]).name.rpartition("_")[0] for event in events)
     return round(right / len(events), 4)
-
-
-def collect(*arguments: str) -> dict[str, Any]:
-    command = [*module_command("training"), "collect", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=COLLECT_S_MAX)
-    assert done.returncode == 0, done.stderr
-    summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return summary
 
 
 def write_labels(folder: Path, truths: Mapping[tuple[int, int], str]) -> Path:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, Record, running_worker
-from tests.e2e.test_line import frames, in_partition_order, positions
+from tests.e2e.records import frames, in_partition_order, positions
 
 pytestmark = pytest.mark.kafka
 EXACTLY_ONCE = ("--set", "delivery=exactly-once", "--set", "inflight.frames_max=64")

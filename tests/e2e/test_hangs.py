@@ -9,9 +9,8 @@ import pytest
 
 from stripwatch.worker.common.errors import BundleError, HangError
 from tests.brokers.handle import BrokerHandle
-from tests.e2e.line import Line, running_worker
-from tests.e2e.test_broker_faults import metric
-from tests.e2e.test_line import frames
+from tests.e2e.line import Line, metric, running_worker
+from tests.e2e.records import frames
 from tests.tiny import encode_frame, endless_model, write_bundle
 from tests.waiting import wait_until
 

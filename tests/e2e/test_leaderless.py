@@ -18,9 +18,8 @@ from tests.brokers.apache import (
 )
 from tests.brokers.handle import BrokerHandle
 from tests.brokers.plugin import APACHE_SESSION_MS, absence_is_a_skip
-from tests.e2e.line import Line, running_worker
-from tests.e2e.test_broker_faults import assert_complete, metric, readiness
-from tests.e2e.test_line import frames
+from tests.e2e.line import Line, metric, readiness, running_worker
+from tests.e2e.records import assert_complete, frames
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka

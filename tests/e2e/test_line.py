@@ -12,7 +12,8 @@ from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Result
 from tests.brokers.handle import BrokerHandle
-from tests.e2e.line import START_S_MAX, Line, Record, WorkerProcess, fetch, running_worker
+from tests.e2e.line import START_S_MAX, Line, WorkerProcess, fetch, running_worker
+from tests.e2e.records import frames, in_partition_order, positions
 from tests.tiny import LABELS, encode_frame, expected_scores
 from tests.waiting import wait_until
 
@@ -27,23 +28,6 @@ HEADERS = [
     ("content-type", b"image/png"),
     ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
 ]
-
-
-def frames(n: int) -> list[bytes]:
-    return [encode_frame((i % 100) / 100, seed=i) for i in range(n)]
-
-
-def positions(events: list[Record]) -> list[tuple[int, int]]:
-    return [(event.json["frame"]["partition"], event.json["frame"]["offset"]) for event in events]
-
-
-def in_partition_order(events: list[Record]) -> bool:
-    found = positions(events)
-    return all(
-        offsets == sorted(offsets)
-        for partition in {p for p, _ in found}
-        if (offsets := [offset for p, offset in found if p == partition])
-    )
 
 
 def test_every_frame_becomes_one_result_with_the_scores_of_the_model(line: Line, bundle: Path) -> None:

@@ -6,8 +6,7 @@ import pytest
 
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import STOP_S_MAX, Line, WorkerProcess, fetch, running_worker
-from tests.e2e.test_broker_faults import assert_complete
-from tests.e2e.test_line import frames, positions
+from tests.e2e.records import assert_complete, frames, positions
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka

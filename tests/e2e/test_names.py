@@ -9,8 +9,7 @@ import pytest
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.model.bundle import Threshold
 from tests.brokers.handle import BrokerHandle
-from tests.e2e.line import Line, run_cli, running_worker
-from tests.e2e.test_drift_loop import collect
+from tests.e2e.line import Line, collect, run_cli, running_worker
 from tests.tiny import LABELS, tiny_contract, write_bundle, write_frames
 
 NAMES = [b"a\xff", b"$\\frac$", b"[b]\xfe"]

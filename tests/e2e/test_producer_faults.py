@@ -10,7 +10,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, Record, WorkerProcess, fetch, running_worker
-from tests.e2e.test_line import frames, in_partition_order, positions
+from tests.e2e.records import frames, in_partition_order, positions
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka

@@ -9,7 +9,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, fetch, run_cli, running_worker
-from tests.e2e.test_line import frames
+from tests.e2e.records import frames
 
 HEADERS = [("ce_subject", b"C1"), ("ce_time", b"2026-11-23T02:00:00.123Z")]
 

@@ -14,9 +14,8 @@ from kafka.structs import OffsetAndMetadata
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from tests.brokers.clients import recreate
 from tests.brokers.handle import BrokerHandle
-from tests.e2e.line import STOP_S_MAX, Line, Record, running_worker
-from tests.e2e.test_broker_faults import DELIVERIES, metric
-from tests.e2e.test_line import frames, in_partition_order, positions
+from tests.e2e.line import STOP_S_MAX, Line, Record, metric, running_worker
+from tests.e2e.records import DELIVERIES, frames, in_partition_order, positions
 from tests.slow import write_slow_bundle
 from tests.waiting import wait_until
 

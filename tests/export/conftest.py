@@ -1,7 +1,9 @@
+import sys
 from pathlib import Path
 
 import pytest
 
+from stripwatch.export.cli import main
 from stripwatch.worker.model.bundle import Precision
 from tests.trained import fitted_run, learned_run, random_weights, textures
 
@@ -40,3 +42,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory, fitted_run: Path) -> Path
     out = tmp_path_factory.mktemp("exported") / "model.onnx"
     export_run(ExportSettings(fitted_run, out, name="textures", version="7"))
     return out
+
+
+def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["stripwatch export", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)

@@ -5,14 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.cli import main
-
-
-def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["stripwatch export", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return int(stopped.value.code or 0)
+from tests.export.conftest import run_cli
 
 
 @pytest.mark.training

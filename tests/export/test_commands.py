@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.export.test_cli import run_cli
+from tests.export.conftest import run_cli
 from tests.tiny import tiny_contract, write_bundle, write_frames
 
 Capture = pytest.CaptureFixture[str]

@@ -9,17 +9,10 @@ from pathlib import Path
 import pytest
 
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.training.cli import main
 from stripwatch.training.fitting.command import fit
 from stripwatch.training.labeling.command import collect
 from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, FRAME_PIXELS_MAX
-
-
-def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["stripwatch train", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return int(stopped.value.code or 0)
+from tests.training.conftest import run_cli
 
 
 def test_help_teaches_without_tensorflow() -> None:

@@ -7,8 +7,8 @@ from stripwatch.export.bench.command import parse_sizes, pick
 from stripwatch.export.convert.accuracy_gate import LIMITS
 from stripwatch.export.convert.verify import verify
 from stripwatch.worker.common.errors import SettingsError
-from tests.export.convert.test_quantize import NOTHING_PASSES
-from tests.export.test_cli import run_cli
+from tests.export.conftest import run_cli
+from tests.export.convert.forgeries import NOTHING_PASSES
 from tests.tiny import write_bundle
 
 QUICK = ("--seconds", 0.01, "--batch-sizes", "1,2")

@@ -10,7 +10,7 @@ from stripwatch.export.convert.ort_cpu import open_cpu
 from stripwatch.export.convert.quantize import in_eight_bits
 from stripwatch.export.convert.validation_scores import scores_of
 from stripwatch.export.runs.keras_model import backbone_name, exported_view
-from tests.export.convert.test_networks import frames_of, lively_classifier
+from tests.lively import frames_of, lively_classifier
 
 pytestmark = pytest.mark.training
 

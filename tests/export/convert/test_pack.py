@@ -7,43 +7,15 @@ from msgspec.structs import replace
 
 from stripwatch.export.convert.pack import Facts, describe
 from stripwatch.export.runs.run_evaluation import (
-    SCHEMA,
-    Calibration,
-    ChosenThreshold,
     Evaluation,
-    Interval,
-    OperatingPoint,
 )
 from stripwatch.worker.model.bundle import Bin, Fidelity, GoldenFrame, Manifest, Precision, Threshold
 from stripwatch.worker.model.verdict import decision_policy
-from tests.export.runs.test_run_folder import RUN
+from tests.export.runs.records import EVALUATION, RUN
 
 pytestmark = pytest.mark.training
 
 FIDELITY = Fidelity(1, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, "float32")
-
-
-def cut(value: float) -> OperatingPoint:
-    return OperatingPoint(value, 1.0, 1.0, True)
-
-
-EVALUATION = Evaluation(
-    schema=SCHEMA,
-    run_id=RUN.run_id,
-    model_sha256=RUN.model_sha256,
-    measured_on="validation",
-    data="data",
-    data_sha256="0",
-    frames=1,
-    accuracy=Interval(1.0, 0.9, 1.0),
-    macro_f1=Interval(0.75, 0.7, 0.8),
-    classes={},
-    average_precision={},
-    confusion=[[3, 1], [0, 4]],
-    calibration=Calibration(1.7, 1.5, 0.1, 0.05, [Bin(8, 0.9, 0.875)]),
-    thresholds={"a": ChosenThreshold(cut(0.3), cut(0.6)), "b": ChosenThreshold(cut(0.2), cut(0.9))},
-    thresholds_chosen="recall 0.98 on validation",
-)
 
 
 def described(evaluation: Evaluation | None, precision: Precision = "fp32", difference: float = 0.0) -> Manifest:

@@ -9,17 +9,15 @@ import pytest
 
 from stripwatch.export.convert import export_run as export_run_module
 from stripwatch.export.convert import quantize
-from stripwatch.export.convert.accuracy_gate import LIMITS, GateLimits
+from stripwatch.export.convert.accuracy_gate import LIMITS
 from stripwatch.export.convert.export_run import ExportSettings, export_run
 from stripwatch.export.convert.quantize import QuantizedModel
 from stripwatch.export.convert.verify import verify
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError
 from stripwatch.worker.model.bundle import TOLERANCE_MAX, Manifest, read_bundle
-from tests.export.convert.test_verify import constant_into, reseal, two_labels_swapped
+from tests.export.convert.forgeries import NOTHING_PASSES, constant_into, reseal, two_labels_swapped
 
 pytestmark = pytest.mark.training
-
-NOTHING_PASSES = GateLimits(agreement_min=1.0, score_difference_max=0.0, accuracy_drop_max=0.0, f1_drop_max=0.0)
 
 
 def tensor_types(path: Path) -> dict[int, int]:

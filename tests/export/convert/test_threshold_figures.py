@@ -8,7 +8,7 @@ from stripwatch.export.convert.drift_reference import decide_all
 from stripwatch.export.convert.threshold_figures import lost_precision, measure_thresholds
 from stripwatch.export.runs.run_evaluation import ChosenThreshold, OperatingPoint
 from stripwatch.worker.model.bundle import Threshold, ThresholdFigures
-from tests.export.convert.test_pack import EVALUATION
+from tests.export.runs.records import EVALUATION
 from tests.tiny import LABELS, tiny_contract
 
 SCORES = np.array([[0.9, 0.06, 0.04], [0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3]], np.float32)

@@ -1,6 +1,5 @@
 """What a bundle is protected from: a changed byte by its checksum; with a new checksum, by its golden frames."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -8,22 +7,12 @@ import numpy as np
 import onnx
 import pytest
 
-from stripwatch.export.convert.pack import pack
 from stripwatch.export.convert.verify import verify
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.bundle import Manifest, read_bundle
+from stripwatch.worker.model.bundle import Manifest
+from tests.export.convert.forgeries import Change, constant_into, reseal, two_labels_swapped
 
 pytestmark = pytest.mark.training
-
-Change = Callable[[onnx.ModelProto, Manifest], Manifest]
-
-
-def reseal(exported: Path, out: Path, change: Change) -> Path:
-    """Change model or contract, and compute the digest again as a thorough forger would."""
-    proto = onnx.load(exported)
-    manifest = change(proto, read_bundle(exported).manifest)
-    out.write_bytes(pack(proto, manifest))
-    return out
 
 
 def scale(proto: onnx.ModelProto, name: str, factor: float) -> None:
@@ -32,20 +21,8 @@ def scale(proto: onnx.ModelProto, name: str, factor: float) -> None:
     tensor.CopyFrom(onnx.numpy_helper.from_array(scaled, name))
 
 
-def constant_into(proto: onnx.ModelProto, op_type: str) -> str:
-    """The constant that the first node of a kind takes."""
-    constants = {each.name for each in proto.graph.initializer}
-    node = next(each for each in proto.graph.node if each.op_type == op_type)
-    return next(str(name) for name in node.input if name in constants)
-
-
 def nothing(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
     return manifest
-
-
-def two_labels_swapped(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
-    first, second, *rest = manifest.labels
-    return msgspec.structs.replace(manifest, labels=[second, first, *rest])
 
 
 def a_layer_scaled(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:

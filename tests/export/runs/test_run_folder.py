@@ -1,56 +1,15 @@
-import hashlib
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from stripwatch.export.runs.run_folder import (
-    SCHEMA,
-    Configuration,
-    Run,
-    Split,
-    SplitFrame,
     claim_folder,
     read_run,
     write_run,
 )
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.images.decode_spec import DecodeSpec
-from stripwatch.worker.model.bundle import ClassFigures, Validation
-
-MODEL = b"a model"
-RUN = Run(
-    schema=SCHEMA,
-    run_id="1",
-    created_at="2026-01-02T03:04:05+00:00",
-    configuration=Configuration(
-        layout="prefix",
-        network="mobilenet",
-        alpha=0.25,
-        weights="none",
-        frozen=False,
-        head="gap",
-        dropout=0.2,
-        augment=False,
-        epochs=1,
-        batch=2,
-        learning_rate=0.01,
-        seed=0,
-        val_share=0.2,
-    ),
-    decode=DecodeSpec(32, 32),
-    labels=["a", "b"],
-    clean_label=None,
-    data="/data",
-    data_sha256="0",
-    split=Split([SplitFrame("a_1.png", "a", "0")], [SplitFrame("b_1.png", "b", "0")]),
-    best_epoch=1,
-    validation=Validation(1, 1.0, {"b": ClassFigures(1.0, 1.0, 1.0, 1)}),
-    seconds={"total": 1.0},
-    versions={},
-    commit=None,
-    model_sha256=hashlib.sha256(MODEL).hexdigest(),
-)
+from tests.export.runs.records import MODEL, RUN
 
 
 @pytest.fixture

@@ -7,14 +7,7 @@ from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.path_text import file_below
-
-
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
+from tests.training.conftest import touch
 
 
 def test_a_prefix_is_the_name_up_to_the_last_number(tmp_path: Path) -> None:

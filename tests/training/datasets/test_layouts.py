@@ -7,7 +7,7 @@ import pytest
 from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, SettingsError
-from tests.training.datasets.test_dataset import touch
+from tests.training.conftest import touch
 
 
 def write(path: Path, *lines: str, encoding: str = "utf-8") -> Path:

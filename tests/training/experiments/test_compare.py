@@ -9,7 +9,7 @@ from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.experiments.compare import Candidate, parse_candidates
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.model.bundle import read_bundle
-from tests.training.test_cli import run_cli
+from tests.training.conftest import run_cli
 
 pytestmark = pytest.mark.training
 

@@ -13,7 +13,7 @@ import pytest
 from stripwatch.export.runs.run_folder import Split, SplitFrame, read_run
 from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
-from tests.training.test_cli import run_cli
+from tests.training.conftest import run_cli
 
 pytestmark = pytest.mark.training
 

@@ -10,7 +10,7 @@ from stripwatch.training.survey.report import summarize, write_survey
 from stripwatch.training.survey.survey import survey
 from stripwatch.worker.common.errors import DataError, InputError
 from tests.trained import write_textures
-from tests.training.test_cli import run_cli
+from tests.training.conftest import run_cli
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Names of any length: what is kept of a result stays small, and no two names become one."""
 
 from types import SimpleNamespace
-from typing import Any
 
 import msgspec
 import pytest
@@ -10,52 +9,12 @@ from stripwatch.worker.coils.bounded_names import bounded_result, shorten
 from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.coils.observations import observation_from_reject, observation_from_result, read_result
 from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX
-from stripwatch.worker.contracts.events import FrameInfo, Result
+from stripwatch.worker.contracts.events import FrameInfo
+from tests.worker.coils.long_names import LONG_CHARS, long_name, text_fields, texts, with_long_names
 from tests.worker.dashboard.events import Shown, event
-from tests.worker.dashboard.test_history import AT, NOW_MS
+from tests.worker.dashboard.histories import AT, NOW_MS
 
-LONG_CHARS = 1_000_000
 SUMMARY_BYTES_MAX = 10_000
-
-
-def long_name(kind: str, number: int) -> str:
-    """Names of one kind differ only at their end."""
-    return f"{kind} ".ljust(LONG_CHARS, "x") + str(number)
-
-
-def text_fields(struct: type[msgspec.Struct]) -> set[str]:
-    """Those that take any text; a new one is long in these tests without being named here."""
-    found = set()
-    for field in msgspec.inspect.type_info(struct).fields:  # type: ignore[attr-defined]
-        kinds = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
-        if any(isinstance(kind, msgspec.inspect.StrType) for kind in kinds):
-            found.add(field.name)
-    return found
-
-
-def with_long_names(number: int) -> Result:
-    """Each text is long, except the time, which is not a name."""
-    result = event(Shown(number, label="pits"), SimpleNamespace(topic="frames", partition=1, offset=number), AT)
-
-    def long(part: msgspec.Struct) -> dict[str, str]:
-        return {name: long_name(name, number) for name in text_fields(type(part)) - {"captured_at"}}
-
-    return msgspec.structs.replace(
-        result,
-        **long(result),
-        scores={long_name("score", number): 0.5},
-        defects=[msgspec.structs.replace(defect, **long(defect)) for defect in result.defects],
-        frame=msgspec.structs.replace(result.frame, **long(result.frame)),
-        model=msgspec.structs.replace(result.model, **long(result.model)),
-    )
-
-
-def texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict):
-        return [text for pair in value.items() for part in pair for text in texts(part)]
-    return [text for part in value for text in texts(part)] if isinstance(value, list | tuple) else []
 
 
 def test_every_text_of_a_result_has_a_maximum_length() -> None:

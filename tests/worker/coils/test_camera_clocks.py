@@ -1,5 +1,5 @@
 from stripwatch.worker.coils.camera_clocks import CameraClocks
-from tests.worker.coils.test_coil import observation
+from tests.worker.coils.samples import observation
 
 HOUR_MS = 3_600_000
 BEGIN_MS = 1_700_000_000_000

@@ -9,26 +9,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.coil import CameraSummary, CoilAggregate, CoilSummary, FrameCounts
+from stripwatch.worker.coils.coil import CameraSummary, CoilAggregate, FrameCounts
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.report import as_csv, as_table
 from stripwatch.worker.coils.strip.stretches import StripRules
 from stripwatch.worker.contracts.events import FrameFlag, StripSpan
-from tests.worker.coils.strip.test_strip_defects import defect
-
-
-def observation(number: int = 0, start: int | None = 0, end: int | None = None, **changes: object) -> Observation:
-    """Frame `number` of top-1, inspected and clean; of a known scale where end is given."""
-    span = None if start is None or end is None else StripSpan(start, end)
-    plain = Observation(f"f{number}", "/l", "C1", "top-1", 1000 + number, "inspected", "clean", start, span, (), ())
-    return replace(plain, **changes)  # type: ignore[arg-type]
-
-
-def logged(observations: list[Observation], rules: StripRules | None = None) -> CoilSummary:
-    log = CoilAggregate(observations[0], rules)
-    for one in observations[1:]:
-        log.add(one)
-    return log.summary("next-coil")
+from tests.worker.coils.samples import defect, logged, observation
 
 
 def test_a_coil_adds_up() -> None:

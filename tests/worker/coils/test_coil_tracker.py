@@ -1,5 +1,4 @@
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 
@@ -11,39 +10,12 @@ from stripwatch.worker.coils.published_coils import PublishedCoils
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import StripSpan
-from tests.deploy.test_alerts import rules as rules_of
-from tests.worker.coils.strip.test_strip_defects import defect
-from tests.worker.coils.test_coil import observation
-
-RULES = CoilRules(settle_s=10, silence_s=120, correctable_s=300, frames_max=5)
-WIDE = replace(RULES, frames_max=10_000)
-EPOCH_S = 1_700_000_000
-FRAME_MM = 100
+from tests.deploy.rules import rules as rules_of
+from tests.worker.coils.samples import RULES, WIDE, frame, observation
 
 
 def ends(tracker: CoilTracker, now_s: float) -> list[tuple[str | None, str | None]]:
     return [(part.log.coil, part.ended) for part in tracker.due(now_s)]
-
-
-def frame(
-    second: int, bad: bool = False, behind_s: float = 0, recorded_s: float | None = None, **more: Any
-) -> Observation:
-    """One a second and camera, each showing 100 mm. behind_s: the camera's clock. recorded_s: when its result came."""
-    coil, camera = more.get("coil", "C1"), more.get("camera", "top-1")
-    start = FRAME_MM * more.pop("place", second)
-    name = f"{coil}-{camera}-{second}"
-    shown = (defect(start, start + 10, camera=camera, event_id=name),) if bad else ()
-    return observation(
-        second,
-        start,
-        start + FRAME_MM,
-        id=name,
-        captured_ms=round(1000 * (EPOCH_S + second - behind_s)),
-        recorded_ms=round(1000 * (EPOCH_S + (second if recorded_s is None else recorded_s))),
-        verdict="defect" if bad else "clean",
-        defects=shown,
-        **more,
-    )
 
 
 def test_a_coil_ends_when_the_line_moved_on_and_its_stragglers_came() -> None:

@@ -12,7 +12,7 @@ from stripwatch.worker.coils.committed_records import CommittedStarts, Looked
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.summarizer import CoilWriter
 from stripwatch.worker.config.loader import load_settings
-from tests.worker.coils.test_coil_tracker import WIDE, frame
+from tests.worker.coils.samples import WIDE, frame
 
 
 class Reader:

@@ -1,6 +1,5 @@
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import msgspec
 import pytest
@@ -13,19 +12,16 @@ from stripwatch.worker.coils.observations import (
     read_result,
 )
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.contracts.events import Box, FrameFlag, Result, StripSpan
+from stripwatch.worker.contracts.events import Box, FrameFlag, StripSpan
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers
 from tests.frames import make_frame
-from tests.worker.pipeline.inspect.test_event_builder import CAMERAS, MODEL, prediction
+from tests.worker.coils.samples import result
+from tests.worker.pipeline.samples import CAMERAS, MODEL, prediction
 
 NOW_MS = 1_800_000_000_000
-
-
-def result(**frame: Any) -> Result:
-    return EventBuilder(CAMERAS).result(prediction((0.1, 0.9), **frame), 0.0)
 
 
 def test_a_result_tells_where_it_looked_and_what_it_saw() -> None:

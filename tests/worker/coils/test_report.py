@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from stripwatch.worker.coils.coil_tracker import CoilRules
 from stripwatch.worker.coils.report import CoilCollector
-from tests.worker.coils.test_coil import observation
-from tests.worker.coils.test_coil_tracker import EPOCH_S, frame
+from tests.worker.coils.samples import EPOCH_S, frame, observation
 
 DAY_S = 86_400
 

@@ -2,11 +2,7 @@
 
 import csv
 import json
-import signal
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +13,11 @@ import pytest
 from stripwatch.worker.bench.embedded_broker import free_port
 from stripwatch.worker.coils.coil import CoilSummary
 from stripwatch.worker.coils.report import as_csv
-from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.replay_mark import replay_mark_headers
 from tests.e2e.line import Line, fetch
-from tests.worker.coils.test_observations import result
+from tests.worker.coils.process import running_coils, stopped, topic_arguments
+from tests.worker.coils.samples import result
 from tests.worker.conftest import CommandLine, last_json
 
 DAY_MS = 86_400_000
@@ -65,29 +61,6 @@ def coil_line(request: pytest.FixtureRequest) -> Line:
     line = Line.on(request.getfixturevalue(f"{request.param}_broker"))
     line.topics["coils"] = line.broker.new_topic()
     return line
-
-
-def topic_arguments(line: Line) -> list[str]:
-    topics = [part for name, topic in line.topics.items() for part in ("--set", f"topics.{name}={topic}")]
-    return ["--bootstrap-servers", line.broker.bootstrap_servers, *topics]
-
-
-@contextmanager
-def running_coils(line: Line, *options: str) -> Iterator["subprocess.Popen[str]"]:
-    waits = ("--settle-s", "1", "--silence-s", "60")
-    command = [*module_command("worker"), "coils", *waits, *topic_arguments(line), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def stopped(process: "subprocess.Popen[str]") -> dict[str, Any]:
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    return last_json(output)
 
 
 def test_a_summary_when_the_next_coil_runs_and_after_a_restart_no_other(coil_line: Line) -> None:

@@ -4,8 +4,7 @@ from stripwatch.worker.coils.camera_clocks import CameraClocks
 from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.coils.coil_part import CoilPart
 from stripwatch.worker.coils.summary_limit import within_limit
-from tests.worker.coils.strip.test_strip_defects import defect
-from tests.worker.coils.test_coil import logged, observation
+from tests.worker.coils.samples import defect, logged, observation
 
 KAFKA_BYTES_MAX = 1_048_588  # message.max.bytes of a broker unless it is set
 

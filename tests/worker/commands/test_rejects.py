@@ -20,7 +20,7 @@ from stripwatch.worker.contracts.topics import REJECTS
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers
 from tests.worker.conftest import ManualClock
-from tests.worker.pipeline.produce.test_record_builder import EVENTS, MODEL
+from tests.worker.pipeline.samples import EVENTS, MODEL
 
 
 def record(offset: int = 0, **changes: Any) -> Record:

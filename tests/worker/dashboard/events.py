@@ -11,7 +11,7 @@ import numpy as np
 from stripwatch.worker.contracts.events import RESULT_SCHEMA, Box, Defect, FrameInfo, Result, StripSpan, TimingMs
 from stripwatch.worker.contracts.timestamps import rfc3339
 from tests.e2e.line import Line
-from tests.worker.pipeline.inspect.test_event_builder import MODEL
+from tests.worker.pipeline.samples import MODEL
 
 HOSTILE = "<img src=x onerror=\"window.hacked='yes'\">"
 LINE = "/plant/line-1"

@@ -5,7 +5,7 @@ from typing import Any
 from stripwatch.worker.dashboard.broadcaster import Broadcaster
 from stripwatch.worker.dashboard.history import History
 from tests.worker.dashboard.events import Shown
-from tests.worker.dashboard.test_history import add, new_history
+from tests.worker.dashboard.histories import add, new_history
 
 
 async def first_message(history: History, last_event_id: str = "") -> tuple[dict[str, Any], str]:

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,19 +9,7 @@ from msgspec.structs import replace
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.dashboard.history import CARDS_MAX, COILS_MAX, History
 from tests.worker.dashboard.events import LINE, Shown, event
-
-NOW_MS = 1_800_000_000_000
-AT = datetime.fromtimestamp(NOW_MS / 1000 - 1, UTC)
-
-
-def new_history() -> History:
-    return History(clock=lambda: NOW_MS / 1000)
-
-
-def add(history: History, shown: Shown, read_s: float = 0.0, live: bool = True, captured_s: float = 0.0) -> None:
-    place = SimpleNamespace(topic="frames", partition=1, offset=shown.number)
-    captured = AT + timedelta(seconds=captured_s)
-    history.add_result(msgspec.json.encode(event(shown, place, captured)), NOW_MS + round(1000 * read_s), read_s, live)
+from tests.worker.dashboard.histories import AT, NOW_MS, add, new_history
 
 
 def totals(history: History) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.dashboard.broadcaster import Broadcaster
 from stripwatch.worker.dashboard.history import History
-from tests.worker.coils.test_bounded_names import LONG_CHARS, texts, with_long_names
+from tests.worker.coils.long_names import LONG_CHARS, texts, with_long_names
 from tests.worker.dashboard.events import Shown, event
-from tests.worker.dashboard.test_history import AT, NOW_MS, new_history
+from tests.worker.dashboard.histories import AT, NOW_MS, new_history
 
 MESSAGE_BYTES_MAX = 100_000  # of a few results, whatever their names are
 STATE_BYTES_MAX = 4_000_000  # with as many lines, cameras, classes, models and coils as the page keeps

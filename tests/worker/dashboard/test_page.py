@@ -2,37 +2,23 @@
 
 import json
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
 from tests.worker.dashboard.conftest import chromium, console, running_page
 from tests.worker.dashboard.events import HOSTILE, LINE, Shown, publish
-
-WAIT_S_MAX = 30
-
-
-def until(browser: webdriver.Chrome, condition: Callable[[], Any]) -> Any:
-    """What the condition gives once it is true; the page may put another element in the place of one meanwhile."""
-    waiting = WebDriverWait(browser, WAIT_S_MAX, ignored_exceptions=[StaleElementReferenceException])
-    return waiting.until(lambda _: condition())
+from tests.worker.dashboard.viewers import text_of, until
 
 
 def script(browser: webdriver.Chrome, code: str) -> Any:
     return browser.execute_script(f"return {code}")
-
-
-def text_of(browser: webdriver.Chrome, css: str) -> str:
-    return str(browser.find_element(By.CSS_SELECTOR, css).text)
 
 
 def map_label(browser: webdriver.Chrome) -> str:

@@ -19,8 +19,7 @@ from tests.e2e.line import Line
 from tests.waiting import wait_until
 from tests.worker.dashboard.conftest import page_process, running_page
 from tests.worker.dashboard.events import Shown, publish
-from tests.worker.dashboard.test_page import text_of, until
-from tests.worker.dashboard.test_server import get, run_of, states
+from tests.worker.dashboard.viewers import get, run_of, states, text_of, until
 
 # Each is as grey as its picture must be.
 BEFORE = [Shown(n, label=f"before-{n}", grey=30 + 20 * n) for n in range(3)]

@@ -1,6 +1,5 @@
 """The server itself: its headers, whom it answers, ten viewers, and a broker that goes and comes back."""
 
-import json
 import socket
 import time
 import urllib.error
@@ -8,7 +7,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -20,29 +18,7 @@ from tests.e2e.line import Line, run_cli
 from tests.waiting import wait_until
 from tests.worker.dashboard.conftest import running_page
 from tests.worker.dashboard.events import Shown, publish
-
-AWAIT_S_MAX = 90.0
-
-
-def get(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
-            return answer.status, dict(answer.headers), answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, dict(error.headers), error.read()
-
-
-def states(address: str) -> Iterator[dict[str, Any]]:
-    """The states that a viewer is sent."""
-    with urllib.request.urlopen(f"{address}events", timeout=AWAIT_S_MAX) as stream:
-        event = ""
-        for line in stream:
-            name, _, value = line.decode().rstrip("\n").partition(": ")
-            if name == "event":
-                event = value
-            if name == "data" and event == "state":
-                yield json.loads(value)
+from tests.worker.dashboard.viewers import AWAIT_S_MAX, get, run_of, states
 
 
 def await_state(address: str, wanted: str, inspected: int) -> None:
@@ -51,10 +27,6 @@ def await_state(address: str, wanted: str, inspected: int) -> None:
         if state["state"] == wanted and state["totals"].get("inspected", 0) >= inspected:
             return
         assert time.monotonic() < deadline_s, state
-
-
-def run_of(address: str) -> str:
-    return str(next(states(address))["run"])
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@ from itertools import pairwise
 
 from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.dashboard.strip_map import strip_map
-from tests.worker.coils.strip.test_strip_defects import defect
-from tests.worker.coils.test_coil import observation
+from tests.worker.coils.samples import defect, observation
 
 
 def test_lanes_are_top_then_bottom_and_marks_name_theirs() -> None:

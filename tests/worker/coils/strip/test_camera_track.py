@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
+from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.strip.camera_track import CONFIRMED_FRAMES
-from stripwatch.worker.coils.strip.stretches import SLACK_MM, StripRules
+from stripwatch.worker.coils.strip.stretches import SLACK_MM
 from stripwatch.worker.contracts.events import StripDirection, StripSpan
-from tests.worker.coils.strip.test_strip_defects import defect
-from tests.worker.coils.test_coil import observation
+from tests.worker.coils.samples import defect, logged, observation
 
 FRAME_MM, FRAME_MS = 200, 20  # 10 m/s
 
@@ -30,20 +29,13 @@ def taken(positions: list[int], camera: str = "top-1", **changes: object) -> lis
     ]
 
 
-def summary_of(observations: list[Observation], rules: StripRules | None = None) -> CoilSummary:
-    aggregate = CoilAggregate(observations[0], rules)
-    for one in observations[1:]:
-        aggregate.add(one)
-    return aggregate.summary("next-coil")
-
-
 STEADY = [number * FRAME_MM for number in range(100)]
 
 
 @pytest.mark.parametrize("wrong", [2**53 - 1, 2**32 - 1, -(2**31), 10**12, 31_000])
 @pytest.mark.parametrize("at", [0, 1, 50, 98, 99])
 def test_one_wrong_position_costs_the_place_of_one_frame(wrong: int, at: int) -> None:
-    found = summary_of(taken([*STEADY[:at], wrong, *STEADY[at + 1 :]]))
+    found = logged(taken([*STEADY[:at], wrong, *STEADY[at + 1 :]]))
     assert found.position_faults == found.cameras["top-1"].position_faults == {"outlier": 1}
     edge = at in (0, 99)  # nothing says that the strip was longer
     assert (found.length_mm, found.uncovered_mm) == ((19_800, 0) if edge else (20_000, FRAME_MM))
@@ -56,7 +48,7 @@ def test_a_defect_at_a_place_that_is_not_used_is_counted_without_a_place() -> No
     span = StripSpan(wrong, wrong + FRAME_MM)
     seen = (defect(wrong, wrong + 50, event_id="x"),)
     frames[50] = replace(frames[50], position_mm=wrong, span_mm=span, defects=seen, verdict="defect")
-    found = summary_of(frames)
+    found = logged(frames)
     assert (found.defects, found.strip_defects, found.worst) == ({"scratches": 1}, [], None)
 
 
@@ -72,7 +64,7 @@ def test_a_defect_at_a_place_that_is_not_used_is_counted_without_a_place() -> No
 def test_after_a_reset_the_strip_continues(positions: list[int]) -> None:
     frames = taken(positions)
     frames = [replace(one, defects=(defect(at, at + 200, (0, 9)),)) for one, at in zip(frames, positions, strict=True)]
-    found = summary_of(frames)
+    found = logged(frames)
     assert (found.length_mm, found.uncovered_mm, found.gaps_total) == (20_000, 0, 0)
     assert found.position_faults == {"reset": 1}
     (edge,) = found.strip_defects
@@ -84,7 +76,7 @@ def test_a_reset_while_the_strip_runs_backwards() -> None:
     back = [30_000 + mm for mm in reversed(STEADY[50:])]
     further = [90_000 + mm for mm in reversed(STEADY[:50])]
     positions = [*(30_000 + mm for mm in STEADY), *back, *further]
-    found = summary_of([replace(one, direction="reverse") for one in taken(positions)])
+    found = logged([replace(one, direction="reverse") for one in taken(positions)])
     assert (found.strip_mm, found.uncovered_mm) == (StripSpan(30_000, 50_000), 0)
     assert found.position_faults == {"reset": 1}
 
@@ -93,13 +85,13 @@ def test_a_reset_to_0_while_the_strip_stands_for_minutes() -> None:
     """The strip could have run back in the time, but seldom to 0, and without a frame."""
     frames = taken([*(30_000 + mm for mm in STEADY[:50]), *STEADY[:50]])
     stopped = [replace(one, captured_ms=one.captured_ms + 300_000) for one in frames[50:]]
-    found = summary_of(frames[:50] + stopped)
+    found = logged(frames[:50] + stopped)
     assert (found.length_mm, found.uncovered_mm, found.position_faults) == (20_000, 0, {"reset": 1})
 
 
 def test_a_reset_close_to_the_start_is_within_reach() -> None:
     """Of less than 10 m nothing is said, since frames may carry the time at which they were sent."""
-    found = summary_of(taken([*STEADY[:20], *STEADY[:20]]))
+    found = logged(taken([*STEADY[:20], *STEADY[:20]]))
     assert (found.length_mm, found.position_faults) == (4_000, {"reversed": 1})
 
 
@@ -107,14 +99,14 @@ def test_a_reset_that_several_cameras_see_is_at_one_place() -> None:
     """The encoder belongs to the strip. top-2 lost the three frames about the reset."""
     positions = [*(30_000 + mm for mm in STEADY[:60]), *STEADY[:40]]
     lost = [one for number, one in enumerate(taken(positions, "top-2")) if number not in (59, 60, 61)]
-    found = summary_of(sorted(taken(positions) + lost, key=lambda one: one.captured_ms))
+    found = logged(sorted(taken(positions) + lost, key=lambda one: one.captured_ms))
     assert (found.length_mm, found.uncovered_mm, found.partly_uncovered_mm) == (20_000, 0, 600)
     assert found.cameras["top-2"].uncovered_mm == 600
     assert found.position_faults == {"reset": 1}
 
 
 def test_the_last_frames_of_a_coil_that_state_the_next_one_are_outliers() -> None:
-    found = summary_of(taken([*(50_000 + mm for mm in STEADY), 0, 200]))
+    found = logged(taken([*(50_000 + mm for mm in STEADY), 0, 200]))
     assert (found.strip_mm, found.position_faults) == (StripSpan(50_000, 70_000), {"outlier": 2})
 
 
@@ -124,20 +116,20 @@ def test_frames_that_state_positions_of_the_coil_before_or_after_shift_nothing(f
     stale = [5_000_000 + mm for mm in STEADY[:few]]
     early = taken([*stale, *STEADY, *STEADY[:few]])
     late = [replace(one, captured_ms=one.captured_ms + few * FRAME_MS) for one in taken(STEADY, "top-2")]
-    found = summary_of(early + late)
+    found = logged(early + late)
     assert (found.strip_mm, found.uncovered_mm, found.partly_uncovered_mm) == (StripSpan(0, 20_000), 0, 0)
     assert found.position_faults["outlier"] >= few
 
 
 def test_of_two_frames_that_contradict_each_other_the_first_counts() -> None:
-    found = summary_of(taken([0, 10**9]))
+    found = logged(taken([0, 10**9]))
     assert (found.strip_mm, found.position_faults) == (StripSpan(0, 200), {"outlier": 1})
 
 
 def test_a_hole_as_long_as_a_stop_allows_is_a_hole() -> None:
     frames = taken([*STEADY[:50], *(mm + 100_000 for mm in STEADY[50:])])
     slow = [replace(one, captured_ms=one.captured_ms + 10_000) for one in frames[50:]]
-    found = summary_of(frames[:50] + slow)
+    found = logged(frames[:50] + slow)
     assert (found.length_mm, found.uncovered_mm, found.position_faults) == (120_000, 100_000, {})
 
 
@@ -150,13 +142,13 @@ def test_a_strip_that_runs_backwards_is_covered_once(direction: StripDirection |
     forward: StripDirection | None = "forward" if direction else None
     stated = [*[forward] * 60, *[direction] * 40, *[forward] * 80]
     frames = [replace(one, direction=way) for one, way in zip(taken(REVERSING), stated, strict=True)]
-    found = summary_of(frames)
+    found = logged(frames)
     assert (found.length_mm, found.uncovered_mm, found.frames.inspected) == (20_000, 0, 180)
     assert found.position_faults == ({} if direction == "reverse" else {"reversed": 39})
 
 
 def test_the_encoder_of_a_standing_strip_may_move_a_little() -> None:
-    found = summary_of(taken([*STEADY, *[19_800 - number % 3 for number in range(100)]]))
+    found = logged(taken([*STEADY, *[19_800 - number % 3 for number in range(100)]]))
     assert (found.length_mm, found.position_faults) == (20_000, {})
 
 
@@ -164,7 +156,7 @@ def test_a_hole_between_frames_of_the_same_time_is_not_hidden() -> None:
     """Frames that waited were sent together, and their records have one time."""
     positions = [*STEADY[:50], *(mm + 12_000 for mm in STEADY[50:])]
     frames = [replace(one, captured_ms=1_000) for one in taken(positions)]
-    found = summary_of(frames)
+    found = logged(frames)
     assert (found.length_mm, found.gaps) == (32_000, [StripSpan(10_000, 22_000)])
     assert found.position_faults == {"jump": 1}
 
@@ -174,7 +166,7 @@ def test_a_clock_that_is_set_back_ruins_no_length() -> None:
     positions = [number * FRAME_MM for number in range(1000)]
     frames = taken(positions)
     frames = frames[:600] + [replace(one, captured_ms=one.captured_ms - 5_003) for one in frames[600:]]
-    found = summary_of(frames)
+    found = logged(frames)
     assert (found.length_mm, found.uncovered_mm) == (200_000, 0)
 
 
@@ -186,7 +178,7 @@ def test_a_reject_that_is_sent_again_has_one_place() -> None:
         again = replace(frames[at], id=f"again-{at}", replay_of=frames[at].id, defects=(defect(at, at),))
         frames[at] = reject
         frames.append(again)
-    found = summary_of(frames)
+    found = logged(frames)
     assert (found.position_faults, found.uncovered_mm) == ({"outlier": 1}, FRAME_MM)
     assert (found.defects, len(found.strip_defects)) == ({"scratches": 2}, 1)
 
@@ -224,9 +216,9 @@ def test_the_order_of_arrival_does_not_matter(positions: list[int], late: int, r
     ]
     arrived = sorted(enumerate(frames), key=lambda entry: entry[0] + rng.random() * late)
     anywhere = rng.sample(frames, len(frames))
-    in_order = summary_of(frames)
-    assert summary_of([one for _, one in arrived]) == in_order
-    assert summary_of(anywhere) == in_order
+    in_order = logged(frames)
+    assert logged([one for _, one in arrived]) == in_order
+    assert logged(anywhere) == in_order
     aggregate = CoilAggregate(anywhere[0])
     for one in anywhere[1:]:
         aggregate.add(one)
@@ -236,7 +228,7 @@ def test_the_order_of_arrival_does_not_matter(positions: list[int], late: int, r
 
 @given(encoders())
 def test_every_frame_has_a_place_or_is_an_outlier(positions: list[int]) -> None:
-    found = summary_of(taken(positions))
+    found = logged(taken(positions))
     assert found.length_mm is not None
     faults = found.position_faults
     furthest_mm = (len(positions) + 1) * (SLACK_MM + 50 * FRAME_MS) + faults.get("jump", 0) * 1_000_000

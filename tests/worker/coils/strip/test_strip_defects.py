@@ -9,14 +9,7 @@ from hypothesis import strategies as st
 from stripwatch.worker.coils.strip import strip_defects
 from stripwatch.worker.coils.strip.strip_defects import PixelSpan, StripDefect, StripDefects, packed, unpacked
 from stripwatch.worker.contracts.events import StripSpan
-
-
-def defect(
-    start: int, end: int, rows: tuple[int, int] | None = None, score: float = 0.9, **changes: str
-) -> StripDefect:
-    names = {"label": "scratches", "camera": "top-1", "event_id": f"e{start}"} | changes
-    across = PixelSpan(*rows) if rows else None
-    return StripDefect(strip_mm=StripSpan(start, end), across_px=across, score=score, parts=1, **names)
+from tests.worker.coils.samples import defect
 
 
 def joined(defects: list[StripDefect], join_mm: int = 0) -> list[StripDefect]:

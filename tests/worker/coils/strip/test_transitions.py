@@ -11,9 +11,7 @@ from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.strip.stretches import SLACK_MM
 from stripwatch.worker.coils.strip.strip_defects import StripDefect, StripDefects
 from stripwatch.worker.contracts.events import StripSpan
-from tests.worker.coils.strip.test_camera_track import summary_of
-from tests.worker.coils.strip.test_strip_defects import defect
-from tests.worker.coils.test_coil import observation
+from tests.worker.coils.samples import defect, logged, observation
 
 FRAME_MM, FRAME_MS = 200, 100  # 2 m/s
 Taken = list[tuple[int, int]]  # time in ms, position in mm
@@ -43,12 +41,12 @@ def test_one_wrong_position_after_a_stop_moves_nothing(pause_ms: int, wrong_mm: 
     """A strip could have run there in the pause. Nothing may follow: it was the last frame of the coil then."""
     resumed_ms = 100_000 + pause_ms
     taken = [*BEFORE, (resumed_ms, wrong_mm), *run(after, 200_000, resumed_ms + FRAME_MS)]
-    assert figures(summary_of(shown(taken))) == (200_000 + after * FRAME_MM, 0, {"outlier": 1})
+    assert figures(logged(shown(taken))) == (200_000 + after * FRAME_MM, 0, {"outlier": 1})
 
 
 def test_one_wrong_position_before_a_stop_at_the_head_moves_nothing() -> None:
     taken = [(0, 1_000_000), *run(1000, 0, 60_000)]
-    assert figures(summary_of(shown(taken))) == (200_000, 0, {"outlier": 1})
+    assert figures(logged(shown(taken))) == (200_000, 0, {"outlier": 1})
 
 
 @pytest.mark.parametrize(
@@ -57,19 +55,19 @@ def test_one_wrong_position_before_a_stop_at_the_head_moves_nothing() -> None:
     ids=["to 1.5 m", "to -0.5 m", "to another value"],
 )
 def test_an_encoder_that_is_reset_during_a_stop(after: Taken) -> None:
-    assert figures(summary_of(shown(BEFORE + after))) == (400_000, 0, {"reset": 1})
+    assert figures(logged(shown(BEFORE + after))) == (400_000, 0, {"reset": 1})
 
 
 def test_an_encoder_that_counts_down_and_is_reset_during_a_stop() -> None:
     taken = run(1000, step_mm=-FRAME_MM) + run(1000, 0, 160_000, -FRAME_MM)
-    assert figures(summary_of(shown(taken))) == (400_000, 0, {"reset": 1, "reversed": 1998})
+    assert figures(logged(shown(taken))) == (400_000, 0, {"reset": 1, "reversed": 1998})
 
 
 def test_an_encoder_that_is_reset_while_a_strip_stands_in_front_of_the_camera() -> None:
     """Frames come all the time, and the strip recoils a little when it stops."""
     standing = [(100_000 + number * FRAME_MS, 199_760) for number in range(300)]
     reset = [(130_000 + number * FRAME_MS, 0) for number in range(300)]
-    found = summary_of(shown([*BEFORE, *standing, *reset, *run(1000, 0, 160_000)]))
+    found = logged(shown([*BEFORE, *standing, *reset, *run(1000, 0, 160_000)]))
     assert (found.length_mm, found.uncovered_mm, found.position_faults["reset"]) == (399_960, 0, 1)
 
 
@@ -77,7 +75,7 @@ def test_a_reset_among_lost_frames_is_at_the_place_that_the_other_camera_shows()
     """top-2 lost 2 s, and its first frame after the reset is 2 m from 0."""
     taken = [*run(500), *run(500, 0, 50_000)]
     lost = [one for number, one in enumerate(shown(taken, "top-2")) if not 490 <= number < 510]
-    found = summary_of(sorted(shown(taken) + lost, key=lambda one: one.captured_ms))
+    found = logged(sorted(shown(taken) + lost, key=lambda one: one.captured_ms))
     assert figures(found) == (200_000, 0, {"reset": 1})
     assert found.partly_uncovered_mm == found.cameras["top-2"].uncovered_mm == 4_000
     assert found.cameras["top-1"].position_faults == found.cameras["top-2"].position_faults == {"reset": 1}
@@ -85,18 +83,18 @@ def test_a_reset_among_lost_frames_is_at_the_place_that_the_other_camera_shows()
 
 def test_resets_of_encoders_that_differ_are_counted_apart() -> None:
     taken, other = run(500) + run(500, 0, 50_000), run(500) + run(500, 50_000, 50_000)
-    assert summary_of(shown(taken) + shown(other, "top-2")).position_faults == {"reset": 2}
+    assert logged(shown(taken) + shown(other, "top-2")).position_faults == {"reset": 2}
 
 
 def test_frames_that_a_camera_lost_are_a_hole_however_many() -> None:
     taken = [*BEFORE, *run(1000, 300_000, 150_000)]
-    assert figures(summary_of(shown(taken))) == (500_000, 100_000, {})
+    assert figures(logged(shown(taken))) == (500_000, 100_000, {})
 
 
 def test_a_strip_that_is_drawn_back_among_lost_frames_is_covered_once() -> None:
     """Forward to 200 m, back to 100 m, of which 20 m are lost, and forward again."""
     back = run(400, 180_000, 110_000, -FRAME_MM)
-    found = summary_of(shown([*BEFORE, *back, *run(1000, 100_200, 150_000)]))
+    found = logged(shown([*BEFORE, *back, *run(1000, 100_200, 150_000)]))
     assert (found.strip_mm, found.uncovered_mm) == (StripSpan(0, 300_200), 0)
     assert found.position_faults == {"reversed": 400}
 
@@ -105,7 +103,7 @@ def test_a_strip_that_is_drawn_back_among_lost_frames_is_covered_once() -> None:
 def test_slow_strips_and_cameras_that_take_few_frames_have_their_places(step_mm: int) -> None:
     """A frame of 200 mm each second."""
     taken = [(number * 1000, number * step_mm) for number in range(100)]
-    found = summary_of(shown(taken))
+    found = logged(shown(taken))
     assert (found.length_mm, found.position_faults) == (99 * step_mm + FRAME_MM, {})
 
 
@@ -134,17 +132,17 @@ def test_a_summary_joins_only_the_defects_that_came_since_the_one_before(monkeyp
 
 @pytest.mark.parametrize(("frames", "faults"), [(100, {"still": 100}), (99, {})])
 def test_an_encoder_that_is_dead_is_a_fault(frames: int, faults: dict[str, int]) -> None:
-    assert summary_of(shown(run(frames, 7_000, step_mm=0))).position_faults == faults
+    assert logged(shown(run(frames, 7_000, step_mm=0))).position_faults == faults
 
 
 def test_a_wrong_position_does_not_hide_that_an_encoder_is_dead() -> None:
     taken = [*run(100, 7_000, step_mm=0), (10_000, 900_000), *run(100, 7_003, 70_000, 0)]
-    assert summary_of(shown(taken)).position_faults == {"outlier": 1, "still": 200}
+    assert logged(shown(taken)).position_faults == {"outlier": 1, "still": 200}
 
 
 def test_a_strip_that_stands_for_a_while_is_no_fault() -> None:
     standing = run(300, 20_000, 10_000, step_mm=0)
-    assert summary_of(shown([*run(100), *standing])).position_faults == {}
+    assert logged(shown([*run(100), *standing])).position_faults == {}
 
 
 @st.composite
@@ -174,8 +172,8 @@ def test_one_wrong_position_anywhere_costs_one_frame(strip: tuple[Taken, int], d
     at = data.draw(st.integers(0, len(taken) - 1))
     wrong_mm = data.draw(st.integers(-3_000_000, 3_000_000) | st.sampled_from([10**12, 2**32 - 1]))
     assume(all(abs(wrong_mm - mm) > 2 * SLACK_MM for _, mm in taken))
-    rest = summary_of(shown([*taken[:at], *taken[at + 1 :]], frame_mm=frame_mm))
-    found = summary_of(shown([*taken[:at], (taken[at][0], wrong_mm), *taken[at + 1 :]], frame_mm=frame_mm))
+    rest = logged(shown([*taken[:at], *taken[at + 1 :]], frame_mm=frame_mm))
+    found = logged(shown([*taken[:at], (taken[at][0], wrong_mm), *taken[at + 1 :]], frame_mm=frame_mm))
     assert (found.strip_mm, found.uncovered_mm, found.gaps) == (rest.strip_mm, rest.uncovered_mm, rest.gaps)
     outliers = rest.position_faults.get("outlier", 0) + 1
     assert found.position_faults == rest.position_faults | {"outlier": outliers}

@@ -15,16 +15,10 @@ from stripwatch.worker.contracts.events import Box, Result, StripSpan
 from stripwatch.worker.model.bundle import CellGrid
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder, frame_info, strip_span
-from stripwatch.worker.pipeline.inspect.outcomes import Prediction, RejectedFrame, Skipped
+from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame, Skipped
 from tests.frames import make_frame
 from tests.models import make_model
-
-MODEL = make_model()
-CAMERAS = {"top-1": Camera(mm_per_px=0.5, side="top", lane_offset_mm=200)}
-
-
-def prediction(scores: tuple[float, ...], **frame: Any) -> Prediction:
-    return Prediction(make_frame(5, **frame), MODEL, 1600, 256, scores, 0.0011, 0.004, 0.0097)
+from tests.worker.pipeline.samples import CAMERAS, MODEL, prediction
 
 
 def test_a_defect_is_named_once_for_each_of_its_boxes() -> None:

@@ -28,7 +28,7 @@ from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
 from tests.waiting import wait_until
-from tests.worker.pipeline.produce.test_record_builder import reject, result
+from tests.worker.pipeline.samples import reject, result
 
 
 class Delivery:

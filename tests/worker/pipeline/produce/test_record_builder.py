@@ -7,30 +7,14 @@ import numpy as np
 import pytest
 
 from stripwatch.worker.broker.topic_limits import TopicLimits
-from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.sections import Topics
-from stripwatch.worker.contracts.events import Reject, Result
-from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers, original_headers
 from stripwatch.worker.contracts.record_fields import RecordFields
-from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
-from stripwatch.worker.pipeline.inspect.outcomes import Prediction, RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder, review_headers
 from tests.frames import make_frame
-from tests.models import make_model
 from tests.raw_frames import pack, raw_headers
 from tests.tiny import encode_frame
-
-EVENTS, MODEL = EventBuilder({}), make_model()
-
-
-def result(frame: Frame, defect: bool) -> Result:
-    scores = (0.1, 0.9) if defect else (0.9, 0.1)
-    return EVENTS.result(Prediction(frame, MODEL, 10, 10, scores, 0.0, 0.0, 0.0), 0.0)
-
-
-def reject(frame: Frame) -> Reject:
-    return EVENTS.reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "half")))
+from tests.worker.pipeline.samples import MODEL, reject, result
 
 
 def records(reject_bytes_max: int = 1000) -> RecordBuilder:

@@ -1,0 +1,22 @@
+"""The rules for Prometheus, and its tool that checks them."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.deploy.tools import require
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+def rules(file: str) -> list[dict[str, Any]]:
+    groups = yaml.safe_load((DEPLOY / "prometheus" / file).read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def promtool(*arguments: str) -> str:
+    done = subprocess.run([require("promtool", "apt install prometheus"), *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

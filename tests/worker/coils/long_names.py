@@ -1,0 +1,52 @@
+"""Results whose names are as long as a sender makes them."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from stripwatch.worker.contracts.events import Result
+from tests.worker.dashboard.events import Shown, event
+from tests.worker.dashboard.histories import AT
+
+LONG_CHARS = 1_000_000
+
+
+def long_name(kind: str, number: int) -> str:
+    """Names of one kind differ only at their end."""
+    return f"{kind} ".ljust(LONG_CHARS, "x") + str(number)
+
+
+def text_fields(struct: type[msgspec.Struct]) -> set[str]:
+    """Those that take any text; a new one is long in these tests without being named here."""
+    found = set()
+    for field in msgspec.inspect.type_info(struct).fields:  # type: ignore[attr-defined]
+        kinds = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
+        if any(isinstance(kind, msgspec.inspect.StrType) for kind in kinds):
+            found.add(field.name)
+    return found
+
+
+def with_long_names(number: int) -> Result:
+    """Each text is long, except the time, which is not a name."""
+    result = event(Shown(number, label="pits"), SimpleNamespace(topic="frames", partition=1, offset=number), AT)
+
+    def long(part: msgspec.Struct) -> dict[str, str]:
+        return {name: long_name(name, number) for name in text_fields(type(part)) - {"captured_at"}}
+
+    return msgspec.structs.replace(
+        result,
+        **long(result),
+        scores={long_name("score", number): 0.5},
+        defects=[msgspec.structs.replace(defect, **long(defect)) for defect in result.defects],
+        frame=msgspec.structs.replace(result.frame, **long(result.frame)),
+        model=msgspec.structs.replace(result.model, **long(result.model)),
+    )
+
+
+def texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for pair in value.items() for part in pair for text in texts(part)]
+    return [text for part in value for text in texts(part)] if isinstance(value, list | tuple) else []

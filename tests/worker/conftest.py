@@ -15,7 +15,7 @@ from kafka.future import Future
 from stripwatch.cli import main
 from stripwatch.worker.bench.embedded_broker import embedded_broker as running_embedded_broker
 from stripwatch.worker.contracts import topics
-from stripwatch.worker.simulator.cameras import Headers
+from stripwatch.worker.contracts.frame_headers import Headers
 from tests.brokers.handle import BrokerHandle
 
 CommandLine = Callable[..., tuple[int, str, str]]

@@ -13,8 +13,10 @@ from rich.live import Live
 
 from stripwatch.worker.bench.live_table import Snapshot, draw_table, status_line
 from stripwatch.worker.bench.results_tally import ResultsTally
+from stripwatch.worker.broker.consumers import from_kafka
 from stripwatch.worker.common.console import STDERR, say
 from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.frame_headers import RejectHeaders, read_frame_copy
 from stripwatch.worker.contracts.replay_mark import replayed_id
 
 _POLL_MS = 100
@@ -30,9 +32,8 @@ def consume_into(tally: ResultsTally, consumer: KafkaConsumer, results_topic: st
             if partition.topic == results_topic:
                 tally.add_result(_decode_result(record.value), read_ms)
             elif not replayed_id(record.value, record.headers):
-                headers = dict(record.headers)
-                place = int(headers["stripwatch_partition"]), int(headers["stripwatch_offset"])
-                tally.add_reject(place, read_ms)
+                position = read_frame_copy(from_kafka(record), RejectHeaders).original.position
+                tally.add_reject((position.partition, position.offset), read_ms)
 
 
 class LiveScreen:

@@ -9,10 +9,11 @@ import msgspec
 
 from stripwatch.worker.coils.bounded_names import bounded_result, shorten
 from stripwatch.worker.coils.strip.strip_defects import PixelSpan, StripDefect
+from stripwatch.worker.contracts import header_names
 from stripwatch.worker.contracts.camera_source import parse_source
 from stripwatch.worker.contracts.events import Box, Defect, FrameFlag, FrameInfo, Result, StripDirection, StripSpan
 from stripwatch.worker.contracts.frame import read_record
-from stripwatch.worker.contracts.frame_headers import ORIGINAL_PREFIX, REPLAY_OF
+from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.record_fields import SAFE_INTEGER_MAX, STRIP_POSITION_MM_MAX
 from stripwatch.worker.contracts.timestamps import is_capture_time, parse_rfc3339
@@ -103,7 +104,7 @@ def observation_from_reject(
     Its headers are CloudEvents as those of a frame are, so they are read by the same rules.
     """
     named = dict(headers)
-    identity, replay_of = named.get("ce_id"), named.get(ORIGINAL_PREFIX + REPLAY_OF)
+    identity, replay_of = named.get(header_names.ID), named.get(ORIGINAL_PREFIX + header_names.REPLAY_OF)
     if not identity:
         return None
     frame = read_record(Record(Position("", 0, 0), timestamp_ms, key, None, headers), "", 0.0, timestamp_ms)
@@ -139,7 +140,7 @@ def observation_from_record(record: Any, rejects_topic: str) -> Observation | No
 
 
 def _line_uri(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
-    source = dict(headers).get("ce_source")
+    source = dict(headers).get(header_names.SOURCE)
     return parse_source(source.decode(errors="replace")).line_uri if source else None
 
 

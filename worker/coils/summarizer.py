@@ -33,6 +33,7 @@ from stripwatch.worker.coils.published_coils import PublishedCoils, faults_of
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.frame_headers import cloudevent_headers
 from stripwatch.worker.contracts.positions import CommitPoint, Partition
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.health import HealthServer
@@ -243,20 +244,13 @@ class CoilWriter:
         self._was_live = self._reader.is_live
 
     def _send(self, summary: CoilSummary, line_uri: str | None) -> Any:
-        headers = [
-            ("ce_specversion", "1.0"),
-            ("ce_id", summary.id if summary.revision == 1 else f"{summary.id}-{summary.revision}"),
-            ("ce_source", line_uri or quote(summary.line or "/")),
-            ("ce_type", "stripwatch.coil.v1"),
-            ("ce_time", summary.last_captured_at),
-            ("ce_subject", summary.coil or ""),
-            ("content-type", "application/json"),
-        ]
+        identity = summary.id if summary.revision == 1 else f"{summary.id}-{summary.revision}"
+        source = line_uri or quote(summary.line or "/")
         return self._producer.send(
             self._settings.topics.coils,
             msgspec.json.encode(summary),
             key=(summary.line or "").encode(),
-            headers=[(name, value.encode()) for name, value in headers if value],
+            headers=cloudevent_headers(identity, source, "coil", summary.last_captured_at, summary.coil or None),
         )
 
 

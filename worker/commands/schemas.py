@@ -1,6 +1,7 @@
 """`stripwatch schemas`: what is on Kafka, as JSON Schemas and one AsyncAPI 3 document, made from the code itself."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -11,10 +12,16 @@ from stripwatch.worker.coils.coil import COIL_SCHEMA, CoilSummary
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.version import __version__
-from stripwatch.worker.contracts import topics
+from stripwatch.worker.contracts import header_names, topics
 from stripwatch.worker.contracts.events import REJECT_SCHEMA, RESULT_SCHEMA, Reject, Result
-from stripwatch.worker.contracts.frame_headers import HEADERS_DROPPED, KEY_DROPPED, ORIGINAL_PREFIX
-from stripwatch.worker.contracts.replay_mark import REPLAYED
+from stripwatch.worker.contracts.frame_headers import (
+    JSON,
+    OriginHeaders,
+    RejectHeaders,
+    ReviewHeaders,
+    event_type,
+)
+from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX, OWN_PREFIX, REPLAYED
 from stripwatch.worker.images.image_files import FORMATS
 from stripwatch.worker.images.raw_header import PIXEL_FORMATS
 
@@ -26,67 +33,54 @@ EVENTS: dict[str, tuple[str, type]] = {
 }
 _TEXT: Json = {"type": "string"}
 _CLOUDEVENT: Json = {
-    "ce_specversion": {"const": "1.0"},
-    "ce_id": _TEXT
+    header_names.SPECVERSION: {"const": "1.0"},
+    header_names.ID: _TEXT
     | {
         "description": "The same for a repeat of the same event: a reader drops it. A corrected summary of a coil has "
         "a ce_id of its own, and the id of the first one in its body: a reader keeps the highest revision of each."
     },
-    "ce_source": _TEXT
+    header_names.SOURCE: _TEXT
     | {
         "description": "/site/area/line/camera, percent-encoded, or any other URI; of a coil /site/area/line. What the "
         "camera sent comes out unchanged. Camera and line in events are percent-decoded."
     },
-    "ce_type": _TEXT,
-    "ce_time": _TEXT | {"format": "date-time", "description": "When the frame was captured; of a coil its last frame."},
-    "ce_subject": _TEXT | {"description": "Coil id; absent where it is not known."},
-    "ce_strippositionmm": _TEXT
+    header_names.TYPE: _TEXT,
+    header_names.TIME: _TEXT
+    | {"format": "date-time", "description": "When the frame was captured; of a coil its last frame."},
+    header_names.SUBJECT: _TEXT | {"description": "Coil id; absent where it is not known."},
+    header_names.STRIP_POSITION_MM: _TEXT
     | {
         "pattern": "^-?[0-9]+$",
         "description": "Start of the frame on the coil: its end nearer the head, whichever way the strip runs. At most "
         "10**12 either way.",
     },
-    "ce_stripdirection": _TEXT
+    header_names.STRIP_DIRECTION: _TEXT
     | {"enum": ["forward", "reverse"], "description": "How the strip ran while the frame was taken."},
-    "content-type": _TEXT,
-    "traceparent": _TEXT | {"description": "W3C trace context, passed through."},
+    header_names.CONTENT_TYPE: _TEXT,
+    header_names.TRACEPARENT: _TEXT | {"description": "W3C trace context, passed through."},
 }
 _NUMBER: Json = _TEXT | {"pattern": "^-?[0-9]+$"}
-# Of a record with a frame's own bytes: where the frame lay, and when.
-_ORIGIN: Json = {f"stripwatch_{name}": _NUMBER for name in ("partition", "offset", "timestamp_ms")} | {
-    "stripwatch_topic": _TEXT,
-    "stripwatch_key": _TEXT | {"description": "Key of the frame; absent where it had none, or one that was too large."},
-}
-_REJECT: Json = {
-    "stripwatch_reason": _TEXT,
-    "stripwatch_detail": _TEXT,
-    "stripwatch_bytes": _NUMBER,
-    "stripwatch_bytes_kept": _NUMBER,
-}
-_REVIEW: Json = {
-    "stripwatch_event_id": _TEXT | {"description": "Id of the frame's result."},
-    "stripwatch_label": _TEXT | {"description": "The best class, of which the model is not sure."},
-    "stripwatch_score": _TEXT | {"description": "Its score, a number from 0 to 1."},
-    "stripwatch_scores": _TEXT | {"description": "JSON: the score of each class."},
-    "stripwatch_model_name": _TEXT,
-    "stripwatch_model_version": _TEXT,
-    "stripwatch_model_sha256": _TEXT,
+_KEPT: Json = {
+    header_names.KEY: _TEXT | {"description": "Key of the frame; absent where it had none, or one that was too large."},
+    header_names.HEADERS_DROPPED: _TEXT,
+    header_names.KEY_DROPPED: _TEXT,
 }
 _COUNT: Json = _TEXT | {"pattern": "^[0-9]+$"}
 _FRAME: Json = {
-    "ce_blockid": _COUNT | {"description": "The camera's own count of its frames, up to 2**53 - 1."},
-    "ce_pixelformat": _TEXT
+    header_names.BLOCK_ID: _COUNT | {"description": "The camera's own count of its frames, up to 2**53 - 1."},
+    header_names.PIXEL_FORMAT: _TEXT
     | {
         "enum": list(PIXEL_FORMATS),
         "description": "The value is a raw buffer of this GenICam pixel format, and ce_widthpx and ce_heightpx are "
         "required; absent for an image file.",
     },
-    "ce_widthpx": _COUNT,
-    "ce_heightpx": _COUNT,
-    "ce_stridebytes": _COUNT | {"description": "From row to row of a raw buffer; absent where no bytes lie between."},
+    header_names.WIDTH_PX: _COUNT,
+    header_names.HEIGHT_PX: _COUNT,
+    header_names.STRIDE_BYTES: _COUNT
+    | {"description": "From row to row of a raw buffer; absent where no bytes lie between."},
 }
-_COPIES: dict[str, Json] = {"reject": _REJECT, "review": _REVIEW}
-_JSON, _IMAGE, _BYTES = "application/json", "image/jpeg", "application/octet-stream"
+_COPIES: dict[str, type[msgspec.Struct]] = {"reject": RejectHeaders, "review": ReviewHeaders}
+_IMAGE, _BYTES = "image/jpeg", "application/octet-stream"
 
 
 class _Message(NamedTuple):
@@ -101,18 +95,18 @@ class _Message(NamedTuple):
 
     @property
     def ce_type(self) -> str:
-        return f"stripwatch.{self.kind}.v1"
+        return event_type(self.kind)
 
 
 _MESSAGES = (
     _Message("frame", topics.FRAMES, "camera", _IMAGE, None, f"An image file ({FORMATS}), or a raw buffer."),
-    _Message("result", topics.RESULTS, "camera", _JSON, Result, "One for every frame that is not rejected."),
-    _Message("defect", topics.DEFECTS, "camera", _JSON, Result, "A result with a defect, once more."),
+    _Message("result", topics.RESULTS, "camera", JSON, Result, "One for every frame that is not rejected."),
+    _Message("defect", topics.DEFECTS, "camera", JSON, Result, "A result with a defect, once more."),
     _Message("reject", topics.REJECTS, "camera", _BYTES, None, "The bytes that could not be inspected."),
     _Message("evidence", topics.EVIDENCE, "event", _IMAGE, None, "A defect as a picture, boxes and heatmap drawn in."),
     _Message("review", topics.REVIEW, "camera", _IMAGE, None, "The original bytes of a frame with verdict unsure."),
-    _Message("shadow", topics.SHADOW, "camera", _JSON, Result, "What a second model says of a share of the frames."),
-    _Message("coil", topics.COILS, "line", _JSON, CoilSummary, "A coil that has ended."),
+    _Message("shadow", topics.SHADOW, "camera", JSON, Result, "What a second model says of a share of the frames."),
+    _Message("coil", topics.COILS, "line", JSON, CoilSummary, "A coil that has ended."),
 )
 
 _REPLAY_MARK: Json = {
@@ -185,7 +179,7 @@ def asyncapi() -> Json:
             "you know, pass over the rest. Unless the worker is told otherwise, delivery is at least once: drop a "
             "ce_id seen before.",
         },
-        "defaultContentType": _JSON,
+        "defaultContentType": JSON,
         "channels": {message.kind: _channel(message) for message in _MESSAGES},
         "operations": dict(map(_operation, _MESSAGES)) | {"send_replay_mark": _send("reject", "replay_mark")},
         "components": {
@@ -229,17 +223,35 @@ def _message(message: _Message) -> Json:
 
 def _headers(message: _Message) -> Json:
     """A camera need not send any header; what we send is complete."""
-    properties = _CLOUDEVENT | {"ce_type": {"const": message.ce_type}}
+    properties = _CLOUDEVENT | {header_names.TYPE: {"const": message.ce_type}}
     if message.kind == "frame":
         return {"type": "object", "properties": properties | _FRAME}
-    required = ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"]
+    required = [
+        header_names.SPECVERSION,
+        header_names.ID,
+        header_names.SOURCE,
+        header_names.TYPE,
+        header_names.TIME,
+        header_names.CONTENT_TYPE,
+    ]
     own = _COPIES.get(message.kind)
     if own is None:
         return {"type": "object", "properties": properties, "required": required}
-    stated = {**own, **_ORIGIN}
+    stated = _own_headers(own) | _own_headers(OriginHeaders)
     return {
         "type": "object",
-        "properties": properties | stated | dict.fromkeys((HEADERS_DROPPED, KEY_DROPPED), _TEXT),
-        "patternProperties": {f"^{ORIGINAL_PREFIX.replace('.', chr(92) + '.')}": _TEXT},
-        "required": [*required, *(name for name in stated if name != "stripwatch_key")],
+        "properties": properties | stated | _KEPT,
+        "patternProperties": {f"^{re.escape(ORIGINAL_PREFIX)}": _TEXT},
+        "required": [*required, *stated],
+    }
+
+
+def _own_headers(kind: type[msgspec.Struct]) -> Json:
+    """The headers of `frame_copy_headers`: everything on Kafka is text."""
+    (_, definitions) = msgspec.json.schema_components([kind])
+    fields: Json = definitions[kind.__name__]["properties"]
+    return {
+        OWN_PREFIX + name: (_NUMBER if field["type"] == "integer" else _TEXT)
+        | {key: value for key, value in field.items() if key == "description"}
+        for name, field in fields.items()
     }

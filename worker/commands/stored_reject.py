@@ -1,18 +1,12 @@
 """A reject as it lies on its topic, and the frame that it was."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
-from stripwatch.worker.contracts.frame_headers import (
-    HEADERS_DROPPED,
-    KEY_DROPPED,
-    ORIGINAL_PREFIX,
-    REPLAY_OF,
-    REPLAYS,
-    original_headers,
-)
+from stripwatch.worker.contracts.frame_headers import RejectHeaders, read_frame_copy
+from stripwatch.worker.contracts.header_names import REPLAY_OF, REPLAYS
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.timestamps import rfc3339
 
@@ -67,38 +61,23 @@ class StoredReject:
 
 def read_reject(record: Record) -> StoredReject:
     """Raises ValueError for a record that the worker did not write."""
-    headers = {name: value or b"" for name, value in record.headers}
-    try:
-        own = {name: headers[f"stripwatch_{name}"].decode() for name in ("reason", "detail", "topic")}
-        numbers = {name: int(headers[f"stripwatch_{name}"]) for name in _NUMBERS}
-        reject_id = headers["ce_id"].decode()
-        replays = int(headers.get(ORIGINAL_PREFIX + REPLAYS, b"0"))
-        replay_of = headers.get(ORIGINAL_PREFIX + REPLAY_OF, b"").decode() or reject_id
-    except KeyError as error:
-        raise ValueError(f"it has no header {error}") from error
-    original = Record(
-        position=Position(own["topic"], numbers["partition"], numbers["offset"]),
-        timestamp_ms=numbers["timestamp_ms"],
-        key=headers.get("stripwatch_key"),
-        value=record.value,
-        headers=[(name, value) for name, value in original_headers(record.headers) if name not in _MARKS],
-    )
+    copy = read_frame_copy(record, RejectHeaders)
+    marks = {name: value or b"" for name, value in copy.original.headers if name in _MARKS}
     return StoredReject(
         position=record.position,
         rejected_ms=max(0, record.timestamp_ms),
-        id=reject_id,
+        id=copy.id,
         camera=(record.key or b"").decode(errors="backslashreplace"),
-        reason=own["reason"],
-        detail=own["detail"],
-        original=original,
-        original_bytes=numbers["bytes"],
-        whole=not {HEADERS_DROPPED, KEY_DROPPED} & set(headers),
-        replays=replays,
-        replay_of=replay_of,
+        reason=copy.own.reason,
+        detail=copy.own.detail,
+        original=replace(
+            copy.original, headers=[(name, value) for name, value in copy.original.headers if name not in _MARKS]
+        ),
+        original_bytes=copy.own.bytes,
+        whole=copy.whole,
+        replays=int(marks.get(REPLAYS, b"0")),
+        replay_of=marks.get(REPLAY_OF, b"").decode() or copy.id,
     )
-
-
-_NUMBERS = ("partition", "offset", "timestamp_ms", "bytes")
 
 
 def json_line(reject: StoredReject) -> str:

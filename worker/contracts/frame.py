@@ -5,13 +5,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stripwatch.worker.contracts import header_names
 from stripwatch.worker.contracts.events import StripDirection
 from stripwatch.worker.contracts.positions import DiscardedValue, Position, Record
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.record_fields import RecordFields
 from stripwatch.worker.contracts.timestamps import is_capture_time
 
-REPLAY_OF = "stripwatch_replay_of"  # on a frame that was sent again: the id of the reject that was sent first
 _HEADERS_MAX, _HEADER_BYTES_MAX = 64, 16_384
 KEY_BYTES_MAX = 1024
 _RECORD_TIME = "timestamp"  # in `faults`: the record's own time, which is not a header
@@ -75,8 +75,8 @@ def read_record(record: Record, cluster: str, received_s: float, now_ms: int | N
     """
     fields = RecordFields.of(record.headers)
     now_ms = round(time.time() * 1000) if now_ms is None else now_ms
-    source = fields.source("ce_source")
-    captured_ms = fields.capture_ms("ce_time", now_ms)
+    source = fields.source(header_names.SOURCE)
+    captured_ms = fields.capture_ms(header_names.TIME, now_ms)
     record_ms = record.timestamp_ms if is_capture_time(record.timestamp_ms, now_ms) else None
     if record_ms is None:
         fields.faults.append(_RECORD_TIME)
@@ -87,18 +87,18 @@ def read_record(record: Record, cluster: str, received_s: float, now_ms: int | N
         encoded=record.value or b"",
         camera=camera,
         line=source.line,
-        coil=fields.text("ce_subject"),
-        strip_position_mm=fields.strip_position_mm("ce_strippositionmm"),
+        coil=fields.text(header_names.SUBJECT),
+        strip_position_mm=fields.strip_position_mm(header_names.STRIP_POSITION_MM),
         timestamp_ms=record.timestamp_ms,
         captured_ms=next(known for known in (captured_ms, record_ms, now_ms) if known is not None),
         received_s=received_s,
-        traceparent=fields.traceparent("traceparent"),
-        replay_of=fields.text(REPLAY_OF),
+        traceparent=fields.traceparent(header_names.TRACEPARENT),
+        replay_of=fields.text(header_names.REPLAY_OF),
         key=record.key and record.key[: KEY_BYTES_MAX + 1],
         headers=_kept(record.headers),
         layout=fields.raw_layout(),
-        block_id=fields.integer("ce_blockid", smallest=0),
-        strip_direction=fields.direction("ce_stripdirection"),
+        block_id=fields.integer(header_names.BLOCK_ID, smallest=0),
+        strip_direction=fields.direction(header_names.STRIP_DIRECTION),
         faults=tuple(fields.faults),  # after every field was read
         discarded=record.value if isinstance(record.value, DiscardedValue) else None,
         source=source.uri,

@@ -1,76 +1,154 @@
-"""The headers of every record that comes of a frame: CloudEvents, and where the frame itself came from."""
+"""The headers of every record that comes of a frame: CloudEvents, and of a copy of the frame what it is a copy of."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
 
+import msgspec
+
+from stripwatch.worker.contracts import header_names
 from stripwatch.worker.contracts.camera_source import make_source
-from stripwatch.worker.contracts.frame import KEY_BYTES_MAX, REPLAY_OF, Frame
+from stripwatch.worker.contracts.frame import KEY_BYTES_MAX, Frame
+from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX, OWN_PREFIX
+from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.timestamps import rfc3339
 
-__all__ = [
-    "HEADERS_DROPPED",
-    "KEY_DROPPED",
-    "ORIGINAL_PREFIX",
-    "REPLAYS",
-    "REPLAY_OF",
-    "Headers",
-    "event_headers",
-    "frame_copy_headers",
-    "original_headers",
-]
 Headers = list[tuple[str, bytes]]
-ORIGINAL_PREFIX = "original."  # before the name of each header that the camera sent
-HEADERS_DROPPED, KEY_DROPPED = "stripwatch_headers_dropped", "stripwatch_key_dropped"
+JSON = "application/json"
+T = TypeVar("T", bound=msgspec.Struct)
 
 
-def event_headers(frame: Frame, kind: str, content_type: bytes = b"application/json") -> Headers:
-    """CloudEvents Kafka binding 1.0, binary mode. ce_time is the capture: that is when the strip was so.
+class RejectHeaders(msgspec.Struct, frozen=True):
+    """What a reject says of its frame. The names of the fields, with a prefix, are those of headers."""
+
+    reason: str
+    detail: str
+    bytes: int
+    bytes_kept: int
+
+
+class ReviewHeaders(msgspec.Struct, frozen=True):
+    """The answer of the model for a frame that a person will judge."""
+
+    event_id: Annotated[str, msgspec.Meta(description="Id of the frame's result.")]
+    label: Annotated[str, msgspec.Meta(description="The best class, of which the model is not sure.")]
+    score: Annotated[float, msgspec.Meta(description="Its score, a number from 0 to 1.")]
+    scores: Annotated[str, msgspec.Meta(description="JSON: the score of each class.")]
+    model_name: str
+    model_version: str
+    model_sha256: str
+
+
+class OriginHeaders(msgspec.Struct, frozen=True):
+    """Where the record of a frame lay, and its time."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCopy(Generic[T]):
+    """A record with a frame's own bytes. id: of its event. own: what is said of the frame.
+
+    original: the record of the frame. whole: false where its key or its headers were too large to keep.
+    """
+
+    id: str
+    own: T
+    original: Record
+    whole: bool
+
+
+def event_type(kind: str) -> str:
+    return f"stripwatch.{kind}.v1"
+
+
+def cloudevent_headers(
+    identity: str, source: str, kind: str, time: str, subject: str | None, content_type: str = JSON
+) -> Headers:
+    """CloudEvents Kafka binding 1.0, binary mode."""
+    headers = [
+        (header_names.SPECVERSION, b"1.0"),
+        (header_names.ID, identity.encode()),
+        (header_names.SOURCE, source.encode()),
+        (header_names.TYPE, event_type(kind).encode()),
+        (header_names.TIME, time.encode()),
+        (header_names.CONTENT_TYPE, content_type.encode()),
+    ]
+    if subject is not None:
+        headers.append((header_names.SUBJECT, subject.encode()))
+    return headers
+
+
+def event_headers(frame: Frame, kind: str, content_type: str = JSON) -> Headers:
+    """ce_time is the capture: that is when the strip was so.
 
     ce_source is the camera's own, byte for byte; a camera that sent none gets one made of its name.
 
     What else comes of a frame beside its result or its reject is an event of its own, so its id has an ending; inside
     each, or in a header, is the id of the result.
     """
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", (frame.id if kind in ("result", "reject") else f"{frame.id}-{kind}").encode()),
-        ("ce_source", (frame.source or make_source(frame.line, frame.camera)).encode()),
-        ("ce_type", f"stripwatch.{kind}.v1".encode()),
-        ("ce_time", rfc3339(frame.captured_ms).encode()),
-        ("content-type", content_type),
-    ]
-    if frame.coil is not None:
-        headers.append(("ce_subject", frame.coil.encode()))
+    identity = frame.id if kind in ("result", "reject") else f"{frame.id}-{kind}"
+    source = frame.source or make_source(frame.line, frame.camera)
+    headers = cloudevent_headers(identity, source, kind, rfc3339(frame.captured_ms), frame.coil, content_type)
     if frame.strip_position_mm is not None:
-        headers.append(("ce_strippositionmm", str(frame.strip_position_mm).encode()))
+        headers.append((header_names.STRIP_POSITION_MM, str(frame.strip_position_mm).encode()))
     if frame.strip_direction is not None:
-        headers.append(("ce_stripdirection", frame.strip_direction.encode()))
+        headers.append((header_names.STRIP_DIRECTION, frame.strip_direction.encode()))
     if frame.traceparent is not None:
-        headers.append(("traceparent", frame.traceparent.encode()))
+        headers.append((header_names.TRACEPARENT, frame.traceparent.encode()))
     return headers
 
 
-def frame_copy_headers(frame: Frame, kind: str, content_type: bytes, own: Mapping[str, Any]) -> Headers:
+def frame_copy_headers(frame: Frame, kind: str, content_type: str, own: RejectHeaders | ReviewHeaders) -> Headers:
     """Of a record with a frame's own bytes: what is said of it, its original place, time and key, and the headers that
     the camera sent, each with a prefix.
 
     Headers that were too many or too large to keep are left out, and so is such a key; a header of its own says so.
     """
-    place = frame.position._asdict() | {"timestamp_ms": frame.timestamp_ms}
+    origin = OriginHeaders(*frame.position, frame.timestamp_ms)
+    stated = msgspec.structs.asdict(own) | msgspec.structs.asdict(origin)
     headers = event_headers(frame, kind, content_type)
-    headers += [(f"stripwatch_{name}", str(value).encode()) for name, value in {**own, **place}.items()]
+    headers += [(OWN_PREFIX + name, str(value).encode()) for name, value in stated.items()]
     if frame.key is not None:
         kept = len(frame.key) <= KEY_BYTES_MAX
-        headers.append(("stripwatch_key", frame.key) if kept else (KEY_DROPPED, b"1"))
+        headers.append((header_names.KEY, frame.key) if kept else (header_names.KEY_DROPPED, b"1"))
     if frame.headers is None:
-        headers.append((HEADERS_DROPPED, b"1"))
+        headers.append((header_names.HEADERS_DROPPED, b"1"))
     headers += [(ORIGINAL_PREFIX + name, value) for name, value in frame.headers or ()]
     return headers
+
+
+def read_frame_copy(record: Record, kind: type[T]) -> FrameCopy[T]:
+    """The opposite of `frame_copy_headers`. Raises ValueError for a record that it does not describe."""
+    headers = {name: value or b"" for name, value in record.headers}
+    own, origin = _read(headers, kind), _read(headers, OriginHeaders)
+    if header_names.ID not in headers:
+        raise ValueError(f"it has no header '{header_names.ID}'")
+    original = Record(
+        position=Position(origin.topic, origin.partition, origin.offset),
+        timestamp_ms=origin.timestamp_ms,
+        key=headers.get(header_names.KEY),
+        value=record.value,
+        headers=original_headers(record.headers),
+    )
+    whole = not {header_names.HEADERS_DROPPED, header_names.KEY_DROPPED} & headers.keys()
+    return FrameCopy(headers[header_names.ID].decode(), own, original, whole)
+
+
+def _read(headers: dict[str, bytes], kind: type[T]) -> T:
+    names = [field.name for field in msgspec.structs.fields(kind)]
+    try:
+        stated = {name: headers[OWN_PREFIX + name].decode() for name in names}
+        return msgspec.convert(stated, kind, strict=False)
+    except KeyError as error:
+        raise ValueError(f"it has no header {error}") from error
+    except msgspec.ValidationError as error:
+        raise ValueError(f"a header is not what it should be: {error}") from error
 
 
 def original_headers(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
     """The headers that the camera sent, of a record that `frame_copy_headers` describes."""
     return [(name.removeprefix(ORIGINAL_PREFIX), value) for name, value in headers if name.startswith(ORIGINAL_PREFIX)]
-
-
-REPLAYS = "stripwatch_replays"  # on a frame: how often it was sent again

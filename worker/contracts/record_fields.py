@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Self
 
+from stripwatch.worker.contracts import header_names
 from stripwatch.worker.contracts.camera_source import (
     NAME_CHARS_MAX,
     SOURCE_CHARS_MAX,
@@ -81,13 +82,15 @@ class RecordFields:
 
     def raw_layout(self) -> RawLayout | None:
         """The format of a raw buffer: the record's value is one if and only if ce_pixelformat is there."""
-        if not self._headers.get("ce_pixelformat"):
+        if not self._headers.get(header_names.PIXEL_FORMAT):
             return None
         return RawLayout(
-            pixel_format=self.text("ce_pixelformat") or "",
-            width_px=self.integer("ce_widthpx"),
-            height_px=self.integer("ce_heightpx"),
-            stride_bytes=(self.integer("ce_stridebytes") or 0) if self._headers.get("ce_stridebytes") else None,
+            pixel_format=self.text(header_names.PIXEL_FORMAT) or "",
+            width_px=self.integer(header_names.WIDTH_PX),
+            height_px=self.integer(header_names.HEIGHT_PX),
+            stride_bytes=(self.integer(header_names.STRIDE_BYTES) or 0)
+            if self._headers.get(header_names.STRIDE_BYTES)
+            else None,
         )
 
     def capture_ms(self, header: str, now_ms: int) -> int | None:

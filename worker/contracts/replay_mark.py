@@ -5,7 +5,7 @@ It has a header and no body. Every reader of that topic must know it: it is not 
 
 from collections.abc import Iterable
 
-REPLAYED = "stripwatch_replayed"  # its only header: the id of the frame's first reject
+from stripwatch.worker.contracts.header_names import REPLAYED
 
 
 def replay_mark_headers(reject_id: str) -> list[tuple[str, bytes]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.header_names import HEIGHT_PX, PIXEL_FORMAT, STRIDE_BYTES, WIDTH_PX
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.images.headers.header import ImageHeader
 from stripwatch.worker.images.headers.reader import read_header
@@ -52,7 +53,6 @@ PIXEL_FORMATS = {
 }
 _BY_LOWER_CASE = {name.lower(): name for name in PIXEL_FORMATS}
 _SIDE_PX_MAX = 2**31 - 1
-_WIDTH, _HEIGHT, _STRIDE, _FORMAT = "ce_widthpx", "ce_heightpx", "ce_stridebytes", "ce_pixelformat"
 
 
 def frame_header(encoded: bytes, layout: RawLayout | None) -> ImageHeader:
@@ -67,7 +67,7 @@ def frame_header(encoded: bytes, layout: RawLayout | None) -> ImageHeader:
 def read_raw_header(layout: RawLayout) -> ImageHeader:
     """Raises FrameRejected for a pixel format that is not read, and for a size that is missing or makes no sense."""
     pixel_format = read_pixel_format(layout)
-    width_px, height_px = _side(_WIDTH, layout.width_px), _side(_HEIGHT, layout.height_px)
+    width_px, height_px = _side(WIDTH_PX, layout.width_px), _side(HEIGHT_PX, layout.height_px)
     bits = 16 if pixel_format.bits > 8 else 8
     return ImageHeader("raw", width_px, height_px, pixel_format.channels, bits, pixel_format.bits)
 
@@ -81,7 +81,9 @@ def read_pixel_format(layout: RawLayout) -> PixelFormat:
     hint = f"; did you mean {near}?" if near else ""
     what = f"is {name!r}" if name else "cannot be read"
     supported = ", ".join(PIXEL_FORMATS)
-    raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"{_FORMAT} {what}{hint}; raw buffers are read of {supported}")
+    raise FrameRejected(
+        RejectReason.UNSUPPORTED_FORMAT, f"{PIXEL_FORMAT} {what}{hint}; raw buffers are read of {supported}"
+    )
 
 
 def read_stride(encoded: bytes, layout: RawLayout, header: ImageHeader) -> tuple[int, int]:
@@ -92,26 +94,26 @@ def read_stride(encoded: bytes, layout: RawLayout, header: ImageHeader) -> tuple
     """
     row_bits = header.width_px * PIXEL_FORMATS[layout.pixel_format].bits_per_pixel
     row_bytes = -(-row_bits // 8)
-    row = f"a row of {header.width_px} pixels ({_WIDTH}) of {layout.pixel_format}"
+    row = f"a row of {header.width_px} pixels ({WIDTH_PX}) of {layout.pixel_format}"
     if layout.stride_bytes is None and row_bits % 8:
         detail = (
-            f"{row} ends within a byte; state in {_STRIDE} where the next row begins. If that is in the same byte, set "
-            f"the camera to a width that is a multiple of {_whole_pixels(layout)}"
+            f"{row} ends within a byte; state in {STRIDE_BYTES} where the next row begins. If that is in the same "
+            f"byte, set the camera to a width that is a multiple of {_whole_pixels(layout)}"
         )
         raise FrameRejected(RejectReason.UNDECODABLE, detail)
     stride = row_bytes if layout.stride_bytes is None else layout.stride_bytes
     if stride == 0:
-        detail = f"the header {_STRIDE} is 0 or not a whole number in ASCII digits; omit it for rows without gaps"
+        detail = f"the header {STRIDE_BYTES} is 0 or not a whole number in ASCII digits; omit it for rows without gaps"
         raise FrameRejected(RejectReason.UNDECODABLE, detail)
     if stride < row_bytes:
-        detail = f"{_STRIDE} is {stride}, but {row} takes {row_bytes} bytes"
+        detail = f"{STRIDE_BYTES} is {stride}, but {row} takes {row_bytes} bytes"
         raise FrameRejected(RejectReason.UNDECODABLE, detail)
     needed, there = stride * header.height_px, len(encoded)
     if there == needed:
         return stride, stride
     if there == needed - (stride - row_bytes):
         return stride, row_bytes
-    stated = f"{header.height_px} rows ({_HEIGHT}) of {stride} bytes ({_STRIDE} or {_WIDTH}) are {needed}"
+    stated = f"{header.height_px} rows ({HEIGHT_PX}) of {stride} bytes ({STRIDE_BYTES} or {WIDTH_PX}) are {needed}"
     if there < needed:
         raise FrameRejected(RejectReason.TRUNCATED, f"{there} bytes; {stated}: {needed - there} are missing")
     more = f"{there} bytes; {stated}: {there - needed} too many; send the image alone, without chunk data or padding"

@@ -99,7 +99,7 @@ class Evidence:
 
     def _publish_picture(self, frame: Frame, sight: _PendingEvidence) -> None:
         event = sight.event
-        headers = event_headers(frame, "evidence", b"image/jpeg")
+        headers = event_headers(frame, "evidence", "image/jpeg")
         record = OutgoingRecord(self._topic_name, event.id.encode(), b"", headers, frame.record_ms)
         room_bytes = self._topic.body_bytes_max(record)
         limits = self._limits

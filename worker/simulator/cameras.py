@@ -9,14 +9,13 @@ from datetime import datetime
 from uuid import uuid4
 
 from stripwatch.worker.common.clock import Clock
+from stripwatch.worker.contracts import header_names
 from stripwatch.worker.contracts.events import Box
+from stripwatch.worker.contracts.frame_headers import Headers, cloudevent_headers
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.timestamps import rfc3339
 
-Headers = list[tuple[str, bytes]]
-
 _SOURCE = "/plant/hot-rolling/line-1"
-_FRAME_TYPE = "stripwatch.frame.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +48,10 @@ class CapturedFrame:
         return self.image.file or f"frame {self.id}"
 
     def headers(self) -> Headers:
-        fields = {
-            "ce_specversion": "1.0",
-            "ce_id": self.id,
-            "ce_source": f"{_SOURCE}/{self.camera}",
-            "ce_type": _FRAME_TYPE,
-            "ce_time": rfc3339(round(self.captured_at.timestamp() * 1000)),
-            "ce_subject": self.coil,
-            "content-type": self.image.content_type,
-            "ce_strippositionmm": str(self.strip_position_mm),
-        }
-        return [(name, value.encode()) for name, value in fields.items()] + layout_headers(self.image.layout)
+        source, time = f"{_SOURCE}/{self.camera}", rfc3339(round(self.captured_at.timestamp() * 1000))
+        headers = cloudevent_headers(self.id, source, "frame", time, self.coil, self.image.content_type)
+        position = (header_names.STRIP_POSITION_MM, str(self.strip_position_mm).encode())
+        return [*headers, position, *layout_headers(self.image.layout)]
 
 
 def layout_headers(layout: RawLayout | None) -> Headers:
@@ -67,10 +59,10 @@ def layout_headers(layout: RawLayout | None) -> Headers:
     if layout is None:
         return []
     fields = {
-        "ce_pixelformat": layout.pixel_format,
-        "ce_widthpx": layout.width_px,
-        "ce_heightpx": layout.height_px,
-        "ce_stridebytes": layout.stride_bytes,
+        header_names.PIXEL_FORMAT: layout.pixel_format,
+        header_names.WIDTH_PX: layout.width_px,
+        header_names.HEIGHT_PX: layout.height_px,
+        header_names.STRIDE_BYTES: layout.stride_bytes,
     }
     return [(name, str(value).encode()) for name, value in fields.items() if value is not None]
 

@@ -12,7 +12,8 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLarg
 from stripwatch.worker.broker.producers import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
 from stripwatch.worker.common.errors import BrokerUnavailableError, InputError, StripwatchError
 from stripwatch.worker.contracts.events import Box
-from stripwatch.worker.simulator.cameras import CapturedFrame, Headers
+from stripwatch.worker.contracts.frame_headers import Headers
+from stripwatch.worker.simulator.cameras import CapturedFrame
 
 _ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5  # past its own limit the producer itself must be broken
 

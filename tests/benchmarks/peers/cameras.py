@@ -14,8 +14,9 @@ import msgspec
 from kafka import KafkaProducer
 
 from stripwatch.worker.common.clock import SystemClock
+from stripwatch.worker.contracts.frame_headers import Headers
 from stripwatch.worker.images.image_files import CONTENT_TYPES
-from stripwatch.worker.simulator.cameras import Headers, SimulatedLine, SourceImage, play
+from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender
 from stripwatch.worker.simulator.simulate import repeat_pool
 

@@ -10,10 +10,16 @@ from stripwatch.worker.broker.topic_limits import TopicLimits, record_bytes
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.contracts.frame_headers import Headers, event_headers, frame_copy_headers
+from stripwatch.worker.contracts.frame_headers import (
+    Headers,
+    RejectHeaders,
+    ReviewHeaders,
+    event_headers,
+    frame_copy_headers,
+)
 from stripwatch.worker.images.headers.reader import read_header
 
-_RAW = b"application/octet-stream"
+_RAW = "application/octet-stream"
 _NUMBER_BYTES = 16  # upper bound of what the length of the body adds, in a header and before the body
 
 
@@ -90,25 +96,20 @@ class RecordBuilder:
 
 
 def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:
-    """Reason, detail, how much is kept, then what `frame_copy_headers` says."""
-    own = {"reason": event.reason, "detail": event.detail, "bytes": frame.sent_bytes, "bytes_kept": kept_bytes}
+    own = RejectHeaders(event.reason, event.detail, frame.sent_bytes, kept_bytes)
     return frame_copy_headers(frame, "reject", _RAW, own)
 
 
 def review_headers(event: Result, frame: Frame) -> Headers:
-    """The answer of the model for a frame that a person will judge, then what `frame_copy_headers` says."""
-    own = {
-        "event_id": event.id,
-        "label": event.label,
-        "score": event.score,
-        "scores": msgspec.json.encode(event.scores).decode(),
-        "model_name": event.model.name,
-        "model_version": event.model.version,
-        "model_sha256": event.model.sha256,
-    }
+    assert event.label is not None
+    assert event.score is not None
+    scores = msgspec.json.encode(event.scores).decode()
+    own = ReviewHeaders(
+        event.id, event.label, event.score, scores, event.model.name, event.model.version, event.model.sha256
+    )
     return frame_copy_headers(frame, "review", _content_type(frame), own)
 
 
-def _content_type(frame: Frame) -> bytes:
+def _content_type(frame: Frame) -> str:
     """Of a frame that was decoded. Its layout, where it is a raw buffer, is in the headers that the camera sent."""
-    return _RAW if frame.layout else f"image/{read_header(frame.encoded).format}".encode()
+    return _RAW if frame.layout else f"image/{read_header(frame.encoded).format}"

@@ -1,0 +1,34 @@
+"""The names of all headers: CloudEvents with our extensions, and our own.
+
+Frames: what a camera may send. Events: what the worker writes. Frame copies: see frame_headers.py.
+"""
+
+# CloudEvents 1.0 in the binary mode of its Kafka binding, on frames and on events.
+SPECVERSION = "ce_specversion"
+ID = "ce_id"
+SOURCE = "ce_source"
+TYPE = "ce_type"
+TIME = "ce_time"
+SUBJECT = "ce_subject"  # the coil
+STRIP_POSITION_MM = "ce_strippositionmm"
+STRIP_DIRECTION = "ce_stripdirection"
+CONTENT_TYPE = "content-type"
+TRACEPARENT = "traceparent"
+
+# On frames alone.
+BLOCK_ID = "ce_blockid"
+PIXEL_FORMAT = "ce_pixelformat"
+WIDTH_PX = "ce_widthpx"
+HEIGHT_PX = "ce_heightpx"
+STRIDE_BYTES = "ce_stridebytes"
+
+OWN_PREFIX = "stripwatch_"
+REPLAYS = OWN_PREFIX + "replays"  # on a frame: how often it was sent again
+REPLAY_OF = OWN_PREFIX + "replay_of"  # on a frame that was sent again: the id of the reject that was sent first
+REPLAYED = OWN_PREFIX + "replayed"  # the only header of a replay mark: the id of the frame's first reject
+
+# On copies of frames.
+ORIGINAL_PREFIX = "original."  # before the name of each header that the camera sent
+KEY = OWN_PREFIX + "key"
+KEY_DROPPED = OWN_PREFIX + "key_dropped"
+HEADERS_DROPPED = OWN_PREFIX + "headers_dropped"

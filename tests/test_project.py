@@ -1,17 +1,19 @@
 """The project file, the locks and the imports agree."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Set
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -24,6 +26,7 @@ LOCKS = {
 PAIR = ("test", "peers")
 # The locks bring the like of it: see requirements/*.in.
 IN_PLACE_OF = {"opencv-python": "opencv-python-headless", "tensorflow": "tensorflow-cpu"}
+BROUGHT_BY = {"keras": "tensorflow", "pydantic": "pydantic-settings"}
 
 
 def read_pins(lock: str) -> list[Requirement]:
@@ -81,6 +84,27 @@ def test_what_is_installed_is_what_is_locked() -> None:
     here = {pin.name: pin.specifier for pin in read_pins("test") if pin.marker is None or pin.marker.evaluate()}
     installed = {name: version(name) for name in here}
     assert {name for name, found in installed.items() if not here[name].contains(found)} == set(), "run make setup"
+
+
+def imported(*folders: str) -> set[str]:
+    """The packages that modules in these folders import, as pyproject.toml names them."""
+    trees = [ast.parse(path.read_text()) for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    modules = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"stripwatch"}
+    owners = {canonicalize_name(packages_distributions()[module][0]) for module in modules}
+    named = {installed: wanted for wanted, installed in IN_PLACE_OF.items()} | BROUGHT_BY
+    return {named.get(owner, owner) for owner in owners}
+
+
+def test_what_is_imported_is_what_pyproject_asks_for() -> None:
+    """An import of what the tests alone install fails for a user; what no module imports is downloaded for nothing."""
+    optional = PROJECT["optional-dependencies"]
+    extras = {extra: {Requirement(line).name for line in lines} for extra, lines in optional.items()}
+    beside = {Requirement(line).name for line in PROJECT["dependencies"]} | extras["cpu"]
+    assert imported("training", "export") - beside == extras["train"]
+    assert imported("worker", "src/stripwatch") <= beside | extras["view"]
 
 
 def test_the_worker_loads_nothing_heavy() -> None:

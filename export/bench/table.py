@@ -34,10 +34,9 @@ def markdown(rows: Sequence[BenchRow]) -> str:
 
 def draw_speeds(rows: Sequence[BenchRow]) -> bytes:
     """A PNG: frames a second and latency over the batch size, a line a bundle."""
-    from stripwatch.export.reporting.figures import literal, new_figure, to_png  # it needs matplotlib
+    from stripwatch.export.reporting.figures import literal, new_axes, to_png  # it needs matplotlib
 
-    figure = new_figure(11, 4.4)
-    rates, latencies = figure.subplots(1, 2)
+    figure, (rates, latencies) = new_axes(11, 4.4, ncols=2)
     lines = []
     for row in rows:
         sizes = [speed.batch_frames for speed in row.speeds]
@@ -48,7 +47,6 @@ def draw_speeds(rows: Sequence[BenchRow]) -> bytes:
     for axis in (rates, latencies):
         axis.set_xscale("log", base=2)
         axis.set_xlabel("frames in a batch")
-        axis.grid(alpha=0.3)
     figure.legend(lines, [literal(_title(row)) for row in rows], loc="outside right upper", fontsize=8)
     return to_png(figure)
 

@@ -34,7 +34,7 @@ def show(
       stripwatch export show model.onnx --json
       stripwatch export show model.onnx --html card.html
     """
-    require("onnx", "onnxruntime", *(["matplotlib", "seaborn", "scipy"] if html else []))
+    require("onnx", "onnxruntime", *(["matplotlib", "scipy"] if html else []))
     from stripwatch.export.bundles import show as shown
     from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 

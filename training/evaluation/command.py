@@ -36,7 +36,7 @@ def evaluate(
       stripwatch train evaluate runs/first --recall 0.98
     """
     load_tensorflow()
-    require("matplotlib", "scipy", "seaborn", "sklearn")
+    require("matplotlib", "scipy", "sklearn")
     from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
 
     settings = EvaluateSettings(run, data, test, recall, out, boxes)

@@ -3,11 +3,10 @@
 import csv
 from pathlib import Path
 
-import seaborn as sns
 from sklearn.metrics import precision_recall_curve
 
 from stripwatch.export.reporting.charts import draw_confusion, draw_reliability
-from stripwatch.export.reporting.figures import literal, new_figure, to_png
+from stripwatch.export.reporting.figures import literal, new_axes, to_png
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import HISTORY_FILE, Run
@@ -18,23 +17,22 @@ _MAX_LABELS_NAMED = 12
 
 def draw_plots(run: Run, measured: ScoredFrames, evaluation: Evaluation, folder: Path) -> dict[str, bytes]:
     """PNG files by name. folder: that of the run, for its history."""
-    with sns.axes_style("whitegrid"):
-        drawn = {"curves": _curves(folder, run.best_epoch)}
-        if evaluation.confusion is not None:
-            drawn["confusion"] = draw_confusion(run.labels, evaluation.confusion)
-        drawn["precision_recall"] = _precision_recall(run.labels, measured, evaluation)
-        drawn["reliability"] = draw_reliability(evaluation.calibration.bins, _calibrated(evaluation))
+    drawn = {"curves": _curves(folder, run.best_epoch)}
+    if evaluation.confusion is not None:
+        drawn["confusion"] = draw_confusion(run.labels, evaluation.confusion)
+    drawn["precision_recall"] = _precision_recall(run.labels, measured, evaluation)
+    drawn["reliability"] = draw_reliability(evaluation.calibration.bins, _calibrated(evaluation))
     return drawn
 
 
 def _curves(folder: Path, best_epoch: int) -> bytes:
     rows = list(csv.DictReader(read_whole(folder / HISTORY_FILE).decode().splitlines()))
     epochs = [int(row["epoch"]) for row in rows]
-    figure = new_figure(10, 3.6)
-    for axis, what in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
+    figure, axes = new_axes(10, 3.6, ncols=2)
+    for axis, what in zip(axes, ("accuracy", "loss"), strict=True):
         for part, column in (("training", what), ("validation", f"val_{what}")):
             values = [float(row[column]) for row in rows]
-            sns.lineplot(x=epochs, y=values, ax=axis, label=part, marker="o" if len(epochs) < 30 else None)
+            axis.plot(epochs, values, label=part, marker="o" if len(epochs) < 30 else None, markersize=5)
         axis.axvline(best_epoch, color="0.4", linestyle=":", label=f"kept: epoch {best_epoch}")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set(xlabel="epoch", ylabel=what)
@@ -45,8 +43,7 @@ def _curves(folder: Path, best_epoch: int) -> bytes:
 def _precision_recall(labels: list[str], measured: ScoredFrames, evaluation: Evaluation) -> bytes:
     """Of many labels only those with the worst average precision."""
     found = {label: value for label, value in evaluation.average_precision.items() if value is not None}
-    figure = new_figure(7, 4.6)
-    axis = figure.subplots()
+    figure, axis = new_axes(7, 4.6)
     lines, names = [], []
     for label in sorted(found, key=lambda label: found[label])[:_MAX_LABELS_NAMED]:
         at = labels.index(label)

@@ -71,7 +71,7 @@ def compare(
     """
     folder = _only(data)
     load_tensorflow()
-    require("matplotlib", "onnx", "onnxruntime", "scipy", "seaborn", "sklearn", "tf2onnx")
+    require("matplotlib", "onnx", "onnxruntime", "scipy", "sklearn", "tf2onnx")
     from stripwatch.training.experiments.compare import CompareSettings, parse_candidates
     from stripwatch.training.experiments.compare import compare as run_compare
     from stripwatch.training.experiments.leaderboard import Rule, to_table

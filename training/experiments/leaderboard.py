@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import seaborn as sns
 from matplotlib.ticker import LogLocator, NullFormatter
 from rich.table import Table
 
-from stripwatch.export.reporting.figures import literal, new_figure, to_png
+from stripwatch.export.reporting.figures import BLUE, VERMILION, literal, new_axes, to_png
 from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.worker.common.errors import SettingsError
 
@@ -121,26 +120,24 @@ def to_table(board: Leaderboard) -> Table:
 
 def draw(board: Leaderboard) -> bytes:
     """PNG: accuracy against frames per second at the best batch, with the front as a line."""
-    with sns.axes_style("whitegrid"):
-        figure = new_figure(8, 5)
-        axis = figure.subplots()
-        front = sorted((e for e in board.entries if e.name in board.front), key=lambda e: e.frames_per_second)
-        axis.plot(
-            [e.frames_per_second for e in front],
-            [100 * e.accuracy.value for e in front],
-            color="tab:orange",
-            label="front",
-            drawstyle="steps-pre",
-        )
-        for entry in filter(lambda entry: entry.frames_per_second, board.entries):
-            _draw_entry(axis, entry, entry.name == board.winner)
-        axis.set(xscale="log", xlabel="frames per second, ONNX Runtime, best batch", ylabel="accuracy, per cent")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.xaxis.set_major_formatter("{x:,.0f}")
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.margins(x=0.2, y=0.1)
-        axis.legend(loc="lower left")
-        return to_png(figure)
+    figure, axis = new_axes(8, 5)
+    front = sorted((e for e in board.entries if e.name in board.front), key=lambda e: e.frames_per_second)
+    axis.plot(
+        [e.frames_per_second for e in front],
+        [100 * e.accuracy.value for e in front],
+        color="0.45",
+        label="front",
+        drawstyle="steps-pre",
+    )
+    for entry in filter(lambda entry: entry.frames_per_second, board.entries):
+        _draw_entry(axis, entry, entry.name == board.winner)
+    axis.set(xscale="log", xlabel="frames per second, ONNX Runtime, best batch", ylabel="accuracy, per cent")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.margins(x=0.2, y=0.1)
+    axis.legend(loc="lower left")
+    return to_png(figure)
 
 
 def _draw_entry(axis: Any, entry: LeaderboardEntry, wins: bool) -> None:
@@ -152,7 +149,7 @@ def _draw_entry(axis: Any, entry: LeaderboardEntry, wins: bool) -> None:
         yerr=reach,
         fmt="*" if wins else "o",
         markersize=15 if wins else 7,
-        color="tab:red" if wins else "tab:blue",
+        color=VERMILION if wins else BLUE,
         capsize=3,
         label="winner" if wins else None,
     )

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from stripwatch.export.bench.bundle_bench import BenchRow
 from stripwatch.export.bench.table import draw_speeds, markdown, print_table
 from stripwatch.export.bench.timing import Speed
-from stripwatch.export.reporting.charts import draw_confusion
+from stripwatch.export.reporting import charts
 from stripwatch.export.reporting.figures import Tile, draw_sheet, literal
 
 # Not mathematics that can be drawn, mathematics that can, a label that legends leave out, and styles of a terminal.
@@ -47,8 +47,20 @@ def test_every_text_is_drawn_as_it_is(text: str) -> None:
 
 
 def test_a_confusion_matrix_has_every_label(drawn: list[Figure]) -> None:
-    draw_confusion(NAMES, np.eye(len(NAMES), dtype=int).tolist())
+    charts.draw_confusion(NAMES, np.eye(len(NAMES), dtype=int).tolist())
     assert set(NAMES) <= texts(drawn)
+
+
+def test_a_confusion_matrix_of_many_labels_has_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(charts, "to_png", figures.append)
+    for labels in (30, 31, 150, 1000):
+        charts.draw_confusion([f"label {at}" for at in range(labels)], np.eye(labels, dtype=int).tolist())
+    assert all(max(figure.get_size_inches()) < 30 for figure in figures)
+    shown = [[label.get_text() for label in figure.axes[0].get_yticklabels()] for figure in figures]
+    assert [len(labels) for labels in shown] == [30, 31, 150, 143]
+    assert shown[-1][:3] == ["label 0", "label 7", "label 14"]
+    assert [len(figure.axes[0].texts) for figure in figures] == [30 * 30, 0, 0, 0]
 
 
 def test_a_sheet_has_every_caption_and_its_title(drawn: list[Figure]) -> None:

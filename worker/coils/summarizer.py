@@ -33,7 +33,7 @@ from stripwatch.worker.coils.published_coils import PublishedCoils, faults_of
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.contracts.frame_headers import cloudevent_headers
+from stripwatch.worker.contracts.frame_headers import Headers, cloudevent_headers
 from stripwatch.worker.contracts.positions import CommitPoint, Partition
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.health import HealthServer
@@ -244,14 +244,19 @@ class CoilWriter:
         self._was_live = self._reader.is_live
 
     def _send(self, summary: CoilSummary, line_uri: str | None) -> Any:
-        identity = summary.id if summary.revision == 1 else f"{summary.id}-{summary.revision}"
-        source = line_uri or quote(summary.line or "/")
         return self._producer.send(
             self._settings.topics.coils,
             msgspec.json.encode(summary),
             key=(summary.line or "").encode(),
-            headers=cloudevent_headers(identity, source, "coil", summary.last_captured_at, summary.coil or None),
+            headers=coil_headers(summary, line_uri),
         )
+
+
+def coil_headers(summary: CoilSummary, line_uri: str | None) -> Headers:
+    """line_uri: of the line's cameras, as they sent it."""
+    identity = summary.id if summary.revision == 1 else f"{summary.id}-{summary.revision}"
+    source = line_uri or quote(summary.line or "/")
+    return cloudevent_headers(identity, source, "coil", summary.last_captured_at, summary.coil or None)
 
 
 def published_coils(settings: Settings, first_offsets: Mapping[str, int]) -> PublishedCoils:

@@ -33,6 +33,7 @@ _UNREADABLE = {
     b"8BPS": "Photoshop",
     b"\x1f\x8b": "gzip",
     b"PK\x03\x04": "ZIP",
+    b'{"': "JSON",  # also a CloudEvent in structured mode
 }
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"mif1": "HEIF", b"msf1": "HEIF"}  # of an ISO base media file
 

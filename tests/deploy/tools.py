@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -11,9 +12,10 @@ import pytest
 def require(name: str, install: str) -> str:
     """The full path of a program, in this environment or on the machine. install: the command that brings it."""
     path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if path is not None:
-        return path
-    reason = f"'{name}' is not there: {install}"
+    return path or skip_or_fail(f"'{name}' is not there: {install}")
+
+
+def skip_or_fail(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"with CI=true it must be: {reason}", pytrace=False)
     pytest.skip(reason)

@@ -5,12 +5,12 @@ that load files, such as EPContext. The numbers are those of onnx.proto, see onn
 """
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.onnx_metadata import fields, text_of, varint
+from stripwatch.worker.model.onnx_metadata import bytes_tag, fields, text_of, varint, varint_tag
 
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})  # the standard's own
 _DEPTH_MAX = 32
 # What each message holds of interest, by field number.
-_CHILDREN = {
+_MESSAGES: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -20,8 +20,11 @@ _CHILDREN = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-_NODE_OPERATOR, _NODE_DOMAIN = 4, 7
-_TENSOR_NAME, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 8, 13, 14
+_CHILDREN = {
+    message: {bytes_tag(number): child for number, child in children.items()} for message, children in _MESSAGES.items()
+}
+_NODE_OPERATOR, _NODE_DOMAIN = bytes_tag(4), bytes_tag(7)
+_TENSOR_NAME, _TENSOR_EXTERNAL, _TENSOR_LOCATION = bytes_tag(8), bytes_tag(13), varint_tag(14)
 
 
 def check_graph(model: bytes) -> None:
@@ -37,20 +40,20 @@ def _check(model: bytes, message: str, start: int, end: int, depth: int) -> None
         _check_node(model, found)
     if message == "tensor":
         _check_tensor(model, found)
-    for field, (child_start, child_end) in found:
-        if child := _CHILDREN[message].get(field):
+    for tag, (child_start, child_end) in found:
+        if child := _CHILDREN[message].get(tag):
             _check(model, child, child_start, child_end, depth + 1)
 
 
 def _check_node(model: bytes, found: list[tuple[int, tuple[int, int]]]) -> None:
-    for field, span in found:
-        if field == _NODE_DOMAIN and (domain := text_of(model, span)) not in DOMAINS:
-            operator = next((text_of(model, span) for field, span in found if field == _NODE_OPERATOR), "")
+    for tag, span in found:
+        if tag == _NODE_DOMAIN and (domain := text_of(model, span)) not in DOMAINS:
+            operator = next((text_of(model, span) for tag, span in found if tag == _NODE_OPERATOR), "")
             raise BundleError(f"its operator {operator!r} of {domain!r} is none of the ONNX standard")
 
 
 def _check_tensor(model: bytes, found: list[tuple[int, tuple[int, int]]]) -> None:
-    for field, span in found:
-        if field == _TENSOR_EXTERNAL or (field == _TENSOR_LOCATION and varint(model, *span)[0] != 0):
-            name = next((text_of(model, span) for field, span in found if field == _TENSOR_NAME), "")
+    for tag, span in found:
+        if tag == _TENSOR_EXTERNAL or (tag == _TENSOR_LOCATION and varint(model, *span)[0] != 0):
+            name = next((text_of(model, span) for tag, span in found if tag == _TENSOR_NAME), "")
             raise BundleError(f"its tensor {name!r} lies in another file; a bundle is one file")

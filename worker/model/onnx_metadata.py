@@ -12,9 +12,22 @@ from stripwatch.worker.common.errors import BundleError
 
 CHECKSUM_KEY = "stripwatch.sha256"
 NO_CHECKSUM = "0" * 64
-_GRAPH_FIELD, _METADATA_FIELD = 7, 14
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_TAG_MAX = 2**32 - 1
 Span = tuple[int, int]
+
+
+def varint_tag(number: int) -> int:
+    return number << 3 | _VARINT
+
+
+def bytes_tag(number: int) -> int:
+    """Of a string or a message. What stands under the same number in another encoding is another, unknown field."""
+    return number << 3 | _BYTES
+
+
+_IR_VERSION, _GRAPH, _METADATA = varint_tag(1), bytes_tag(7), bytes_tag(14)
+_KEY, _VALUE = bytes_tag(1), bytes_tag(2)
 
 
 def read_metadata(model: bytes) -> dict[str, str]:
@@ -42,7 +55,7 @@ def verify_checksum(model: bytes) -> str:
 
 def graph_sha256(model: bytes) -> str:
     """Of the graph alone: the same for two files that compute the same way, whatever they say of themselves."""
-    spans = [span for field, span in fields(model, 0, len(model)) if field == _GRAPH_FIELD]
+    spans = [span for tag, span in fields(model, 0, len(model)) if tag == _GRAPH]
     if len(spans) != 1:
         raise BundleError("it is no ONNX file")
     start, end = spans[0]
@@ -66,23 +79,32 @@ def _checksum_span(model: bytes) -> Span:
 def _metadata_spans(model: bytes) -> dict[str, Span]:
     """Where the value of each metadata key stands in the file."""
     spans: dict[str, Span] = {}
-    fields_seen: set[int] = set()
-    for field, (start, end) in fields(model, 0, len(model)):
-        fields_seen.add(field)
-        if field == _METADATA_FIELD:
+    tags_seen: set[int] = set()
+    for tag, (start, end) in fields(model, 0, len(model)):
+        tags_seen.add(tag)
+        if tag == _METADATA:
             pair = dict(fields(model, start, end))
-            spans[text_of(model, pair.get(1, (0, 0)))] = pair.get(2, (0, 0))
-    if not {1, _GRAPH_FIELD} <= fields_seen:  # the first is ir_version
+            key = text_of(model, pair.get(_KEY, (0, 0)))
+            if key in spans:
+                raise BundleError(f"its metadata has {key!r} twice")
+            spans[key] = pair.get(_VALUE, (0, 0))
+    if not {_IR_VERSION, _GRAPH} <= tags_seen:
         raise BundleError("it is no ONNX file")
     return spans
 
 
 def fields(model: bytes, start: int, end: int) -> Iterator[tuple[int, Span]]:
-    """Number and span of each field of the protobuf message that lies in model[start:end]."""
+    """Tag (number and encoding) and span of each field of the protobuf message that lies in model[start:end].
+
+    A tag above 32 bits is refused: the protobuf library of ONNX Runtime drops the bits above and reads a field that
+    would be unknown here.
+    """
     at = start
     while at < end:
         tag, at = varint(model, at, end)
         kind = tag & 7
+        if not 8 <= tag <= _TAG_MAX:
+            raise BundleError("it is no ONNX file")
         if kind == _VARINT:
             _, field_end = varint(model, at, end)
         elif kind == _BYTES:
@@ -94,7 +116,7 @@ def fields(model: bytes, start: int, end: int) -> Iterator[tuple[int, Span]]:
             raise BundleError("it is no ONNX file")
         if field_end > end:
             raise BundleError("it is cut short, or no ONNX file")
-        yield tag >> 3, (at, field_end)
+        yield tag, (at, field_end)
         at = field_end
 
 

@@ -4,6 +4,7 @@ Tests stand alone: each passes in any order, and without the file of another.
 """
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -27,6 +28,29 @@ def test_no_folder_holds_more_modules_than_a_reader_can_survey() -> None:
 def test_the_longest_chain_of_packages_is_short_and_there_is_no_cycle() -> None:
     chain = longest_chain(package_imports())
     assert 3 < len(chain) <= CHAIN_MAX, " -> ".join(chain)
+
+
+def test_every_function_on_the_walk_of_one_frame_exists() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = text.partition("## The walk of one frame\n")[2].partition("\n## ")[0]
+    steps = [
+        (file, name)
+        for file, names in re.findall(r"^ {8}(\S+\.py) +(\S.*)$", section, re.MULTILINE)
+        for name in names.split(", ")
+    ]
+    assert len(steps) > 40
+    assert [step for step in steps if step[1] not in functions(ROOT / "worker" / step[0])] == []
+
+
+@cache
+def functions(file: Path) -> set[str]:
+    """Names of the functions of a module, and of the methods of its classes with the name of the class."""
+    found = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        inside = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+        found |= {prefix + each.name for each in inside if isinstance(each, ast.FunctionDef)}
+    return found
 
 
 @cache

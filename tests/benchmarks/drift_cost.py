@@ -54,7 +54,7 @@ def of_publishing() -> float:
     frames = [make_frame(number, pixels + b"%d" % number) for number in range(8)]
     seen = [Prediction(frame, model, 224, 224, (0.9, 0.1), 0.0, 0.0, 0.0) for frame in frames]
     outcomes = cycle([(outcome, EventBuilder({}).event(outcome, 0.0)) for outcome in seen])
-    return microseconds(lambda: watch.observe(*next(outcomes)))
+    return microseconds(lambda: watch.on_sent(*next(outcomes)))
 
 
 if __name__ == "__main__":

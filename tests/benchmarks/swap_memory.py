@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -28,8 +27,11 @@ from stripwatch.worker.model.bundle_store import resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
-from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_dependencies
+from stripwatch.worker.pipeline.inspect.observer import FrameObserver
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline
+from stripwatch.worker.pipeline.inspect.publish_stage import OutgoingFrame
 from tests.frames import make_frame
 from tests.gpu.machine import gpu_memory_mb
 
@@ -40,29 +42,30 @@ FRAMES_MAX = 64
 class NoPublisher:
     """Every event is safe at once."""
 
-    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
-        settle()
+    def publish(self, outgoing: OutgoingFrame) -> None:
+        outgoing.settle()
 
     def flush(self, timeout_s: float) -> None:
         pass
 
 
-class Line:
+class Line(FrameObserver):
     """A worker without Kafka. `run_frames` returns when they are all settled."""
 
     def __init__(self, path: Path, batch_frames_max: int, provider: str) -> None:
         settings = load_settings(None, {"provider": provider, "batch_frames_max": batch_frames_max})
         self._credits = InFlightLimiter(FRAMES_MAX, 10**9)
         self.metrics = Metrics(CollectorRegistry())
-        self._parts = build_dependencies(settings, self.metrics, NoPublisher(), self._credits)
-        self._parts.tracker.assign([Partition("frames", 0)])
+        self._tracker = OffsetTracker()
+        self._tracker.assign([Partition("frames", 0)])
         self._settled = threading.Semaphore(0)
         self._offset = 0
 
         def load() -> LoadedModel:
             return open_model(read_bundle(path), settings)
 
-        self.pipeline = Pipeline(self._parts, load(), on_settled=lambda *_: self._settled.release())
+        around = (NoPublisher(), self._tracker, self._credits, self.metrics)
+        self.pipeline = Pipeline(settings, load(), *around, observer=self)
         self.watch = ModelReloader(
             lambda: resolve_bundle(path),
             lambda bundle, raise_if_cancelled: open_model(bundle, settings, raise_if_cancelled),
@@ -72,12 +75,15 @@ class Line:
         )
         self.pipeline.start()
 
+    def on_delivered(self, event: Result | Reject, frame: Frame) -> None:
+        self._settled.release()
+
     def run_frames(self, encoded: list[bytes], count: int) -> None:
         for number in range(count):
             self._credits.wait_for_room(60)
             frame = make_frame(self._offset, encoded[number % len(encoded)])
             self._offset += 1
-            self._parts.tracker.register(frame.position)
+            self._tracker.register(frame.position)
             self._credits.acquire(len(frame.encoded))
             self.pipeline.take(frame)
         for _ in range(count):

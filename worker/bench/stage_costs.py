@@ -4,6 +4,7 @@ It calls the steps of the pipeline one by one, since `LoadedModel.inspect` takes
 """
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,11 +28,14 @@ from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.loaded_model import LoadedModel, load_model
 from stripwatch.worker.model.session import Session
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.infer import infer_batch
+from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, Prediction
+from stripwatch.worker.pipeline.inspect.publish_stage import PublishStage
 from stripwatch.worker.pipeline.produce.delivery import open_delivery
 from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 
@@ -93,7 +97,7 @@ def measure_steps(settings: Settings, count: int, scratch_topic: str) -> StageCo
     """settings: of the worker, its topic of frames filled with count frames. scratch_topic: takes results."""
     tune_malloc()  # as in the worker, or decoding would look dearer than it is there
     model, one_thread = (load_model(settings.model_copy(update={"inference_threads": threads})) for threads in (0, 1))
-    pool = DecodePool(usable_cores(), lambda _: False)
+    pool = DecodePool(usable_cores())
     frames: list[Frame] = []
     consume = measure_cpu_time(lambda: _consume(settings, count, frames.append))
     intake = measure_cpu_time(lambda: _consume_and_decode(settings, count, pool, model))
@@ -163,22 +167,17 @@ def _infer(session: Session, ready: Pixels) -> int:
 
 
 def _publish(settings: Settings, model: LoadedModel, decoded: Sequence[Decoded], topic: str) -> CpuTime:
-    """Events made, serialised, sent and acknowledged."""
+    """Events made, serialised, sent, acknowledged and counted, as by the worker's publish thread."""
     predictions = [outcome for item in decoded for outcome in infer_batch([item], model.session)]
-    events = EventBuilder(settings.cameras)
     topics = settings.topics.model_copy(update=dict.fromkeys(("results", "defects", "rejects"), topic))
     plain = settings.model_copy(update={"topics": topics, "delivery": "at-least-once"})
-    tracker, failed = OffsetTracker(), list[BaseException]()
+    tracker, metrics, failed = OffsetTracker(), Metrics(CollectorRegistry()), list[BaseException]()
     delivery = open_delivery(
-        plain,
-        tracker,
-        Metrics(CollectorRegistry()),
-        TopicLimits(),
-        RecordClock(),
-        ConsumerGroupMetadata,
-        lambda _: None,
-        failed.append,
+        plain, tracker, metrics, TopicLimits(), RecordClock(), ConsumerGroupMetadata, failed.append
     )
+    limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
+    around = (delivery, tracker, limiter, metrics, FrameObserver(), threading.Event())
+    stage = PublishStage(EventBuilder(settings.cameras), *around, writers=1)
 
     def publish() -> int:
         for prediction in predictions:
@@ -186,7 +185,9 @@ def _publish(settings: Settings, model: LoadedModel, decoded: Sequence[Decoded],
                 position = prediction.frame.position
                 tracker.assign([Partition(position.topic, position.partition)])
                 tracker.register(position)
-                delivery.publish(events.result(prediction, time.monotonic()), prediction.frame, lambda: None)
+                stage.put(prediction)
+        stage.end()
+        stage.run()
         delivery.flush(_IDLE_S_MAX)
         return len(predictions)
 

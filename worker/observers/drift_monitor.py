@@ -16,6 +16,7 @@ from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import CameraSampler
 from stripwatch.worker.monitoring.metrics import OTHER, Metrics
 from stripwatch.worker.observers.drift import Baseline, CameraReport, Condition, Drift, ScoredAnswer
+from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame
 
 log = structlog.get_logger()
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 _TICK_S = 1.0
 
 
-class DriftMonitor:
+class DriftMonitor(FrameObserver):
     """Only of cameras that have a metric label of their own. configured: the cameras that the settings name."""
 
     def __init__(
@@ -44,11 +45,10 @@ class DriftMonitor:
         self._configured = {name.casefold(): name for name in configured}
         self._exactly = frozenset(configured)
 
-    def observe(self, outcome: FrameOutcome, event: Result | Reject) -> None:
-        """A frame on its way out; returns at once. A frame that was sent again says nothing about its camera now."""
+    def on_sent(self, outcome: FrameOutcome, event: Result | Reject) -> None:
         frame, model = outcome.frame, outcome.model
         if frame.replay_of is not None:
-            return
+            return  # a frame that was sent again says nothing about its camera now
         camera = self._metrics.camera_label(frame.camera)
         if camera == OTHER:
             return

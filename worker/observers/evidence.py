@@ -22,6 +22,7 @@ from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.annotate import HeatmapOverlay, PictureLimits, annotate_frame
 from stripwatch.worker.observers.background_worker import BackgroundWorker
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
+from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 
@@ -38,8 +39,8 @@ class _PendingEvidence(NamedTuple):
     decode_spec: DecodeSpec
 
 
-class Evidence:
-    """The publish thread calls `admit`; of each frame that was admitted, any thread then `settled` or `dropped`."""
+class Evidence(FrameObserver):
+    """Draws on a thread of its own, in the background."""
 
     def __init__(
         self,
@@ -62,8 +63,8 @@ class Evidence:
         ] = {}  # by the identity of the frame: two copies of one may be in flight
         self.start = self._worker.start
 
-    def admit(self, outcome: FrameOutcome, event: Result | Reject) -> Result | Reject:
-        """The event as it goes out. Returns at once, whatever the drawing is doing."""
+    def on_event(self, outcome: FrameOutcome, event: Result | Reject) -> Result | Reject:
+        """Say in the event of a defect whether there will be evidence."""
         if not (isinstance(event, Result) and event.defects and isinstance(outcome, Prediction)):
             return event
         frame = outcome.frame
@@ -77,14 +78,12 @@ class Evidence:
         self._waiting[id(frame)] = _PendingEvidence(frame, event, _heatmap_of(outcome, event), decode_spec)
         return event
 
-    def settled(self, frame: Frame) -> None:
-        """Its event was acknowledged."""
+    def on_delivered(self, event: Result | Reject, frame: Frame) -> None:  # noqa: ARG002
         sight = self._waiting.pop(id(frame), None)
         if sight:
             self._worker.put(frame, sight)
 
-    def dropped(self, frame: Frame) -> None:
-        """Its event goes nowhere: the frame comes again."""
+    def on_dropped(self, event: Result | Reject, frame: Frame) -> None:  # noqa: ARG002
         if self._waiting.pop(id(frame), None):
             self._worker.cancel(frame)
 

@@ -1,4 +1,4 @@
-"""The enabled ones of evidence, review and shadow; each is notified of the outcome of a frame."""
+"""All observers of a worker's frames: drift, rejects, and what works in the background."""
 
 import time
 
@@ -7,55 +7,38 @@ from prometheus_client import Counter
 from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.config.sections import EvidenceSettings, ReviewSettings, Topics
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.contracts.events import Reject, Result
-from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.model.loaded_model import decode_limits, open_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer, open_best_effort_producer
+from stripwatch.worker.observers.drift_monitor import DriftMonitor
 from stripwatch.worker.observers.evidence import Evidence
+from stripwatch.worker.observers.reject_rate import RejectRate
 from stripwatch.worker.observers.review_sender import ReviewSender
 from stripwatch.worker.observers.shadow_loader import ShadowDeployment, shadow_settings
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
-from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome
+from stripwatch.worker.pipeline.inspect.observer import FrameObservers
 
 _CLOSE_S = 1.0  # at least, for what is still to be sent at a stop
 
 
-class PipelineObservers:
-    """The publish thread calls `admit` and `seen`; any thread `settled` and `dropped`; all return at once."""
+class PipelineObservers(FrameObservers):
+    """Of evidence, review and shadow those that are switched on."""
 
     def __init__(self, settings: Settings, metrics: Metrics, limits: TopicLimits) -> None:
         self._limits = limits
         self._topics: list[BestEffortProducer] = []
+        self.drift = DriftMonitor(settings.drift, metrics, configured=settings.cameras)
+        self.rejects = RejectRate(settings.rejects.window_s, settings.rejects.share_max)
+        metrics.watch(metrics.reject_share, self.rejects.share)
         self._shadow = _open_shadow(settings, metrics, limits) if settings.shadow.bundle else None
         self._evidence = self._open_evidence(settings, metrics) if settings.evidence.enabled else None
         self._review = self._open_review(settings, metrics) if settings.review.enabled else None
+        self._background = [each for each in (self._shadow, self._evidence, self._review) if each]
+        super().__init__(self.drift, self.rejects, *self._background)
 
     def start(self) -> None:
-        for observer in (self._shadow, self._evidence, self._review):
-            if observer:
-                observer.start()
-
-    def admit(self, outcome: FrameOutcome, event: Result | Reject) -> Result | Reject:
-        """The event as it goes out: it says whether there will be evidence."""
-        return self._evidence.admit(outcome, event) if self._evidence else event
-
-    def seen(self, event: Result, frame: Frame) -> None:
-        """The event went out."""
-        if self._shadow:
-            self._shadow.offer(event, frame)
-
-    def settled(self, event: Result | Reject, frame: Frame) -> None:
-        """The event was acknowledged."""
-        if self._evidence:
-            self._evidence.settled(frame)
-        if self._review and isinstance(event, Result):
-            self._review.offer(event, frame)
-
-    def dropped(self, frame: Frame) -> None:
-        """The event goes nowhere: the frame comes again."""
-        if self._evidence:
-            self._evidence.dropped(frame)
+        for observer in self._background:
+            observer.start()
 
     def close(self, deadline_s: float) -> list[str]:
         """Nothing comes any more; what was admitted is sent. deadline_s: of the monotonic clock.

@@ -1,15 +1,23 @@
-"""How many of the last frames were rejects: one bad frame never stops the line, many of them are news."""
+"""Rejects in the log, and their share of the last frames: one bad frame never stops the line, many of them are news."""
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
+import structlog
+
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.pipeline.inspect.observer import FrameObserver
+
+log = structlog.get_logger()
+
 _SLOTS = 60
 _FRAMES_MIN = 20  # below this, one bad frame after a restart would raise an alarm
 
 
-class RejectRate:
+class RejectRate(FrameObserver):
     """Over the last window_s, to a sixtieth of it. Any thread may call."""
 
     def __init__(self, window_s: float, share_max: float, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -18,6 +26,14 @@ class RejectRate:
         self._now_s = now_s
         self._slots: deque[list[int]] = deque()  # [number of the slot, frames, rejects], oldest first
         self._lock = threading.Lock()
+
+    def on_delivered(self, event: Result | Reject, frame: Frame) -> None:
+        if frame.replay_of is None:  # a replay says nothing about the cameras now
+            self.count(isinstance(event, Reject))
+        if isinstance(event, Reject):
+            log.warning(
+                "frame rejected", frame=event.id, camera=event.frame.camera, reason=event.reason, detail=event.detail
+            )
 
     def count(self, rejected: bool) -> None:
         with self._lock:

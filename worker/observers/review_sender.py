@@ -5,15 +5,16 @@ from collections.abc import Callable
 
 from stripwatch.worker.common.rates import TokenBucket
 from stripwatch.worker.config.sections import ReviewSettings
-from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.background_worker import BackgroundWorker
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
+from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, review_headers
 
 
-class ReviewSender:
+class ReviewSender(FrameObserver):
     """The quota is that of a best class and a camera."""
 
     def __init__(
@@ -31,9 +32,8 @@ class ReviewSender:
         self._worker = BackgroundWorker("review", self._send, self._count)
         self.start = self._worker.start
 
-    def offer(self, event: Result, frame: Frame) -> None:
-        """Called for each result that was acknowledged, by one thread at a time; returns at once."""
-        if event.verdict != "unsure":
+    def on_delivered(self, event: Result | Reject, frame: Frame) -> None:
+        if isinstance(event, Reject) or event.verdict != "unsure":
             return
         if self._topic.circuit_open:
             self._count("dropped")

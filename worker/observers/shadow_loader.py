@@ -8,7 +8,7 @@ import msgspec
 
 from stripwatch.worker.config.sections import ShadowSettings
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.model.bundle import Bundle
@@ -20,12 +20,14 @@ from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
 from stripwatch.worker.observers.shadow import Shadow
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
+from stripwatch.worker.pipeline.inspect.observer import FrameObserver
+from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 
 _CLOSE_S = 1.0
 
 
-class ShadowDeployment:
+class ShadowDeployment(FrameObserver):
     """From `start` to `close`. A shadow bundle that is unfit, or not there yet, is a log line and a metric.
 
     check_s: time between looks for another bundle. open_model: loads one as `shadow_settings` has it.
@@ -57,11 +59,14 @@ class ShadowDeployment:
         )
         metrics.watch(metrics.shadow_outdated, lambda: self._reloader.outdated)
         self._loading = threading.Thread(target=self._load, name="shadow-swap", daemon=True)
-        self.offer = self._shadow.offer
 
     def start(self) -> None:
         self._shadow.start()
         self._loading.start()
+
+    def on_sent(self, outcome: FrameOutcome, event: Result | Reject) -> None:
+        if isinstance(event, Result):
+            self._shadow.offer(event, outcome.frame)
 
     def close(self, timeout_s: float) -> bool:
         """False: a run of its model has not come back."""

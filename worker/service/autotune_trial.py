@@ -10,7 +10,6 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 
@@ -18,13 +17,14 @@ from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.process.malloc import tune_malloc
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.contracts.events import Reject, Result
-from stripwatch.worker.contracts.frame import Frame, read_record
+from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.positions import Partition, Position, Record
 from stripwatch.worker.model.loaded_model import LoadedModel, load_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
-from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_dependencies
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline
+from stripwatch.worker.pipeline.inspect.publish_stage import OutgoingFrame
 
 READY = "ready"
 _TOPIC = "trial"
@@ -32,15 +32,11 @@ _ROOM_S = 0.1
 _INSIDE_FRAMES_MAX, _INSIDE_BYTES_MAX = 32, 64_000_000  # few, since they are finished before the trial ends
 
 
-class CountingPublisher:
-    """A publisher that settles at once, and counts."""
+class NoPublisher:
+    """A publisher that settles at once."""
 
-    def __init__(self) -> None:
-        self.frames = 0
-
-    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:  # noqa: ARG002
-        settle()
-        self.frames += 1
+    def publish(self, outgoing: OutgoingFrame) -> None:
+        outgoing.settle()
 
     def flush(self, timeout_s: float) -> None:
         """Nothing waits."""
@@ -48,11 +44,10 @@ class CountingPublisher:
 
 def run_trial(settings: Settings, model: LoadedModel, seconds: float) -> int:
     """How many frames the pipeline settles in this many seconds, with always more waiting than a batch takes."""
-    publisher = CountingPublisher()
+    tracker = OffsetTracker()
     limiter = InFlightLimiter(_INSIDE_FRAMES_MAX, _INSIDE_BYTES_MAX)
-    parts = build_dependencies(settings, Metrics(CollectorRegistry()), publisher, limiter)
-    parts.tracker.assign([Partition(_TOPIC, 0)])
-    pipeline = Pipeline(parts, model, batches_in_flight=settings.batches_in_flight)
+    tracker.assign([Partition(_TOPIC, 0)])
+    pipeline = Pipeline(settings, model, NoPublisher(), tracker, limiter, Metrics(CollectorRegistry()))
     golden = [frame.encoded for frame in model.session.bundle.manifest.golden]
     pipeline.start()
     ends_s = time.monotonic() + seconds
@@ -64,9 +59,9 @@ def run_trial(settings: Settings, model: LoadedModel, seconds: float) -> int:
         record = Record(Position(_TOPIC, 0, number), 0, None, golden[number % len(golden)], [])
         frame = read_record(record, "", time.monotonic())
         limiter.acquire(len(frame.encoded))
-        parts.tracker.register(frame.position)
+        tracker.register(frame.position)
         pipeline.take(frame)
-    frames = publisher.frames
+    frames = pipeline.frames_settled
     pipeline.drain(settings.drain_s_max)
     pipeline.raise_failure()
     return frames

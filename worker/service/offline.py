@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -26,7 +26,10 @@ from stripwatch.worker.model.loaded_model import LoadedModel, load_model
 from stripwatch.worker.model.trained_range import SizeCheck, size_warning
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
-from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, PipelineDependencies, build_dependencies
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.inspect.observer import FrameObserver
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline
+from stripwatch.worker.pipeline.inspect.publish_stage import OutgoingFrame
 
 _FILES_CHECKED_MAX = 200
 
@@ -45,7 +48,6 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
         raise InputError(f"{out} is already there; --force replaces it")
     model = load_model(settings)
     warn_of_sizes(model.size_check, images.files)
-    limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
     part = out.with_name(out.name + ".part")
     try:
         lines = part.open("wb", buffering=0)  # so that a full disk fails at the line, not at the close
@@ -54,8 +56,7 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
     for note in images.notes:
         say(note)
     with lines, _named_if_cut_off(part), new_progress() as progress:
-        parts = build_dependencies(settings, Metrics(CollectorRegistry()), LinesPublisher(lines), limiter)
-        summary = _Inspection(parts, model, images, progress).run()
+        summary = _Inspection(settings, model, LinesPublisher(lines), images, progress).run()
     if not summary["frames"]:
         part.unlink()
         count = len(images.files)
@@ -82,24 +83,30 @@ class LinesPublisher:
         self._lines = lines
         self._encoder = msgspec.json.Encoder()
 
-    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:  # noqa: ARG002
+    def publish(self, outgoing: OutgoingFrame) -> None:
         try:
-            self._lines.write(self._encoder.encode(event) + b"\n")
+            self._lines.write(self._encoder.encode(outgoing.event) + b"\n")
         except OSError as error:
             raise InputError(f"cannot write {self._lines.name}: {error.strerror}") from error
-        settle()
+        outgoing.settle()
 
     def flush(self, timeout_s: float) -> None:
         """Each line is written as it comes."""
 
 
-class _Inspection:
+class _Inspection(FrameObserver):
     """One run over the files: it takes the place of the consumer, and counts."""
 
     def __init__(
-        self, parts: PipelineDependencies, model: LoadedModel, images: ImageFolder, progress: Progress
+        self,
+        settings: Settings,
+        model: LoadedModel,
+        publisher: LinesPublisher,
+        images: ImageFolder,
+        progress: Progress,
     ) -> None:
-        self._parts = parts
+        self._tracker = OffsetTracker()
+        self._limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
         self._images = images
         self._progress = progress
         self._counts: Counter[str] = Counter()
@@ -107,12 +114,13 @@ class _Inspection:
         self._unreadable = 0
         self._times_unknown = 0
         self._flags: Counter[str] = Counter()
-        self._pipeline = Pipeline(parts, model, lambda event, _: self._count(event))
+        metrics = Metrics(CollectorRegistry())
+        self._pipeline = Pipeline(settings, model, publisher, self._tracker, self._limiter, metrics, observer=self)
 
     def run(self) -> dict[str, Any]:
         started_s, files = time.monotonic(), self._images.files
         self._task = self._progress.add_task("inspect", total=len(files))
-        self._parts.tracker.assign([Partition(path_text(self._images.root), 0)])
+        self._tracker.assign([Partition(path_text(self._images.root), 0)])
         self._pipeline.start()
         try:
             for number, path in enumerate(files):
@@ -138,7 +146,7 @@ class _Inspection:
         }
 
     def _take(self, number: int, path: Path) -> None:
-        while not self._parts.limiter.wait_for_room(1):
+        while not self._limiter.wait_for_room(1):
             self._pipeline.raise_failure()
         try:
             frame, time_known = read_file(path, self._images.root, number)
@@ -148,11 +156,11 @@ class _Inspection:
             self._progress.advance(self._task)
             return
         self._times_unknown += not time_known
-        self._parts.limiter.acquire(len(frame.encoded))
-        self._parts.tracker.register(frame.position)
+        self._limiter.acquire(len(frame.encoded))
+        self._tracker.register(frame.position)
         self._pipeline.take(frame)
 
-    def _count(self, event: Result | Reject) -> None:
+    def on_delivered(self, event: Result | Reject, frame: Frame) -> None:  # noqa: ARG002
         if isinstance(event, Reject):
             self._counts["rejects"] += 1
         else:

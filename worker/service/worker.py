@@ -14,21 +14,17 @@ from stripwatch.worker.common.errors import BrokerUnavailableError, HangError
 from stripwatch.worker.common.process.signals import ShutdownSignal
 from stripwatch.worker.common.process.threads import OwnedThread, ShutdownLimit, stacks
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.contracts.events import Reject, Result
-from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.model.bundle_store import resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model, require_bundle
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.systemd import Watchdog, sd_notify
-from stripwatch.worker.observers.drift_monitor import DriftMonitor
 from stripwatch.worker.observers.frame_observers import PipelineObservers, needed_topics
-from stripwatch.worker.observers.reject_rate import RejectRate
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.consumer import ConsumerConfig, FrameConsumer
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
-from stripwatch.worker.pipeline.inspect.pipeline import Pipeline, build_dependencies
+from stripwatch.worker.pipeline.inspect.pipeline import Pipeline
 from stripwatch.worker.pipeline.produce.delivery import open_delivery
 from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 from stripwatch.worker.service.hang_detector import HangDetector
@@ -52,8 +48,6 @@ class Worker:
         self._settings = settings
         self._metrics = metrics
         self.stopping = False
-        self._left_over = False
-        self._frames_settled = 0
         log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
         consumer = open_group_member(settings)
         topics = [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS]
@@ -73,25 +67,21 @@ class Worker:
             limits,
             self._clock,
             consumer.group_metadata,
-            self._drop,
             self._fail,
-            lambda: 1000 * self._limiter.linger_s,
+            self._limiter,
             topic.confirm_gone,
         )
-        self._drift = DriftMonitor(settings.drift, metrics, configured=settings.cameras)
-        stages = (_deadline(settings), self._tracker, self._drift.sampler.due)
-        parts = build_dependencies(settings, metrics, self._delivery, self._limiter, *stages)
-        self._rejects = RejectRate(settings.rejects.window_s, settings.rejects.share_max)
-        metrics.watch(metrics.reject_share, self._rejects.share)
         self._observers = PipelineObservers(settings, metrics, limits)
         self._pipeline = Pipeline(
-            parts,
+            settings,
             model,
-            self._settled,
-            self._observers.seen,
-            self._observers.admit,
-            self._drift.observe,
-            settings.batches_in_flight,
+            self._delivery,
+            self._tracker,
+            self._limiter,
+            metrics,
+            _deadline(settings),
+            self._observers.drift.sampler,
+            self._observers,
         )
         self._show_model(model)
         self._reloader = ModelReloader(
@@ -110,7 +100,7 @@ class Worker:
             self._limiter,
             metrics,
             _consumer_config(settings, topics[1:]),
-            self._pipeline.take,
+            self._pipeline,
         )
         self._consumer_thread = OwnedThread(self._consumer.run, "consumer", self._fail)
         self._reload_thread = OwnedThread(lambda: self._reloader.run(settings.bundle_check_s), "swap", self._fail)
@@ -126,8 +116,8 @@ class Worker:
         self._reload_thread.start()
         self._observers.start()
         while not stop.received and not self._pipeline.failed.wait(_TICK_S):
-            watchdog.ping(ready(), self._limiter.frames, self._frames_settled)
-            self._drift.tick(self._reading, self._tracker.partitions())
+            watchdog.ping(ready(), self._limiter.frames, self._pipeline.frames_settled)
+            self._observers.drift.tick(self._reading, self._tracker.partitions())
             if self._delivery.waiting_s > self._settings.send_s_max + _GRACE_S:
                 limit = f"{self._settings.send_s_max:g} s (send_s_max)"
                 self._fail(BrokerUnavailableError(f"Kafka has not confirmed the delivery of results within {limit}"))
@@ -142,7 +132,7 @@ class Worker:
 
     def _check_hangs(self) -> None:
         try:
-            self._hangs.check(self._limiter.frames, self._frames_settled, self._consumer.turns)
+            self._hangs.check(self._limiter.frames, self._pipeline.frames_settled, self._consumer.turns)
         except HangError as error:
             log.error("a thread hangs", threads=stacks())
             self._fail(error)
@@ -194,17 +184,7 @@ class Worker:
 
     @property
     def rejects_are_many(self) -> bool:
-        return self._rejects.is_high()
-
-    def _settled(self, event: Result | Reject, frame: Frame) -> None:
-        self._frames_settled += 1
-        if frame.replay_of is None:  # a replay says nothing about the cameras now
-            self._rejects.count(isinstance(event, Reject))
-        self._observers.settled(event, frame)
-        if isinstance(event, Reject):
-            log.warning(
-                "frame rejected", frame=event.id, camera=event.frame.camera, reason=event.reason, detail=event.detail
-            )
+        return self._observers.rejects.is_high()
 
     def _swap(self, model: LoadedModel) -> None:
         self._pipeline.swap(model)
@@ -222,6 +202,7 @@ class Worker:
         if self._limit is not None:
             self._limit.start(self._settings.drain_s_max + _CLOSE_S_MAX, self._pipeline.exit_code)
         self.stopping = True
+        dropped_before = self._pipeline.frames_dropped
         sd_notify("STOPPING=1")
         log.info("stopping", frames_open=self._limiter.frames, failed=self._pipeline.failed.is_set())
         started_s = time.monotonic()
@@ -238,7 +219,7 @@ class Worker:
         )  # one run of a model that is being loaded
         hung += ["swap"] if self._reload_thread.is_alive() else []
         hung += ["predict"] if self._pipeline.predicting else []
-        settled = drained and not self._left_over
+        settled = drained and self._pipeline.frames_dropped == dropped_before
         log.info("stopped", everything_settled=settled, seconds=round(time.monotonic() - started_s, 2))
         return hung
 
@@ -249,14 +230,6 @@ class Worker:
         except BrokerUnavailableError as error:
             self._pipeline.fail(error)
             return False
-
-    def _drop(self, frame: Frame) -> None:
-        """Its result goes nowhere: the frame is read again, by this worker or by another."""
-        self._left_over |= self.stopping
-        self._metrics.frames_read_again.inc()
-        self._observers.dropped(frame)
-        self._limiter.release_copy(id(frame))
-        self._limiter.release(len(frame.encoded))
 
     def _fail(self, error: BaseException) -> None:
         self._pipeline.fail(error)

@@ -16,6 +16,7 @@ from stripwatch.worker.model.session import WarmedBatch
 from stripwatch.worker.pipeline.inspect.gather_batches import collect_batch
 from tests.clock import ManualClock
 from tests.models import make_model
+from tests.worker.pipeline.inspect.scripted_queue import ScriptedQueue
 
 SIZES = (1, 2, 4, 8, 16)
 
@@ -68,30 +69,18 @@ class Run:
 def simulate(arrivals_s: Sequence[float], device: Device, policy: Policy) -> Run:
     """Frames come at their times; one device takes batches as `gather` makes them."""
     clock, rate, waits_s, busy_s = ManualClock(), DecayedRate(), [], 0.0
-    coming = iter(arrivals_s)
-    next_s = next(coming, None)
-
-    def head(timeout_s: float) -> float | None:
-        nonlocal next_s
-        arrived_s = next_s
-        if arrived_s is None or arrived_s > clock.now_s + timeout_s:
-            clock.now_s += timeout_s
-            return None
-        clock.now_s = max(clock.now_s, arrived_s)
-        next_s = next(coming, None)
-        return arrived_s
-
+    frames = ScriptedQueue(clock, arrivals_s)
     taken = 0
-    while next_s is not None:
-        first = head(next_s - clock.now_s if next_s > clock.now_s else 0.0)
+    while taken < len(arrivals_s):
+        first = frames.head(max(0.0, arrivals_s[taken] - clock.now_s))
         assert first is not None
         there = int(np.searchsorted(arrivals_s, clock.now_s, side="right"))
-        batch = collect_batch(first, head, policy(max(1, there - taken), rate.count(0, clock.now_s)), clock)
+        batch = collect_batch(first, frames, policy(max(1, there - taken), rate.count(0, clock.now_s)), clock)
         taken += len(batch)
         rate.count(len(batch), clock.now_s)
         busy_s += device.run_s(len(batch))
         clock.now_s += device.run_s(len(batch))
-        waits_s += [clock.now_s - arrived_s for arrived_s in batch]
+        waits_s += [clock.now_s - arrivals_s[number] for number in batch]
     return Run(len(waits_s) / (clock.now_s - arrivals_s[0]), float(np.quantile(waits_s, 0.99)), busy_s)
 
 

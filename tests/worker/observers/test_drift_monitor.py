@@ -54,7 +54,7 @@ class Watched:
 
     def saw(self, *outcomes: FrameOutcome) -> None:
         for outcome in outcomes:
-            self.watch.observe(outcome, EventBuilder({}).event(outcome, 0.0))
+            self.watch.on_sent(outcome, EventBuilder({}).event(outcome, 0.0))
 
     def look(self, passed_s: float = 1.0) -> None:
         self.clock.now_s += passed_s

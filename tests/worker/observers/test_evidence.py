@@ -26,10 +26,12 @@ from stripwatch.worker.pipeline.inspect.outcomes import Prediction, Skipped
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import encode_frame
+from tests.worker.pipeline.samples import result
 
 EVENTS, MODEL = EventBuilder({}), make_model()
 READER = HeatmapDecoder("place", CellGrid((7.5, 7.5), (16, 16)), 0.5, 32, 32)
 PICTURE = encode_frame(0.5, (320, 320))
+EVENT = result(make_frame(), defect=True)
 
 
 class Taken:
@@ -58,7 +60,7 @@ class Made:
         scores = (0.1, 0.9) if defect else (0.9, 0.1)
         outcome = Prediction(frame, **({"model": MODEL, "heatmaps": None} | changes), width_px=320, height_px=320,
                              scores=scores, decode_s=0.0, queue_s=0.0, inference_s=0.0)  # fmt: skip
-        return self.evidence.admit(outcome, EVENTS.result(outcome, 0.0))
+        return self.evidence.on_event(outcome, EVENTS.result(outcome, 0.0))
 
     def finish(self) -> dict[str, float]:
         """Draw and send what waits; how often each outcome was counted."""
@@ -82,7 +84,7 @@ def test_a_defect_is_drawn_and_sent_under_its_events_id_once_that_is_acknowledge
     event = made.admit(frame)
     assert said(event) is True
     assert msgspec.json.decode(msgspec.json.encode(event))["evidence"] is True
-    made.evidence.settled(frame)
+    made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {"sent": 1}
     (record,) = made.producer.records
     headers = dict(record["headers"])
@@ -100,7 +102,7 @@ def test_the_heatmap_is_that_of_the_defects_class() -> None:
     made, frame = Made(), make_frame(1, PICTURE)
     made.admit(frame, model=make_model(heatmap_decoder=READER), heatmaps=maps)
     maps[:] = 0  # the array is the batch's
-    made.evidence.settled(frame)
+    made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {"sent": 1}
     pixels = cv2.imdecode(np.frombuffer(made.producer.records[0]["body"], np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None
@@ -113,8 +115,8 @@ def test_what_has_no_defect_says_nothing_of_evidence() -> None:
     made, frame = Made(), make_frame()
     assert said(made.admit(frame, defect=False)) is None
     skipped = Skipped(frame, MODEL)
-    assert said(made.evidence.admit(skipped, EVENTS.skipped(skipped, 0.0))) is None
-    made.evidence.settled(frame)
+    assert said(made.evidence.on_event(skipped, EVENTS.skipped(skipped, 0.0))) is None
+    made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {}
 
 
@@ -122,17 +124,17 @@ def test_a_frame_that_is_turned_down_gives_its_place_back_and_is_not_sent() -> N
     made, frames = Made(), [make_frame(1, PICTURE) for _ in range(3 * FRAMES_MAX)]
     for frame in frames:
         assert said(made.admit(frame)) is True
-        made.evidence.dropped(frame)
+        made.evidence.on_dropped(EVENT, frame)
     assert said(made.admit(frames[0])) is True  # it came again
-    made.evidence.settled(frames[0])
+    made.evidence.on_delivered(EVENT, frames[0])
     assert made.finish() == {"sent": 1}
 
 
 def test_two_copies_of_a_frame_have_a_place_each() -> None:
     made, first, second = Made(), make_frame(1, PICTURE), make_frame(1, PICTURE)
     assert [said(made.admit(frame)) for frame in (first, second)] == [True, True]
-    made.evidence.dropped(second)
-    made.evidence.settled(first)
+    made.evidence.on_dropped(EVENT, second)
+    made.evidence.on_delivered(EVENT, first)
     assert made.finish() == {"sent": 1}
 
 
@@ -148,7 +150,7 @@ def test_without_room_the_event_says_so_although_nothing_is_acknowledged_yet() -
     frames = [make_frame(number, PICTURE) for number in range(FRAMES_MAX + 3)]
     assert [said(made.admit(frame)) for frame in frames] == [True] * FRAMES_MAX + [False] * 3
     for frame in frames:
-        made.evidence.settled(frame)
+        made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {"sent": FRAMES_MAX, "dropped": 3}
 
 
@@ -159,7 +161,7 @@ def test_what_was_admitted_and_fails_is_counted_and_the_next_events_say_that_the
     made, frames = Made(away), [make_frame(number, PICTURE) for number in range(3)]
     for frame in frames[:2]:
         assert said(made.admit(frame)) is True
-        made.evidence.settled(frame)
+        made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {"failed": 2}
     assert said(made.admit(frames[2])) is False
 
@@ -167,7 +169,7 @@ def test_what_was_admitted_and_fails_is_counted_and_the_next_events_say_that_the
 def test_a_frame_that_cannot_be_drawn_has_failed() -> None:
     made, frame = Made(), make_frame(1, b"no picture at all")
     made.admit(frame)
-    made.evidence.settled(frame)
+    made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {"failed": 1}
     assert made.producer.records == []
 

@@ -2,8 +2,11 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from stripwatch.worker.observers.reject_rate import RejectRate
+from tests.frames import make_frame
+from tests.worker.pipeline.samples import reject, result
 
 
 def test_many_rejects_are_high_until_the_window_has_passed() -> None:
@@ -42,3 +45,18 @@ def test_it_is_the_share_of_the_window_to_one_slot(frames: list[tuple[float, boo
         times.append((now_s[0], rejected))
     kept = [rejected for at_s, rejected in times if int(at_s) > int(now_s[0]) - 60]
     assert share.share() == (sum(kept) / len(kept) if len(kept) >= 20 else 0)
+
+
+def test_each_reject_is_logged_and_a_frame_that_was_sent_again_is_not_counted() -> None:
+    share, first, again = RejectRate(60, 0.5), make_frame(1), make_frame(2, replay_of="a-reject")
+    with capture_logs() as logs:
+        for _ in range(15):
+            share.on_delivered(reject(first), first)
+            share.on_delivered(result(first, defect=False), first)
+            share.on_delivered(reject(again), again)
+    assert share.share() == 0.5
+    assert [(line["event"], line["frame"], line["reason"]) for line in logs[:2]] == [
+        ("frame rejected", first.id, "truncated"),
+        ("frame rejected", again.id, "truncated"),
+    ]
+    assert len(logs) == 30

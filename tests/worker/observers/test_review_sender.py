@@ -47,7 +47,7 @@ class Made:
         )
 
     def offer(self, frame: Frame, scores: tuple[float, float] = (0.4, 0.6)) -> None:
-        self.review.offer(EVENTS.result(Prediction(frame, MODEL, 1, 1, scores, 0.0, 0.0, 0.0), 0.0), frame)
+        self.review.on_delivered(EVENTS.result(Prediction(frame, MODEL, 1, 1, scores, 0.0, 0.0, 0.0), 0.0), frame)
 
     def finish(self) -> dict[str, float]:
         self.review.start()
@@ -73,7 +73,7 @@ def test_what_is_sure_or_was_not_inspected_stays() -> None:
     made, frame = Made(), make_frame(0, IMAGE)
     for scores in ((0.95, 0.05), (0.1, 0.9)):
         made.offer(frame, scores)
-    made.review.offer(EVENTS.skipped(Skipped(frame, MODEL), 0.0), frame)
+    made.review.on_delivered(EVENTS.skipped(Skipped(frame, MODEL), 0.0), frame)
     assert made.finish() == {}
 
 

@@ -14,6 +14,7 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.trained_range import TrainedFrames
+from stripwatch.worker.pipeline.inspect.publish_stage import OutgoingFrame
 from stripwatch.worker.service import offline
 from stripwatch.worker.service.offline import LinesPublisher, inspect_folder
 from tests.badframes import BAD_FRAMES
@@ -204,10 +205,10 @@ def test_an_error_leaves_what_was_written_under_a_name_that_says_it_is_not_compl
     publish = LinesPublisher.publish
     count = itertools.count()
 
-    def fail_at_the_tenth(self: LinesPublisher, *event: Any) -> None:
+    def fail_at_the_tenth(self: LinesPublisher, outgoing: OutgoingFrame) -> None:
         if next(count) == 9:
             raise ValueError("broken event")
-        publish(self, *event)
+        publish(self, outgoing)
 
     monkeypatch.setattr(LinesPublisher, "publish", fail_at_the_tenth)
     with pytest.raises(ValueError, match="broken event"):

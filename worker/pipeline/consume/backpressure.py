@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 
 from stripwatch.worker.common.rates import DecayedRate
 
@@ -66,13 +65,14 @@ class InFlightLimiter:
             if self._room() >= self._enough or self._frames <= self._few:
                 self._changed.notify_all()
 
-    def reserve_copy(self, frame_id: int, size_bytes: int, given_up: Callable[[], bool]) -> None:
+    def reserve_copy(self, frame_id: int, size_bytes: int, failed: threading.Event) -> None:
         """Wait until a producer may hold a copy of these bytes beside ours: all copies take a quarter of bytes_max.
 
-        kafka-python's producer sets no limit itself. One copy is always allowed.
+        kafka-python's producer sets no limit itself. One copy is always allowed. failed: nobody waits any more.
         """
         with self._changed:
-            while self._copies and sum(self._copies.values()) + size_bytes > self._bytes_max // 4 and not given_up():
+            room_bytes = self._bytes_max // 4 - size_bytes
+            while self._copies and sum(self._copies.values()) > room_bytes and not failed.is_set():
                 self._changed.wait(_COPY_CHECK_S)
             self._copies[frame_id] = size_bytes
 

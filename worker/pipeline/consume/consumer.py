@@ -3,9 +3,8 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from kafka import KafkaConsumer
@@ -73,11 +72,16 @@ class ConsumerConfig:
     output_topics: tuple[str, ...] = ()
 
 
+class FrameSink(Protocol):
+    """Where frames go: `Pipeline`, which this package may not import."""
+
+    def take(self, frame: Frame) -> None: ...
+
+
 class FrameConsumer:
     """Polls while there is room, commits what is settled, and pauses the partitions where there is no room.
 
-    consumer: subscribed to nothing yet, with auto-commit off. topic: as this consumer sees it. take: hands a frame to
-    the pipeline.
+    consumer: subscribed to nothing yet, with auto-commit off. topic: as this consumer sees it.
     """
 
     def __init__(
@@ -88,14 +92,14 @@ class FrameConsumer:
         limiter: InFlightLimiter,
         metrics: Metrics,
         rules: ConsumerConfig,
-        take: Callable[[Frame], None],
+        pipeline: FrameSink,
     ) -> None:
         self._consumer = consumer
         self._tracker = tracker
         self._limiter = limiter
         self._metrics = metrics
         self._config = rules
-        self._take = take
+        self._pipeline = pipeline
         self._cluster = cluster_id(consumer)
         self._stopping = threading.Event()
         self._commit_due_s = 0.0
@@ -253,7 +257,7 @@ class FrameConsumer:
         records: dict[TopicPartition, list[Any]] = with_patience(
             lambda: self._consumer.poll(timeout_ms=timeout_ms, max_records=wanted),
             "reading a record batch",
-            self._metrics.memory_shortages.inc,
+            self._metrics.memory_shortages,
         )
         self._poll_was_full = sum(map(len, records.values())) == wanted
         return records
@@ -268,7 +272,7 @@ class FrameConsumer:
         if frame.faults:
             log.warning("headers cannot be read", frame=frame.id, camera=frame.camera, headers=frame.faults)
         self._limiter.acquire(len(frame.encoded))
-        self._take(frame)
+        self._pipeline.take(frame)
 
     def _commit_if_due(self) -> None:
         now_s = time.monotonic()

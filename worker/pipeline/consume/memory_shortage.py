@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
+from prometheus_client import Counter
 
 from stripwatch.worker.common.errors import MemoryShortageError
 from stripwatch.worker.common.process.malloc import trim_malloc
@@ -21,25 +22,27 @@ _PAUSES_S = (0.1, 0.3, 1.0, 3.0)
 def with_patience(
     work: Callable[[], T],
     what: str,
-    noticed: Callable[[], None] = lambda: None,
+    shortages: Counter | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
     """The result of `work`, which is tried again after pauses while it raises MemoryError.
 
-    what: the work, for the log. noticed: called for each failure. Raises MemoryShortageError after the last one.
+    what: the work, for the log. shortages: counts each failure. Raises MemoryShortageError after the last one.
     """
     for pause_s in _PAUSES_S:
         try:
             return work()
         except MemoryError as error:
-            noticed()
+            if shortages is not None:
+                shortages.inc()
             log.warning("not enough memory; trying again", what=what, pause_s=pause_s, error=str(error))
         trim_malloc()
         sleep(pause_s)
     try:
         return work()
     except MemoryError as error:
-        noticed()
+        if shortages is not None:
+            shortages.inc()
         raise shortage(what) from error
 
 

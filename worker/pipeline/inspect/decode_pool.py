@@ -2,17 +2,18 @@
 
 import queue
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
 import structlog
+from prometheus_client import Counter
 
 from stripwatch.worker.common.errors import FrameRejected, MemoryShortageError, RejectReason
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.images.image_statistics import measure
+from stripwatch.worker.images.image_statistics import CameraSampler, measure
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.pipeline.consume.memory_shortage import with_patience
+from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.pipeline.inspect.decode_budget import DecodeBudget, Reservation
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, RejectedFrame, Skipped
 
@@ -22,24 +23,23 @@ log = structlog.get_logger()
 class DecodePool:
     """One thread submits, one takes the head; OpenCV releases the GIL, so the pool's threads really run together.
 
-    skips: whether a frame is not worth decoding any more; asked when its turn to be decoded comes.
-    measures: whether this frame of the camera is one to be measured; not asked for one that was sent again.
-    memory_short: called each time that memory is not enough for a frame. budget: of memory for decoding and for decoded
-    frames; it must be given back by `Decoded.release`.
+    deadline: asked when the turn of a frame to be decoded comes. sampler: which frames of a camera are measured; not
+    asked for one that was sent again. shortages: counts each time that memory is not enough for a frame. budget: of
+    memory for decoding and for decoded frames; it must be given back by `Decoded.release`.
     """
 
     def __init__(
         self,
         threads: int,
-        skips: Callable[[Frame], bool],
-        measures: Callable[[str], bool] = lambda _: False,
-        memory_short: Callable[[], None] = lambda: None,
+        deadline: Deadline = NO_DEADLINE,
+        sampler: CameraSampler | None = None,
+        shortages: Counter | None = None,
         budget: DecodeBudget | None = None,
     ) -> None:
         cv2.setNumThreads(1)  # those of OpenCV would take the cores from ours, for calls that last a tenth of a ms
-        self._skips = skips
-        self._measures = measures
-        self._memory_short = memory_short
+        self._deadline = deadline
+        self._sampler = sampler
+        self._shortages = shortages
         self._budget = budget or DecodeBudget()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._queue: queue.SimpleQueue[Future[DecodedFrame] | None] = queue.SimpleQueue()
@@ -107,15 +107,14 @@ class DecodePool:
     def _decode(self, frame: Frame, model: LoadedModel, reservation: Reservation) -> DecodedFrame:
         if frame.discarded is not None:
             return RejectedFrame(frame, model, FrameRejected(frame.discarded.reason, frame.discarded.detail))
-        if self._skips(frame):
+        if self._deadline.skips(frame):
             return Skipped(frame, model)
         started_s = time.monotonic()
         try:
             image = with_patience(
-                lambda: model.decode_frame(frame, reservation.take), "decoding a frame", self._memory_short
+                lambda: model.decode_frame(frame, reservation.take), "decoding a frame", self._shortages
             )
-            measures = frame.replay_of is None and self._measures(frame.camera)
-            statistics = measure(image.pixels) if measures else None
+            statistics = measure(image.pixels) if self._is_sampled(frame) else None
         except FrameRejected as error:
             return RejectedFrame(frame, model, error)
         except (MemoryError, MemoryShortageError):  # not the frame's fault: it ends the worker, by whoever takes it
@@ -126,4 +125,7 @@ class DecodePool:
                 frame, model, FrameRejected(RejectReason.UNDECODABLE, f"{type(error).__name__}: {error}")
             )
         finished_s = time.monotonic()
-        return Decoded(frame, model, image, finished_s - started_s, finished_s, statistics, reservation.release)
+        return Decoded(frame, model, image, finished_s - started_s, finished_s, statistics, reservation)
+
+    def _is_sampled(self, frame: Frame) -> bool:
+        return self._sampler is not None and frame.replay_of is None and self._sampler.due(frame.camera)

@@ -1,10 +1,11 @@
 """A batch of decoded frames through the model. A frame that the model cannot take does not take the others with it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from prometheus_client import Counter
 
 from stripwatch.worker.common.errors import FrameRejected, InferenceError, RejectReason
 from stripwatch.worker.images.decode_spec import Pixels
@@ -21,31 +22,30 @@ class Predictor(Protocol):
 
 
 def infer_batch(
-    batch: Sequence[DecodedFrame], predictor: Predictor, memory_short: Callable[[], None] = lambda: None
+    batch: Sequence[DecodedFrame], predictor: Predictor, shortages: Counter | None = None
 ) -> list[FrameOutcome]:
     """The outcome of each frame, in order; what was skipped or refused before passes through.
 
     Raises InferenceError when the model fails on a blank frame too: then it is the device, not a frame. Where memory is
     not enough for the batch, each frame goes alone; raises MemoryShortageError when it is not enough for one either.
-    memory_short: called each time.
+    shortages: counts each time.
     """
     decoded = [item for item in batch if isinstance(item, Decoded)]
-    predicted = iter(_infer_decoded(decoded, predictor, memory_short) if decoded else ())
+    predicted = iter(_infer_decoded(decoded, predictor, shortages) if decoded else ())
     return [next(predicted) if isinstance(item, Decoded) else item for item in batch]
 
 
-def _infer_decoded(
-    decoded: list[Decoded], predictor: Predictor, memory_short: Callable[[], None]
-) -> list[FrameOutcome]:
+def _infer_decoded(decoded: list[Decoded], predictor: Predictor, shortages: Counter | None) -> list[FrameOutcome]:
     started_s = time.monotonic()
     try:
         frames = _stack([item.image.pixels for item in decoded])
         output = predictor.predict(frames)
     except MemoryError:
-        memory_short()
-        return [_infer_patiently(item, predictor, memory_short) for item in decoded]
+        if shortages is not None:
+            shortages.inc()
+        return [_infer_patiently(item, predictor, shortages) for item in decoded]
     except InferenceError:
-        return [_infer_patiently(item, predictor, memory_short) for item in decoded]
+        return [_infer_patiently(item, predictor, shortages) for item in decoded]
     inference_s = time.monotonic() - started_s
     return [_outcome(item, output, at, started_s, inference_s) for at, item in enumerate(decoded)]
 
@@ -55,8 +55,8 @@ def _stack(images: list[Pixels]) -> Pixels:
     return images[0][np.newaxis] if len(images) == 1 else np.stack(images)
 
 
-def _infer_patiently(item: Decoded, predictor: Predictor, memory_short: Callable[[], None]) -> FrameOutcome:
-    return with_patience(lambda: _infer_alone(item, predictor), "running the model on one frame", memory_short)
+def _infer_patiently(item: Decoded, predictor: Predictor, shortages: Counter | None) -> FrameOutcome:
+    return with_patience(lambda: _infer_alone(item, predictor), "running the model on one frame", shortages)
 
 
 def _infer_alone(item: Decoded, predictor: Predictor) -> FrameOutcome:

@@ -3,7 +3,6 @@
 Each knows the model that the frame was given when it came in.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +14,12 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.decode_spec import Image
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.pipeline.inspect.decode_budget import Reservation
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """decode_s: at work. finished_s: of the monotonic clock. statistics: where it was this frame's turn.
-
-    release: to be called once the model has seen the pixels; gives back the memory that is counted for them.
-    """
+    """decode_s: at work. finished_s: of the monotonic clock. statistics: where it was this frame's turn."""
 
     frame: Frame
     model: LoadedModel
@@ -30,7 +27,12 @@ class Decoded:
     decode_s: float
     finished_s: float
     statistics: FrameStatistics | None = None
-    release: Callable[[], None] = lambda: None
+    reservation: Reservation | None = None
+
+    def release(self) -> None:
+        """Give back the memory that is counted for the pixels, once the model has seen them."""
+        if self.reservation is not None:
+            self.reservation.release()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Delivery at least once: a frame is settled when the broker has acknowledged every record that it became."""
 
-import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -13,9 +12,9 @@ from stripwatch.worker.broker.workarounds.producer.discarded_producers import fo
 from stripwatch.worker.broker.workarounds.producer.fixed_linger import set_linger
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.common.process.threads import OwnedThread
-from stripwatch.worker.contracts.events import Reject, Result
-from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.inspect.publish_stage import OutgoingFrame
 from stripwatch.worker.pipeline.produce.producer_recovery import DeliveryError, ProducerRecovery
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, RecordBuilder
 
@@ -23,8 +22,7 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, Re
 class AtLeastOnce:
     """Sends each frame's records at once, by an idempotent producer; its offset is committed later, by the consumer.
 
-    dropped: called, from any thread, for a frame that will be read again. failed: called when nothing can be delivered.
-    linger_ms: how long a result that goes out now may wait for others.
+    failed: called when nothing can be delivered. limiter: says how long a result that goes out now may wait for others.
     """
 
     def __init__(
@@ -32,20 +30,18 @@ class AtLeastOnce:
         records: RecordBuilder,
         tracker: OffsetTracker,
         recovery: ProducerRecovery,
-        dropped: Callable[[Frame], None],
         failed: Callable[[BaseException], None],
-        linger_ms: Callable[[], float] = lambda: LINGER_MS,
+        limiter: InFlightLimiter | None = None,
     ) -> None:
-        self._wanted_linger_ms = linger_ms
+        self._limiter = limiter
         self._linger_ms: float = LINGER_MS
         self._records = records
         self._tracker = tracker
         self._recovery = recovery
-        self._dropped = dropped
         self._failed = failed
         self._lock = threading.Lock()
-        self._open: dict[int, float] = {}  # since when each frame without an acknowledgement waits; the oldest first
-        self._numbers = itertools.count()
+        # Since when each frame without an acknowledgement waits; the oldest first
+        self._open: dict[_Sending, float] = {}
         self._producer: KafkaProducer = recovery.open()
 
     @property
@@ -55,34 +51,30 @@ class AtLeastOnce:
             since_s = next(iter(self._open.values()), None)
         return 0.0 if since_s is None else time.monotonic() - since_s
 
-    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
-        if self._tracker.claim(frame.position) is None:
-            self._dropped(frame)
+    def publish(self, outgoing: OutgoingFrame) -> None:
+        if self._tracker.claim(outgoing.frame.position) is None:
+            outgoing.drop()
             return
-        producer, records, number = self._producer, self._records.build(event, frame), next(self._numbers)
-
-        def settled() -> None:
-            self._forget(number)
-            self._recovery.delivered()
-            settle()
-
-        def refused(failure: DeliveryError) -> None:
-            self._forget(number)
-            self._refused(producer, frame, failure)
-
+        producer, records = self._producer, self._records.build(outgoing.event, outgoing.frame)
         self._set_linger(producer)
-        sending = _Sending(len(records), settled, refused)
+        sending = _Sending(self, producer, outgoing, len(records))
         with self._lock:
-            self._open[number] = time.monotonic()
+            self._open[sending] = time.monotonic()
         for record in records:
-            sending.send(producer, record, self._recovery.clock.stamp_ms(record.frame_ms), frame)
+            sending.send(record, self._recovery.clock.stamp_ms(record.frame_ms))
 
-    def _forget(self, number: int) -> None:
+    def acknowledged(self, sending: "_Sending") -> None:
+        """The broker has every record of a frame. Any thread may call."""
+        self._forget(sending)
+        self._recovery.delivered()
+        sending.outgoing.settle()
+
+    def _forget(self, sending: "_Sending") -> None:
         with self._lock:
-            self._open.pop(number, None)
+            self._open.pop(sending, None)
 
     def _set_linger(self, producer: KafkaProducer) -> None:
-        linger_ms = self._wanted_linger_ms()
+        linger_ms = LINGER_MS if self._limiter is None else 1000 * self._limiter.linger_s
         if linger_ms != self._linger_ms:
             set_linger(producer, linger_ms)
             self._linger_ms = linger_ms
@@ -99,13 +91,14 @@ class AtLeastOnce:
     def close(self) -> None:
         force_close(self._producer)
 
-    def _refused(self, producer: KafkaProducer, frame: Frame, failure: DeliveryError) -> None:
+    def refused(self, sending: "_Sending", failure: DeliveryError) -> None:
         """The first failure of a producer ends it. It comes on the producer's own thread, which cannot wait."""
+        self._forget(sending)
         with self._lock:
-            first = producer is self._producer and not self._tracker.suspended
+            first = sending.producer is self._producer and not self._tracker.suspended
             if first:
                 self._tracker.suspend()
-        self._dropped(frame)
+        sending.outgoing.drop()
         if first:
             OwnedThread(lambda: self._recover(failure), "producer-recovery", self._failed).start()
 
@@ -119,22 +112,17 @@ class AtLeastOnce:
 class _Sending:
     """The records of one frame. Acknowledgements of two topics may come from two threads."""
 
-    def __init__(self, count: int, settle: Callable[[], None], refused: Callable[[DeliveryError], None]) -> None:
+    def __init__(self, publisher: AtLeastOnce, producer: KafkaProducer, outgoing: OutgoingFrame, count: int) -> None:
+        self.producer = producer
+        self.outgoing = outgoing
+        self._publisher = publisher
         self._left = count
-        self._settle = settle
-        self._refused = refused
         self._lock = threading.Lock()
 
-    def send(self, producer: KafkaProducer, record: OutgoingRecord, timestamp_ms: int, frame: Frame) -> None:
-        def refuse(error: BaseException) -> None:
-            with self._lock:
-                first, self._left = self._left >= 0, -1
-            if first:
-                self._refused(DeliveryError(error, record, frame.position))
-
+    def send(self, record: OutgoingRecord, timestamp_ms: int) -> None:
         try:
             future = send_or_fail(
-                producer,
+                self.producer,
                 record.topic,
                 record.body,
                 key=record.key,
@@ -142,14 +130,20 @@ class _Sending:
                 timestamp_ms=timestamp_ms,
             )
         except KafkaError as error:
-            refuse(error)
+            self._refuse(record, error)
             return
         future.add_callback(self._acknowledge)
-        future.add_errback(refuse)
+        future.add_errback(self._refuse, record)
 
     def _acknowledge(self, _: object) -> None:
         with self._lock:
             self._left -= 1
             done = self._left == 0
         if done:
-            self._settle()
+            self._publisher.acknowledged(self)
+
+    def _refuse(self, record: OutgoingRecord, error: BaseException) -> None:
+        with self._lock:
+            first, self._left = self._left >= 0, -1
+        if first:
+            self._publisher.refused(self, DeliveryError(error, record, self.outgoing.frame.position))

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from kafka import KafkaProducer
 from kafka.structs import ConsumerGroupMetadata
 
-from stripwatch.worker.broker.producers import LINGER_MS, open_producer, producer_config
+from stripwatch.worker.broker.producers import open_producer, producer_config
 from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.produce.at_least_once import AtLeastOnce
 from stripwatch.worker.pipeline.produce.exactly_once import ExactlyOnce, TransactionLimits
@@ -27,19 +27,18 @@ def open_delivery(
     limits: TopicLimits,
     clock: RecordClock,
     group: Callable[[], ConsumerGroupMetadata],
-    dropped: Callable[[Frame], None],
     failed: Callable[[BaseException], None],
-    linger_ms: Callable[[], float] = lambda: LINGER_MS,
+    limiter: InFlightLimiter | None = None,
     is_gone: Callable[[str], bool] = lambda _: False,
 ) -> Delivery:
     """A publisher with its producer. Raises BrokerUnavailableError.
 
-    limits: of the topics. clock: the time of records. group: this worker in its consumer group, as it is now. dropped:
-    called, from any thread, for a frame that is read again. failed: called when nothing can be delivered any more.
-    linger_ms: at least once, how long a result may wait for others. is_gone: exactly once, whether a topic of frames
-    that Kafka does not know was deleted.
+    limits: of the topics. clock: the time of records. group: this worker in its consumer group, as it is now; no other
+    thread may use the consumer itself. failed: called when nothing can be delivered any more. limiter: at least once,
+    says how long a result may wait for others. is_gone: exactly once, whether a topic of frames that Kafka does not
+    know was deleted.
     """
-    records = RecordBuilder(settings.topics, settings.rejects.bytes_max, limits, metrics.rejects_shortened.inc)
+    records = RecordBuilder(settings.topics, settings.rejects.bytes_max, limits, metrics.rejects_shortened)
     topics = (settings.topics.results, settings.topics.defects, settings.topics.rejects)
 
     def open_one() -> KafkaProducer:
@@ -50,11 +49,11 @@ def open_delivery(
 
     recovery = ProducerRecovery(open_one, records, metrics, settings.broker.away_s_max, clock)
     if settings.delivery == "at-least-once":
-        return AtLeastOnce(records, tracker, recovery, dropped, failed, linger_ms)
+        return AtLeastOnce(records, tracker, recovery, failed, limiter)
     transactions = TransactionLimits(
         linger_s=settings.exactly_once.transaction_ms / 1000,
         frames_max=max(1, settings.inflight.frames_max // 2),  # the other half continues while these are committed
         timeout_s=settings.exactly_once.transaction_s_max,
         send_s_max=settings.send_s_max,
     )
-    return ExactlyOnce(records, tracker, recovery, group, transactions, metrics, dropped, failed)
+    return ExactlyOnce(records, tracker, recovery, group, transactions, metrics, failed)

@@ -24,11 +24,11 @@ from stripwatch.worker.broker.workarounds.producer.hidden_failures import fatal_
 from stripwatch.worker.broker.workarounds.producer.split_batches import await_acknowledgements
 from stripwatch.worker.common.errors import BrokerUnavailableError, FencedError
 from stripwatch.worker.common.process.threads import OwnedThread
-from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import CommitPoint, Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.offset_tracker import AssignmentEpoch, OffsetTracker
+from stripwatch.worker.pipeline.inspect.publish_stage import OutgoingFrame
 from stripwatch.worker.pipeline.produce.producer_recovery import FENCED, DeliveryError, ProducerRecovery
 from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, RecordBuilder
 
@@ -51,12 +51,6 @@ class TransactionLimits:
     send_s_max: float
 
 
-class _Item(NamedTuple):
-    event: Result | Reject
-    frame: Frame
-    settle: Callable[[], None]
-
-
 class _Sent(NamedTuple):
     future: Future
     record: OutgoingRecord
@@ -66,7 +60,7 @@ class _Sent(NamedTuple):
 @dataclass(slots=True)
 class _Transaction:
     began_s: float
-    items: list[_Item]
+    items: list[OutgoingFrame]
     sent: list[_Sent] = field(default_factory=list)
     offsets: dict[Partition, CommitPoint] = field(default_factory=dict)
     epochs: dict[Partition, AssignmentEpoch] = field(default_factory=dict)
@@ -75,7 +69,7 @@ class _Transaction:
 class ExactlyOnce:
     """group: this member of the consumer group, as it is now; the broker refuses offsets of one that has left.
 
-    dropped: called for a frame that will be read again. failed: called with the error when nothing can be delivered.
+    failed: called with the error when nothing can be delivered.
     """
 
     def __init__(
@@ -86,7 +80,6 @@ class ExactlyOnce:
         group: Callable[[], ConsumerGroupMetadata],
         limits: TransactionLimits,
         metrics: Metrics,
-        dropped: Callable[[Frame], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._records = records
@@ -95,8 +88,7 @@ class ExactlyOnce:
         self._group = group
         self._limits = limits
         self._metrics = metrics
-        self._dropped = dropped
-        self._queue: queue.SimpleQueue[_Item | threading.Event] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[OutgoingFrame | threading.Event] = queue.SimpleQueue()
         self._transaction: _Transaction | None = None
         self._asked_s: float | None = None
         self._producer: KafkaProducer = recovery.open()
@@ -109,8 +101,8 @@ class ExactlyOnce:
         asked_s = self._asked_s
         return 0.0 if asked_s is None else time.monotonic() - asked_s
 
-    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
-        self._queue.put(_Item(event, frame, settle))
+    def publish(self, outgoing: OutgoingFrame) -> None:
+        self._queue.put(outgoing)
 
     def flush(self, timeout_s: float) -> None:
         """Commit what is there. Raises BrokerUnavailableError."""
@@ -135,7 +127,7 @@ class ExactlyOnce:
         except queue.Empty:
             item = None
         try:
-            if isinstance(item, _Item):
+            if isinstance(item, OutgoingFrame):
                 self._add(item)
             if self._transaction and (isinstance(item, threading.Event) or self._due(self._transaction)):
                 self._commit(self._transaction)
@@ -154,11 +146,11 @@ class ExactlyOnce:
     def _due(self, transaction: _Transaction) -> bool:
         return self._left_s() == 0.0 or len(transaction.items) >= self._limits.frames_max
 
-    def _add(self, item: _Item) -> None:
+    def _add(self, item: OutgoingFrame) -> None:
         position = item.frame.position
         epoch = self._tracker.claim(position)
         if epoch is None:
-            self._dropped(item.frame)
+            item.drop()
             return
         transaction = self._transaction
         if transaction is None:
@@ -244,7 +236,7 @@ class ExactlyOnce:
         self._tracker.suspend()
         self._metrics.transactions.labels("aborted").inc()
         for item in transaction.items if transaction else ():
-            self._dropped(item.frame)
+            item.drop()
         cause = self._cause(transaction, failure)
         error = cause.error
         if isinstance(error, FencedInstanceIdError) or (isinstance(error, FENCED) and not self._timed_out(transaction)):

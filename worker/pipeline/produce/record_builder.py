@@ -1,10 +1,10 @@
 """Events as records. `at_least_once.py` and `exactly_once.py` deliver them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
+from prometheus_client import Counter
 
 from stripwatch.worker.broker.topic_limits import TopicLimits, record_bytes
 from stripwatch.worker.config.sections import Topics
@@ -53,7 +53,7 @@ class RecordBuilder:
     """Results, defects and rejects as CloudEvents in binary mode, keyed by camera. An event is serialised once.
 
     limits: of the topics. A reject that would be too large for its topic carries less of its frame, or none of it.
-    shortened: called for each such reject.
+    shortened: counts such rejects.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RecordBuilder:
         topics: Topics,
         reject_bytes_max: int,
         limits: TopicLimits | None = None,
-        shortened: Callable[[], None] = lambda: None,
+        shortened: Counter | None = None,
     ) -> None:
         self.limits = limits or TopicLimits()
         self._topics = topics
@@ -83,7 +83,8 @@ class RecordBuilder:
         bytes_max = self.limits.bytes_max(self._topics.rejects)
         if bytes_max is None or record.size_bytes <= bytes_max:
             return record
-        self._shortened()
+        if self._shortened is not None:
+            self._shortened.inc()
         room_bytes = self._reject(event, frame, 0).body_bytes_max(bytes_max)
         if room_bytes >= 0:
             return self._reject(event, frame, min(self._reject_bytes_max, room_bytes))

@@ -33,8 +33,8 @@ def test_a_frame_above_the_limit_goes_through_and_leaves_no_mark() -> None:
 
 def test_copies_in_a_producer_take_a_quarter_of_the_bytes_and_one_is_always_allowed() -> None:
     limiter = InFlightLimiter(frames_max=10, bytes_max=400)
-    limiter.reserve_copy(1, 500, lambda: False)
-    waiter = threading.Thread(target=limiter.reserve_copy, args=(2, 60, lambda: False))
+    limiter.reserve_copy(1, 500, threading.Event())
+    waiter = threading.Thread(target=limiter.reserve_copy, args=(2, 60, threading.Event()))
     waiter.start()
     waiter.join(0.05)
     assert waiter.is_alive()
@@ -42,8 +42,9 @@ def test_copies_in_a_producer_take_a_quarter_of_the_bytes_and_one_is_always_allo
     limiter.release_copy(1)
     waiter.join(30)
     assert not waiter.is_alive()
-    limiter.reserve_copy(4, 40, lambda: False)
-    limiter.reserve_copy(5, 40, lambda: True)  # the worker ends: nobody waits any more
+    limiter.reserve_copy(4, 40, threading.Event())
+    (failed := threading.Event()).set()
+    limiter.reserve_copy(5, 40, failed)  # the worker ends: nobody waits any more
 
 
 def test_room_in_bytes_is_what_a_poll_may_bring() -> None:

@@ -54,14 +54,15 @@ def running_consumer(
     taken: list[Frame] = []
     metrics, tracker, limiter = Metrics(CollectorRegistry()), OffsetTracker(), InFlightLimiter(frames_max, 10**9)
 
-    def take(frame: Frame) -> None:
-        taken.append(frame)
-        if len(taken) == stop_after:
-            frame_consumer.stop()
+    class Sink:
+        def take(self, frame: Frame) -> None:
+            taken.append(frame)
+            if len(taken) == stop_after:
+                frame_consumer.stop()
 
     identity = TopicIdentity(consumer, topic, FetchByTopicId(consumer))
     rules = ConsumerConfig(0.05, drain_s_max)
-    frame_consumer = FrameConsumer(consumer, identity, tracker, limiter, metrics, rules, take)
+    frame_consumer = FrameConsumer(consumer, identity, tracker, limiter, metrics, rules, Sink())
     thread = threading.Thread(target=frame_consumer.run)
     thread.start()
     try:

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.decode_spec import Image
+from stripwatch.worker.pipeline.inspect.deadline import Deadline
 from stripwatch.worker.pipeline.inspect.decode_budget import DecodeBudget, Reservation
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded
@@ -115,12 +115,11 @@ def test_frames_come_out_in_order_within_the_limit_whatever_becomes_of_them(thre
             raise ValueError("a fault of ours")
         return IMAGE
 
-    def skips(frame: Frame) -> bool:
-        return frame.position.offset % 7 == 3
-
-    pool, model = DecodePool(threads, skips, budget=budget), make_model(decode=decode)
+    deadline = Deadline(60, skip=True, now_s=lambda: 100)
+    pool, model = DecodePool(threads, deadline, budget=budget), make_model(decode=decode)
     kinds = (b"good", b"bad", b"good", b"worse")
-    frames = [make_frame(number, kinds[number % 4]) for number in range(60)]
+    captured_ms = [0 if number % 7 == 3 else 100_000 for number in range(60)]
+    frames = [make_frame(number, kinds[number % 4], captured_ms=captured_ms[number]) for number in range(60)]
     for frame in frames:
         pool.submit(frame, model)
     for frame in frames:

@@ -1,22 +1,20 @@
 """Decoding in parallel, handed on in order."""
 
 import threading
+import time
 from dataclasses import replace
 
 from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import DiscardedValue
 from stripwatch.worker.images.decode_spec import Image
+from stripwatch.worker.images.image_statistics import CameraSampler
+from stripwatch.worker.pipeline.inspect.deadline import Deadline
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, RejectedFrame, Skipped
 from tests.frames import make_frame
 from tests.models import IMAGE, make_model
-
-
-def never(_: Frame) -> bool:
-    return False
 
 
 def test_the_head_is_the_oldest_even_if_a_younger_one_is_done_first() -> None:
@@ -30,7 +28,7 @@ def test_the_head_is_the_oldest_even_if_a_younger_one_is_done_first() -> None:
             second_done.set()
         return IMAGE
 
-    pool, model = DecodePool(2, never), make_model(decode=decode)
+    pool, model = DecodePool(2), make_model(decode=decode)
     first, second = make_frame(0, b"first"), make_frame(1, b"second")
     pool.submit(first, model)
     pool.submit(second, model)
@@ -45,7 +43,7 @@ def test_the_head_is_the_oldest_even_if_a_younger_one_is_done_first() -> None:
 
 
 def test_a_frame_without_its_bytes_is_rejected_as_whoever_discarded_them_says() -> None:
-    pool, model = DecodePool(1, never), make_model()
+    pool, model = DecodePool(1), make_model()
     value = DiscardedValue.of(5, RejectReason.TOO_MANY_BYTES, "5 bytes, over the limit of 4")
     pool.submit(replace(make_frame(0, b""), discarded=value), model)
     outcome = pool.head(None)
@@ -55,7 +53,7 @@ def test_a_frame_without_its_bytes_is_rejected_as_whoever_discarded_them_says() 
 
 
 def test_nothing_is_there_within_no_time() -> None:
-    pool = DecodePool(1, never)
+    pool = DecodePool(1)
     assert pool.head(0) is None
     assert pool.head(0.001) is None
     pool.close()
@@ -67,7 +65,7 @@ def test_a_refused_frame_keeps_its_place() -> None:
             raise FrameRejected(RejectReason.TRUNCATED, "half of it")
         return IMAGE
 
-    pool, model = DecodePool(2, never), make_model(decode=decode)
+    pool, model = DecodePool(2), make_model(decode=decode)
     for offset, encoded in enumerate((b"good", b"bad", b"good")):
         pool.submit(make_frame(offset, encoded), model)
     pool.close()
@@ -76,7 +74,7 @@ def test_a_refused_frame_keeps_its_place() -> None:
 
 
 def test_a_fault_of_ours_costs_one_frame_and_is_logged() -> None:
-    pool = DecodePool(1, never)
+    pool = DecodePool(1)
     with capture_logs() as logs:
         pool.submit(make_frame(7), make_model(decode=lambda *_: Image(*[])))
         head = pool.head(None)
@@ -88,30 +86,25 @@ def test_a_fault_of_ours_costs_one_frame_and_is_logged() -> None:
 
 
 def test_a_frame_that_is_late_already_is_not_decoded_and_keeps_its_place() -> None:
-    pool = DecodePool(2, lambda frame: frame.encoded == b"late")
+    pool = DecodePool(2, Deadline(60, skip=True))
     decoded: list[bytes] = []
 
     def decode(encoded: bytes, *_: object) -> Image:
         decoded.append(encoded)
         return IMAGE
 
-    for offset, encoded in enumerate((b"1", b"late", b"2")):
-        pool.submit(make_frame(offset, encoded), make_model(decode=decode))
+    now_ms = round(time.time() * 1000)
+    for offset, (encoded, captured_ms) in enumerate(((b"1", now_ms), (b"late", now_ms - 3_600_000), (b"2", now_ms))):
+        pool.submit(make_frame(offset, encoded, captured_ms=captured_ms), make_model(decode=decode))
     pool.close()
     assert [type(pool.head(None)) for _ in range(3)] == [Decoded, Skipped, Decoded]
     assert sorted(decoded) == [b"1", b"2"]
 
 
 def test_a_frame_that_was_sent_again_is_not_measured() -> None:
-    asked: list[str] = []
-
-    def measures(camera: str) -> bool:
-        asked.append(camera)
-        return False
-
-    pool = DecodePool(1, never, measures)
+    pool = DecodePool(1, sampler=CameraSampler(0))
     for offset, reject_id in enumerate((None, "a-reject")):
         pool.submit(make_frame(offset, replay_of=reject_id), make_model(decode=lambda *_: IMAGE))
     pool.close()
-    assert [type(pool.head(None)) for _ in range(2)] == [Decoded, Decoded]
-    assert asked == ["top-1"]
+    heads = [pool.head(None) for _ in range(2)]
+    assert [isinstance(head, Decoded) and head.statistics is not None for head in heads] == [True, False]

@@ -8,30 +8,14 @@ from hypothesis import strategies as st
 from stripwatch.worker.model.batch_policy import BatchLimits
 from stripwatch.worker.pipeline.inspect.gather_batches import collect_batch
 from tests.clock import ManualClock
-
-
-class ScriptedQueue:
-    """Items 0, 1, 2, ... that arrive at the given times; waiting moves the clock."""
-
-    def __init__(self, clock: ManualClock, arrivals_s: Sequence[float]) -> None:
-        self._clock = clock
-        self._arrivals_s = list(arrivals_s)
-        self._next = 0
-
-    def head(self, timeout_s: float) -> int | None:
-        if self._next == len(self._arrivals_s) or self._arrivals_s[self._next] > self._clock.now_s + timeout_s:
-            self._clock.now_s += timeout_s
-            return None
-        self._clock.now_s = max(self._clock.now_s, self._arrivals_s[self._next])
-        self._next += 1
-        return self._next - 1
+from tests.worker.pipeline.inspect.scripted_queue import ScriptedQueue
 
 
 def batch_of(arrivals_s: Sequence[float], limits: BatchLimits, clock: ManualClock) -> list[int]:
     queue = ScriptedQueue(clock, arrivals_s)
     first = queue.head(1000.0)
     assert first is not None
-    return collect_batch(first, queue.head, limits, clock)
+    return collect_batch(first, queue, limits, clock)
 
 
 def test_a_late_frame_waits_for_the_next_batch() -> None:

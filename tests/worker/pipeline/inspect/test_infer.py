@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.errors import FrameRejected, InferenceError, MemoryShortageError, RejectReason
 from stripwatch.worker.images.decode_spec import Image, Pixels
 from stripwatch.worker.model.session import Output
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.inspect.infer import infer_batch
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, Prediction, RejectedFrame
 from tests.frames import make_frame
@@ -68,11 +70,12 @@ class SmallMemory(ScriptedModel):
 
 
 def test_frames_that_are_too_many_for_the_memory_go_one_by_one() -> None:
-    model, noticed = SmallMemory(1), list[int]()
-    outcomes = infer_batch([decoded(0, 10), decoded(1, 30)], model, lambda: noticed.append(1))
+    model, metrics = SmallMemory(1), Metrics(CollectorRegistry())
+    outcomes = infer_batch([decoded(0, 10), decoded(1, 30)], model, metrics.memory_shortages)
     assert [outcome.frame.position.offset for outcome in outcomes] == [0, 1]
     assert all(isinstance(outcome, Prediction) for outcome in outcomes)
-    assert (model.batches, len(noticed)) == ([1, 1], 1)
+    assert model.batches == [1, 1]
+    assert metrics.registry.get_sample_value("stripwatch_memory_shortages_total") == 1
 
 
 def test_no_frame_is_rejected_for_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:

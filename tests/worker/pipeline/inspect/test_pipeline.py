@@ -12,12 +12,12 @@ from stripwatch.worker.common.errors import MemoryShortageError
 from stripwatch.worker.contracts.events import FrameFlag, Reject, Result
 from stripwatch.worker.contracts.positions import CommitPoint
 from stripwatch.worker.images.decode_spec import Image
+from stripwatch.worker.images.image_statistics import CameraSampler
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.model.trained_range import TrainedFrames
-from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
-from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
+from stripwatch.worker.pipeline.inspect.deadline import Deadline
+from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame
-from stripwatch.worker.pipeline.inspect.pipeline import Pipeline
 from tests.badframes import BAD_FRAMES
 from tests.frames import make_frame
 from tests.tiny import (
@@ -28,7 +28,7 @@ from tests.tiny import (
     write_bundle,
 )
 from tests.waiting import wait_until
-from tests.worker.pipeline.inspect.stages import FRAMES, Collector, feed, opened, parts_with
+from tests.worker.pipeline.inspect.stages import FRAMES, Collector, Parts, feed, opened
 
 
 def overflowing_model() -> onnx.ModelProto:
@@ -53,8 +53,8 @@ def overflowing_model() -> onnx.ModelProto:
 def test_a_defect_is_reported_even_if_its_heatmap_is_not_finite(tmp_path: Path) -> None:
     model = opened(write_bundle(tmp_path / "m.onnx", mapped_contract(), overflowing_model()))
     publisher = Collector()
-    parts = parts_with(publisher)
-    pipeline = Pipeline(parts, model)
+    parts = Parts(publisher)
+    pipeline = parts.pipeline(model)
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.99), encode_frame(0.9)])
     assert pipeline.drain(60)
@@ -72,8 +72,8 @@ def test_flagged_frames_are_unsure_without_defects_and_counted_by_camera_and_fla
     flagging = opened(write_bundle(tmp_path / "flagging.onnx", tiny_contract(trained=trained)))
     check = replace(flagging.size_check, scales_mm_per_px={"top-2": 3.0})
     publisher = Collector()
-    parts = parts_with(publisher)
-    pipeline = Pipeline(parts, replace(flagging, size_check=check))
+    parts = Parts(publisher)
+    pipeline = parts.pipeline(replace(flagging, size_check=check))
     pipeline.start()
     sizes = [("top-1", (32, 48)), ("top-1", (32, 480)), ("top-2", (32, 48))]
     frames = [make_frame(at, encode_frame(0.9, size), camera=name) for at, (name, size) in enumerate(sizes)]
@@ -106,8 +106,8 @@ def test_a_frame_without_memory_ends_the_worker_and_is_not_committed(
         return model.decode(encoded)
 
     publisher = Collector()
-    parts = parts_with(publisher)
-    pipeline = Pipeline(parts, replace(model, decode=decode))
+    parts = Parts(publisher)
+    pipeline = parts.pipeline(replace(model, decode=decode))
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.5), b"large"])
     wait_until(pipeline.failed.is_set)
@@ -123,12 +123,12 @@ def test_a_frame_without_memory_ends_the_worker_and_is_not_committed(
 @pytest.mark.parametrize("batches_in_flight", [1, 3])
 def test_every_frame_comes_out_once_in_order_and_is_counted(model: LoadedModel, batches_in_flight: int) -> None:
     publisher = Collector()
-    parts = parts_with(publisher)
+    parts = Parts(publisher)
     bad = [value or b"" for value, _ in BAD_FRAMES.values()]
     encoded = [
         x for pair in zip((encode_frame(i / 40, seed=i) for i in range(40)), bad * 3, strict=False) for x in pair
     ]
-    pipeline = Pipeline(parts, model, batches_in_flight=batches_in_flight)
+    pipeline = parts.pipeline(model, batches_in_flight=batches_in_flight)
     pipeline.start()
     feed(pipeline, parts, encoded)
     assert pipeline.drain(60)
@@ -145,43 +145,49 @@ def test_every_frame_comes_out_once_in_order_and_is_counted(model: LoadedModel, 
     assert read("stripwatch_frame_age_seconds_count") == 40
 
 
+class OutcomeLog(FrameObserver):
+    def __init__(self) -> None:
+        self.outcomes: list[FrameOutcome] = []
+
+    def on_sent(self, outcome: FrameOutcome, event: Result | Reject) -> None:
+        self.outcomes.append(outcome)
+
+
 def test_measured_frames_bring_their_statistics_to_the_end_and_others_none(model: LoadedModel) -> None:
-    seen: list[FrameOutcome] = []
-    turns = iter([True, False, True, False])
-    parts = replace(
-        parts_with(Collector()),
-        decoding=DecodePool(1, NO_DEADLINE.skips, lambda camera: camera == "top-1" and next(turns)),
-    )
-    pipeline = Pipeline(parts, model, on_outcome=lambda outcome, _: seen.append(outcome))
+    at_s = iter([0, 0, 1, 2])  # of frames that are decoded one after the other
+    parts, seen = Parts(Collector()), OutcomeLog()
+    pipeline = parts.pipeline(model, seen, CameraSampler(1, lambda: next(at_s)), decode_threads=1)
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.5), encode_frame(0.5), encode_frame(0.1), b"no image"])
     assert pipeline.drain(60)
     measured = [
-        each.statistics.brightness if each.statistics else None for each in seen if isinstance(each, Prediction)
+        each.statistics.brightness if each.statistics else None
+        for each in seen.outcomes
+        if isinstance(each, Prediction)
     ]
     assert measured == [pytest.approx(127.5, abs=1), None, pytest.approx(25.5, abs=1)]
-    assert isinstance(seen[-1], RejectedFrame)
+    assert isinstance(seen.outcomes[-1], RejectedFrame)
 
 
 def test_nothing_is_committable_before_it_is_acknowledged(model: LoadedModel) -> None:
     publisher = Collector(hold=True)
-    parts = parts_with(publisher)
-    pipeline = Pipeline(parts, model)
+    parts = Parts(publisher)
+    pipeline = parts.pipeline(model)
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.5)] * 3)
     assert not pipeline.drain(60)
     assert parts.tracker.committable() == {FRAMES: CommitPoint(0)}
-    for settle in publisher.held[1:]:
-        settle()
+    for outgoing in publisher.held[1:]:
+        outgoing.settle()
     assert parts.tracker.committable() == {FRAMES: CommitPoint(0)}
-    publisher.held[0]()
+    publisher.held[0].settle()
     assert parts.tracker.committable() == {FRAMES: CommitPoint(3)}
 
 
 def test_a_capture_in_the_future_counts_as_age_zero(model: LoadedModel) -> None:
     publisher = Collector()
-    parts = parts_with(publisher)
-    pipeline = Pipeline(parts, model)
+    parts = Parts(publisher)
+    pipeline = parts.pipeline(model)
     pipeline.start()
     frame = make_frame(0, encode_frame(0.5), captured_ms=99_000_000_000_000)
     parts.tracker.register(frame.position)
@@ -195,8 +201,8 @@ def test_a_capture_in_the_future_counts_as_age_zero(model: LoadedModel) -> None:
 
 def test_late_frames_are_skipped_in_their_place_and_counted(model: LoadedModel) -> None:
     publisher, now_ms = Collector(), 1_700_000_010_000
-    parts = parts_with(publisher, Deadline(5.0, skip=True, now_s=lambda: now_ms / 1000))
-    pipeline = Pipeline(parts, model)
+    parts = Parts(publisher, Deadline(5.0, skip=True, now_s=lambda: now_ms / 1000))
+    pipeline = parts.pipeline(model)
     pipeline.start()
     encoded = [encode_frame(0.5), b"no image", b"no image, but late", encode_frame(0.5)]
     feed(pipeline, parts, encoded, captured_ms=[now_ms, now_ms, now_ms - 5001, now_ms - 5001])
@@ -217,8 +223,8 @@ def test_a_frame_that_grows_late_in_the_queue_is_skipped_with_its_size(model: Lo
         now_s[0] += 60
         return model.decode(encoded)
 
-    parts = parts_with(publisher, Deadline(5.0, True, lambda: now_s[0]))
-    pipeline = Pipeline(parts, replace(model, decode=decode_for_a_minute))
+    parts = Parts(publisher, Deadline(5.0, True, lambda: now_s[0]))
+    pipeline = parts.pipeline(replace(model, decode=decode_for_a_minute))
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.5)])
     assert pipeline.drain(60)
@@ -229,8 +235,8 @@ def test_a_frame_that_grows_late_in_the_queue_is_skipped_with_its_size(model: Lo
 
 def test_late_frames_are_inspected_and_counted_unless_configured_to_skip(model: LoadedModel) -> None:
     publisher = Collector()
-    parts = parts_with(publisher, Deadline(5.0, skip=False))
-    pipeline = Pipeline(parts, model)
+    parts = Parts(publisher, Deadline(5.0, skip=False))
+    pipeline = parts.pipeline(model)
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.5)] * 3)
     assert pipeline.drain(60)

@@ -2,7 +2,6 @@
 
 import threading
 import weakref
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -11,15 +10,14 @@ from msgspec.structs import replace as replace_struct
 from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import InferenceError
-from stripwatch.worker.contracts.events import Reject, Result
-from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.positions import CommitPoint
 from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.model.session import Output, Session, WarmedBatch
-from stripwatch.worker.pipeline.inspect.pipeline import Pipeline
+from stripwatch.worker.pipeline.inspect.publish_stage import OutgoingFrame
 from tests.tiny import (
     LABELS,
     SPEC,
@@ -29,7 +27,7 @@ from tests.tiny import (
     write_bundle,
 )
 from tests.waiting import wait_until
-from tests.worker.pipeline.inspect.stages import FRAMES, Collector, feed, opened, parts_with
+from tests.worker.pipeline.inspect.stages import FRAMES, Collector, Parts, feed, opened
 
 
 def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: LoadedModel, tmp_path: Path) -> None:
@@ -44,8 +42,8 @@ def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: L
     manifest = tiny_contract(decode=spec, labels=labels, golden=golden, clean_label="iron", thresholds=thresholds)
     new = opened(write_bundle(tmp_path / "new.onnx", manifest))
     publisher = Collector()
-    parts = parts_with(publisher)
-    pipeline = Pipeline(parts, model)
+    parts = Parts(publisher)
+    pipeline = parts.pipeline(model)
     encoded = [encode_frame(i / 100, seed=i) for i in range(100)]
     feed(pipeline, parts, encoded[:50])  # all of them wait, so that some batch has frames of both
     pipeline.swap(new)
@@ -67,8 +65,8 @@ def test_the_old_model_goes_with_its_last_frame(model: LoadedModel, tmp_path: Pa
     old.session._free.put(runner)
     del runner
     publisher = Collector(hold=True)
-    parts = parts_with(publisher)
-    pipeline = Pipeline(parts, old)
+    parts = Parts(publisher)
+    pipeline = parts.pipeline(old)
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.5)] * 10)
     pipeline.swap(model)
@@ -92,9 +90,9 @@ def test_two_batches_are_with_the_model_at_once(model: LoadedModel) -> None:
     session = MeetingSession(**{field.name: getattr(model.session, field.name) for field in fields(Session)})
     session.meeting = threading.Barrier(2)
     publisher = Collector()
-    parts = parts_with(publisher)
+    parts = Parts(publisher)
     policy = BatchPolicy([WarmedBatch(1, 1.0)], 1)
-    pipeline = Pipeline(parts, replace(model, session=session, batch_policy=policy), batches_in_flight=2)
+    pipeline = parts.pipeline(replace(model, session=session, batch_policy=policy), batches_in_flight=2)
     pipeline.start()
     feed(pipeline, parts, [encode_frame(i / 10) for i in range(10)])
     assert pipeline.drain(60)
@@ -111,7 +109,7 @@ class Fault(BaseException):
 
 
 class FaultyPublisher(Collector):
-    def publish(self, event: Result | Reject, frame: Frame, settle: Callable[[], None]) -> None:
+    def publish(self, outgoing: OutgoingFrame) -> None:
         raise Fault
 
 
@@ -124,8 +122,8 @@ def test_a_stage_that_dies_takes_the_worker_with_it(
     if broken == "model":
         session = BrokenSession(**{field.name: getattr(model.session, field.name) for field in fields(Session)})
         model = replace(model, session=session)
-    parts = parts_with(FaultyPublisher() if broken == "publisher" else Collector())
-    pipeline = Pipeline(parts, model)
+    parts = Parts(FaultyPublisher() if broken == "publisher" else Collector())
+    pipeline = parts.pipeline(model)
     with capture_logs() as logs:
         pipeline.start()
         feed(pipeline, parts, [encode_frame(0.5)])

@@ -14,13 +14,13 @@ from kafka.errors import (
 )
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.broker.producers import LINGER_MS
 from stripwatch.worker.broker.workarounds.producer.bystanders import BystanderError
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.produce.at_least_once import AtLeastOnce
 from stripwatch.worker.pipeline.produce.producer_recovery import ProducerRecovery
@@ -28,30 +28,22 @@ from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
 from tests.waiting import wait_until
+from tests.worker.pipeline.produce.settled_frames import SettledFrames
 from tests.worker.pipeline.samples import reject, result
 
 
 class Delivery:
     """The publisher, a tracker that holds the frames' partition, and what came of each frame."""
 
-    def __init__(self, *producers: FakeProducer) -> None:
+    def __init__(self, *producers: FakeProducer, limiter: InFlightLimiter | None = None) -> None:
         self.producers = list(producers)
         self.tracker = OffsetTracker()
-        self.settled: list[int] = []
-        self.dropped: list[int] = []
         self.failed: list[BaseException] = []
         records = RecordBuilder(Topics(), reject_bytes_max=1000)
         left = iter(producers)
         recovery = ProducerRecovery(lambda: next(left), records, Metrics(CollectorRegistry()), give_up_s=60)
-        self.linger_ms: float = LINGER_MS
-        self.publisher = AtLeastOnce(
-            records,
-            self.tracker,
-            recovery,
-            lambda frame: self.dropped.append(frame.position.offset),
-            self.failed.append,
-            lambda: self.linger_ms,
-        )
+        self.publisher = AtLeastOnce(records, self.tracker, recovery, self.failed.append, limiter)
+        self.ends = SettledFrames(self.publisher, self.tracker)
 
     def read(self, *frames: Frame) -> None:
         """As the consumer does after a fault as well: the partition is placed, and its frames come (again)."""
@@ -59,8 +51,7 @@ class Delivery:
         assert all(self.tracker.register(frame.position) for frame in frames)
 
     def publish(self, frame: Frame, defect: bool = False, bad: bool = False) -> None:
-        event = reject(frame) if bad else result(frame, defect)
-        self.publisher.publish(event, frame, lambda: self.settled.append(frame.position.offset))
+        self.publisher.publish(self.ends.outgoing(reject(frame) if bad else result(frame, defect), frame))
 
     def acknowledge(self, producer: FakeProducer) -> None:
         producer.flush(0)
@@ -71,9 +62,9 @@ def test_a_defect_settles_only_with_both_acknowledgements() -> None:
     delivery.read(frame)
     delivery.publish(frame, defect=True)
     producer.sent[1][3].success(None)
-    assert delivery.settled == []
+    assert delivery.ends.settled == []
     producer.sent[0][3].success(None)
-    assert delivery.settled == [0]
+    assert delivery.ends.settled == [0]
 
 
 def test_it_waits_for_the_oldest_frame_without_acknowledgement() -> None:
@@ -99,14 +90,14 @@ def test_what_fails_is_dropped_once_and_read_again_by_a_new_producer() -> None:
     for *_, future in old.sent:
         future.failure(OutOfOrderSequenceNumberError())
     delivery.publish(frames[2])  # from before the fault: nothing was settled before it, so it must not go out
-    assert (delivery.settled, delivery.dropped) == ([], [0, 1, 2])
+    assert (delivery.ends.settled, delivery.ends.dropped) == ([], [0, 1, 2])
     wait_until(lambda: not delivery.tracker.suspended)
     assert old.closed
     delivery.read(*frames)
     for frame in frames:
         delivery.publish(frame)
     delivery.acknowledge(new)
-    assert delivery.settled == [0, 1, 2]
+    assert delivery.ends.settled == [0, 1, 2]
 
 
 def test_a_reject_that_is_too_large_for_its_topic_comes_again_with_less() -> None:
@@ -186,7 +177,7 @@ def test_a_producer_that_refuses_at_once_is_replaced_too() -> None:
     delivery, frame = Delivery(FakeProducer(refuses=KafkaError("broken")), FakeProducer()), make_frame(0)
     delivery.read(frame)
     delivery.publish(frame, defect=True)
-    assert delivery.dropped == [0]
+    assert delivery.ends.dropped == [0]
     wait_until(lambda: not delivery.tracker.suspended)
 
 
@@ -200,19 +191,20 @@ def test_acknowledgements_from_two_threads_settle_once() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert delivery.settled == [0]
+    assert delivery.ends.settled == [0]
 
 
 def test_results_wait_for_each_other_as_long_as_they_are_asked_to() -> None:
-    delivery, frames = Delivery(old := FakeProducer(), new := FakeProducer()), [make_frame(n) for n in range(4)]
+    limiter = InFlightLimiter(100, 10**9)
+    delivery = Delivery(old := FakeProducer(), new := FakeProducer(), limiter=limiter)
+    frames, lingers_ms = [make_frame(n) for n in range(3)], []
     delivery.read(*frames)
-    lingers_ms = []
-    wanted_ms = [0.0, 6.0, LINGER_MS, 15.0]
-    for frame, linger_ms in zip(frames, wanted_ms, strict=True):
-        delivery.linger_ms = linger_ms
+    for frame, frames_inside in zip(frames, (1, 4, 20), strict=True):
+        while limiter.frames < frames_inside:
+            limiter.acquire(0)
         delivery.publish(frame)
         lingers_ms.append(old.linger_ms)
-    assert lingers_ms == wanted_ms
+    assert lingers_ms == [0, 6, 15]
     old.sent[0][3].failure(OutOfOrderSequenceNumberError())
     wait_until(lambda: not delivery.tracker.suspended)
     delivery.read(frames[0])

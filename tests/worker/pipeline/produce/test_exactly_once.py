@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import pytest
 from kafka.errors import (
@@ -29,6 +28,7 @@ from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder
 from tests.fake_producer import FakeProducer
 from tests.frames import make_frame
 from tests.waiting import wait_until
+from tests.worker.pipeline.produce.settled_frames import SettledFrames
 from tests.worker.pipeline.samples import reject, result
 
 LONG_S = 60.0
@@ -43,8 +43,6 @@ class Delivery:
     def __init__(self, *producers: FakeProducer, timeout_s: float = LONG_S, frames_max: int = 100) -> None:
         self.tracker = OffsetTracker()
         self.group = MEMBER
-        self.settled: list[int] = []
-        self.dropped: list[int] = []
         self.failed: list[BaseException] = []
         records = RecordBuilder(Topics(), reject_bytes_max=1000)
         left = iter(producers)
@@ -56,9 +54,9 @@ class Delivery:
             lambda: self.group,
             TransactionLimits(LONG_S, frames_max, timeout_s, LONG_S),
             metrics,
-            lambda frame: self.dropped.append(frame.position.offset),
             self.failed.append,
         )
+        self.ends = SettledFrames(self.publisher, self.tracker)
         self.read()
 
     def read(self) -> None:
@@ -68,16 +66,16 @@ class Delivery:
 
     def publish(self, *frames: Frame) -> None:
         for frame in frames:
-            self.publisher.publish(result(frame, True), frame, partial(self.settled.append, frame.position.offset))
+            self.publisher.publish(self.ends.outgoing(result(frame, True), frame))
 
 
 def test_frames_settle_when_results_and_offsets_are_committed_together() -> None:
     delivery = Delivery(producer := FakeProducer())
     delivery.publish(*FRAMES[:2])
     wait_until(lambda: len(producer.sent) == 4)
-    assert delivery.settled == []
+    assert delivery.ends.settled == []
     delivery.publisher.flush(LONG_S)
-    assert delivery.settled == [0, 1]
+    assert delivery.ends.settled == [0, 1]
     (offsets,) = producer.committed
     assert {partition: at.offset for partition, at in offsets.items()} == {TopicPartition(*PARTITION): 2}
 
@@ -85,7 +83,7 @@ def test_frames_settle_when_results_and_offsets_are_committed_together() -> None
 def test_a_transaction_with_enough_frames_is_committed_at_once() -> None:
     delivery = Delivery(producer := FakeProducer(), frames_max=2)
     delivery.publish(*FRAMES)
-    wait_until(lambda: delivery.settled == [0, 1, 2, 3])
+    wait_until(lambda: delivery.ends.settled == [0, 1, 2, 3])
     assert len(producer.committed) == 2
 
 
@@ -96,16 +94,16 @@ def started_over(delivery: Delivery, old: FakeProducer, new: FakeProducer) -> It
     wait_until(lambda: len(old.sent) == 4)
     yield
     delivery.publisher.flush(LONG_S)
-    assert (old.committed, delivery.settled, delivery.dropped) == ([], [], [0, 1])
+    assert (old.committed, delivery.ends.settled, delivery.ends.dropped) == ([], [], [0, 1])
     assert old.closed
     delivery.group = MEMBER
     delivery.publish(FRAMES[2])  # from before the fault, and not the next any more
     delivery.publisher.flush(LONG_S)
-    assert delivery.dropped == [0, 1, 2]
+    assert delivery.ends.dropped == [0, 1, 2]
     delivery.read()
     delivery.publish(*FRAMES)
     delivery.publisher.flush(LONG_S)
-    assert delivery.settled == [0, 1, 2, 3]
+    assert delivery.ends.settled == [0, 1, 2, 3]
     assert len(new.committed) == 1
 
 
@@ -154,20 +152,20 @@ def test_the_record_that_was_refused_is_blamed_and_not_one_that_came_later() -> 
     """A reject is too large. kafka-python then refuses every record, with an error that says nothing of the reason."""
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     large = make_frame(0, b"x" * 900)
-    delivery.publisher.publish(reject(large), large, partial(delivery.settled.append, 0))
+    delivery.publisher.publish(delivery.ends.outgoing(reject(large), large))
     wait_until(lambda: len(old.sent) == 1)
     old.refuses, old.broken_by = KafkaError("in an error state"), MessageSizeTooLargeError()
     delivery.publish(FRAMES[1])
-    wait_until(lambda: delivery.dropped == [0, 1])
+    wait_until(lambda: delivery.ends.dropped == [0, 1])
     assert delivery.tracker.suspended  # the sender thread says only now which record it was
     old.sent[0][3].failure(MessageSizeTooLargeError())
     wait_until(lambda: not delivery.tracker.suspended)
     assert delivery.failed == []
     delivery.read()
-    delivery.publisher.publish(reject(large), large, partial(delivery.settled.append, 0))
+    delivery.publisher.publish(delivery.ends.outgoing(reject(large), large))
     delivery.publish(*FRAMES[1:])
     delivery.publisher.flush(LONG_S)
-    assert delivery.settled == [0, 1, 2, 3]
+    assert delivery.ends.settled == [0, 1, 2, 3]
     assert len(new.sent[0][1]) < 500
 
 
@@ -190,7 +188,7 @@ def test_a_second_worker_with_this_name_ends_it() -> None:
         delivery.publisher.flush(LONG_S)
     with pytest.raises(FencedError, match="instance_id"):
         raise delivery.failed[0]
-    assert delivery.settled == []
+    assert delivery.ends.settled == []
 
 
 def test_a_worker_that_was_away_for_longer_than_its_transaction_continues() -> None:

@@ -5,16 +5,22 @@ import json
 import msgspec
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame_headers import event_headers, original_headers
 from stripwatch.worker.contracts.record_fields import RecordFields
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.produce.record_builder import RecordBuilder, review_headers
 from tests.frames import make_frame
 from tests.raw_frames import pack, raw_headers
 from tests.tiny import encode_frame
 from tests.worker.pipeline.samples import MODEL, reject, result
+
+
+def shortened_count(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("stripwatch_rejects_shortened_total")
 
 
 def records(reject_bytes_max: int = 1000) -> RecordBuilder:
@@ -55,21 +61,22 @@ def limited(**bytes_max: int) -> TopicLimits:
 
 @pytest.mark.parametrize("bytes_max", [1_000, 5_000, 100_000, 1_048_588])
 def test_a_reject_fills_the_limit_of_its_topic_and_says_how_much_it_keeps(bytes_max: int) -> None:
-    shortened: list[None] = []
-    maker = RecordBuilder(Topics(), 16_000_000, limited(rejects=bytes_max), lambda: shortened.append(None))
+    metrics = Metrics(CollectorRegistry())
+    maker = RecordBuilder(Topics(), 16_000_000, limited(rejects=bytes_max), metrics.rejects_shortened)
     frame = make_frame(0, b"x" * 2_000_000, headers=(("ce_id", b"1"),))
     (record,) = maker.build(reject(frame), frame)
     headers = dict(record.headers)
     assert bytes_max - 100 < record.size_bytes <= bytes_max
     assert (headers["stripwatch_bytes"], headers["stripwatch_bytes_kept"]) == (b"2000000", b"%d" % len(record.body))
-    assert record.frame_bytes == len(record.body) == shortened.count(None) * len(record.body)
+    assert record.frame_bytes == len(record.body)
+    assert shortened_count(metrics) == 1
 
 
 def test_a_reject_that_fits_is_whole() -> None:
-    shortened: list[None] = []
-    maker = RecordBuilder(Topics(), 1000, limited(rejects=2000), lambda: shortened.append(None))
+    metrics = Metrics(CollectorRegistry())
+    maker = RecordBuilder(Topics(), 1000, limited(rejects=2000), metrics.rejects_shortened)
     frame = make_frame(0, b"x" * 500)
-    assert (len(maker.build(reject(frame), frame)[0].body), shortened) == (500, [])
+    assert (len(maker.build(reject(frame), frame)[0].body), shortened_count(metrics)) == (500, 0)
 
 
 def test_a_reject_leaves_out_the_headers_of_its_camera_where_even_they_are_too_large() -> None:

@@ -3,14 +3,52 @@
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.pipeline.inspect.batch_slots import OrderedBatchSlots
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE
+from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
+from stripwatch.worker.pipeline.inspect.inference_stage import InferenceStage
+from stripwatch.worker.pipeline.inspect.publish_stage import PublishStage
 
 WAIT_S = 20
+DECODING, METRICS = DecodePool(1), Metrics(CollectorRegistry())
+
+
+class Published(PublishStage):
+    """Keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.out: list[int] = []
+        self.ends = 0
+
+    def put(self, outcome: Any) -> None:
+        self.out.append(outcome)
+
+    def end(self) -> None:
+        self.ends += 1
+
+
+class NumberStage(InferenceStage):
+    """Batches are numbers."""
+
+    def __init__(
+        self, lanes: int, take: Callable[[], int | None], run: Callable[[int], list[int]], published: Published
+    ) -> None:
+        super().__init__(DECODING, NO_DEADLINE, published, METRICS, lanes)
+        self._take = take
+        self._run = run
+
+    def take_batch(self) -> Any:
+        return self._take()
+
+    def infer(self, batch: Any) -> Any:
+        return self._run(batch)
 
 
 def taker(batches: Iterator[int]) -> Callable[[], int | None]:
@@ -19,12 +57,12 @@ def taker(batches: Iterator[int]) -> Callable[[], int | None]:
 
 def play(lanes: int, take: Callable[[], int | None], run: Callable[[int], list[int]]) -> tuple[list[int], list[str]]:
     """What this many threads hand on, and what they end with."""
-    together, out, errors = OrderedBatchSlots(), list[int](), list[str]()
+    published, errors = Published(), list[str]()
+    stage = NumberStage(lanes, take, run, published)
 
     def work() -> None:
         try:
-            while together.run_next_batch(take, run, out.extend):
-                pass
+            stage.run()
         except RuntimeError as error:
             errors.append(str(error))
 
@@ -34,7 +72,8 @@ def play(lanes: int, take: Callable[[], int | None], run: Callable[[int], list[i
     for thread in threads:
         thread.join(WAIT_S)
         assert not thread.is_alive()
-    return out, errors
+    assert published.ends == lanes
+    return published.out, errors
 
 
 @given(st.integers(1, 4), st.integers(0, 30), st.sets(st.integers(0, 30)))

@@ -1,0 +1,155 @@
+"""Outcomes become events, which go to the publisher; and how each frame ends."""
+
+import queue
+import threading
+import time
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
+from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
+from stripwatch.worker.pipeline.inspect.observer import FrameObserver
+from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome
+
+log = structlog.get_logger()
+
+
+class OutgoingFrame(NamedTuple):
+    """A frame with its event on the way to Kafka, or to a file. Its publisher calls `settle` or `drop`, once.
+
+    sent_s: of the monotonic clock.
+    """
+
+    event: Result | Reject
+    frame: Frame
+    sent_s: float
+    stage: "PublishStage"
+
+    def settle(self) -> None:
+        """The frame is fully accounted for: everything that it became was acknowledged. Any thread may call."""
+        self.stage.settle(self)
+
+    def drop(self) -> None:
+        """The event goes nowhere: the frame is read again. Any thread may call."""
+        self.stage.drop(self)
+
+
+class Publisher(Protocol):
+    """Where events go: Kafka (`AtLeastOnce`, `ExactlyOnce`), or a file. One thread calls."""
+
+    def publish(self, outgoing: OutgoingFrame) -> None:
+        """Hand an event on, and settle or drop its frame once that is decided."""
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until everything handed on is settled, or the time is up."""
+
+
+class PublishStage:
+    """From `put` to the publisher, in the order of `put`, on the thread that calls `run`.
+
+    writers: threads that put outcomes. Each calls `end` after its last; the stage ends with the last of them.
+    failed: set when the pipeline cannot continue.
+    """
+
+    def __init__(
+        self,
+        events: EventBuilder,
+        publisher: Publisher,
+        tracker: OffsetTracker,
+        limiter: InFlightLimiter,
+        metrics: Metrics,
+        observer: FrameObserver,
+        failed: threading.Event,
+        writers: int,
+    ) -> None:
+        self._events = events
+        self._publisher = publisher
+        self._tracker = tracker
+        self._limiter = limiter
+        self._metrics = metrics
+        self._observer = observer
+        self._failed = failed
+        self._writers = writers
+        self._outcomes: queue.SimpleQueue[FrameOutcome | None] = queue.SimpleQueue()
+        self.frames_settled = 0
+        self.frames_dropped = 0
+
+    @property
+    def waiting_frames(self) -> int:
+        return self._outcomes.qsize()
+
+    def put(self, outcome: FrameOutcome) -> None:
+        self._outcomes.put(outcome)
+
+    def end(self) -> None:
+        self._outcomes.put(None)
+
+    def run(self) -> None:
+        writers = self._writers
+        while writers:
+            if (outcome := self._outcomes.get()) is None:
+                writers -= 1
+            else:
+                self._publish(outcome)
+            del outcome  # while it waits here, no model is held
+
+    def _publish(self, outcome: FrameOutcome) -> None:
+        sent_s = time.monotonic()
+        frame, event = outcome.frame, self._observer.on_event(outcome, self._events.event(outcome, sent_s))
+        _count_unlocated(self._metrics, outcome, event)
+        if isinstance(event, Reject):
+            self._limiter.reserve_copy(id(frame), len(frame.encoded), self._failed)
+        self._publisher.publish(OutgoingFrame(event, frame, sent_s, self))
+        self._observer.on_sent(outcome, event)
+
+    def settle(self, outgoing: OutgoingFrame) -> None:
+        event, frame = outgoing.event, outgoing.frame
+        _count_event(self._metrics, frame, event)
+        self._metrics.publish_seconds.observe(time.monotonic() - outgoing.sent_s)
+        self.frames_settled += 1
+        self._observer.on_delivered(event, frame)
+        self._tracker.complete(frame.position)
+        self._release(frame)
+
+    def drop(self, outgoing: OutgoingFrame) -> None:
+        self.frames_dropped += 1
+        self._metrics.frames_read_again.inc()
+        self._observer.on_dropped(outgoing.event, outgoing.frame)
+        self._release(outgoing.frame)
+
+    def _release(self, frame: Frame) -> None:
+        self._limiter.release_copy(id(frame))
+        self._limiter.release(len(frame.encoded))
+
+
+def _count_unlocated(metrics: Metrics, outcome: FrameOutcome, event: Result | Reject) -> None:
+    """Count the defects without a box of a model with heatmaps: they say that something is wrong with it."""
+    if outcome.model.heatmap_decoder is None or isinstance(event, Reject):
+        return
+    labels = [defect.label for defect in event.defects if defect.box_px is None]
+    if labels:
+        metrics.unlocated_defects.inc(len(labels))
+        log.warning("heatmap does not locate a defect", frame=event.id, labels=labels)
+
+
+def _count_event(metrics: Metrics, frame: Frame, event: Result | Reject) -> None:
+    """Count what became of a frame, its defects, its flags and its age."""
+    if isinstance(event, Reject):
+        metrics.rejects.labels(event.reason).inc()
+        return
+    metrics.results.labels(event.verdict or event.state).inc()
+    for defect in event.defects:
+        metrics.defects.labels(defect.label, metrics.camera_label(frame.camera)).inc()
+    for flag in event.flags:
+        metrics.flagged_frames.labels(metrics.camera_label(frame.camera), flag).inc()
+    if frame.replay_of is not None:
+        return  # its age says when it was sent again, not how fast the line is
+    age_s = time.time() - frame.captured_ms / 1000
+    if age_s < 0:
+        metrics.negative_ages.inc()
+    metrics.frame_age.observe(max(0.0, age_s))

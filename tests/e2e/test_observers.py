@@ -6,6 +6,7 @@ from uuid import uuid4
 import cv2
 import numpy as np
 import pytest
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 
 from stripwatch.worker.model.bundle import Threshold
 from tests.brokers.handle import BrokerHandle
@@ -68,6 +69,11 @@ def test_what_was_promised_lies_there_also_when_the_worker_was_stopped_at_once(
         assert record.headers["ce_subject"] == b"C1"
     review = embedded.read_all("review")
     assert len(review) == 3  # of four, by the quota
+    for topic in ("results", "defects", "evidence", "review"):
+        for record in embedded.read_all(topic):
+            parsed = from_binary_event(KafkaMessage(record.headers, record.key, record.value or b""))
+            assert parsed.get_type() == f"stripwatch.{topic.removesuffix('s')}.v1"
+            assert (parsed.get_source(), parsed.get_subject()) == ("/plant/line-1/top-1", "C1")
     frames = {(frame.partition, frame.offset): frame.value for frame in sent}
     for record in review:
         assert verdicts[record.headers["stripwatch_event_id"].decode()] == "unsure"

@@ -16,7 +16,8 @@ def rules(file: str) -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def promtool(*arguments: str) -> str:
-    done = subprocess.run([require("promtool", "apt install prometheus"), *arguments], capture_output=True, text=True)
+def promtool(*arguments: str, stdin: str = "") -> str:
+    command = [require("promtool", "apt install prometheus"), *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

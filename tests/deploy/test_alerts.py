@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
 
+from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
+from stripwatch.worker.monitoring.metrics import Metrics
 from tests.deploy.days.__main__ import ALL_DAYS
 from tests.deploy.days.promtool import group_names
 from tests.deploy.rules import DEPLOY, promtool, rules
@@ -18,6 +21,14 @@ ALERTS = {rule["alert"]: rule for rule in rules("alert_rules.yml")}
 
 def test_prometheus_accepts_configuration_and_rules() -> None:
     assert "SUCCESS" in promtool("check", "config", str(DEPLOY / "prometheus" / "prometheus.yml"))
+
+
+@pytest.mark.parametrize("metrics", [Metrics, CoilMetrics])
+def test_prometheus_has_no_objection_to_a_metric(metrics: type[Metrics | CoilMetrics]) -> None:
+    """Nor to its unit or its help."""
+    registry = CollectorRegistry()
+    metrics(registry)
+    promtool("check", "metrics", stdin=generate_latest(registry).decode())
 
 
 @pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda path: path.stem)

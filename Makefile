@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit setup lock clean
+.PHONY: help demo test test-all lint audit setup lock clean
 
 # The first of these that fits makes .venv; PYTHON=/path/to/python3.12 names another.
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -23,7 +23,8 @@ INSTALL = rm -f .venv/.failed; \
 help:
 	@echo "make demo [SECONDS=n] [FRAMES=DIR BUNDLE=FILE] [BROKER=host:port]"
 	@echo "                      simulated cameras, Kafka and the worker, live in the terminal"
-	@echo "make test [ARGS=...]  every check and test; ARGS go to pytest"
+	@echo "make test [ARGS=...]  the checks and the tests, but for the long ones; ARGS go to pytest instead"
+	@echo "make test-all         the long ones too"
 	@echo "make lint             the checks alone: ruff, mypy, import rules"
 	@echo "make audit            known vulnerabilities of all that is locked; needs the internet"
 	@echo "make setup            .venv with everything, as make test needs it"
@@ -35,8 +36,12 @@ demo: $(DEMO_READY)
 		$(if $(BUNDLE),--bundle '$(BUNDLE)') $(if $(BROKER),--broker '$(BROKER)')
 
 # Two processes: much of a test is waiting for a broker. A file stays in one of them, and shares what it has set up.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 test: lint
-	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile)
+	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(SIDE_BY_SIDE) -m "not long")
+
+test-all: lint
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 lint: $(TEST_READY)
 	$(BIN)/ruff check

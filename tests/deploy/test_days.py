@@ -11,6 +11,7 @@ from tests.deploy.days.promtool import notation, outcome_of
 from tests.deploy.days.series import Series, series_of
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("day", ALL_DAYS, ids=lambda day: day.name)
 def test_exactly_these_alerts_fire(day: Day) -> None:
     outcome = outcome_of(day)

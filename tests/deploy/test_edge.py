@@ -146,6 +146,7 @@ def test_an_install_without_its_wheels_is_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "box").exists()
 
 
+@pytest.mark.long
 def test_an_install_that_fails_leaves_nothing_that_looks_installed(tmp_path: Path) -> None:
     folder, box = Path(shutil.copytree(EDGE, tmp_path / "edge")), tmp_path / "box"
     (folder / "stripwatch-0.0.0-py3-none-any.whl").write_bytes(b"no wheel")

@@ -17,6 +17,8 @@ from tests.deploy.slow import slow_model
 from tests.e2e.line import Line, WorkerProcess, running_worker
 from tests.tiny import write_bundle
 
+pytestmark = pytest.mark.long
+
 GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana"
 VARIABLES = {"$line": ".*", "$camera": ".*", "$instance": ".*", "$__rate_interval": "2m", "$__range": "10m"}
 # This worker delivers at least once, and nobody summarises coils; the metrics are held to exist in test_boards.py.

@@ -14,7 +14,7 @@ from tests.faults.kafka import Kafka, proxied_kafka
 from tests.faults.proxy import Mode
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

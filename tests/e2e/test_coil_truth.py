@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -21,6 +22,8 @@ from tests.waiting import wait_until
 from tests.worker.coils.process import running_coils, stopped, topic_arguments
 from tests.worker.conftest import last_json
 from tests.worker.dashboard.conftest import chromium, running_page
+
+pytestmark = pytest.mark.long
 
 LINE_URI = "/plant/hot-rolling/line-1"
 WIDTH_PX, MM_PER_PX = 48, 4.175

@@ -18,6 +18,8 @@ from stripwatch.worker.simulator.scene import encode_jpeg, frame_seed, render
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, collect, running_worker
 
+pytestmark = pytest.mark.long
+
 KINDS = ("clean", "edge_crack", "patch")
 SHAPE = (64, 64)
 DIM = 0.3  # of the light the model has learned in

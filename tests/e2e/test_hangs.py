@@ -14,7 +14,7 @@ from tests.e2e.records import frames
 from tests.tiny import encode_frame, endless_model, write_bundle
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 SOON = ("--set", "drain_s_max=1", "--set", "bundle_check_s=0.1")
 
 

@@ -22,7 +22,7 @@ from tests.e2e.line import Line, metric, readiness, running_worker
 from tests.e2e.records import assert_complete, frames
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 CONTROLLER = """
 listeners=PLAINTEXT://{{address}},CONTROLLER://127.0.0.1:{port}
 controller.quorum.voters=1@127.0.0.1:{port}

@@ -20,6 +20,8 @@ from stripwatch.worker.images.decode import decode
 from stripwatch.worker.simulator.frame_sender import SentFrame
 from tests.e2e.line import Line, Record, run_cli, running_worker
 
+pytestmark = pytest.mark.long
+
 FIT_S_MAX = 600
 
 

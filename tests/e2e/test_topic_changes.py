@@ -19,7 +19,7 @@ from tests.e2e.records import DELIVERIES, frames, in_partition_order, positions
 from tests.slow import write_slow_bundle
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 OLD, NEW = b"old", b"new"  # the camera of the frames before the change, and of those after it
 SMALL = ("--set", "inflight.frames_max=16", "--set", "instance_id=one")
 # Kafka refuses the offsets of a topic that is gone; the worker must notice that before it takes Kafka for lost.

@@ -15,7 +15,7 @@ from tests.brokers.apache import KafkaUnavailableError, fetch_jars, find_tool
 from tests.brokers.plugin import absence_is_a_skip
 from tests.faults.judge import DELIVERIES
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 FRAMES = 300
 SEED = 14  # three workers, one of them with two processes
 FAULTS = ("kill -9 a worker", "lose the answers, then cut", "replace it by a bad one")

@@ -61,6 +61,7 @@ def test_what_a_process_holds_is_read(tmp_path: Path) -> None:
     assert before.rss_mb > 10
 
 
+@pytest.mark.long
 @pytest.mark.kafka
 def test_models_change_under_load_and_nothing_is_left_over(apache_broker: BrokerHandle, tmp_path: Path) -> None:
     soaked = soak(apache_broker, tmp_path, minutes=0.25, swap_s=5)

@@ -20,6 +20,7 @@ def build(name: str, shape: tuple[int, int, int] = (64, 64, 3), weights: str = "
     return build_backbone(find_network(name), shape, 1.0, weights, cut)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_can_be_built_at_the_size_of_a_strip(name: str) -> None:
     height, width = build(name, (128, 800, 3)).output_shape[1:3]
@@ -100,6 +101,7 @@ def test_networks_that_rescale_by_themselves_do_so_without_weights_too(name: str
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.long
 def test_efficientnet_from_a_file_is_the_network_that_keras_builds_for_imagenet(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -116,6 +118,7 @@ def test_efficientnet_from_a_file_is_the_network_that_keras_builds_for_imagenet(
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("file", "name", "side_px", "cut", "channels"),
     [
@@ -136,6 +139,7 @@ def test_the_shared_weights_load(shared: Path, file: str, name: str, side_px: in
     assert found.std() > 0.01
 
 
+@pytest.mark.long
 def test_a_file_may_reach_further_than_the_cut(shared: Path) -> None:
     file = str(shared / "weights" / "inceptionv3_to_mixed8.weights.h5")
     deeper, cut = (build("inceptionv3", (96, 96, 3), file, end) for end in ("mixed8", "mixed7"))

@@ -3,6 +3,8 @@
 import tracemalloc
 from dataclasses import replace
 
+import pytest
+
 from stripwatch.worker.coils.coil_tracker import CoilRules
 from stripwatch.worker.coils.report import CoilCollector
 from tests.worker.coils.samples import EPOCH_S, frame, observation
@@ -34,6 +36,7 @@ def test_late_frames_are_in_the_row_of_their_coil() -> None:
     assert (c1.strip_defects_total, c2.coil, c2.frames.inspected) == (10, "C2", 210)
 
 
+@pytest.mark.long
 def test_memory_is_that_of_the_coils_that_can_still_change() -> None:
     """Of 400 coils of 100 frames."""
     collector = CoilCollector(CoilRules(settle_s=10, silence_s=20, correctable_s=100))

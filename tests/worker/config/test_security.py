@@ -67,6 +67,7 @@ def why_not(address: str, security: Security) -> str:
     return str(lost.value)
 
 
+@pytest.mark.long
 @pytest.mark.kafka
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # kafka-python forgets sockets here
 class TestOnKafka:

@@ -16,6 +16,8 @@ from tests.worker.dashboard.conftest import chromium, console, running_page
 from tests.worker.dashboard.events import HOSTILE, LINE, Shown, publish
 from tests.worker.dashboard.viewers import text_of, until
 
+pytestmark = pytest.mark.long
+
 
 def script(browser: webdriver.Chrome, code: str) -> Any:
     return browser.execute_script(f"return {code}")

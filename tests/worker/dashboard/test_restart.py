@@ -21,6 +21,8 @@ from tests.worker.dashboard.conftest import page_process, running_page
 from tests.worker.dashboard.events import Shown, publish
 from tests.worker.dashboard.viewers import get, run_of, states, text_of, until
 
+pytestmark = pytest.mark.long
+
 # Each is as grey as its picture must be.
 BEFORE = [Shown(n, label=f"before-{n}", grey=30 + 20 * n) for n in range(3)]
 AFTER = [Shown(n, coil="C2", label=f"after-{n}", grey=150 + 20 * n) for n in range(3)]

@@ -12,6 +12,9 @@ from stripwatch.worker.broker.workarounds.connection.unclosed_sockets import clo
 
 settings.register_profile("stripwatch", deadline=None)  # no test says how fast a machine is that has other work
 settings.load_profile("stripwatch")
+for name in [*os.environ]:  # what a user has set for a worker or a terminal; a test sets what it is about
+    if name.startswith("STRIPWATCH_") or name in ("COLUMNS", "CUDA_DEVICE_ORDER", "FORCE_COLOR", "NO_COLOR"):
+        del os.environ[name]
 close_sockets()  # tests open clients of their own too; what they leave to the collector fails whatever test runs then
 
 pytest_plugins = ["tests.brokers.plugin"]

@@ -114,7 +114,7 @@ def test_a_model_says_what_the_command_says(model: LoadedModel, frames: dict[str
     for name, encoded in frames.items():
         result, event = model.inspect(encoded), events[name]
         assert (result.verdict, result.label, result.flags) == (event.verdict, event.label, event.flags)
-        assert result.scores == pytest.approx(event.scores, abs=2e-6)
+        assert result.scores == pytest.approx(event.scores, abs=1e-5)
         assert [(d.label, d.box_px) for d in result.defects] == [(d.label, d.box_px) for d in event.defects]
         assert (result.width_px, result.height_px) == (event.frame.width_px, event.frame.height_px)
         assert result.score == result.scores[result.label]
@@ -141,7 +141,7 @@ def assert_alike(found: Sequence[Any], expected: Sequence[Any]) -> None:
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         assert (one.verdict, one.label) == (other.verdict, other.label)
-        assert one.scores == pytest.approx(other.scores, abs=2e-6)
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)
         assert [(d.label, d.box_px) for d in one.defects] == [(d.label, d.box_px) for d in other.defects]
 
 

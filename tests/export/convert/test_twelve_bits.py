@@ -64,7 +64,8 @@ def test_twelve_bits_are_judged_on_the_line_as_they_were_learned(
 
     found = _inspect(tmp_path / "model.onnx", twelve_bits, tmp_path / "twelve.jsonl")
     eight_bits = _inspect(tmp_path / "model.onnx", textures, tmp_path / "eight.jsonl")
-    assert [event["scores"] for event in found] == [event["scores"] for event in eight_bits]
+    for event, as_eight_bits in zip(found, eight_bits, strict=True):  # of batches that need not be of one size
+        assert event["scores"] == pytest.approx(as_eight_bits["scores"], abs=1e-5)
     assert [event["verdict"] for event in found] == [event["verdict"] for event in eight_bits]
     right = [event["label"] == event["frame"]["file"].split("_")[0] for event in found]
     assert sum(right) >= 0.95 * len(right)

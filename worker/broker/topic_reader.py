@@ -20,7 +20,6 @@ Starts = Callable[[KafkaConsumer, list[TopicPartition]], None]  # seeks in parti
 _POLL_MS = 200
 _END_CHECK_S, _END_CHECK_S_MAX = 1.0, 5.0
 _PARTITIONS_S = 3.0
-_EMPTY_S = 1.0
 
 
 class TopicReader:
@@ -62,10 +61,13 @@ class TopicReader:
             now_s = self._monotonic()
             if records:
                 self._read_s = now_s
-            if self._is_caught_up(now_s):
+            has_read_all = all(self._consumer.position(tp) >= end for tp, end in self._ends.items())
+            if has_read_all:
                 self.caught_up_at_s = self._asked_s
-                if now_s - self._asked_s >= _END_CHECK_S and self._all_current():
-                    self._ask_ends()
+            # Ask again also where nothing came: the end may have moved back, or the broker be away, which raises.
+            is_quiet = now_s - self._read_s >= _END_CHECK_S
+            if (has_read_all or is_quiet) and now_s - self._asked_s >= _END_CHECK_S and self._all_current():
+                self._ask_ends()
         return records
 
     def next_offsets(self) -> dict[TopicPartition, int]:
@@ -100,12 +102,6 @@ class TopicReader:
             names = {identity.topic for identity in recreated}
             self._consumer.seek_to_beginning(*(tp for tp in self._consumer.assignment() if tp.topic in names))
             self._ask_ends()
-
-    def _is_caught_up(self, now_s: float) -> bool:
-        """Past the ends that were asked for; or nothing more comes: markers of transactions are no records."""
-        if now_s - max(self._read_s, self._asked_s) >= _EMPTY_S and not self._consumer.paused():
-            return True
-        return all(self._consumer.position(tp) >= end for tp, end in self._ends.items())
 
     def _all_current(self) -> bool:
         return all(identity.is_current for identity in self._identities)

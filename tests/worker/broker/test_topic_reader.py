@@ -1,4 +1,4 @@
-"""Topics that change while they are read: partitions are added, or the topic is deleted and created again."""
+"""When all has been read, and topics that change meanwhile: partitions are added, or a topic is created again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +11,7 @@ from stripwatch.worker.broker.consumers import open_reader
 from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning
 from tests.brokers.clients import recreate, write
 from tests.brokers.handle import BrokerHandle
-from tests.waiting import wait_until
-
-pytestmark = pytest.mark.kafka  # the embedded broker fetches by name alone, and takes no further partitions
+from tests.waiting import AWAIT_S_MAX, wait_until
 
 
 @contextmanager
@@ -33,6 +31,7 @@ def await_records(reader: TopicReader, count: int) -> list[tuple[str, int, int]]
     return sorted(found)
 
 
+@pytest.mark.kafka  # the embedded broker fetches by name alone
 def test_a_recreated_topic_is_read_from_its_beginning_and_the_other_continues(apache_broker: BrokerHandle) -> None:
     one, other = apache_broker.new_topic(2), apache_broker.new_topic()
     write(apache_broker, one, 4)
@@ -47,6 +46,7 @@ def test_a_recreated_topic_is_read_from_its_beginning_and_the_other_continues(ap
         assert reader.next_offsets() == {TopicPartition(one, 0): 6, TopicPartition(other, 0): 3}
 
 
+@pytest.mark.kafka  # the embedded broker takes no further partitions
 def test_an_added_partition_is_read_from_its_beginning(apache_broker: BrokerHandle) -> None:
     topic = apache_broker.new_topic()
     write(apache_broker, topic, 2)
@@ -56,3 +56,34 @@ def test_an_added_partition_is_read_from_its_beginning(apache_broker: BrokerHand
             admin.create_partitions({topic: 2})
         write(apache_broker, topic, 3, partition=1)
         assert await_records(reader, 3) == [(topic, 1, offset) for offset in range(3)]
+
+
+def test_a_broker_that_sends_nothing_for_a_while_is_not_the_end(embedded_broker: BrokerHandle) -> None:
+    """A report would lack coils, and say nothing."""
+    topic, now_s = embedded_broker.new_topic(), 0.0
+    write(embedded_broker, topic, 8)
+    with open_reader(ClientConfig(embedded_broker.bootstrap_servers)) as consumer:
+        reader = TopicReader(consumer, [topic], from_beginning, lambda: now_s)
+        poll, consumer.poll = consumer.poll, lambda timeout_ms: {}
+        for _ in range(5):
+            now_s += 2
+            assert reader.poll() == []
+        assert reader.caught_up_at_s is None
+        consumer.poll = poll
+        await_records(reader, 8)
+        assert reader.caught_up_at_s == now_s
+
+
+def test_markers_and_aborted_records_at_the_end_count_as_read(broker: BrokerHandle) -> None:
+    topic = broker.new_topic()
+    with broker.producer(transactional_id=broker.new_name("id")) as producer:
+        producer.init_transactions()
+        for end in (producer.commit_transaction, producer.abort_transaction):
+            producer.begin_transaction()
+            producer.send(topic, b"x").get(AWAIT_S_MAX)
+            end()
+    with open_reader(ClientConfig(broker.bootstrap_servers)) as consumer:
+        reader = TopicReader(consumer, [topic], from_beginning, lambda: 0.0)
+        while reader.caught_up_at_s is None:
+            reader.poll()
+        assert reader.next_offsets() == consumer.end_offsets([TopicPartition(topic, 0)])

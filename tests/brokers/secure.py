@@ -81,7 +81,7 @@ def make_certificates(folder: Path) -> None:
 
 def _sign(folder: Path, name: str, days: int) -> None:
     files = ["-keyout", f"{name}.key", "-out", f"{name}.csr"]
-    address = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    address = ["-addext", "subjectAltName=IP:127.0.0.1,DNS:worker"]
     _openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", *address, *files)
     signer = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-copy_extensions", "copy"]
     _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-days", str(days), *signer, "-out", f"{name}.pem")

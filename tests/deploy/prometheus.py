@@ -76,10 +76,10 @@ class Prometheus:
 
 
 @contextmanager
-def running_prometheus(folder: Path) -> Iterator[Prometheus]:
-    """folder: an empty one, for its configuration and data."""
+def running_prometheus(folder: Path, over_tls: bool = False) -> Iterator[Prometheus]:
+    """folder: for its configuration and data, and over TLS for the files that prometheus.yml names in its comment."""
     binary, port = require("prometheus", "apt install prometheus"), free_port()
-    _write_configuration(folder)
+    _write_configuration(folder, _tls_comment() if over_tls else {})
     command = [
         *(binary, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"),
         *(f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"),
@@ -104,14 +104,21 @@ def _answers(prometheus: Prometheus) -> bool:
         return False
 
 
-def _write_configuration(folder: Path) -> None:
+def _tls_comment() -> dict[str, Any]:
+    """What prometheus.yml says in a comment of a worker with a certificate."""
+    lines = re.findall(r"^ +# ((?:scheme|tls_config): .+)$", (FOLDER / "prometheus.yml").read_text(), re.MULTILINE)
+    found: dict[str, Any] = yaml.safe_load("\n".join(lines))
+    return found
+
+
+def _write_configuration(folder: Path, tls: Mapping[str, Any]) -> None:
     """That of deploy/, with the targets in a file, and in a hurry."""
     configuration = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     every = f"{SCRAPE_MS}ms"
     configuration["global"] = {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every}
     job = next(job for job in configuration["scrape_configs"] if job["job_name"] == "stripwatch-worker")
     configuration["scrape_configs"] = [
-        {"job_name": job["job_name"], "file_sd_configs": [{"files": [f"{folder}/targets.json"]}]}
+        {"job_name": job["job_name"], "file_sd_configs": [{"files": [f"{folder}/targets.json"]}], **tls}
     ]
     (folder / "targets.json").write_text("[]")
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))

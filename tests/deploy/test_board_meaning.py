@@ -58,7 +58,7 @@ UNITS = (
     (r"frames:rate1m.* > bool", "short"),  # a state
     (r"_bytes", "bytes"),
     (r"batch_frames_bucket", "suffix: frames"),
-    (r"(age|stage|shadow|silence|lag)_seconds", "s"),
+    (r"(age|stage|shadow|silence|lag|timestamp)_seconds", "s"),
     (r":ratio\d|usual_ratio|target_ratio|score_statistic|score_drift|sharpness", "percentunit"),
     (r"\brate\(|:rate\d", "suffix: /s"),
     (r"lag_frames|inflight_frames|queue_frames|shadow_verdicts", "suffix: frames"),

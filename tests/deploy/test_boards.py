@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.boards.__main__ import BOARDS, board_text
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
-from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics, certificate_expiry
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics
 from tests.deploy.queries import Names, labels_added, names_of
 
@@ -24,6 +24,7 @@ def known_metrics() -> dict[str, set[str]]:
     """Each metric and its labels: those of the worker, of Prometheus itself, and of the recording rules."""
     registry = Metrics(CollectorRegistry()).registry
     registry.register(MultiprocessMetrics([]))
+    certificate_expiry(registry)
     of_coils = CoilMetrics(CollectorRegistry()).registry
     process = (sample.name for metric in ProcessCollector(registry=None).collect() for sample in metric.samples)
     known = {name: set[str]() for name in [*process, "up"]} | {"ALERTS": OF_ALERTS}

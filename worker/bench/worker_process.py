@@ -10,6 +10,7 @@ from stripwatch.worker.broker.consumers import FETCH_WAIT_MS
 from stripwatch.worker.common.clock import Clock
 from stripwatch.worker.common.errors import BrokerUnavailableError, LineRunError
 from stripwatch.worker.common.process.child_process import ChildProcess, module_command
+from stripwatch.worker.config.sections import PLAIN_LOOPBACK
 from stripwatch.worker.config.security import PLAINTEXT, Security
 
 _READY_S_MAX = 60.0
@@ -21,6 +22,7 @@ def worker_command(
 ) -> list[str]:
     """A worker in a group of its own. settings: KEY=VALUE each."""
     pairs = [f"topics.{kind}={topic}" for kind, topic in topics.items()]
+    pairs += [f"{key}={value}" for key, value in PLAIN_LOOPBACK.items()]
     pairs += [f"session_timeout_ms={_SESSION_MS}", f"fetch_wait_ms_max={FETCH_WAIT_MS}", *settings]
     return [
         *module_command("worker"),

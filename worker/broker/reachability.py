@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from stripwatch.worker.common.tls_files import openssl_reason
+
 ANSWER_S_MAX = 2.0
 _SEARCH_S_MAX = 4 * ANSWER_S_MAX  # a search asks up to three times
 _SERVERS_MAX = 20
@@ -88,10 +90,10 @@ def faults_of(servers: Iterable[str], find: Callable[[str], str | None]) -> dict
 
 
 def tls_reason(error: ssl.SSLError) -> str:
-    """OpenSSL's own words."""
+    """Why TLS with a server failed."""
     if error.reason == "WRONG_VERSION_NUMBER":
         return "it does not speak TLS (setting 'security.protocol')"
-    return (error.reason or str(error)).replace("_", " ").lower()
+    return openssl_reason(error)
 
 
 def _address(server: str) -> tuple[str, int]:

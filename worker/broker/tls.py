@@ -1,15 +1,15 @@
 """How Kafka proves itself to this project, and this project to Kafka: TLS and SASL, as kafka-python takes them."""
 
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from stripwatch.worker.broker.reachability import greet, tls_reason
-from stripwatch.worker.common.errors import BrokerUnavailableError, InputError, SettingsError
-from stripwatch.worker.common.text_encoding import decode_utf8
+from stripwatch.worker.common.errors import BrokerUnavailableError
+from stripwatch.worker.common.tls_files import load_authorities, load_certificate, read_secret
 from stripwatch.worker.config.security import Security
 
 
@@ -24,7 +24,7 @@ def client_options(security: Security) -> dict[str, Any]:
     if security.mechanism:
         options["sasl_mechanism"] = security.mechanism
     if security.token_file:
-        _read_secret(security.token_file)
+        read_secret(security.token_file)
         options["sasl_oauth_token_provider"] = _FileToken(security.token_file)
     elif security.mechanism:
         options["sasl_plain_username"] = security.username
@@ -59,47 +59,20 @@ def _tls_context(security: Security) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if security.ca_file:
-        ca_file = security.ca_file
-        _load("security.ca_file", [ca_file], lambda: context.load_verify_locations(ca_file))
+        load_authorities(context, "security.ca_file", security.ca_file)
     else:
         context.load_default_certs()
     if security.certificate_file:
-        files = security.certificate_file, security.key_file
-        # Text, even if empty, keeps OpenSSL from asking for a password at the terminal.
-        password = _read_secret(security.key_password_file) if security.key_password_file else ""
-        _load("security.certificate_file", files, lambda: context.load_cert_chain(*files, password=password))
+        files = security.certificate_file, security.key_file, security.key_password_file
+        load_certificate(context, "security.certificate_file", *files)
     return context
-
-
-def _load(setting: str, files: Iterable[Path | None], load: Callable[[], None]) -> None:
-    try:
-        for file in files:
-            if file is not None:
-                file.open("rb").close()  # OpenSSL does not say which file is not there
-        load()
-    except ssl.SSLError as error:
-        names = " and ".join(str(file) for file in files if file)
-        raise SettingsError(f"setting {setting!r}: {names} cannot be used: {tls_reason(error)}") from error
-    except OSError as error:
-        raise InputError(f"cannot read {error.filename}, named by {setting!r}: {error.strerror}") from error
 
 
 def _password(security: Security) -> str:
     if security.password_file:
-        return _read_secret(security.password_file)
+        return read_secret(security.password_file)
     assert security.password is not None  # the settings are complete
     return security.password.get_secret_value()
-
-
-def _read_secret(file: Path) -> str:
-    """The text of a file without the byte order mark and the line end that an editor leaves."""
-    try:
-        text = decode_utf8(file.read_bytes()).rstrip("\r\n")
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {file}: {getattr(error, 'strerror', error)}") from error
-    if not text:
-        raise InputError(f"{file} is empty: a password or token is expected in it")
-    return text
 
 
 class _FileToken(AbstractTokenProvider):  # type: ignore[misc]
@@ -110,4 +83,4 @@ class _FileToken(AbstractTokenProvider):  # type: ignore[misc]
         self._file = file
 
     def token(self) -> str:
-        return _read_secret(self._file)
+        return read_secret(self._file)

@@ -41,7 +41,8 @@ def sentence_of(error: ValidationError) -> str:
         return f"setting {key!r} is a table with settings of its own, not a value"
     if message[1:2] == " " or message[1:2].islower():  # else it begins with a name such as PLAIN
         message = message[0].lower() + message[1:]
-    shown = "" if first["loc"][:1] == ("security",) else f" (it is {first['input']!r})"  # it may be a password
+    hidden = first["loc"][:1] == ("security",) or isinstance(first["input"], Mapping)  # a password; a whole table
+    shown = "" if hidden else f" (it is {first['input']!r})"
     return f"setting {key!r}: {message}{shown}"
 
 

@@ -1,9 +1,9 @@
 """The tables of the settings, except `drift` and `security`."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, FRAME_PIXELS_MAX, FRAME_SIDE_PX_MIN
 from stripwatch.worker.contracts.topics import COILS, DEFECTS, EVIDENCE, FRAMES, REJECTS, RESULTS, REVIEW, SHADOW
@@ -161,14 +161,51 @@ class BrokerSettings(_Section):
     )
 
 
+# A text of no length takes away what the file says; a flag cannot say None.
+_OptionalFile = Annotated[Path | None, BeforeValidator(lambda given: None if given == "" else given)]
+
+
 class MetricsSettings(_Section):
-    host: str = Field(default="127.0.0.1", description="Address that serves /metrics, /healthz and /readyz.")
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address that serves /metrics, /healthz and /readyz. 0.0.0.0: every IPv4 address; "
+        '"::": every IPv6 and IPv4 address.',
+    )
     port: int = Field(
         default=9108, ge=0, le=65535, description="Their port. 0: any free port; the log names the one in use."
     )
     camera_labels_max: int = Field(
         default=64, ge=1, description="Cameras with a metric label of their own; the others share the label 'other'."
     )
+    certificate_file: _OptionalFile = Field(
+        default=None,
+        description="PEM file of the port's certificate: it then speaks TLS (1.2 or newer) alone. The files are "
+        "loaded again when they change.",
+    )
+    key_file: _OptionalFile = Field(
+        default=None, description="PEM file of its key. Without it the key is in certificate_file."
+    )
+    key_password_file: _OptionalFile = Field(
+        default=None, description="File that holds the password of an encrypted key."
+    )
+    client_ca_file: _OptionalFile = Field(
+        default=None,
+        description="PEM file of authorities: /metrics takes only clients with a certificate of theirs. /healthz and "
+        "/readyz need none.",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not self.certificate_file and (self.key_file or self.key_password_file or self.client_ca_file):
+            raise ValueError("key_file, key_password_file and client_ca_file need certificate_file")
+        return self
+
+
+# Of a worker that only its supervisor or a tool on the same machine asks, whatever its file says.
+PLAIN_LOOPBACK = {
+    "metrics.host": "127.0.0.1",
+    **{f"metrics.{name}": "" for name in ("certificate_file", "key_file", "key_password_file", "client_ca_file")},
+}
 
 
 class LogSettings(_Section):

@@ -9,7 +9,7 @@ import structlog
 import uvicorn
 
 from stripwatch.worker.common.console import say
-from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.listener import open_listener
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.dashboard.bounded_protocol import SEND_BUFFER_BYTES, BoundedProtocol
 from stripwatch.worker.dashboard.feed import Feed
@@ -21,11 +21,12 @@ from stripwatch.worker.dashboard.routes import make_site
 log = structlog.get_logger()
 _LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
 _GRACE_S = 2
+_BACKLOG = 128
 
 
 def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     """Raises SettingsError where the port cannot be had. A broker that is not there is waited for."""
-    listener = open_listener(host, port)
+    listener = listen(host, port)
     history, pictures = History(rules=page_rules(settings)), FrameFetcher(settings)
     feed = Feed(settings, history, records_max)
     hosts = _LOOPBACK if host in ("127.0.0.1", "::1", "localhost") else ["*"]
@@ -48,19 +49,10 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
         pictures.close()
 
 
-def open_listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listen(host: str, port: int) -> socket.socket:
+    """From here on a browser is served, be it a moment later. Raises SettingsError."""
+    listener = open_listener(host, port, _BACKLOG, f"--host {host} --port {port}")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # each connection inherits it
-    try:
-        listener.bind((host, port))
-        listener.listen(128)  # from here on a browser is served, be it a moment later
-    except OSError as error:
-        listener.close()
-        raise SettingsError(
-            f"the page cannot listen on {host} port {port}: {error.strerror}; --port names another (0: any free one)"
-        ) from error
     return listener
 
 

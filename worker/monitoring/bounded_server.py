@@ -19,9 +19,10 @@ import structlog
 
 log = structlog.get_logger()
 
-CloseReason = Literal["too_many", "timeout"]
+CloseReason = Literal["too_many", "timeout", "handshake"]
 _WHY: dict[CloseReason, str] = {"too_many": "too many connections", "timeout": "it took too long"}
-CONNECTIONS_MAX = 16  # few clients ask: a scraper, a prober, a person
+CONNECTIONS_MAX = 16  # each has a thread; few clients ask: a scraper, a prober, a person
+_THREAD_END_S_MAX = 0.5  # a thread whose connection was closed ends at once, unless its answer takes long
 CLIENT_S_MAX = 10.0  # for the whole exchange; scrapes and probes time out sooner
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
@@ -30,14 +31,16 @@ class BoundedServer(BaseServer):
     """Mix in before a socket server.
 
     At most CONNECTIONS_MAX are open: the oldest is closed for a new one. Each is closed after CLIENT_S_MAX, however
-    busily its client sends a byte a second. One file descriptor is kept for when the process has no other.
+    busily its client sends a byte a second. There are as many threads at most: a new connection is closed at once
+    where none of them ends. One file descriptor is kept for when the process has no other.
     count_closed: called for each connection that is closed before its client had its answer.
     """
 
     request_queue_size = CONNECTIONS_MAX
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()  # notified when a thread ends
+        self._threads = 0
         self._open: OrderedDict[socket.socket, float] = OrderedDict()  # the oldest first; when each came
         self._reserve: int | None = None
         self.count_closed: Callable[[CloseReason], None] = lambda _: None
@@ -60,13 +63,22 @@ class BoundedServer(BaseServer):
         """Handle a connection on a thread of its own."""
         request.settimeout(2 * CLIENT_S_MAX)  # service_actions ends it before
         with self._lock:
-            while len(self._open) >= CONNECTIONS_MAX:
-                self._close_oldest("too_many")
+            if not self._wait_for_thread():
+                self.count_closed("too_many")
+                log.warning("connection to the health port refused", client=client_address[0], why="no thread is free")
+                self.shutdown_request(request)
+                return
+            self._threads += 1
             self._open[request] = time.monotonic()
         handle = threading.Thread(
             target=self._handle, args=(request, client_address), name="health-request", daemon=True
         )
-        handle.start()
+        try:
+            handle.start()
+        except RuntimeError as error:  # the machine has no thread left
+            log.warning("connection to the health port refused", client=client_address[0], why=str(error))
+            self._forget(request)
+            self.shutdown_request(request)
 
     def service_actions(self) -> None:
         """Close what has been open for too long; serve_forever calls this every half second."""
@@ -81,8 +93,7 @@ class BoundedServer(BaseServer):
         super().server_close()
         with self._lock:
             for request in self._open:
-                with suppress(OSError):
-                    request.shutdown(socket.SHUT_RDWR)
+                _shut_down(request)
             self._open.clear()
         if self._reserve is not None:
             os.close(self._reserve)
@@ -94,9 +105,19 @@ class BoundedServer(BaseServer):
         except (OSError, ValueError):
             pass  # the client left, or its connection was closed
         finally:
-            with self._lock:
-                self._open.pop(request, None)
+            self._forget(request)
             self.shutdown_request(request)
+
+    def _wait_for_thread(self) -> bool:
+        if self._threads >= CONNECTIONS_MAX and self._open:
+            self._close_oldest("too_many")
+        return self._lock.wait_for(lambda: self._threads < CONNECTIONS_MAX, _THREAD_END_S_MAX)
+
+    def _forget(self, request: socket.socket) -> None:
+        with self._lock:
+            self._open.pop(request, None)
+            self._threads -= 1
+            self._lock.notify()
 
     def _close_oldest(self, reason: CloseReason) -> None:
         """Its thread wakes up with an error, and ends."""
@@ -104,9 +125,15 @@ class BoundedServer(BaseServer):
         self.count_closed(reason)
         with suppress(OSError):
             log.warning("connection to the health port closed", client=request.getpeername()[0], why=_WHY[reason])
-            request.shutdown(socket.SHUT_RDWR)
+        _shut_down(request)
 
     def _keep_reserve(self) -> None:
         if self._reserve is None:
             with suppress(OSError):
                 self._reserve = os.open(os.devnull, os.O_RDONLY)
+
+
+def _shut_down(request: socket.socket) -> None:
+    """Wake up its thread. SSLSocket's own method would let that thread go on without encryption for a moment."""
+    with suppress(OSError):
+        socket.socket.shutdown(request, socket.SHUT_RDWR)

@@ -22,7 +22,7 @@ def connections_closed(registry: CollectorRegistry | None) -> Counter:
     """The counter of a health port; a supervisor has one of its own, which it shows with those of its workers.
 
     too_many: the oldest made room for a new one. timeout: it was open for too long. Either way a client opens
-    connections and asks nothing, or does not read; the log names its address.
+    connections and asks nothing, or does not read. handshake: no TLS, or no trust. The log names its address.
     """
     counter = Counter(
         "stripwatch_health_connections_closed",
@@ -33,6 +33,15 @@ def connections_closed(registry: CollectorRegistry | None) -> Counter:
     for reason in get_args(CloseReason):  # Prometheus sees no increase in a series that begins at 1
         counter.labels(reason)
     return counter
+
+
+def certificate_expiry(registry: CollectorRegistry) -> Gauge:
+    """Of a health port that speaks TLS; other ports do not have it."""
+    return Gauge(
+        "stripwatch_health_certificate_expiry_timestamp_seconds",
+        "When the TLS certificate of the health port expires.",
+        registry=registry,
+    )
 
 
 class Metrics:

@@ -9,11 +9,13 @@ from stripwatch.worker.common.console import say
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.loaded_model import load_model
 from stripwatch.worker.model.trained_range import SizeCheck
+from stripwatch.worker.monitoring.server_certificate import server_certificate
 from stripwatch.worker.service.autotune import apply_layout, choose_layout
 
 
 def check(settings: Settings) -> dict[str, Any]:
     """Load, verify and warm up; what the bundle is and how fast it runs here. Raises as `run` does."""
+    server_certificate(settings.metrics)
     plan = choose_layout(settings)
     model = load_model(apply_layout(settings, plan.layout))
     session = model.session

@@ -16,6 +16,7 @@ from stripwatch.worker.broker.member_names import claimed_name
 from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerExitError
 from stripwatch.worker.common.process.child_process import die_with_parent, module_command
 from stripwatch.worker.common.process.signals import ShutdownSignal
+from stripwatch.worker.config.sections import PLAIN_LOOPBACK
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.metrics import connections_closed
@@ -173,7 +174,7 @@ def worker_command(
     own: dict[str, object] = {
         "processes": 1,
         "instance_id": name,
-        "metrics.host": "127.0.0.1",
+        **PLAIN_LOOPBACK,
         "inference_threads": layout.inference_threads,
         "decode_threads": layout.decode_threads,
     }

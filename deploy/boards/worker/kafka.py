@@ -67,9 +67,17 @@ KAFKA = Row(
                     "{{reason}}",
                 ),
             ),
-            "Idle or slow connections that were closed, over ten minutes. too_many: for a new one.",
+            "Connections that were closed, over ten minutes. timeout: idle or slow; too_many: for a new one; "
+            "handshake: no TLS, or no trust.",
             COUNT,
             "connections",
+        ),
+        Panel(
+            "Certificate of the health port",
+            "timeseries",
+            (Query(f"stripwatch_health_certificate_expiry_timestamp_seconds{{{OF_WORKER}}} - time()", "{{instance}}"),),
+            "For how long it is valid. Empty without metrics.certificate_file.",
+            SECONDS,
         ),
         Panel(
             "Transactions",

@@ -2,6 +2,8 @@
 
 import pytest
 
+from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import SECTIONS, Settings
 
 
@@ -18,3 +20,11 @@ def test_every_section_of_the_settings_is_listed() -> None:
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_setting_of_a_section_has_a_description(section: str) -> None:
     assert all(field.description for field in SECTIONS[section].model_fields.values())
+
+
+@pytest.mark.parametrize("name", ["key_file", "key_password_file", "client_ca_file"])
+def test_a_key_or_authority_needs_the_certificate_of_the_health_port(name: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(None, {"metrics": {name: "a"}})
+    told = "setting 'metrics': key_file, key_password_file and client_ca_file need certificate_file"
+    assert str(refused.value) == told

@@ -15,7 +15,7 @@ from stripwatch.worker.dashboard.bounded_protocol import BoundedProtocol
 from stripwatch.worker.dashboard.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.history import History
 from stripwatch.worker.dashboard.routes import make_site
-from stripwatch.worker.dashboard.server import open_listener
+from stripwatch.worker.dashboard.server import listen
 from tests.waiting import wait_until
 
 _EVENTS = b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -34,7 +34,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, Any]]:
     """The port, and what all viewers are sent."""
     monkeypatch.setattr(broadcaster, "TICK_S", 0.05)
     app = make_site(LargeHistory(), Mock(FrameFetcher), ["localhost"])
-    listener = open_listener("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(app, log_config=None, ws="none", http=BoundedProtocol, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -22,9 +23,6 @@ from tests.waiting import wait_until
 @pytest.fixture
 def server() -> Iterator[HealthServer]:
     registry = CollectorRegistry()
-    gauge = Gauge("size", "Makes the answer larger than the buffers of a socket.", ["number"], registry=registry)
-    for number in range(60_000):
-        gauge.labels(str(number))
     server = HealthServer(MetricsSettings(port=0), registry, lambda: {"fine": True}, connections_closed(registry))
     yield server
     server.close()
@@ -64,6 +62,35 @@ def test_three_hundred_idle_connections(server: HealthServer) -> None:
         assert closed(server, "too_many") >= 300 - bounded_server.CONNECTIONS_MAX
 
 
+def test_threads_have_a_limit_also_while_none_ends() -> None:
+    """A connection that is closed does not end a thread that is busy with its answer."""
+    free, before = threading.Event(), set(threading.enumerate())
+    server = HealthServer(MetricsSettings(port=0), CollectorRegistry(), lambda: {"free": free.wait(60)})
+    with ExitStack() as stack:
+        for _ in range(bounded_server.CONNECTIONS_MAX + 4):
+            client = stack.enter_context(connect(server))
+            client.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+        wait_until(lambda: is_closed(client))
+        threads = [
+            thread for thread in threading.enumerate() if thread.name == "health-request" and thread not in before
+        ]
+        free.set()
+    wait_until(lambda: fetch(server.port, "/readyz")[0] == 200)
+    server.close()
+    assert len(threads) <= bounded_server.CONNECTIONS_MAX
+
+
+def test_no_thread_is_left_for_a_connection(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch, connect(server) as client:
+        patch.setattr(threading.Thread, "start", refuse)
+        wait_until(lambda: is_closed(client))
+    assert (server._server._threads, len(server._server._open)) == (0, 0)
+    assert answers(server)
+
+
 def test_a_client_that_sends_a_byte_now_and_then(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded_server, "CLIENT_S_MAX", 0.3)
     with connect(server) as slow:
@@ -76,19 +103,23 @@ def test_a_client_that_sends_a_byte_now_and_then(server: HealthServer, monkeypat
             return is_closed(slow)
 
         wait_until(is_cut_off)
+    monkeypatch.undo()
     assert answers(server)
-    monkeypatch.undo()  # the scrape is large
     assert closed(server, "timeout") >= 1
     assert closed(server, "too_many") == 0
 
 
-def test_clients_that_never_read(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded_server, "CLIENT_S_MAX", 0.3)
+def test_clients_that_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = CollectorRegistry()
+    Gauge("size", "Larger than the buffers of a socket. " * 300_000, registry=registry)
+    server = HealthServer(MetricsSettings(port=0), registry, dict)
     with ExitStack() as stack:
+        stack.callback(server.close)
         clients = [stack.enter_context(connect(server)) for _ in range(5)]
         for client in clients:
             client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         assert answers(server)
+        monkeypatch.setattr(bounded_server, "CLIENT_S_MAX", 0.3)
         wait_until(lambda: not server._server._open)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.model.trained_range import TrainedFrames
 from stripwatch.worker.service.check import check
@@ -27,3 +28,9 @@ def test_an_older_bundle_says_that_it_does_not_state_them(tmp_path: Path, capsys
     found = check(load_settings(None, {"bundle": write_bundle(tmp_path / "tiny.onnx")}))
     assert (found["trained"], found["untrained_cameras"]) == (None, [])
     assert "does not state the sizes of its training frames" in capsys.readouterr().err
+
+
+def test_the_certificate_of_the_health_port_is_checked(tmp_path: Path) -> None:
+    metrics = {"certificate_file": tmp_path / "nowhere.pem"}
+    with pytest.raises(InputError, match=r"nowhere\.pem, named by 'metrics\.certificate_file'"):
+        check(load_settings(None, {"bundle": write_bundle(tmp_path / "tiny.onnx"), "metrics": metrics}))

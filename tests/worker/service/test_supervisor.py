@@ -1,5 +1,6 @@
 """Processes that are kept alive; a short Python script stands in for a worker."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -12,9 +13,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import WorkerExitError
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.config.overrides import parse_pairs
+from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.service import supervisor as supervisor_module
 from stripwatch.worker.service.child_probe import ChildProbe
-from stripwatch.worker.service.supervisor import Supervisor
+from stripwatch.worker.service.core_layout import CoreLayout
+from stripwatch.worker.service.supervisor import Supervisor, worker_command
 
 # Writes its process id into the folder it is given, and waits for the end; ignores signals if asked to.
 SCRIPT = """
@@ -168,3 +173,13 @@ def test_a_child_keeps_the_files_that_it_is_given(tmp_path: Path) -> None:
 
         Supervisor([worker(folder)], 30.0, lambda: None, open_fds=[file.fileno()]).run(stopped)
     assert all(seen)
+
+
+def test_a_worker_is_asked_on_loopback_and_without_tls_whatever_the_file_says(tmp_path: Path) -> None:
+    file = tmp_path / "worker.toml"
+    names = ("certificate_file", "key_file", "key_password_file", "client_ca_file")
+    file.write_text("".join(f"metrics.{name} = 'a'\n" for name in names) + "metrics.host = '::'")
+    assert load_settings(file, {}).metrics.certificate_file == Path("a")
+    command = worker_command(["run"], "line-0", 9000, CoreLayout(2, 1, 1))
+    pairs = [after for before, after in itertools.pairwise(command) if before == "--set"]
+    assert load_settings(file, parse_pairs(pairs)).metrics == MetricsSettings()

@@ -1,0 +1,178 @@
+"""The health port behind TLS: who may read what, and that no client keeps out the next one. On real sockets."""
+
+import json
+import shutil
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from stripwatch.worker.config.sections import MetricsSettings
+from stripwatch.worker.monitoring import bounded_server
+from stripwatch.worker.monitoring.bounded_server import CONNECTIONS_MAX
+from stripwatch.worker.monitoring.health import HealthServer
+from stripwatch.worker.monitoring.metrics import connections_closed
+from stripwatch.worker.monitoring.server_certificate import expiry_s
+from tests.waiting import wait_until
+
+REFUSED = "TLS with a client of the health port failed"
+
+
+@contextmanager
+def serving(folder: Path, **changes: Any) -> Iterator[HealthServer]:
+    """Behind broker.pem, which holds its key; ca.pem signs the clients' certificates."""
+    registry = CollectorRegistry()
+    settings = MetricsSettings(port=0, certificate_file=folder / "broker.pem", **changes)
+    server = HealthServer(settings, registry, lambda: {"fine": True}, connections_closed(registry))
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def server(made: Path) -> Iterator[HealthServer]:
+    with serving(made) as server:
+        yield server
+
+
+def trusting(folder: Path, certificate: str | None = None, authority: str = "ca.pem") -> ssl.SSLContext:
+    """A client that trusts an authority, and may have a certificate of its own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(folder / authority)
+    if certificate:
+        context.load_cert_chain(folder / f"{certificate}.pem", folder / f"{certificate}.key")
+    return context
+
+
+def fetch(server: HealthServer, path: str, context: ssl.SSLContext) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"https://127.0.0.1:{server.port}{path}", timeout=60, context=context) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def connect(server: HealthServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=60)
+
+
+def count_closed(server: HealthServer, reason: str, context: ssl.SSLContext) -> int:
+    prefix = f'stripwatch_health_connections_closed_total{{reason="{reason}"}} '
+    lines = fetch(server, "/metrics", context)[1].splitlines()
+    return int(float(next(line.removeprefix(prefix) for line in lines if line.startswith(prefix))))
+
+
+def test_a_client_that_trusts_the_authority(server: HealthServer, made: Path) -> None:
+    context = trusting(made)
+    assert fetch(server, "/healthz", context)[0] == 200
+    status, body = fetch(server, "/readyz", context)
+    assert (status, json.loads(body)["checks"]) == (200, {"fine": True})
+    assert fetch(server, "/nowhere", context)[0] == 404
+    status, body = fetch(server, "/metrics", context)
+    line = next(line for line in body.splitlines() if line.startswith("stripwatch_health_certificate_expiry"))
+    assert float(line.split()[1]) == expiry_s(made / "broker.pem")
+
+
+def test_the_end_of_an_answer_is_said(server: HealthServer, made: Path) -> None:
+    """Without TLS's own end a client could not tell a whole answer from one that was cut."""
+    with (
+        connect(server) as plain,
+        trusting(made).wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False) as client,
+    ):
+        client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(1000), b""))
+    assert answer.endswith(b'{"alive": true}\n')
+
+
+def test_an_old_version_of_tls_is_refused(server: HealthServer, made: Path) -> None:
+    context = trusting(made)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"):
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_1
+    with pytest.raises(urllib.error.URLError, match=r"(?i)protocol"), capture_logs():
+        fetch(server, "/healthz", context)
+
+
+def test_metrics_need_a_client_certificate_where_one_is_asked_for(made: Path) -> None:
+    with serving(made, client_ca_file=made / "ca.pem") as server:
+        assert fetch(server, "/metrics", trusting(made, "client"))[0] == 200
+        status, body = fetch(server, "/metrics", trusting(made))
+        assert (status, "metrics.client_ca_file" in body) == (403, True)
+        assert [fetch(server, path, trusting(made))[0] for path in ("/healthz", "/readyz")] == [200, 200]
+        with capture_logs() as lines:
+            with pytest.raises(OSError):  # noqa: PT011 - TLS 1.3 refuses it after the handshake
+                fetch(server, "/healthz", trusting(made, "other"))
+            wait_until(lambda: len(lines) > 0)
+        assert (lines[0]["event"], lines[0]["client"]) == (REFUSED, "127.0.0.1")
+        assert "its certificate is refused (metrics.client_ca_file): self-signed" in lines[0]["why"]
+        assert count_closed(server, "handshake", trusting(made, "client")) == 1
+
+
+def test_a_client_that_does_not_trust_us_or_speaks_no_tls_is_named(server: HealthServer, made: Path) -> None:
+    with capture_logs() as lines:
+        with pytest.raises(urllib.error.URLError, match=r"self-signed|unable to get local issuer"):
+            fetch(server, "/metrics", trusting(made, authority="other.pem"))
+        wait_until(lambda: len(lines) > 0)
+    assert lines[0]["why"] == "tlsv1 alert unknown ca"
+    with capture_logs() as lines, connect(server) as plain:
+        plain.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        with suppress(ConnectionResetError):  # part of the request was not read
+            assert b"HTTP/" not in plain.recv(1000)
+        wait_until(lambda: len(lines) > 0)
+    assert lines[0]["why"] == "it speaks HTTP, and the port HTTPS (metrics.certificate_file)"
+    assert count_closed(server, "handshake", trusting(made)) == 2
+
+
+def test_a_client_that_only_knocks_is_not_counted(server: HealthServer, made: Path) -> None:
+    with capture_logs() as lines:
+        connect(server).close()
+        wait_until(lambda: server._server._threads == 0)
+        assert count_closed(server, "handshake", trusting(made)) == 0
+    assert lines == []
+
+
+def test_a_hundred_clients_that_never_shake_hands(server: HealthServer, made: Path) -> None:
+    with ExitStack() as stack, capture_logs():
+        for _ in range(100):
+            stack.enter_context(connect(server))
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert fetch(server, path, trusting(made))[0] == 200
+        assert count_closed(server, "too_many", trusting(made)) >= 100 - CONNECTIONS_MAX
+
+
+def test_a_hundred_idle_clients_behind_their_handshake(server: HealthServer, made: Path) -> None:
+    context = trusting(made)
+    with ExitStack() as stack, capture_logs():
+        for _ in range(100):
+            plain = stack.enter_context(connect(server))
+            stack.enter_context(context.wrap_socket(plain, server_hostname="127.0.0.1"))
+        assert fetch(server, "/metrics", context)[0] == 200
+
+
+def test_a_handshake_has_its_time(server: HealthServer, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_server, "CLIENT_S_MAX", 0.3)
+    with connect(server) as silent, capture_logs() as lines:
+        assert silent.recv(1) == b"", "closed by the server"
+        wait_until(lambda: server._server._threads == 0)
+    assert [line["why"] for line in lines] == ["it took too long"]
+    monkeypatch.undo()
+    assert fetch(server, "/healthz", trusting(made))[0] == 200
+
+
+def test_the_next_connection_has_the_new_certificate(made: Path, tmp_path: Path) -> None:
+    shutil.copy(made / "expired.pem", tmp_path / "broker.pem")
+    with serving(tmp_path) as server, capture_logs():
+        with pytest.raises(urllib.error.URLError, match="certificate has expired"):
+            fetch(server, "/healthz", trusting(made))
+        shutil.copy(made / "broker.pem", tmp_path / "broker.pem")
+        assert fetch(server, "/healthz", trusting(made))[0] == 200

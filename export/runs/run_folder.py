@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from stripwatch.export.runs.files import atomic_write, is_temporary, read_whole
+from stripwatch.worker.common.atomic_files import PART
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import CellGrid, HeatmapKind, Validation
@@ -189,7 +190,7 @@ def claim_folder(folder: Path, resume: bool = False) -> None:
 def _is_ours(name: str) -> bool:
     if is_temporary(name):
         return True
-    bare = name.removesuffix(".part")
+    bare = name.removesuffix(PART)
     known = {MODEL_FILE, MODEL_PART, HISTORY_FILE, RECORD_FILE, BEGUN_FILE}
     return bare in known or name.endswith(STATE_SUFFIX) or (bare.startswith(FEATURES_STEM) and bare.endswith(".npy"))
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import FEATURES_STEM, Configuration
+from stripwatch.worker.common.atomic_files import named_when_whole
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
@@ -31,14 +32,12 @@ def keepable(model: keras.Model, frames: int) -> bool:
 
 def write_features(path: Path, batches: Iterable[Features], shape: Sequence[int]) -> None:
     """Write float32 features of that shape, whole or not at all. Raises InputError, with the path, for a full disk."""
-    part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
+        with named_when_whole(path) as part, part.open("wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(file, header)
             for batch in batches:
                 file.write(np.ascontiguousarray(batch, "<f4").data)
-        part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error

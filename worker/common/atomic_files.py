@@ -1,20 +1,22 @@
-"""A file that is whole or not there, also after a power cut."""
+"""Files that are whole or not there."""
 
 import os
 import re
 import secrets
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stripwatch.worker.common.errors import InputError
 
+PART = ".part"
 _TEMPORARY = re.compile(r"\.stripwatch-[0-9a-f]{16}\.part")
 _ONCE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def atomic_write(path: Path, data: bytes, like: os.stat_result | None = None) -> None:
-    """Write a new file beside its place, then move it there; nobody ever sees half of it.
+    """Write a new file beside its place, then move it there; nobody ever sees half of it, also after a power cut.
 
     like: the file gets this mode and, where this process may give it, this owner. Raises InputError, with the path,
     when that fails; what stood there before still stands. A process that is killed may leave the new file: it is
@@ -39,6 +41,17 @@ def atomic_write(path: Path, data: bytes, like: os.stat_result | None = None) ->
         with suppress(OSError):  # on a disk that turned read-only it stays, and the first error is the telling one
             part.unlink(missing_ok=True)
         raise _failed(path, error) from error
+
+
+@contextmanager
+def named_when_whole(path: Path) -> Iterator[Path]:
+    """For what takes long to write: a file or folder is called NAME.part until the block ends well.
+
+    What an error or a kill cuts off keeps that name. Raises the OSError of the move.
+    """
+    part = path.with_name(path.name + PART)
+    yield part
+    part.replace(path)
 
 
 def is_temporary(name: str) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from rich.progress import Progress
 
+from stripwatch.worker.common.atomic_files import named_when_whole
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import name_below, path_text
@@ -48,21 +49,20 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
         raise InputError(f"{out} is already there; --force replaces it")
     model = load_model(settings)
     warn_of_sizes(model.size_check, images.files)
-    part = out.with_name(out.name + ".part")
-    try:
-        lines = part.open("wb", buffering=0)  # so that a full disk fails at the line, not at the close
-    except OSError as error:
-        raise InputError(f"cannot write {part}: {error.strerror}") from error
-    for note in images.notes:
-        say(note)
-    with lines, _named_if_cut_off(part), new_progress() as progress:
-        summary = _Inspection(settings, model, LinesPublisher(lines), images, progress).run()
-    if not summary["frames"]:
-        part.unlink()
-        count = len(images.files)
-        which = "the one image file" if count == 1 else f"none of the {count} image files"
-        raise InputError(f"{which} in {path_text(folder)} can{'not' if count == 1 else ''} be read")
-    part.replace(out)
+    with named_when_whole(out) as part:
+        try:
+            lines = part.open("wb", buffering=0)  # so that a full disk fails at the line, not at the close
+        except OSError as error:
+            raise InputError(f"cannot write {part}: {error.strerror}") from error
+        for note in images.notes:
+            say(note)
+        with lines, _named_if_cut_off(part), new_progress() as progress:
+            summary = _Inspection(settings, model, LinesPublisher(lines), images, progress).run()
+        if not summary["frames"]:
+            part.unlink()
+            count = len(images.files)
+            which = "the one image file" if count == 1 else f"none of the {count} image files"
+            raise InputError(f"{which} in {path_text(folder)} can{'not' if count == 1 else ''} be read")
     return {"out": str(out), "bundle": model.info.name, "provider": model.session.provider, **summary}
 
 

@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from stripwatch.worker.common.atomic_files import named_when_whole
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.contracts.events import Box
@@ -29,15 +30,14 @@ def write_dataset(out: Path, frames: int, shape: Shape, seed: int, brightness_fa
 
     Raises InputError if something is in the way.
     """
-    part = out.with_name(out.name + ".part")
-    _require_free(out, part)
     try:
-        part.mkdir(parents=True)
-        with (part / TRUTH_NAME).open("wb") as truth, new_progress() as progress:
-            for number in progress.track(range(frames), description="rendering"):
-                scene = render(KINDS[number % len(KINDS)], shape, frame_seed(seed, number), brightness_factor)
-                _write_frame(part, truth, number, scene)
-        part.replace(out)
+        with named_when_whole(out) as part:
+            _require_free(out, part)
+            part.mkdir(parents=True)
+            with (part / TRUTH_NAME).open("wb") as truth, new_progress() as progress:
+                for number in progress.track(range(frames), description="rendering"):
+                    scene = render(KINDS[number % len(KINDS)], shape, frame_seed(seed, number), brightness_factor)
+                    _write_frame(part, truth, number, scene)
     except OSError as error:
         raise InputError(f"cannot write the training set {out}: {error.strerror}") from error
 

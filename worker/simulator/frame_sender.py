@@ -10,6 +10,7 @@ import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from stripwatch.worker.broker.producers import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
+from stripwatch.worker.common.atomic_files import named_when_whole
 from stripwatch.worker.common.errors import BrokerUnavailableError, InputError, StripwatchError
 from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.contracts.frame_headers import Headers
@@ -56,14 +57,13 @@ def open_sent_file(path: Path | None) -> Iterator[SentFile | None]:
     if path is None:
         yield None
         return
-    part = path.with_name(path.name + ".part")
-    try:
-        lines = part.open("wb")
-    except OSError as error:
-        raise InputError(f"cannot write the sent file {path}: {error.strerror}") from error
-    with lines:
-        yield SentFile(lines)
-    part.replace(path)
+    with named_when_whole(path) as part:
+        try:
+            lines = part.open("wb")
+        except OSError as error:
+            raise InputError(f"cannot write the sent file {path}: {error.strerror}") from error
+        with lines:
+            yield SentFile(lines)
 
 
 class FrameSender:

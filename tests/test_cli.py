@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 import stripwatch.cli
 import stripwatch.export.cli
@@ -233,3 +233,19 @@ def test_a_group_is_typed_like_any_other() -> None:
     assert isinstance(group.get_command(None, "rejects"), TyperGroup)
     assert isinstance(group.get_command(None, "run"), TyperCommand)
     assert group.get_command(None, "no") is None
+
+
+# Here the role of the value depends on the command; every other option is defined once.
+BY_COMMAND = {
+    *("--boxes", "--coil", "--config", "--data", "--frames", "--group-id", "--json", "--mm-per-frame", "--out"),
+    *("--precision", "--provider", "--rate", "--seconds", "--seed", "--set", "--shape", "--version"),
+}
+
+
+def test_an_option_of_several_commands_has_one_help_text() -> None:
+    texts: dict[str, set[str | None]] = {}
+    for _, row in ROWS:
+        for parameter in row.load().params:
+            if isinstance(parameter, TyperOption):
+                texts.setdefault(parameter.opts[0], set()).add(parameter.help)
+    assert {name for name, found in texts.items() if len(found) > 1} == BY_COMMAND

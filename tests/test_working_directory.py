@@ -176,10 +176,7 @@ def test_every_place_that_starts_a_process_is_known() -> None:
         if starts.search(path.read_text())
     }
     assert places == {
-        "worker/common/process/child_process.py",  # demo and bench; the embedded broker, which is no Python
-        "worker/service/supervisor.py",  # run with processes = 2
-        "worker/service/autotune.py",  # run with processes = auto
-        "training/experiments/fit_subprocess.py",  # crossval and compare
+        "worker/common/process/child_process.py",  # demo, bench, run, crossval and compare; the embedded broker
         "export/runs/provenance.py",  # git
         "worker/model/gpus.py",  # nvidia-smi
     }

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stripwatch.worker.bench.embedded_broker import free_port
+from stripwatch.worker.common.process.ports import free_port
 from tests.brokers.apache import apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, Record, WorkerProcess

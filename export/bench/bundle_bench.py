@@ -1,6 +1,5 @@
 """`stripwatch export bench`: how fast bundles run on this machine, and what a run's precisions cost and bring."""
 
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.progress import Progress
 
 from stripwatch.export.bench.timing import Speed, measure_speeds, rounds_of
 from stripwatch.worker.common.path_text import path_text
-from stripwatch.worker.common.process.cores import usable_cores
+from stripwatch.worker.common.process.cores import processor_name, usable_cores
 from stripwatch.worker.model.bundle import Bundle, Fidelity, Precision
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.providers import DEFAULT_EXECUTION, ExecutionOptions, Provider
@@ -109,7 +108,12 @@ def _row(bundle: Bundle, device: Device, speeds: list[Speed]) -> BenchRow:
 
 
 def as_json(rows: Sequence[BenchRow], plan: BenchPlan) -> dict[str, Any]:
-    machine = {"cpu": _cpu(), "cores": usable_cores(), "threads": plan.threads, "onnxruntime": ort.__version__}
+    machine = {
+        "cpu": processor_name(),
+        "cores": usable_cores(),
+        "threads": plan.threads,
+        "onnxruntime": ort.__version__,
+    }
     return {"machine": machine, "rows": [_plain(row) for row in rows]}
 
 
@@ -117,12 +121,3 @@ def _plain(row: BenchRow) -> dict[str, Any]:
     said = asdict(row)
     said["fidelity"] = msgspec.json.decode(msgspec.json.encode(row.fidelity))  # of a broken candidate NaN, here null
     return said
-
-
-def _cpu() -> str:
-    """Its name, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

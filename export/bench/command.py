@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 import typer
 from rich.progress import Progress
 
+from stripwatch.export.runs.cli_options import MovedData
 from stripwatch.export.runs.files import atomic_write, make_folder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import RECORD_FILE
@@ -42,7 +43,7 @@ def bench(
     scores_only: Annotated[
         bool, typer.Option("--scores-only", help="Measure each bundle once more without its heatmaps.")
     ] = False,
-    data: Annotated[Path | None, typer.Option(help="Where the data folder of the runs is now, if it moved.")] = None,
+    data: MovedData = None,
 ) -> None:
     """Measure frames per second and latency by batch size, on this machine, as the worker runs a bundle.
 

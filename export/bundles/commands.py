@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from stripwatch.export.runs.cli_options import BundleArgument
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.lazy_imports import require
 from stripwatch.worker.common.console import print_summary, say
@@ -20,7 +21,7 @@ Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of bundles.
 
 
 def show(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, or STORE/NAME.")],
+    file: BundleArgument,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write a page instead, with validation charts and golden frames in it.")

@@ -8,20 +8,21 @@ from typing import Annotated
 import msgspec
 import typer
 
+from stripwatch.export.runs.cli_options import BundleArgument, MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.model.bundle import Precision
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that training wrote.")],
+    folder: RunFolder,
     out: Annotated[Path, typer.Option(help="File to write; never overwritten.")],
     name: Annotated[str | None, typer.Option(help="Of the model; data folder and network if not given.")] = None,
     version: Annotated[str, typer.Option(help="Of the model.")] = "1",
     golden: Annotated[
         int | None, typer.Option(min=1, help="Golden frames; two a label up to twelve if not given.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Where the data folder of the run is now, if it moved.")] = None,
+    data: MovedData = None,
     precision: Annotated[
         Precision, typer.Option("--precision", help="fp16 and int8 are smaller and, where the device helps, faster.")
     ] = "fp32",
@@ -77,7 +78,7 @@ def run(
     )
 
 
-def verify(file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, or STORE/NAME.")]) -> None:
+def verify(file: BundleArgument) -> None:
     """Prove from the file alone that a bundle is whole, unchanged, and computes what was trained.
 
     Ends with exit code 3 and one sentence when it does not.

@@ -2,7 +2,7 @@
 
 The pipeline and the watch of a real worker, without Kafka: two bundles take each other's place in turn, and frames (the
 bundles' golden frames) go through between the swaps. The last line is JSON: resident memory after the last swap, as a
-ratio of that after the first. Their number is odd, so that the same model runs at both moments. Linux only.
+ratio of that after the first. Their number is odd, so that the same model runs at both moments.
 """
 
 import os
@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.process.malloc import tune_malloc
+from stripwatch.worker.common.process.usage import resident_mb
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
@@ -116,7 +117,7 @@ def main(
                 line.watch.poll()
             line.run_frames(encoded, frames)
             line.watch.poll()
-            measured_mb.append(resident_mb())
+            measured_mb.append(resident_mb(os.getpid()) or 0.0)
             on_gpu_mb.append(gpu_memory_mb() if provider != "cpu" else None)
             say(f"after swap {number + 1}: {measured_mb[-1]:.1f} MB")
         line.pipeline.drain(60)
@@ -124,11 +125,6 @@ def main(
     summary: dict[str, float | None] = {"swaps": int(done or 0), "first_mb": measured_mb[0], "last_mb": measured_mb[-1]}
     summary |= {"first_gpu_mb": on_gpu_mb[0], "last_gpu_mb": on_gpu_mb[-1]} if provider != "cpu" else {}
     print_summary({**summary, "max_mb": max(measured_mb), "ratio": round(measured_mb[-1] / measured_mb[0], 4)})
-
-
-def resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
 
 
 if __name__ == "__main__":

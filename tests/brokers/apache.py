@@ -16,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
-from stripwatch.worker.bench.embedded_broker import Broker, free_port, running_broker
+from stripwatch.worker.bench.embedded_broker import Broker, running_broker
+from stripwatch.worker.common.process.ports import free_port
 
 POM = Path(__file__).with_name("pom.xml")
 STORE = Path(__file__).parents[2] / ".kafka"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stripwatch.worker.bench.embedded_broker import free_port
+from stripwatch.worker.common.process.ports import free_port
 from tests.brokers.apache import KafkaUnavailableError, apache_broker, find_tool
 
 USER, PASSWORD = "line1", "rolled-cold-secret"

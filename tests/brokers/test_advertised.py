@@ -10,13 +10,13 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAuthorizationFailedError
 
-from stripwatch.worker.bench.embedded_broker import free_port
 from stripwatch.worker.broker import connection, topic_drain
 from stripwatch.worker.broker.admin import open_admin
 from stripwatch.worker.broker.connection import ClientConfig, advertised_fault, broker_errors, connect
 from stripwatch.worker.broker.consumers import list_topics
 from stripwatch.worker.broker.workarounds.connection.cluster_metadata import advertised_servers
 from stripwatch.worker.common.errors import BrokerUnavailableError
+from stripwatch.worker.common.process.ports import free_port
 from tests.brokers import apache
 from tests.brokers.plugin import absence_is_a_skip
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from stripwatch.worker.bench.embedded_broker import free_port
 from stripwatch.worker.common.process.child_process import running_process
+from stripwatch.worker.common.process.ports import free_port
 from tests.deploy.tools import require
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"

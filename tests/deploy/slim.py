@@ -20,8 +20,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from stripwatch.worker.bench.embedded_broker import embedded_broker, free_port
+from stripwatch.worker.bench.embedded_broker import embedded_broker
 from stripwatch.worker.common.process.child_process import module_command
+from stripwatch.worker.common.process.ports import free_port
 from tests.deploy.dockerfile import Copy, Image, read_image
 
 ROOT = Path(__file__).parents[2]

@@ -100,7 +100,7 @@ def test_a_unit_starts_a_command_with_the_settings_of_the_box(unit: Path) -> Non
 
 
 def test_all_units_have_the_same_user_journal_and_limits() -> None:
-    own = {"Type", "ExecStart", "Environment", "SyslogIdentifier", "MemoryMax", "TimeoutStopSec"}
+    own = {"Type", "ExecStart", "Environment", "SyslogIdentifier", "MemoryMax", "TimeoutStopSec", "KillMode"}
     worker = services(UNIT)
     for unit in UNITS[1:]:
         beside = services(unit)
@@ -111,6 +111,11 @@ def test_all_units_have_the_same_user_journal_and_limits() -> None:
 def test_what_was_written_of_coils_is_committed_before_it_is_killed() -> None:
     settings = load_settings(EDGE / "worker.toml", {})
     assert int(services(UNITS[1])["TimeoutStopSec"]) > settings.send_s_max + 10
+
+
+def test_a_stop_asks_the_supervisor_alone() -> None:
+    """By default systemd would ask its workers too, who would have a second signal from the supervisor."""
+    assert services(UNIT)["KillMode"] == "mixed"
 
 
 def test_the_worker_says_ready_alive_and_stopping(

@@ -14,7 +14,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from stripwatch.worker.bench.embedded_broker import free_port
+from stripwatch.worker.common.process.ports import free_port
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, fetch, run_cli, running_worker
 from tests.tiny import encode_frame

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.worker.bench.embedded_broker import Broker, free_port, running_broker
+from stripwatch.worker.bench.embedded_broker import Broker, running_broker
+from stripwatch.worker.common.process.ports import free_port
 from tests.brokers.apache import (
     READY_S_MAX,
     SETTINGS,

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import struct
-import subprocess
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -13,9 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from stripwatch.worker.bench.embedded_broker import free_port
+import psutil
+
 from stripwatch.worker.common.errors import BrokerUnavailableError, BundleError
-from stripwatch.worker.common.process.child_process import module_command
+from stripwatch.worker.common.process.child_process import ChildProcess, module_command, start_process
+from stripwatch.worker.common.process.ports import free_port
+from stripwatch.worker.common.process.usage import process_tree
 from stripwatch.worker.config.sections import Topics
 from tests.faults.kafka import SESSION_MS, Kafka
 
@@ -29,7 +31,7 @@ _MEASURE_S = 0.5
 _CLOCK = Path(__file__).with_name("clock")
 _INFLIGHT = re.compile(r"^stripwatch_inflight_frames(?:{.*})? (\S+)$", re.MULTILINE)
 _PARTITION = re.compile(r'^stripwatch_consumer_lag_frames{(.*)partition="(\d+)"(.*)} ', re.MULTILINE)
-_PROCESS = re.compile(rb"instance_id=[^\0]*-(\d+)\0")
+_PROCESS = re.compile(r"^instance_id=.*-(\d+)$")
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 
@@ -56,7 +58,7 @@ class _Worker:
     port: int
     clock: Path
     processes: int = 1
-    process: subprocess.Popen[bytes] | None = None
+    child: ChildProcess | None = None
     paused: bool = False
     hurt: bool = False
     stop_by_s: float | None = None
@@ -66,17 +68,17 @@ class _Worker:
     @property
     def fit(self) -> bool:
         """A fault may hit it."""
-        return self.process is not None and not self.paused and not self.hurt and self.stop_by_s is None
+        return self.child is not None and not self.paused and not self.hurt and self.stop_by_s is None
 
     def signal(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
+        assert self.child is not None
+        self.child.process.send_signal(number)
 
     def pids(self) -> list[int]:
         """Of all its processes that there are now."""
-        if self.process is None or self.process.poll() is not None:
+        if self.child is None or self.child.ended:
             return []
-        return [self.process.pid, *_children(self.process.pid)]
+        return [process.pid for process in process_tree(self.child.process.pid)]
 
     def signal_all(self, number: int) -> None:
         for pid in self.pids():
@@ -84,14 +86,7 @@ class _Worker:
                 os.kill(pid, number)
 
     def start(self, bad_model: bool) -> None:
-        self.process = subprocess.Popen(
-            self.command,
-            stdin=subprocess.DEVNULL,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-            env=self._environment(),
-        )
+        self.child = start_process(f"worker {self.number}", self.command, self.log, env=self._environment())
         self.paused, self.hurt, self.stop_by_s, self.bad_model = False, False, None, bad_model
 
     def _environment(self) -> dict[str, str]:
@@ -121,12 +116,12 @@ class Crew:
         now_s = time.monotonic()
         self._measure_memory(now_s)
         for worker in self.workers:
-            if worker.process is None:
+            if worker.child is None:
                 if not self._stopping and now_s >= worker.start_at_s:
                     worker.start(self.bad_model)
-            elif worker.process.poll() is not None:
-                self._note_exit(worker, worker.process.returncode)
-                worker.process, worker.start_at_s = None, now_s + _RESTART_S
+            elif worker.child.ended:
+                self._note_exit(worker, worker.child.process.returncode)
+                worker.child, worker.start_at_s = None, now_s + _RESTART_S
             elif worker.stop_by_s is not None and now_s > worker.stop_by_s:
                 self.stuck += 1
                 worker.stop_by_s, worker.hurt = None, True
@@ -195,14 +190,14 @@ class Crew:
 
     @property
     def ended(self) -> bool:
-        return all(worker.process is None for worker in self.workers)
+        return all(worker.child is None for worker in self.workers)
 
     def close(self) -> None:
         """End what still runs, whatever state it is in."""
         for worker in self.workers:
-            if worker.process is not None:
+            if worker.child is not None:
                 worker.signal_all(signal.SIGKILL)
-                worker.process.wait()
+                worker.child.process.wait()
             worker.log.close()
 
     def _measure_memory(self, now_s: float) -> None:
@@ -210,7 +205,7 @@ class Crew:
             return
         self._measured_s = now_s
         for pid in (pid for worker in self.workers for pid in worker.pids()):
-            with suppress(OSError):  # it has just ended
+            with suppress(OSError):  # it has just ended; psutil tells no peak on Linux
                 peak = _PEAK.search(Path(f"/proc/{pid}/status").read_text())
                 self.memory_mb_max = max(self.memory_mb_max, int(peak[1]) * 1024 / 1e6 if peak else 0.0)
 
@@ -281,15 +276,9 @@ def _make_worker(number: int, settings: Mapping[str, str], folder: Path, process
     )
 
 
-def _children(pid: int) -> list[int]:
-    with suppress(OSError):
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
-
-
 def _process_number(pid: int) -> int | None:
     """Which of a supervisor's workers this is."""
-    with suppress(OSError):
-        found = _PROCESS.search(Path(f"/proc/{pid}/cmdline").read_bytes())
-        return int(found[1]) if found else None
+    with suppress(psutil.Error):
+        found = [_PROCESS.search(word) for word in psutil.Process(pid).cmdline()]
+        return next((int(match[1]) for match in found if match), None)
     return None

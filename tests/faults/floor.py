@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from stripwatch.worker.common.process.child_process import ChildProcess, start_process
 from tests.brokers.handle import BrokerHandle
 from tests.faults.crew import HEARTBEAT_S
 from tests.faults.kafka import SESSION_MS, Kafka, proxied_kafka, three_brokers
@@ -33,26 +34,25 @@ class Member:
     group: str
     instance: str
     seen: list[tuple[int, float]] = field(default_factory=list)
-    process: subprocess.Popen[str] | None = None
+    child: ChildProcess | None = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "tests.faults.floor", "--member", self.topic, self.group, self.instance]
         command += ["--servers", self.handle.bootstrap_servers]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        self.child = start_process(self.instance, command, stdout=subprocess.PIPE)
+        threading.Thread(target=self._read, args=(self.child.process,), daemon=True).start()
 
     def restart(self, how: signal.Signals) -> None:
-        assert self.process is not None
-        self.process.send_signal(how)
-        self.process.wait()
+        assert self.child is not None
+        self.child.process.send_signal(how)
+        self.child.process.wait()
         self.start()
 
     def end(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
+        assert self.child is not None
+        self.child.stop(0)
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             partition, at_s = line.split()

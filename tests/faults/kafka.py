@@ -19,8 +19,9 @@ from uuid import uuid4
 
 from kafka.errors import KafkaError
 
-from stripwatch.worker.bench.embedded_broker import STOP_S_MAX, Broker, free_port, running_broker
+from stripwatch.worker.bench.embedded_broker import STOP_S_MAX, Broker, running_broker
 from stripwatch.worker.common.process.child_process import ChildProcess, running_process
+from stripwatch.worker.common.process.ports import free_port
 from tests.brokers.apache import OLDEST, SETTINGS, fetch_jars, find_tool, format_storage, kafka_version
 from tests.brokers.handle import BrokerHandle
 from tests.faults.disk import Disk, small_disk

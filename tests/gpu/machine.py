@@ -1,12 +1,12 @@
 """What a GPU run ran on: the names of GPU, driver and processor, and the memory in use."""
 
-import os
 import platform
 import shutil
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
+
+from stripwatch.worker.common.process.cores import allowed_cores, processor_name
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,8 +25,8 @@ def describe_machine(commit: str = "") -> dict[str, str]:
         "commit": commit or "not known",
         "GPU": _ask_gpu("name") or "none",
         "driver": _ask_gpu("driver_version") or "none",
-        "CPU": _cpu(),
-        "cores": str(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()),
+        "CPU": processor_name(),
+        "cores": str(allowed_cores()),
         "Python": platform.python_version(),
     }
 
@@ -45,11 +45,3 @@ def _output(command: list[str]) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -6,7 +6,6 @@ too long is recorded with its error and with the rows it had, and the next one r
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ import typer
 
 from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.console import say
+from stripwatch.worker.common.process.child_process import start_process
 from tests.gpu.machine import describe_machine
 from tests.gpu.plan import STEPS, ProviderName, Step
 from tests.gpu.rows import Row
@@ -108,13 +108,9 @@ def run_step(step: Step, seconds: float, provider: ProviderName, models: Path) -
 def run_command(command: Sequence[str], seconds: float) -> Outcome:
     """Rows are the lines of its stdout; what it wrote until it was ended counts too."""
     with tempfile.TemporaryFile("w+") as rows, tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=rows, stderr=errors)
-        try:
-            code: int | None = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            code = None
-            process.kill()  # Linux ends its own children with it (child_process.py)
-            process.wait()
+        child = start_process("the step", command, errors, stdout=rows)
+        code = child.wait(seconds)
+        child.stop(0)
         rows.seek(0)
         errors.seek(0)
         found = [json.loads(line) for line in rows.read().splitlines() if line.endswith("}")]

@@ -21,12 +21,12 @@ from stripwatch.export.bench.bundle_bench import EXECUTIONS, Device
 from stripwatch.export.bench.timing import measure_speeds
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.common.log_setup import set_up_logs
+from stripwatch.worker.common.process.usage import resident_mb
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.model.io_binding import CudaRun
 from stripwatch.worker.model.providers import ExecutionOptions
 from stripwatch.worker.model.session import Session, open_session
 from stripwatch.worker.simulator.simulate import parse_shape, render_pool
-from tests.benchmarks.swap_memory import resident_mb
 from tests.gpu import worker_steps
 from tests.gpu.machine import gpu_memory_mb
 from tests.gpu.plan import OTHER, ProviderName
@@ -143,7 +143,7 @@ def batches(setup: Setup) -> Iterator[Row]:
     for number, size in enumerate(sizes, 1):
         session.predict(frames[:size])
         if number in (settled, len(sizes)):
-            figures[f"resident after {number}"] = resident_mb()
+            figures[f"resident after {number}"] = resident_mb(os.getpid())
             figures[f"GPU after {number}"] = gpu_memory_mb()
     yield measured(f"{len(sizes)} batches of 1 to {most}", "MB", figures)
 

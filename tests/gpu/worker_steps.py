@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker, free_port
+from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker
 from stripwatch.worker.bench.stage_costs import measure_steps
 from stripwatch.worker.bench.worker_process import worker_command
 from stripwatch.worker.bench.workloads import BenchSetup, SaturatedRun, saturate
@@ -20,6 +20,7 @@ from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.common.process.child_process import running_process
+from stripwatch.worker.common.process.ports import free_port
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts import topics as names

@@ -9,13 +9,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import psutil
+
+from stripwatch.worker.common.process.usage import resident_mb
+
 _LOOKS = 20
 _LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a process holds, by /proc."""
+    """What a process holds."""
 
     rss_mb: float
     threads: int
@@ -24,13 +28,12 @@ class Held:
 
 
 def held_by(pid: int) -> Held:
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     links = []
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
+    for entry in Path(f"/proc/{pid}/fd").iterdir():  # psutil counts no socket that is not connected yet
         with suppress(FileNotFoundError):  # closed meanwhile
             links.append(str(entry.readlink()))
     sockets = sum(link.startswith("socket:") for link in links)
-    return Held(round(int(status["VmRSS"].split()[0]) / 1024, 1), int(status["Threads"]), len(links) - sockets, sockets)
+    return Held(resident_mb(pid) or 0.0, psutil.Process(pid).num_threads(), len(links) - sockets, sockets)
 
 
 def steadily_held_by(pid: int) -> Held:

@@ -17,6 +17,7 @@ Layout = Annotated[
 TaskOption = Annotated[
     Task, typer.Option("--task", help="multiclass: one label a frame. multilabel: any number of labels.")
 ]
+ValShare = Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of each class for validation.")]
 CleanLabel = Annotated[str | None, typer.Option(help="The label that means: no defect.")]
 BitDepth = Annotated[
     int | None,

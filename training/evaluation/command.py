@@ -5,14 +5,15 @@ from typing import Annotated
 
 import typer
 
+from stripwatch.export.runs.cli_options import MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_evaluation import Interval, total
 from stripwatch.worker.common.console import print_summary
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that fit wrote.")],
-    data: Annotated[Path | None, typer.Option(help="Where the data folder of the run is now, if it moved.")] = None,
+    run: RunFolder,
+    data: MovedData = None,
     test: Annotated[
         Path | None, typer.Option(help="Another data folder to measure on; else the run's validation frames.")
     ] = None,

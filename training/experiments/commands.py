@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
-from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Data, Layout, TaskOption
+from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Data, Layout, TaskOption, ValShare
 from stripwatch.training.evaluation.command import rounded
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import SettingsError
@@ -54,7 +54,7 @@ def compare(
         typer.Option("--set", metavar="NAME:FLAG=VALUE", help="A flag of fit for one network alone."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the split and of each fit.")] = 0,
-    val_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of each class for validation.")] = 0.2,
+    val_share: ValShare = 0.2,
     layout: Layout = "auto",
     task: TaskOption = "multiclass",
     clean_label: CleanLabel = None,

@@ -16,7 +16,7 @@ from stripwatch.training.preparation.sample_depths import check_bit_depth
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.common.path_text import encodable, path_text
-from stripwatch.worker.common.process.child_process import module_command
+from stripwatch.worker.common.process.child_process import module_command, start_process
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
@@ -80,9 +80,13 @@ def run_fit(title: str, folder: Path, data: Path, split: Split, flags: Sequence[
     atomic_write(request_file, request)
     places = ["--data", str(data), "--out", str(folder), "--split", str(request_file)]
     command = [*module_command("training"), "fit", *places, *flags, *(["--resume"] if asked_before else [])]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603  # run.json says more
-    if done.returncode < 0:  # a fit that ends itself has said why
-        reason = signal.strsignal(-done.returncode)
+    child = start_process(title, command, stdout=subprocess.DEVNULL)  # run.json says more
+    try:
+        code = child.process.wait()
+    finally:
+        child.stop()
+    if code < 0:  # a fit that ends itself has said why
+        reason = signal.strsignal(-code)
         raise InputError(f"{title} was ended from outside ({reason}): {_OFTEN}; the same command continues from there")
-    if done.returncode:
-        raise typer.Exit(done.returncode)
+    if code:
+        raise typer.Exit(code)

@@ -9,7 +9,7 @@ import typer
 
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Layout, TaskOption
+from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Layout, TaskOption, ValShare
 from stripwatch.training.fitting import cli_options as options
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import SettingsError
@@ -29,7 +29,7 @@ def fit(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training part.")] = 10,
     batch: Annotated[int, typer.Option(min=1, help="Frames a step.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, the first weights and the order.")] = 0,
-    val_share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of each class for validation.")] = 0.2,
+    val_share: ValShare = 0.2,
     split: Annotated[Path | None, typer.Option(help="run.json of an earlier run: split the same way.")] = None,
     keep: options.KeepOption = "best",
     clean_label: CleanLabel = None,

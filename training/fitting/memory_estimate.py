@@ -8,32 +8,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
+import psutil
 
 from stripwatch.worker.common.errors import SettingsError
 
 _VALUE_BYTES = 4
-_MEMINFO, _CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")  # psutil knows the machine alone
 
 
-def check_memory(fitted: Sequence[keras.layers.Layer], batch: int, free_bytes: int | None) -> None:
-    """fitted: the layers of the backbone whose weights change. free_bytes: None where nobody knows.
+def check_memory(fitted: Sequence[keras.layers.Layer], batch: int, free_bytes: int) -> None:
+    """fitted: the layers of the backbone whose weights change.
 
     Raises SettingsError, naming the batch, where not even what the layers take in has room. They need it once more when
     the gradients go back, so it is kept for a whole batch; a step needs about twice as much.
     """
     needed = batch * _VALUE_BYTES * sum(map(_values_taken, fitted))
-    if free_bytes is not None and needed > free_bytes:
+    if needed > free_bytes:
         raise SettingsError(
             f"--batch {batch} needs more than {needed / 1e9:.1f} GB of memory at this --input, and the machine has "
             f"{free_bytes / 1e9:.1f} GB free: lower one of them, or cut earlier"
         )
 
 
-def free_bytes() -> int | None:
-    """Of the machine, or of the container if that may have less; None where the machine is not Linux."""
-    found = [line.split()[1] for line in _lines(_MEMINFO) if line.startswith("MemAvailable:")]
+def free_bytes() -> int:
+    """Of the machine, or of the container if that may have less."""
     limits = [int(limit) for limit in _lines(_CONTAINER) if limit.isdigit()]
-    return min([int(found[0]) * 1024, *limits]) if found else None
+    return min([psutil.virtual_memory().available, *limits])
 
 
 def _values_taken(layer: keras.layers.Layer) -> int:

@@ -7,14 +7,14 @@ import typer
 
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.config.cli_options import BootstrapServers, SecurityConfig
 from stripwatch.worker.contracts import topics
 
 
 def collect(
     out: Annotated[Path, typer.Option(help="The folder of collected frames: made, or added to.")],
-    bootstrap_servers: Annotated[
-        str, typer.Option(help="Fetch new frames from these Kafka brokers, HOST:PORT[,HOST:PORT...].")
-    ] = "",
+    bootstrap_servers: BootstrapServers = "",
     sorted_: Annotated[
         bool, typer.Option("--sorted", help="All of _unsorted was looked at: its folders are the labels.")
     ] = False,
@@ -24,9 +24,7 @@ def collect(
     ] = False,
     frames_max: Annotated[int, typer.Option(min=0, help="Largest number of new frames; 0 sets no limit.")] = 10_000,
     review_topic: Annotated[str, typer.Option(help="The topic with the frames.")] = topics.REVIEW,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="A TOML file whose [security] says how to talk to Kafka.")
-    ] = None,
+    config: SecurityConfig = None,
 ) -> None:
     """Turn frames that the model was unsure of into a training set, in two steps.
 
@@ -68,7 +66,7 @@ def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, confi
     clock, collector = SystemClock(), Collector(out, frames_max)
     client = ClientConfig(bootstrap_servers, security_of(config))
     with (
-        clock.stopped_by_signals(),
+        stop_on_signal(clock.stop),
         open_drain(client, topic, "collecting", lambda: clock.stopped) as records,
     ):
         collector.collect(records)

@@ -27,7 +27,8 @@ from stripwatch.worker.common.console import STDERR, print_summary, say
 from stripwatch.worker.common.errors import LineRunError, SettingsError
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.process.cores import usable_cores
-from stripwatch.worker.config.cli_options import SecurityConfig
+from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.config.cli_options import BrokerAddress, BundleFile, SecurityConfig, Set
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.sections import Topics
@@ -71,7 +72,7 @@ class Measured:
 
 
 def bench(
-    bundle: Annotated[Path, typer.Option(help="The model file to measure with.")] = DEMO_BUNDLE,
+    bundle: BundleFile = DEMO_BUNDLE,
     frames: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Measure with these images; else with a simulated strip.")
     ] = None,
@@ -81,10 +82,8 @@ def bench(
     load: Annotated[str, typer.Option(help="Shares of the capacity at which latency is measured.")] = "0.5,0.8",
     seconds: Annotated[float, typer.Option(min=1, help="Of each latency measurement.")] = 15.0,
     plan: Annotated[str, typer.Option(help="What the line wants, as '12 cameras 30 fps 256x1600'.")] = "",
-    broker: Annotated[str, typer.Option(help="A Kafka that is there, host:port; else one is started.")] = "",
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the worker.")
-    ] = None,
+    broker: BrokerAddress = "",
+    setting: Set = None,
     config: SecurityConfig = None,
 ) -> None:
     """Measure how fast this machine inspects frames, the cost, and the bottleneck.
@@ -108,7 +107,7 @@ def bench(
     prefix = f"bench-{uuid4().hex[:8]}."
     clock = SystemClock()
     with (
-        clock.stopped_by_signals(),
+        stop_on_signal(clock.stop),
         nullcontext(Broker(broker, "")) if broker else embedded_broker() as kafka,
         nullcontext(ClientConfig(kafka.bootstrap_servers, security)) as client,
         temporary_topics(client, prefix + "full.", _PARTITIONS) as full,

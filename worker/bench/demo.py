@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import typer
 
-from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker, free_port, is_free
+from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker
 from stripwatch.worker.bench.results_tally import ResultsTally, read_sent, summary
 from stripwatch.worker.bench.results_watch import LiveScreen, consume_into
 from stripwatch.worker.bench.worker_process import await_ready, child_environment, stop_in_order, worker_command
@@ -25,7 +25,9 @@ from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import InputError, LineRunError
 from stripwatch.worker.common.process.child_process import module_command, running_process
-from stripwatch.worker.config.cli_options import SecurityConfig, security_of
+from stripwatch.worker.common.process.ports import free_port, is_free
+from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.config.cli_options import BrokerAddress, BundleFile, SecurityConfig, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
@@ -51,7 +53,6 @@ class DemoPlan:
     topics: dict[str, str]
     seconds: float
     sent: Path
-    metrics_url: str
     metrics_port: int
     config: Path | None
     security: Security
@@ -97,8 +98,8 @@ class DemoPlan:
 def demo(
     seconds: Annotated[float, typer.Option(min=1, help="Stop after so long.")] = 600.0,
     frames: Annotated[Path | None, typer.Option(metavar="DIR", help="Play these images, over and over.")] = None,
-    bundle: Annotated[Path, typer.Option(help="The model file to run.")] = DEMO_BUNDLE,
-    broker: Annotated[str, typer.Option(help="A Kafka that is there, host:port; else one is started.")] = "",
+    bundle: BundleFile = DEMO_BUNDLE,
+    broker: BrokerAddress = "",
     config: SecurityConfig = None,
 ) -> None:
     """Run cameras, Kafka and a worker on this machine, show them live, and check every frame at the end.
@@ -120,10 +121,8 @@ def demo(
         tempfile.TemporaryDirectory(prefix="stripwatch-demo-") as folder,
         temporary_topics(ClientConfig(kafka.bootstrap_servers, security), prefix, _PARTITIONS) as topics,
     ):
-        port = free_port()
-        url = f"http://127.0.0.1:{port}/metrics"
         plan = DemoPlan(
-            *(loaded, frames, kafka.bootstrap_servers, topics, seconds, Path(folder, "sent.jsonl"), url, port),
+            *(loaded, frames, kafka.bootstrap_servers, topics, seconds, Path(folder, "sent.jsonl"), free_port()),
             config if broker else None,
             security,
         )
@@ -133,15 +132,15 @@ def demo(
 def _run(plan: DemoPlan) -> dict[str, Any]:
     """Start the worker, then the cameras; watch until they end; stop both; the summary."""
     tally, clock = ResultsTally(), SystemClock()
-    with clock.stopped_by_signals(), running_process("the worker", plan.worker_command(), plan.environment()) as worker:
+    with stop_on_signal(clock.stop), running_process("the worker", plan.worker_command(), plan.environment()) as worker:
         # said only now: from this line on a signal ends the demo in order
         say(f"starting the worker with {plan.bundle.path.name} on Kafka at {plan.broker}")
-        provider = await_ready(worker, plan.metrics_url, clock)
+        provider = await_ready(worker, plan.metrics_port, clock)
         with (
             _live_page(plan),
             running_process("the cameras", plan.camera_command(), plan.environment()) as cameras,
             open_reader(ClientConfig(plan.broker, plan.security), fetch_wait_ms=FETCH_WAIT_MS) as reader,
-            LiveScreen(tally, plan.defect_labels, plan.seconds, plan.metrics_url) as screen,
+            LiveScreen(tally, plan.defect_labels, plan.seconds, plan.metrics_port) as screen,
         ):
             read_from_beginning(reader, [plan.topics["results"], plan.topics["rejects"]])
             while not (clock.stopped or cameras.ended or worker.ended):

@@ -19,6 +19,7 @@ from kafka.errors import KafkaError
 
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.common.process.child_process import ChildProcess, running_process
+from stripwatch.worker.common.process.ports import free_port
 
 READY_S_MAX = 10.0
 STOP_S_MAX = 10.0
@@ -69,25 +70,6 @@ def find_binary() -> Path:
             "name a Kafka that is already there with BROKER=host:port"
         )
     return binary
-
-
-def free_port() -> int:
-    """A port on loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def is_free(port: int) -> bool:
-    """Whether a server may listen on this port of loopback now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 @contextmanager

@@ -16,7 +16,7 @@ class Snapshot:
 
     seconds_max: float
     lag_frames: float | None
-    metrics_url: str
+    metrics_port: int
 
 
 def draw_table(tally: ResultsTally, labels: list[str], moment: Snapshot) -> Group:
@@ -35,7 +35,7 @@ def status_line(tally: ResultsTally, moment: Snapshot) -> str:
     return (
         f"{tally.seconds:4.0f} of {moment.seconds_max:.0f} s   {tally.frames_per_second:.0f} frames/s   "
         f"results {tally.results}   defects {tally.defects}   rejects {tally.rejects}{flags}   lag {lag}   "
-        f"metrics {moment.metrics_url}   Ctrl-C stops"
+        f"metrics http://127.0.0.1:{moment.metrics_port}/metrics   Ctrl-C stops"
     )
 
 

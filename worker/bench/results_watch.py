@@ -1,8 +1,6 @@
 """Reads what the worker publishes and shows it, until the cameras have ended or somebody asks to stop."""
 
 import time
-import urllib.error
-import urllib.request
 from typing import Any
 
 import msgspec
@@ -18,6 +16,7 @@ from stripwatch.worker.common.console import STDERR, say
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame_headers import RejectHeaders, read_frame_copy
 from stripwatch.worker.contracts.replay_mark import replayed_id
+from stripwatch.worker.monitoring.worker_scrape import fetch
 
 _POLL_MS = 100
 _BOARD_S, _LINE_S = 0.25, 5.0
@@ -39,11 +38,11 @@ def consume_into(tally: ResultsTally, consumer: KafkaConsumer, results_topic: st
 class LiveScreen:
     """The live table on a terminal; elsewhere a line every few seconds. On stderr: stdout is for the summary."""
 
-    def __init__(self, tally: ResultsTally, defect_labels: list[str], seconds_max: float, metrics_url: str) -> None:
+    def __init__(self, tally: ResultsTally, defect_labels: list[str], seconds_max: float, metrics_port: int) -> None:
         self._tally = tally
         self._labels = defect_labels
         self._seconds_max = seconds_max
-        self._metrics_url = metrics_url
+        self._metrics_port = metrics_port
         self._live = Live(console=STDERR, auto_refresh=False) if STDERR.is_terminal else None
         self._due_s = 0.0
 
@@ -62,36 +61,26 @@ class LiveScreen:
         if now_s < self._due_s:
             return
         self._due_s = now_s + (_BOARD_S if self._live else _LINE_S)
-        lag = scrape(self._metrics_url).get("lag_frames")
-        moment = Snapshot(self._seconds_max, lag, self._metrics_url)
+        lag = scrape(self._metrics_port).get("lag_frames")
+        moment = Snapshot(self._seconds_max, lag, self._metrics_port)
         if self._live:
             self._live.update(draw_table(self._tally, self._labels, moment), refresh=True)
         else:
             say(status_line(self._tally, moment))
 
 
-def scrape(metrics_url: str) -> dict[str, Any]:
+def scrape(port: int) -> dict[str, Any]:
     """Lag, readiness and provider by the worker's own word, or its supervisor's; empty while it does not answer."""
-    families = scrape_families(metrics_url)
+    families = scrape_families(port)
     if not families:
         return {}
     return {
         "lag_frames": sum(sample.value for sample in families.get("stripwatch_consumer_lag_frames", ())),
-        "ready": _fetch(metrics_url.removesuffix("/metrics") + "/readyz") is not None,
+        "ready": fetch(port, "/readyz") is not None,
         "provider": next((sample.labels["provider"] for sample in families.get("stripwatch_bundle_info", ())), None),
     }
 
 
-def scrape_families(metrics_url: str) -> dict[str, list[Sample]]:
+def scrape_families(port: int) -> dict[str, list[Sample]]:
     """All metrics by the name of their family; empty while the worker does not answer."""
-    return {family.name: family.samples for family in text_string_to_metric_families(_fetch(metrics_url) or "")}
-
-
-def _fetch(url: str) -> str | None:
-    """None where nobody answers, or the answer is no."""
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own http address
-            text: str = answer.read().decode()
-            return text
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return None
+    return {family.name: family.samples for family in text_string_to_metric_families(fetch(port, "/metrics") or "")}

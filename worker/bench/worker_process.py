@@ -39,10 +39,10 @@ def child_environment(security: Security) -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if not (ours and name.startswith("STRIPWATCH_SECURITY"))}
 
 
-def await_ready(worker: ChildProcess, metrics_url: str, clock: Clock) -> str:
+def await_ready(worker: ChildProcess, metrics_port: int, clock: Clock) -> str:
     """Wait until the worker is ready; return its provider. Raises LineRunError or BrokerUnavailableError."""
     deadline_s = clock.monotonic() + _READY_S_MAX
-    while not (state := scrape(metrics_url)).get("ready"):
+    while not (state := scrape(metrics_port)).get("ready"):
         if clock.stopped:
             raise LineRunError("stopped before the worker was ready; no frame was sent")
         if worker.ended:

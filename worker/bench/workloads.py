@@ -1,6 +1,5 @@
 """A worker under load: all frames at once, or as many a second as cameras send; what it did, and what it cost."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stripwatch.worker.bench.embedded_broker import Broker, free_port
+from stripwatch.worker.bench.embedded_broker import Broker
 from stripwatch.worker.bench.results_tally import ResultsTally, read_sent
 from stripwatch.worker.bench.results_watch import consume_into, scrape_families
 from stripwatch.worker.bench.worker_process import await_ready, child_environment, stop_in_order, worker_command
@@ -17,6 +16,8 @@ from stripwatch.worker.broker.consumers import FETCH_WAIT_MS, open_reader, read_
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import LineRunError
 from stripwatch.worker.common.process.child_process import ChildProcess, module_command, running_process
+from stripwatch.worker.common.process.ports import free_port
+from stripwatch.worker.common.process.usage import cpu_seconds
 from stripwatch.worker.config.security import PLAINTEXT, Security
 
 _CAMERAS = 4
@@ -68,15 +69,21 @@ class PacedRun:
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """The worker's own counters, and the CPU seconds that worker and broker have used."""
+    """The worker's own counters."""
 
     at_s: float
     done: float
     batches: float
     batched: float
     busy_s: float
-    worker_cpu_s: float | None
-    broker_cpu_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """The CPU seconds that worker and broker have used."""
+
+    worker_s: float | None
+    broker_s: float | None
 
 
 def saturate(setup: BenchSetup, topics: Mapping[str, str], count: int, skip: int = 0) -> SaturatedRun:
@@ -86,15 +93,17 @@ def saturate(setup: BenchSetup, topics: Mapping[str, str], count: int, skip: int
     """
     with _running_worker(setup, topics) as worker:
         first, now, moved_s = None, worker.moment(), time.monotonic()
+        spent = worker.spent()
         while now.done < count:
             setup.clock.sleep(_POLL_S)
             before, now = now, worker.moment()
             moved_s = now.at_s if now.done > before.done else moved_s
             worker.check(moved_s)
-            first = first or (now if now.done > skip else None)
+            if first is None and now.done > skip:  # to ask for the CPU time at each poll would cost some
+                first, spent = now, worker.spent()
         if first is None or first.done == now.done:
             raise LineRunError(f"{count} frames are too few to measure by: raise --count")
-        return _between(first, now, worker.provider)
+        return _between((first, spent), (now, worker.spent()), worker.provider)
 
 
 def pace(
@@ -142,7 +151,7 @@ def _pace(
 @dataclass(frozen=True, slots=True)
 class _RunningWorker:
     child: ChildProcess
-    metrics_url: str
+    metrics_port: int
     provider: str
     setup: BenchSetup
 
@@ -156,7 +165,7 @@ class _RunningWorker:
             raise LineRunError(f"no frame came out of the worker for {_STALL_S_MAX:.0f} s{self.child.output_text()}")
 
     def moment(self) -> _Snapshot:
-        families = scrape_families(self.metrics_url)
+        families = scrape_families(self.metrics_port)
 
         def total(family: str, suffix: str) -> float:
             samples = families.get(f"stripwatch_{family}", [])
@@ -168,54 +177,33 @@ class _RunningWorker:
             batches=total("batch_frames", "_count"),
             batched=total("batch_frames", "_sum"),
             busy_s=total("device_busy_seconds", "_total"),
-            worker_cpu_s=cpu_seconds(self.child.process.pid),
-            broker_cpu_s=cpu_seconds(self.setup.broker.pid),
         )
+
+    def spent(self) -> _Spent:
+        return _Spent(cpu_seconds(self.child.process.pid), cpu_seconds(self.setup.broker.pid))
 
 
 @contextmanager
 def _running_worker(setup: BenchSetup, topics: Mapping[str, str]) -> Iterator[_RunningWorker]:
     port = free_port()
-    url = f"http://127.0.0.1:{port}/metrics"
     command = worker_command(setup.bundle, setup.broker.bootstrap_servers, topics, port, setup.settings)
     with running_process("the worker", [*command, *setup.arguments], child_environment(setup.security)) as child:
-        yield _RunningWorker(child, url, await_ready(child, url, setup.clock), setup)
+        yield _RunningWorker(child, port, await_ready(child, port, setup.clock), setup)
         stop_in_order(child)
 
 
-def _between(first: _Snapshot, last: _Snapshot, provider: str) -> SaturatedRun:
+def _between(begin: tuple[_Snapshot, _Spent], end: tuple[_Snapshot, _Spent], provider: str) -> SaturatedRun:
+    (first, spent), (last, spent_by_end) = begin, end
     frames, seconds = last.done - first.done, last.at_s - first.at_s
 
-    def per_frame(begin: float | None, end: float | None) -> float | None:
-        return None if begin is None or end is None else (end - begin) / frames
+    def per_frame(before_s: float | None, after_s: float | None) -> float | None:
+        return None if before_s is None or after_s is None else (after_s - before_s) / frames
 
     return SaturatedRun(
         provider=provider,
         frames_per_second=frames / seconds,
-        worker_cpu_s_per_frame=per_frame(first.worker_cpu_s, last.worker_cpu_s),
-        broker_cpu_s_per_frame=per_frame(first.broker_cpu_s, last.broker_cpu_s),
+        worker_cpu_s_per_frame=per_frame(spent.worker_s, spent_by_end.worker_s),
+        broker_cpu_s_per_frame=per_frame(spent.broker_s, spent_by_end.broker_s),
         batch_frames_mean=(last.batched - first.batched) / max(1.0, last.batches - first.batches),
         device_busy_share=(last.busy_s - first.busy_s) / seconds,
     )
-
-
-def cpu_seconds(pid: int | None) -> float | None:
-    """What a process and its children have used of the CPU so far, in user and system mode.
-
-    None where the machine does not tell.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        own_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        children = [child for task in Path(f"/proc/{pid}/task").iterdir() for child in _children(task)]
-    except OSError:
-        return None
-    return own_s + sum(cpu_seconds(child) or 0.0 for child in children)
-
-
-def _children(task: Path) -> list[int]:
-    """The processes that a thread has started. Some kernels do not list them."""
-    try:
-        return [int(pid) for pid in (task / "children").read_text().split()]
-    except OSError:
-        return []

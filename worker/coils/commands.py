@@ -7,7 +7,14 @@ import msgspec
 import typer
 
 from stripwatch.worker.common.console import print_summary
-from stripwatch.worker.config.cli_options import BootstrapServersSetting, Set, SettingsConfig, settings_of
+from stripwatch.worker.config.cli_options import (
+    BootstrapServersSetting,
+    Force,
+    MetricsPort,
+    Set,
+    SettingsConfig,
+    settings_of,
+)
 
 
 def coils(
@@ -36,17 +43,15 @@ def coils(
             "Unset: settle-s by the settings + max_poll_interval_ms + send_s_max.",
         ),
     ] = None,
-    metrics_port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="Port of /metrics, /healthz and /readyz; 0: any free port. Unset: none."),
-    ] = None,
+    metrics_port: MetricsPort = None,
     setting: Set = None,
 ) -> None:
     """Write a summary of each coil to the topic of coils when the coil has ended, until stopped.
 
     It reads results and rejects of all lines; run it once beside the workers, with their settings. A summary is written
     at least once, a repeat has the same ce_id. Frames that come late are added to their coil, and its summary is
-    written again with the same id and a higher revision. SIGTERM ends it in order; the last line on stdout is JSON.
+    written again with the same id and a higher revision. Without --metrics-port it opens no port. SIGTERM ends it in
+    order; the last line on stdout is JSON.
 
     Example: stripwatch coils --bootstrap-servers 127.0.0.1:9092
     """
@@ -66,7 +71,7 @@ def report(
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a row for each coil to this new file.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: Force = False,
     setting: Set = None,
 ) -> None:
     """Report each coil from the results on Kafka: metres, metres not covered, frames, defects of each class.

@@ -32,6 +32,7 @@ from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.published_coils import PublishedCoils, faults_of
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
+from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame_headers import Headers, cloudevent_headers
 from stripwatch.worker.contracts.positions import CommitPoint, Partition
@@ -57,7 +58,7 @@ def summarize_coils(
             reader = TimeOrderedReader(TopicReader(consumer, topics, starts), RecordReader(settings, starts))
             tracker = CoilTracker(rules, published_coils(settings, starts.first_offsets))
             writer = CoilWriter(settings, tracker, reader, starts, consumer, producer)
-            with clock.stopped_by_signals(), _health(settings, writer, metrics_port):
+            with stop_on_signal(clock.stop), _health(settings, writer, metrics_port):
                 log.info(
                     "reading",
                     topics=topics,

@@ -22,7 +22,8 @@ from stripwatch.worker.common.clock import Clock, SystemClock
 from stripwatch.worker.common.command_line import LazyCommand, new_app
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import RejectReason, SettingsError
-from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
+from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.config.cli_options import BootstrapServers, DryRun, FramesTopic, SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.replay_mark import replayed_id
@@ -72,7 +73,7 @@ class Filter:
 
 
 def list_rejects(
-    bootstrap_servers: RequiredBootstrapServers,
+    bootstrap_servers: BootstrapServers,
     reason: Reasons = None,
     camera: CameraId = None,
     since: Since = None,
@@ -102,7 +103,7 @@ def list_rejects(
 
 
 def replay(
-    bootstrap_servers: RequiredBootstrapServers,
+    bootstrap_servers: BootstrapServers,
     reason: Reasons = None,
     camera: CameraId = None,
     since: Since = None,
@@ -111,8 +112,8 @@ def replay(
     replays_max: Annotated[
         int, typer.Option("--replays-max", min=1, help="Pass over a frame that was sent again so often already.")
     ] = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
-    topic: Annotated[str, typer.Option(help="The topic that takes the frames; it must be there.")] = topics.FRAMES,
+    dry_run: DryRun = False,
+    topic: FramesTopic = topics.FRAMES,
     rejects_topic: RejectsTopic = topics.REJECTS,
     config: SecurityConfig = None,
 ) -> None:
@@ -129,7 +130,7 @@ def replay(
     """
     wanted, found, clock = _filter(reason, camera, since), _Found(), SystemClock()
     client = ClientConfig(bootstrap_servers, security_of(config))
-    with clock.stopped_by_signals(), open_frame_producer(client, topic) as producer:
+    with stop_on_signal(clock.stop), open_frame_producer(client, topic) as producer:
         if not dry_run:
             require_write_access(client, [topic, rejects_topic])
         with open_drain(client, rejects_topic, _READING_MARKS, lambda: clock.stopped) as records:

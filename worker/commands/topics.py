@@ -8,12 +8,12 @@ import typer
 from stripwatch.worker.broker.admin import TopicPlan, create_topics, open_admin, plan_topics, topic_settings
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.console import print_summary
-from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
+from stripwatch.worker.config.cli_options import BootstrapServers, DryRun, SecurityConfig, security_of
 from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
 
 
 def topics(
-    bootstrap_servers: RequiredBootstrapServers,
+    bootstrap_servers: BootstrapServers,
     partitions: Annotated[
         int, typer.Option(min=1, help="Partitions of all but rejects, review and coils: as many workers can share.")
     ] = 6,
@@ -28,7 +28,7 @@ def topics(
             "--message-bytes-max", min=100_000, max=100_000_000, help="The largest frame, its headers included."
         ),
     ] = MESSAGE_BYTES_MAX,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look, and say what would be done.")] = False,
+    dry_run: DryRun = False,
     config: SecurityConfig = None,
 ) -> None:
     """Create the topics of the line. Existing topics are left unchanged; differences are reported.

@@ -1,10 +1,8 @@
-"""Time for the tools that play cameras: passed in, so that a test never sleeps, and a signal ends any wait."""
+"""Time, passed in, so that a test never sleeps and a stop ends any wait."""
 
 import queue
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -34,7 +32,7 @@ class SystemClock:
     def __init__(self) -> None:
         self.stopped = False
         # SimpleQueue.put is the one wake-up that may be called inside a signal handler: an Event could deadlock there.
-        self._stop_calls: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._stop_calls: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -47,17 +45,7 @@ class SystemClock:
             with suppress(queue.Empty):
                 self._stop_calls.get(timeout=seconds)
 
-    def stop(self, signal_number: int = 0, _frame: object = None) -> None:
-        """Ask to stop; fit to be a signal handler."""
+    def stop(self) -> None:
+        """Ask to stop; a signal handler may call it."""
         self.stopped = True
-        self._stop_calls.put(signal_number)
-
-    @contextmanager
-    def stopped_by_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT ask to stop, instead of ending the process where it stands."""
-        before = {number: signal.signal(number, self.stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self._stop_calls.put(None)

@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from stripwatch.worker.common.errors import InputError, StripwatchError
 from stripwatch.worker.common.path_text import encodable
+from stripwatch.worker.common.signals import interrupted_once
 from stripwatch.worker.common.version import __version__
 
 PROGRAM = "stripwatch"
@@ -136,7 +137,8 @@ def run_app(app: typer.Typer, program: str) -> NoReturn:
     program: what the user typed to get here, such as "stripwatch train", for help and errors.
     """
     try:
-        code = app(prog_name=program, standalone_mode=False)
+        with interrupted_once():
+            code = app(prog_name=program, standalone_mode=False)
     except StripwatchError as error:
         _fail(str(error), error.exit_code)
     except OSError as error:

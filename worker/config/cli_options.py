@@ -16,24 +16,33 @@ from stripwatch.worker.config.settings import Settings
 
 log = structlog.get_logger()
 
+_BUNDLE = typer.Option("--bundle", help="The model file to run, or STORE/NAME.")
+_SERVERS = typer.Option("--bootstrap-servers", help="Kafka brokers, HOST:PORT[,HOST:PORT...].")
+
 # Of commands that read all settings: a flag is one setting, and may be left to the file or the environment.
 SettingsConfig = Annotated[Path | None, typer.Option("--config", help="A TOML file with any of the settings.")]
-BootstrapServersSetting = Annotated[
-    str | None, typer.Option("--bootstrap-servers", help="Kafka brokers, host:port, comma between.")
-]
+BootstrapServersSetting = Annotated[str | None, _SERVERS]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, as in the file.")]
-BundleFile = Annotated[Path | None, typer.Option("--bundle", help="The model file to run, or STORE/NAME.")]
+BundleSetting = Annotated[Path | None, _BUNDLE]
 Provider = Annotated[str | None, typer.Option(help="auto, cpu, cuda or tensorrt.")]
 BatchFramesMax = Annotated[int | None, typer.Option(help="Largest batch to warm up.")]
+MetricsPort = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Port of /metrics, /healthz and /readyz; 0: any free port.")
+]
 LogFormat = Annotated[str | None, typer.Option(help="auto, console or json.")]
 
 # Of commands that only need to reach Kafka: of the file they read nothing but [security].
 SecurityConfig = Annotated[
     Path | None, typer.Option("--config", help="A TOML file whose [security] says how to talk to Kafka.")
 ]
-RequiredBootstrapServers = Annotated[
-    str, typer.Option("--bootstrap-servers", help="The Kafka brokers, HOST:PORT[,HOST:PORT...].")
-]
+BootstrapServers = Annotated[str, _SERVERS]  # "": this run of the command needs none
+BrokerAddress = Annotated[str, typer.Option("--broker", help="A Kafka that is there, HOST:PORT; else one is started.")]
+
+BundleFile = Annotated[Path, _BUNDLE]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
+FramesTopic = Annotated[str, typer.Option("--topic", help="The topic that takes the frames; it must be there.")]
+ImageFolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of image files, searched in depth.")]
 
 
 def security_of(config: Path | None) -> Security:

@@ -1,6 +1,5 @@
 """`stripwatch view`: serves the live page until a signal."""
 
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ import uvicorn
 
 from stripwatch.worker.common.console import say
 from stripwatch.worker.common.listener import open_listener
+from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.dashboard.bounded_protocol import SEND_BUFFER_BYTES, BoundedProtocol
 from stripwatch.worker.dashboard.feed import Feed
@@ -66,10 +66,8 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        before = {number: signal.signal(number, self.handle_exit) for number in numbers}
-        try:
+        def stop() -> None:
+            self.should_exit = True
+
+        with stop_on_signal(stop):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

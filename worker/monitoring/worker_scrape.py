@@ -59,6 +59,11 @@ def all_alive(ports: Sequence[int]) -> list[bool]:
     return [text is not None for text in _ask(ports, "/healthz", PROBE_S_MAX)]
 
 
+def fetch(port: int, path: str) -> str | None:
+    """What one worker, or a supervisor, answers at a path; None where it does not answer, or not with 200."""
+    return _ask([port], path, PROBE_S_MAX)[0]
+
+
 def _process_up() -> GaugeMetricFamily:
     return GaugeMetricFamily(
         "stripwatch_process_up",

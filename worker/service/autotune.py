@@ -4,15 +4,14 @@ import json
 import os
 import platform
 import re
-import subprocess
-import tempfile
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, Self
+from subprocess import PIPE
+from typing import Any
 
 import msgspec
 import onnxruntime as ort
@@ -20,7 +19,7 @@ import structlog
 
 from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.common.process.child_process import die_with_parent, module_command
+from stripwatch.worker.common.process.child_process import ChildProcess, module_command, running_process, stop_all
 from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.settings import ENV_PREFIX, Settings
@@ -36,7 +35,6 @@ log = structlog.get_logger()
 _TRIAL_S = 1.5
 _TRIAL_S_MAX = 120.0  # with loading and warming up
 _BATCH_FRAMES_MAX = 4  # to warm up larger ones takes a large model longer than the trial
-_OUTPUT_CHARACTERS_MAX = 500
 _TRIED_BY = ("provider", "batch_frames_max", "batches_in_flight", "latency_ms_target", "linger_ms_max")
 
 
@@ -137,63 +135,35 @@ def measure_layout(settings: Settings, bundle: Bundle, layout: CoreLayout, secon
     given["batch_frames_max"] = min(_BATCH_FRAMES_MAX, settings.batch_frames_max)
     given |= asdict(layout) | {"bundle": str(bundle.path.resolve()), "processes": 1}
     command = [*module_command("worker.service.autotune_trial"), json.dumps(given), str(seconds)]
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(ENV_PREFIX)}
     with ExitStack() as ended:
-        said = ended.enter_context(tempfile.TemporaryFile("w+"))
-        children = [ended.enter_context(_TrialProcess(command, said)) for _ in range(layout.processes)]
-        patience = threading.Timer(_TRIAL_S_MAX, _kill, [children])
+        children = [
+            ended.enter_context(
+                running_process("a trial", command, environment, stop_s_max=0.0, stdin=PIPE, stdout=PIPE)
+            )
+            for _ in range(layout.processes)
+        ]
+        patience = threading.Timer(_TRIAL_S_MAX, stop_all, [children, 0.0])
         patience.start()
         ended.callback(patience.cancel)
         for child in children:
-            child.expect(READY)
+            _expect(child, READY)
         for child in children:
-            child.begin()
-        return sum(int(child.expect(r"\d+")) for child in children) / seconds
+            _begin(child)
+        return sum(int(_expect(child, r"\d+")) for child in children) / seconds
 
 
-def _kill(children: "Sequence[_TrialProcess]") -> None:
-    for child in children:
-        child.kill()
+def _begin(child: ChildProcess) -> None:
+    """Raises OSError where it has ended meanwhile."""
+    assert child.process.stdin is not None
+    child.process.stdin.write(b"begin\n")
+    child.process.stdin.flush()
 
 
-class _TrialProcess:
-    """One process of a trial, which ends with the block."""
-
-    def __init__(self, command: Sequence[str], said: IO[str]) -> None:
-        """said: takes what it writes on stderr."""
-        self._output = said
-        self._process = subprocess.Popen(  # noqa: S603 - the command is ours
-            die_with_parent(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            text=True,
-            env={name: text for name, text in os.environ.items() if not name.startswith(ENV_PREFIX)},
-            process_group=0,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        with suppress(OSError):  # what was sent to it and it has not read
-            self._process.communicate()
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def begin(self) -> None:
-        """Raises OSError where it has ended meanwhile."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("begin\n")
-        self._process.stdin.flush()
-
-    def expect(self, pattern: str) -> str:
-        """Its next line. Raises TrialError, with the end of what it said, where that is another one or none."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
-        if not re.fullmatch(pattern, line):
-            self._output.seek(0)
-            said = " ".join(self._output.read().split())[-_OUTPUT_CHARACTERS_MAX:]
-            raise TrialError(f"a process of the trial ended, or did nothing for {_TRIAL_S_MAX:.0f} s; it said: {said}")
-        return line
+def _expect(child: ChildProcess, pattern: str) -> str:
+    """Its next line. Raises TrialError, with the end of what it said, where that is another one or none."""
+    assert child.process.stdout is not None
+    line = child.process.stdout.readline().decode().strip()
+    if not re.fullmatch(pattern, line):
+        raise TrialError(f"a process of the trial ended, or did nothing for {_TRIAL_S_MAX:.0f} s{child.output_text()}")
+    return line

@@ -10,11 +10,15 @@ from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import HangError
 from stripwatch.worker.common.process.cores import limit_library_threads
 from stripwatch.worker.common.process.threads import ShutdownLimit, end_by_force
+from stripwatch.worker.common.signals import ended_at_once_by_signals
 from stripwatch.worker.config.cli_options import (
     BatchFramesMax,
     BootstrapServersSetting,
-    BundleFile,
+    BundleSetting,
+    Force,
+    ImageFolderArgument,
     LogFormat,
+    MetricsPort,
     Provider,
     Set,
     SettingsConfig,
@@ -24,13 +28,13 @@ from stripwatch.worker.config.cli_options import (
 
 def run(
     config: SettingsConfig = None,
-    bundle: BundleFile = None,
+    bundle: BundleSetting = None,
     bootstrap_servers: BootstrapServersSetting = None,
     group_id: Annotated[str | None, typer.Option(help="Consumer group.")] = None,
     provider: Provider = None,
     batch_frames_max: BatchFramesMax = None,
     linger_ms_max: Annotated[float | None, typer.Option(help="How long a free device waits for more frames.")] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics, /healthz and /readyz.")] = None,
+    metrics_port: MetricsPort = None,
     log_format: LogFormat = None,
     setting: Set = None,
 ) -> None:
@@ -61,7 +65,8 @@ def run(
     from stripwatch.worker.service.supervisor import supervise
     from stripwatch.worker.service.worker_app import run as run_worker
 
-    layout = choose_layout(settings).layout
+    with ended_at_once_by_signals():
+        layout = choose_layout(settings).layout
     if layout.processes > 1:
         supervise(settings, layout, sys.argv[1:])
     else:
@@ -74,7 +79,7 @@ def run(
 
 def check(
     config: SettingsConfig = None,
-    bundle: BundleFile = None,
+    bundle: BundleSetting = None,
     provider: Provider = None,
     batch_frames_max: BatchFramesMax = None,
     setting: Set = None,
@@ -94,13 +99,13 @@ def check(
 
 
 def inspect(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of image files, searched in depth.")],
+    folder: ImageFolderArgument,
     out: Annotated[Path, typer.Option(help="JSON lines to write: one event a frame.")],
     config: SettingsConfig = None,
-    bundle: BundleFile = None,
+    bundle: BundleSetting = None,
     provider: Provider = None,
     batch_frames_max: BatchFramesMax = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: Force = False,
     setting: Set = None,
 ) -> None:
     """Inspect a folder of images, without a broker, by the same steps as on the line.

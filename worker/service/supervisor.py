@@ -2,20 +2,19 @@
 
 import os
 import signal
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from stripwatch.worker.broker.member_names import claimed_name
+from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerExitError
-from stripwatch.worker.common.process.child_process import die_with_parent, module_command
-from stripwatch.worker.common.process.signals import ShutdownSignal
+from stripwatch.worker.common.process.child_process import ChildProcess, module_command, start_process, stop_all
+from stripwatch.worker.common.process.ports import free_ports
+from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.config.sections import PLAIN_LOOPBACK
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.monitoring.health import HealthServer
@@ -29,7 +28,6 @@ from stripwatch.worker.service.gpu_assignment import assign_gpus
 log = structlog.get_logger()
 
 _CHECK_S = 0.1
-_KILL_S_MAX = 5.0  # a process that waits for a dead drive ends later, or never
 _STACKS_S = 0.5  # what a process may take to write the stacks of its threads
 _WAIT_S_MAX = 30.0
 _CLOSE_S = 15.0  # what a worker may take beyond its drain: last commit, leaving the group, closing
@@ -45,7 +43,7 @@ class _WorkerProcess:
     number: int
     command: Sequence[str]
     device_id: int | None = None
-    process: subprocess.Popen[bytes] | None = None
+    child: ChildProcess | None = None
     killed: bool = False
     started_s: float = 0.0
     failures: int = 0
@@ -53,14 +51,11 @@ class _WorkerProcess:
     due_s: float = 0.0
 
     def start(self, open_fds: Sequence[int]) -> None:
-        # A group of its own: Ctrl-C in a terminal reaches the supervisor alone, which asks each worker once.
-        self.process = subprocess.Popen(  # noqa: S603
-            die_with_parent(self.command), stdin=subprocess.DEVNULL, process_group=0, pass_fds=open_fds
-        )
+        self.child = start_process(f"worker {self.number}", self.command, pass_fds=open_fds)
         self.killed = False
         self.starts += 1
         self.started_s = time.monotonic()
-        log.info("worker started", process=self.number, pid=self.process.pid, device_id=self.device_id)
+        log.info("worker started", process=self.number, pid=self.child.process.pid, device_id=self.device_id)
 
 
 class Supervisor:
@@ -112,56 +107,48 @@ class Supervisor:
 
     def _end_if_hung(self, member: _WorkerProcess) -> None:
         """It writes the stacks of its threads to the log first, where it still can."""
-        if member.process is None or member.killed or member.process.poll() is not None:
+        if member.child is None or member.killed or member.child.ended:
             return
         if self._probe.hangs(member.number):
-            log.error("a worker does not answer; ending it by force", process=member.number, pid=member.process.pid)
-            member.process.send_signal(signal.SIGUSR2)
+            process = member.child.process
+            log.error("a worker does not answer; ending it by force", process=member.number, pid=process.pid)
+            process.send_signal(signal.SIGUSR2)
             time.sleep(_STACKS_S)
-            member.process.kill()
+            process.kill()
             member.killed = True  # a later check finds it ended: the kernel may hold it, and the others continue
 
     def _restart_if_dead(self, member: _WorkerProcess) -> None:
-        if member.process is None:
+        if member.child is None:
             if time.monotonic() >= member.due_s:
                 member.start(self._open_fds)
                 self._probe.started(member.number)
             return
-        code = member.process.poll()
+        code = member.child.process.poll()
         if code is None:
             return
         if (
             code in _FATAL_EXIT_CODES and member.starts == 1
         ):  # a later start may meet a bundle that another should not run
-            member.process = None
+            member.child = None
             raise WorkerExitError(f"worker {member.number} cannot start, and would not a second time either", code)
         lived_s = time.monotonic() - member.started_s
         member.failures = 0 if lived_s > _LIVED_S else member.failures + 1
         # One that ran well starts again at once: nobody reads its partitions meanwhile.
         wait_s = min(_WAIT_S_MAX, 2.0**member.failures / 2) if member.failures else 0.0
         log.warning("worker died", process=member.number, code=code, lived_s=round(lived_s, 1), again_in_s=wait_s)
-        member.process, member.due_s = None, time.monotonic() + wait_s
+        member.child, member.due_s = None, time.monotonic() + wait_s
         self._restarted()
 
     def _stop(self) -> dict[int, int]:
-        """Ask all at once, wait for each under one deadline; who does not end by then is killed. Exit codes."""
-        running = {member.number: member.process for member in self._workers if member.process is not None}
-        for process in running.values():
-            process.terminate()
-        deadline_s = time.monotonic() + self._stop_s_max
-        return {number: _end(process, deadline_s - time.monotonic()) for number, process in running.items()}
-
-
-def _end(process: subprocess.Popen[bytes], timeout_s: float) -> int:
-    try:
-        return process.wait(max(0.0, timeout_s))
-    except subprocess.TimeoutExpired:
-        process.kill()
-    try:
-        return process.wait(_KILL_S_MAX)
-    except subprocess.TimeoutExpired:
-        log.error("a worker does not end, even by force; the kernel holds it", pid=process.pid)
-        return -signal.SIGKILL
+        """The exit code of each worker that ran."""
+        running = {member.number: member.child for member in self._workers if member.child is not None}
+        codes = stop_all(list(running.values()), self._stop_s_max)
+        for number, child in running.items():
+            if not child.ended:
+                log.error(
+                    "a worker does not end, even by force; the kernel holds it", process=number, pid=child.process.pid
+                )
+        return dict(zip(running, codes, strict=True))
 
 
 def worker_command(
@@ -184,19 +171,10 @@ def worker_command(
     return [*module_command("worker"), *arguments, *pairs, "--metrics-port", str(port)]
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports on loopback that were free a moment ago."""
-    with ExitStack() as open_until_all_are_found:
-        probes = [open_until_all_are_found.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-
-
 def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) -> None:
     """Run layout.processes workers until a signal. arguments: of the command line, from `run` on."""
-    stop = ShutdownSignal()
-    ports = _free_ports(layout.processes)
+    clock = SystemClock()
+    ports = free_ports(layout.processes)
     registry = CollectorRegistry()
     restarts = Counter("stripwatch_process_restarts", "Workers that died and were started again.", registry=registry)
     closed = connections_closed(None)
@@ -205,7 +183,7 @@ def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) 
     health = HealthServer(settings.metrics, registry, lambda: all_ready(ports), closed)
     probe = ChildProbe(ports)
     try:
-        with claimed_name(settings) as name:
+        with stop_on_signal(clock.stop), claimed_name(settings) as name:
             commands = [
                 worker_command(arguments, f"{name.text}-{n}", port, layout, device_id)
                 for n, (port, device_id) in enumerate(zip(ports, device_ids, strict=True))
@@ -215,7 +193,7 @@ def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) 
             stop_s_max = settings.drain_s_max + _CLOSE_S
             supervisor = Supervisor(commands, stop_s_max, restarts.inc, device_ids, name.lock_fds, probe)
             probe.start(supervisor.fail)
-            supervisor.run(lambda: stop.received)
+            supervisor.run(lambda: clock.stopped)
         log.info("all workers stopped")
     finally:
         probe.close()

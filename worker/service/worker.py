@@ -11,7 +11,6 @@ from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.topic_limits import TopicLimits, read_topic_limits
 from stripwatch.worker.broker.workarounds.consumer.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.common.errors import BrokerUnavailableError, HangError
-from stripwatch.worker.common.process.signals import ShutdownSignal
 from stripwatch.worker.common.process.threads import OwnedThread, ShutdownLimit, stacks
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.bundle_store import resolve_bundle
@@ -107,15 +106,15 @@ class Worker:
         self._hangs = HangDetector(settings)
         self._limit = limit
 
-    def run(self, stop: ShutdownSignal, ready: Callable[[], bool]) -> None:
-        """Until a stop is asked for or a stage fails. Raises what failed. ready: as /readyz says, for systemd."""
+    def run(self, stopped: Callable[[], bool], ready: Callable[[], bool]) -> None:
+        """Until `stopped` or a stage fails. Raises what failed. ready: as /readyz says, for systemd."""
         watchdog = Watchdog()
         log.info("started")
         self._pipeline.start()
         self._consumer_thread.start()
         self._reload_thread.start()
         self._observers.start()
-        while not stop.received and not self._pipeline.failed.wait(_TICK_S):
+        while not stopped() and not self._pipeline.failed.wait(_TICK_S):
             watchdog.ping(ready(), self._limiter.frames, self._pipeline.frames_settled)
             self._observers.drift.tick(self._reading, self._tracker.partitions())
             if self._delivery.waiting_s > self._settings.send_s_max + _GRACE_S:

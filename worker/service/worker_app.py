@@ -4,10 +4,11 @@ import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stripwatch.worker.broker.member_names import claimed_name
+from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.log_setup import log_suppressed
 from stripwatch.worker.common.process.malloc import tune_malloc
-from stripwatch.worker.common.process.signals import ShutdownSignal, ended_at_once_by_signals
 from stripwatch.worker.common.process.threads import ShutdownLimit, dump_stacks_on_signal
+from stripwatch.worker.common.signals import ended_at_once_by_signals, stop_on_signal
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.loaded_model import load_model, require_bundle
 from stripwatch.worker.monitoring.health import HealthServer
@@ -40,7 +41,9 @@ def run(settings: Settings, limit: ShutdownLimit | None = None) -> None:
             # no name for the model: see model_reload.py
             with ended_at_once_by_signals():
                 readiness.worker = Worker(settings, readiness.verified(load_model(settings)), metrics, limit)
-            readiness.worker.run(ShutdownSignal(), readiness.holds)
+            clock = SystemClock()
+            with stop_on_signal(clock.stop):
+                readiness.worker.run(lambda: clock.stopped, readiness.holds)
     finally:
         health.close()
         log_suppressed()

@@ -12,13 +12,13 @@ from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.simulator.cameras import CapturedFrame, SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender, open_sent_file
 
 Cameras = Annotated[int, typer.Option(min=1, max=1000, help="Cameras, named top-1, top-2, ...")]
 Rate = Annotated[float, typer.Option(min=0, help="Frames a second of each camera; 0 is as fast as it goes.")]
 Seconds = Annotated[float, typer.Option(min=0, help="Stop after this many seconds; 0 sets no limit.")]
-Topic = Annotated[str, typer.Option(help="The topic that takes the frames; it must be there.")]
 SentPath = Annotated[
     Path | None,
     typer.Option(
@@ -46,7 +46,7 @@ def play_on_kafka(
     """
     clock = SystemClock()
     with (
-        clock.stopped_by_signals(),
+        stop_on_signal(clock.stop),
         open_frame_producer(client, topic) as producer,
         open_sent_file(sent_path) as sent_file,
     ):

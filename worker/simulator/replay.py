@@ -10,11 +10,17 @@ from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import name_below, path_text
-from stripwatch.worker.config.cli_options import RequiredBootstrapServers, SecurityConfig, security_of
+from stripwatch.worker.config.cli_options import (
+    BootstrapServers,
+    FramesTopic,
+    ImageFolderArgument,
+    SecurityConfig,
+    security_of,
+)
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.images.image_files import ImageFolder, content_type_of, list_images
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
-from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
+from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, play_on_kafka
 
 
 class Playback:
@@ -62,15 +68,15 @@ def find_images(root: Path) -> ImageFolder:
 
 
 def replay(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of image files, searched in depth.")],
-    bootstrap_servers: RequiredBootstrapServers,
+    folder: ImageFolderArgument,
+    bootstrap_servers: BootstrapServers,
     cameras: Cameras = 4,
     rate: Rate = 10.0,
     coil: Annotated[str, typer.Option(help="Coil id of all frames.")] = "C0001",
     mm_per_frame: Annotated[float, typer.Option(min=0, help="How far the strip runs from frame to frame.")] = 1000.0,
     loop: Annotated[bool, typer.Option("--loop", help="Start again at the end, until stopped.")] = False,
     seconds: Seconds = 0.0,
-    topic: Topic = topics.FRAMES,
+    topic: FramesTopic = topics.FRAMES,
     sent: SentPath = None,
     config: SecurityConfig = None,
 ) -> None:

@@ -14,11 +14,11 @@ from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.console import new_progress, print_summary
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.config.cli_options import SecurityConfig, security_of
+from stripwatch.worker.config.cli_options import BootstrapServers, FramesTopic, SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
 from stripwatch.worker.simulator.dataset_writer import write_dataset
-from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, Topic, play_on_kafka
+from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, play_on_kafka
 from stripwatch.worker.simulator.raw_frames import pack_raw, require_pixel_format
 from stripwatch.worker.simulator.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
 from stripwatch.worker.simulator.surface import Shape
@@ -42,9 +42,7 @@ _SIDE_PX = range(64, 4097)
 
 def simulate(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a training set to this new folder.")] = None,
-    bootstrap_servers: Annotated[
-        str, typer.Option(help="Or play cameras on these Kafka brokers, HOST:PORT[,HOST:PORT...].")
-    ] = "",
+    bootstrap_servers: BootstrapServers = "",
     frames: Annotated[
         int, typer.Option(min=0, help="Frames in the set; or of each camera, where 0 is until stopped.")
     ] = 0,
@@ -61,7 +59,7 @@ def simulate(
     mm_per_frame: MmPerFrame = 0.0,
     pool: Pool = 300,
     pixel_format: PixelFormatName = None,
-    topic: Topic = topics.FRAMES,
+    topic: FramesTopic = topics.FRAMES,
     sent: SentPath = None,
     config: SecurityConfig = None,
 ) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.worker.bench.embedded_broker import free_port
 from stripwatch.worker.bench.worker_process import worker_command
+from stripwatch.worker.common.process.ports import free_port
 from tests.benchmarks.peers.task import Setting, Task
 
 ROOT = Path(__file__).parents[3]

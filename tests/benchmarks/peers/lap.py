@@ -20,13 +20,13 @@ import msgspec
 from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.bench.embedded_broker import Broker, free_port
-from stripwatch.worker.bench.workloads import cpu_seconds
-from stripwatch.worker.common.process.child_process import ChildProcess, running_process
+from stripwatch.worker.bench.embedded_broker import Broker
+from stripwatch.worker.common.process.child_process import ChildProcess, running_process, stop_all
+from stripwatch.worker.common.process.ports import free_port
+from stripwatch.worker.common.process.usage import cpu_seconds
 from stripwatch.worker.contracts.timestamps import parse_rfc3339
 from tests.benchmarks.peers.cameras import PARTITIONS, Plan, read_shots, send_frames
 from tests.benchmarks.peers.contenders import ROOT, Contender
-from tests.benchmarks.peers.processes import cpu_seconds_of, end_all
 from tests.benchmarks.peers.task import Setting, Task
 from tests.brokers.handle import BrokerHandle
 
@@ -89,6 +89,8 @@ class Lap:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
+    """CPU seconds are those of the first look with results and of the last one."""
+
     results: int
     cpu_s: float | None
     broker_cpu_s: float | None
@@ -218,7 +220,7 @@ def _running(
             memory=str(track.folder.parent / "memory"),
         )
         children: list[ChildProcess] = []
-        stack.callback(end_all, children, STOP_S_MAX)
+        stack.callback(stop_all, children, STOP_S_MAX)
         for program in contender.programs(track.python, task):
             running = running_process(contender.name, program.command, program.environment(), ROOT, STOP_S_MAX)
             children.append(stack.enter_context(running))
@@ -234,7 +236,9 @@ def _watch(
         done = results.count()
         pids = [child.process.pid for child in children]
         now_s = time.monotonic()
-        yield _Seen(done, cpu_seconds_of(pids), cpu_seconds(track.broker.pid))
+        measured = done >= count or (done > 0 and not before)  # to ask for the CPU time at each look would cost some
+        spent = (cpu_seconds(*pids), cpu_seconds(track.broker.pid)) if measured else (None, None)
+        yield _Seen(done, *spent)
         if done >= count:
             return
         moved_s, before = (now_s if done > before else moved_s), done

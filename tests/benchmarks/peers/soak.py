@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from kafka.structs import TopicPartition
 
+from stripwatch.worker.common.process.usage import resident_mb
 from tests.benchmarks.peers.cameras import PARTITIONS
 from tests.benchmarks.peers.contenders import WORKER
 from tests.benchmarks.peers.lap import Driven, Track, driven
-from tests.benchmarks.peers.processes import family
-from tests.soak.held import held_by
 
 LOAD = 0.95
 OVERLOAD = 1.1
@@ -47,7 +46,7 @@ def soak(track: Track, saturated_fps: float, minutes: float) -> Soaked:
         nonlocal due_s
         if time.monotonic() >= due_s:
             due_s = time.monotonic() + 60 * minutes / LOOKS
-            looks.append((_lag(track, run), sum(held_by(pid).rss_mb for pid in family(run.pids))))
+            looks.append((_lag(track, run), resident_mb(*run.pids) or 0.0))
 
     with driven(WORKER, WORKER.settings[0], track, rate_fps, 60 * minutes) as run:
         run.play(look)

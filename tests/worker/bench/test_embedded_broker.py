@@ -13,8 +13,9 @@ import pytest
 from kafka import KafkaAdminClient
 
 from stripwatch.worker.bench import embedded_broker as broker_module
-from stripwatch.worker.bench.embedded_broker import Broker, find_binary, free_port, running_broker
+from stripwatch.worker.bench.embedded_broker import Broker, find_binary, running_broker
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
+from stripwatch.worker.common.process.ports import free_port
 from tests.brokers.handle import BrokerHandle
 
 AWAIT_S_MAX = 30.0

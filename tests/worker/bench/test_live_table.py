@@ -12,7 +12,7 @@ from stripwatch.worker.bench.results_tally import ResultsTally
 from stripwatch.worker.contracts.events import FrameFlag
 from tests.worker.dashboard.events import Shown, event
 
-MOMENT = Snapshot(10.0, 0.0, "http://127.0.0.1:1/metrics")
+MOMENT = Snapshot(10.0, 0.0, 1)
 
 
 def test_flagged_frames_are_counted_by_flag() -> None:

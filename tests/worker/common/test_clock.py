@@ -1,17 +1,11 @@
-import os
-import signal
+import threading
 
 from stripwatch.worker.common.clock import SystemClock
 
 
-def test_a_signal_ends_the_wait_and_the_handlers_come_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+def test_a_stop_ends_the_wait_and_every_later_one() -> None:
     clock = SystemClock()
-    with clock.stopped_by_signals():
-        stopped = [clock.stopped]
-        os.kill(os.getpid(), signal.SIGTERM)
-        clock.sleep(3600)
-        stopped.append(clock.stopped)
-        clock.sleep(3600)
-    assert stopped == [False, True]
-    assert signal.getsignal(signal.SIGTERM) is before
+    threading.Timer(0.1, clock.stop).start()
+    clock.sleep(3600)
+    assert clock.stopped
+    clock.sleep(3600)

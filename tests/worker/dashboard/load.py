@@ -8,7 +8,6 @@ takes from a click on a class to the next frame it draws.
 
 import argparse
 import json
-import os
 import sys
 import threading
 import time
@@ -16,15 +15,16 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import cv2
 import msgspec
 import numpy as np
+import psutil
 from selenium import webdriver
 
 from stripwatch.worker.bench.embedded_broker import embedded_broker
+from stripwatch.worker.common.process.usage import resident_mb
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
 from tests.worker.dashboard.conftest import chromium, console, running_page
@@ -108,7 +108,7 @@ def _sample(chrome: webdriver.Chrome, address: str, seconds: float, sent: int) -
     return {
         "seconds": round(seconds),
         "frames_sent": sent,
-        "server_rss_mb": round(_rss_kb(port) / 1024, 1),
+        "server_rss_mb": _rss_mb(port),
         "page_heap_mb": round(metrics["JSHeapUsedSize"] / 1e6, 1),
         "page_nodes": int(metrics["Nodes"]),
         "click_to_frame_ms": round(float(chrome.execute_async_script(CLICK)), 1),
@@ -116,16 +116,11 @@ def _sample(chrome: webdriver.Chrome, address: str, seconds: float, sent: int) -
     }
 
 
-def _rss_kb(port: str) -> int:
+def _rss_mb(port: str) -> float | None:
     """Of the child of this process that serves the page."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().split(b"\0")
-            status = (folder / "status").read_text()
-        except OSError:
-            continue
-        if b"view" in command and b"stripwatch.worker" in command and f"PPid:\t{os.getpid()}" in status:
-            return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
+    for child in psutil.Process().children():
+        if {"view", "stripwatch.worker"} <= set(child.cmdline()):
+            return resident_mb(child.pid)
     raise RuntimeError(f"no process serves port {port}")
 
 

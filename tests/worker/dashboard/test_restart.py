@@ -13,7 +13,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from stripwatch.worker.bench.embedded_broker import free_port
+from stripwatch.worker.common.process.ports import free_port
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
 from tests.waiting import wait_until

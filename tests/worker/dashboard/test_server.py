@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from stripwatch.worker.bench.embedded_broker import Broker, find_binary, free_port, running_broker
+from stripwatch.worker.bench.embedded_broker import Broker, find_binary, running_broker
 from stripwatch.worker.broker.admin import create_topics, plan_topics
+from stripwatch.worker.common.process.ports import free_port
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, run_cli
 from tests.waiting import wait_until

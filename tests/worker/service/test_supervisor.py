@@ -9,14 +9,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import WorkerExitError
+from stripwatch.worker.common.process import child_process
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.sections import MetricsSettings
-from stripwatch.worker.service import supervisor as supervisor_module
 from stripwatch.worker.service.child_probe import ChildProbe
 from stripwatch.worker.service.core_layout import CoreLayout
 from stripwatch.worker.service.supervisor import Supervisor, worker_command
@@ -50,18 +51,10 @@ def run(commands: Sequence[Sequence[str]], stopped: Callable[[], bool], stop_s_m
     return restarts
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def test_all_run_and_all_end_when_asked(tmp_path: Path) -> None:
     folders = [tmp_path / "a", tmp_path / "b"]
     assert run([worker(folder) for folder in folders], lambda: all(map(pids, folders))) == []
-    assert not any(is_alive(pid) for folder in folders for pid in pids(folder))
+    assert not any(psutil.pid_exists(pid) for folder in folders for pid in pids(folder))
 
 
 def test_the_log_says_which_process_has_which_gpu(tmp_path: Path) -> None:
@@ -91,7 +84,7 @@ def test_one_that_is_deaf_is_killed_at_the_deadline_and_named(tmp_path: Path) ->
     folder = tmp_path / "a"
     with pytest.raises(WorkerExitError, match="worker 0 did not end in order"):
         run([worker(folder, "deaf")], lambda: bool(pids(folder)), stop_s_max=0.1)
-    assert not is_alive(pids(folder)[0])
+    assert not psutil.pid_exists(pids(folder)[0])
 
 
 @pytest.mark.parametrize("code", [2, 3])
@@ -100,7 +93,7 @@ def test_one_that_cannot_start_ends_all_with_its_code(tmp_path: Path, code: int)
     with pytest.raises(WorkerExitError, match="cannot start") as raised:
         run([worker(folder), [sys.executable, "-c", f"raise SystemExit({code})"]], lambda: False)
     assert raised.value.exit_code == code
-    assert not any(map(is_alive, pids(folder)))
+    assert not any(map(psutil.pid_exists, pids(folder)))
 
 
 def test_one_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
@@ -118,7 +111,7 @@ def test_one_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
     supervisor = Supervisor([worker(folder, "deaf")], 0.1, lambda: restarts.append(None), probe=Probe([0]))
     with capture_logs() as logs, suppress(WorkerExitError):
         supervisor.run(lambda: len(pids(folder)) == 2)
-    assert not is_alive(hung[0])
+    assert not psutil.pid_exists(hung[0])
     assert len(restarts) == 1
     assert "a worker does not answer; ending it by force" in [log["event"] for log in logs]
 
@@ -130,7 +123,7 @@ def test_a_worker_that_even_a_kill_does_not_end_holds_up_nothing(
     killed: list[subprocess.Popen[bytes]] = []
     kill = subprocess.Popen.kill
     monkeypatch.setattr(subprocess.Popen, "kill", lambda self: killed.append(self))
-    monkeypatch.setattr(supervisor_module, "_KILL_S_MAX", 0.1)
+    monkeypatch.setattr(child_process, "_KILL_S_MAX", 0.1)
     folders = [tmp_path / "a", tmp_path / "b"]
 
     class Probe(ChildProbe):
@@ -168,7 +161,8 @@ def test_a_child_keeps_the_files_that_it_is_given(tmp_path: Path) -> None:
         seen: list[bool] = []
 
         def stopped() -> bool:
-            seen.extend(Path(f"/proc/{pid}/fd/{file.fileno()}").exists() for pid in pids(folder))
+            opened = [psutil.Process(pid).open_files() for pid in pids(folder)]
+            seen.extend(file.fileno() in [each.fd for each in files] for files in opened)
             return bool(seen)
 
         Supervisor([worker(folder)], 30.0, lambda: None, open_fds=[file.fileno()]).run(stopped)

@@ -1,1 +1,1 @@
-"""This process and its children: processor cores, memory, signals, threads."""
+"""This process and its children: processor cores, CPU time, memory, threads, ports."""

@@ -1,6 +1,7 @@
 """How many cores this process may use: its CPU affinity, and the CPU quota of its control groups (cgroups(7))."""
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,12 @@ def usable_cores(root: Path = Path("/")) -> int:
 def allowed_cores() -> int:
     """By the affinity alone, as `taskset` and cpusets set it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """Such as "AMD EPYC 9354", where the system tells; psutil does not know it."""
+    names = [line.partition(":")[2].strip() for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def library_threads() -> int:

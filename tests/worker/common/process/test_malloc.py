@@ -8,11 +8,12 @@ import pytest
 from stripwatch.worker.common.process.malloc import trim_malloc, tune_malloc
 
 KEEPS = """
-import os, sys
+import sys
+import psutil
 import stripwatch.worker.common.process.malloc as memory
 
 def resident_mb():
-    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return psutil.Process().memory_info().rss / 1e6
 
 blocks = [bytes(50_000) for _ in range(2000)]
 last = bytes(50_000)

@@ -7,9 +7,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 
-from stripwatch.worker.bench.embedded_broker import free_port
 from stripwatch.worker.broker.workarounds.connection import leaked_clients
 from stripwatch.worker.broker.workarounds.connection.leaked_clients import make_or_close
+from stripwatch.worker.common.process.ports import free_port
 
 
 class Opened(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types

@@ -1,24 +1,23 @@
 """A coil, or the part of it between two silences, from its first frame until nothing can correct it any more."""
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
 import msgspec
-from kafka.structs import TopicPartition
 
 from stripwatch.worker.coils.camera_clocks import CameraClocks
 from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary, Ended, OffsetSpan
 from stripwatch.worker.coils.summary_limit import within_limit
+from stripwatch.worker.contracts.positions import Partition
 
 _CAMERAS_MAX, _OTHERS = 256, ""
 
 
-class Source(NamedTuple):
+class EventSource(NamedTuple):
     """Where an event of a frame was read. read_before: by an earlier run, which had counted it."""
 
-    partition: Hashable
+    partition: Partition
     offset: int
     read_before: bool = False
 
@@ -38,7 +37,7 @@ class CoilPart:
     revision: int = 0
     changed: bool = True
     correctable_until_s: float = inf
-    offsets: dict[Hashable, OffsetSpan] = field(default_factory=dict)
+    offsets: dict[Partition, OffsetSpan] = field(default_factory=dict)
     captured: dict[str, tuple[int, int]] = field(default_factory=dict)
     faults: frozenset[str] = frozenset()
 
@@ -67,7 +66,7 @@ class CoilPart:
     def _behind_ms(self, camera: str) -> int:
         return self.clocks.behind_ms(self.log.line, camera)
 
-    def note_source(self, source: Source | None) -> None:
+    def note_source(self, source: EventSource | None) -> None:
         if source is not None:
             known = self.offsets.get(source.partition)
             self.offsets[source.partition] = OffsetSpan(known.first if known else source.offset, source.offset)
@@ -75,16 +74,10 @@ class CoilPart:
     def summary(self) -> CoilSummary:
         """To be published: from now on the coil keeps its id."""
         self.log.pin_id(self.log.id)
-        offsets = {partition_name(partition): span for partition, span in self.offsets.items()}
+        offsets = {partition.name: span for partition, span in self.offsets.items()}
         summary = self.log.summary(self.ended, self.revision)
         cameras = {
             name: msgspec.structs.replace(camera, delay_ms_min=self.clocks.shortest_ms(self.log.line, name))
             for name, camera in summary.cameras.items()
         }
         return within_limit(msgspec.structs.replace(summary, cameras=cameras, offsets=offsets))
-
-
-def partition_name(partition: Hashable) -> str:
-    if isinstance(partition, TopicPartition):
-        return f"{partition.topic}-{partition.partition}"
-    return str(partition)

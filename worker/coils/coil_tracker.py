@@ -4,19 +4,20 @@ Time comes in from outside, in seconds of any clock, so that a test never waits.
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Self
 
 from stripwatch.worker.coils.camera_clocks import CameraClocks
 from stripwatch.worker.coils.coil import CoilAggregate, Ended
-from stripwatch.worker.coils.coil_part import CoilPart, Source
+from stripwatch.worker.coils.coil_part import CoilPart, EventSource
 from stripwatch.worker.coils.final_frames import FinalFrames
 from stripwatch.worker.coils.line_cameras import LineCameras, configured_cameras
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.published_coils import Key, PublishedCoils, content_digest, final_until_ms
 from stripwatch.worker.coils.strip.stretches import StripRules
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.positions import Partition
 
 LAG_S_TARGET = 30.0  # stripwatch:lag_seconds:target of the recording rules: beyond it an alert calls the worker late
 _SILENCE_S_MIN = 120.0
@@ -112,15 +113,15 @@ class CoilTracker:
     def running(self) -> list[CoilPart]:
         return [part for part in self if not part.ended]
 
-    def first_offsets(self) -> dict[Hashable, int]:
+    def first_offsets(self) -> dict[Partition, int]:
         """By partition, from where on it must be read to have all parts again that can still change."""
         return _first_offsets(self)
 
-    def first_unpublished(self) -> dict[Hashable, int]:
+    def first_unpublished(self) -> dict[Partition, int]:
         """By partition, from where on there are late frames of coils that cannot be corrected, in no summary yet."""
         return _first_offsets(part for part in self if part.log.supplement and part.changed)
 
-    def add(self, observation: Observation, now_s: float, source: Source | None = None) -> Added:
+    def add(self, observation: Observation, now_s: float, source: EventSource | None = None) -> Added:
         key = observation.line, observation.coil
         at_ms = self._clocks.common_ms(observation)
         if self._published.has_final(key, source, observation.captured_ms):
@@ -177,7 +178,7 @@ class CoilTracker:
             return next((part for part in parts if not part.ended and not part.log.supplement), None)
         return None
 
-    def _begin(self, key: Key, observation: Observation, at_ms: int, now_s: float, source: Source | None) -> Added:
+    def _begin(self, key: Key, observation: Observation, at_ms: int, now_s: float, source: EventSource | None) -> Added:
         part = CoilPart(CoilAggregate(observation, self._rules.strip), self._clocks, now_s)
         part.stretch_to(observation.camera, observation.captured_ms)
         part.note_source(source)
@@ -278,8 +279,8 @@ class CoilTracker:
         self._final_frames.add_all(part.log.frame_ids, part.log.rejected_ids)
 
 
-def _first_offsets(parts: Iterable[CoilPart]) -> dict[Hashable, int]:
-    firsts: dict[Hashable, int] = {}
+def _first_offsets(parts: Iterable[CoilPart]) -> dict[Partition, int]:
+    firsts: dict[Partition, int] = {}
     for part in parts:
         for partition, span in part.offsets.items():
             firsts[partition] = min(span.first, firsts.get(partition, span.first))

@@ -8,9 +8,10 @@ from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
 from stripwatch.worker.broker.consumers import partition_of
-from stripwatch.worker.coils.coil_part import Source, partition_name
+from stripwatch.worker.coils.coil_part import EventSource
 from stripwatch.worker.coils.observations import Observation, observation_from_record
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.contracts.replay_mark import replayed_id
 
 
@@ -42,11 +43,11 @@ class CommittedStarts:
         for partition in partitions:
             committed = consumer.committed(partition, metadata=True)
             first = begins[partition] if committed is None else max(committed.offset, begins[partition])
-            self.first_offsets[partition_name(partition)] = first
+            self.first_offsets[Partition(*partition).name] = first
             consumer.seek(partition, first)
             if committed is None:
                 continue
-            # A version that wrote no metadata has dropped what was late; all that is there is its affair.
+            # A version that wrote no metadata dropped what was late: all records that are there count as read by it.
             text = committed.metadata
             self.read_to[partition] = int(text) if text and text.isdecimal() else ends[partition]
             if committed.offset < self.read_to[partition]:
@@ -54,10 +55,10 @@ class CommittedStarts:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ReadRecord:
     """What a record is, and where. observation: None where it is neither result nor reject; mark: of a replay."""
 
-    source: Source
+    source: EventSource
     observation: Observation | None
     mark: bool = False
 
@@ -69,9 +70,10 @@ class RecordReader:
         self._rejects = settings.topics.rejects
         self._starts = starts
 
-    def __call__(self, record: Any) -> Looked:
+    def __call__(self, record: Any) -> ReadRecord:
         partition = partition_of(record)
-        source = Source(partition, record.offset, record.offset < self._starts.read_to.get(partition, 0))
+        read_before = record.offset < self._starts.read_to.get(partition, 0)
+        source = EventSource(Partition(*partition), record.offset, read_before)
         if replayed_id(record.value, record.headers):
-            return Looked(source, None, mark=True)  # the frame's own result will say what became of it
-        return Looked(source, observation_from_record(record, self._rejects))
+            return ReadRecord(source, None, mark=True)  # the frame's own result will say what became of it
+        return ReadRecord(source, observation_from_record(record, self._rejects))

@@ -10,7 +10,7 @@ import msgspec
 
 from stripwatch.worker.coils.camera_clocks import CameraKey, KnownDelay
 from stripwatch.worker.coils.coil import CoilSummary, Ended, OffsetSpan
-from stripwatch.worker.coils.coil_part import CoilPart, Source, partition_name
+from stripwatch.worker.coils.coil_part import CoilPart, EventSource
 from stripwatch.worker.contracts.timestamps import parse_rfc3339
 from stripwatch.worker.monitoring.coil_metrics import SILENT_CAMERA
 
@@ -39,9 +39,9 @@ class Published:
     supplement: bool
     final: bool
 
-    def has(self, source: Source, captured_ms: int) -> bool:
+    def has(self, source: EventSource, captured_ms: int) -> bool:
         """Whether the frame of this record is counted in it."""
-        span = self.offsets.get(partition_name(source.partition))
+        span = self.offsets.get(source.partition.name)
         in_time = self.first_ms <= captured_ms <= self.last_ms
         return span is not None and span.first <= source.offset <= span.last and in_time
 
@@ -99,7 +99,7 @@ class PublishedCoils:
     def ids(self) -> Iterator[str]:
         return (identity for ids in self._by_key.values() for identity in ids)
 
-    def has_final(self, key: Key, source: Source | None, captured_ms: int) -> bool:
+    def has_final(self, key: Key, source: EventSource | None, captured_ms: int) -> bool:
         """Whether the frame of this record is in a summary that nothing can correct."""
         if source is None:
             return False
@@ -108,7 +108,7 @@ class PublishedCoils:
     def take(self, part: CoilPart) -> Published | None:
         """The newest summary of this part, which no other part has: the one that began with the same record."""
         of_key = self._by_key.get((part.log.line, part.log.coil), {})
-        firsts = {(partition_name(partition), span.first) for partition, span in part.offsets.items()}
+        firsts = {(partition.name, span.first) for partition, span in part.offsets.items()}
         for known in of_key.values():
             if not known.final and not firsts.isdisjoint((name, span.first) for name, span in known.offsets.items()):
                 return of_key.pop(known.id)

@@ -25,9 +25,9 @@ from stripwatch.worker.broker.producers import open_producer, producer_config
 from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
 from stripwatch.worker.broker.topic_reader import TopicReader, from_last
 from stripwatch.worker.coils.coil import CoilSummary
-from stripwatch.worker.coils.coil_part import CoilPart, Source
+from stripwatch.worker.coils.coil_part import CoilPart, EventSource
 from stripwatch.worker.coils.coil_tracker import Added, CoilRules, CoilTracker
-from stripwatch.worker.coils.committed_records import CommittedStarts, Looked, RecordReader
+from stripwatch.worker.coils.committed_records import CommittedStarts, ReadRecord, RecordReader
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.published_coils import PublishedCoils, faults_of
 from stripwatch.worker.common.clock import SystemClock
@@ -99,7 +99,7 @@ class CoilWriter:
         self,
         settings: Settings,
         tracker: CoilTracker,
-        reader: TimeOrderedReader[Looked],
+        reader: TimeOrderedReader[ReadRecord],
         starts: CommittedStarts,
         consumer: KafkaConsumer,
         producer: KafkaProducer,
@@ -120,12 +120,12 @@ class CoilWriter:
 
     def step(self) -> None:
         self._stepped_s = time.monotonic()
-        for now_s, looked in self._reader.poll():
+        for now_s, record in self._reader.poll():
             if now_s - self._written_s >= 1:  # a coil that ended before this record
                 self._write(now_s)
-            if looked.observation is not None:
-                self._add(looked.observation, now_s, looked.source)
-            elif not looked.mark:
+            if record.observation is not None:
+                self._add(record.observation, now_s, record.source)
+            elif not record.mark:
                 self.metrics.unreadable.inc()
         if self._starts.is_reading_again:
             self._starts.note(self._reader.next_offsets())
@@ -139,11 +139,10 @@ class CoilWriter:
     def commit(self) -> None:
         """Up to the first record of the oldest coil that can still change; the metadata says how far was read."""
         firsts, unpublished = self._tracker.first_offsets(), self._tracker.first_unpublished()
+        read_to = {Partition(*each): offset for each, offset in self._reader.next_offsets().items()}
         offsets = {
-            Partition(*tp): CommitPoint(
-                min(offset, firsts.get(tp, offset)), str(min(offset, unpublished.get(tp, offset)))
-            )
-            for tp, offset in self._reader.next_offsets().items()
+            each: CommitPoint(min(offset, firsts.get(each, offset)), str(min(offset, unpublished.get(each, offset))))
+            for each, offset in read_to.items()
         }
         self._committed_s = time.monotonic()
         try:
@@ -173,7 +172,7 @@ class CoilWriter:
             "unreadable": _total(metrics.unreadable),
         }
 
-    def _add(self, observation: Observation, now_s: float, source: Source) -> None:
+    def _add(self, observation: Observation, now_s: float, source: EventSource) -> None:
         added = self._tracker.add(observation, now_s, source)
         if added.outcome == "repeat":
             self.metrics.repeats.inc()

@@ -48,7 +48,10 @@ class Settings(BaseSettings):
 
     bundle: Path | None = Field(default=None, description="The model file to run, or a name in a store: STORE/NAME.")
     bundle_check_s: float = Field(
-        5, ge=0.05, le=3600, description="Time between looks for another bundle; one that holds for two is loaded."
+        5,
+        ge=0.05,
+        le=3600,
+        description="Time between checks for another bundle; one that two checks find is loaded.",
     )
     shadow: ShadowSettings = Field(default_factory=ShadowSettings)
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(

@@ -51,6 +51,10 @@ class Partition(NamedTuple):
     topic: str
     number: int
 
+    @property
+    def name(self) -> str:
+        return f"{self.topic}-{self.number}"
+
 
 class CommitPoint(NamedTuple):
     """Where reading continues, and the text that Kafka keeps with it."""

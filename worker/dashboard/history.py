@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 from weakref import WeakSet
@@ -22,36 +22,18 @@ from stripwatch.worker.coils.observations import (
     read_result,
 )
 from stripwatch.worker.common.rates import WindowedRate
-from stripwatch.worker.contracts.events import FrameFlag, ModelInfo, Result
+from stripwatch.worker.contracts.events import ModelInfo, Result
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.cards import DefectCard, card_of
 from stripwatch.worker.dashboard.coil_rows import coil_row
 from stripwatch.worker.dashboard.evidence_index import EvidenceIndex, position_of_frame
+from stripwatch.worker.dashboard.line_views import CameraView, LineView
 from stripwatch.worker.dashboard.page_rules import RULES
-from stripwatch.worker.dashboard.rolling_stats import Latency
 from stripwatch.worker.dashboard.strip_map import StripMap, strip_map
 
 CARDS_MAX, COILS_MAX = 300, 100
 _LINES_MAX, _CAMERAS_MAX, _LABELS_MAX, _MODELS_MAX = 16, 64, 64, 16
 _OTHER = "other"
-
-
-@dataclass(slots=True)
-class _CameraView:
-    side: str | None = None
-    height_px: int | None = None
-    states: Counter[str] = field(default_factory=Counter)
-    flags: Counter[FrameFlag] = field(default_factory=Counter)
-    unsure: int = 0
-    defects: int = 0
-    last_ms: int = 0
-
-
-@dataclass(slots=True)
-class _LineView:
-    cameras: dict[str, _CameraView] = field(default_factory=dict)
-    latency: Latency = field(default_factory=Latency)
-    had_coil: bool = False
 
 
 @dataclass(slots=True)
@@ -75,7 +57,7 @@ class History:
         self._clock = clock
         self._lock = threading.Lock()
         self._tracker = CoilTracker(rules)
-        self._lines: dict[str, _LineView] = {}
+        self._lines: dict[str, LineView] = {}
         self._models: OrderedDict[ModelInfo, _ModelView] = OrderedDict()
         self._labels: Counter[str] = Counter()
         self._totals: Counter[str] = Counter()
@@ -100,7 +82,7 @@ class History:
             observation = observation_from_result(result, timestamp_ms) if result else None
             if result is None or observation is None:
                 self._totals["unreadable"] += 1
-            elif self._add_look(observation, read_s, live):
+            elif self._add_observation(observation, read_s, live):
                 self._note_result(result, observation, timestamp_ms, live)
 
     def add_reject(self, key: bytes | None, headers: Any, timestamp_ms: int, read_s: float, live: bool) -> None:
@@ -109,7 +91,7 @@ class History:
             if observation is None:
                 self._totals["unreadable"] += 1
             else:
-                self._add_look(observation, read_s, live)
+                self._add_observation(observation, read_s, live)
 
     def say(self, state: str, problem: str = "") -> None:
         """state: connecting, reading, live or lost."""
@@ -147,7 +129,7 @@ class History:
                 "frames_per_second": self._frame_rate.per_second(now_s),
                 "defects_per_minute": round(self._defect_rate.per_second(now_s) * 60, 1),
                 "labels": dict(self._labels),
-                "lines": [self._line_row(name, line) for name, line in sorted(self._lines.items())],
+                "lines": [line.row(name) for name, line in sorted(self._lines.items())],
                 "models": [
                     msgspec.to_builtins(info) | {"frames": m.frames, "last_ms": m.last_ms}
                     for info, m in reversed(self._models.items())
@@ -184,7 +166,7 @@ class History:
 
     # --- under the lock
 
-    def _add_look(self, observation: Observation, read_s: float, live: bool) -> bool:
+    def _add_observation(self, observation: Observation, read_s: float, live: bool) -> bool:
         """False for a repeat."""
         observation = self._bounded(observation)
         added = self._tracker.add(observation, read_s)
@@ -225,11 +207,11 @@ class History:
         name = observation.line or ""
         if name not in self._lines and len(self._lines) >= _LINES_MAX:
             name = _OTHER
-        line = self._lines.setdefault(name, _LineView())
+        line = self._lines.setdefault(name, LineView())
         camera = observation.camera
         if camera not in line.cameras and len(line.cameras) >= _CAMERAS_MAX:
             camera = _OTHER
-        line.cameras.setdefault(camera, _CameraView())
+        line.cameras.setdefault(camera, CameraView())
         if (name, camera) == (observation.line or "", observation.camera):
             return observation
         defects = tuple(replace_struct(defect, camera=camera) for defect in observation.defects)
@@ -286,22 +268,3 @@ class History:
         line = self._lines.get(log.line or "")
         known = {name: (camera.side, camera.height_px) for name, camera in line.cameras.items()} if line else {}
         return strip_map(log, known, {label: number for number, label in enumerate(self._labels)})
-
-    def _line_row(self, name: str, line: _LineView) -> dict[str, Any]:
-        return {
-            "line": name,
-            "latency_ms_p50": line.latency.percentile(50),
-            "latency_ms_p99": line.latency.percentile(99),
-            "cameras": [
-                {
-                    "camera": id_,
-                    "side": c.side,
-                    "defects": c.defects,
-                    "last_ms": c.last_ms,
-                    "unsure": c.unsure,
-                    "flags": {flag.value: count for flag, count in c.flags.items()},
-                    **c.states,
-                }
-                for id_, c in sorted(line.cameras.items())
-            ],
-        }

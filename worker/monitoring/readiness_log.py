@@ -14,7 +14,7 @@ _CHECK_S = 0.2
 
 
 class ReadinessLog:
-    """Looks several times a second, since no one place knows all that makes a worker ready.
+    """Checks several times a second, since no one place knows all that makes a worker ready.
 
     checks: of /readyz. paused: the consumer pauses its partitions, since the worker is full.
     """
@@ -54,5 +54,5 @@ class ReadinessLog:
         while not self._closing.wait(_CHECK_S):
             try:
                 self.check()
-            except Exception:  # the next look may succeed, and the worker does not depend on this one
+            except Exception:  # the next check may succeed, and the worker does not depend on this one
                 log.exception("cannot determine the state of the worker")

@@ -88,7 +88,7 @@ class DecayedSums(Generic[K]):
 
 
 @dataclass(slots=True)
-class _Camera:
+class _CameraState:
     partition: Partition
     baseline: Baseline
     measured: DecayedSums[Statistic]
@@ -134,7 +134,7 @@ class Drift:
 
     def __init__(self, settings: DriftSettings) -> None:
         self._settings = settings
-        self._cameras: dict[str, _Camera] = {}
+        self._cameras: dict[str, _CameraState] = {}
 
     def observe(
         self,
@@ -154,7 +154,7 @@ class Drift:
         """
         camera = self._cameras.get(name)
         if camera is None:
-            camera = self._cameras[name] = _Camera(partition, baseline, *self._nothing_yet())
+            camera = self._cameras[name] = _CameraState(partition, baseline, *self._nothing_yet())
         if camera.baseline.model_sha256 != baseline.model_sha256:
             camera.measured, camera.scored = self._nothing_yet()
             camera.since_untrained = _UNTRAINED_FRAMES
@@ -170,7 +170,7 @@ class Drift:
             camera.scored.add({("share", at): 1.0, ("confidence", at): confidence, ("unsure", at): unsure})
 
     def evaluate(self, passed_s: float, reading: bool, held: Collection[Partition]) -> dict[str, CameraReport]:
-        """What there is to say of each camera, passed_s after the last look.
+        """What there is to say of each camera, passed_s after the last report.
 
         reading: whether a frame, had there been one, would have come in: a worker that waits for Kafka, or is full,
         calls no camera silent. held: the worker's partitions; cameras of others are not missed, and soon forgotten.
@@ -184,7 +184,7 @@ class Drift:
     def _nothing_yet(self) -> tuple[DecayedSums[Statistic], DecayedSums[LabelStat]]:
         return DecayedSums(self._settings.measured_frames), DecayedSums(self._settings.scored_frames)
 
-    def _report(self, camera: _Camera) -> CameraReport:
+    def _report(self, camera: _CameraState) -> CameraReport:
         if camera.unseen_s >= self._settings.silent_s:  # what it last showed is past
             return CameraReport({"silent": True})
         statistics, parts = camera.measured.means(), camera.scored.means()
@@ -198,7 +198,7 @@ class Drift:
             score_drift(parts, reference, camera.baseline.unsure_counts) if reference else {},
         )
 
-    def _conditions(self, camera: _Camera, statistics: Mapping[Statistic, float]) -> dict[Condition, bool]:
+    def _conditions(self, camera: _CameraState, statistics: Mapping[Statistic, float]) -> dict[Condition, bool]:
         settings, reference = self._settings, camera.baseline.reference
         conditions: dict[Condition, bool] = {
             "silent": False,

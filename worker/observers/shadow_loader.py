@@ -30,7 +30,7 @@ _CLOSE_S = 1.0
 class ShadowDeployment(FrameObserver):
     """From `start` to `close`. A shadow bundle that is unfit, or not there yet, is a log line and a metric.
 
-    check_s: time between looks for another bundle. open_model: loads one as `shadow_settings` has it.
+    check_s: time between checks for another bundle. open_model: loads one as `shadow_settings` has it.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
         for note in images.notes:
             say(note)
         with lines, _named_if_cut_off(part), new_progress() as progress:
-            summary = _Inspection(settings, model, LinesPublisher(lines), images, progress).run()
+            summary = _FolderInspection(settings, model, LinesPublisher(lines), images, progress).run()
         if not summary["frames"]:
             part.unlink()
             count = len(images.files)
@@ -94,7 +94,7 @@ class LinesPublisher:
         """Each line is written as it comes."""
 
 
-class _Inspection(FrameObserver):
+class _FolderInspection(FrameObserver):
     """One run over the files: it takes the place of the consumer, and counts."""
 
     def __init__(

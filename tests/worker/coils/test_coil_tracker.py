@@ -3,15 +3,18 @@ from dataclasses import replace
 import msgspec
 
 from stripwatch.worker.coils.coil import CoilSummary
-from stripwatch.worker.coils.coil_part import Source
+from stripwatch.worker.coils.coil_part import EventSource
 from stripwatch.worker.coils.coil_tracker import LAG_S_TARGET, CoilRules, CoilTracker
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.published_coils import PublishedCoils
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import StripSpan
+from stripwatch.worker.contracts.positions import Partition
 from tests.deploy.rules import rules as rules_of
 from tests.worker.coils.samples import RULES, WIDE, frame, observation
+
+P = Partition("p", 0)
 
 
 def ends(tracker: CoilTracker, now_s: float) -> list[tuple[str | None, str | None]]:
@@ -73,7 +76,7 @@ def run_two_coils(tracker: CoilTracker, held_up: range) -> CoilSummary:
     for second in range(100):
         if second not in held_up:
             coil = "C1" if second < 40 else "C2"
-            tracker.add(frame(second, coil=coil), second, Source("p", second))
+            tracker.add(frame(second, coil=coil), second, EventSource(P, second))
         if due := tracker.due(second):
             (part,) = due
             return part.summary()
@@ -167,9 +170,9 @@ def test_the_tail_of_a_coil_that_comes_when_the_coil_is_final_is_a_supplement() 
 def test_commits_stay_behind_until_a_coil_can_no_longer_change() -> None:
     tracker = CoilTracker(WIDE)
     run_two_coils(tracker, held_up=range(0))
-    assert tracker.first_offsets() == {"p": 0}
+    assert tracker.first_offsets() == {P: 0}
     tracker.due(400)
-    assert tracker.first_offsets() == {"p": 40}
+    assert tracker.first_offsets() == {P: 40}
 
 
 def test_two_parts_of_a_coil_that_begin_at_the_same_time_of_capture_have_ids_of_their_own() -> None:
@@ -191,12 +194,12 @@ def restarted(summaries: list[CoilSummary], frames: list[Observation], read_befo
     """A new process that knows the summaries and reads the frames, the first of which is the record `first`; an earlier
     process had read the records before `read_before`.
     """
-    published = PublishedCoils({"p": first})
+    published = PublishedCoils({P.name: first})
     for summary in summaries:
         published.add(msgspec.json.decode(msgspec.json.encode(summary), type=CoilSummary))
     tracker = CoilTracker(WIDE, published)
     for number, one in enumerate(frames, start=first):
-        tracker.add(one, number, Source("p", number, number < read_before))
+        tracker.add(one, number, EventSource(P, number, number < read_before))
     return tracker
 
 
@@ -219,8 +222,8 @@ def test_late_frames_without_a_summary_are_read_again_and_those_with_one_are_not
     tracker = CoilTracker(WIDE)
     run_two_coils(tracker, held_up=range(20, 30))
     tracker.due(400)
-    tracker.add(frame(20, bad=True), 401, Source("p", 77))
-    assert (tracker.first_unpublished(), tracker.first_offsets()) == ({"p": 77}, {"p": 40})
+    tracker.add(frame(20, bad=True), 401, EventSource(P, 77))
+    assert (tracker.first_unpublished(), tracker.first_offsets()) == ({P: 77}, {P: 40})
     assert [part.log.supplement for part in tracker.due(530)] == [True]
     assert tracker.first_unpublished() == {}
 
@@ -268,7 +271,7 @@ def test_the_part_after_a_limit_keeps_its_first_frames_after_a_restart() -> None
     tracker = CoilTracker(replace(WIDE, frames_max=20))
     frames = [frame(second) for second in (*range(19), 20, 19, *range(21, 40))]
     for number, one in enumerate(frames[:20]):
-        tracker.add(one, number, Source("p", number))
+        tracker.add(one, number, EventSource(P, number))
     (first,) = (part.summary() for part in tracker.due(20))
     (second,) = (part.summary() for part in restarted([first], frames[20:], 40, first=20).due(400))
     assert (first.ended, second.frames.inspected, second.supplement) == ("limit", 20, False)

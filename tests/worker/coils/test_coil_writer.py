@@ -6,22 +6,25 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from stripwatch.worker.coils.coil_part import Source
+from stripwatch.worker.coils.coil_part import EventSource
 from stripwatch.worker.coils.coil_tracker import CoilTracker
-from stripwatch.worker.coils.committed_records import CommittedStarts, Looked
+from stripwatch.worker.coils.committed_records import CommittedStarts, ReadRecord
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.summarizer import CoilWriter
 from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.contracts.positions import Partition
 from tests.worker.coils.samples import WIDE, frame
+
+P = Partition("p", 0)
 
 
 class Reader:
     def __init__(self) -> None:
         self.is_live = True
         self.settled_s = 0.0
-        self.waiting: list[tuple[float, Looked]] = []
+        self.waiting: list[tuple[float, ReadRecord]] = []
 
-    def poll(self) -> list[tuple[float, Looked]]:
+    def poll(self) -> list[tuple[float, ReadRecord]]:
         ready, self.waiting = self.waiting, []
         return ready
 
@@ -52,7 +55,7 @@ class Line:
         self.writer = CoilWriter(settings, tracker, *border)
 
     def see(self, observations: list[Observation], now_s: float) -> None:
-        self.reader.waiting = [(now_s, Looked(Source("p", n), one)) for n, one in enumerate(observations)]
+        self.reader.waiting = [(now_s, ReadRecord(EventSource(P, n), one)) for n, one in enumerate(observations)]
         self.pass_to(now_s)
 
     def pass_to(self, now_s: float) -> None:

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 class ModelReloader:
     """Looks for another bundle, loads it on the thread that calls `run`, and hands it on.
 
-    choose: what should run now, by a cheap look. open_model: loads, verifies and warms up; what it is given is called
+    choose: what should run now; cheap. open_model: loads, verifies and warms up; what it is given is called
     now and then, and raises to break it off. take: gets what passed.
     outcomes: counts by outcome, swapped or refused. running: the sha256 of the bundle that runs, None if none does.
     Whatever is wrong with the other bundle, the one that runs stays, and log and metrics say why, once.
@@ -60,8 +60,8 @@ class ModelReloader:
         self._stopping.set()
 
     def poll(self) -> None:
-        """One look. A change counts when it has held until the next look: a file may still be copied to its place."""
-        if self._trim_due:  # a look after the load: by now the old model has gone with its last frame
+        """Check once. A change counts when the next check finds it too: a file may still be copied to its place."""
+        if self._trim_due:  # one check after the load: by now the old model has gone with its last frame
             self._trim_due = False
             trim_malloc()
         found = self._find()

@@ -1,5 +1,5 @@
 from stripwatch.worker.common.rates import WindowedRate
-from stripwatch.worker.dashboard.rolling_stats import Latency
+from stripwatch.worker.dashboard.line_views import Latency
 
 
 def test_a_rate_counts_whole_seconds_that_are_past() -> None:

@@ -15,7 +15,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripwatch.worker.broker.connection import ClientConfig, client_config, connect, why_lost
-from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
+from stripwatch.worker.broker.workarounds.batches.limits import FetchLimits
 from stripwatch.worker.broker.workarounds.connection.cluster_metadata import cluster_metadata
 from stripwatch.worker.broker.workarounds.consumer.bounded_consumer import BoundedConsumer
 from stripwatch.worker.common.errors import BrokerUnavailableError
@@ -31,7 +31,7 @@ _READER_FETCH_BYTES_MAX = 8_000_000
 FETCH_WAIT_MS = 20
 _READER_FETCH_WAIT_MS = 50  # of a reader that has time: fewer requests
 # Of a reject or a frame, with room for a topic whose limit was raised; and of a compressed batch, unpacked.
-_READER_LIMITS = BatchLimits(record_bytes_max=2 * MESSAGE_BYTES_MAX, batch_bytes_max=3 * MESSAGE_BYTES_MAX)
+_READER_LIMITS = FetchLimits(record_bytes_max=2 * MESSAGE_BYTES_MAX, batch_bytes_max=3 * MESSAGE_BYTES_MAX)
 _RECORD_OVERHEAD_BYTES = 65_536  # its key and headers
 _ASK_AGAIN_S = 0.2
 _HEARTBEAT_MS = 500
@@ -42,7 +42,7 @@ def open_group_member(settings: Settings) -> BoundedConsumer:
     """A consumer of the worker's group, subscribed to nothing yet. Raises BrokerUnavailableError."""
     return _open(
         client_config(settings),
-        batch_limits(settings),
+        fetch_limits(settings),
         FETCH_BYTES_MAX,
         settings.fetch_wait_ms_max,
         group_id=settings.group_id,
@@ -87,7 +87,7 @@ def open_reader(
 
 
 def _open(
-    client: ClientConfig, limits: BatchLimits, fetch_bytes_max: int, fetch_wait_ms: int, **of_this_use: Any
+    client: ClientConfig, limits: FetchLimits, fetch_bytes_max: int, fetch_wait_ms: int, **of_this_use: Any
 ) -> BoundedConsumer:
     return connect(
         BoundedConsumer,
@@ -115,10 +115,10 @@ def all_partitions(consumer: KafkaConsumer, topics: Collection[str]) -> list[Top
     return [TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t) or ())]
 
 
-def batch_limits(settings: Settings) -> BatchLimits:
+def fetch_limits(settings: Settings) -> FetchLimits:
     """What a record batch may unpack to: a quarter of inflight.bytes_max, and never less than one frame."""
     frame_bytes = settings.frames.bytes_max
-    return BatchLimits(frame_bytes, max(settings.inflight.bytes_max // 4, frame_bytes + _RECORD_OVERHEAD_BYTES))
+    return FetchLimits(frame_bytes, max(settings.inflight.bytes_max // 4, frame_bytes + _RECORD_OVERHEAD_BYTES))
 
 
 def require_topics(consumer: KafkaConsumer, topics: Collection[str], wait_s_max: float = 30) -> None:

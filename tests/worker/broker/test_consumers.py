@@ -9,7 +9,7 @@ from kafka import TopicPartition
 from stripwatch.worker.broker import consumers
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.consumers import open_group_member, open_reader, read_from_beginning
-from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
+from stripwatch.worker.broker.workarounds.batches.limits import FetchLimits
 from stripwatch.worker.broker.workarounds.connection.sockets import PlainSelector
 from stripwatch.worker.broker.workarounds.consumer.bounded_consumer import BoundedConsumer
 from stripwatch.worker.common.errors import BrokerUnavailableError
@@ -18,7 +18,7 @@ from stripwatch.worker.contracts.positions import DiscardedValue
 from tests.brokers.handle import BrokerHandle
 
 Opened = AbstractContextManager[BoundedConsumer]
-LIMITS = BatchLimits(record_bytes_max=200_000, batch_bytes_max=500_000)
+LIMITS = FetchLimits(record_bytes_max=200_000, batch_bytes_max=500_000)
 SHARED = {
     "enable_auto_commit": False,
     "allow_auto_create_topics": False,
@@ -58,7 +58,7 @@ def test_every_consumer_survives_a_batch_that_unpacks_to_too_much(
     embedded_broker: BrokerHandle, monkeypatch: pytest.MonkeyPatch, opened: Callable[[BrokerHandle], Opened]
 ) -> None:
     monkeypatch.setattr(consumers, "_READER_LIMITS", LIMITS)
-    monkeypatch.setattr(consumers, "batch_limits", lambda _: LIMITS)
+    monkeypatch.setattr(consumers, "fetch_limits", lambda _: LIMITS)
     topic = embedded_broker.new_topic()
     options = {"compression_type": "gzip", "linger_ms": 1000, "batch_size": 10_000_000, "max_request_size": 20_000_000}
     with embedded_broker.producer(**options) as producer:

@@ -7,7 +7,7 @@ UNREADABLE_MAX = 100_000  # rejects of one damaged batch; no sender makes batche
 
 
 @dataclass(frozen=True, slots=True)
-class BatchLimits:
+class FetchLimits:
     """record_bytes_max: of a value that is kept. batch_bytes_max: of a compressed batch, unpacked."""
 
     record_bytes_max: int

@@ -7,7 +7,7 @@ from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecordBatch
 
 from stripwatch.worker.broker.workarounds.batches.batch_faults import BatchFaults
-from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
+from stripwatch.worker.broker.workarounds.batches.limits import FetchLimits
 from stripwatch.worker.broker.workarounds.batches.message_sets import BoundedMessageSet
 from stripwatch.worker.broker.workarounds.batches.record_batches import BoundedBatch
 
@@ -22,7 +22,7 @@ class BoundedBatches:
     """
 
     def __init__(
-        self, records: Any, limits: BatchLimits, faults: BatchFaults, partition: str, next_offset: Callable[[], int]
+        self, records: Any, limits: FetchLimits, faults: BatchFaults, partition: str, next_offset: Callable[[], int]
     ) -> None:
         self._records = records
         self._limits = limits

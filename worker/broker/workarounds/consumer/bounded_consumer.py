@@ -18,7 +18,7 @@ from kafka.errors import KafkaTimeoutError
 from kafka.structs import TopicPartition
 
 from stripwatch.worker.broker.workarounds.batches.batch_faults import BatchFaults
-from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
+from stripwatch.worker.broker.workarounds.batches.limits import FetchLimits
 from stripwatch.worker.broker.workarounds.batches.partition_batches import BoundedBatches
 
 
@@ -29,7 +29,7 @@ class BoundedConsumer(KafkaConsumer):  # type: ignore[misc]
     faults: whom to tell of batches that cannot be read.
     """
 
-    def __init__(self, *topics: str, limits: BatchLimits, **options: Any) -> None:
+    def __init__(self, *topics: str, limits: FetchLimits, **options: Any) -> None:
         self.poll_bytes_max = limits.batch_bytes_max
         self.faults = BatchFaults()
         super().__init__(*topics, **options)
@@ -64,7 +64,7 @@ class _BoundedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
     def __init__(
         self,
         consumer: BoundedConsumer,
-        limits: BatchLimits,
+        limits: FetchLimits,
         fetch_offset: int,
         partition: Any,
         records: Any,

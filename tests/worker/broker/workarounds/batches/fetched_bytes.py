@@ -9,13 +9,13 @@ from kafka.record import MemoryRecords
 from kafka.record.util import calc_crc32c, encode_varint
 
 from stripwatch.worker.broker.workarounds.batches.batch_faults import BatchFaults
-from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
+from stripwatch.worker.broker.workarounds.batches.limits import FetchLimits
 from stripwatch.worker.broker.workarounds.batches.partition_batches import BoundedBatches
 from stripwatch.worker.contracts.positions import DiscardedValue
 
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 CODECS = {GZIP: codec.gzip_encode, SNAPPY: codec.snappy_encode, LZ4: codec.lz4_encode, ZSTD: codec.zstd_encode}
-LIMITS = BatchLimits(record_bytes_max=1000, batch_bytes_max=2_000_000)
+LIMITS = FetchLimits(record_bytes_max=1000, batch_bytes_max=2_000_000)
 Encode = Callable[[bytes], bytes]
 
 
@@ -44,7 +44,7 @@ def batch(payload: bytes, count: int, kind: int = 0, base: int = 100, delta: int
 class Read:
     """What comes out of the bytes of a fetch."""
 
-    def __init__(self, data: bytes, limits: BatchLimits = LIMITS, start: int = 100, faults: BatchFaults | None = None):
+    def __init__(self, data: bytes, limits: FetchLimits = LIMITS, start: int = 100, faults: BatchFaults | None = None):
         self.faults: list[str] = []
         faults = faults or BatchFaults()
         faults.report = self.faults.append

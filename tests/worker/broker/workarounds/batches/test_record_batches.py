@@ -11,7 +11,7 @@ from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from stripwatch.worker.broker.workarounds.batches.batch_faults import BatchFaults
-from stripwatch.worker.broker.workarounds.batches.limits import HEADERS_MAX, BatchLimits
+from stripwatch.worker.broker.workarounds.batches.limits import HEADERS_MAX, FetchLimits
 from stripwatch.worker.broker.workarounds.batches.partition_batches import BoundedBatches
 from stripwatch.worker.common.errors import RejectReason
 from tests.worker.broker.workarounds.batches.fetched_bytes import (
@@ -106,7 +106,7 @@ def test_one_block_of_snappy_that_is_too_large_is_not_unpacked() -> None:
 
 
 def test_reading_through_a_huge_batch_ends_as_well() -> None:
-    limits = BatchLimits(1000, 10_000)  # 64 times as much are read through
+    limits = FetchLimits(1000, 10_000)  # 64 times as much are read through
     payload = b"".join(record(i, bytes(200_000)) for i in range(10))
     read = Read(batch(gzip.compress(payload), 10, GZIP), limits)
     assert read.offsets == list(range(100, 110))

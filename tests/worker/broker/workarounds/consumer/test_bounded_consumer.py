@@ -5,14 +5,14 @@ from kafka import KafkaConsumer
 from kafka.errors import CorruptRecordError, KafkaTimeoutError
 from kafka.structs import TopicPartition
 
-from stripwatch.worker.broker.workarounds.batches.limits import BatchLimits
+from stripwatch.worker.broker.workarounds.batches.limits import FetchLimits
 from stripwatch.worker.broker.workarounds.batches.record_batches import BoundedBatch
 from stripwatch.worker.broker.workarounds.consumer.bounded_consumer import BoundedConsumer
 from stripwatch.worker.contracts.positions import DiscardedValue
 from tests.brokers.handle import BrokerHandle
 from tests.waiting import AWAIT_S_MAX, wait_until
 
-LIMITS = BatchLimits(record_bytes_max=200_000, batch_bytes_max=500_000)
+LIMITS = FetchLimits(record_bytes_max=200_000, batch_bytes_max=500_000)
 
 
 def opened(broker: BrokerHandle, topic: str) -> BoundedConsumer:

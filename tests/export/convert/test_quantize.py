@@ -60,6 +60,15 @@ def test_eight_bits_are_a_quarter_of_the_size_and_the_same_from_outside(
     assert "int8, " in manifest.fidelity.scheme
 
 
+def test_eight_bits_give_the_same_sums_on_a_processor_without_vnni(exported_int8: Path) -> None:
+    """It adds two products of an unsigned activation and a weight in 16 bits, and cuts off what does not fit."""
+    initializers = onnx.load(exported_int8).graph.initializer
+    weights = [onnx.numpy_helper.to_array(each) for each in initializers if each.data_type == onnx.TensorProto.INT8]
+    largest = max(int(np.abs(each.astype(int)).max()) for each in weights)
+    assert largest > 32
+    assert 2 * 255 * largest < 2**15
+
+
 def test_head_and_preprocessing_stay_in_float32(exported_fp16: Path, exported_int8: Path) -> None:
     half = {node.name: node for node in onnx.load(exported_fp16).graph.node}
     names = {value.name: value.type.tensor_type.elem_type for value in onnx.load(exported_fp16).graph.value_info}

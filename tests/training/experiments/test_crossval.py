@@ -1,9 +1,7 @@
 import json
 import os
-import signal
-import subprocess
+import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import msgspec
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 
 from stripwatch.export.runs.run_folder import Split, SplitFrame, read_run
+from stripwatch.training.experiments import fit_subprocess
 from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from tests.training.conftest import run_cli
@@ -86,21 +85,21 @@ def test_a_finished_run_of_other_flags_is_not_taken_for_this_one(tmp_path: Path)
             run_fit("fold-1", folder, data, split, others)
 
 
+def be_fit(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """A short program takes the place of fit."""
+    monkeypatch.setattr(fit_subprocess, "module_command", lambda _: [sys.executable, "-c", program])
+
+
 def test_a_killed_fit_continues_if_it_was_asked_for_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    commands: list[list[str]] = []
-
-    def run(command: list[str], **_: object) -> SimpleNamespace:
-        commands.append(command)
-        return SimpleNamespace(returncode=0)
-
-    monkeypatch.setattr(subprocess, "run", run)
+    said = tmp_path / "said"
+    be_fit(monkeypatch, f"import sys; print('--resume' in sys.argv, file=open({str(said)!r}, 'a'))")
     for flags in (["--epochs", "3"], ["--epochs", "3"], ["--epochs", "4"]):
         run_fit("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, flags)
-    assert ["--resume" in command for command in commands] == [False, True, False]
+    assert said.read_text().split() == ["False", "True", "False"]
 
 
 def test_a_fit_that_was_ended_from_outside_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=-signal.SIGKILL))
+    be_fit(monkeypatch, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(InputError, match=r"fold-1 was ended from outside \(Killed\): .*memory.* lower --batch"):
         run_fit("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, [])
 

@@ -237,8 +237,19 @@ def test_a_group_is_typed_like_any_other() -> None:
 
 # Here the role of the value depends on the command; every other option is defined once.
 BY_COMMAND = {
-    *("--boxes", "--coil", "--config", "--data", "--frames", "--group-id", "--json", "--mm-per-frame", "--out"),
-    *("--precision", "--provider", "--rate", "--seconds", "--seed", "--set", "--shape", "--version"),
+    *("--bootstrap-servers", "--boxes", "--coil", "--config", "--data", "--frames", "--group-id", "--json"),
+    *(
+        "--mm-per-frame",
+        "--out",
+        "--precision",
+        "--provider",
+        "--rate",
+        "--seconds",
+        "--seed",
+        "--set",
+        "--shape",
+        "--version",
+    ),
 }
 
 

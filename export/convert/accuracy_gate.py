@@ -44,15 +44,15 @@ LIMITS: dict[Precision, GateLimits] = {
 
 def measure_fidelity(keras: Scores, found: Scores, targets: Flags, task: Task, scheme: str) -> Fidelity:
     """Scores of both, [n, labels], and the truth."""
-    said, told = predicted_labels(found, task), predicted_labels(keras, task)
+    predicted, by_keras = predicted_labels(found, task), predicted_labels(keras, task)
     return Fidelity(
         frames=len(targets),
-        agreement=float((said == told).all(axis=1).mean()),
+        agreement=float((predicted == by_keras).all(axis=1).mean()),
         score_difference=float(np.abs(found - keras).max()),
-        accuracy=float((said == targets).all(axis=1).mean()),
-        macro_f1=_macro_f1(targets, said),
-        keras_accuracy=float((told == targets).all(axis=1).mean()),
-        keras_macro_f1=_macro_f1(targets, told),
+        accuracy=float((predicted == targets).all(axis=1).mean()),
+        macro_f1=_macro_f1(targets, predicted),
+        keras_accuracy=float((by_keras == targets).all(axis=1).mean()),
+        keras_macro_f1=_macro_f1(targets, by_keras),
         scheme=scheme,
     )
 

@@ -94,7 +94,7 @@ def evaluate(
 ) -> Evaluation:
     """Thresholds and temperature come from validation, figures from measured, which may be the same."""
     task, targets, scores = run.configuration.task, measured.targets, measured.scores
-    truth, said = targets > 0, predicted_labels(scores, task)
+    truth, predicted = targets > 0, predicted_labels(scores, task)
     temperature = fit_temperature(validation.targets, validation.scores, task)
     bins = reliability(targets, scores, task)
     scaled = reliability(targets, scale(scores, temperature, task), task)
@@ -112,7 +112,7 @@ def evaluate(
         data_sha256=measured.data_sha256,
         frames=len(targets),
         accuracy=share_interval(int(measured.right(run).sum()), len(targets)),
-        macro_f1=macro_f1_interval(truth, said, run.configuration.seed),
+        macro_f1=macro_f1_interval(truth, predicted, run.configuration.seed),
         classes=measure_scores(run.labels, targets, scores, task).classes,
         average_precision=average_precisions(run.labels, targets, scores),
         confusion=confusion,

@@ -8,13 +8,15 @@ import typer
 from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.signals import stop_on_signal
-from stripwatch.worker.config.cli_options import BootstrapServers, SecurityConfig
+from stripwatch.worker.config.cli_options import SecurityConfig
 from stripwatch.worker.contracts import topics
 
 
 def collect(
     out: Annotated[Path, typer.Option(help="The folder of collected frames: made, or added to.")],
-    bootstrap_servers: BootstrapServers = "",
+    bootstrap_servers: Annotated[
+        str, typer.Option(help="Fetch new frames from these Kafka brokers, HOST:PORT[,HOST:PORT...].")
+    ] = "",
     sorted_: Annotated[
         bool, typer.Option("--sorted", help="All of _unsorted was looked at: its folders are the labels.")
     ] = False,

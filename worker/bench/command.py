@@ -28,7 +28,7 @@ from stripwatch.worker.common.errors import LineRunError, SettingsError
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.common.signals import stop_on_signal
-from stripwatch.worker.config.cli_options import BrokerAddress, BundleFile, SecurityConfig, Set
+from stripwatch.worker.config.cli_options import BrokerAddress, BundleFile, SecurityConfig
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.sections import Topics
@@ -83,7 +83,9 @@ def bench(
     seconds: Annotated[float, typer.Option(min=1, help="Of each latency measurement.")] = 15.0,
     plan: Annotated[str, typer.Option(help="What the line wants, as '12 cameras 30 fps 256x1600'.")] = "",
     broker: BrokerAddress = "",
-    setting: Set = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the worker.")
+    ] = None,
     config: SecurityConfig = None,
 ) -> None:
     """Measure how fast this machine inspects frames, the cost, and the bottleneck.

@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 
 from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.contracts.timestamps import parse_rfc3339
 from stripwatch.worker.simulator.frame_sender import SentFrame
 
 _RECENT = 2000
-PartitionOffset = tuple[int, int]  # partition and offset of a frame
 
 
 @dataclass(slots=True)
@@ -25,16 +25,16 @@ class CameraCounts:
 
 @dataclass(slots=True)
 class ResultsTally:
-    """Frames are counted by their place, so that a repeat cannot stand for a lost one.
+    """Frames are counted by their position, so that a repeat cannot stand for a lost one.
 
     labels: the best label of each result. latencies_ms: capture to the moment the result was read back.
     flags: why frames are unsure whatever their scores are.
     """
 
     cameras: dict[str, CameraCounts] = field(default_factory=dict)
-    labels: dict[PartitionOffset, str | None] = field(default_factory=dict)
+    labels: dict[Position, str | None] = field(default_factory=dict)
     latencies_ms: list[float] = field(default_factory=list)
-    rejected: set[PartitionOffset] = field(default_factory=set)
+    rejected: set[Position] = field(default_factory=set)
     flags: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
     defects: int = 0
@@ -61,8 +61,9 @@ class ResultsTally:
     def add_result(self, result: Result, read_ms: float) -> None:
         """read_ms: the time of day at which it was read."""
         frame = result.frame
-        self._seen((frame.partition or 0, frame.offset or 0), read_ms)
-        self.labels[frame.partition or 0, frame.offset or 0] = result.label
+        position = Position(frame.topic or "", frame.partition or 0, frame.offset or 0)
+        self._seen(position, read_ms)
+        self.labels[position] = result.label
         self.defects += result.verdict == "defect"
         self.flags.update(result.flags)
         latency_ms = read_ms - parse_rfc3339(frame.captured_at)
@@ -72,15 +73,15 @@ class ResultsTally:
         camera.defects.update(defect.label for defect in result.defects)
         camera.recent_ms.append(latency_ms)
 
-    def add_reject(self, place: PartitionOffset, read_ms: float) -> None:
-        self._seen(place, read_ms)
-        self.rejected.add(place)
+    def add_reject(self, position: Position, read_ms: float) -> None:
+        self._seen(position, read_ms)
+        self.rejected.add(position)
 
     def latency_ms(self, percent: float) -> float | None:
         return round(float(np.percentile(self.latencies_ms, percent)), 1) if self.latencies_ms else None
 
-    def _seen(self, place: PartitionOffset, read_ms: float) -> None:
-        self.repeats += place in self.labels or place in self.rejected
+    def _seen(self, position: Position, read_ms: float) -> None:
+        self.repeats += position in self.labels or position in self.rejected
         self.first_ms = self.first_ms or read_ms
         self.last_ms = read_ms
 
@@ -98,10 +99,11 @@ def correct_ratio(sent: list[SentFrame], tally: ResultsTally, labels: list[str])
     The truth of a simulated frame is its label; of a file, the label its name begins with, as in scratches_12.jpg.
     A frame with a truth but without a result counts as wrong.
     """
-    truths = {(frame.partition, frame.offset): truth for frame in sent if (truth := truth_of(frame, labels))}
+    positions = ((Position(frame.topic, frame.partition, frame.offset), frame) for frame in sent)
+    truths = {position: truth for position, frame in positions if (truth := truth_of(frame, labels))}
     if not truths:
         return None
-    return sum(tally.labels.get(place) == truth for place, truth in truths.items()) / len(truths)
+    return sum(tally.labels.get(position) == truth for position, truth in truths.items()) / len(truths)
 
 
 def truth_of(frame: SentFrame, labels: list[str]) -> str | None:

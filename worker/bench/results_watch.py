@@ -31,8 +31,7 @@ def consume_into(tally: ResultsTally, consumer: KafkaConsumer, results_topic: st
             if partition.topic == results_topic:
                 tally.add_result(_decode_result(record.value), read_ms)
             elif not replayed_id(record.value, record.headers):
-                position = read_frame_copy(from_kafka(record), RejectHeaders).original.position
-                tally.add_reject((position.partition, position.offset), read_ms)
+                tally.add_reject(read_frame_copy(from_kafka(record), RejectHeaders).original.position, read_ms)
 
 
 class LiveScreen:

@@ -176,8 +176,16 @@ def _publish(settings: Settings, model: LoadedModel, decoded: Sequence[Decoded],
         plain, tracker, metrics, TopicLimits(), RecordClock(), ConsumerGroupMetadata, failed.append
     )
     limiter = InFlightLimiter(settings.inflight.frames_max, settings.inflight.bytes_max)
-    around = (delivery, tracker, limiter, metrics, FrameObserver(), threading.Event())
-    stage = PublishStage(EventBuilder(settings.cameras), *around, writers=1)
+    stage = PublishStage(
+        events=EventBuilder(settings.cameras),
+        publisher=delivery,
+        tracker=tracker,
+        limiter=limiter,
+        metrics=metrics,
+        observer=FrameObserver(),
+        failed=threading.Event(),
+        writers=1,
+    )
 
     def publish() -> int:
         for prediction in predictions:
@@ -185,6 +193,7 @@ def _publish(settings: Settings, model: LoadedModel, decoded: Sequence[Decoded],
                 position = prediction.frame.position
                 tracker.assign([Partition(position.topic, position.partition)])
                 tracker.register(position)
+                limiter.acquire(len(prediction.frame.encoded))
                 stage.put(prediction)
         stage.end()
         stage.run()

@@ -39,13 +39,14 @@ def interrupted_once() -> Iterator[None]:
         _end_at_next(number)
         signal.default_int_handler(number, frame)
 
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:  # else whoever started this process ignores it
-        signal.signal(signal.SIGINT, handle)
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # whoever started this process handles it
+        yield
+        return
+    signal.signal(signal.SIGINT, handle)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _end_at_next(number: int) -> None:

@@ -36,7 +36,9 @@ SecurityConfig = Annotated[
     Path | None, typer.Option("--config", help="A TOML file whose [security] says how to talk to Kafka.")
 ]
 BootstrapServers = Annotated[str, _SERVERS]  # "": this run of the command needs none
-BrokerAddress = Annotated[str, typer.Option("--broker", help="A Kafka that is there, HOST:PORT; else one is started.")]
+BrokerAddress = Annotated[
+    str, typer.Option("--broker", help="An existing Kafka broker, HOST:PORT; else one is started.")
+]
 
 BundleFile = Annotated[Path, _BUNDLE]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]

@@ -179,7 +179,7 @@ class MetricsSettings(_Section):
     )
     certificate_file: _OptionalFile = Field(
         default=None,
-        description="PEM file of the port's certificate: it then speaks TLS (1.2 or newer) alone. The files are "
+        description="PEM file of the port's certificate: with it the port serves TLS 1.2 or newer only. The files are "
         "loaded again when they change.",
     )
     key_file: _OptionalFile = Field(
@@ -190,8 +190,8 @@ class MetricsSettings(_Section):
     )
     client_ca_file: _OptionalFile = Field(
         default=None,
-        description="PEM file of authorities: /metrics takes only clients with a certificate of theirs. /healthz and "
-        "/readyz need none.",
+        description="PEM file of authorities: /metrics requires a client certificate signed by one of them. "
+        "/healthz and /readyz need none.",
     )
 
     @model_validator(mode="after")

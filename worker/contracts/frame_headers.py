@@ -146,7 +146,8 @@ def _read(headers: dict[str, bytes], kind: type[T]) -> T:
     except KeyError as error:
         raise ValueError(f"it has no header {error}") from error
     except msgspec.ValidationError as error:
-        raise ValueError(f"a header is not what it should be: {error}") from error
+        what = str(error).replace("$.", OWN_PREFIX)  # the path in the struct is the name of a header
+        raise ValueError(f"a header is not what it should be: {what}") from error
 
 
 def original_headers(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:

@@ -51,7 +51,7 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
 
 def listen(host: str, port: int) -> socket.socket:
     """From here on a browser is served, be it a moment later. Raises SettingsError."""
-    listener = open_listener(host, port, _BACKLOG, f"--host {host} --port {port}")
+    listener = open_listener(host, port, _BACKLOG, f"--host {host} --port {port} (0: any free port)")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # each connection inherits it
     return listener
 

@@ -127,7 +127,13 @@ class LoadedModel:
     def inspect_each(self, encoded: Iterable[bytes]) -> Iterator[Inspection | FrameRejected]:
         """Inspect any number of frames, as `inspect_batch` does; one that cannot be inspected gives its FrameRejected.
 
-        No more than one batch is in memory.
+        No more than one batch is in memory. Raises InferenceError when ONNX Runtime fails, which ends it.
+
+        Example:
+            >>> for path, result in zip(paths, model.inspect_each(path.read_bytes() for path in paths)):
+            ...     print(path.name, result.detail if isinstance(result, FrameRejected) else result.verdict)
+            a.jpg clean
+            b.jpg the record has no value
         """
         frames = iter(encoded)
         while batch := list(islice(frames, self.session.best_batch_frames)):

@@ -14,7 +14,7 @@ from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.console import new_progress, print_summary
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.config.cli_options import BootstrapServers, FramesTopic, SecurityConfig, security_of
+from stripwatch.worker.config.cli_options import FramesTopic, SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
 from stripwatch.worker.simulator.dataset_writer import write_dataset
@@ -42,7 +42,9 @@ _SIDE_PX = range(64, 4097)
 
 def simulate(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a training set to this new folder.")] = None,
-    bootstrap_servers: BootstrapServers = "",
+    bootstrap_servers: Annotated[
+        str, typer.Option(help="Play cameras on these Kafka brokers, HOST:PORT[,HOST:PORT...], instead of --out.")
+    ] = "",
     frames: Annotated[
         int, typer.Option(min=0, help="Frames in the set; or of each camera, where 0 is until stopped.")
     ] = 0,

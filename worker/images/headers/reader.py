@@ -33,7 +33,6 @@ _UNREADABLE = {
     b"8BPS": "Photoshop",
     b"\x1f\x8b": "gzip",
     b"PK\x03\x04": "ZIP",
-    b'{"': "JSON",  # also a CloudEvent in structured mode
 }
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"mif1": "HEIF", b"msf1": "HEIF"}  # of an ISO base media file
 
@@ -62,4 +61,6 @@ def _name_unreadable(encoded: bytes) -> str | None:
     if encoded[4:8] == b"ftyp":
         brand = encoded[8:12]
         return "HEIC" if brand[:3] in (b"hei", b"hev") else _BRANDS.get(brand, "video")
+    if encoded.startswith(b"{") and encoded[1:100].lstrip().startswith(b'"'):
+        return "JSON"  # also a CloudEvent in structured mode
     return next((name for signature, name in _UNREADABLE.items() if encoded.startswith(signature)), None)

@@ -32,8 +32,16 @@ class Left:
         self.limiter.acquire(len(frame.encoded))
         publisher = Collector(hold=True)
         observers = FrameObservers(_Noting("a", self), _Noting("b", self))
-        around = (self.tracker, self.limiter, self.metrics, observers, threading.Event())
-        self.stage = PublishStage(EventBuilder({}), publisher, *around, writers=1)
+        self.stage = PublishStage(
+            events=EventBuilder({}),
+            publisher=publisher,
+            tracker=self.tracker,
+            limiter=self.limiter,
+            metrics=self.metrics,
+            observer=observers,
+            failed=threading.Event(),
+            writers=1,
+        )
         self.stage.put(Skipped(frame, make_model()))
         self.stage.end()
         self.stage.run()

@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ settings.load_profile("stripwatch")
 for name in [*os.environ]:  # what a user has set for a worker or a terminal; a test sets what it is about
     if name.startswith("STRIPWATCH_") or name in ("COLUMNS", "CUDA_DEVICE_ORDER", "FORCE_COLOR", "NO_COLOR"):
         del os.environ[name]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
 close_sockets()  # tests open clients of their own too; what they leave to the collector fails whatever test runs then
 
 pytest_plugins = ["tests.brokers.plugin"]

@@ -68,7 +68,9 @@ def test_a_wheel_has_every_file_of_the_package_and_no_other(wheel: Path) -> None
         "stripwatch/worker/dashboard/page/index.html",
         *(f"stripwatch/{package}/cli.py" for package in PACKAGES),
     } <= names
-    assert not any(part.startswith(("test", "conftest")) for name in names for part in name.split("/"))
+    assert not any(
+        part == "tests" or part.startswith(("test_", "conftest")) for name in names for part in name.split("/")
+    )
 
 
 def test_a_wheel_from_the_source_distribution_is_the_same(source: Path, wheel: Path, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from tests.e2e.line import Line, WorkerProcess, fetch
 from tests.tiny import encode_frame, write_bundle, write_frames
 from tests.trained import random_weights, textures
 
+pytestmark = pytest.mark.long
+
 __all__ = ["random_weights", "textures"]
 ROOT = Path(__file__).parents[1]
 OURS = ("worker", "training", "export")

@@ -10,6 +10,8 @@ import pytest
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from tests.tiny import tiny_contract, write_bundle
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="malloc is tuned on Linux alone")
 def test_fifty_swaps_leave_no_memory_behind(tmp_path: Path) -> None:

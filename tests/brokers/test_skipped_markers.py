@@ -17,7 +17,7 @@ from tests.brokers.clients import poll_until
 from tests.brokers.handle import BrokerHandle
 from tests.faults.kafka import Kafka, three_brokers
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 
 TOPIC = "unreplicated"
 AWAIT_S_MAX = 60

@@ -14,7 +14,7 @@ from tests.e2e.line import STOP_S_MAX, Line, run_cli, running_worker
 from tests.e2e.records import frames
 
 EVERYBODY = "User:ANONYMOUS"
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 # What no rule is about is allowed; here everybody is anonymous.
 RULES = """
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer

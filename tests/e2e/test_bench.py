@@ -12,6 +12,7 @@ from tests.e2e.line import run_cli
 from tests.tiny import write_frames
 
 
+@pytest.mark.long
 def test_a_bench_measures_the_worker_and_its_limits(
     bundle: Path, tmp_path: Path, embedded_broker: BrokerHandle
 ) -> None:

@@ -3,10 +3,14 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.brokers.handle import BrokerHandle
 from tests.deploy.cameras import GREY, Cameras, playing
 from tests.deploy.prometheus import until
 from tests.e2e.line import Line, WorkerProcess, fetch, running_worker
+
+pytestmark = pytest.mark.long
 
 
 def shown(port: int) -> dict[str, float]:

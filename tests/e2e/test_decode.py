@@ -14,7 +14,7 @@ from stripwatch.worker.model.bundle import read_bundle
 from stripwatch.worker.service.offline import inspect_folder
 from tests.trained import FRAME_PX, INPUT_PX, random_weights, textures, tiny_fit
 
-pytestmark = pytest.mark.training
+pytestmark = [pytest.mark.training, pytest.mark.long]
 
 __all__ = ["random_weights", "textures"]
 

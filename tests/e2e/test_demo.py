@@ -52,6 +52,7 @@ def test_the_demo_bundle_judges_a_strip_it_has_never_seen(embedded_broker: Broke
     assert "the live page ended" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_folder_through_another_bundle_on_a_kafka_that_is_there(
     broker: BrokerHandle, photos: Path, bundle: Path
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_folder_through_another_bundle_on_a_kafka_that_is_there(
         assert not [topic for topic in admin.list_topics() if "demo-" in str(topic)]
 
 
+@pytest.mark.long
 def test_wrong_labels_fail_the_demo(embedded_broker: BrokerHandle, photos: Path, bundle: Path) -> None:
     for number, path in enumerate(sorted(photos.glob("*_*.png"))):
         path.rename(path.with_name(f"{LABELS[number % 3]}_{number + 1000}.png"))
@@ -74,6 +76,7 @@ def test_wrong_labels_fail_the_demo(embedded_broker: BrokerHandle, photos: Path,
     assert summary_of(done)["correct_ratio"] < 0.9
 
 
+@pytest.mark.long
 def test_where_no_name_tells_the_truth_the_ratio_is_null(
     embedded_broker: BrokerHandle, photos: Path, bundle: Path
 ) -> None:

@@ -9,7 +9,7 @@ from tests.e2e.line import STOP_S_MAX, Line, WorkerProcess, fetch, running_worke
 from tests.e2e.records import assert_complete, frames, positions
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 LONG = ("--set", "session_timeout_ms=300000")  # nothing may wait for its end, so each group is used once
 COOPERATIVE = ("--set", "rebalance=cooperative", "--set", "inflight.frames_max=32")
 

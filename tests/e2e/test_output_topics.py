@@ -3,9 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.badframes import GOOD_FRAMES
 from tests.e2e.line import Line, fetch, running_worker
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.long
 
 
 def test_a_results_topic_that_is_deleted_is_named_until_it_is_back(line: Line, bundle: Path) -> None:

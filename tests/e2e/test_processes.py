@@ -13,6 +13,8 @@ from tests.e2e.line import Line, fetch, running_worker
 from tests.tiny import encode_frame
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.long
+
 LONG = ("session_timeout_ms=300000",)  # nothing may wait for its end, so each group is used once
 FRAMES = [encode_frame((number % 100) / 100, seed=number) for number in range(100)]
 

@@ -13,7 +13,7 @@ from tests.e2e.line import Line, Record, WorkerProcess, fetch, running_worker
 from tests.e2e.records import frames, in_partition_order, positions
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 DEFAULT_BYTES_MAX = "1048588"  # of Kafka's max.message.bytes
 MODES = {
     "at-least-once": ("--set", "delivery=at-least-once"),

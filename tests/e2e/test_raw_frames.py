@@ -16,6 +16,8 @@ from stripwatch.worker.images.lossless_png import raw_to_png
 from tests.e2e.line import Line, fetch, running_worker
 from tests.raw_frames import Headers, pack, raw_headers
 
+pytestmark = pytest.mark.long
+
 
 def frames() -> list[np.ndarray]:
     """Dark to bright strips of 12 bits."""

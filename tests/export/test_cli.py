@@ -19,6 +19,7 @@ def test_what_needs_no_tensorflow_does_not_load_it(exported: Path, arguments: li
     assert done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.training
 def test_run_ends_with_one_json_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fitted_run: Path, tmp_path: Path

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from kafka.errors import KafkaError
 
+from stripwatch.worker.broker.workarounds.producer.discarded_producers import force_close
 from tests.brokers.handle import BrokerHandle
 from tests.faults.history import assign_whole
 
@@ -44,7 +45,7 @@ class Control:
         while not self._closing.wait(PERIOD_S):
             with suppress(KafkaError):  # the broker is away
                 producer.send(self._topic, b"x")
-        producer.close(timeout=0)
+        force_close(producer)  # close() would wait for what the broker has not confirmed, or raise
 
     def _read(self) -> None:
         with self._handle.consumer(fetch_max_wait_ms=50, **_SETTINGS) as consumer:

@@ -31,6 +31,7 @@ def frames(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_worker_and_first_loop_emit_the_event_of_every_frame_once(tmp_path: Path, frames: Path) -> None:
     bundle = write_bundle(tmp_path / "tiny.onnx", tiny_contract(decode=DecodeSpec(16, 16)))
     assert len(list_images(frames).files) == 8

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.images.image_statistics import STATISTICS
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
-from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import Metrics, certificate_expiry
 from stripwatch.worker.observers.drift import Condition, ScoreDrift, ScoreStatistic
 from tests.deploy.days.day import Labels
 
@@ -52,6 +52,7 @@ def families() -> dict[str, bool]:
 
 def _metrics(cameras: Sequence[str], bundle: str) -> Metrics:
     metrics = Metrics(CollectorRegistry())
+    certificate_expiry(metrics.registry)
     for camera in cameras:
         metrics.count_frame(camera, is_replay=False)
         metrics.defects.labels("scratches", camera)

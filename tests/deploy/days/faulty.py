@@ -68,6 +68,7 @@ KAFKA = (
     _counted("RejectsShortened", "rejects_shortened"),
     _shown("ClockRefused", "clock_refused", 1),
     _counted("HealthConnectionsClosed", "health_connections_closed", 30, reason="timeout"),
+    _shown("HealthCertificateExpires", "health_certificate_expiry_timestamp_seconds", 6 * 86_400),
     _counted("FramesDeleted", "frames_deleted", 1200),
     _counted("OffsetsJump", "offset_resets", cause="recreated"),
     _counted("BatchesUnreadable", "batch_faults", fault="damaged"),

@@ -24,6 +24,7 @@ Mask = NDArray[np.bool_]
 _VERDICTS = {"clean": 0.93, "defect": 0.05, "unsure": 0.02}
 _SHADOW = {"agrees": 0.1, "differs": 0.002}
 _GAUGES = {
+    "stripwatch_health_certificate_expiry_timestamp_seconds": 365 * 86_400,  # a day begins at 0
     "stripwatch_ready": 1,
     "stripwatch_topic_partitions": PARTITIONS,
     "stripwatch_bundle_info": 1,

@@ -14,6 +14,7 @@ from tests.tiny import write_bundle
 QUICK = ("--seconds", 0.01, "--batch-sizes", "1,2")
 
 
+@pytest.mark.long
 @pytest.mark.training
 def test_a_run_is_measured_at_each_precision_and_a_refused_one_is_a_line_too(
     learned_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -12,7 +12,7 @@ from stripwatch.export.convert.validation_scores import scores_of
 from stripwatch.export.runs.keras_model import backbone_name, exported_view
 from tests.lively import frames_of, lively_classifier
 
-pytestmark = pytest.mark.training
+pytestmark = [pytest.mark.training, pytest.mark.long]
 
 SIDE_PX = 96
 

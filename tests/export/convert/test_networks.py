@@ -20,6 +20,9 @@ CUT = [
     ("vgg19", 32, "paper-baseline", "multilabel", "block2_pool"),
     ("xception", 72, "gap", "multilabel", "before:block14_sepconv1"),
 ]
+NETWORK_CASES = [
+    pytest.param(*case, marks=[] if case[0] == "mobilenet" else pytest.mark.long) for case in EVERY_NETWORK + CUT
+]
 HEADS: list[Head] = ["gap", "paper-baseline", "dense"]
 TASKS: list[Task] = ["multiclass", "multilabel"]
 
@@ -34,7 +37,7 @@ def prove(model: keras.Model, head: Head, frames: Pixels) -> None:
     assert (parity.heatmap_difference is None) == (head == "paper-baseline")
 
 
-@pytest.mark.parametrize(("name", "side_px", "head", "task", "cut"), EVERY_NETWORK + CUT)
+@pytest.mark.parametrize(("name", "side_px", "head", "task", "cut"), NETWORK_CASES)
 def test_every_network_computes_what_keras_computes(name: str, side_px: int, head: Head, task: Task, cut: str) -> None:
     frames = frames_of(side_px)
     prove(lively_classifier(name, frames, head, task, cut), head, frames)

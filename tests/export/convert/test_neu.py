@@ -17,7 +17,7 @@ from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.service.offline import inspect_folder
 
-pytestmark = pytest.mark.training
+pytestmark = [pytest.mark.training, pytest.mark.long]
 
 
 def test_neu_from_photographs_to_the_same_labels_in_the_worker(shared: Path, tmp_path: Path) -> None:

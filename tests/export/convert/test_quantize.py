@@ -60,6 +60,7 @@ def test_eight_bits_are_a_quarter_of_the_size_and_the_same_from_outside(
     assert "int8, " in manifest.fidelity.scheme
 
 
+@pytest.mark.long
 def test_eight_bits_give_the_same_sums_on_a_processor_without_vnni(exported_int8: Path) -> None:
     """It adds two products of an unsigned activation and a weight in 16 bits, and cuts off what does not fit."""
     initializers = onnx.load(exported_int8).graph.initializer

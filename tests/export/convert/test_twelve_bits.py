@@ -21,7 +21,7 @@ from stripwatch.worker.service.offline import inspect_folder
 from tests.tiny import write_bundle
 from tests.trained import tiny_fit
 
-pytestmark = pytest.mark.training
+pytestmark = [pytest.mark.training, pytest.mark.long]
 
 
 @pytest.fixture

@@ -104,6 +104,7 @@ def test_a_dense_head_says_what_and_where(dense_run: Path) -> None:
     assert "peak inside" in (dense_run / "evaluation" / "report.html").read_text()
 
 
+@pytest.mark.long
 def test_places_of_the_kept_model_are_scores_of_its_labels(dense_run: Path, patches: Path) -> None:
     run, model = read_run(dense_run), load_model(dense_run)
     frame = decode((patches / "clean_2.png").read_bytes(), run.decode).pixels[None]
@@ -127,6 +128,7 @@ def test_an_evaluation_needs_its_marks_or_others(dense_run: Path, patches: Path,
         (dense_run / "run.json").write_bytes(msgspec.json.encode(run))
 
 
+@pytest.mark.long
 def test_a_gap_head_is_measured_by_the_same_marks(patches: Path, random_weights: Path, tmp_path: Path) -> None:
     settings = tiny_fit(patches, tmp_path / "run", weights=str(random_weights), cut="conv_pw_5_relu")
     run = fit(replace(settings, boxes=patches / "truth.jsonl", epochs=10))
@@ -137,6 +139,7 @@ def test_a_gap_head_is_measured_by_the_same_marks(patches: Path, random_weights:
     assert total(found.localisation).pairs == 8
 
 
+@pytest.mark.long
 def test_every_layer_and_augmented_frames_learn_places_too(patches: Path, tmp_path: Path) -> None:
     settings = tiny_fit(patches, tmp_path / "run", weights="none", head="dense", boxes=patches / "truth.jsonl")
     fit(replace(settings, augment=True, epochs=2, cut="conv_pw_5_relu"))

@@ -47,6 +47,7 @@ def test_the_network_cannot_be_passed_on(
     assert "error: --network is set by this command" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_two_networks_on_one_split_and_going_on_after_a_stop(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

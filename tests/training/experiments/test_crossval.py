@@ -20,6 +20,7 @@ FLAGS = ["--network", "mobilenet", "--alpha", "0.25", "--input", "64x64", "--epo
 SPLIT = Split([SplitFrame("a.png", "a", "")], [])
 
 
+@pytest.mark.long
 def test_each_frame_is_scored_once_by_a_model_that_did_not_see_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -48,6 +48,7 @@ def test_several_gpus_share_a_batch_and_one_needs_no_strategy(monkeypatch: pytes
         assert devices.gpu_replicas() == expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fine_tune", [0, 1])
 def test_a_fit_in_half_precision_keeps_a_float32_model(
     textures: Path, random_weights: Path, tmp_path: Path, fine_tune: int
@@ -88,6 +89,7 @@ print(seen, run.best_epoch > 0)
 """
 
 
+@pytest.mark.long
 def test_a_fit_on_several_devices_ends_like_any_other(textures: Path, random_weights: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", TWO_PROCESSORS, str(textures), str(tmp_path / "run"), str(random_weights)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])

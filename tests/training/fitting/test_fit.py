@@ -33,6 +33,7 @@ def test_a_head_learns_textures(fitted_run: Path) -> None:
     assert run.configuration.weights == "random.weights.h5"
 
 
+@pytest.mark.long
 def test_without_weights_every_layer_is_fitted(textures: Path, tmp_path: Path) -> None:
     run = fit(tiny_fit(textures, tmp_path / "run", weights="none", epochs=3, augment=True))
     keras.utils.set_random_seed(0)  # the seed of the fit, so this is what it began with

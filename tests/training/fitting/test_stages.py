@@ -56,6 +56,7 @@ def settings(textures: Path, tmp_path: Path, random_weights: Path) -> FitSetting
     return tiny_fit(textures, tmp_path / "run", epochs=2, **changes)
 
 
+@pytest.mark.long
 def test_fine_tuning_changes_the_last_layers_but_no_batch_norm(settings: FitSettings, tmp_path: Path) -> None:
     fit(replace(settings, out=tmp_path / "frozen"))
     tuned = replace(settings, fine_tune=3, fine_tune_from="conv_dw_12", fine_tune_rate=0.01, schedule="constant")
@@ -79,6 +80,7 @@ def test_fine_tuning_from_no_layer_is_refused_before_anything_is_read(settings: 
     assert not settings.out.exists()
 
 
+@pytest.mark.long
 def test_a_frozen_backbone_sees_augmented_frames(settings: FitSettings, tmp_path: Path) -> None:
     fit(replace(settings, out=tmp_path / "plain"))
     run = fit(replace(settings, augment=True, epochs=3))
@@ -89,6 +91,7 @@ def test_a_frozen_backbone_sees_augmented_frames(settings: FitSettings, tmp_path
     assert rows[-1]["loss"] < rows[0]["loss"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", ["head", "fine-tune"])
 def test_a_killed_fit_continues_there(settings: FitSettings, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
     plain = replace(settings, epochs=4, augment=True) if stage == "head" else replace(settings, fine_tune=4)
@@ -115,6 +118,7 @@ def test_a_killed_fit_continues_there(settings: FitSettings, monkeypatch: pytest
     assert sorted(path.name for path in settings.out.iterdir()) == ["history.csv", "model.keras", "run.json"]
 
 
+@pytest.mark.long
 def test_weights_of_a_head_decay_as_asked(settings: FitSettings, tmp_path: Path) -> None:
     sizes = []
     for decay in (0.0, 20.0):
@@ -126,6 +130,7 @@ def test_weights_of_a_head_decay_as_asked(settings: FitSettings, tmp_path: Path)
     assert sizes[1] < 0.8 * sizes[0]
 
 
+@pytest.mark.long
 def test_no_chance_is_left_in_a_linear_head(settings: FitSettings) -> None:
     fit(replace(settings, learning_rate=1e-7, scale_features=False))
     model = keras.saving.load_model(settings.out / "model.keras", compile=False)
@@ -172,6 +177,7 @@ def test_the_recipe_of_the_paper_baseline(textures: Path, tmp_path: Path, random
     assert {row["learning_rate"] for row in read_history(tmp_path / "run" / "history.csv")} == {0.001}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [

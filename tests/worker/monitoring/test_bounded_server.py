@@ -54,6 +54,7 @@ def is_closed(client: socket.socket) -> bool:
         return True
 
 
+@pytest.mark.long
 def test_three_hundred_idle_connections(server: HealthServer) -> None:
     with ExitStack() as stack:
         idle = [stack.enter_context(connect(server)) for _ in range(300)]

@@ -13,6 +13,7 @@ from stripwatch.worker.broker.connection import broker_errors
 from stripwatch.worker.broker.consumers import all_partitions, require_topics
 from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.workarounds.consumer.fetch_by_topic_id import FetchByTopicId
+from stripwatch.worker.common.errors import BrokerUnavailableError
 
 log = structlog.get_logger()
 
@@ -61,7 +62,7 @@ class TopicReader:
             now_s = self._monotonic()
             if records:
                 self._read_s = now_s
-            has_read_all = all(self._consumer.position(tp) >= end for tp, end in self._ends.items())
+            has_read_all = self._has_read_all()
             if has_read_all:
                 self.caught_up_at_s = self._asked_s
             # Ask again also where nothing came: the end may have moved back, or the broker be away, which raises.
@@ -69,6 +70,14 @@ class TopicReader:
             if (has_read_all or is_quiet) and now_s - self._asked_s >= _END_CHECK_S and self._all_current():
                 self._ask_ends()
         return records
+
+    def _has_read_all(self) -> bool:
+        """Nothing more comes of a topic that is gone. Raises where it went before it was read to its end once."""
+        gone = {identity.topic for identity in self._identities if identity.is_gone}
+        unread = {tp.topic for tp, end in self._ends.items() if self._consumer.position(tp) < end}
+        if self.caught_up_at_s is None and (lost := gone & unread):
+            raise BrokerUnavailableError(f"topic {', '.join(map(repr, sorted(lost)))} was deleted while it was read")
+        return unread <= gone
 
     def next_offsets(self) -> dict[TopicPartition, int]:
         """Where reading continues."""

@@ -32,7 +32,7 @@ from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.published_coils import PublishedCoils, faults_of
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
-from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.common.signals import ended_at_once_by_signals, stop_on_signal
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame_headers import Headers, cloudevent_headers
 from stripwatch.worker.contracts.positions import CommitPoint, Partition
@@ -54,10 +54,11 @@ def summarize_coils(
     with open_reader(client_config(settings, TOOLS_ID), group_id) as consumer:
         producer = open_producer(producer_config(settings))
         try:
-            starts = CommittedStarts()
-            reader = TimeOrderedReader(TopicReader(consumer, topics, starts), RecordReader(settings, starts))
-            tracker = CoilTracker(rules, published_coils(settings, starts.first_offsets))
-            writer = CoilWriter(settings, tracker, reader, starts, consumer, producer)
+            with ended_at_once_by_signals():  # the first process of a container would ignore one here
+                starts = CommittedStarts()
+                reader = TimeOrderedReader(TopicReader(consumer, topics, starts), RecordReader(settings, starts))
+                tracker = CoilTracker(rules, published_coils(settings, starts.first_offsets))
+                writer = CoilWriter(settings, tracker, reader, starts, consumer, producer)
             with stop_on_signal(clock.stop), _health(settings, writer, metrics_port):
                 log.info(
                     "reading",

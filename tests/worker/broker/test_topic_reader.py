@@ -9,6 +9,7 @@ from kafka import TopicPartition
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.consumers import open_reader
 from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning
+from stripwatch.worker.common.errors import BrokerUnavailableError
 from tests.brokers.clients import recreate, write
 from tests.brokers.handle import BrokerHandle
 from tests.waiting import AWAIT_S_MAX, wait_until
@@ -44,6 +45,31 @@ def test_a_recreated_topic_is_read_from_its_beginning_and_the_other_continues(ap
         expected = sorted([(one, 0, offset) for offset in range(6)] + [(other, 0, 2)])
         assert await_records(reader, 7) == expected
         assert reader.next_offsets() == {TopicPartition(one, 0): 6, TopicPartition(other, 0): 3}
+
+
+@pytest.mark.kafka
+def test_a_topic_that_is_deleted_before_it_was_read_is_no_end_without_a_word(apache_broker: BrokerHandle) -> None:
+    topic = apache_broker.new_topic()
+    write(apache_broker, topic, 3)
+    with open_topics(apache_broker, topic) as reader:
+        reader.pause_only({TopicPartition(topic, 0)})
+        reader.poll()
+        with apache_broker.admin() as admin:
+            admin.delete_topics([topic])
+        with pytest.raises(BrokerUnavailableError, match=f"topic '{topic}' was deleted while it was read"):
+            wait_until(lambda: bool(reader.poll()) or reader.caught_up_at_s is not None)
+
+
+@pytest.mark.kafka
+def test_a_topic_that_is_deleted_later_holds_nothing_up(apache_broker: BrokerHandle) -> None:
+    one, other = apache_broker.new_topic(), apache_broker.new_topic()
+    write(apache_broker, one, 3)
+    with open_topics(apache_broker, one, other) as reader:
+        await_records(reader, 3)
+        with apache_broker.admin() as admin:
+            admin.delete_topics([one])
+        write(apache_broker, other, 1)
+        assert await_records(reader, 1) == [(other, 0, 0)]
 
 
 @pytest.mark.kafka  # the embedded broker takes no further partitions

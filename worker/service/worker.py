@@ -74,13 +74,13 @@ class Worker:
         self._pipeline = Pipeline(
             settings,
             model,
-            self._delivery,
-            self._tracker,
-            self._limiter,
-            metrics,
-            _deadline(settings),
-            self._observers.drift.sampler,
-            self._observers,
+            publisher=self._delivery,
+            tracker=self._tracker,
+            limiter=self._limiter,
+            metrics=metrics,
+            deadline=_deadline(settings),
+            sampler=self._observers.drift.sampler,
+            observer=self._observers,
         )
         self._show_model(model)
         self._reloader = ModelReloader(

@@ -32,7 +32,9 @@ class BoundedServer(BaseServer):
 
     At most CONNECTIONS_MAX are open: the oldest is closed for a new one. Each is closed after CLIENT_S_MAX, however
     busily its client sends a byte a second. There are as many threads at most: a new connection is closed at once
-    where none of them ends. One file descriptor is kept for when the process has no other.
+    where none of them ends, so as many answers that hang block every other. One file descriptor is kept for when the
+    process has no other. What was closed is logged on its own thread: a log that cannot be written, as when nobody
+    reads stdout, blocks one thread and no answer.
     count_closed: called for each connection that is closed before its client had its answer.
     """
 
@@ -42,6 +44,8 @@ class BoundedServer(BaseServer):
         self._lock = threading.Condition()  # notified when a thread ends
         self._threads = 0
         self._open: OrderedDict[socket.socket, float] = OrderedDict()  # the oldest first; when each came
+        self._closed: dict[socket.socket, CloseReason] = {}  # whose threads have not ended yet
+        self._logging = threading.Lock()
         self._reserve: int | None = None
         self.count_closed: Callable[[CloseReason], None] = lambda _: None
         super().__init__(*args, **kwargs)
@@ -63,22 +67,24 @@ class BoundedServer(BaseServer):
         """Handle a connection on a thread of its own."""
         request.settimeout(2 * CLIENT_S_MAX)  # service_actions ends it before
         with self._lock:
-            if not self._wait_for_thread():
-                self.count_closed("too_many")
-                log.warning("connection to the health port refused", client=client_address[0], why="no thread is free")
-                self.shutdown_request(request)
-                return
-            self._threads += 1
-            self._open[request] = time.monotonic()
+            admitted = self._wait_for_thread()
+            if admitted:
+                self._threads += 1
+                self._open[request] = time.monotonic()
+        if not admitted:
+            self.count_closed("too_many")
+            self.shutdown_request(request)
+            log.warning("connection to the health port refused", client=client_address[0], why="no thread is free")
+            return
         handle = threading.Thread(
             target=self._handle, args=(request, client_address), name="health-request", daemon=True
         )
         try:
             handle.start()
         except RuntimeError as error:  # the machine has no thread left
-            log.warning("connection to the health port refused", client=client_address[0], why=str(error))
             self._forget(request)
             self.shutdown_request(request)
+            log.warning("connection to the health port refused", client=client_address[0], why=str(error))
 
     def service_actions(self) -> None:
         """Close what has been open for too long; serve_forever calls this every half second."""
@@ -105,26 +111,37 @@ class BoundedServer(BaseServer):
         except (OSError, ValueError):
             pass  # the client left, or its connection was closed
         finally:
-            self._forget(request)
+            reason = self._forget(request)
             self.shutdown_request(request)
+        if reason:
+            self._log_closed(client_address[0], _WHY[reason])
+
+    def _log_closed(self, client: str, why: str) -> None:
+        """Unless another thread does so now: the counter has it too, and a log that hangs must not collect threads."""
+        if self._logging.acquire(blocking=False):
+            try:
+                log.warning("connection to the health port closed", client=client, why=why)
+            finally:
+                self._logging.release()
 
     def _wait_for_thread(self) -> bool:
         if self._threads >= CONNECTIONS_MAX and self._open:
             self._close_oldest("too_many")
         return self._lock.wait_for(lambda: self._threads < CONNECTIONS_MAX, _THREAD_END_S_MAX)
 
-    def _forget(self, request: socket.socket) -> None:
+    def _forget(self, request: socket.socket) -> CloseReason | None:
+        """Its thread ends. Returns why it was closed before, if it was."""
         with self._lock:
             self._open.pop(request, None)
             self._threads -= 1
             self._lock.notify()
+            return self._closed.pop(request, None)
 
     def _close_oldest(self, reason: CloseReason) -> None:
         """Its thread wakes up with an error, and ends."""
         request, _ = self._open.popitem(last=False)
+        self._closed[request] = reason
         self.count_closed(reason)
-        with suppress(OSError):
-            log.warning("connection to the health port closed", client=request.getpeername()[0], why=_WHY[reason])
         _shut_down(request)
 
     def _keep_reserve(self) -> None:

@@ -4,7 +4,7 @@ healthz: the process answers, and its main loop runs where the server can tell; 
 while every check holds, else 503; the body names each check, so that an operator sees which one does not.
 
 With metrics.certificate_file it speaks TLS alone. With metrics.client_ca_file only a client with a certificate may
-read /metrics. The others stay open: they say yes or no, and a kubelet has no certificate to show.
+read /metrics. The others need no certificate, since a kubelet has none to show.
 """
 
 import json
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 Checks = dict[str, bool]
 _OK, _UNAVAILABLE = "200 OK", "503 Service Unavailable"
 _HAS_CERTIFICATE = "stripwatch.has_certificate"
+_SCRAPES_MAX = CONNECTIONS_MAX - 4  # threads that may answer /metrics, so that scrapes that hang leave some for probes
+_REFUSED_MAX = 1000  # pairs of client and reason that are remembered
 
 
 class HealthServer:
@@ -52,6 +54,7 @@ class HealthServer:
         self._checks = checks
         self._is_alive = is_alive
         self._metrics_app = make_wsgi_app(registry)
+        self._scrapes = threading.Semaphore(_SCRAPES_MAX)
         self._needs_client_certificate = settings.client_ca_file is not None
         certificate = server_certificate(settings)
         if certificate is not None:
@@ -81,8 +84,7 @@ class HealthServer:
                 return _json(
                     start, "403 Forbidden", {"error": "a client certificate is needed (metrics.client_ca_file)"}
                 )
-            answer: Iterable[bytes] = self._metrics_app(environ, start)
-            return answer
+            return self._answer_scrape(environ, start)
         if path == "/healthz":
             alive = self._is_alive()
             return _json(start, _OK if alive else _UNAVAILABLE, {"alive": alive})
@@ -91,6 +93,15 @@ class HealthServer:
             ready = all(checks.values())
             return _json(start, _OK if ready else _UNAVAILABLE, {"ready": ready, "checks": checks})
         return _json(start, "404 Not Found", {"paths": ["/metrics", "/healthz", "/readyz"]})
+
+    def _answer_scrape(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if not self._scrapes.acquire(blocking=False):
+            return _json(start, _UNAVAILABLE, {"error": f"{_SCRAPES_MAX} scrapes are being answered"})
+        try:
+            answer: Iterable[bytes] = self._metrics_app(environ, start)
+            return answer
+        finally:
+            self._scrapes.release()
 
 
 def _json(start: StartResponse, status: str, body: object) -> list[bytes]:
@@ -110,6 +121,7 @@ class _HealthServer(BoundedServer, WSGIServer):
         self.server_name, self.server_port = listener.getsockname()[:2]
         self.setup_environ()
         self._certificate = certificate
+        self._refused: set[tuple[str, str]] = set()
 
     def get_request(self) -> Any:
         request, client_address = super().get_request()
@@ -117,26 +129,36 @@ class _HealthServer(BoundedServer, WSGIServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """On the connection's thread, so a client that does not finish its handshake is closed as any other."""
-        if not isinstance(request, ssl.SSLSocket):
+        if self._certificate is None:
             super().finish_request(request, client_address)
             return
         try:
+            self._certificate.prepare_handshake(request)
             request.do_handshake()
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             return  # it left, as a port check does, or it was closed
         except ssl.SSLError as error:
             self.count_closed("handshake")
-            log.warning("TLS with a client of the health port failed", client=client_address[0], why=_tls_fault(error))
+            self._log_refused(client_address[0], _tls_fault(error))
             return
         super().finish_request(request, client_address)
         request.setblocking(False)
         with suppress(OSError):
             request.unwrap()  # says that the answer ends here, and does not wait for the client to say so
 
+    def _log_refused(self, client: str, why: str) -> None:
+        """Once for each client and reason: a scraper comes back every few seconds. The counter has the rest."""
+        if (client, why) in self._refused:
+            return
+        if len(self._refused) >= _REFUSED_MAX:
+            self._refused.clear()
+        self._refused.add((client, why))
+        log.warning("TLS with a client of the health port failed", client=client, why=why)
+
 
 def _tls_fault(error: ssl.SSLError) -> str:
     if error.reason == "HTTP_REQUEST":
-        return "it speaks HTTP, and the port HTTPS (metrics.certificate_file)"
+        return "the client sent plain HTTP to an HTTPS port (metrics.certificate_file)"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is refused (metrics.client_ca_file): {error.verify_message}"
     return openssl_reason(error)

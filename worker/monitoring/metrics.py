@@ -22,7 +22,7 @@ def connections_closed(registry: CollectorRegistry | None) -> Counter:
     """The counter of a health port; a supervisor has one of its own, which it shows with those of its workers.
 
     too_many: the oldest made room for a new one. timeout: it was open for too long. Either way a client opens
-    connections and asks nothing, or does not read. handshake: no TLS, or no trust. The log names its address.
+    connections and asks nothing, or does not read. handshake: failed TLS handshakes. The log names its address.
     """
     counter = Counter(
         "stripwatch_health_connections_closed",

@@ -3,6 +3,7 @@
 import re
 import socket
 import ssl
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,12 +32,25 @@ class ServerCertificate:
         self._file = settings.certificate_file
         self._loaded = self._state_of_files()
         self._refused = ""
+        self._reloading = threading.Lock()
         self._context, self.expires_s = self._load()
 
     def wrap(self, connection: socket.socket) -> ssl.SSLSocket:
-        """The server's side of TLS; the handshake is left to the thread of the connection."""
-        self._reload_if_changed()
+        """The server's side of TLS. Reads no file: the thread of the connection calls prepare_handshake."""
         return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+
+    def prepare_handshake(self, connection: ssl.SSLSocket) -> None:
+        """Use the certificate that the files hold now. Where reading hangs, as on a network mount, one caller waits.
+
+        Raises OSError where the client has left.
+        """
+        if self._reloading.acquire(blocking=False):
+            try:
+                self._reload_if_changed()
+            finally:
+                self._reloading.release()
+        connection.getpeername()  # a connection without a peer takes no context
+        connection.context = self._context
 
     def _reload_if_changed(self) -> None:
         """Files that are half written are tried again with each connection, and named once in the log."""
@@ -108,7 +122,7 @@ def _der_values(der: bytes) -> list[tuple[int, bytes]]:
     while at < len(der):
         tag, length = der[at], der[at + 1]
         at += 2
-        if length & 0x80:  # so many bytes hold the length
+        if length & 0x80:  # the long form: the low bits count the bytes of the length
             size = length & 0x7F
             length = int.from_bytes(der[at : at + size], "big")
             at += size

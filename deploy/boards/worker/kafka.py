@@ -68,7 +68,7 @@ KAFKA = Row(
                 ),
             ),
             "Connections that were closed, over ten minutes. timeout: idle or slow; too_many: for a new one; "
-            "handshake: no TLS, or no trust.",
+            "handshake: failed TLS handshakes.",
             COUNT,
             "connections",
         ),

@@ -81,6 +81,43 @@ def test_threads_have_a_limit_also_while_none_ends() -> None:
     assert len(threads) <= bounded_server.CONNECTIONS_MAX
 
 
+def test_a_log_that_hangs_keeps_no_answer_back(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when nobody reads stdout. The connections that make room for others are logged."""
+    logged, read = [], threading.Event()
+
+    class FullPipe:
+        def warning(self, event: str, **fields: str) -> None:
+            logged.append((event, fields["why"]))
+            read.wait(60)
+
+    monkeypatch.setattr(bounded_server, "log", FullPipe())
+    before = threading.active_count()
+    with ExitStack() as stack:
+        for _ in range(3 * bounded_server.CONNECTIONS_MAX):
+            stack.enter_context(connect(server))
+        assert answers(server)
+        wait_until(lambda: closed(server, "too_many") >= 2 * bounded_server.CONNECTIONS_MAX)
+        assert logged == [("connection to the health port closed", "too many connections")]
+        assert threading.active_count() <= before + bounded_server.CONNECTIONS_MAX + 1
+        read.set()
+
+
+def test_scrapes_that_hang_leave_threads_for_probes() -> None:
+    free, registry = threading.Event(), CollectorRegistry()
+    Gauge("slow", "Hangs.", registry=registry).set_function(lambda: float(free.wait(60)))
+    server = HealthServer(MetricsSettings(port=0), registry, lambda: {"fine": True})
+    with ExitStack() as stack:
+        stack.callback(server.close)
+        stack.callback(free.set)
+        for _ in range(bounded_server.CONNECTIONS_MAX - 4):
+            stack.enter_context(connect(server)).sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        wait_until(lambda: not server._scrapes._value)
+        assert fetch(server.port, "/metrics")[0] == 503
+        assert answers(server)
+        free.set()
+        wait_until(lambda: fetch(server.port, "/metrics")[0] == 200)
+
+
 def test_no_thread_is_left_for_a_connection(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

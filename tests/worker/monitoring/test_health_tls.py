@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import ssl
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from stripwatch.worker.config.sections import MetricsSettings
-from stripwatch.worker.monitoring import bounded_server
+from stripwatch.worker.monitoring import bounded_server, health, server_certificate
 from stripwatch.worker.monitoring.bounded_server import CONNECTIONS_MAX
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.metrics import connections_closed
@@ -129,8 +130,24 @@ def test_a_client_that_does_not_trust_us_or_speaks_no_tls_is_named(server: Healt
         with suppress(ConnectionResetError):  # part of the request was not read
             assert b"HTTP/" not in plain.recv(1000)
         wait_until(lambda: len(lines) > 0)
-    assert lines[0]["why"] == "it speaks HTTP, and the port HTTPS (metrics.certificate_file)"
+    assert lines[0]["why"] == "the client sent plain HTTP to an HTTPS port (metrics.certificate_file)"
     assert count_closed(server, "handshake", trusting(made)) == 2
+
+
+def test_a_client_that_comes_back_is_named_once(
+    server: HealthServer, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_REFUSED_MAX", 2)
+    with capture_logs() as lines:
+        for _ in range(3):
+            with pytest.raises(urllib.error.URLError):
+                fetch(server, "/metrics", trusting(made, authority="other.pem"))
+        wait_until(lambda: count_closed(server, "handshake", trusting(made)) == 3)
+        assert [line["event"] for line in lines] == [REFUSED]
+        for client in ("::1", "::2", "::2"):
+            server._server._log_refused(client, "why")
+    assert [line["client"] for line in lines] == ["127.0.0.1", "::1", "::2"]
+    assert server._server._refused == {("::2", "why")}, "what is remembered has a limit"
 
 
 def test_a_client_that_only_knocks_is_not_counted(server: HealthServer, made: Path) -> None:
@@ -163,7 +180,7 @@ def test_a_handshake_has_its_time(server: HealthServer, made: Path, monkeypatch:
     monkeypatch.setattr(bounded_server, "CLIENT_S_MAX", 0.3)
     with connect(server) as silent, capture_logs() as lines:
         assert silent.recv(1) == b"", "closed by the server"
-        wait_until(lambda: server._server._threads == 0)
+        wait_until(lambda: len(lines) > 0)
     assert [line["why"] for line in lines] == ["it took too long"]
     monkeypatch.undo()
     assert fetch(server, "/healthz", trusting(made))[0] == 200
@@ -176,3 +193,21 @@ def test_the_next_connection_has_the_new_certificate(made: Path, tmp_path: Path)
             fetch(server, "/healthz", trusting(made))
         shutil.copy(made / "broker.pem", tmp_path / "broker.pem")
         assert fetch(server, "/healthz", trusting(made))[0] == 200
+
+
+def test_certificate_files_that_hang_keep_nobody_out(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network mount that hangs: one connection waits, and the others have the certificate of before."""
+    reading, mount_is_back = threading.Event(), threading.Event()
+
+    def hang(_: Path) -> None:
+        reading.set()
+        mount_is_back.wait(60)
+
+    with serving(made) as server, capture_logs():
+        with monkeypatch.context() as patch:
+            patch.setattr(server_certificate, "_state_of", hang)
+            with connect(server):
+                assert reading.wait(60)
+                assert fetch(server, "/healthz", trusting(made))[0] == 200
+            mount_is_back.set()
+        wait_until(lambda: not server._server._threads)

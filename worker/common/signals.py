@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks a command to stop in order, a second one ends it at once."""
+"""SIGTERM and SIGINT: the first asks a command to stop in order, a second one of the same kind ends it at once."""
 
 import os
 import signal

@@ -22,7 +22,7 @@ _CLOSE_S = 1.0  # at least, for what is still to be sent at a stop
 
 
 class PipelineObservers(FrameObservers):
-    """Of evidence, review and shadow those that are switched on."""
+    """Drift and reject rate, and evidence, review and shadow where they are enabled."""
 
     def __init__(self, settings: Settings, metrics: Metrics, limits: TopicLimits) -> None:
         self._limits = limits

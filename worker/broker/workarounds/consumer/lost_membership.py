@@ -1,12 +1,12 @@
 """Losses of membership in a group are hidden, a join can be lost, and a static member never leaves.
 
 Version: kafka-python 3.0.12
-Symptom: A membership that is lost while joining, or by fencing, is told to nobody. A lost partition is claimed on. A
+Symptom: A membership that is lost while joining, or by fencing, goes unreported. A lost partition is claimed on. A
     join that ends between two polls is discarded, and one that changed partitions have caused may never end. `close`
     sends no LeaveGroup for a static member, so its partitions wait for the end of its session.
 Workaround: As each function says.
 Shown by: test_a_loss_during_a_join_is_passed_over_by_itself, test_a_member_claims_what_it_has_lost_by_itself,
-    test_a_join_that_ends_between_two_polls_is_begun_anew_by_itself, test_a_static_member_never_leaves_by_itself,
+    test_a_join_that_ends_between_two_polls_starts_again_by_itself, test_a_static_member_never_leaves_by_itself,
     test_a_join_that_a_poll_has_left_is_forgotten_by_itself
 """
 
@@ -19,7 +19,7 @@ from kafka.structs import MemberState
 
 
 def patch_lost_membership(consumer: KafkaConsumer) -> None:
-    """A workaround: kafka-python 3.0.12 tells nobody of a membership that is lost while it joins again.
+    """A workaround: kafka-python 3.0.12 does not report a membership that is lost while it joins again.
 
     It prepares a join only once, so the retry as a new member keeps partitions (cooperative) that another may have had
     in between. Java prepares again, which calls on_partitions_lost; so do we.

@@ -4,7 +4,7 @@ Version: kafka-python 3.0.12
 Symptom: A commit hangs while Kafka does not answer; Java gives up after max.block.ms. The commit of offsets to a topic
     that was deleted is repeated: the transaction never ends, and its results are never seen.
 Workaround: Raise KafkaTimeoutError after a time, and take offsets of a topic that is gone for committed.
-Shown by: test_a_commit_has_no_limit_by_itself, test_offsets_of_a_topic_that_is_gone_are_sent_for_ever_by_itself
+Shown by: test_a_commit_has_no_limit_by_itself, test_offsets_of_a_deleted_topic_are_sent_forever_by_itself
 """
 
 from collections.abc import Callable

@@ -127,7 +127,7 @@ def test_a_join_that_ends_between_two_polls_counts() -> None:
     assert (len(made.joins), made.state) == (1, MemberState.STABLE)
 
 
-def test_a_join_that_ends_between_two_polls_is_begun_anew_by_itself() -> None:
+def test_a_join_that_ends_between_two_polls_starts_again_by_itself() -> None:
     made = Joining()
     assert not made.ensure_active_group(timeout_ms=0)
     made.joins[0].success(b"assignment")
@@ -135,7 +135,7 @@ def test_a_join_that_ends_between_two_polls_is_begun_anew_by_itself() -> None:
     assert len(made.joins) == 2
 
 
-def test_a_join_of_a_membership_that_was_lost_meanwhile_is_begun_anew() -> None:
+def test_a_join_of_a_membership_that_was_lost_meanwhile_starts_again() -> None:
     made = Joining()
     patch_lost_membership(SimpleNamespace(_coordinator=made))
     assert not made.ensure_active_group(timeout_ms=0)
@@ -158,7 +158,7 @@ def test_the_result_of_a_join_is_dropped_when_the_membership_is_lost_before_it_c
     assert len(made.joins) == 2
 
 
-def test_a_join_that_fails_between_two_polls_is_begun_anew() -> None:
+def test_a_join_that_fails_between_two_polls_starts_again() -> None:
     made = Joining()
     patch_lost_membership(SimpleNamespace(_coordinator=made))
     assert not made.ensure_active_group(timeout_ms=0)

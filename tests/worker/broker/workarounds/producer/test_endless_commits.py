@@ -84,7 +84,7 @@ class Offsets:
         KafkaProducer.send_offsets_to_transaction(self.producer, {}, None)
 
 
-def test_offsets_of_a_topic_that_is_gone_are_sent_for_ever_by_itself() -> None:
+def test_offsets_of_a_deleted_topic_are_sent_forever_by_itself() -> None:
     offsets = Offsets(bound=False)
     offsets.answer(UNKNOWN, UNKNOWN)
     assert not offsets.result.is_done

@@ -1,6 +1,6 @@
 """The version of kafka-python that the workarounds were tested with."""
 
-import threading
+from functools import cache
 
 import kafka
 import structlog
@@ -8,15 +8,19 @@ import structlog
 log = structlog.get_logger()
 
 TESTED_VERSION = "3.0.12"
-_warned = threading.Lock()  # held for good after the first warning of this process
 
 
 def warn_of_untested_version() -> None:
     """Log once a process that another version is installed."""
-    if kafka.__version__ != TESTED_VERSION and _warned.acquire(blocking=False):
-        log.warning(
-            "kafka-python has a version that its workarounds were not tested with; frames may be lost or repeated. "
-            f"Run pip install kafka-python=={TESTED_VERSION}",
-            installed=kafka.__version__,
-            tested=TESTED_VERSION,
-        )
+    if kafka.__version__ != TESTED_VERSION:
+        _warn(kafka.__version__)
+
+
+@cache
+def _warn(installed: str) -> None:
+    log.warning(
+        "the workarounds for kafka-python were not tested with the installed version; frames may be lost or repeated. "
+        f"Run pip install kafka-python=={TESTED_VERSION}",
+        installed=installed,
+        tested=TESTED_VERSION,
+    )

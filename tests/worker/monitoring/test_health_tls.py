@@ -211,3 +211,14 @@ def test_certificate_files_that_hang_keep_nobody_out(made: Path, monkeypatch: py
                 assert fetch(server, "/healthz", trusting(made))[0] == 200
             mount_is_back.set()
         wait_until(lambda: not server._server._threads)
+
+
+def test_the_next_connection_has_the_new_authority_of_clients(made: Path, tmp_path: Path) -> None:
+    authorities = Path(shutil.copy(made / "ca.pem", tmp_path))
+    with serving(made, client_ca_file=authorities) as server, capture_logs():
+        with pytest.raises(OSError):  # noqa: PT011 - TLS 1.3 refuses it after the handshake
+            fetch(server, "/metrics", trusting(made, "other"))
+        shutil.copy(made / "other.pem", authorities)
+        assert fetch(server, "/metrics", trusting(made, "other"))[0] == 200
+        with pytest.raises(OSError):  # noqa: PT011 - as above
+            fetch(server, "/metrics", trusting(made, "client"))

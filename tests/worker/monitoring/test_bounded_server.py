@@ -122,9 +122,10 @@ def test_no_thread_is_left_for_a_connection(server: HealthServer, monkeypatch: p
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as patch, connect(server) as client:
+    with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        wait_until(lambda: is_closed(client))
+        with connect(server) as client:
+            wait_until(lambda: is_closed(client))
     assert (server._server._threads, len(server._server._open)) == (0, 0)
     assert answers(server)
 

@@ -175,6 +175,7 @@ class CommitOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         pass
 
 
+@pytest.mark.long
 @pytest.mark.kafka
 def test_a_member_can_commit_while_its_partitions_are_taken(apache_broker: BrokerHandle) -> None:
     """On Apache Kafka alone: on a busy machine the embedded broker lets such a group rebalance forever (3 of 25)."""

@@ -31,6 +31,7 @@ def test_prometheus_has_no_objection_to_a_metric(metrics: type[Metrics | CoilMet
     promtool("check", "metrics", stdin=generate_latest(registry).decode())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda path: path.stem)
 def test_alerts_fire_by_their_fault_and_at_no_other_time(file: Path) -> None:
     promtool("test", "rules", str(file))

@@ -66,6 +66,7 @@ def test_bad_headers_and_keys_cost_no_frame(line: Line, bundle: Path) -> None:
     assert frames["bytes that are not UTF-8"]["line"] is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
 def test_a_sender_may_compress_as_it_likes(line: Line, bundle: Path, codec: str) -> None:
     with line.broker.producer(compression_type=codec) as producer:
@@ -129,6 +130,7 @@ class OddName(str):
         return b"caf\xe9"
 
 
+@pytest.mark.long
 def test_hostile_headers_cost_no_frame(line: Line, bundle: Path) -> None:
     headers = {"a name that is no UTF-8": [(OddName("x"), b"1")], "very many": [("", b"")] * 150_000}
     sent = [line.send([b"no image"], headers=found)[0] for found in headers.values()]

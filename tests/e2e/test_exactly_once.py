@@ -75,6 +75,7 @@ def test_workers_that_join_and_leave_repeat_nothing(line: Line, bundle: Path, re
     assert_exactly_once(line, sent)
 
 
+@pytest.mark.long
 def test_a_worker_that_hangs_past_its_session_repeats_nothing(line: Line, bundle: Path) -> None:
     sent = line.send(frames(900), key=b"a")
     with (

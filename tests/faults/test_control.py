@@ -13,7 +13,7 @@ from tests.brokers.plugin import absence_is_a_skip
 from tests.faults.control import Control
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 STOPPED_S = 3.0
 
 

@@ -99,6 +99,7 @@ def a_layer_scaled(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
     return manifest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["exported_fp16", "exported_int8"])
 def test_golden_frames_catch_a_forgery_at_every_precision(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str

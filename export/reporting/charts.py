@@ -8,7 +8,7 @@ from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.reporting.figures import literal, new_axes, new_figure, to_png
 from stripwatch.worker.model.bundle import Bin
 
-_CELLS_LABELLED = 30  # up to so many labels the cells have room for their counts
+_CELLS_LABELLED = 30  # with more labels the cells have no room for their counts
 _NAMES_MAX = 150  # more names would need a figure larger than a screen can show; every second or third is left
 
 

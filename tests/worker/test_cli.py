@@ -27,7 +27,7 @@ def bundle(tmp_path: Path) -> str:
         (["run", "--batch-frames-max", "many"], 2, "--batch-frames-max"),
         (["run", "--config", "missing.toml"], 6, "missing.toml"),
         (["check", "--bundle", "missing.onnx"], 3, "missing.onnx"),
-        (["check", "--bundle", __file__], 3, "it is no ONNX file"),
+        (["check", "--bundle", __file__], 3, "it is not an ONNX file"),
         (["inspect", "missing", "--out", "x.jsonl", "--bundle", "x"], 6, "no folder missing"),
     ],
 )

@@ -57,7 +57,7 @@ def graph_sha256(model: bytes) -> str:
     """Of the graph alone: the same for two files that compute the same way, whatever they say of themselves."""
     spans = [span for tag, span in fields(model, 0, len(model)) if tag == _GRAPH]
     if len(spans) != 1:
-        raise BundleError("it is no ONNX file")
+        raise BundleError("it is not an ONNX file")
     start, end = spans[0]
     return hashlib.sha256(memoryview(model)[start:end]).hexdigest()
 
@@ -89,7 +89,7 @@ def _metadata_spans(model: bytes) -> dict[str, Span]:
                 raise BundleError(f"its metadata has {key!r} twice")
             spans[key] = pair.get(_VALUE, (0, 0))
     if not {_IR_VERSION, _GRAPH} <= tags_seen:
-        raise BundleError("it is no ONNX file")
+        raise BundleError("it is not an ONNX file")
     return spans
 
 
@@ -104,7 +104,7 @@ def fields(model: bytes, start: int, end: int) -> Iterator[tuple[int, Span]]:
         tag, at = varint(model, at, end)
         kind = tag & 7
         if not 8 <= tag <= _TAG_MAX:
-            raise BundleError("it is no ONNX file")
+            raise BundleError("it is not an ONNX file")
         if kind == _VARINT:
             _, field_end = varint(model, at, end)
         elif kind == _BYTES:
@@ -113,9 +113,9 @@ def fields(model: bytes, start: int, end: int) -> Iterator[tuple[int, Span]]:
         elif kind in (_FIXED32, _FIXED64):
             field_end = at + (4 if kind == _FIXED32 else 8)
         else:
-            raise BundleError("it is no ONNX file")
+            raise BundleError("it is not an ONNX file")
         if field_end > end:
-            raise BundleError("it is cut short, or no ONNX file")
+            raise BundleError("it is cut short, or not an ONNX file")
         yield tag, (at, field_end)
         at = field_end
 
@@ -129,7 +129,7 @@ def varint(model: bytes, at: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-    raise BundleError("it is cut short, or no ONNX file")
+    raise BundleError("it is cut short, or not an ONNX file")
 
 
 def text_of(model: bytes, span: Span) -> str:

@@ -40,7 +40,7 @@ def test_a_sealed_file_still_loads_and_states_its_digest() -> None:
 def test_the_digest_of_the_graph_is_that_of_the_graph_alone() -> None:
     graph = hashlib.sha256(build_model().graph.SerializeToString()).hexdigest()
     assert graph_sha256(add_checksum(unsealed(note="x"))) == graph_sha256(unsealed()) == graph
-    with pytest.raises(BundleError, match="no ONNX file"):
+    with pytest.raises(BundleError, match="not an ONNX file"):
         graph_sha256(b"")
 
 

@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint audit setup lock clean
+.PHONY: help demo test test-all lint docs audit setup lock clean
 
 # The first of these that fits makes .venv; PYTHON=/path/to/python3.12 names another.
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -26,6 +26,7 @@ help:
 	@echo "make test [ARGS=...]  the checks and the tests, but for the long ones; ARGS go to pytest instead"
 	@echo "make test-all         the long ones too"
 	@echo "make lint             the checks alone: ruff, mypy, import rules"
+	@echo "make docs             the documentation as a site in build/docs/index.html"
 	@echo "make audit            known vulnerabilities of all that is locked; needs the internet"
 	@echo "make setup            .venv with everything, as make test needs it"
 	@echo "make lock             requirements/*.txt anew from pyproject.toml"
@@ -48,6 +49,13 @@ lint: $(TEST_READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The reference pages are committed; DOCS_OUT is where the site goes. A warning, such as a dead link, is an error.
+DOCS_OUT ?= build/docs
+docs: $(TEST_READY)
+	$(BIN)/python -m docs.generate
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs $(DOCS_OUT)
+	@echo "$(DOCS_OUT)/index.html"
 
 # --strict: a package that could not be asked about is a failure, or a run without the internet would look clean.
 audit: $(TEST_READY)
@@ -78,7 +86,7 @@ COMPILE = $(PINS) --no-emit-package opencv-python --override requirements/train.
 LIKE_TEST := -c requirements/test.txt
 
 lock: $(TEST_READY)
-	$(COMPILE) requirements/train.in --extra cpu --extra demo --extra view --extra train --extra dev -o requirements/test.txt
+	$(COMPILE) requirements/train.in --extra cpu --extra demo --extra view --extra train --extra docs --extra dev -o requirements/test.txt
 	$(COMPILE) requirements/train.in --extra cpu --extra train $(LIKE_TEST) -o requirements/train.txt
 	$(COMPILE) --extra cpu --extra demo --extra view $(LIKE_TEST) -o requirements/demo.txt
 	$(COMPILE) --extra gpu $(LIKE_TEST) -o requirements/gpu.txt

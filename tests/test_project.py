@@ -21,7 +21,7 @@ LOCKS = {
     "demo": {"cpu", "demo", "view"},
     "gpu": {"gpu"},
     "train": {"cpu", "train"},
-    "test": {"cpu", "demo", "view", "train", "dev"},
+    "test": {"cpu", "demo", "view", "train", "docs", "dev"},
 }
 PAIR = ("test", "peers")
 # The locks bring the like of it: see requirements/*.in.

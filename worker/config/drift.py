@@ -10,32 +10,52 @@ class DriftSettings(BaseModel):
         default=200,
         ge=0,
         le=60_000,
-        description="Brightness, contrast and sharpness: one frame of a camera in this time.",
+        description="Minimum interval in milliseconds between measurements of brightness, contrast and sharpness "
+        "per camera. 0: measure every frame.",
     )
     measured_frames: int = Field(
-        default=50, ge=1, le=100_000, description="Window of the means of a camera, in measured frames (approximate)."
+        default=50,
+        ge=1,
+        le=100_000,
+        description="Window of the per-camera means of brightness, contrast and sharpness, in measured frames "
+        "(approximate).",
     )
     scored_frames: int = Field(
         default=1000,
         ge=1,
         le=1_000_000,
-        description="Window of the mean scores of a camera, in results (approximate).",
+        description="Window of the per-camera mean scores, in results (approximate).",
     )
     silent_s: float = Field(
-        default=30, gt=0, le=86_400, description="A camera that was seen and sends nothing for so long is silent."
+        default=30,
+        gt=0,
+        le=86_400,
+        description="Time in seconds without a frame after which a camera that has sent frames before is reported "
+        "as silent.",
     )
     dark_ratio: float = Field(
-        default=0.3, ge=0, le=1, description="Dark: brightness below this share of the bundle's reference."
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Fraction of the bundle's reference brightness below which a camera is reported as dark.",
     )
     dark_brightness: float = Field(
-        default=10, ge=0, le=255, description="Dark, without a reference: brightness below this grey value of 0 to 255."
+        default=10,
+        ge=0,
+        le=255,
+        description="Mean grey value (0 to 255) below which a camera is reported as dark if the bundle has no "
+        "reference.",
     )
     blurred_ratio: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="Blurred: sharpness below this share of the reference; not reported without one.",
+        description="Fraction of the bundle's reference sharpness below which a camera is reported as blurred. Not "
+        "reported if the bundle has no reference.",
     )
     frozen_frames: int = Field(
-        default=10, ge=2, le=1_000_000, description="Frozen: the same file this many times in a row."
+        default=10,
+        ge=2,
+        le=1_000_000,
+        description="Number of identical consecutive frames after which a camera is reported as frozen.",
     )

@@ -14,19 +14,36 @@ class _Section(BaseModel):
 
 
 class Topics(_Section):
-    frames: str = Field(default=FRAMES, min_length=1, description="Frames are read from here.")
-    results: str = Field(default=RESULTS, min_length=1, description="A result for every frame that is not rejected.")
-    defects: str = Field(default=DEFECTS, min_length=1, description="The results with a defect once more.")
-    rejects: str = Field(default=REJECTS, min_length=1, description="Frames that could not be inspected.")
-    shadow: str = Field(default=SHADOW, min_length=1, description="What the shadow says; needed where one is set.")
+    frames: str = Field(default=FRAMES, min_length=1, description="Input topic with the camera frames.")
+    results: str = Field(
+        default=RESULTS, min_length=1, description="Output topic with one result per frame that is not rejected."
+    )
+    defects: str = Field(
+        default=DEFECTS, min_length=1, description="Output topic with a copy of each result that has a defect."
+    )
+    rejects: str = Field(
+        default=REJECTS, min_length=1, description="Output topic with the frames that could not be inspected."
+    )
+    shadow: str = Field(
+        default=SHADOW,
+        min_length=1,
+        description="Output topic with the results of the shadow bundle. Must exist if shadow.bundle is set.",
+    )
     evidence: str = Field(
-        default=EVIDENCE, min_length=1, description="Pictures of defects, by the id of their result; where switched on."
+        default=EVIDENCE,
+        min_length=1,
+        description="Output topic with evidence images, keyed by the id of the result. Must exist if "
+        "evidence.enabled is true.",
     )
     review: str = Field(
-        default=REVIEW, min_length=1, description="Frames that a person should look at; where switched on."
+        default=REVIEW,
+        min_length=1,
+        description="Output topic with frames for a person to label. Must exist if review.enabled is true.",
     )
     coils: str = Field(
-        default=COILS, min_length=1, description="A summary of each coil, written by `stripwatch coils`."
+        default=COILS,
+        min_length=1,
+        description="Output topic with one summary per coil, written by `stripwatch coils`.",
     )
 
     @model_validator(mode="after")
@@ -40,9 +57,13 @@ class Topics(_Section):
 
 class ShadowSettings(_Section):
     bundle: Path | None = Field(
-        default=None, description="A second bundle, which inspects a share of the frames and is only compared."
+        default=None,
+        description="Shadow bundle: a candidate that inspects a share of the frames and is only compared with the "
+        "running bundle. Unset: no shadow.",
     )
-    share: float = Field(default=0.1, gt=0, le=1, description="Share of the frames that the shadow inspects.")
+    share: float = Field(
+        default=0.1, gt=0, le=1, description="Fraction of the frames that the shadow inspects, above 0 and up to 1."
+    )
 
 
 class ExactlyOnceSettings(_Section):
@@ -50,30 +71,35 @@ class ExactlyOnceSettings(_Section):
         default=100,
         ge=10,
         le=10_000,
-        description="Duration of a transaction under exactly-once delivery. Readers see its results when it ends.",
+        description="Duration of a transaction in milliseconds with exactly-once delivery. Consumers see its "
+        "results when the transaction ends.",
     )
     transaction_s_max: float = Field(
         default=30,
         ge=1,
         le=900,
-        description="Kafka aborts a transaction that a dead worker left open after this time.",
+        description="Time in seconds after which Kafka aborts a transaction that a dead worker left open.",
     )
 
 
 class InflightSettings(_Section):
     frames_max: int = Field(
-        default=256, ge=1, description="Most frames in the worker at once. At the limit it pauses its partitions."
+        default=256,
+        ge=1,
+        description="Maximum number of frames in a worker at the same time. At the limit the worker pauses its "
+        "partitions.",
     )
     bytes_max: int = Field(
         default=256_000_000,
         ge=1,
-        description="Most encoded bytes in the worker at once. A record batch may unpack to a quarter of it.",
+        description="Maximum encoded bytes in a worker at the same time. Frames of a compressed record batch that "
+        "unpacks to more than a quarter of this are rejected.",
     )
     decoded_bytes_max: int = Field(
         default=256_000_000,
         ge=1,
-        description="Most memory for decoding and for decoded frames that wait for the model, in each process. "
-        "A frame that needs more is decoded alone.",
+        description="Maximum memory in bytes per process for decoding and for decoded frames that wait for the "
+        "model. A frame that needs more is decoded alone.",
     )
 
 
@@ -81,27 +107,35 @@ class FramesSettings(_Section):
     bytes_max: int = Field(
         default=FRAME_BYTES_MAX,
         ge=1,
-        description="The worker rejects a larger frame. The default admits a Mono8 buffer of 8192 x 4096 pixels.",
+        description="Maximum size of a frame in bytes; larger frames are rejected. The default admits a Mono8 "
+        "buffer of 8192 x 4096 pixels.",
     )
     pixels_max: int = Field(
-        default=FRAME_PIXELS_MAX, ge=1, description="The worker rejects a frame with more pixels before it decodes it."
+        default=FRAME_PIXELS_MAX,
+        ge=1,
+        description="Maximum number of pixels of a frame. Larger frames are rejected before they are decoded.",
     )
     side_px_min: int = Field(
-        default=FRAME_SIDE_PX_MIN, ge=1, description="The worker rejects a frame with a shorter side."
+        default=FRAME_SIDE_PX_MIN,
+        ge=1,
+        description="Minimum width and height of a frame in pixels; smaller frames are rejected.",
     )
     damaged: Literal["reject", "flag"] = Field(
         default="reject",
-        description="flag: decode a damaged JPEG as far as possible; the verdict is unsure, with the flag damaged.",
+        description="Treatment of a damaged JPEG file. reject: reject it; flag: decode as much as possible and "
+        "publish verdict `unsure` with the flag `damaged`.",
     )
     progressive: Literal["flag", "reject", "accept"] = Field(
         default="flag",
-        description="A progressive JPEG, in which damage can hide. flag: verdict `unsure`; reject: reason "
-        "`unsupported_format`; accept: judged as any other.",
+        description="Treatment of a progressive JPEG file, in which damage can go unnoticed. flag: publish verdict "
+        "`unsure`; reject: reject it with reason `unsupported_format`; accept: inspect it like any "
+        "other frame.",
     )
     untrained_size: Literal["flag", "reject", "accept"] = Field(
         default="flag",
-        description="A frame whose size, aspect ratio or mm_per_px is unlike the training frames of the model. "
-        "flag: verdict `unsure`; reject: reason `untrained_size`; accept: judged as any other.",
+        description="Treatment of a frame whose size, aspect ratio or mm_per_px differs from the training frames. "
+        "flag: publish verdict `unsure`; reject: reject it with reason `untrained_size`; accept: "
+        "inspect it like any other frame.",
     )
 
 
@@ -109,55 +143,68 @@ class RejectsSettings(_Section):
     bytes_max: int = Field(
         default=FRAME_BYTES_MAX,
         ge=0,
-        description="A reject carries this much of the frame, and says whether it was cut.",
+        description="Maximum bytes of the original frame that a reject record carries. A header states whether the "
+        "frame was cut.",
     )
     share_max: float = Field(
-        default=0.5, gt=0, le=1, description="With a larger share of rejects the worker is unready; it still inspects."
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Maximum share of rejected frames. Above it the worker reports not ready but continues to inspect.",
     )
-    window_s: float = Field(default=60, ge=1, le=3600, description="Time over which that share is measured.")
+    window_s: float = Field(
+        default=60, ge=1, le=3600, description="Sliding window in seconds for the share of rejected frames."
+    )
 
 
 class EvidenceSettings(_Section):
     enabled: bool = Field(
         default=False,
-        description="Publish a picture of each frame with a defect, with its boxes and heatmap drawn in.",
+        description="Publish an evidence image of each frame with a defect, with boxes and heatmap drawn in.",
     )
     per_minute_max: float = Field(
         default=60,
         gt=0,
         le=60_000,
-        description="Maximum pictures per minute for each camera and worker, averaged; also the largest burst.",
+        description="Maximum average number of evidence images per minute, per camera and worker. Also the largest "
+        "burst.",
     )
     bytes_max: int = Field(
         default=300_000,
         ge=10_000,
         le=16_000_000,
-        description="Largest picture. One that would be larger loses quality, then size.",
+        description="Maximum size of an evidence image in bytes. A larger image is first compressed more, then "
+        "scaled down.",
     )
-    side_px_max: int = Field(default=1600, ge=64, le=8192, description="Longest side of a picture.")
-    quality: int = Field(default=85, ge=30, le=100, description="JPEG quality of a picture.")
+    side_px_max: int = Field(
+        default=1600, ge=64, le=8192, description="Maximum width and height of an evidence image in pixels."
+    )
+    quality: int = Field(default=85, ge=30, le=100, description="JPEG quality of evidence images.")
 
 
 class ReviewSettings(_Section):
     enabled: bool = Field(
-        default=False, description="Publish frames with verdict unsure to a topic of their own, for a person to label."
+        default=False, description="Publish frames with verdict `unsure` to a separate topic for a person to label."
     )
     per_hour_max: float = Field(
         default=60,
         gt=0,
         le=3_600_000,
-        description="Maximum such frames per hour for each camera, best class and worker, averaged; "
-        "also the largest burst.",
+        description="Maximum average number of review frames per hour, per camera, best class and worker. Also the "
+        "largest burst.",
     )
 
 
 class BrokerSettings(_Section):
-    wait_s_max: float = Field(default=30, gt=0, le=3600, description="Longest wait for the broker at start.")
+    wait_s_max: float = Field(
+        default=30, gt=0, le=3600, description="Maximum time in seconds to wait for the broker at startup."
+    )
     away_s_max: float = Field(
         default=60,
         ge=1,
         le=3600,
-        description="The worker exits when Kafka, or its topic of frames, has been unreachable for this long.",
+        description="Time in seconds without contact to Kafka, or without the frames topic, after which the worker "
+        "exits.",
     )
 
 
@@ -168,30 +215,36 @@ _OptionalFile = Annotated[Path | None, BeforeValidator(lambda given: None if giv
 class MetricsSettings(_Section):
     host: str = Field(
         default="127.0.0.1",
-        description="Address that serves /metrics, /healthz and /readyz. 0.0.0.0: every IPv4 address; "
-        '"::": every IPv6 and IPv4 address.',
+        description='Address on which to serve /metrics, /healthz and /readyz. 0.0.0.0: every IPv4 address; "::": '
+        "every IPv6 and IPv4 address.",
     )
     port: int = Field(
-        default=9108, ge=0, le=65535, description="Their port. 0: any free port; the log names the one in use."
+        default=9108,
+        ge=0,
+        le=65535,
+        description="Port on which to serve /metrics, /healthz and /readyz. 0: any free port, which the log states.",
     )
     camera_labels_max: int = Field(
-        default=64, ge=1, description="Cameras with a metric label of their own; the others share the label 'other'."
+        default=64,
+        ge=1,
+        description="Maximum number of cameras with their own metric label. Further cameras share the label `other`.",
     )
     certificate_file: _OptionalFile = Field(
         default=None,
-        description="PEM file of the port's certificate: with it the port serves TLS 1.2 or newer only. The files are "
-        "loaded again when they change.",
+        description="PEM file with the server certificate of the metrics port. If set, the port serves only TLS "
+        "1.2 or newer; changed files are reloaded automatically.",
     )
     key_file: _OptionalFile = Field(
-        default=None, description="PEM file of its key. Without it the key is in certificate_file."
+        default=None,
+        description="PEM file with the private key of the server certificate. Unset: the key is in certificate_file.",
     )
     key_password_file: _OptionalFile = Field(
-        default=None, description="File that holds the password of an encrypted key."
+        default=None, description="File with the password of the private key, if the key is encrypted."
     )
     client_ca_file: _OptionalFile = Field(
         default=None,
-        description="PEM file of authorities: /metrics requires a client certificate signed by one of them. "
-        "/healthz and /readyz need none.",
+        description="PEM file with certificate authorities. If set, /metrics requires a client certificate signed "
+        "by one of them; /healthz and /readyz do not.",
     )
 
     @model_validator(mode="after")
@@ -210,35 +263,34 @@ PLAIN_LOOPBACK = {
 
 class LogSettings(_Section):
     format: Literal["auto", "console", "json"] = Field(
-        default="auto", description="auto: console on a terminal, otherwise json."
+        default="auto", description="Log format. auto: console on a terminal, json otherwise."
     )
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least severe level to log."
-    )
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Lowest severity to log.")
 
 
 class Camera(_Section):
-    mm_per_px: float | None = Field(
-        default=None, gt=0, description="Millimetres of strip a pixel shows, along the strip."
-    )
-    side: Literal["top", "bottom"] | None = Field(default=None, description="Side of the strip.")
+    mm_per_px: float | None = Field(default=None, gt=0, description="Scale along the strip in millimetres per pixel.")
+    side: Literal["top", "bottom"] | None = Field(default=None, description="Side of the strip that the camera faces.")
     lane_offset_mm: float | None = Field(
-        default=None, description="Left edge of the image from the left edge of the strip."
+        default=None,
+        description="Distance in millimetres from the left edge of the strip to the left edge of the image.",
     )
     line: str | None = Field(
         default=None,
-        description="Line whose coils it should see, as events name it (`/site/area/line`): the summary of a coil says "
-        "which of them sent nothing. Where no camera names a line, those that saw its coils before are expected.",
+        description="Line whose coils the camera sees, as events name it (`/site/area/line`); coil summaries list "
+        "such cameras that sent nothing. If no camera names a line, the cameras that saw its earlier "
+        "coils are expected.",
     )
     head_edge: Literal["left", "right"] = Field(
         default="left",
-        description="Edge of the image that is nearer the strip's head while it runs forward. right: the camera is "
-        "mounted the other way.",
+        description="Edge of the image that is nearer to the head of the strip while the strip runs forward. "
+        "right: the camera is mounted the other way round.",
     )
     scan: Literal["line", "area"] = Field(
         default="line",
-        description="line: column after column while the strip passes, so a frame with ce_stripdirection reverse is "
-        "mirrored. area: all at once; it never is.",
+        description="Sensor type. line: the image is built column by column while the strip passes, so a frame "
+        "with ce_stripdirection reverse is mirrored; area: the image is taken at once and is never "
+        "mirrored.",
     )
 
 
@@ -247,21 +299,27 @@ class CoilsSettings(_Section):
         default=1,
         ge=0,
         le=1000,
-        description="Frames at most this far apart leave no gap, and their defects are joined. Rounding alone causes "
-        "gaps of 1 mm.",
+        description="Maximum distance in millimetres between two frames that leaves no gap and joins their "
+        "defects. Rounding alone causes distances of 1 mm.",
     )
     strip_speed_mps_max: float = Field(
         default=50,
         gt=0,
         le=1000,
-        description="Maximum strip speed (m/s). A position that would require a higher speed (beyond 10 m) is treated "
-        "as wrong, or as an encoder reset.",
+        description="Maximum strip speed in metres per second. A position that would require a higher speed "
+        "(beyond 10 m) is treated as wrong, or as an encoder reset.",
     )
 
 
 class ThresholdOverride(_Section):
-    sure: float = Field(ge=0, le=1, description="From this score on the label is taken as a fact.")
-    unsure: float | None = Field(default=None, ge=0, le=1, description="From this score on a person should look.")
+    sure: float = Field(ge=0, le=1, description="Score from which the label counts as certain.")
+    unsure: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Score from which a defect label makes the frame unsure. Unset: the threshold of the bundle, "
+        "but at most `sure`.",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

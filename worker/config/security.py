@@ -12,32 +12,38 @@ class Security(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="How to talk to Kafka. SSL: encrypted; SASL: with a name and proof."
+        default="PLAINTEXT",
+        description="Kafka security protocol. SSL encrypts the connection; SASL authenticates the client.",
     )
     ca_file: Path | None = Field(
-        default=None, description="PEM file of the authorities to trust. Without it those of the system."
+        default=None, description="PEM file with the certificate authorities to trust. Unset: those of the system."
     )
     certificate_file: Path | None = Field(
-        default=None, description="PEM file of the certificate that Kafka may ask for."
+        default=None, description="PEM file with the client certificate, for brokers that ask for one."
     )
     key_file: Path | None = Field(
-        default=None, description="PEM file of its key. Without it the key is in certificate_file."
+        default=None,
+        description="PEM file with the private key of the client certificate. Unset: the key is in certificate_file.",
     )
     key_password_file: Path | None = Field(
-        default=None, description="File that holds the password of an encrypted key."
+        default=None, description="File with the password of the private key, if the key is encrypted."
     )
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
-        default=None, description="SASL mechanism: how to prove the name."
+        default=None, description="SASL mechanism that authenticates the client."
     )
-    username: str | None = Field(default=None, min_length=1, description="Name for PLAIN and SCRAM.")
+    username: str | None = Field(default=None, min_length=1, description="User name for PLAIN and SCRAM.")
     password: SecretStr | None = Field(
         default=None,
-        description="Its password, from the environment or the TOML file; never a flag, which other users can see.",
+        description="Password of the user, from the environment or the TOML file. Not accepted as a flag, because "
+        "other users can see flags in the process list.",
     )
-    password_file: Path | None = Field(default=None, description="File that holds the password, in place of it.")
+    password_file: Path | None = Field(
+        default=None, description="File with the password of the user; replaces password."
+    )
     token_file: Path | None = Field(
         default=None,
-        description="File that holds the OAUTHBEARER token. Read again for each connection, so it may be renewed.",
+        description="File with the OAUTHBEARER token. It is read again for every connection, so the token may be "
+        "renewed.",
     )
 
     @property

@@ -46,80 +46,100 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    bundle: Path | None = Field(default=None, description="The model file to run, or a name in a store: STORE/NAME.")
+    bundle: Path | None = Field(
+        default=None,
+        description="Bundle to run: an ONNX file, or REGISTRY/NAME for the version that is promoted in a registry.",
+    )
     bundle_check_s: float = Field(
         5,
         ge=0.05,
         le=3600,
-        description="Time between checks for another bundle; one that two checks find is loaded.",
+        description="Interval in seconds between checks for a changed or newly promoted bundle. A change is loaded "
+        "once two consecutive checks have found it.",
     )
     shadow: ShadowSettings = Field(default_factory=ShadowSettings)
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         "auto",
-        description="Where the model runs. auto: CUDA where ONNX Runtime has it, else the CPU; no silent fallback. "
-        "tensorrt: not run yet; it builds for minutes and keeps the engine in cache_folder.",
+        description="ONNX Runtime execution provider. auto: CUDA if ONNX Runtime supports it, otherwise the CPU; a "
+        "provider that does not start is an error. tensorrt: builds an engine for several minutes at "
+        "the first start and keeps it in cache_folder; not tested yet.",
     )
     device_id: int | None = Field(
         default=None,
         ge=0,
-        description="GPU that the model runs on, as nvidia-smi numbers them, or by its place in CUDA_VISIBLE_DEVICES. "
-        "Unset: 0; several processes each take the next one.",
+        description="Index of the GPU as numbered by nvidia-smi, or its position in CUDA_VISIBLE_DEVICES if that "
+        "is set. Unset: GPU 0, or one GPU per process in turn if there are several processes.",
     )
     cuda_run: Literal["plain", "bound", "graph"] = Field(
         "plain",
-        description="On CUDA. bound: input and outputs in buffers that stay; graph: and a CUDA graph for each batch "
-        "size. Neither has been run on a GPU yet.",
+        description="How a session runs on CUDA. plain: buffers are allocated for each run; bound: inputs and "
+        "outputs use preallocated buffers; graph: bound, plus one CUDA graph per batch size. bound and "
+        "graph have not been tested on a GPU yet.",
     )
     batches_in_flight: int = Field(
         1,
         ge=1,
         le=4,
-        description="Batches with the model at once: 2 hide the copies to a GPU (not run on one yet); on a CPU, with "
-        "inference_threads = 1, they do what more processes do, in less memory.",
+        description="Number of batches that the model processes at the same time. On a GPU, 2 hides the copies to "
+        "the device (not tested yet); on a CPU with inference_threads = 1, a higher value acts like "
+        "more processes but needs less memory.",
     )
     bootstrap_servers: str = Field(
-        "127.0.0.1:9092", min_length=1, description="Kafka brokers, host:port, comma between."
+        "127.0.0.1:9092", min_length=1, description="Kafka brokers as HOST:PORT, separated by commas."
     )
     group_id: str = Field(
-        "stripwatch", min_length=1, description="Consumer group; workers with one group share the partitions."
+        "stripwatch",
+        min_length=1,
+        description="Kafka consumer group. Workers with the same group share the partitions.",
     )
     session_timeout_ms: int = Field(
-        45_000, ge=1000, description="A worker silent for this long loses its partitions to the others of the group."
+        45_000,
+        ge=1000,
+        description="Time in milliseconds without a heartbeat after which Kafka assigns a worker's partitions to "
+        "the rest of the group.",
     )
     fetch_wait_ms_max: int = Field(
-        500, ge=1, le=10_000, description="How long the broker holds a fetch while there is no frame."
+        500,
+        ge=1,
+        le=10_000,
+        description="Maximum time in milliseconds that the broker holds a fetch request while no frame is available.",
     )
     max_poll_interval_ms: int = Field(
         300_000,
         ge=1000,
-        description="A worker that has not polled for this long leaves the group. Inference is no poll.",
+        description="Maximum time in milliseconds between two polls before a worker leaves the group. The worker "
+        "keeps polling during inference.",
     )
     rebalance: Literal["eager", "cooperative"] = Field(
         "eager",
-        description="Which partitions are drained and given up when workers join or leave: all, or those that move. "
-        "With both, nothing is read for the moment of the rebalance. One value in a group.",
+        description="Partitions to drain and give up when a worker joins or leaves the group. eager: all; "
+        "cooperative: only those that move. All workers of a group need the same value; with both, no "
+        "worker reads frames during the rebalance itself.",
     )
     instance_id: str = Field(
         "",
         max_length=200,
         pattern=r"^[A-Za-z0-9._-]*$",
-        description="This worker's name, unique in its group and the same after a restart. "
-        "Empty: the worker claims one on its host, which a restarted process gets again.",
+        description="Name of this worker, unique in its group and unchanged by a restart. Empty: the worker claims "
+        "a free name on its host, and a restarted process claims the same one again.",
     )
     static_membership: bool | Literal["auto"] = Field(
         "auto",
-        description="A process that dies and is started again within session_timeout_ms keeps its partitions, and the "
-        "others continue meanwhile; one that is stopped hands them over at once. auto: yes, and a worker whose name "
-        "another one takes continues without; true: it ends with exit code 10; false: no.",
+        description="Whether a process that dies keeps its partitions if it restarts within session_timeout_ms, "
+        "while the other workers continue; a worker that is stopped gives its partitions up at once. "
+        "If another worker takes its name, auto continues without static membership and true exits "
+        "with code 10. false turns static membership off.",
     )
     delivery: Literal["at-least-once", "exactly-once"] = Field(
         "at-least-once",
-        description="Offsets are committed after the results are acknowledged, or with them in one transaction.",
+        description="at-least-once: commit offsets after the broker has acknowledged the results. exactly-once: "
+        "commit results and offsets in one Kafka transaction.",
     )
     exactly_once: ExactlyOnceSettings = Field(default_factory=ExactlyOnceSettings)
     start_at: Literal["earliest", "latest"] = Field(
         "earliest",
-        description="Where a group without committed offsets begins; added partitions begin at their first frame.",
+        description="First frame to read in a group without committed offsets. Partitions that are added later are "
+        "always read from their first frame.",
     )
     topics: Topics = Field(default_factory=Topics)
     drift: DriftSettings = Field(default_factory=DriftSettings)
@@ -127,43 +147,54 @@ class Settings(BaseSettings):
 
     processes: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(
         1,
-        description="Workers of the group on this machine, under one supervisor. "
-        "auto: on a CPU as many as take the most frames of this model, tried once; else one on each GPU "
-        "(several GPUs have not been run yet).",
+        description="Number of worker processes on this machine, run by one supervisor in one group. auto: on a "
+        "CPU, the number with the highest throughput for this model, measured once; on GPUs, one "
+        "process per GPU (not tested with several GPUs).",
     )
     cache_folder: Path | None = Field(
-        default=None, description="Where it is remembered what was tried. Unset: the user's cache, ~/.cache/stripwatch."
+        default=None, description="Directory for auto-tuning results and TensorRT engines. Unset: ~/.cache/stripwatch."
     )
     batch_frames_max: int = Field(
-        16, ge=1, le=1024, description="Largest batch. Warm-up may find a smaller one faster."
+        16,
+        ge=1,
+        le=1024,
+        description="Maximum number of frames per batch. Warm-up may choose a smaller size if it is faster.",
     )
     latency_ms_target: float | None = Field(
         default=None,
         gt=0,
         le=10_000,
-        description="From decoded to scored; time it leaves goes into fuller batches, which cost the device less. "
-        "Unset: as short as can be.",
+        description="Target time in milliseconds from a decoded frame to its scores. The worker uses spare time to "
+        "fill batches, which lowers the device time per frame. Unset: keep latency as short as "
+        "possible.",
     )
     linger_ms_max: float | None = Field(
         default=None,
         ge=0,
         le=1000,
-        description="How long a free device waits for more frames. Unset: as latency_ms_target allows.",
+        description="Maximum time in milliseconds that an idle device waits for more frames. Unset: as long as "
+        "latency_ms_target allows, or 0 if that is unset too.",
     )
     inference_threads: int = Field(
         0,
         ge=0,
-        description="ONNX Runtime threads on a CPU, in each process. 0: its share of the cores.",
+        description="ONNX Runtime threads per process on a CPU. 0: the process's share of the cores.",
     )
-    decode_threads: int = Field(0, ge=0, description="Threads that decode, in each process. 0: its share of the cores.")
+    decode_threads: int = Field(
+        0, ge=0, description="Decoding threads per process. 0: the process's share of the cores."
+    )
     inflight: InflightSettings = Field(default_factory=InflightSettings)
 
     deadline_ms: float | None = Field(
-        default=None, gt=0, description="A frame older than this, from capture to batch, is late. Unset: none is."
+        default=None,
+        gt=0,
+        description="Age in milliseconds, from capture to the start of its batch, above which a frame is late. "
+        "Unset: no frame is late.",
     )
     late_frames: Literal["inspect-all", "skip-late"] = Field(
         "inspect-all",
-        description="Late frames of the topic: inspected and counted, or given a result with `state` skipped.",
+        description="inspect-all: inspect late frames and count them. skip-late: publish a result with `state` "
+        "skipped instead of inspecting them (requires deadline_ms).",
     )
 
     frames: FramesSettings = Field(default_factory=FramesSettings)
@@ -171,27 +202,32 @@ class Settings(BaseSettings):
     evidence: EvidenceSettings = Field(default_factory=EvidenceSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
 
-    commit_ms: int = Field(500, ge=10, description="Time between commits of offsets.")
+    commit_ms: int = Field(500, ge=10, description="Interval in milliseconds between offset commits.")
     drain_s_max: float = Field(
         20,
         gt=0,
         le=600,
         validate_default=True,
-        description="Longest wait for frames in flight at a stop or a rebalance.",
+        description="Maximum time in seconds to finish frames in flight at a stop or a rebalance. Must be shorter "
+        "than max_poll_interval_ms.",
     )
     broker: BrokerSettings = Field(default_factory=BrokerSettings)
-    send_s_max: float = Field(60, ge=1, le=600, description="Longest wait for the broker to acknowledge a result.")
+    send_s_max: float = Field(
+        60, ge=1, le=600, description="Maximum time in seconds for the broker to acknowledge a result."
+    )
 
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     cameras: dict[str, Camera] = Field(
         default_factory=dict,
-        description="By camera id: mm_per_px, side, lane_offset_mm, line, head_edge, scan.",
+        description="Settings per camera, by camera id: mm_per_px, side, lane_offset_mm, line, head_edge, scan.",
     )
     coils: CoilsSettings = Field(default_factory=CoilsSettings)
     thresholds: dict[str, ThresholdOverride] = Field(
-        default_factory=dict, description="By label: sure and unsure, over those of the bundle; events then say so."
+        default_factory=dict,
+        description="Thresholds per label that replace those of the bundle: sure and unsure. Events state that "
+        "thresholds were overridden.",
     )
 
     @field_validator("cuda_run")

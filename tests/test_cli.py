@@ -241,6 +241,7 @@ BY_COMMAND = {
     *(
         "--mm-per-frame",
         "--out",
+        "--port",
         "--precision",
         "--provider",
         "--rate",

@@ -53,6 +53,11 @@ COMMANDS = (
         "Run cameras, Kafka and a worker on this machine, show them live, and check every frame at the end.",
     ),
     LazyCommand(
+        "broker",
+        f"{_WORKER}.bench.broker:broker",
+        "Run a small Kafka-compatible broker on this machine, to try Stripwatch without Apache Kafka.",
+    ),
+    LazyCommand(
         "bench",
         f"{_WORKER}.bench.command:bench",
         "Measure how fast this machine inspects frames, the cost, and the bottleneck.",

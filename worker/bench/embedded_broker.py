@@ -42,17 +42,23 @@ def embedded_broker() -> Iterator[Broker]:
 
     Raises SettingsError where there is no broker for this platform, BrokerUnavailableError if it does not come up.
     """
-    address = f"127.0.0.1:{free_port()}"
-    broker = Broker(address, f"stripwatch-{uuid4()}")
+    broker = Broker(f"127.0.0.1:{free_port()}", f"stripwatch-{uuid4()}")
+    with running_embedded_broker(broker) as child:
+        yield replace(broker, pid=child.process.pid)
+
+
+@contextmanager
+def running_embedded_broker(broker: Broker) -> Iterator[ChildProcess]:
+    """Run the embedded broker at an address, with a cluster id, of the caller's choice; raises as `embedded_broker`."""
     command = [
         *(str(find_binary()), "broker"),
-        *("--listener-url", f"tcp://{address}"),
-        *("--advertised-listener-url", f"tcp://{address}"),
+        *("--listener-url", f"tcp://{broker.bootstrap_servers}"),
+        *("--advertised-listener-url", f"tcp://{broker.bootstrap_servers}"),
         *("--storage-engine", "memory://stripwatch/"),
         *("--cluster-id", broker.cluster_id),
     ]
     with running_broker("the embedded broker", command, broker, READY_S_MAX) as child:
-        yield replace(broker, pid=child.process.pid)
+        yield child
 
 
 def find_binary() -> Path:

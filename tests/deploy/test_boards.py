@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.boards.__main__ import BOARDS, board_text
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
-from stripwatch.worker.monitoring.metrics import Metrics, certificate_expiry
+from stripwatch.worker.monitoring.health_metrics import certificate_expiry
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics
 from tests.deploy.queries import Names, labels_added, names_of
 

@@ -1,1 +1,1 @@
-"""What a worker shows of itself: metrics, health, readiness, systemd."""
+"""Monitoring of a worker: metrics, health endpoints, readiness log, systemd notifications."""

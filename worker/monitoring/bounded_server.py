@@ -1,7 +1,7 @@
-"""A threading socket server on which idle, slow or many clients cannot keep out the next one.
+"""A threading socket server that idle, slow or numerous clients cannot block.
 
-Python's own ThreadingMixIn starts a thread for each connection and waits for its client without end: 246 idle
-connections took all file descriptors of a process that may have 256, and no scrape was answered.
+Python's ThreadingMixIn starts a thread for each connection and waits for its client without a limit. 246 idle
+connections used up all file descriptors of a process with a limit of 256, and scrapes were no longer answered.
 """
 
 import errno
@@ -20,22 +20,24 @@ import structlog
 log = structlog.get_logger()
 
 CloseReason = Literal["too_many", "timeout", "handshake"]
-_WHY: dict[CloseReason, str] = {"too_many": "too many connections", "timeout": "it took too long"}
-CONNECTIONS_MAX = 16  # each has a thread; few clients ask: a scraper, a prober, a person
-_THREAD_END_S_MAX = 0.5  # a thread whose connection was closed ends at once, unless its answer takes long
-CLIENT_S_MAX = 10.0  # for the whole exchange; scrapes and probes time out sooner
+_WHY: dict[CloseReason, str] = {"too_many": "too many connections", "timeout": "open for too long"}
+CONNECTIONS_MAX = 16  # each has a thread; there are few clients: a scraper, a prober, a person
+# how long to wait for the thread of a closed connection, which ends at once unless its response takes long
+_THREAD_END_S_MAX = 0.5
+CLIENT_S_MAX = 10.0  # for the whole exchange; longer than the timeouts of scrapes and probes
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
 class BoundedServer(BaseServer):
-    """Mix in before a socket server.
+    """Mixin that bounds connections, threads and time. Put it before a socket server in the list of bases.
 
-    At most CONNECTIONS_MAX are open: the oldest is closed for a new one. Each is closed after CLIENT_S_MAX, however
-    busily its client sends a byte a second. There are as many threads at most: a new connection is closed at once
-    where none of them ends, so as many answers that hang block every other. One file descriptor is kept for when the
-    process has no other. What was closed is logged on its own thread: a log that cannot be written, as when nobody
-    reads stdout, blocks one thread and no answer.
-    count_closed: called for each connection that is closed before its client had its answer.
+    At most CONNECTIONS_MAX connections are open; the oldest is closed for a new one. Each is closed after CLIENT_S_MAX,
+    even if its client keeps sending a byte per second. The number of threads has the same limit. If all threads are
+    busy and none ends, a new connection is closed at once, so CONNECTIONS_MAX hanging responses block all further ones.
+    One file descriptor is kept in reserve for when the process has no other. A closed connection is logged on its own
+    thread: a log that cannot be written, for example to an unread stdout, blocks one thread and no response.
+
+    count_closed: called for each connection closed before its client received the response.
     """
 
     request_queue_size = CONNECTIONS_MAX
@@ -43,8 +45,9 @@ class BoundedServer(BaseServer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._lock = threading.Condition()  # notified when a thread ends
         self._threads = 0
-        self._open: OrderedDict[socket.socket, float] = OrderedDict()  # the oldest first; when each came
-        self._closed: dict[socket.socket, CloseReason] = {}  # whose threads have not ended yet
+        # oldest first, with the time at which each was accepted
+        self._open: OrderedDict[socket.socket, float] = OrderedDict()
+        self._closed: dict[socket.socket, CloseReason] = {}  # closed connections whose threads have not ended
         self._logging = threading.Lock()
         self._reserve: int | None = None
         self.count_closed: Callable[[CloseReason], None] = lambda _: None
@@ -52,20 +55,20 @@ class BoundedServer(BaseServer):
         self._keep_reserve()
 
     def get_request(self) -> Any:
-        """Accept a connection. Without a free descriptor, the reserve is given to it."""
+        """Accept a connection. If no descriptor is free, release the reserve for it."""
         try:
             return super().get_request()
         except OSError as error:
             if error.errno not in _NO_DESCRIPTOR or self._reserve is None:
                 raise
-            log.warning("no file descriptor is free", error=str(error))
+            log.warning("no file descriptor available", error=str(error))
             os.close(self._reserve)
             self._reserve = None
             return super().get_request()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Handle a connection on a thread of its own."""
-        request.settimeout(2 * CLIENT_S_MAX)  # service_actions ends it before
+        """Handle a connection on a separate thread."""
+        request.settimeout(2 * CLIENT_S_MAX)  # a safety margin: service_actions closes the connection earlier
         with self._lock:
             admitted = self._wait_for_thread()
             if admitted:
@@ -74,20 +77,20 @@ class BoundedServer(BaseServer):
         if not admitted:
             self.count_closed("too_many")
             self.shutdown_request(request)
-            log.warning("connection to the health port refused", client=client_address[0], why="no thread is free")
+            log.warning("connection to the health port refused", client=client_address[0], why="no thread available")
             return
         handle = threading.Thread(
             target=self._handle, args=(request, client_address), name="health-request", daemon=True
         )
         try:
             handle.start()
-        except RuntimeError as error:  # the machine has no thread left
+        except RuntimeError as error:  # the system cannot start another thread
             self._forget(request)
             self.shutdown_request(request)
             log.warning("connection to the health port refused", client=client_address[0], why=str(error))
 
     def service_actions(self) -> None:
-        """Close what has been open for too long; serve_forever calls this every half second."""
+        """Close connections that have been open for too long. serve_forever calls this every half second."""
         super().service_actions()
         now_s = time.monotonic()
         with self._lock:
@@ -109,7 +112,7 @@ class BoundedServer(BaseServer):
         try:
             self.finish_request(request, client_address)
         except (OSError, ValueError):
-            pass  # the client left, or its connection was closed
+            pass  # the client disconnected, or the connection was closed
         finally:
             reason = self._forget(request)
             self.shutdown_request(request)
@@ -117,7 +120,9 @@ class BoundedServer(BaseServer):
             self._log_closed(client_address[0], _WHY[reason])
 
     def _log_closed(self, client: str, why: str) -> None:
-        """Unless another thread does so now: the counter has it too, and a log that hangs must not collect threads."""
+        """Log a closed connection, unless another thread is logging one: the counter has it too, and a log that hangs
+        must not block several threads.
+        """
         if self._logging.acquire(blocking=False):
             try:
                 log.warning("connection to the health port closed", client=client, why=why)
@@ -130,7 +135,7 @@ class BoundedServer(BaseServer):
         return self._lock.wait_for(lambda: self._threads < CONNECTIONS_MAX, _THREAD_END_S_MAX)
 
     def _forget(self, request: socket.socket) -> CloseReason | None:
-        """Its thread ends. Returns why it was closed before, if it was."""
+        """Forget a connection whose thread ends. Return why it was closed, or None if it was not."""
         with self._lock:
             self._open.pop(request, None)
             self._threads -= 1
@@ -138,7 +143,7 @@ class BoundedServer(BaseServer):
             return self._closed.pop(request, None)
 
     def _close_oldest(self, reason: CloseReason) -> None:
-        """Its thread wakes up with an error, and ends."""
+        """Shut down the oldest connection. Its thread wakes up with an error and ends."""
         request, _ = self._open.popitem(last=False)
         self._closed[request] = reason
         self.count_closed(reason)
@@ -151,6 +156,9 @@ class BoundedServer(BaseServer):
 
 
 def _shut_down(request: socket.socket) -> None:
-    """Wake up its thread. SSLSocket's own method would let that thread go on without encryption for a moment."""
+    """Shut down a connection to wake up its thread.
+
+    SSLSocket.shutdown would let that thread continue without encryption for a moment.
+    """
     with suppress(OSError):
         socket.socket.shutdown(request, socket.SHUT_RDWR)

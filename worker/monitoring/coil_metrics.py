@@ -1,36 +1,46 @@
-"""The metrics of `stripwatch coils`. Neither a coil nor a line is a label."""
+"""Metrics of `stripwatch coils`. Neither a coil nor a line is a label."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from stripwatch.worker.monitoring.metrics import connections_closed
+from stripwatch.worker.monitoring.health_metrics import connections_closed
 
-POSITION_FAULTS = ("outlier", "reset", "jump", "reversed", "still")  # as in the field position_faults of a summary
+POSITION_FAULTS = ("outlier", "reset", "jump", "reversed", "still")  # values of the field position_faults of a summary
 SILENT_CAMERA = "silent_camera"
 
 
 class CoilMetrics:
-    """Made once per registry."""
+    """Metrics of one coil summarizer. Create one instance per registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        # Follows results and rejects of the workers together.
-        self.frames = self._counter("frames", "Frames counted in a coil, each once.", "state")
-        # Grows after a worker was killed: its successor inspects some frames again.
-        self.repeats = self._counter("repeats", "Events of frames that were counted before.")
-        # late: a summary is corrected. supplement: the coil could no longer be corrected, and its late frames get a
-        # summary of their own. replayed: the same, of a frame that somebody sent again.
-        self.late_frames = self._counter("late_frames", "Frames that came after the end of their coil.", "outcome")
-        # corrected grows with first: settle_s is too short for the workers, or they are late.
-        self.summaries = self._counter("summaries", "Summaries that Kafka has.", "kind")
-        # Each kind once for a coil, also where a correction states it first. The fields position_faults and
-        # cameras_silent of the summary say more.
-        self.faulty = self._counter("faulty", "Coils with positions that cannot be right, or a silent camera.", "fault")
-        # Somebody else writes to these topics.
+        # Follows results and rejects of all workers.
+        self.frames = self._counter(
+            "frames", "Distinct frames counted in a coil, by state: inspected, skipped or rejected.", "state"
+        )
+        # Grows after a worker was killed, because its successor inspects some frames again.
+        self.repeats = self._counter("repeats", "Repeated events of frames that were already counted.")
+        # late: the summary is corrected. supplement: the coil can no longer be corrected, so its late frames get a
+        # separate summary. replayed: like supplement, for replayed frames.
+        self.late_frames = self._counter(
+            "late_frames",
+            "Frames that arrived after the end of their coil, by outcome: late, supplement or replayed.",
+            "outcome",
+        )
+        # If corrected grows as fast as first, settle_s is too short, or the workers are late.
+        self.summaries = self._counter(
+            "summaries", "Acknowledged coil summaries, by kind: first, corrected or supplement.", "kind"
+        )
+        # Each fault counts once per coil, even if a correction is the first to report it. The fields position_faults
+        # and cameras_silent of the summary have the details.
+        self.faulty = self._counter(
+            "faulty", "Coils with implausible strip positions or a silent camera, by fault.", "fault"
+        )
+        # Another program writes to these topics.
         self.unreadable = self._counter("unreadable_records", "Records that are neither a result nor a reject.")
         self.running = self._gauge("running", "Coils that have not ended.")
-        self.correctable = self._gauge("correctable", "Coils that have ended and are kept to be corrected.")
-        # 0 for long: it does not keep up with the workers, so no coil ends.
-        self.caught_up = self._gauge("caught_up", "1 while all results and rejects have been read.")
+        self.correctable = self._gauge("correctable", "Coils that have ended and can still be corrected.")
+        # If it stays 0, the summarizer cannot keep up with the workers, and no coil ends.
+        self.caught_up = self._gauge("caught_up", "1 while all results and rejects have been read, else 0.")
         self.connections_closed = connections_closed(registry)
         for state in ("inspected", "skipped", "rejected"):  # Prometheus sees no increase in a series that begins at 1
             self.frames.labels(state)

@@ -1,10 +1,11 @@
-"""/metrics, /healthz and /readyz, on one port that listens on loopback unless configured otherwise.
+"""HTTP endpoints /metrics, /healthz and /readyz on one port, which listens on loopback unless configured otherwise.
 
-healthz: the process answers, and its main loop runs where the server can tell; restart it otherwise. readyz: 200 only
-while every check holds, else 503; the body names each check, so that an operator sees which one does not.
+/healthz returns 200 while the process responds and, where the server can check it, its main loop runs; otherwise
+restart the process. /readyz returns 200 while all checks pass, else 503. Its body lists each check, so an operator sees
+which ones fail.
 
-With metrics.certificate_file it speaks TLS alone. With metrics.client_ca_file only a client with a certificate may
-read /metrics. The others need no certificate, since a kubelet has none to show.
+With metrics.certificate_file the port accepts only TLS. With metrics.client_ca_file only clients with a certificate may
+read /metrics. The other paths need none, because a kubelet cannot present one.
 """
 
 import json
@@ -24,7 +25,7 @@ from stripwatch.worker.common.listener import open_listener
 from stripwatch.worker.common.tls_files import openssl_reason
 from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring.bounded_server import CONNECTIONS_MAX, BoundedServer
-from stripwatch.worker.monitoring.metrics import certificate_expiry
+from stripwatch.worker.monitoring.health_metrics import certificate_expiry
 from stripwatch.worker.monitoring.server_certificate import ServerCertificate, server_certificate
 
 log = structlog.get_logger()
@@ -32,15 +33,17 @@ log = structlog.get_logger()
 Checks = dict[str, bool]
 _OK, _UNAVAILABLE = "200 OK", "503 Service Unavailable"
 _HAS_CERTIFICATE = "stripwatch.has_certificate"
-_SCRAPES_MAX = CONNECTIONS_MAX - 4  # threads that may answer /metrics, so that scrapes that hang leave some for probes
-_REFUSED_MAX = 1000  # pairs of client and reason that are remembered
+# concurrent responses to /metrics; hanging scrapes leave the other threads for probes
+_SCRAPES_MAX = CONNECTIONS_MAX - 4
+_REFUSED_MAX = 1000  # limit of remembered pairs of client and reason
 
 
 class HealthServer:
-    """Serves until closed. checks: asked at every request, from the server's thread.
+    """HTTP server that runs on its own thread until `close`.
 
-    closed: counts the connections that are closed before their clients had an answer; see connections_closed.
-    is_alive: asked for /healthz, which is 503 when it is false.
+    checks: called for each request to /readyz, from the thread of the connection. closed: counts connections closed
+    before their client received the response; see `connections_closed`. is_alive: called for /healthz, which returns
+    503 if the result is False.
     """
 
     def __init__(
@@ -81,9 +84,7 @@ class HealthServer:
         path = environ.get("PATH_INFO", "/")
         if path == "/metrics":
             if self._needs_client_certificate and not environ[_HAS_CERTIFICATE]:
-                return _json(
-                    start, "403 Forbidden", {"error": "a client certificate is needed (metrics.client_ca_file)"}
-                )
+                return _json(start, "403 Forbidden", {"error": "client certificate required (metrics.client_ca_file)"})
             return self._answer_scrape(environ, start)
         if path == "/healthz":
             alive = self._is_alive()
@@ -96,7 +97,7 @@ class HealthServer:
 
     def _answer_scrape(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         if not self._scrapes.acquire(blocking=False):
-            return _json(start, _UNAVAILABLE, {"error": f"{_SCRAPES_MAX} scrapes are being answered"})
+            return _json(start, _UNAVAILABLE, {"error": f"too many concurrent scrapes; the limit is {_SCRAPES_MAX}"})
         try:
             answer: Iterable[bytes] = self._metrics_app(environ, start)
             return answer
@@ -110,14 +111,14 @@ def _json(start: StartResponse, status: str, body: object) -> list[bytes]:
 
 
 class _HealthServer(BoundedServer, WSGIServer):
-    """The request handler of wsgiref, with bounds on what clients can hold, and TLS where there is a certificate."""
+    """The wsgiref server with limits for clients, and with TLS if there is a certificate."""
 
     def __init__(self, listener: socket.socket, certificate: ServerCertificate | None) -> None:
         self.address_family = listener.family
         super().__init__(listener.getsockname(), _Quiet, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
-        # As HTTPServer does, without asking a name server.
+        # Like HTTPServer.server_bind, but without a DNS lookup.
         self.server_name, self.server_port = listener.getsockname()[:2]
         self.setup_environ()
         self._certificate = certificate
@@ -128,7 +129,9 @@ class _HealthServer(BoundedServer, WSGIServer):
         return (self._certificate.wrap(request) if self._certificate else request), client_address
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """On the connection's thread, so a client that does not finish its handshake is closed as any other."""
+        """Perform the TLS handshake on the connection's thread, so that a client that does not finish it is closed like
+        any other.
+        """
         if self._certificate is None:
             super().finish_request(request, client_address)
             return
@@ -136,7 +139,7 @@ class _HealthServer(BoundedServer, WSGIServer):
             self._certificate.prepare_handshake(request)
             request.do_handshake()
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            return  # it left, as a port check does, or it was closed
+            return  # the client disconnected, as a port check does, or the connection was closed
         except ssl.SSLError as error:
             self.count_closed("handshake")
             self._log_refused(client_address[0], _tls_fault(error))
@@ -144,23 +147,24 @@ class _HealthServer(BoundedServer, WSGIServer):
         super().finish_request(request, client_address)
         request.setblocking(False)
         with suppress(OSError):
-            request.unwrap()  # says that the answer ends here, and does not wait for the client to say so
+            request.unwrap()  # sends close_notify without waiting for the client's
 
     def _log_refused(self, client: str, why: str) -> None:
-        """Once for each client and reason: a scraper comes back every few seconds. The counter has the rest."""
+        """Log each pair of client and reason once, because a scraper retries every few seconds. The counter counts "
+        "all."""
         if (client, why) in self._refused:
             return
         if len(self._refused) >= _REFUSED_MAX:
             self._refused.clear()
         self._refused.add((client, why))
-        log.warning("TLS with a client of the health port failed", client=client, why=why)
+        log.warning("TLS handshake with a client of the health port failed", client=client, why=why)
 
 
 def _tls_fault(error: ssl.SSLError) -> str:
     if error.reason == "HTTP_REQUEST":
         return "the client sent plain HTTP to an HTTPS port (metrics.certificate_file)"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is refused (metrics.client_ca_file): {error.verify_message}"
+        return f"client certificate rejected (metrics.client_ca_file): {error.verify_message}"
     return openssl_reason(error)
 
 
@@ -171,4 +175,4 @@ class _Quiet(WSGIRequestHandler):
         return {**super().get_environ(), _HAS_CERTIFICATE: has_certificate}
 
     def log_message(self, format: str, *args: object) -> None:
-        """A line for each scrape helps nobody."""
+        """Do not log requests: a line per scrape has no use."""

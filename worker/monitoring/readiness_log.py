@@ -1,4 +1,4 @@
-"""A line in the log for each change of state: ready or not and why, paused or not."""
+"""Log lines for changes of state: ready or unready with the failing checks, paused or resumed."""
 
 import threading
 from collections.abc import Callable
@@ -14,15 +14,18 @@ _CHECK_S = 0.2
 
 
 class ReadinessLog:
-    """Checks several times a second, since no one place knows all that makes a worker ready.
+    """Polls the state several times per second and logs changes.
 
-    checks: of /readyz. paused: the consumer pauses its partitions, since the worker is full.
+    It polls because no single component knows everything that makes a worker ready.
+
+    checks: the checks of /readyz. paused: returns True while the consumer has paused its partitions because the worker
+    is full.
     """
 
     def __init__(self, checks: Callable[[], Checks], paused: Callable[[], bool]) -> None:
         self._checks = checks
         self._paused = paused
-        self._missing: list[str] | None = None  # before the first ready there is nothing to take back
+        self._missing: list[str] | None = None  # None until the worker was ready once: no "unready" before that
         self._was_paused = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="states", daemon=True)
@@ -38,7 +41,7 @@ class ReadinessLog:
     def check(self) -> None:
         missing = [name for name, holds in self._checks().items() if not holds]
         if "not_stopping" in missing:
-            return  # not there yet, or on its way out; other lines say so
+            return  # starting or stopping, which other lines report
         if not missing and self._missing != []:
             log.info("ready")
         elif missing and self._missing not in (None, missing):

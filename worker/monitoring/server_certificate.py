@@ -1,4 +1,6 @@
-"""The TLS certificate of the health port, loaded again when its files change: plants renew theirs every few weeks."""
+"""TLS certificate of the health port, reloaded when its files change, because plants renew certificates every few
+weeks.
+"""
 
 import re
 import socket
@@ -21,9 +23,12 @@ _UTC_TIME, _VERSION = 0x17, 0xA0
 
 
 class ServerCertificate:
-    """Raises InputError, SettingsError where its files cannot be used. Later it keeps what it has loaded before.
+    """The certificate and the TLS context of the health port.
 
-    expires_s: the end of the certificate's validity, in seconds since 1970.
+    The constructor raises InputError or SettingsError if the files cannot be used. Later, the last valid certificate
+    stays in use.
+
+    expires_s: end of the certificate's validity, in Unix seconds.
     """
 
     def __init__(self, settings: MetricsSettings) -> None:
@@ -36,24 +41,29 @@ class ServerCertificate:
         self._context, self.expires_s = self._load()
 
     def wrap(self, connection: socket.socket) -> ssl.SSLSocket:
-        """The server's side of TLS. Reads no file: the thread of the connection calls prepare_handshake."""
+        """Wrap the server side of a connection in TLS. Reads no file; the thread of the connection calls
+        `prepare_handshake`.
+        """
         return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 
     def prepare_handshake(self, connection: ssl.SSLSocket) -> None:
-        """Use the certificate that the files hold now. Where reading hangs, as on a network mount, one caller waits.
+        """Make the connection use the current certificate, and reload the files first if they have changed.
 
-        Raises OSError where the client has left.
+        If reading hangs, for example on a network mount, only one caller waits. Raises OSError if the client has
+        disconnected.
         """
         if self._reloading.acquire(blocking=False):
             try:
                 self._reload_if_changed()
             finally:
                 self._reloading.release()
-        connection.getpeername()  # a connection without a peer takes no context
+        connection.getpeername()  # a connection without a peer does not accept a context
         connection.context = self._context
 
     def _reload_if_changed(self) -> None:
-        """Files that are half written are tried again with each connection, and named once in the log."""
+        """Reload the files if they have changed. Files that cannot be used, for example because they are half written,
+        are retried with each connection and logged once.
+        """
         state = self._state_of_files()
         if state == self._loaded:
             return
@@ -62,10 +72,12 @@ class ServerCertificate:
         except (StripwatchError, OSError) as error:
             if str(error) != self._refused:
                 self._refused = str(error)
-                log.warning("the health port keeps its certificate: the new one cannot be used", error=str(error))
+                log.warning(
+                    "new certificate of the health port cannot be used; keeping the previous one", error=str(error)
+                )
             return
         self._loaded, self._refused = state, ""
-        log.info("the health port has a new certificate", expires=_iso(self.expires_s))
+        log.info("certificate of the health port reloaded", expires=_iso(self.expires_s))
 
     def _load(self) -> tuple[ssl.SSLContext, float]:
         settings = self._settings
@@ -75,36 +87,37 @@ class ServerCertificate:
         load_certificate(context, "metrics.certificate_file", *files)
         if settings.client_ca_file is not None:
             load_authorities(context, "metrics.client_ca_file", settings.client_ca_file)
-            context.verify_mode = ssl.CERT_OPTIONAL  # a probe has none; health.py says what it may ask for
+            # a probe has no certificate; health.py decides which paths it may read
+            context.verify_mode = ssl.CERT_OPTIONAL
         expires_s = expiry_s(self._file)
         if expires_s < time.time():
-            log.warning("the certificate of the health port has expired", file=str(self._file), at=_iso(expires_s))
+            log.warning("certificate of the health port has expired", file=str(self._file), at=_iso(expires_s))
         return context, expires_s
 
     def _state_of_files(self) -> list[tuple[int, int, int] | None]:
-        """Of each file what changes with its content; None of one that is not there."""
+        """Return the modification time, inode and size of each file; None for a missing one."""
         settings = self._settings
         files = self._file, settings.key_file, settings.key_password_file, settings.client_ca_file
         return [_state_of(file) for file in files if file is not None]
 
 
 def server_certificate(settings: MetricsSettings) -> ServerCertificate | None:
-    """None where the settings name no certificate."""
+    """Return the certificate of the health port, or None if the settings name none."""
     return ServerCertificate(settings) if settings.certificate_file else None
 
 
 def expiry_s(file: Path) -> float:
-    """When the first certificate of a PEM file expires. Raises SettingsError.
+    """Return the expiry of the first certificate in a PEM file, in Unix seconds. Raises SettingsError.
 
-    Python's ssl tells this of a peer's certificate only.
+    Python's ssl module only reports the expiry of a peer's certificate.
     """
     found = _PEM.search(file.read_text("latin-1"))
     if found is None:
-        raise SettingsError(f"setting 'metrics.certificate_file': {file} holds no PEM certificate")
+        raise SettingsError(f"setting 'metrics.certificate_file': {file} contains no PEM certificate")
     try:
         return _expiry_s(ssl.PEM_cert_to_DER_cert(found[0]))
     except (ValueError, IndexError) as error:
-        raise SettingsError(f"setting 'metrics.certificate_file': {file} holds no X.509 certificate") from error
+        raise SettingsError(f"setting 'metrics.certificate_file': {file} contains no X.509 certificate") from error
 
 
 def _expiry_s(der: bytes) -> float:
@@ -117,12 +130,12 @@ def _expiry_s(der: bytes) -> float:
 
 
 def _der_values(der: bytes) -> list[tuple[int, bytes]]:
-    """Tag and content of each value in a run of DER values, which is what a SEQUENCE holds."""
+    """Return the tag and content of each value in a sequence of DER values, which is the content of a SEQUENCE."""
     values, at = [], 0
     while at < len(der):
         tag, length = der[at], der[at + 1]
         at += 2
-        if length & 0x80:  # the long form: the low bits count the bytes of the length
+        if length & 0x80:  # long form: the low bits give the number of length bytes
             size = length & 0x7F
             length = int.from_bytes(der[at : at + size], "big")
             at += size

@@ -1,4 +1,4 @@
-"""What systemd hears of a worker: ready, alive, stopping (sd_notify(3)). Without NOTIFY_SOCKET nothing is said."""
+"""Notifications to systemd: ready, alive, stopping (sd_notify(3)). They are disabled without NOTIFY_SOCKET."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ _PING_S = 1.0
 
 
 def sd_notify(state: str) -> None:
-    """One datagram. systemd may be gone for a moment; that is no trouble of ours."""
+    """Send one datagram to systemd. Errors are ignored, because systemd may be restarting."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -19,23 +19,23 @@ def sd_notify(state: str) -> None:
 
 
 class Watchdog:
-    """Alive is: no frame is inside, or another one was settled since the last beat. A worker that hangs falls silent.
+    """Pings the systemd watchdog while frames make progress: none is in flight, or one was settled since the last ping.
 
-    The silence that systemd bears (WatchdogSec) must be longer than any that ends well by itself, as one of Kafka's.
+    WatchdogSec must exceed every outage that the worker recovers from, such as one of Kafka.
     """
 
-    def __init__(self, say: Callable[[str], None] = sd_notify, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._say, self._now_s = say, now_s
+    def __init__(self, notify: Callable[[str], None] = sd_notify, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._notify, self._now_s = notify, now_s
         self._was_ready = False
         self._settled = 0
         self._due_s = 0.0
 
     def ping(self, ready: bool, frames_inside: int, frames_settled: int) -> None:
-        """Call it as often as you like."""
+        """Report readiness once, and ping if it is due. Safe to call at any rate."""
         if ready and not self._was_ready:
             self._was_ready = True
-            self._say("READY=1")
+            self._notify("READY=1")
         if self._now_s() < self._due_s or (frames_inside and frames_settled == self._settled):
             return
         self._due_s, self._settled = self._now_s() + _PING_S, frames_settled
-        self._say("WATCHDOG=1")
+        self._notify("WATCHDOG=1")

@@ -1,6 +1,6 @@
-"""The metrics of several workers at one address, labelled by process, and whether all are ready.
+"""Aggregated metrics and readiness of several worker processes.
 
-The workers are asked at the same time, under one deadline: one that hangs delays nobody and hides no other.
+All workers are queried concurrently under one deadline, so one that hangs neither delays nor hides the others.
 """
 
 import asyncio
@@ -15,15 +15,16 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-SCRAPE_S_MAX = 1.0  # for all workers together, well under the scrape timeouts in deploy/
-PROBE_S_MAX = 2.0  # likewise, for probes: the shortest timeout of those in deploy/ is 4 s
+SCRAPE_S_MAX = 1.0  # for all workers together; well below the scrape timeouts in deploy/
+PROBE_S_MAX = 2.0  # likewise for probes; the shortest probe timeout in deploy/ is 4 s
 
 
 class MultiprocessMetrics(Collector):
-    """The metrics of every worker that answers, each sample with the label `process`, its number.
+    """Collector of the metrics of all workers that respond. The label `process` is the number of the worker.
 
-    stripwatch_process_up says for each worker whether its metrics are among them.
-    own: a metric which the supervisor has as its workers do; its samples have no such label.
+    `stripwatch_process_up` shows for each worker whether its metrics are included.
+
+    own: a metric that both the supervisor and its workers have; the supervisor's samples have no `process` label.
     """
 
     def __init__(self, ports: Sequence[int], own: Counter | None = None) -> None:
@@ -31,13 +32,13 @@ class MultiprocessMetrics(Collector):
         self._own = own
 
     def describe(self) -> list[Metric]:
-        """What the supervisor adds; what the workers have is asked at each scrape."""
+        """Return the metrics of the supervisor. Those of the workers are read at each scrape."""
         return [_process_up()]
 
     def collect(self) -> Iterator[Metric]:
         merged = {metric.name: metric for metric in (self._own.collect() if self._own else ())}
         up = _process_up()
-        for number, text in enumerate(_ask(self._ports, "/metrics", SCRAPE_S_MAX)):
+        for number, text in enumerate(_fetch(self._ports, "/metrics", SCRAPE_S_MAX)):
             families = _families(text)
             up.add_metric([str(number)], float(bool(families)))
             for family in families:
@@ -49,69 +50,71 @@ class MultiprocessMetrics(Collector):
 
 
 def all_ready(ports: Sequence[int]) -> dict[str, bool]:
-    """By the number of the process, as the checks of /readyz."""
-    found = _ask(ports, "/readyz", PROBE_S_MAX)
-    return {f"process_{number}": _says_ready(text) for number, text in enumerate(found)}
+    """Return the readiness of each process, by name, in the form of the checks of /readyz."""
+    responses = _fetch(ports, "/readyz", PROBE_S_MAX)
+    return {f"process_{number}": _reports_ready(text) for number, text in enumerate(responses)}
 
 
 def all_alive(ports: Sequence[int]) -> list[bool]:
-    """Whether the worker at each port says that it is alive."""
-    return [text is not None for text in _ask(ports, "/healthz", PROBE_S_MAX)]
+    """Return whether each worker responds to /healthz with 200."""
+    return [text is not None for text in _fetch(ports, "/healthz", PROBE_S_MAX)]
 
 
 def fetch(port: int, path: str) -> str | None:
-    """What one worker, or a supervisor, answers at a path; None where it does not answer, or not with 200."""
-    return _ask([port], path, PROBE_S_MAX)[0]
+    """Fetch one path of a worker or supervisor. Return None if it does not respond with 200."""
+    return _fetch([port], path, PROBE_S_MAX)[0]
 
 
 def _process_up() -> GaugeMetricFamily:
     return GaugeMetricFamily(
         "stripwatch_process_up",
-        "1 where the metrics of a worker process were read, 0 where it runs and hangs, or does not run.",
+        "1 if the metrics of a worker process were read, 0 if it is hung or not running.",
         labels=["process"],
     )
 
 
 def _families(text: str | None) -> list[Metric]:
-    """None of a worker that did not answer, or whose answer is not a page of metrics."""
+    """Parse a page of metrics. Return an empty list if there is no response or it cannot be parsed."""
     try:
         return list(text_string_to_metric_families(text or ""))
     except ValueError:
         return []
 
 
-def _says_ready(text: str | None) -> bool:
+def _reports_ready(text: str | None) -> bool:
     try:
         return text is not None and json.loads(text)["ready"] is True
     except (ValueError, LookupError, TypeError):
         return False
 
 
-def _ask(ports: Sequence[int], path: str, s_max: float) -> list[str | None]:
-    """The answer of each port within s_max, else None, also where this process has no file descriptor left to ask with.
+def _fetch(ports: Sequence[int], path: str, s_max: float) -> list[str | None]:
+    """Return the response of each port within s_max seconds, else None; also None if no file descriptor is available.
 
-    No thread is needed, which a machine in trouble may refuse.
+    Uses no thread, because a machine in trouble may be unable to start one.
     """
     try:
         _check_descriptors()
-        return asyncio.run(_ask_at_once(ports, path, s_max))
+        return asyncio.run(_fetch_all(ports, path, s_max))
     except OSError:
         return [None] * len(ports)
 
 
 def _check_descriptors() -> None:
-    """Raise OSError unless an event loop can have its three: asyncio does not close one that gets only some of them."""
+    """Raise OSError unless the three descriptors of an event loop are available: asyncio leaks them if it gets only
+    some.
+    """
     reader, writer = socket.socketpair()
     with reader, writer, Path(os.devnull).open("rb"):
         pass
 
 
-async def _ask_at_once(ports: Sequence[int], path: str, s_max: float) -> list[str | None]:
+async def _fetch_all(ports: Sequence[int], path: str, s_max: float) -> list[str | None]:
     return await asyncio.gather(*(_get(port, path, s_max) for port in ports))
 
 
 async def _get(port: int, path: str, s_max: float) -> str | None:
-    """None where it does not answer in full, or says that it is not ready."""
+    """Return the body, or None if the response is incomplete or its status is not 200."""
     try:
         async with asyncio.timeout(s_max):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -125,7 +128,8 @@ async def _get(port: int, path: str, s_max: float) -> str | None:
 
 
 def _body(answer: bytes) -> str | None:
-    """Of HTTP/1.0; None where the status is not 200, or the worker ended in the middle. Raises ValueError."""
+    """Return the body of an HTTP/1.0 response, or None if its status is not 200 or it is truncated. Raises "
+    "ValueError."""
     head, _, body = answer.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(":") for line in lines)}

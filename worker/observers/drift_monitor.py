@@ -14,7 +14,8 @@ from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import FrameFlag, Reject, Result
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import CameraSampler
-from stripwatch.worker.monitoring.metrics import OTHER, Metrics
+from stripwatch.worker.monitoring.metric_group import OTHER
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.drift import Baseline, CameraReport, Condition, Drift, ScoredAnswer
 from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame

@@ -18,7 +18,7 @@ from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.config.sections import PLAIN_LOOPBACK
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.monitoring.health import HealthServer
-from stripwatch.worker.monitoring.metrics import connections_closed
+from stripwatch.worker.monitoring.health_metrics import connections_closed
 from stripwatch.worker.monitoring.systemd import Watchdog
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_ready
 from stripwatch.worker.service.child_probe import ChildProbe

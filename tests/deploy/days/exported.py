@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.images.image_statistics import STATISTICS
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
-from stripwatch.worker.monitoring.metrics import Metrics, certificate_expiry
+from stripwatch.worker.monitoring.health_metrics import certificate_expiry
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.drift import Condition, ScoreDrift, ScoreStatistic
 from tests.deploy.days.day import Labels
 

@@ -1,4 +1,4 @@
-"""Certificates that openssl makes on the spot."""
+"""Certificates generated with openssl."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.brokers.secure import make_certificates
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What make_certificates makes; leave these files as they are."""
+    """Return the folder of certificates that make_certificates creates. Do not change its files."""
     folder = tmp_path_factory.mktemp("made")
     with absence_is_a_skip(KafkaUnavailableError):
         make_certificates(folder)

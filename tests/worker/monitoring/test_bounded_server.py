@@ -1,4 +1,4 @@
-"""Clients that are idle, slow or many do not keep out the next one: on real sockets."""
+"""Idle, slow and numerous clients do not block the next one, tested on real sockets."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring import bounded_server
 from stripwatch.worker.monitoring.health import HealthServer
-from stripwatch.worker.monitoring.metrics import connections_closed
+from stripwatch.worker.monitoring.health_metrics import connections_closed
 from tests.e2e.line import fetch
 from tests.waiting import wait_until
 
@@ -55,7 +55,7 @@ def is_closed(client: socket.socket) -> bool:
 
 
 @pytest.mark.long
-def test_three_hundred_idle_connections(server: HealthServer) -> None:
+def test_three_hundred_idle_connections_do_not_block_a_request(server: HealthServer) -> None:
     with ExitStack() as stack:
         idle = [stack.enter_context(connect(server)) for _ in range(300)]
         assert all(answers(server) for _ in range(30))
@@ -63,8 +63,8 @@ def test_three_hundred_idle_connections(server: HealthServer) -> None:
         assert closed(server, "too_many") >= 300 - bounded_server.CONNECTIONS_MAX
 
 
-def test_threads_have_a_limit_also_while_none_ends() -> None:
-    """A connection that is closed does not end a thread that is busy with its answer."""
+def test_limits_threads_even_if_none_ends() -> None:
+    """Closing a connection does not end a thread that is busy with its response."""
     free, before = threading.Event(), set(threading.enumerate())
     server = HealthServer(MetricsSettings(port=0), CollectorRegistry(), lambda: {"free": free.wait(60)})
     with ExitStack() as stack:
@@ -81,8 +81,8 @@ def test_threads_have_a_limit_also_while_none_ends() -> None:
     assert len(threads) <= bounded_server.CONNECTIONS_MAX
 
 
-def test_a_log_that_hangs_keeps_no_answer_back(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when nobody reads stdout. The connections that make room for others are logged."""
+def test_a_hanging_log_delays_no_response(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log hangs, as it does with an unread stdout. The connections closed to make room for others are logged."""
     logged, read = [], threading.Event()
 
     class FullPipe:
@@ -102,7 +102,7 @@ def test_a_log_that_hangs_keeps_no_answer_back(server: HealthServer, monkeypatch
         read.set()
 
 
-def test_scrapes_that_hang_leave_threads_for_probes() -> None:
+def test_hanging_scrapes_leave_threads_for_probes() -> None:
     free, registry = threading.Event(), CollectorRegistry()
     Gauge("slow", "Hangs.", registry=registry).set_function(lambda: float(free.wait(60)))
     server = HealthServer(MetricsSettings(port=0), registry, lambda: {"fine": True})
@@ -118,7 +118,7 @@ def test_scrapes_that_hang_leave_threads_for_probes() -> None:
         wait_until(lambda: fetch(server.port, "/metrics")[0] == 200)
 
 
-def test_no_thread_is_left_for_a_connection(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_a_connection_if_no_thread_can_start(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -130,7 +130,7 @@ def test_no_thread_is_left_for_a_connection(server: HealthServer, monkeypatch: p
     assert answers(server)
 
 
-def test_a_client_that_sends_a_byte_now_and_then(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closes_a_client_that_sends_single_bytes(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded_server, "CLIENT_S_MAX", 0.3)
     with connect(server) as slow:
 
@@ -148,9 +148,9 @@ def test_a_client_that_sends_a_byte_now_and_then(server: HealthServer, monkeypat
     assert closed(server, "too_many") == 0
 
 
-def test_clients_that_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closes_clients_that_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = CollectorRegistry()
-    Gauge("size", "Larger than the buffers of a socket. " * 300_000, registry=registry)
+    Gauge("size", "A response larger than the socket buffers." * 300_000, registry=registry)
     server = HealthServer(MetricsSettings(port=0), registry, dict)
     with ExitStack() as stack:
         stack.callback(server.close)
@@ -162,7 +162,7 @@ def test_clients_that_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
         wait_until(lambda: not server._server._open)
 
 
-def test_no_file_descriptor_is_left_for_others(server: HealthServer) -> None:
+def test_answers_if_no_other_file_descriptor_is_free(server: HealthServer) -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken: list[int] = []
     probe = socket.socket()

@@ -1,4 +1,4 @@
-"""The health port: truthful, and clear when it cannot have its port."""
+"""The health port: status codes, checks, and the error for a port in use."""
 
 import json
 from collections.abc import Iterator
@@ -22,20 +22,20 @@ def server() -> Iterator[HealthServer]:
     server.close()
 
 
-def test_it_is_ready_only_while_every_check_holds(server: HealthServer) -> None:
+def test_is_ready_only_while_all_checks_pass(server: HealthServer) -> None:
     status, body = fetch(server.port, "/readyz")
     assert (status, json.loads(body)) == (503, {"ready": False, "checks": CHECKS})
     CHECKS["group_joined"] = True
     assert fetch(server.port, "/readyz")[0] == 200
 
 
-def test_it_is_alive_and_knows_its_paths(server: HealthServer) -> None:
+def test_reports_alive_and_lists_its_paths(server: HealthServer) -> None:
     assert fetch(server.port, "/healthz")[0] == 200
     status, body = fetch(server.port, "/")
     assert (status, "/readyz" in body) == (404, True)
 
 
-def test_it_is_not_alive_when_its_main_loop_hangs() -> None:
+def test_is_not_alive_while_the_main_loop_hangs() -> None:
     server = HealthServer(MetricsSettings(port=0), CollectorRegistry(), dict, is_alive=lambda: False)
     try:
         assert fetch(server.port, "/healthz")[0] == 503
@@ -43,6 +43,6 @@ def test_it_is_not_alive_when_its_main_loop_hangs() -> None:
         server.close()
 
 
-def test_a_port_that_is_taken_is_named(server: HealthServer) -> None:
+def test_names_a_port_that_is_in_use(server: HealthServer) -> None:
     with pytest.raises(SettingsError, match=f"metrics.port = {server.port}"):
         HealthServer(MetricsSettings(port=server.port), CollectorRegistry(), lambda: CHECKS)

@@ -1,4 +1,4 @@
-"""The health port behind TLS: who may read what, and that no client keeps out the next one. On real sockets."""
+"""The health port with TLS: access by path, and clients that cannot block others. Tested on real sockets."""
 
 import json
 import shutil
@@ -20,16 +20,16 @@ from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring import bounded_server, health, server_certificate
 from stripwatch.worker.monitoring.bounded_server import CONNECTIONS_MAX
 from stripwatch.worker.monitoring.health import HealthServer
-from stripwatch.worker.monitoring.metrics import connections_closed
+from stripwatch.worker.monitoring.health_metrics import connections_closed
 from stripwatch.worker.monitoring.server_certificate import expiry_s
 from tests.waiting import wait_until
 
-REFUSED = "TLS with a client of the health port failed"
+REFUSED = "TLS handshake with a client of the health port failed"
 
 
 @contextmanager
 def serving(folder: Path, **changes: Any) -> Iterator[HealthServer]:
-    """Behind broker.pem, which holds its key; ca.pem signs the clients' certificates."""
+    """Settings with broker.pem, which contains its key; ca.pem signs the certificates of clients."""
     registry = CollectorRegistry()
     settings = MetricsSettings(port=0, certificate_file=folder / "broker.pem", **changes)
     server = HealthServer(settings, registry, lambda: {"fine": True}, connections_closed(registry))
@@ -46,7 +46,7 @@ def server(made: Path) -> Iterator[HealthServer]:
 
 
 def trusting(folder: Path, certificate: str | None = None, authority: str = "ca.pem") -> ssl.SSLContext:
-    """A client that trusts an authority, and may have a certificate of its own."""
+    """The TLS context of a client that trusts an authority and may have a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(folder / authority)
     if certificate:
@@ -73,7 +73,7 @@ def count_closed(server: HealthServer, reason: str, context: ssl.SSLContext) -> 
     return int(float(next(line.removeprefix(prefix) for line in lines if line.startswith(prefix))))
 
 
-def test_a_client_that_trusts_the_authority(server: HealthServer, made: Path) -> None:
+def test_serves_a_client_that_trusts_the_authority(server: HealthServer, made: Path) -> None:
     context = trusting(made)
     assert fetch(server, "/healthz", context)[0] == 200
     status, body = fetch(server, "/readyz", context)
@@ -84,8 +84,8 @@ def test_a_client_that_trusts_the_authority(server: HealthServer, made: Path) ->
     assert float(line.split()[1]) == expiry_s(made / "broker.pem")
 
 
-def test_the_end_of_an_answer_is_said(server: HealthServer, made: Path) -> None:
-    """Without TLS's own end a client could not tell a whole answer from one that was cut."""
+def test_sends_close_notify_after_a_response(server: HealthServer, made: Path) -> None:
+    """Without close_notify a client cannot tell a complete response from a truncated one."""
     with (
         connect(server) as plain,
         trusting(made).wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False) as client,
@@ -95,7 +95,7 @@ def test_the_end_of_an_answer_is_said(server: HealthServer, made: Path) -> None:
     assert answer.endswith(b'{"alive": true}\n')
 
 
-def test_an_old_version_of_tls_is_refused(server: HealthServer, made: Path) -> None:
+def test_refuses_an_old_tls_version(server: HealthServer, made: Path) -> None:
     context = trusting(made)
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"):
@@ -104,7 +104,7 @@ def test_an_old_version_of_tls_is_refused(server: HealthServer, made: Path) -> N
         fetch(server, "/healthz", context)
 
 
-def test_metrics_need_a_client_certificate_where_one_is_asked_for(made: Path) -> None:
+def test_requires_a_client_certificate_only_for_metrics(made: Path) -> None:
     with serving(made, client_ca_file=made / "ca.pem") as server:
         assert fetch(server, "/metrics", trusting(made, "client"))[0] == 200
         status, body = fetch(server, "/metrics", trusting(made))
@@ -115,11 +115,11 @@ def test_metrics_need_a_client_certificate_where_one_is_asked_for(made: Path) ->
                 fetch(server, "/healthz", trusting(made, "other"))
             wait_until(lambda: len(lines) > 0)
         assert (lines[0]["event"], lines[0]["client"]) == (REFUSED, "127.0.0.1")
-        assert "its certificate is refused (metrics.client_ca_file): self-signed" in lines[0]["why"]
+        assert "client certificate rejected (metrics.client_ca_file): self-signed" in lines[0]["why"]
         assert count_closed(server, "handshake", trusting(made, "client")) == 1
 
 
-def test_a_client_that_does_not_trust_us_or_speaks_no_tls_is_named(server: HealthServer, made: Path) -> None:
+def test_logs_a_client_that_distrusts_the_certificate_or_speaks_plain_http(server: HealthServer, made: Path) -> None:
     with capture_logs() as lines:
         with pytest.raises(urllib.error.URLError, match=r"self-signed|unable to get local issuer"):
             fetch(server, "/metrics", trusting(made, authority="other.pem"))
@@ -134,9 +134,7 @@ def test_a_client_that_does_not_trust_us_or_speaks_no_tls_is_named(server: Healt
     assert count_closed(server, "handshake", trusting(made)) == 2
 
 
-def test_a_client_that_comes_back_is_named_once(
-    server: HealthServer, made: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_logs_a_returning_client_once(server: HealthServer, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_REFUSED_MAX", 2)
     with capture_logs() as lines:
         for _ in range(3):
@@ -147,10 +145,10 @@ def test_a_client_that_comes_back_is_named_once(
         for client in ("::1", "::2", "::2"):
             server._server._log_refused(client, "why")
     assert [line["client"] for line in lines] == ["127.0.0.1", "::1", "::2"]
-    assert server._server._refused == {("::2", "why")}, "what is remembered has a limit"
+    assert server._server._refused == {("::2", "why")}, "the number of remembered clients is limited"
 
 
-def test_a_client_that_only_knocks_is_not_counted(server: HealthServer, made: Path) -> None:
+def test_does_not_count_a_port_check(server: HealthServer, made: Path) -> None:
     with capture_logs() as lines:
         connect(server).close()
         wait_until(lambda: server._server._threads == 0)
@@ -158,7 +156,7 @@ def test_a_client_that_only_knocks_is_not_counted(server: HealthServer, made: Pa
     assert lines == []
 
 
-def test_a_hundred_clients_that_never_shake_hands(server: HealthServer, made: Path) -> None:
+def test_a_hundred_clients_without_a_handshake_block_no_request(server: HealthServer, made: Path) -> None:
     with ExitStack() as stack, capture_logs():
         for _ in range(100):
             stack.enter_context(connect(server))
@@ -167,7 +165,7 @@ def test_a_hundred_clients_that_never_shake_hands(server: HealthServer, made: Pa
         assert count_closed(server, "too_many", trusting(made)) >= 100 - CONNECTIONS_MAX
 
 
-def test_a_hundred_idle_clients_behind_their_handshake(server: HealthServer, made: Path) -> None:
+def test_a_hundred_idle_tls_clients_block_no_request(server: HealthServer, made: Path) -> None:
     context = trusting(made)
     with ExitStack() as stack, capture_logs():
         for _ in range(100):
@@ -176,17 +174,19 @@ def test_a_hundred_idle_clients_behind_their_handshake(server: HealthServer, mad
         assert fetch(server, "/metrics", context)[0] == 200
 
 
-def test_a_handshake_has_its_time(server: HealthServer, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closes_a_handshake_that_takes_too_long(
+    server: HealthServer, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bounded_server, "CLIENT_S_MAX", 0.3)
     with connect(server) as silent, capture_logs() as lines:
         assert silent.recv(1) == b"", "closed by the server"
         wait_until(lambda: len(lines) > 0)
-    assert [line["why"] for line in lines] == ["it took too long"]
+    assert [line["why"] for line in lines] == ["open for too long"]
     monkeypatch.undo()
     assert fetch(server, "/healthz", trusting(made))[0] == 200
 
 
-def test_the_next_connection_has_the_new_certificate(made: Path, tmp_path: Path) -> None:
+def test_uses_the_new_certificate_for_the_next_connection(made: Path, tmp_path: Path) -> None:
     shutil.copy(made / "expired.pem", tmp_path / "broker.pem")
     with serving(tmp_path) as server, capture_logs():
         with pytest.raises(urllib.error.URLError, match="certificate has expired"):
@@ -195,8 +195,8 @@ def test_the_next_connection_has_the_new_certificate(made: Path, tmp_path: Path)
         assert fetch(server, "/healthz", trusting(made))[0] == 200
 
 
-def test_certificate_files_that_hang_keep_nobody_out(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a network mount that hangs: one connection waits, and the others have the certificate of before."""
+def test_hanging_certificate_files_block_one_connection_only(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files hang as on a network mount: one connection waits, and the others get the previous certificate."""
     reading, mount_is_back = threading.Event(), threading.Event()
 
     def hang(_: Path) -> None:
@@ -213,7 +213,7 @@ def test_certificate_files_that_hang_keep_nobody_out(made: Path, monkeypatch: py
         wait_until(lambda: not server._server._threads)
 
 
-def test_the_next_connection_has_the_new_authority_of_clients(made: Path, tmp_path: Path) -> None:
+def test_uses_the_new_client_authority_for_the_next_connection(made: Path, tmp_path: Path) -> None:
     authorities = Path(shutil.copy(made / "ca.pem", tmp_path))
     with serving(made, client_ca_file=authorities) as server, capture_logs():
         with pytest.raises(OSError):  # noqa: PT011 - TLS 1.3 refuses it after the handshake

@@ -1,19 +1,20 @@
-"""Metrics: names, bounded labels, gauges that read."""
+"""Metrics: names, bounded labels, gauges that read a value."""
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
-from stripwatch.worker.monitoring.metrics import BoundedLabels, Metrics
+from stripwatch.worker.monitoring.metric_group import BoundedLabels
+from stripwatch.worker.monitoring.metrics import Metrics
 
 
-def test_a_sender_cannot_grow_the_worker() -> None:
+def test_bounds_the_number_of_label_values() -> None:
     labels = BoundedLabels(2)
     assert [labels.label(name) for name in ("a", "b", "c", "a", "d")] == ["a", "b", "other", "a", "other"]
 
 
-def test_every_metric_has_the_prefix_a_text_and_no_coil() -> None:
+def test_every_metric_has_the_prefix_and_a_help_text_and_no_coil_label() -> None:
     metrics = Metrics(CollectorRegistry())
     metrics.frames.labels("top-1").inc()
     text = generate_latest(metrics.registry).decode()
@@ -24,7 +25,7 @@ def test_every_metric_has_the_prefix_a_text_and_no_coil() -> None:
     assert 'stripwatch_frames_total{camera="top-1"} 1.0' in text
 
 
-def test_a_replayed_frame_is_not_one_that_its_camera_sends_now() -> None:
+def test_a_replayed_frame_does_not_count_for_its_camera() -> None:
     metrics = Metrics(CollectorRegistry(), 1)
     metrics.count_frame("top-9", is_replay=True)
     metrics.count_frame("top-1", is_replay=False)
@@ -36,7 +37,7 @@ def test_a_replayed_frame_is_not_one_that_its_camera_sends_now() -> None:
 @pytest.mark.parametrize(
     ("provider", "device_id", "label"), [("CPUExecutionProvider", None, ""), ("CUDAExecutionProvider", 1, "1")]
 )
-def test_the_device_of_the_model_is_one_series(provider: str, device_id: int | None, label: str) -> None:
+def test_device_info_is_one_series(provider: str, device_id: int | None, label: str) -> None:
     metrics = Metrics(CollectorRegistry())
     metrics.show_device("CUDAExecutionProvider", 0)
     metrics.show_device(provider, device_id)
@@ -56,14 +57,14 @@ def test_a_watched_gauge_is_read_at_each_scrape() -> None:
     assert metrics.registry.get_sample_value("stripwatch_queue_frames", {"queue": "decode"}) == 5
 
 
-def test_verdicts_and_reasons_are_there_before_the_first_of_them() -> None:
+def test_verdicts_and_reasons_start_at_zero() -> None:
     registry = Metrics(CollectorRegistry()).registry
     assert registry.get_sample_value("stripwatch_results_total", {"verdict": "defect"}) == 0
     for reason in RejectReason:
         assert registry.get_sample_value("stripwatch_rejects_total", {"reason": reason}) == 0
 
 
-def test_the_flags_of_a_camera_begin_at_zero_with_its_first_frame() -> None:
+def test_the_flags_of_a_camera_start_at_zero_with_its_first_frame() -> None:
     metrics = Metrics(CollectorRegistry(), 1)
     for camera in ("top-1", "top-2", "top-3"):
         metrics.count_frame(camera, is_replay=False)

@@ -26,9 +26,9 @@ class State:
         self.log.check()
 
 
-def test_each_change_is_reported_once(said: list[EventDict]) -> None:
+def test_logs_each_change_once(said: list[EventDict]) -> None:
     state = State()
-    state.look()  # not ready yet: nothing has changed
+    state.look()  # still not ready, so nothing has changed
     state.look(broker_connected=True)
     state.look(group_joined=True)
     state.look()
@@ -44,14 +44,14 @@ def test_each_change_is_reported_once(said: list[EventDict]) -> None:
     ]
 
 
-def test_a_stop_is_not_said_twice(said: list[EventDict]) -> None:
+def test_does_not_log_unready_during_a_stop(said: list[EventDict]) -> None:
     state = State()
     state.look(broker_connected=True, group_joined=True)
     state.look(broker_connected=False, not_stopping=False)
     assert [entry["event"] for entry in said] == ["ready"]
 
 
-def test_back_pressure_is_reported(said: list[EventDict]) -> None:
+def test_logs_backpressure(said: list[EventDict]) -> None:
     state = State()
     for paused in (False, True, True, False):
         state.paused = paused

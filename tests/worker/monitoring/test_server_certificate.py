@@ -1,4 +1,4 @@
-"""The files of the health port's certificate: what is wrong with them, and that new ones are loaded."""
+"""The certificate files of the health port: errors in them, and reloading."""
 
 import shutil
 import ssl
@@ -16,7 +16,7 @@ from stripwatch.worker.monitoring.server_certificate import ServerCertificate, e
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change, with a locked key and a file of another kind."""
+    """Return a copy of the certificates that a test may change, with an encrypted key and a file that is not PEM."""
     copy = Path(shutil.copytree(made, tmp_path / "tls"))
     lock = ["openssl", "rsa", "-aes128", "-in", "client.key", "-out", "locked.key", "-passout", "pass:geheim"]
     subprocess.run(lock, cwd=copy, check=True, capture_output=True)
@@ -38,7 +38,7 @@ def load(folder: Path, **names: str) -> ServerCertificate:
         {"certificate": "client.pem", "key": "locked.key", "key_password": "password"},
     ],
 )
-def test_files_that_fit(folder: Path, names: dict[str, str]) -> None:
+def test_accepts_valid_files(folder: Path, names: dict[str, str]) -> None:
     context = load(folder, **names)._context
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.verify_mode == (ssl.CERT_OPTIONAL if "client_ca" in names else ssl.CERT_NONE)
@@ -60,19 +60,19 @@ def test_files_that_fit(folder: Path, names: dict[str, str]) -> None:
         ({"certificate": "broker.pem", "client_ca": "junk"}, r"'metrics\.client_ca_file': .*junk cannot be used"),
     ],
 )
-def test_files_that_do_not_fit_are_named(folder: Path, names: dict[str, str], why: str) -> None:
+def test_names_an_invalid_file(folder: Path, names: dict[str, str], why: str) -> None:
     with pytest.raises(StripwatchError, match=why):
         load(folder, **names)
 
 
-def test_an_expired_certificate_is_a_warning(made: Path) -> None:
+def test_warns_of_an_expired_certificate(made: Path) -> None:
     with capture_logs() as lines:
         load(made, certificate="expired.pem")
-    assert [line["event"] for line in lines] == ["the certificate of the health port has expired"]
+    assert [line["event"] for line in lines] == ["certificate of the health port has expired"]
 
 
-@pytest.mark.parametrize("days", [1, 20_000])  # before and from 2050 on the time is written in two ways
-def test_the_end_of_validity_is_read_as_openssl_reads_it(tmp_path: Path, made: Path, days: int) -> None:
+@pytest.mark.parametrize("days", [1, 20_000])  # X.509 encodes the time differently before 2050 and from 2050 on
+def test_reads_the_same_expiry_as_openssl(tmp_path: Path, made: Path, days: int) -> None:
     file = tmp_path / "certificate.pem"
     make = [
         "openssl",
@@ -98,25 +98,25 @@ def renewed(certificate: ServerCertificate) -> bool:
     return certificate._context is not before
 
 
-def test_new_files_are_loaded(folder: Path) -> None:
+def test_reloads_changed_files(folder: Path) -> None:
     certificate = load(folder, certificate="client.pem", key="client.key")
     expires_s = certificate.expires_s
     assert not renewed(certificate)
     with capture_logs() as lines:
         shutil.copy(folder / "other.pem", folder / "client.pem")
-        assert not renewed(certificate), "the key is not there yet"
+        assert not renewed(certificate), "the new key has not been written yet"
         assert not renewed(certificate)
         shutil.copy(folder / "other.key", folder / "client.key")
         assert renewed(certificate)
     assert not renewed(certificate)
     assert certificate.expires_s != expires_s
     assert [line["event"] for line in lines] == [
-        "the health port keeps its certificate: the new one cannot be used",
-        "the health port has a new certificate",
+        "new certificate of the health port cannot be used; keeping the previous one",
+        "certificate of the health port reloaded",
     ]
 
 
-def test_files_that_are_gone_for_a_while_do_no_harm(folder: Path) -> None:
+def test_keeps_the_certificate_while_files_are_missing(folder: Path) -> None:
     certificate = load(folder, certificate="client.pem", key="client.key", client_ca="ca.pem")
     (folder / "client.key").rename(folder / "away.key")
     with capture_logs() as lines:
@@ -124,4 +124,4 @@ def test_files_that_are_gone_for_a_while_do_no_harm(folder: Path) -> None:
     assert "cannot read" in lines[0]["error"]
     (folder / "away.key").rename(folder / "client.key")
     shutil.copy(folder / "other.pem", folder / "ca.pem")
-    assert renewed(certificate), "the authority of the clients changed"
+    assert renewed(certificate), "the client authority has changed"

@@ -1,4 +1,4 @@
-"""What systemd hears: one datagram a state, and silence from a worker that hangs."""
+"""Notifications to systemd: one datagram per state, and none from a worker that hangs."""
 
 import socket
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.clock import ManualClock
 
 
 @pytest.mark.parametrize("name", ["path", "abstract"])
-def test_a_state_is_one_datagram(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sends_one_datagram_per_state(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     address = str(tmp_path / "notify") if name == "path" else f"@stripwatch-{tmp_path.name}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(address.replace("@", "\0"))
@@ -20,14 +20,14 @@ def test_a_state_is_one_datagram(name: str, tmp_path: Path, monkeypatch: pytest.
         assert systemd.recv(100) == b"READY=1"
 
 
-def test_nothing_is_reported_where_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ignores_a_missing_listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     sd_notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
     sd_notify("READY=1")
 
 
-def test_a_worker_is_alive_while_frames_move() -> None:
+def test_pings_while_frames_make_progress() -> None:
     said: list[str] = []
     clock = ManualClock()
     heart = Watchdog(said.append, clock.monotonic)
@@ -40,13 +40,13 @@ def test_a_worker_is_alive_while_frames_move() -> None:
 
     assert beat(False, 0, 0) == ["WATCHDOG=1"]
     assert beat(True, 0, 0) == ["READY=1", "WATCHDOG=1"]
-    assert beat(True, 5, 0) == []  # taken and not settled yet
+    assert beat(True, 5, 0) == []  # in flight and not settled
     assert beat(True, 5, 3) == ["WATCHDOG=1"]
     assert beat(True, 5, 3) == []
-    assert beat(False, 0, 3) == ["WATCHDOG=1"]  # unready is not dead
+    assert beat(False, 0, 3) == ["WATCHDOG=1"]  # an unready worker is not a dead one
 
 
-def test_it_is_not_said_more_often_than_once_a_second() -> None:
+def test_pings_at_most_once_per_second() -> None:
     said: list[str] = []
     clock = ManualClock()
     heart = Watchdog(said.append, clock.monotonic)

@@ -1,4 +1,4 @@
-"""Several workers at one address."""
+"""Metrics and readiness of several workers at one address."""
 
 import os
 import resource
@@ -18,32 +18,35 @@ from prometheus_client.parser import text_string_to_metric_families
 from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring import worker_scrape
 from stripwatch.worker.monitoring.health import HealthServer
-from stripwatch.worker.monitoring.metrics import Metrics, connections_closed
+from stripwatch.worker.monitoring.health_metrics import connections_closed
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_alive, all_ready
 from tests.waiting import wait_until
 
-HUNG = 5  # asked one after the other with two seconds each, they would take ten
+HUNG = 5  # sequential requests of two seconds each would take ten
 POD_MONITOR_S = 4.0
 SCRAPE_S_MAX, PROBE_S_MAX = worker_scrape.SCRAPE_S_MAX, worker_scrape.PROBE_S_MAX
 
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine may take its time to answer. Tests in which somebody never answers take `short`."""
+    """Extend the time limits, because a busy machine may respond slowly. Tests with workers that never respond use
+    `short`.
+    """
     for name in ("SCRAPE_S_MAX", "PROBE_S_MAX"):
         monkeypatch.setattr(worker_scrape, name, 30.0)
 
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limits as they are."""
+    """Use the real time limits."""
     monkeypatch.setattr(worker_scrape, "SCRAPE_S_MAX", SCRAPE_S_MAX)
     monkeypatch.setattr(worker_scrape, "PROBE_S_MAX", PROBE_S_MAX)
 
 
 @pytest.fixture
 def workers() -> Iterator[list[HealthServer]]:
-    """Two that answer, each with a GPU; the second is not ready; the first has done 3 results, the second 4."""
+    """Two workers that respond, each with a GPU. The second is not ready. They have published 3 and 4 results."""
     servers = []
     for device_id, done, ready in ((0, 3, True), (1, 4, False)):
         metrics = Metrics(CollectorRegistry())
@@ -55,7 +58,7 @@ def workers() -> Iterator[list[HealthServer]]:
         server.close()
 
 
-def test_each_sample_names_its_process(workers: list[HealthServer]) -> None:
+def test_labels_each_sample_with_its_process(workers: list[HealthServer]) -> None:
     registry = CollectorRegistry()
     registry.register(MultiprocessMetrics([server.port for server in workers]))
     text = generate_latest(registry).decode()
@@ -69,7 +72,7 @@ def test_each_sample_names_its_process(workers: list[HealthServer]) -> None:
     assert text.count("# TYPE stripwatch_results_total counter") == 1
 
 
-def test_the_connections_that_the_supervisor_closed_are_one_family_with_its_workers(
+def test_merges_the_supervisors_closed_connections_with_those_of_its_workers(
     workers: list[HealthServer],
 ) -> None:
     closed, registry = connections_closed(None), CollectorRegistry()
@@ -80,10 +83,10 @@ def test_the_connections_that_the_supervisor_closed_are_one_family_with_its_work
     assert registry.get_sample_value(name, {"reason": "too_many", "process": "1"}) == 0
     assert generate_latest(registry).decode().count(f"# TYPE {name} counter") == 1
     again = generate_latest(registry).decode()
-    assert again.count(f'{name}{{process="0",reason="timeout"}}') == 1, "a scrape leaves nothing behind"
+    assert again.count(f'{name}{{process="0",reason="timeout"}}') == 1, "a scrape must keep no state"
 
 
-def test_the_gpu_of_each_process_shows(workers: list[HealthServer]) -> None:
+def test_shows_the_gpu_of_each_process(workers: list[HealthServer]) -> None:
     registry = CollectorRegistry()
     registry.register(MultiprocessMetrics([server.port for server in workers]))
     for number in ("0", "1"):
@@ -91,11 +94,11 @@ def test_the_gpu_of_each_process_shows(workers: list[HealthServer]) -> None:
         assert registry.get_sample_value("stripwatch_device_info", labels) == 1
 
 
-def test_all_are_asked_whether_they_are_ready(workers: list[HealthServer]) -> None:
+def test_reports_the_readiness_of_each_worker(workers: list[HealthServer]) -> None:
     assert all_ready([server.port for server in workers]) == {"process_0": True, "process_1": False}
 
 
-def test_one_that_does_not_answer_is_not_ready_and_hides_no_other(workers: list[HealthServer]) -> None:
+def test_a_worker_that_does_not_respond_is_not_ready_and_hides_no_other(workers: list[HealthServer]) -> None:
     registry = CollectorRegistry()
     registry.register(MultiprocessMetrics([1, workers[0].port]))
     assert 'stripwatch_results_total{process="1",verdict="clean"} 3.0' in generate_latest(registry).decode()
@@ -105,7 +108,7 @@ def test_one_that_does_not_answer_is_not_ready_and_hides_no_other(workers: list[
 
 @contextmanager
 def descriptors_free(count: int) -> Iterator[None]:
-    """Limit how many files this process can open."""
+    """Limit the number of files that this process can open."""
     held = [os.open(os.devnull, os.O_RDONLY) for _ in range(count + 1)]
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(held), limits[1]))
@@ -118,8 +121,8 @@ def descriptors_free(count: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("free", [0, 1, 2])
-def test_no_file_descriptor_left_is_no_answer(workers: list[HealthServer], free: int) -> None:
-    """It used to end the thread that asks, and the supervisor with it."""
+def test_running_out_of_file_descriptors_counts_as_no_response(workers: list[HealthServer], free: int) -> None:
+    """This used to end the thread that asks, and the supervisor with it."""
     ports = [server.port for server in workers]
     with descriptors_free(free):
         alive, ready = all_alive(ports), all_ready(ports)
@@ -128,7 +131,7 @@ def test_no_file_descriptor_left_is_no_answer(workers: list[HealthServer], free:
 
 
 def scrape(ports: list[int]) -> CollectorRegistry:
-    """What a supervisor of these workers shows, read once."""
+    """Return what the supervisor of these workers exposes, read once."""
     registry, read = CollectorRegistry(), CollectorRegistry()
     registry.register(MultiprocessMetrics(ports))
     families = list(registry.collect())
@@ -147,7 +150,7 @@ def up(read: CollectorRegistry, processes: int) -> list[float | None]:
 
 @contextmanager
 def children(count: int) -> Iterator[tuple[list[int], list[int]]]:
-    """Processes with a health port each, and two metrics; their ports and ids."""
+    """Start processes with a health port and two metrics each; yield their ports and process ids."""
     code = (
         "import sys; from prometheus_client import CollectorRegistry; "
         "from stripwatch.worker.config.sections import MetricsSettings; "
@@ -165,13 +168,13 @@ def children(count: int) -> Iterator[tuple[list[int], list[int]]]:
             for _ in range(count)
         ]
         for process in started:
-            stack.callback(process.kill)  # also ends one that is stopped
+            stack.callback(process.kill)  # SIGKILL also ends a stopped process
         yield [int(process.stdout.readline()) for process in started if process.stdout], [p.pid for p in started]
 
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("hung", [1, 2])
-def test_processes_that_hang_show_and_hide_no_other(hung: int) -> None:
+def test_hanging_processes_are_reported_and_hide_no_other(hung: int) -> None:
     with children(3) as (ports, pids):
         wait_until(lambda: up(scrape(ports), 3) == [1, 1, 1])
         for pid in pids[:hung]:
@@ -191,7 +194,7 @@ def inflight(read: CollectorRegistry) -> list[float | None]:
 
 @contextmanager
 def silent(count: int) -> Iterator[list[int]]:
-    """Ports at which the kernel takes connections, as of a process that hangs."""
+    """Ports at which the kernel accepts connections but nothing responds, as with a process that hangs."""
     with ExitStack() as stack:
         listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         yield [listener.getsockname()[1] for listener in listeners]
@@ -199,7 +202,7 @@ def silent(count: int) -> Iterator[list[int]]:
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("ask", [scrape, all_ready, all_alive])
-def test_many_that_hang_take_no_longer_than_one(
+def test_many_hanging_workers_take_no_longer_than_one(
     workers: list[HealthServer], ask: Callable[[list[int]], object]
 ) -> None:
     with silent(HUNG) as ports:
@@ -209,8 +212,8 @@ def test_many_that_hang_take_no_longer_than_one(
         wait_until(lambda: up(scrape([*ports, workers[0].port]), HUNG + 1) == [*[0] * HUNG, 1])
 
 
-def test_all_are_asked_at_the_same_time() -> None:
-    """Each answers only once all were asked."""
+def test_queries_all_workers_concurrently() -> None:
+    """Each worker responds only after all of them were queried."""
     together = threading.Barrier(3)
     with ExitStack() as stack:
         ports = []
@@ -225,7 +228,7 @@ def test_all_are_asked_at_the_same_time() -> None:
 
 @contextmanager
 def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A port at which something answers so, once."""
+    """Open a port that sends this response once."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -241,7 +244,7 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def drip(connection: socket.socket) -> None:
-    """A byte now and then, until the other side has left."""
+    """Send a byte from time to time until the client disconnects."""
     try:
         while True:
             connection.sendall(b"x")
@@ -262,7 +265,7 @@ def drip(connection: socket.socket) -> None:
     ],
     ids=["slow", "cut", "no metrics", "no text", "error", "nothing"],
 )
-def test_an_answer_that_cannot_be_read_hides_no_other_worker(
+def test_an_invalid_response_hides_no_other_worker(
     workers: list[HealthServer], answer: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_scrape, "SCRAPE_S_MAX", 5.0)
@@ -272,6 +275,6 @@ def test_an_answer_that_cannot_be_read_hides_no_other_worker(
     assert read.get_sample_value("stripwatch_results_total", {"process": "1", "verdict": "clean"}) == 3
 
 
-def test_an_answer_that_is_no_json_is_not_ready() -> None:
+def test_a_response_that_is_not_json_is_not_ready() -> None:
     with answering(lambda c: c.sendall(b"HTTP/1.0 200 OK\r\n\r\n[]")) as port:
         assert all_ready([port]) == {"process_0": False}

@@ -31,11 +31,11 @@ def test_the_longest_chain_of_packages_is_short_and_there_is_no_cycle() -> None:
 
 
 def test_every_function_on_the_walk_of_one_frame_exists() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "explanation" / "frame-path.md").read_text(encoding="utf-8")
     section = text.partition("## The walk of one frame\n")[2].partition("\n## ")[0]
     steps = [
         (file, name)
-        for file, names in re.findall(r"^ {8}(\S+\.py) +(\S.*)$", section, re.MULTILINE)
+        for file, names in re.findall(r"^ {4}(\S+\.py) +(\S.*)$", section, re.MULTILINE)
         for name in names.split(", ")
     ]
     assert len(steps) > 40

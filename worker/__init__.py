@@ -1,1 +1,1 @@
-"""Frames in, defect events out. `ls worker/` is the path of a frame; ARCHITECTURE.md says who owns what."""
+"""Frames in, defect events out. docs/explanation/frame-path.md follows one frame through the packages."""

@@ -1,4 +1,4 @@
-"""The most that a process of the worker may have resident: the sum in ARCHITECTURE.md, under "Memory"."""
+"""Upper bound of a worker's resident memory: the formula in docs/explanation/memory.md."""
 
 from stripwatch.worker.broker.consumers import FETCH_BYTES_MAX
 from stripwatch.worker.config.sections import FramesSettings, InflightSettings

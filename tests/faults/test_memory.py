@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.memory import WORKER_MB, bytes_beside_itself, memory_mb_max
 
-TEXT = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
+TEXT = (Path(__file__).parents[2] / "docs" / "explanation" / "memory.md").read_text()
 
 
 def documented(pattern: str) -> int:
@@ -17,7 +17,7 @@ def documented(pattern: str) -> int:
 
 
 def test_it_is_the_documented_sum() -> None:
-    assert bytes_beside_itself(1, 16_000_000) == documented(r"which is (\d+) MB with the defaults") * 1_000_000
+    assert bytes_beside_itself(1, 16_000_000) == documented(r"The sum is (\d+) MB with the defaults") * 1_000_000
     assert documented(r"\((\d+) MB for the tiny model") == WORKER_MB
 
 

@@ -236,7 +236,7 @@ def test_settings_come_from_a_file_and_the_environment(monkeypatch: pytest.Monke
     assert stripwatch.load_settings().bundle is None
     with pytest.raises(stripwatch.SettingsError, match="processes = 2: run_worker runs one worker"):
         stripwatch.run_worker(settings)
-    with pytest.raises(stripwatch.InputError, match=r"there is no configuration file .*no\.toml"):
+    with pytest.raises(stripwatch.InputError, match=r"settings file .*no\.toml does not exist"):
         stripwatch.load_settings(tmp_path / "no.toml")
 
 

@@ -229,7 +229,7 @@ def test_settings_that_the_service_completes_are_renamed(package: Path, tmp_path
     backup.write_text("earlier")
     done = install(package, DESTDIR=str(tmp_path / "box"), PYTHON=str(package / "python"))
     assert done.returncode == 0, done.stderr
-    assert "PLAIN and SCRAM take a username with password" in done.stderr
+    assert "PLAIN and SCRAM require username" in done.stderr
     assert f"{backup}.1" in done.stderr
     assert old_settings.read_text() == f"log.format = 'json'\n{security}"
     assert backup.read_text() == "earlier"

@@ -36,7 +36,7 @@ def test_the_help_states_the_limits_of_frames_that_training_decodes(command: Cal
         (["--sorted", "--labels", "x.csv"], 2, "error: collect takes one of"),
         (["--sorted"], 6, "has no collected.csv: it is no folder of 'collect'"),
         (["--bootstrap-servers", "nowhere"], 2, "error: bootstrap servers are HOST:PORT"),
-        (["--bootstrap-servers", "127.0.0.1:1", "--config", "no.toml"], 6, "there is no configuration file no.toml"),
+        (["--bootstrap-servers", "127.0.0.1:1", "--config", "no.toml"], 6, "settings file no.toml does not exist"),
     ],
 )
 def test_collect_refuses_in_one_sentence(

@@ -1,1 +1,1 @@
-"""The settings: their model, where they are read from, and the command-line options that set them."""
+"""Settings: the data model, the loader for files, environment and flags, and the shared command-line options."""

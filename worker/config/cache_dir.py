@@ -1,4 +1,4 @@
-"""Where it is kept what a machine has found out or built for a model."""
+"""Cache directory for auto-tuning results and TensorRT engines."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from stripwatch.worker.config.settings import Settings
 
 
 def cache_folder(settings: Settings) -> Path | None:
-    """Where the setting says, else where the system keeps such things; None for a user without a home."""
+    """Return the `cache_folder` setting, else a folder in the user's cache; None if the user has no home."""
     try:
         return settings.cache_folder or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "stripwatch"
     except RuntimeError:

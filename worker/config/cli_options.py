@@ -1,4 +1,4 @@
-"""Options that several commands have in common, and the settings that a command line makes."""
+"""Command-line options shared by several commands, and the settings built from them."""
 
 import os
 from pathlib import Path
@@ -16,48 +16,59 @@ from stripwatch.worker.config.settings import Settings
 
 log = structlog.get_logger()
 
-_BUNDLE = typer.Option("--bundle", help="The model file to run, or STORE/NAME.")
+_BUNDLE = typer.Option("--bundle", help="Bundle to run: an ONNX file, or REGISTRY/NAME.")
 _SERVERS = typer.Option("--bootstrap-servers", help="Kafka brokers, HOST:PORT[,HOST:PORT...].")
 
-# Of commands that read all settings: a flag is one setting, and may be left to the file or the environment.
-SettingsConfig = Annotated[Path | None, typer.Option("--config", help="A TOML file with any of the settings.")]
+# For commands that read all settings. Each flag sets one setting and is optional: file and environment set it too.
+SettingsConfig = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
 BootstrapServersSetting = Annotated[str | None, _SERVERS]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting, as in the file.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any setting, as in the file.")]
 BundleSetting = Annotated[Path | None, _BUNDLE]
-Provider = Annotated[str | None, typer.Option(help="auto, cpu, cuda or tensorrt.")]
-BatchFramesMax = Annotated[int | None, typer.Option(help="Largest batch to warm up.")]
+Provider = Annotated[str | None, typer.Option(help="Execution provider: auto, cpu, cuda or tensorrt.")]
+BatchFramesMax = Annotated[int | None, typer.Option(help="Maximum number of frames per batch.")]
 MetricsPort = Annotated[
     int | None, typer.Option(min=0, max=65535, help="Port of /metrics, /healthz and /readyz; 0: any free port.")
 ]
-LogFormat = Annotated[str | None, typer.Option(help="auto, console or json.")]
+LogFormat = Annotated[str | None, typer.Option(help="Log format: auto, console or json.")]
 
-# Of commands that only need to reach Kafka: of the file they read nothing but [security].
+# For commands that only connect to Kafka: they read just the [security] table of the file.
 SecurityConfig = Annotated[
-    Path | None, typer.Option("--config", help="A TOML file whose [security] says how to talk to Kafka.")
+    Path | None, typer.Option("--config", help="TOML file with the Kafka security settings, in the table [security].")
 ]
-BootstrapServers = Annotated[str, _SERVERS]  # "": this run of the command needs none
+BootstrapServers = Annotated[str, _SERVERS]  # "": this run of the command does not connect to Kafka
 BrokerAddress = Annotated[
-    str, typer.Option("--broker", help="An existing Kafka broker, HOST:PORT; else one is started.")
+    str, typer.Option("--broker", help="Existing Kafka broker as HOST:PORT. Default: start an embedded broker.")
 ]
 
 BundleFile = Annotated[Path, _BUNDLE]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
-FramesTopic = Annotated[str, typer.Option("--topic", help="The topic that takes the frames; it must be there.")]
-ImageFolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of image files, searched in depth.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done without doing it.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
+FramesTopic = Annotated[str, typer.Option("--topic", help="Topic to send the frames to. It must exist.")]
+ImageFolderArgument = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Folder of image files, including subfolders.")
+]
 
 
 def security_of(config: Path | None) -> Security:
-    """From a TOML file (or none) and the environment, as for `run`. Raises InputError or SettingsError."""
+    """Load the security settings from a TOML file (or none) and the environment, as `run` does.
+
+    Raises InputError or SettingsError.
+    """
     return load_settings(config, {}).security
 
 
 def settings_of(config: Path | None, pairs: list[str] | None, quiet: bool = False, **flags: Any) -> Settings:
-    """Settings from --config, the environment, --set and flags, with the log set up as they say.
+    """Load the settings from --config, the environment, --set and flags, and configure logging accordingly.
 
-    quiet: only warnings, unless --set log.level says otherwise. flags: by name of the setting or section; None is not
-    given, nor is None within a section.
-    Raises InputError or SettingsError.
+    Args:
+        config: The TOML file of --config.
+        pairs: The KEY=VALUE pairs of --set.
+        quiet: Log only warnings, unless --set log.level overrides it.
+        flags: Values by name of the setting or section. None means not given, also inside a section.
+
+    Raises:
+        InputError: The file cannot be read.
+        SettingsError: A setting is wrong.
     """
     quieter = {"log": {"level": "warning"}} if quiet else {}
     settings = load_settings(config, merge(quieter, parse_pairs(pairs or []), flags))

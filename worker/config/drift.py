@@ -1,4 +1,4 @@
-"""The settings `drift.*`: when a camera is silent, dark, blurred or frozen, and over how many frames means are."""
+"""Settings `drift.*`: thresholds for silent, dark, blurred and frozen cameras, and the windows of the means."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

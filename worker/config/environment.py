@@ -1,4 +1,4 @@
-"""Settings from the environment, as one nested mapping: STRIPWATCH_METRICS__PORT is {"metrics": {"port": ...}}."""
+"""Read settings from environment variables: STRIPWATCH_METRICS__PORT becomes {"metrics": {"port": ...}}."""
 
 import json
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ _LEVEL = "__"
 
 
 def environment_values(variables: Mapping[str, str]) -> dict[str, Any]:
-    """The settings in variables of ours, each with its name as it is written. Raises SettingsError.
+    """Return the settings in environment variables as one nested mapping. Raises SettingsError.
 
-    Setting keys may be written in any case. Names of cameras and labels keep theirs: `TOP-1` is not `top-1`.
-    A variable of one setting wins over one that holds a whole section as a JSON object.
+    Setting keys may be written in any case. Names of cameras and labels are case-sensitive: `TOP-1` is not `top-1`.
+    A variable for a single setting overrides a variable that holds a whole section as a JSON object.
     """
     seen: dict[tuple[str, ...], str] = {}
     sections: list[tuple[int, dict[str, Any]]] = []
@@ -25,9 +25,9 @@ def environment_values(variables: Mapping[str, str]) -> dict[str, Any]:
     for name, value in variables.items():
         path = _path(name, value)
         if path[0] not in Settings.model_fields:
-            continue  # check_variables has refused it
+            continue  # check_variables reports it
         if path in seen:
-            raise SettingsError(f"environment variables {seen[path]} and {name} are one; keep one of them")
+            raise SettingsError(f"environment variables {seen[path]} and {name} set the same setting; remove one")
         seen[path] = name
         whole = _json_object(value) if path[0] in _BY_NAME or path in _SECTION_PATHS else None
         nested: Any = value if whole is None else whole
@@ -39,7 +39,7 @@ def environment_values(variables: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _path(name: str, value: str) -> tuple[str, ...]:
-    """The keys that lead to a setting. The name of a camera or label may itself have two underscores in it."""
+    """Return the keys that lead to a setting. The name of a camera or label may itself contain two underscores."""
     setting, *rest = name[len(ENV_PREFIX) :].split(_LEVEL)
     if setting.lower() not in _BY_NAME:
         return setting.lower(), *(key.lower() for key in rest)
@@ -50,7 +50,7 @@ def _path(name: str, value: str) -> tuple[str, ...]:
 
 def _json_object(value: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(value)
+        parsed = json.loads(value)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return parsed if isinstance(parsed, dict) else None

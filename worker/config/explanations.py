@@ -1,4 +1,4 @@
-"""One sentence for what is wrong in the settings, and what to write instead."""
+"""Error messages for invalid settings: what is wrong, and what to write instead."""
 
 import difflib
 import json
@@ -9,11 +9,11 @@ from pydantic import BaseModel, ValidationError
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.settings import ENV_PREFIX, SECTIONS, Settings
 
-_TABLES = {key.split(".")[0]: key for key in SECTIONS}  # the section of a setting, as in "cameras": "cameras.ID"
+_TABLES = {key.split(".")[0]: key for key in SECTIONS}  # first key of a section to its name: "cameras": "cameras.ID"
 
 
 def check_variables(variables: Mapping[str, str]) -> None:
-    """Raise SettingsError for what pydantic-settings passes over or does not explain.
+    """Raise SettingsError for environment variables that pydantic-settings ignores or does not explain.
 
     variables: as `renames.own_variables` returns them.
     """
@@ -29,33 +29,33 @@ def check_variables(variables: Mapping[str, str]) -> None:
 
 
 def sentence_of(error: ValidationError) -> str:
-    """The first thing that is wrong, with its key, and the nearest known key where there is none of this name."""
+    """Describe the first error with its key, and suggest the closest known key if the key is unknown."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown setting {key!r}{_instead([str(part) for part in first['loc']])}"
     message = first["msg"].removeprefix("Value error, ")
-    if not key:  # it spans several settings, and names them itself
+    if not key:  # the error concerns several settings, and its text names them
         return message
     if first["type"] == "model_type":
-        return f"setting {key!r} is a table with settings of its own, not a value"
-    if message[1:2] == " " or message[1:2].islower():  # else it begins with a name such as PLAIN
+        return f"setting {key!r} is a table of settings; set its keys instead of a value"
+    if message[1:2] == " " or message[1:2].islower():  # keep the capitals of a name such as PLAIN
         message = message[0].lower() + message[1:]
-    hidden = first["loc"][:1] == ("security",) or isinstance(first["input"], Mapping)  # a password; a whole table
-    shown = "" if hidden else f" (it is {first['input']!r})"
+    hidden = first["loc"][:1] == ("security",) or isinstance(first["input"], Mapping)  # it may contain a password
+    shown = "" if hidden else f" (got {first['input']!r})"
     return f"setting {key!r}: {message}{shown}"
 
 
 def _instead(parts: list[str]) -> str:
     *outer, name = parts
     if not outer:
-        if "." in name and name.lower() in _known_keys():  # in quotes a dot is a part of the name
+        if "." in name and name.lower() in _known_keys():  # in a quoted TOML key, the dot is part of the name
             return f"; write it without quotes: {name.lower()}"
         return _nearest(name, _known_keys())
     table = _TABLES[outer[0]]
     names = list(SECTIONS[table].model_fields)
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    return f"; did you mean '{table}.{close[0]}'?" if close else f"; {table} has {', '.join(names)}"
+    return f"; did you mean '{table}.{close[0]}'?" if close else f"; the keys of {table} are {', '.join(names)}"
 
 
 def _is_json_object(value: str) -> bool:
@@ -66,17 +66,17 @@ def _is_json_object(value: str) -> bool:
 
 
 def _member_for(section: str, value: str) -> str:
-    """The variable that takes a value which was given to the whole section."""
-    if _TABLES[section] != section:  # its next key is a name that we do not know
+    """Suggest the variable for a value that was given to the whole section."""
+    if _TABLES[section] != section:  # the next key is the name of a camera or label, which is not known here
         return ""
     fields = SECTIONS[section].model_fields
     taking = [name for name in fields if _takes(SECTIONS[section], name, value)]
-    taking.sort(key=lambda name: fields[name].annotation is str)  # a text takes any value
+    taking.sort(key=lambda name: fields[name].annotation is str)  # last, because a string field accepts any value
     return f"; set {_variable(f'{section}.{(taking or list(fields))[0]}')} instead"
 
 
 def _takes(model: type[BaseModel], name: str, value: str) -> bool:
-    """Whether nothing is wrong with this value but, perhaps, that it stands alone."""
+    """Return whether the field accepts the value, ignoring errors about other fields that are missing."""
     try:
         model.model_validate({name: value})
     except ValidationError as error:

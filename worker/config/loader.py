@@ -1,4 +1,4 @@
-"""Settings from a TOML file, the environment and flags."""
+"""Load settings from a TOML file, the environment and flags."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,10 @@ from stripwatch.worker.config.toml_text import read_toml
 
 
 def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
-    """Settings from a TOML file (or none), the environment and flags (None: not given).
+    """Load settings from a TOML file (or none), the environment and flags (None: not given).
 
-    Raises InputError when the file cannot be read, SettingsError that names the key, and the nearest known one.
+    Raises InputError if the file cannot be read, and SettingsError for an invalid key or value. The message names the
+    key, and for an unknown key the closest known one.
     """
     file = read_toml(config) if config is not None else {}
     given = merge(flags)
@@ -30,16 +31,19 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
 
 
 def build_settings(file: Mapping[str, Any], given: Mapping[str, Any]) -> Settings:
-    """Settings from the content of a file, the environment and flags. Raises SettingsError."""
+    """Build settings from the content of a file, the environment and flags. Raises SettingsError."""
     if isinstance(security := given.get("security"), dict) and "password" in security:
-        raise SettingsError("setting 'security.password' is no flag: others could see it in the list of processes")
+        raise SettingsError(
+            "setting 'security.password' cannot be a flag, because other users can see flags in the process list; "
+            "set it in the environment or the file"
+        )
     if "config" in given:
-        raise SettingsError("unknown setting 'config'; a file is named by --config alone")
+        raise SettingsError("unknown setting 'config'; name the settings file with --config")
     for source in (FILE, ENVIRONMENT):
-        if source in given:  # here pydantic would take it for the source
+        if source in given:  # pydantic would treat it as the source of that name
             raise SettingsError(f"unknown setting {source!r}")
     if doubled := two_spellings(file):
-        raise SettingsError(f"settings {doubled[0]!r} and {doubled[1]!r} are one; keep one of them")
+        raise SettingsError(f"settings {doubled[0]!r} and {doubled[1]!r} are the same; remove one")
     try:
         variables = environment_values(own_variables(os.environ))
         return Settings(**{**given, FILE: file, ENVIRONMENT: variables})
@@ -50,7 +54,7 @@ def build_settings(file: Mapping[str, Any], given: Mapping[str, Any]) -> Setting
 
 
 def two_spellings(keys: Iterable[str]) -> tuple[str, str] | None:
-    """Two keys that differ in upper and lower case alone: of these pydantic would pass over one in silence."""
+    """Return two keys that differ only in case, or None. pydantic would silently ignore one of them."""
     seen: dict[str, str] = {}
     for key in keys:
         if key.lower() in seen:

@@ -1,4 +1,4 @@
-"""Rewrite a settings file with old keys to the new ones. Everything else in the file stays as it is."""
+"""Replace the old keys in a settings file with the new ones, and leave the rest of the file unchanged."""
 
 import os
 import re
@@ -27,9 +27,13 @@ _Lines = list[tuple[Key | None, Item]]
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A migrated file. renamed: old key to new key, empty where the file needed nothing. backup: the old file.
+    """Outcome of migrating a settings file.
 
-    still_invalid: what else is wrong with the settings, which was so before and is left to a person.
+    Attributes:
+        file: The settings file.
+        renamed: Old key to new key; empty if nothing had to change.
+        backup: Copy of the old file; None if nothing had to change.
+        still_invalid: Another error in the settings, which existed before and is not fixed automatically.
     """
 
     file: Path
@@ -39,9 +43,9 @@ class Migration:
 
 
 def migrate_file(file: Path) -> Migration:
-    """Rewrite a settings file in place, and keep the old one as FILE.bak, or FILE.bak.1 and on where that is taken.
+    """Rewrite a settings file in place, and keep the old one as FILE.bak, or FILE.bak.1, FILE.bak.2… if that exists.
 
-    A file without old keys is not touched. Raises InputError or SettingsError, and then leaves the file as it was.
+    A file without old keys is not changed, nor is a file for which InputError or SettingsError is raised.
     """
     if not (renamed := old_keys(read_toml(file))):
         return Migration(file, {}, None)
@@ -50,18 +54,18 @@ def migrate_file(file: Path) -> Migration:
     new = migrate_text(file, old)
     backup = _free_name(file)
     _replace(file, backup, old.encode(), new.encode())
-    return Migration(file, {key: new_key(key) for key in renamed}, backup, _what_is_wrong(parse_toml(new)))
+    return Migration(file, {key: new_key(key) for key in renamed}, backup, _remaining_error(parse_toml(new)))
 
 
 def migrate_text(file: Path, text: str) -> str:
-    """The text of a settings file with the new keys, in their places. Raises SettingsError that names the file."""
+    """Return the text of a settings file with the new keys in place of the old. Raises SettingsError."""
     try:
         _check_collisions(file, parse_toml(text))
         document = tomlkit.parse(text.removeprefix(BYTE_ORDER_MARK))
         _rename_keys(document)
         migrated = document.as_string()
         if "\r\n" in text and not _BARE_LINE_FEED.search(text):
-            migrated = _BARE_LINE_FEED.sub("\r\n", migrated)  # tomlkit ends its own lines in another way
+            migrated = _BARE_LINE_FEED.sub("\r\n", migrated)  # tomlkit ends the lines that it adds with \n
         right = parse_toml(migrated) == _renamed(parse_toml(text))
     except (TOMLKitError, ValueError, RecursionError) as error:
         raise SettingsError(f"cannot rewrite {file}: {error}") from error
@@ -71,7 +75,7 @@ def migrate_text(file: Path, text: str) -> str:
 
 
 def _check_writable(file: Path) -> None:
-    # root may write to any file, but a file that nobody may write to is read-only for a reason
+    # os.access is always true for root, but a file without any write permission is meant to be read-only
     if not file.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(file, os.W_OK):
         raise InputError(f"{file} is read-only; make it writable first")
 
@@ -82,7 +86,7 @@ def _free_name(file: Path) -> Path:
 
 
 def _check_collisions(file: Path, values: dict[str, Any]) -> None:
-    same: dict[str, list[str]] = {}  # the keys of the file, and its spellings of a section, by what they set
+    same: dict[str, list[str]] = {}  # by the new key or section: the keys of the file that set it
     for old in old_keys(values):
         same.setdefault(new_key(old), []).append(old)
         section = new_key(old).split(".")[0]
@@ -93,27 +97,31 @@ def _check_collisions(file: Path, values: dict[str, Any]) -> None:
                 same[key].append(f"{section}.{name}")
     both = [" and ".join(map(repr, keys)) for keys in same.values() if len(keys) > 1]
     if both:
-        raise SettingsError(f"{file} sets both {', and both '.join(both)}; keep one of each")
+        raise SettingsError(f"{file} sets both {', and both '.join(both)}, which are the same; remove one of each")
 
 
 def _section_names(values: dict[str, Any]) -> dict[str, str]:
-    """How the file writes its sections: of two cases only one would be read."""
+    """Return the spelling that the file uses for each section, by lower-case name; keys may be in any case."""
     return {key.lower(): key for key, value in values.items() if isinstance(value, dict)}
 
 
-def _place(old: str, sections: dict[str, str]) -> str:
-    """The new key, with its section as the file writes it."""
+def _new_spelling(old: str, sections: dict[str, str]) -> str:
+    """Return the new key, with the section spelled as in the file."""
     section, name = new_key(old).split(".")
     return f"{sections.get(section, section)}.{name}"
 
 
-def _what_is_wrong(values: dict[str, Any]) -> str | None:
-    """Renaming keeps every value, so this was wrong before, or is set where this process cannot see it."""
+def _remaining_error(values: dict[str, Any]) -> str | None:
+    """Describe an error in the migrated settings.
+
+    Renaming keeps every value, so the error existed before, or the missing setting is set where this process cannot
+    see it.
+    """
     try:
         build_settings(values, {})
     except SettingsError as error:
         try:
-            reject_old_keys(None, {}, {}, own_variables(os.environ))  # one of these may be the cause
+            reject_old_keys(None, {}, {}, own_variables(os.environ))  # an old variable may be the cause
         except SettingsError as cause:
             return str(cause)
         return str(error)
@@ -121,24 +129,24 @@ def _what_is_wrong(values: dict[str, Any]) -> str | None:
 
 
 def _renamed(values: dict[str, Any]) -> dict[str, Any]:
-    """The values by their new keys."""
+    """Return the values under their new keys."""
     old, sections = old_keys(values), _section_names(values)
-    new = [{section: {name: values[key]}} for key in old for section, name in [_place(key, sections).split(".")]]
+    new = [{section: {name: values[key]}} for key in old for section, name in [_new_spelling(key, sections).split(".")]]
     return merge({key: value for key, value in values.items() if key not in old}, *new)
 
 
 def _rename_keys(document: tomlkit.TOMLDocument) -> None:
-    """An old key becomes a dotted key in its place, or moves into its section where the file has a table for it."""
+    """Turn each old key into a dotted key, or move it into its section if the file has a table for that."""
     values = document.unwrap()
     old, sections = old_keys(values), _section_names(values)
     tables = _section_tables(document)
     lines: _Lines = []
-    above: dict[int, _Lines] = {}  # the comments of what moved into braces, by id of the table
+    above: dict[int, _Lines] = {}  # by id of an inline table: the comments of the keys moved into it
     for key, item in document.body:
         if key is None or key.key not in old:
             lines.append((key, item))
             continue
-        section, name = _place(key.key, sections).split(".")
+        section, name = _new_spelling(key.key, sections).split(".")
         sep = _spacing(key)
         if section in tables:
             table = tables[section]
@@ -153,7 +161,7 @@ def _rename_keys(document: tomlkit.TOMLDocument) -> None:
 
 
 def _section_tables(document: tomlkit.TOMLDocument) -> dict[str, Table | InlineTable]:
-    """The tables with a header or in braces. TOML forbids further dotted keys for these."""
+    """Return the inline tables and the tables with a header. TOML forbids further dotted keys for these."""
     return {
         key.key: item
         for key, item in document.body
@@ -162,7 +170,7 @@ def _section_tables(document: tomlkit.TOMLDocument) -> dict[str, Table | InlineT
 
 
 def _spacing(key: Key) -> str:
-    """What stands between a key and its value; tomlkit counts the blanks before "=" to the key."""
+    """Return the text between a key and its value. tomlkit treats blanks before "=" as part of the key."""
     written = key.as_string()
     return written[len(written.rstrip()) :] + key.sep
 
@@ -174,7 +182,7 @@ def _new_key(parts: list[str], sep: str) -> Key:
 
 
 def _take_comments(lines: _Lines) -> _Lines:
-    """Take the comments directly above the next line off the end of these."""
+    """Remove and return the comments at the end of the lines, which belong to the next line."""
     first = len(lines)
     while first and isinstance(lines[first - 1][1], Comment):
         first -= 1
@@ -184,11 +192,11 @@ def _take_comments(lines: _Lines) -> _Lines:
 
 
 def _move_into_table(comments: _Lines, item: Item, table: Table, key: Key) -> None:
-    """Add the value, and the comments above it, below the last key of a table."""
+    """Add the value and its comments after the last key of a table."""
     item.trivia.indent = ""
     body = table.value.body
-    end = max((place for place, (known, _) in enumerate(body, 1) if known is not None), default=0)
-    below = body[end:]  # comments under the last key may be about the next table
+    end = max((index for index, (known, _) in enumerate(body, 1) if known is not None), default=0)
+    below = body[end:]  # comments after the last key may belong to the next table
     del body[end:]
     table.append(key, item)
     body[-1:-1] = comments
@@ -196,7 +204,7 @@ def _move_into_table(comments: _Lines, item: Item, table: Table, key: Key) -> No
 
 
 def _move_into_braces(item: Item, table: InlineTable, name: str) -> _Lines:
-    """Add the value to a table in braces. Returns its comment, which would not be valid TOML there."""
+    """Add the value to an inline table. Return its comment, which is not valid TOML inside braces."""
     comment = item.trivia.comment
     item.trivia.indent = item.trivia.comment_ws = item.trivia.comment = item.trivia.trail = ""
     table.append(name, item)
@@ -204,8 +212,8 @@ def _move_into_braces(item: Item, table: InlineTable, name: str) -> _Lines:
 
 
 def _replace(file: Path, backup: Path, old: bytes, new: bytes) -> None:
-    """Both files have the owner and mode of the old one: it may hold a password."""
-    target = file.resolve()  # of a link, the link stays
+    """Write the backup and the new file, both with the owner and mode of the old file, which may hold a password."""
+    target = file.resolve()  # keep a symbolic link, and replace its target
     like = target.stat()
     atomic_write(backup, old, like)
     try:

@@ -1,4 +1,4 @@
-"""KEY=VALUE on a command line, for any setting, and how it goes together with the other flags."""
+"""Parse the KEY=VALUE pairs of --set, and merge them with other settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +8,9 @@ from stripwatch.worker.config.toml_text import parse_toml
 
 
 def parse_pairs(pairs: list[str]) -> dict[str, Any]:
-    """`a.b=1` as {"a": {"b": 1}}. The value is TOML, or else text. Raises SettingsError.
+    """Parse KEY=VALUE pairs: `a.b=1` becomes {"a": {"b": 1}}. A value that is not TOML is text. Raises SettingsError.
 
-    The first part of a key is given in lower case: that of a file or variable may have any.
+    The first part of each key is converted to lower case, because settings may be written in any case.
     """
     merged: dict[str, Any] = {}
     for pair in pairs:
@@ -22,7 +22,7 @@ def parse_pairs(pairs: list[str]) -> dict[str, Any]:
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """One nested mapping of several. The later layer wins; None is not a value."""
+    """Merge nested mappings into one. Later layers override earlier ones; None does not count as a value."""
     merged: dict[str, Any] = {}
     for layer in layers:
         _merge(merged, layer)
@@ -41,7 +41,10 @@ def _parse_toml(key: str, value: str) -> dict[str, Any]:
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """A value meets a table only where one of them is wrong: the value stays, so that the error names it."""
+    """Merge a mapping into another.
+
+    If one has a value and the other a table, one of them is wrong. The value is kept, so that the error names it.
+    """
     for key, value in more.items():
         if isinstance(value, Mapping) and key in into:
             if isinstance(into[key], dict):

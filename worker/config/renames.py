@@ -1,4 +1,4 @@
-"""The settings that have moved into sections, and the error for one that still has its old key."""
+"""Old keys of settings that have moved into sections, and the error that names their new keys."""
 
 import re
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ RENAMES = {
     "log_format": "log.format",
     "log_level": "log.level",
 }
-# Kubernetes sets these in every pod for each service whose name begins like ours. They are not settings.
+# Kubernetes sets these in every pod, for each service whose name begins with "stripwatch". They are not settings.
 _SERVICE_VARIABLE = re.compile(
     ENV_PREFIX + r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)"
 )
@@ -46,25 +46,25 @@ _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 
 def old_keys(values: Mapping[str, Any]) -> list[str]:
-    """The old keys among the keys of a TOML document, as they are written: in any case, as every setting.
+    """Return the old keys in a TOML document as they are spelled there; settings may be written in any case.
 
-    A table is never one: `[evidence]` is a section, and `[[evidence]]` should be.
+    Tables are not old keys: `[evidence]` is a section, and `[[evidence]]` is a misspelled section.
     """
     return [key for key, value in values.items() if key.lower() in RENAMES and not _is_table(value)]
 
 
 def new_key(old: str) -> str:
-    """The new key for an old one in upper, lower or mixed case."""
+    """Return the new key for an old one in upper, lower or mixed case."""
     return RENAMES[old.lower()]
 
 
 def own_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that begin like a setting, with their names as they are written, without those of Kubernetes."""
+    """Return the variables with the prefix of settings, except those that Kubernetes sets for services."""
     return {name: value for name, value in _prefixed(environment).items() if not _is_kubernetes(name.upper(), value)}
 
 
 def service_variables(environment: Mapping[str, str]) -> list[str]:
-    """The names of the variables that begin like a setting and that Kubernetes sets."""
+    """Return the names of variables with the prefix of settings that Kubernetes sets for services."""
     return sorted(name for name, value in _prefixed(environment).items() if _is_kubernetes(name.upper(), value))
 
 
@@ -75,7 +75,10 @@ def _prefixed(environment: Mapping[str, str]) -> dict[str, str]:
 def reject_old_keys(
     config: Path | None, in_file: Mapping[str, Any], in_flags: Mapping[str, Any], variables: Mapping[str, str]
 ) -> None:
-    """Raise SettingsError that names every old key and its new one. variables: as `own_variables` returns them."""
+    """Raise SettingsError if there are old keys, naming each with its new key.
+
+    variables: as `own_variables` returns them.
+    """
     file_keys, flag_keys = old_keys(in_file), old_keys(in_flags)
     variables = {name.upper(): value for name, value in variables.items()}
     sentences = [f"setting {key!r} is now {new_key(key)!r}" for key in dict.fromkeys([*file_keys, *flag_keys])]
@@ -107,5 +110,5 @@ def _old_variables() -> dict[str, str]:
 
 
 def _is_old(name: str, variables: Mapping[str, str]) -> bool:
-    """A JSON object is a whole section, as in STRIPWATCH_EVIDENCE={"enabled": true}."""
+    """Return whether an old variable is set. STRIPWATCH_EVIDENCE={"enabled": true} sets a section, not an old key."""
     return name in variables and not variables[name].lstrip().startswith("{")

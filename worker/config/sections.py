@@ -1,4 +1,4 @@
-"""The tables of the settings, except `drift` and `security`."""
+"""Sections of the settings, except `drift` and `security`."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -48,10 +48,10 @@ class Topics(_Section):
 
     @model_validator(mode="after")
     def _frames_alone(self) -> Self:
-        """Frames that were written back to where they come from would go round forever."""
+        """Reject an output topic that is also the input topic: the worker would read its own output forever."""
         for name in type(self).model_fields:
             if name != "frames" and getattr(self, name) == self.frames:
-                raise ValueError(f"frames and {name} are one topic, {self.frames!r}")
+                raise ValueError(f"frames and {name} must be different topics, not both {self.frames!r}")
         return self
 
 
@@ -208,7 +208,7 @@ class BrokerSettings(_Section):
     )
 
 
-# A text of no length takes away what the file says; a flag cannot say None.
+# An empty string unsets a value from the file: a flag cannot be None.
 _OptionalFile = Annotated[Path | None, BeforeValidator(lambda given: None if given == "" else given)]
 
 
@@ -250,11 +250,11 @@ class MetricsSettings(_Section):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if not self.certificate_file and (self.key_file or self.key_password_file or self.client_ca_file):
-            raise ValueError("key_file, key_password_file and client_ca_file need certificate_file")
+            raise ValueError("key_file, key_password_file and client_ca_file require certificate_file")
         return self
 
 
-# Of a worker that only its supervisor or a tool on the same machine asks, whatever its file says.
+# Overrides for a worker whose metrics port is only used by a supervisor or a tool on the same machine.
 PLAIN_LOOPBACK = {
     "metrics.host": "127.0.0.1",
     **{f"metrics.{name}": "" for name in ("certificate_file", "key_file", "key_password_file", "client_ca_file")},
@@ -324,5 +324,5 @@ class ThresholdOverride(_Section):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.unsure is not None and self.unsure > self.sure:
-            raise ValueError("unsure is above sure")
+            raise ValueError("unsure must not be above sure")
         return self

@@ -1,4 +1,4 @@
-"""How Kafka proves itself to this project, and this project to Kafka: TLS and SASL, as kafka-python takes them."""
+"""Settings `security.*`: TLS and SASL for connections to Kafka."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class Security(BaseModel):
-    """The settings `security.*`. The words of `protocol` and `mechanism` are Kafka's."""
+    """Settings `security.*`. The values of `protocol` and `mechanism` are Kafka's names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,21 +52,27 @@ class Security(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        """What is missing, and what would be passed over in silence, is named."""
+        """Reject settings that are incomplete, or that would be ignored."""
         if not self.encrypted and (self.ca_file or self.certificate_file):
-            raise ValueError(f"protocol {self.protocol} uses no certificates; SSL and SASL_SSL do")
+            raise ValueError(
+                f"protocol {self.protocol} does not use certificates; use SSL or SASL_SSL, "
+                "or remove ca_file and certificate_file"
+            )
         if not self.certificate_file and (self.key_file or self.key_password_file):
-            raise ValueError("a key without certificate_file")
+            raise ValueError("key_file and key_password_file require certificate_file")
         if self.protocol.startswith("SASL") != (self.mechanism is not None):
-            raise ValueError("a SASL protocol and a mechanism need each other")
+            raise ValueError("a SASL protocol requires a mechanism, and a mechanism requires a SASL protocol")
         if self.password and self.password_file:
-            raise ValueError("both password and password_file are set")
+            raise ValueError("both password and password_file are set; remove one")
         by_password = self.mechanism is not None and self.mechanism != "OAUTHBEARER"
         proof = [self.username, self.password or self.password_file]
         if not all(proof) if by_password else any(proof):
-            raise ValueError("PLAIN and SCRAM take a username with password or password_file; nothing else does")
+            raise ValueError(
+                "the mechanisms PLAIN and SCRAM require username and either password or password_file; "
+                "other mechanisms accept none of them"
+            )
         if (self.mechanism == "OAUTHBEARER") != (self.token_file is not None):
-            raise ValueError("OAUTHBEARER takes token_file; nothing else does")
+            raise ValueError("the mechanism OAUTHBEARER requires token_file; other mechanisms do not accept it")
         return self
 
 

@@ -1,4 +1,4 @@
-"""What can be set: one model, filled from defaults, a TOML file, the environment and flags; the later wins."""
+"""Data model of the settings. Sources in increasing priority: defaults, TOML file, environment, flags."""
 
 import math
 from pathlib import Path
@@ -32,12 +32,12 @@ from stripwatch.worker.config.sections import (
 from stripwatch.worker.config.security import Security
 
 ENV_PREFIX = "STRIPWATCH_"
-# The arguments with what the file and the environment hold; neither can be the name of a setting.
+# Arguments with the values of the file and the environment; neither can be the name of a setting.
 FILE, ENVIRONMENT = "<file>", "<environment>"
 
 
 class Settings(BaseSettings):
-    """Every setting of `stripwatch run`. A field's description is its line in the README's table."""
+    """All settings of `stripwatch run`. The settings reference is generated from the fields' descriptions."""
 
     model_config = SettingsConfigDict(
         extra="forbid",
@@ -234,28 +234,30 @@ class Settings(BaseSettings):
     @classmethod
     def _is_on_cuda(cls, value: str, info: ValidationInfo) -> str:
         if value != "plain" and info.data.get("provider") in ("cpu", "tensorrt"):
-            raise ValueError("it goes with provider cuda alone")
+            raise ValueError("bound and graph require provider cuda or auto")
         return value
 
     @field_validator("batches_in_flight")
     @classmethod
     def _has_no_graph(cls, value: int, info: ValidationInfo) -> int:
         if value > 1 and info.data.get("cuda_run") == "graph":
-            raise ValueError("a CUDA graph runs one batch at a time: with cuda_run graph it must be 1")
+            raise ValueError("must be 1 with cuda_run = graph, because a CUDA graph runs one batch at a time")
         return value
 
     @field_validator("late_frames")
     @classmethod
     def _has_deadline(cls, value: str, info: ValidationInfo) -> str:
         if value == "skip-late" and info.data.get("deadline_ms") is None:
-            raise ValueError("it needs deadline_ms, the age from which on a frame is late")
+            raise ValueError("skip-late requires deadline_ms, the age above which a frame is late")
         return value
 
     @field_validator("drain_s_max")
     @classmethod
     def _polls_in_time(cls, value: float, info: ValidationInfo) -> float:
         if value * 1000 >= info.data.get("max_poll_interval_ms", math.inf):
-            raise ValueError("it must be shorter than max_poll_interval_ms, since a worker that drains does not poll")
+            raise ValueError(
+                "must be shorter than max_poll_interval_ms, because a worker does not poll while it drains"
+            )
         return value
 
     @classmethod

@@ -1,4 +1,4 @@
-"""TOML as text and as values, where whatever a file may hold is a value or one sentence."""
+"""Read settings files in TOML. Any invalid content becomes an error of one sentence."""
 
 import tomllib
 from pathlib import Path
@@ -11,10 +11,10 @@ _DEPTH_MAX = 20  # settings have three levels
 
 
 def read_text(config: Path) -> str:
-    """A settings file as it is. Raises InputError where it cannot be read, SettingsError where it is not UTF-8."""
+    """Read a settings file unchanged. Raises InputError if it cannot be read, SettingsError if it is not UTF-8."""
     try:
         if not config.exists():
-            raise InputError(f"there is no configuration file {config}")
+            raise InputError(f"settings file {config} does not exist")
         if not config.is_file():
             raise InputError(f"{config} is not a file")
         raw = config.read_bytes()
@@ -27,17 +27,17 @@ def read_text(config: Path) -> str:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The values of a TOML document, which may begin with a byte order mark. Raises ValueError."""
+    """Parse a TOML document, which may begin with a byte order mark. Raises ValueError."""
     try:
         values = tomllib.loads(text.removeprefix(BYTE_ORDER_MARK))
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError("nested too deeply") from None
     _check_depth(values)
     return values
 
 
 def read_toml(config: Path) -> dict[str, Any]:
-    """What a settings file holds. Raises InputError where it cannot be read, SettingsError where it is not TOML."""
+    """Read and parse a settings file. Raises InputError if it cannot be read, SettingsError if it is not TOML."""
     try:
         return parse_toml(read_text(config))
     except ValueError as error:
@@ -45,7 +45,7 @@ def read_toml(config: Path) -> dict[str, Any]:
 
 
 def _check_depth(values: dict[str, Any]) -> None:
-    """A dotted key of thousands of parts is valid TOML, and nothing that goes down into it returns."""
+    """Raise ValueError for deep nesting: a dotted key with thousands of parts is valid TOML, but exhausts recursion."""
     level: list[Any] = [values]
     for _ in range(_DEPTH_MAX):
         if not level:
@@ -56,4 +56,4 @@ def _check_depth(values: dict[str, Any]) -> None:
             for inner in (outer.values() if isinstance(outer, dict) else outer)
             if isinstance(inner, dict | list)
         ]
-    raise ValueError("it is nested too deeply")
+    raise ValueError("nested too deeply")

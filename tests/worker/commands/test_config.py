@@ -29,7 +29,7 @@ def test_it_says_what_it_renamed_and_the_second_time_that_nothing_is_left(
 def test_what_is_wrong_is_one_sentence_and_an_exit_code(tmp_path: Path, command_line: CommandLine) -> None:
     file = tmp_path / "worker.toml"
     code, stdout, stderr = command_line("config", "migrate", file)
-    assert (code, stdout, stderr) == (6, "", f"error: there is no configuration file {file}\n")
+    assert (code, stdout, stderr) == (6, "", f"error: settings file {file} does not exist\n")
     file.write_text("metrics_port = 1\nmetrics.port = 2")
     code, stdout, stderr = command_line("config", "migrate", file)
     assert (code, stdout) == (2, "")
@@ -42,6 +42,6 @@ def test_what_was_wrong_before_is_a_warning(tmp_path: Path, command_line: Comman
     file.with_name("worker.toml.bak").touch()
     code, stdout, stderr = command_line("config", "migrate", file)
     assert (code, file.read_text()) == (0, "metrics.port = 1\ngroup_id = 2\n")
-    assert last_json(stdout)["still_invalid"] == "setting 'group_id': input should be a valid string (it is 2)"
+    assert last_json(stdout)["still_invalid"] == "setting 'group_id': input should be a valid string (got 2)"
     assert f"the old file is {file}.bak.1" in stderr
     assert f"warning: {file} is still not valid: setting 'group_id'" in stderr

@@ -1,4 +1,4 @@
-"""Settings are read without those of the machine that runs the tests."""
+"""Run these tests without the STRIPWATCH_ variables of the machine."""
 
 import os
 

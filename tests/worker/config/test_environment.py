@@ -1,4 +1,4 @@
-"""What the environment sets: names keep their case, setting keys have none, and services of Kubernetes set nothing."""
+"""Settings from the environment: camera names are case-sensitive, keys are not, Kubernetes variables are ignored."""
 
 import pytest
 import structlog
@@ -25,33 +25,33 @@ def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
 
 
 @pytest.mark.parametrize("name", ["TOP-1", "top-1", "Top 1", "TOP__1", "Kamera ä"])
-def test_the_name_of_a_camera_keeps_its_case(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_keeps_the_case_of_a_camera_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     settings = load(monkeypatch, **{f"STRIPWATCH_CAMERAS__{name}__MM_PER_PX": "0.5"})
     assert {name: 0.5} == {camera: setting.mm_per_px for camera, setting in settings.cameras.items()}
 
 
-def test_two_cameras_that_differ_in_case_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distinguishes_cameras_that_differ_only_in_case(monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = "STRIPWATCH_CAMERAS__TOP__MM_PER_PX", "STRIPWATCH_CAMERAS__top__MM_PER_PX"
     settings = load(monkeypatch, **{one: "0.5", two: "0.25"})
     assert {name: camera.mm_per_px for name, camera in settings.cameras.items()} == {"TOP": 0.5, "top": 0.25}
 
 
-def test_the_name_of_a_label_keeps_its_case(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keeps_the_case_of_a_label(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, STRIPWATCH_THRESHOLDS__Pitted_Surface__SURE="0.9", STRIPWATCH_thresholds__a__sure="1")
     assert {name: each.sure for name, each in settings.thresholds.items()} == {"Pitted_Surface": 0.9, "a": 1}
 
 
-def test_a_setting_key_has_no_case(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ignores_the_case_of_a_setting_key(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(monkeypatch, stripwatch_metrics__port="1", STRIPWATCH_Log__Level="debug", Stripwatch_Group_ID="g")
     assert (settings.metrics.port, settings.log.level, settings.group_id) == (1, "debug", "g")
 
 
-def test_two_spellings_of_one_variable_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingsError, match="STRIPWATCH_LOG__LEVEL and STRIPWATCH_Log__Level are one; keep one"):
+def test_rejects_two_spellings_of_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="STRIPWATCH_LOG__LEVEL and STRIPWATCH_Log__Level set the same"):
         load(monkeypatch, STRIPWATCH_LOG__LEVEL="debug", STRIPWATCH_Log__Level="info")
 
 
-def test_a_section_or_a_camera_may_be_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_a_section_or_a_camera_from_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(
         monkeypatch,
         STRIPWATCH_CAMERAS='{"TOP 1": {"mm_per_px": 0.5}, "b": {"side": "top"}}',
@@ -65,7 +65,7 @@ def test_a_section_or_a_camera_may_be_a_json_object(monkeypatch: pytest.MonkeyPa
     assert (settings.metrics.port, settings.metrics.host) == (2, "::1")
 
 
-def test_text_that_looks_like_json_is_text() -> None:
+def test_keeps_text_that_looks_like_json() -> None:
     assert environment_values({"STRIPWATCH_GROUP_ID": "{}"}) == {"group_id": "{}"}
 
 
@@ -79,7 +79,7 @@ def test_text_that_looks_like_json_is_text() -> None:
         ("STRIPWATCH_GROUP_ID__X", "setting 'group_id'"),
     ],
 )
-def test_a_mistake_is_an_error_with_a_hint(monkeypatch: pytest.MonkeyPatch, name: str, error: str) -> None:
+def test_suggests_the_right_name_for_a_typing_error(monkeypatch: pytest.MonkeyPatch, name: str, error: str) -> None:
     with pytest.raises(SettingsError) as raised:
         load(monkeypatch, **{name: "1"})
     assert error in str(raised.value)
@@ -87,15 +87,15 @@ def test_a_mistake_is_an_error_with_a_hint(monkeypatch: pytest.MonkeyPatch, name
 
 @pytest.mark.parametrize("service", ["", "METRICS_", "LOG_", "TOPICS_", "KAFKA_", "METRICS__PORT_", "CAMERAS__TOP_1_"])
 @pytest.mark.parametrize(("name", "value"), _VALUES.items())
-def test_a_service_of_kubernetes_sets_nothing(
+def test_ignores_the_variables_of_a_kubernetes_service(
     monkeypatch: pytest.MonkeyPatch, service: str, name: str, value: str
 ) -> None:
-    """`stripwatch-metrics--port` is a legal name of a service, too."""
+    """`stripwatch-metrics--port` is a legal service name, too."""
     defaults = load_settings(None, {})
     assert load(monkeypatch, **{f"STRIPWATCH_{service}{name}": value}) == defaults
 
 
-def test_the_log_names_the_variables_that_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_the_variables_that_are_not_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPWATCH_METRICS_PORT", "tcp://10.0.0.1:9108")
     monkeypatch.setenv("STRIPWATCH_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setattr("stripwatch.worker.config.cli_options.set_up_logs", lambda *_: None)

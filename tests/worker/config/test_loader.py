@@ -1,4 +1,4 @@
-"""Settings: the later source wins, and whatever is wrong is named."""
+"""Loading settings: the priority of the sources, and the error messages."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,9 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "worker.toml"
 
 
-def test_flags_win_over_environment_over_file_over_defaults(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_override_environment_override_file_override_defaults(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config.write_text(
         'group_id = "file"\nbatch_frames_max = 3\nlinger_ms_max = 7\n[topics]\nframes = "f"\nresults = "file-r"'
     )
@@ -37,7 +39,7 @@ def test_flags_win_over_environment_over_file_over_defaults(config: Path, monkey
     assert settings.metrics == MetricsSettings(host="::1", port=9110)
 
 
-def test_cameras_and_thresholds_are_tables(config: Path) -> None:
+def test_reads_cameras_and_thresholds_from_tables(config: Path) -> None:
     config.write_text('[cameras.top-1]\nmm_per_px = 0.5\nside = "top"\n[thresholds.scratches]\nsure = 0.9')
     settings = load_settings(config, {})
     assert settings.cameras["top-1"].mm_per_px == 0.5
@@ -50,61 +52,64 @@ def test_cameras_and_thresholds_are_tables(config: Path) -> None:
         ("batch_frame_max = 4", r"unknown setting 'batch_frame_max'; did you mean 'batch_frames_max'\?"),
         ('[topics]\nframe = "x"', r"unknown setting 'topics.frame'; did you mean 'topics.frames'\?"),
         ("[cameras.a]\nmm_per_pixel = 1", r"'cameras.a.mm_per_pixel'; did you mean 'cameras.ID.mm_per_px'\?"),
-        ("evidence.foo = 1", "'evidence.foo'; evidence has enabled, per_minute_max, bytes_max, side_px_max, quality$"),
+        (
+            "evidence.foo = 1",
+            "'evidence.foo'; the keys of evidence are enabled, per_minute_max, bytes_max, side_px_max, quality$",
+        ),
         ("evidence.per_hour_max = 1", r"did you mean 'evidence.per_minute_max'\?"),
         ("metrics.PORT = 1", r"did you mean 'metrics.port'\?"),
         ('"evidence.enabled" = true', "unknown setting 'evidence.enabled'; write it without quotes: evidence.enabled"),
-        ("GROUP_ID = 'a'\ngroup_id = 'b'", "settings 'GROUP_ID' and 'group_id' are one; keep one of them"),
-        ("[security]\nusername = 'u'", "'security': PLAIN and SCRAM take"),
+        ("GROUP_ID = 'a'\ngroup_id = 'b'", "settings 'GROUP_ID' and 'group_id' are the same; remove one"),
+        ("[security]\nusername = 'u'", "'security': the mechanisms PLAIN and SCRAM require username"),
         ("qqqqqq = 1", r"unknown setting 'qqqqqq'$"),
-        ("batch_frames_max = 0", r"'batch_frames_max': input should be greater than or equal to 1 \(it is 0\)"),
+        ("batch_frames_max = 0", r"'batch_frames_max': input should be greater than or equal to 1 \(got 0\)"),
         ('delivery = "twice"', r"'delivery': input should be 'at-least-once' or 'exactly-once'"),
         ('static_membership = "sometimes"', "'static_membership"),
         ("metrics.prot = 1", r"unknown setting 'metrics.prot'; did you mean 'metrics.port'\?"),
         ("metrics.port = 70_000", "'metrics.port': input should be less than or equal to 65535"),
-        ("metrics = 9108", "setting 'metrics' is a table with settings of its own, not a value"),
+        ("metrics = 9108", "setting 'metrics' is a table of settings; set its keys instead of a value"),
         ("max_poll_interval_ms = 9000", "'drain_s_max': .* shorter than max_poll_interval_ms"),
-        ('[topics]\nreview = "inspection.frames"', "'topics': frames and review are one topic"),
+        ('[topics]\nreview = "inspection.frames"', "'topics': frames and review must be different topics"),
         ("evidence.per_minute_max = 0", "'evidence.per_minute_max': input should be greater than 0"),
         ("batch_frames_max =", "is not valid TOML"),
         ("drain_s_max = inf", "'drain_s_max'"),
         ("broker.wait_s_max = inf", "'broker.wait_s_max'"),
         ("[cameras.a]\nmm_per_px = inf", "'cameras.a.mm_per_px'"),
-        ('provider = "tensorrt"\ncuda_run = "bound"', "'cuda_run': it goes with provider cuda alone"),
-        ('cuda_run = "graph"\nbatches_in_flight = 2', "'batches_in_flight': a CUDA graph runs one batch at a time"),
-        ('late_frames = "skip-late"', "'late_frames': it needs deadline_ms"),
-        ("[thresholds.a]\nsure = 0.2\nunsure = 0.9", "'thresholds.a': unsure is above sure"),
+        ('provider = "tensorrt"\ncuda_run = "bound"', "'cuda_run': bound and graph require provider cuda or auto"),
+        ('cuda_run = "graph"\nbatches_in_flight = 2', "'batches_in_flight': must be 1 with cuda_run = graph"),
+        ('late_frames = "skip-late"', "'late_frames': skip-late requires deadline_ms"),
+        ("[thresholds.a]\nsure = 0.2\nunsure = 0.9", "'thresholds.a': unsure must not be above sure"),
     ],
 )
-def test_a_wrong_file_is_named_with_its_key(config: Path, text: str, sentence: str) -> None:
+def test_names_the_key_of_an_invalid_setting(config: Path, text: str, sentence: str) -> None:
     config.write_text(text)
     with pytest.raises(SettingsError, match=sentence):
         load_settings(config, {})
 
 
-def test_the_file_is_named_by_its_flag_alone() -> None:
+def test_rejects_config_as_a_setting() -> None:
     with pytest.raises(SettingsError, match="unknown setting 'config'"):
         load_settings(None, {"config": "x"})
 
 
-def test_the_content_of_the_file_is_no_flag() -> None:
+def test_rejects_the_internal_name_of_the_file_as_a_setting() -> None:
     with pytest.raises(SettingsError, match="unknown setting '<file>'"):
         load_settings(None, parse_pairs(['"<file>"={group_id = "g"}']))
 
 
-def test_a_missing_file_is_named(config: Path) -> None:
+def test_names_a_missing_file(config: Path) -> None:
     with pytest.raises(InputError, match=r"worker\.toml"):
         load_settings(config, {})
 
 
-def test_a_typing_error_in_a_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_suggests_the_right_variable_for_a_typing_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPWATCH_BUNDEL", "a.onnx")
     with pytest.raises(SettingsError, match=r"STRIPWATCH_BUNDEL; did you mean 'STRIPWATCH_BUNDLE'\?"):
         load_settings(None, {})
 
 
 @pytest.mark.parametrize("key", [key for key in RENAMES.values() if key.replace(".", "_") not in RENAMES])
-def test_a_variable_with_one_underscore_too_few_is_named(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_suggests_two_underscores_for_a_variable_with_one(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     section, name = key.upper().split(".")
     monkeypatch.setenv(f"STRIPWATCH_{section}_{name}", "1")
     with pytest.raises(SettingsError, match=rf"did you mean 'STRIPWATCH_{section}__{name}'\?"):
@@ -112,23 +117,25 @@ def test_a_variable_with_one_underscore_too_few_is_named(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "{a=" * 5000, "a" + ".a" * 5000 + " = 1"])
-def test_a_file_that_is_nested_too_deeply_is_no_settings_file(config: Path, text: str) -> None:
+def test_rejects_a_file_that_is_nested_too_deeply(config: Path, text: str) -> None:
     config.write_text(text)
-    with pytest.raises(SettingsError, match="is not valid TOML: it is nested too deeply"):
+    with pytest.raises(SettingsError, match="is not valid TOML: nested too deeply"):
         load_settings(config, {})
-    with pytest.raises(SettingsError, match="is not valid TOML: it is nested too deeply"):
+    with pytest.raises(SettingsError, match="is not valid TOML: nested too deeply"):
         migrate_file(config)
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "a\0b"])
 @pytest.mark.parametrize("read", [lambda path: load_settings(path, {}), migrate_file])
-def test_a_name_that_no_file_can_have_is_one_sentence(config: Path, read: Callable[[Path], Any], name: str) -> None:
-    with pytest.raises(InputError, match=r"there is no configuration file|cannot read"):
+def test_reports_an_impossible_file_name_as_an_input_error(
+    config: Path, read: Callable[[Path], Any], name: str
+) -> None:
+    with pytest.raises(InputError, match=r"does not exist|cannot read"):
         read(config.with_name(name))
 
 
 @pytest.mark.parametrize("kind", ["folder", "fifo", "device"])
-def test_what_is_not_a_file_is_named(config: Path, kind: str) -> None:
+def test_rejects_a_path_that_is_not_a_file(config: Path, kind: str) -> None:
     path = Path(os.devnull) if kind == "device" else config
     if kind == "folder":
         path.mkdir()
@@ -138,7 +145,7 @@ def test_what_is_not_a_file_is_named(config: Path, kind: str) -> None:
         load_settings(path, {})
 
 
-def test_a_byte_order_mark_is_accepted(config: Path) -> None:
+def test_accepts_a_byte_order_mark(config: Path) -> None:
     config.write_bytes(b"\xef\xbb\xbfgroup_id = 'g'")
     assert load_settings(config, {}).group_id == "g"
 
@@ -157,7 +164,7 @@ def test_a_byte_order_mark_is_accepted(config: Path) -> None:
         ("THRESHOLDS", "[0.5]", ""),
     ],
 )
-def test_a_variable_of_a_section_is_a_json_object(
+def test_requires_a_json_object_for_the_variable_of_a_section(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, instead: str
 ) -> None:
     monkeypatch.setenv(f"STRIPWATCH_{name}", value)
@@ -167,12 +174,12 @@ def test_a_variable_of_a_section_is_a_json_object(
 
 
 @pytest.mark.parametrize("section", [name for name in SECTIONS if "." not in name])
-def test_a_variable_of_any_section_is_explained(monkeypatch: pytest.MonkeyPatch, section: str) -> None:
+def test_suggests_a_variable_inside_every_section(monkeypatch: pytest.MonkeyPatch, section: str) -> None:
     monkeypatch.setenv(f"STRIPWATCH_{section.upper()}", "yes")
     with pytest.raises(SettingsError, match=f"STRIPWATCH_{section.upper()}__"):
         load_settings(None, {})
 
 
-def test_an_environment_variable_may_hold_a_whole_section(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_a_whole_section_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPWATCH_EVIDENCE", '{"enabled": true, "quality": 90}')
     assert (load_settings(None, {}).evidence.enabled, load_settings(None, {}).evidence.quality) == (True, 90)

@@ -1,4 +1,4 @@
-"""What a migration does to the file itself: its backup, its mode, links, and what cannot be read or written."""
+"""Migration of a settings file on disk: backup, mode, links, and files that cannot be read or written."""
 
 import os
 from pathlib import Path
@@ -18,14 +18,14 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("content", [b"metrics_port =", b"\xff", b"metrics_port = 1\nmetrics_port = 2"])
-def test_a_file_that_is_not_toml_is_named(file: Path, content: bytes) -> None:
+def test_names_a_file_that_is_not_toml(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(SettingsError, match=r"worker\.toml(: it is not UTF-8| is not valid TOML)"):
         migrate_file(file)
 
 
-def test_a_file_that_is_missing_or_read_only_is_named(file: Path) -> None:
-    with pytest.raises(InputError, match=r"no configuration file .*worker\.toml"):
+def test_names_a_file_that_is_missing_or_read_only(file: Path) -> None:
+    with pytest.raises(InputError, match=r"settings file .*worker\.toml does not exist"):
         migrate_file(file)
     with pytest.raises(InputError, match="is not a file"):
         migrate_file(file.parent)
@@ -35,7 +35,7 @@ def test_a_file_that_is_missing_or_read_only_is_named(file: Path) -> None:
         migrate_file(file)
 
 
-def test_a_backup_is_not_overwritten(file: Path) -> None:
+def test_does_not_overwrite_a_backup(file: Path) -> None:
     file.with_name("worker.toml.bak").write_text("older")
     file.with_name("worker.toml.bak.1").symlink_to("nowhere")
     file.write_text("metrics_port = 1")
@@ -45,14 +45,14 @@ def test_a_backup_is_not_overwritten(file: Path) -> None:
     assert not file.with_name("nowhere").exists()
 
 
-def test_a_byte_order_mark_stays(file: Path) -> None:
+def test_keeps_a_byte_order_mark(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbfmetrics_port = 1\r\n")
     migrate_file(file)
     assert file.read_bytes() == b"\xef\xbb\xbfmetrics.port = 1\r\n"
     assert load_settings(file, {}).metrics.port == 1
 
 
-def test_the_mode_of_a_file_with_a_password_is_kept(file: Path) -> None:
+def test_keeps_the_owner_and_mode_of_the_file(file: Path) -> None:
     file.write_text("metrics_port = 1")
     file.chmod(0o640)
     if os.geteuid() == 0:
@@ -63,7 +63,7 @@ def test_the_mode_of_a_file_with_a_password_is_kept(file: Path) -> None:
         assert (one.stat().st_mode, one.stat().st_uid, one.stat().st_gid) == (owner.st_mode, owner.st_uid, owner.st_gid)
 
 
-def test_a_link_to_a_file_stays_a_link(file: Path) -> None:
+def test_keeps_a_symbolic_link(file: Path) -> None:
     target = file.with_name("shared.toml")
     target.write_text("metrics_port = 1")
     file.symlink_to(target)
@@ -72,7 +72,7 @@ def test_a_link_to_a_file_stays_a_link(file: Path) -> None:
     assert target.read_text() == "metrics.port = 1"
 
 
-def test_where_the_new_file_cannot_be_written_the_backup_goes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removes_the_backup_if_the_new_file_cannot_be_written(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail_on_the_file(path: Path, data: bytes, like: os.stat_result | None = None) -> None:
         if path == file:
             raise InputError(f"cannot write {path}: No space left on device")

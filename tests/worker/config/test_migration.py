@@ -1,4 +1,4 @@
-"""A settings file of an earlier version means the same after its migration, and looks the same but for its keys."""
+"""Migration of a settings file: it keeps its meaning, and only its keys change."""
 
 import tomllib
 from pathlib import Path
@@ -16,7 +16,7 @@ from stripwatch.worker.config.overrides import merge
 from stripwatch.worker.config.renames import RENAMES
 from stripwatch.worker.config.settings import Settings
 
-# For each old key a value in TOML that is not its default.
+# For each old key, a TOML value that is not the default.
 VALUES = {
     "shadow": '"c\\\\candidate.onnx"',
     "shadow_share": "0.5",
@@ -54,7 +54,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def meaning(text: str) -> Settings:
-    """The settings that a file had before its keys were renamed."""
+    """Return the settings of a file whose keys are still the old ones."""
     values = tomllib.loads(text)
     renamed: list[dict[str, Any]] = []
     for old, new in RENAMES.items():
@@ -72,8 +72,8 @@ def migrated(file: Path, text: str) -> str:
     return file.read_text()
 
 
-def refusal(file: Path, text: str) -> str:
-    """The error of a file that cannot be migrated, which is left as it was."""
+def migration_error(file: Path, text: str) -> str:
+    """Return the error of a file that cannot be migrated, after checking that it is unchanged."""
     file.write_text(text)
     with pytest.raises(StripwatchError) as error:
         migrate_file(file)
@@ -82,12 +82,12 @@ def refusal(file: Path, text: str) -> str:
     return str(error.value)
 
 
-def test_there_is_a_value_for_each_old_key() -> None:
+def test_values_cover_every_old_key() -> None:
     assert VALUES.keys() == RENAMES.keys()
     assert all(meaning(f"{key} = {value}") != load_settings(None, {}) for key, value in VALUES.items())
 
 
-def test_keys_change_in_their_places_and_nothing_else_does(file: Path) -> None:
+def test_replaces_keys_in_place_and_changes_nothing_else(file: Path) -> None:
     before = """\
 # Line 1
 group_id = "line-1"  # as in Kafka
@@ -162,7 +162,7 @@ mm_per_px = 0.5  # measured
         "line ends of Windows",
     ],
 )
-def test_a_file_that_has_some_new_keys_already(file: Path, before: str, after: str) -> None:
+def test_merges_old_keys_into_existing_sections(file: Path, before: str, after: str) -> None:
     file.write_bytes(before.encode())
     migrate_file(file)
     assert file.read_bytes().decode() == after
@@ -170,8 +170,8 @@ def test_a_file_that_has_some_new_keys_already(file: Path, before: str, after: s
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_old_keys_mean_the_same_after_the_migration(file: Path, data: st.DataObject) -> None:
-    """New keys stand before, between or after the old ones, as dotted keys or as tables."""
+def test_migration_keeps_the_meaning_of_any_old_keys(file: Path, data: st.DataObject) -> None:
+    """New keys appear before, between or after the old ones, as dotted keys or as tables."""
     old = data.draw(st.lists(st.sampled_from(sorted(RENAMES)), unique=True, min_size=1))
     new = [key for key in RENAMES if key not in old and data.draw(st.booleans())]
     free = [key for key in new if RENAMES[key].split(".")[0] not in old]  # else TOML has one key twice
@@ -199,7 +199,7 @@ def test_any_old_keys_mean_the_same_after_the_migration(file: Path, data: st.Dat
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", 'group_id = "g"\r\n', "[evidence]\nenabled = true", "bundel = 1"])
-def test_a_file_that_needs_nothing_is_not_touched(file: Path, text: str) -> None:
+def test_does_not_touch_a_file_without_old_keys(file: Path, text: str) -> None:
     file.write_bytes(text.encode())
     file.chmod(0o444)
     before = file.stat()
@@ -210,10 +210,11 @@ def test_a_file_that_needs_nothing_is_not_touched(file: Path, text: str) -> None
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_key_that_is_set_under_both_names_is_an_error(file: Path) -> None:
+def test_rejects_a_key_that_is_set_under_both_names(file: Path) -> None:
     text = "metrics_port = 1\nlog_level = 'info'\nlog_format = 'json'\n[metrics]\nport = 1\n[log]\nlevel = 'info'\n"
-    assert refusal(file, text) == (
-        f"{file} sets both 'metrics_port' and 'metrics.port', and both 'log_level' and 'log.level'; keep one of each"
+    assert migration_error(file, text) == (
+        f"{file} sets both 'metrics_port' and 'metrics.port', and both 'log_level' and 'log.level', "
+        "which are the same; remove one of each"
     )
 
 
@@ -225,11 +226,11 @@ def test_a_key_that_is_set_under_both_names_is_an_error(file: Path) -> None:
         ("metrics_port = 1\n[Metrics]\n[metrics]", "sets both 'Metrics' and 'metrics'"),
     ],
 )
-def test_keys_of_another_case_collide(file: Path, text: str, sentence: str) -> None:
-    assert refusal(file, text) == f"{file} {sentence}; keep one of each"
+def test_rejects_colliding_keys_in_different_case(file: Path, text: str, sentence: str) -> None:
+    assert migration_error(file, text) == f"{file} {sentence}, which are the same; remove one of each"
 
 
-def test_keys_of_another_case_are_renamed_into_the_sections_of_the_file(file: Path) -> None:
+def test_renames_keys_in_other_case_into_the_sections_of_the_file(file: Path) -> None:
     before = "Evidence=true\nMETRICS_PORT=1\nlog_format='json'\nLog.level='error'\n[Metrics]\nhost='h'\n"
     after = "evidence.enabled=true\nLog.format='json'\nLog.level='error'\n[Metrics]\nhost='h'\nport=1\n"
     assert migrated(file, before) == after
@@ -244,7 +245,7 @@ def test_keys_of_another_case_are_renamed_into_the_sections_of_the_file(file: Pa
         (
             "metrics_port = 1\nbatch_frames_max = 0",
             "metrics.port = 1\nbatch_frames_max = 0",
-            "setting 'batch_frames_max': input should be greater than or equal to 1 (it is 0)",
+            "setting 'batch_frames_max': input should be greater than or equal to 1 (got 0)",
         ),
         (
             "metrics_port = 1\nbundel = 'a'",
@@ -254,34 +255,33 @@ def test_keys_of_another_case_are_renamed_into_the_sections_of_the_file(file: Pa
         (
             "metrics_port = 70_000",
             "metrics.port = 70_000",
-            "setting 'metrics.port': input should be less than or equal to 65535 (it is 70000)",
+            "setting 'metrics.port': input should be less than or equal to 65535 (got 70000)",
         ),
         (
             "metrics_port = 1\n[security]\nprotocol = 'SASL_SSL'\nmechanism = 'PLAIN'\nusername = 'u'",
             "metrics.port = 1\n[security]\nprotocol = 'SASL_SSL'\nmechanism = 'PLAIN'\nusername = 'u'",
-            "setting 'security': PLAIN and SCRAM take a username with password or password_file; nothing else does",
+            "setting 'security': the mechanisms PLAIN and SCRAM require username and either password or "
+            "password_file; other mechanisms accept none of them",
         ),
         (
             "metrics_port = 1\nGROUP_ID = 'a'\ngroup_id = 'b'",
             "metrics.port = 1\nGROUP_ID = 'a'\ngroup_id = 'b'",
-            "settings 'GROUP_ID' and 'group_id' are one; keep one of them",
+            "settings 'GROUP_ID' and 'group_id' are the same; remove one",
         ),
     ],
 )
-def test_what_was_wrong_before_is_reported_and_the_keys_are_renamed(
-    file: Path, text: str, after: str, sentence: str
-) -> None:
+def test_reports_other_errors_and_renames_the_keys(file: Path, text: str, after: str, sentence: str) -> None:
     file.write_text(text)
     assert migrate_file(file).still_invalid == sentence
     assert file.read_text() == after
 
 
 @pytest.mark.parametrize("text", ["metrics_port = 1\nmetrics = 2", "metrics_port = 1\n[[metrics]]\nport = 2"])
-def test_what_cannot_be_rewritten_is_not_touched(file: Path, text: str) -> None:
-    assert f"cannot rewrite {file}" in refusal(file, text)
+def test_does_not_touch_a_file_that_cannot_be_rewritten(file: Path, text: str) -> None:
+    assert f"cannot rewrite {file}" in migration_error(file, text)
 
 
-def test_an_old_variable_that_gets_in_the_way_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_an_old_variable_that_conflicts(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPWATCH_METRICS_PORT", "9108")
     file.write_text("evidence = true")
     assert migrate_file(file).still_invalid is None

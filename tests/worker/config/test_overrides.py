@@ -1,4 +1,4 @@
-"""KEY=VALUE as people type it."""
+"""Parsing and merging of KEY=VALUE pairs."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.overrides import merge, parse_pairs
 
 
-def test_pairs_are_toml_or_text() -> None:
+def test_parses_values_as_toml_or_text() -> None:
     assert parse_pairs(["a=1", "b.c=x y", "b.d=true", 'e="q"', "f=C:\\x"]) == {
         "a": 1,
         "b": {"c": "x y", "d": True},
@@ -19,7 +19,7 @@ def test_pairs_are_toml_or_text() -> None:
         parse_pairs(["a b=1"])
 
 
-def test_the_case_of_a_setting_makes_no_difference() -> None:
+def test_ignores_the_case_of_a_setting() -> None:
     assert parse_pairs(["LOG.level=debug", "log.format=json", "GROUP_ID=a", "Group_id=b"]) == {
         "log": {"level": "debug", "format": "json"},
         "group_id": "b",
@@ -28,7 +28,7 @@ def test_the_case_of_a_setting_makes_no_difference() -> None:
 
 
 @pytest.mark.parametrize("pair", ["a" + ".a" * 5000 + "=1", "=1", "a"])
-def test_what_is_no_pair_is_one_sentence(pair: str) -> None:
+def test_rejects_text_that_is_not_a_pair(pair: str) -> None:
     with pytest.raises(SettingsError, match="is not KEY=VALUE"):
         parse_pairs([pair])
 
@@ -43,13 +43,13 @@ def test_what_is_no_pair_is_one_sentence(pair: str) -> None:
         ([{"a": {"b": 2}}, {"a": 1}], {"a": 1}),
     ],
 )
-def test_the_later_layer_wins_and_a_value_in_place_of_a_table_stays(
+def test_later_layers_override_but_a_value_is_not_merged_with_a_table(
     layers: list[dict[str, Any]], merged: dict[str, Any]
 ) -> None:
     assert merge(*layers) == merged
 
 
-def test_merging_leaves_the_layers_as_they_were() -> None:
+def test_merging_does_not_change_the_layers() -> None:
     first: dict[str, Any] = {"a": {"b": 1}}
     merge(first, {"a": {"b": 2}})
     assert first == {"a": {"b": 1}}

@@ -1,4 +1,4 @@
-"""The sections, by the full keys of their settings."""
+"""Sections of the settings."""
 
 import pytest
 
@@ -7,8 +7,8 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import SECTIONS, Settings
 
 
-def test_every_section_of_the_settings_is_listed() -> None:
-    """A section that is not listed has no row in the README and no "did you mean"."""
+def test_lists_every_section_of_the_settings() -> None:
+    """A section that is not listed is missing from the settings reference and from "did you mean" hints."""
     found = {name.split(".")[0] for name in SECTIONS}
     scalar = {"bundle", "provider", "group_id", "processes", "drain_s_max"}
     assert found <= set(Settings.model_fields)
@@ -23,8 +23,8 @@ def test_every_setting_of_a_section_has_a_description(section: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["key_file", "key_password_file", "client_ca_file"])
-def test_a_key_or_authority_needs_the_certificate_of_the_health_port(name: str) -> None:
-    with pytest.raises(SettingsError) as refused:
+def test_key_and_authority_files_require_a_certificate(name: str) -> None:
+    with pytest.raises(SettingsError) as raised:
         load_settings(None, {"metrics": {name: "a"}})
-    told = "setting 'metrics': key_file, key_password_file and client_ca_file need certificate_file"
-    assert str(refused.value) == told
+    expected = "setting 'metrics': key_file, key_password_file and client_ca_file require certificate_file"
+    assert str(raised.value) == expected

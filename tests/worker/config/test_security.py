@@ -1,4 +1,4 @@
-"""TLS and SASL, on a real Apache Kafka with certificates made for the test; and where a secret must never show."""
+"""TLS and SASL with Apache Kafka and certificates made for the test; passwords never appear in any output."""
 
 import base64
 import gc
@@ -44,7 +44,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def token(folder: Path, lives_s: float) -> Path:
-    """A token that Kafka's own unsecured check takes: an unsigned JWT."""
+    """Write an unsigned JWT, which Kafka's built-in unsecured token validator accepts."""
     now_s = time.time()
     claims: list[dict[str, Any]] = [{"alg": "none"}, {"sub": USER, "iat": now_s - 3600, "exp": now_s + lives_s}]
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in claims]
@@ -59,8 +59,8 @@ def sasl(mechanism: str, folder: Path, lives_s: float = 600, **changes: Any) -> 
     return Security.model_validate(given | proof | changes)
 
 
-def why_not(address: str, security: Security) -> str:
-    """The sentence that a client ends with."""
+def connection_error(address: str, security: Security) -> str:
+    """Return the error message of a client that cannot connect."""
     with pytest.raises(BrokerUnavailableError) as lost:
         connect(KafkaConsumer, ClientConfig(address, security, wait_s_max=WAIT_S))
     assert PASSWORD not in str(lost.value)
@@ -77,7 +77,7 @@ class TestOnKafka:
         gc.collect()
 
     @pytest.mark.parametrize("mechanism", MECHANISMS)
-    def test_frames_go_in_and_come_out(self, kafka: SecureBroker, mechanism: str) -> None:
+    def test_sends_and_receives_a_frame(self, kafka: SecureBroker, mechanism: str) -> None:
         security = sasl(mechanism, kafka.folder)
         topic = BrokerHandle("secure", kafka.plaintext, 6000).new_topic()
         with connect(KafkaProducer, ClientConfig(kafka.sasl, security, wait_s_max=WAIT_S)) as producer:
@@ -87,11 +87,11 @@ class TestOnKafka:
             consumer.subscribe([topic])
             assert len(next(consumer).value) == 100_000
 
-    def test_a_certificate_of_our_own_opens_where_one_is_asked_for(self, kafka: SecureBroker) -> None:
+    def test_connects_with_a_client_certificate_if_the_broker_requires_one(self, kafka: SecureBroker) -> None:
         ca, ours, key = (kafka.folder / name for name in ("ca.pem", "client.pem", "client.key"))
         security = Security(protocol="SSL", ca_file=ca, certificate_file=ours, key_file=key)
         connect(KafkaConsumer, ClientConfig(kafka.mutual, security, wait_s_max=WAIT_S)).close()
-        assert "certificate" in why_not(kafka.mutual, Security(protocol="SSL", ca_file=ca))
+        assert "certificate" in connection_error(kafka.mutual, Security(protocol="SSL", ca_file=ca))
 
     @pytest.mark.parametrize(
         ("mechanism", "changes", "sentence"),
@@ -102,23 +102,25 @@ class TestOnKafka:
             ("OAUTHBEARER", {"lives_s": -60}, "does not let us in by OAUTHBEARER"),
         ],
     )
-    def test_a_wrong_proof_is_one_sentence(
+    def test_reports_wrong_credentials_in_one_sentence(
         self, kafka: SecureBroker, mechanism: str, changes: dict[str, Any], sentence: str
     ) -> None:
-        assert sentence in why_not(kafka.sasl, sasl(mechanism, kafka.folder, **changes))
+        assert sentence in connection_error(kafka.sasl, sasl(mechanism, kafka.folder, **changes))
 
-    def test_a_certificate_that_is_not_trusted_is_one_sentence(self, kafka: SecureBroker) -> None:
+    def test_reports_an_untrusted_certificate_in_one_sentence(self, kafka: SecureBroker) -> None:
         other = sasl("PLAIN", kafka.folder, ca_file=kafka.folder / "other.pem")
-        assert "is refused: unable to get local issuer certificate" in why_not(kafka.sasl, other)
+        assert "is refused: unable to get local issuer certificate" in connection_error(kafka.sasl, other)
         ours = Security(protocol="SSL", ca_file=kafka.folder / "ca.pem")
-        assert "is refused: certificate has expired" in why_not(kafka.expired, ours)
-        assert "is refused: Hostname mismatch" in why_not(kafka.mutual.replace("127.0.0.1", "localhost"), ours)
+        assert "is refused: certificate has expired" in connection_error(kafka.expired, ours)
+        assert "is refused: Hostname mismatch" in connection_error(kafka.mutual.replace("127.0.0.1", "localhost"), ours)
 
-    def test_the_other_kind_of_door_is_named(self, kafka: SecureBroker) -> None:
-        assert "it expects TLS (setting 'security.protocol')" in why_not(kafka.mutual, Security())
-        assert "over SSL" in why_not(kafka.plaintext, Security(protocol="SSL", ca_file=kafka.folder / "ca.pem"))
+    def test_reports_that_the_broker_expects_another_protocol(self, kafka: SecureBroker) -> None:
+        assert "it expects TLS (setting 'security.protocol')" in connection_error(kafka.mutual, Security())
+        assert "over SSL" in connection_error(
+            kafka.plaintext, Security(protocol="SSL", ca_file=kafka.folder / "ca.pem")
+        )
 
-    def test_a_worker_inspects_behind_tls_and_shows_its_password_nowhere(
+    def test_a_worker_inspects_over_tls_without_revealing_its_password(
         self, kafka: SecureBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         line = Line.on(BrokerHandle("secure", kafka.plaintext, 6000))
@@ -138,8 +140,8 @@ class TestOnKafka:
         assert "'password': '**********'" in log or '"password": "**********"' in log
         assert PASSWORD not in log
 
-    def test_a_command_shows_the_secret_nowhere(self, kafka: SecureBroker, tmp_path: Path) -> None:
-        """In full, at the level that says most: a topic is made, then the password is wrong."""
+    def test_a_command_never_reveals_the_password(self, kafka: SecureBroker, tmp_path: Path) -> None:
+        """Checked at log level debug: create a topic, then try with a wrong password."""
         config = tmp_path / "kafka.toml"
         config.write_text(
             f'[security]\nprotocol = "SASL_SSL"\nmechanism = "PLAIN"\nusername = "{USER}"\n'
@@ -156,22 +158,22 @@ class TestOnKafka:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"protocol": "SASL_SSL"}, "need each other"),
-        ({"mechanism": "PLAIN", **NAMED}, "need each other"),
-        ({"protocol": "SASL_SSL", "mechanism": "PLAIN", "username": "a"}, "take a username with password"),
-        ({"protocol": "SASL_SSL", "mechanism": "OAUTHBEARER"}, "OAUTHBEARER takes token_file"),
-        ({"username": "a"}, "nothing else does"),
-        ({"ca_file": "ca.pem"}, "uses no certificates"),
-        ({"protocol": "SSL", "key_file": "a"}, "without certificate_file"),
+        ({"protocol": "SASL_SSL"}, "a SASL protocol requires a mechanism"),
+        ({"mechanism": "PLAIN", **NAMED}, "a mechanism requires a SASL protocol"),
+        ({"protocol": "SASL_SSL", "mechanism": "PLAIN", "username": "a"}, "require username and either password"),
+        ({"protocol": "SASL_SSL", "mechanism": "OAUTHBEARER"}, "OAUTHBEARER requires token_file"),
+        ({"username": "a"}, "other mechanisms accept none of them"),
+        ({"ca_file": "ca.pem"}, "does not use certificates"),
+        ({"protocol": "SSL", "key_file": "a"}, "require certificate_file"),
         ({"protocol": "SASL_SSL", "mechanism": "PLAIN", **NAMED, "password_file": "a"}, "both password and"),
     ],
 )
-def test_settings_that_do_not_fit_together(given: dict[str, str], sentence: str) -> None:
+def test_rejects_inconsistent_settings(given: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         Security.model_validate(given)
 
 
-def test_a_secret_in_the_settings_shows_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_settings_never_reveal_the_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STRIPWATCH_SECURITY__PASSWORD", PASSWORD)
     flags = {"security": {"protocol": "SASL_SSL", "mechanism": "PLAIN", "username": "a"}}
     settings = load_settings(None, flags)
@@ -179,7 +181,7 @@ def test_a_secret_in_the_settings_shows_nowhere(monkeypatch: pytest.MonkeyPatch,
     assert "'password': '**********'" in shown
     assert PASSWORD not in shown
     assert client_options(settings.security)["sasl_plain_password"] == PASSWORD
-    with pytest.raises(SettingsError) as error:  # incomplete: pydantic's own text would hold all that was given
+    with pytest.raises(SettingsError) as error:  # pydantic's own message would contain the whole input
         load_settings(None, {"security": {"protocol": "SASL_SSL"}})
     assert PASSWORD not in str(error.value)
     config = tmp_path / "worker.toml"
@@ -190,14 +192,14 @@ def test_a_secret_in_the_settings_shows_nowhere(monkeypatch: pytest.MonkeyPatch,
     assert "314159" not in str(error.value)
 
 
-def test_a_password_is_no_flag() -> None:
+def test_rejects_a_password_as_a_flag() -> None:
     done = run_cli("run", "--set", "security.password=hunter2")
     assert (done.returncode, "hunter2" in done.stderr) == (2, False)
-    assert "'security.password' is no flag" in done.stderr
+    assert "'security.password' cannot be a flag" in done.stderr
     assert "security.password" not in run_cli("run", "--help").stdout
 
 
-def test_files_that_are_not_there_or_hold_something_else(certificates: Path, tmp_path: Path) -> None:
+def test_names_security_files_that_are_missing_or_invalid(certificates: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read nowhere\.pem, named by 'security\.ca_file'"):
         client_options(Security(protocol="SSL", ca_file=Path("nowhere.pem")))
     with pytest.raises(SettingsError, match=r"security\.ca_file.*cannot be used"):
@@ -211,7 +213,7 @@ def test_files_that_are_not_there_or_hold_something_else(certificates: Path, tmp
         client_options(Security(protocol="SASL_SSL", mechanism="PLAIN", username="a", password_file=empty))
 
 
-def test_a_password_file_loses_its_line_end_alone(tmp_path: Path) -> None:
+def test_strips_only_the_line_end_of_a_password_file(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(" pass word \n")
     security = Security(protocol="SASL_SSL", mechanism="SCRAM-SHA-256", username="a", password_file=file)

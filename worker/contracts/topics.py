@@ -1,4 +1,4 @@
-"""The topics on Kafka, in one place: ARCHITECTURE.md says who writes what, and with which key."""
+"""Names of the topics on Kafka."""
 
 FRAMES = "inspection.frames"
 RESULTS = "inspection.results"

@@ -1,33 +1,136 @@
-"""The page of all settings."""
+"""The page of all settings: allowed values and defaults come from the JSON Schema that pydantic derives."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
+from docs.generate.markdown import code, page, paragraph, table
+from stripwatch.worker.config.renames import RENAMES
 from stripwatch.worker.config.settings import SECTIONS, Settings
 
 _HEAD = """# Settings
 
-Each setting of `stripwatch run` with its default value and its meaning.
+Every setting of `stripwatch run`, with its allowed values and its default. Links to a setting use the heading:
+`settings.md#evidencequality` is `evidence.quality`.
 
-| setting | default | meaning |
-|---|---|---|
+## How settings are read
+
+A setting has the value of the last of these sources that gives one:
+
+1. the default,
+2. the TOML file named by `--config FILE`,
+3. the environment,
+4. a flag, such as `--group-id`, or `--set KEY=VALUE` for a setting without a flag.
+
+| source | how `evidence.enabled` is written |
+| --- | --- |
+| TOML file | `enabled = true` in the table `[evidence]`, or `evidence.enabled = true` before the first table |
+| environment | `STRIPWATCH_EVIDENCE__ENABLED=true` |
+| command line | `--set evidence.enabled=true` |
+
+**Environment variables** are named `STRIPWATCH_` and the key in upper case, with two underscores for each dot. A
+variable may hold a whole section as a JSON object, as in `STRIPWATCH_EVIDENCE='{"enabled": true, "quality": 70}'`; a
+variable for one setting wins over it. Setting keys may be written in any case. Camera ids and labels keep theirs:
+`STRIPWATCH_CAMERAS__TOP-1__MM_PER_PX=0.5` sets the scale of camera `TOP-1`, not of `top-1`. A shell cannot export a
+name that contains a hyphen or a space. Use `export STRIPWATCH_CAMERAS='{"TOP-1": {"mm_per_px": 0.5}}'`,
+`--set 'cameras."TOP-1".mm_per_px=0.5'` or the file. Variables that Kubernetes sets for services, such as
+`STRIPWATCH_SERVICE_HOST`, are not settings; the log lists them.
+
+**`--set KEY=VALUE`** reads the value as TOML, and as text if it is not valid TOML. It may be given more than once.
+
+**Unknown keys** are errors. The message suggests the nearest known key. Two keys that differ only in case are an error
+too. `stripwatch check` reads all settings and loads the bundle without connecting to
+Kafka.
+
+**When changes take effect.** Settings are read once, at startup; restart the worker to change one. A running worker
+does notice a replaced or newly promoted bundle ([`bundle_check_s`](#bundle_check_s); also the shadow bundle), renewed
+certificate files of the metrics port, and a renewed `security.token_file`.
+
+Commands that connect to Kafka but do not inspect frames, such as `stripwatch topics`,
+use `[security]` from the same sources. [Renamed settings](#renamed-settings) lists the keys of earlier versions.
 """
+_RENAMED_HEAD = """## Renamed settings
+
+Earlier versions had some settings under other keys. An old key is an error that names the new one.
+`stripwatch config migrate worker.toml` rewrites a file to the new keys and keeps its comments and order. The old file
+is kept as `worker.toml.bak`. Other errors in the file are reported and left for you to fix.
+"""
+_TOP_LEVEL = "In the TOML file these keys come before the first table."
 
 
 def settings_page() -> str:
-    return _HEAD + "\n".join(_rows()) + "\n"
+    """Return the page with every setting, grouped by section."""
+    schema = Settings.model_json_schema()
+    by_section = {name: schema["$defs"][model.__name__] for name, model in SECTIONS.items()}
+    top_level = {key: field for key, field in schema["properties"].items() if key not in _tables()}
+    return page(
+        _HEAD,
+        *_section("Top-level settings", _TOP_LEVEL, "", {"properties": top_level}),
+        *(
+            block
+            for name, section in by_section.items()
+            for block in _section(f"`[{name}]`", section["description"], f"{name}.", section)
+        ),
+        _RENAMED_HEAD,
+        table(["old key", "new key"], ([code(old), _link(new)] for old, new in RENAMES.items())),
+    )
 
 
-def _rows() -> list[str]:
-    rows: list[str] = []
-    for name, field in Settings.model_fields.items():
-        section = next((section for section in SECTIONS if section.split(".")[0] == name), None)
-        if section:
-            rows += [_row(f"{section}.{inner}", field) for inner, field in SECTIONS[section].model_fields.items()]
-        else:
-            rows.append(_row(name, field))
-    return rows
+def _tables() -> set[str]:
+    return {name.partition(".")[0] for name in SECTIONS}
 
 
-def _row(name: str, field: Any) -> str:
-    default = "required" if field.is_required() else "" if field.default is None else f"`{field.default}`"
-    return f"| `{name}` | {default} | {field.description} |"
+def _section(title: str, text: str, prefix: str, schema: Mapping[str, Any]) -> list[str]:
+    blocks = [f"## {title}", paragraph(text)]
+    for key, field in schema["properties"].items():
+        default = "Required." if key in schema.get("required", ()) else f"Default: {_default(field)}."
+        blocks += [f"### `{prefix}{key}`", paragraph(field["description"]), f"Value: {_values(field)}. {default}"]
+    return blocks
+
+
+def _link(key: str) -> str:
+    return f"[{code(key)}](#{key.replace('.', '')})"
+
+
+def _default(field: Mapping[str, Any]) -> str:
+    """Format the default as TOML. A setting without a default is unset."""
+    return "none" if field["default"] is None else code(json.dumps(field["default"]))
+
+
+def _values(field: Mapping[str, Any]) -> str:
+    """Describe the allowed values in words, such as "integer, 1 to 64, or `"auto"`"."""
+    kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
+    return ", or ".join(_kind(kind) for kind in kinds)
+
+
+def _kind(kind: Mapping[str, Any]) -> str:
+    if "const" in kind:
+        return code(json.dumps(kind["const"]))
+    if "enum" in kind:
+        return ", ".join(code(json.dumps(choice)) for choice in kind["enum"])
+    if kind["type"] == "boolean":
+        return "`true` or `false`"
+    if kind["type"] == "string":
+        return _text(kind)
+    return str(kind["type"]) + _range(kind)
+
+
+def _text(kind: Mapping[str, Any]) -> str:
+    words = {"path": "path", "password": "text"}.get(kind.get("format", ""), "text")
+    if "maxLength" in kind:
+        words += f", at most {kind['maxLength']} characters"
+    if "pattern" in kind:
+        words += f", matching {code(kind['pattern'])}"
+    return words + (", not empty" if kind.get("minLength") else "")
+
+
+def _range(kind: Mapping[str, Any]) -> str:
+    least, most = kind.get("minimum"), kind.get("maximum")
+    if least is not None and most is not None:
+        return f", {_number(least)} to {_number(most)}"
+    limits = {"above": kind.get("exclusiveMinimum"), "at least": least, "at most": most}
+    return "".join(f", {word} {_number(limit)}" for word, limit in limits.items() if limit is not None)
+
+
+def _number(value: float) -> str:
+    return f"{value:.10g}"

@@ -4,6 +4,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class DriftSettings(BaseModel):
+    """Camera monitoring: thresholds for silent, dark, blurred and frozen cameras, and windows of the drift metrics."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     measure_ms: float = Field(

@@ -14,6 +14,8 @@ class _Section(BaseModel):
 
 
 class Topics(_Section):
+    """Names of the Kafka topics. All output topics must differ from the frames topic."""
+
     frames: str = Field(default=FRAMES, min_length=1, description="Input topic with the camera frames.")
     results: str = Field(
         default=RESULTS, min_length=1, description="Output topic with one result per frame that is not rejected."
@@ -56,6 +58,8 @@ class Topics(_Section):
 
 
 class ShadowSettings(_Section):
+    """A candidate bundle that inspects a share of the frames for comparison with the running bundle."""
+
     bundle: Path | None = Field(
         default=None,
         description="Shadow bundle: a candidate that inspects a share of the frames and is only compared with the "
@@ -67,6 +71,8 @@ class ShadowSettings(_Section):
 
 
 class ExactlyOnceSettings(_Section):
+    """Kafka transactions. Only used with `delivery = "exactly-once"`."""
+
     transaction_ms: int = Field(
         default=100,
         ge=10,
@@ -83,6 +89,8 @@ class ExactlyOnceSettings(_Section):
 
 
 class InflightSettings(_Section):
+    """Limits on the frames that a worker holds at the same time: backpressure and memory."""
+
     frames_max: int = Field(
         default=256,
         ge=1,
@@ -104,6 +112,8 @@ class InflightSettings(_Section):
 
 
 class FramesSettings(_Section):
+    """Limits on frames, and treatment of unusual ones."""
+
     bytes_max: int = Field(
         default=FRAME_BYTES_MAX,
         ge=1,
@@ -140,6 +150,8 @@ class FramesSettings(_Section):
 
 
 class RejectsSettings(_Section):
+    """Frames that could not be inspected."""
+
     bytes_max: int = Field(
         default=FRAME_BYTES_MAX,
         ge=0,
@@ -158,6 +170,8 @@ class RejectsSettings(_Section):
 
 
 class EvidenceSettings(_Section):
+    """Annotated pictures of defects on a separate topic. Evidence images never delay results."""
+
     enabled: bool = Field(
         default=False,
         description="Publish an evidence image of each frame with a defect, with boxes and heatmap drawn in.",
@@ -183,6 +197,8 @@ class EvidenceSettings(_Section):
 
 
 class ReviewSettings(_Section):
+    """Frames for a person to label, on a separate topic. Review frames never delay results."""
+
     enabled: bool = Field(
         default=False, description="Publish frames with verdict `unsure` to a separate topic for a person to label."
     )
@@ -196,6 +212,8 @@ class ReviewSettings(_Section):
 
 
 class BrokerSettings(_Section):
+    """How long the worker waits for Kafka."""
+
     wait_s_max: float = Field(
         default=30, gt=0, le=3600, description="Maximum time in seconds to wait for the broker at startup."
     )
@@ -213,6 +231,8 @@ _OptionalFile = Annotated[Path | None, BeforeValidator(lambda given: None if giv
 
 
 class MetricsSettings(_Section):
+    """The HTTP port for metrics and health checks."""
+
     host: str = Field(
         default="127.0.0.1",
         description='Address on which to serve /metrics, /healthz and /readyz. 0.0.0.0: every IPv4 address; "::": '
@@ -262,6 +282,8 @@ PLAIN_LOOPBACK = {
 
 
 class LogSettings(_Section):
+    """Log format and level. Logs go to stderr."""
+
     format: Literal["auto", "console", "json"] = Field(
         default="auto", description="Log format. auto: console on a terminal, json otherwise."
     )
@@ -269,6 +291,8 @@ class LogSettings(_Section):
 
 
 class Camera(_Section):
+    """Settings per camera. ID is the camera id from the frame's headers, for example `[cameras.top-1]`."""
+
     mm_per_px: float | None = Field(default=None, gt=0, description="Scale along the strip in millimetres per pixel.")
     side: Literal["top", "bottom"] | None = Field(default=None, description="Side of the strip that the camera faces.")
     lane_offset_mm: float | None = Field(
@@ -295,6 +319,8 @@ class Camera(_Section):
 
 
 class CoilsSettings(_Section):
+    """How the frames of a coil are joined by `stripwatch coils`, `report` and `view`."""
+
     gap_tolerance_mm: int = Field(
         default=1,
         ge=0,
@@ -312,6 +338,10 @@ class CoilsSettings(_Section):
 
 
 class ThresholdOverride(_Section):
+    """Thresholds that replace those of the bundle, per label: `[thresholds.scratch]`. Events state that thresholds were
+    overridden.
+    """
+
     sure: float = Field(ge=0, le=1, description="Score from which the label counts as certain.")
     unsure: float | None = Field(
         default=None,

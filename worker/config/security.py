@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class Security(BaseModel):
-    """Settings `security.*`. The values of `protocol` and `mechanism` are Kafka's names."""
+    """Encryption and authentication of the connection to Kafka. `protocol` and `mechanism` use Kafka's names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -13,7 +13,7 @@ RUN ["python3", "-m", "venv", "/opt/venv"]
 FROM base AS wheel
 COPY requirements/build.txt requirements/build.txt
 RUN pip install --no-cache-dir --require-hashes -r requirements/build.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY worker worker
 COPY training training

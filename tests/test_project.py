@@ -107,6 +107,20 @@ def test_what_is_imported_is_what_pyproject_asks_for() -> None:
     assert imported("worker", "src/stripwatch") <= beside | extras["view"]
 
 
+@pytest.mark.parametrize(
+    ("extra", "file"),
+    [
+        ("view", "worker/dashboard/command.py"),
+        ("view", "worker/bench/demo.py"),
+        ("demo", "worker/bench/embedded_broker.py"),
+    ],
+)
+def test_an_error_about_a_missing_extra_names_its_packages(extra: str, file: str) -> None:
+    """The project is not on a package index, so `pip install 'stripwatch[view]'` would not work."""
+    packages = [Requirement(line).name for line in PROJECT["optional-dependencies"][extra]]
+    assert f"pip install {' '.join(packages)}" in (ROOT / file).read_text()
+
+
 def test_the_worker_loads_nothing_heavy() -> None:
     """The import rules read the source; this one asks Python, so that a library's own imports count as well."""
     script = "import sys, stripwatch.worker.cli; print(*sys.modules)"

@@ -1,5 +1,6 @@
 """What a wheel of this project brings: the package as a whole, and nothing else."""
 
+import email
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("src", "tests", *PACKAGES):
         shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=ignore)
-    for name in ("pyproject.toml", "README.md", "MANIFEST.in"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
         shutil.copy(ROOT / name, copy)
     return copy
 
@@ -71,6 +72,18 @@ def test_a_wheel_has_every_file_of_the_package_and_no_other(wheel: Path) -> None
     assert not any(
         part == "tests" or part.startswith(("test_", "conftest")) for name in names for part in name.split("/")
     )
+
+
+def test_a_wheel_has_the_licence_and_complete_metadata(wheel: Path) -> None:
+    info = f"stripwatch-{__version__}.dist-info"
+    assert contents(wheel)[f"{info}/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
+    metadata = email.message_from_bytes(contents(wheel)[f"{info}/METADATA"])
+    assert metadata["Name"] == "stripwatch"
+    assert metadata["Version"] == __version__
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    for field in ("Summary", "Author", "Keywords", "Classifier", "Requires-Python"):
+        assert metadata[field], field
 
 
 def test_a_wheel_from_the_source_distribution_is_the_same(source: Path, wheel: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ mkdir "$work/pack" "$work/pack/wheels"
 # The build tool is locked too. src holds links to the folders beside it, which a copy must keep.
 "$work/venv/bin/pip" install -q --require-hashes -r "$root/requirements/build.txt"
 mkdir "$work/source"
-for name in src worker training export pyproject.toml README.md; do
+for name in src worker training export pyproject.toml README.md LICENSE; do
   cp -RP "$root/$name" "$work/source"
 done
 "$work/venv/bin/pip" wheel -q --no-index --no-deps --no-build-isolation "$work/source" -w "$work/pack"

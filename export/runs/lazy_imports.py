@@ -1,4 +1,4 @@
-"""Libraries of the `train` extra, loaded late, with a sentence where they are missing and without their chatter."""
+"""Late imports of the libraries of the `train` extra: an error names the missing ones, their log output is silenced."""
 
 import importlib
 import logging
@@ -9,14 +9,21 @@ from contextlib import contextmanager
 
 from stripwatch.worker.common.errors import SettingsError
 
+_PACKAGES = {"sklearn": "scikit-learn"}  # the other modules are named like the package that has them
+
 
 def require(*modules: str) -> None:
-    """Import modules by name. Raises SettingsError when one is not installed."""
+    """Import modules by name. Raises SettingsError with the command that installs those that are missing."""
+    errors: dict[str, ImportError] = {}
     for module in modules:
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise SettingsError(f"this command needs {module}: install stripwatch[train] ({error})") from error
+            errors[module] = error
+    if errors:
+        packages = " ".join(_PACKAGES.get(module, module) for module in errors)
+        cause = next(iter(errors.values()))
+        raise SettingsError(f"cannot import {', '.join(errors)} ({cause}); run: pip install {packages}") from cause
 
 
 def load_tensorflow() -> None:

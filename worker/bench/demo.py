@@ -161,7 +161,7 @@ def _run(plan: DemoPlan) -> dict[str, Any]:
 def _live_page(plan: DemoPlan) -> Iterator[None]:
     """The live page beside the demo, where its extra is installed; it may fail without harm to the demo."""
     if not all(map(importlib.util.find_spec, ("starlette", "uvicorn"))):
-        say("the live page needs pip install 'stripwatch[view]'; the demo continues without it")
+        say("no live page: starlette or uvicorn is not installed; run: pip install starlette uvicorn")
         yield
         return
     port = _VIEW_PORT if is_free(_VIEW_PORT) else free_port()

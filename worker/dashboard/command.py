@@ -28,5 +28,5 @@ def view(
     try:
         from stripwatch.worker.dashboard.server import serve
     except ModuleNotFoundError as error:
-        raise SettingsError(f"{error.name} is not installed; run pip install 'stripwatch[view]'") from error
+        raise SettingsError(f"{error.name} is not installed; run: pip install starlette uvicorn") from error
     serve(settings, host, port, history)

@@ -63,7 +63,7 @@ def choose_provider(wanted: Provider) -> str:
     if name not in available:
         raise SettingsError(
             f"provider = {wanted!r} needs {name}; the ONNX Runtime installed here has {', '.join(available)}. "
-            "Install stripwatch[gpu], or set provider = 'cpu'"
+            "Run pip uninstall onnxruntime, then pip install 'onnxruntime-gpu[cuda,cudnn]'; or set provider = 'cpu'"
         )
     return name
 

@@ -7,9 +7,9 @@ from stripwatch.export.runs.lazy_imports import require
 from stripwatch.worker.common.errors import SettingsError
 
 
-def test_a_library_that_is_not_installed_is_named_with_the_extra_that_has_it() -> None:
-    with pytest.raises(SettingsError, match=r"needs no_such_library: install stripwatch\[train\]"):
-        require("json", "no_such_library")
+def test_an_error_has_the_command_that_installs_all_missing_libraries() -> None:
+    with pytest.raises(SettingsError, match=r"import missing_one, missing_two .* pip install missing_one missing_two$"):
+        require("json", "missing_one", "missing_two")
 
 
 @pytest.mark.training

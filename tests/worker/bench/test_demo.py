@@ -13,4 +13,4 @@ def test_without_its_extra_the_demo_continues_without_a_page(monkeypatch: pytest
     with demo._live_page(cast(Any, None)):
         pass
     assert len(said) == 1
-    assert "pip install 'stripwatch[view]'" in said[0]
+    assert "pip install starlette uvicorn" in said[0]

@@ -76,7 +76,7 @@ def test_a_broker_that_stays_away_ends_an_idle_worker(kafka: Kafka, line: Line, 
         kafka.proxies[0].set(mode)
         assert worker.process.wait(STOP_S_MAX) == 4
         worker.kill()
-    assert "no word from Kafka for" in worker.lines[-1]["event"]
+    assert "no response from Kafka for" in worker.lines[-1]["event"]
 
 
 def test_a_worker_that_starts_while_the_connection_drops(kafka: Kafka, line: Line, bundle: Path) -> None:
@@ -108,7 +108,7 @@ def test_frames_that_kafka_deleted_are_counted(kafka: Kafka, line: Line, bundle:
         assert metric(worker, port, "frames_deleted_total") == sum(deleted.values())
         assert metric(worker, port, 'offset_resets_total{cause="deleted"}') == 2
         assert worker.stop() == 0
-    logged = {entry["partition"]: entry["frames"] for entry in worker.lines if "Kafka deleted" in entry["event"]}
+    logged = {entry["partition"]: entry["frames"] for entry in worker.lines if "deleted by Kafka" in entry["event"]}
     assert logged == {0: 20, 1: 5}
     inspected = positions(line.read_all("results"))
     assert {number: 60 - sum(p == number for p, _ in inspected) for number in range(3)} == deleted
@@ -123,17 +123,17 @@ def test_a_topic_that_is_recreated_and_one_that_stays_away(kafka: Kafka, line: L
         line.read("results", 30)
         with line.broker.admin() as admin:
             admin.delete_topics([line.topics["frames"]])
-            worker.await_log("topic cannot be read")
+            worker.await_log("topic is not readable")
             assert not readiness(port)["topic_readable"]
             admin.create_topics({line.topics["frames"]: {"num_partitions": 3, "replication_factor": 1}})
-            worker.await_log("topic can be read")
+            worker.await_log("topic is readable")
             line.send(frames(30), key=b"a")
             results = line.read("results", 60)
             assert len({result.json["id"] for result in results}) == 60
             admin.delete_topics([line.topics["frames"]])
         assert worker.process.wait(STOP_S_MAX + 20) == 4
         worker.kill()
-    assert "has been gone for" in worker.lines[-1]["event"]
+    assert "missing for" in worker.lines[-1]["event"]
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)

@@ -65,7 +65,7 @@ def test_a_partition_without_leader_is_reported_and_the_others_continue(bundle: 
             sent = line.send(frames(200), key=b"a")
         with running_worker(line, bundle, "g") as worker:
             metrics_port = worker.await_ready()
-            assert worker.await_log("topic cannot be read")["leaderless"] == 2
+            assert worker.await_log("topic is not readable")["leaderless"] == 2
             assert len(line.read("results", 100)) == 100
             assert not readiness(metrics_port)["topic_readable"]
             assert metric(worker, metrics_port, "partitions_without_leader") == 2

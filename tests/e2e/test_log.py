@@ -22,7 +22,7 @@ def test_each_state_is_a_line_and_a_line_leads_to_its_event(line: Line, bundle: 
     rejected = worker.lines[events.index("frame rejected")]
     assert rejected["frame"].encode() == reject.headers["ce_id"]
     assert (rejected["camera"], rejected["reason"]) == ("top-7", "unsupported_format")
-    unread = [entry for entry in worker.lines if entry["event"] == "headers cannot be read"]
+    unread = [entry for entry in worker.lines if entry["event"] == "malformed frame headers"]
     assert {entry["frame"] for entry in unread} == {rejected["frame"], result.json["id"]}
 
 

@@ -28,9 +28,7 @@ def broker(
     Example: stripwatch broker --port 9092
     """
     if port and not is_free(port):
-        raise SettingsError(
-            f"port {port} on 127.0.0.1 is in use; choose another one with --port"
-        )
+        raise SettingsError(f"port {port} on 127.0.0.1 is in use; choose another one with --port")
     clock = SystemClock()
     address = Broker(f"127.0.0.1:{port or free_port()}", f"stripwatch-{uuid4()}")
     with stop_on_signal(clock.stop), running_embedded_broker(address) as process:

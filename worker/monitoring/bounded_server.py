@@ -120,8 +120,9 @@ class BoundedServer(BaseServer):
             self._log_closed(client_address[0], _WHY[reason])
 
     def _log_closed(self, client: str, why: str) -> None:
-        """Log a closed connection, unless another thread is logging one: the counter has it too, and a log that hangs
-        must not block several threads.
+        """Log a closed connection, unless another thread is logging one.
+
+        A log that hangs must not block several threads, and the counter counts the connection anyway.
         """
         if self._logging.acquire(blocking=False):
             try:

@@ -129,8 +129,9 @@ class _HealthServer(BoundedServer, WSGIServer):
         return (self._certificate.wrap(request) if self._certificate else request), client_address
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Perform the TLS handshake on the connection's thread, so that a client that does not finish it is closed like
-        any other.
+        """Perform the TLS handshake and handle the request.
+
+        Runs on the connection's thread, so a client that does not finish its handshake is closed like any other.
         """
         if self._certificate is None:
             super().finish_request(request, client_address)
@@ -150,8 +151,10 @@ class _HealthServer(BoundedServer, WSGIServer):
             request.unwrap()  # sends close_notify without waiting for the client's
 
     def _log_refused(self, client: str, why: str) -> None:
-        """Log each pair of client and reason once, because a scraper retries every few seconds. The counter counts "
-        "all."""
+        """Log each pair of client and reason once, because a scraper retries every few seconds.
+
+        The counter counts " "all.
+        """
         if (client, why) in self._refused:
             return
         if len(self._refused) >= _REFUSED_MAX:

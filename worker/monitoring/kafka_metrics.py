@@ -65,7 +65,7 @@ class KafkaMetrics(MetricGroup):
         )
         # Two workers share an instance_id. The newer one keeps it. The older one continues as a dynamic member, so its
         # next restart pauses the group.
-        self.names_taken = self._counter(
+        self.instance_ids_taken = self._counter(
             "instance_ids_taken", "Times that another worker joined the group with the instance_id of this worker."
         )
         # The sum over all workers should equal topic_partitions. If it stays lower, some partitions are not read.

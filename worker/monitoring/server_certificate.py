@@ -1,5 +1,6 @@
-"""TLS certificate of the health port, reloaded when its files change, because plants renew certificates every few
-weeks.
+"""TLS certificate of the health port, reloaded when its files change.
+
+Plants renew certificates every few weeks.
 """
 
 import re
@@ -41,8 +42,9 @@ class ServerCertificate:
         self._context, self.expires_s = self._load()
 
     def wrap(self, connection: socket.socket) -> ssl.SSLSocket:
-        """Wrap the server side of a connection in TLS. Reads no file; the thread of the connection calls
-        `prepare_handshake`.
+        """Wrap the server side of a connection in TLS.
+
+        Reads no file; the thread of the connection calls `prepare_handshake`.
         """
         return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 
@@ -61,8 +63,10 @@ class ServerCertificate:
         connection.context = self._context
 
     def _reload_if_changed(self) -> None:
-        """Reload the files if they have changed. Files that cannot be used, for example because they are half written,
-        are retried with each connection and logged once.
+        """Reload the files if they have changed.
+
+        Files that cannot be used, for example because they are half written, are retried with each connection and
+        logged once.
         """
         state = self._state_of_files()
         if state == self._loaded:

@@ -101,8 +101,9 @@ def _fetch(ports: Sequence[int], path: str, s_max: float) -> list[str | None]:
 
 
 def _check_descriptors() -> None:
-    """Raise OSError unless the three descriptors of an event loop are available: asyncio leaks them if it gets only
-    some.
+    """Raise OSError unless three file descriptors are available.
+
+    An event loop needs three, and asyncio leaks them if it gets only some.
     """
     reader, writer = socket.socketpair()
     with reader, writer, Path(os.devnull).open("rb"):
@@ -128,8 +129,10 @@ async def _get(port: int, path: str, s_max: float) -> str | None:
 
 
 def _body(answer: bytes) -> str | None:
-    """Return the body of an HTTP/1.0 response, or None if its status is not 200 or it is truncated. Raises "
-    "ValueError."""
+    """Return the body of an HTTP/1.0 response, or None if its status is not 200 or it is truncated.
+
+    Raises " "ValueError.
+    """
     head, _, body = answer.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(":") for line in lines)}

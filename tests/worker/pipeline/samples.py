@@ -1,4 +1,4 @@
-"""Predictions, results and rejects of a model that does not run."""
+"""Sample predictions, results and rejects, made without running a model."""
 
 from typing import Any
 

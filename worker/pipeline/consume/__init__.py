@@ -1,1 +1,1 @@
-"""Frames in: the consumer, where it starts, rebalances, offsets, backpressure."""
+"""Reading frames from Kafka: consumer, start positions, rebalances, offsets, backpressure."""

@@ -1,4 +1,4 @@
-"""How much may be inside the worker at once. Memory is bounded: a frame comes in only while the limits leave room."""
+"""Limits for the frames and bytes in flight. A frame is read only while they allow it, so memory is bounded."""
 
 import threading
 import time
@@ -7,24 +7,24 @@ from stripwatch.worker.common.rates import DecayedRate
 
 _COPY_CHECK_S = 0.5
 _LINGER_S_PER_FRAME, _LINGER_S_MAX = 0.002, 0.015
-# In a backlog, which is more than cameras send at the same moment: as long as that many frames take.
+# In a backlog (more frames than cameras send at the same moment), linger for the time that eight frames take.
 _BACKLOG_FRAMES, _COALESCE_FRAMES, _COALESCE_S_MAX = 64, 8, 0.1
 
 
 class InFlightLimiter:
-    """Frames and encoded bytes in flight, under a limit each. Any thread may call."""
+    """Counts the frames and encoded bytes in flight and limits both. Thread-safe."""
 
     def __init__(self, frames_max: int, bytes_max: int) -> None:
         self._frames_max = frames_max
         self._bytes_max = bytes_max
-        self._enough = max(1, frames_max // 4)
+        self._wake_frames = max(1, frames_max // 4)
         self._changed = threading.Condition()
         self._frames = 0
         self._bytes = 0
         self._rate = DecayedRate()
-        self._fps = 0.0  # at which frames are done
-        self._copies: dict[int, int] = {}  # bytes, by the identity of the frame
-        self._few = 0  # frames at which `wait_to_coalesce` ends
+        self._fps = 0.0  # frames settled per second
+        self._copies: dict[int, int] = {}  # copied bytes by id() of the frame
+        self._coalesced_frames = 0  # number of frames at which `wait_to_coalesce` returns
 
     @property
     def frames(self) -> int:
@@ -36,23 +36,25 @@ class InFlightLimiter:
 
     @property
     def bytes_left(self) -> int:
-        """Room for encoded bytes; a poll ends with the frame that fills it."""
+        """Encoded bytes that may still be read. A poll ends with the frame that exceeds it."""
         return max(0, self._bytes_max - self._bytes)
 
     @property
     def linger_s(self) -> float:
-        """How long what comes in or goes out may wait for others: a request to Kafka costs as much as a frame.
+        """Seconds for which a fetch or a result may wait for others.
 
-        Nothing for a frame alone, 2 ms for each further one that is inside, 15 ms at most; in a backlog as long as
-        eight frames take, 100 ms at most. So a worker that begins to fall behind gets cheaper at once, and does not
-        come to rest with a long queue.
+        A request to Kafka costs as much as a frame.
+
+        0 for a single frame, plus 2 ms for each further frame in flight, up to 15 ms. In a backlog it is the time that
+        eight frames take, up to 100 ms. A worker that begins to fall behind therefore needs less time per frame at
+        once, and does not settle at a long queue.
         """
         if self._frames > _BACKLOG_FRAMES:
             return max(_LINGER_S_MAX, min(_COALESCE_S_MAX, _COALESCE_FRAMES / max(1.0, self._fps)))
         return min(_LINGER_S_MAX, _LINGER_S_PER_FRAME * max(0, self._frames - 1))
 
     def acquire(self, size_bytes: int) -> None:
-        """Count a frame in. It may pass the limit: what was already fetched has to go somewhere."""
+        """Count a frame as in flight. This may exceed the limit, because the frame has already been fetched."""
         with self._changed:
             self._frames += 1
             self._bytes += size_bytes
@@ -62,13 +64,16 @@ class InFlightLimiter:
             self._frames -= 1
             self._bytes -= size_bytes
             self._fps = self._rate.count(1, time.monotonic())
-            if self._room() >= self._enough or self._frames <= self._few:
+            if self._room() >= self._wake_frames or self._frames <= self._coalesced_frames:
                 self._changed.notify_all()
 
     def reserve_copy(self, frame_id: int, size_bytes: int, failed: threading.Event) -> None:
-        """Wait until a producer may hold a copy of these bytes beside ours: all copies take a quarter of bytes_max.
+        """Wait until the producer may hold a copy of these bytes.
 
-        kafka-python's producer sets no limit itself. One copy is always allowed. failed: nobody waits any more.
+        All copies together are limited to a quarter of bytes_max.
+
+        kafka-python's producer has no limit of its own. One copy is always allowed. The call returns early if `failed`
+        is set.
         """
         with self._changed:
             room_bytes = self._bytes_max // 4 - size_bytes
@@ -77,27 +82,28 @@ class InFlightLimiter:
             self._copies[frame_id] = size_bytes
 
     def release_copy(self, frame_id: int) -> None:
-        """The producer has let the bytes of this frame go, if it had any."""
+        """Release the copy of a frame, if there is one, because the producer no longer holds it."""
         with self._changed:
             if self._copies.pop(frame_id, None) is not None:
                 self._changed.notify_all()
 
     def wait_for_room(self, timeout_s: float) -> int:
-        """How many frames may come in: a quarter of all at least, or what there is room for after timeout_s.
+        """Wait for room and return how many frames may be read.
 
-        One by one they would cost a poll each. Their size is not known before, so bytes may pass the limit by one frame
-        (`bytes_left`).
+        Waits until a quarter of the limit is free, since reading single frames would cost a poll each. After timeout_s
+        it returns the room there is, which may be 0. Frame sizes are unknown beforehand, so bytes may exceed the limit
+        by one frame (`bytes_left`).
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._room() >= self._enough, timeout_s)
+            self._changed.wait_for(lambda: self._room() >= self._wake_frames, timeout_s)
             return self._room()
 
     def wait_to_coalesce(self) -> None:
-        """Until half of the frames inside are done, or all but one; not longer than patience has it."""
+        """Wait until half of the frames in flight, or all but one, are settled, but no longer than `linger_s`."""
         with self._changed:
-            self._few = max(1, self._frames // 2)
-            self._changed.wait_for(lambda: self._frames <= self._few, self.linger_s)
-            self._few = 0
+            self._coalesced_frames = max(1, self._frames // 2)
+            self._changed.wait_for(lambda: self._frames <= self._coalesced_frames, self.linger_s)
+            self._coalesced_frames = 0
 
     def _room(self) -> int:
         return max(0, self._frames_max - self._frames) if self._bytes < self._bytes_max else 0

@@ -1,13 +1,14 @@
-"""What the group remembers of its topic: Kafka keeps it as a text with each committed offset."""
+"""What the group records about its topic. Kafka stores it as the metadata text of each committed offset."""
 
 import msgspec
 
 
 class CommitMetadata(msgspec.Struct, frozen=True):
-    """topic_id: of the topic that the offset belongs to; empty where the broker names none.
+    """Identity and size of the topic that a committed offset belongs to.
 
-    first_partitions: how many partitions the topic had when the group began to read it, 0 for a topic that was created
-    while the group was running. A partition from this number on was added later: it is read from its beginning.
+    topic_id: id of the topic; empty if the broker does not report ids. first_partitions: number of partitions when the
+    group began to read the topic, 0 for a topic created while the group was running. A partition with this number or a
+    higher one was added later and is read from its beginning.
     """
 
     topic_id: str
@@ -18,7 +19,7 @@ class CommitMetadata(msgspec.Struct, frozen=True):
 
 
 def decode_commit_metadata(text: str | None) -> CommitMetadata | None:
-    """None: an administrator has set the offset, or a worker of an older version has committed it."""
+    """Return None if an administrator set the offset, or a worker of an older version committed it."""
     try:
         return msgspec.json.decode(text or "", type=CommitMetadata)
     except msgspec.DecodeError:

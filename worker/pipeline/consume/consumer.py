@@ -1,4 +1,4 @@
-"""Frames in from Kafka. One thread owns the consumer; nobody else touches it."""
+"""Reads frames from Kafka. One thread owns the Kafka consumer, and no other thread may use it."""
 
 import itertools
 import threading
@@ -38,7 +38,7 @@ from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.liveness import BrokerLiveness
-from stripwatch.worker.pipeline.consume.memory_shortage import with_patience
+from stripwatch.worker.pipeline.consume.memory_shortage import retry_on_memory_error
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.consume.output_topics import OutputTopics
 from stripwatch.worker.pipeline.consume.rebalance import DrainOnRevoke
@@ -56,11 +56,12 @@ _RECORDS_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class ConsumerConfig:
-    """commits: False where the offsets are committed with the results, in one transaction.
+    """Settings of a `FrameConsumer`.
 
-    start_at: earliest or latest, where a group without committed offsets begins.
-    keeps_name: end with an error when another worker takes this one's name in the group; else continue without it.
-    output_topics: that the worker writes to, and cannot do without.
+    commits: False if the offsets are committed with the results in one transaction. start_at: `earliest` or `latest`,
+    where a group without committed offsets begins. keeps_name: if another worker joins with the same instance_id, True
+    ends this worker with an error, and False lets it continue as a dynamic member. output_topics: topics that the
+    worker must be able to write to.
     """
 
     commit_s: float = 0.5
@@ -73,15 +74,15 @@ class ConsumerConfig:
 
 
 class FrameSink(Protocol):
-    """Where frames go: `Pipeline`, which this package may not import."""
+    """Receiver of frames. It is implemented by `Pipeline`, which this package may not import."""
 
     def take(self, frame: Frame) -> None: ...
 
 
 class FrameConsumer:
-    """Polls while there is room, commits what is settled, and pauses the partitions where there is no room.
+    """Polls while there is room, commits settled offsets, and pauses the partitions while there is no room.
 
-    consumer: subscribed to nothing yet, with auto-commit off. topic: as this consumer sees it.
+    consumer: not subscribed, with auto-commit off. topic: the identity of the topic as this consumer sees it.
     """
 
     def __init__(
@@ -91,65 +92,65 @@ class FrameConsumer:
         tracker: OffsetTracker,
         limiter: InFlightLimiter,
         metrics: Metrics,
-        rules: ConsumerConfig,
+        config: ConsumerConfig,
         pipeline: FrameSink,
     ) -> None:
         self._consumer = consumer
         self._tracker = tracker
         self._limiter = limiter
         self._metrics = metrics
-        self._config = rules
+        self._config = config
         self._pipeline = pipeline
         self._cluster = cluster_id(consumer)
         self._stopping = threading.Event()
         self._commit_due_s = 0.0
-        self._poll_was_full = False  # the last poll brought as much as it might: the next costs no request
-        self.turns = 0  # of the loop: one that does not come back from Kafka shows
-        self.paused = False  # its partitions are held back: the worker is full
+        self._poll_was_full = False  # the last poll returned the maximum, so the next one needs no request
+        self.turns = 0  # iterations of the loop, by which a call to Kafka that hangs is noticed
+        self.paused = False  # True while the partitions are paused because the worker is full
         consumer.faults.report = lambda fault: metrics.batch_faults.labels(fault).inc()
         self._topic = topic
-        self._start_positions = StartPositions(consumer, tracker, metrics, self._topic, rules.start_at)
-        self._recreated = RecreatedTopic(self._topic, tracker, self._start_positions, metrics, rules.drain_s_max)
-        self._output_topics = OutputTopics(consumer, rules.output_topics, metrics)
-        self._liveness = BrokerLiveness(consumer, topic.topic, rules.away_s_max, metrics)
-        self._listener = DrainOnRevoke(consumer, tracker, metrics, self._topic, rules.drain_s_max, rules.commits)
+        self._start_positions = StartPositions(consumer, tracker, metrics, self._topic, config.start_at)
+        self._recreated = RecreatedTopic(self._topic, tracker, self._start_positions, metrics, config.drain_s_max)
+        self._output_topics = OutputTopics(consumer, config.output_topics, metrics)
+        self._liveness = BrokerLiveness(consumer, topic.topic, config.away_s_max, metrics)
+        self._listener = DrainOnRevoke(consumer, tracker, metrics, self._topic, config.drain_s_max, config.commits)
         patch_lost_membership(consumer)
         consumer.subscribe([topic.topic], listener=self._listener)
-        # kafka-python 3.0.12 may otherwise join before it has seen the topic: it then assigns no partition at all, or
-        # takes the metadata that come a moment later for a change, and the whole group rebalances once more.
-        list_topics(consumer, rules.away_s_max)
+        # Otherwise kafka-python 3.0.12 may join before it knows the topic. It then assigns no partition at all, or
+        # takes the metadata that arrives a moment later for a change, and the whole group rebalances once more.
+        list_topics(consumer, config.away_s_max)
 
     @property
     def assigned(self) -> bool:
-        """The group has given this worker its share, which may be no partition at all, and does not rebalance.
+        """Return whether the group is stable and every assigned partition has its start position.
 
-        Each partition of it has its position: with start_at = "latest", a frame sent before that would be skipped.
-        While the group rebalances kafka-python 3.0.12 fetches nothing, not even from partitions that the worker keeps.
+        The assignment may be empty. With start_at = "latest", a frame sent before the position is set would be skipped.
+        During a rebalance kafka-python 3.0.12 fetches nothing, not even from partitions that the worker keeps.
         """
         if not self._listener.assigned or self._consumer.group_metadata().state != MemberState.STABLE:
             return False
-        placed = set(self._tracker.partitions())
-        return all(Partition(*partition) in placed for partition in self._consumer.assignment())
+        positioned = set(self._tracker.partitions())
+        return all(Partition(*partition) in positioned for partition in self._consumer.assignment())
 
     @property
     def connected(self) -> bool:
-        """A connection to some broker is open, and something was received from it recently."""
+        """Return whether a broker connection is open and data was received recently."""
         return self._liveness.broker_alive and connection_count(self._consumer) > 0
 
     @property
     def topic_readable(self) -> bool:
-        """The topic is there, and each of its partitions has a leader."""
+        """Return whether the topic exists and each of its partitions has a leader."""
         return self._liveness.topic_readable
 
     @property
     def unwritable_topics(self) -> tuple[str, ...]:
-        """Those of the output topics that are not there, or have a partition without a leader."""
+        """The output topics that do not exist or have a partition without a leader."""
         return self._output_topics.unwritable
 
     def run(self) -> None:
-        """Read frames until `stop`.
+        """Read frames until `stop` is called.
 
-        Raises BrokerUnavailableError, or FencedError when another worker has taken an instance_id that must be kept.
+        Raises BrokerUnavailableError, or FencedError if another worker has taken an instance_id that must be kept.
         """
         try:
             while not self._stopping.is_set():
@@ -159,18 +160,21 @@ class FrameConsumer:
                 try:
                     self._step()
                 except FencedInstanceIdError as error:
-                    self._lose_name(error)
+                    self._handle_fenced(error)
         except AuthorizationError as error:
             raise BrokerUnavailableError(authorization_message(error)) from error
         except KafkaError as error:
-            raise BrokerUnavailableError(f"reading frames failed: {type(error).__name__}: {error}") from error
+            raise BrokerUnavailableError(f"cannot read frames: {type(error).__name__}: {error}") from error
 
     def stop(self) -> None:
-        """Nothing new comes in. Any thread, or a signal handler, may call."""
+        """Stop reading frames. May be called from any thread or from a signal handler."""
         self._stopping.set()
 
     def close(self, timeout_s: float) -> None:
-        """Commit what is settled and leave the group: last, since heartbeats kept us alive until here."""
+        """Commit settled offsets and leave the group.
+
+        Call it last, because its heartbeats keep the membership until then.
+        """
         self._topic.await_decision(timeout_s)
         try:
             offsets = self._tracker.committable()
@@ -178,15 +182,17 @@ class FrameConsumer:
                 self._consumer.commit(to_kafka(offsets), timeout_ms=round(timeout_s * 1000))
                 self._tracker.committed(offsets)
         except KafkaError as error:
-            log.warning("last commit failed; some frames will be inspected again", error=str(error))
-        rests = self._tracker.abandon()  # what is still open is left to the next owner, not waited for
+            log.warning("final commit failed; some frames will be inspected again", error=str(error))
+        remainders = self._tracker.abandon()  # open frames are left to the next owner
         if self._topic.is_gone:
-            count_unread(self._topic, rests, self._metrics)
-        leave_at_close(self._consumer)  # also of a static member: its partitions move at once
+            count_unread(self._topic, remainders, self._metrics)
+        leave_at_close(self._consumer)  # also as a static member, so that its partitions are reassigned at once
         try:
             self._consumer.close(autocommit=False, timeout_ms=round(timeout_s * 1000))
         except KafkaError as error:
-            log.warning("the group was not left in order; it waits for the session timeout", error=str(error))
+            log.warning(
+                "could not leave the group; its partitions are reassigned after the session timeout", error=str(error)
+            )
 
     def _step(self) -> None:
         if is_fenced(self._consumer):
@@ -195,7 +201,7 @@ class FrameConsumer:
             self._recreated.follow()
             self._commit_if_due()
             records = self._poll()
-        except NoOffsetForPartitionError:  # just assigned
+        except NoOffsetForPartitionError:  # a partition was just assigned
             records = {}
         except (OffsetOutOfRangeError, LogTruncationError) as error:
             self._move_position(error)
@@ -205,38 +211,47 @@ class FrameConsumer:
             CommitFailedError,
             RebalanceInProgressError,
             CorruptRecordError,
-        ) as error:  # for how long, says the contact
-            log.warning("reading is tried again", error=f"{type(error).__name__}: {error}")
+        ) as error:  # BrokerLiveness decides for how long
+            log.warning("read failed; retrying", error=f"{type(error).__name__}: {error}")
             self._stopping.wait(_RETRY_S)
             records = {}
         for record in itertools.chain.from_iterable(records.values()):
-            if self._stopping.is_set():  # to decode the rest could take seconds; it is read again
+            if self._stopping.is_set():  # decoding the remainder could take seconds; those frames are read again
                 return
             self._take_record(record)
         self._show_lag()
 
-    def _lose_name(self, error: FencedInstanceIdError) -> None:
-        """Two workers that ended each other in turn would stop the line: the one that was first gives the name up."""
+    def _handle_fenced(self, error: FencedInstanceIdError) -> None:
+        """Another worker has joined with this one's instance_id.
+
+        Unless the name must be kept, continue as a dynamic member.
+
+        If both workers insisted on the name, they would end each other in turn, which would stop the line.
+        """
         if self._config.keeps_name:
-            raise FencedError("another worker has joined the group with this one's instance_id") from error
+            raise FencedError("another worker joined the consumer group with the instance_id of this worker") from error
         if not become_dynamic(self._consumer):
             return
-        self._metrics.names_taken.inc()
+        self._metrics.instance_ids_taken.inc()
         log.error(
-            "another worker has joined the group with this one's instance_id; continuing as a member without a name. "
-            "Give each worker an instance_id of its own, or none"
+            "another worker joined the consumer group with the instance_id of this worker; continuing as a dynamic "
+            "member. Set a unique instance_id for each worker, or none"
         )
 
     def _move_position(self, error: OffsetOutOfRangeError | LogTruncationError) -> None:
         if not self._topic.is_current:
-            return  # the offset is of another topic: all partitions are about to be reassigned
+            return  # the offset belongs to the old topic, and all partitions are about to be reassigned
         if isinstance(error, OffsetOutOfRangeError):
             self._start_positions.skip_deleted(error.args[0])
         else:
             self._start_positions.follow_truncation(error.divergent_offsets)
 
     def _poll(self) -> dict[TopicPartition, list[Any]]:
-        """Also where nothing may come in: or the group would take this worker for dead, or wait for it to join."""
+        """Poll once.
+
+        Also poll when there is no room, because otherwise the group would consider this worker dead or wait for it to
+        join.
+        """
         joining = self._consumer.group_metadata().state != MemberState.STABLE
         if not self._poll_was_full:
             self._limiter.wait_to_coalesce()
@@ -254,7 +269,7 @@ class FrameConsumer:
         wanted = min(room, _RECORDS_MAX) or 1
         self._consumer.poll_bytes_max = self._limiter.bytes_left
         timeout_ms = _POLL_MS if room or joining else 0
-        records: dict[TopicPartition, list[Any]] = with_patience(
+        records: dict[TopicPartition, list[Any]] = retry_on_memory_error(
             lambda: self._consumer.poll(timeout_ms=timeout_ms, max_records=wanted),
             "reading a record batch",
             self._metrics.memory_shortages,
@@ -265,12 +280,14 @@ class FrameConsumer:
     def _take_record(self, kafka_record: object) -> None:
         frame = read_record(from_kafka(kafka_record), self._cluster, time.monotonic())
         if not self._tracker.register(frame.position):
-            return  # revoked between poll and here, or not yet placed: it was not committed, so it is read again
+            # the partition was revoked after the poll or has no start position yet; the frame was not committed and is
+            # read again
+            return
         self._metrics.count_frame(frame.camera, is_replay=frame.replay_of is not None)
         for header in frame.faults:
             self._metrics.header_faults.labels(header).inc()
         if frame.faults:
-            log.warning("headers cannot be read", frame=frame.id, camera=frame.camera, headers=frame.faults)
+            log.warning("malformed frame headers", frame=frame.id, camera=frame.camera, headers=frame.faults)
         self._limiter.acquire(len(frame.encoded))
         self._pipeline.take(frame)
 
@@ -286,7 +303,7 @@ class FrameConsumer:
     def _commit_done(self, offsets: dict[TopicPartition, OffsetAndMetadata], response: object) -> None:
         if isinstance(response, Exception):
             self._metrics.commit_failures.inc()
-            log.warning("commit failed; it is tried again", error=str(response))
+            log.warning("commit failed; retrying", error=str(response))
         else:
             self._tracker.committed(from_kafka_offsets(offsets))
 
@@ -296,6 +313,6 @@ class FrameConsumer:
 
 
 def connection_count(consumer: KafkaConsumer) -> float:
-    """Open connections to brokers, by kafka-python's own metrics; a closed consumer has none of either."""
+    """Return the number of open broker connections from kafka-python's metrics; 0 for a closed consumer."""
     count: float = consumer.metrics().get("consumer-metrics", {}).get("connection-count", 0.0)
     return count

@@ -1,7 +1,7 @@
-"""What to do when memory is short: wait for what is in flight to free some, then end with a clear error.
+"""Handling of memory shortage: wait until frames in flight have released memory, then end with a clear error.
 
-A frame that could not be worked on for want of memory is not at fault, so it is never rejected for that. It is not
-committed either: whoever comes next inspects it.
+A frame that cannot be processed for lack of memory is not at fault, so it is never rejected for that. It is not
+committed either, so the next worker inspects it.
 """
 
 import time
@@ -19,15 +19,16 @@ T = TypeVar("T")
 _PAUSES_S = (0.1, 0.3, 1.0, 3.0)
 
 
-def with_patience(
+def retry_on_memory_error(
     work: Callable[[], T],
     what: str,
     shortages: Counter | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """The result of `work`, which is tried again after pauses while it raises MemoryError.
+    """Return the result of `work`. While it raises MemoryError, retry it after pauses of growing length.
 
-    what: the work, for the log. shortages: counts each failure. Raises MemoryShortageError after the last one.
+    what: the name of the work in the log. shortages: counts each failure. Raises MemoryShortageError after the last
+    attempt.
     """
     for pause_s in _PAUSES_S:
         try:
@@ -35,7 +36,7 @@ def with_patience(
         except MemoryError as error:
             if shortages is not None:
                 shortages.inc()
-            log.warning("not enough memory; trying again", what=what, pause_s=pause_s, error=str(error))
+            log.warning("out of memory; retrying", what=what, pause_s=pause_s, error=str(error))
         trim_malloc()
         sleep(pause_s)
     try:
@@ -48,6 +49,6 @@ def with_patience(
 
 def shortage(what: str) -> MemoryShortageError:
     return MemoryShortageError(
-        f"not enough memory for {what}; no frame was lost. Lower inflight.bytes_max, inflight.frames_max or "
+        f"out of memory: {what}. No frame was lost. Lower inflight.bytes_max, inflight.frames_max or "
         "frames.pixels_max, or give the worker more memory"
     )

@@ -1,8 +1,8 @@
-"""Which frames are settled, and so up to where each partition may be committed.
+"""Tracks which frames are settled and, from that, the offset up to which each partition may be committed.
 
-A frame is opened when it comes in, claimed when its result may be published, and settled when it is fully accounted
-for. Only the next frame of its partition can be claimed. So whatever comes late, twice, or from before a rebalance or a
-fault is turned down, and results go out in order, however often a partition is read again.
+A frame is registered when it is read, claimed when its result may be published, and completed when its result or reject
+was acknowledged. Only the next frame of a partition can be claimed. A frame that arrives late, twice, or from before a
+rebalance or a fault is refused. Results are therefore published in order, however often a partition is read again.
 """
 
 import itertools
@@ -16,14 +16,17 @@ from stripwatch.worker.contracts.positions import CommitPoint, Partition, Positi
 
 
 class AssignmentEpoch(NamedTuple):
-    """One stretch of time in which a partition is held; commit_metadata: what each commit of that time carries."""
+    """A period in which a partition is continuously assigned to this worker.
+
+    commit_metadata: stored with each commit of this period.
+    """
 
     number: int
     commit_metadata: str = ""
 
 
-class Rest(NamedTuple):
-    """What a partition has left: open_frames that came in and were not settled, and all from next_offset on."""
+class Remainder(NamedTuple):
+    """The unfinished part of a partition: open_frames read but not settled, and all frames from next_offset on."""
 
     next_offset: int
     open_frames: int
@@ -31,9 +34,9 @@ class Rest(NamedTuple):
 
 @dataclass(slots=True)
 class _Progress:
-    """One partition while it is held: its open frames in the order they came, and those not yet claimed.
+    """State of one assigned partition: its open frames in order, and those that are not claimed.
 
-    retired: its frames are finished, and their offsets never committed.
+    retired: its frames are finished, but their offsets are never committed.
     """
 
     epoch: AssignmentEpoch
@@ -45,7 +48,7 @@ class _Progress:
 
     @property
     def settled_offset(self) -> int | None:
-        """The first frame that is not settled, or what follows the last one."""
+        """The offset of the first frame that is not settled, or the next offset to read if all are."""
         return next(iter(self.open), self.next_offset)
 
     @property
@@ -55,63 +58,69 @@ class _Progress:
 
 
 class OffsetTracker:
-    """Every frame between Kafka and its settlement. Any thread may call; no call waits for the network.
+    """Tracks every frame from Kafka until it is settled. Thread-safe; no call waits for the network.
 
-    Only partitions that were given to it are counted: a frame of any other belongs to another worker by now, or is read
-    again.
+    Only assigned partitions are tracked. A frame of any other partition belongs to another worker or is read again.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._partitions: dict[Partition, _Progress] = {}
-        self._suspended_rests: dict[Partition, Rest] = {}  # until the partition is assigned again, or forgotten
+        # Until the partition is assigned again or forgotten
+        self._suspended_remainders: dict[Partition, Remainder] = {}
         self._epochs = itertools.count(1)
         self._revocations = 0
         self._suspended = False
 
     @property
     def suspended(self) -> bool:
-        """Between `suspend` and `resume`: nothing can be taken in, claimed or committed."""
+        """True between `suspend` and `resume`, while no frame can be registered, claimed or committed."""
         return self._suspended
 
     def suspend(self) -> None:
-        """Results cannot be delivered: forget all frames. They are read again from what Kafka has committed."""
+        """Forget all frames because results cannot be delivered. They are read again from the committed offsets."""
         with self._lock:
             self._suspended = True
             self._revocations += 1
-            self._suspended_rests |= _rests(self._partitions)
+            self._suspended_remainders |= _remainders(self._partitions)
             self._partitions.clear()
 
     def resume(self) -> None:
-        """Results can be delivered again. Every partition has yet to be assigned again."""
+        """Continue after `suspend`. Every partition must be assigned again."""
         self._suspended = False
 
     @property
     def revocations(self) -> int:
-        """How often partitions were forgotten: what was found out about one before may no longer be so."""
+        """How often partitions were forgotten.
+
+        A change means that earlier answers from Kafka about positions may be outdated.
+        """
         return self._revocations
 
     def assign(
         self,
         partitions: Collection[Partition],
-        losses: int | None = None,
+        revocations: int | None = None,
         start: CommitPoint | None = None,
     ) -> None:
-        """Count these from now on: they are read from what Kafka has committed.
+        """Track these partitions from now on. They are read from the committed offsets.
 
-        losses: as they were before Kafka was asked; after another one nothing is assigned, and Kafka is asked again.
-        start: where reading starts, and what each commit carries.
+        revocations: the property of that name before Kafka was asked for the positions; if it has changed since,
+        nothing is assigned and the caller asks again. start: where reading starts, and the metadata of each commit.
         """
         with self._lock:
-            if not self._suspended and losses in (None, self._revocations):
+            if not self._suspended and revocations in (None, self._revocations):
                 for partition in partitions:
                     epoch = AssignmentEpoch(next(self._epochs), start.metadata if start else "")
                     progress = _Progress(epoch, next_offset=start.offset if start else None)
                     self._partitions.setdefault(partition, progress)
-                    self._suspended_rests.pop(partition, None)
+                    self._suspended_remainders.pop(partition, None)
 
     def retire(self) -> None:
-        """Finish what is in flight, and commit none of it: its offsets mean nothing any more."""
+        """Let the frames in flight finish without committing their offsets.
+
+        The offsets have no meaning in the recreated topic.
+        """
         with self._lock:
             for progress in self._partitions.values():
                 progress.retired = True
@@ -123,23 +132,26 @@ class OffsetTracker:
     def forget(self, partitions: Collection[Partition]) -> None:
         self.abandon(partitions)
 
-    def abandon(self, partitions: Collection[Partition] | None = None) -> dict[Partition, Rest]:
-        """Forget these, or all that there are, also those that were suspended: what was left in each."""
+    def abandon(self, partitions: Collection[Partition] | None = None) -> dict[Partition, Remainder]:
+        """Forget the given partitions, or all, including suspended ones. Return what was unfinished in each."""
         with self._lock:
             self._revocations += 1
-            rests = self._suspended_rests | _rests(self._partitions)
-            chosen = [*rests, *self._partitions] if partitions is None else partitions
+            remainders = self._suspended_remainders | _remainders(self._partitions)
+            chosen = [*remainders, *self._partitions] if partitions is None else partitions
             for partition in chosen:
                 self._partitions.pop(partition, None)
-                self._suspended_rests.pop(partition, None)
-            return {partition: rests[partition] for partition in chosen if partition in rests}
+                self._suspended_remainders.pop(partition, None)
+            return {partition: remainders[partition] for partition in chosen if partition in remainders}
 
     def partitions(self) -> list[Partition]:
         with self._lock:
             return list(self._partitions)
 
     def register(self, position: Position) -> bool:
-        """Take a frame in. False: its partition is not ours, or not yet in its place, so the frame is read again."""
+        """Register a frame.
+
+        Return False if its partition is not assigned or has no start position; the frame is read again.
+        """
         with self._lock:
             progress = self._partitions.get(Partition(position.topic, position.partition))
             if progress is None:
@@ -150,9 +162,10 @@ class OffsetTracker:
             return True
 
     def claim(self, position: Position) -> AssignmentEpoch | None:
-        """Take a frame for publishing: the assignment epoch under which its partition is held.
+        """Claim a frame for publishing. Return the assignment epoch of its partition.
 
-        None: it is not the next of its partition, or that is not ours: another copy of it comes, or came.
+        Return None if the frame is not the next one of its partition or the partition is not assigned. Another copy of
+        the frame was or will be published.
         """
         with self._lock:
             progress = self._partitions.get(Partition(position.topic, position.partition))
@@ -162,19 +175,22 @@ class OffsetTracker:
             return progress.epoch
 
     def holds(self, epochs: Mapping[Partition, AssignmentEpoch]) -> bool:
-        """Whether each partition has been held without a break since it was claimed from."""
+        """Return whether each partition has stayed assigned without interruption since its frames were claimed."""
         with self._lock:
             return all(p in self._partitions and self._partitions[p].epoch == n for p, n in epochs.items())
 
     def complete(self, position: Position) -> None:
-        """The frame is fully accounted for: its result or its reject was acknowledged."""
+        """Mark a frame as settled, because its result or its reject was acknowledged."""
         with self._lock:
             progress = self._partitions.get(Partition(position.topic, position.partition))
             if progress is not None:
                 progress.open.pop(position.offset, None)
 
     def committable(self, partitions: Collection[Partition] | None = None) -> dict[Partition, CommitPoint]:
-        """The next offset of each partition that has moved since its last commit. It never passes an open frame."""
+        """Return the next offset of each partition that has progressed since its last commit.
+
+        It never passes an open frame.
+        """
         with self._lock:
             found: dict[Partition, CommitPoint] = {}
             for partition in self._partitions if partitions is None else partitions:
@@ -185,7 +201,7 @@ class OffsetTracker:
             return found
 
     def committed(self, points: Mapping[Partition, CommitPoint]) -> None:
-        """Kafka has these."""
+        """Record that Kafka has accepted these commits."""
         with self._lock:
             for partition, point in points.items():
                 if partition in self._partitions:
@@ -197,16 +213,16 @@ class OffsetTracker:
             return sum(len(self._partitions[p].open) for p in chosen if p in self._partitions)
 
     def next_offsets(self, partitions: Collection[Partition] | None = None) -> dict[Partition, int]:
-        """Where each partition stands, for its lag: the first frame that is not settled."""
+        """Return the offset of the first frame of each partition that is not settled, for the lag."""
         with self._lock:
             held = self._partitions.items()
             chosen = {p: progress for p, progress in held if partitions is None or p in partitions}
             return {p: at for p, progress in chosen.items() if (at := progress.settled_offset) is not None}
 
 
-def _rests(partitions: Mapping[Partition, _Progress]) -> dict[Partition, Rest]:
+def _remainders(partitions: Mapping[Partition, _Progress]) -> dict[Partition, Remainder]:
     return {
-        partition: Rest(progress.next_offset, len(progress.open))
+        partition: Remainder(progress.next_offset, len(progress.open))
         for partition, progress in partitions.items()
         if progress.next_offset is not None
     }

@@ -1,4 +1,4 @@
-"""Whether the topics that the worker writes to are there: a producer notices only when it has something to send."""
+"""Checks that the output topics exist. A producer would notice a missing topic only with its next record."""
 
 import time
 from collections.abc import Sequence
@@ -12,47 +12,51 @@ from stripwatch.worker.monitoring.metrics import Metrics
 
 log = structlog.get_logger()
 
-_ASK_S = 2.0
+_REQUEST_S = 2.0
 
 
 class OutputTopics:
-    """Checked by the consumer's thread, which does not wait for the answer; any thread may read `unwritable`.
+    """Tracks which output topics cannot be written.
 
-    It asks by the consumer's connection, and for no topic to be created.
+    The consumer's thread calls `check`, which does not wait for the response; any thread may read `unwritable`.
+    Requests use the consumer's connection and never create a topic.
     """
 
     def __init__(self, consumer: KafkaConsumer, topics: Sequence[str], metrics: Metrics) -> None:
         self._consumer = consumer
         self._topics = topics
-        self._asked_s = 0.0
-        self._answer: Any = None
+        self._requested_s = 0.0
+        self._response: Any = None
         self.unwritable: tuple[str, ...] = ()
         metrics.watch(metrics.unwritable_topics, lambda: len(self.unwritable))
 
     def check(self) -> None:
-        """Take the last answer, and ask again every few seconds. Without an answer nothing changes: see liveness.py."""
-        if self._answer is not None and self._answer.is_done:
-            if self._answer.succeeded():
-                self._found(self._without_leader(self._answer.value))
-            self._answer = None
-        if self._answer is None and self._topics and time.monotonic() - self._asked_s > _ASK_S:
-            self._asked_s = time.monotonic()
-            self._answer = request_topics(self._consumer, self._topics)
+        """Process the last response, and send a request every few seconds.
 
-    def _found(self, unwritable: tuple[str, ...]) -> None:
+        Without a response nothing changes: see liveness.py.
+        """
+        if self._response is not None and self._response.is_done:
+            if self._response.succeeded():
+                self._update(self._without_leader(self._response.value))
+            self._response = None
+        if self._response is None and self._topics and time.monotonic() - self._requested_s > _REQUEST_S:
+            self._requested_s = time.monotonic()
+            self._response = request_topics(self._consumer, self._topics)
+
+    def _update(self, unwritable: tuple[str, ...]) -> None:
         if unwritable == self.unwritable:
             return
         if unwritable:
             log.error(
-                "topics cannot be written: they do not exist, have no leader, or access rules hide them",
+                "output topics cannot be written: missing, without a leader, or hidden by access rules",
                 topics=unwritable,
             )
         else:
-            log.info("all topics can be written", topics=self.unwritable)
+            log.info("output topics can be written", topics=self.unwritable)
         self.unwritable = unwritable
 
     def _without_leader(self, response: Any) -> tuple[str, ...]:
-        """Or not there at all."""
+        """Return the topics that are missing or have a partition without a leader."""
         writable = {
             topic.name
             for topic in response.topics

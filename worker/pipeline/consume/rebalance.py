@@ -1,7 +1,7 @@
-"""What happens when partitions come and go.
+"""Handles assigned and revoked partitions.
 
-kafka-python 3 runs the rebalance listener on its own network thread. There a blocking commit raises, so the listener
-is asynchronous: it waits until the frames in flight are settled, commits, and only then lets the partitions go.
+kafka-python 3 calls the rebalance listener on its network thread, where a blocking commit raises. The listener is
+therefore asynchronous: it waits until the frames in flight are settled, commits, and then releases the partitions.
 """
 
 import time
@@ -25,14 +25,14 @@ from stripwatch.worker.pipeline.consume.recreated_topic import count_unread
 log = structlog.get_logger()
 
 _DRAIN_CHECK_S = 0.005
-_COMMIT_TRY_MS = 1000  # a topic that is deleted meanwhile is noticed between two tries
+_COMMIT_TRY_MS = 1000  # short, because a deleted topic is noticed between two attempts
 _DECISION_S_MAX = AGREED_S + 1
 
 
 class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
-    """On a rebalance: finish what is in flight, commit it, then let go, so that the next owner repeats nothing.
+    """Drains and commits revoked partitions before it releases them, so that the next owner repeats nothing.
 
-    commits: False where offsets are committed elsewhere, with the results: then settled is committed.
+    commits: False if offsets are committed with the results; then a settled frame is already committed.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         self.assigned = False
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """The consumer seeks each of them: `start_positions.py`."""
+        """Note the assignment. The consumer seeks each partition: see `start_positions.py`."""
         self.assigned = True
         log.info("partitions assigned", partitions=numbers(assigned))
 
@@ -68,14 +68,14 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
             await self._commit(partitions, deadline_s)
         except KafkaError as error:
             self._metrics.commit_failures.inc()
-            log.warning("commit on rebalance failed; some frames will be inspected twice", error=str(error))
+            log.warning("commit failed during a rebalance; some frames will be inspected again", error=str(error))
         finally:
             if self._topic.is_gone:
                 count_unread(self._topic, self._tracker.abandon(partitions), self._metrics)
             self._release(partitions)
 
     async def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
-        """The group gave them to another worker already: a commit would be refused."""
+        """Release partitions that were already assigned to another worker; a commit would be refused."""
         log.warning("partitions lost; some frames will be inspected again", partitions=numbers(lost))
         self._release([Partition(*partition) for partition in lost])
         clear_claimed_partitions(self._consumer)
@@ -83,12 +83,12 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
     async def _drain(self, partitions: list[Partition], deadline_s: float) -> None:
         while left := self._tracker.open_frames(partitions):
             if time.monotonic() > deadline_s:
-                log.warning("frames still in flight at the end of the drain", frames=left)
+                log.warning("drain timed out with frames in flight", frames=left)
                 return
             await sleep(self._consumer, _DRAIN_CHECK_S)
 
     async def _commit(self, partitions: list[Partition], deadline_s: float) -> None:
-        """Nothing, where the topic is gone, or hidden. Raises KafkaError."""
+        """Commit the settled offsets, unless the topic is gone or hidden. Raises KafkaError."""
         decided_s = time.monotonic() + _DECISION_S_MAX
         while self._topic.is_current or self._topic.is_doubtful:
             if self._topic.is_current:
@@ -96,7 +96,7 @@ class DrainOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
                 if not offsets or not self._commits or await self._try_commit(to_kafka(offsets), deadline_s):
                     return
             elif time.monotonic() > decided_s:
-                raise KafkaTimeoutError(f"it is not known whether {self._topic.topic} still exists")
+                raise KafkaTimeoutError(f"cannot determine whether topic {self._topic.topic} still exists")
             await sleep(self._consumer, _DRAIN_CHECK_S)
 
     async def _try_commit(self, offsets: dict[TopicPartition, OffsetAndMetadata], deadline_s: float) -> bool:

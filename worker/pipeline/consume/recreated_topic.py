@@ -1,4 +1,4 @@
-"""From a topic that was deleted to the one that was created in its place. The consumer's thread calls."""
+"""Moves from a deleted topic to the topic recreated under the same name. Called by the consumer's thread."""
 
 import time
 from collections.abc import Mapping
@@ -8,17 +8,16 @@ import structlog
 from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker, Rest
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker, Remainder
 from stripwatch.worker.pipeline.consume.start_positions import StartPositions
 
 log = structlog.get_logger()
 
 
 class RecreatedTopic:
-    """Finishes the frames of the old topic that are in flight, commits none of them, and lets all partitions be
-    reassigned.
+    """Finishes the frames of the old topic without committing them, then has all partitions assigned again.
 
-    drain_s_max: what is still in flight after that is given up.
+    Frames still in flight after drain_s_max seconds are abandoned.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class RecreatedTopic:
 
     @property
     def draining(self) -> bool:
-        """Nothing comes in meanwhile."""
+        """Return whether frames of the old topic are being finished. No frame is read during this time."""
         return self._drain_until_s is not None
 
     def follow(self) -> None:
@@ -48,11 +47,11 @@ class RecreatedTopic:
         if self._drain_until_s is None:
             self._drain_until_s = now_s + self._drain_s_max
             log.error(
-                "topic was recreated; its frames in flight are finished, then the new topic is read from its beginning",
+                "topic was recreated; finishing the frames in flight, then reading the new topic from its beginning",
                 topic=self._topic.topic,
                 frames_open=self._tracker.open_frames(),
             )
-        self._tracker.retire()  # also what a rebalance has assigned meanwhile
+        self._tracker.retire()  # includes partitions assigned by a rebalance in between
         if self._tracker.open_frames() and now_s < self._drain_until_s:
             return
         self._drain_until_s = None
@@ -61,14 +60,14 @@ class RecreatedTopic:
         self._start_positions.begin_recreated_topic()
 
 
-def count_unread(topic: TopicIdentity, rests: Mapping[Partition, Rest], metrics: Metrics) -> None:
-    """Frames of a topic that is gone, without a result: nobody can read them any more."""
-    lags = topic.lags({partition: rest.next_offset for partition, rest in rests.items()})
-    for partition, rest in rests.items():
-        if frames := lags.get(partition, 0) + rest.open_frames:
+def count_unread(topic: TopicIdentity, remainders: Mapping[Partition, Remainder], metrics: Metrics) -> None:
+    """Count and log the frames of a deleted topic that have no result. They can no longer be read."""
+    lags = topic.lags({partition: remainder.next_offset for partition, remainder in remainders.items()})
+    for partition, remainder in remainders.items():
+        if frames := lags.get(partition, 0) + remainder.open_frames:
             metrics.frames_deleted.inc(frames)
             log.error(
-                "the topic was deleted before its frames were read",
+                "topic was deleted before all its frames were inspected",
                 topic=partition.topic,
                 partition=partition.number,
                 frames=frames,

@@ -12,7 +12,7 @@ from stripwatch.worker.common.errors import FrameRejected, MemoryShortageError, 
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.image_statistics import CameraSampler, measure
 from stripwatch.worker.model.loaded_model import LoadedModel
-from stripwatch.worker.pipeline.consume.memory_shortage import with_patience
+from stripwatch.worker.pipeline.consume.memory_shortage import retry_on_memory_error
 from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.pipeline.inspect.decode_budget import DecodeBudget, Reservation
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, RejectedFrame, Skipped
@@ -111,7 +111,7 @@ class DecodePool:
             return Skipped(frame, model)
         started_s = time.monotonic()
         try:
-            image = with_patience(
+            image = retry_on_memory_error(
                 lambda: model.decode_frame(frame, reservation.take), "decoding a frame", self._shortages
             )
             statistics = measure(image.pixels) if self._is_sampled(frame) else None

@@ -11,7 +11,7 @@ from stripwatch.worker.common.errors import FrameRejected, InferenceError, Rejec
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.inspection import valid_scores
 from stripwatch.worker.model.session import Output
-from stripwatch.worker.pipeline.consume.memory_shortage import with_patience
+from stripwatch.worker.pipeline.consume.memory_shortage import retry_on_memory_error
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, FrameOutcome, Prediction, RejectedFrame
 
 
@@ -56,7 +56,7 @@ def _stack(images: list[Pixels]) -> Pixels:
 
 
 def _infer_patiently(item: Decoded, predictor: Predictor, shortages: Counter | None) -> FrameOutcome:
-    return with_patience(lambda: _infer_alone(item, predictor), "running the model on one frame", shortages)
+    return retry_on_memory_error(lambda: _infer_alone(item, predictor), "running the model on one frame", shortages)
 
 
 def _infer_alone(item: Decoded, predictor: Predictor) -> FrameOutcome:

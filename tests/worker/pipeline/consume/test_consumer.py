@@ -46,7 +46,7 @@ class Running:
 def running_consumer(
     broker: BrokerHandle, topic: str, group: str, frames_max: int, drain_s_max: float = 5.0, stop_after: int = 0
 ) -> Iterator[Running]:
-    """stop_after: it is stopped while it takes this frame."""
+    """stop_after: stop the consumer while it takes this frame."""
     times = {"session_timeout_ms": 6000, "max_poll_interval_ms": 6000, "drain_s_max": 5}
     settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers, "group_id": group, **times})
     consumer = open_group_member(settings)
@@ -83,13 +83,13 @@ def send(broker: BrokerHandle, topic: str, count: int) -> None:
             future.get(timeout=AWAIT_S_MAX)
 
 
-def test_at_the_limit_it_pauses_stays_in_the_group_and_continues(broker: BrokerHandle) -> None:
+def test_pauses_at_the_limit_stays_in_the_group_and_continues(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(), broker.new_name("group")
     send(broker, topic, 100)
     with running_consumer(broker, topic, group, frames_max=10) as running:
         wait_until(lambda: len(running.taken) == 10)
-        # Nothing comes of these frames for longer than session and max_poll_interval_ms, as with a slow model: still
-        # a member, since the consumer polls on its own thread; and not one frame more.
+        # These frames stay unsettled for longer than the session timeout and max_poll_interval_ms, as with a slow
+        # model. The consumer stays a member, because it polls on its own thread, and it reads no further frame.
         held_until_s = time.monotonic() + 7
         wait_until(lambda: time.monotonic() > held_until_s)
         assert len(running.taken) == 10
@@ -104,20 +104,20 @@ def test_at_the_limit_it_pauses_stays_in_the_group_and_continues(broker: BrokerH
         assert seen == list(range(100))
 
 
-def test_a_full_worker_that_has_lost_its_membership_joins_again(broker: BrokerHandle) -> None:
-    """While it does the whole group rebalances, and nothing of it is settled."""
+def test_a_full_worker_that_lost_its_membership_joins_again(broker: BrokerHandle) -> None:
+    """While it joins, the whole group rebalances, and no frame is settled."""
     topic, group = broker.new_topic(), broker.new_name("group")
     send(broker, topic, 100)
     with running_consumer(broker, topic, group, frames_max=10) as running:
         wait_until(lambda: len(running.taken) == 10 and running.consumer.paused)
         with capture_logs() as logs:
-            running.consumer._consumer._coordinator.reset_generation()  # as by the answer to a commit
+            running.consumer._consumer._coordinator.reset_generation()  # as after the response to a commit
             wait_until(lambda: logged(logs, "partitions assigned"))
         wait_until(lambda: running.consumer.assigned)
         assert len(running.taken) == 10
 
 
-def test_it_is_assigned_only_when_each_partition_has_its_position(
+def test_is_assigned_only_when_each_partition_has_a_position(
     broker: BrokerHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_seek, seek_assigned = threading.Event(), StartPositions.seek_assigned
@@ -138,7 +138,7 @@ def test_it_is_assigned_only_when_each_partition_has_its_position(
     assert not assigned_too_early
 
 
-def test_a_stop_waits_for_the_frame_at_hand_and_no_other(broker: BrokerHandle) -> None:
+def test_a_stop_waits_only_for_the_current_frame(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(), broker.new_name("group")
     send(broker, topic, 50)
     with running_consumer(broker, topic, group, frames_max=100, stop_after=2) as running:
@@ -147,18 +147,18 @@ def test_a_stop_waits_for_the_frame_at_hand_and_no_other(broker: BrokerHandle) -
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_it_joins_once(broker: BrokerHandle, attempt: int) -> None:
+def test_joins_the_group_once(broker: BrokerHandle, attempt: int) -> None:
     topic, group = broker.new_topic(3), broker.new_name("group")
     send(broker, topic, 20)
     with capture_logs() as logs, running_consumer(broker, topic, group, frames_max=100) as running:
         wait_until(lambda: len(running.taken) == 20)
         running.settle(20)
-        wait_until(lambda: running.tracker.committable() == {})  # polled, committed and polled again
+        wait_until(lambda: running.tracker.committable() == {})  # it has polled, committed and polled again
     assigned = [log["partitions"] for log in logs if log["event"] == "partitions assigned"]
     assert assigned == [[0, 1, 2]]
 
 
-def test_a_revoked_partition_is_let_go_only_when_its_frames_are_settled(broker: BrokerHandle) -> None:
+def test_releases_a_revoked_partition_only_when_its_frames_are_settled(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(2), broker.new_name("group")
     send(broker, topic, 40)
     with capture_logs() as logs, running_consumer(broker, topic, group, frames_max=100) as one:
@@ -176,7 +176,7 @@ def test_a_revoked_partition_is_let_go_only_when_its_frames_are_settled(broker: 
             two.settle(len(two.taken))
 
 
-def test_a_drain_that_takes_too_long_repeats_frames_but_loses_none(broker: BrokerHandle) -> None:
+def test_a_drain_that_times_out_repeats_frames_but_loses_none(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(2), broker.new_name("group")
     send(broker, topic, 40)
     with running_consumer(broker, topic, group, frames_max=100, drain_s_max=0.5) as one:
@@ -187,14 +187,15 @@ def test_a_drain_that_takes_too_long_repeats_frames_but_loses_none(broker: Broke
             assert {frame.position for frame in one.taken[40:] + two.taken} == first
 
 
-def test_it_commits_what_is_settled_and_nothing_more(broker: BrokerHandle) -> None:
+def test_commits_exactly_the_settled_frames(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(), broker.new_name("group")
     send(broker, topic, 20)
     with running_consumer(broker, topic, group, frames_max=100) as running:
         wait_until(lambda: len(running.taken) == 20)
         connected = [running.consumer.connected]
         running.settle(7)
-    connected.append(running.consumer.connected)  # closed: /readyz asks during a stop too
+    # the consumer is closed, because /readyz is also queried during a stop
+    connected.append(running.consumer.connected)
     assert connected == [True, False]
     with running_consumer(broker, topic, group, frames_max=100) as running:
         wait_until(lambda: len(running.taken) == 13)
@@ -212,7 +213,7 @@ def test_lag_counts_frames_that_are_not_settled(broker: BrokerHandle) -> None:
         wait_until(lambda: running.metrics.registry.get_sample_value(lag, {"partition": "0"}) == 5)
 
 
-def test_a_topic_that_is_missing_is_named(broker: BrokerHandle) -> None:
+def test_names_a_missing_topic(broker: BrokerHandle) -> None:
     settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers})
     consumer = open_group_member(settings)
     with pytest.raises(BrokerUnavailableError, match=r"no topic 'no-such-topic'; 'stripwatch topics' creates"):

@@ -1,11 +1,11 @@
-"""Short of memory: wait, try again, and end with an error that says what to do."""
+"""On memory shortage the worker waits, retries, and ends with an error that says what to do."""
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.errors import MemoryShortageError
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.pipeline.consume.memory_shortage import with_patience
+from stripwatch.worker.pipeline.consume.memory_shortage import retry_on_memory_error
 
 
 def failing(times: int, failures: list[int]) -> str:
@@ -15,16 +15,18 @@ def failing(times: int, failures: list[int]) -> str:
     return "done"
 
 
-def test_it_waits_for_memory() -> None:
+def test_retries_until_there_is_memory() -> None:
     pauses: list[float] = []
     metrics = Metrics(CollectorRegistry())
     failures: list[int] = []
-    assert with_patience(lambda: failing(2, failures), "a test", metrics.memory_shortages, pauses.append) == "done"
+    assert (
+        retry_on_memory_error(lambda: failing(2, failures), "a test", metrics.memory_shortages, pauses.append) == "done"
+    )
     assert len(pauses) == metrics.registry.get_sample_value("stripwatch_memory_shortages_total") == 2
 
 
-def test_it_does_not_wait_without_end() -> None:
+def test_gives_up_after_the_last_retry() -> None:
     pauses: list[float] = []
-    with pytest.raises(MemoryShortageError, match=r"not enough memory for a test; no frame was lost\. Lower inflight"):
-        with_patience(lambda: failing(99, []), "a test", sleep=pauses.append)
+    with pytest.raises(MemoryShortageError, match=r"out of memory: a test\. No frame was lost\. Lower inflight"):
+        retry_on_memory_error(lambda: failing(99, []), "a test", sleep=pauses.append)
     assert len(pauses) == 4

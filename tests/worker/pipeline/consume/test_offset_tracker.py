@@ -1,10 +1,10 @@
-"""The offset tracker. Its specification: a commit never passes an open frame, and at the end all is committed."""
+"""Properties of the offset tracker: a commit never passes an open frame, and in the end everything is committed."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.contracts.positions import CommitPoint, Partition, Position
-from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker, Rest
+from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker, Remainder
 
 TOPIC = "frames"
 
@@ -15,7 +15,7 @@ def position(partition: int, offset: int) -> Position:
 
 @st.composite
 def settle_orders(draw: st.DrawFn) -> list[Position]:
-    """Frames of up to three partitions, offsets with gaps (as after compaction), in any order of settling."""
+    """Frames of up to three partitions, with gaps between offsets (as after compaction), settled in any order."""
     frames: list[Position] = []
     for partition in range(draw(st.integers(1, 3))):
         gaps = draw(st.lists(st.integers(1, 3), min_size=1, max_size=12))
@@ -32,7 +32,7 @@ def tracker_with(order: list[Position]) -> OffsetTracker:
 
 
 @given(settle_orders())
-def test_commit_never_passes_an_open_frame(order: list[Position]) -> None:
+def test_a_commit_never_passes_an_open_frame(order: list[Position]) -> None:
     tracker, settled = tracker_with(order), set[Position]()
     for frame in order:
         tracker.complete(frame)
@@ -43,7 +43,7 @@ def test_commit_never_passes_an_open_frame(order: list[Position]) -> None:
 
 
 @given(settle_orders())
-def test_when_all_is_settled_all_is_committed(order: list[Position]) -> None:
+def test_everything_is_committable_once_all_is_settled(order: list[Position]) -> None:
     tracker = tracker_with(order)
     for frame in order:
         tracker.complete(frame)
@@ -55,7 +55,7 @@ def test_when_all_is_settled_all_is_committed(order: list[Position]) -> None:
 
 
 @given(settle_orders(), st.data())
-def test_what_is_committable_only_grows(order: list[Position], data: st.DataObject) -> None:
+def test_committable_offsets_never_decrease(order: list[Position], data: st.DataObject) -> None:
     tracker = tracker_with(order)
     before: dict[Partition, int] = {}
     for frame in order:
@@ -67,10 +67,8 @@ def test_what_is_committable_only_grows(order: list[Position], data: st.DataObje
 
 
 @given(settle_orders(), st.data())
-def test_each_frame_is_claimed_once_and_in_order_however_often_it_comes(
-    order: list[Position], data: st.DataObject
-) -> None:
-    """Copies of frames from before a partition went and came back are still on their way among the new ones."""
+def test_claims_each_frame_once_and_in_order(order: list[Position], data: st.DataObject) -> None:
+    """Copies of frames from before a partition was revoked and assigned again are in flight among the new ones."""
     tracker = tracker_with(order)
     before = sorted(order)
     done = data.draw(st.integers(0, len(before)))
@@ -91,7 +89,7 @@ def test_each_frame_is_claimed_once_and_in_order_however_often_it_comes(
         assert offsets == sorted(offsets)
 
 
-def test_an_epoch_ends_when_the_partition_goes() -> None:
+def test_an_epoch_ends_when_the_partition_is_revoked() -> None:
     tracker = tracker_with([position(0, 0), position(1, 0), position(0, 1)])
     claimed = {number: tracker.claim(position(number, 0)) for number in range(2)}
     epochs = {Partition(TOPIC, number): epoch for number, epoch in claimed.items() if epoch}
@@ -104,19 +102,19 @@ def test_an_epoch_ends_when_the_partition_goes() -> None:
     assert not tracker.holds(epochs)
 
 
-def test_while_it_is_void_it_takes_nothing_in() -> None:
+def test_registers_nothing_while_suspended() -> None:
     tracker = tracker_with([position(0, 0)])
     tracker.suspend()
     tracker.assign([Partition(TOPIC, 0)])
     assert not tracker.register(position(0, 0))
     assert tracker.claim(position(0, 0)) is None
     tracker.resume()
-    assert not tracker.register(position(0, 0))  # it has to be placed first
+    assert not tracker.register(position(0, 0))  # the partition must be assigned first
     tracker.assign([Partition(TOPIC, 0)])
     assert tracker.register(position(0, 0))
 
 
-def test_a_frame_of_a_partition_that_is_not_ours_is_not_taken() -> None:
+def test_refuses_a_frame_of_an_unassigned_partition() -> None:
     tracker = tracker_with([position(0, 1)])
     tracker.forget([Partition(TOPIC, 0)])
     assert not tracker.register(position(0, 2))
@@ -124,7 +122,7 @@ def test_a_frame_of_a_partition_that_is_not_ours_is_not_taken() -> None:
     assert tracker.committable() == {}
 
 
-def test_a_partition_that_comes_back_starts_again() -> None:
+def test_a_reassigned_partition_starts_afresh() -> None:
     tracker = tracker_with([position(0, 5)])
     tracker.forget([Partition(TOPIC, 0)])
     tracker.assign([Partition(TOPIC, 0)])
@@ -134,7 +132,7 @@ def test_a_partition_that_comes_back_starts_again() -> None:
     assert tracker.committable() == {Partition(TOPIC, 0): CommitPoint(3)}
 
 
-def test_counts_can_be_asked_for_some_partitions() -> None:
+def test_counts_can_be_limited_to_some_partitions() -> None:
     tracker = tracker_with([position(0, 0), position(0, 1), position(1, 0)])
     assert tracker.open_frames() == 3
     assert tracker.open_frames([Partition(TOPIC, 0)]) == 2
@@ -142,11 +140,11 @@ def test_counts_can_be_asked_for_some_partitions() -> None:
     assert sorted(tracker.partitions()) == [Partition(TOPIC, number) for number in range(3)]
 
 
-def test_a_place_that_was_found_before_a_loss_is_not_used() -> None:
+def test_ignores_a_position_determined_before_a_revocation() -> None:
     tracker, partition = OffsetTracker(), Partition(TOPIC, 0)
-    losses = tracker.revocations
-    tracker.forget([partition])  # a rebalance while Kafka was asked
-    tracker.assign([partition], losses)
+    revocations = tracker.revocations
+    tracker.forget([partition])  # a rebalance happens during the request to Kafka
+    tracker.assign([partition], revocations)
     assert tracker.partitions() == []
     tracker.assign([partition], tracker.revocations)
     assert tracker.partitions() == [partition]
@@ -165,7 +163,7 @@ def test_retired_frames_are_finished_and_not_committed() -> None:
     assert not tracker.is_retired(partition)
 
 
-def test_a_commit_carries_what_the_partition_was_assigned_with() -> None:
+def test_a_commit_carries_the_metadata_of_the_assignment() -> None:
     tracker, partition = OffsetTracker(), Partition(TOPIC, 0)
     tracker.assign([partition], start=CommitPoint(4, "old"))
     assert tracker.committable() == {partition: CommitPoint(4, "old")}
@@ -177,21 +175,21 @@ def test_a_commit_carries_what_the_partition_was_assigned_with() -> None:
     tracker.assign([partition], start=CommitPoint(0, "new"))
     assert tracker.register(position(0, 3))
     tracker.complete(position(0, 3))
-    tracker.committed({partition: CommitPoint(4, "old")})  # an answer from before: the same offset of another topic
+    tracker.committed({partition: CommitPoint(4, "old")})  # an outdated response: the same offset of another topic
     assert tracker.committable() == {partition: CommitPoint(4, "new")}
 
 
-def test_what_a_failed_producer_has_left_can_still_be_counted() -> None:
+def test_abandon_counts_what_a_failed_producer_left() -> None:
     tracker, partition = tracker_with([position(0, 0), position(0, 1), position(0, 2)]), Partition(TOPIC, 0)
     tracker.complete(position(0, 1))
     tracker.suspend()
     tracker.suspend()
     tracker.resume()
-    assert tracker.abandon([partition]) == {partition: Rest(3, 2)}
+    assert tracker.abandon([partition]) == {partition: Remainder(3, 2)}
     assert tracker.abandon() == {}  # each is counted once
 
 
-def test_what_is_read_again_is_not_left() -> None:
+def test_abandon_does_not_count_a_reassigned_partition() -> None:
     tracker, partition = tracker_with([position(0, 0)]), Partition(TOPIC, 0)
     tracker.suspend()
     tracker.resume()
@@ -199,7 +197,7 @@ def test_what_is_read_again_is_not_left() -> None:
     assert tracker.abandon() == {}
 
 
-def test_what_another_worker_reads_is_not_left() -> None:
+def test_abandon_does_not_count_a_partition_of_another_worker() -> None:
     tracker = tracker_with([position(0, 0)])
     tracker.suspend()
     tracker.forget([Partition(TOPIC, 0)])

@@ -1,4 +1,4 @@
-"""The worker notices, without sending anything, that a topic it writes to is not there; and does not create it."""
+"""The worker notices a missing output topic without sending a record, and does not create the topic."""
 
 from prometheus_client import CollectorRegistry
 
@@ -10,7 +10,7 @@ from tests.brokers.handle import BrokerHandle
 from tests.waiting import wait_until
 
 
-def test_a_missing_topic_is_named_and_not_created(broker: BrokerHandle) -> None:
+def test_names_a_missing_topic_and_does_not_create_it(broker: BrokerHandle) -> None:
     there, missing = broker.new_topic(), broker.new_name("topic")
     settings = load_settings(
         None, {"bootstrap_servers": broker.bootstrap_servers, "group_id": broker.new_name("group")}
@@ -23,7 +23,7 @@ def test_a_missing_topic_is_named_and_not_created(broker: BrokerHandle) -> None:
             topics.check()
             return topics.unwritable == expected
 
-        assert found()  # nothing is known yet
+        assert found()  # no response has arrived yet
         wait_until(lambda: found(missing))
         assert metrics.registry.get_sample_value("stripwatch_unwritable_topics") == 1
         assert missing not in consumer.topics()

@@ -1,4 +1,4 @@
-"""What becomes of frames in flight when partitions go, and when their topic does."""
+"""What happens to frames in flight when their partitions are revoked or their topic is deleted."""
 
 import types
 from collections.abc import Iterator, Mapping
@@ -19,13 +19,15 @@ FRAMES = TopicPartition("frames", 0)
 
 
 def finish(coroutine: Any) -> None:
-    """It ends without waiting for anything."""
+    """Run a coroutine that waits for nothing."""
     with pytest.raises(StopIteration):
         coroutine.send(None)
 
 
 class FakeTopic:
-    """seen: whether it is current, turn by turn; the last one stays. refuses: so many commits."""
+    """A topic whose state changes: `seen` lists whether it is current at each check, and the last value stays. refuses:
+    the number of commits that are refused.
+    """
 
     topic = "frames"
 
@@ -55,7 +57,7 @@ class FakeTopic:
 
 
 class Committing:
-    """What of a consumer a commit in the listener touches."""
+    """The parts of a consumer that a commit in the listener uses."""
 
     def __init__(self, topic: FakeTopic) -> None:
         self.commits = 0
@@ -82,12 +84,12 @@ def run(coroutine: Any) -> Iterator[None]:
 
 
 def run_through(coroutine: Any, topic: FakeTopic) -> None:
-    """To its end; between two turns the topic changes."""
+    """Run a coroutine to its end; the topic changes between two steps."""
     for _ in run(coroutine):
         topic.turn()
 
 
-def test_lost_partitions_are_let_go_at_once_and_claimed_no_more() -> None:
+def test_lost_partitions_are_released_at_once_and_not_claimed() -> None:
     tracker, partition, assignor = OffsetTracker(), Partition(*FRAMES), SimpleNamespace(member_assignment="frames-0")
     consumer = SimpleNamespace(_coordinator=SimpleNamespace(_assignors={"cooperative-sticky": assignor}))
     topic: Any = SimpleNamespace(is_current=True, is_gone=False)
@@ -101,8 +103,8 @@ def test_lost_partitions_are_let_go_at_once_and_claimed_no_more() -> None:
 
 
 @pytest.mark.parametrize(("gone", "deleted"), [(True, 5), (False, 0)])
-def test_frames_count_as_deleted_only_where_their_topic_is_known_to_be_gone(gone: bool, deleted: int) -> None:
-    """Access rules that hide a topic look the same to the client, and its frames are still there."""
+def test_frames_count_as_deleted_only_if_their_topic_is_known_to_be_gone(gone: bool, deleted: int) -> None:
+    """A topic hidden by access rules looks the same to the client, and its frames still exist."""
     tracker, partition, metrics = OffsetTracker(), Partition(*FRAMES), Metrics(CollectorRegistry())
     topic: Any = FakeTopic([False], gone=gone, hidden=not gone)
     listener = DrainOnRevoke(Committing(topic), tracker, metrics, topic, drain_s_max=60)
@@ -112,8 +114,8 @@ def test_frames_count_as_deleted_only_where_their_topic_is_known_to_be_gone(gone
 
 
 @pytest.mark.parametrize("commits", [True, False])
-def test_a_topic_that_goes_while_it_is_committed_to_counts_as_deleted(commits: bool) -> None:
-    """Kafka refuses the commit; kafka-python tries until the end of the drain. And frames in flight are left."""
+def test_frames_count_as_deleted_if_their_topic_is_deleted_during_the_commit(commits: bool) -> None:
+    """Kafka refuses the commit, and kafka-python retries until the end of the drain. Frames in flight remain."""
     tracker, partition, metrics = OffsetTracker(), Partition(*FRAMES), Metrics(CollectorRegistry())
     topic: Any = FakeTopic([True, True, False, True, False] if commits else [False], refuses=99)
     consumer = Committing(topic)
@@ -131,7 +133,7 @@ def test_a_topic_that_goes_while_it_is_committed_to_counts_as_deleted(commits: b
     assert tracker.partitions() == []
 
 
-def test_a_topic_that_a_broker_does_not_know_for_a_moment_is_committed_to() -> None:
+def test_commits_to_a_topic_that_one_broker_briefly_does_not_know() -> None:
     tracker, partition, metrics = OffsetTracker(), Partition(*FRAMES), Metrics(CollectorRegistry())
     topic: Any = FakeTopic([False, False, True], refuses=0)
     consumer = Committing(topic)

@@ -1,4 +1,4 @@
-"""Where reading starts, continues, or jumps to."""
+"""Where reading of a partition starts, continues, or jumps to."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ def start_positions(consumer: KafkaConsumer, topic: str) -> StartPositions:
 
 @pytest.fixture
 def consumer(embedded_broker: BrokerHandle) -> Iterator[KafkaConsumer]:
-    """Alone in its group; its topic has eight frames."""
+    """A consumer alone in its group; its topic has eight frames."""
     topic = embedded_broker.new_topic()
     write(embedded_broker, topic, 8)
     with embedded_broker.consumer(topic, group_id=embedded_broker.new_name("group")) as consumer:
@@ -41,19 +41,19 @@ def consumer(embedded_broker: BrokerHandle) -> Iterator[KafkaConsumer]:
 
 
 @pytest.mark.parametrize("end", [None, -1, 3])
-def test_after_a_truncation_reading_goes_on_where_kafka_says_or_at_the_start(
+def test_after_a_truncation_reading_continues_at_kafkas_offset_or_at_the_start(
     consumer: KafkaConsumer, end: int | None
 ) -> None:
-    """-1 or None: the topic was made anew, so Kafka has nothing of that time."""
+    """-1 or None: the topic was recreated, so Kafka has no record of that epoch."""
     (partition,) = consumer.assignment()
-    told = {partition: None if end is None else OffsetAndMetadata(end, "", 0)}  # as LogTruncationError has it
+    told = {partition: None if end is None else OffsetAndMetadata(end, "", 0)}  # as in LogTruncationError
     positions = start_positions(consumer, partition.topic)
     positions.seek_assigned()
     positions.follow_truncation(told)
     assert consumer.position(partition) == (3 if end == 3 else 0)
 
 
-def test_a_truncation_of_a_partition_that_is_yet_to_be_placed_moves_nothing(consumer: KafkaConsumer) -> None:
+def test_a_truncation_does_not_move_a_partition_without_a_start_position(consumer: KafkaConsumer) -> None:
     (partition,) = consumer.assignment()
     commit(consumer, partition, 5)
     positions = start_positions(consumer, partition.topic)
@@ -62,8 +62,8 @@ def test_a_truncation_of_a_partition_that_is_yet_to_be_placed_moves_nothing(cons
     assert consumer.position(partition) == 5
 
 
-def test_a_truncation_that_was_found_before_a_partition_was_placed_is_forgotten(consumer: KafkaConsumer) -> None:
-    """Found in a topic that was created again, it would skip what the new topic has."""
+def test_forgets_a_truncation_detected_before_the_partition_was_seeked(consumer: KafkaConsumer) -> None:
+    """Applied to a recreated topic, it would skip frames of the new topic."""
     (partition,) = consumer.assignment()
     positions = start_positions(consumer, partition.topic)
     consumer._fetcher._cached_log_truncation = LogTruncationError({partition: OffsetAndMetadata(5, "", 0)})
@@ -77,7 +77,7 @@ OLD_ID, ID = "0ld", "1d"
 
 
 def placed(notes: dict[int, CommitMetadata]) -> dict[int, CommitMetadata | None]:
-    """What each partition's next commit carries, where Kafka has committed offset 7 with these notes."""
+    """Return the metadata of each partition's next commit, with offset 7 and this metadata committed before."""
     committed = {
         TopicPartition("frames", number): OffsetAndMetadata(7, note.encode(), -1) for number, note in notes.items()
     }
@@ -109,17 +109,17 @@ def placed(notes: dict[int, CommitMetadata]) -> dict[int, CommitMetadata | None]
 
 
 @pytest.mark.parametrize("differing", [0, 1, 2])
-def test_of_differing_notes_the_fewest_partitions_count_wherever_they_stand(differing: int) -> None:
-    """A partition that was added later would else be taken for an old one, and start_at = latest would skip it."""
+def test_uses_the_lowest_partition_count_of_all_metadata(differing: int) -> None:
+    """Otherwise an added partition would count as an old one, and start_at = "latest" would skip its frames."""
     notes = dict.fromkeys(range(3), CommitMetadata(ID, 5)) | {differing: CommitMetadata(ID, 3)}
     assert set(placed(notes).values()) == {CommitMetadata(ID, 3)}
 
 
-def test_what_a_topic_that_is_gone_had_says_nothing_of_the_one_that_is_read() -> None:
+def test_ignores_metadata_of_a_deleted_topic() -> None:
     carried = placed({0: CommitMetadata(ID, 4), 1: CommitMetadata(OLD_ID, 1), 2: CommitMetadata(OLD_ID, 2)})
     assert carried[0] == CommitMetadata(ID, 4)
-    assert carried[3] == CommitMetadata(ID, 0)  # recreated while the group was running, as the old notes prove
+    assert carried[3] == CommitMetadata(ID, 0)  # recreated while the group was running, as the old metadata shows
 
 
-def test_notes_of_a_time_without_topic_ids_still_count() -> None:
+def test_uses_metadata_from_before_topic_ids() -> None:
     assert set(placed(dict.fromkeys(range(5), CommitMetadata("", 3))).values()) == {CommitMetadata(ID, 3)}

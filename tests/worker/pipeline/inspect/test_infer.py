@@ -80,7 +80,7 @@ def test_frames_that_are_too_many_for_the_memory_go_one_by_one() -> None:
 
 def test_no_frame_is_rejected_for_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stripwatch.worker.pipeline.consume.memory_shortage._PAUSES_S", (0.0,))
-    with pytest.raises(MemoryShortageError, match="not enough memory for running the model"):
+    with pytest.raises(MemoryShortageError, match="out of memory: running the model"):
         infer_batch([decoded(0, 10)], SmallMemory(0))
 
 

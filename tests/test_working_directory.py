@@ -128,8 +128,8 @@ def test_demo_with_its_worker_cameras_and_page(
     write_frames(tmp_path / "photos", [number / 20 for number in range(20)])
     done = run(command, trap, "demo", "--seconds", "2", "--frames", tmp_path / "photos", "--bundle", bundle)
     assert summary_of(done)["results"] > 0
-    assert "the live page is at http://127.0.0.1:" in done.stderr
-    assert "the live page ended" not in done.stderr
+    assert "serving the live page at http://127.0.0.1:" in done.stderr
+    assert "the live page exited" not in done.stderr
 
 
 def test_demo_with_simulated_cameras_and_a_broker_that_is_there(

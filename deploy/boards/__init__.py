@@ -1,1 +1,1 @@
-"""The Grafana boards as data, and how they become Grafana's JSON."""
+"""The Grafana boards as data, and their conversion to Grafana's JSON."""

@@ -1,4 +1,4 @@
-"""`python -m deploy.boards` writes the boards to deploy/grafana/; a test says when they differ."""
+"""`python -m deploy.boards` writes the boards to deploy/grafana/. A test fails if the files are out of date."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What both boards share: how they choose a line, what they mark on the time axis, and the targets of the plant."""
+"""Elements shared by both boards: the line selector, annotations on the time axis, and the targets of the plant."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ _RULES = Path(__file__).parents[1] / "prometheus" / "recording_rules.yml"
 
 OF_LINE = 'line=~"$line"'
 OF_WORKER = 'line=~"$line", instance=~"$instance"'
-OF_ALERT = 'alertstate="firing", line=~"$line|"'  # some belong to no line: they are about all of them
+OF_ALERT = 'alertstate="firing", line=~"$line|"'  # alerts about all lines have no label `line`
 RATE = "[$__rate_interval]"
 
 LINE = Variable("line", "label_values(stripwatch_ready, line)")
@@ -25,9 +25,9 @@ ALERTS = Annotation("Alerts", f"ALERTS{{{OF_ALERT}}}", "{{alertname}} {{camera}}
 
 
 def target(record: str) -> float:
-    """What the plant expects, as the recording rules say it: a colour cannot come from a query.
+    """Return the value of a target in the recording rules. Needed for colours, which Grafana cannot read from a query.
 
-    Write the boards again (python -m deploy.boards) after a target was changed.
+    Regenerate the boards (python -m deploy.boards) after changing a target.
     """
     groups = yaml.safe_load(_RULES.read_text())["groups"]
     (expr,) = (rule["expr"] for group in groups for rule in group["rules"] if rule["record"] == record)
@@ -35,10 +35,10 @@ def target(record: str) -> float:
 
 
 def targeted(measure: str, legend: str, record: str) -> tuple[Query, ...]:
-    """A measure that must stay below its target."""
+    """Return the queries of a measure and of the target that it must stay below."""
     return Query(measure, legend), Query(record, "target")
 
 
 def targeted_either_way(measure: str, legend: str, record: str) -> tuple[Query, ...]:
-    """A measure that must stay between its target and the same below 0."""
+    """Return the queries of a measure and of the targets above and below 0 that it must stay between."""
     return Query(measure, legend), Query(record, "target above"), Query(f"-1 * {record}", "target below")

@@ -1,4 +1,4 @@
-"""The board for operators. Targets and shares come from the recording rules: it shows what an alert looks at."""
+"""The board for operators. It reads targets and shares from the recording rules, so it shows what the alerts check."""
 
 from deploy.boards.common import (
     ALERTS,
@@ -27,7 +27,7 @@ from deploy.boards.panels import (
     red_from,
 )
 
-# Of every line that is expected: without a worker its other series are gone.
+# A zero for every expected line: without a worker, a line has no other series.
 _NOTHING = f"0 * line:stripwatch_workers_up:count{{{OF_LINE}}}"
 
 NOW = Row(
@@ -37,7 +37,7 @@ NOW = Row(
             "Workers ready",
             "stat",
             (Query(f"sum by (line) (stripwatch_ready{{{OF_LINE}}}) or {_NOTHING}", "{{line}}"),),
-            "Workers that inspect. 0: the strip is not looked at.",
+            "Number of workers that inspect. 0: the line is not inspected.",
             COUNT,
             steps=green_from(1),
             width=4,
@@ -47,7 +47,7 @@ NOW = Row(
             "Alerts",
             "stat",
             (Query(f"count(ALERTS{{{OF_ALERT}}}) or vector(0)", "firing"),),
-            "What is wrong at this moment; the table below names it.",
+            "Number of firing alerts. The table below lists them.",
             COUNT,
             steps=red_from(1),
             width=4,
@@ -57,7 +57,7 @@ NOW = Row(
             "Frames",
             "stat",
             (Query(f"line:stripwatch_frames:rate1m{{{OF_LINE}}} or {_NOTHING}", "{{line}}"),),
-            "Frames a second that the workers take. Orange: none; the line stands, or its cameras are silent.",
+            "Frames per second consumed by the workers. Orange: none; the line is stopped, or its cameras are silent.",
             PER_S,
             steps=green_from(0.001, below="orange"),
             width=4,
@@ -67,23 +67,23 @@ NOW = Row(
             "Frames with a defect",
             "stat",
             (Query(f'line:stripwatch_verdicts:ratio10m{{verdict="defect", {OF_LINE}}} >= 0', "{{line}}"),),
-            "Their share over ten minutes. No colour: what is usual differs. An alert compares it with the usual.",
+            "Share over ten minutes. It has no colour because the usual share varies; an alert compares it with that.",
             SHARE,
             width=4,
             height=5,
         ),
         Panel(
-            "Age of a result",
+            "Result age",
             "stat",
             (Query(f"line:stripwatch_frame_age_seconds:p99_5m{{{OF_LINE}}} >= 0", "{{line}}"),),
-            "Capture to acknowledged result, 99 of 100 frames are faster. Nothing while no frames come.",
+            "99th percentile of the time from capture to acknowledged result. Empty while no frames arrive.",
             SECONDS,
             steps=red_from(target("stripwatch:frame_age_seconds:target")),
             width=4,
             height=5,
         ),
         Panel(
-            "Behind the cameras",
+            "Lag",
             "stat",
             (
                 Query(
@@ -92,17 +92,17 @@ NOW = Row(
                     "{{line}}",
                 ),
             ),
-            "How long the backlog takes at the present speed. Infinite: there is one, and no speed.",
+            "Time to work off the backlog at the current speed. Infinite: there is a backlog, but no frame is settled.",
             SECONDS,
             steps=red_from(target("stripwatch:lag_seconds:target")),
             width=4,
             height=5,
         ),
         Panel(
-            "What is wrong",
+            "Firing alerts",
             "table",
             (Query(f"ALERTS{{{OF_ALERT}}}"),),
-            "The alerts that fire; deploy/runbooks.md says what to do. Empty on a good day.",
+            "See deploy/runbooks.md for what to do. Empty if everything is in order.",
             width=24,
             height=5,
         ),
@@ -121,7 +121,7 @@ DEFECTS = Row(
                     "{{label}}",
                 ),
             ),
-            "Defects a minute.",
+            "Defects per minute.",
             PER_MIN,
             width=12,
             stacked=True,
@@ -136,7 +136,7 @@ DEFECTS = Row(
                     "{{line}} {{camera}} {{label}}",
                 ),
             ),
-            "In the time that the board shows. One camera alone is a dirty lens more often than a bad strip.",
+            "Defects in the selected time range. If only one camera has many, suspect a dirty lens before a bad strip.",
             COUNT,
             "defects",
             width=12,
@@ -146,11 +146,9 @@ DEFECTS = Row(
             "timeseries",
             (
                 Query(f"line:stripwatch_verdicts:ratio10m{{{OF_LINE}}}", "{{line}} {{verdict}}"),
-                Query(
-                    f'line:stripwatch_verdicts:usual_ratio{{verdict="defect", {OF_LINE}}}', "{{line}} defect, the usual"
-                ),
+                Query(f'line:stripwatch_verdicts:usual_ratio{{verdict="defect", {OF_LINE}}}', "{{line}} defect, usual"),
             ),
-            "Share of frames by verdict over ten minutes. usual: those with a defect, over about a day of running.",
+            "Share of frames by verdict over ten minutes. usual: share with a defect over about a day of running time.",
             width=12,
             unit=SHARE,
         ),
@@ -176,12 +174,12 @@ CAMERAS = Row(
             "Frames by camera",
             "timeseries",
             (Query(f'camera:stripwatch_frames:rate1m{{{OF_LINE}, camera=~"$camera"}}', "{{line}} {{camera}}"),),
-            "Frames a second.",
+            "Frames per second.",
             width=12,
             unit=PER_S,
         ),
         Panel(
-            "Cameras that send",
+            "Camera activity",
             "state-timeline",
             (
                 Query(
@@ -191,23 +189,24 @@ CAMERAS = Row(
                     "{{line}} {{camera}}",
                 ),
             ),
-            "All silent at once: the line stands. One alone: the camera, also where its worker has forgotten it.",
+            "All cameras silent: the line is stopped. One camera silent: that camera has failed, even if no worker "
+            "reports it any more.",
             states=States(zero="silent", one="sends", good=1),
             width=12,
         ),
         Panel(
-            "Age of results",
+            "Distribution of the result age",
             "heatmap",
             (Query(f"sum by (le) (increase(stripwatch_frame_age_seconds_bucket{{{OF_LINE}}}{RATE}))", "{{le}}"),),
-            "Capture to acknowledged result. A second band above the first: one camera, or one worker, is slower.",
+            "Time from capture to acknowledged result. A second band above the first: one camera or worker is slower.",
             width=12,
             unit=SECONDS,
         ),
         Panel(
-            "Behind the cameras, over time",
+            "Lag over time",
             "timeseries",
             targeted(f"line:stripwatch_lag_seconds:ratio{{{OF_LINE}}}", "{{line}}", "stripwatch:lag_seconds:target"),
-            "How long the backlog takes at the present speed.",
+            "Time to work off the backlog at the current speed.",
             width=12,
             unit=SECONDS,
         ),
@@ -220,13 +219,12 @@ DRIFT = Row(
     "Cameras and drift",
     (
         Panel(
-            "Condition of cameras",
+            "Camera conditions",
             "state-timeline",
             (Query(f"camera:stripwatch_camera_condition:max{_OF_CAMERA}", "{{line}} {{camera}} {{condition}}"),),
-            "Red: look at the camera. silent: no frame; dark; blurred; frozen: the same frame again and again; "
-            "misnamed: in another case than in the settings; untrained_size: unlike the frames that the model was "
-            "trained on.",
-            states=States(zero="ok", one="look", good=0),
+            "Red: check the camera. silent: no frames; dark; blurred; frozen: repeats the same frame; misnamed: the "
+            "settings spell it in different case; untrained_size: differs from the frames used for training.",
+            states=States(zero="ok", one="check", good=0),
             width=16,
             height=12,
         ),
@@ -239,35 +237,36 @@ DRIFT = Row(
                     "{{line}} {{camera}} {{flag}}",
                 ),
             ),
-            "Unsure whatever the model says: damaged file, unknown bit depth, untrained size or scale, progressive "
-            "JPEG, two images in a record.",
+            "Frames that are unsure regardless of their scores: damaged file, unknown bit depth, untrained size or "
+            "scale, progressive JPEG, two images in one record.",
             unit=PER_S,
             height=12,
         ),
         Panel(
-            "Frames away from the reference",
+            "Frame drift",
             "timeseries",
             targeted_either_way(
                 f"camera:stripwatch_frame_drift:avg10m{_OF_CAMERA}",
                 "{{line}} {{camera}} {{statistic}}",
                 "stripwatch:frame_drift:target",
             ),
-            "In standard deviations of the training frames. Beyond a target: the model has learnt from others.",
+            "Difference from the training frames, in their standard deviations. Beyond a target: the model was trained "
+            "on different images.",
             COUNT,
             "standard deviations",
             from_zero=False,
             width=12,
         ),
         Panel(
-            "Scores away from the reference",
+            "Score drift",
             "timeseries",
             targeted_either_way(
                 f"camera:stripwatch_score_drift:avg10m{_OF_CAMERA}",
                 "{{line}} {{camera}} {{statistic}}",
                 "stripwatch:score_drift:target",
             ),
-            "unsure above the upper target, or confidence below the lower one: less sure than on validation. classes: "
-            "another mix of answers.",
+            "Difference from validation. unsure above the upper target, or confidence below the lower one: the model "
+            "is less confident. classes: change of the class shares.",
             SHARE,
             from_zero=False,
             width=12,
@@ -282,7 +281,7 @@ DRIFT = Row(
                     "{{line}} {{camera}} {{statistic}}",
                 ),
             ),
-            "Grey values of 0 to 255. Falls slowly: a lamp ages.",
+            "Grey values from 0 to 255. A slow fall means an ageing lamp.",
             COUNT,
             "grey value, 0 to 255",
             from_zero=False,
@@ -297,12 +296,12 @@ DRIFT = Row(
                     "{{line}} {{camera}}",
                 ),
             ),
-            "How much neighbours differ, as a share of the brightness. Falls: dirt on the lens, or out of focus.",
+            "Difference of neighbouring pixels as a share of the brightness. A fall means a dirty or unfocused lens.",
             SHARE,
             from_zero=False,
         ),
         Panel(
-            "How sure the model is",
+            "Confidence",
             "timeseries",
             (
                 Query(
@@ -310,7 +309,7 @@ DRIFT = Row(
                     "{{line}} {{camera}} {{statistic}}",
                 ),
             ),
-            "Mean confidence, and the share of frames it is unsure of.",
+            "Mean confidence of the model, and the share of unsure frames.",
             SHARE,
             from_zero=False,
         ),
@@ -320,7 +319,7 @@ DRIFT = Row(
 LINE_BOARD = Board(
     "stripwatch-line",
     "Stripwatch: line",
-    "For operators: is the strip inspected, and what is on it?",
+    "For operators: whether the line is inspected, and which defects it has.",
     (LINE, Variable("camera", f"label_values(stripwatch_frames_total{{{OF_LINE}}}, camera)")),
     (NEW_BUNDLE, ALERTS),
     (NOW, DEFECTS, CAMERAS, DRIFT),

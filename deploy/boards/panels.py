@@ -1,18 +1,19 @@
-"""Grafana's JSON for the few kinds of panels that the boards use, as of schema version 39 (Grafana 10.4 and later)."""
+"""Grafana's JSON for the panel types that the boards use, in schema version 39 (Grafana 10.4 and later)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-# Fixed, since a provisioned board does not resolve ${DS_PROMETHEUS} (grafana#10786).
+# Fixed, because a provisioned board does not resolve ${DS_PROMETHEUS} (grafana#10786).
 DATASOURCE = {"type": "prometheus", "uid": "stripwatch-prometheus"}
 SCHEMA_VERSION = 39
 _COLUMNS = 24
 
 Kind = Literal["stat", "timeseries", "heatmap", "table", "bargauge", "state-timeline"]
-_INSTANT = ("stat", "table", "bargauge")  # what is so now: over a range, a series that ended would show its last value
+# Instant queries: over a range, a series that has ended would still show its last value.
+_INSTANT = ("stat", "table", "bargauge")
 
-COUNT = "short"  # of what, says the label of the axis
+COUNT = "short"  # the label of the axis names what is counted
 SHARE = "percentunit"
 SECONDS = "s"
 BYTES = "bytes"
@@ -21,7 +22,7 @@ PER_MIN = "suffix: /min"
 FRAMES = "suffix: frames"
 
 Colour = Literal["green", "orange", "red", "blue"]
-Steps = tuple[tuple[float | None, Colour], ...]  # from which value on; None: from the lowest
+Steps = tuple[tuple[float | None, Colour], ...]  # (lowest value, colour); None: no lower limit
 NEUTRAL: Steps = ((None, "blue"),)
 
 
@@ -35,7 +36,7 @@ def green_from(value: float, below: Colour = "red") -> Steps:
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """What 0 and 1 of a state timeline mean, in a word, and which of the two is good."""
+    """The labels of the values 0 and 1 in a state timeline, and which of the two is good."""
 
     zero: str
     one: str
@@ -44,7 +45,7 @@ class States:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """legend: Grafana's template, as {{camera}}."""
+    """A PromQL query. legend: Grafana's legend template, for example "{{camera}}"."""
 
     expr: str
     legend: str = ""
@@ -52,10 +53,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """text: what a person should see in it. axis: what is counted, where the unit does not say it.
+    """One panel.
 
-    from_zero: whether the axis begins at 0. Not where a value may be negative, or is watched for falling a little.
-    states: of a state timeline. steps: the colours of a stat. width: of 24 columns.
+    text: description for the reader. axis: label of the axis if the unit does not explain it. from_zero: start the axis
+    at 0; False for values that may be negative, or of which small changes matter. states: labels of a state timeline.
+    steps: colours of a stat. width: of 24 columns.
     """
 
     title: str
@@ -80,7 +82,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A choice at the top of the board; all of them by default."""
+    """A selector at the top of the board. All values are selected by default."""
 
     name: str
     query: str
@@ -88,7 +90,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A mark on every time axis, where the expression has a value."""
+    """A mark on every time axis wherever the expression has a value."""
 
     name: str
     expr: str
@@ -127,7 +129,7 @@ def board_json(board: Board) -> dict[str, Any]:
 
 
 def _placed(rows: Iterable[Row]) -> Iterable[dict[str, Any]]:
-    """Panels from left to right, a new line where one does not fit."""
+    """Lay out panels from left to right, wrapping to a new line if one does not fit."""
     y = 0
     for row in rows:
         yield {
@@ -227,7 +229,7 @@ def _options(panel: Panel) -> dict[str, Any]:
 
 
 def _table_transformations(panel: Panel) -> dict[str, Any]:
-    """Without the columns that say nothing to a person."""
+    """Hide the columns of a table that mean nothing to a reader."""
     if panel.kind != "table":
         return {}
     hidden = dict.fromkeys(("Time", "Value", "__name__", "job", "alertstate"), True)
@@ -240,7 +242,7 @@ def _variable(variable: Variable) -> dict[str, Any]:
         "name": variable.name,
         "datasource": DATASOURCE,
         "query": {"query": variable.query, "refId": variable.name},
-        "refresh": 2,  # when the time range changes
+        "refresh": 2,  # reload when the time range changes
         "includeAll": True,
         "multi": True,
         "allValue": ".*",

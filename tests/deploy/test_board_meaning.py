@@ -47,8 +47,8 @@ STATS = {
     "Alerts": {0.0: "green", 1.0: "red"},
     "Frames": {0.0: "orange", 0.5: "green", 300.0: "green"},
     "Frames with a defect": {0.0: "blue", 0.5: "blue"},  # what is usual differs; an alert knows it
-    "Age of a result": {0.1: "green", 1.5: "red"},
-    "Behind the cameras": {0.0: "green", 20.0: "green", 31.0: "red", float("inf"): "red"},
+    "Result age": {0.1: "green", 1.5: "red"},
+    "Lag": {0.0: "green", 20.0: "green", 31.0: "red", float("inf"): "red"},
 }
 # By the name of a metric, or what is done with it; the first that fits counts.
 UNITS = (
@@ -148,8 +148,8 @@ def test_a_stat_is_of_now(panel: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("stat", "record"),
     [
-        ("Age of a result", "stripwatch:frame_age_seconds:target"),
-        ("Behind the cameras", "stripwatch:lag_seconds:target"),
+        ("Result age", "stripwatch:frame_age_seconds:target"),
+        ("Lag", "stripwatch:lag_seconds:target"),
     ],
 )
 def test_a_stat_turns_red_at_the_target_of_the_rules(stat: str, record: str) -> None:
@@ -251,7 +251,7 @@ tests:
 
 
 def test_a_line_that_stands_without_a_backlog_is_not_behind(tmp_path: Path) -> None:
-    (expr,) = (t["expr"] for panel in PANELS if title(panel) == "Behind the cameras" for t in panel["targets"])
+    (expr,) = (t["expr"] for panel in PANELS if title(panel) == "Lag" for t in panel["targets"])
     text = STANDS.replace("RULES", str(DEPLOY / "prometheus" / "recording_rules.yml"))
     (tmp_path / "stands.yml").write_text(text.replace("EXPR", json.dumps(expr.replace("$line", ".*"))))
     promtool("test", "rules", str(tmp_path / "stands.yml"))
@@ -280,7 +280,7 @@ tests:
 
 
 def test_a_missed_camera_that_its_worker_has_forgotten_is_silent(tmp_path: Path) -> None:
-    (expr,) = (t["expr"] for panel in PANELS if title(panel) == "Cameras that send" for t in panel["targets"])
+    (expr,) = (t["expr"] for panel in PANELS if title(panel) == "Camera activity" for t in panel["targets"])
     expr = expr.replace("$line", ".*").replace("$camera", ".*")
     (tmp_path / "missed.yml").write_text(MISSED.replace("EXPR", json.dumps(expr)))
     promtool("test", "rules", str(tmp_path / "missed.yml"))

@@ -30,7 +30,7 @@ MAY_BE_EMPTY = {
     "Certificate of the health port",
     "Frames counted in coils",
     "Frames after the end of their coil",
-    "Summaries of coils",
+    "Coil summaries",
     "Coils with wrong positions or a silent camera",
 }
 

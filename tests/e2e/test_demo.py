@@ -48,8 +48,8 @@ def test_the_demo_bundle_judges_a_strip_it_has_never_seen(embedded_broker: Broke
     assert found["results"] + found["rejects"] == found["frames_sent"] > 0
     assert found["correct_ratio"] >= 0.9
     assert found["latency_ms_p50"] <= found["latency_ms_p99"]
-    assert "the live page is at http://127.0.0.1:" in done.stderr
-    assert "the live page ended" not in done.stderr
+    assert "serving the live page at http://127.0.0.1:" in done.stderr
+    assert "the live page exited" not in done.stderr
 
 
 @pytest.mark.long

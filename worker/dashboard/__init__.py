@@ -1,1 +1,1 @@
-"""The operator's page."""
+"""The live page for operators."""

@@ -1,4 +1,4 @@
-"""The page's connections, with bounds: an idle, slow or unreading client cannot keep out the next one."""
+"""Bounded connections: a client that is idle, slow or does not read cannot lock out others."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,14 +8,14 @@ import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 log = structlog.get_logger()
-CONNECTIONS_MAX = 200  # a browser opens up to six; places for viewers are counted apart
-REQUEST_S_MAX = 10.0  # from the connection to a whole request
-UNREAD_S_MAX = 10.0  # a client that takes nothing for so long is gone, or holds on purpose
-SEND_BUFFER_BYTES = 65_536  # more in the kernel would hide for minutes that nobody reads
+CONNECTIONS_MAX = 200  # a browser opens up to six; viewers of the event stream have a separate limit
+REQUEST_S_MAX = 10.0  # from connecting to a complete request
+UNREAD_S_MAX = 10.0  # a client that reads nothing for this long is gone or malicious
+SEND_BUFFER_BYTES = 65_536  # a larger kernel buffer would hide for minutes that a client does not read
 
 
 class BoundedProtocol(H11Protocol):
-    """One connection. uvicorn itself has a timeout only between two requests."""
+    """One connection with timeouts for reading and writing. uvicorn only has a timeout between two requests."""
 
     _timer: asyncio.TimerHandle | None = None
 
@@ -24,7 +24,7 @@ class BoundedProtocol(H11Protocol):
             self._make_room()
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
-        self._start(REQUEST_S_MAX, "it sent no request", lambda: self.cycle is None)
+        self._start(REQUEST_S_MAX, "no request received", lambda: self.cycle is None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -32,7 +32,7 @@ class BoundedProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._start(UNREAD_S_MAX, "it does not read", lambda: self.flow.write_paused)
+        self._start(UNREAD_S_MAX, "client does not read", lambda: self.flow.write_paused)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -52,12 +52,12 @@ class BoundedProtocol(H11Protocol):
             self._abort(why)
 
     def _abort(self, why: str) -> None:
-        """Unlike close, this does not wait until the client has read what was written."""
-        log.warning("connection to the page closed", client=(self.client or ("",))[0], why=why)
+        """Drop the connection without waiting for the client to read what was written, as close would."""
+        log.warning("connection closed", client=(self.client or ("",))[0], why=why)
         self.transport.abort()
 
     def _make_room(self) -> None:
-        """Close a connection without a request, else any other one; which one is as good as the other."""
+        """Close one connection, preferably one without a running request."""
         others = [each for each in self.connections if isinstance(each, BoundedProtocol)]
         idle = [each for each in others if each.cycle is None or each.cycle.response_complete]
         for each in (idle or others)[:1]:

@@ -1,4 +1,4 @@
-"""One message a tick for all viewers: made once, taken by each when it can, so nobody who is slow holds up others."""
+"""Server-sent events for all viewers. Each tick builds the messages once, and a slow viewer delays no other viewer."""
 
 import asyncio
 from collections import deque
@@ -15,14 +15,15 @@ _RETRY_MS = 2000
 
 
 class Broadcaster:
-    """Server-sent events: `state` every tick, `coils` when those that ended change, `cards` with the newest defects.
+    """Sends `state` every tick, `coils` when the ended coils change, and `cards` with new defects.
 
-    The id of an event is that of this run and the number of its newest card, so that a browser that comes back is told
-    what it missed, and after a restart of the server everything. The state names the run too: a tab may have no card.
+    The id of an event consists of the id of the server's run and the number of its newest card. A browser that
+    reconnects therefore receives the cards it missed, and after a restart of the server all of them. The state contains
+    the run id too, because a tab may not have received a card yet.
     """
 
     def __init__(self, history: History) -> None:
-        self._viewers: dict[object, None] = {}  # the one that came first is first
+        self._viewers: dict[object, None] = {}  # in order of arrival
         self._history = history
         self._run_id = history.run_id
         self._tick = asyncio.Condition()
@@ -38,7 +39,7 @@ class Broadcaster:
         return len(self._viewers)
 
     async def run(self) -> None:
-        """Make a message every tick, until stopped."""
+        """Build the messages every tick until stopped."""
         while not self._stopped:
             await run_in_threadpool(self._make)
             async with self._tick:
@@ -51,8 +52,10 @@ class Broadcaster:
             self._tick.notify_all()
 
     async def events(self, last_event_id: str) -> AsyncIterator[bytes]:
-        """What one viewer is sent. Where there is no place left, the oldest viewer gives way: a browser comes back by
-        itself, and a client that only holds its place does not.
+        """Yield the event stream of one viewer.
+
+        If the maximum number of viewers is reached, the oldest one is disconnected: a browser reconnects automatically,
+        a client that only occupies a connection does not.
         """
         run_id, _, seen = last_event_id.partition("-")
         seq = int(seen) if run_id == self._run_id and seen.isascii() and seen.isdecimal() else 0
@@ -75,7 +78,7 @@ class Broadcaster:
             self._viewers.pop(viewer, None)
 
     def _message(self, seq: int, with_coils: bool) -> tuple[bytes, int]:
-        """For one who has seen the cards up to seq; and up to which it then has."""
+        """Return the message for a viewer that has the cards up to `seq`, and the number of the newest card in it."""
         message = [_event("state", self._state)]
         if with_coils:
             message.append(_event("coils", self._coils))
@@ -98,5 +101,5 @@ class Broadcaster:
 
 
 def _event(name: str, data: bytes, identity: str = "") -> bytes:
-    """JSON has no line break, so one data line holds it."""
+    """Format a server-sent event. Encoded JSON has no line breaks, so it fits in one data line."""
     return b"event: %s\n%sdata: %s\n\n" % (name.encode(), f"id: {identity}\n".encode() if identity else b"", data)

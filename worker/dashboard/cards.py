@@ -1,4 +1,4 @@
-"""A defect event as the list of the newest shows it."""
+"""A defect event as the page's list of the newest defects shows it."""
 
 import msgspec
 
@@ -10,8 +10,10 @@ _BOXES_MAX = 50
 
 
 class DefectCard(msgspec.Struct, frozen=True):
-    """seq counts up from 1 in each run of the server. picture: the address of its picture, which no other run of the
-    server uses, since a browser keeps pictures. evidence: as the event says.
+    """One entry in the list of the newest defects.
+
+    seq: number of the card, counted from 1 in each run of the server. picture: address of the picture, unique to this
+    run of the server because browsers cache pictures. evidence: as stated in the event.
     """
 
     seq: int
@@ -33,7 +35,7 @@ class DefectCard(msgspec.Struct, frozen=True):
 
 
 def card_of(result: Result, observation: Observation, run_id: str, seq: int) -> DefectCard:
-    """result: with at least one defect. observation: what was learnt of it."""
+    """Build the card of a result with at least one defect. observation: the same frame, with its resolved position."""
     frame, best = result.frame, max(result.defects, key=lambda defect: defect.score)
     span = best.strip_mm
     return DefectCard(

@@ -1,4 +1,4 @@
-"""A coil as a row of the page's table."""
+"""Rows of the page's table of coils."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _LISTS = ("strip_defects", "gaps", "cameras")
 
 
 def coil_row(summary: CoilSummary, is_cut: bool) -> dict[str, Any]:
-    """A summary without its lists, which are as long as the coil has defects, gaps and cameras."""
+    """Return a summary as a dictionary without its lists of defects, gaps and cameras, which can be long."""
     row: dict[str, Any] = msgspec.to_builtins(
         {name: getattr(summary, name) for name in summary.__struct_fields__ if name not in _LISTS}
     )

@@ -1,4 +1,4 @@
-"""`stripwatch view`: what it takes."""
+"""The command `stripwatch view`."""
 
 from typing import Annotated
 
@@ -12,15 +12,19 @@ def view(
     config: SettingsConfig = None,
     bootstrap_servers: BootstrapServersSetting = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. There is no login: beyond loopback, trust the net.")
+        str,
+        typer.Option(help="Address to listen on. There is no login: listen beyond loopback only in a trusted network."),
     ] = ("127.0.0.1"),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0: any free one.")] = 8800,
-    history: Annotated[int, typer.Option(min=0, help="Number of the newest results and rejects shown first.")] = 20_000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page. 0 picks a free port.")] = 8800,
+    history: Annotated[
+        int, typer.Option(min=0, help="Number of the newest results and rejects to show at the start.")
+    ] = 20_000,
     setting: Set = None,
 ) -> None:
-    """Serve the live page: the strip of each line with its defects, newest defects, coils and their reports.
+    """Serve the live page: the strip map of each line, the newest defects, and the coils with their reports.
 
-    It only reads Kafka, joins no group, and waits for a broker that is away. The extra 'view' is needed.
+    The page only reads from Kafka, joins no consumer group, and waits for a broker that is unreachable. Requires the
+    extra 'view'.
 
     Example: stripwatch view --bootstrap-servers 127.0.0.1:9092, then open http://127.0.0.1:8800/
     """

@@ -1,4 +1,4 @@
-"""Where on Kafka the pictures of cards lie."""
+"""The positions on Kafka of the pictures that cards show."""
 
 import threading
 from collections import OrderedDict
@@ -11,7 +11,7 @@ _ID_BYTES_MAX = 400
 
 
 def position_of_frame(result: Result) -> Position | None:
-    """As its event says; None where the frame came from a folder."""
+    """Return the position of a result's frame, or None if the frame came from a folder."""
     frame = result.frame
     if frame.topic is None or frame.partition is None or frame.offset is None:
         return None
@@ -19,7 +19,7 @@ def position_of_frame(result: Result) -> Position | None:
 
 
 class EvidenceIndex:
-    """The newest evidence by the id of its event. Any thread may call."""
+    """Positions of the newest evidence images by the id of their event. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

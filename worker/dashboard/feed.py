@@ -1,4 +1,4 @@
-"""Kafka into the history, on a thread of its own, for as long as the page is up: a lost broker is waited for."""
+"""The thread that reads Kafka into the history while the page is served, and waits for a lost broker."""
 
 import threading
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from stripwatch.worker.dashboard.history import CARDS_MAX, History
 
 log = structlog.get_logger()
 _AGAIN_S = 2.0
-_FROM_LAST_PICTURES = from_last(CARDS_MAX)  # there are no more cards to show them on
+_FROM_LAST_PICTURES = from_last(CARDS_MAX)  # the page keeps no more cards to show them on
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept of a record until its turn: of a reject not the frame, of a piece of evidence not the picture."""
+    """The parts of a record that are kept until it is added: neither the frame of a reject nor an evidence image."""
 
     position: Position
     timestamp_ms: int
@@ -37,7 +37,7 @@ class Kept:
 
 
 class Feed:
-    """Reads from the end of the topics minus records_max, so that the page is not empty at first."""
+    """Reader thread of the page. It starts records_max before the end of the topics, so the page is not empty."""
 
     def __init__(self, settings: Settings, history: History, records_max: int) -> None:
         self._settings = settings
@@ -61,10 +61,10 @@ class Feed:
             try:
                 self._read()
             except BrokerUnavailableError as error:
-                log.warning("the broker is lost, trying again", error=str(error))
+                log.warning("broker unavailable, retrying", error=str(error))
                 self._history.say("lost", str(error))
-            except Exception as error:  # the page must say so, not stand still
-                log.exception("reading failed, trying again")
+            except Exception as error:  # the page must report it rather than freeze
+                log.exception("reading failed, retrying")
                 self._history.say("lost", f"reading failed: {type(error).__name__}")
             self._stopped.wait(_AGAIN_S)
 
@@ -73,7 +73,7 @@ class Feed:
         with open_reader(client_config(self._settings, TOOLS_ID)) as consumer:
             wanted = [topics.results, topics.rejects]
             if topics.evidence in list_topics(consumer, self._settings.broker.wait_s_max):
-                wanted.append(topics.evidence)  # a line may do without
+                wanted.append(topics.evidence)  # evidence is optional
             reader = TimeOrderedReader(TopicReader(consumer, wanted, self._starts), self._keep, self._clock)
             self._history.say("reading")
             while not self._stopped.is_set():
@@ -106,14 +106,18 @@ class Feed:
         if topic == self._settings.topics.evidence:
             self._history.evidence.add(kept.key, kept.position)
         elif kept.is_replay_mark:
-            return  # the result of the frame that was sent again says what became of it
+            return  # the outcome follows as the result of the replayed frame
         elif topic == self._settings.topics.rejects:
             self._history.add_reject(kept.key, kept.headers, kept.timestamp_ms, now_s, live)
         else:
             self._history.add_result(kept.result, kept.timestamp_ms, now_s, live)
 
     def _starts(self, consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
-        """Where to read. A topic that ends before the next offset was recreated; a repeated event has the same id."""
+        """Seek each partition to its next offset, or to its newest records if it is new.
+
+        A topic that ends before the next offset was recreated. Reading a record twice is harmless: a repeated event has
+        the same id.
+        """
         ends = consumer.end_offsets(partitions)
         new = [tp for tp in partitions if tp not in self._next or self._next[tp] > ends[tp]]
         for pictures in (False, True):

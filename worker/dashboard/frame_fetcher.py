@@ -1,4 +1,4 @@
-"""The frame of a defect, or its evidence, fetched from Kafka when somebody looks: encoded here before it goes out."""
+"""Fetches the frame or the evidence image of a defect from Kafka on demand, and re-encodes it as a JPEG."""
 
 import math
 import threading
@@ -24,11 +24,11 @@ log = structlog.get_logger()
 _KEPT = 400
 _FETCH_S = 3.0
 _QUALITY = 82
-_FETCH_BYTES = 4_000  # one frame is wanted, not the hundred after it: a small fetch brings one batch
+_FETCH_BYTES = 4_000  # only one frame is needed: a small fetch returns one batch, not the next hundred
 
 
 class FrameFetcher:
-    """Any thread may ask; one fetch at a time. Only frames and evidence are ever read, whatever an event names."""
+    """Fetches one picture at a time, for any thread. It reads the topics of frames and evidence, and no other."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class FrameFetcher:
         self._consumer: KafkaConsumer | None = None
 
     def picture(self, position: Position, width_px_max: int) -> bytes | None:
-        """A JPEG no wider than that; None where it is gone, or is none."""
+        """Return a JPEG at most `width_px_max` wide, or None if the record is gone or cannot be decoded."""
         if position.topic not in (self._settings.topics.frames, self._settings.topics.evidence):
             return None
         key = position, width_px_max
@@ -65,10 +65,10 @@ class FrameFetcher:
                 return None
             return shrink(record.value, width_px_max, self._limits, RecordFields.of(record.headers).raw_layout())
         except (KafkaError, BrokerUnavailableError) as error:
-            log.warning("a picture could not be fetched", position=position, error=str(error))
+            log.warning("cannot fetch picture", position=position, error=str(error))
             self._close()
         except FrameRejected as error:
-            log.info("a picture cannot be shown", position=position, reason=error.reason)
+            log.info("cannot decode picture", position=position, reason=error.reason)
         return None
 
     def _fetch(self, position: Position) -> Record | None:
@@ -78,10 +78,10 @@ class FrameFetcher:
         partition = partition_of(position)
         self._consumer.assign([partition])
         try:
-            self._consumer.seek(partition, position.offset)  # where that is gone, the oldest frame comes instead
+            self._consumer.seek(partition, position.offset)  # if it is gone, the oldest record is returned instead
             records = self._consumer.poll(timeout_ms=round(_FETCH_S * 1000), max_records=1).get(partition, [])
         finally:
-            self._consumer.unsubscribe()  # or it would still fetch what comes after
+            self._consumer.unsubscribe()  # otherwise the consumer keeps fetching the records after it
         return next((from_kafka(record) for record in records if record.offset == position.offset), None)
 
     def _close(self) -> None:
@@ -91,5 +91,8 @@ class FrameFetcher:
 
 
 def shrink(encoded: bytes, width_px_max: int, limits: DecodeLimits, layout: RawLayout | None = None) -> bytes:
-    """Decoded by the worker's own rules and encoded again, with its aspect. Raises FrameRejected."""
+    """Decode by the worker's rules, scale to at most `width_px_max` with the same aspect ratio, and encode as JPEG.
+
+    Raises FrameRejected.
+    """
     return encode_jpeg(decode_scaled(encoded, width_px_max, math.inf, limits, layout), _QUALITY)

@@ -1,4 +1,4 @@
-"""What the page shows: the last results and rejects, counted and kept within bounds, whoever sends what."""
+"""The state of the live page: recent results and rejects, counted, within memory limits whatever is sent."""
 
 import threading
 import time
@@ -43,11 +43,12 @@ class _ModelView:
 
 
 class History:
-    """One thread adds, any thread reads. Names come from outside: beyond a number of them the rest is 'other', and a
-    long one is shortened.
+    """Everything the page shows. One thread adds, any thread reads.
 
-    run_id: of this run of the server. Numbers of cards begin again in the next one, and so does what viewers know.
-    has_read: whether all was read once that was there at the start; before, what is not found may still come.
+    Names come from outside: beyond a limit, further names count as 'other', and long names are shortened.
+
+    run_id: identifies this run of the server. Card numbers and the knowledge of viewers start afresh with each run.
+    has_read: True once all records present at the start have been read; until then a missing item may still arrive.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time, rules: CoilRules = RULES) -> None:
@@ -75,7 +76,7 @@ class History:
     # --- the feed writes
 
     def add_result(self, value: bytes | None, timestamp_ms: int, read_s: float, live: bool) -> None:
-        """live: it came just now, and was not read from the past."""
+        """Add the value of a result record. live: it has just arrived, and is not read from the backlog."""
         result = read_result(value)
         with self._lock:
             result = self._with_known_labels(result) if result else None
@@ -94,18 +95,18 @@ class History:
                 self._add_observation(observation, read_s, live)
 
     def say(self, state: str, problem: str = "") -> None:
-        """state: connecting, reading, live or lost."""
+        """Set the state of the feed (connecting, reading, live or lost) and the problem to show with it."""
         with self._lock:
             self._state, self._problem = state, problem
             self.has_read = self.has_read or state == "live"
 
     def read_from_middle(self) -> None:
-        """There are records before those that are read: of the first coil of each line a part may lie there."""
+        """Note that reading started in the middle of a topic, so the first coil of each line may be incomplete."""
         with self._lock:
             self._from_middle = True
 
     def close_coils(self, now_s: float) -> None:
-        """Summarise the coils that have ended by now, and again those that late frames have corrected."""
+        """Summarize the coils that have ended by `now_s`, and update those that late frames have corrected."""
         with self._lock:
             for part in self._tracker.due(now_s):
                 self._rows.pop(part, None)
@@ -117,7 +118,7 @@ class History:
     # --- the site reads
 
     def state(self) -> dict[str, Any]:
-        """Everything but cards and ended coils, small enough to be sent every second."""
+        """Return everything except cards and ended coils, small enough to be sent twice per second."""
         with self._lock:
             now_s = self._clock()
             return {
@@ -148,7 +149,7 @@ class History:
             return next((entry for entry in self._cards if entry[0].picture == picture), None)
 
     def coils(self) -> list[CoilSummary]:
-        """Oldest first, the running ones last."""
+        """Return the summaries of all coils, oldest first, the running ones last."""
         with self._lock:
             return [summary for summary, *_ in self._closed.values()] + [*map(self._summary, self._tracker.running)]
 
@@ -157,7 +158,7 @@ class History:
             return [coil_row(summary, is_cut) for summary, _, is_cut in self._closed.values()]
 
     def coil(self, identity: str) -> tuple[CoilSummary, StripMap, bool] | None:
-        """And whether its first frames may not have been read."""
+        """Return a coil's summary and map, and True if its first frames may be missing; None if it is unknown."""
         with self._lock:
             for part in self._tracker.running:
                 if part.log.id == identity:
@@ -167,7 +168,7 @@ class History:
     # --- under the lock
 
     def _add_observation(self, observation: Observation, read_s: float, live: bool) -> bool:
-        """False for a repeat."""
+        """Count an observation. Return False for a repeat."""
         observation = self._bounded(observation)
         added = self._tracker.add(observation, read_s)
         if added.outcome == "repeat":
@@ -199,11 +200,11 @@ class History:
     def _note_late(self, added: Added) -> None:
         if added.outcome != "in-time":
             self._totals["late"] += 1
-        if added.outcome == "late" and added.part and not added.part.ended:  # it had not ended after all
+        if added.outcome == "late" and added.part and not added.part.ended:  # the coil has reopened
             self._closed_changes += self._closed.pop(added.part.log.id, None) is not None
 
     def _bounded(self, observation: Observation) -> Observation:
-        """With line and camera by their name, or as 'other' where there are too many; both are known from then on."""
+        """Register the line and camera of an observation, and replace those beyond the limits by 'other'."""
         name = observation.line or ""
         if name not in self._lines and len(self._lines) >= _LINES_MAX:
             name = _OTHER
@@ -218,7 +219,7 @@ class History:
         return replace(observation, line=name, camera=camera, defects=defects)
 
     def _with_known_labels(self, result: Result) -> Result:
-        """With 'other' in place of each label beyond the limit."""
+        """Register the labels of a result, and replace those beyond the limit by 'other'."""
         for defect in result.defects:
             if len(self._labels) < _LABELS_MAX:
                 self._labels.setdefault(defect.label, 0)
@@ -255,7 +256,7 @@ class History:
             self._models.popitem(last=False)
 
     def _summary(self, part: CoilPart) -> CoilSummary:
-        """Of a coil that runs; rebuilt only where it has grown."""
+        """Return the summary of a running coil, rebuilt only if the coil has grown."""
         frames, summary = self._rows.get(part, (0, None))
         if summary is None or frames != part.log.frames:
             summary = part.log.summary(revision=part.revision + 1)

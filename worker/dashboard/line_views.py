@@ -1,4 +1,4 @@
-"""What the page shows of each line and its cameras."""
+"""Counters of each line and its cameras for the live page."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ _SAMPLES = 2_000
 
 
 class Latency:
-    """Percentiles over the last 2,000 values, in ms."""
+    """Latency percentiles in milliseconds over the last 2,000 values."""
 
     def __init__(self) -> None:
         self._values_ms: deque[float] = deque(maxlen=_SAMPLES)

@@ -1,4 +1,4 @@
-"""How the page ends coils: as `stripwatch coils` does, with less memory."""
+"""The rules by which the page closes coils: those of `stripwatch coils`, with tighter memory limits."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The page's web server: files of this package, JSON, pictures and a stream of events. It only answers GET."""
+"""The routes of the live page: static files, JSON, pictures and a stream of events. Only GET is answered."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -24,7 +24,7 @@ from stripwatch.worker.dashboard.history import History
 PAGE = Path(__file__).with_name("page")
 _WIDTHS_PX = (320, 1600)
 _TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-# No script, style, picture or request but to this server; no frame around it; nothing inline.
+# Scripts, styles, pictures and requests come from this server only; no inline code; no other page may frame this one.
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -35,8 +35,11 @@ HEADERS = {
 
 
 def make_site(history: History, pictures: FrameFetcher, hosts: list[str]) -> Starlette:
-    """hosts: names by which a browser may call this server; others are refused, since a foreign page may rebind its own
-    name to this address."""
+    """Build the ASGI application of the live page.
+
+    hosts: allowed Host headers. Others are refused, because a foreign page could point its own domain name at this
+    address (DNS rebinding).
+    """
     broadcaster = Broadcaster(history)
 
     @asynccontextmanager
@@ -67,7 +70,7 @@ def make_site(history: History, pictures: FrameFetcher, hosts: list[str]) -> Sta
 
 
 class Site:
-    """What is asked for, from the history. Everything that waits runs off the event loop."""
+    """Request handlers that answer from the history. Blocking work runs in a thread pool, off the event loop."""
 
     def __init__(self, history: History, pictures: FrameFetcher, broadcaster: Broadcaster) -> None:
         self._history = history
@@ -96,15 +99,18 @@ class Site:
     def _no_coil(self) -> Response:
         if self._history.has_read:
             return _none()
-        error = {"error": "the results are still being read; ask again"}
+        error = {"error": "the server is still reading the results; retry later"}
         return JSONResponse(error, 503, headers={"cache-control": "no-store", "retry-after": "1"})
 
     async def frame(self, request: Request) -> Response:
-        """/frames/RUN/SEQ.jpg?large: the frame of a card."""
+        """Return the frame of a card: /frames/RUN/SEQ.jpg, larger with ?large."""
         return await run_in_threadpool(self._picture, request, evidence=False)
 
     async def evidence(self, request: Request) -> Response:
-        """/evidence/RUN/SEQ.jpg?large: what the worker drew of it; 204 where that is promised and not there (yet)."""
+        """Return the evidence image of a card: /evidence/RUN/SEQ.jpg, larger with ?large.
+
+        Answers 204 if the event announced an evidence image that is not on Kafka (yet).
+        """
         return await run_in_threadpool(self._picture, request, evidence=True)
 
     def _picture(self, request: Request, evidence: bool) -> Response:
@@ -121,7 +127,7 @@ class Site:
 
 
 class SecureHeaders:
-    """Puts HEADERS on every answer, a stream's as well."""
+    """ASGI middleware that adds HEADERS to every response, streams included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -152,5 +158,5 @@ def _saved_as(file: str) -> dict[str, str]:
 
 
 def _none() -> Response:
-    error = {"error": "there is no such thing here, or not any more"}
+    error = {"error": "not found, or no longer kept"}
     return JSONResponse(error, 404, headers={"cache-control": "no-store"})

@@ -1,4 +1,4 @@
-"""`stripwatch view`: serves the live page until a signal."""
+"""The web server of `stripwatch view`, which runs until a signal."""
 
 import socket
 from collections.abc import Iterator
@@ -25,7 +25,11 @@ _BACKLOG = 128
 
 
 def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
-    """Raises SettingsError where the port cannot be had. A broker that is not there is waited for."""
+    """Serve the live page until SIGTERM or SIGINT, and wait for a broker that is unreachable.
+
+    records_max: number of the newest results and rejects to read at the start. Raises SettingsError if the port cannot
+    be opened.
+    """
     listener = listen(host, port)
     history, pictures = History(rules=page_rules(settings)), FrameFetcher(settings)
     feed = Feed(settings, history, records_max)
@@ -41,7 +45,7 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     )
     feed.start()
     try:
-        say(f"the live page is at {_url(listener)} (Ctrl-C stops)")
+        say(f"serving the live page at {_url(listener)} (press Ctrl-C to stop)")
         _Server(config).run(sockets=[listener])
     finally:
         listener.close()
@@ -50,9 +54,9 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """From here on a browser is served, be it a moment later. Raises SettingsError."""
+    """Open the listening socket. Browsers can connect from then on, before the server runs. Raises SettingsError."""
     listener = open_listener(host, port, _BACKLOG, f"--host {host} --port {port} (0: any free port)")
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # each connection inherits it
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # every connection inherits it
     return listener
 
 
@@ -62,7 +66,7 @@ def _url(listener: socket.socket) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Ends with exit code 0 on SIGTERM and SIGINT; uvicorn itself would raise the signal once more at its end."""
+    """A server that exits with code 0 on SIGTERM and SIGINT. uvicorn itself would raise the signal again at its end."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

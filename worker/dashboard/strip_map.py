@@ -1,4 +1,4 @@
-"""A coil as the page draws it: a lane for each camera, what it has seen, and the defects on it."""
+"""The data of a strip map: one lane per camera with the inspected stretches, and the defects on it."""
 
 from collections.abc import Mapping
 from heapq import nlargest
@@ -15,10 +15,11 @@ _SIDES = {"top": 0, "bottom": 1}
 
 
 class Lane(msgspec.Struct, frozen=True):
-    """covered: start and end in mm of what inspected frames show, except that of many gaps the shortest are filled.
+    """The lane of one camera.
 
-    gaps_omitted: how many. height_px: of the newest frame. shifts: from which place on events state so much less, since
-    the encoder was reset.
+    covered: inspected stretches (start, end) in mm. If there are more than 500 gaps, the shortest are filled;
+    gaps_omitted counts them. height_px: height of the newest frame. shifts: encoder resets as (from_mm, shift_mm);
+    from that strip position on, positions in events are smaller by shift_mm.
     """
 
     camera: str
@@ -30,7 +31,7 @@ class Lane(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """A strip defect: lane and label as numbers, millimetres, rows of the image (-1: the whole width)."""
+    """A strip defect: lane and label as indices, start and end in mm, rows of the image (-1: the whole width)."""
 
     lane: int
     label: int
@@ -43,9 +44,11 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StripMap(msgspec.Struct, frozen=True):
-    """strip: start and end in mm, null where no position is known. omitted: defects left out, first on the strip.
+    """The strip map of one coil.
 
-    label_numbers: of each label, in the order in which labels were first seen: a label has one colour everywhere.
+    strip: start and end in mm, or null if no position is known. label_numbers: a number per label, counted in the order
+    in which labels first appeared, so a label has the same colour everywhere. omitted: number of defects left out,
+    counted from the head of the strip.
     """
 
     id: str
@@ -62,7 +65,10 @@ class StripMap(msgspec.Struct, frozen=True):
 def strip_map(
     log: CoilAggregate, known: Mapping[str, tuple[str | None, int | None]], numbers: Mapping[str, int]
 ) -> StripMap:
-    """known: side and height_px by camera. numbers: of labels. Lanes: top before bottom, then by name."""
+    """Build the strip map of a coil, with lanes sorted by side (top before bottom), then by name.
+
+    known: side and height_px of each camera. numbers: number of each label.
+    """
     placed = log.placed()
     cameras = sorted(placed.cameras, key=lambda name: (_SIDES.get(known.get(name, _NONE)[0] or "", 2), name))
     found = sorted(placed.defects(), key=lambda defect: defect.strip_mm.start)

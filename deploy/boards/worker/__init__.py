@@ -1,1 +1,1 @@
-"""The board for engineers, one module for each row."""
+"""The board for engineers, one module per row."""

@@ -13,7 +13,7 @@ from deploy.boards.worker.throughput import THROUGHPUT
 WORKER_BOARD = Board(
     "stripwatch-worker",
     "Stripwatch: worker",
-    "For engineers: where does the time go, and what is about to give way?",
+    "For engineers: where time is spent, and which limits are near.",
     (LINE, Variable("instance", f"label_values(stripwatch_ready{{{OF_LINE}}}, instance)")),
     (NEW_BUNDLE, ALERTS),
     (THROUGHPUT, STAGES, HEALTH, KAFKA, MODELS, EVIDENCE, COILS),

@@ -1,4 +1,4 @@
-"""Pictures of defects, and frames for review."""
+"""The row of evidence images and review frames."""
 
 from deploy.boards.common import OF_WORKER, RATE
 from deploy.boards.panels import PER_S, Panel, Query, Row
@@ -13,14 +13,14 @@ EVIDENCE = Row(
     "Evidence and review",
     (
         _outcomes(
-            "Pictures of defects",
+            "Evidence images",
             "stripwatch_evidence_frames_total",
-            "Frames with a defect, by their picture; failed: the event promised one. 0 while switched off.",
+            "Frames with a defect by outcome of the evidence image. failed: the event announced one. 0 while disabled.",
         ),
         _outcomes(
-            "Frames for review",
+            "Review frames",
             "stripwatch_review_frames_total",
-            "Frames the model is unsure of. Much over quota: label some, and train. 0 while switched off.",
+            "Unsure frames by outcome. If many are over quota, label some and train again. 0 while disabled.",
         ),
     ),
 )

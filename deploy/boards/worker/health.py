@@ -1,4 +1,4 @@
-"""The process itself: what runs, its faults, memory and processor."""
+"""The row of the process itself: bundles, readiness, faults, memory and CPU."""
 
 from deploy.boards.common import OF_WORKER, RATE
 from deploy.boards.panels import BYTES, PER_S, Panel, Query, Row, States
@@ -7,21 +7,21 @@ HEALTH = Row(
     "Health",
     (
         Panel(
-            "What runs",
+            "Running bundles",
             "table",
             (Query(f"stripwatch_bundle_info{{{OF_WORKER}}}"),),
-            "The bundle and the provider of each worker: as labelled by `device`, and the same on one line.",
+            "The bundle and provider of each worker. They must match the label `device`, and agree within a line.",
             width=16,
         ),
         Panel(
             "Ready",
             "state-timeline",
             (Query(f"stripwatch_ready{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
-            "Red while the worker loads, drains, or has a fault; /readyz names it.",
+            "Red while the worker loads, drains, or has a fault. /readyz names the failing check.",
             states=States(zero="not ready", one="ready", good=1),
         ),
         Panel(
-            "Processes that answer",
+            "Process status",
             "state-timeline",
             (
                 Query(
@@ -29,8 +29,8 @@ HEALTH = Row(
                     "{{instance}} {{process}}",
                 ),
             ),
-            "Red: it hangs or does not run, and none of its other metrics is here. A number is that of a process under "
-            "a supervisor.",
+            "Red: the process hangs or does not run, and its other metrics are missing. Numbered processes belong to a "
+            "supervisor.",
             states=States(zero="no answer", one="answers", good=1),
         ),
         Panel(
@@ -38,15 +38,17 @@ HEALTH = Row(
             "timeseries",
             (
                 Query(f"sum by (header) (rate(stripwatch_header_faults_total{{{OF_WORKER}}}{RATE}))", "{{header}}"),
-                Query(f"sum(rate(stripwatch_negative_frame_ages_total{{{OF_WORKER}}}{RATE}))", "from the future"),
+                Query(
+                    f"sum(rate(stripwatch_negative_frame_ages_total{{{OF_WORKER}}}{RATE}))", "captured in the future"
+                ),
                 Query(f"sum(rate(stripwatch_late_frames_total{{{OF_WORKER}}}{RATE}))", "late"),
                 Query(f"sum(rate(stripwatch_commit_failures_total{{{OF_WORKER}}}{RATE}))", "commits"),
                 Query(f"sum by (fault) (rate(stripwatch_batch_faults_total{{{OF_WORKER}}}{RATE}))", "batch {{fault}}"),
                 Query(f"sum(rate(stripwatch_memory_shortages_total{{{OF_WORKER}}}{RATE}))", "memory short"),
                 Query(f"sum(rate(stripwatch_unlocated_defects_total{{{OF_WORKER}}}{RATE}))", "unlocated defects"),
             ),
-            "A second. Headers that cannot be read, frames from the future or too late, commits that Kafka refused, "
-            "record batches that cannot be read, memory that is short, defects whose place is not known.",
+            "Events per second: unreadable headers, frames captured in the future or too late, failed offset commits, "
+            "unreadable record batches, memory shortages, and defects without a location.",
             PER_S,
         ),
         Panel(
@@ -57,11 +59,11 @@ HEALTH = Row(
                     f'process_resident_memory_bytes{{job="stripwatch-worker", {OF_WORKER}}}', "{{instance}} {{process}}"
                 ),
             ),
-            "Resident. Flat after the first minutes.",
+            "Resident memory. It should be flat after the first minutes.",
             unit=BYTES,
         ),
         Panel(
-            "Cores",
+            "CPU",
             "timeseries",
             (
                 Query(
@@ -69,14 +71,14 @@ HEALTH = Row(
                     "{{instance}} {{process}}",
                 ),
             ),
-            "Processor cores that the worker uses.",
+            "CPU cores in use.",
             "suffix: cores",
         ),
         Panel(
             "Open files",
             "timeseries",
             (Query(f'process_open_fds{{job="stripwatch-worker", {OF_WORKER}}}', "{{instance}} {{process}}"),),
-            "Files and sockets. Flat.",
+            "Open files and sockets. It should be flat.",
             "suffix: files",
         ),
     ),

@@ -1,4 +1,4 @@
-"""Quantiles of a histogram."""
+"""Queries for the quantiles of a histogram."""
 
 from deploy.boards.common import OF_WORKER, RATE
 from deploy.boards.panels import Query

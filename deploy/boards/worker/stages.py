@@ -1,4 +1,4 @@
-"""Where the time of a frame goes."""
+"""The row of the pipeline stages: the time that frames spend in each."""
 
 from deploy.boards.common import OF_WORKER, RATE
 from deploy.boards.panels import FRAMES, PER_S, SECONDS, SHARE, Panel, Query, Row
@@ -11,7 +11,7 @@ STAGES = Row(
             "Time by stage",
             "timeseries",
             quantiles("stripwatch_stage_seconds", "stage"),
-            "Which stage takes the time. queue: decoded and waiting for the device.",
+            "Time per frame in each stage. queue: decoded, waiting for the device.",
             width=16,
             unit=SECONDS,
         ),
@@ -24,21 +24,22 @@ STAGES = Row(
                     "{{le}}",
                 ),
             ),
-            "Decoded and waiting. Long under light load: linger_ms_max or latency_ms_target is too long.",
+            "Time between decoding and inference. If it is long under light load, linger_ms_max or latency_ms_target "
+            "is too long.",
             unit=SECONDS,
         ),
         Panel(
             "Batch fill",
             "heatmap",
             (Query(f"sum by (le) (increase(stripwatch_batch_frames_bucket{{{OF_WORKER}}}{RATE}))", "{{le}}"),),
-            "Frames in a batch. All at 1 under load: one at a time is fastest here, or decoding binds.",
+            "Frames per batch. All at 1 under load: single frames are fastest here, or decoding is the bottleneck.",
             FRAMES,
         ),
         Panel(
             "Device busy",
             "timeseries",
             (Query(f"rate(stripwatch_device_busy_seconds_total{{{OF_WORKER}}}{RATE})", "{{instance}} {{process}}"),),
-            "Share of the time in which a batch is on the device. Under load the nearer to 1 the better.",
+            "Share of time in which the device runs a batch. Under load it should be near 1.",
             unit=SHARE,
         ),
         Panel(
@@ -50,7 +51,7 @@ STAGES = Row(
                     "{{instance}} {{process}}",
                 ),
             ),
-            "Batches a second.",
+            "Batches per second.",
             unit=PER_S,
         ),
     ),

@@ -1,4 +1,4 @@
-"""Frames in and out of the worker, and where they wait."""
+"""The row of throughput: frames in and out of the worker, and the queues between."""
 
 from deploy.boards.common import OF_WORKER, RATE
 from deploy.boards.panels import BYTES, FRAMES, PER_S, SECONDS, Panel, Query, Row
@@ -7,16 +7,18 @@ THROUGHPUT = Row(
     "Throughput",
     (
         Panel(
-            "In and out",
+            "Frames in and out",
             "timeseries",
             (
-                Query(f"sum by (instance) (rate(stripwatch_frames_total{{{OF_WORKER}}}{RATE}))", "{{instance}} taken"),
+                Query(
+                    f"sum by (instance) (rate(stripwatch_frames_total{{{OF_WORKER}}}{RATE}))", "{{instance}} consumed"
+                ),
                 Query(
                     f'sum by (instance) (rate({{__name__=~"stripwatch_(results|rejects)_total", {OF_WORKER}}}{RATE}))',
                     "{{instance}} settled",
                 ),
             ),
-            "Frames a second taken from Kafka, and acknowledged as result or reject. The two lines lie on each other.",
+            "Frames per second consumed from Kafka, and settled as results or rejects. The two lines should coincide.",
             unit=PER_S,
         ),
         Panel(
@@ -28,14 +30,14 @@ THROUGHPUT = Row(
                     "{{line}} {{partition}}",
                 ),
             ),
-            "Frames in Kafka without acknowledged result. One partition alone: one camera sends more than its share.",
+            "Frames without acknowledged result. If a single partition lags, one camera sends more than its share.",
             FRAMES,
         ),
         Panel(
             "In flight",
             "timeseries",
             (Query(f"stripwatch_inflight_frames{{{OF_WORKER}}}", "{{instance}} {{process}}"),),
-            "Frames between Kafka and acknowledged result. Flat at inflight.frames_max: the worker is at its limit.",
+            "Frames consumed but not yet settled. Constantly at inflight.frames_max: the worker is at its limit.",
             FRAMES,
         ),
         Panel(
@@ -45,22 +47,22 @@ THROUGHPUT = Row(
                 Query(f"stripwatch_inflight_bytes{{{OF_WORKER}}}", "{{instance}} {{process}} encoded"),
                 Query(f"stripwatch_inflight_decoded_bytes{{{OF_WORKER}}}", "{{instance}} {{process}} decoded"),
             ),
-            "Their encoded bytes, and the memory for decoding and for pixels that wait for the model. decoded at "
-            "inflight.decoded_bytes_max: frames wait for memory before they are decoded.",
+            "Encoded bytes of the frames in flight, and memory for decoding and for decoded images. If decoded is at "
+            "inflight.decoded_bytes_max, frames wait for memory before they are decoded.",
             unit=BYTES,
         ),
         Panel(
-            "Waiting",
+            "Queues",
             "timeseries",
             (Query(f"stripwatch_queue_frames{{{OF_WORKER}}}", "{{instance}} {{process}} {{queue}}"),),
-            "decode full: the device or the decoders bind. publish full: making events binds.",
+            "decode full: the device or the decoders are the bottleneck. publish full: building events is.",
             FRAMES,
         ),
         Panel(
-            "Age of results",
+            "Result age",
             "heatmap",
             (Query(f"sum by (le) (increase(stripwatch_frame_age_seconds_bucket{{{OF_WORKER}}}{RATE}))", "{{le}}"),),
-            "Capture to acknowledged result.",
+            "Time from capture to acknowledged result.",
             unit=SECONDS,
         ),
     ),

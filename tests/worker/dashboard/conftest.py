@@ -1,4 +1,4 @@
-"""A real Chromium, and the page in a process of its own."""
+"""Fixtures: a real Chromium, and the page in a separate process."""
 
 import os
 import re
@@ -23,14 +23,14 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 
 @contextmanager
 def running_page(line: Line, *arguments: str, port: int = 0) -> Iterator[str]:
-    """`stripwatch view` on this port (0: any free one); its address."""
+    """Run `stripwatch view` on a port (0: any free one), and yield its address."""
     with page_process(line, *arguments, port=port) as (_, address):
         yield address
 
 
 @contextmanager
 def page_process(line: Line, *arguments: str, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The same, with its process."""
+    """Run `stripwatch view`, and yield its address and its process."""
     topics = [part for name, topic in line.topics.items() for part in ("--set", f"topics.{name}={topic}")]
     command = [*module_command("worker"), "view", "--bootstrap-servers", line.broker.bootstrap_servers]
     command += ["--port", str(port), "--set", "log.level=error", *topics, *arguments]
@@ -49,12 +49,12 @@ def page_process(line: Line, *arguments: str, port: int = 0) -> Iterator[tuple[s
 
 @contextmanager
 def chromium(dark: bool = False) -> Iterator[webdriver.Chrome]:
-    """Headless, without a sandbox (tests may run as root), its console and its requests kept."""
+    """A headless Chromium without a sandbox (tests may run as root) that records its console and its requests."""
     driver, browser = shutil.which("chromedriver"), shutil.which("chromium")
     if driver is None or browser is None:
-        reason = "chromium and chromedriver are not there (Debian: apt install chromium chromium-driver)"
+        reason = "chromium and chromedriver are not installed (Debian: apt install chromium chromium-driver)"
         if os.environ.get("CI") == "true":
-            pytest.fail(f"with CI=true a browser must be there: {reason}", pytrace=False)
+            pytest.fail(f"CI=true requires a browser: {reason}", pytrace=False)
         pytest.skip(reason)
     options = webdriver.ChromeOptions()
     options.binary_location = browser
@@ -73,7 +73,7 @@ def chromium(dark: bool = False) -> Iterator[webdriver.Chrome]:
 
 
 def console(browser: webdriver.Chrome, kind: str = "browser") -> list[dict[str, Any]]:
-    """What it has said since the last time; kind performance: its requests."""
+    """Return the browser's log entries since the last call. kind "performance" returns its requests."""
     found: list[dict[str, Any]] = browser.get_log(kind)  # type: ignore[no-untyped-call]
     return found
 
@@ -86,7 +86,7 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture(scope="module")
 def page(embedded_broker: BrokerHandle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a page over the sample of events."""
+    """The address of a page that shows the sample events."""
     line = Line.on(embedded_broker)
     publish_sample(line)
     with running_page(line) as address:
@@ -95,7 +95,7 @@ def page(embedded_broker: BrokerHandle, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def shots(tmp_path: Path) -> Path:
-    """Where screenshots go: SCREENSHOTS, else nowhere that is kept."""
+    """The folder for screenshots: $SCREENSHOTS, or a temporary folder."""
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,4 +1,4 @@
-"""Events that the page is shown: two coils, one of them with names that try to be HTML."""
+"""Sample events for the page: two coils, one of them with names that contain HTML."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,8 +20,9 @@ FRAME_MM = 200
 
 @dataclass(frozen=True)
 class Shown:
-    """One frame: its number on the coil, the coil, the camera, the label of its defect, if any, and whether there is
-    evidence of it. grey: of its pixels.
+    """One frame: its number on the coil, the coil, the camera, the label of its defect (if any), and its evidence.
+
+    grey: grey level of its pixels.
     """
 
     number: int
@@ -33,7 +34,7 @@ class Shown:
     grey: int = 128
 
 
-# Of C1 nobody sees the stretch from 0.6 to 0.8 m.
+# No frame of C1 covers the stretch from 0.6 to 0.8 m.
 SAMPLE = [
     *(Shown(n, camera="top-1") for n in (0, 2, 5)),
     *(Shown(n, camera="top-2") for n in (0, 2)),
@@ -52,7 +53,10 @@ SAMPLE = [
 
 
 def event(shown: Shown, place: Any, captured: datetime) -> Result:
-    """place: partition and offset of its frame. A defect has a box in the middle of the frame's height."""
+    """Build the result of a frame. A defect has a box in the middle of the frame's height.
+
+    place: partition and offset of the frame.
+    """
     start = FRAME_MM * shown.number
     box = Box(x=50, y=60, width=100, height=40)
     defects = [Defect(shown.label, 0.9, box, StripSpan(start + 50, start + 150))] if shown.label else []
@@ -88,7 +92,7 @@ def event(shown: Shown, place: Any, captured: datetime) -> Result:
 
 
 def publish(line: Line, shown: list[Shown]) -> None:
-    """Each frame, its evidence and its result, one after the other. Evidence is red."""
+    """Send each frame, its evidence image (red) and its result, in this order."""
     red = cv2.imencode(".jpg", np.full((200, 200, 3), (0, 0, 255), np.uint8))[1].tobytes()
     begin = datetime.now(UTC) - timedelta(seconds=len(shown))
     with line.broker.producer() as producer:
@@ -102,12 +106,12 @@ def publish(line: Line, shown: list[Shown]) -> None:
 
 
 def shown_there(one: Shown) -> bool:
-    """Whether its evidence has come: of "late" it has not."""
+    """Return whether the evidence image is on Kafka. The one announced by "late" is not."""
     return bool(one.evidence) and one.label != "late"
 
 
 def publish_sample(line: Line) -> None:
-    """And what is no event at all, and a reject."""
+    """Send the sample frames, then a record that is not an event, and a reject."""
     publish(line, SAMPLE)
     headers = [("ce_id", b"r1"), ("ce_source", b"/plant/line-1/top-2"), ("ce_subject", b"C1")]
     headers += [("ce_strippositionmm", b"800"), ("stripwatch_reason", b"truncated")]

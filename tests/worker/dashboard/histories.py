@@ -1,4 +1,4 @@
-"""A history whose clock stands still."""
+"""A history with a fixed clock."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace

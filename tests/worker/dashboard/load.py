@@ -1,9 +1,9 @@
-"""The page under load: `python -m tests.worker.dashboard.load --minutes 10 --rate 50`. The last line on stdout is
-JSON.
+"""A load test of the page: `python -m tests.worker.dashboard.load --minutes 10 --rate 50`.
 
-Results with frames go to a broker of its own, every second with a defect; ten readers listen to the stream and a real
-Chromium shows the page. Each minute: memory of the server, heap of the page after a collection, and how long the page
-takes from a click on a class to the next frame it draws.
+It sends results with frames, every second one with a defect, to its own broker, while ten readers follow the event
+stream and a real Chromium shows the page. Each minute it reports the memory of the server, the JavaScript heap of the
+page after garbage collection, and the time from a click on a class to the next frame that the page draws. The last line
+on stdout is JSON.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from tests.worker.dashboard.conftest import chromium, console, running_page
 from tests.worker.dashboard.events import Shown, event
 
 CAMERAS, COIL_FRAMES, VIEWERS = 4, 1000, 10
-_FRAMES = 200  # pictures to fetch; the results say in turn that they are about these
+_FRAMES = 200  # pictures to fetch; the results refer to them in rotation
 CLICK = """
 const done = arguments[0], box = document.querySelector('#classes input'), began = performance.now();
 box.click();
@@ -117,7 +117,7 @@ def _sample(chrome: webdriver.Chrome, address: str, seconds: float, sent: int) -
 
 
 def _rss_mb(port: str) -> float | None:
-    """Of the child of this process that serves the page."""
+    """Return the resident memory of the child process that serves the page."""
     for child in psutil.Process().children():
         if {"view", "stripwatch.worker"} <= set(child.cmdline()):
             return resident_mb(child.pid)

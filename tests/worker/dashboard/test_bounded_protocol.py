@@ -1,4 +1,4 @@
-"""Clients that are idle, slow or do not read cannot keep out the next viewer: on real sockets."""
+"""Idle, slow or non-reading clients cannot lock out other viewers, tested with real sockets."""
 
 import socket
 import threading
@@ -23,7 +23,7 @@ _PAGE = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 class LargeHistory(History):
-    """A state that soon fills every buffer of a client that does not read."""
+    """A history whose large state quickly fills the buffers of a client that does not read."""
 
     def state(self) -> dict[str, Any]:
         return super().state() | {"padding": "x" * 1_000_000}
@@ -31,7 +31,7 @@ class LargeHistory(History):
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, Any]]:
-    """The port, and what all viewers are sent."""
+    """Run a server, and yield its port and its broadcaster."""
     monkeypatch.setattr(broadcaster, "TICK_S", 0.05)
     app = make_site(LargeHistory(), Mock(FrameFetcher), ["localhost"])
     listener = listen("127.0.0.1", 0)
@@ -50,7 +50,7 @@ def connect(port: int) -> socket.socket:
 
 
 def ask(port: int, request: bytes, wanted: bytes) -> bool:
-    """Whether this is in the answer."""
+    """Return whether the response contains these bytes."""
     with connect(port) as client:
         client.sendall(request)
         answer = b""
@@ -72,7 +72,7 @@ def is_closed(client: socket.socket) -> bool:
         return True
 
 
-def test_viewers_that_never_read_give_way(site: tuple[int, Any]) -> None:
+def test_viewers_that_never_read_are_disconnected(site: tuple[int, Any]) -> None:
     port, hub = site
     with ExitStack() as stack:
         for _ in range(broadcaster.VIEWERS_MAX + 10):
@@ -82,7 +82,7 @@ def test_viewers_that_never_read_give_way(site: tuple[int, Any]) -> None:
         assert hub.viewers <= broadcaster.VIEWERS_MAX
 
 
-def test_a_viewer_that_does_not_read_loses_its_place(site: tuple[int, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disconnects_a_viewer_that_stops_reading(site: tuple[int, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded_protocol, "UNREAD_S_MAX", 0.3)
     port, hub = site
     with connect(port) as client:
@@ -91,7 +91,7 @@ def test_a_viewer_that_does_not_read_loses_its_place(site: tuple[int, Any], monk
         wait_until(lambda: hub.viewers == 0)
 
 
-def test_connections_without_a_request_do_not_keep_out_the_next(
+def test_connections_without_a_request_do_not_block_new_ones(
     site: tuple[int, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bounded_protocol, "CONNECTIONS_MAX", 20)
@@ -102,7 +102,7 @@ def test_connections_without_a_request_do_not_keep_out_the_next(
         wait_until(lambda: sum(map(is_closed, idle)) >= 30)
 
 
-def test_a_request_that_comes_a_byte_at_a_time_is_cut_off(
+def test_disconnects_a_client_that_sends_its_request_byte_by_byte(
     site: tuple[int, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bounded_protocol, "REQUEST_S_MAX", 0.3)

@@ -9,7 +9,7 @@ from tests.worker.dashboard.histories import add, new_history
 
 
 async def first_message(history: History, last_event_id: str = "") -> tuple[dict[str, Any], str]:
-    """What a new viewer is sent first: data by event, and the id."""
+    """Return the first message of a new viewer: the data of each event, and the event id."""
     hub = Broadcaster(history)
     running = asyncio.create_task(hub.run())
     if last_event_id:
@@ -41,21 +41,21 @@ def seen(last_event_id: str) -> list[int]:
     return [card["seq"] for card in data.get("cards", [])]
 
 
-def test_a_new_viewer_gets_everything() -> None:
+def test_new_viewer_receives_everything() -> None:
     assert seen("") == [1, 2, 3]
 
 
-def test_one_that_comes_back_gets_what_it_missed() -> None:
+def test_returning_viewer_receives_the_missed_cards() -> None:
     assert seen("RUN-2") == [3]
     assert seen("RUN-3") == []
 
 
-def test_after_a_restart_and_for_nonsense_everything_is_sent() -> None:
+def test_unknown_event_ids_receive_everything() -> None:
     for identity in ("other-2", "RUN-x", "RUN", "-1", "RUN-²"):
         assert seen(identity) == [1, 2, 3]
 
 
-def test_a_line_break_in_a_name_cannot_make_an_event() -> None:
+def test_line_break_in_a_name_cannot_forge_an_event() -> None:
     history = new_history()
     add(history, Shown(0, coil="a\n\nevent: state\ndata: {}", label="pits"))
     data, _ = asyncio.run(first_message(history))

@@ -1,4 +1,4 @@
-"""Where pictures lie, whoever writes to the topic of evidence."""
+"""The evidence index, with any records on the evidence topic."""
 
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.evidence_index import EvidenceIndex
@@ -8,7 +8,7 @@ def position(number: int) -> Position:
     return Position("evidence", 0, number)
 
 
-def test_evidence_is_found_by_the_id_of_its_event_and_a_repeat_takes_its_place() -> None:
+def test_finds_evidence_by_event_id_and_a_repeat_replaces_it() -> None:
     places = EvidenceIndex()
     for number in (1, 2):
         places.add("frames-0-1-é".encode(), position(number))
@@ -16,7 +16,7 @@ def test_evidence_is_found_by_the_id_of_its_event_and_a_repeat_takes_its_place()
     assert places.find("frames-0-2") is None
 
 
-def test_it_stays_bounded_whatever_keys_are_sent() -> None:
+def test_stays_bounded_for_any_keys() -> None:
     places = EvidenceIndex()
     for key in (None, b"", b"x" * 1000):
         places.add(key, position(0))

@@ -1,4 +1,4 @@
-"""What the feed makes of each record that the live page reads."""
+"""How the feed interprets the records that the live page reads."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ from stripwatch.worker.dashboard.feed import Feed
 from stripwatch.worker.dashboard.history import History
 
 
-def test_a_replay_mark_is_neither_a_reject_nor_unreadable() -> None:
+def test_replay_mark_counts_neither_as_reject_nor_as_unreadable() -> None:
     history = History()
     feed = Feed(load_settings(None, {"bootstrap_servers": "localhost:9092"}), history, 10)
     place = {"topic": "inspection.rejects", "partition": 0, "offset": 4, "timestamp": 1_000}

@@ -24,18 +24,18 @@ def size(jpeg: bytes | None) -> tuple[int, ...]:
     return int(height), int(width)
 
 
-def test_a_picture_keeps_its_aspect_and_never_grows() -> None:
+def test_picture_keeps_its_aspect_ratio_and_is_never_enlarged() -> None:
     assert size(shrink(strip(), 320, DecodeLimits())) == (51, 320)
     assert size(shrink(strip(60, 80), 320, DecodeLimits())) == (60, 80)
 
 
-def test_a_raw_buffer_becomes_a_jpeg_that_a_browser_can_show() -> None:
+def test_converts_a_raw_buffer_to_a_jpeg() -> None:
     buffer, layout = pack(np.full((60, 80), 2048), "Mono12p")
     assert size(shrink(buffer, 320, DecodeLimits(), layout)) == (60, 80)
 
 
 @pytest.mark.parametrize("encoded", [b"", b"<svg onload=alert(1)>", strip()[:200], strip(4, 4)])
-def test_what_the_worker_would_reject_is_no_picture(encoded: bytes) -> None:
+def test_shows_no_picture_of_a_frame_that_the_worker_would_reject(encoded: bytes) -> None:
     with pytest.raises(FrameRejected):
         shrink(encoded, 320, DecodeLimits())
 
@@ -46,7 +46,7 @@ def any_broker(request: pytest.FixtureRequest) -> BrokerHandle:
     return handle
 
 
-def test_only_frames_and_evidence_of_the_line_are_fetched(any_broker: BrokerHandle) -> None:
+def test_fetches_only_from_the_topics_of_frames_and_evidence(any_broker: BrokerHandle) -> None:
     line = Line.on(any_broker)
     noise = np.random.default_rng(0).integers(0, 255, (900, 900), np.uint8)
     large = cv2.imencode(".png", noise)[1].tobytes()

@@ -17,7 +17,7 @@ def totals(history: History) -> dict[str, Any]:
     return found
 
 
-def test_a_defect_is_counted_shown_and_has_a_place() -> None:
+def test_defect_is_counted_and_shown_with_its_position() -> None:
     history = new_history()
     add(history, Shown(0, label="pits"))
     add(history, Shown(1))
@@ -38,7 +38,7 @@ def test_a_defect_is_counted_shown_and_has_a_place() -> None:
     assert history.position("another-run/1") is None
 
 
-def test_a_repeat_is_not_shown_again() -> None:
+def test_repeat_is_not_shown_twice() -> None:
     history = new_history()
     for _ in range(2):
         add(history, Shown(0, label="pits"))
@@ -52,9 +52,9 @@ def replayed(number: int, reject_id: str) -> bytes:
 
 
 @pytest.mark.parametrize("cameras", [0, 100], ids=["known", "other"])
-def test_the_result_of_a_replay_takes_the_place_of_its_reject(cameras: int) -> None:
+def test_result_of_a_replay_replaces_its_reject(cameras: int) -> None:
     history = new_history()
-    for number in range(cameras):  # the camera of the replay is one of "other" then
+    for number in range(cameras):  # the camera of the replay then counts as "other"
         add(history, Shown(number, camera=f"c{number}"), live=False)
     headers = [("ce_id", b"r1"), ("ce_source", f"{LINE}/top-1".encode()), ("ce_subject", b"C1")]
     history.add_reject(b"top-1", headers, NOW_MS, 0.0, live=True)
@@ -66,7 +66,7 @@ def test_the_result_of_a_replay_takes_the_place_of_its_reject(cameras: int) -> N
     assert state["running"][0]["frames"] == {"inspected": cameras + 1, "skipped": 0, "rejected": 0}
 
 
-def test_the_age_of_a_replayed_frame_is_not_the_latency_of_the_line() -> None:
+def test_latency_excludes_replayed_frames() -> None:
     history = new_history()
     add(history, Shown(0))
     history.add_result(replayed(1, "r1"), NOW_MS, 0.0, live=True)
@@ -74,14 +74,14 @@ def test_the_age_of_a_replayed_frame_is_not_the_latency_of_the_line() -> None:
     assert (line["latency_ms_p50"], line["latency_ms_p99"]) == (1000, 1000)
 
 
-def test_what_is_no_event_is_counted_as_such() -> None:
+def test_counts_records_that_are_not_events_as_unreadable() -> None:
     history = new_history()
     history.add_result(b"{", NOW_MS, 0.0, live=True)
     history.add_reject(None, [], NOW_MS, 0.0, live=True)
     assert totals(history) == {"unreadable": 2}
 
 
-def test_the_past_is_no_rate() -> None:
+def test_rates_exclude_the_backlog() -> None:
     now = [NOW_MS / 1000 - 1]
     history = History(clock=lambda: now[0])
     for number in range(20):
@@ -90,7 +90,7 @@ def test_the_past_is_no_rate() -> None:
     assert history.state()["frames_per_second"] == 1.0
 
 
-def test_a_coil_moves_from_running_to_ended() -> None:
+def test_coil_moves_from_running_to_ended() -> None:
     history = new_history()
     add(history, Shown(0, label="pits"))
     (running,) = history.state()["running"]
@@ -106,7 +106,7 @@ def test_a_coil_moves_from_running_to_ended() -> None:
     assert history.coil("no such id") is None
 
 
-def test_late_frames_are_shown_and_counted_and_correct_their_coil() -> None:
+def test_late_frames_are_counted_and_correct_their_coil() -> None:
     history = new_history()
     for number in (0, 1, 5):
         add(history, Shown(number), read_s=number, captured_s=number)
@@ -120,7 +120,7 @@ def test_late_frames_are_shown_and_counted_and_correct_their_coil() -> None:
     assert [card.coil for card in history.cards_after(0)] == ["C1"] * 3
     assert (totals(history)["late"], totals(history)["inspected"], totals(history)["defect_frames"]) == (3, 7, 3)
     history.close_coils(120)
-    assert history.ended_rows() == [before], "corrections wait for more of them"
+    assert history.ended_rows() == [before], "corrections wait for further late frames"
     history.close_coils(215)
     after = next(row for row in history.ended_rows() if row["coil"] == "C1")
     assert (after["id"], after["uncovered_mm"], after["revision"]) == (before["id"], 0, 2)
@@ -131,7 +131,7 @@ def test_late_frames_are_shown_and_counted_and_correct_their_coil() -> None:
     assert (found[0].strip_defects_total, len(found[1].marks)) == (3, 3)
 
 
-def test_a_coil_that_goes_on_after_all_is_not_among_those_that_ended() -> None:
+def test_reopened_coil_is_no_longer_listed_as_ended() -> None:
     history = new_history()
     add(history, Shown(0), read_s=0)
     history.close_coils(130)
@@ -141,7 +141,7 @@ def test_a_coil_that_goes_on_after_all_is_not_among_those_that_ended() -> None:
     assert (running["id"], running["revision"], history.ended_rows()) == (ended["id"], 2, [])
 
 
-def test_names_without_end_are_held_within_bounds() -> None:
+def test_memory_stays_bounded_with_endless_new_names() -> None:
     """A sender that names a new line, camera, class, coil and model in every frame."""
     history = new_history()
     for number in range(600):
@@ -158,7 +158,7 @@ def test_names_without_end_are_held_within_bounds() -> None:
     assert len(state["running"]) <= 20
 
 
-def test_the_page_says_of_each_camera_why_its_frames_are_unsure() -> None:
+def test_counts_the_flags_of_each_camera() -> None:
     history = new_history()
     flags = ((), (FrameFlag.SIZE,), (FrameFlag.SIZE, FrameFlag.SCALE))
     for number, of_frame in enumerate(flags):
@@ -171,8 +171,8 @@ def test_the_page_says_of_each_camera_why_its_frames_are_unsure() -> None:
     assert history.state()["running"][0]["flags"] == {"size": 2, "scale": 1}
 
 
-def test_the_first_coil_of_each_line_is_marked_where_reading_began_in_the_middle() -> None:
-    """A report of it has the figures of a part; a person must know."""
+def test_marks_the_first_coil_of_each_line_if_reading_started_in_the_middle() -> None:
+    """Its report covers only a part of the coil, and the reader must know."""
     history = new_history()
     history.read_from_middle()
     for coil, line in (("C1", LINE), ("C2", LINE), ("D1", "/plant/line-2")):
@@ -192,7 +192,7 @@ def test_the_first_coil_of_each_line_is_marked_where_reading_began_in_the_middle
         assert found[2] is row["first_frames_unread"]
 
 
-def test_a_topic_that_was_read_from_its_beginning_marks_no_coil() -> None:
+def test_marks_no_coil_if_the_topic_was_read_from_its_beginning() -> None:
     history = new_history()
     add(history, Shown(0))
     assert [row["first_frames_unread"] for row in history.state()["running"]] == [False]

@@ -2,7 +2,7 @@ from stripwatch.worker.common.rates import WindowedRate
 from stripwatch.worker.dashboard.line_views import Latency
 
 
-def test_a_rate_counts_whole_seconds_that_are_past() -> None:
+def test_rate_counts_completed_seconds_only() -> None:
     rate = WindowedRate(window_s=10)
     for tenth in range(100, 250):
         rate.add(tenth / 10)
@@ -11,7 +11,7 @@ def test_a_rate_counts_whole_seconds_that_are_past() -> None:
     assert rate.per_second(99.0) == 0
 
 
-def test_a_latency_of_nothing_is_unknown() -> None:
+def test_latency_without_values_is_unknown() -> None:
     latency = Latency()
     assert latency.percentile(50) is None
     for value in range(101):

@@ -1,4 +1,4 @@
-"""Names of any length and in any number: what goes to viewers twice a second stays small."""
+"""The message that viewers receive twice per second stays small for names of any length and number."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from tests.worker.coils.long_names import LONG_CHARS, texts, with_long_names
 from tests.worker.dashboard.events import Shown, event
 from tests.worker.dashboard.histories import AT, NOW_MS, new_history
 
-MESSAGE_BYTES_MAX = 100_000  # of a few results, whatever their names are
+MESSAGE_BYTES_MAX = 100_000  # a few results with names of any length
 STATE_BYTES_MAX = 4_000_000  # with as many lines, cameras, classes, models and coils as the page keeps
 
 
@@ -20,7 +20,7 @@ def read(history: History, result: Result) -> None:
     history.add_result(msgspec.json.encode(result), NOW_MS, 0.0, live=True)
 
 
-def test_long_names_make_no_long_message_and_are_not_merged() -> None:
+def test_long_names_keep_the_message_small_and_stay_distinct() -> None:
     history = new_history()
     for number in range(3):
         read(history, with_long_names(number))
@@ -35,7 +35,7 @@ def test_long_names_make_no_long_message_and_are_not_merged() -> None:
     assert max(len(text) for text in texts(msgspec.to_builtins(found))) <= NAME_CHARS_MAX
 
 
-def test_a_long_time_is_shown_as_any_other() -> None:
+def test_time_with_many_digits_is_shown_normally() -> None:
     history = new_history()
     result = event(Shown(0, label="pits"), SimpleNamespace(topic="frames", partition=1, offset=0), AT)
     (seconds, _, _) = result.frame.captured_at.partition(".")
@@ -46,8 +46,8 @@ def test_a_long_time_is_shown_as_any_other() -> None:
     assert history.state()["totals"].get("unreadable", 0) == 1 - len(cards)
 
 
-def test_the_largest_state_that_senders_can_make_has_a_size() -> None:
-    """Each frame names another line, camera, class, coil and model, and each character takes six bytes as JSON."""
+def test_largest_possible_state_has_an_upper_bound() -> None:
+    """Every frame names a new line, camera, class, coil and model, and each character takes six bytes in JSON."""
     history = new_history()
     names = [f"{number}".ljust(NAME_CHARS_MAX, "\x01") for number in range(80)]
     for number in range(20 * 80):
@@ -61,7 +61,7 @@ def test_the_largest_state_that_senders_can_make_has_a_size() -> None:
     assert 1_000_000 < len(hub._state) < STATE_BYTES_MAX
 
 
-def test_classes_beyond_a_number_are_one_also_on_coils_and_cards() -> None:
+def test_classes_beyond_the_limit_become_other_on_coils_and_cards_too() -> None:
     history = new_history()
     for number in range(200):
         shown = Shown(number, label=f"class {number}")

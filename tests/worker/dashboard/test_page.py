@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows, what it never does, and that it can be used without a mouse."""
+"""The page in a real browser: its content, its safety, and its use by keyboard."""
 
 import json
 import urllib.request
@@ -24,7 +24,7 @@ def script(browser: webdriver.Chrome, code: str) -> Any:
 
 
 def map_label(browser: webdriver.Chrome) -> str:
-    """Of the line that is not hostile."""
+    """Return the accessible label of the strip map of the line with ordinary names."""
     (label,) = (
         section.find_element(By.TAG_NAME, "canvas").get_attribute("aria-label")
         for section in browser.find_elements(By.CSS_SELECTOR, "#lines > section")
@@ -35,7 +35,7 @@ def map_label(browser: webdriver.Chrome) -> str:
 
 @pytest.fixture
 def opened(browser: webdriver.Chrome, page: str) -> webdriver.Chrome:
-    """The page with all its cards, and a log of what it does from now on."""
+    """The loaded page with all its cards, and empty browser logs."""
     browser.get("about:blank")
     for kind in ("browser", "performance"):
         console(browser, kind)
@@ -51,20 +51,20 @@ def requested(browser: webdriver.Chrome) -> set[str]:
     return {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
 
 
-def test_it_shows_strip_defects_and_coils(opened: webdriver.Chrome, page: str) -> None:
+def test_shows_the_strip_the_defects_and_the_coils(opened: webdriver.Chrome, page: str) -> None:
     until(opened, lambda: text_of(opened, "#status") == "live" or "last frame" in text_of(opened, "#status"))
     assert "coil C1" in text_of(opened, "#lines")
     assert map_label(opened).startswith("Strip map: 3 defects on 1.2 m.")
     coils = text_of(opened, "#coils")
     assert "C1" in coils
-    assert "0.2 m" in coils, "the stretch that nobody sees"
+    assert "0.2 m" in coils, "the stretch without frames"
     assert text_of(opened, "#cameras").count("top-") == 2
     assert "neu 3" in text_of(opened, "#models")
     assert "CPU" in text_of(opened, "#models")
     assert len(opened.find_elements(By.CSS_SELECTOR, ".card .box")) == 4
 
 
-def test_it_asks_no_other_host_and_makes_no_error(opened: webdriver.Chrome, page: str) -> None:
+def test_requests_no_other_host_and_logs_no_errors(opened: webdriver.Chrome, page: str) -> None:
     until(opened, lambda: script(opened, "performance.getEntriesByType('resource').length") > 8)
     urls = requested(opened)
     assert urls
@@ -72,7 +72,7 @@ def test_it_asks_no_other_host_and_makes_no_error(opened: webdriver.Chrome, page
     assert console(opened) == []
 
 
-def test_names_that_are_html_are_text(opened: webdriver.Chrome) -> None:
+def test_shows_names_that_contain_html_as_text(opened: webdriver.Chrome) -> None:
     until(opened, lambda: HOSTILE in text_of(opened, "#lines"))
     assert "<script>" in text_of(opened, "#classes")
     assert HOSTILE in script(opened, "document.querySelector('#models').textContent")
@@ -81,16 +81,16 @@ def test_names_that_are_html_are_text(opened: webdriver.Chrome) -> None:
     assert script(opened, "document.querySelectorAll('img[src=\"x\"], main script, main b, main i').length") == 0
 
 
-def test_a_class_is_hidden_by_keyboard(opened: webdriver.Chrome) -> None:
+def test_keyboard_can_hide_a_class(opened: webdriver.Chrome) -> None:
     box = opened.find_element(By.XPATH, "//div[@id='classes']//label[contains(., 'scratches')]/input")
     box.send_keys(Keys.SPACE)
-    until(opened, lambda: map_label(opened).startswith("Strip map: 1 defects"))
+    until(opened, lambda: map_label(opened).startswith("Strip map: 1 defect "))
     until(opened, lambda: len(opened.find_elements(By.CSS_SELECTOR, ".card")) == 2)
     opened.find_element(By.ID, "all-classes").send_keys(Keys.ENTER)
     until(opened, lambda: map_label(opened).startswith("Strip map: 3 defects"))
 
 
-def test_the_map_is_walked_by_keyboard_and_opens_a_defect(opened: webdriver.Chrome) -> None:
+def test_keyboard_moves_between_defects_on_the_map_and_opens_one(opened: webdriver.Chrome) -> None:
     (canvas,) = (
         section.find_element(By.TAG_NAME, "canvas")
         for section in opened.find_elements(By.CSS_SELECTOR, "#lines > section")
@@ -109,7 +109,7 @@ def test_the_map_is_walked_by_keyboard_and_opens_a_defect(opened: webdriver.Chro
 
 
 def colour(browser: webdriver.Chrome, css: str) -> list[int]:
-    """Of the middle of a picture."""
+    """Return the RGB values in the middle of a picture."""
     return list(
         browser.execute_script(
             """const image = document.querySelector(arguments[0]), canvas = document.createElement("canvas");
@@ -125,13 +125,13 @@ def loaded(browser: webdriver.Chrome, css: str) -> Any:
     return until(browser, lambda: script(browser, f"document.querySelector('{css}')?.naturalWidth > 0"))
 
 
-def test_where_the_event_says_so_the_worker_drew_the_picture(opened: webdriver.Chrome) -> None:
+def test_shows_the_evidence_image_announced_by_the_event(opened: webdriver.Chrome) -> None:
     sources = [img.get_attribute("src") or "" for img in opened.find_elements(By.CSS_SELECTOR, ".card img")]
     assert sorted("/evidence/" in source for source in sources) == [False, False, True, True]
     opened.find_element(By.CSS_SELECTOR, ".card[aria-label*='0.85 m']").click()
     loaded(opened, "#detail-picture img")
     assert colour(opened, "#detail-picture img")[0] > 200, "evidence is red"
-    assert opened.find_elements(By.CSS_SELECTOR, "#detail-picture .box") == [], "it has its boxes drawn in"
+    assert opened.find_elements(By.CSS_SELECTOR, "#detail-picture .box") == [], "the boxes are drawn into the picture"
     assert "drawn by the worker" in text_of(opened, "#detail-facts")
     plain = opened.find_element(By.ID, "plain")
     plain.send_keys(Keys.ENTER)
@@ -144,7 +144,7 @@ def test_where_the_event_says_so_the_worker_drew_the_picture(opened: webdriver.C
     assert console(opened) == []
 
 
-def test_evidence_that_is_not_there_yet_gives_way_to_the_frame(
+def test_shows_the_frame_while_the_evidence_image_is_missing(
     browser: webdriver.Chrome, embedded_broker: BrokerHandle
 ) -> None:
     line = Line.on(embedded_broker)
@@ -160,7 +160,7 @@ def test_evidence_that_is_not_there_yet_gives_way_to_the_frame(
     assert "/frames/" in str(source)
 
 
-def test_everything_that_can_be_used_has_a_name(opened: webdriver.Chrome) -> None:
+def test_every_control_has_an_accessible_name(opened: webdriver.Chrome) -> None:
     tree = opened.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     roles = {"button", "link", "checkbox", "img", "table", "image"}
     nameless = [
@@ -173,7 +173,7 @@ def test_everything_that_can_be_used_has_a_name(opened: webdriver.Chrome) -> Non
     assert nameless == []
 
 
-def test_a_report_of_a_coil(opened: webdriver.Chrome, page: str, shots: Path) -> None:
+def test_shows_the_report_of_a_coil(opened: webdriver.Chrome, page: str, shots: Path) -> None:
     opened.find_element(By.CSS_SELECTOR, "#coils a[aria-label='Report of coil C1']").click()
     until(opened, lambda: text_of(opened, "h1") == "Coil C1")
     assert "1.200 m" in text_of(opened, "#facts")
@@ -182,11 +182,11 @@ def test_a_report_of_a_coil(opened: webdriver.Chrome, page: str, shots: Path) ->
     opened.save_screenshot(str(shots / "report.png"))
     assert console(opened) == []
     opened.get(f"{page}report?coil=none")
-    until(opened, lambda: "There is no report" in text_of(opened, "#subtitle"))
+    until(opened, lambda: "No report available" in text_of(opened, "#subtitle"))
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_it_fits_a_laptop_and_a_wall(page: str, shots: Path, dark: bool) -> None:
+def test_fits_a_laptop_and_a_wall_display(page: str, shots: Path, dark: bool) -> None:
     with chromium(dark) as chrome:
         chrome.get(page)
         until(chrome, lambda: len(chrome.find_elements(By.CSS_SELECTOR, ".card")) == 4)
@@ -194,13 +194,15 @@ def test_it_fits_a_laptop_and_a_wall(page: str, shots: Path, dark: bool) -> None
             size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
             chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
             assert script(chrome, "innerWidth") == width
-            assert script(chrome, "document.documentElement.scrollWidth <= innerWidth"), "nothing hangs over"
+            assert script(chrome, "document.documentElement.scrollWidth <= innerWidth"), (
+                "the page does not scroll sideways"
+            )
             chrome.save_screenshot(str(shots / f"{'dark' if dark else 'light'}-{width}.png"))
         ground = script(chrome, "getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, ground[4:-1].split(","))) < 200) is dark
 
 
-def test_the_tables_for_machines(page: str) -> None:
+def test_serves_the_coils_as_json_and_csv(page: str) -> None:
     with urllib.request.urlopen(f"{page}coils.csv") as answer:
         lines = answer.read().decode().splitlines()
     assert lines[0].startswith("line,coil,ended")

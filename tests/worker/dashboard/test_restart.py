@@ -1,4 +1,4 @@
-"""The page's server restarts on its port: an open tab loads again, and no picture is of another defect."""
+"""The page's server restarts on the same port: an open tab reloads, and every picture belongs to its defect."""
 
 import itertools
 import json
@@ -23,15 +23,15 @@ from tests.worker.dashboard.viewers import get, run_of, states, text_of, until
 
 pytestmark = pytest.mark.long
 
-# Each is as grey as its picture must be.
+# The grey level identifies the picture of each defect.
 BEFORE = [Shown(n, label=f"before-{n}", grey=30 + 20 * n) for n in range(3)]
 AFTER = [Shown(n, coil="C2", label=f"after-{n}", grey=150 + 20 * n) for n in range(3)]
 GREYS = {one.label: one.grey for one in [*BEFORE, *AFTER]}
-NEAR = 3  # a JPEG, encoded twice
+NEAR = 3  # the JPEG is encoded twice
 
 
 def shown(browser: webdriver.Chrome) -> dict[str, int]:
-    """The cards by their label, and how grey the picture of each is."""
+    """Return the grey level of each card's picture by the card's label."""
     return dict(
         browser.execute_script(
             """return [...document.querySelectorAll(".card")].map((card) => {
@@ -45,7 +45,7 @@ def shown(browser: webdriver.Chrome) -> dict[str, int]:
 
 
 def await_cards(browser: webdriver.Chrome, wanted: list[Shown]) -> None:
-    """These cards and no other, each with the picture of its own defect."""
+    """Wait until exactly these cards are shown, each with the picture of its own defect."""
     labels = {one.label for one in wanted}
     until(browser, lambda: (found := shown(browser)).keys() == labels and all(map(is_own, found.items())))
 
@@ -60,47 +60,43 @@ def line(embedded_broker: BrokerHandle) -> Line:
     return Line.on(embedded_broker)
 
 
-def test_an_open_tab_loads_again_and_a_reloaded_one_has_the_right_pictures(
-    browser: webdriver.Chrome, line: Line
-) -> None:
+def test_open_tab_reloads_after_a_restart_and_shows_the_right_pictures(browser: webdriver.Chrome, line: Line) -> None:
     publish(line, BEFORE)
     with running_page(line) as address:
         browser.get(address)
         await_cards(browser, BEFORE)
     port = int(re.findall(r"\d+", address)[-1])
-    until(browser, lambda: "server is away" in text_of(browser, "#status"))
+    until(browser, lambda: "server is unreachable" in text_of(browser, "#status"))
     publish(line, AFTER)
     with running_page(line, "--history", "3", port=port):
         await_cards(browser, AFTER)
         assert "coil C2" in text_of(browser, "#lines")
         assert "C1" not in text_of(browser, "#coils")
         assert "before" not in text_of(browser, "#classes")
-        assert "its first frames may be missing" in text_of(browser, "#coils")
+        assert "the first frames may be missing" in text_of(browser, "#coils")
         browser.refresh()
         await_cards(browser, AFTER)
         browser.get("about:blank")
 
 
-def test_an_open_tab_forgets_its_defects_also_where_the_next_run_has_none(
-    browser: webdriver.Chrome, line: Line
-) -> None:
+def test_open_tab_drops_its_defects_when_the_next_run_has_none(browser: webdriver.Chrome, line: Line) -> None:
     publish(line, BEFORE)
     with running_page(line) as address:
         browser.get(address)
         await_cards(browser, BEFORE)
     with running_page(line, "--history", "0", port=int(re.findall(r"\d+", address)[-1])):
-        until(browser, lambda: text_of(browser, "#no-cards") == "No defect yet.")
+        until(browser, lambda: text_of(browser, "#no-cards") == "No defects yet.")
         assert shown(browser) == {}
         publish(line, AFTER)
         await_cards(browser, AFTER)
         browser.get("about:blank")
 
 
-def test_an_address_of_a_picture_is_of_one_run_alone(line: Line) -> None:
+def test_picture_address_is_valid_for_one_run_only(line: Line) -> None:
     publish(line, BEFORE)
     with running_page(line) as address:
         path = f"frames/{run_of(address)}/1.jpg"
-        wait_until(lambda: get(address + path)[0] == 200)  # it reads its first events
+        wait_until(lambda: get(address + path)[0] == 200)  # the page has read its first events
         assert get(address + path)[1]["cache-control"] == "private, max-age=3600"
     with running_page(line) as address:
         own = f"frames/{run_of(address)}/1.jpg"
@@ -111,7 +107,7 @@ def test_an_address_of_a_picture_is_of_one_run_alone(line: Line) -> None:
 
 @contextmanager
 def proxy_without_server(port: int, asked: threading.Event) -> Iterator[None]:
-    """What a proxy says while the server behind it restarts. A browser does not try again by itself after it."""
+    """The error a proxy answers while the server behind it restarts. A browser does not reconnect after it."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -130,9 +126,7 @@ def proxy_without_server(port: int, asked: threading.Event) -> Iterator[None]:
         thread.join()
 
 
-def test_an_open_tab_comes_back_after_a_proxy_has_answered_for_the_server(
-    browser: webdriver.Chrome, line: Line
-) -> None:
+def test_open_tab_reconnects_after_an_error_from_a_proxy(browser: webdriver.Chrome, line: Line) -> None:
     publish(line, BEFORE)
     port, asked = free_port(), threading.Event()
     with running_page(line, port=port) as address:
@@ -140,7 +134,7 @@ def test_an_open_tab_comes_back_after_a_proxy_has_answered_for_the_server(
         await_cards(browser, BEFORE)
     with proxy_without_server(port, asked):
         assert asked.wait(30)
-        until(browser, lambda: "server is away" in text_of(browser, "#status"))
+        until(browser, lambda: "server is unreachable" in text_of(browser, "#status"))
     publish(line, AFTER)
     with running_page(line, "--history", "3", port=port):
         await_cards(browser, AFTER)
@@ -149,7 +143,10 @@ def test_an_open_tab_comes_back_after_a_proxy_has_answered_for_the_server(
 
 @contextmanager
 def balancer(page: str, runs: Sequence[str], asked: list[str]) -> Iterator[str]:
-    """In front of servers with these runs, which answer /events in turn, one state each. asked: the paths."""
+    """A load balancer in front of servers with these run ids, which alternate on /events with one state each.
+
+    asked: the requested paths.
+    """
     state, turns = next(states(page)), itertools.cycle(runs)
 
     class Answer(BaseHTTPRequestHandler):
@@ -176,7 +173,7 @@ def balancer(page: str, runs: Sequence[str], asked: list[str]) -> Iterator[str]:
         thread.join()
 
 
-def test_a_tab_behind_a_balancer_does_not_load_again_and_again(browser: webdriver.Chrome, line: Line) -> None:
+def test_tab_behind_a_load_balancer_does_not_reload_repeatedly(browser: webdriver.Chrome, line: Line) -> None:
     asked: list[str] = []
     with running_page(line) as page, balancer(page, ["one", "two"], asked) as address:
         browser.get(address)
@@ -185,21 +182,21 @@ def test_a_tab_behind_a_balancer_does_not_load_again_and_again(browser: webdrive
         browser.get("about:blank")
 
 
-def test_an_open_tab_says_that_a_server_hangs_and_comes_back(browser: webdriver.Chrome, line: Line) -> None:
+def test_open_tab_reports_a_hung_server_and_reconnects(browser: webdriver.Chrome, line: Line) -> None:
     publish(line, BEFORE)
     with page_process(line) as (process, address):
         browser.get(address)
         await_cards(browser, BEFORE)
         process.send_signal(signal.SIGSTOP)
-        until(browser, lambda: "server is away" in text_of(browser, "#status"))
+        until(browser, lambda: "server is unreachable" in text_of(browser, "#status"))
         process.send_signal(signal.SIGCONT)
-        until(browser, lambda: "server is away" not in text_of(browser, "#status"))
+        until(browser, lambda: "server is unreachable" not in text_of(browser, "#status"))
         publish(line, AFTER)
         await_cards(browser, [*BEFORE, *AFTER])
         browser.get("about:blank")
 
 
-def test_a_report_has_its_address_after_a_restart_and_says_when_it_is_of_a_part(
+def test_report_address_survives_a_restart_and_the_report_warns_of_missing_frames(
     browser: webdriver.Chrome, line: Line
 ) -> None:
     publish(line, BEFORE)
@@ -215,11 +212,11 @@ def test_a_report_has_its_address_after_a_restart_and_says_when_it_is_of_a_part(
         assert "may be missing" not in text_of(browser, "#facts")
     with running_page(line, "--history", "2", port=port) as address:
         browser.refresh()
-        until(browser, lambda: "There is no report" in text_of(browser, "#subtitle"))
+        until(browser, lambda: "No report available" in text_of(browser, "#subtitle"))
         browser.get(address)
         await_cards(browser, BEFORE[1:])
         browser.get(report_of(browser, "C1"))
-        until(browser, lambda: "its first frames may be missing" in text_of(browser, "#facts"))
+        until(browser, lambda: "the first frames may be missing" in text_of(browser, "#facts"))
         assert len(browser.find_elements(By.CSS_SELECTOR, "#defects tbody tr")) == 2
         browser.get("about:blank")
 

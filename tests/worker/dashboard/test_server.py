@@ -1,4 +1,4 @@
-"""The server itself: its headers, whom it answers, ten viewers, and a broker that goes and comes back."""
+"""The server: its headers, allowed hosts, ten viewers, and a broker that restarts."""
 
 import socket
 import time
@@ -34,9 +34,9 @@ def await_state(address: str, wanted: str, inspected: int) -> None:
     "path",
     ["", "report", "page/live.js", "page/style.css", "coils.json", "none", "frames/RUN/1.jpg", "evidence/RUN/2.jpg"],
 )
-def test_every_answer_forbids_what_is_foreign(page: str, path: str) -> None:
+def test_every_response_carries_the_security_headers(page: str, path: str) -> None:
     path = path.replace("RUN", run_of(page))
-    wait_until(lambda: get(page + path)[0] == (404 if path == "none" else 200))  # the page reads its first events
+    wait_until(lambda: get(page + path)[0] == (404 if path == "none" else 200))  # the page has read its first events
     _, headers, _ = get(page + path)
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -58,23 +58,23 @@ def test_every_answer_forbids_what_is_foreign(page: str, path: str) -> None:
         "evidence/RUN/1.jpg",
     ],
 )
-def test_what_is_not_offered_is_not_there(page: str, path: str) -> None:
+def test_unknown_paths_return_404(page: str, path: str) -> None:
     assert get(page + path.replace("RUN", run_of(page)))[0] == 404
 
 
-def test_a_foreign_name_for_this_address_is_refused(page: str) -> None:
+def test_refuses_a_foreign_host_name(page: str) -> None:
     assert get(page, Host="evil.example")[0] == 400
     assert get(page, Host="localhost")[0] == 200
 
 
-def test_nothing_can_be_sent_to_it(page: str) -> None:
+def test_refuses_methods_other_than_get(page: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{page}coils.json", data=b"x", timeout=30)
     with refused.value:
         assert refused.value.code == 405
 
 
-def test_ten_viewers(page: str) -> None:
+def test_serves_ten_viewers(page: str) -> None:
     with ExitStack() as stack:
         streams = [states(page) for _ in range(10)]
         for stream in streams:
@@ -83,7 +83,7 @@ def test_ten_viewers(page: str) -> None:
         assert any(state["viewers"] == 10 for state in streams[0])
 
 
-def test_a_port_that_is_taken_is_named() -> None:
+def test_error_names_a_port_that_is_in_use() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -94,7 +94,7 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 @contextmanager
 def broker_at(port: int, folder: Path) -> Iterator[BrokerHandle]:
-    """An embedded broker with the usual topics, which forgets everything when it goes."""
+    """Start an embedded broker with the usual topics. It loses all data when it stops."""
     broker = Broker(f"127.0.0.1:{port}", f"view-{uuid4()}")
     urls = ("--listener-url", f"tcp://127.0.0.1:{port}", "--advertised-listener-url", f"tcp://127.0.0.1:{port}")
     command = [
@@ -113,7 +113,7 @@ def broker_at(port: int, folder: Path) -> Iterator[BrokerHandle]:
         yield handle
 
 
-def test_a_broker_that_goes_and_comes_back(embedded_broker: BrokerHandle, tmp_path: Path) -> None:
+def test_page_recovers_when_the_broker_restarts(embedded_broker: BrokerHandle, tmp_path: Path) -> None:
     port = free_port()
     topics = {name: f"inspection.{name}" for name in ("frames", "results", "rejects")}
     with ExitStack() as stack:

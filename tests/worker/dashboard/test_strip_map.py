@@ -5,7 +5,7 @@ from stripwatch.worker.dashboard.strip_map import strip_map
 from tests.worker.coils.samples import defect, observation
 
 
-def test_lanes_are_top_then_bottom_and_marks_name_theirs() -> None:
+def test_lanes_are_sorted_top_before_bottom_and_marks_refer_to_them() -> None:
     log = CoilAggregate(observation(0, 0, 200, camera="a"))
     log.add(observation(1, 0, 200, camera="b", defects=(defect(10, 20, (5, 9), camera="b"),)))
     found = strip_map(log, {"a": ("bottom", 256), "b": ("top", 128)}, {"scratches": 3})
@@ -18,12 +18,12 @@ def test_lanes_are_top_then_bottom_and_marks_name_theirs() -> None:
     assert (found.labels, found.label_numbers, found.strip) == (["scratches"], [3], (0, 200))
 
 
-def test_without_positions_there_is_no_strip() -> None:
+def test_strip_is_null_without_positions() -> None:
     assert strip_map(CoilAggregate(observation(0, None)), {}, {}).strip is None
 
 
-def test_the_longest_gaps_are_drawn_wherever_they_are() -> None:
-    """A hole of 12 m before thousands of short ones."""
+def test_keeps_the_longest_gaps_wherever_they_are() -> None:
+    """One gap of 12 m is followed by thousands of short ones."""
     log = CoilAggregate(observation(0, 0, 200))
     for number in range(1, 2000):
         start = number * 205 + (12_000 if number > 50 else 0)
@@ -35,13 +35,13 @@ def test_the_longest_gaps_are_drawn_wherever_they_are() -> None:
     assert (lane.covered[0][0], lane.covered[-1][1]) == (0, 1999 * 205 + 12_200)
 
 
-def test_a_camera_that_was_expected_has_a_lane() -> None:
+def test_expected_camera_without_frames_has_a_lane() -> None:
     log = CoilAggregate(observation(0, 0, 200, camera="a"))
     log.expected = ["a", "b"]
     assert [(lane.camera, lane.covered) for lane in strip_map(log, {}, {}).lanes] == [("a", [(0, 200)]), ("b", [])]
 
 
-def test_a_lane_says_what_the_events_state_after_a_reset() -> None:
+def test_lane_lists_the_shifts_of_encoder_resets() -> None:
     frames = [
         observation(number, start, start + 200) for number, start in enumerate([30_000, 30_200, 30_400, 0, 200, 400])
     ]

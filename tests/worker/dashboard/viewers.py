@@ -1,4 +1,4 @@
-"""What a viewer of the page reads: in a browser, and without one."""
+"""Helpers that read the page as a viewer does, with and without a browser."""
 
 import json
 import urllib.error
@@ -16,7 +16,7 @@ AWAIT_S_MAX = 90.0
 
 
 def until(browser: webdriver.Chrome, condition: Callable[[], Any]) -> Any:
-    """What the condition gives once it is true; the page may put another element in the place of one meanwhile."""
+    """Wait until the condition is true, and return its value. The page may replace elements while it is evaluated."""
     waiting = WebDriverWait(browser, WAIT_S_MAX, ignored_exceptions=[StaleElementReferenceException])
     return waiting.until(lambda _: condition())
 
@@ -35,7 +35,7 @@ def get(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
 
 
 def states(address: str) -> Iterator[dict[str, Any]]:
-    """The states that a viewer is sent."""
+    """Yield the states that a viewer receives."""
     with urllib.request.urlopen(f"{address}events", timeout=AWAIT_S_MAX) as stream:
         event = ""
         for line in stream:

@@ -1,4 +1,5 @@
-// The newest defects as pictures with their boxes, and one of them large: the worker's evidence where there is one.
+// The newest defects as pictures with boxes, and a dialog with one of them enlarged. The dialog shows the worker's
+// evidence image if the event has one.
 
 import { byId, clockTime, dateTime, fillFacts, lineName, make, metres, percent } from "./dom.js";
 import { classColour, isShown, learn, onFilter } from "./classes.js";
@@ -11,7 +12,7 @@ const nodes = new Map();
 let held = false;
 let due = null;
 let open = null;
-let plain = false; // a person wants the frame itself
+let plain = false; // show the frame itself instead of the evidence image
 
 export function addCards(news) {
   for (const card of news) {
@@ -32,22 +33,23 @@ export function findCard({ label, camera, coil, start, end }) {
 
 const shown = () => cards.filter((card) => card.labels.some(isShown));
 
-// A picture that changes every moment cannot be looked at: the list moves in steps, and stands while one looks.
+// Constantly changing pictures cannot be examined: the list updates in steps, and pauses while the user hovers over or
+// focuses it.
 function later() {
   if (due === null) due = setTimeout(() => { due = null; render(); }, nodes.size ? REFRESH_MS : 0);
 }
 
-function looking() {
+function inUse() {
   const list = byId("cards");
   return list.matches(":hover") || list.contains(document.activeElement);
 }
 
 function render(force = false) {
   byId("no-cards").hidden = shown().length > 0;
-  byId("no-cards").textContent = cards.length ? "None of the classes that are shown." : "No defect yet.";
-  const stands = held || looking();
-  byId("held").textContent = held ? "Held." : stands ? "Stands while you look." : "";
-  if (stands && !force) return later();
+  byId("no-cards").textContent = cards.length ? "No defects of the selected classes." : "No defects yet.";
+  const paused = held || inUse();
+  byId("held").textContent = held ? "Paused." : paused ? "Paused while in use." : "";
+  if (paused && !force) return later();
   const list = byId("cards");
   const columns = getComputedStyle(list).gridTemplateColumns.split(" ").length;
   const now = shown().slice(0, Math.max(1, columns) * ROWS);
@@ -69,22 +71,23 @@ function makeCard(card) {
   const button = item.appendChild(make("button", "card"));
   button.type = "button";
   button.style.setProperty("--class", `var(--${classColour(card.label)})`);
-  button.setAttribute("aria-label", `${card.label}, ${percent(card.score)}, camera ${card.camera}, ${place(card)}, coil ${card.coil ?? "unknown"}`);
+  button.setAttribute("aria-label", `${card.label}, ${percent(card.score)}, camera ${card.camera}, ${position(card)}, coil ${card.coil ?? "unknown"}`);
   button.append(picture(card, false));
   const text = button.appendChild(make("span", "text"));
   const more = card.labels.length > 1 ? ` +${card.labels.length - 1}` : "";
   text.append(
     make("span", "name", `${card.label}${more}`),
-    make("span", "where", `${card.camera} · ${place(card)}`),
+    make("span", "where", `${card.camera} · ${position(card)}`),
     make("span", "when", `${clockTime(card.captured_at)} · ${percent(card.score)}`),
   );
   button.addEventListener("click", () => openCard(card));
   return item;
 }
 
-const place = (card) => (card.strip_mm ? metres(card.strip_mm[0], 2) : "place unknown");
+const position = (card) => (card.strip_mm ? metres(card.strip_mm[0], 2) : "position unknown");
 
-// The frame in its own aspect, the boxes over it in shares of its size. Large evidence has them drawn in.
+// The frame in its own aspect ratio, with the boxes laid over it as percentages of its size. An enlarged evidence image
+// has the boxes drawn into it already.
 function picture(card, large, evidence = card.evidence) {
   const frame = make("span", "frame");
   const pane = frame.appendChild(make("span", "pane"));
@@ -98,8 +101,8 @@ function picture(card, large, evidence = card.evidence) {
     if (!(large && evidence)) for (const box of card.boxes) pane.append(drawBox(box, card));
   }
   image.addEventListener("error", () => {
-    if (evidence) frame.replaceWith(picture(card, large, false)); // not there yet, or not any more
-    else pane.replaceWith(make("span", "gone", "No picture: the frame is gone."));
+    if (evidence) frame.replaceWith(picture(card, large, false)); // not written yet, or already deleted
+    else pane.replaceWith(make("span", "gone", "No picture: the frame is no longer on Kafka."));
   }, { once: true });
   image.src = `/${evidence ? "evidence" : "frames"}/${card.picture}.jpg${large ? "?large" : ""}`;
   return frame;
@@ -121,12 +124,12 @@ export function openCard(card) {
   byId("plain").hidden = !card.evidence;
   fillFacts(byId("detail-facts"), [
     ["Coil", card.coil ?? "–"],
-    ["Place on the strip", card.strip_mm ? `${metres(card.strip_mm[0], 3)} to ${metres(card.strip_mm[1], 3)}` : "–"],
+    ["Strip position", card.strip_mm ? `${metres(card.strip_mm[0], 3)} to ${metres(card.strip_mm[1], 3)}` : "–"],
     ["Camera", card.camera],
     ["Line", lineName(card.line)],
     ["Captured", dateTime(card.captured_at)],
-    ["Boxes", card.boxes.length || "none: the whole frame"],
-    ["Evidence", { true: "drawn by the worker", false: "none: over its quota, or no room" }[card.evidence] ?? "–"],
+    ["Boxes", card.boxes.length || "none: the defect applies to the whole frame"],
+    ["Evidence", { true: "drawn by the worker", false: "not drawn: quota exceeded or queue full" }[card.evidence] ?? "–"],
     ["Model", card.model],
     ["Event", card.id],
   ]);

@@ -1,4 +1,4 @@
-// The classes of defects: a colour for each, and which of them are shown.
+// The defect classes: their colours, and the filter of the classes shown.
 
 import { byId, make, number } from "./dom.js";
 
@@ -16,7 +16,7 @@ export function onFilter(listener) {
   listeners.add(listener);
 }
 
-// numbers: those that the server has given them; without, the next ones.
+// Number labels that are new. `numbers` are those assigned by the server; without them, the next free numbers are used.
 export function learn(names, numbers = []) {
   names.forEach((name, at) => {
     if (!order.has(name)) order.set(name, numbers[at] ?? order.size);

@@ -1,9 +1,9 @@
-// The table of coils: those that run, then those that have ended, newest first.
+// The table of coils: first the running ones, then those that have ended, newest first.
 
 import { byId, clockTime, coilName, fillTable, firstFramesText, lineName, make, metres, number, positionFaultsText } from "./dom.js";
 import { labels, learn } from "./classes.js";
 
-const WHY = { "next-coil": "ended", silence: "ended by silence", limit: "cut at a limit" };
+const WHY = { "next-coil": "ended", silence: "ended (no frames)", limit: "cut at the frame limit" };
 let ended = [];
 let running = [];
 let asked = () => {};
@@ -44,17 +44,17 @@ export function showCoils(chosen) {
   fillTable(byId("coils"), columns, rows.map((row) => ({ ...row, key: row.id })), (row) => (chosen.has(row.id) ? "shown" : ""));
 }
 
-// A coil is ending while the next one runs and its last results may still come.
+// A coil is ending while the next one runs and its own last results may still arrive.
 function state(row) {
-  if (row.supplement) return "frames that came late";
+  if (row.supplement) return "late frames";
   if (row.ended) return WHY[row.ended] + (row.revision > 1 ? ", corrected" : "");
   const newer = running.some((other) => other.line === row.line && other.first_captured_at > row.first_captured_at);
   return newer ? "ending" : "running";
 }
 
-// What a person should look into: figures of a part, cameras that sent nothing, positions that cannot be right.
+// List what a person should check: incomplete figures, cameras without frames, impossible positions.
 function doubts(row) {
-  const silent = row.cameras_silent.length ? `nothing from ${row.cameras_silent.join(", ")}` : "";
+  const silent = row.cameras_silent.length ? `no frames from ${row.cameras_silent.join(", ")}` : "";
   return [firstFramesText(row), silent, positionFaultsText(row.position_faults)].filter(Boolean).join("; ");
 }
 

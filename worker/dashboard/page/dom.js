@@ -1,4 +1,4 @@
-// Small helpers. Whatever comes from an event reaches the page as text, never as HTML.
+// Small helpers. Everything that comes from an event is shown as text, never as HTML.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -15,35 +15,35 @@ export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const FLAGS = {
   damaged: "damaged file",
   bit_depth: "unknown bit depth",
-  size: "size unlike training",
-  scale: "scale unlike training",
+  size: "size differs from training",
+  scale: "scale differs from training",
   progressive: "progressive JPEG",
-  second_image: "two images in a record",
+  second_image: "two images in one record",
 };
 
-// Why frames are unsure whatever the model says, from counts by flag.
+// Describe the flags of frames, which make them unsure regardless of their scores. `flags` maps a flag to its count.
 export function flagsText(flags) {
   return Object.entries(flags ?? {}).map(([flag, count]) => `${FLAGS[flag] ?? flag} ${number(count)}`).join(", ");
 }
 
 const POSITION_FAULTS = {
-  outlier: ["position that cannot be true", "positions that cannot be true"],
-  reset: ["change of the encoder", "changes of the encoder"],
-  jump: ["jump ahead that no strip can make", "jumps ahead that no strip can make"],
-  still: ["frame at one position throughout", "frames at one position throughout"],
-  reversed: ["frame of a strip that ran backwards unannounced", "frames of a strip that ran backwards unannounced"],
+  outlier: ["impossible position", "impossible positions"],
+  reset: ["encoder reset", "encoder resets"],
+  jump: ["impossible jump ahead", "impossible jumps ahead"],
+  still: ["frame at an unchanging position", "frames at an unchanging position"],
+  reversed: ["frame of a strip that ran backwards without notice", "frames of a strip that ran backwards without notice"],
 };
 
-// What is wrong with the positions of a coil, from counts by kind.
+// Describe the position faults of a coil. `faults` maps a kind to its count.
 export function positionFaultsText(faults) {
   return Object.entries(faults ?? {}).map(([kind, count]) => `${number(count)} ${POSITION_FAULTS[kind]?.[count === 1 ? 0 : 1] ?? kind}`).join(", ");
 }
 
-// Of the first coil that the page's server has read of a line: it does not read a topic from its beginning.
-export const firstFramesText = (row) => (row.first_frames_unread ? "its first frames may be missing here: the page was started later" : "");
+// The server does not read a topic from its beginning, so the first coil of a line may be incomplete.
+export const firstFramesText = (row) => (row.first_frames_unread ? "the first frames may be missing: the page started reading later" : "");
 
 export const coilName = (row) => row.coil ?? "without a coil";
-export const lineName = (name) => (name ? name : "line without a name");
+export const lineName = (name) => (name ? name : "unnamed line");
 
 export function clockTime(value) {
   const time = new Date(value);
@@ -62,9 +62,9 @@ export function ago(ms) {
   return seconds < 7200 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`;
 }
 
-// A table of rows with a `key`, from columns [{name, text?, cell(row) -> string, mark?(row) -> class}], or with
-// node(row) -> element, made once for each row. Rows stay where they are while they are brought up to date: one that was
-// replaced under a finger would swallow the click.
+// Fill a table from rows with a `key` and columns [{name, text?, cell(row) -> string, mark?(row) -> class}]. A column
+// with node(row) -> element creates its element once per row. Existing rows are updated in place: a click on a row that
+// was replaced between press and release would be lost.
 export function fillTable(table, columns, rows, rowClass = () => "") {
   const names = columns.map((column) => column.name).join("\n");
   if (table.dataset.names !== names) {

@@ -1,4 +1,4 @@
-// A section for each line: its strip map, which follows the running coil unless a person chose another.
+// One section per line with its strip map. The map follows the running coil unless the user selects another one.
 
 import { byId, coilName, lineName, make, metres, number } from "./dom.js";
 import { onFilter } from "./classes.js";
@@ -12,7 +12,7 @@ const sections = new Map();
 class LineSection {
   constructor(name) {
     this.name = name;
-    this.chosen = null; // a coil's id; null follows the line
+    this.chosen = null; // the id of a coil; null follows the running coil
     this.drawn = "";
     this.loading = false;
     const section = byId("lines").appendChild(make("section"));
@@ -32,7 +32,7 @@ class LineSection {
       this.map.draw();
     });
     const legend = section.appendChild(make("p", "legend"));
-    for (const [kind, text] of [["steel", "inspected"], ["gap", "not covered by an inspected frame"], ["wait", "not read yet"]]) {
+    for (const [kind, text] of [["steel", "inspected"], ["gap", "not covered by an inspected frame"], ["wait", "no results yet"]]) {
       const entry = legend.appendChild(make("span"));
       entry.append(make("span", `swatch ${kind}`), text);
     }
@@ -42,7 +42,7 @@ class LineSection {
   open(what) {
     const card = findCard(what);
     if (card) openCard(card);
-    else this.map.said.textContent += ". Its picture is not among the newest any more.";
+    else this.map.announcement.textContent += ". Its picture is no longer among the newest defects.";
   }
 
   choose(id) {
@@ -71,7 +71,7 @@ class LineSection {
         this.drawn = state;
       }
     } catch {
-      // the status says that the page's server is away
+      // the status bar already reports that the server is unreachable
     } finally {
       this.loading = false;
     }

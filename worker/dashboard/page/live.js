@@ -1,4 +1,4 @@
-// Listens to the server's events and hands each part to the file that shows it.
+// Receives server-sent events and passes each one to the module that shows it.
 
 import { ago, byId, fillTable, flagsText, lineName, make, number } from "./dom.js";
 import { addCards, startCards } from "./cards.js";
@@ -8,21 +8,21 @@ import { chooseCoil, chosenCoils, showLines } from "./lines.js";
 import { startTheme } from "./theme.js";
 
 const SILENT_MS = 10000;
-const AWAY_MS = 10000; // the server sends a state twice a second
+const AWAY_MS = 10000; // the server sends its state twice per second
 const AGAIN_MS = 2000;
 const RELOAD_MS = 60000;
 const tiles = new Map();
 let runId = "";
 let events = null;
 let heardMs = 0;
-let foreign = false; // the server that answered last is of another run than this page, which may not load again yet
+let foreign = false; // the server was restarted (or another one answers), but this page must not reload yet
 
 function showStatus(state) {
   const newest = Math.max(0, ...state.lines.flatMap((line) => line.cameras.map((camera) => camera.last_ms)));
   const quietMs = state.now_ms - newest;
-  let [kind, text] = [state.state, { connecting: "connecting to Kafka", reading: "reading the past", live: "live" }[state.state]];
-  if (state.state === "lost") text = "Kafka is lost, trying again";
-  else if (state.state === "live" && !newest) [kind, text] = ["reading", "live, no frame yet"];
+  let [kind, text] = [state.state, { connecting: "connecting to Kafka", reading: "reading earlier results", live: "live" }[state.state]];
+  if (state.state === "lost") text = "Kafka is unreachable, reconnecting";
+  else if (state.state === "live" && !newest) [kind, text] = ["reading", "live, no frames yet"];
   else if (state.state === "live" && quietMs > SILENT_MS) [kind, text] = ["reading", `last frame ${ago(quietMs)}`];
   setStatus(kind, text, state.problem);
 }
@@ -38,10 +38,10 @@ function showTiles(state) {
   const ms = (value) => (value >= 2000 ? `${(value / 1000).toFixed(1)} s` : `${Math.round(value)} ms`);
   const totals = state.totals;
   const figures = [
-    ["frames a second", state.frames_per_second.toFixed(1)],
+    ["frames/s", state.frames_per_second.toFixed(1)],
     ["latency p50", ms(worst("latency_ms_p50"))],
     ["latency p99", ms(worst("latency_ms_p99"))],
-    ["defects a minute", number(state.defects_per_minute)],
+    ["defects/min", number(state.defects_per_minute)],
     ["frames with defects", number(totals.defect_frames)],
     ["unsure", number(totals.unsure)],
     ["flagged", number(totals.flagged), totals.flagged > 0],
@@ -70,9 +70,9 @@ function showCameras(state) {
     { name: "Frames", cell: (row) => number((row.inspected ?? 0) + (row.skipped ?? 0) + (row.rejected ?? 0)) },
     { name: "Defects", cell: (row) => number(row.defects) },
     { name: "Unsure", cell: (row) => number(row.unsure) },
-    { name: "Why", text: true, cell: (row) => flagsText(row.flags), mark: () => "bad" },
+    { name: "Flags", text: true, cell: (row) => flagsText(row.flags), mark: () => "bad" },
     { name: "Rejected", cell: (row) => number(row.rejected), mark: (row) => (row.rejected ? "bad" : "zero") },
-    { name: "Seen", cell: (row) => ago(state.now_ms - row.last_ms), mark: (row) => (late(row) ? "warn" : "") },
+    { name: "Last frame", cell: (row) => ago(state.now_ms - row.last_ms), mark: (row) => (late(row) ? "warn" : "") },
   ], rows);
 }
 
@@ -81,7 +81,7 @@ function showModels(state) {
     { name: "Model", text: true, cell: (row) => `${row.name} ${row.version} · ${row.sha256.slice(0, 8)}` },
     { name: "Runs on", text: true, cell: (row) => (row.provider ?? "–").replace("ExecutionProvider", "") },
     { name: "Frames", cell: (row) => number(row.frames) },
-    { name: "Seen", cell: (row) => ago(state.now_ms - row.last_ms), mark: (row) => (state.now_ms - row.last_ms > SILENT_MS ? "warn" : "") },
+    { name: "Last used", cell: (row) => ago(state.now_ms - row.last_ms), mark: (row) => (state.now_ms - row.last_ms > SILENT_MS ? "warn" : "") },
   ], state.models.map((model) => ({ ...model, key: `${model.name}\n${model.version}\n${model.sha256}\n${model.thresholds}\n${model.provider}` })));
 }
 
@@ -96,13 +96,13 @@ function show(state) {
   showLines(state.lines.map((line) => line.line));
 }
 
-// Another run of the server counts its defects from 1, and may be another version with another page: load the page again.
+// A restarted server numbers its defects from 1 again, and may be another version with another page: reload the page.
 function hear(state) {
   heardMs = Date.now();
   if (runId && state.run !== runId) {
     rest();
     foreign = !mayReload();
-    if (foreign) setStatus("lost", "another server answers than before; this page loads again within a minute");
+    if (foreign) setStatus("lost", "the server has changed; this page reloads within a minute");
     else location.reload();
     return;
   }
@@ -111,7 +111,7 @@ function hear(state) {
   show(state);
 }
 
-// At most once a minute: behind a balancer with two servers every reload may meet the other one.
+// Reload at most once per minute: behind a load balancer with two servers, every reload may reach the other server.
 function mayReload() {
   return performance.getEntriesByType("navigation")[0]?.type !== "reload" || performance.now() > RELOAD_MS;
 }
@@ -127,11 +127,11 @@ function listen() {
 }
 
 function away() {
-  setStatus("lost", "this page's server is away, trying again");
+  setStatus("lost", "the server is unreachable, reconnecting");
 }
 
-// A browser tries again by itself where a connection breaks, but not after an answer that is an error (of a proxy whose
-// server restarts), and not where a server that hangs, or whose host is gone, keeps the connection.
+// A browser reconnects automatically when a connection breaks. It does not after an error response (from a proxy whose
+// server restarts), nor while a connection to a hung server or a lost host stays open.
 function listenAgain() {
   if (foreign && !document.hidden) listen();
   if (!events) return;
@@ -150,7 +150,7 @@ onShow((row) => {
   chooseCoil(row);
   showCoils(chosenCoils());
 });
-// A browser has six connections to a server for all its tabs: one that nobody sees gives its own back.
+// A browser opens at most six connections to a server for all its tabs, so a hidden tab releases its own.
 const rest = () => {
   events?.close();
   events = null;

@@ -1,5 +1,5 @@
-// The strip of one coil on a canvas: a lane for each camera, what was seen, defects where they are. Arrow keys go from
-// defect to defect; what is chosen is said by the live region below.
+// The strip map of one coil on a canvas: one lane per camera with the inspected stretches and the defects. Arrow keys
+// move between defects; an ARIA live region below the canvas announces the selected one.
 
 import { make, metres, percent } from "./dom.js";
 import { classColour, isShown } from "./classes.js";
@@ -10,14 +10,14 @@ const LANE_PX = 34;
 const LANE_GAP_PX = 5;
 const AXIS_PX = 24;
 const MARK_PX_MIN = 3;
-const WAIT_MM = 5000; // cameras are not read at the same moment: so far behind the head a lane may be
+const WAIT_MM = 5000; // cameras are read at different moments: a lane may lag this far behind without counting as a gap
 const [LANE, LABEL, START, END, ROW_START, ROW_END, SCORE, PARTS] = [0, 1, 2, 3, 4, 5, 6, 7];
 
 export class StripMap {
   constructor(parent, { still = false, chosen = () => {} } = {}) {
     this.map = null;
     this.running = false;
-    this.lastMm = 0; // only so much of the end; 0 is all
+    this.lastMm = 0; // length shown, counted from the end of the strip; 0 shows all
     this.selected = -1;
     this.chosen = chosen;
     this.element = parent.appendChild(make("div", "map"));
@@ -25,8 +25,8 @@ export class StripMap {
     this.canvas.setAttribute("role", "img");
     this.tip = this.element.appendChild(make("div", "tip"));
     this.tip.hidden = true;
-    this.said = this.element.appendChild(make("p", "note"));
-    this.said.setAttribute("aria-live", "polite");
+    this.announcement = this.element.appendChild(make("p", "note"));
+    this.announcement.setAttribute("aria-live", "polite");
     if (!still) this.listen();
     this.resized = new ResizeObserver(() => this.draw());
     this.resized.observe(this.element);
@@ -104,8 +104,8 @@ export class StripMap {
     pen.textBaseline = "middle";
     if (!this.map.strip) {
       pen.fillStyle = colour("soft");
-      pen.fillText("These frames do not say where on the strip they were taken (ce_strippositionmm).", 8, 22);
-      this.canvas.setAttribute("aria-label", "Strip map: no positions are known");
+      pen.fillText("These frames carry no strip position (header ce_strippositionmm).", 8, 22);
+      this.canvas.setAttribute("aria-label", "Strip map: no strip positions known");
       return;
     }
     pen.save();
@@ -114,9 +114,9 @@ export class StripMap {
     pen.restore();
     this.drawAxis(pen, height);
     const count = this.visible().length;
-    const keys = this.canvas.tabIndex === 0 ? " Arrow keys go from defect to defect, Enter opens one." : "";
-    const short = this.map.lanes.some((lane) => lane.gaps_omitted) ? " Of many places that are not covered, the longest are drawn." : "";
-    this.canvas.setAttribute("aria-label", `Strip map: ${count} defects on ${metres(this.map.strip[1] - this.map.strip[0])}.${short}${keys}`);
+    const keys = this.canvas.tabIndex === 0 ? " Arrow keys move between defects, Enter opens one." : "";
+    const short = this.map.lanes.some((lane) => lane.gaps_omitted) ? " Only the longest gaps are drawn." : "";
+    this.canvas.setAttribute("aria-label", `Strip map: ${count} ${count === 1 ? "defect" : "defects"} on ${metres(this.map.strip[1] - this.map.strip[0])}.${short}${keys}`);
   }
 
   drawLanes(pen) {
@@ -196,7 +196,7 @@ export class StripMap {
     return best;
   }
 
-  // The mouse shows a tip; it does not move what the keyboard has chosen.
+  // The mouse shows a tooltip but leaves the keyboard selection unchanged.
   point(event) {
     if (!this.map?.strip) return;
     const at = this.nearest(event);
@@ -215,7 +215,7 @@ export class StripMap {
     if (event.key === "End") next = marks.length - 1;
     if (event.key === "Escape") this.select(-1);
     if (event.key === "Enter" && this.selected >= 0) {
-      event.preventDefault(); // or the same key would press what the focus goes to
+      event.preventDefault(); // otherwise the same key press would also activate the element that receives focus
       this.chosen(this.describe(this.map.marks[this.selected]));
     }
     if (next !== null && marks.length) {
@@ -227,7 +227,7 @@ export class StripMap {
   select(at) {
     this.selected = at;
     this.draw();
-    this.said.textContent = at < 0 ? "" : this.inWords(this.map.marks[at]);
+    this.announcement.textContent = at < 0 ? "" : this.inWords(this.map.marks[at]);
     if (at < 0) this.tip.hidden = true;
     else this.showTip(at);
   }
@@ -243,12 +243,12 @@ export class StripMap {
 
   inWords(mark) {
     const what = this.describe(mark);
-    const place = mark[END] > mark[START] ? `${metres(mark[START], 2)} to ${metres(mark[END], 2)}` : metres(mark[START], 2);
-    const parts = mark[PARTS] > 1 ? `, joined from ${mark[PARTS]}` : "";
-    return `${what.label} at ${place}, camera ${what.camera}, score ${percent(mark[SCORE])}${parts}`;
+    const position = mark[END] > mark[START] ? `${metres(mark[START], 2)} to ${metres(mark[END], 2)}` : metres(mark[START], 2);
+    const parts = mark[PARTS] > 1 ? `, merged from ${mark[PARTS]}` : "";
+    return `${what.label} at ${position}, camera ${what.camera}, score ${percent(mark[SCORE])}${parts}`;
   }
 
-  // start and end: as events state them, which is another place after a reset of the encoder.
+  // start and end are the positions stated in events; after an encoder reset they differ from those on the map.
   describe(mark) {
     const lane = this.map.lanes[mark[LANE]];
     const shift = lane.shifts.findLast(([from]) => from <= mark[START])?.[1] ?? 0;

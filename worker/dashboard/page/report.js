@@ -1,25 +1,25 @@
-// The report of one coil, made to be printed.
+// The printable report of one coil.
 
 import { byId, coilName, dateTime, fillFacts, fillTable, firstFramesText, flagsText, lineName, make, metres, number, percent, positionFaultsText } from "./dom.js";
 import { classColour, learn } from "./classes.js";
 import { StripMap } from "./map.js";
 import { startTheme } from "./theme.js";
 
-const WHY = { "next-coil": "ended: the next coil came", silence: "ended: nothing more came", limit: "ended here: a coil has at most 100,000 frames on this page" };
+const WHY = { "next-coil": "ended: the next coil started", silence: "ended: no more frames arrived", limit: "closed here: this page shows at most 100,000 frames per coil" };
 
 const AGAIN_MS = 1000;
 const WAIT_MS_MAX = 300000;
 
-// The answer, once the server has read what there is: just after its start it does not know yet.
+// Fetch JSON. A server that has just started answers 503 until it has read the existing results, so ask again.
 async function ask(path) {
   for (let waitedMs = 0; waitedMs < WAIT_MS_MAX; waitedMs += AGAIN_MS) {
     const answer = await fetch(path);
     if (answer.ok) return answer.json();
-    if (answer.status !== 503) throw new Error("this coil is not kept here any more");
-    byId("subtitle").textContent = "The results are still being read.";
+    if (answer.status !== 503) throw new Error("this page no longer keeps the coil");
+    byId("subtitle").textContent = "The server is still reading the results.";
     await new Promise((again) => setTimeout(again, AGAIN_MS));
   }
-  throw new Error("the results are still being read after five minutes; load this page again later");
+  throw new Error("the server is still reading the results after five minutes; reload this page later");
 }
 
 async function load(id) {
@@ -41,8 +41,8 @@ function showFacts(coil) {
     ...(coil.first_frames_unread ? [["Check", firstFramesText(coil)]] : []),
     ["Length", metres(coil.length_mm, 3)],
     ["Not covered", metres(coil.uncovered_mm, 3)],
-    ["Not seen by every camera", metres(coil.partly_uncovered_mm, 3)],
-    ["Cameras that sent nothing", coil.cameras_silent.join(", ") || "none"],
+    ["Not covered by every camera", metres(coil.partly_uncovered_mm, 3)],
+    ["Cameras without frames", coil.cameras_silent.join(", ") || "none"],
     ["Positions", positionFaultsText(coil.position_faults) || "plausible"],
     ["Defects", number(defects)],
     ["Defects per 100 m", coil.length_mm ? ((1e5 * defects) / coil.length_mm).toFixed(1) : "–"],
@@ -50,7 +50,7 @@ function showFacts(coil) {
     ["Frames rejected", number(coil.frames.rejected)],
     ["Frames skipped", number(coil.frames.skipped)],
     ["Frames unsure", number(coil.verdicts.unsure)],
-    ["Of these flagged", coil.flagged ? `${number(coil.flagged)}: ${flagsText(coil.flags)}` : "0"],
+    ["Frames flagged", coil.flagged ? `${number(coil.flagged)}: ${flagsText(coil.flags)}` : "0"],
     ["Worst defect", coil.worst ? `${coil.worst.label}, ${percent(coil.worst.score)}, at ${metres(coil.worst.strip_mm.start, 2)}` : "none"],
   ]);
 }
@@ -73,8 +73,8 @@ function showTables(coil) {
   byId("no-gaps").hidden = coil.gaps.length > 0 || coil.uncovered_mm === null;
   byId("gaps-cut").hidden = coil.gaps.length === 0;
   byId("gaps-cut").textContent = coil.gaps.length < coil.gaps_total
-    ? `The longest ${number(coil.gaps.length)} of ${number(coil.gaps_total)} gaps, the longest first.`
-    : `${number(coil.gaps.length)} in all, the longest first.`;
+    ? `The longest ${number(coil.gaps.length)} of ${number(coil.gaps_total)} gaps, longest first.`
+    : `${number(coil.gaps.length)} in total, longest first.`;
   fillTable(byId("gaps"), [
     { name: "From", cell: (gap) => metres(gap.start, 3) },
     { name: "To", cell: (gap) => metres(gap.end, 3) },
@@ -87,15 +87,15 @@ function showTables(coil) {
     { name: "Class", text: true, cell: (one) => one.label },
     { name: "Camera", text: true, cell: (one) => one.camera },
     { name: "Score", cell: (one) => percent(one.score) },
-    { name: "Joined from", cell: (one) => number(one.parts) },
+    { name: "Merged from", cell: (one) => number(one.parts) },
   ], keyed(coil.strip_defects));
   byId("cut").textContent = listedText(coil.strip_defects.length, coil.strip_defects_total);
 }
 
 function listedText(listed, total) {
-  if (total === 0) return "None with a place on the strip.";
-  if (listed === total) return `${number(total)} with a place on the strip, in their order.`;
-  return `The first ${number(listed)} of ${number(total)} with a place on the strip, in their order. The others are in every count above and are not listed.`;
+  if (total === 0) return "No defects with a known strip position.";
+  if (listed === total) return `${number(total)} with a known strip position, in order of position.`;
+  return `The first ${number(listed)} of ${number(total)} with a known strip position, in order of position. The others are not listed, but are included in every count above.`;
 }
 
 function showMap(map, coil) {
@@ -124,7 +124,7 @@ async function start() {
     showTables(summary);
     showMap(map, summary);
   } catch (error) {
-    byId("subtitle").textContent = `There is no report: ${error.message}.`;
+    byId("subtitle").textContent = `No report available: ${error.message}.`;
   }
 }
 

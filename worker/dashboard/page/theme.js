@@ -1,4 +1,4 @@
-// Light or dark: that of the system until a person chooses; and the colours of the sheet for a canvas.
+// The light or dark theme, which follows the system until the user chooses one, and style sheet colours for a canvas.
 
 const root = document.documentElement;
 const system = matchMedia("(prefers-color-scheme: dark)");
@@ -10,7 +10,7 @@ function saved() {
   try {
     return localStorage.getItem("theme");
   } catch {
-    return null; // storage may be switched off
+    return null; // storage may be disabled
   }
 }
 
@@ -32,7 +32,7 @@ export function startTheme(button) {
     try {
       localStorage.setItem("theme", root.dataset.theme);
     } catch {
-      // then it lasts until the page is closed
+      // without storage, the choice lasts until the page is closed
     }
     show();
   });
@@ -40,7 +40,7 @@ export function startTheme(button) {
   show();
 }
 
-// A colour of the sheet as a canvas takes it: custom properties are not resolved, so an element is asked.
+// Return a style sheet colour for a canvas. A canvas does not resolve custom properties, so read a computed style.
 export function colour(name) {
   if (!kept.has(name)) {
     if (!probe.isConnected) {

@@ -21,6 +21,7 @@ myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # generated pages start some sections below the second level
 nitpicky = True
 autodoc_typehints = "description"
+smartquotes = False  # texts of the program are to be copied as they are
 copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "furo"

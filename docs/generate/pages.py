@@ -3,7 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from docs.generate.commands import commands_page
+from docs.generate.exit_codes import exit_codes_page
 from docs.generate.settings import settings_page
 
 REFERENCE = Path(__file__).parents[1] / "reference"
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands_page,
+    "exit-codes.md": exit_codes_page,
+    "settings.md": settings_page,
+}

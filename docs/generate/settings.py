@@ -39,14 +39,14 @@ name that contains a hyphen or a space. Use `export STRIPWATCH_CAMERAS='{"TOP-1"
 **`--set KEY=VALUE`** reads the value as TOML, and as text if it is not valid TOML. It may be given more than once.
 
 **Unknown keys** are errors. The message suggests the nearest known key. Two keys that differ only in case are an error
-too. `stripwatch check` reads all settings and loads the bundle without connecting to
+too. [`stripwatch check`](commands.md#stripwatch-check) reads all settings and loads the bundle without connecting to
 Kafka.
 
 **When changes take effect.** Settings are read once, at startup; restart the worker to change one. A running worker
 does notice a replaced or newly promoted bundle ([`bundle_check_s`](#bundle_check_s); also the shadow bundle), renewed
 certificate files of the metrics port, and a renewed `security.token_file`.
 
-Commands that connect to Kafka but do not inspect frames, such as `stripwatch topics`,
+Commands that connect to Kafka but do not inspect frames, such as [`stripwatch topics`](commands.md#stripwatch-topics),
 use `[security]` from the same sources. [Renamed settings](#renamed-settings) lists the keys of earlier versions.
 """
 _RENAMED_HEAD = """## Renamed settings

@@ -1,19 +1,7 @@
-"""Every error this project raises on purpose, and the exit code it ends a command with.
+"""The errors that the project raises on purpose, each with the exit code of the command that it ends.
 
-StripwatchError
-  SettingsError           a wrong flag, key or value                           -> exit 2
-  BundleError             a model file that cannot be run                      -> exit 3
-  BrokerUnavailableError  Kafka cannot be reached, or is away for too long     -> exit 4
-  InferenceError          the inference session failed                         -> exit 5
-  InputError              a file or folder that is missing or in the way       -> exit 6
-  DataError               a training set that cannot be learned from           -> exit 7
-  ExportRejectedError     a model whose ONNX file does not agree with it       -> exit 8
-  LineRunError            a line run to show or to measure lost frames         -> exit 9
-  FencedError             another worker has taken this one's instance_id      -> exit 10
-  HangError               a thread does not come back, so the process is ended -> exit 11
-  MemoryShortageError     memory is short, also after a while              -> exit 12
-  WorkerExitError         one of several workers ended against its will        -> its own code
-  FrameRejected           one bad frame goes to the reject topic; the worker continues
+docs/reference/exit-codes.md is made from the docstrings of the classes: the first paragraph is the meaning, the second
+says what to do.
 """
 
 from enum import StrEnum
@@ -26,55 +14,86 @@ class StripwatchError(Exception):
 
 
 class SettingsError(StripwatchError):
-    """A wrong flag, key or value."""
+    """An invalid option, setting key or value, or a GPU or port that is not available.
+
+    Correct the setting that the message names. `stripwatch check` verifies a settings file without connecting to Kafka.
+    """
 
     exit_code = 2
 
 
 class BundleError(StripwatchError):
-    """A model file that is not fit to run."""
+    """A bundle that cannot be read, was changed, or fails its self-test.
+
+    Go back to the bundle that ran before (`stripwatch export rollback`), then check the new one with
+    `stripwatch export verify`.
+    """
 
     exit_code = 3
 
 
 class BrokerUnavailableError(StripwatchError):
-    """Kafka cannot be reached, or has been away for too long."""
+    """Kafka cannot be reached, was away for too long, or refused the client or a request.
+
+    Check the brokers, `bootstrap_servers`, certificates, passwords and ACLs. Retry when Kafka is available.
+    """
 
     exit_code = 4
 
 
 class InferenceError(StripwatchError):
-    """The inference session failed."""
+    """ONNX Runtime failed while it ran the model.
+
+    Check the device (`nvidia-smi` for a GPU) and its memory, and restart the worker.
+    """
 
     exit_code = 5
 
 
 class InputError(StripwatchError):
-    """A file, folder or record that is missing, in the way, or not what it should be."""
+    """A file, folder or record is missing, already exists, is not readable or writable, or has the wrong format.
+
+    Correct the path, or use `--force` where the command offers it to replace a file.
+    """
 
     exit_code = 6
 
 
 class DataError(StripwatchError):
-    """A training set that nothing can be learned from."""
+    """A data set that cannot be used for training or evaluation.
+
+    Run `stripwatch train survey` on it, and fix what the message and the survey name.
+    """
 
     exit_code = 7
 
 
 class ExportRejectedError(StripwatchError):
-    """A model whose ONNX file does not agree with it."""
+    """An exported model whose ONNX file does not give the results of the Keras model.
+
+    Export with `--precision fp32`, or raise the limit that the message names if the loss of accuracy is acceptable.
+    """
 
     exit_code = 8
 
 
 class LineRunError(StripwatchError):
-    """A line that was run to show or to measure lost frames."""
+    """A demo or benchmark that lost frames, gave wrong results, or was stopped before it had finished.
+
+    Read the worker output in the message. A benchmark needs a machine without other load.
+    """
 
     exit_code = 9
 
 
 class WorkerExitError(StripwatchError):
-    """code: the exit code that the worker ended with; a signal's number is negative, as subprocess says it."""
+    """One of several worker processes ended unexpectedly. The code is that of the process: 128 + N after signal N.
+
+    See the last log line of that process. 137 (signal 9) often means that the system ran out of memory.
+
+    Args:
+        code: The exit code of the process; negative for a signal, as in `subprocess`.
+    """
 
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text, code)  # both, or it could not be sent to another process
@@ -85,15 +104,21 @@ class WorkerExitError(StripwatchError):
 
 
 class FencedError(StripwatchError):
-    """Another worker has taken this one's instance_id."""
+    """Another worker of the group uses the same `instance_id`.
+
+    Give each worker its own `instance_id`, or leave it empty so that each claims a free name.
+    """
 
     exit_code = 10
 
 
 class HangError(StripwatchError):
-    """A thread that does not come back, during the work or at a stop. The process is ended by force.
+    """A thread that hangs, during work or at a stop. The process is ended by force; frames in flight are read again.
 
-    exit_code: that of the error which stopped the worker, where there was one.
+    See the stacks of all threads in the log. If it began with a new bundle, go back to the one before.
+
+    Args:
+        exit_code: The code of the error that stopped the worker, if there was one.
     """
 
     exit_code = 11
@@ -104,7 +129,10 @@ class HangError(StripwatchError):
 
 
 class MemoryShortageError(StripwatchError):
-    """There is not enough memory for the frames in flight, also after a while."""
+    """There is not enough memory for the frames in flight, and waiting did not help.
+
+    Lower `inflight.frames_max`, `inflight.bytes_max` or `processes`, or add memory.
+    """
 
     exit_code = 12
 

@@ -26,7 +26,9 @@ def view(
     The page only reads from Kafka, joins no consumer group, and waits for a broker that is unreachable. Requires the
     extra 'view'.
 
-    Example: stripwatch view --bootstrap-servers 127.0.0.1:9092, then open http://127.0.0.1:8800/
+    By default the page is at http://127.0.0.1:8800/.
+
+    Example: stripwatch view --bootstrap-servers 127.0.0.1:9092
     """
     settings = settings_of(config, setting, bootstrap_servers=bootstrap_servers)
     try:

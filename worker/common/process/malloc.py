@@ -13,7 +13,7 @@ _MAPPED_BYTES_MIN = 4 << 20  # a frame of 256x1600 is 1.2 MB of pixels; larger b
 def tune_malloc() -> None:
     """As many heaps as threads can run at once: by default there are eight times as many, each with holes of its own.
     And the pixels of a frame lie where those of the last one lay: new memory from the system comes page by page,
-    which is a fifth of decoding a strip (ARCHITECTURE, Speed).
+    which is a fifth of decoding a strip.
 
     Call before the first thread starts. Does nothing where the allocator is not glibc's.
     """

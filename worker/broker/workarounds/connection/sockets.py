@@ -2,7 +2,7 @@
 
 Version: kafka-python 3.0.12
 Symptom: It reads 4 KB a call, each of which releases the GIL and waits to have it back. Before it waits for a socket it
-    asks its selector for a key that is not there, whose refusal spells the socket out (ARCHITECTURE, Speed).
+    asks its selector for a key that is not there, whose refusal spells the socket out.
 Workaround: Read as much as is there, and refuse an unknown key in few words.
 Shown by: test_kafka_python_still_reads_little
 """

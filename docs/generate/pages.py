@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from docs.generate.alerts import alerts_page
 from docs.generate.commands import commands_page
 from docs.generate.exit_codes import exit_codes_page
 from docs.generate.settings import settings_page
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 PAGES: dict[str, Callable[[], str]] = {
+    "alerts.md": alerts_page,
     "commands.md": commands_page,
     "exit-codes.md": exit_codes_page,
     "settings.md": settings_page,

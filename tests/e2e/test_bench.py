@@ -35,7 +35,7 @@ def test_a_bench_measures_the_worker_and_its_limits(
     assert paced["frames"] > 0
     assert 0 < paced["latency_ms_p50"] <= paced["latency_ms_p95"] <= paced["latency_ms_p99"]
     assert found["plan"]["load"] == pytest.approx(20 / found["frames_per_second"], rel=0.01)
-    assert "what binds" in done.stderr
+    assert "bottleneck" in done.stderr
 
 
 def test_what_cannot_be_measured_is_one_sentence(bundle: Path, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Demo and benchmarks: a simulated line around the real worker."""
+"""The demo and the benchmark: a simulated line with the real worker."""

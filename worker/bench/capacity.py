@@ -1,4 +1,4 @@
-"""What measured costs mean: the limit of the machine, what binds, and how many cameras it can take."""
+"""Capacity derived from measured costs: the limits of the machine, the bottleneck, and the number of cameras."""
 
 import math
 import re
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from stripwatch.worker.common.errors import SettingsError
 
-# At full load a queue grows with every hiccup, and latency with it.
+# At full load every hiccup lengthens the queue, and with it the latency.
 LOAD_MAX = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class FrameCosts:
-    """CPU seconds that one frame costs each step, measured alone. broker: None where it runs elsewhere."""
+    """CPU seconds per frame of each step, measured in isolation. broker_s is None if the broker runs elsewhere."""
 
     consume_s: float
     decode_s: float
@@ -27,9 +27,10 @@ class FrameCosts:
 
 @dataclass(frozen=True, slots=True)
 class CapacityLimits:
-    """Frames a second that cannot be passed. inference: alone on ready batches. intake: consumer and decode alone.
+    """Upper limits of throughput, in frames per second.
 
-    cpu: all cores busy with the costs of a frame and nothing else; None where a GPU does part of the work.
+    inference_fps: inference alone on prepared batches. intake_fps: consumer and decoding alone. cpu_fps: all cores
+    spend their time on the steps of a frame only; None if a GPU does part of the work.
     """
 
     inference_fps: float
@@ -38,7 +39,7 @@ class CapacityLimits:
 
     @property
     def binding(self) -> tuple[str, float]:
-        """The lowest, by name."""
+        """Return the name of the lowest limit, and the limit in frames per second."""
         found = {"inference": self.inference_fps, "intake and decode": self.intake_fps}
         if self.cpu_fps is not None:
             found["CPU"] = self.cpu_fps
@@ -52,7 +53,7 @@ def cpu_limit(costs: FrameCosts, cores: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class CameraPlan:
-    """What a line needs: a number of cameras, frames a second of each, of height x width px."""
+    """The needs of a line: number of cameras, frames per second per camera, and frame size (height x width in px)."""
 
     cameras: int
     rate_fps: float
@@ -65,7 +66,11 @@ class CameraPlan:
 
 @dataclass(frozen=True, slots=True)
 class CapacityFit:
-    """cameras_max: of this rate on one machine. machines: for all of the plan. load: share of capacity on one."""
+    """How a plan fits machines of a measured capacity.
+
+    cameras_max: number of such cameras per machine. machines: number needed for the whole plan, or None if not even one
+    camera fits. load: the plan's rate as a share of the capacity of one machine.
+    """
 
     cameras_max: int
     machines: int | None
@@ -73,15 +78,15 @@ class CapacityFit:
 
 
 def parse_plan(text: str) -> CameraPlan:
-    """ "12 cameras 30 fps 256x1600". Raises SettingsError."""
+    """Parse a plan such as "12 cameras 30 fps 256x1600". Raises SettingsError."""
     match = re.fullmatch(r"\s*(\d{1,4}) cameras? (\d{1,4}(?:\.\d+)?) fps (\d{1,5}x\d{1,5})\s*", text)
     if match is None or not int(match[1]) or not float(match[2]):
-        raise SettingsError(f"--plan reads '12 cameras 30 fps 256x1600', not {text!r}")
+        raise SettingsError(f"--plan must have the form '12 cameras 30 fps 256x1600', not {text!r}")
     return CameraPlan(int(match[1]), float(match[2]), match[3])
 
 
 def fit(plan: CameraPlan, capacity_fps: float) -> CapacityFit:
-    """How the plan fits machines of capacity_fps each, loaded to LOAD_MAX; machines is None where no camera fits."""
+    """Calculate how a plan fits machines of `capacity_fps` each, loaded up to LOAD_MAX."""
     cameras_max = int(LOAD_MAX * capacity_fps / plan.rate_fps)
     machines = math.ceil(plan.cameras / cameras_max) if cameras_max else None
     return CapacityFit(cameras_max, machines, plan.fps / capacity_fps)

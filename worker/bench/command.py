@@ -1,4 +1,4 @@
-"""`stripwatch bench`: the worker on this machine, beside the limits of this machine, in one run."""
+"""`stripwatch bench`: measures the worker and the limits of this machine in one run."""
 
 import itertools
 import math
@@ -52,7 +52,7 @@ _DEFECT_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured. loads: shares of the capacity."""
+    """The extent of a benchmark. loads: shares of the capacity at which latency is measured."""
 
     count: int
     runs: int
@@ -62,7 +62,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All that one bench found. runs: frames a second of each saturated run; saturated is the median one."""
+    """The results of one benchmark. runs: frames per second of each saturated run; saturated is the median run."""
 
     saturated: SaturatedRun
     runs: list[float]
@@ -74,25 +74,29 @@ class Measured:
 def bench(
     bundle: BundleFile = DEMO_BUNDLE,
     frames: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Measure with these images; else with a simulated strip.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Measure with the images in this folder instead of a simulated strip."),
     ] = None,
-    shape: Annotated[str, typer.Option(help="Of the simulated strip, height x width in px.")] = "200x200",
-    count: Annotated[int, typer.Option(min=100, help="Frames of a run at full load.")] = 3000,
-    runs: Annotated[int, typer.Option(min=1, max=50, help="Runs at full load; the median counts.")] = 3,
-    load: Annotated[str, typer.Option(help="Shares of the capacity at which latency is measured.")] = "0.5,0.8",
-    seconds: Annotated[float, typer.Option(min=1, help="Of each latency measurement.")] = 15.0,
-    plan: Annotated[str, typer.Option(help="What the line wants, as '12 cameras 30 fps 256x1600'.")] = "",
+    shape: Annotated[str, typer.Option(help="Frame size of the simulated strip: height x width in px.")] = "200x200",
+    count: Annotated[int, typer.Option(min=100, help="Number of frames per run at full load.")] = 3000,
+    runs: Annotated[int, typer.Option(min=1, max=50, help="Number of runs at full load. The median is reported.")] = 3,
+    load: Annotated[
+        str, typer.Option(help="Shares of the capacity at which to measure latency, separated by commas.")
+    ] = "0.5,0.8",
+    seconds: Annotated[float, typer.Option(min=1, help="Duration of each latency measurement in seconds.")] = 15.0,
+    plan: Annotated[str, typer.Option(help="Needs of a line, as '12 cameras 30 fps 256x1600'.")] = "",
     broker: BrokerAddress = "",
     setting: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the worker.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Worker setting to override. Repeatable.")
     ] = None,
     config: SecurityConfig = None,
 ) -> None:
-    """Measure how fast this machine inspects frames, the cost, and the bottleneck.
+    """Measure how fast this machine inspects frames, the CPU cost of a frame, and the bottleneck.
 
-    Each step is measured alone; then the worker with all frames waiting; then its latency with cameras at a part of
-    that rate. The limits come from the same run: ONNX Runtime alone on ready batches, consumer and decode alone, and
-    all cores busy with nothing but the steps. Broker and cameras share the machine, unless --broker names one.
+    The command measures each step in isolation, then the worker's throughput with all frames waiting on the topic, then
+    its latency with cameras at a share of that rate. The limits come from the same run: ONNX Runtime alone on prepared
+    batches, consumer and decoding alone, and all cores busy with nothing but the steps. Broker and cameras share this
+    machine unless --broker names an external broker.
 
     Example: stripwatch bench --bundle model.onnx --plan "12 cameras 30 fps 256x1600"
 
@@ -130,17 +134,17 @@ def _measure(
     sizes: Sizes,
 ) -> Measured:
     full, paced = topics
-    say("each step alone")
+    say("measuring each step in isolation")
     here = {"security": setup.security, "bootstrap_servers": setup.broker.bootstrap_servers, "topics": Topics(**full)}
     steps = measure_steps(settings.model_copy(update=here), sizes.count, paced["defects"])
     runs = []
     for number in range(sizes.runs):
-        say(f"all {sizes.count} frames at once, run {number + 1} of {sizes.runs}")
+        say(f"measuring throughput with {sizes.count} waiting frames, run {number + 1} of {sizes.runs}")
         runs.append(saturate(setup, full, sizes.count))
     runs.sort(key=lambda run: run.frames_per_second)
     median = runs[len(runs) // 2]
     rates = [share * median.frames_per_second for share in sizes.loads]
-    say(f"latency at {', '.join(f'{rate:.0f}' for rate in rates)} frames a second, {sizes.seconds:g} s each")
+    say(f"measuring latency at {', '.join(f'{rate:.0f}' for rate in rates)} frames/s, {sizes.seconds:g} s each")
     with tempfile.TemporaryDirectory(prefix="stripwatch-bench-") as folder:
         images = _write_shots(shots, Path(folder, "images"))
         latencies = pace(setup, paced, images, rates, sizes.seconds)
@@ -151,7 +155,7 @@ def _measure(
 
 
 def _fill(setup: BenchSetup, topic: str, shots: list[SourceImage], count: int) -> None:
-    """Put the frames where a worker will find them all."""
+    """Send all frames to the topic."""
     say(f"sending {count} frames")
     line = SimulatedLine(cameras=_CAMERAS, rate_fps=0, mm_per_frame=1000, coil="BENCH")
     with open_frame_producer(setup.client, topic) as producer:
@@ -159,7 +163,7 @@ def _fill(setup: BenchSetup, topic: str, shots: list[SourceImage], count: int) -
         play(itertools.islice(repeat_pool(shots, _SEED), count), line, sender.send, setup.clock, math.inf)
         sender.finish()
     if setup.clock.stopped:
-        raise LineRunError("stopped before all was measured")
+        raise LineRunError("interrupted before the measurement was complete")
 
 
 def _shots(folder: Path | None, shape: str) -> list[SourceImage]:
@@ -169,7 +173,7 @@ def _shots(folder: Path | None, shape: str) -> list[SourceImage]:
 
 
 def _warn_of_sizes(settings: Settings, shots: Sequence[SourceImage]) -> None:
-    """Speed is measured nevertheless, but the results of such frames say little about the model."""
+    """Warn if the frames differ in size from the training frames. Their speed is valid, their results mean little."""
     check = size_check(load_resolved(resolve_bundle(require_bundle(settings))).manifest, settings)
     if warning := size_warning(check, (shot.encoded for shot in shots)):
         say(warning)
@@ -188,28 +192,30 @@ def _parse_loads(text: str) -> list[float]:
     except ValueError:
         loads = []
     if not loads or not all(0 < load <= 1 for load in loads):
-        raise SettingsError(f"--load takes shares of the capacity over 0 and up to 1, as 0.5,0.8, not {text!r}")
+        raise SettingsError(
+            f"--load must list shares of the capacity above 0 and up to 1, such as 0.5,0.8, not {text!r}"
+        )
     return loads
 
 
 def _table(found: Measured) -> Table:
-    """What was found, for people."""
+    """Build the table of the results."""
     run, limits, costs = found.saturated, found.limits, found.costs
     name, limit_fps = limits.binding
-    table = Table("what", "figure", "of the worker's rate", title="Stripwatch bench", title_justify="left")
-    table.add_row("worker, all frames at once", f"{run.frames_per_second:.0f} frames/s", "")
+    table = Table("measurement", "value", "relative to the worker", title="Stripwatch bench", title_justify="left")
+    table.add_row("worker, all frames waiting", f"{run.frames_per_second:.0f} frames/s", "")
     for what, fps in (
         ("limit: ONNX Runtime alone", limits.inference_fps),
         ("limit: consumer and decode alone", limits.intake_fps),
-        ("limit: all cores at work", limits.cpu_fps),
+        ("limit: all cores fully used", limits.cpu_fps),
     ):
         if fps is not None:
             table.add_row(what, f"{fps:.0f} frames/s", f"worker reaches {run.frames_per_second / fps:.0%}")
-    table.add_row("what binds", name, f"{limit_fps:.0f} frames/s", end_section=True)
+    table.add_row("bottleneck", name, f"{limit_fps:.0f} frames/s", end_section=True)
     for what, seconds in asdict(costs).items():
         table.add_row(f"CPU, {what.removesuffix('_s')} alone", _cpu(seconds), "")
-    table.add_row("CPU, worker as it ran", _cpu(run.worker_cpu_s_per_frame), "")
-    table.add_row("batch, mean", f"{run.batch_frames_mean:.1f} frames", "")
+    table.add_row("CPU, whole worker", _cpu(run.worker_cpu_s_per_frame), "")
+    table.add_row("mean batch size", f"{run.batch_frames_mean:.1f} frames", "")
     table.add_row(f"{run.provider} busy", f"{run.device_busy_share:.0%} of the time", "", end_section=True)
     for paced in found.paced:
         figures = "/".join("-" if ms is None else f"{ms:.0f}" for ms in _percentiles(paced))
@@ -219,7 +225,7 @@ def _table(found: Measured) -> Table:
 
 
 def _cpu(seconds: float | None) -> str:
-    return "not told" if seconds is None else f"{1000 * seconds:.3f} s per 1,000 frames"
+    return "not available" if seconds is None else f"{1000 * seconds:.3f} s per 1,000 frames"
 
 
 def _percentiles(paced: PacedRun) -> tuple[float | None, float | None, float | None]:
@@ -227,7 +233,7 @@ def _percentiles(paced: PacedRun) -> tuple[float | None, float | None, float | N
 
 
 def _summary(found: Measured, wanted: CameraPlan | None) -> dict[str, Any]:
-    """The last line. Shares are the worker's rate over a limit."""
+    """Build the JSON summary. "of_limits" is the worker's rate divided by each limit."""
     run, limits = found.saturated, found.limits
     every = {"inference": limits.inference_fps, "intake": limits.intake_fps, "cpu": limits.cpu_fps}
     summary: dict[str, Any] = {

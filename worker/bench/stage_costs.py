@@ -1,6 +1,6 @@
-"""Each step of a frame's path alone, on the same frames: what it costs in CPU, and how fast it can be.
+"""Measures CPU cost and maximum speed of each pipeline step in isolation, on the same frames.
 
-It calls the steps of the pipeline one by one, since `LoadedModel.inspect` takes them together.
+It calls the steps one by one, because `LoadedModel.inspect` combines them.
 """
 
 import itertools
@@ -46,7 +46,7 @@ _SAMPLE_FRAMES = 512
 
 @dataclass(frozen=True, slots=True)
 class CpuTime:
-    """What some frames took: of the CPU, all threads together, and of the clock."""
+    """CPU time (all threads together) and elapsed time of a number of frames."""
 
     frames: int
     cpu_s: float
@@ -62,7 +62,7 @@ class CpuTime:
 
 
 def measure_cpu_time(work: Callable[[], int]) -> CpuTime:
-    """Time a piece of work that returns how many frames it did."""
+    """Measure `work`, which returns the number of frames it processed."""
     cpu_s, wall_s = time.process_time(), time.perf_counter()
     frames = work()
     return CpuTime(frames, time.process_time() - cpu_s, time.perf_counter() - wall_s)
@@ -70,7 +70,7 @@ def measure_cpu_time(work: Callable[[], int]) -> CpuTime:
 
 @dataclass(frozen=True, slots=True)
 class StageCosts:
-    """Every step alone. broker: CPU seconds a frame of the broker, known only after a whole run."""
+    """The cost of every step in isolation. The broker's CPU seconds per frame are known only after a whole run."""
 
     consume: CpuTime
     intake: CpuTime
@@ -94,8 +94,11 @@ class StageCosts:
 
 
 def measure_steps(settings: Settings, count: int, scratch_topic: str) -> StageCosts:
-    """settings: of the worker, its topic of frames filled with count frames. scratch_topic: takes results."""
-    tune_malloc()  # as in the worker, or decoding would look dearer than it is there
+    """Measure every step. Raises InputError if no frame can be decoded.
+
+    settings: worker settings whose frames topic holds `count` frames. scratch_topic: topic for the results.
+    """
+    tune_malloc()  # as in the worker; otherwise decoding would appear more expensive
     model, one_thread = (load_model(settings.model_copy(update={"inference_threads": threads})) for threads in (0, 1))
     pool = DecodePool(usable_cores())
     frames: list[Frame] = []
@@ -106,7 +109,7 @@ def measure_steps(settings: Settings, count: int, scratch_topic: str) -> StageCo
     decoded: list[Decoded] = []
     decode_spent = measure_cpu_time(lambda: _decode_each(sample, model, decoded))
     if not decoded:
-        raise InputError("not one of the frames can be decoded: there is nothing to measure")
+        raise InputError("no frame can be decoded, so there is nothing to measure; check the images of --frames")
     ready = np.stack([item.image.pixels for item in decoded])
     return StageCosts(
         consume=consume,
@@ -119,7 +122,7 @@ def measure_steps(settings: Settings, count: int, scratch_topic: str) -> StageCo
 
 
 def _consume(settings: Settings, count: int, take: Callable[[Frame], object]) -> int:
-    """Read the topic of frames from its start, as the worker turns records into frames."""
+    """Read the frames topic from its start, and convert records to frames as the worker does."""
     taken, idle_since_s = 0, time.monotonic()
     with open_reader(client_config(settings), fetch_wait_ms=FETCH_WAIT_MS) as consumer:
         read_from_beginning(consumer, [settings.topics.frames])
@@ -129,12 +132,14 @@ def _consume(settings: Settings, count: int, take: Callable[[Frame], object]) ->
                     take(read_record(from_kafka(record), "", time.monotonic()))
                 taken, idle_since_s = taken + len(records), time.monotonic()
             if time.monotonic() > idle_since_s + _IDLE_S_MAX:
-                raise BrokerUnavailableError(f"{settings.topics.frames} gave only {taken} of {count} frames")
+                raise BrokerUnavailableError(
+                    f"only {taken} of {count} frames could be read from {settings.topics.frames}"
+                )
     return taken
 
 
 def _consume_and_decode(settings: Settings, count: int, pool: DecodePool, model: LoadedModel) -> int:
-    """The consumer's thread and the decode pool as in the worker, with nothing behind them."""
+    """Run the consumer thread and the decode pool as in the worker, and discard the images."""
 
     def submit(frame: Frame) -> None:
         pool.submit(frame, model)
@@ -155,7 +160,7 @@ def _decode_each(frames: Sequence[Frame], model: LoadedModel, into: list[Decoded
 
 
 def _infer(session: Session, ready: Pixels) -> int:
-    """Batch after batch of the best size, for a second at least."""
+    """Run batches of the best size for at least one second. Return the number of frames."""
     size = min(session.best_batch_frames, len(ready))
     starts = itertools.cycle(range(0, len(ready) - size + 1, size))
     done, ends_s = 0, time.perf_counter() + _INFER_S_MIN
@@ -167,7 +172,7 @@ def _infer(session: Session, ready: Pixels) -> int:
 
 
 def _publish(settings: Settings, model: LoadedModel, decoded: Sequence[Decoded], topic: str) -> CpuTime:
-    """Events made, serialised, sent, acknowledged and counted, as by the worker's publish thread."""
+    """Measure building, serializing, sending, acknowledging and counting events, as in the worker's publish thread."""
     predictions = [outcome for item in decoded for outcome in infer_batch([item], model.session)]
     topics = settings.topics.model_copy(update=dict.fromkeys(("results", "defects", "rejects"), topic))
     plain = settings.model_copy(update={"topics": topics, "delivery": "at-least-once"})

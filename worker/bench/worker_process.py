@@ -1,4 +1,4 @@
-"""A worker as a child process of a tool: its command line, and the wait until it is ready."""
+"""A worker as a child process: its command line, and waiting for its readiness."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from stripwatch.worker.config.sections import PLAIN_LOOPBACK
 from stripwatch.worker.config.security import PLAINTEXT, Security
 
 _READY_S_MAX = 60.0
-_SESSION_MS = 6000  # the embedded broker lets the first member of a group wait for half of it
+_SESSION_MS = 6000  # the embedded broker makes the first member of a group wait for half of it
 
 
 def worker_command(
     bundle: Path, bootstrap_servers: str, topics: Mapping[str, str], metrics_port: int, settings: Sequence[str] = ()
 ) -> list[str]:
-    """A worker in a group of its own. settings: KEY=VALUE each."""
+    """Return the command that runs a worker in a separate consumer group. settings: KEY=VALUE each."""
     pairs = [f"topics.{kind}={topic}" for kind, topic in topics.items()]
     pairs += [f"{key}={value}" for key, value in PLAIN_LOOPBACK.items()]
     pairs += [f"session_timeout_ms={_SESSION_MS}", f"fetch_wait_ms_max={FETCH_WAIT_MS}", *settings]
@@ -34,7 +34,10 @@ def worker_command(
 
 
 def child_environment(security: Security) -> dict[str, str]:
-    """Of a worker and its cameras. What it says of security is for a real Kafka; a broker that we start has none."""
+    """Return the environment of a worker and its cameras, without security settings if we start the broker.
+
+    Those settings are meant for an external Kafka; the embedded broker supports no security.
+    """
     ours = security == PLAINTEXT
     return {name: text for name, text in os.environ.items() if not (ours and name.startswith("STRIPWATCH_SECURITY"))}
 
@@ -44,9 +47,9 @@ def await_ready(worker: ChildProcess, metrics_port: int, clock: Clock) -> str:
     deadline_s = clock.monotonic() + _READY_S_MAX
     while not (state := scrape(metrics_port)).get("ready"):
         if clock.stopped:
-            raise LineRunError("stopped before the worker was ready; no frame was sent")
+            raise LineRunError("interrupted before the worker was ready; no frame was sent")
         if worker.ended:
-            raise LineRunError(f"the worker ended with code {worker.process.returncode}{worker.output_text()}")
+            raise LineRunError(f"the worker exited with code {worker.process.returncode}{worker.output_text()}")
         if clock.monotonic() > deadline_s:
             raise BrokerUnavailableError(f"the worker was not ready after {_READY_S_MAX:.0f} s{worker.output_text()}")
         clock.sleep(0.1)
@@ -55,7 +58,7 @@ def await_ready(worker: ChildProcess, metrics_port: int, clock: Clock) -> str:
 
 
 def stop_in_order(child: ChildProcess, fine: Sequence[int] = (0,)) -> None:
-    """Stop a child; raises LineRunError if it does not end in order."""
+    """Stop a child process. Raises LineRunError if its exit code is not one of `fine`."""
     code = child.stop()
     if code not in fine:
-        raise LineRunError(f"{child.name} ended with code {code}{child.output_text()}")
+        raise LineRunError(f"{child.name} exited with code {code}{child.output_text()}")

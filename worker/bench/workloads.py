@@ -1,4 +1,4 @@
-"""A worker under load: all frames at once, or as many a second as cameras send; what it did, and what it cost."""
+"""Runs a worker under load, with all frames waiting or at a camera's rate, and measures its speed and cost."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,14 +27,14 @@ _STALL_S_MAX = 60.0
 
 @dataclass(frozen=True, slots=True)
 class BenchSetup:
-    """What stays the same over all loads of a bench. settings: of the worker, KEY=VALUE each."""
+    """The parameters shared by all loads of a benchmark. settings: worker settings, KEY=VALUE each."""
 
     bundle: Path
     broker: Broker
     settings: Sequence[str]
     clock: SystemClock
     security: Security = PLAINTEXT
-    arguments: Sequence[str] = ()  # of worker and cameras alike
+    arguments: Sequence[str] = ()  # of the worker and the cameras
 
     @property
     def client(self) -> ClientConfig:
@@ -43,9 +43,10 @@ class BenchSetup:
 
 @dataclass(frozen=True, slots=True)
 class SaturatedRun:
-    """All frames were there before the worker began. CPU seconds are None where the machine does not tell.
+    """A run in which all frames were on the topic before the worker started.
 
-    device_busy_share: share of the time in which a batch was on the device.
+    CPU seconds are None if the platform does not report them. device_busy_share: share of time in which a batch was on
+    the device.
     """
 
     provider: str
@@ -58,7 +59,7 @@ class SaturatedRun:
 
 @dataclass(frozen=True, slots=True)
 class PacedRun:
-    """offered_fps: what the cameras sent. Latency is capture to the moment a reader has the result."""
+    """A run at a fixed rate. offered_fps: rate of all cameras. Latency: from capture until a reader has the result."""
 
     offered_fps: float
     frames: int
@@ -69,7 +70,7 @@ class PacedRun:
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """The worker's own counters."""
+    """The worker's counters at a moment."""
 
     at_s: float
     done: float
@@ -80,16 +81,16 @@ class _Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class _Spent:
-    """The CPU seconds that worker and broker have used."""
+    """CPU seconds used by the worker and the broker so far."""
 
     worker_s: float | None
     broker_s: float | None
 
 
 def saturate(setup: BenchSetup, topics: Mapping[str, str], count: int, skip: int = 0) -> SaturatedRun:
-    """Let a fresh group work through the count frames that its topic holds. Raises LineRunError if it stalls.
+    """Measure a new consumer group that inspects the `count` frames on its topic. Raises LineRunError if it stalls.
 
-    skip: this many are done before the measurement begins, while several processes are still joining.
+    skip: number of frames settled before the measurement starts, while several processes may still be joining.
     """
     with _running_worker(setup, topics) as worker:
         first, now, moved_s = None, worker.moment(), time.monotonic()
@@ -99,17 +100,17 @@ def saturate(setup: BenchSetup, topics: Mapping[str, str], count: int, skip: int
             before, now = now, worker.moment()
             moved_s = now.at_s if now.done > before.done else moved_s
             worker.check(moved_s)
-            if first is None and now.done > skip:  # to ask for the CPU time at each poll would cost some
+            if first is None and now.done > skip:  # reading the CPU time at every poll would itself use CPU
                 first, spent = now, worker.spent()
         if first is None or first.done == now.done:
-            raise LineRunError(f"{count} frames are too few to measure by: raise --count")
+            raise LineRunError(f"{count} frames are too few for a measurement; raise --count")
         return _between((first, spent), (now, worker.spent()), worker.provider)
 
 
 def pace(
     setup: BenchSetup, topics: Mapping[str, str], folder: Path, rates_fps: Sequence[float], s: float
 ) -> list[PacedRun]:
-    """Cameras play the images of folder at each rate (of all cameras) for s seconds; a reader takes the results."""
+    """Measure latency at each rate (of all cameras together): cameras play the images of `folder` for `s` seconds."""
     kinds = [topics["results"], topics["rejects"]]
     with (
         _running_worker(setup, topics) as worker,
@@ -156,13 +157,16 @@ class _RunningWorker:
     setup: BenchSetup
 
     def check(self, moved_s: float) -> None:
-        """Raises LineRunError where it makes no sense to wait on; moved_s: when the last frame came out."""
+        """Raise LineRunError if the worker exited or stalled, or the user interrupted.
+
+        moved_s: monotonic time at which the last frame was settled.
+        """
         if self.setup.clock.stopped:
-            raise LineRunError("stopped before all was measured")
+            raise LineRunError("interrupted before the measurement was complete")
         if self.child.ended:
-            raise LineRunError(f"the worker ended with code {self.child.process.returncode}{self.child.output_text()}")
+            raise LineRunError(f"the worker exited with code {self.child.process.returncode}{self.child.output_text()}")
         if time.monotonic() > moved_s + _STALL_S_MAX:
-            raise LineRunError(f"no frame came out of the worker for {_STALL_S_MAX:.0f} s{self.child.output_text()}")
+            raise LineRunError(f"the worker settled no frame for {_STALL_S_MAX:.0f} s{self.child.output_text()}")
 
     def moment(self) -> _Snapshot:
         families = scrape_families(self.metrics_port)

@@ -191,7 +191,7 @@ class CoilWriter:
             if added.outcome == "late":
                 log.info("frames of a coil that has ended; its summary will be corrected", **coil)
             else:
-                log.warning("frames of a coil that can no longer be corrected; they get a summary of their own", **coil)
+                log.warning("late frames summarized in a supplement", **coil)
 
     def _write(self, now_s: float) -> None:
         """Summaries of what has ended or was corrected; the commits stay behind until Kafka has them."""
@@ -230,7 +230,7 @@ class CoilWriter:
         for fault in sorted(new):
             self.metrics.faulty.labels(fault).inc()
         log.warning(
-            "a coil has positions that cannot be right, or cameras that sent nothing",
+            "coil has impossible positions or silent cameras",
             coil=summary.coil,
             line=summary.line,
             position_faults=summary.position_faults,

@@ -1,1 +1,1 @@
-"""Commands beside the line: topics, rejects, schemas."""
+"""Administrative commands: topics, rejects, schemas, config."""

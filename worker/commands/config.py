@@ -1,4 +1,4 @@
-"""`stripwatch config migrate`: rewrites a settings file of an earlier version."""
+"""`stripwatch config migrate`: rewrites a settings file from an earlier version."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,30 +13,30 @@ COMMANDS = (
     LazyCommand(
         "migrate",
         "stripwatch.worker.commands.config:migrate",
-        "Rewrite a settings file of an earlier version to the keys of this one.",
+        "Rewrite a settings file from an earlier version with the keys of this version.",
     ),
 )
-config = new_app("Rewrite settings files of an earlier version.", COMMANDS)
+config = new_app("Rewrite settings files from an earlier version.", COMMANDS)
 
 
 def migrate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The TOML file to rewrite in place.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="TOML file to rewrite in place.")],
 ) -> None:
-    """Rewrite a settings file of an earlier version to the keys of this one.
+    """Rewrite a settings file from an earlier version with the keys of this version.
 
-    Comments, order and layout stay. The old file is kept as FILE.bak, or as FILE.bak.1, FILE.bak.2 and so on where that
-    name is taken. A file that needs no change is not touched. What else is wrong in the file is left to you, and named
-    on stderr. The last line on stdout is JSON: the keys that were renamed, the backup, and what is still invalid.
+    Comments, order and layout are preserved. The old file is kept as FILE.bak, or as FILE.bak.1, FILE.bak.2 and so on
+    if that name exists. A file that needs no change is not modified. Other errors in the file are not corrected, but
+    reported on stderr. The last line on stdout is JSON: the renamed keys, the backup, and the remaining error.
 
     Example: stripwatch config migrate /etc/stripwatch/worker.toml
     """
     done = migrate_file(file)
     for old, new in done.renamed.items():
         say(f"{old} is now {new}")
-    say(f"{file} is rewritten; the old file is {done.backup}" if done.renamed else f"{file} needs no change")
+    say(f"rewrote {file}; the old file is {done.backup}" if done.renamed else f"{file} needs no change")
     if done.still_invalid:
-        unseen = "variables that only the service sets are not seen here"
-        say(f"warning: {file} is still not valid: {done.still_invalid} ({unseen})")
+        unseen = "environment variables that only the service sets were not considered"
+        say(f"warning: {file} is still invalid: {done.still_invalid} ({unseen})")
     backup = None if done.backup is None else str(done.backup)
     summary = {"file": str(file), "backup": backup, "renamed": done.renamed, "still_invalid": done.still_invalid}
     print_summary(summary)

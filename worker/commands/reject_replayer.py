@@ -1,4 +1,4 @@
-"""Sends the frames of rejects again, and keeps account: each once, whole, and acknowledged."""
+"""Sends rejected frames again: each one once, complete, and acknowledged."""
 
 from collections import Counter, deque
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class ReplayProducer(Protocol):
-    """What of KafkaProducer is used here."""
+    """The part of KafkaProducer that is used here."""
 
     def send(self, topic: str, **record: Any) -> Any: ...
 
@@ -26,9 +26,9 @@ class ReplayProducer(Protocol):
 
 
 class RejectReplayer:
-    """Waits for the oldest acknowledgement while too many bytes are on their way. producer None: a dry run.
+    """Sends rejected frames with a bound on the bytes in flight. producer None is a dry run.
 
-    replays: how often each frame was sent again before, by the id of its first reject.
+    replays: number of previous replays of each frame, by the id of its first reject.
     """
 
     def __init__(
@@ -53,11 +53,16 @@ class RejectReplayer:
         self._sent = self._refused = self._replayed_before = self._repeats = 0
 
     def send(self, reject: StoredReject) -> bool:
-        """Whether the frame was handed on. Raises BrokerUnavailableError, also for a frame handed on earlier."""
+        """Send a frame again unless it must be skipped; return whether it was passed to the producer.
+
+        Raises BrokerUnavailableError, possibly for a frame sent earlier.
+        """
         if max(reject.replays, self._replays[reject.replay_of]) >= self._replays_max:
             self._replayed_before += 1
             return False
-        if reject.replay_of in self._seen:  # one frame may lie there twice: rejected twice, or once more after a replay
+        if (
+            reject.replay_of in self._seen
+        ):  # a frame may be on the topic twice: rejected twice, or rejected again after a replay
             self._repeats += 1
             return False
         self._seen.add(reject.replay_of)
@@ -70,7 +75,7 @@ class RejectReplayer:
         return True
 
     def finish(self) -> None:
-        """Wait until all of them are acknowledged."""
+        """Wait until all frames and marks are acknowledged. Raises BrokerUnavailableError."""
         while self._waiting:
             self._await_oldest()
         for mark in self._marks:
@@ -80,7 +85,7 @@ class RejectReplayer:
                 raise self._unmarked(error) from error
 
     def summary(self) -> dict[str, int]:
-        """handed_on is what was sent, or in a dry run what would be."""
+        """Return the counts of frames sent, refused and skipped. A dry run counts "would_send" instead of "sent"."""
         return {
             "sent": self._sent,
             "would_send": 0 if self._producer else self.handed_on,
@@ -122,7 +127,7 @@ class RejectReplayer:
         self._mark(reject)
 
     def _mark(self, reject: StoredReject) -> None:
-        """Note on the topic of rejects that this frame was sent again: the next replay, anywhere, passes over it."""
+        """Record on the rejects topic that this frame was replayed, so that later replays by any user skip it."""
         assert self._producer is not None  # it has sent the frame
         headers = replay_mark_headers(reject.replay_of)
         try:
@@ -133,17 +138,17 @@ class RejectReplayer:
 
     def _unmarked(self, error: KafkaError) -> BrokerUnavailableError:
         return BrokerUnavailableError(
-            f"{self._sent} frames were sent, but {self._rejects_topic} did not take every mark of it, so another "
-            f"replay may send some again: {type(error).__name__}: {error}"
+            f"{self._sent} frames were sent, but {self._rejects_topic} did not accept all replay marks, so another "
+            f"replay may send some frames again: {type(error).__name__}: {error}"
         )
 
     def _failed(self, reject: StoredReject, error: KafkaError) -> None:
         if not isinstance(error, _TOO_LARGE):
             raise BrokerUnavailableError(
-                f"Kafka did not take {reject.id} after {self._sent} frames: {error}"
+                f"Kafka did not accept {reject.id} after {self._sent} frames: {error}"
             ) from error
-        self._refuse(reject, f"its {reject.original_bytes} bytes are more than {self._topic} takes in one message")
+        self._refuse(reject, f"its {reject.original_bytes} bytes exceed the message size limit of {self._topic}")
 
     def _refuse(self, reject: StoredReject, why: str) -> None:
         self._refused += 1
-        say(f"{reject.id} is not sent: {why}")
+        say(f"not sending {reject.id}: {why}")

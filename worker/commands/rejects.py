@@ -1,4 +1,4 @@
-"""`stripwatch rejects list|replay`: what could not be inspected, and the same frames once more."""
+"""`stripwatch rejects list|replay`: shows rejected frames and sends them again."""
 
 import re
 import time
@@ -29,32 +29,33 @@ from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.replay_mark import replayed_id
 from stripwatch.worker.contracts.timestamps import parse_rfc3339, rfc3339
 
-_READING, _READING_MARKS = "reading rejects", "reading which were sent again"
-_WIDTH_MIN = 140  # in a narrower window lines wrap; what is cut away cannot be looked up
+_READING, _READING_MARKS = "reading rejects", "reading replay marks"
+_WIDTH_MIN = 140  # a narrower window wraps lines, because cut-off text could not be recovered
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 COMMANDS = (
     LazyCommand(
         "list",
         "stripwatch.worker.commands.rejects:list_rejects",
-        "Show the rejects that are on the topic now: when, why, which camera, and where the frame was.",
+        "List the rejects on the topic with time, reason, camera, and original position.",
     ),
     LazyCommand(
         "replay",
         "stripwatch.worker.commands.rejects:replay",
-        "Send the frames of the rejects once more: original bytes, key, headers, time and partition.",
+        "Send rejected frames again with their original bytes, key, headers, time and partition.",
     ),
 )
-rejects = new_app("Show the frames that could not be inspected, and send them again.", COMMANDS)
+rejects = new_app("List rejected frames, and send them again.", COMMANDS)
 
-RejectsTopic = Annotated[str, typer.Option("--rejects-topic", help="The topic with the rejects.")]
+RejectsTopic = Annotated[str, typer.Option("--rejects-topic", help="Topic with the rejects.")]
 Reasons = Annotated[
     list[RejectReason] | None,
-    typer.Option("--reason", metavar="REASON", help="Only with this reason; may be given more than once."),
+    typer.Option("--reason", metavar="REASON", help="Select rejects with this reason. Repeatable."),
 ]
-CameraId = Annotated[str | None, typer.Option("--camera", help="Only of this camera.")]
+CameraId = Annotated[str | None, typer.Option("--camera", help="Select rejects of this camera.")]
 Since = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Only rejected since: 90m, 2h, 7d ago, or 2026-11-23T02:00:00Z.")
+    str | None,
+    typer.Option(metavar="TIME", help="Select rejects since a time: 90m, 2h or 7d ago, or 2026-11-23T02:00:00Z."),
 ]
 
 
@@ -77,16 +78,16 @@ def list_rejects(
     reason: Reasons = None,
     camera: CameraId = None,
     since: Since = None,
-    newest: Annotated[int, typer.Option(min=1, help="Show this many, the newest.")] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON line for each in place of the table.")] = False,
+    newest: Annotated[int, typer.Option(min=1, help="Number of rejects to show, the newest.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per reject instead of a table.")] = False,
     rejects_topic: RejectsTopic = topics.REJECTS,
     config: SecurityConfig = None,
 ) -> None:
-    """Show the rejects that are on the topic now: when, why, which camera, and where the frame was.
+    """List the rejects on the topic with time, reason, camera, and original position.
 
         stripwatch rejects list --bootstrap-servers localhost:9092 --since 2h
 
-    The last line on stdout is JSON: how many there are, by reason.
+    The last line on stdout is JSON: the number of rejects by reason.
     """
     wanted, found = _filter(reason, camera, since), _Found()
     client = ClientConfig(bootstrap_servers, security_of(config))
@@ -107,26 +108,26 @@ def replay(
     reason: Reasons = None,
     camera: CameraId = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(min=0, help="Send at most this many; 0 sets no limit.")] = 0,
-    rate: Annotated[float, typer.Option(min=0, help="Frames a second; 0 is as fast as it goes.")] = 0.0,
+    limit: Annotated[int, typer.Option(min=0, help="Maximum number of frames to send. 0 sets no limit.")] = 0,
+    rate: Annotated[float, typer.Option(min=0, help="Frames per second. 0 is as fast as possible.")] = 0.0,
     replays_max: Annotated[
-        int, typer.Option("--replays-max", min=1, help="Pass over a frame that was sent again so often already.")
+        int, typer.Option("--replays-max", min=1, help="Skip frames that were already replayed this many times.")
     ] = 1,
     dry_run: DryRun = False,
     topic: FramesTopic = topics.FRAMES,
     rejects_topic: RejectsTopic = topics.REJECTS,
     config: SecurityConfig = None,
 ) -> None:
-    """Send the frames of the rejects once more: original bytes, key, headers, time and partition.
+    """Send rejected frames again with their original bytes, key, headers, time and partition.
 
-    Only what is on the topic now, and each frame once, whoever sent it again before: a mark on the topic of rejects
-    says so, which is why the command must be allowed to write to both topics (with --dry-run to neither). A frame
-    keeps its capture time, and is inspected however late it is. Its result replaces the reject in coil reports. A
-    reject that lacks a part of its frame is not sent, and named.
+    The command sends the frames of the rejects on the topic at its start, each frame once, even across several runs and
+    users: it marks replayed frames on the rejects topic. It therefore needs write access to both topics (with --dry-run
+    to neither). A frame keeps its capture time, and is inspected however late it is. Its result replaces the reject in
+    coil reports. A reject without its complete frame is reported, but not sent.
 
         stripwatch rejects replay --bootstrap-servers localhost:9092 --since 1d
 
-    SIGTERM and Ctrl-C end it in order. The last line on stdout is JSON.
+    SIGTERM and Ctrl-C stop it cleanly. The last line on stdout is JSON.
     """
     wanted, found, clock = _filter(reason, camera, since), _Found(), SystemClock()
     client = ClientConfig(bootstrap_servers, security_of(config))
@@ -144,7 +145,7 @@ def replay(
 def replay_rejects(
     rejects: Iterable[StoredReject], resender: RejectReplayer, clock: Clock, limit: int, rate: float
 ) -> None:
-    """Until they end, `limit` are sent (0: no limit), or somebody asks to stop."""
+    """Send rejects until there are no more, `limit` are sent (0: no limit), or a stop is requested."""
     for reject in rejects:
         if clock.stopped:
             break
@@ -156,7 +157,7 @@ def replay_rejects(
 
 
 class _Found:
-    """What the topic holds, counted."""
+    """Counts the rejects on the topic."""
 
     def __init__(self) -> None:
         self._reasons: Counter[str] = Counter()
@@ -171,7 +172,7 @@ class _Found:
                 reject = read_reject(record)
             except ValueError as error:
                 self._unreadable += 1
-                say(f"{record.position} is no reject: {error}")
+                say(f"skipping {record.position}, which is not a reject: {error}")
                 continue
             if wanted.lets_through(reject):
                 self._reasons[reject.reason] += 1
@@ -191,14 +192,14 @@ def _filter(reasons: list[RejectReason] | None, camera: str | None, since: str |
 
 
 def parse_since(text: str, now_s: float) -> int:
-    """A moment, or how long ago, in milliseconds since 1970. Raises SettingsError."""
+    """Parse a time or an age into milliseconds since 1970. Raises SettingsError."""
     if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
         return round((now_s - int(ago[1]) * _UNITS_S[ago[2]]) * 1000)
     try:
         return parse_rfc3339(text)
     except ValueError as error:
         raise SettingsError(
-            f"--since takes 90m, 2h, 7d or a time with its zone such as 2026-11-23T02:00:00Z, not {text!r}"
+            f"--since must be an age such as 90m, 2h or 7d, or a time such as 2026-11-23T02:00:00Z, not {text!r}"
         ) from error
 
 

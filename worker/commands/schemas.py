@@ -1,4 +1,4 @@
-"""`stripwatch schemas`: what is on Kafka, as JSON Schemas and one AsyncAPI 3 document, made from the code itself."""
+"""`stripwatch schemas`: generates JSON Schemas and an AsyncAPI 3 document of all Kafka records from the code."""
 
 import json
 import re
@@ -36,38 +36,38 @@ _CLOUDEVENT: Json = {
     header_names.SPECVERSION: {"const": "1.0"},
     header_names.ID: _TEXT
     | {
-        "description": "The same for a repeat of the same event: a reader drops it. A corrected summary of a coil has "
-        "a ce_id of its own, and the id of the first one in its body: a reader keeps the highest revision of each."
+        "description": "Repeats of an event have the same id, so readers can drop them. A corrected coil summary has a "
+        "new ce_id and the id of the first summary in its body; keep the highest revision of each."
     },
     header_names.SOURCE: _TEXT
     | {
-        "description": "/site/area/line/camera, percent-encoded, or any other URI; of a coil /site/area/line. What the "
-        "camera sent comes out unchanged. Camera and line in events are percent-decoded."
+        "description": "/site/area/line/camera, percent-encoded, or any other URI; /site/area/line for a coil. The "
+        "camera's value is passed through unchanged. Camera and line in events are percent-decoded."
     },
     header_names.TYPE: _TEXT,
     header_names.TIME: _TEXT
-    | {"format": "date-time", "description": "When the frame was captured; of a coil its last frame."},
-    header_names.SUBJECT: _TEXT | {"description": "Coil id; absent where it is not known."},
+    | {"format": "date-time", "description": "Capture time of the frame; for a coil, of its last frame."},
+    header_names.SUBJECT: _TEXT | {"description": "Coil id; absent if unknown."},
     header_names.STRIP_POSITION_MM: _TEXT
     | {
         "pattern": "^-?[0-9]+$",
-        "description": "Start of the frame on the coil: its end nearer the head, whichever way the strip runs. At most "
-        "10**12 either way.",
+        "description": "Start of the frame on the coil: the end nearer to the head, regardless of the direction of the "
+        "strip. Between -10**12 and 10**12.",
     },
     header_names.STRIP_DIRECTION: _TEXT
-    | {"enum": ["forward", "reverse"], "description": "How the strip ran while the frame was taken."},
+    | {"enum": ["forward", "reverse"], "description": "Direction of the strip while the frame was taken."},
     header_names.CONTENT_TYPE: _TEXT,
     header_names.TRACEPARENT: _TEXT | {"description": "W3C trace context, passed through."},
 }
 _NUMBER: Json = _TEXT | {"pattern": "^-?[0-9]+$"}
 _KEPT: Json = {
-    header_names.KEY: _TEXT | {"description": "Key of the frame; absent where it had none, or one that was too large."},
+    header_names.KEY: _TEXT | {"description": "Key of the frame; absent if it had none, or one that was too large."},
     header_names.HEADERS_DROPPED: _TEXT,
     header_names.KEY_DROPPED: _TEXT,
 }
 _COUNT: Json = _TEXT | {"pattern": "^[0-9]+$"}
 _FRAME: Json = {
-    header_names.BLOCK_ID: _COUNT | {"description": "The camera's own count of its frames, up to 2**53 - 1."},
+    header_names.BLOCK_ID: _COUNT | {"description": "The camera's frame counter, up to 2**53 - 1."},
     header_names.PIXEL_FORMAT: _TEXT
     | {
         "enum": list(PIXEL_FORMATS),
@@ -77,14 +77,14 @@ _FRAME: Json = {
     header_names.WIDTH_PX: _COUNT,
     header_names.HEIGHT_PX: _COUNT,
     header_names.STRIDE_BYTES: _COUNT
-    | {"description": "From row to row of a raw buffer; absent where no bytes lie between."},
+    | {"description": "Bytes from row to row of a raw buffer; absent if rows are contiguous."},
 }
 _COPIES: dict[str, type[msgspec.Struct]] = {"reject": RejectHeaders, "review": ReviewHeaders}
 _IMAGE, _BYTES = "image/jpeg", "application/octet-stream"
 
 
 class _Message(NamedTuple):
-    """key: whose id is the record's key. payload: None where the bytes are no event of ours."""
+    """One kind of record. key: the entity whose id is the record key. payload: None if the value is not an event."""
 
     kind: str
     topic: str
@@ -100,19 +100,30 @@ class _Message(NamedTuple):
 
 _MESSAGES = (
     _Message("frame", topics.FRAMES, "camera", _IMAGE, None, f"An image file ({FORMATS}), or a raw buffer."),
-    _Message("result", topics.RESULTS, "camera", JSON, Result, "One for every frame that is not rejected."),
-    _Message("defect", topics.DEFECTS, "camera", JSON, Result, "A result with a defect, once more."),
-    _Message("reject", topics.REJECTS, "camera", _BYTES, None, "The bytes that could not be inspected."),
-    _Message("evidence", topics.EVIDENCE, "event", _IMAGE, None, "A defect as a picture, boxes and heatmap drawn in."),
+    _Message(
+        "result",
+        topics.RESULTS,
+        "camera",
+        JSON,
+        Result,
+        "The result of a frame: one for every frame that is not rejected.",
+    ),
+    _Message("defect", topics.DEFECTS, "camera", JSON, Result, "A copy of each result with a defect."),
+    _Message(
+        "reject", topics.REJECTS, "camera", _BYTES, None, "The original bytes of a frame that could not be inspected."
+    ),
+    _Message("evidence", topics.EVIDENCE, "event", _IMAGE, None, "A picture of a defect with its boxes and heatmap."),
     _Message("review", topics.REVIEW, "camera", _IMAGE, None, "The original bytes of a frame with verdict unsure."),
-    _Message("shadow", topics.SHADOW, "camera", JSON, Result, "What a second model says of a share of the frames."),
-    _Message("coil", topics.COILS, "line", JSON, CoilSummary, "A coil that has ended."),
+    _Message(
+        "shadow", topics.SHADOW, "camera", JSON, Result, "The result of the shadow model for a share of the frames."
+    ),
+    _Message("coil", topics.COILS, "line", JSON, CoilSummary, "The summary of a coil that has ended."),
 )
 
 _REPLAY_MARK: Json = {
     "name": "stripwatch.replay-mark",
-    "summary": "'stripwatch rejects replay' sent the frame of a reject again. This mark has no body; it is neither a "
-    "reject nor a CloudEvent. Do not count it as a reject.",
+    "summary": "Marks a rejected frame that 'stripwatch rejects replay' sent again. A mark has no body and is neither "
+    "a reject nor a CloudEvent. Do not count it as a reject.",
     "contentType": _BYTES,
     "headers": {
         "type": "object",
@@ -125,9 +136,9 @@ _REPLAY_MARK: Json = {
 
 
 def schemas(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go, over those that are there.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder. Existing files are overwritten.")],
 ) -> None:
-    """Write what is on Kafka as JSON Schemas and one AsyncAPI 3 document, made from the code.
+    """Write JSON Schemas and an AsyncAPI 3 document of all Kafka records, generated from the code.
 
     Example: stripwatch schemas --out deploy/contracts
     """
@@ -135,14 +146,14 @@ def schemas(
 
 
 def write_schemas(out: Path) -> list[str]:
-    """Write every file of the contract into a folder, over what is there. Their names. Raises InputError."""
+    """Write all schema files into a folder, overwriting existing ones. Return their names. Raises InputError."""
     files = {f"{name}.schema.json": schema(name) for name in EVENTS} | {"asyncapi.json": asyncapi()}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, document in files.items():
             (out / name).write_text(as_text(document))
     except OSError as error:
-        raise InputError(f"cannot write contracts to {out}: {error.strerror}") from error
+        raise InputError(f"cannot write schemas to {out}: {error.strerror}") from error
     return sorted(files)
 
 
@@ -151,7 +162,7 @@ def as_text(document: Json) -> str:
 
 
 def schema(name: str) -> Json:
-    """The JSON Schema (2020-12) of one kind of event."""
+    """Return the JSON Schema (2020-12) of one kind of event."""
     stated, kind = EVENTS[name]
     (reference,), definitions = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     definitions[kind.__name__]["properties"]["schema"] = {"const": stated}
@@ -163,7 +174,7 @@ def schema(name: str) -> Json:
 
 
 def asyncapi() -> Json:
-    """One AsyncAPI 3.0 document: topics by their usual names, messages with their headers, keys and payloads."""
+    """Return the AsyncAPI 3.0 document: topics by their default names, messages with headers, keys and payloads."""
     kinds = [kind for _, kind in EVENTS.values() if kind is not Reject]
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     for stated, kind in EVENTS.values():
@@ -174,10 +185,10 @@ def asyncapi() -> Json:
         "info": {
             "title": "Stripwatch",
             "version": __version__,
-            "description": "Frames of moving steel strip in; results, defects, rejects, pictures and coils out. "
-            "Records are CloudEvents 1.0 in binary mode. Fields may be added to an event, never changed: read what "
-            "you know, pass over the rest. Unless the worker is told otherwise, delivery is at least once: drop a "
-            "ce_id seen before.",
+            "description": "Frames of a moving steel strip in; results, defects, rejects, pictures and coils out. "
+            "Records are CloudEvents 1.0 in binary mode. Fields may be added to an event, but are never changed: "
+            "ignore fields you do not know. Delivery is at least once by default: drop events whose ce_id you have "
+            "already seen.",
         },
         "defaultContentType": JSON,
         "channels": {message.kind: _channel(message) for message in _MESSAGES},
@@ -202,7 +213,7 @@ def _operation(message: _Message) -> tuple[str, Json]:
 
 
 def _send(channel: str, message: str) -> Json:
-    """message: the one of the channel's messages that this operation sends."""
+    """Return a send operation. message: the message of the channel that it sends."""
     at = f"#/channels/{channel}"
     return {"action": "send", "channel": {"$ref": at}, "messages": [{"$ref": f"{at}/messages/{message}"}]}
 
@@ -222,7 +233,7 @@ def _message(message: _Message) -> Json:
 
 
 def _headers(message: _Message) -> Json:
-    """A camera need not send any header; what we send is complete."""
+    """Return the header schema. No header of a camera's frame is required; ours always have all of them."""
     properties = _CLOUDEVENT | {header_names.TYPE: {"const": message.ce_type}}
     if message.kind == "frame":
         return {"type": "object", "properties": properties | _FRAME}
@@ -247,7 +258,7 @@ def _headers(message: _Message) -> Json:
 
 
 def _own_headers(kind: type[msgspec.Struct]) -> Json:
-    """The headers of `frame_copy_headers`: everything on Kafka is text."""
+    """Return the schemas of the headers written by `frame_copy_headers`. On Kafka, all of them are text."""
     (_, definitions) = msgspec.json.schema_components([kind])
     fields: Json = definitions[kind.__name__]["properties"]
     return {

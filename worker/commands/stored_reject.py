@@ -1,4 +1,4 @@
-"""A reject as it lies on its topic, and the frame that it was."""
+"""A reject read from its topic, with the original frame."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +15,7 @@ _MARKS = frozenset({REPLAYS, REPLAY_OF})
 
 @dataclass(frozen=True, slots=True)
 class StoredReject:
-    """position, rejected_ms: of the reject. original: where, when, with which key and headers the frame came."""
+    """A reject record. position, rejected_ms: of the reject. original: the record of the rejected frame."""
 
     position: Position
     rejected_ms: int
@@ -31,16 +31,16 @@ class StoredReject:
 
     @property
     def fault(self) -> str | None:
-        """Why the frame cannot be sent again as it was, or None."""
+        """The reason why the original frame cannot be sent again, or None."""
         kept = len(self.original.value or b"")
         if kept < self.original_bytes:
-            return f"its bytes were cut: {kept} of {self.original_bytes} are there"
+            return f"only {kept} of its {self.original_bytes} bytes were kept"
         if not kept:
-            return "it had no bytes"
+            return "it is empty"
         return None if self.whole else "its key or headers were too large to be kept"
 
     def headers_again(self) -> list[tuple[str, bytes | None]]:
-        """The camera's headers, and marks by which the next one sees that this is a replay."""
+        """Return the camera's headers, plus the headers that mark the frame as a replay."""
         marks = [(REPLAYS, str(self.replays + 1).encode()), (REPLAY_OF, self.replay_of.encode())]
         return [*self.original.headers, *marks]
 
@@ -60,7 +60,7 @@ class StoredReject:
 
 
 def read_reject(record: Record) -> StoredReject:
-    """Raises ValueError for a record that the worker did not write."""
+    """Read a reject. Raises ValueError for a record that the worker did not write."""
     copy = read_frame_copy(record, RejectHeaders)
     marks = {name: value or b"" for name, value in copy.original.headers if name in _MARKS}
     return StoredReject(

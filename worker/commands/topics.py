@@ -1,4 +1,4 @@
-"""`stripwatch topics`: creates the topics that a line needs, and reports how existing ones differ."""
+"""`stripwatch topics`: creates the topics of a line, and reports differences of existing ones."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -15,27 +15,38 @@ from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
 def topics(
     bootstrap_servers: BootstrapServers,
     partitions: Annotated[
-        int, typer.Option(min=1, help="Partitions of all but rejects, review and coils: as many workers can share.")
+        int,
+        typer.Option(
+            min=1, help="Partitions per topic except rejects, review and coils; the maximum number of workers."
+        ),
     ] = 6,
-    replication: Annotated[int, typer.Option(min=1, max=9, help="Copies of each record; 3 on a real cluster.")] = 1,
+    replication: Annotated[
+        int, typer.Option(min=1, max=9, help="Replication factor; use 3 on a production cluster.")
+    ] = 1,
     retention_hours: Annotated[
         int,
-        typer.Option(min=1, help="Keep frames so long; defects, review and coils 30 times as long, the rest 7 times."),
+        typer.Option(
+            min=1,
+            help="Retention of frames in hours; defects, review and coils are kept 30 times as long, others 7 times.",
+        ),
     ] = 24,
     message_bytes_max: Annotated[
         int,
         typer.Option(
-            "--message-bytes-max", min=100_000, max=100_000_000, help="The largest frame, its headers included."
+            "--message-bytes-max",
+            min=100_000,
+            max=100_000_000,
+            help="Size of the largest frame in bytes, including headers.",
         ),
     ] = MESSAGE_BYTES_MAX,
     dry_run: DryRun = False,
     config: SecurityConfig = None,
 ) -> None:
-    """Create the topics of the line. Existing topics are left unchanged; differences are reported.
+    """Create the topics of a line. Existing topics are left unchanged, and their differences are reported.
 
         stripwatch topics --bootstrap-servers localhost:9092 --partitions 6 --replication 3
 
-    The last line on stdout is JSON: what was done to each topic.
+    The last line on stdout is JSON: the outcome for each topic.
     """
     plans = plan_topics(partitions, replication, retention_hours, message_bytes_max)
     with open_admin(ClientConfig(bootstrap_servers, security_of(config))) as admin:
@@ -54,7 +65,7 @@ def topics(
 
 
 def _compare(admin: Any, plans: list[TopicPlan]) -> dict[str, list[str]]:
-    """For each planned topic that is there, how it differs."""
+    """Return the differences of each planned topic that exists."""
     described = {topic["name"]: topic for topic in admin.describe_topics([plan.name for plan in plans])}
     there = [plan for plan in plans if described[plan.name]["error_code"] == 0]
     settings = topic_settings(admin, [plan.name for plan in there])
@@ -75,8 +86,8 @@ def _partition_differences(plan: TopicPlan, described: dict[str, Any]) -> list[s
 
 
 def _setting_differences(plan: TopicPlan, settings: Mapping[str, str]) -> list[str]:
-    if not settings:  # kafka-python drops the reason for which Kafka reports none
-        return ["its settings cannot be read: grant this client DescribeConfigs on the topic"]
+    if not settings:  # kafka-python drops the reason why Kafka reports no settings
+        return ["cannot read its settings; grant this client DescribeConfigs on the topic"]
     found = {name: settings.get(name, "unset") for name in plan.settings}
     return [
         f"{name} is {found[name]}, not {planned}" for name, planned in plan.settings.items() if found[name] != planned

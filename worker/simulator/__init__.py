@@ -1,1 +1,1 @@
-"""A simulated line: steel, defects, cameras, and the frames they send."""
+"""A simulated line: the steel surface, its defects, and cameras that send frames."""

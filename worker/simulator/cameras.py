@@ -1,6 +1,6 @@
-"""The cameras of a simulated line: which camera takes which shot, when, and what it says of it on Kafka.
+"""The cameras of a simulated line: which camera takes which image, when, and with which headers.
 
-The headers are CloudEvents 1.0 in the binary mode of its Kafka binding.
+The headers follow CloudEvents 1.0 in the binary mode of its Kafka binding.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,9 +20,9 @@ _SOURCE = "/plant/hot-rolling/line-1"
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """One image file or raw buffer to be played, with the truth about it where there is one.
+    """One image file or raw buffer to send, with its true label and boxes if known.
 
-    layout: of a raw buffer; None for an image file.
+    layout: layout of a raw buffer; None for an image file.
     """
 
     encoded: bytes
@@ -35,7 +35,7 @@ class SourceImage:
 
 @dataclass(frozen=True, slots=True)
 class CapturedFrame:
-    """A shot taken: by which camera, when, and where on the coil."""
+    """An image taken by a camera at a time and a strip position."""
 
     image: SourceImage
     camera: str
@@ -55,7 +55,7 @@ class CapturedFrame:
 
 
 def layout_headers(layout: RawLayout | None) -> Headers:
-    """By which a record says that its value is a raw buffer."""
+    """Return the headers that describe a raw buffer; none for an image file."""
     if layout is None:
         return []
     fields = {
@@ -69,9 +69,10 @@ def layout_headers(layout: RawLayout | None) -> Headers:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedLine:
-    """How many cameras, how fast (0: as fast as it goes), and how the strip runs below them.
+    """The cameras of a simulated line and the motion of its strip.
 
-    coil_frames: a camera sees a new coil after this many frames, and its position starts again at 0; 0 means one coil.
+    rate_fps: frames per second per camera; 0 is as fast as possible. coil_frames: a new coil starts, at strip position
+    0, after this many frames per camera; 0 means a single coil.
     """
 
     cameras: int
@@ -82,11 +83,11 @@ class SimulatedLine:
     run_id: str = field(default_factory=lambda: uuid4().hex[:12])  # keeps event ids apart between runs
 
     def due_s(self, number: int) -> float:
-        """When frame `number` of the line is due, in seconds after the start: the cameras take turns."""
+        """Return when frame `number` of the line is due, in seconds after the start. The cameras rotate."""
         return number / (self.cameras * self.rate_fps) if self.rate_fps else 0.0
 
     def expose(self, number: int, shot: SourceImage, captured_at: datetime) -> CapturedFrame:
-        """Let the camera whose turn it is take the shot."""
+        """Return the image as a frame of the next camera in the rotation."""
         on_camera, camera = divmod(number, self.cameras)
         coil, in_coil = divmod(on_camera, self.coil_frames) if self.coil_frames else (0, on_camera)
         return CapturedFrame(
@@ -106,9 +107,9 @@ def play(
     clock: Clock,
     seconds_max: float,
 ) -> None:
-    """Send each shot when it is due, until they end, the time is over, or somebody asks to stop.
+    """Send each image when it is due, until there are no more, the time is over, or a stop is requested.
 
-    A line that fell behind catches up without a pause: a camera does not wait for the network either.
+    A line that is behind schedule catches up without pauses, because real cameras do not wait for the network either.
     """
     started_s = clock.monotonic()
     for number, shot in enumerate(shots):

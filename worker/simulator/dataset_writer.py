@@ -1,4 +1,4 @@
-"""Writes simulated frames as a training set: LABEL_NUMBER.jpg files, and the truth about them."""
+"""Writes simulated frames as a training set: LABEL_NUMBER.jpg files, and truth.jsonl with their boxes."""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -26,9 +26,9 @@ class Truth(msgspec.Struct, frozen=True):
 
 
 def write_dataset(out: Path, frames: int, shape: Shape, seed: int, brightness_factor: float = 1.0) -> None:
-    """Write frames of all kinds in turn to a new or empty folder, which appears under its name when it is complete.
+    """Write frames of all kinds in rotation to a new or empty folder, which gets its final name when it is complete.
 
-    Raises InputError if something is in the way.
+    Raises InputError if the folder is not empty or cannot be written.
     """
     try:
         with named_when_whole(out) as part:
@@ -44,9 +44,9 @@ def write_dataset(out: Path, frames: int, shape: Shape, seed: int, brightness_fa
 
 def _require_free(out: Path, part: Path) -> None:
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"{out} is in the way: a training set is written to a new or empty folder")
+        raise InputError(f"{out} is not an empty folder; choose a new or empty folder for --out")
     if part.exists():
-        raise InputError(f"{part} is in the way, left by a run that was cut off: remove it")
+        raise InputError(f"{part} is left over from an interrupted run; remove it")
 
 
 def _write_frame(folder: Path, truth: BinaryIO, number: int, scene: Scene) -> None:

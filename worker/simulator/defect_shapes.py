@@ -1,6 +1,6 @@
-"""How each kind of defect looks: a painter gives one mark, drawn at random, to be laid on the surface.
+"""The appearance of each kind of defect. A painter draws one random mark, which is added to the surface.
 
-A mark is float32 [height, width] of relative brightness: 0 leaves the surface as it is. The sizes are in px of a frame
+A mark is float32 [height, width] of relative brightness; 0 leaves the surface unchanged. Sizes are in px of a frame
 that is `size` px across.
 """
 
@@ -19,7 +19,7 @@ _SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 px
 
 
 def scratch(size: int, rng: np.random.Generator) -> Field:
-    """One to three long, thin, slightly bent lines, mostly along the strip; bright if fresh, dark if rolled in."""
+    """Draw one to three long, thin, slightly bent lines, mostly along the strip; bright if fresh, dark if rolled in."""
     length = rng.uniform(0.3, 0.85) * size
     angle = rng.normal(0, 0.25) if rng.random() < 0.7 else rng.uniform(-np.pi / 2, np.pi / 2)
     along = np.linspace(-0.5, 0.5, 24) * length
@@ -33,7 +33,7 @@ def scratch(size: int, rng: np.random.Generator) -> Field:
 
 
 def pits(size: int, rng: np.random.Generator) -> Field:
-    """A swarm of small round holes, each with one lit rim."""
+    """Draw a cluster of small round holes, each with one lit rim."""
     spread = rng.uniform(0.12, 0.25) * size * np.array([rng.uniform(0.7, 1.6), 1.0])
     count = int(rng.integers(8, 30))
     centres = np.clip(rng.normal(0, 0.4, (count, 2)), -0.95, 0.95) * spread + spread + 6
@@ -49,7 +49,7 @@ def pits(size: int, rng: np.random.Generator) -> Field:
 
 
 def inclusion(size: int, rng: np.random.Generator) -> Field:
-    """One to three slivers of slag, drawn out along the strip: pointed ends, ragged sides."""
+    """Draw one to three slivers of slag, stretched along the strip, with pointed ends and ragged sides."""
     half_length = rng.uniform(0.1, 0.25) * size
     half_breadth = rng.uniform(0.018, 0.035) * size
     slivers = int(rng.integers(1, 4))
@@ -65,7 +65,7 @@ def inclusion(size: int, rng: np.random.Generator) -> Field:
 
 
 def patch(size: int, rng: np.random.Generator) -> Field:
-    """A large area of another finish with a torn outline: scale that was left, or that came off."""
+    """Draw a large area of different finish with a ragged outline: scale that remained or came off."""
     shape = (int(rng.uniform(0.2, 0.5) * size), int(rng.uniform(0.25, 0.65) * size))
     rows, columns = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j].astype(np.float32)
     outline = 0.75 - np.hypot(rows, columns) + 0.3 * smooth_noise(shape, (shape[1] / 5, shape[0] / 5), rng)
@@ -75,7 +75,7 @@ def patch(size: int, rng: np.random.Generator) -> Field:
 
 
 def edge_crack(size: int, rng: np.random.Generator) -> Field:
-    """One to five ragged cracks that grow inwards (down) from the edge, row 0, narrower with depth; some fork."""
+    """Draw one to five ragged cracks that grow inwards (down) from the edge, row 0, and taper; some fork."""
     spread = rng.uniform(0.05, 0.35) * size
     depth_max = rng.uniform(0.1, 0.3) * size
     canvas = np.zeros((int(1.5 * depth_max) + 4, int(spread + 2 * depth_max)), np.uint8)
@@ -90,7 +90,7 @@ def edge_crack(size: int, rng: np.random.Generator) -> Field:
 
 
 def water_drop(size: int, rng: np.random.Generator) -> Field:
-    """Harmless: a soft round drop with a bright ring and a highlight."""
+    """Draw a harmless water drop: soft and round, with a bright ring and a highlight."""
     radius = rng.uniform(0.025, 0.07) * size
     side = int(2.6 * radius) + 3
     rows, columns = np.mgrid[-1.3 : 1.3 : side * 1j, -1.3 : 1.3 : side * 1j].astype(np.float32)
@@ -101,7 +101,7 @@ def water_drop(size: int, rng: np.random.Generator) -> Field:
 
 
 def scale_mark(size: int, rng: np.random.Generator) -> Field:
-    """Harmless: a faint smear of scale along the strip, without any outline."""
+    """Draw a harmless scale mark: a faint smear along the strip without an outline."""
     shape = (int(rng.uniform(0.06, 0.25) * size), int(rng.uniform(0.25, 0.8) * size))
     rows, columns = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j].astype(np.float32)
     smear = np.clip(1 - rows**2, 0, 1) * np.clip(1 - columns**2, 0, 1)
@@ -136,7 +136,7 @@ def _turn(x: NDArray[np.float64], y: NDArray[np.float64], angle: float) -> NDArr
 
 
 def _ragged_path(start: NDArray[np.float64], depth_px: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A way down from start in steps of about 3 px that swerves; float64 [steps, 2] of x, y."""
+    """Return a meandering path down from `start` in steps of about 3 px; float64 [steps, 2] of x, y."""
     steps = max(int(depth_px / 3), 3)
     sideways = np.cumsum(rng.normal(0, 1.6, steps)) + np.linspace(0, rng.uniform(-0.5, 0.5) * depth_px, steps)
     down = np.cumsum(rng.uniform(1, 5, steps)) * depth_px / (3 * steps)

@@ -1,4 +1,4 @@
-"""Puts exposures on Kafka and keeps account: each is acknowledged and written down once, or it is an error."""
+"""Sends captured frames to Kafka. Each frame is acknowledged and recorded in the sent file once, or it is an error."""
 
 import threading
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.contracts.frame_headers import Headers
 from stripwatch.worker.simulator.cameras import CapturedFrame
 
-_ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5  # past its own limit the producer itself must be broken
+_ACKNOWLEDGEMENT_S_MAX = DELIVERY_S_MAX + 5  # a producer that exceeds its own limit is broken
 
 
 class FrameProducer(Protocol):
-    """What of KafkaProducer is used here."""
+    """The part of KafkaProducer that is used here."""
 
     def send(self, topic: str, *, value: bytes, key: bytes, headers: Headers, timestamp_ms: int) -> Any: ...
 
@@ -41,7 +41,7 @@ class SentFrame(msgspec.Struct, frozen=True):
 
 
 class SentFile:
-    """JSON lines, each written whole as the acknowledgement comes in."""
+    """A file of JSON lines, each written completely when its acknowledgement arrives."""
 
     def __init__(self, lines: BinaryIO) -> None:
         self._lines = lines
@@ -53,7 +53,7 @@ class SentFile:
 
 @contextmanager
 def open_sent_file(path: Path | None) -> Iterator[SentFile | None]:
-    """The sent file, called NAME.part until the run ends well; None where none is wanted."""
+    """Open the sent file, named NAME.part until the run succeeds. Yields None if `path` is None."""
     if path is None:
         yield None
         return
@@ -67,7 +67,7 @@ def open_sent_file(path: Path | None) -> Iterator[SentFile | None]:
 
 
 class FrameSender:
-    """Owns no connection: the producer is given, and its I/O thread calls back here with each acknowledgement."""
+    """Sends frames through a given producer, whose I/O thread reports each acknowledgement to this object."""
 
     def __init__(self, producer: FrameProducer, topic: str, sent_file: SentFile | None) -> None:
         self.frames_acknowledged = 0
@@ -80,9 +80,9 @@ class FrameSender:
         self._failure: StripwatchError | None = None
 
     def send(self, captured: CapturedFrame) -> None:
-        """Hand the frame to the producer; waits while too many bytes are in flight.
+        """Pass the frame to the producer; block while too many bytes are in flight.
 
-        Raises BrokerUnavailableError or InputError, also for a frame sent earlier.
+        Raises BrokerUnavailableError or InputError, possibly for a frame sent earlier.
         """
         size = len(captured.image.encoded)
         self._wait_for_room(size)
@@ -163,7 +163,7 @@ class FrameSender:
     def _explain(self, captured: CapturedFrame, error: BaseException) -> StripwatchError:
         if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
             return InputError(
-                f"{captured} has {len(captured.image.encoded)} bytes, more than topic {self._topic} takes "
-                "in one message: raise its max.message.bytes ('stripwatch topics --message-bytes-max' for a new topic)"
+                f"{captured} has {len(captured.image.encoded)} bytes, more than topic {self._topic} accepts "
+                "in one message; raise its max.message.bytes ('stripwatch topics --message-bytes-max' for a new topic)"
             )
-        return BrokerUnavailableError(f"Kafka did not take {captured}: {error}")
+        return BrokerUnavailableError(f"Kafka did not accept {captured}: {error}")

@@ -1,4 +1,4 @@
-"""Plays shots on Kafka from start to end: what simulate and replay have in common."""
+"""Sends source images to Kafka from start to end; shared by `simulate` and `replay`."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -16,15 +16,15 @@ from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.simulator.cameras import CapturedFrame, SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender, open_sent_file
 
-Cameras = Annotated[int, typer.Option(min=1, max=1000, help="Cameras, named top-1, top-2, ...")]
-Rate = Annotated[float, typer.Option(min=0, help="Frames a second of each camera; 0 is as fast as it goes.")]
-Seconds = Annotated[float, typer.Option(min=0, help="Stop after this many seconds; 0 sets no limit.")]
+Cameras = Annotated[int, typer.Option(min=1, max=1000, help="Number of cameras, named top-1, top-2, ...")]
+Rate = Annotated[float, typer.Option(min=0, help="Frames per second per camera. 0 is as fast as possible.")]
+Seconds = Annotated[float, typer.Option(min=0, help="Stop after this many seconds. 0 sets no limit.")]
 SentPath = Annotated[
     Path | None,
     typer.Option(
         "--sent",
         metavar="FILE",
-        help="Write a JSON line for each frame that the broker acknowledged; FILE.part until done.",
+        help="Write a JSON line per frame acknowledged by the broker. The file is named FILE.part until the run ends.",
     ),
 ]
 
@@ -39,9 +39,9 @@ def play_on_kafka(
     frames_total: int | None,
     sent_path: Path | None,
 ) -> dict[str, Any]:
-    """Send every shot and wait for the acknowledgements; SIGTERM and SIGINT end it early and in order.
+    """Send every image and wait for the acknowledgements. SIGTERM and SIGINT stop it early and cleanly.
 
-    seconds_max 0 sets no limit. Returns the summary of the run. Raises BrokerUnavailableError if a frame was not
+    seconds_max: 0 sets no limit. Returns the summary of the run. Raises BrokerUnavailableError if a frame was not
     acknowledged.
     """
     clock = SystemClock()
@@ -68,7 +68,7 @@ def play_on_kafka(
 
 @contextmanager
 def _counted(sender: FrameSender, frames_total: int | None) -> Iterator[Callable[[CapturedFrame], None]]:
-    """The sender with a progress bar."""
+    """Wrap the sender with a progress bar."""
     with new_progress() as progress:
         bar = progress.add_task("sending", total=frames_total)
 

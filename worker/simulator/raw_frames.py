@@ -1,4 +1,4 @@
-"""Frames as a camera without an encoder sends them: raw buffers of a GenICam pixel format."""
+"""Raw buffers in GenICam pixel formats, as sent by a camera without an image encoder."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,15 @@ from stripwatch.worker.images.raw_header import PIXEL_FORMATS, PixelFormat
 
 
 def require_pixel_format(name: str) -> None:
-    """Raises SettingsError."""
+    """Raise SettingsError unless `name` is a supported pixel format."""
     if name not in PIXEL_FORMATS:
-        raise SettingsError(f"--pixel-format takes one of {', '.join(PIXEL_FORMATS)}, not {name!r}")
+        raise SettingsError(f"--pixel-format must be one of {', '.join(PIXEL_FORMATS)}, not {name!r}")
 
 
 def pack_raw(pixels: Pixels, name: str) -> tuple[bytes, RawLayout]:
-    """Pack uint8 [height, width] grey; the samples of a deeper format are scaled to its full range.
+    """Pack grey uint8 [height, width] pixels. The samples of a deeper format are scaled to its full range.
 
-    A mosaic or a colour image shows the same grey in every colour.
+    In Bayer and colour formats every channel has the same grey value.
     """
     pixel_format = PIXEL_FORMATS[name]
     rows = _pack_rows(pixels, pixel_format)
@@ -28,7 +28,7 @@ def pack_raw(pixels: Pixels, name: str) -> tuple[bytes, RawLayout]:
 
 
 def _pack_rows(pixels: Pixels, pixel_format: PixelFormat) -> Pixels:
-    """The bytes of each row."""
+    """Return the packed bytes of each row, uint8 [height, bytes]."""
     if pixel_format.bits == 8:
         return np.repeat(pixels, 3, axis=1) if pixel_format.bits_per_pixel == 24 else pixels
     values = _scaled(pixels, pixel_format.bits)
@@ -46,7 +46,7 @@ def _scaled(pixels: Pixels, bits: int) -> NDArray[np.uint16]:
 
 
 def _pack_gige(values: NDArray[np.uint16], low_bits: int) -> Pixels:
-    """The upper eight bits of two pixels, and between them the low bits of both."""
+    """Pack pairs of pixels into three bytes: the upper eight bits of each, with the low bits of both between them."""
     height, width = values.shape
     pairs = np.pad(values, ((0, 0), (0, width % 2))).reshape(height, -1, 2)
     low = pairs & (2**low_bits - 1)

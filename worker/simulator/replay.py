@@ -1,4 +1,4 @@
-"""`stripwatch replay`: a folder of image files, played as if cameras took them."""
+"""`stripwatch replay`: sends the image files of a folder as frames of cameras."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,16 +24,16 @@ from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPat
 
 
 class Playback:
-    """The image files of a folder as shots. unreadable: those that could not be read when they were due."""
+    """The image files of a folder as source images. unreadable: files that could not be read when they were due."""
 
     def __init__(self, images: ImageFolder) -> None:
         self.images = images
         self.unreadable: set[Path] = set()
 
     def shots(self, loop: bool) -> Iterator[SourceImage]:
-        """Each file once, or over and over; read when it is due, its bytes as they are.
+        """Yield the files once, or repeatedly if `loop`, each read when it is due and unmodified.
 
-        A file that cannot be read is named and left out. Raises InputError where none can be read.
+        A file that cannot be read is reported and skipped. Raises InputError if no file can be read.
         """
         while True:
             played = 0
@@ -46,7 +46,7 @@ class Playback:
                 played += 1
                 yield shot
             if not played:
-                raise InputError(f"no image file in {path_text(self.images.root)} can be read")
+                raise InputError(f"cannot read any image file in {path_text(self.images.root)}")
             if not loop:
                 return
 
@@ -56,11 +56,11 @@ class Playback:
     def _leave_out(self, file: Path, error: OSError) -> None:
         if file not in self.unreadable:
             self.unreadable.add(file)
-            say(f"skipping one file: cannot read {path_text(file)}: {error.strerror}")
+            say(f"skipping a file: cannot read {path_text(file)}: {error.strerror}")
 
 
 def find_images(root: Path) -> ImageFolder:
-    """The image files of a folder, with what is skipped on stderr. Raises InputError if there are none."""
+    """List the image files of a folder, and report skipped files on stderr. Raises InputError if there are none."""
     images = list_images(root)
     for note in images.notes:
         say(note)
@@ -73,21 +73,23 @@ def replay(
     cameras: Cameras = 4,
     rate: Rate = 10.0,
     coil: Annotated[str, typer.Option(help="Coil id of all frames.")] = "C0001",
-    mm_per_frame: Annotated[float, typer.Option(min=0, help="How far the strip runs from frame to frame.")] = 1000.0,
-    loop: Annotated[bool, typer.Option("--loop", help="Start again at the end, until stopped.")] = False,
+    mm_per_frame: Annotated[
+        float, typer.Option(min=0, help="Distance in mm that the strip moves between two frames of a camera.")
+    ] = 1000.0,
+    loop: Annotated[bool, typer.Option("--loop", help="Repeat the folder until stopped.")] = False,
     seconds: Seconds = 0.0,
     topic: FramesTopic = topics.FRAMES,
     sent: SentPath = None,
     config: SecurityConfig = None,
 ) -> None:
-    """Play a folder of images as cameras on Kafka: the files in order of name, the cameras in turn.
+    """Send a folder of images to Kafka as frames of cameras: the files in order of name, the cameras in rotation.
 
-    The bytes go out as they are, a broken file too: what to do with it is the worker's task. Files of other types,
-    hidden files and links to folders are skipped, named and counted.
+    The bytes are sent unmodified, even those of a damaged file: handling it is the worker's task. Files of other types,
+    hidden files and links to folders are skipped, reported and counted.
 
         stripwatch replay photos --bootstrap-servers localhost:9092 --cameras 4 --rate 25 --sent sent.jsonl
 
-    SIGTERM and Ctrl-C end it in order. The last line on stdout is JSON.
+    SIGTERM and Ctrl-C stop it cleanly. The last line on stdout is JSON.
     """
     images = find_images(folder)
     playback = Playback(images)

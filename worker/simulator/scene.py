@@ -1,4 +1,4 @@
-"""One simulated frame with its ground truth: a surface, harmless marks, defects of one kind, seen by a camera."""
+"""One simulated frame with its ground truth: a surface with harmless marks and defects of one kind."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ from stripwatch.worker.simulator.surface import Edge, Field, Shape
 CLEAN = "clean"
 KINDS = (CLEAN, *DEFECTS)
 
-_VISIBLE = 0.05  # a mark fainter than this, in relative brightness, is lost in the texture: outside the box
+_VISIBLE = 0.05  # relative brightness; parts of a mark fainter than this vanish in the texture and are outside the box
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """pixels: uint8 [height, width]. boxes: one for each defect, none on a clean frame."""
+    """A rendered frame. pixels: uint8 [height, width]. boxes: one per defect, none on a clean frame."""
 
     pixels: Pixels
     label: str
@@ -27,12 +27,13 @@ class Scene:
 
 
 def render(kind: str, shape: Shape, seed: int, brightness_factor: float = 1.0) -> Scene:
-    """Render one frame of (height, width) px; kind is one of KINDS. The same arguments give the same bytes.
+    """Render one frame of (height, width) px. The same arguments give the same bytes.
 
-    The camera's pixels are multiplied by brightness_factor, and cut off at white: a lamp that ages or is changed.
+    kind: one of KINDS. brightness_factor: multiplies the camera's pixels, clipped at white, to simulate an ageing or
+    exchanged lamp.
 
-    Surface, defects and camera draw from generators of their own: with the same seed the kinds differ by the defect
-    alone.
+    Surface, defects and camera use separate random generators, so frames of different kinds with the same seed differ
+    only in the defect.
     """
     strip_rng, defect_rng, camera_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
     brightness = surface.rolled_texture(shape, strip_rng)
@@ -45,12 +46,12 @@ def render(kind: str, shape: Shape, seed: int, brightness_factor: float = 1.0) -
 
 
 def encode_jpeg(pixels: Pixels, quality: int = 90) -> bytes:
-    """A grey JPEG file of uint8 [height, width]."""
+    """Encode uint8 [height, width] as a grey JPEG file."""
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def frame_seed(seed: int, number: int) -> int:
-    """The seed of one frame of a run: runs of neighbouring seeds share no frame."""
+    """Return the seed of one frame of a run. Runs with neighbouring seeds share no frame."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
 
 
@@ -86,14 +87,14 @@ def _lay_at_edge(brightness: Field, mark: Field, edge: Edge, rng: np.random.Gene
 
 
 def _anywhere(brightness: Field, mark: Field, margin_px: int, rng: np.random.Generator) -> tuple[int, int]:
-    """A random row, at least margin_px, and column where the whole mark fits if it can."""
+    """Return a random row (at least margin_px) and column at which the whole mark fits, if possible."""
     rows = brightness.shape[0] - mark.shape[0] - margin_px
     columns = brightness.shape[1] - mark.shape[1]
     return margin_px + int(rng.integers(max(rows, 0) + 1)), int(rng.integers(max(columns, 0) + 1))
 
 
 def _lay(brightness: Field, mark: Field, row: int, column: int) -> Box:
-    """Add the mark to the surface, in place, cropped where it is larger than the frame."""
+    """Add the mark to the surface in place, cropped if it is larger than the frame. Return its box."""
     row, column = max(row, 0), max(column, 0)
     under = brightness[row : row + mark.shape[0], column : column + mark.shape[1]]
     under += mark[: under.shape[0], : under.shape[1]]
@@ -101,12 +102,12 @@ def _lay(brightness: Field, mark: Field, row: int, column: int) -> Box:
 
 
 def _trim(mark: Field) -> Field:
-    """Cut away the invisible rim, so that the mark's own size is its box."""
+    """Cut away the invisible rim, so that the size of the mark is its box."""
     x, y, width, height = cv2.boundingRect((np.abs(mark) > _VISIBLE).astype(np.uint8))
     return mark[y : y + height, x : x + width]
 
 
 def _frames_wide(brightness: Field) -> float:
-    """How many square frames the strip's frame is long: a longer one shows more."""
+    """Return the length of the frame in square frames. A longer frame shows more marks."""
     height, width = brightness.shape
     return float(max(width / height, 1))

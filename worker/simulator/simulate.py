@@ -1,4 +1,4 @@
-"""`stripwatch simulate`: a strip that does not exist, as a training set on disk or as cameras on Kafka."""
+"""`stripwatch simulate`: a simulated strip, as a training set on disk or as cameras that send to Kafka."""
 
 import itertools
 import re
@@ -24,17 +24,18 @@ from stripwatch.worker.simulator.scene import CLEAN, KINDS, Scene, encode_jpeg, 
 from stripwatch.worker.simulator.surface import Shape
 
 Brightness = Annotated[
-    float, typer.Option(min=0, max=10, help="Multiply every pixel: 0.6 is a lamp that ages, 0 the dark, 1.5 glare.")
+    float,
+    typer.Option(min=0, max=10, help="Factor for every pixel: 0.6 simulates an ageing lamp, 0 darkness, 1.5 glare."),
 ]
 MmPerFrame = Annotated[
-    float, typer.Option(min=0, help="How far the strip runs from frame to frame; 0 is the frame's width at 1 mm/px.")
+    float, typer.Option(min=0, help="Distance in mm between two frames of a camera. 0 uses the frame width at 1 mm/px.")
 ]
 PixelFormatName = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Send raw buffers of this GenICam format, such as Mono12p, in place of JPEG."),
+    typer.Option(metavar="NAME", help="Send raw buffers of this GenICam format, such as Mono12p, instead of JPEG."),
 ]
 Pool = Annotated[
-    int, typer.Option(min=1, help="Distinct frames, rendered before the cameras start and repeated in seeded order.")
+    int, typer.Option(min=1, help="Number of distinct frames, rendered before the start and repeated in seeded order.")
 ]
 _DEFECT_KINDS = [kind for kind in KINDS if kind != CLEAN]
 _SIDE_PX = range(64, 4097)
@@ -43,20 +44,22 @@ _SIDE_PX = range(64, 4097)
 def simulate(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a training set to this new folder.")] = None,
     bootstrap_servers: Annotated[
-        str, typer.Option(help="Play cameras on these Kafka brokers, HOST:PORT[,HOST:PORT...], instead of --out.")
+        str, typer.Option(help="Send frames to these Kafka brokers, HOST:PORT[,HOST:PORT...], instead of --out.")
     ] = "",
     frames: Annotated[
-        int, typer.Option(min=0, help="Frames in the set; or of each camera, where 0 is until stopped.")
+        int, typer.Option(min=0, help="Number of frames in the training set, or per camera, where 0 sets no limit.")
     ] = 0,
-    shape: Annotated[str, typer.Option(help="Height x width in px; usual are 200x200 and 256x1600.")] = "200x200",
+    shape: Annotated[
+        str, typer.Option(help="Frame size, height x width in px, such as 200x200 or 256x1600.")
+    ] = "200x200",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same frames.")] = 1,
     brightness: Brightness = 1.0,
     cameras: Cameras = 4,
     rate: Rate = 10.0,
     seconds: Seconds = 0.0,
-    defect_share: Annotated[float, typer.Option(min=0, max=1, help="Share of frames with a defect (cameras).")] = 0.3,
+    defect_share: Annotated[float, typer.Option(min=0, max=1, help="Share of camera frames with a defect.")] = 0.3,
     coil_frames: Annotated[
-        int, typer.Option(min=0, help="A new coil after this many frames of a camera; 0 is one coil.")
+        int, typer.Option(min=0, help="Start a new coil after this many frames per camera. 0 is a single coil.")
     ] = 500,
     mm_per_frame: MmPerFrame = 0.0,
     pool: Pool = 300,
@@ -67,19 +70,19 @@ def simulate(
 ) -> None:
     """Simulate a hot-rolled strip with scratches, pits, inclusions, patches, edge cracks and clean stretches.
 
-    As a training set: files LABEL_NUMBER.jpg, as many of each label, and truth.jsonl with the boxes:
+    Write a training set: files LABEL_NUMBER.jpg, the same number per label, and truth.jsonl with the boxes:
 
         stripwatch simulate --out strips --frames 6000 --shape 200x200 --seed 1
 
-    As cameras on Kafka, which repeat a pool of frames so that the CPU is left to the worker:
+    Run cameras that send to Kafka. They repeat a pool of frames, to leave the CPU to the worker:
 
         stripwatch simulate --bootstrap-servers localhost:9092 --cameras 4 --rate 25 --seconds 60 --sent sent.jsonl
 
-    With --brightness the same strip is seen in another light: what the worker's drift metrics are for.
+    --brightness shows the same strip in a different light, to try the worker's drift metrics.
 
-    With --pixel-format the cameras send raw buffers, with their layout in the headers of the records.
+    --pixel-format makes the cameras send raw buffers, with their layout in the record headers.
 
-    SIGTERM and Ctrl-C end the cameras in order. The last line on stdout is JSON.
+    SIGTERM and Ctrl-C stop the cameras cleanly. The last line on stdout is JSON.
     """
     height_width = parse_shape(shape)
     _check_options(out, bootstrap_servers, pixel_format)
@@ -95,7 +98,7 @@ def simulate(
     )
     total = frames * cameras or None
     client = ClientConfig(bootstrap_servers, security_of(config))
-    require_topic(client, topic)  # before the pool is rendered: that takes a while
+    require_topic(client, topic)  # fail before the pool is rendered, which takes a while
     shots = render_pool(min(pool, total or pool), height_width, seed, defect_share, brightness, pixel_format)
     summary = play_on_kafka(
         itertools.islice(repeat_pool(shots, seed), total),
@@ -110,7 +113,7 @@ def simulate(
 
 
 def _check_options(out: Path | None, bootstrap_servers: str, pixel_format: str | None) -> None:
-    """Raises SettingsError for options that exclude each other, and for an unknown pixel format."""
+    """Raise SettingsError for mutually exclusive options or an unknown pixel format."""
     if pixel_format is not None:
         require_pixel_format(pixel_format)
     if bool(out) == bool(bootstrap_servers):
@@ -118,7 +121,7 @@ def _check_options(out: Path | None, bootstrap_servers: str, pixel_format: str |
             "simulate takes either --out DIR (a training set) or --bootstrap-servers HOST:PORT (cameras)"
         )
     if out and pixel_format:
-        raise SettingsError("--pixel-format is for cameras; a training set has image files")
+        raise SettingsError("--pixel-format applies to cameras only; omit it with --out")
 
 
 def render_pool(
@@ -129,9 +132,9 @@ def render_pool(
     brightness_factor: float = 1.0,
     pixel_format: str | None = None,
 ) -> list[SourceImage]:
-    """Distinct frames; each shows a defect with the given chance, each kind as likely.
+    """Render distinct frames, each with a defect with the given probability; all kinds are equally likely.
 
-    pixel_format: of raw buffers; None for JPEG files.
+    pixel_format: format of raw buffers; None for JPEG files.
     """
     rng = np.random.default_rng([seed, 0])
     with new_progress() as progress:
@@ -144,7 +147,7 @@ def render_pool(
 
 
 def repeat_pool(pool: list[SourceImage], seed: int) -> Iterator[SourceImage]:
-    """The pool over and over, each time in another order that the seed sets."""
+    """Yield the pool repeatedly, each time in a different order determined by the seed."""
     rng = np.random.default_rng([seed, 1])
     while True:
         for index in rng.permutation(len(pool)):
@@ -153,7 +156,7 @@ def repeat_pool(pool: list[SourceImage], seed: int) -> Iterator[SourceImage]:
 
 def _simulate_set(out: Path, frames: int, shape: Shape, seed: int, brightness: float) -> None:
     if not frames:
-        raise SettingsError("simulate --out needs --frames N, how many frames to write")
+        raise SettingsError("simulate --out needs --frames N, the number of frames to write")
     write_dataset(out, frames, shape, seed, brightness)
     labels = Counter(KINDS[number % len(KINDS)] for number in range(frames))
     print_summary({"out": str(out), "frames": frames, "labels": labels, "shape": list(shape), "seed": seed})
@@ -175,5 +178,5 @@ def parse_shape(text: str) -> Shape:
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     sides = [int(side) for side in match.groups()] if match else []
     if not match or not all(side in _SIDE_PX for side in sides):
-        raise SettingsError(f"--shape takes HEIGHTxWIDTH of 64 to 4096 px, such as 256x1600, not {text!r}")
+        raise SettingsError(f"--shape must be HEIGHTxWIDTH with 64 to 4096 px each, such as 256x1600, not {text!r}")
     return sides[0], sides[1]

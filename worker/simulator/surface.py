@@ -1,6 +1,7 @@
-"""A hot-rolled strip without any defect: rolling texture, light, edge, and the camera that looks at it.
+"""A hot-rolled strip without defects: rolling texture, light, edge, and the camera's exposure.
 
-The strip runs along x. Brightness is relative: 0 is the mean of the surface, -1 black. Only `expose` knows grey values.
+The strip runs along x. Brightness is relative: 0 is the mean of the surface, -1 is black. Only `expose` uses grey
+values.
 """
 
 from dataclasses import dataclass
@@ -14,20 +15,23 @@ from stripwatch.worker.images.decode_spec import Pixels
 Field = NDArray[np.float32]
 Shape = tuple[int, int]
 
-# Cells of noise as (along x, across y) in px, and their strength: rolling lines, streaks, mottled scale, broad shade.
+# Noise cells as (along x, across y) in px, and their strength: rolling lines, streaks, mottled scale, broad shading.
 _TEXTURE_CELLS = (((240, 3), 0.035), ((60, 5), 0.035), ((14, 9), 0.03), ((160, 90), 0.05))
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Where the strip ends: the outer margin_px rows, float32 [width], at the top or the bottom show none of it."""
+    """The edge of the strip: at the top or bottom, the outer margin_px rows, float32 [width], show no strip."""
 
     at_top: bool
     margin_px: Field
 
 
 def smooth_noise(shape: Shape, cell_px: tuple[float, float], rng: np.random.Generator) -> Field:
-    """Noise of mean 0 and spread about 1, float32 [height, width], in cells of (along x, across y) px."""
+    """Return smooth noise with mean 0 and standard deviation about 1, in cells of (along x, across y) px.
+
+    Returns float32 [height, width].
+    """
     height, width = shape
     cells = (int(height / cell_px[1]) + 2, int(width / cell_px[0]) + 2)
     coarse = rng.standard_normal(cells, dtype=np.float32)
@@ -35,9 +39,9 @@ def smooth_noise(shape: Shape, cell_px: tuple[float, float], rng: np.random.Gene
 
 
 def white_noise(shape: Shape, rng: np.random.Generator) -> Field:
-    """Noise without grain of mean 0 and spread 1, float32 [height, width].
+    """Return white noise with mean 0 and standard deviation 1, float32 [height, width].
 
-    The sum of two random bytes: nearly as good as a normal distribution here, and seven times as fast.
+    It is the sum of two random bytes, which is close enough to a normal distribution here and seven times as fast.
     """
     first, second = np.frombuffer(rng.bytes(2 * shape[0] * shape[1]), np.uint8).reshape(2, *shape)
     spread = np.sqrt(2 * (256**2 - 1) / 12)
@@ -47,7 +51,7 @@ def white_noise(shape: Shape, rng: np.random.Generator) -> Field:
 
 
 def rolled_texture(shape: Shape, rng: np.random.Generator) -> Field:
-    """Relative brightness of a rolled surface, float32 [height, width]."""
+    """Return the relative brightness of a rolled surface, float32 [height, width]."""
     texture = np.zeros(shape, np.float32)
     for cell_px, strength in _TEXTURE_CELLS:
         texture += np.float32(strength * rng.uniform(0.4, 1.5)) * smooth_noise(shape, cell_px, rng)
@@ -57,7 +61,7 @@ def rolled_texture(shape: Shape, rng: np.random.Generator) -> Field:
 
 
 def draw_edge(shape: Shape, rng: np.random.Generator) -> Edge:
-    """The edge of the strip, slightly askew and wavy; in two frames of five it is the border of the frame itself."""
+    """Draw a slightly skewed and wavy edge of the strip. In two of five frames it is the border of the frame itself."""
     height, width = shape
     margin_px = rng.uniform(0.02, 0.12) * height if rng.random() < 0.6 else -height
     skew_px = np.linspace(0, rng.uniform(-0.02, 0.02) * height, width, dtype=np.float32)
@@ -68,20 +72,20 @@ def draw_edge(shape: Shape, rng: np.random.Generator) -> Edge:
 
 
 def cut_at_edge(brightness: Field, edge: Edge, rng: np.random.Generator) -> None:
-    """Replace, in place, what lies beyond the edge by the dim and even ground under the strip."""
+    """Replace, in place, the area beyond the edge by the dim, even background below the strip."""
     rows = int(np.ceil(edge.margin_px.max()))
     if rows == 0:
         return
     band = brightness[:rows] if edge.at_top else brightness[::-1][:rows]
     ground = np.float32(rng.uniform(-0.95, -0.45)) + 0.04 * smooth_noise((rows, band.shape[1]), (30, 30), rng)
     from_border = np.arange(rows, dtype=np.float32)[:, None]
-    strip = np.clip(from_border - edge.margin_px + 1, 0, 1)  # one soft pixel: no staircase at the edge
+    strip = np.clip(from_border - edge.margin_px + 1, 0, 1)  # one soft pixel avoids aliasing at the edge
     band *= strip
     band += (1 - strip) * ground
 
 
 def light(shape: Shape, rng: np.random.Generator) -> Field:
-    """How much light falls where, float32 [height, width] around 1: a lamp off the middle, and broad unevenness."""
+    """Return the illumination, float32 [height, width] around 1: an off-centre lamp and broad unevenness."""
     coarse = (shape[0] // 8, shape[1] // 8)
     across = np.linspace(-1, 1, coarse[0], dtype=np.float32)[:, None] - np.float32(rng.uniform(-0.8, 0.8))
     along = np.linspace(-1, 1, coarse[1], dtype=np.float32)[None, :] - np.float32(rng.uniform(-0.8, 0.8))
@@ -91,7 +95,7 @@ def light(shape: Shape, rng: np.random.Generator) -> Field:
 
 
 def expose(brightness: Field, illumination: Field, rng: np.random.Generator) -> Pixels:
-    """What the camera makes of it, uint8 [height, width]: lens blur, exposure, contrast, sensor noise."""
+    """Return the camera's image, uint8 [height, width], with lens blur, exposure, contrast and sensor noise."""
     grey = rng.uniform(65, 175)
     contrast = rng.uniform(0.75, 1.25)
     seen = cv2.GaussianBlur(brightness, (0, 0), rng.uniform(0.4, 0.9))

@@ -1,4 +1,4 @@
-"""`stripwatch broker` runs a broker that other commands can use, until a signal stops it."""
+"""`stripwatch broker` runs a broker for other commands until a signal stops it."""
 
 import signal
 import socket
@@ -25,7 +25,7 @@ def broker_command(port: int) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def test_other_programs_reach_it_until_it_is_stopped() -> None:
+def test_other_programs_can_use_it_until_it_is_stopped() -> None:
     port = free_port()
     with broker_command(port) as process:
         assert process.stderr is not None
@@ -36,7 +36,7 @@ def test_other_programs_reach_it_until_it_is_stopped() -> None:
         assert process.wait(END_S_MAX) == 0
 
 
-def test_a_port_in_use_is_an_error_that_names_it() -> None:
+def test_error_names_a_port_that_is_in_use() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

@@ -1,4 +1,4 @@
-"""What measured costs mean, without measuring any."""
+"""Capacity calculated from given costs."""
 
 import math
 
@@ -21,11 +21,11 @@ COSTS = FrameCosts(consume_s=0.001, decode_s=0.002, inference_s=0.003, publish_s
 rates = st.floats(0.1, 1000)
 
 
-def test_all_cores_share_what_a_frame_costs() -> None:
+def test_cpu_limit_divides_the_cores_by_the_cost_of_a_frame() -> None:
     assert cpu_limit(COSTS, cores=4) == pytest.approx(500)
 
 
-def test_a_broker_elsewhere_costs_this_machine_nothing() -> None:
+def test_broker_elsewhere_costs_this_machine_nothing() -> None:
     elsewhere = FrameCosts(COSTS.consume_s, COSTS.decode_s, COSTS.inference_s, COSTS.publish_s, None)
     assert elsewhere.frame_s == pytest.approx(COSTS.frame_s - 0.001)
 
@@ -39,23 +39,23 @@ def test_a_broker_elsewhere_costs_this_machine_nothing() -> None:
         (CapacityLimits(300, 200, None), ("intake and decode", 200)),
     ],
 )
-def test_the_lowest_limit_binds(limits: CapacityLimits, binding: tuple[str, float]) -> None:
+def test_lowest_limit_is_the_bottleneck(limits: CapacityLimits, binding: tuple[str, float]) -> None:
     assert limits.binding == binding
 
 
-def test_a_plan_is_read_as_written() -> None:
+def test_parses_a_plan() -> None:
     assert parse_plan("12 cameras 30 fps 256x1600") == CameraPlan(12, 30, "256x1600")
     assert parse_plan("1 camera 0.5 fps 200x200") == CameraPlan(1, 0.5, "200x200")
 
 
 @pytest.mark.parametrize("text", ["", "12 cameras", "0 cameras 30 fps 200x200", "2 cameras 0 fps 200x200", "2x30"])
-def test_anything_else_is_no_plan(text: str) -> None:
+def test_rejects_an_invalid_plan(text: str) -> None:
     with pytest.raises(SettingsError, match="--plan"):
         parse_plan(text)
 
 
 @given(st.integers(1, 500), rates, st.floats(1, 10_000))
-def test_machines_are_enough_and_none_is_loaded_past_the_limit(cameras: int, rate: float, capacity: float) -> None:
+def test_machines_suffice_and_none_exceeds_the_load_limit(cameras: int, rate: float, capacity: float) -> None:
     found = fit(CameraPlan(cameras, rate, "200x200"), capacity)
     assert found.load == pytest.approx(cameras * rate / capacity)
     assert found.cameras_max * rate <= LOAD_MAX * capacity < (found.cameras_max + 1) * rate * (1 + 1e-9)

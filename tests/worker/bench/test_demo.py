@@ -6,7 +6,7 @@ import pytest
 from stripwatch.worker.bench import demo
 
 
-def test_without_its_extra_the_demo_continues_without_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_continues_without_the_live_page_if_its_packages_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(demo, "say", said.append)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

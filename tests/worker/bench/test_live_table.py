@@ -1,4 +1,4 @@
-"""The status line of the demo says which frames are flagged, and nothing of flags where none is."""
+"""The status line of the demo counts flagged frames, and does not mention flags if there are none."""
 
 import io
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from tests.worker.dashboard.events import Shown, event
 MOMENT = Snapshot(10.0, 0.0, 1)
 
 
-def test_flagged_frames_are_counted_by_flag() -> None:
+def test_counts_flagged_frames_by_flag() -> None:
     tally = ResultsTally()
     for number, flags in enumerate(((), (FrameFlag.SIZE,), (FrameFlag.SIZE, FrameFlag.SCALE))):
         place = SimpleNamespace(topic="frames", partition=0, offset=number)
@@ -24,7 +24,7 @@ def test_flagged_frames_are_counted_by_flag() -> None:
     assert "rejects 0   flagged scale 1   flagged size 2   lag 0" in status_line(tally, MOMENT)
 
 
-def test_names_with_brackets_are_no_styles_of_the_terminal() -> None:
+def test_names_with_brackets_are_not_interpreted_as_markup() -> None:
     tally = ResultsTally()
     shown = event(Shown(0), SimpleNamespace(topic="frames", partition=0, offset=0), datetime.now(UTC))
     tally.add_result(replace(shown, frame=replace(shown.frame, camera="[/top]")), 0.0)

@@ -1,11 +1,11 @@
-"""`stripwatch config migrate` as a person meets it."""
+"""The command `stripwatch config migrate`."""
 
 from pathlib import Path
 
 from tests.worker.conftest import CommandLine, last_json
 
 
-def test_it_says_what_it_renamed_and_the_second_time_that_nothing_is_left(
+def test_reports_the_renamed_keys_and_then_that_nothing_is_left_to_change(
     tmp_path: Path, command_line: CommandLine
 ) -> None:
     file = tmp_path / "worker.toml"
@@ -26,7 +26,7 @@ def test_it_says_what_it_renamed_and_the_second_time_that_nothing_is_left(
     assert "needs no change" in stderr
 
 
-def test_what_is_wrong_is_one_sentence_and_an_exit_code(tmp_path: Path, command_line: CommandLine) -> None:
+def test_errors_give_one_sentence_and_an_exit_code(tmp_path: Path, command_line: CommandLine) -> None:
     file = tmp_path / "worker.toml"
     code, stdout, stderr = command_line("config", "migrate", file)
     assert (code, stdout, stderr) == (6, "", f"error: settings file {file} does not exist\n")
@@ -36,7 +36,7 @@ def test_what_is_wrong_is_one_sentence_and_an_exit_code(tmp_path: Path, command_
     assert "'metrics_port' and 'metrics.port'" in stderr
 
 
-def test_what_was_wrong_before_is_a_warning(tmp_path: Path, command_line: CommandLine) -> None:
+def test_warns_of_other_errors_in_the_file(tmp_path: Path, command_line: CommandLine) -> None:
     file = tmp_path / "worker.toml"
     file.write_text("metrics_port = 1\ngroup_id = 2\n")
     file.with_name("worker.toml.bak").touch()
@@ -44,4 +44,4 @@ def test_what_was_wrong_before_is_a_warning(tmp_path: Path, command_line: Comman
     assert (code, file.read_text()) == (0, "metrics.port = 1\ngroup_id = 2\n")
     assert last_json(stdout)["still_invalid"] == "setting 'group_id': input should be a valid string (got 2)"
     assert f"the old file is {file}.bak.1" in stderr
-    assert f"warning: {file} is still not valid: setting 'group_id'" in stderr
+    assert f"warning: {file} is still invalid: setting 'group_id'" in stderr

@@ -1,4 +1,4 @@
-"""Rejects are shown as they are, and a frame that is sent again is the one that the camera sent."""
+"""Rejects are listed unmodified, and a replayed frame is identical to the one that the camera sent."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ def record(offset: int = 0, **changes: Any) -> Record:
 
 
 def rejected(original: Record, at: int = 0, kept: int | None = None) -> StoredReject:
-    """What the rejects topic holds of a frame, through the code that writes it there."""
+    """Return the reject record of a frame, built by the worker's own code."""
     frame = read_record(original, "cluster", 0.0)
     event = EVENTS.reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "half")))
     body = frame.encoded[:kept]
@@ -47,12 +47,12 @@ headers = st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=20)), max_
 
 
 @given(key=st.none() | st.binary(min_size=1, max_size=50), value=st.binary(min_size=1, max_size=50), headers=headers)
-def test_what_was_rejected_comes_back_as_it_was(key: bytes | None, value: bytes, headers: Any) -> None:
+def test_restores_the_original_frame(key: bytes | None, value: bytes, headers: Any) -> None:
     original = record(key=key, value=value, headers=headers)
     assert rejected(original).original == original
 
 
-def test_a_record_of_somebody_else_is_no_reject() -> None:
+def test_foreign_record_is_not_a_reject() -> None:
     with pytest.raises(ValueError, match="stripwatch_reason"):
         read_reject(record())
     broken = [(name, b"many" if name == "stripwatch_bytes" else b"1") for name in dict(written_headers())]
@@ -65,7 +65,7 @@ def written_headers() -> list[tuple[str, bytes]]:
     return reject_headers(EVENTS.reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.EMPTY, "x"))), frame, 1)
 
 
-def test_a_replay_of_a_replay_is_seen() -> None:
+def test_detects_a_replay_of_a_replay() -> None:
     first = rejected(record())
     again = rejected(record(9, headers=first.headers_again()))
     assert (first.replays, again.replays) == (0, 1)
@@ -89,7 +89,7 @@ class Answer:
 
 @dataclass
 class FakeProducer:
-    """Acknowledges everything, or answers with an error."""
+    """A producer that acknowledges everything, or fails."""
 
     error: Exception | None = None
     sent: list[dict[str, Any]] = field(default_factory=list)
@@ -110,7 +110,7 @@ class FakeProducer:
         return {0, 1, 2}
 
 
-def test_a_second_replay_passes_over_what_the_first_has_marked() -> None:
+def test_second_replay_skips_frames_marked_by_the_first() -> None:
     first, second = FakeProducer(), FakeProducer()
     stored = [rejected(record(7)), rejected(record(8), at=1)]
     replay_rejects(stored, RejectReplayer(first, "frames", replays_max=1), ManualClock(), limit=0, rate=0)
@@ -124,13 +124,13 @@ def test_a_second_replay_passes_over_what_the_first_has_marked() -> None:
     assert len(second.sent) == 2
 
 
-def test_a_frame_that_kafka_did_not_take_is_not_marked() -> None:
+def test_unaccepted_frame_is_not_marked() -> None:
     producer = FakeProducer(MessageSizeTooLargeError())
     replay_rejects([rejected(record(7))], RejectReplayer(producer, "frames", 1), ManualClock(), limit=0, rate=0)
     assert producer.marks == []
 
 
-def test_a_mark_is_no_reject_and_a_reject_no_mark() -> None:
+def test_marks_and_rejects_are_told_apart() -> None:
     mark = replay_mark_headers("x")
     assert mark == [("stripwatch_replayed", b"x")]
     assert (replayed_id(b"", mark), replayed_id(None, mark)) == ("x", "x")
@@ -140,14 +140,16 @@ def test_a_mark_is_no_reject_and_a_reject_no_mark() -> None:
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["send", "acknowledgement"])
-def test_a_mark_that_kafka_did_not_take_is_an_error_that_says_so(at_once: bool) -> None:
+def test_unaccepted_mark_is_an_error(at_once: bool) -> None:
     producer = FakeProducer(mark_error=KafkaTimeoutError("gone"), marks_fail_at_once=at_once)
     stored = [rejected(record(7)), rejected(record(8), at=1)]
-    with pytest.raises(BrokerUnavailableError, match=r"were sent, but inspection\.rejects did not take every mark"):
+    with pytest.raises(
+        BrokerUnavailableError, match=r"were sent, but inspection\.rejects did not accept all replay marks"
+    ):
         replay_rejects(stored, RejectReplayer(producer, "frames", 1), ManualClock(), limit=0, rate=0)
 
 
-def test_a_frame_is_sent_once_to_where_it_was() -> None:
+def test_sends_a_frame_once_to_its_original_partition() -> None:
     producer = FakeProducer()
     resender = RejectReplayer(producer, "frames", replays_max=1)
     twice = [rejected(record(7)), rejected(record(7), at=1), rejected(record(8))]
@@ -159,7 +161,7 @@ def test_a_frame_is_sent_once_to_where_it_was() -> None:
     assert resender.summary() == {"sent": 2, "would_send": 0, "refused": 0, "replayed_before": 0, "repeats": 1}
 
 
-def test_another_topic_chooses_its_own_partition() -> None:
+def test_other_topic_chooses_the_partition_by_key() -> None:
     producer = FakeProducer()
     RejectReplayer(producer, "frames.test", replays_max=1).send(rejected(record()))
     assert producer.sent[0]["partition"] is None
@@ -168,23 +170,23 @@ def test_another_topic_chooses_its_own_partition() -> None:
 @pytest.mark.parametrize(
     ("reject", "why"),
     [
-        (rejected(record(), kept=5), "its bytes were cut: 5 of 12 are there"),
-        (rejected(record(value=None)), "it had no bytes"),
+        (rejected(record(), kept=5), "only 5 of its 12 bytes were kept"),
+        (rejected(record(value=None)), "it is empty"),
         (rejected(record(headers=[("a", b"b")] * 100)), "its key or headers were too large"),
         (rejected(record(key=b"k" * 2000)), "its key or headers were too large"),
     ],
 )
-def test_what_is_not_whole_is_refused_by_name(
+def test_reports_and_skips_incomplete_frames(
     reject: StoredReject, why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     producer = FakeProducer()
     resender = RejectReplayer(producer, "frames", replays_max=1)
     replay_rejects([reject], resender, ManualClock(), limit=0, rate=0)
     assert (producer.sent, resender.summary()["refused"]) == ([], 1)
-    assert f"{reject.id} is not sent: {why}" in capsys.readouterr().err
+    assert f"not sending {reject.id}: {why}" in capsys.readouterr().err
 
 
-def test_a_frame_too_large_is_refused_and_a_lost_broker_ends_the_run() -> None:
+def test_skips_a_frame_that_is_too_large_but_stops_if_the_broker_is_lost() -> None:
     resender = RejectReplayer(FakeProducer(MessageSizeTooLargeError("too large")), "frames", replays_max=1)
     replay_rejects([rejected(record())], resender, ManualClock(), limit=0, rate=0)
     assert (resender.summary()["sent"], resender.summary()["refused"]) == (0, 1)
@@ -213,5 +215,5 @@ def test_since_is_an_age_or_a_time() -> None:
     assert parse_since("2h", now_s=10_000) == 2_800_000
     assert parse_since("1970-01-01T01:00:10+01:00", now_s=0) == 10_000
     for wrong in ("yesterday", "2026-11-23T02:00:00", "-2h", ""):
-        with pytest.raises(SettingsError, match="--since takes 90m"):
+        with pytest.raises(SettingsError, match="--since must be an age such as 90m"):
             parse_since(wrong, now_s=0)

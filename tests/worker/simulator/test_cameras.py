@@ -18,7 +18,7 @@ def take(line: SimulatedLine, clock: ManualClock, shots: int = 6, seconds_max: f
     return taken
 
 
-def test_cameras_take_turns_at_their_rate(clock: ManualClock) -> None:
+def test_cameras_rotate_at_their_rate(clock: ManualClock) -> None:
     taken = take(LINE, clock)
     assert [captured.camera for captured in taken] == ["top-1", "top-2"] * 3
     started = taken[0].captured_at
@@ -32,7 +32,7 @@ def test_rate_0_never_waits(clock: ManualClock) -> None:
     assert sum(clock.slept_s) == 0
 
 
-def test_a_line_that_fell_behind_catches_up(clock: ManualClock) -> None:
+def test_line_behind_schedule_catches_up(clock: ManualClock) -> None:
     taken: list[float] = []
 
     def send(_: CapturedFrame) -> None:
@@ -44,15 +44,15 @@ def test_a_line_that_fell_behind_catches_up(clock: ManualClock) -> None:
     assert taken == pytest.approx([0, 0.1, 0.45, 0.45, 0.45, 0.5])
 
 
-def test_the_time_limit_ends_it(clock: ManualClock) -> None:
+def test_stops_at_the_time_limit(clock: ManualClock) -> None:
     assert len(take(LINE, clock, seconds_max=0.4)) == 4
 
 
-def test_a_stop_ends_it_before_the_next_frame() -> None:
+def test_stop_request_ends_it_before_the_next_frame() -> None:
     assert len(take(LINE, ManualClock(stop_after_s=0.25))) == 3
 
 
-def test_the_strip_runs_and_coils_change() -> None:
+def test_strip_position_advances_and_coils_change() -> None:
     line = replace(LINE, coil_frames=2)
     places = [(e.camera, e.coil, e.strip_position_mm) for e in take(line, ManualClock(), shots=8)]
     assert places == [
@@ -75,7 +75,7 @@ def test_headers_are_cloudevents(clock: ManualClock) -> None:
 
 
 @given(cameras=st.integers(1, 9), frames=st.integers(0, 60), coil_frames=st.integers(0, 7))
-def test_every_shot_is_taken_once_and_positions_grow(cameras: int, frames: int, coil_frames: int) -> None:
+def test_every_image_is_taken_once_and_positions_increase(cameras: int, frames: int, coil_frames: int) -> None:
     line = replace(LINE, cameras=cameras, coil_frames=coil_frames)
     taken = take(line, ManualClock(), shots=frames)
     assert len({captured.id for captured in taken}) == frames
@@ -86,6 +86,6 @@ def test_every_shot_is_taken_once_and_positions_grow(cameras: int, frames: int, 
         assert along == sorted(along)
 
 
-def test_two_runs_share_no_event_id() -> None:
+def test_two_runs_have_no_event_id_in_common() -> None:
     first, second = (SimulatedLine(cameras=1, rate_fps=0, mm_per_frame=1, coil="C1") for _ in range(2))
     assert first.run_id != second.run_id

@@ -6,7 +6,7 @@ from stripwatch.worker.simulator.defect_shapes import DEFECTS, DISTRACTORS, Pain
 
 @pytest.mark.parametrize("painter", [*DEFECTS.values(), *DISTRACTORS])
 @pytest.mark.parametrize("size", [64, 200, 256])
-def test_a_mark_is_finite_and_fits_the_frame(painter: Painter, size: int) -> None:
+def test_mark_is_finite_and_fits_the_frame(painter: Painter, size: int) -> None:
     for seed in range(20):
         mark = painter(size, np.random.default_rng(seed))
         assert mark.dtype == np.float32

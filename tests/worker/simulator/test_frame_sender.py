@@ -19,7 +19,7 @@ CAPTURED = CapturedFrame(IMAGE, "top-1", "C7", 500, datetime(2026, 11, 23, tzinf
 FROM_FILE = replace(CAPTURED, image=SourceImage(b"ab", "image/png", file="sub/a.png"), camera="top-2")
 
 
-def test_each_acknowledged_frame_is_written_down_once(tmp_path: Path, producer: FakeProducer) -> None:
+def test_records_each_acknowledged_frame_once(tmp_path: Path, producer: FakeProducer) -> None:
     path = tmp_path / "sent.jsonl"
     with open_sent_file(path) as sent_file:
         sender = FrameSender(producer, topics.FRAMES, sent_file)
@@ -46,7 +46,7 @@ def test_each_acknowledged_frame_is_written_down_once(tmp_path: Path, producer: 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_record_is_the_bytes_keyed_by_camera(producer: FakeProducer) -> None:
+def test_record_contains_the_bytes_with_the_camera_as_key(producer: FakeProducer) -> None:
     FrameSender(producer, topics.FRAMES, None).send(CAPTURED)
     (record,) = producer.records
     assert (record.value, record.key) == (IMAGE.encoded, b"top-1")
@@ -54,11 +54,11 @@ def test_the_record_is_the_bytes_keyed_by_camera(producer: FakeProducer) -> None
     assert record.headers == CAPTURED.headers()
 
 
-def test_a_refused_frame_ends_the_run_and_leaves_the_sent_file_unfinished(
+def test_unaccepted_frame_ends_the_run_and_leaves_the_sent_file_unfinished(
     tmp_path: Path, producer: FakeProducer
 ) -> None:
     path = tmp_path / "sent.jsonl"
-    with pytest.raises(BrokerUnavailableError, match="did not take frame run-0"), open_sent_file(path) as sent_file:
+    with pytest.raises(BrokerUnavailableError, match="did not accept frame run-0"), open_sent_file(path) as sent_file:
         _send_three_of_which_one_is_refused(FrameSender(producer, topics.FRAMES, sent_file), producer)
     assert len(read_lines(tmp_path / "sent.jsonl.part")) == 1
     assert not path.exists()
@@ -74,7 +74,7 @@ def _send_three_of_which_one_is_refused(sender: FrameSender, producer: FakeProdu
 
 
 @pytest.mark.parametrize("acknowledged", [0, 1])
-def test_finish_demands_every_acknowledgement(producer: FakeProducer, acknowledged: int) -> None:
+def test_finish_requires_every_acknowledgement(producer: FakeProducer, acknowledged: int) -> None:
     sender = FrameSender(producer, topics.FRAMES, None)
     sender.send(CAPTURED)
     sender.send(CAPTURED)
@@ -84,21 +84,21 @@ def test_finish_demands_every_acknowledgement(producer: FakeProducer, acknowledg
         sender.finish()
 
 
-def test_a_flush_that_times_out_is_a_lost_broker(producer: FakeProducer) -> None:
+def test_flush_timeout_raises_broker_unavailable(producer: FakeProducer) -> None:
     producer.flush_error = KafkaTimeoutError()
     with pytest.raises(BrokerUnavailableError, match="Kafka acknowledged nothing for 35 s"):
         FrameSender(producer, topics.FRAMES, None).finish()
 
 
-def test_a_frame_over_the_limit_is_named(producer: FakeProducer) -> None:
+def test_error_names_a_frame_over_the_message_size_limit(producer: FakeProducer) -> None:
     sender = FrameSender(producer, topics.FRAMES, None)
     sender.send(FROM_FILE)
     producer.records[0].future.failure(MessageSizeTooLargeError())
-    with pytest.raises(InputError, match=r"sub/a\.png has 2 bytes, more than topic inspection\.frames takes"):
+    with pytest.raises(InputError, match=r"sub/a\.png has 2 bytes, more than topic inspection\.frames accepts"):
         sender.finish()
 
 
-def test_bytes_in_flight_are_bounded(monkeypatch: pytest.MonkeyPatch, producer: FakeProducer) -> None:
+def test_bounds_the_bytes_in_flight(monkeypatch: pytest.MonkeyPatch, producer: FakeProducer) -> None:
     monkeypatch.setattr(sender_module, "INFLIGHT_BYTES_MAX", 15)
     sender = FrameSender(producer, topics.FRAMES, None)
     sender.send(CAPTURED)  # 10 bytes
@@ -110,7 +110,7 @@ def test_bytes_in_flight_are_bounded(monkeypatch: pytest.MonkeyPatch, producer: 
     assert (sent_before, len(producer.records)) == (1, 2)
 
 
-def test_a_producer_that_falls_silent_is_a_lost_broker(monkeypatch: pytest.MonkeyPatch, producer: FakeProducer) -> None:
+def test_silent_producer_raises_broker_unavailable(monkeypatch: pytest.MonkeyPatch, producer: FakeProducer) -> None:
     monkeypatch.setattr(sender_module, "INFLIGHT_BYTES_MAX", 15)
     monkeypatch.setattr(sender_module, "_ACKNOWLEDGEMENT_S_MAX", 0.0)
     sender = FrameSender(producer, topics.FRAMES, None)
@@ -119,14 +119,12 @@ def test_a_producer_that_falls_silent_is_a_lost_broker(monkeypatch: pytest.Monke
         sender.send(CAPTURED)
 
 
-def test_a_frame_larger_than_the_bound_still_goes_alone(
-    monkeypatch: pytest.MonkeyPatch, producer: FakeProducer
-) -> None:
+def test_frame_larger_than_the_bound_is_sent_alone(monkeypatch: pytest.MonkeyPatch, producer: FakeProducer) -> None:
     monkeypatch.setattr(sender_module, "INFLIGHT_BYTES_MAX", 5)
     FrameSender(producer, topics.FRAMES, None).send(CAPTURED)
     assert len(producer.records) == 1
 
 
-def test_a_sent_file_that_cannot_be_written(tmp_path: Path) -> None:
+def test_unwritable_sent_file_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot write the sent file"), open_sent_file(tmp_path / "no" / "sent.jsonl"):
         pass

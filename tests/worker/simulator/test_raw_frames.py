@@ -1,4 +1,4 @@
-"""Simulated cameras send raw buffers as the standards have them."""
+"""Simulated cameras send raw buffers as the standards define them."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tests.raw_frames import pack
 
 @pytest.mark.parametrize("width", [16, 17])
 @pytest.mark.parametrize("name", PIXEL_FORMATS)
-def test_a_frame_is_packed_bit_by_bit_as_the_tables_say(name: str, width: int) -> None:
+def test_packs_every_bit_as_the_standard_defines(name: str, width: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (9, width), np.uint8)
     bits = PIXEL_FORMATS[name].bits
     deep = [[value << (bits - 8) | value >> (16 - bits) for value in row] for row in pixels.tolist()]
@@ -22,12 +22,12 @@ def test_a_frame_is_packed_bit_by_bit_as_the_tables_say(name: str, width: int) -
     assert pack_raw(pixels, name) == pack(values, name)
 
 
-def test_the_headers_of_a_record_give_the_layout_back() -> None:
+def test_layout_can_be_read_back_from_the_headers() -> None:
     _, layout = pack_raw(np.zeros((9, 17), np.uint8), "Mono12p")
     frame = read_record(Record(Position("frames", 0, 0), 1_790_000_000_000, None, b"", layout_headers(layout)), "", 0.0)
     assert (frame.layout, frame.faults) == (layout, ())
 
 
-def test_an_unknown_format_is_named() -> None:
+def test_error_names_an_unknown_format() -> None:
     with pytest.raises(SettingsError, match="'mono8'"):
         require_pixel_format("mono8")

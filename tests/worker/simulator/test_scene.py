@@ -15,11 +15,11 @@ from stripwatch.worker.simulator.surface import Shape
 
 SHAPES: tuple[Shape, ...] = ((200, 200), (256, 1600))
 DEFECTS = [kind for kind in KINDS if kind != CLEAN]
-BLUR_PX = 5  # the lens blur carries a defect so far out of its box
+BLUR_PX = 5  # the lens blur spreads a defect this far beyond its box
 
 
 def changed_pixels(kind: str, shape: Shape, seed: int) -> Pixels:
-    """Where the frame differs from the clean one of the same seed: 1 or 0."""
+    """Return 1 where the frame differs from the clean frame of the same seed, else 0."""
     return np.asarray(render(kind, shape, seed).pixels != render(CLEAN, shape, seed).pixels, np.uint8)
 
 
@@ -30,7 +30,7 @@ def cut(pixels: Pixels, box: Box, margin_px: int = 0) -> Pixels:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_seed_gives_the_same_bytes(kind: str, shape: Shape) -> None:
+def test_same_seed_gives_the_same_bytes(kind: str, shape: Shape) -> None:
     first, again, other = (render(kind, shape, seed) for seed in (7, 7, 8))
     assert first.pixels.shape == shape
     assert first.pixels.dtype == np.uint8
@@ -40,7 +40,7 @@ def test_the_same_seed_gives_the_same_bytes(kind: str, shape: Shape) -> None:
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.6, 1.0, 3.0])
-def test_another_light_multiplies_the_same_pixels_up_to_white(factor: float) -> None:
+def test_brightness_factor_multiplies_the_same_pixels_up_to_white(factor: float) -> None:
     lit, plain = render("patch", (200, 200), 7, factor), render("patch", (200, 200), 7)
     assert lit.boxes == plain.boxes
     assert np.abs(lit.pixels - np.minimum(plain.pixels * factor, 255)).max() <= 0.5
@@ -48,7 +48,7 @@ def test_another_light_multiplies_the_same_pixels_up_to_white(factor: float) -> 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", DEFECTS)
-def test_boxes_hold_all_that_a_defect_changes(kind: str, shape: Shape) -> None:
+def test_boxes_contain_all_pixels_changed_by_a_defect(kind: str, shape: Shape) -> None:
     for seed in range(5):
         changed = changed_pixels(kind, shape, seed)
         boxes = render(kind, shape, seed).boxes
@@ -67,12 +67,12 @@ def test_boxes_lie_inside_the_frame(kind: str, shape: Shape, seed: int) -> None:
         assert 0 <= box.y < box.y + box.height <= shape[0]
 
 
-def test_a_clean_frame_has_no_box() -> None:
+def test_clean_frame_has_no_box() -> None:
     assert render(CLEAN, (200, 200), 3).boxes == ()
 
 
-def test_every_defect_can_be_seen() -> None:
-    """More than 5 grey values somewhere, the mean of 3x3 px, against the clean frame with the same noise."""
+def test_every_defect_is_visible() -> None:
+    """The mean of some 3x3 px differs by more than 5 grey values from the clean frame with the same noise."""
     for kind in DEFECTS:
         for seed in range(30):
             scene, clean = render(kind, (200, 200), seed), render(CLEAN, (200, 200), seed)
@@ -80,8 +80,8 @@ def test_every_defect_can_be_seen() -> None:
             assert np.abs(difference).max() > 5, (kind, seed)
 
 
-def test_grey_histograms_do_not_tell_the_kinds_apart() -> None:
-    """The bar for a simulation that is no toy: a logistic regression on histograms stays below 60 % (chance: 17 %)."""
+def test_grey_histograms_cannot_distinguish_the_kinds() -> None:
+    """A simulation that is not trivial: a logistic regression on histograms stays below 60 % (chance: 17 %)."""
     train, test = _histograms(0, frames=2400), _histograms(10_000, frames=600)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train, _labels(2400))
     score = model.score(test, _labels(600))
@@ -89,12 +89,12 @@ def test_grey_histograms_do_not_tell_the_kinds_apart() -> None:
     assert score < 0.6
 
 
-def test_frame_seeds_of_neighbouring_runs_do_not_meet() -> None:
+def test_runs_with_neighbouring_seeds_share_no_frame_seed() -> None:
     seeds = {frame_seed(seed, number) for seed in range(20) for number in range(200)}
     assert len(seeds) == 20 * 200
 
 
-def test_a_frame_survives_jpeg() -> None:
+def test_frame_survives_jpeg_compression() -> None:
     scene = render("patch", (256, 1600), 1)
     image = decode(encode_jpeg(scene.pixels), DecodeSpec(256, 1600, colour="grey"))
     assert np.abs(image.pixels[..., 0].astype(int) - scene.pixels).mean() < 4

@@ -18,7 +18,7 @@ def positions(sent: list[dict[str, Any]]) -> set[tuple[str, int, int]]:
     return {(line["topic"], line["partition"], line["offset"]) for line in sent}
 
 
-def test_every_frame_of_every_camera_is_on_kafka_and_in_the_sent_file(
+def test_sends_every_frame_of_every_camera_and_records_it_in_the_sent_file(
     line_broker: str, tmp_path: Path, command_line: CommandLine
 ) -> None:
     sent_path = tmp_path / "sent.jsonl"
@@ -36,12 +36,12 @@ def test_every_frame_of_every_camera_is_on_kafka_and_in_the_sent_file(
     assert Counter(line["coil"] for line in sent) == {"S1-001": 24, "S1-002": 24, "S1-003": 12}
 
 
-def test_sigterm_ends_it_in_order(line_broker: str, tmp_path: Path) -> None:
+def test_sigterm_stops_it_cleanly(line_broker: str, tmp_path: Path) -> None:
     sent_path = tmp_path / "sent.jsonl"
     command = [*module_command("worker"), "simulate", "--bootstrap-servers", line_broker, "--shape", "64x64"]
     options = ["--rate", "50", "--pool", "6", "--sent", str(sent_path)]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
-        consume(line_broker, 1)  # it is under way
+        consume(line_broker, 1)  # the run has started
         process.send_signal(signal.SIGTERM)
         stdout, _ = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -50,7 +50,7 @@ def test_sigterm_ends_it_in_order(line_broker: str, tmp_path: Path) -> None:
     assert positions(sent) == {(each.topic, each.partition, each.offset) for each in consume(line_broker, len(sent))}
 
 
-def test_the_pool_repeats_in_another_order_that_the_seed_sets() -> None:
+def test_pool_repeats_in_a_different_order_determined_by_the_seed() -> None:
     pool = render_pool(5, (64, 64), seed=3, defect_share=0.5)
     first, again, other = (list(islice(repeat_pool(pool, seed), 25)) for seed in (3, 3, 4))
     assert first == again != other
@@ -59,12 +59,12 @@ def test_the_pool_repeats_in_another_order_that_the_seed_sets() -> None:
 
 
 @pytest.mark.parametrize(("defect_share", "clean"), [(0.0, 20), (1.0, 0)])
-def test_the_share_of_defects(defect_share: float, clean: int) -> None:
+def test_defect_share_is_respected(defect_share: float, clean: int) -> None:
     labels = [shot.label for shot in render_pool(20, (64, 64), seed=3, defect_share=defect_share)]
     assert labels.count("clean") == clean
 
 
-def test_the_cameras_and_the_training_set_take_another_light(tmp_path: Path, command_line: CommandLine) -> None:
+def test_brightness_applies_to_cameras_and_training_sets(tmp_path: Path, command_line: CommandLine) -> None:
     dim, plain = (render_pool(3, (64, 64), 3, 0.5, factor)[0].encoded for factor in (0.6, 1.0))
     assert _mean(dim) == pytest.approx(0.6 * _mean(plain), rel=0.02)
     for name, factor in (("dim", "0.6"), ("plain", "1")):
@@ -84,15 +84,18 @@ def _mean(encoded: bytes) -> float:
         ([], "either --out DIR (a training set) or --bootstrap-servers HOST:PORT (cameras)"),
         (["--out", "x", "--bootstrap-servers", "localhost:9092"], "either --out DIR (a training set) or"),
         (["--out", "x"], "simulate --out needs --frames N"),
-        (["--out", "x", "--frames", "1", "--pixel-format", "Mono8"], "--pixel-format is for cameras"),
-        (["--bootstrap-servers", "x:1", "--pixel-format", "mono8"], "--pixel-format takes one of Mono8, Mono10"),
-        (["--out", "x", "--shape", "200"], "--shape takes HEIGHTxWIDTH of 64 to 4096 px, such as 256x1600, not '200'"),
-        (["--out", "x", "--shape", "10x5000"], "--shape takes HEIGHTxWIDTH of 64 to 4096 px"),
+        (["--out", "x", "--frames", "1", "--pixel-format", "Mono8"], "--pixel-format applies to cameras only"),
+        (["--bootstrap-servers", "x:1", "--pixel-format", "mono8"], "--pixel-format must be one of Mono8, Mono10"),
+        (
+            ["--out", "x", "--shape", "200"],
+            "--shape must be HEIGHTxWIDTH with 64 to 4096 px each, such as 256x1600, not '200'",
+        ),
+        (["--out", "x", "--shape", "10x5000"], "--shape must be HEIGHTxWIDTH with 64 to 4096 px"),
         (["--bootstrap-servers", "nowhere"], "bootstrap servers are HOST:PORT[,HOST:PORT...], not 'nowhere'"),
         (["--out", "x", "--frames", "-1"], "--frames"),
     ],
 )
-def test_wrong_flags_get_one_sentence(arguments: list[str], sentence: str, command_line: CommandLine) -> None:
+def test_wrong_options_give_a_one_line_error(arguments: list[str], sentence: str, command_line: CommandLine) -> None:
     code, stdout, stderr = command_line("simulate", *arguments)
     assert (code, stdout) == (2, "")
     assert stderr.startswith("error: ")

@@ -4,7 +4,7 @@ import pytest
 from stripwatch.worker.simulator import surface
 
 
-def test_noise_has_mean_0_and_spread_1() -> None:
+def test_noise_has_mean_0_and_standard_deviation_1() -> None:
     noise = surface.white_noise((200, 300), np.random.default_rng(1))
     assert noise.dtype == np.float32
     assert noise.shape == (200, 300)
@@ -19,7 +19,7 @@ def test_rolling_texture_changes_less_along_the_strip_than_across() -> None:
 
 
 @pytest.mark.parametrize("at_top", [True, False])
-def test_beyond_the_edge_there_is_no_strip(at_top: bool) -> None:
+def test_no_strip_beyond_the_edge(at_top: bool) -> None:
     brightness = np.ones((50, 80), np.float32)
     edge = surface.Edge(at_top, np.full(80, 10, np.float32))
     surface.cut_at_edge(brightness, edge, np.random.default_rng(1))
@@ -28,7 +28,7 @@ def test_beyond_the_edge_there_is_no_strip(at_top: bool) -> None:
     assert (rows[10:] == 1).all()
 
 
-def test_an_edge_at_the_border_cuts_nothing() -> None:
+def test_edge_at_the_border_leaves_the_frame_unchanged() -> None:
     brightness = np.ones((50, 80), np.float32)
     surface.cut_at_edge(brightness, surface.Edge(True, np.zeros(80, np.float32)), np.random.default_rng(1))
     assert (brightness == 1).all()

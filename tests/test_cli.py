@@ -261,3 +261,10 @@ def test_an_option_of_several_commands_has_one_help_text() -> None:
             if isinstance(parameter, TyperOption):
                 texts.setdefault(parameter.opts[0], set()).add(parameter.help)
     assert {name for name, found in texts.items() if len(found) > 1} == BY_COMMAND
+
+
+def test_a_command_without_onnx_runtime_says_what_to_install() -> None:
+    hidden = "import sys; sys.modules['onnxruntime'] = None; sys.argv[1:] = ['check', '--bundle', 'model.onnx']; "
+    run = "from stripwatch.cli import main; main()"
+    done = subprocess.run([sys.executable, "-P", "-c", hidden + run], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "error: ONNX Runtime is not installed; run: pip install onnxruntime\n")

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from stripwatch.worker.common.errors import InputError, StripwatchError
+from stripwatch.worker.common.errors import InputError, SettingsError, StripwatchError
 from stripwatch.worker.common.path_text import encodable
 from stripwatch.worker.common.signals import interrupted_once
 from stripwatch.worker.common.version import __version__
@@ -145,6 +145,10 @@ def run_app(app: typer.Typer, program: str) -> NoReturn:
         if error.errno != errno.ENAMETOOLONG or not error.filename:
             raise
         _fail(f"cannot use {error.filename}: {error.strerror}", InputError.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        _fail("ONNX Runtime is not installed; run: pip install onnxruntime", SettingsError.exit_code)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)  # a usage error knows the command that it is about
         _fail(_with_hint(error.format_message(), context.command_path if context else program), error.exit_code)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.memory import WORKER_MB, bytes_beside_itself, memory_mb_max
 
-TEXT = (Path(__file__).parents[2] / "docs" / "explanation" / "memory.md").read_text()
+TEXT = " ".join((Path(__file__).parents[2] / "docs" / "explanation" / "memory.md").read_text().split())
 
 
 def documented(pattern: str) -> int:

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
+from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame, Skipped

@@ -9,10 +9,10 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event, to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 
-from stripwatch.worker.coils.coil import CoilSummary
 from stripwatch.worker.coils.summarizer import coil_headers
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.sections import Topics
+from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.frame_headers import Headers, event_headers
 from stripwatch.worker.contracts.positions import Position, Record

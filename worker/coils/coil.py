@@ -4,107 +4,27 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Literal
 
-import msgspec
-
+from stripwatch.worker.coils.digest_set import DigestSet
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.strip.camera_track import CameraTrack
 from stripwatch.worker.coils.strip.placed_camera import PlacedCamera
 from stripwatch.worker.coils.strip.placed_coil import PlacedCoil, length_of
 from stripwatch.worker.coils.strip.stretches import Placement, StripRules
-from stripwatch.worker.coils.strip.strip_defects import StripDefect
 from stripwatch.worker.coils.strip.transitions import common_shifts, count_resets
-from stripwatch.worker.common.digest_set import DigestSet
+from stripwatch.worker.contracts.coil_summary import (
+    COIL_SCHEMA,
+    CameraSummary,
+    CoilSummary,
+    Ended,
+    FrameCounts,
+    StripDefect,
+)
 from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
 
-COIL_SCHEMA = "stripwatch.coil/1"
 # Of a summary: it must fit into one Kafka message, and names come from outside.
 _GAPS_MAX, _DEFECTS_MAX, _CAMERAS_MAX = 200, 1_000, 256
-
-Ended = Literal["next-coil", "silence", "limit"]
-
-
-class FrameCounts(msgspec.Struct, frozen=True):
-    """Each frame is counted once, however often its result came."""
-
-    inspected: int
-    skipped: int
-    rejected: int
-
-
-class CameraSummary(msgspec.Struct, frozen=True):
-    """uncovered_mm: of the coil's whole length, what no inspected frame of this camera shows; null without a scale.
-
-    position_faults: as of the coil. A camera that was expected and sent nothing is here with no frames.
-    delay_ms_min: the shortest time from the capture of a frame to its result within a day, which shows how far the
-    camera's clock is behind; null where no frame has come.
-    """
-
-    frames: FrameCounts
-    uncovered_mm: int | None
-    position_faults: dict[str, int] = {}
-    delay_ms_min: int | None = None
-
-
-class OffsetSpan(msgspec.Struct, frozen=True):
-    """The offsets of the first and the last record."""
-
-    first: int
-    last: int
-
-
-class CoilSummary(msgspec.Struct, frozen=True):
-    """A coil, or the part of it until a silence. Lengths are null where no frame's place on the strip is known.
-
-    id: from line, coil and first frame, so a reader can drop a repeat. revision: 1, and one more each time that frames
-    which came late have corrected the coil; a reader keeps the highest of an id. supplement: this is not the coil, but
-    frames of it that came when it could no longer be corrected; add them to it, and subtract replaced_rejects from its
-    rejected frames: these were sent again and are here. strip_mm: lowest to highest position that any frame shows.
-    uncovered_mm: of that, what no inspected frame of any camera shows; gaps: where, the longest
-    first, then by place (at most 200 of gaps_total). cameras_silent: cameras that sent nothing, although the settings
-    name them for this line or they saw its coils before. partly_uncovered_mm: what not every camera shows, silent ones
-    included. defects: strip defects a class, those without a place included. worst: the best score, then the longest.
-    strip_defects: the first 1,000 of strip_defects_total by place, or fewer where the summary would be too large for a
-    record. ended: by the next coil, by silence, or at a limit of frames; null while it runs. flagged: inspected frames
-    that are unsure whatever their scores are, so nobody has judged what they show; flags: the same for each flag.
-    position_faults: "outlier": frames whose position cannot be true, so their place is not used; "reset": how often the
-    encoder was set to another value, once however many cameras show it; the positions after it continue those before;
-    "jump": how often they went ahead by up to 1 km faster than any strip, which counts as a gap; "reversed": frames
-    whose position is lower than the one before although no header says that the strip runs in reverse, so their boxes
-    may be mirrored; "still": frames of a camera that states one position from first to last (100 frames or more).
-    offsets: where the results and rejects of its frames are, by topic and partition; those of other coils lie between.
-    """
-
-    schema: str
-    id: str
-    line: str | None
-    coil: str | None
-    ended: Ended | None
-    first_captured_at: str
-    last_captured_at: str
-    strip_mm: StripSpan | None
-    length_mm: int | None
-    uncovered_mm: int | None
-    gaps: list[StripSpan]
-    frames: FrameCounts
-    verdicts: dict[str, int]
-    defects: dict[str, int]
-    worst: StripDefect | None
-    cameras: dict[str, CameraSummary]
-    strip_defects: list[StripDefect]
-    flagged: int = 0
-    flags: dict[str, int] = {}
-    gaps_total: int = 0
-    partly_uncovered_mm: int | None = None
-    cameras_silent: list[str] = []
-    position_faults: dict[str, int] = {}
-    revision: int = 1
-    supplement: bool = False
-    strip_defects_total: int = 0
-    offsets: dict[str, OffsetSpan] = {}
-    replaced_rejects: int = 0
 
 
 class CoilAggregate:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import msgspec
 
 from stripwatch.worker.coils.camera_clocks import CameraClocks
-from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary, Ended, OffsetSpan
+from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.coils.summary_limit import within_limit
+from stripwatch.worker.contracts.coil_summary import CoilSummary, Ended, OffsetSpan
 from stripwatch.worker.contracts.positions import Partition
 
 _CAMERAS_MAX, _OTHERS = 256, ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Self
 
 from stripwatch.worker.coils.camera_clocks import CameraClocks
-from stripwatch.worker.coils.coil import CoilAggregate, Ended
+from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.coils.coil_part import CoilPart, EventSource
 from stripwatch.worker.coils.final_frames import FinalFrames
 from stripwatch.worker.coils.line_cameras import LineCameras, configured_cameras
@@ -17,6 +17,7 @@ from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.published_coils import Key, PublishedCoils, content_digest, final_until_ms
 from stripwatch.worker.coils.strip.stretches import StripRules
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.coil_summary import Ended
 from stripwatch.worker.contracts.positions import Partition
 
 LAG_S_TARGET = 30.0  # stripwatch:lag_seconds:target of the recording rules: beyond it an alert calls the worker late

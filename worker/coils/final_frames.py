@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Iterable
 
+from stripwatch.worker.coils.digest_set import DigestSet
 from stripwatch.worker.coils.observations import Observation
-from stripwatch.worker.common.digest_set import DigestSet
 
 _FRAMES_MAX = 300_000
 _SET_MAX = 10_000

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import msgspec
 
 from stripwatch.worker.coils.bounded_names import bounded_result, shorten
-from stripwatch.worker.coils.strip.strip_defects import PixelSpan, StripDefect
 from stripwatch.worker.contracts import header_names
 from stripwatch.worker.contracts.camera_source import parse_source
+from stripwatch.worker.contracts.coil_summary import PixelSpan, StripDefect
 from stripwatch.worker.contracts.events import Box, Defect, FrameFlag, FrameInfo, Result, StripDirection, StripSpan
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX

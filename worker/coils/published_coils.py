@@ -9,8 +9,8 @@ from math import inf
 import msgspec
 
 from stripwatch.worker.coils.camera_clocks import CameraKey, KnownDelay
-from stripwatch.worker.coils.coil import CoilSummary, Ended, OffsetSpan
 from stripwatch.worker.coils.coil_part import CoilPart, EventSource
+from stripwatch.worker.contracts.coil_summary import CoilSummary, Ended, OffsetSpan
 from stripwatch.worker.contracts.timestamps import parse_rfc3339
 from stripwatch.worker.monitoring.coil_metrics import SILENT_CAMERA
 

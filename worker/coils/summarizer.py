@@ -24,7 +24,6 @@ from stripwatch.worker.broker.consumers import open_reader, to_kafka
 from stripwatch.worker.broker.producers import open_producer, producer_config
 from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
 from stripwatch.worker.broker.topic_reader import TopicReader, from_last
-from stripwatch.worker.coils.coil import CoilSummary
 from stripwatch.worker.coils.coil_part import CoilPart, EventSource
 from stripwatch.worker.coils.coil_tracker import Added, CoilRules, CoilTracker
 from stripwatch.worker.coils.committed_records import CommittedStarts, ReadRecord, RecordReader
@@ -34,6 +33,7 @@ from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.common.signals import ended_at_once_by_signals, stop_on_signal
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.frame_headers import Headers, cloudevent_headers
 from stripwatch.worker.contracts.positions import CommitPoint, Partition
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics

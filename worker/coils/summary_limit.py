@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stripwatch.worker.coils.coil import CoilSummary
+from stripwatch.worker.contracts.coil_summary import CoilSummary
 
 _BYTES_MAX = 900_000  # leaves room for key and headers
 

@@ -2,17 +2,18 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import typer
 
-from stripwatch.worker.coils.coil import COIL_SCHEMA, CoilSummary
 from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.version import __version__
 from stripwatch.worker.contracts import header_names, topics
+from stripwatch.worker.contracts.coil_summary import COIL_SCHEMA, CoilSummary
 from stripwatch.worker.contracts.events import REJECT_SCHEMA, RESULT_SCHEMA, Reject, Result
 from stripwatch.worker.contracts.frame_headers import (
     JSON,
@@ -21,7 +22,16 @@ from stripwatch.worker.contracts.frame_headers import (
     ReviewHeaders,
     event_type,
 )
-from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX, OWN_PREFIX, REPLAYED
+from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX, OWN_PREFIX
+from stripwatch.worker.contracts.header_specs import (
+    EVENT_HEADERS,
+    EVENT_HEADERS_REQUIRED,
+    FRAME_COPY_HEADERS,
+    FRAME_HEADERS,
+    ORIGINAL_HEADER,
+    REPLAY_MARK_HEADERS,
+    HeaderSpec,
+)
 from stripwatch.worker.images.image_files import FORMATS
 from stripwatch.worker.images.raw_header import PIXEL_FORMATS
 
@@ -32,53 +42,7 @@ EVENTS: dict[str, tuple[str, type]] = {
     "coil-1": (COIL_SCHEMA, CoilSummary),
 }
 _TEXT: Json = {"type": "string"}
-_CLOUDEVENT: Json = {
-    header_names.SPECVERSION: {"const": "1.0"},
-    header_names.ID: _TEXT
-    | {
-        "description": "Repeats of an event have the same id, so readers can drop them. A corrected coil summary has a "
-        "new ce_id and the id of the first summary in its body; keep the highest revision of each."
-    },
-    header_names.SOURCE: _TEXT
-    | {
-        "description": "/site/area/line/camera, percent-encoded, or any other URI; /site/area/line for a coil. The "
-        "camera's value is passed through unchanged. Camera and line in events are percent-decoded."
-    },
-    header_names.TYPE: _TEXT,
-    header_names.TIME: _TEXT
-    | {"format": "date-time", "description": "Capture time of the frame; for a coil, of its last frame."},
-    header_names.SUBJECT: _TEXT | {"description": "Coil id; absent if unknown."},
-    header_names.STRIP_POSITION_MM: _TEXT
-    | {
-        "pattern": "^-?[0-9]+$",
-        "description": "Start of the frame on the coil: the end nearer to the head, regardless of the direction of the "
-        "strip. Between -10**12 and 10**12.",
-    },
-    header_names.STRIP_DIRECTION: _TEXT
-    | {"enum": ["forward", "reverse"], "description": "Direction of the strip while the frame was taken."},
-    header_names.CONTENT_TYPE: _TEXT,
-    header_names.TRACEPARENT: _TEXT | {"description": "W3C trace context, passed through."},
-}
 _NUMBER: Json = _TEXT | {"pattern": "^-?[0-9]+$"}
-_KEPT: Json = {
-    header_names.KEY: _TEXT | {"description": "Key of the frame; absent if it had none, or one that was too large."},
-    header_names.HEADERS_DROPPED: _TEXT,
-    header_names.KEY_DROPPED: _TEXT,
-}
-_COUNT: Json = _TEXT | {"pattern": "^[0-9]+$"}
-_FRAME: Json = {
-    header_names.BLOCK_ID: _COUNT | {"description": "The camera's frame counter, up to 2**53 - 1."},
-    header_names.PIXEL_FORMAT: _TEXT
-    | {
-        "enum": list(PIXEL_FORMATS),
-        "description": "The value is a raw buffer of this GenICam pixel format, and ce_widthpx and ce_heightpx are "
-        "required; absent for an image file.",
-    },
-    header_names.WIDTH_PX: _COUNT,
-    header_names.HEIGHT_PX: _COUNT,
-    header_names.STRIDE_BYTES: _COUNT
-    | {"description": "Bytes from row to row of a raw buffer; absent if rows are contiguous."},
-}
 _COPIES: dict[str, type[msgspec.Struct]] = {"reject": RejectHeaders, "review": ReviewHeaders}
 _IMAGE, _BYTES = "image/jpeg", "application/octet-stream"
 
@@ -96,6 +60,10 @@ class _Message(NamedTuple):
     @property
     def ce_type(self) -> str:
         return event_type(self.kind)
+
+
+def _header_properties(headers: Iterable[HeaderSpec]) -> Json:
+    return {header.name: _TEXT | header.constraint | {"description": header.description} for header in headers}
 
 
 _MESSAGES = (
@@ -127,8 +95,8 @@ _REPLAY_MARK: Json = {
     "contentType": _BYTES,
     "headers": {
         "type": "object",
-        "properties": {REPLAYED: _TEXT | {"description": "ce_id of the frame's first reject."}},
-        "required": [REPLAYED],
+        "properties": _header_properties(REPLAY_MARK_HEADERS),
+        "required": [header.name for header in REPLAY_MARK_HEADERS],
     },
     "payload": {"type": "string", "maxLength": 0},
     "bindings": {"kafka": {"key": _TEXT | {"description": "camera id"}, "bindingVersion": "0.5.0"}},
@@ -165,12 +133,18 @@ def schema(name: str) -> Json:
     """Return the JSON Schema (2020-12) of one kind of event."""
     stated, kind = EVENTS[name]
     (reference,), definitions = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
-    definitions[kind.__name__]["properties"]["schema"] = {"const": stated}
+    _pin(definitions[kind.__name__], stated)
     return (
         {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": stated}
         | reference
         | {"$defs": definitions}
     )
+
+
+def _pin(definition: Json, stated: str) -> None:
+    """Allow only this value for the field `schema`."""
+    described = definition["properties"]["schema"]
+    definition["properties"]["schema"] = {"description": described["description"], "const": stated}
 
 
 def asyncapi() -> Json:
@@ -179,7 +153,7 @@ def asyncapi() -> Json:
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     for stated, kind in EVENTS.values():
         if kind.__name__ in schemas:
-            schemas[kind.__name__]["properties"]["schema"] = {"const": stated}
+            _pin(schemas[kind.__name__], stated)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -234,25 +208,21 @@ def _message(message: _Message) -> Json:
 
 def _headers(message: _Message) -> Json:
     """Return the header schema. No header of a camera's frame is required; ours always have all of them."""
-    properties = _CLOUDEVENT | {header_names.TYPE: {"const": message.ce_type}}
     if message.kind == "frame":
-        return {"type": "object", "properties": properties | _FRAME}
-    required = [
-        header_names.SPECVERSION,
-        header_names.ID,
-        header_names.SOURCE,
-        header_names.TYPE,
-        header_names.TIME,
-        header_names.CONTENT_TYPE,
-    ]
+        properties = _header_properties(FRAME_HEADERS)
+        properties[header_names.PIXEL_FORMAT]["enum"] = list(PIXEL_FORMATS)
+        return {"type": "object", "properties": properties}
+    properties = _header_properties(EVENT_HEADERS)
+    properties[header_names.TYPE]["const"] = message.ce_type
+    required = list(EVENT_HEADERS_REQUIRED)
     own = _COPIES.get(message.kind)
     if own is None:
         return {"type": "object", "properties": properties, "required": required}
     stated = _own_headers(own) | _own_headers(OriginHeaders)
     return {
         "type": "object",
-        "properties": properties | stated | _KEPT,
-        "patternProperties": {f"^{re.escape(ORIGINAL_PREFIX)}": _TEXT},
+        "properties": properties | stated | _header_properties(FRAME_COPY_HEADERS),
+        "patternProperties": {f"^{re.escape(ORIGINAL_PREFIX)}": _TEXT | {"description": ORIGINAL_HEADER.description}},
         "required": [*required, *stated],
     }
 

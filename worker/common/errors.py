@@ -4,7 +4,7 @@ docs/reference/exit-codes.md is made from the docstrings of the classes: the fir
 says what to do.
 """
 
-from enum import StrEnum
+from stripwatch.worker.common.described_enum import DescribedEnum
 
 
 class StripwatchError(Exception):
@@ -137,20 +137,32 @@ class MemoryShortageError(StripwatchError):
     exit_code = 12
 
 
-class RejectReason(StrEnum):
+class RejectReason(DescribedEnum):
     """Why a frame could not be inspected. The values are labels of a metric: few, and never changed."""
 
-    EMPTY = "empty"
-    UNSUPPORTED_FORMAT = "unsupported_format"
-    UNSUPPORTED_COLOUR = "unsupported_colour"
-    TRUNCATED = "truncated"
-    DAMAGED = "damaged"
-    UNDECODABLE = "undecodable"
-    TOO_MANY_BYTES = "too_many_bytes"
-    TOO_MANY_PIXELS = "too_many_pixels"
-    TOO_SMALL = "too_small"
-    UNTRAINED_SIZE = "untrained_size"
-    INFERENCE_FAILED = "inference_failed"
+    EMPTY = "empty", "The record has no value."
+    UNSUPPORTED_FORMAT = (
+        "unsupported_format",
+        "The file or pixel format is not supported, or the settings do not allow it.",
+    )
+    UNSUPPORTED_COLOUR = "unsupported_colour", "The format is supported, but not this colour space or sample format."
+    TRUNCATED = "truncated", "The image ends early: bytes are missing."
+    DAMAGED = "damaged", "The image file is damaged."
+    UNDECODABLE = (
+        "undecodable",
+        "The decoder cannot read the image, the headers of a raw buffer contradict it, or its record batch is damaged.",
+    )
+    TOO_MANY_BYTES = "too_many_bytes", "The frame or its record batch exceeds a size limit; its bytes are not kept."
+    TOO_MANY_PIXELS = (
+        "too_many_pixels",
+        "Width times height exceeds `frames.pixels_max`, or a side exceeds the decoder's limit.",
+    )
+    TOO_SMALL = "too_small", "Width or height is below `frames.side_px_min`."
+    UNTRAINED_SIZE = (
+        "untrained_size",
+        "The model was not trained on frames of this size or scale (`frames.untrained_size`).",
+    )
+    INFERENCE_FAILED = "inference_failed", "The model failed on this frame or returned scores that are not valid."
 
 
 class FrameRejected(StripwatchError):  # noqa: N818 - it steers a frame to its topic, and ends nothing

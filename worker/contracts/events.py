@@ -1,145 +1,298 @@
-"""What downstream reads: result, defect and reject events. Fields may be added, never changed (DESIGN section 3)."""
+"""Events that downstream systems read: results, defects and rejects. Fields are added, never changed or removed.
 
-from enum import StrEnum
-from typing import Literal
+The description of a field is part of its JSON Schema and of the reference.
+"""
+
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
+
+from stripwatch.worker.common.described_enum import DescribedEnum, list_values
+from stripwatch.worker.common.errors import RejectReason
 
 RESULT_SCHEMA = "stripwatch.result/1"
 REJECT_SCHEMA = "stripwatch.reject/1"
 
 
+State = Literal["inspected", "skipped"]
 Verdict = Literal["clean", "unsure", "defect"]
 StripDirection = Literal["forward", "reverse"]
+ThresholdSource = Literal["bundle", "settings"]
+
+STATES: dict[State, str] = {
+    "inspected": "The model classified the frame.",
+    "skipped": "The frame was older than `deadline_ms` and was not inspected.",
+}
+VERDICTS: dict[Verdict, str] = {
+    "clean": "The model found no defect.",
+    "unsure": "The scores are too low for a decision, or the frame has a flag; a person should look at it.",
+    "defect": "At least one defect was found.",
+}
+STRIP_DIRECTIONS: dict[StripDirection, str] = {
+    "forward": "The strip ran head first.",
+    "reverse": "The strip ran tail first.",
+}
+THRESHOLD_SOURCES: dict[ThresholdSource, str] = {
+    "bundle": "The thresholds are those of the bundle.",
+    "settings": "The setting `thresholds` overrides at least one of them.",
+}
 
 
-class FrameFlag(StrEnum):
-    """Why the verdict of a frame is unsure whatever its scores are. The values are labels of a metric.
+class FrameFlag(DescribedEnum):
+    """Why the verdict of a frame is unsure whatever its scores are. The values are labels of a metric."""
 
-    DAMAGED: the image file is damaged, and the settings say to inspect such files nevertheless.
-    BIT_DEPTH: the samples use fewer bits than they are stored in, and nothing states how many; or more than stated;
-        or 8 bits, and the model was trained on more.
-    SIZE: width, height or aspect ratio is outside the range of the frames that the model was trained on.
-    SCALE: the camera's millimetres per pixel differ from those that the model was trained on.
-    PROGRESSIVE: a progressive JPEG file, in which damage can hide.
-    SECOND_IMAGE: the record holds another image behind this one. It was not inspected, and which of them the headers
-        are about is not known.
-    """
-
-    DAMAGED = "damaged"
-    BIT_DEPTH = "bit_depth"
-    SIZE = "size"
-    SCALE = "scale"
-    PROGRESSIVE = "progressive"
-    SECOND_IMAGE = "second_image"
+    DAMAGED = "damaged", "The image file is damaged and `frames.damaged` is flag, so it was decoded as far as possible."
+    BIT_DEPTH = (
+        "bit_depth",
+        "The samples use fewer bits than they are stored in and nothing states how many, or more than stated; or they "
+        "have 8 bits and the model was trained on more.",
+    )
+    SIZE = "size", "Width, height or aspect ratio is outside the range of the frames that the model was trained on."
+    SCALE = "scale", "The camera's millimetres per pixel differ from those that the model was trained on."
+    PROGRESSIVE = "progressive", "The image is a progressive JPEG file, in which damage can go unnoticed."
+    SECOND_IMAGE = (
+        "second_image",
+        "A second image follows in the record. It was not inspected, and the headers may belong to either.",
+    )
 
 
 class Box(msgspec.Struct, frozen=True):
-    """In pixels of the source image, from its upper left corner."""
+    """Rectangle in pixels of the source image, whose origin is the upper left corner."""
 
-    x: int
-    y: int
-    width: int
-    height: int
+    x: Annotated[int, Meta(description="Left edge, in pixels.")]
+    y: Annotated[int, Meta(description="Top edge, in pixels.")]
+    width: Annotated[int, Meta(description="Width, in pixels. Images are taken with the strip along their width.")]
+    height: Annotated[int, Meta(description="Height, in pixels.")]
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """The model that made a result. thresholds: "settings" where the plant has overridden those of the bundle.
+    """Model that made a result."""
 
-    provider: ONNX Runtime's name of what it runs on, as CPUExecutionProvider.
-    """
-
-    name: str
-    version: str
-    sha256: str
-    thresholds: Literal["bundle", "settings"]
-    provider: str | None = None
+    name: Annotated[str, Meta(description="Name of the bundle.")]
+    version: Annotated[str, Meta(description="Version of the bundle.")]
+    sha256: Annotated[str, Meta(description="SHA-256 of the bundle's graph and manifest, in hexadecimal digits.")]
+    thresholds: Annotated[
+        ThresholdSource,
+        Meta(description=f"Origin of the decision thresholds. {list_values(THRESHOLD_SOURCES)}"),
+    ]
+    provider: Annotated[
+        str | None,
+        Meta(
+            description="ONNX Runtime execution provider that ran the model, such as CPUExecutionProvider; null where "
+            "it is not known."
+        ),
+    ] = None
 
 
 class StripSpan(msgspec.Struct, frozen=True, gc=False):
-    """Millimetres along the coil."""
+    """Stretch of the coil, counted from its head."""
 
-    start: int
-    end: int
+    start: Annotated[int, Meta(description="End of the stretch that is nearer to the head, in millimetres.")]
+    end: Annotated[int, Meta(description="End of the stretch that is nearer to the tail, in millimetres.")]
 
 
 class Defect(msgspec.Struct, frozen=True):
-    """box_px is null where the place on the frame is not known.
+    """One defect on a frame."""
 
-    strip_mm is that of the box, or of the whole frame while there is no box; null without mm_per_px or position.
-    """
-
-    label: str
-    score: float
-    box_px: Box | None
-    strip_mm: StripSpan | None
+    label: Annotated[str, Meta(description="Class of the defect: one of the bundle's labels.")]
+    score: Annotated[float, Meta(description="Calibrated score of the class, 0 to 1, rounded to six places.")]
+    box_px: Annotated[
+        Box | None,
+        Meta(
+            description="Location on the frame; null where it is not known: the bundle has no heatmaps, or the heatmap "
+            "of this frame locates nothing."
+        ),
+    ]
+    strip_mm: Annotated[
+        StripSpan | None,
+        Meta(
+            description="Location on the coil: that of the box, or of the whole frame if there is no box. Null without "
+            "`ce_strippositionmm` or the setting `cameras.ID.mm_per_px`."
+        ),
+    ]
 
 
 class FrameInfo(msgspec.Struct, frozen=True):
-    """Which frame this is about. From Kafka topic, partition and offset are set; from a folder, file is.
+    """Identity and location of the frame that an event is about."""
 
-    strip_mm: what the frame shows of the strip; null without mm_per_px or position.
-    block_id: the camera's own count of its frames, as ce_blockid states it; null where it does not, or over 2**53 - 1.
-    replay_of: of a rejected frame that was sent again, the id of its first reject, which this event replaces.
-    strip_direction: how the strip ran while the frame was taken, as ce_stripdirection states it; null where it is not
-    there.
-    """
-
-    camera: str
-    line: str | None
-    coil: str | None
-    captured_at: str
-    strip_position_mm: int | None
-    side: str | None
-    lane_offset_mm: float | None
-    width_px: int | None
-    height_px: int | None
-    topic: str | None
-    partition: int | None
-    offset: int | None
-    file: str | None
-    strip_mm: StripSpan | None = None
-    replay_of: str | None = None
-    block_id: int | None = None
-    strip_direction: StripDirection | None = None
+    camera: Annotated[
+        str,
+        Meta(
+            description="Camera: the record's key, else the last part of `ce_source` (percent-decoded), else topic and "
+            "partition. From `stripwatch inspect`: the folder of the file."
+        ),
+    ]
+    line: Annotated[
+        str | None,
+        Meta(
+            description="`ce_source` without its last part, percent-decoded, such as `/plant/hot-rolling/line-1`; "
+            "null where `ce_source` names none."
+        ),
+    ]
+    coil: Annotated[str | None, Meta(description="Coil id from `ce_subject`; null where it is missing or malformed.")]
+    captured_at: Annotated[
+        str,
+        Meta(
+            description="Moment of exposure, RFC 3339 in UTC with milliseconds: `ce_time`, else the record's time, "
+            "else the time of arrival. From `stripwatch inspect`: the modification time of the file, or the time of "
+            "the inspection if that is before 2000 or in the future."
+        ),
+    ]
+    strip_position_mm: Annotated[
+        int | None,
+        Meta(
+            description="Start of the frame on the coil in millimetres, from `ce_strippositionmm`: its end nearer to "
+            "the head, whichever way the strip ran. Null where the header is missing or malformed."
+        ),
+    ]
+    side: Annotated[
+        str | None,
+        Meta(description="Side of the strip, `top` or `bottom`, from `cameras.ID.side`; null where it is not set."),
+    ]
+    lane_offset_mm: Annotated[
+        float | None,
+        Meta(
+            description="Distance from the left edge of the strip to the left edge of the image in millimetres, from "
+            "`cameras.ID.lane_offset_mm`; null where it is not set."
+        ),
+    ]
+    width_px: Annotated[
+        int | None,
+        Meta(
+            description="Width of the source image in pixels; null if it was not read: in rejects, and in frames "
+            "skipped before they were decoded."
+        ),
+    ]
+    height_px: Annotated[
+        int | None, Meta(description="Height of the source image in pixels; null where `width_px` is.")
+    ]
+    topic: Annotated[
+        str | None, Meta(description="Kafka topic of the frame; null from `stripwatch inspect`, which reads files.")
+    ]
+    partition: Annotated[int | None, Meta(description="Kafka partition of the frame; null where `topic` is.")]
+    offset: Annotated[int | None, Meta(description="Kafka offset of the frame; null where `topic` is.")]
+    file: Annotated[
+        str | None,
+        Meta(
+            description="Path of the file below the folder that `stripwatch inspect` reads; null for a frame from "
+            "Kafka."
+        ),
+    ]
+    strip_mm: Annotated[
+        StripSpan | None,
+        Meta(
+            description="Stretch of the coil that the frame shows; null without `ce_strippositionmm`, the setting "
+            "`cameras.ID.mm_per_px` or `width_px`."
+        ),
+    ] = None
+    replay_of: Annotated[
+        str | None,
+        Meta(
+            description="Id of the first reject of this frame, if `stripwatch rejects replay` sent it again: this "
+            "event replaces that reject. Null for any other frame."
+        ),
+    ] = None
+    block_id: Annotated[
+        int | None,
+        Meta(
+            description="The camera's own frame count, from `ce_blockid`, 0 to 2**53 - 1; null where the header is "
+            "missing or malformed."
+        ),
+    ] = None
+    strip_direction: Annotated[
+        StripDirection | None,
+        Meta(
+            description="Direction in which the strip ran during the exposure, from `ce_stripdirection`; null where "
+            f"the header is missing or malformed. {list_values(STRIP_DIRECTIONS)}"
+        ),
+    ] = None
 
 
 class TimingMs(msgspec.Struct, frozen=True):
-    """decode and inference: at work (inference: the whole batch). queue: decoded and waiting. total: in the worker."""
+    """Time that the frame spent in the stages of the worker, in milliseconds."""
 
-    decode: float
-    queue: float
-    inference: float
-    total: float
+    decode: Annotated[float, Meta(description="Decoding time, in milliseconds.")]
+    queue: Annotated[float, Meta(description="Time in the queue between decoding and inference, in milliseconds.")]
+    inference: Annotated[
+        float, Meta(description="Inference time of the whole batch, in milliseconds; 0 for a skipped frame.")
+    ]
+    total: Annotated[
+        float, Meta(description="Time from the arrival of the frame in the worker to this event, in milliseconds.")
+    ]
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One for every frame that is not rejected. A defect event is the same bytes, where defects is not empty.
+    """Result of a frame that was not rejected. A defect event is the same document for a frame with a defect."""
 
-    evidence: whether a picture was admitted, under this event's id; null without defects, or where none are made.
-    flags: why the verdict is unsure whatever the scores are; empty for an ordinary frame.
-    """
-
-    schema: str
-    id: str
-    state: Literal["inspected", "skipped"]
-    verdict: Verdict | None
-    label: str | None
-    score: float | None
-    scores: dict[str, float]
-    defects: list[Defect]
-    frame: FrameInfo
-    model: ModelInfo
-    timing_ms: TimingMs
-    evidence: bool | None = None
-    flags: tuple[FrameFlag, ...] = ()
+    schema: Annotated[str, Meta(description="Name and version of this schema.")]
+    id: Annotated[
+        str,
+        Meta(
+            description="Id of the frame's result. It depends only on the frame's record on Kafka, so a repeated "
+            "result of the same record has the same id."
+        ),
+    ]
+    state: Annotated[State, Meta(description=f"What happened to the frame. {list_values(STATES)}")]
+    verdict: Annotated[
+        Verdict | None,
+        Meta(description=f"Decision about the frame; null for a skipped frame. {list_values(VERDICTS)}"),
+    ]
+    label: Annotated[
+        str | None,
+        Meta(
+            description='Label with the highest score, which may be the one that means "no defect"; null for a '
+            "skipped frame."
+        ),
+    ]
+    score: Annotated[
+        float | None,
+        Meta(description="Calibrated score of `label`, 0 to 1, rounded to six places; null for a skipped frame."),
+    ]
+    scores: Annotated[
+        dict[str, float],
+        Meta(description="Calibrated score of each label, 0 to 1, rounded to six places; empty for a skipped frame."),
+    ]
+    defects: Annotated[
+        list[Defect],
+        Meta(
+            description="Defects on the frame: one entry for each box of a class that reaches its threshold, or one "
+            "without a box, best class first. Empty unless the verdict is `defect`."
+        ),
+    ]
+    frame: Annotated[FrameInfo, Meta(description="The frame that was inspected.")]
+    model: Annotated[
+        ModelInfo,
+        Meta(description="The model that made the result; for a skipped frame, the one that was running."),
+    ]
+    timing_ms: Annotated[TimingMs, Meta(description="Time that the frame spent in the worker.")]
+    evidence: Annotated[
+        bool | None,
+        Meta(
+            description="Whether an evidence image was admitted for this frame; its record has `id` as key. Null "
+            "without defects, or if evidence is switched off."
+        ),
+    ] = None
+    flags: Annotated[
+        tuple[FrameFlag, ...],
+        Meta(
+            description="Reasons why the verdict is `unsure` whatever the scores are; empty for an ordinary frame. "
+            + list_values({flag.value: flag.description for flag in FrameFlag})
+        ),
+    ] = ()
 
 
 class Reject(msgspec.Struct, frozen=True):
-    """A frame that could not be inspected, as `inspect` writes it; on Kafka the same stands in headers."""
+    """Frame that could not be inspected, as `stripwatch inspect` writes it; on Kafka the headers hold the same."""
 
-    schema: str
-    id: str
-    reason: str
-    detail: str
-    frame: FrameInfo
+    schema: Annotated[str, Meta(description="Name and version of this schema.")]
+    id: Annotated[str, Meta(description="Id of the reject, which depends only on the frame's record or file.")]
+    reason: Annotated[
+        str,
+        Meta(
+            description="Why the frame could not be inspected. "
+            + list_values({reason.value: reason.description for reason in RejectReason})
+        ),
+    ]
+    detail: Annotated[str, Meta(description="Sentence for a person: what exactly is wrong with the frame.")]
+    frame: Annotated[FrameInfo, Meta(description="The frame that was rejected.")]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from stripwatch.worker.contracts import header_names
 from stripwatch.worker.contracts.camera_source import make_source
@@ -19,33 +20,39 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class RejectHeaders(msgspec.Struct, frozen=True):
-    """What a reject says of its frame. The names of the fields, with a prefix, are those of headers."""
+    """Headers that state why a frame was rejected. Header names are the field names with a prefix."""
 
-    reason: str
-    detail: str
-    bytes: int
-    bytes_kept: int
+    reason: Annotated[str, Meta(description="Why the frame was rejected, as `reason` of a reject event.")]
+    detail: Annotated[str, Meta(description="Sentence for a person: what exactly is wrong with the frame.")]
+    bytes: Annotated[int, Meta(description="Size of the frame's value on Kafka, in bytes.")]
+    bytes_kept: Annotated[
+        int,
+        Meta(
+            description="Number of bytes that this record holds of the value; fewer than `stripwatch_bytes` where the "
+            "value exceeded a limit or could not be read."
+        ),
+    ]
 
 
 class ReviewHeaders(msgspec.Struct, frozen=True):
-    """The answer of the model for a frame that a person will judge."""
+    """Prediction of the model for a frame that a person will label."""
 
-    event_id: Annotated[str, msgspec.Meta(description="Id of the frame's result.")]
-    label: Annotated[str, msgspec.Meta(description="The best class, of which the model is not sure.")]
-    score: Annotated[float, msgspec.Meta(description="Its score, a number from 0 to 1.")]
-    scores: Annotated[str, msgspec.Meta(description="JSON: the score of each class.")]
-    model_name: str
-    model_version: str
-    model_sha256: str
+    event_id: Annotated[str, Meta(description="Id of the frame's result.")]
+    label: Annotated[str, Meta(description="Label with the highest score.")]
+    score: Annotated[float, Meta(description="Calibrated score of that label, 0 to 1.")]
+    scores: Annotated[str, Meta(description="JSON object with the calibrated score of each label.")]
+    model_name: Annotated[str, Meta(description="Name of the bundle.")]
+    model_version: Annotated[str, Meta(description="Version of the bundle.")]
+    model_sha256: Annotated[str, Meta(description="SHA-256 of the bundle.")]
 
 
 class OriginHeaders(msgspec.Struct, frozen=True):
-    """Where the record of a frame lay, and its time."""
+    """Position and time of the frame's own record."""
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int
+    topic: Annotated[str, Meta(description="Topic of the frame.")]
+    partition: Annotated[int, Meta(description="Partition of the frame.")]
+    offset: Annotated[int, Meta(description="Offset of the frame.")]
+    timestamp_ms: Annotated[int, Meta(description="Time of the frame's record, in milliseconds since 1970.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.coils.coil import CoilSummary
+from stripwatch.worker.contracts.coil_summary import CoilSummary
 
 _LISTS = ("strip_defects", "gaps", "cameras")
 

@@ -12,7 +12,7 @@ from weakref import WeakSet
 import msgspec
 from msgspec.structs import replace as replace_struct
 
-from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
+from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.coils.coil_part import CoilPart
 from stripwatch.worker.coils.coil_tracker import Added, CoilRules, CoilTracker
 from stripwatch.worker.coils.observations import (
@@ -22,6 +22,7 @@ from stripwatch.worker.coils.observations import (
     read_result,
 )
 from stripwatch.worker.common.rates import WindowedRate
+from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.events import ModelInfo, Result
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.cards import DefectCard, card_of

@@ -2,9 +2,9 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from stripwatch.worker.contracts.coil_summary import POSITION_FAULTS
 from stripwatch.worker.monitoring.health_metrics import connections_closed
 
-POSITION_FAULTS = ("outlier", "reset", "jump", "reversed", "still")  # values of the field position_faults of a summary
 SILENT_CAMERA = "silent_camera"
 
 

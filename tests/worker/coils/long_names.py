@@ -21,7 +21,8 @@ def text_fields(struct: type[msgspec.Struct]) -> set[str]:
     """Those that take any text; a new one is long in these tests without being named here."""
     found = set()
     for field in msgspec.inspect.type_info(struct).fields:  # type: ignore[attr-defined]
-        kinds = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
+        kind = field.type.type if isinstance(field.type, msgspec.inspect.Metadata) else field.type  # with a description
+        kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
         if any(isinstance(kind, msgspec.inspect.StrType) for kind in kinds):
             found.add(field.name)
     return found

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from stripwatch.worker.coils.coil import CoilAggregate, CoilSummary
+from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.coils.coil_tracker import CoilRules
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.strip.stretches import StripRules
-from stripwatch.worker.coils.strip.strip_defects import PixelSpan, StripDefect
+from stripwatch.worker.contracts.coil_summary import CoilSummary, PixelSpan, StripDefect
 from stripwatch.worker.contracts.events import Result, StripSpan
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from tests.worker.pipeline.samples import CAMERAS, prediction

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.coil import CameraSummary, CoilAggregate, FrameCounts
+from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.report import as_csv, as_table
 from stripwatch.worker.coils.strip.stretches import StripRules
+from stripwatch.worker.contracts.coil_summary import CameraSummary, FrameCounts
 from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from tests.worker.coils.samples import defect, logged, observation
 

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import msgspec
 
-from stripwatch.worker.coils.coil import CoilSummary
 from stripwatch.worker.coils.coil_part import EventSource
 from stripwatch.worker.coils.coil_tracker import LAG_S_TARGET, CoilRules, CoilTracker
 from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.published_coils import PublishedCoils
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.events import StripSpan
 from stripwatch.worker.contracts.positions import Partition
 from tests.deploy.rules import rules as rules_of

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from stripwatch.worker.coils.coil import CoilSummary
 from stripwatch.worker.coils.report import as_csv
 from stripwatch.worker.common.process.ports import free_port
+from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.replay_mark import replay_mark_headers
 from tests.e2e.line import Line, fetch

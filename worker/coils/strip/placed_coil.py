@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from stripwatch.worker.coils.strip.interval_set import IntervalSet
 from stripwatch.worker.coils.strip.placed_camera import PlacedCamera
 from stripwatch.worker.coils.strip.stretches import StripRules
-from stripwatch.worker.coils.strip.strip_defects import StripDefect
+from stripwatch.worker.contracts.coil_summary import StripDefect
 from stripwatch.worker.contracts.events import StripSpan
 
 Gaps = list[tuple[int, int]]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from stripwatch.worker.coils.strip.interval_set import IntervalSet
-from stripwatch.worker.coils.strip.strip_defects import StripDefect, StripDefects, packed, unpacked
+from stripwatch.worker.coils.strip.strip_defects import StripDefects, packed, unpacked
 from stripwatch.worker.config.sections import CoilsSettings
+from stripwatch.worker.contracts.coil_summary import StripDefect
 from stripwatch.worker.contracts.events import StripDirection, StripSpan
 
 SLACK_MM = 10_000  # a time may be that of sending, and frames that waited are sent together

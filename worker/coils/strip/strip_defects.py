@@ -9,30 +9,8 @@ from typing import NamedTuple, Self
 
 import msgspec
 
+from stripwatch.worker.contracts.coil_summary import PixelSpan, StripDefect
 from stripwatch.worker.contracts.events import StripSpan
-
-
-class PixelSpan(msgspec.Struct, frozen=True, gc=False):
-    """Rows of the image, across the strip."""
-
-    start: int
-    end: int
-
-
-class StripDefect(msgspec.Struct, frozen=True, gc=False):
-    """One defect of the strip. across_px: null where it takes up the whole width that the camera sees, or is not known.
-
-    score: the best of its parts. parts: boxes (frames, where there are none) that were joined. event_id: that of the
-    result with the best score.
-    """
-
-    label: str
-    camera: str
-    score: float
-    strip_mm: StripSpan
-    across_px: PixelSpan | None
-    parts: int
-    event_id: str
 
 
 def packed(defects: Sequence[StripDefect]) -> bytes:

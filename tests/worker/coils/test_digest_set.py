@@ -3,8 +3,8 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.common import digest_set
-from stripwatch.worker.common.digest_set import DigestSet
+from stripwatch.worker.coils import digest_set
+from stripwatch.worker.coils.digest_set import DigestSet
 
 
 @given(st.lists(st.integers(0, 60)))

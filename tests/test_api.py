@@ -284,5 +284,5 @@ def test_a_worker_outside_the_main_thread_is_refused_at_once() -> None:
     refused = pytest.raises(stripwatch.SettingsError, match="must be called from the main thread")
     with ThreadPoolExecutor(1) as pool, refused:
         pool.submit(stripwatch.run_worker, settings).result()
-    with pytest.raises(TypeError, match="takes what load_settings returned"):
+    with pytest.raises(TypeError, match="takes the settings from load_settings"):
         stripwatch.run_worker(None)  # type: ignore[arg-type]

@@ -21,23 +21,23 @@ _PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
 def load_model(
     path: str | os.PathLike[str], provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
 ) -> LoadedModel:
-    """Load a bundle, verify that it computes what was trained, and warm it up.
+    """Load a bundle, run its self-test, and warm it up.
 
-    Labels, thresholds and decoding are those of the bundle. Neither STRIPWATCH_ environment variables nor a settings
-    file changes them. The returned model may be used by any number of threads at the same time.
+    Labels, thresholds and decoding are those of the bundle; neither `STRIPWATCH_` environment variables nor a settings
+    file change them. The returned model is thread-safe.
 
     Args:
-        path: A bundle file, or STORE/NAME for the promoted bundle of a store.
-        provider: Where the model runs. "auto" takes CUDA where the installed ONNX Runtime has it, else the CPU.
-            There is no silent fallback from the one that is chosen.
+        path: A bundle file, or REGISTRY/NAME for the promoted bundle of a registry.
+        provider: ONNX Runtime execution provider. "auto" uses CUDA if the installed ONNX Runtime supports it,
+            otherwise the CPU. A provider that does not start is an error; there is no silent fallback.
 
     Returns:
         A model with `inspect(encoded)` for one frame and `inspect_batch([encoded, ...])` for several, where each frame
-        is the bytes of an image file. `info` says which model it is.
+        is the bytes of an image file. `info` identifies the model.
 
     Raises:
-        BundleError: The file cannot be read, is not a bundle, was changed, or gives other scores than Keras did for
-            its golden frames.
+        BundleError: The file cannot be read, is not a bundle, was changed, or fails its self-test: its golden frames
+            have other scores than in Keras.
         SettingsError: The provider is unknown or not available.
 
     Example:
@@ -59,16 +59,16 @@ def load_model(
 def load_settings(path: str | os.PathLike[str] | None = None) -> Settings:
     """Read the settings of a worker, as `stripwatch run --config PATH` does.
 
-    A setting comes from its default, the file, or the environment (STRIPWATCH_BUNDLE=...); the later wins.
+    Environment variables such as `STRIPWATCH_BUNDLE` override the file, and the file overrides the defaults.
 
     Args:
         path: A TOML file; None for the environment and defaults alone.
 
     Returns:
-        The settings, which cannot be changed.
+        The settings, which are immutable.
 
     Raises:
-        InputError: The file is not there.
+        InputError: The file does not exist.
         SettingsError: A key is unknown or a value is wrong. The message names the key.
 
     Example:
@@ -84,22 +84,22 @@ def load_settings(path: str | os.PathLike[str] | None = None) -> Settings:
 def run_worker(settings: Settings) -> None:
     """Inspect frames from Kafka in this process until SIGTERM or SIGINT, then finish the frames in flight.
 
-    Call it from the main thread, since it installs handlers for the two signals, and once in a process. It sets up
-    logging for the whole process, as `log.format` and `log.level` say.
+    Call it once per process, from the main thread, because it installs handlers for the two signals. It sets up logging
+    for the whole process according to `log.format` and `log.level`.
 
     Args:
-        settings: What `load_settings` returned. `processes` must be 1, its default: only `stripwatch run` starts
+        settings: Settings from `load_settings`. `processes` must be 1, the default; only `stripwatch run` starts
             several.
 
     Raises:
         SettingsError: `bundle` is missing, `processes` is not 1, or the caller is not the main thread.
-        TypeError: `settings` is not what `load_settings` returned.
-        BundleError: The bundle is not fit to run.
+        TypeError: `settings` does not come from `load_settings`.
+        BundleError: The bundle is invalid.
         BrokerUnavailableError: Kafka cannot be reached, or was away for longer than `broker.away_s_max`.
         InferenceError: ONNX Runtime failed.
         FencedError: Another worker has taken this one's `instance_id`.
-        HangError: A thread does not come back. End the process, by `os._exit` where a model still runs.
-        MemoryShortageError: There is not enough memory for the frames in flight, not even after a while.
+        HangError: A thread hangs. End the process, with `os._exit` if a model is still running.
+        MemoryShortageError: There is not enough memory for the frames in flight, and waiting did not help.
 
     Example:
         >>> stripwatch.run_worker(stripwatch.load_settings("worker.toml"))
@@ -107,9 +107,9 @@ def run_worker(settings: Settings) -> None:
     from stripwatch.worker.config.settings import Settings
 
     if not isinstance(settings, Settings):
-        raise TypeError(f"run_worker takes what load_settings returned, not {type(settings).__name__}")
+        raise TypeError(f"run_worker takes the settings from load_settings, not {type(settings).__name__}")
     if threading.current_thread() is not threading.main_thread():
-        raise SettingsError("run_worker must be called from the main thread, since it handles SIGTERM and SIGINT")
+        raise SettingsError("run_worker must be called from the main thread, because it handles SIGTERM and SIGINT")
     if settings.processes != 1:
         raise SettingsError(
             f"processes = {settings.processes!r}: run_worker runs one worker in this process; "
@@ -123,20 +123,20 @@ def run_worker(settings: Settings) -> None:
 
 
 def decode_result(value: bytes) -> Result:
-    """Decode a record of the topics of results or defects.
+    """Decode a record of the results topic or the defects topic.
 
-    Any number of threads may call it. It needs neither ONNX Runtime nor OpenCV.
+    Thread-safe. Imports neither ONNX Runtime nor OpenCV.
 
     Args:
-        value: The value of a Kafka record on `inspection.results` or `inspection.defects`, or a line that
-            `stripwatch inspect` has written: UTF-8 JSON of the schema stripwatch.result/1.
+        value: The value of a Kafka record on `inspection.results` or `inspection.defects`, or a line written by
+            `stripwatch inspect`, as UTF-8 JSON of the schema `stripwatch.result/1`.
 
     Returns:
         The event. Scores are 0 to 1, boxes are in pixels of the source image, `strip_mm` is in millimetres along the
-        coil, and times are in milliseconds. Fields that a later version has added are left out.
+        coil, and times are in milliseconds. Fields added by a later version are ignored.
 
     Raises:
-        InputError: The bytes are not such an event.
+        InputError: The bytes are not a result event.
 
     Example:
         >>> for record in KafkaConsumer("inspection.results", bootstrap_servers="localhost:9092"):
@@ -160,11 +160,12 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read a bundle and check that it is complete and unchanged, without loading it into ONNX Runtime.
 
     Args:
-        path: A bundle file, or STORE/NAME for the promoted bundle of a store.
+        path: A bundle file, or REGISTRY/NAME for the promoted bundle of a registry.
 
     Returns:
-        The bundle. `manifest` says what the model is: `labels`, `thresholds`, `decode` (height and width of its input
-        in pixels), `golden` frames, `validation`, `provenance`. `sha256` identifies the file, and `model` is its bytes.
+        The bundle. Its `manifest` describes the model (`labels`, `thresholds`, `decode` with height and width of the
+        input in pixels, `golden` frames, `validation`, `provenance`). `sha256` identifies the file, and
+        `model` is its bytes.
 
     Raises:
         BundleError: The file cannot be read, is not a bundle, or was changed. The message names it.

@@ -51,8 +51,8 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         settings: Which run, which frames, and where the report goes.
 
     Returns:
-        The evaluation as evaluation.json holds it: accuracy and macro-F1 with their intervals (0 to 1), calibration,
-        and the thresholds of each label.
+        The content of evaluation.json, with accuracy and macro-F1 and their intervals (0 to 1), calibration, and the
+        thresholds per label.
 
     Raises:
         InputError: The run or a file is missing, or not what it was when the run was fitted.

@@ -81,7 +81,7 @@ def fit(settings: FitSettings) -> Run:
         settings: What to train on, with which network, and where the run folder goes.
 
     Returns:
-        The run as run.json holds it: labels, split, the accuracy on the validation frames (0 to 1), times in seconds.
+        The content of run.json, with labels, split, accuracy on the validation frames (0 to 1) and times in seconds.
 
     Raises:
         SettingsError: A setting is wrong, or two do not go together. Raised before the first epoch.

@@ -1,0 +1,59 @@
+"""Links within the project lead to files and headings that exist. Sphinx checks those of the site itself."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from markdown_it import MarkdownIt
+from mdit_py_plugins.anchors.index import slugify
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("deploy/*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_internal_links_lead_to_files_and_headings(page: Path) -> None:
+    dead = [link for link in links(page.read_text()) if not leads_somewhere(page, link)]
+    assert dead == []
+
+
+def test_a_dead_link_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A page\n\n## `run` & more\n\n## Twice\n\n## Twice\n\n[a](gone.md) ![b](#gone)\n\n| [c](b.md#x) |\n|-|\n"
+    )
+    (tmp_path / "b.md").write_text("# X\n")
+    assert list(links(page.read_text())) == ["gone.md", "#gone", "b.md#x"]
+    assert [leads_somewhere(page, link) for link in links(page.read_text())] == [False, False, True]
+    assert anchors(page) == {"a-page", "run--more", "twice", "twice-1"}
+
+
+def links(text: str) -> Iterator[str]:
+    """The targets of links and images of a document that are not web addresses."""
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        for inner in token.children or ():
+            target = str(inner.attrGet("href") or inner.attrGet("src") or "")
+            if target and not re.match(r"[a-z]+:", target):
+                yield target
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    path, _, anchor = unquote(link).partition("#")
+    target = page.parent / path if path else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of the headings of a document, as GitHub and MyST name them."""
+    tokens = MarkdownIt("commonmark").parse(page.read_text())
+    titles = [tokens[i + 1] for i, token in enumerate(tokens) if token.type == "heading_open"]
+    seen: Counter[str] = Counter()
+    found = set()
+    for title in titles:
+        slug = slugify("".join(inner.content for inner in title.children or ()))
+        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return found

@@ -40,7 +40,7 @@ def test_sigterm_ends_a_worker_whose_next_bundle_never_loads(
         wait_until(lambda: sum(line.committed(group).values()) == len(sent))
         assert worker.stop() == HangError.exit_code
         forced = next(entry for entry in worker.lines if entry["event"] == "ending by force")
-    assert any("session.py" in place for place in forced["threads"]["swap"])
+    assert any("session.py" in place for place in forced["threads"]["model-reload"])
 
 
 def test_sigterm_ends_a_worker_that_a_frame_hangs_in(line: Line, group: str, tmp_path: Path) -> None:

@@ -115,5 +115,5 @@ def test_a_topic_that_goes_away_stops_nothing_and_what_failed_is_counted(
         later = [record.json["evidence"] for record in line.read("results", 4)[1:]]
         assert worker.stop() == 0
     assert sorted(later, key=str) == [False, None, None]
-    said = next(entry for entry in worker.lines if entry["event"] == "a topic takes no records")
+    said = next(entry for entry in worker.lines if entry["event"] == "cannot publish background records")
     assert said["topic"] == line.topics["evidence"]

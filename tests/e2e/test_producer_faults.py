@@ -129,7 +129,7 @@ def test_a_result_that_no_limit_fits_ends_the_worker_with_topic_limit_and_size(
     with running_worker(line, bundle, "g", *delivery) as worker:
         assert worker.process.wait(60) == 4
     (said,) = [entry["event"] for entry in worker.lines if str(entry["event"]).startswith("error: ")]
-    assert f"too large for topic {line.topics['results']!r}, which takes 500 bytes" in said
+    assert f"exceeds the limit of topic {line.topics['results']!r}, 500 bytes" in said
     assert "max.message.bytes" in said
 
 
@@ -151,7 +151,9 @@ def test_a_clock_that_is_a_day_ahead_is_reported_and_delays_nothing(
     line.send([b"no image"], key=b"a")
     line.read("results", 50)
     line.read("rejects", 1)
-    refused = skewed.await_log("Kafka refuses the time of records; set this host's clock, or the broker's")
+    refused = skewed.await_log(
+        "Kafka refuses the timestamps of records; correct the clock of this host or of the broker"
+    )
     assert refused["topic"] in (line.topics["results"], line.topics["defects"])
     assert abs(refused["seconds_ahead_of_frame"] - DAY_S) < 60
     status, body = fetch(port, "/readyz")

@@ -84,7 +84,7 @@ def test_an_unfit_bundle_never_replaces_a_good_one(embedded: Line, bundles: tupl
     with running_worker(embedded, path, "g", *CHECK) as worker:
         port = worker.await_ready()
         path.write_bytes(bundles[1].read_bytes()[:-100])
-        refused = worker.await_log("bundle refused")
+        refused = worker.await_log("bundle rejected")
         assert str(path) in refused["error"]
         sent = embedded.send(frames(50), key=b"top-1")
         assert {record.json["model"]["version"] for record in embedded.read("results", len(sent))} == {"1"}

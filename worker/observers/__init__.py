@@ -1,1 +1,1 @@
-"""What is notified of every frame and must not delay it: evidence, review, shadow, drift."""
+"""Observers, which are notified of every frame and must not delay it: evidence, review, shadow, drift."""

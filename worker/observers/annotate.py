@@ -1,4 +1,4 @@
-"""A frame as a picture for people: its defects marked, and the heatmap of one faintly over it."""
+"""Draws evidence images: a frame with its defects marked and a faint heatmap."""
 
 import math
 from collections.abc import Sequence
@@ -17,16 +17,20 @@ from stripwatch.worker.images.raw_header import frame_header
 from stripwatch.worker.model.heatmaps import Heatmap, HeatmapDecoder
 
 _HEAT_RGB = (255, 120, 0)
-_HEAT_OPACITY_MAX = 0.35  # the defect must still be seen
-_MARK_RGB, _EDGE_RGB = (255, 220, 40), (0, 0, 0)
+_HEAT_OPACITY_MAX = 0.35  # low enough for the defect to remain visible
+_BOX_RGB, _OUTLINE_RGB = (255, 220, 40), (0, 0, 0)
 _FONT, _FONT_SCALE, _TEXT_MARGIN_PX = cv2.FONT_HERSHEY_SIMPLEX, 0.5, 3
 _USUAL_BIT_DEPTHS = (10, 12, 14)
 _QUALITY_MIN, _QUALITY_STEP, _SIDE_PX_MIN = 40, 15, 64
 
 
 @dataclass(frozen=True, slots=True)
-class PictureLimits:
-    """side_px_max: of the longest side. quality: of the JPEG. bytes_max: of the file; for it the others give way."""
+class ImageLimits:
+    """Limits of an evidence image.
+
+    side_px_max: longest side in pixels. quality: initial JPEG quality. bytes_max: file size in bytes, which takes
+    precedence over the other two.
+    """
 
     side_px_max: int
     quality: int
@@ -35,7 +39,7 @@ class PictureLimits:
 
 @dataclass(frozen=True, slots=True)
 class HeatmapOverlay:
-    """A heatmap of one label, float32 [h, w], and how its places lie on the frame."""
+    """The heatmap of one label, float32 [h, w], and the decoder that maps its cells to the frame."""
 
     heatmap: Heatmap
     decoder: HeatmapDecoder
@@ -45,12 +49,15 @@ def annotate_frame(
     encoded: bytes,
     defects: Sequence[Defect],
     heat: HeatmapOverlay | None,
-    limits: PictureLimits,
+    limits: ImageLimits,
     decode_limits: DecodeLimits,
     layout: RawLayout | None = None,
     depth: DecodeSpec | None = None,
 ) -> bytes:
-    """A JPEG of the frame with each defect's box, class and score. Raises FrameRejected or StripwatchError."""
+    """Return a JPEG of the frame with the box, label and score of each defect.
+
+    Raises FrameRejected or StripwatchError.
+    """
     header = frame_header(encoded, layout)
     pixels = decode_scaled(encoded, limits.side_px_max, limits.side_px_max, decode_limits, layout, depth)
     if heat:
@@ -73,10 +80,11 @@ def decode_scaled(
     layout: RawLayout | None = None,
     depth: DecodeSpec | None = None,
 ) -> Pixels:
-    """RGB, decoded by the worker's own rules, no larger than that, with its aspect. Raises FrameRejected.
+    """Decode a frame to RGB at no more than the given size, keeping its aspect ratio. Raises FrameRejected.
 
-    depth: samples of more than 8 bits become 8 bits as this spec says. Without it, the smallest usual depth is taken
-    that holds all samples of a frame that declares none: a person should see something.
+    It is decoded by the same rules as for inspection. depth: how to convert samples of more than 8 bits. Without it, a
+    frame that does not declare its bit depth is converted with the smallest usual depth that holds all its samples, so
+    that a person can see something.
     """
     header = frame_header(encoded, layout)
     scale = min(1.0, width_px_max / header.width_px, height_px_max / header.height_px)
@@ -93,13 +101,16 @@ def decode_scaled(
 
 
 def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
-    """pixels: uint8 RGB [height, width, 3]."""
+    """Encode pixels as JPEG. pixels: uint8 RGB [height, width, 3]."""
     _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return jpeg.tobytes()
 
 
 def encode_within(pixels: Pixels, quality: int, bytes_max: int) -> bytes:
-    """A JPEG of at most bytes_max bytes: coarser first, then smaller. Raises StripwatchError where even that fails."""
+    """Return a JPEG of at most bytes_max bytes, first at lower quality and then at smaller size.
+
+    Raises StripwatchError if even the smallest image is too large.
+    """
     while True:
         jpeg = encode_jpeg(pixels, quality)
         if len(jpeg) <= bytes_max:
@@ -110,11 +121,14 @@ def encode_within(pixels: Pixels, quality: int, bytes_max: int) -> bytes:
             height, width = (math.ceil(side / 2) for side in pixels.shape[:2])
             pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         else:
-            raise StripwatchError(f"no picture of it fits into {bytes_max} bytes")
+            raise StripwatchError(f"no evidence image fits into {bytes_max} bytes")
 
 
 def _blend(pixels: Pixels, heat: HeatmapOverlay) -> None:
-    """Blended by OpenCV: meanwhile it holds no lock of Python's, which this slow thread would hold for long."""
+    """Blend the heatmap into the pixels.
+
+    OpenCV does it, because it releases the GIL, which this low-priority thread would otherwise hold for long.
+    """
     height, width = pixels.shape[:2]
     large = cv2.resize(heat.decoder.enlarge(heat.heatmap), (width, height), interpolation=cv2.INTER_LINEAR)
     opacity = np.clip(large, 0, 1) * np.float32(_HEAT_OPACITY_MAX)
@@ -124,16 +138,16 @@ def _blend(pixels: Pixels, heat: HeatmapOverlay) -> None:
 def _draw_box(pixels: Pixels, box: Box, scale: tuple[float, float], text: str) -> None:
     left, right = (round(x * scale[0]) for x in (box.x, box.x + box.width))
     top, bottom = (round(y * scale[1]) for y in (box.y, box.y + box.height))
-    for colour, thickness in ((_EDGE_RGB, 3), (_MARK_RGB, 1)):
+    for colour, thickness in ((_OUTLINE_RGB, 3), (_BOX_RGB, 1)):
         cv2.rectangle(pixels, (left, top), (right - 1, bottom - 1), colour, thickness)
     _write(pixels, text, left, top)
 
 
 def _write(pixels: Pixels, text: str, left: int, bottom: int) -> None:
-    """Above that line, or as near as it fits. OpenCV's letters are ASCII; others come out as a question mark."""
+    """Write text above a line, or as close to it as possible. OpenCV's font is ASCII; other characters become "?"."""
     shown = text.encode("ascii", "replace").decode()
     (width, height), below = cv2.getTextSize(shown, _FONT, _FONT_SCALE, 1)
     width, height = width + 2 * _TEXT_MARGIN_PX, height + below + _TEXT_MARGIN_PX
     x, y = max(0, min(left, pixels.shape[1] - width)), max(height, bottom)
-    cv2.rectangle(pixels, (x, y - height), (x + width, y), _EDGE_RGB, -1)
-    cv2.putText(pixels, shown, (x + _TEXT_MARGIN_PX, y - below), _FONT, _FONT_SCALE, _MARK_RGB, 1, cv2.LINE_AA)
+    cv2.rectangle(pixels, (x, y - height), (x + width, y), _OUTLINE_RGB, -1)
+    cv2.putText(pixels, shown, (x + _TEXT_MARGIN_PX, y - below), _FONT, _FONT_SCALE, _BOX_RGB, 1, cv2.LINE_AA)

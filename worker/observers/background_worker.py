@@ -1,7 +1,7 @@
-"""Work beside the frames' path: evidence, review, the shadow. It can neither delay nor break the inspection.
+"""Background work on frames: evidence, review, shadow. It can neither delay nor break the inspection.
 
-Each has a thread of its own at low priority and a queue that is bounded in frames and bytes; where the queue is full
-the work is dropped and counted. What fails is counted and logged, and goes no further.
+Each kind has a low-priority thread and a queue that is bounded in frames and bytes. If the queue is full, work is
+dropped and counted. A failure is counted and logged, and has no further effect.
 """
 
 import os
@@ -23,22 +23,21 @@ log = structlog.get_logger()
 T = TypeVar("T")
 FRAMES_MAX, BYTES_MAX = 64, 64_000_000
 _NICE = 10
-_RESTART_S = 5.0  # what ends the thread may do so with every frame
+_RESTART_S = 5.0  # the cause that ended the thread may recur with every frame
 
 
 class BackgroundWorker(Generic[T]):
-    """work: called with a frame and what is known of it, one after the other, on the thread.
+    """Runs `work` for each offered frame, one after the other, on a low-priority thread.
 
-    count: called with "dropped" or "failed".
-
-    One thread asks for room and takes it, by `reserve` or by `offer`; any thread may call the rest.
+    work: called with a frame and the data offered with it. count: called with "dropped" or "failed". Only one thread
+    may call `has_room`, `reserve` and `offer`; any thread may call the other methods.
     """
 
     def __init__(self, name: str, work: Callable[[Frame, T], None], count: Callable[[str], None]) -> None:
         self._name = name
         self._work = work
         self._count = count
-        self._credits = InFlightLimiter(FRAMES_MAX, BYTES_MAX)
+        self._limiter = InFlightLimiter(FRAMES_MAX, BYTES_MAX)
         self._queue: queue.SimpleQueue[tuple[Frame, T] | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._thread = self._create_thread()
@@ -50,14 +49,14 @@ class BackgroundWorker(Generic[T]):
         return OwnedThread(self._run, self._name, self._start_again)
 
     def _start_again(self, _: BaseException) -> None:
-        """In the place of a thread that died, which runs this: its frame has failed, and the log says why."""
+        """Replace the thread that died, which runs this method. Its frame has failed, and the log gives the reason."""
         self._closing.wait(_RESTART_S)
         thread = self._create_thread()
         thread.start()
         self._thread = thread
 
     def offer(self, frame: Frame, known: T) -> None:
-        """Returns at once: the frame is in the queue, or is dropped and counted."""
+        """Queue a frame, or drop and count it if the queue is full. Returns at once."""
         if self.has_room():
             self.reserve(frame)
             self.put(frame, known)
@@ -65,26 +64,29 @@ class BackgroundWorker(Generic[T]):
             self._count("dropped")
 
     def has_room(self) -> bool:
-        return self._credits.wait_for_room(0) > 0
+        return self._limiter.wait_for_room(0) > 0
 
     def reserve(self, frame: Frame) -> None:
-        """Take a place in the queue for a frame, which is put there later, or cancelled."""
-        self._credits.acquire(len(frame.encoded))
+        """Reserve room in the queue for a frame. Call `put` or `cancel` later."""
+        self._limiter.acquire(len(frame.encoded))
 
     def put(self, frame: Frame, known: T) -> None:
-        """Into its place."""
+        """Queue a frame for which room is reserved."""
         self._queue.put((frame, known))
 
     def cancel(self, frame: Frame) -> None:
-        self._credits.release(len(frame.encoded))
+        self._limiter.release(len(frame.encoded))
 
     def close(self, timeout_s: float) -> bool:
-        """Do what waits, until the time is up; the rest is counted as failed. False: the thread still works."""
+        """Process the queue until the time is up, and count the rest as failed.
+
+        Return False if the thread is still busy.
+        """
         deadline_s = time.monotonic() + timeout_s
         self._closing.set()
         self._queue.put(None)
         joined = None
-        while joined is not self._thread:  # one that dies meanwhile is replaced before it ends
+        while joined is not self._thread:  # a thread that dies now is replaced before it ends
             joined = self._thread
             joined.join(max(0.0, deadline_s - time.monotonic()))
         left = 0
@@ -102,20 +104,20 @@ class BackgroundWorker(Generic[T]):
             frame, known = entry
             try:
                 self._work(frame, known)
-            except Exception as error:  # nothing of it may reach the frames' path
+            except Exception as error:  # no error may reach the path of the frames
                 self._count("failed")
                 reason = f"{type(error).__name__}: {error}"
                 log.warning("background work failed on a frame", queue=self._name, frame=frame.id, error=reason)
-            except BaseException:  # ends the thread
+            except BaseException:  # this ends the thread
                 self._count("failed")
                 raise
             finally:
                 self.cancel(frame)
-            del entry, frame, known  # while it waits here, nothing is held
+            del entry, frame, known  # hold no frame while waiting
 
 
 def lower_priority() -> None:
-    """Of this thread alone, and those it starts, where the system can do that: the cores go to the inspection."""
+    """Lower the priority of this thread and of those it starts, where supported, so that inspection gets the cores."""
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

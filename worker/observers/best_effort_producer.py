@@ -1,4 +1,4 @@
-"""A producer for records that may be lost: its faults do not reach the results."""
+"""A producer for records that may be lost. Its failures do not affect the results."""
 
 import time
 from collections.abc import Callable
@@ -19,15 +19,16 @@ from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 
 log = structlog.get_logger()
 _SEND_S_MAX = 5.0
-_OF_ONE_RECORD = (*TOO_LARGE, InvalidTimestampError)  # the next may pass: it may be smaller, or carry another time
-_PAUSE_S = 30.0  # after a failure: without it each record would wait for a broker that is away
+# the next record may succeed, because it may be smaller or carry another timestamp
+_RECORD_ERRORS = (*TOO_LARGE, InvalidTimestampError)
+_PAUSE_S = 30.0  # pause after a failure, because otherwise each record would wait for an unavailable broker
 
 
 class BestEffortProducer:
-    """The producer is made when there is something to send, and replaced after a failure: most end it for good.
+    """Opens its producer with the first record, and replaces it after a failure, since most failures are permanent.
 
-    open_producer: called again some time after it has failed. sent, failed: called for each record, from any thread.
-    limits: of the topics; a larger record is not sent.
+    open_producer: called again some time after a failure. sent, failed: called for each record, from any thread.
+    limits: size limits of the topics; a larger record is not sent.
     """
 
     def __init__(
@@ -44,20 +45,23 @@ class BestEffortProducer:
         self._clock = RecordClock()
         self._producer: KafkaProducer | None = None
         self._refused: tuple[KafkaProducer, OutgoingRecord, BaseException] | None = None
-        self._again_s = 0.0
+        self._circuit_closes_s = 0.0
 
     @property
     def circuit_open(self) -> bool:
-        """It has just failed, and takes no record for a while."""
-        return time.monotonic() < self._again_s
+        """True for a while after a failure, during which no record is accepted."""
+        return time.monotonic() < self._circuit_closes_s
 
     def body_bytes_max(self, record: OutgoingRecord) -> int | None:
-        """How large the body of this record, which has none yet, may be; None where the limit is not known."""
+        """Return how large the body of this record, which must be empty, may be; None if the limit is unknown."""
         bytes_max = self._limits.bytes_max(record.topic)
         return None if bytes_max is None else max(0, record.body_bytes_max(bytes_max))
 
     def send(self, record: OutgoingRecord) -> None:
-        """One thread calls. A record that does not reach the topic is counted; the first in a while is logged."""
+        """Send a record.
+
+        Only one thread may call it. A record that fails is counted, and the first one in a while is logged.
+        """
         if self.circuit_open:
             self._failed()
             return
@@ -75,7 +79,7 @@ class BestEffortProducer:
             future.add_errback(lambda error: self._undelivered(record, error, producer=producer))
 
     def _usable_producer(self) -> KafkaProducer:
-        """Raises StripwatchError."""
+        """Return a producer that has not failed. Raises StripwatchError."""
         if self._refused:
             producer, record, error = self._refused
             self._refused = self._producer = None
@@ -95,20 +99,20 @@ class BestEffortProducer:
             self._limits.learn(refused.topic, refused.size_bytes, len(refused.body))
 
     def _require_size(self, record: OutgoingRecord) -> None:
-        """Raises MessageSizeTooLargeError, as Kafka would after the record was sent, at the price of the producer."""
+        """Raise MessageSizeTooLargeError for a record that Kafka would refuse, because a refusal costs the producer."""
         bytes_max = self._limits.bytes_max(record.topic)
         if bytes_max is not None and record.size_bytes > bytes_max:
             raise MessageSizeTooLargeError(
-                f"a record of {record.size_bytes} bytes is over the topic's max.message.bytes, {bytes_max}"
+                f"a record of {record.size_bytes} bytes exceeds the topic's max.message.bytes, {bytes_max}"
             )
 
     def close(self, timeout_s: float) -> None:
-        """Wait for what was sent, until the time is up; the rest is counted as failed."""
+        """Wait for the acknowledgements until the time is up, and count the rest as failed."""
         if self._producer is not None:
             try:
                 self._producer.flush(timeout=timeout_s)
             except KafkaError as error:
-                log.warning("not all reached its topic before the stop", error=str(error))
+                log.warning("not all background records were delivered before the stop", error=str(error))
             force_close(self._producer)
 
     def _undelivered(
@@ -117,21 +121,21 @@ class BestEffortProducer:
         error: BaseException,
         producer: KafkaProducer | None = None,
     ) -> None:
-        """producer: the one that this record has ended."""
+        """Count and log a record that was not delivered. producer: the producer that failed with it."""
         self._failed()
         if isinstance(error, BystanderError):
             error = error.cause
-            if isinstance(error, _OF_ONE_RECORD) or producer is not self._producer or self._refused:
-                return  # the record that was refused says why
+            if isinstance(error, _RECORD_ERRORS) or producer is not self._producer or self._refused:
+                return  # the log already names the refused record
         if producer is not None and producer is self._producer:
             self._refused = self._refused or (producer, record, error)
-        pause_s = 0.0 if isinstance(error, _OF_ONE_RECORD) else _PAUSE_S
+        pause_s = 0.0 if isinstance(error, _RECORD_ERRORS) else _PAUSE_S
         if not self.circuit_open:
-            log.warning("a topic takes no records", topic=record.topic, pause_s=pause_s, error=str(error))
-        self._again_s = max(self._again_s, time.monotonic() + pause_s)
+            log.warning("cannot publish background records", topic=record.topic, pause_s=pause_s, error=str(error))
+        self._circuit_closes_s = max(self._circuit_closes_s, time.monotonic() + pause_s)
 
 
 def open_best_effort_producer(settings: Settings, limits: TopicLimits | None = None) -> KafkaProducer:
-    """No part in a transaction, and little patience. Raises BrokerUnavailableError."""
-    bytes_max = max(settings.rejects.bytes_max, settings.frames.bytes_max)  # a whole frame passes
+    """Open a producer outside transactions and with a short timeout. Raises BrokerUnavailableError."""
+    bytes_max = max(settings.rejects.bytes_max, settings.frames.bytes_max)  # large enough for a whole frame
     return open_producer(producer_config(settings, limits, bytes_max, _SEND_S_MAX))

@@ -1,4 +1,4 @@
-"""Per camera: what its frames look like, how sure the model is of them, and how far both are from the reference."""
+"""Drift per camera: image statistics and model confidence, compared with the bundle's reference."""
 
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -16,20 +16,26 @@ from stripwatch.worker.model.reference import Reference
 Condition = Literal["silent", "dark", "blurred", "frozen", "misnamed", "untrained_size"]
 ScoreStatistic = Literal["confidence", "unsure"]
 ScoreDrift = Literal["confidence", "unsure", "classes"]
-LabelStat = tuple[Literal["share", "confidence", "unsure"], str]  # of a label, over all frames: its part of a mean
+# share, confidence or unsure of one label, summed over all frames
+LabelStat = tuple[Literal["share", "confidence", "unsure"], str]
 K = TypeVar("K", bound=Hashable)
 
-_MIN_FILL = 0.1  # of the frames that a mean is over: before that it says little
-_DEVIATION_MIN = 0.01  # of the mean: reference frames that are all alike make no infinite distance
-_UNTRAINED_FRAMES = 50  # one of the newest 50 is enough: a camera with two sizes does not change its state every second
+_MIN_FILL = 0.1  # share of the window that must be filled before a mean is reported
+_DEVIATION_MIN = 0.01  # share of the mean: keeps distances finite if all reference frames are alike
+# one of the newest 50 frames is enough, so that a camera with two sizes does not change its state every second
+_UNTRAINED_FRAMES = 50
 _TRACE_BYTES = 1024
 _COMPRESSED = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")  # JPEG, PNG, WebP
-_AWAY_S_MAX = 5.0  # a partition that comes straight back after a rebalance takes a moment to be in its place
+_AWAY_S_MAX = 5.0  # a partition that is revoked and assigned again in a rebalance is missing for a moment
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What the frames of one model are held against. unsure_counts: its thresholds are those of its reference."""
+    """The reference with which the frames of one model are compared.
+
+    unsure_counts: False if the settings replace the thresholds of the bundle, which changes the unsure share.
+
+    """
 
     model_sha256: str
     reference: Reference | None
@@ -38,7 +44,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class ScoredAnswer:
-    """Of the model, on one frame, as its event says it."""
+    """Label, confidence and verdict of the model for one frame, as in its event."""
 
     label: str
     confidence: float
@@ -47,13 +53,13 @@ class ScoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class CameraReport:
-    """Statistics without enough samples are omitted.
+    """Report on one camera. Statistics without enough samples are omitted.
 
-    distances: of a statistic's mean from the reference's, in standard deviations of the reference (Glass 1976; from 0.8
-    on Cohen 1988 calls a difference large). scores: mean confidence, share of unsure frames. score_drift: each of the
-    two less what the reference has for the same classes, so that a strip with more of one class is no drift; and
-    `classes`, half the sum of the differences of class shares (total variation, Gibbs and Su 2002): the share of
-    answers that would have to be others.
+    distances: distance of each mean from the reference, in standard deviations of the reference (Glass 1976; Cohen 1988
+    calls a difference of 0.8 or more large). scores: mean confidence and share of unsure frames. score_drift: the
+    difference of both from the reference for the same labels, so that a strip with more of one label does not count as
+    drift; and `classes`, half the sum of the absolute differences of label shares (total variation, Gibbs and Su 2002),
+    which is the share of frames that would need another label to match the reference.
     """
 
     conditions: Mapping[Condition, bool]
@@ -64,7 +70,10 @@ class CameraReport:
 
 
 class DecayedSums(Generic[K]):
-    """Sums over about the newest frames_max frames: once that many are together, all of them count half."""
+    """Sums over approximately the newest frames_max frames.
+
+    When that number is reached, all past frames are halved in weight.
+    """
 
     def __init__(self, frames_max: int) -> None:
         self.frames = 0.0
@@ -72,7 +81,7 @@ class DecayedSums(Generic[K]):
         self._frames_max = frames_max
 
     def add(self, values: Mapping[K, float]) -> None:
-        """One frame more."""
+        """Add the values of one frame."""
         if self.frames >= self._frames_max:
             self.frames /= 2
             self._sums = {name: total / 2 for name, total in self._sums.items()}
@@ -81,7 +90,7 @@ class DecayedSums(Generic[K]):
             self._sums[name] = self._sums.get(name, 0.0) + value
 
     def means(self) -> dict[K, float]:
-        """Over all frames, each name; none before a tenth of frames_max is there."""
+        """Return the mean of each value over all frames, or nothing before a tenth of frames_max is reached."""
         if self.frames < max(1.0, _MIN_FILL * self._frames_max):
             return {}
         return {name: total / self.frames for name, total in self._sums.items()}
@@ -94,7 +103,7 @@ class _CameraState:
     measured: DecayedSums[Statistic]
     scored: DecayedSums[LabelStat]
     unseen_s: float = 0.0
-    away_s: float = 0.0  # since its partition is another worker's
+    away_s: float = 0.0  # seconds since its partition was assigned to another worker
     trace: tuple[int, bytes] = (0, b"")
     same_frames: int = 0
     since_untrained: int = _UNTRAINED_FRAMES  # frames since the last one of an untrained size
@@ -106,31 +115,39 @@ class _CameraState:
             self.away_s += seconds
 
     def compare(self, encoded: bytes, raw: bool) -> None:
-        """With the frame before."""
+        """Compare a frame with the previous one."""
         trace = len(encoded), _trace(encoded, raw)
         self.same_frames = self.same_frames + 1 if trace == self.trace else 1
         self.trace = trace
 
 
 def _trace(encoded: bytes, raw: bool) -> bytes:
-    """Bytes in which two pictures with noise differ, and those of a camera that only counts its time do not.
+    """Return bytes that differ between two images with noise, even if a camera only updates a timestamp in the file.
 
-    A compressed file differs in length or end, and has its clock in the head. Of pixels as they are the end may show
-    the same black beside the strip in each frame, so some are taken from everywhere behind the head.
+    A compressed file differs in its length or its end, and has its timestamp in the header. The last bytes of a raw
+    buffer may show the same black next to the strip in each frame, so samples are taken from everywhere behind the
+    header.
     """
     if not raw and encoded.startswith(_COMPRESSED):
         return encoded[-_TRACE_BYTES:]
-    return np.frombuffer(encoded, np.uint8)[_trace_places(len(encoded))].tobytes() if encoded else b""
+    return np.frombuffer(encoded, np.uint8)[_trace_positions(len(encoded))].tobytes() if encoded else b""
 
 
 @lru_cache(maxsize=64)
-def _trace_places(size: int) -> NDArray[np.int64]:
-    """Irregular, because a regular step may be a multiple of the row: all bytes would be of one column."""
+def _trace_positions(size: int) -> NDArray[np.int64]:
+    """Return random positions in a raw buffer.
+
+    A regular step may be a multiple of the row length, which would sample a single column.
+
+    """
     return np.sort(np.random.default_rng(0).integers(size // 8, size, _TRACE_BYTES))
 
 
 class Drift:
-    """Holds a few numbers and a kilobyte for each camera. Not thread safe. Who calls bounds the number of cameras."""
+    """State of all cameras: a few numbers and a kilobyte per camera. Not thread-safe.
+
+    The caller bounds the number of cameras.
+    """
 
     def __init__(self, settings: DriftSettings) -> None:
         self._settings = settings
@@ -147,16 +164,17 @@ class Drift:
         untrained: bool | None = None,
         raw: bool = False,
     ) -> None:
-        """A frame of this camera has come through. encoded: None for one that is no image. raw: it is a raw buffer.
+        """Record a frame of a camera. If the model has changed, the means start again.
 
-        statistics: where it was measured. answer: where it was inspected. untrained: whether it is unlike the training
-        frames in size or scale; None where that was not looked at. With another model the means start again.
+        encoded: None if it is not an image. statistics: None if it was not measured. answer: None if it was not
+        inspected. untrained: whether it differs in size or scale from the training frames; None if that was not
+        checked. raw: whether it is a raw buffer.
         """
         camera = self._cameras.get(name)
         if camera is None:
-            camera = self._cameras[name] = _CameraState(partition, baseline, *self._nothing_yet())
+            camera = self._cameras[name] = _CameraState(partition, baseline, *self._empty_sums())
         if camera.baseline.model_sha256 != baseline.model_sha256:
-            camera.measured, camera.scored = self._nothing_yet()
+            camera.measured, camera.scored = self._empty_sums()
             camera.since_untrained = _UNTRAINED_FRAMES
         camera.partition, camera.baseline, camera.unseen_s = partition, baseline, 0.0
         if encoded is not None:
@@ -170,10 +188,11 @@ class Drift:
             camera.scored.add({("share", at): 1.0, ("confidence", at): confidence, ("unsure", at): unsure})
 
     def evaluate(self, passed_s: float, reading: bool, held: Collection[Partition]) -> dict[str, CameraReport]:
-        """What there is to say of each camera, passed_s after the last report.
+        """Return a report for each camera, passed_s seconds after the previous one.
 
-        reading: whether a frame, had there been one, would have come in: a worker that waits for Kafka, or is full,
-        calls no camera silent. held: the worker's partitions; cameras of others are not missed, and soon forgotten.
+        reading: whether frames could be read in that time; a worker that waits for Kafka or is full reports no camera
+        as silent. held: the worker's partitions; cameras of other partitions are not reported as silent and are soon
+        forgotten.
         """
         if reading:
             for camera in self._cameras.values():
@@ -181,11 +200,11 @@ class Drift:
             self._cameras = {name: camera for name, camera in self._cameras.items() if camera.away_s < _AWAY_S_MAX}
         return {name: self._report(camera) for name, camera in self._cameras.items()}
 
-    def _nothing_yet(self) -> tuple[DecayedSums[Statistic], DecayedSums[LabelStat]]:
+    def _empty_sums(self) -> tuple[DecayedSums[Statistic], DecayedSums[LabelStat]]:
         return DecayedSums(self._settings.measured_frames), DecayedSums(self._settings.scored_frames)
 
     def _report(self, camera: _CameraState) -> CameraReport:
-        if camera.unseen_s >= self._settings.silent_s:  # what it last showed is past
+        if camera.unseen_s >= self._settings.silent_s:  # its last statistics are outdated
             return CameraReport({"silent": True})
         statistics, parts = camera.measured.means(), camera.scored.means()
         conditions = self._conditions(camera, statistics)
@@ -209,14 +228,14 @@ class Drift:
             return conditions
         dark_below = settings.dark_ratio * reference.brightness.mean if reference else settings.dark_brightness
         conditions["dark"] = statistics["brightness"] < dark_below
-        if reference:  # in the dark there is nothing to be sharp
+        if reference:  # a dark image has no sharpness to judge
             blurred = statistics["sharpness"] < settings.blurred_ratio * reference.sharpness.mean
             conditions["blurred"] = blurred and not conditions["dark"]
         return conditions
 
 
 def distances(statistics: Mapping[Statistic, float], reference: Reference) -> dict[Statistic, float]:
-    """Glass's delta of each mean; none where the reference has no spread at all."""
+    """Return Glass's delta of each mean, except where the reference has no spread at all."""
     found: dict[Statistic, float] = {}
     for name, mean in statistics.items():
         usual = getattr(reference, name)
@@ -227,7 +246,7 @@ def distances(statistics: Mapping[Statistic, float], reference: Reference) -> di
 
 
 def scores(parts: Mapping[LabelStat, float]) -> dict[ScoreStatistic, float]:
-    """Over all labels."""
+    """Return mean confidence and unsure share over all labels."""
     if not parts:
         return {}
     return {
@@ -239,7 +258,7 @@ def scores(parts: Mapping[LabelStat, float]) -> dict[ScoreStatistic, float]:
 def score_drift(
     parts: Mapping[LabelStat, float], reference: Reference, unsure_counts: bool = True
 ) -> dict[ScoreDrift, float]:
-    """As CameraReport says."""
+    """Return the score drift as defined in CameraReport."""
     if not parts:
         return {}
     shares, usual = _by_label(parts, "share"), reference.classes
@@ -247,7 +266,7 @@ def score_drift(
     apart = sum(abs(shares.get(label, 0.0) - usual_shares.get(label, 0.0)) for label in shares | usual_shares)
     drift: dict[ScoreDrift, float] = {"classes": apart / 2}
     known = {label: share for label, share in shares.items() if label in usual}
-    if frames := sum(known.values()):  # else the model gives only answers that it never gave before
+    if frames := sum(known.values()):  # otherwise the model gives only labels that the reference does not contain
         confidence, unsure = _by_label(parts, "confidence"), _by_label(parts, "unsure")
         drift["confidence"] = sum(confidence[at] - known[at] * usual[at].confidence for at in known) / frames
         if unsure_counts:

@@ -1,4 +1,7 @@
-"""Drift and camera conditions on metrics and in the log: the publish thread tells of frames, the main thread looks."""
+"""Exposes drift and camera conditions as metrics and log lines.
+
+The publish thread reports frames, and the main thread evaluates them.
+"""
 
 import threading
 import time
@@ -26,7 +29,7 @@ _TICK_S = 1.0
 
 
 class DriftMonitor(FrameObserver):
-    """Only of cameras that have a metric label of their own. configured: the cameras that the settings name."""
+    """Monitors the cameras that have a metric label. configured: the cameras named in the settings."""
 
     def __init__(
         self,
@@ -49,7 +52,7 @@ class DriftMonitor(FrameObserver):
     def on_sent(self, outcome: FrameOutcome, event: Result | Reject) -> None:
         frame, model = outcome.frame, outcome.model
         if frame.replay_of is not None:
-            return  # a frame that was sent again says nothing about its camera now
+            return  # a replayed frame says nothing about the present state of its camera
         camera = self._metrics.camera_label(frame.camera)
         if camera == OTHER:
             return
@@ -67,7 +70,7 @@ class DriftMonitor(FrameObserver):
             )
 
     def tick(self, reading: bool, held: Collection[Partition]) -> None:
-        """Once a second, however often it is called."""
+        """Evaluate the cameras if a second has passed since the last evaluation."""
         passed_s = self._now_s() - self._ticked_s
         if passed_s < _TICK_S:
             return
@@ -92,7 +95,7 @@ class DriftMonitor(FrameObserver):
         self._gauges.show(metrics.score_drift, camera, report.score_drift)
 
     def _configured_as(self, camera: str) -> str | None:
-        """How the settings write a camera that they name in another case, so that what they say of it has no effect."""
+        """Return the configured name that differs only in upper and lower case, so that its settings have no effect."""
         return None if camera in self._exactly else self._configured.get(camera.casefold())
 
     def _log_changes(self, camera: str, conditions: Mapping[Condition, bool]) -> None:
@@ -107,7 +110,7 @@ class DriftMonitor(FrameObserver):
 
 
 class _CameraGauges:
-    """Shows the statistics of a camera, and removes those that are no longer reported."""
+    """Shows the values of a camera on gauges and removes those that are no longer reported."""
 
     def __init__(self) -> None:
         self._shown: dict[tuple[Gauge, str], set[str]] = {}
@@ -124,7 +127,7 @@ class _CameraGauges:
 
 
 def _untrained(outcome: FrameOutcome) -> bool | None:
-    """Whether the frame is unlike the training frames in size or scale; None where it was not looked at."""
+    """Return whether the frame differs in size or scale from the training frames; None if that was not checked."""
     if isinstance(outcome, RejectedFrame):
         return True if outcome.error.reason is RejectReason.UNTRAINED_SIZE else None
     if isinstance(outcome, Prediction):

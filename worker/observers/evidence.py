@@ -1,7 +1,7 @@
-"""Evidence: a picture of each frame with a defect, on a topic of its own, under the event's id.
+"""Evidence: an image of each frame with a defect, on a separate topic, with the event id as key.
 
-Whether there will be one is decided before the event goes out, and the event says so. The picture is drawn and sent
-once the event is acknowledged, so none is of a frame that was turned down and comes again.
+Whether there will be an image is decided before the event is published, and the event states it. The image is drawn and
+sent after the acknowledgement, so none is sent for a frame that is dropped and read again.
 """
 
 import time
@@ -19,7 +19,7 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.annotate import HeatmapOverlay, PictureLimits, annotate_frame
+from stripwatch.worker.observers.annotate import HeatmapOverlay, ImageLimits, annotate_frame
 from stripwatch.worker.observers.background_worker import BackgroundWorker
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
 from stripwatch.worker.pipeline.inspect.observer import FrameObserver
@@ -28,9 +28,10 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 
 
 class _PendingEvidence(NamedTuple):
-    """What is drawn. It holds no model, which another may have replaced by then.
+    """What is needed to draw an evidence image. It holds no model, because the model may have been replaced by then.
 
-    decode_spec: of the model that judged the frame; the picture maps samples of more than 8 bits as it does.
+    decode_spec: decoding settings of the model that inspected the frame; the image converts samples of more than 8 bits
+    in the same way.
     """
 
     frame: Frame
@@ -40,7 +41,7 @@ class _PendingEvidence(NamedTuple):
 
 
 class Evidence(FrameObserver):
-    """Draws on a thread of its own, in the background."""
+    """Draws and sends evidence images in the background."""
 
     def __init__(
         self,
@@ -54,17 +55,17 @@ class Evidence(FrameObserver):
         self._topic_name = topic_name
         self._topic = topic
         self._quota = TokenBucket(settings.per_minute_max, settings.per_minute_max / 60, monotonic)
-        self._limits = PictureLimits(settings.side_px_max, settings.quality, settings.bytes_max)
+        self._limits = ImageLimits(settings.side_px_max, settings.quality, settings.bytes_max)
         self._decode_limits = decode_limits
         self._metrics = metrics
-        self._worker = BackgroundWorker("evidence", self._publish_picture, self._count)
+        self._worker = BackgroundWorker("evidence", self._publish_image, self._count)
         self._waiting: dict[
             int, _PendingEvidence
-        ] = {}  # by the identity of the frame: two copies of one may be in flight
+        ] = {}  # by id() of the frame, because two copies of one frame may be in flight
         self.start = self._worker.start
 
     def on_event(self, outcome: FrameOutcome, event: Result | Reject) -> Result | Reject:
-        """Say in the event of a defect whether there will be evidence."""
+        """Add to the event of a frame with a defect whether there will be an evidence image."""
         if not (isinstance(event, Result) and event.defects and isinstance(outcome, Prediction)):
             return event
         frame = outcome.frame
@@ -79,16 +80,16 @@ class Evidence(FrameObserver):
         return event
 
     def on_delivered(self, event: Result | Reject, frame: Frame) -> None:  # noqa: ARG002
-        sight = self._waiting.pop(id(frame), None)
-        if sight:
-            self._worker.put(frame, sight)
+        pending = self._waiting.pop(id(frame), None)
+        if pending:
+            self._worker.put(frame, pending)
 
     def on_dropped(self, event: Result | Reject, frame: Frame) -> None:  # noqa: ARG002
         if self._waiting.pop(id(frame), None):
             self._worker.cancel(frame)
 
     def close(self, timeout_s: float) -> None:
-        """Send what was admitted, until the time is up."""
+        """Send the accepted images until the time is up."""
         self._worker.close(timeout_s)
 
     def _refusal(self, frame: Frame) -> str | None:
@@ -96,8 +97,8 @@ class Evidence(FrameObserver):
             return "dropped"
         return None if self._quota.take(self._metrics.camera_label(frame.camera)) else "over_quota"
 
-    def _publish_picture(self, frame: Frame, sight: _PendingEvidence) -> None:
-        event = sight.event
+    def _publish_image(self, frame: Frame, pending: _PendingEvidence) -> None:
+        event = pending.event
         headers = event_headers(frame, "evidence", "image/jpeg")
         record = OutgoingRecord(self._topic_name, event.id.encode(), b"", headers, frame.record_ms)
         room_bytes = self._topic.body_bytes_max(record)
@@ -105,7 +106,13 @@ class Evidence(FrameObserver):
         if room_bytes is not None and room_bytes < limits.bytes_max:
             limits = replace(limits, bytes_max=room_bytes)
         jpeg = annotate_frame(
-            frame.encoded, event.defects, sight.overlay, limits, self._decode_limits, frame.layout, sight.decode_spec
+            frame.encoded,
+            event.defects,
+            pending.overlay,
+            limits,
+            self._decode_limits,
+            frame.layout,
+            pending.decode_spec,
         )
         self._topic.send(record._replace(body=jpeg))
 
@@ -114,7 +121,10 @@ class Evidence(FrameObserver):
 
 
 def _heatmap_of(prediction: Prediction, event: Result) -> HeatmapOverlay | None:
-    """Of the surest defect; a copy, since the maps of a whole batch are one array."""
+    """Return a copy of the heatmap of the defect with the highest score.
+
+    A view would keep the arrays of the whole batch.
+    """
     maps, model = prediction.heatmaps, prediction.model
     if maps is None or model.heatmap_decoder is None:
         return None

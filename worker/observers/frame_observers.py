@@ -1,4 +1,4 @@
-"""All observers of a worker's frames: drift, rejects, and what works in the background."""
+"""All frame observers of a worker: drift, reject rate, and the background workers."""
 
 import time
 
@@ -18,11 +18,11 @@ from stripwatch.worker.observers.shadow_loader import ShadowDeployment, shadow_s
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.observer import FrameObservers
 
-_CLOSE_S = 1.0  # at least, for what is still to be sent at a stop
+_CLOSE_S = 1.0  # minimum time for records still to be sent at a stop
 
 
 class PipelineObservers(FrameObservers):
-    """Drift and reject rate, and evidence, review and shadow where they are enabled."""
+    """Drift and reject rate, and, where enabled, evidence, review and shadow."""
 
     def __init__(self, settings: Settings, metrics: Metrics, limits: TopicLimits) -> None:
         self._limits = limits
@@ -41,9 +41,9 @@ class PipelineObservers(FrameObservers):
             observer.start()
 
     def close(self, deadline_s: float) -> list[str]:
-        """Nothing comes any more; what was admitted is sent. deadline_s: of the monotonic clock.
+        """Send what was accepted and stop. deadline_s: monotonic time.
 
-        Returns the threads with which the process cannot end in order: those that run a model.
+        Returns the threads that still run a model, with which the process cannot exit normally.
         """
         for observer in (self._evidence, self._review):
             if observer:
@@ -72,7 +72,7 @@ class PipelineObservers(FrameObservers):
 
 
 def needed_topics(topics: Topics, evidence: EvidenceSettings, review: ReviewSettings) -> list[str]:
-    """The topics of the observers that are switched on; the shadow does without, if it must."""
+    """Return the topics of the enabled observers. The shadow also runs without its topic."""
     observers = ((topics.evidence, evidence.enabled), (topics.review, review.enabled))
     return [topic for topic, enabled in observers if enabled]
 

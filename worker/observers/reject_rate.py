@@ -1,4 +1,4 @@
-"""Rejects in the log, and their share of the last frames: one bad frame never stops the line, many of them are news."""
+"""Logs rejects and measures their share. A single bad frame never stops the line, but many of them make it unready."""
 
 import threading
 import time
@@ -14,21 +14,21 @@ from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 log = structlog.get_logger()
 
 _SLOTS = 60
-_FRAMES_MIN = 20  # below this, one bad frame after a restart would raise an alarm
+_FRAMES_MIN = 20  # with fewer frames, a single reject after a restart would raise an alarm
 
 
 class RejectRate(FrameObserver):
-    """Over the last window_s, to a sixtieth of it. Any thread may call."""
+    """Reject rate over a sliding window of window_s seconds, with a resolution of 1/60 of it. Thread-safe."""
 
     def __init__(self, window_s: float, share_max: float, now_s: Callable[[], float] = time.monotonic) -> None:
         self._slot_s = window_s / _SLOTS
         self._share_max = share_max
         self._now_s = now_s
-        self._slots: deque[list[int]] = deque()  # [number of the slot, frames, rejects], oldest first
+        self._slots: deque[list[int]] = deque()  # [slot number, frames, rejects], oldest first
         self._lock = threading.Lock()
 
     def on_delivered(self, event: Result | Reject, frame: Frame) -> None:
-        if frame.replay_of is None:  # a replay says nothing about the cameras now
+        if frame.replay_of is None:  # a replayed frame says nothing about the cameras now
             self.count(isinstance(event, Reject))
         if isinstance(event, Reject):
             log.warning(
@@ -44,7 +44,7 @@ class RejectRate(FrameObserver):
             self._slots[-1][2] += rejected
 
     def share(self) -> float:
-        """From 0 to 1; 0 while there are too few frames to say."""
+        """Return the share of rejects, 0 to 1, or 0 if there are fewer than 20 frames."""
         with self._lock:
             self._forget_old()
             frames = sum(slot[1] for slot in self._slots)

@@ -1,4 +1,4 @@
-"""Review: frames of which the model is unsure, as they came, on a topic of their own for a person to judge."""
+"""Review: publishes unsure frames unmodified on a separate topic, for a person to label."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, re
 
 
 class ReviewSender(FrameObserver):
-    """The quota is that of a best class and a camera."""
+    """Sends review frames in the background, within a quota per label and camera."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class ReviewSender(FrameObserver):
             self._worker.offer(frame, event)
 
     def close(self, timeout_s: float) -> None:
-        """Send what waits, until the time is up."""
+        """Send the queued frames until the time is up."""
         self._worker.close(timeout_s)
 
     def _send(self, frame: Frame, event: Result) -> None:

@@ -1,6 +1,6 @@
-"""A second model sees a share of the frames: its verdicts go to metrics and to a topic of their own.
+"""The shadow: a candidate model inspects a share of the frames, and is compared with the production model.
 
-It can neither delay nor break the first: see background_worker.py.
+Its results go to metrics and to a separate topic. It can neither delay nor break production: see background_worker.py.
 """
 
 import time
@@ -16,9 +16,10 @@ from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder, timin
 
 
 class Shadow:
-    """share: of the frames, chosen by their ids, so that a frame that comes again is chosen again.
+    """Inspects frames with the shadow model and compares the results.
 
-    publish: gets the result of the shadow; may raise.
+    share: fraction of frames, selected by a hash of the frame id, so that a frame read again is selected again.
+    publish: receives the result of the shadow; it may raise.
     """
 
     def __init__(
@@ -33,25 +34,25 @@ class Shadow:
         self.start = self._worker.start
 
     def use(self, model: LoadedModel) -> None:
-        """From now on this one judges. Any thread may call."""
+        """Use this model from now on. May be called from any thread."""
         self._metrics.show_shadow(model.session.bundle)
         self._model = model
 
-    def offer(self, first: Result, frame: Frame) -> None:
-        """Called for each result of the first model: returns at once, whatever the shadow is doing."""
-        if first.state != "inspected" or crc32(frame.id.encode()) >= self._share * 2**32:
+    def offer(self, production: Result, frame: Frame) -> None:
+        """Offer a frame with the result of the production model. Returns at once."""
+        if production.state != "inspected" or crc32(frame.id.encode()) >= self._share * 2**32:
             return
         if self._model is None:
             self._count("dropped")
         else:
-            self._worker.offer(frame, first)
+            self._worker.offer(frame, production)
 
     def close(self, timeout_s: float) -> bool:
-        """What still waits is dropped; a frame that is being inspected is waited for. False: it still is."""
+        """Drop queued frames and wait for the one being inspected. Return False if it does not finish in time."""
         self._model = None
         return self._worker.close(timeout_s)
 
-    def _inspect(self, frame: Frame, first: Result) -> None:
+    def _inspect(self, frame: Frame, production: Result) -> None:
         model = self._model
         if model is None:
             self._count("dropped")
@@ -63,15 +64,15 @@ class Shadow:
         ended_s = time.monotonic()
         self._metrics.shadow_seconds.observe(ended_s - started_s)
         timing = timing_ms(frame, ended_s, decoded_s - started_s, inference_s=ended_s - decoded_s)
-        second = self._events.inspected(frame, model.info, inspection, timing)
-        self._compare(first, second)
-        self._publish(second, frame)
+        shadow = self._events.inspected(frame, model.info, inspection, timing)
+        self._compare(production, shadow)
+        self._publish(shadow, frame)
 
-    def _compare(self, first: Result, second: Result) -> None:
-        same = (first.verdict, first.label) == (second.verdict, second.label)
+    def _compare(self, production: Result, shadow: Result) -> None:
+        same = (production.verdict, production.label) == (shadow.verdict, shadow.label)
         self._count("agrees" if same else "differs")
-        self._metrics.shadow_verdicts.labels(first.verdict, second.verdict).inc()
-        difference = score_difference(first, second)
+        self._metrics.shadow_verdicts.labels(production.verdict, shadow.verdict).inc()
+        difference = score_difference(production, shadow)
         if difference is not None:
             self._metrics.shadow_score_difference.observe(difference)
 
@@ -79,7 +80,7 @@ class Shadow:
         self._metrics.shadow_frames.labels(outcome).inc()
 
 
-def score_difference(first: Result, second: Result) -> float | None:
-    """The largest of any label that both have; None if they share none."""
-    shared = first.scores.keys() & second.scores.keys()
-    return max((abs(first.scores[label] - second.scores[label]) for label in shared), default=None)
+def score_difference(production: Result, shadow: Result) -> float | None:
+    """Return the largest score difference of any label that both results have; None if they share none."""
+    shared = production.scores.keys() & shadow.scores.keys()
+    return max((abs(production.scores[label] - shadow.scores[label]) for label in shared), default=None)

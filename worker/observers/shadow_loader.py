@@ -1,4 +1,4 @@
-"""The shadow put together: its bundle, its topic on Kafka, its threads."""
+"""Assembles the shadow from its bundle, its topic and its threads."""
 
 import threading
 from collections.abc import Callable
@@ -28,9 +28,12 @@ _CLOSE_S = 1.0
 
 
 class ShadowDeployment(FrameObserver):
-    """From `start` to `close`. A shadow bundle that is unfit, or not there yet, is a log line and a metric.
+    """Loads and runs the shadow from `start` to `close`.
 
-    check_s: time between checks for another bundle. open_model: loads one as `shadow_settings` has it.
+    An invalid or missing bundle only causes a log line and a metric.
+
+    check_s: seconds between checks for another bundle. open_model: loads a bundle with the settings from
+    `shadow_settings`.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class ShadowDeployment(FrameObserver):
             running=None,
         )
         metrics.watch(metrics.shadow_outdated, lambda: self._reloader.outdated)
-        self._loading = threading.Thread(target=self._load, name="shadow-swap", daemon=True)
+        self._loading = threading.Thread(target=self._load, name="shadow-reload", daemon=True)
 
     def start(self) -> None:
         self._shadow.start()
@@ -69,15 +72,15 @@ class ShadowDeployment(FrameObserver):
             self._shadow.offer(event, outcome.frame)
 
     def close(self, timeout_s: float) -> bool:
-        """False: a run of its model has not come back."""
+        """Stop loading and inspecting. Return False if a model is still running."""
         self._reloader.stop()
         ended = self._shadow.close(timeout_s)
-        self._loading.join(timeout_s)  # at most one run of a model that is being loaded: see model_reload.py
+        self._loading.join(timeout_s)  # waits for at most one run of a model being loaded: see model_reload.py
         self._topic.close(_CLOSE_S)
         return ended and not self._loading.is_alive()
 
     def _load(self) -> None:
-        lower_priority()  # with one thread, the session runs on the thread that calls it
+        lower_priority()  # with one inference thread, the session runs on the calling thread
         self._reloader.run(self._check_s)
 
     def _publish(self, event: Result, frame: Frame) -> None:
@@ -87,7 +90,7 @@ class ShadowDeployment(FrameObserver):
 
 
 def shadow_settings(settings: Settings) -> Settings:
-    """One thread, one frame at a time, and the thresholds of its own bundle."""
+    """Return the settings for the shadow: one thread, single frames, and the thresholds of its own bundle."""
     changes: dict[str, Any] = {
         "bundle": settings.shadow.bundle,
         "inference_threads": 1,

@@ -86,7 +86,7 @@ class Worker:
         self._reloader = ModelReloader(
             lambda: resolve_bundle(require_bundle(settings)),
             lambda bundle, raise_if_cancelled: open_model(bundle, settings, raise_if_cancelled),
-            self._swap,
+            self._use_model,
             metrics.bundle_swaps,
             running=model.info.sha256,
         )
@@ -102,7 +102,9 @@ class Worker:
             self._pipeline,
         )
         self._consumer_thread = OwnedThread(self._consumer.run, "consumer", self._fail)
-        self._reload_thread = OwnedThread(lambda: self._reloader.run(settings.bundle_check_s), "swap", self._fail)
+        self._reload_thread = OwnedThread(
+            lambda: self._reloader.run(settings.bundle_check_s), "model-reload", self._fail
+        )
         self._hangs = HangDetector(settings)
         self._limit = limit
 
@@ -185,8 +187,8 @@ class Worker:
     def rejects_are_many(self) -> bool:
         return self._observers.rejects.is_high()
 
-    def _swap(self, model: LoadedModel) -> None:
-        self._pipeline.swap(model)
+    def _use_model(self, model: LoadedModel) -> None:
+        self._pipeline.use_model(model)
         self._show_model(model)
 
     def _show_model(self, model: LoadedModel) -> None:
@@ -216,7 +218,7 @@ class Worker:
         self._reload_thread.join(
             max(_CLOSE_S, deadline_s - time.monotonic())
         )  # one run of a model that is being loaded
-        hung += ["swap"] if self._reload_thread.is_alive() else []
+        hung += ["model-reload"] if self._reload_thread.is_alive() else []
         hung += ["predict"] if self._pipeline.predicting else []
         settled = drained and self._pipeline.frames_dropped == dropped_before
         log.info("stopped", everything_settled=settled, seconds=round(time.monotonic() - started_s, 2))

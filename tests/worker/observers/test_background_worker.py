@@ -1,4 +1,4 @@
-"""Background work: bounded, never in the way, and done before the end where there is time."""
+"""Background work is bounded, never blocks the caller, and is finished at a stop if there is time."""
 
 import threading
 from collections import Counter
@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 
 class Worked:
-    """What was done, and what was counted; the work waits for `may_go`."""
+    """Records what was done and counted. The work waits for `may_go`."""
 
     def __init__(self, work: Callable[[int], None] = lambda _: None) -> None:
         self.may_go = threading.Event()
@@ -38,7 +38,7 @@ def test_a_full_queue_drops_and_counts_by_frames_and_by_bytes() -> None:
     worked = Worked()
     worked.worker.start()
     for number in range(100):
-        worked.worker.offer(make_frame(number), number)  # returns, though nothing moves
+        worked.worker.offer(make_frame(number), number)  # returns although no work is done
     assert worked.counts == {"dropped": 100 - FRAMES_MAX}
     worked.may_go.set()
     worked.worker.close(10.0)
@@ -49,7 +49,7 @@ def test_a_full_queue_drops_and_counts_by_frames_and_by_bytes() -> None:
     assert large.counts == {"dropped": 4}
 
 
-def test_a_reserved_place_is_held_until_it_is_filled_or_cancelled() -> None:
+def test_a_reservation_holds_until_it_is_used_or_cancelled() -> None:
     worked, frames = Worked(), [make_frame(number) for number in range(FRAMES_MAX)]
     for frame in frames:
         worked.worker.reserve(frame)
@@ -63,10 +63,10 @@ def test_a_reserved_place_is_held_until_it_is_filled_or_cancelled() -> None:
     assert (worked.done, dict(worked.counts)) == ([1], {})
 
 
-def test_what_fails_is_counted_and_logged_and_the_next_is_done() -> None:
+def test_a_failure_is_counted_and_logged_and_the_next_frame_is_processed() -> None:
     def work(known: int) -> None:
         if known == 0:
-            raise ValueError("a fault of its own")
+            raise ValueError("a bug")
 
     worked = Worked(work)
     worked.may_go.set()
@@ -76,10 +76,10 @@ def test_what_fails_is_counted_and_logged_and_the_next_is_done() -> None:
             worked.worker.offer(make_frame(number), number)
         worked.worker.close(10.0)
     assert (worked.done, worked.counts) == ([1], {"failed": 1})
-    assert (logs[0]["frame"], logs[0]["error"]) == (make_frame(0).id, "ValueError: a fault of its own")
+    assert (logs[0]["frame"], logs[0]["error"]) == (make_frame(0).id, "ValueError: a bug")
 
 
-def test_a_frame_that_ends_the_thread_is_counted_and_gives_its_place_back() -> None:
+def test_a_frame_that_ends_the_thread_is_counted_and_releases_its_room() -> None:
     def work(_: int) -> None:
         raise SystemExit
 
@@ -93,7 +93,7 @@ def test_a_frame_that_ends_the_thread_is_counted_and_gives_its_place_back() -> N
     assert worked.counts == {"failed": 1}
 
 
-def test_a_thread_that_every_frame_ends_waits_before_the_next_and_close_does_not(
+def test_a_thread_that_every_frame_ends_restarts_after_a_pause_and_close_does_not_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def work(known: int) -> None:
@@ -112,7 +112,7 @@ def test_a_thread_that_every_frame_ends_waits_before_the_next_and_close_does_not
     assert (worked.done, worked.counts) == ([2], {"failed": 2})
 
 
-def test_what_is_not_done_when_the_time_is_up_has_failed() -> None:
+def test_work_left_when_the_time_is_up_counts_as_failed() -> None:
     worked = Worked()
     worked.worker.start()
     for number in range(5):
@@ -120,6 +120,6 @@ def test_what_is_not_done_when_the_time_is_up_has_failed() -> None:
     assert worked.at_work.wait(60)
     with capture_logs() as logs:
         worked.worker.close(0.01)
-    assert worked.counts == {"failed": 4}  # the fifth is at work
+    assert worked.counts == {"failed": 4}  # the fifth frame is being processed
     assert logs[0]["frames"] == 4
     worked.may_go.set()

@@ -1,4 +1,4 @@
-"""A best-effort topic: a broker that is away, one that refuses, and one record that is too large."""
+"""The best-effort producer with an unavailable broker, a broker that refuses, and a record that is too large."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -29,7 +29,7 @@ RECORD = OutgoingRecord("inspection.evidence", b"id", b"jpeg", [("ce_id", b"1")]
 
 
 class Producer(FakeProducer):
-    """Answers each record as configured."""
+    """A producer that responds to each record as configured."""
 
     def __init__(self, answer: Callable[[], Future]) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Producer(FakeProducer):
 def sent(
     open_producer: Callable[[], Any], records: int = 5, limits: TopicLimits | None = None
 ) -> tuple[dict[str, int], list[float]]:
-    """What became of this many records, each a byte smaller than the last, and the pauses that were logged."""
+    """Send this many records, each a byte smaller than the last; return their outcomes and the logged pauses."""
     counts: Counter[str] = Counter()
     failed, done = (lambda: counts.update(["failed"])), (lambda: counts.update(["sent"]))
     topic = BestEffortProducer(open_producer, failed, done, limits)
@@ -57,11 +57,11 @@ def sent(
     return dict(counts), pauses
 
 
-def test_an_acknowledged_record_is_counted() -> None:
+def test_counts_an_acknowledged_record() -> None:
     assert sent(lambda: Producer(lambda: Future().success(None))) == ({"sent": 5}, [])
 
 
-def test_a_broker_that_is_away_is_asked_once_and_logged_once() -> None:
+def test_an_unavailable_broker_is_tried_once_and_logged_once() -> None:
     asked = []
 
     def away() -> None:
@@ -72,7 +72,7 @@ def test_a_broker_that_is_away_is_asked_once_and_logged_once() -> None:
     assert len(asked) == 1
 
 
-def test_a_topic_that_takes_nothing_is_left_alone_for_a_while() -> None:
+def test_pauses_after_a_topic_refused_a_record() -> None:
     def blocks() -> Future:
         raise KafkaTimeoutError("no such topic")
 
@@ -80,19 +80,19 @@ def test_a_topic_that_takes_nothing_is_left_alone_for_a_while() -> None:
     assert sent(lambda: Producer(blocks)) == ({"failed": 5}, [30.0])
 
 
-def test_a_producer_that_fails_as_a_whole_is_replaced_after_a_while() -> None:
-    """Then every record is a bystander, and none says why."""
+def test_replaces_a_producer_that_failed_as_a_whole() -> None:
+    """Every record is then a bystander, and none gives the reason."""
     failure = BystanderError(SaslAuthenticationFailedError("the password has changed"))
     assert sent(lambda: Producer(lambda: Future().failure(failure))) == ({"failed": 5}, [30.0])
 
 
-def test_a_bystander_of_a_record_that_was_refused_is_not_blamed() -> None:
+def test_a_bystander_of_a_refused_record_is_not_blamed() -> None:
     failure = BystanderError(MessageSizeTooLargeError("16 MB"))
     assert sent(lambda: Producer(lambda: Future().failure(failure))) == ({"failed": 5}, [])
 
 
-def test_after_a_record_that_is_too_large_the_next_is_tried() -> None:
-    """By another producer: that of kafka-python sends nothing more."""
+def test_tries_the_next_record_after_one_that_is_too_large() -> None:
+    """The next record needs another producer, because kafka-python's sends nothing more."""
     old = Producer(lambda: Future().failure(MessageSizeTooLargeError("16 MB")))
     producers = iter([old, Producer(lambda: Future().success(None))])
     limits = TopicLimits(lambda: {RECORD.topic: 1_000_000})
@@ -100,13 +100,13 @@ def test_after_a_record_that_is_too_large_the_next_is_tried() -> None:
     assert old.closed
 
 
-def test_a_record_over_the_limit_of_its_topic_is_not_sent() -> None:
+def test_does_not_send_a_record_above_the_topic_limit() -> None:
     limits = TopicLimits(lambda: {RECORD.topic: 80})
     limits.refresh()
     assert sent(lambda: Producer(lambda: Future().success(None)), 2, limits) == ({"failed": 2}, [0.0, 0.0])
 
 
-def test_a_refused_time_is_replaced_by_that_of_the_frame() -> None:
+def test_a_refused_timestamp_is_replaced_by_that_of_the_frame() -> None:
     old, new = Producer(lambda: Future().failure(InvalidTimestampError())), Producer(lambda: Future().success(None))
     producers = iter([old, new])
     counts: Counter[str] = Counter()
@@ -117,7 +117,7 @@ def test_a_refused_time_is_replaced_by_that_of_the_frame() -> None:
     assert old.times_ms[0] > 7
 
 
-def test_its_producer_has_no_part_in_a_transaction_and_takes_a_whole_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_producer_is_outside_transactions_and_accepts_a_whole_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[ProducerConfig] = []
     monkeypatch.setattr(best_effort_producer, "open_producer", asked.append)
     given = {"delivery": "exactly-once", "rejects": {"bytes_max": 10}, "frames": {"bytes_max": 5_000_000}}

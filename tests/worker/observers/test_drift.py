@@ -1,4 +1,4 @@
-"""Means that fade, distances from a reference, and the conditions of a camera, on a clock that is moved by hand."""
+"""Decayed means, distances from the reference, and camera conditions, with a simulated clock."""
 
 import math
 from collections.abc import Collection
@@ -58,9 +58,7 @@ class Line:
 
 
 @given(st.integers(1, 50), st.lists(VALUES, min_size=1, max_size=200))
-def test_a_fading_mean_lies_between_the_values_and_weighs_no_more_frames_than_its_limit(
-    frames_max: int, values: list[float]
-) -> None:
+def test_a_decayed_mean_lies_between_the_values_and_within_its_window(frames_max: int, values: list[float]) -> None:
     sums: DecayedSums[str] = DecayedSums(frames_max)
     for value in values:
         sums.add({"x": value})
@@ -71,7 +69,7 @@ def test_a_fading_mean_lies_between_the_values_and_weighs_no_more_frames_than_it
 
 
 @given(st.integers(2, 50), st.lists(VALUES, max_size=200), VALUES)
-def test_the_past_fades_until_only_what_is_now_counts(frames_max: int, past: list[float], now: float) -> None:
+def test_old_values_decay_until_only_new_ones_count(frames_max: int, past: list[float], now: float) -> None:
     sums: DecayedSums[str] = DecayedSums(frames_max)
     for value in [*past, *[now] * frames_max * 40]:
         sums.add({"x": value})
@@ -79,14 +77,14 @@ def test_the_past_fades_until_only_what_is_now_counts(frames_max: int, past: lis
 
 
 @given(st.integers(1, 50), st.lists(st.sampled_from("abc"), min_size=50, max_size=200))
-def test_shares_of_labels_sum_up_to_one(frames_max: int, labels: list[str]) -> None:
+def test_label_shares_sum_up_to_one(frames_max: int, labels: list[str]) -> None:
     sums: DecayedSums[str] = DecayedSums(frames_max)
     for label in labels:
         sums.add({label: 1.0})
     assert sum(sums.means().values()) == pytest.approx(1)
 
 
-def test_nothing_is_reported_of_the_first_few_frames() -> None:
+def test_reports_no_statistics_for_the_first_few_frames() -> None:
     line = Line(settings=DriftSettings(measured_frames=50, scored_frames=50))
     line.sees(frames=4, answer=ScoredAnswer("grey", 0.9, False))
     assert line.report() == CameraReport({"silent": False, "frozen": False, "untrained_size": False})
@@ -103,7 +101,7 @@ def test_usual_frames_have_no_condition_and_no_distance() -> None:
     assert line.report().distances == pytest.approx({"brightness": 0, "contrast": 0, "sharpness": 0}, abs=1e-9)
 
 
-def test_a_dark_camera_is_dark_and_not_blurred_too() -> None:
+def test_a_dark_camera_is_not_also_blurred() -> None:
     line = Line()
     line.sees(frames=20)
     line.sees(FrameStatistics(20, 0.5, 0.0), frames=100)
@@ -113,14 +111,14 @@ def test_a_dark_camera_is_dark_and_not_blurred_too() -> None:
     assert not line.report().conditions["dark"]
 
 
-def test_a_blurred_camera() -> None:
+def test_detects_a_blurred_camera() -> None:
     line = Line()
     line.sees(FrameStatistics(127.5, 2.0, 0.004), frames=20)
     conditions = line.report().conditions
     assert (conditions["dark"], conditions["blurred"]) == (False, True)
 
 
-def test_without_a_reference_the_dark_is_absolute_and_blur_and_distances_are_not_reported() -> None:
+def test_without_a_reference_darkness_is_absolute_and_blur_and_distances_are_omitted() -> None:
     line = Line(WITHOUT)
     line.sees(FrameStatistics(12, 0.5, 0.0), frames=20, answer=ScoredAnswer("grey", 0.9, False))
     report = line.report()
@@ -132,19 +130,19 @@ def test_without_a_reference_the_dark_is_absolute_and_blur_and_distances_are_not
 
 
 @pytest.mark.parametrize("baseline", [WITH, WITHOUT])
-def test_a_frozen_camera_until_another_frame_comes(baseline: Baseline) -> None:
+def test_a_camera_is_frozen_until_another_frame_arrives(baseline: Baseline) -> None:
     line = Line(baseline)
     for frames, frozen in ((2, False), (1, True), (1, True)):
         for _ in range(frames):
             line.drift.observe("top-1", MINE, baseline, b"the same")
         assert line.report().conditions["frozen"] == frozen
-    line.drift.observe("top-1", MINE, baseline, None)  # what is no image says nothing
+    line.drift.observe("top-1", MINE, baseline, None)  # a reject says nothing about it
     assert line.report().conditions["frozen"]
     line.sees()
     assert not line.report().conditions["frozen"]
 
 
-def test_files_of_one_length_and_another_end_are_others() -> None:
+def test_files_of_equal_length_with_different_ends_differ() -> None:
     line = Line()
     for number in range(20):
         line.drift.observe("top-1", MINE, WITH, b"\xff\xd8\xff" + bytes(5000) + b"%05d" % number)
@@ -152,7 +150,7 @@ def test_files_of_one_length_and_another_end_are_others() -> None:
 
 
 @pytest.mark.parametrize(("head", "raw"), [(b"BM", False), (b"II*\0", False), (b"", True), (b"\xff\xd8\xff", True)])
-def test_pixels_as_they_are_differ_although_the_strip_ends_above_the_last_row(head: bytes, raw: bool) -> None:
+def test_raw_buffers_differ_although_the_strip_ends_above_the_last_row(head: bytes, raw: bool) -> None:
     line = Line()
     strip = np.random.default_rng(0).integers(0, 256, (5, 200, 1000), np.uint8)
     strip[:, 150:] = 0
@@ -164,8 +162,10 @@ def test_pixels_as_they_are_differ_although_the_strip_ends_above_the_last_row(he
     assert line.report().conditions["frozen"]
 
 
-def test_tall_raw_frames_differ_although_their_first_columns_are_the_black_beside_the_strip() -> None:
-    """Of 8192 rows a regular step to 1024 places behind the head is exactly 7 rows, so it would see one column."""
+def test_tall_raw_buffers_differ_although_their_first_columns_show_the_black_next_to_the_strip() -> None:
+    """With 8192 rows, a regular step for 1024 positions behind the header is exactly 7 rows, so it would sample one
+    column.
+    """
     line = Line()
     rng = np.random.default_rng(0)
     for _ in range(3):
@@ -175,7 +175,7 @@ def test_tall_raw_frames_differ_although_their_first_columns_are_the_black_besid
     assert not line.report().conditions["frozen"]
 
 
-def test_a_camera_is_silent_after_its_time_and_nothing_else_is_reported_of_it_until_it_is_back() -> None:
+def test_a_silent_camera_has_no_other_condition_until_it_returns() -> None:
     line = Line()
     line.sees(FrameStatistics(5, 0, 0), frames=20)
     assert not line.report(29.9).conditions["silent"]
@@ -184,7 +184,7 @@ def test_a_camera_is_silent_after_its_time_and_nothing_else_is_reported_of_it_un
     assert not line.report(1).conditions["silent"]
 
 
-def test_a_worker_that_reads_nothing_calls_no_camera_silent() -> None:
+def test_a_worker_that_reads_nothing_reports_no_camera_as_silent() -> None:
     line = Line()
     line.sees()
     line.look(29, reading=True)
@@ -204,7 +204,7 @@ def test_a_camera_of_another_workers_partition_is_never_silent_and_soon_forgotte
     assert line.look(2, held=[OTHERS]) is None
 
 
-def test_a_partition_that_comes_straight_back_keeps_its_cameras() -> None:
+def test_a_partition_reassigned_at_once_keeps_its_cameras() -> None:
     line = Line()
     line.sees(frames=20)
     for held in ([], [MINE], [], [MINE], []):
@@ -212,14 +212,14 @@ def test_a_partition_that_comes_straight_back_keeps_its_cameras() -> None:
     assert line.report().statistics
 
 
-def test_a_camera_that_moves_to_another_partition_stays() -> None:
+def test_a_camera_that_moves_to_another_partition_is_kept() -> None:
     line = Line()
     line.sees()
     line.drift.observe("top-1", OTHERS, WITH, b"elsewhere")
     assert line.look(20, held=[OTHERS]) is not None
 
 
-def test_with_another_model_the_means_start_again_and_silence_does_not() -> None:
+def test_another_model_restarts_the_means_but_not_the_silence() -> None:
     line = Line()
     line.sees(FrameStatistics(5, 0, 0), frames=20, answer=ScoredAnswer("grey", 0.9, False))
     line.baseline = Baseline("2", TINY_REFERENCE)
@@ -228,14 +228,14 @@ def test_with_another_model_the_means_start_again_and_silence_does_not() -> None
     assert line.report().scores == {}
 
 
-def test_reference_frames_that_are_all_alike_make_no_infinite_distance() -> None:
+def test_identical_reference_frames_give_finite_distances() -> None:
     alike = replace(TINY_REFERENCE, brightness=Spread(100, 0), sharpness=Spread(0, 0))
     found = distances({"brightness": 101, "sharpness": 0.5}, alike)
     assert found == {"brightness": pytest.approx(1)}
 
 
 def parts(answers: dict[str, tuple[float, float, float]]) -> dict[LabelStat, float]:
-    """From share, confidence and unsure of each label."""
+    """Return sums from the share, confidence and unsure share of each label."""
     found: dict[LabelStat, float] = {}
     for label, (share, confidence, unsure) in answers.items():
         found |= {
@@ -250,7 +250,7 @@ SHARES = st.lists(st.floats(0.01, 1), min_size=2, max_size=2).map(lambda each: [
 
 
 @given(SHARES)
-def test_another_mix_of_classes_drifts_in_the_classes_alone(shares: list[float]) -> None:
+def test_another_mix_of_labels_only_changes_classes(shares: list[float]) -> None:
     grey, bright = shares
     usual = replace(
         TINY_REFERENCE, classes={"grey": ClassScores(0.9, 0.99, 0.01), "bright": ClassScores(0.1, 0.7, 0.3)}
@@ -261,7 +261,7 @@ def test_another_mix_of_classes_drifts_in_the_classes_alone(shares: list[float])
     assert found["classes"] == pytest.approx(abs(grey - 0.9))
 
 
-def test_a_model_that_is_less_sure_drifts_by_how_much_less() -> None:
+def test_lower_confidence_drifts_by_its_difference() -> None:
     said = parts({"grey": (0.9, 0.75, 0.22), "bright": (0.1, 0.75, 0.22)})
     found = score_drift(said, TINY_REFERENCE)
     assert found == pytest.approx({"classes": 0, "confidence": -0.2, "unsure": 0.2})
@@ -269,14 +269,14 @@ def test_a_model_that_is_less_sure_drifts_by_how_much_less() -> None:
     assert "unsure" not in score_drift(said, TINY_REFERENCE, unsure_counts=False)
 
 
-def test_answers_that_the_reference_has_never_seen() -> None:
+def test_labels_missing_from_the_reference() -> None:
     assert score_drift(parts({"dark": (1.0, 0.9, 0.0)}), TINY_REFERENCE) == pytest.approx({"classes": 1})
     mixed = score_drift(parts({"dark": (0.5, 0.1, 1.0), "grey": (0.5, 0.95, 0.02)}), TINY_REFERENCE)
     assert mixed == pytest.approx({"classes": 0.5, "confidence": 0, "unsure": 0}, abs=1e-9)
 
 
 @given(st.dictionaries(st.sampled_from(["dark", "grey", "bright"]), st.floats(0.01, 1), min_size=1))
-def test_the_distance_of_classes_is_one_at_most(weights: dict[str, float]) -> None:
+def test_the_classes_distance_is_at_most_one(weights: dict[str, float]) -> None:
     total = sum(weights.values())
     found = score_drift(parts({at: (weight / total, 0.9, 0) for at, weight in weights.items()}), TINY_REFERENCE)
     assert -1e-9 <= found["classes"] <= 1 + 1e-9

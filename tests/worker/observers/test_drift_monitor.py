@@ -1,4 +1,4 @@
-"""What is seen of cameras reaches metrics and log, and goes with the camera."""
+"""Camera conditions and drift appear in metrics and log, and disappear with the camera."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ class Watched:
         return self.metrics.registry.get_sample_value(f"stripwatch_{name}", {"camera": "top-1"} | labels)
 
 
-def test_each_change_of_a_condition_is_reported_once(said: list[EventDict]) -> None:
+def test_logs_each_change_of_a_condition_once(said: list[EventDict]) -> None:
     line = Watched()
     for brightness in (127.5, 5.0, 5.0, 127.5):
         line.saw(*(line.prediction(brightness) for _ in range(100)))
@@ -77,7 +77,7 @@ def test_each_change_of_a_condition_is_reported_once(said: list[EventDict]) -> N
     ]
 
 
-def test_a_camera_that_the_settings_write_in_another_case_is_reported(said: list[EventDict]) -> None:
+def test_reports_a_camera_that_the_settings_write_in_another_case(said: list[EventDict]) -> None:
     line = Watched(configured=("TOP-1", "top-2"))
     for camera in ("top-1", "top-2", "top-3"):
         line.saw(*(line.prediction(camera=camera) for _ in range(5)))
@@ -91,7 +91,7 @@ def test_a_camera_that_the_settings_write_in_another_case_is_reported(said: list
     ]
 
 
-def test_the_gauges_say_what_was_seen() -> None:
+def test_the_gauges_show_the_statistics() -> None:
     line = Watched()
     line.saw(*(line.prediction() for _ in range(5)))
     line.look()
@@ -99,10 +99,10 @@ def test_the_gauges_say_what_was_seen() -> None:
     assert line.value("frame_statistic", statistic="brightness") == pytest.approx(127.5)
     assert line.value("frame_drift", statistic="brightness") == pytest.approx(0)
     assert line.value("score_statistic", statistic="confidence") == pytest.approx(0.9)
-    assert line.value("score_drift", statistic="classes") == 1  # this model's labels are none of the reference's
+    assert line.value("score_drift", statistic="classes") == 1  # no label of this model is in the reference
 
 
-def test_a_silent_camera_keeps_its_condition_and_a_forgotten_one_nothing(said: list[EventDict]) -> None:
+def test_a_silent_camera_keeps_its_condition_and_a_forgotten_one_has_none(said: list[EventDict]) -> None:
     line = Watched()
     line.saw(*(line.prediction() for _ in range(5)))
     line.look(10)
@@ -116,7 +116,7 @@ def test_a_silent_camera_keeps_its_condition_and_a_forgotten_one_nothing(said: l
     assert [entry["event"] for entry in said] == ["camera silent"]
 
 
-def test_it_looks_once_a_second() -> None:
+def test_evaluates_once_per_second() -> None:
     line = Watched()
     line.saw(*(line.prediction() for _ in range(5)))
     line.look(0.5)
@@ -125,7 +125,7 @@ def test_it_looks_once_a_second() -> None:
     assert line.value("camera_condition", condition="silent") == 0
 
 
-def test_rejects_and_skipped_frames_are_seen_too() -> None:
+def test_rejects_and_skipped_frames_are_observed_too() -> None:
     line = Watched()
     error = FrameRejected(RejectReason.EMPTY, "nothing")
     line.look(9)
@@ -139,7 +139,7 @@ def replay_of(prediction: Prediction) -> Prediction:
     return dataclasses.replace(prediction, frame=dataclasses.replace(prediction.frame, replay_of="a-reject"))
 
 
-def test_a_replayed_frame_does_not_make_a_silent_camera_look_alive(said: list[EventDict]) -> None:
+def test_a_replayed_frame_does_not_end_the_silence_of_a_camera(said: list[EventDict]) -> None:
     line = Watched()
     line.saw(*(line.prediction() for _ in range(5)))
     for _ in range(20):
@@ -158,14 +158,14 @@ def test_replayed_frames_are_not_in_the_statistics_of_a_camera() -> None:
     assert line.value("frame_statistic", statistic="brightness") == pytest.approx(127.5)
 
 
-def test_a_camera_of_which_only_a_replay_came_is_not_missed() -> None:
+def test_a_camera_known_only_from_a_replay_is_not_reported_as_silent() -> None:
     line = Watched()
     line.saw(replay_of(line.prediction(camera="taken-away")))
     line.look(60)
     assert line.value("camera_condition", condition="silent", camera="taken-away") is None
 
 
-def test_cameras_past_the_limit_take_no_memory() -> None:
+def test_cameras_beyond_the_label_limit_take_no_memory() -> None:
     line = Watched(cameras_max=2)
     line.saw(*(line.prediction(camera=f"camera-{number}") for number in range(100)))
     line.look()
@@ -175,7 +175,7 @@ def test_cameras_past_the_limit_take_no_memory() -> None:
 
 
 @pytest.mark.parametrize(("thresholds", "told"), [("bundle", True), ("settings", False)])
-def test_thresholds_of_the_plant_make_the_share_of_unsure_frames_incomparable(
+def test_custom_thresholds_make_the_unsure_share_incomparable(
     thresholds: Literal["bundle", "settings"], told: bool
 ) -> None:
     reference = replace(TINY_REFERENCE, classes={"clean": ClassScores(share=1, confidence=0.95, unsure=0)})
@@ -187,7 +187,7 @@ def test_thresholds_of_the_plant_make_the_share_of_unsure_frames_incomparable(
     assert line.value("score_drift", statistic="confidence") == pytest.approx(-0.05)
 
 
-def test_a_camera_of_untrained_frames_is_named_until_fifty_others_have_come(said: list[EventDict]) -> None:
+def test_untrained_size_is_reported_until_fifty_other_frames_have_arrived(said: list[EventDict]) -> None:
     line = Watched()
     usual, flagged = line.prediction(), dataclasses.replace(line.prediction(), flags=(FrameFlag.SIZE,))
     line.saw(usual)

@@ -1,4 +1,4 @@
-"""Evidence: the event says whether there will be any, and what it says is kept."""
+"""Evidence: the event states whether there will be an image, and the statement is kept."""
 
 from typing import Any
 from unittest.mock import ANY
@@ -35,7 +35,7 @@ EVENT = result(make_frame(), defect=True)
 
 
 class Taken:
-    """A producer that takes everything."""
+    """A producer that acknowledges everything."""
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
@@ -46,7 +46,7 @@ class Taken:
 
 
 class Made:
-    """Evidence on a producer that takes everything, unless another is given."""
+    """Evidence with a producer that acknowledges everything, unless another one is given."""
 
     def __init__(self, open_producer: Any = None, per_minute: float = 1000) -> None:
         self.producer = Taken()
@@ -63,7 +63,7 @@ class Made:
         return self.evidence.on_event(outcome, EVENTS.result(outcome, 0.0))
 
     def finish(self) -> dict[str, float]:
-        """Draw and send what waits; how often each outcome was counted."""
+        """Process the queue and return how often each outcome was counted."""
         self.evidence.start()
         self.evidence.close(60)
         read = self.metrics.registry.get_sample_value
@@ -79,7 +79,7 @@ def said(event: Result | Reject) -> bool | None:
     return event.evidence
 
 
-def test_a_defect_is_drawn_and_sent_under_its_events_id_once_that_is_acknowledged() -> None:
+def test_sends_an_image_with_the_event_id_as_key_after_the_acknowledgement() -> None:
     made, frame = Made(), make_frame(1, PICTURE, coil="C1")
     event = made.admit(frame)
     assert said(event) is True
@@ -96,12 +96,12 @@ def test_a_defect_is_drawn_and_sent_under_its_events_id_once_that_is_acknowledge
     assert pixels.shape == (320, 320, 3)
 
 
-def test_the_heatmap_is_that_of_the_defects_class() -> None:
+def test_draws_the_heatmap_of_the_defects_label() -> None:
     maps = np.zeros((2, 2, 2), np.float32)
-    maps[0, 0, 0], maps[1, 1, 1] = 1, 1  # of "clean", and of "pits"
+    maps[0, 0, 0], maps[1, 1, 1] = 1, 1  # of "clean" and of "pits"
     made, frame = Made(), make_frame(1, PICTURE)
     made.admit(frame, model=make_model(heatmap_decoder=READER), heatmaps=maps)
-    maps[:] = 0  # the array is the batch's
+    maps[:] = 0  # the array belongs to the whole batch
     made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {"sent": 1}
     pixels = cv2.imdecode(np.frombuffer(made.producer.records[0]["body"], np.uint8), cv2.IMREAD_COLOR)
@@ -111,7 +111,7 @@ def test_the_heatmap_is_that_of_the_defects_class() -> None:
     assert abs(blue_to_red[40:80, 40:80].mean()) < 10
 
 
-def test_what_has_no_defect_says_nothing_of_evidence() -> None:
+def test_an_event_without_a_defect_does_not_mention_evidence() -> None:
     made, frame = Made(), make_frame()
     assert said(made.admit(frame, defect=False)) is None
     skipped = Skipped(frame, MODEL)
@@ -120,17 +120,17 @@ def test_what_has_no_defect_says_nothing_of_evidence() -> None:
     assert made.finish() == {}
 
 
-def test_a_frame_that_is_turned_down_gives_its_place_back_and_is_not_sent() -> None:
+def test_a_dropped_frame_releases_its_room_and_sends_no_image() -> None:
     made, frames = Made(), [make_frame(1, PICTURE) for _ in range(3 * FRAMES_MAX)]
     for frame in frames:
         assert said(made.admit(frame)) is True
         made.evidence.on_dropped(EVENT, frame)
-    assert said(made.admit(frames[0])) is True  # it came again
+    assert said(made.admit(frames[0])) is True  # the frame was read again
     made.evidence.on_delivered(EVENT, frames[0])
     assert made.finish() == {"sent": 1}
 
 
-def test_two_copies_of_a_frame_have_a_place_each() -> None:
+def test_two_copies_of_a_frame_have_separate_room() -> None:
     made, first, second = Made(), make_frame(1, PICTURE), make_frame(1, PICTURE)
     assert [said(made.admit(frame)) for frame in (first, second)] == [True, True]
     made.evidence.on_dropped(EVENT, second)
@@ -138,14 +138,14 @@ def test_two_copies_of_a_frame_have_a_place_each() -> None:
     assert made.finish() == {"sent": 1}
 
 
-def test_over_the_quota_of_its_camera_the_event_says_so() -> None:
+def test_the_event_says_so_if_its_camera_is_over_quota() -> None:
     made = Made(per_minute=2)
     for camera in ("top-1", "top-2"):
         assert [said(made.admit(make_frame(n, camera=camera))) for n in range(4)] == [True, True, False, False]
     assert made.finish() == {"over_quota": 4}
 
 
-def test_without_room_the_event_says_so_although_nothing_is_acknowledged_yet() -> None:
+def test_the_event_says_so_if_there_is_no_room() -> None:
     made = Made()
     frames = [make_frame(number, PICTURE) for number in range(FRAMES_MAX + 3)]
     assert [said(made.admit(frame)) for frame in frames] == [True] * FRAMES_MAX + [False] * 3
@@ -154,7 +154,7 @@ def test_without_room_the_event_says_so_although_nothing_is_acknowledged_yet() -
     assert made.finish() == {"sent": FRAMES_MAX, "dropped": 3}
 
 
-def test_what_was_admitted_and_fails_is_counted_and_the_next_events_say_that_there_is_none() -> None:
+def test_a_failed_image_is_counted_and_later_events_announce_none() -> None:
     def away() -> None:
         raise BrokerUnavailableError("no broker answers")
 
@@ -166,8 +166,8 @@ def test_what_was_admitted_and_fails_is_counted_and_the_next_events_say_that_the
     assert said(made.admit(frames[2])) is False
 
 
-def test_a_frame_that_cannot_be_drawn_has_failed() -> None:
-    made, frame = Made(), make_frame(1, b"no picture at all")
+def test_a_frame_that_cannot_be_drawn_counts_as_failed() -> None:
+    made, frame = Made(), make_frame(1, b"not an image")
     made.admit(frame)
     made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {"failed": 1}
@@ -175,7 +175,7 @@ def test_a_frame_that_cannot_be_drawn_has_failed() -> None:
 
 
 @pytest.mark.parametrize("maps", [None, np.ones((2, 2, 2), np.float32)], ids=["without boxes", "with boxes"])
-def test_its_field_is_added_to_the_event_and_nothing_else_is_changed(maps: Any) -> None:
+def test_adds_its_field_to_the_event_and_changes_nothing_else(maps: Any) -> None:
     model, frame = make_model(heatmap_decoder=READER), make_frame()
     plain = EVENTS.result(Prediction(frame, model, 320, 320, (0.1, 0.9), 0.0, 0.0, 0.0, maps), 0.0)
     event = Made().admit(frame, model=model, heatmaps=maps)

@@ -1,4 +1,4 @@
-"""The share of rejects: over a moving window, reported only where there are enough frames."""
+"""The reject rate over a sliding window, reported only with enough frames."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +9,7 @@ from tests.frames import make_frame
 from tests.worker.pipeline.samples import reject, result
 
 
-def test_many_rejects_are_high_until_the_window_has_passed() -> None:
+def test_the_rate_is_high_until_the_window_has_passed() -> None:
     now_s = [1000.0]
     share = RejectRate(60, 0.5, lambda: now_s[0])
     for number in range(40):
@@ -25,7 +25,7 @@ def test_many_rejects_are_high_until_the_window_has_passed() -> None:
     assert (share.share(), share.is_high()) == (0, False)
 
 
-def test_a_few_frames_are_no_alarm() -> None:
+def test_a_few_frames_cause_no_alarm() -> None:
     share = RejectRate(60, 0.1)
     for _ in range(19):
         share.count(rejected=True)
@@ -35,7 +35,7 @@ def test_a_few_frames_are_no_alarm() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.booleans()), min_size=1, max_size=200))
-def test_it_is_the_share_of_the_window_to_one_slot(frames: list[tuple[float, bool]]) -> None:
+def test_the_window_is_exact_to_one_slot(frames: list[tuple[float, bool]]) -> None:
     now_s = [0.0]
     share = RejectRate(60, 0.5, lambda: now_s[0])
     times: list[tuple[float, bool]] = []
@@ -47,7 +47,7 @@ def test_it_is_the_share_of_the_window_to_one_slot(frames: list[tuple[float, boo
     assert share.share() == (sum(kept) / len(kept) if len(kept) >= 20 else 0)
 
 
-def test_each_reject_is_logged_and_a_frame_that_was_sent_again_is_not_counted() -> None:
+def test_logs_each_reject_and_does_not_count_replayed_frames() -> None:
     share, first, again = RejectRate(60, 0.5), make_frame(1), make_frame(2, replay_of="a-reject")
     with capture_logs() as logs:
         for _ in range(15):

@@ -1,4 +1,4 @@
-"""Review: frames of which the model is unsure, under a quota of class and camera."""
+"""Review frames: unsure frames within a quota per label and camera."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ IMAGE = encode_frame(0.5)
 
 
 class Answering:
-    """A producer that gives each record the same answer."""
+    """A producer that responds to each record in the same way."""
 
     def __init__(self, answer: Future) -> None:
         self.records: list[dict[str, Any]] = []
@@ -58,7 +58,7 @@ class Made:
         return {name: value for name, value in found.items() if value}
 
 
-def test_an_unsure_frame_goes_out_as_it_came_with_what_was_said_of_it() -> None:
+def test_sends_an_unsure_frame_unmodified_with_its_prediction() -> None:
     made, frame = Made(), make_frame(5, IMAGE, headers=(("ce_id", b"7"),))
     made.offer(frame)
     assert made.finish() == {"sent": 1}
@@ -69,7 +69,7 @@ def test_an_unsure_frame_goes_out_as_it_came_with_what_was_said_of_it() -> None:
     assert (headers["stripwatch_offset"], headers["original.ce_id"]) == (b"5", b"7")
 
 
-def test_what_is_sure_or_was_not_inspected_stays() -> None:
+def test_does_not_send_sure_or_uninspected_frames() -> None:
     made, frame = Made(), make_frame(0, IMAGE)
     for scores in ((0.95, 0.05), (0.1, 0.9)):
         made.offer(frame, scores)
@@ -77,7 +77,7 @@ def test_what_is_sure_or_was_not_inspected_stays() -> None:
     assert made.finish() == {}
 
 
-def test_the_quota_is_of_a_class_and_a_camera() -> None:
+def test_the_quota_is_per_label_and_camera() -> None:
     made = Made(per_hour=2)
     for camera in ("top-1", "top-2"):
         for scores in ((0.4, 0.6), (0.6, 0.4)):
@@ -86,7 +86,7 @@ def test_the_quota_is_of_a_class_and_a_camera() -> None:
     assert made.finish() == {"sent": 8, "over_quota": 4}
 
 
-def test_a_topic_that_takes_nothing_is_no_trouble() -> None:
+def test_a_refusing_topic_is_tolerated() -> None:
     made = Made(Future().failure(KafkaTimeoutError("too late")))
     for number in range(3):
         made.offer(make_frame(number, IMAGE))

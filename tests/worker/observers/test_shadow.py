@@ -1,4 +1,4 @@
-"""The shadow: compared with the first on a share of the frames, and never in its way."""
+"""The shadow is compared with the production model on a share of the frames and never delays it."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ EVENTS = EventBuilder({})
 
 
 class ScriptedSession(Session):
-    """Gives the configured answer for one frame at a time."""
+    """A model that gives the configured scores for one frame at a time."""
 
     say: Callable[[], tuple[float, float]]
 
@@ -78,14 +78,14 @@ OUTCOMES = ("agrees", "differs", "dropped", "failed")
 def running(
     model: LoadedModel | None, share: float = 1.0, publish: Callable[[Result, Frame], None] = lambda *_: None
 ) -> Iterator[Running]:
-    """Ended, with everything that was offered gone through, before its counts are read."""
+    """Close the shadow after all offered frames are processed, so that its counts can be read."""
     run = Running(model, share, publish)
     run.shadow.start()
     yield run
     run.shadow._worker.close(10.0)
 
 
-def test_it_is_compared_by_verdict_and_by_score() -> None:
+def test_compares_verdicts_and_scores() -> None:
     published: list[tuple[str, str | None]] = []
     with running(saying(lambda: (0.3, 0.7)), publish=lambda e, _: published.append((e.id, e.verdict))) as run:
         run.offer(0, (0.1, 0.9))
@@ -97,7 +97,7 @@ def test_it_is_compared_by_verdict_and_by_score() -> None:
     assert published == [(make_frame(offset).id, "defect") for offset in (0, 1)]
 
 
-def test_it_sees_the_same_share_of_the_frames_each_time() -> None:
+def test_selects_the_same_frames_each_time() -> None:
     with running(None, share=0.25) as run:
         for offset in range(2000):
             run.offer(offset)
@@ -108,14 +108,14 @@ def test_it_sees_the_same_share_of_the_frames_each_time() -> None:
     assert run.counts()["dropped"] == 2 * dropped
 
 
-def test_a_skipped_frame_is_not_compared() -> None:
+def test_does_not_compare_a_skipped_frame() -> None:
     with running(saying(lambda: (0.3, 0.7))) as run:
         frame = make_frame()
         run.shadow.offer(EVENTS.skipped(Skipped(frame, FIRST), 0.0), frame)
     assert run.counts() == {}
 
 
-def test_what_fails_is_counted_and_logged_and_the_next_is_compared() -> None:
+def test_a_failure_is_counted_and_logged_and_the_next_frame_is_compared() -> None:
     answers: Iterator[InferenceError | tuple[float, float]] = iter(
         [InferenceError("the device says no"), (0.1, 0.9), (float("nan"), 0.0)]
     )
@@ -141,7 +141,7 @@ def test_what_fails_is_counted_and_logged_and_the_next_is_compared() -> None:
     assert run.counts() == {"failed": 1}
 
 
-def test_a_stop_drops_what_waits_and_so_does_a_shadow_that_is_not_loaded() -> None:
+def test_drops_frames_at_a_stop_and_before_the_model_is_loaded() -> None:
     at_work, may_go = threading.Event(), threading.Event()
 
     def slow() -> tuple[float, float]:

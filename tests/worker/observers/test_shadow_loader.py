@@ -1,4 +1,4 @@
-"""The shadow's own settings."""
+"""The settings of the shadow."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.observers.shadow_loader import shadow_settings
 
 
-def test_it_runs_its_own_bundle_small_and_with_its_own_thresholds() -> None:
+def test_runs_single_frames_with_the_thresholds_of_its_own_bundle() -> None:
     settings = load_settings(None, {"bundle": "a", "shadow": {"bundle": "b"}, "thresholds": {"pits": {"sure": 0.9}}})
     own = shadow_settings(settings)
     assert (own.bundle, own.inference_threads, own.batch_frames_max, own.thresholds) == (Path("b"), 1, 1, {})

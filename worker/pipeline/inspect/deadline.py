@@ -1,4 +1,4 @@
-"""How old a frame may be when its batch goes out, and what becomes of one that is older."""
+"""The deadline of a frame: how old it may be when its batch runs, and what happens to a late one."""
 
 import time
 from collections.abc import Callable
@@ -9,9 +9,10 @@ from stripwatch.worker.contracts.frame import Frame
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """age_s_max: from capture. skip: a late frame is not inspected; else it is only counted.
+    """Limit for the age of frames.
 
-    A frame that was sent again is never late: it keeps its capture time, and somebody wants its result.
+    age_s_max: seconds since capture. skip: if True, a late frame is skipped; otherwise it is only counted. A replayed
+    frame is never late: it keeps its original capture time, and its result was requested.
     """
 
     age_s_max: float

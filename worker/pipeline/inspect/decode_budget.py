@@ -1,14 +1,14 @@
-"""How much memory decoding and decoded frames may take together, whatever the size of the frames."""
+"""Memory limit for decoding and for decoded frames, whatever the size of the frames."""
 
 import threading
 
 
 class DecodeBudget:
-    """Bytes for decoding, and for the pixels that wait for the model. Any thread may call.
+    """Limits the bytes used for decoding and for pixels that wait for the model. Thread-safe.
 
-    Frames get their share in the order in which they came in. Otherwise younger ones could take it all while the
-    oldest, for which every later stage waits, gets none. A frame that needs more than bytes_max gets it once nothing
-    else is held. bytes_max: None sets no limit.
+    Frames get memory in the order in which they arrived. Otherwise later frames could take it all while the oldest one,
+    for which all later stages wait, gets none. A frame that needs more than bytes_max gets it once no other memory is
+    held. bytes_max = None sets no limit.
     """
 
     def __init__(self, bytes_max: int | None = None) -> None:
@@ -17,7 +17,7 @@ class DecodeBudget:
         self._held_bytes = 0
         self._entered = 0
         self._turn = 0
-        self._passed: set[int] = set()  # frames behind the turn that need no memory any more
+        self._passed: set[int] = set()  # frames after the current one that need no memory any more
         self._unlimited = bytes_max is None
 
     @property
@@ -25,13 +25,13 @@ class DecodeBudget:
         return self._held_bytes
 
     def enter(self) -> "Reservation":
-        """The place of the next frame; its owner must call `release` in the end."""
+        """Return the reservation of the next frame. Its owner must call `release` in the end."""
         with self._changed:
             self._entered += 1
             return Reservation(self, self._entered - 1)
 
     def lift(self) -> None:
-        """Let everybody pass from now on: nobody takes decoded frames out any more."""
+        """Remove the limit, because decoded frames are no longer consumed."""
         with self._changed:
             self._unlimited = True
             self._changed.notify_all()
@@ -61,7 +61,7 @@ class DecodeBudget:
 
 
 class Reservation:
-    """The share of one frame. One thread at a time calls."""
+    """Memory of one frame. To be used by one thread at a time."""
 
     def __init__(self, budget: DecodeBudget, number: int) -> None:
         self._budget = budget
@@ -70,18 +70,18 @@ class Reservation:
         self._bytes = 0
 
     def take(self, size_bytes: int) -> None:
-        """Wait for this many bytes. A second call, of a frame that is decoded again, keeps what the first one got."""
+        """Wait for this many bytes. Repeated calls, when a frame is decoded again, keep the first reservation."""
         if not self._passed:
             self._budget._take(self._number, size_bytes)
             self._passed, self._bytes = True, size_bytes
 
     def keep(self, size_bytes: int) -> None:
-        """Give back all but this much: decoding is done, and the pixels wait for the model."""
+        """Release all but this many bytes, once decoding is done and the pixels wait for the model."""
         kept = min(self._bytes, size_bytes)
         self._give_back(self._bytes - kept)
 
     def release(self) -> None:
-        """Give everything back; a frame that took nothing no longer holds up those behind it."""
+        """Release all memory. A frame that has not taken any no longer delays those after it."""
         self._give_back(self._bytes)
 
     def _give_back(self, size_bytes: int) -> None:

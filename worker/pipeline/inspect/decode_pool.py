@@ -1,4 +1,4 @@
-"""Frames are decoded in parallel and handed on in the order they came, so no later stage has to sort."""
+"""Decodes frames in parallel and returns them in order of arrival, so no later stage has to sort."""
 
 import queue
 import time
@@ -21,11 +21,13 @@ log = structlog.get_logger()
 
 
 class DecodePool:
-    """One thread submits, one takes the head; OpenCV releases the GIL, so the pool's threads really run together.
+    """Thread pool that decodes frames. One thread submits frames, and one takes them out in order.
 
-    deadline: asked when the turn of a frame to be decoded comes. sampler: which frames of a camera are measured; not
-    asked for one that was sent again. shortages: counts each time that memory is not enough for a frame. budget: of
-    memory for decoding and for decoded frames; it must be given back by `Decoded.release`.
+    The threads run in parallel, because OpenCV releases the GIL.
+
+    deadline: checked before a frame is decoded. sampler: selects the frames of a camera to measure; replayed frames are
+    never measured. shortages: counts each memory shortage. budget: memory for decoding and for decoded frames; it is
+    returned with `Decoded.release`.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class DecodePool:
         shortages: Counter | None = None,
         budget: DecodeBudget | None = None,
     ) -> None:
-        cv2.setNumThreads(1)  # those of OpenCV would take the cores from ours, for calls that last a tenth of a ms
+        cv2.setNumThreads(1)  # OpenCV's own threads would compete with the pool for calls that take 0.1 ms
         self._deadline = deadline
         self._sampler = sampler
         self._shortages = shortages
@@ -47,25 +49,28 @@ class DecodePool:
         self._ended = False
 
     def submit(self, frame: Frame, model: LoadedModel) -> None:
-        """The frame is decoded as this model wants it, and stays with this model."""
+        """Decode a frame as this model requires. The frame keeps this model."""
         self._queue.put(self._pool.submit(self._work, frame, model, self._budget.enter()))
 
     def close(self) -> None:
-        """Nothing comes after this. What was submitted can still be taken."""
+        """Accept no more frames. Submitted frames can still be taken."""
         self._queue.put(None)
         self._pool.shutdown(wait=False)
 
     def lift_budget(self) -> None:
-        """Nobody takes decoded frames out any more, so none may wait for memory."""
+        """Remove the memory limit, because decoded frames are no longer consumed."""
         self._budget.lift()
 
     @property
     def decoded_bytes(self) -> int:
-        """Memory for frames that are being decoded, and for those that wait for the model."""
+        """Bytes reserved for frames that are being decoded or wait for the model."""
         return self._budget.held_bytes
 
     def head(self, timeout_s: float | None) -> DecodedFrame | None:
-        """The next frame in order; None if it is not decoded within timeout_s (None: wait), or after the last."""
+        """Return the next frame in order.
+
+        Return None if it is not decoded within timeout_s seconds (None waits without limit), or after the last frame.
+        """
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         if self._head is None:
             self._head = self._next(timeout_s)
@@ -117,10 +122,11 @@ class DecodePool:
             statistics = measure(image.pixels) if self._is_sampled(frame) else None
         except FrameRejected as error:
             return RejectedFrame(frame, model, error)
-        except (MemoryError, MemoryShortageError):  # not the frame's fault: it ends the worker, by whoever takes it
+        # not the frame's fault: ends the worker, in the thread that takes the result
+        except (MemoryError, MemoryShortageError):
             raise
-        except Exception as error:  # one bad frame never stops the line, not even by a fault of ours
-            log.exception("decode failed", frame=frame.id)
+        except Exception as error:  # one bad frame must never stop the line, not even through a bug
+            log.exception("decoding failed", frame=frame.id)
             return RejectedFrame(
                 frame, model, FrameRejected(RejectReason.UNDECODABLE, f"{type(error).__name__}: {error}")
             )

@@ -1,4 +1,4 @@
-"""What downstream reads: result, defect and reject events. Fields may be added, never changed (DESIGN section 3)."""
+"""Builds the events that downstream teams read: results and rejects. Fields may be added, but never changed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction
 
 @dataclass(frozen=True, slots=True)
 class EventBuilder:
-    """Turns outcomes into events, by the model of each and what is known of each camera."""
+    """Turns outcomes into events, using the model of each frame and the settings of each camera."""
 
     cameras: Mapping[str, Camera]
 
     def event(self, outcome: FrameOutcome, now_s: float) -> Result | Reject:
-        """now_s: of the monotonic clock."""
+        """Build the event of an outcome. now_s: monotonic time."""
         if isinstance(outcome, Prediction):
             return self.result(outcome, now_s)
         return self.skipped(outcome, now_s) if isinstance(outcome, Skipped) else self.reject(outcome)
@@ -63,7 +63,7 @@ class EventBuilder:
         )
 
     def skipped(self, skipped: Skipped, now_s: float) -> Result:
-        """Nothing was seen, so nothing is said; the model is the one that would have looked."""
+        """Build the result of a skipped frame. The model is the one that would have inspected it."""
         frame = skipped.frame
         return Result(
             schema=RESULT_SCHEMA,
@@ -109,7 +109,10 @@ def frame_info(frame: Frame, width_px: int | None, height_px: int | None, camera
 
 
 def strip_span(frame: Frame, width_px: int | None, box: Box | None, camera: Camera | None) -> StripSpan | None:
-    """Of a box, else of the whole frame. The strip runs along the width of the image."""
+    """Return the extent of a box along the strip, or of the whole frame without a box.
+
+    The strip runs along the width of the image. Return None if the strip position or the scale is unknown.
+    """
     start = frame.strip_position_mm
     if start is None or width_px is None or camera is None or camera.mm_per_px is None:
         return None
@@ -120,17 +123,20 @@ def strip_span(frame: Frame, width_px: int | None, box: Box | None, camera: Came
 
 
 def _head_is_right(frame: Frame, camera: Camera) -> bool:
-    """Whether the right edge of the image shows the place nearer the head of the strip.
+    """Return whether the right edge of the image is nearer to the head of the strip.
 
-    A line-scan camera takes column after column while the strip passes, so what it takes of a strip that runs backwards
-    is mirrored. An area-scan camera takes all at once.
+    A line-scan camera records column by column while the strip passes, so its image is mirrored if the strip runs in
+    reverse. An area-scan camera records the whole image at once.
     """
     mirrored = camera.scan == "line" and frame.strip_direction == "reverse"
     return (camera.head_edge == "right") != mirrored
 
 
 def timing_ms(frame: Frame, now_s: float, decode_s: float, queue_s: float = 0.0, inference_s: float = 0.0) -> TimingMs:
-    """now_s: of the monotonic clock; the total counts from when the frame entered the worker."""
+    """Return the timing of a frame in milliseconds. The total counts from when the worker received the frame.
+
+    now_s: monotonic time.
+    """
     return TimingMs(_ms(decode_s), _ms(queue_s), _ms(inference_s), total=_ms(now_s - frame.received_s))
 
 

@@ -1,4 +1,4 @@
-"""When a batch goes out: full, or at its deadline, or at once where there is no linger."""
+"""Collects frames into a batch until it is full or the linger time has passed."""
 
 from typing import Protocol, TypeVar
 
@@ -13,13 +13,16 @@ class MonotonicClock(Protocol):
 
 
 class ItemSource(Protocol[Item]):
-    """The decode pool. head: the next item, or None if none is there within timeout_s (0: at once)."""
+    """Source of items, such as the decode pool.
+
+    head: return the next item, or None if there is none within timeout_s seconds; 0 does not wait.
+    """
 
     def head(self, timeout_s: float) -> Item | None: ...
 
 
 def collect_batch(first: T, source: ItemSource[T], limits: BatchLimits, clock: MonotonicClock) -> list[T]:
-    """Grow a batch from its first item until it is full or that item has waited long enough."""
+    """Grow a batch from its first item until it is full or the first item has waited for linger_s_max."""
     batch = [first]
     deadline = clock.monotonic() + limits.linger_s_max
     while len(batch) < limits.frames_max:

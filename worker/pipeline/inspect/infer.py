@@ -1,4 +1,4 @@
-"""A batch of decoded frames through the model. A frame that the model cannot take does not take the others with it."""
+"""Runs a batch of decoded frames through the model. A frame on which the model fails does not affect the others."""
 
 import time
 from collections.abc import Sequence
@@ -16,7 +16,10 @@ from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, F
 
 
 class Predictor(Protocol):
-    """A session. predict: uint8 [n, height, width, channels] to what it says of each; raises InferenceError."""
+    """A session that runs a model.
+
+    predict: map images, uint8 [n, height, width, channels], to scores and heatmaps. Raises InferenceError.
+    """
 
     def predict(self, frames: Pixels) -> Output: ...
 
@@ -24,11 +27,11 @@ class Predictor(Protocol):
 def infer_batch(
     batch: Sequence[DecodedFrame], predictor: Predictor, shortages: Counter | None = None
 ) -> list[FrameOutcome]:
-    """The outcome of each frame, in order; what was skipped or refused before passes through.
+    """Return the outcome of each frame, in order. Skipped and rejected frames pass through.
 
-    Raises InferenceError when the model fails on a blank frame too: then it is the device, not a frame. Where memory is
-    not enough for the batch, each frame goes alone; raises MemoryShortageError when it is not enough for one either.
-    shortages: counts each time.
+    If the batch fails, each frame is run alone. Raises InferenceError if the model also fails on a blank image, since
+    then the device is at fault and not a frame. Raises MemoryShortageError if memory does not even suffice for one
+    frame. shortages: counts each shortage.
     """
     decoded = [item for item in batch if isinstance(item, Decoded)]
     predicted = iter(_infer_decoded(decoded, predictor, shortages) if decoded else ())
@@ -51,7 +54,7 @@ def _infer_decoded(decoded: list[Decoded], predictor: Predictor, shortages: Coun
 
 
 def _stack(images: list[Pixels]) -> Pixels:
-    """One array of them all. A frame alone is not copied; copying 8 costs less than 1 % of running them."""
+    """Return one array of all images. A single image is not copied; copying 8 costs less than 1 % of running them."""
     return images[0][np.newaxis] if len(images) == 1 else np.stack(images)
 
 
@@ -60,7 +63,7 @@ def _infer_patiently(item: Decoded, predictor: Predictor, shortages: Counter | N
 
 
 def _infer_alone(item: Decoded, predictor: Predictor) -> FrameOutcome:
-    """Raises InferenceError when the model fails on a blank frame too; MemoryError."""
+    """Run one frame. Raises MemoryError, and InferenceError if the model also fails on a blank image."""
     started_s = time.monotonic()
     frames = item.image.pixels[np.newaxis]
     try:

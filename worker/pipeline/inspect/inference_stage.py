@@ -1,4 +1,4 @@
-"""Decoded frames become outcomes, a batch at a time."""
+"""Turns decoded frames into outcomes, batch by batch."""
 
 import threading
 import time
@@ -15,11 +15,10 @@ from stripwatch.worker.pipeline.inspect.publish_stage import PublishStage
 
 
 class InferenceStage:
-    """From the decode pool to the publish stage, in the order of the pool.
+    """Moves frames from the decode pool through the model to the publish stage, in the order of the pool.
 
-    slots: batches that are with the model at the same time; that many threads call `run`. One that is free takes the
-    next batch, so that no batch is gathered before somebody can run it. Batches come out in the order in which they
-    were taken.
+    slots: number of batches in flight on the device, and of threads that call `run`. A free thread collects the next
+    batch, so no batch is collected before a thread can run it. Batches leave in the order in which they were collected.
     """
 
     def __init__(
@@ -40,14 +39,14 @@ class InferenceStage:
         try:
             while self._run_next_batch():
                 pass
-        finally:  # even after a failure, or the next stage would wait forever
+        finally:  # even after a failure, because otherwise the next stage would wait forever
             self._publishing.end()
 
     def _run_next_batch(self) -> bool:
-        """Take a batch, run it, and hand its outcomes on; False when there is none to take.
+        """Collect a batch, run it, and pass its outcomes on. Return False after the last batch.
 
-        One thread at a time takes, and one hands on; several run. What a run raises comes out here, once the batches
-        before have left; those behind continue.
+        One thread at a time collects and one passes on, while several run batches. An error of a run is raised here
+        after the earlier batches have left; later batches continue.
         """
         with self._taking:
             batch = self.take_batch()
@@ -69,7 +68,9 @@ class InferenceStage:
         return True
 
     def take_batch(self) -> list[DecodedFrame] | None:
-        """The next batch; None after the last. While it waits here, a model that was swapped out must not be held."""
+        """Return the next batch, or None after the last one.
+
+        While it waits, it holds no reference to a replaced model."""
         first = self._decoding.head(None)
         if first is None:
             return None
@@ -79,7 +80,10 @@ class InferenceStage:
         return batch
 
     def infer(self, batch: list[DecodedFrame]) -> list[FrameOutcome]:
-        """The outcome of each frame. A batch with frames of two models goes through each of them in turn."""
+        """Return the outcome of each frame.
+
+        A batch with frames of two models is run by each of them, one after the other.
+        """
         outcomes: list[FrameOutcome] = []
         try:
             for model, frames in groupby(map(self._check_deadline, batch), key=lambda item: item.model):
@@ -93,7 +97,7 @@ class InferenceStage:
         return outcomes
 
     def _check_deadline(self, item: DecodedFrame) -> DecodedFrame:
-        """The last moment at which a late frame can still be passed over."""
+        """Check the deadline at the last moment at which a late frame can still be skipped."""
         late = isinstance(item, Skipped) or (isinstance(item, Decoded) and self._deadline.passed(item.frame))
         if late:
             self._metrics.late_frames.inc()

@@ -1,6 +1,6 @@
-"""Another bundle takes the place of the one that runs, once it has proved itself beside it.
+"""Replaces the running model with another bundle after that bundle has passed its self-test.
 
-Only frames and the pipeline hold a model; whoever else did would keep its memory after the swap.
+Only frames and the pipeline hold a reference to a model. Any other reference would keep its memory after the reload.
 """
 
 import threading
@@ -19,12 +19,13 @@ log = structlog.get_logger()
 
 
 class ModelReloader:
-    """Looks for another bundle, loads it on the thread that calls `run`, and hands it on.
+    """Polls for another bundle, loads it on the thread that calls `run`, and passes the model on.
 
-    choose: what should run now; cheap. open_model: loads, verifies and warms up; what it is given is called
-    now and then, and raises to break it off. take: gets what passed.
-    outcomes: counts by outcome, swapped or refused. running: the sha256 of the bundle that runs, None if none does.
-    Whatever is wrong with the other bundle, the one that runs stays, and log and metrics say why, once.
+    If the other bundle is invalid, the running one stays in use, and the log and a metric report the reason once.
+
+    choose: return the bundle that should run; must be cheap. open_model: load, verify and warm up a bundle; it calls
+    its second argument from time to time, which raises to cancel the load. take: receives the verified model. outcomes:
+    counter with the label values swapped and refused. running: SHA-256 of the running bundle, or None.
     """
 
     def __init__(
@@ -45,23 +46,26 @@ class ModelReloader:
         self._considered: ResolvedBundle | str | None = None
         self._trim_due = False
         self._stopping = threading.Event()
-        self.outdated = running is None  # what should run is not what runs
+        self.outdated = running is None  # True while the running bundle is not the deployed one
 
     def run(self, check_s: float) -> None:
-        """Until `stop`. A check that fails for an unforeseen reason is logged, and does not end the thread."""
+        """Poll every check_s seconds until `stop`. An unexpected error is logged and does not end the thread."""
         while not self._stopping.wait(check_s):
             try:
                 self.poll()
             except Exception:
-                log.exception("looking for another bundle failed")
+                log.exception("checking for another bundle failed")
 
     def stop(self) -> None:
-        """A load is broken off. Join the thread: a process that ends while ONNX Runtime works on another is aborted."""
+        """Cancel a load.
+
+        Join the thread afterwards: ONNX Runtime aborts a process that ends while it runs on another thread.
+        """
         self._stopping.set()
 
     def poll(self) -> None:
-        """Check once. A change counts when the next check finds it too: a file may still be copied to its place."""
-        if self._trim_due:  # one check after the load: by now the old model has gone with its last frame
+        """Check once. A change counts if the next check finds it too, because the file may still be being copied."""
+        if self._trim_due:  # one check later, when the old model has been freed with its last frame
             self._trim_due = False
             trim_malloc()
         found = self._find()
@@ -71,7 +75,7 @@ class ModelReloader:
         self._seen = found
 
     def _find(self) -> ResolvedBundle | str:
-        """What should run, or why nothing is there."""
+        """Return the bundle that should run, or the reason why there is none."""
         try:
             return self._choose()
         except (StripwatchError, OSError) as error:
@@ -84,27 +88,27 @@ class ModelReloader:
             else:
                 self._load(load_resolved(found))
         except _CancelledError:
-            log.info("loading broken off by the stop")
+            log.info("bundle load cancelled by the stop")
         except StripwatchError as error:
             self._refuse(str(error))
-        except Exception as error:  # what runs must continue, whatever this was
-            log.exception("loading a bundle failed")
+        except Exception as error:  # the running model must continue in any case
+            log.exception("bundle load failed")
             self._refuse(f"{type(error).__name__}: {error}")
 
     def _load(self, bundle: Bundle) -> None:
-        """Raises what open_model raises."""
-        if bundle.sha256 == self._running:  # rolled back, or only its time was changed
+        """Load a bundle and pass its model on. Raises what open_model raises."""
+        if bundle.sha256 == self._running:  # rolled back, or only the modification time changed
             self._refused, self.outdated = None, False
             return
         self.outdated = True
-        if bundle.sha256 == self._refused:  # the same bytes again would be refused again
+        if bundle.sha256 == self._refused:  # the same bytes would be rejected again
             return
         log.info("loading another bundle", bundle=str(bundle.path), sha256=bundle.sha256)
         self._refused, self._trim_due = bundle.sha256, True
         model = self._open_model(bundle, self._raise_if_cancelled)
         self._raise_if_cancelled()
         self._take(model)
-        log.info("bundle swapped", version=model.info.version, sha256=bundle.sha256, before=self._running)
+        log.info("model reloaded", version=model.info.version, sha256=bundle.sha256, before=self._running)
         self._outcomes.labels("swapped").inc()
         self._running, self._refused, self.outdated = bundle.sha256, None, False
 
@@ -114,9 +118,9 @@ class ModelReloader:
 
     def _refuse(self, why: str) -> None:
         self.outdated = True
-        log.error("bundle refused", error=why, running=self._running)
+        log.error("bundle rejected", error=why, running=self._running)
         self._outcomes.labels("refused").inc()
 
 
 class _CancelledError(Exception):
-    """The worker stops while a bundle is being loaded."""
+    """The worker is stopping while a bundle is being loaded."""

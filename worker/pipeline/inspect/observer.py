@@ -1,6 +1,6 @@
-"""Who is notified of each frame on its way out of the pipeline.
+"""Interface for code that is notified of each frame as it leaves the pipeline.
 
-Every method returns at once, or it delays the frames behind.
+Every method must return at once, because it would delay the following frames.
 """
 
 from stripwatch.worker.contracts.events import Reject, Result
@@ -9,27 +9,27 @@ from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome
 
 
 class FrameObserver:
-    """Does nothing; a subclass overrides what it needs.
+    """Base class that does nothing. A subclass overrides the methods that it needs.
 
-    The publish thread calls `on_event` and `on_sent`, any thread the others.
+    The publish thread calls `on_event` and `on_sent`; any thread may call the others.
     """
 
     def on_event(self, outcome: FrameOutcome, event: Result | Reject) -> Result | Reject:  # noqa: ARG002
-        """Return the event as it goes out."""
+        """Return the event to publish, changed if necessary."""
         return event
 
     def on_sent(self, outcome: FrameOutcome, event: Result | Reject) -> None:
-        """The publisher has the event. It may have delivered or dropped it already."""
+        """The event was passed to the publisher, which may already have delivered or dropped it."""
 
     def on_delivered(self, event: Result | Reject, frame: Frame) -> None:
-        """The event was acknowledged; the frame can be committed after this."""
+        """The event was acknowledged. The frame can be committed after this call."""
 
     def on_dropped(self, event: Result | Reject, frame: Frame) -> None:
-        """The event goes nowhere: the frame is read again, by this worker or by another."""
+        """The event was not published. The frame is read again, by this worker or by another."""
 
 
 class FrameObservers(FrameObserver):
-    """Notifies each of its observers, in their order."""
+    """Notifies each of several observers, in order."""
 
     def __init__(self, *observers: FrameObserver) -> None:
         self._observers = observers

@@ -1,6 +1,6 @@
-"""What has become of a frame on its way: decoded, then predicted; or skipped; or refused at either step.
+"""States of a frame in the pipeline: decoded and then predicted, or skipped, or rejected.
 
-Each knows the model that the frame was given when it came in.
+Each holds the model that was current when the frame was read.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,10 @@ from stripwatch.worker.pipeline.inspect.decode_budget import Reservation
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """decode_s: at work. finished_s: of the monotonic clock. statistics: where it was this frame's turn."""
+    """A decoded frame.
+
+    decode_s: seconds spent decoding. finished_s: monotonic time of its end. statistics: only for sampled frames.
+    """
 
     frame: Frame
     model: LoadedModel
@@ -30,7 +33,7 @@ class Decoded:
     reservation: Reservation | None = None
 
     def release(self) -> None:
-        """Give back the memory that is counted for the pixels, once the model has seen them."""
+        """Release the memory reserved for the pixels, once the model has run."""
         if self.reservation is not None:
             self.reservation.release()
 
@@ -44,7 +47,7 @@ class RejectedFrame:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A frame over its deadline. Where it was late before it was decoded, its size is not known."""
+    """A frame that missed its deadline. Its size is unknown if it was late before it was decoded."""
 
     frame: Frame
     model: LoadedModel
@@ -56,9 +59,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model said of one frame. scores: in the order of the labels. heatmaps: float32 [h, w, labels].
+    """Output of the model for one frame.
 
-    queue_s: decoded and waiting for the device. inference_s: of the whole batch.
+    scores: in the order of the labels. heatmaps: float32 [h, w, labels]. queue_s: seconds decoded and waiting for the
+    device. inference_s: seconds for the whole batch.
     """
 
     frame: Frame
@@ -74,5 +78,5 @@ class Prediction:
     statistics: FrameStatistics | None = None
 
 
-DecodedFrame = Decoded | Skipped | RejectedFrame  # for the batch
+DecodedFrame = Decoded | Skipped | RejectedFrame  # input of a batch
 FrameOutcome = Prediction | Skipped | RejectedFrame

@@ -1,11 +1,12 @@
-"""The stages between the consumer and the offsets, and the threads that run them.
+"""The stages between consumer and offsets, and the threads that run them.
 
     take -> decode pool -> inference stage -> publish stage -> publisher -> settled
 
-Frames stay in order all the way: the pool and the inference stage emit them as they came, and what follows is one
-thread. A frame is given its model when it comes in. After a swap the frames of the old model run out by the old one, in
-order, and a batch with frames of both goes through each of them in turn.
-A stage that dies takes the worker with it: `failed` is set, and whoever runs the pipeline stops and raises it.
+Frames stay in order: the decode pool and the inference stage emit them in order of arrival, and a single thread
+follows. A frame keeps the model that was current when it was read. After a model reload, the frames of the old model
+finish with the old model, in order. A batch with frames of both models is run by each of them, one after the other.
+
+If a stage fails, `failed` is set, and the thread that runs the pipeline stops it and raises the error.
 """
 
 import threading
@@ -36,9 +37,10 @@ log = structlog.get_logger()
 
 
 class Pipeline:
-    """Frames in by `take`, events out by the publisher; at the end `drain`.
+    """Takes frames with `take`, passes their events to the publisher, and finishes with `drain`.
 
-    The caller registers each frame with the tracker and the limiter before `take`. sampler: which frames are measured.
+    The caller registers each frame with the tracker and the limiter before `take`. sampler: selects the frames to
+    measure.
     """
 
     def __init__(
@@ -84,19 +86,19 @@ class Pipeline:
             thread.start()
 
     def take(self, frame: Frame) -> None:
-        """Let a frame in. Its position is registered, and it counts as in flight."""
+        """Inspect a frame that is registered and counted as in flight."""
         self._decoding.submit(frame, self._model)
 
-    def swap(self, model: LoadedModel) -> None:
-        """Frames that come in from now on are this model's. Any thread may call."""
+    def use_model(self, model: LoadedModel) -> None:
+        """Use this model for all frames taken from now on. May be called from any thread."""
         self._model = model
 
     def fail(self, error: BaseException) -> None:
-        """The pipeline cannot continue. The first error counts; any thread may call."""
+        """Record that the pipeline cannot continue. The first error counts. May be called from any thread."""
         if isinstance(error, MemoryError):
             error = shortage(f"the worker ({threading.current_thread().name})")
         if not self.failed.is_set():
-            # Said at once: the command says it only at its end, after a drain of up to drain_s_max.
+            # Logged at once, because the command reports the error only after a drain of up to drain_s_max.
             log.error("the worker cannot continue", error=str(error) or type(error).__name__)
             self.failure = error
             self.failed.set()
@@ -107,12 +109,12 @@ class Pipeline:
             raise self.failure
 
     def exit_code(self) -> int:
-        """Of a process that has to be ended by force: that of what failed, if anything did."""
+        """Return the exit code for a process that must be ended by force: that of the failure, if there is one."""
         return getattr(self.failure, "exit_code", 1) if self.failure else HangError.exit_code
 
     @property
     def predicting(self) -> bool:
-        """A run of a model has not come back."""
+        """True while a model is running."""
         return any(thread.is_alive() for thread in self._predict_threads)
 
     @property
@@ -121,13 +123,13 @@ class Pipeline:
 
     @property
     def frames_dropped(self) -> int:
-        """Frames whose events went nowhere: they are read again."""
+        """Number of frames whose events were not published. They are read again."""
         return self._publishing.frames_dropped
 
     def drain(self, timeout_s: float) -> bool:
-        """Let what is inside run out, upstream first. False: frames are still open at the end of the time.
+        """Finish the frames in flight, upstream stages first. Return False if the time was not sufficient.
 
-        They are not lost: their offsets were never committed, so the next worker inspects them.
+        Unfinished frames are not lost: their offsets were not committed, so the next worker inspects them.
         """
         deadline_s = time.monotonic() + timeout_s
         self._decoding.close()

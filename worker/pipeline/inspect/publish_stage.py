@@ -1,4 +1,4 @@
-"""Outcomes become events, which go to the publisher; and how each frame ends."""
+"""Turns outcomes into events, passes them to the publisher, and settles or drops each frame."""
 
 import queue
 import threading
@@ -20,9 +20,9 @@ log = structlog.get_logger()
 
 
 class OutgoingFrame(NamedTuple):
-    """A frame with its event on the way to Kafka, or to a file. Its publisher calls `settle` or `drop`, once.
+    """A frame with its event on the way to Kafka or to a file. Its publisher calls `settle` or `drop` exactly once.
 
-    sent_s: of the monotonic clock.
+    sent_s: monotonic time.
     """
 
     event: Result | Reject
@@ -31,29 +31,29 @@ class OutgoingFrame(NamedTuple):
     stage: "PublishStage"
 
     def settle(self) -> None:
-        """The frame is fully accounted for: everything that it became was acknowledged. Any thread may call."""
+        """Settle the frame, because everything published for it was acknowledged. May be called from any thread."""
         self.stage.settle(self)
 
     def drop(self) -> None:
-        """The event goes nowhere: the frame is read again. Any thread may call."""
+        """Drop the frame, because its event was not published. It is read again. May be called from any thread."""
         self.stage.drop(self)
 
 
 class Publisher(Protocol):
-    """Where events go: Kafka (`AtLeastOnce`, `ExactlyOnce`), or a file. One thread calls."""
+    """Destination of events: Kafka (`AtLeastOnce`, `ExactlyOnce`) or a file. Called by one thread."""
 
     def publish(self, outgoing: OutgoingFrame) -> None:
-        """Hand an event on, and settle or drop its frame once that is decided."""
+        """Publish an event, and settle or drop its frame once the outcome is known."""
 
     def flush(self, timeout_s: float) -> None:
-        """Wait until everything handed on is settled, or the time is up."""
+        """Wait until all published events are settled, but no longer than timeout_s."""
 
 
 class PublishStage:
-    """From `put` to the publisher, in the order of `put`, on the thread that calls `run`.
+    """Publishes outcomes in the order of `put`, on the thread that calls `run`.
 
-    writers: threads that put outcomes. Each calls `end` after its last; the stage ends with the last of them.
-    failed: set when the pipeline cannot continue.
+    writers: number of threads that put outcomes. Each calls `end` after its last one, and the stage ends with the last
+    of them. failed: set when the pipeline cannot continue.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class PublishStage:
                 writers -= 1
             else:
                 self._publish(outcome)
-            del outcome  # while it waits here, no model is held
+            del outcome  # hold no model while waiting
 
     def _publish(self, outcome: FrameOutcome) -> None:
         sent_s = time.monotonic()
@@ -128,7 +128,7 @@ class PublishStage:
 
 
 def _count_unlocated(metrics: Metrics, outcome: FrameOutcome, event: Result | Reject) -> None:
-    """Count the defects without a box of a model with heatmaps: they say that something is wrong with it."""
+    """Count defects without a box from a model with heatmaps, because they indicate a faulty model."""
     if outcome.model.heatmap_decoder is None or isinstance(event, Reject):
         return
     labels = [defect.label for defect in event.defects if defect.box_px is None]
@@ -138,7 +138,7 @@ def _count_unlocated(metrics: Metrics, outcome: FrameOutcome, event: Result | Re
 
 
 def _count_event(metrics: Metrics, frame: Frame, event: Result | Reject) -> None:
-    """Count what became of a frame, its defects, its flags and its age."""
+    """Count the result or reject, its defects and its flags, and record its age."""
     if isinstance(event, Reject):
         metrics.rejects.labels(event.reason).inc()
         return
@@ -148,7 +148,7 @@ def _count_event(metrics: Metrics, frame: Frame, event: Result | Reject) -> None
     for flag in event.flags:
         metrics.flagged_frames.labels(metrics.camera_label(frame.camera), flag).inc()
     if frame.replay_of is not None:
-        return  # its age says when it was sent again, not how fast the line is
+        return  # its capture time is that of the original frame, so its age says nothing about the worker
     age_s = time.time() - frame.captured_ms / 1000
     if age_s < 0:
         metrics.negative_ages.inc()

@@ -1,1 +1,1 @@
-"""Events out: records, delivery, recovery of a failed producer."""
+"""Publishing events: records, delivery, and recovery of a failed producer."""

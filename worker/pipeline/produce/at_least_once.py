@@ -1,4 +1,4 @@
-"""Delivery at least once: a frame is settled when the broker has acknowledged every record that it became."""
+"""At-least-once delivery: a frame is settled when the broker has acknowledged all its records."""
 
 import threading
 import time
@@ -20,9 +20,9 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, Re
 
 
 class AtLeastOnce:
-    """Sends each frame's records at once, by an idempotent producer; its offset is committed later, by the consumer.
+    """Sends the records of each frame at once with an idempotent producer. The consumer commits the offset later.
 
-    failed: called when nothing can be delivered. limiter: says how long a result that goes out now may wait for others.
+    failed: called when nothing can be delivered. limiter: its `linger_s` says how long a result may wait for others.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class AtLeastOnce:
         self._recovery = recovery
         self._failed = failed
         self._lock = threading.Lock()
-        # Since when each frame without an acknowledgement waits; the oldest first
+        # Unacknowledged frames with the time at which each was sent, oldest first
         self._open: dict[_Sending, float] = {}
         self._producer: KafkaProducer = recovery.open()
 
     @property
     def waiting_s(self) -> float:
-        """How long Kafka has not acknowledged the oldest frame for; past send_s_max it fails by itself."""
+        """Seconds for which the oldest frame has not been acknowledged. kafka-python fails it after send_s_max."""
         with self._lock:
             since_s = next(iter(self._open.values()), None)
         return 0.0 if since_s is None else time.monotonic() - since_s
@@ -64,7 +64,7 @@ class AtLeastOnce:
             sending.send(record, self._recovery.clock.stamp_ms(record.frame_ms))
 
     def acknowledged(self, sending: "_Sending") -> None:
-        """The broker has every record of a frame. Any thread may call."""
+        """Settle a frame whose records were all acknowledged. May be called from any thread."""
         self._forget(sending)
         self._recovery.delivered()
         sending.outgoing.settle()
@@ -80,7 +80,7 @@ class AtLeastOnce:
             self._linger_ms = linger_ms
 
     def flush(self, timeout_s: float) -> None:
-        """Raises BrokerUnavailableError."""
+        """Wait for all acknowledgements. Raises BrokerUnavailableError."""
         try:
             self._producer.flush(timeout=timeout_s)
         except KafkaError as error:
@@ -92,7 +92,10 @@ class AtLeastOnce:
         force_close(self._producer)
 
     def refused(self, sending: "_Sending", failure: DeliveryError) -> None:
-        """The first failure of a producer ends it. It comes on the producer's own thread, which cannot wait."""
+        """Drop a frame that could not be delivered. The first failure of a producer starts its replacement.
+
+        Called on the producer's own thread, which must not block.
+        """
         self._forget(sending)
         with self._lock:
             first = sending.producer is self._producer and not self._tracker.suspended
@@ -110,7 +113,7 @@ class AtLeastOnce:
 
 
 class _Sending:
-    """The records of one frame. Acknowledgements of two topics may come from two threads."""
+    """The records of one frame. Acknowledgements from two topics may arrive on two threads."""
 
     def __init__(self, publisher: AtLeastOnce, producer: KafkaProducer, outgoing: OutgoingFrame, count: int) -> None:
         self.producer = producer

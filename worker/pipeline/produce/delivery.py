@@ -1,4 +1,4 @@
-"""How results get to Kafka, as the setting `delivery` says."""
+"""Creates the publisher for the setting `delivery`."""
 
 from collections.abc import Callable
 
@@ -31,18 +31,18 @@ def open_delivery(
     limiter: InFlightLimiter | None = None,
     is_gone: Callable[[str], bool] = lambda _: False,
 ) -> Delivery:
-    """A publisher with its producer. Raises BrokerUnavailableError.
+    """Create a publisher with its producer. Raises BrokerUnavailableError.
 
-    limits: of the topics. clock: the time of records. group: this worker in its consumer group, as it is now; no other
-    thread may use the consumer itself. failed: called when nothing can be delivered any more. limiter: at least once,
-    says how long a result may wait for others. is_gone: exactly once, whether a topic of frames that Kafka does not
-    know was deleted.
+    limits: size limits of the topics. clock: timestamps of records. group: returns the current group membership of this
+    worker; other threads may not use the consumer itself. failed: called when nothing can be delivered any more.
+    limiter: says how long a result may wait for others (at-least-once only). is_gone: returns whether a topic of frames
+    unknown to the broker was deleted (exactly-once only).
     """
     records = RecordBuilder(settings.topics, settings.rejects.bytes_max, limits, metrics.rejects_shortened)
     topics = (settings.topics.results, settings.topics.defects, settings.topics.rejects)
 
     def open_one() -> KafkaProducer:
-        """With the limits as they are known by now."""
+        """Open a producer with the size limits known at this time."""
         in_transactions = settings.delivery == "exactly-once"
         config = producer_config(settings, limits, settings.rejects.bytes_max, in_transactions=in_transactions)
         return open_producer(config, topics, is_gone)

@@ -1,8 +1,8 @@
-"""Delivery exactly once: the results of many frames, and the offsets after them, in one Kafka transaction (KIP-447).
+"""Exactly-once delivery: the results of many frames and their offsets in one Kafka transaction (KIP-447).
 
-One thread owns the transaction. While it commits, the stages before it continue; what they finish waits for the next
-transaction. A frame is settled when its transaction is committed. When a transaction fails, nothing is guessed: a new
-producer with the same transactional id makes Kafka decide it, and reading goes back to the offsets that Kafka has.
+One thread owns the transaction. While it commits, the earlier stages continue, and their results wait for the next
+transaction. A frame is settled when its transaction is committed. If a transaction fails, its outcome is not guessed: a
+new producer with the same transactional id makes Kafka decide it, and reading continues at the committed offsets.
 """
 
 import queue
@@ -35,14 +35,16 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord, Re
 _STABLE_S_MAX = 5.0
 _STABLE_CHECK_S = 0.005
 _BLAME_S_MAX = 1.0
-_TIMED_OUT_SHARE = 0.9  # of exactly_once.transaction_s_max: Kafka's clock and ours differ a little
+# share of exactly_once.transaction_s_max; below 1, because the clocks of Kafka and of this host differ slightly
+_TIMED_OUT_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionLimits:
-    """linger_s: a transaction is committed when it is this old, or has frames_max frames.
+    """Limits of a transaction.
 
-    timeout_s: after this Kafka aborts it. send_s_max: how long records may take.
+    linger_s, frames_max: it is committed at this age or with this many frames. timeout_s: Kafka aborts it after this
+    time. send_s_max: how long records may remain unacknowledged.
     """
 
     linger_s: float
@@ -67,9 +69,10 @@ class _Transaction:
 
 
 class ExactlyOnce:
-    """group: this member of the consumer group, as it is now; the broker refuses offsets of one that has left.
+    """Publishes frames in transactions, on its own thread.
 
-    failed: called with the error when nothing can be delivered.
+    group: returns the current group membership of this worker; the broker refuses the offsets of a worker that has left
+    the group. failed: called with the error when nothing can be delivered.
     """
 
     def __init__(
@@ -97,7 +100,7 @@ class ExactlyOnce:
 
     @property
     def waiting_s(self) -> float:
-        """How long Kafka has not answered for: kafka-python waits for the end of a transaction without limit."""
+        """Seconds for which Kafka has not answered. kafka-python waits for the end of a transaction without limit."""
         asked_s = self._asked_s
         return 0.0 if asked_s is None else time.monotonic() - asked_s
 
@@ -105,7 +108,7 @@ class ExactlyOnce:
         self._queue.put(outgoing)
 
     def flush(self, timeout_s: float) -> None:
-        """Commit what is there. Raises BrokerUnavailableError."""
+        """Commit the current transaction. Raises BrokerUnavailableError."""
         done = threading.Event()
         self._queue.put(done)
         deadline_s = time.monotonic() + timeout_s
@@ -121,7 +124,7 @@ class ExactlyOnce:
             self._step()
 
     def _step(self) -> None:
-        """Take one frame, or a wish to flush; then see if it is time to commit."""
+        """Take one frame or one request to flush, then commit if it is due."""
         try:
             item = self._queue.get(timeout=self._left_s())
         except queue.Empty:
@@ -161,7 +164,9 @@ class ExactlyOnce:
         partition = Partition(position.topic, position.partition)
         transaction.offsets[partition] = CommitPoint(position.next_offset, epoch.commit_metadata)
         if transaction.epochs.setdefault(partition, epoch) != epoch:
-            raise DeliveryError(IllegalGenerationError("the partition went and came back"))
+            raise DeliveryError(
+                IllegalGenerationError("the partition was revoked and assigned again during the transaction")
+            )
         for record in self._records.build(item.event, item.frame):
             self._send(transaction, record, item.frame)
 
@@ -180,9 +185,9 @@ class ExactlyOnce:
         transaction.sent.append(_Sent(future, record, frame))
 
     def _commit(self, transaction: _Transaction) -> None:
-        """Results first; then the offsets, if the partitions are still ours; then both become visible at once.
+        """Await the results, add the offsets if the partitions are still assigned, and commit both together.
 
-        Every acknowledgement is looked at: kafka-python 3.0.12 commits a transaction although one of its records has
+        Every acknowledgement is checked: kafka-python 3.0.12 commits a transaction although one of its records has
         expired.
         """
         self._asked_s = time.monotonic()
@@ -191,8 +196,8 @@ class ExactlyOnce:
             raise DeliveryError(next(sent.future.exception for sent in transaction.sent if sent.future.failed()))
         group = self._stable_group(transaction)
         if not self._tracker.holds(transaction.epochs):
-            raise IllegalGenerationError("partitions went while their frames were in a transaction")
-        # Of a topic that was recreated only the results count: its offsets mean nothing in the new one.
+            raise IllegalGenerationError("partitions were revoked during the transaction")
+        # For a recreated topic only the results are committed, because the offsets have no meaning in the new topic.
         offsets = {p: point for p, point in transaction.offsets.items() if not self._tracker.is_retired(p)}
         if offsets:
             self._producer.send_offsets_to_transaction(to_kafka(offsets), group)
@@ -205,21 +210,25 @@ class ExactlyOnce:
             item.settle()
 
     def _await_acknowledgements(self, sent: list[_Sent]) -> None:
-        """Raises KafkaTimeoutError with the topics that did not answer: one that is missing holds up the others."""
+        """Wait for all acknowledgements. Raises KafkaTimeoutError that names the topics that did not respond.
+
+        A missing topic also delays the acknowledgements of the others.
+        """
         try:
             await_acknowledgements(self._producer, [one.future for one in sent], self._limits.send_s_max)
         except KafkaTimeoutError as error:
             topics = sorted({one.record.topic for one in sent if not one.future.is_done})
             raise KafkaTimeoutError(
-                f"no acknowledgement for {', '.join(topics)} within {self._limits.send_s_max:g} s"
+                f"no acknowledgement from {', '.join(topics)} within {self._limits.send_s_max:g} s"
             ) from error
 
     def _stable_group(self, transaction: _Transaction) -> ConsumerGroupMetadata:
-        """Taken before the offset tracker is asked: a member that joins again has lost its partitions there first.
+        """Return the group membership, and wait while the group rebalances, because its generation is about to change.
 
-        A member without a generation is refused here, since the broker would take it for one that needs no check. While
-        the group rebalances the commit waits a little: its number of generation is about to change. Not where the
-        partitions have gone: then nothing can be committed, and readers of committed records would wait as well.
+        Call it before the offset tracker is asked: a worker that joins again has first lost its partitions there. It
+        does not wait once the partitions are revoked, since nothing can then be committed and readers of committed
+        records would wait too. A membership without a generation is refused here, because the broker would accept it
+        without a check.
         """
         deadline_s = time.monotonic() + _STABLE_S_MAX
         while (group := self._group()).state == MemberState.REBALANCING and time.monotonic() < deadline_s:
@@ -227,7 +236,7 @@ class ExactlyOnce:
                 break
             time.sleep(_STABLE_CHECK_S)
         if group.generation_id < 0 or not group.member_id:
-            raise IllegalGenerationError("this worker is no member of its group at the moment")
+            raise IllegalGenerationError("this worker is currently not a member of its consumer group")
         return group
 
     def _start_over(self, failure: DeliveryError) -> None:
@@ -240,12 +249,14 @@ class ExactlyOnce:
         cause = self._cause(transaction, failure)
         error = cause.error
         if isinstance(error, FencedInstanceIdError) or (isinstance(error, FENCED) and not self._timed_out(transaction)):
-            raise FencedError("another worker has taken over this one's instance_id: each worker needs one of its own")
+            raise FencedError(
+                "another worker uses the instance_id of this worker; set a unique instance_id for each worker"
+            )
         self._producer = self._recovery.recover(self._producer, cause)
         self._tracker.resume()
 
     def _cause(self, transaction: _Transaction | None, failure: DeliveryError) -> DeliveryError:
-        """The record that Kafka refused, if one was; else what broke the producer as a whole."""
+        """Return the failure of the record that Kafka refused, or else of the producer as a whole."""
         broken_by = fatal_error(self._producer)
         refused = _refused_record(transaction.sent if transaction else [], _BLAME_S_MAX if broken_by else 0.0)
         if refused:
@@ -253,13 +264,20 @@ class ExactlyOnce:
         return DeliveryError(broken_by) if broken_by else failure
 
     def _timed_out(self, transaction: _Transaction | None) -> bool:
-        """Kafka fences a worker that was away for longer than its transaction could last: that is no second worker."""
+        """Return whether the transaction timed out.
+
+        Kafka also fences a worker that was unavailable for longer than its transaction may last. That is not a second
+        worker.
+        """
         left_share = self._limits.timeout_s * _TIMED_OUT_SHARE
         return transaction is not None and time.monotonic() - transaction.began_s > left_share
 
 
 def _refused_record(sent: list[_Sent], timeout_s: float) -> _Sent | None:
-    """The one that failed by its own fault. The sender thread may not have said it yet: the producer breaks first."""
+    """Return the record that failed through its own fault, or None.
+
+    Waits up to timeout_s, because the producer fails before its sender thread reports the record.
+    """
     deadline_s = time.monotonic() + timeout_s
     while True:
         open_ones = not all(one.future.is_done for one in sent)

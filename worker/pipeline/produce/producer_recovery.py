@@ -1,8 +1,8 @@
-"""A new producer in place of one that failed.
+"""Replaces a failed producer.
 
-kafka-python's producer does not recover from every error: after some, each later record fails as well. So one remedy
-serves all: the frames in flight are forgotten, a new producer is opened, and reading goes back to what Kafka has
-committed.
+kafka-python's producer does not recover from every error: after some of them, every later record fails as well. All
+failures are therefore handled alike: the frames in flight are forgotten, a new producer is opened, and reading
+continues at the committed offsets.
 """
 
 import time
@@ -36,7 +36,7 @@ from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 
 log = structlog.get_logger()
 
-_FAILURES_MAX = 3  # of one frame
+_FAILURES_MAX = 3  # in a row, of the same frame
 _PAUSE_S = (0.0, 0.2, 0.5, 1.0, 2.0)
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 FENCED = (ProducerFencedError, InvalidProducerEpochError)
@@ -53,9 +53,9 @@ _OTHER = "other"
 
 
 class DeliveryError(Exception):
-    """A record that Kafka did not take, or a transaction that it did not commit.
+    """A record that Kafka refused, or a transaction that it did not commit.
 
-    record and position are None where no single record is to blame: then error is that of the producer as a whole.
+    record and position are None if no single record is at fault. error is then the error of the producer as a whole.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class DeliveryError(Exception):
 
     @property
     def reason(self) -> str:
-        """The value of a label: a key of _REASONS, or other."""
+        """The value of the metric label `reason`: a key of _REASONS, or `other`."""
         return next((name for name, types in _REASONS.items() if isinstance(self.error, types)), _OTHER)
 
 
 class ProducerRecovery:
-    """Opens the first producer, and each that replaces one. One thread at a time calls.
+    """Opens the first producer and its replacements. One thread at a time may call it.
 
-    give_up_s: how long it is tried while nothing at all can be delivered. clock: the time that records carry.
+    give_up_s: how long to retry while nothing can be delivered. clock: timestamps of records.
     """
 
     def __init__(
@@ -101,32 +101,35 @@ class ProducerRecovery:
             metrics.producer_failures.labels(reason)
 
     def delivered(self) -> None:
-        """Something went through: the patience starts over."""
+        """Reset the retries, because a record was delivered."""
         self._failing_since_s = None
         self._tries = 0
 
     def recover(self, producer: KafkaProducer, failure: DeliveryError) -> KafkaProducer:
-        """A new producer. Raises BrokerUnavailableError where that cannot help, or has not helped for too long."""
+        """Return a new producer. Raises BrokerUnavailableError if that cannot help or has not helped for give_up_s."""
         self._metrics.producer_failures.labels(failure.reason).inc()
         self._classify(failure)
         self._metrics.producer_rebuilds.inc()
-        log.warning("results cannot be delivered; starting over with a new producer", error=str(failure))
+        log.warning("results cannot be delivered; replacing the producer", error=str(failure))
         force_close(producer)
         while True:
             self._pause(failure)
             try:
                 return self.open()
             except BrokerUnavailableError as error:
-                log.warning("no new producer yet", error=str(error))
+                log.warning("cannot open a new producer; retrying", error=str(error))
 
     def _classify(self, failure: DeliveryError) -> None:
-        """Learn what a new producer needs. Raises BrokerUnavailableError where none can help."""
+        """Adjust record sizes and timestamps to the failure.
+
+        Raises BrokerUnavailableError if no new producer can help.
+        """
         record, error = failure.record, failure.error
-        where = f"{record.topic} did not take a record" if record else "Kafka did not end a transaction"
+        where = f"topic {record.topic!r} refused a record" if record else "Kafka did not end a transaction"
         if isinstance(error, AuthorizationError):
             raise BrokerUnavailableError(authorization_message(error)) from error
         if isinstance(error, KafkaTimeoutError):
-            raise BrokerUnavailableError(f"{where} in time: {error}") from error
+            raise BrokerUnavailableError(f"{where} before the timeout: {error}") from error
         if isinstance(error, TOO_LARGE) and record and self._learn_size(record):
             return
         if isinstance(error, InvalidTimestampError):
@@ -134,10 +137,13 @@ class ProducerRecovery:
         self._last_count = self._last_count + 1 if failure.position and failure.position == self._last else 1
         self._last = failure.position
         if self._last_count >= _FAILURES_MAX:
-            raise BrokerUnavailableError(f"{where} of the frame {failure.position}, {_FAILURES_MAX} times: {failure}")
+            raise BrokerUnavailableError(f"{where} of the frame {failure.position} {_FAILURES_MAX} times: {failure}")
 
     def _learn_size(self, refused: OutgoingRecord) -> bool:
-        """Whether the next record of this frame will be smaller. Raises BrokerUnavailableError if it cannot be."""
+        """Return whether the next record of this frame will be smaller.
+
+        Raises BrokerUnavailableError if it cannot be.
+        """
         self._limits.refresh()
         size_bytes, topic = refused.size_bytes, refused.topic
         bytes_max = self._limits.bytes_max(topic)
@@ -147,11 +153,11 @@ class ProducerRecovery:
                 self._limits.learn(topic, size_bytes, refused.frame_bytes)
             return True
         if fits and bytes_max is not None:
-            return False  # the limit was raised a moment ago, or another one refuses it: try again, but not forever
+            return False  # the limit was just raised, or another limit applies: retry a limited number of times
         limit = "a limit that this worker may not read" if bytes_max is None else f"{bytes_max} bytes"
         raise BrokerUnavailableError(
-            f"a record of {size_bytes} bytes is too large for topic {topic!r}, which takes {limit}: "
-            "raise the topic's max.message.bytes"
+            f"a record of {size_bytes} bytes exceeds the limit of topic {topic!r}, {limit}: raise the topic's "
+            "max.message.bytes"
         )
 
     def _pause(self, failure: DeliveryError) -> None:
@@ -160,7 +166,7 @@ class ProducerRecovery:
             self._failing_since_s = now_s
         elif now_s - self._failing_since_s > self._give_up_s:
             raise BrokerUnavailableError(
-                f"nothing could be delivered for {self._give_up_s:g} s; the first error: {failure}"
+                f"nothing could be delivered for {self._give_up_s:g} s; first error: {failure}"
             )
         time.sleep(_PAUSE_S[min(self._tries, len(_PAUSE_S) - 1)])
         self._tries += 1

@@ -1,4 +1,4 @@
-"""Events as records. `at_least_once.py` and `exactly_once.py` deliver them."""
+"""Builds the Kafka records of events. `at_least_once.py` and `exactly_once.py` deliver them."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -20,13 +20,14 @@ from stripwatch.worker.contracts.frame_headers import (
 from stripwatch.worker.images.headers.reader import read_header
 
 _RAW = "application/octet-stream"
-_NUMBER_BYTES = 16  # upper bound of what the length of the body adds, in a header and before the body
+_NUMBER_BYTES = 16  # upper bound for the encoded length of the body, in a header and before the body
 
 
 class OutgoingRecord(NamedTuple):
-    """A record that goes out. frame_ms: the time of the record of its frame, negative where there is none.
+    """A record to be sent.
 
-    frame_bytes: how much of the frame it carries, which can be less in a smaller record; 0 in events.
+    frame_ms: timestamp of the frame's own record, negative if it has none. frame_bytes: number of bytes of the frame in
+    the body, which a smaller record may reduce; 0 for events.
     """
 
     topic: str
@@ -38,22 +39,22 @@ class OutgoingRecord(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        """Upper bound of what Kafka compares with max.message.bytes of the topic."""
+        """Upper bound of the size that Kafka compares with the topic's max.message.bytes."""
         return record_bytes(self.key, self.body, self.headers)
 
     def body_bytes_max(self, bytes_max: int) -> int:
-        """How large the body of this record, which has none yet, may be in a record of bytes_max.
+        """Return how large the body may be in a record of bytes_max. This record must have an empty body.
 
-        Negative where the record is too large even without a body.
+        The result is negative if the record is too large even without a body.
         """
         return bytes_max - self.size_bytes - _NUMBER_BYTES
 
 
 class RecordBuilder:
-    """Results, defects and rejects as CloudEvents in binary mode, keyed by camera. An event is serialised once.
+    """Builds results, defect events and rejects as CloudEvents in binary mode, with the camera as key.
 
-    limits: of the topics. A reject that would be too large for its topic carries less of its frame, or none of it.
-    shortened: counts such rejects.
+    An event is serialised once. limits: size limits of the topics; a reject that exceeds its limit carries less of its
+    frame, or nothing of it. shortened: counts such rejects.
     """
 
     def __init__(
@@ -112,5 +113,5 @@ def review_headers(event: Result, frame: Frame) -> Headers:
 
 
 def _content_type(frame: Frame) -> str:
-    """Of a frame that was decoded. Its layout, where it is a raw buffer, is in the headers that the camera sent."""
+    """Return the content type of a decoded frame. The layout of a raw buffer is in the headers sent by the camera."""
     return _RAW if frame.layout else f"image/{read_header(frame.encoded).format}"

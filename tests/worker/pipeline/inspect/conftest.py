@@ -1,4 +1,4 @@
-"""What tests of the stages share."""
+"""Fixtures shared by the tests of the stages."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A source of batches whose items come at given times."""
+"""A source of items that arrive at given times."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from tests.clock import ManualClock
 
 
 class ScriptedQueue:
-    """Items 0, 1, 2, ... that arrive at the given times; waiting moves the clock."""
+    """Items 0, 1, 2, ... that arrive at the given times. Waiting advances the clock."""
 
     def __init__(self, clock: ManualClock, arrivals_s: Sequence[float]) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""The stages without a broker, for tests: a publisher that keeps events, and frames that go in."""
+"""The stages without a broker: a publisher that keeps events, and a source of frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ FRAMES = Partition("frames", 0)
 
 
 class Collector:
-    """A publisher that settles at once, or keeps the frames for later."""
+    """A publisher that settles frames at once, or keeps them for later."""
 
     def __init__(self, hold: bool = False) -> None:
         self.events: list[Result | Reject] = []
@@ -52,7 +52,7 @@ def opened(path: Path) -> LoadedModel:
 
 @dataclass
 class Parts:
-    """What surrounds a pipeline. Its partition is assigned."""
+    """Everything that a pipeline needs around it. Its partition is assigned."""
 
     publisher: Publisher
     deadline: Deadline = NO_DEADLINE

@@ -1,4 +1,4 @@
-"""Memory for decoded frames: given in the order of the frames, never over the limit, and nobody waits forever."""
+"""Memory for decoded frames: granted in the order of the frames, within the limit, and without a deadlock."""
 
 import threading
 
@@ -21,7 +21,7 @@ def taking(reservation: Reservation, size_bytes: int) -> threading.Thread:
     return thread
 
 
-def test_what_does_not_fit_waits_until_there_is_room() -> None:
+def test_waits_until_there_is_room() -> None:
     budget = DecodeBudget(100)
     first, second = budget.enter(), budget.enter()
     first.take(70)
@@ -37,7 +37,7 @@ def test_what_does_not_fit_waits_until_there_is_room() -> None:
     assert budget.held_bytes == 0
 
 
-def test_a_younger_frame_does_not_overtake_an_older_one() -> None:
+def test_a_later_frame_does_not_overtake_an_earlier_one() -> None:
     budget = DecodeBudget(100)
     older, younger = budget.enter(), budget.enter()
     waiting = taking(younger, 10)
@@ -48,7 +48,7 @@ def test_a_younger_frame_does_not_overtake_an_older_one() -> None:
     assert budget.held_bytes == 100
 
 
-def test_a_frame_over_the_limit_is_alone() -> None:
+def test_a_frame_above_the_limit_gets_memory_alone() -> None:
     budget = DecodeBudget(100)
     small, large, behind = budget.enter(), budget.enter(), budget.enter()
     small.take(1)
@@ -65,19 +65,19 @@ def test_a_frame_over_the_limit_is_alone() -> None:
     assert budget.held_bytes == 6
 
 
-def test_a_frame_that_needs_nothing_holds_up_nobody() -> None:
+def test_a_frame_that_needs_no_memory_delays_no_other() -> None:
     budget = DecodeBudget(100)
     reservations = [budget.enter() for _ in range(4)]
     for without in (reservations[1], reservations[0]):
         without.release()
     waiting = taking(reservations[3], 10)
-    reservations[2].keep(50)  # it never asked
+    reservations[2].keep(50)  # it never took any
     waiting.join(30)
     assert not waiting.is_alive()
     assert budget.held_bytes == 10
 
 
-def test_a_frame_that_is_decoded_again_is_counted_once() -> None:
+def test_a_frame_decoded_twice_is_counted_once() -> None:
     budget = DecodeBudget(100)
     reservation = budget.enter()
     reservation.take(80)
@@ -88,7 +88,7 @@ def test_a_frame_that_is_decoded_again_is_counted_once() -> None:
     assert budget.held_bytes == 0
 
 
-def test_nobody_waits_once_the_limit_is_lifted() -> None:
+def test_no_frame_waits_once_the_limit_is_lifted() -> None:
     budget = DecodeBudget(1)
     reservations = [budget.enter() for _ in range(3)]
     reservations[0].take(5)
@@ -101,7 +101,7 @@ def test_nobody_waits_once_the_limit_is_lifted() -> None:
 
 @pytest.mark.parametrize("bytes_max", [1, 300, 10_000])
 @pytest.mark.parametrize("threads", [1, 4])
-def test_frames_come_out_in_order_within_the_limit_whatever_becomes_of_them(threads: int, bytes_max: int) -> None:
+def test_frames_stay_in_order_and_within_the_limit_whatever_their_outcome(threads: int, bytes_max: int) -> None:
     budget = DecodeBudget(bytes_max)
     most = []
 
@@ -112,7 +112,7 @@ def test_frames_come_out_in_order_within_the_limit_whatever_becomes_of_them(thre
         reserve(200)
         most.append(budget.held_bytes)
         if encoded == b"worse":
-            raise ValueError("a fault of ours")
+            raise ValueError("a bug")
         return IMAGE
 
     deadline = Deadline(60, skip=True, now_s=lambda: 100)

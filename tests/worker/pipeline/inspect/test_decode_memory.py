@@ -1,4 +1,4 @@
-"""A burst of large frames stays within inflight.decoded_bytes_max, measured on a process of its own."""
+"""A burst of large frames stays within inflight.decoded_bytes_max, measured in a separate process."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import pytest
 
 from tests.tiny import write_bundle
 
-FRAMES, THREADS, LIMIT_MB = 12, 6, 110  # a grey frame of 8192 x 4096 px counts as 105 MB, and its pixels have 34 MB
+FRAMES, THREADS, LIMIT_MB = 12, 6, 110  # a grey frame of 8192 x 4096 px counts as 105 MB, and its pixels take 34 MB
 SCRIPT = """
 import resource, sys
 from pathlib import Path
@@ -34,8 +34,8 @@ print(peak_mb() - before_mb)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux alone")
-def test_a_burst_of_line_scan_frames_takes_no_more_memory_than_the_limit(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux only")
+def test_a_burst_of_line_scan_frames_stays_within_the_memory_limit(tmp_path: Path) -> None:
     frames, bundle = tmp_path / "frames", write_bundle(tmp_path / "tiny.onnx")
     frames.mkdir()
     frame = cv2.imencode(".jpg", np.full((4096, 8192), 130, np.uint8))[1].tobytes()

@@ -1,4 +1,4 @@
-"""Decoding in parallel, handed on in order."""
+"""Frames are decoded in parallel and returned in order."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ from tests.frames import make_frame
 from tests.models import IMAGE, make_model
 
 
-def test_the_head_is_the_oldest_even_if_a_younger_one_is_done_first() -> None:
+def test_returns_the_oldest_frame_first_even_if_a_later_one_is_done() -> None:
     first_may_go = threading.Event()
     second_done = threading.Event()
 
@@ -42,7 +42,7 @@ def test_the_head_is_the_oldest_even_if_a_younger_one_is_done_first() -> None:
     assert pool.head(0) is None
 
 
-def test_a_frame_without_its_bytes_is_rejected_as_whoever_discarded_them_says() -> None:
+def test_rejects_a_discarded_frame_with_the_reason_given() -> None:
     pool, model = DecodePool(1), make_model()
     value = DiscardedValue.of(5, RejectReason.TOO_MANY_BYTES, "5 bytes, over the limit of 4")
     pool.submit(replace(make_frame(0, b""), discarded=value), model)
@@ -52,14 +52,14 @@ def test_a_frame_without_its_bytes_is_rejected_as_whoever_discarded_them_says() 
     assert (outcome.error.reason, outcome.error.detail) == (value.reason, value.detail)
 
 
-def test_nothing_is_there_within_no_time() -> None:
+def test_returns_none_without_waiting_if_no_frame_is_decoded() -> None:
     pool = DecodePool(1)
     assert pool.head(0) is None
     assert pool.head(0.001) is None
     pool.close()
 
 
-def test_a_refused_frame_keeps_its_place() -> None:
+def test_a_rejected_frame_keeps_its_place() -> None:
     def decode(encoded: bytes, *_: object) -> Image:
         if encoded == b"bad":
             raise FrameRejected(RejectReason.TRUNCATED, "half of it")
@@ -73,7 +73,7 @@ def test_a_refused_frame_keeps_its_place() -> None:
     assert [type(head) for head in heads] == [Decoded, RejectedFrame, Decoded, type(None)]
 
 
-def test_a_fault_of_ours_costs_one_frame_and_is_logged() -> None:
+def test_a_bug_in_decoding_costs_one_frame_and_is_logged() -> None:
     pool = DecodePool(1)
     with capture_logs() as logs:
         pool.submit(make_frame(7), make_model(decode=lambda *_: Image(*[])))
@@ -85,7 +85,7 @@ def test_a_fault_of_ours_costs_one_frame_and_is_logged() -> None:
     assert logs[0]["frame"] == head.frame.id
 
 
-def test_a_frame_that_is_late_already_is_not_decoded_and_keeps_its_place() -> None:
+def test_a_late_frame_is_not_decoded_and_keeps_its_place() -> None:
     pool = DecodePool(2, Deadline(60, skip=True))
     decoded: list[bytes] = []
 
@@ -101,7 +101,7 @@ def test_a_frame_that_is_late_already_is_not_decoded_and_keeps_its_place() -> No
     assert sorted(decoded) == [b"1", b"2"]
 
 
-def test_a_frame_that_was_sent_again_is_not_measured() -> None:
+def test_a_replayed_frame_is_not_measured() -> None:
     pool = DecodePool(1, sampler=CameraSampler(0))
     for offset, reject_id in enumerate((None, "a-reject")):
         pool.submit(make_frame(offset, replay_of=reject_id), make_model(decode=lambda *_: IMAGE))

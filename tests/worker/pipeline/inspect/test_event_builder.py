@@ -1,4 +1,4 @@
-"""Events as downstream reads them."""
+"""Events as downstream teams read them."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,8 +21,8 @@ from tests.models import make_model
 from tests.worker.pipeline.samples import CAMERAS, MODEL, prediction
 
 
-def test_a_defect_is_named_once_for_each_of_its_boxes() -> None:
-    """Two places of 2x8 are sure: pits at the left end and near the right one, 200 and 600 px wide."""
+def test_reports_a_defect_for_each_of_its_boxes() -> None:
+    """Two of 2x8 cells exceed the threshold: pits at the left end, 200 px wide, and near the right end, 600 px wide."""
     heatmaps = np.zeros((2, 8, 2), np.float32)
     heatmaps[:, [0, 4, 5, 6], 1] = 1
     reader = HeatmapDecoder("place", CellGrid((15.5, 15.5), (32.0, 32.0)), 0.5, height_px=64, width_px=256)
@@ -38,8 +38,8 @@ def test_a_defect_is_named_once_for_each_of_its_boxes() -> None:
     assert [edge for span in spans for edge in span] == pytest.approx([1000, 1100, 1400, 1700], abs=4)
 
 
-def test_a_clean_frame_costs_no_look_at_its_maps() -> None:
-    """Maps without a place cannot be read: whoever looks at them fails."""
+def test_does_not_read_the_heatmaps_of_a_clean_frame() -> None:
+    """Reading these heatmaps fails."""
     reader = HeatmapDecoder("place", CellGrid((15.5, 15.5), (32.0, 32.0)), 0.5, height_px=64, width_px=256)
     unreadable = np.zeros((0, 0, 2), np.float32)
     maker, model = EventBuilder(CAMERAS), make_model(heatmap_decoder=reader)
@@ -48,7 +48,7 @@ def test_a_clean_frame_costs_no_look_at_its_maps() -> None:
         maker.result(replace(prediction((0.1, 0.9)), model=model, heatmaps=unreadable), now_s=1.0)
 
 
-def test_a_result_says_what_where_when_and_by_which_model() -> None:
+def test_a_result_contains_labels_boxes_times_and_the_model() -> None:
     frame: dict[str, Any] = {"coil": "C1", "line": "/p/l", "strip_position_mm": 120_000, "received_s": 100.0}
     event = EventBuilder(CAMERAS).result(prediction((0.1, 0.9), **frame), now_s=100.0162)
     found = msgspec.json.decode(msgspec.json.encode(event))
@@ -88,7 +88,7 @@ def test_a_result_says_what_where_when_and_by_which_model() -> None:
 
 
 @pytest.mark.parametrize("frame", [{"strip_position_mm": None}, {"strip_position_mm": 5, "camera": "unknown"}])
-def test_millimetres_are_null_where_they_are_not_known(frame: dict[str, Any]) -> None:
+def test_millimetres_are_null_if_unknown(frame: dict[str, Any]) -> None:
     event = EventBuilder(CAMERAS).result(prediction((0.1, 0.9), **frame), 0.0)
     assert event.defects[0].strip_mm is None
     assert event.frame.strip_mm is None
@@ -107,10 +107,10 @@ def test_millimetres_are_null_where_they_are_not_known(frame: dict[str, Any]) ->
         ("right", "area", "reverse", (1650, 1750)),
     ],
 )
-def test_a_box_lies_where_the_mount_and_the_direction_of_the_strip_put_it(
+def test_strip_span_depends_on_mount_and_strip_direction(
     head_edge: Any, scan: Any, direction: Any, place: tuple[int, int]
 ) -> None:
-    """1600 px of 0.5 mm from 1000 mm on, and a box from px 100 to 300. The frame shows the same strip either way."""
+    """1600 px of 0.5 mm from 1000 mm on, and a box from px 100 to 300. The frame shows the same strip in each case."""
     camera = Camera(mm_per_px=0.5, head_edge=head_edge, scan=scan)
     frame = make_frame(5, strip_position_mm=1000, strip_direction=direction)
     assert strip_span(frame, 1600, Box(100, 0, 200, 10), camera) == StripSpan(*place)
@@ -134,7 +134,7 @@ def test_a_reject_has_reason_and_detail() -> None:
     assert (reject.reason, reject.detail, reject.frame.offset) == ("truncated", "half of it", 5)
 
 
-def test_a_skipped_frame_says_nothing_of_the_strip_and_names_its_model() -> None:
+def test_a_skipped_frame_has_no_verdict_and_names_its_model() -> None:
     event = EventBuilder(CAMERAS).event(Skipped(make_frame(5, received_s=1.0), MODEL), now_s=1.5)
     assert isinstance(event, Result)
     assert (event.state, event.verdict, event.label, event.score) == ("skipped", None, None, None)
@@ -144,11 +144,11 @@ def test_a_skipped_frame_says_nothing_of_the_strip_and_names_its_model() -> None
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
-def test_events_survive_json(a: float, b: float) -> None:
+def test_events_round_trip_through_json(a: float, b: float) -> None:
     event = EventBuilder(CAMERAS).result(prediction((a, b), strip_position_mm=7), 1e9)
     assert msgspec.json.decode(msgspec.json.encode(event), type=Result) == event
 
 
-def test_boxes_and_spans_have_their_field_names() -> None:
+def test_boxes_and_spans_have_their_documented_field_names() -> None:
     assert msgspec.json.encode(Box(1, 2, 3, 4)) == b'{"x":1,"y":2,"width":3,"height":4}'
     assert msgspec.json.encode(StripSpan(1, 2)) == b'{"start":1,"end":2}'

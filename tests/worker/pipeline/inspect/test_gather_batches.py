@@ -1,4 +1,4 @@
-"""The batch rule, with a clock moved by hand: full, or the deadline, or at once without a linger."""
+"""When a batch ends, with a simulated clock: full, after the linger time, or at once without one."""
 
 from collections.abc import Sequence
 
@@ -18,18 +18,18 @@ def batch_of(arrivals_s: Sequence[float], limits: BatchLimits, clock: ManualCloc
     return collect_batch(first, queue, limits, clock)
 
 
-def test_a_late_frame_waits_for_the_next_batch() -> None:
+def test_an_item_after_the_linger_time_waits_for_the_next_batch() -> None:
     limits = BatchLimits(frames_max=8, linger_s_max=0.010)
     assert batch_of([0.0, 0.004, 0.011], limits, ManualClock()) == [0, 1]
 
 
-def test_a_full_batch_goes_out_before_its_deadline() -> None:
+def test_a_full_batch_does_not_wait() -> None:
     clock = ManualClock()
     assert batch_of([0.0, 0.001, 0.002, 0.003], BatchLimits(3, 1.0), clock) == [0, 1, 2]
     assert clock.now_s == 0.002
 
 
-def test_without_a_linger_a_free_device_takes_what_is_there_and_waits_for_nothing() -> None:
+def test_without_a_linger_it_takes_only_what_is_available() -> None:
     clock = ManualClock()
     assert batch_of([0.0, 0.0, 0.0, 0.0001], BatchLimits(8, 0.0), clock) == [0, 1, 2]
     assert clock.now_s == 0.0
@@ -39,7 +39,7 @@ arrival_times = st.lists(st.floats(0, 0.05), min_size=1, max_size=30).map(sorted
 
 
 @given(arrival_times, st.integers(1, 8), st.floats(0, 0.02))
-def test_a_batch_is_in_order_never_too_large_and_never_late(
+def test_a_batch_is_in_order_and_within_size_and_time(
     arrivals_s: list[float], frames_max: int, linger_s_max: float
 ) -> None:
     clock = ManualClock()
@@ -47,5 +47,5 @@ def test_a_batch_is_in_order_never_too_large_and_never_late(
     assert batch == list(range(len(batch)))
     assert 1 <= len(batch) <= frames_max
     assert clock.now_s <= arrivals_s[0] + linger_s_max + 1e-9
-    if len(batch) < min(frames_max, len(arrivals_s)):  # what was left behind came after the deadline
+    if len(batch) < min(frames_max, len(arrivals_s)):  # the remaining items came after the linger time
         assert arrivals_s[len(batch)] >= clock.now_s - 1e-9

@@ -1,4 +1,4 @@
-"""A batch through the model; a frame that the model cannot take does not take the others with it."""
+"""Inference on a batch. A frame on which the model fails does not affect the others."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ MODEL = make_model()
 
 
 class ScriptedModel:
-    """The score of a frame is its first pixel over 100. It fails on POISON, or always when broken."""
+    """A model whose score is the first pixel divided by 100. It fails on POISON, or always when broken."""
 
     def __init__(self, broken: bool = False) -> None:
         self.broken = broken
@@ -42,7 +42,7 @@ def refused(offset: int) -> RejectedFrame:
     return RejectedFrame(make_frame(offset), MODEL, FrameRejected(RejectReason.EMPTY, "nothing"))
 
 
-def test_outcomes_are_in_order_and_refusals_pass_through() -> None:
+def test_outcomes_are_in_order_and_rejects_pass_through() -> None:
     batch: list[DecodedFrame] = [decoded(0, 10), refused(1), decoded(2, 30)]
     model = ScriptedModel()
     outcomes = infer_batch(batch, model)
@@ -57,7 +57,7 @@ def test_outcomes_are_in_order_and_refusals_pass_through() -> None:
 
 
 class SmallMemory(ScriptedModel):
-    """Has memory for that many frames at once."""
+    """A model with memory for this many frames at a time."""
 
     def __init__(self, frames_max: int) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class SmallMemory(ScriptedModel):
         return super().predict(frames)
 
 
-def test_frames_that_are_too_many_for_the_memory_go_one_by_one() -> None:
+def test_runs_frames_one_by_one_if_the_batch_does_not_fit_in_memory() -> None:
     model, metrics = SmallMemory(1), Metrics(CollectorRegistry())
     outcomes = infer_batch([decoded(0, 10), decoded(1, 30)], model, metrics.memory_shortages)
     assert [outcome.frame.position.offset for outcome in outcomes] == [0, 1]
@@ -78,14 +78,14 @@ def test_frames_that_are_too_many_for_the_memory_go_one_by_one() -> None:
     assert metrics.registry.get_sample_value("stripwatch_memory_shortages_total") == 1
 
 
-def test_no_frame_is_rejected_for_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejects_no_frame_for_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stripwatch.worker.pipeline.consume.memory_shortage._PAUSES_S", (0.0,))
     with pytest.raises(MemoryShortageError, match="out of memory: running the model"):
         infer_batch([decoded(0, 10)], SmallMemory(0))
 
 
 class FailingAfterShortage(ScriptedModel):
-    """Raises each of these errors once, in order; None is a success."""
+    """A model that raises each of these errors once, in order; None is a success."""
 
     def __init__(self, *errors: Exception | None, broken: bool = False) -> None:
         super().__init__(broken)
@@ -97,18 +97,18 @@ class FailingAfterShortage(ScriptedModel):
         return super().predict(frames)
 
 
-def test_a_device_that_breaks_after_a_shortage_of_memory_rejects_no_frame() -> None:
+def test_a_device_failure_after_a_memory_shortage_rejects_no_frame() -> None:
     with pytest.raises(InferenceError, match="the device says no"):
         infer_batch([decoded(0, 10), decoded(1, 30)], FailingAfterShortage(MemoryError(), broken=True))
 
 
-def test_after_a_shortage_of_memory_a_poison_frame_is_refused_alone() -> None:
+def test_rejects_only_the_bad_frame_after_a_memory_shortage() -> None:
     outcomes = infer_batch([decoded(0, 10), decoded(1, POISON)], FailingAfterShortage(MemoryError()))
     assert [type(outcome) for outcome in outcomes] == [Prediction, RejectedFrame]
 
 
-def test_a_shortage_of_memory_after_a_failure_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the frame, or of the blank frame that is to tell a bad frame from a broken device."""
+def test_retries_after_a_failure_and_a_memory_shortage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shortage concerns the frame, or the blank image that tells a bad frame from a broken device."""
     monkeypatch.setattr("stripwatch.worker.pipeline.consume.memory_shortage._PAUSES_S", (0.0,))
     failure, short = InferenceError("not now"), MemoryError()
     for errors in ([failure, short], [failure, failure, short]):
@@ -116,29 +116,29 @@ def test_a_shortage_of_memory_after_a_failure_is_waited_for(monkeypatch: pytest.
         assert isinstance(outcome, Prediction)
 
 
-def test_a_batch_of_refusals_does_not_bother_the_model() -> None:
+def test_does_not_run_the_model_on_a_batch_of_rejects() -> None:
     model = ScriptedModel()
     assert len(infer_batch([refused(0), refused(1)], model)) == 2
     assert model.batches == []
 
 
-def test_one_poison_frame_is_refused_alone() -> None:
+def test_rejects_only_the_bad_frame_of_a_batch() -> None:
     outcomes = infer_batch([decoded(0, 10), decoded(1, POISON), decoded(2, 30)], ScriptedModel())
     assert [type(outcome) for outcome in outcomes] == [Prediction, RejectedFrame, Prediction]
     assert isinstance(outcomes[1], RejectedFrame)
     assert outcomes[1].error.reason == RejectReason.INFERENCE_FAILED
 
 
-def test_a_batch_of_one_poison_frame_does_not_stop_the_line() -> None:
+def test_a_batch_of_one_bad_frame_does_not_stop_the_worker() -> None:
     (outcome,) = infer_batch([decoded(0, POISON)], ScriptedModel())
     assert isinstance(outcome, RejectedFrame)
 
 
-def test_a_broken_device_stops() -> None:
+def test_a_broken_device_raises() -> None:
     with pytest.raises(InferenceError):
         infer_batch([decoded(0, 10), decoded(1, 20)], ScriptedModel(broken=True))
 
 
-def test_a_score_that_is_no_number_is_refused() -> None:
+def test_rejects_a_frame_whose_score_is_not_a_number() -> None:
     outcomes = infer_batch([decoded(0, NAN), decoded(1, 20)], ScriptedModel())
     assert [type(outcome) for outcome in outcomes] == [RejectedFrame, Prediction]

@@ -1,4 +1,4 @@
-"""Batches beside each other: in order, one that fails takes no other with it, and none is taken before its time."""
+"""Concurrent batches leave in order, fail separately, and are collected only when a slot is free."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ DECODING, METRICS = DecodePool(1), Metrics(CollectorRegistry())
 
 
 class Published(PublishStage):
-    """Keeps what it gets."""
+    """Keeps the outcomes that it receives."""
 
     def __init__(self) -> None:
         self.out: list[int] = []
@@ -35,7 +35,7 @@ class Published(PublishStage):
 
 
 class NumberStage(InferenceStage):
-    """Batches are numbers."""
+    """An inference stage whose batches are numbers."""
 
     def __init__(
         self, lanes: int, take: Callable[[], int | None], run: Callable[[int], list[int]], published: Published
@@ -56,7 +56,7 @@ def taker(batches: Iterator[int]) -> Callable[[], int | None]:
 
 
 def play(lanes: int, take: Callable[[], int | None], run: Callable[[int], list[int]]) -> tuple[list[int], list[str]]:
-    """What this many threads hand on, and what they end with."""
+    """Run this many threads; return what they pass on and the errors with which they end."""
     published, errors = Published(), list[str]()
     stage = NumberStage(lanes, take, run, published)
 
@@ -78,8 +78,8 @@ def play(lanes: int, take: Callable[[], int | None], run: Callable[[int], list[i
 
 @given(st.integers(1, 4), st.integers(0, 30), st.sets(st.integers(0, 30)))
 @settings(max_examples=50, deadline=None)
-def test_all_come_out_in_order_and_a_failure_costs_its_own_batch(lanes: int, batches: int, failing: set[int]) -> None:
-    failing = set(sorted(failing)[: lanes - 1])  # each ends its lane
+def test_batches_leave_in_order_and_a_failure_costs_one_batch(lanes: int, batches: int, failing: set[int]) -> None:
+    failing = set(sorted(failing)[: lanes - 1])  # each failure ends its thread
 
     def run(batch: int) -> list[int]:
         if batch in failing:
@@ -92,7 +92,7 @@ def test_all_come_out_in_order_and_a_failure_costs_its_own_batch(lanes: int, bat
     assert sorted(map(int, errors)) == sorted(batch for batch in failing if batch < batches)
 
 
-def test_the_next_batch_runs_while_one_does_and_waits_for_its_turn() -> None:
+def test_the_next_batch_runs_concurrently_and_waits_for_its_turn() -> None:
     second_has_run = threading.Event()
 
     def run(batch: int) -> list[int]:
@@ -106,7 +106,7 @@ def test_the_next_batch_runs_while_one_does_and_waits_for_its_turn() -> None:
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
-def test_no_batch_is_taken_before_a_lane_is_free(lanes: int) -> None:
+def test_no_batch_is_collected_before_a_slot_is_free(lanes: int) -> None:
     running, most, lock, numbers = 0, list[int](), threading.Lock(), count()
 
     def take() -> int | None:

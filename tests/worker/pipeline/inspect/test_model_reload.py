@@ -1,4 +1,4 @@
-"""Another bundle: looked for cheaply, taken when it has proved itself, refused once with a reason when it has not."""
+"""Reloading the model: cheap checks, a self-test before the reload, and one log line for a rejected bundle."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ SETTINGS = load_settings(None, {"provider": "cpu", "inference_threads": 1, "batc
 
 
 class Watched:
-    """A watch on one path; what was opened, what was taken, and the metrics."""
+    """A reloader of one path, with what it opened, what it passed on, and its metrics."""
 
     def __init__(self, path: Path, running: str | None, real: bool = False) -> None:
         self.opened: list[str] = []
@@ -57,7 +57,7 @@ class Watched:
 
 
 def put(path: Path, version: str) -> str:
-    """A bundle at this path, replaced as a whole; its sha256."""
+    """Write a bundle to the path atomically; return its SHA-256."""
     write_bundle(path.with_suffix(".part"), tiny_contract(version=version)).replace(path)
     return read_bundle(path).sha256
 
@@ -67,7 +67,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "model.onnx"
 
 
-def test_what_runs_already_is_not_loaded_again(path: Path) -> None:
+def test_does_not_load_the_running_bundle_again(path: Path) -> None:
     watched = Watched(path, put(path, "1"))
     assert watched.look(5) == []
     os.utime(path)
@@ -75,7 +75,7 @@ def test_what_runs_already_is_not_loaded_again(path: Path) -> None:
     assert (watched.opened, watched.watch.outdated) == ([], False)
 
 
-def test_another_bundle_is_taken_when_it_has_held_for_two_looks(path: Path) -> None:
+def test_loads_a_bundle_that_two_checks_have_seen(path: Path) -> None:
     first = put(path, "1")
     watched = Watched(path, first)
     watched.look()
@@ -83,13 +83,13 @@ def test_another_bundle_is_taken_when_it_has_held_for_two_looks(path: Path) -> N
     watched.look(1)
     assert watched.opened == []
     (_, swapped) = watched.look(1)
-    assert (swapped["event"], swapped["sha256"], swapped["before"]) == ("bundle swapped", second, first)
+    assert (swapped["event"], swapped["sha256"], swapped["before"]) == ("model reloaded", second, first)
     watched.look(5)
     assert (watched.opened, watched.taken, watched.count("swapped")) == (["2"], ["2"], 1)
     assert not watched.watch.outdated
 
 
-def test_a_file_that_is_still_written_is_left_alone(path: Path, tmp_path: Path) -> None:
+def test_does_not_load_a_file_that_is_still_being_written(path: Path, tmp_path: Path) -> None:
     watched = Watched(path, put(path, "1"))
     watched.look()
     content = write_bundle(tmp_path / "new.onnx", tiny_contract(version="2")).read_bytes()
@@ -102,7 +102,7 @@ def test_a_file_that_is_still_written_is_left_alone(path: Path, tmp_path: Path) 
 
 
 def unfit(path: Path, how: str) -> None:
-    """Something at this path that must not run."""
+    """Write something to the path that must not run."""
     if how == "cut off":
         path.write_bytes(path.read_bytes()[:-10])
     elif how == "another computation":
@@ -115,13 +115,13 @@ def unfit(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut off", "another computation", "gone", "a folder"])
-def test_what_is_unfit_is_refused_once_and_the_next_good_one_is_taken(path: Path, how: str) -> None:
+def test_rejects_an_invalid_bundle_once_and_loads_the_next_valid_one(path: Path, how: str) -> None:
     first = put(path, "1")
     watched = Watched(path, first, real=True)
     watched.look()
     unfit(path, how)
     (refused,) = [log for log in watched.look(5) if log["log_level"] == "error"]
-    assert (refused["event"], refused["running"]) == ("bundle refused", first)
+    assert (refused["event"], refused["running"]) == ("bundle rejected", first)
     assert str(path) in refused["error"]
     assert (watched.taken, watched.count("refused"), watched.watch.outdated) == ([], 1, True)
     if path.is_dir():
@@ -131,7 +131,7 @@ def test_what_is_unfit_is_refused_once_and_the_next_good_one_is_taken(path: Path
     assert (watched.taken, watched.count("swapped"), watched.watch.outdated) == (["3"], 1, False)
 
 
-def test_refused_bytes_are_not_tried_again_until_the_running_ones_were_back(path: Path, tmp_path: Path) -> None:
+def test_does_not_retry_rejected_bytes_until_the_running_bundle_was_back(path: Path, tmp_path: Path) -> None:
     put(path, "1")
     good, bad = tmp_path / "good", tmp_path / "bad"
     shutil.copy(path, good)
@@ -145,7 +145,7 @@ def test_refused_bytes_are_not_tried_again_until_the_running_ones_were_back(path
     assert watched.count("refused") == 2
 
 
-def test_a_fault_while_loading_is_a_refusal(path: Path) -> None:
+def test_an_error_while_loading_rejects_the_bundle(path: Path) -> None:
     def fails(_: Bundle, __: Callable[[], None]) -> LoadedModel:
         raise MemoryError("no room on the device")
 
@@ -159,7 +159,7 @@ def test_a_fault_while_loading_is_a_refusal(path: Path) -> None:
     assert watch.outdated
 
 
-def test_what_is_promoted_in_a_store_is_taken_and_rolled_back(tmp_path: Path) -> None:
+def test_loads_the_promoted_bundle_of_a_registry_and_a_rollback(tmp_path: Path) -> None:
     def promoted(versions: Sequence[str]) -> None:
         for version in versions:
             write_bundle(tmp_path / "new.onnx", tiny_contract(version=version))
@@ -177,12 +177,12 @@ def test_what_is_promoted_in_a_store_is_taken_and_rolled_back(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("real", [True, False])
-def test_a_stop_breaks_a_load_off_and_takes_nothing(path: Path, real: bool) -> None:
-    """real: the session is never warmed up. Else the load had no moment left to break off."""
+def test_a_stop_cancels_a_load(path: Path, real: bool) -> None:
+    """real: load a real session that is never warmed up, so that there is time to cancel the load."""
     put(path, "1")
     watched = Watched(path, None, real)
     watched.watch.stop()
     logs = watched.look()
-    assert [log["event"] for log in logs] == ["loading another bundle", "loading broken off by the stop"]
+    assert [log["event"] for log in logs] == ["loading another bundle", "bundle load cancelled by the stop"]
     assert (watched.opened, watched.taken, watched.count("refused")) == (["1"], [], 0)
-    watched.watch.run(check_s=60)  # ends at once
+    watched.watch.run(check_s=60)  # returns at once

@@ -1,4 +1,4 @@
-"""The stages together, without broker: order, accounting, and a stage that dies takes the worker with it."""
+"""All stages together, without a broker: order, accounting, and a stage that fails ends the worker."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,9 @@ from tests.worker.pipeline.inspect.stages import FRAMES, Collector, Parts, feed,
 
 
 def overflowing_model() -> onnx.ModelProto:
-    """The tiny model, whose heatmaps are NaN for frames brighter than 0.95: the logarithm of what is left up to it."""
+    """The tiny model, with heatmaps that are NaN for frames brighter than 0.95, because they are a logarithm of 0.95
+    minus the brightness.
+    """
     model = build_model(heatmaps=True)
     node = next(node for node in model.graph.node if node.output[0] == "heatmaps")
     node.output[0] = "sound"
@@ -50,7 +52,7 @@ def overflowing_model() -> onnx.ModelProto:
     return model
 
 
-def test_a_defect_is_reported_even_if_its_heatmap_is_not_finite(tmp_path: Path) -> None:
+def test_reports_a_defect_even_if_its_heatmap_is_not_finite(tmp_path: Path) -> None:
     model = opened(write_bundle(tmp_path / "m.onnx", mapped_contract(), overflowing_model()))
     publisher = Collector()
     parts = Parts(publisher)
@@ -95,7 +97,7 @@ def test_flagged_frames_are_unsure_without_defects_and_counted_by_camera_and_fla
     assert value("stripwatch_defects_total", {"label": "bright", "camera": "top-1"}) == 1
 
 
-def test_a_frame_without_memory_ends_the_worker_and_is_not_committed(
+def test_a_memory_shortage_ends_the_worker_and_commits_nothing(
     model: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stripwatch.worker.pipeline.consume.memory_shortage._PAUSES_S", (0.0, 0.0))
@@ -121,7 +123,7 @@ def test_a_frame_without_memory_ends_the_worker_and_is_not_committed(
 
 
 @pytest.mark.parametrize("batches_in_flight", [1, 3])
-def test_every_frame_comes_out_once_in_order_and_is_counted(model: LoadedModel, batches_in_flight: int) -> None:
+def test_publishes_every_frame_once_in_order_and_counts_it(model: LoadedModel, batches_in_flight: int) -> None:
     publisher = Collector()
     parts = Parts(publisher)
     bad = [value or b"" for value, _ in BAD_FRAMES.values()]
@@ -153,8 +155,8 @@ class OutcomeLog(FrameObserver):
         self.outcomes.append(outcome)
 
 
-def test_measured_frames_bring_their_statistics_to_the_end_and_others_none(model: LoadedModel) -> None:
-    at_s = iter([0, 0, 1, 2])  # of frames that are decoded one after the other
+def test_only_sampled_frames_have_statistics(model: LoadedModel) -> None:
+    at_s = iter([0, 0, 1, 2])  # these frames are decoded one after the other
     parts, seen = Parts(Collector()), OutcomeLog()
     pipeline = parts.pipeline(model, seen, CameraSampler(1, lambda: next(at_s)), decode_threads=1)
     pipeline.start()
@@ -169,7 +171,7 @@ def test_measured_frames_bring_their_statistics_to_the_end_and_others_none(model
     assert isinstance(seen.outcomes[-1], RejectedFrame)
 
 
-def test_nothing_is_committable_before_it_is_acknowledged(model: LoadedModel) -> None:
+def test_nothing_is_committable_before_the_acknowledgement(model: LoadedModel) -> None:
     publisher = Collector(hold=True)
     parts = Parts(publisher)
     pipeline = parts.pipeline(model)
@@ -184,7 +186,7 @@ def test_nothing_is_committable_before_it_is_acknowledged(model: LoadedModel) ->
     assert parts.tracker.committable() == {FRAMES: CommitPoint(3)}
 
 
-def test_a_capture_in_the_future_counts_as_age_zero(model: LoadedModel) -> None:
+def test_a_capture_time_in_the_future_counts_as_age_zero(model: LoadedModel) -> None:
     publisher = Collector()
     parts = Parts(publisher)
     pipeline = parts.pipeline(model)
@@ -199,7 +201,7 @@ def test_a_capture_in_the_future_counts_as_age_zero(model: LoadedModel) -> None:
     assert read("stripwatch_frame_age_seconds_sum") == 0
 
 
-def test_late_frames_are_skipped_in_their_place_and_counted(model: LoadedModel) -> None:
+def test_late_frames_are_skipped_in_order_and_counted(model: LoadedModel) -> None:
     publisher, now_ms = Collector(), 1_700_000_010_000
     parts = Parts(publisher, Deadline(5.0, skip=True, now_s=lambda: now_ms / 1000))
     pipeline = parts.pipeline(model)
@@ -216,7 +218,7 @@ def test_late_frames_are_skipped_in_their_place_and_counted(model: LoadedModel) 
     assert read("stripwatch_batch_frames_sum") == 1
 
 
-def test_a_frame_that_grows_late_in_the_queue_is_skipped_with_its_size(model: LoadedModel) -> None:
+def test_a_frame_that_becomes_late_in_the_queue_is_skipped_with_its_size(model: LoadedModel) -> None:
     publisher, now_s = Collector(), [1_700_000_000.0]
 
     def decode_for_a_minute(encoded: bytes, *_: object) -> Image:

@@ -1,4 +1,4 @@
-"""Models that change while frames are inside, several batches at once, and a stage that dies."""
+"""Model reloads with frames in flight, several concurrent batches, and a stage that fails."""
 
 import threading
 import weakref
@@ -30,8 +30,10 @@ from tests.waiting import wait_until
 from tests.worker.pipeline.inspect.stages import FRAMES, Collector, Parts, feed, opened
 
 
-def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: LoadedModel, tmp_path: Path) -> None:
-    """The two want other sizes and colours: one frame in the wrong session would fail."""
+def test_a_reload_between_two_frames_changes_decoding_labels_and_name_together(
+    model: LoadedModel, tmp_path: Path
+) -> None:
+    """The two models expect different sizes and colours, so a frame in the wrong session would fail."""
     spec = DecodeSpec(height_px=8, width_px=8, colour="grey")
     labels = ["black", "iron", "white"]
     golden = [
@@ -45,8 +47,8 @@ def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: L
     parts = Parts(publisher)
     pipeline = parts.pipeline(model)
     encoded = [encode_frame(i / 100, seed=i) for i in range(100)]
-    feed(pipeline, parts, encoded[:50])  # all of them wait, so that some batch has frames of both
-    pipeline.swap(new)
+    feed(pipeline, parts, encoded[:50])  # all of them wait, so that some batch contains frames of both models
+    pipeline.use_model(new)
     feed(pipeline, parts, encoded[50:], first=50)
     pipeline.start()
     assert pipeline.drain(60)
@@ -58,7 +60,7 @@ def test_a_swap_between_two_frames_moves_decode_labels_and_name_at_once(model: L
         assert event.scores == pytest.approx(dict(zip(LABELS if first else labels, expected, strict=True)), abs=1e-5)
 
 
-def test_the_old_model_goes_with_its_last_frame(model: LoadedModel, tmp_path: Path) -> None:
+def test_the_old_model_is_freed_with_its_last_frame(model: LoadedModel, tmp_path: Path) -> None:
     old = opened(write_bundle(tmp_path / "old.onnx", tiny_contract(version="0")))
     runner = old.session._free.get()
     gone = weakref.ref(runner)
@@ -69,15 +71,15 @@ def test_the_old_model_goes_with_its_last_frame(model: LoadedModel, tmp_path: Pa
     pipeline = parts.pipeline(old)
     pipeline.start()
     feed(pipeline, parts, [encode_frame(0.5)] * 10)
-    pipeline.swap(model)
+    pipeline.use_model(model)
     del old
     wait_until(lambda: len(publisher.events) == 10)
-    wait_until(lambda: gone() is None)  # though no frame came since, and no result is acknowledged
+    wait_until(lambda: gone() is None)  # although no further frame has come, and no result is acknowledged
     pipeline.drain(1)
 
 
 class MeetingSession(Session):
-    """Answers a batch only when another is there too."""
+    """A model that returns a batch only while another one runs too."""
 
     meeting: threading.Barrier
 
@@ -86,7 +88,7 @@ class MeetingSession(Session):
         return super().predict(frames)
 
 
-def test_two_batches_are_with_the_model_at_once(model: LoadedModel) -> None:
+def test_two_batches_run_concurrently(model: LoadedModel) -> None:
     session = MeetingSession(**{field.name: getattr(model.session, field.name) for field in fields(Session)})
     session.meeting = threading.Barrier(2)
     publisher = Collector()
@@ -116,9 +118,7 @@ class FaultyPublisher(Collector):
 @pytest.mark.parametrize(
     ("broken", "failure"), [("model", InferenceError), ("publisher", Fault)], ids=["model", "publisher"]
 )
-def test_a_stage_that_dies_takes_the_worker_with_it(
-    model: LoadedModel, broken: str, failure: type[BaseException]
-) -> None:
+def test_a_failed_stage_ends_the_worker(model: LoadedModel, broken: str, failure: type[BaseException]) -> None:
     if broken == "model":
         session = BrokenSession(**{field.name: getattr(model.session, field.name) for field in fields(Session)})
         model = replace(model, session=session)

@@ -1,4 +1,4 @@
-"""How a frame leaves the pipeline, what its observers learn of it, and when it may be committed."""
+"""How a frame leaves the pipeline, what its observers are notified of, and when it may be committed."""
 
 import threading
 
@@ -20,7 +20,7 @@ from tests.worker.pipeline.inspect.stages import FRAMES, Collector
 
 
 class Left:
-    """A stage with one frame, which its publisher has. Two observers write down what they are called with."""
+    """A stage whose publisher holds one frame, with two observers that record their calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -49,7 +49,7 @@ class Left:
 
     @property
     def open(self) -> bool:
-        """It is in flight, and cannot be committed."""
+        """Return whether the frame is in flight and cannot be committed."""
         return self.limiter.frames == 1 and self.tracker.committable() == {FRAMES: CommitPoint(0)}
 
 
@@ -76,7 +76,7 @@ class _Noting(FrameObserver):
 SENT = ["a event", "b event", "a sent top-1ab of top-1", "b sent top-1ab of top-1"]
 
 
-def test_a_frame_is_committed_after_its_observers_know_that_it_was_delivered() -> None:
+def test_a_frame_is_committable_after_its_observers_were_notified_of_the_delivery() -> None:
     left = Left()
     assert (left.calls, left.outgoing.event.frame.camera, left.open) == (SENT, "top-1ab", True)
     left.outgoing.settle()
@@ -87,7 +87,7 @@ def test_a_frame_is_committed_after_its_observers_know_that_it_was_delivered() -
     assert left.metrics.registry.get_sample_value("stripwatch_results_total", {"verdict": "skipped"}) == 1
 
 
-def test_a_frame_that_is_dropped_leaves_room_and_is_not_committed() -> None:
+def test_a_dropped_frame_releases_its_room_and_is_not_committed() -> None:
     left = Left()
     left.outgoing.drop()
     assert left.calls[4:] == ["a dropped top-1ab of top-1, True", "b dropped top-1ab of top-1, True"]

@@ -1,4 +1,4 @@
-"""How frames end that a publisher gets, for tests of delivery."""
+"""Records how frames passed to a publisher end, for tests of delivery."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Delivery at least once, on a fake producer at the border; tests/e2e shows the same on real brokers."""
+"""At-least-once delivery with a fake producer; tests/e2e runs it on real brokers."""
 
 import threading
 from collections.abc import Callable
@@ -33,7 +33,7 @@ from tests.worker.pipeline.samples import reject, result
 
 
 class Delivery:
-    """The publisher, a tracker that holds the frames' partition, and what came of each frame."""
+    """The publisher, a tracker to which the frames' partition is assigned, and the outcome of each frame."""
 
     def __init__(self, *producers: FakeProducer, limiter: InFlightLimiter | None = None) -> None:
         self.producers = list(producers)
@@ -46,7 +46,7 @@ class Delivery:
         self.ends = SettledFrames(self.publisher, self.tracker)
 
     def read(self, *frames: Frame) -> None:
-        """As the consumer does after a fault as well: the partition is placed, and its frames come (again)."""
+        """Assign the partition and register its frames, as the consumer does at the start and after a fault."""
         self.tracker.assign([Partition(frames[0].position.topic, frames[0].position.partition)])
         assert all(self.tracker.register(frame.position) for frame in frames)
 
@@ -57,7 +57,7 @@ class Delivery:
         producer.flush(0)
 
 
-def test_a_defect_settles_only_with_both_acknowledgements() -> None:
+def test_a_frame_with_a_defect_settles_after_both_acknowledgements() -> None:
     delivery, frame = Delivery(producer := FakeProducer()), make_frame(0)
     delivery.read(frame)
     delivery.publish(frame, defect=True)
@@ -67,7 +67,7 @@ def test_a_defect_settles_only_with_both_acknowledgements() -> None:
     assert delivery.ends.settled == [0]
 
 
-def test_it_waits_for_the_oldest_frame_without_acknowledgement() -> None:
+def test_waiting_s_is_the_age_of_the_oldest_unacknowledged_frame() -> None:
     delivery, frames = Delivery(producer := FakeProducer()), [make_frame(0), make_frame(1)]
     assert delivery.publisher.waiting_s == 0.0
     delivery.read(*frames)
@@ -81,7 +81,7 @@ def test_it_waits_for_the_oldest_frame_without_acknowledgement() -> None:
     assert delivery.publisher.waiting_s == 0.0
 
 
-def test_what_fails_is_dropped_once_and_read_again_by_a_new_producer() -> None:
+def test_failed_frames_are_dropped_once_and_read_again_with_a_new_producer() -> None:
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     frames = [make_frame(offset) for offset in range(3)]
     delivery.read(*frames)
@@ -89,7 +89,8 @@ def test_what_fails_is_dropped_once_and_read_again_by_a_new_producer() -> None:
         delivery.publish(frame, defect=True)
     for *_, future in old.sent:
         future.failure(OutOfOrderSequenceNumberError())
-    delivery.publish(frames[2])  # from before the fault: nothing was settled before it, so it must not go out
+    # from before the fault: it must not be published, because nothing before it was settled
+    delivery.publish(frames[2])
     assert (delivery.ends.settled, delivery.ends.dropped) == ([], [0, 1, 2])
     wait_until(lambda: not delivery.tracker.suspended)
     assert old.closed
@@ -100,7 +101,7 @@ def test_what_fails_is_dropped_once_and_read_again_by_a_new_producer() -> None:
     assert delivery.ends.settled == [0, 1, 2]
 
 
-def test_a_reject_that_is_too_large_for_its_topic_comes_again_with_less() -> None:
+def test_a_reject_above_the_limit_is_sent_again_with_less_of_its_frame() -> None:
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     frame = make_frame(0, b"x" * 500)
     delivery.read(frame)
@@ -117,15 +118,15 @@ def test_a_reject_that_is_too_large_for_its_topic_comes_again_with_less() -> Non
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (KafkaTimeoutError("60000 ms has passed"), r"inspection.results did not take a record in time"),
+        (KafkaTimeoutError("60000 ms has passed"), "topic 'inspection.results' refused a record before the timeout"),
         (TopicAuthorizationFailedError({"inspection.results"}), r"forbid this worker the topic 'inspection.results'"),
         (
             MessageSizeTooLargeError(),
-            r"a record of \d+ bytes is too large for topic 'inspection.results'.*max.message.bytes",
+            r"a record of \d+ bytes exceeds the limit of topic 'inspection.results'.*max.message.bytes",
         ),
     ],
 )
-def test_what_no_new_producer_can_fix_ends_the_worker(error: KafkaError, sentence: str) -> None:
+def test_errors_that_no_new_producer_can_fix_end_the_worker(error: KafkaError, sentence: str) -> None:
     delivery, frame = Delivery(producer := FakeProducer()), make_frame(0)
     delivery.read(frame)
     delivery.publish(frame)
@@ -135,7 +136,7 @@ def test_what_no_new_producer_can_fix_ends_the_worker(error: KafkaError, sentenc
         raise delivery.failed[0]
 
 
-def test_a_frame_that_fails_again_and_again_ends_the_worker() -> None:
+def test_a_frame_that_fails_repeatedly_ends_the_worker() -> None:
     delivery = Delivery(*(producers := [FakeProducer() for _ in range(3)]))
     frames = [make_frame(offset) for offset in range(2)]
     for number, producer in enumerate(producers):
@@ -148,8 +149,8 @@ def test_a_frame_that_fails_again_and_again_ends_the_worker() -> None:
     assert "3 times" in str(delivery.failed[0])
 
 
-def test_a_record_that_failed_beside_another_is_not_blamed() -> None:
-    """The third failure of a frame in a row ends the worker; this one never failed by its own fault."""
+def test_a_record_that_failed_because_of_another_is_not_blamed() -> None:
+    """The third failure of a frame in a row ends the worker, but this frame never failed through its own fault."""
     delivery = Delivery(*(producers := [FakeProducer() for _ in range(5)]))
     frame = make_frame(0)
     for producer in producers[:4]:
@@ -160,7 +161,7 @@ def test_a_record_that_failed_beside_another_is_not_blamed() -> None:
     assert delivery.failed == []
 
 
-def test_a_refused_time_is_replaced_by_that_of_the_frame() -> None:
+def test_a_refused_timestamp_is_replaced_by_that_of_the_frame() -> None:
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     frame = make_frame(0, timestamp_ms=77)
     delivery.read(frame)
@@ -173,7 +174,7 @@ def test_a_refused_time_is_replaced_by_that_of_the_frame() -> None:
     assert new.times_ms == [77]
 
 
-def test_a_producer_that_refuses_at_once_is_replaced_too() -> None:
+def test_replaces_a_producer_that_refuses_immediately() -> None:
     delivery, frame = Delivery(FakeProducer(refuses=KafkaError("broken")), FakeProducer()), make_frame(0)
     delivery.read(frame)
     delivery.publish(frame, defect=True)
@@ -181,7 +182,7 @@ def test_a_producer_that_refuses_at_once_is_replaced_too() -> None:
     wait_until(lambda: not delivery.tracker.suspended)
 
 
-def test_acknowledgements_from_two_threads_settle_once() -> None:
+def test_acknowledgements_from_two_threads_settle_a_frame_once() -> None:
     delivery, frame = Delivery(producer := FakeProducer()), make_frame(0)
     delivery.read(frame)
     delivery.publish(frame, defect=True)
@@ -194,7 +195,7 @@ def test_acknowledgements_from_two_threads_settle_once() -> None:
     assert delivery.ends.settled == [0]
 
 
-def test_results_wait_for_each_other_as_long_as_they_are_asked_to() -> None:
+def test_the_producer_lingers_as_the_limiter_says() -> None:
     limiter = InFlightLimiter(100, 10**9)
     delivery = Delivery(old := FakeProducer(), new := FakeProducer(), limiter=limiter)
     frames, lingers_ms = [make_frame(n) for n in range(3)], []
@@ -209,14 +210,14 @@ def test_results_wait_for_each_other_as_long_as_they_are_asked_to() -> None:
     wait_until(lambda: not delivery.tracker.suspended)
     delivery.read(frames[0])
     delivery.publish(frames[0])
-    assert new.linger_ms == 15.0  # the new producer gets it as well
+    assert new.linger_ms == 15.0  # the new producer gets the linger time as well
 
 
-def test_a_recovery_that_dies_of_an_unforeseen_error_ends_the_worker() -> None:
+def test_an_unexpected_error_during_recovery_ends_the_worker() -> None:
     delivery, frame = (
         Delivery(producer := FakeProducer()),
         make_frame(0),
-    )  # to ask for a second one raises StopIteration
+    )  # asking for a second producer raises StopIteration
     delivery.read(frame)
     delivery.publish(frame)
     producer.sent[0][3].failure(OutOfOrderSequenceNumberError())

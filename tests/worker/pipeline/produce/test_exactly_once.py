@@ -1,4 +1,4 @@
-"""Delivery exactly once, on a fake producer at the border; tests/e2e/test_exactly_once.py does it on Apache Kafka."""
+"""Exactly-once delivery with a fake producer; tests/e2e/test_exactly_once.py runs it on Apache Kafka."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +38,7 @@ PARTITION = Partition(FRAMES[0].position.topic, FRAMES[0].position.partition)
 
 
 class Delivery:
-    """The publisher, a tracker that holds the frames' partition, and what came of each frame."""
+    """The publisher, a tracker to which the frames' partition is assigned, and the outcome of each frame."""
 
     def __init__(self, *producers: FakeProducer, timeout_s: float = LONG_S, frames_max: int = 100) -> None:
         self.tracker = OffsetTracker()
@@ -60,7 +60,7 @@ class Delivery:
         self.read()
 
     def read(self) -> None:
-        """As the consumer does after a fault as well: the partition is placed, and its frames come (again)."""
+        """Assign the partition and register its frames, as the consumer does at the start and after a fault."""
         self.tracker.assign([PARTITION])
         assert all(self.tracker.register(frame.position) for frame in FRAMES)
 
@@ -89,7 +89,9 @@ def test_a_transaction_with_enough_frames_is_committed_at_once() -> None:
 
 @contextmanager
 def started_over(delivery: Delivery, old: FakeProducer, new: FakeProducer) -> Iterator[None]:
-    """Whatever the block does to a transaction of two frames: nothing of it is committed, and all comes again."""
+    """Check that whatever the block does to a transaction of two frames, nothing is committed, and both frames are read
+    again.
+    """
     delivery.publish(*FRAMES[:2])
     wait_until(lambda: len(old.sent) == 4)
     yield
@@ -97,7 +99,7 @@ def started_over(delivery: Delivery, old: FakeProducer, new: FakeProducer) -> It
     assert (old.committed, delivery.ends.settled, delivery.ends.dropped) == ([], [], [0, 1])
     assert old.closed
     delivery.group = MEMBER
-    delivery.publish(FRAMES[2])  # from before the fault, and not the next any more
+    delivery.publish(FRAMES[2])  # from before the fault, so it is not the next frame any more
     delivery.publisher.flush(LONG_S)
     assert delivery.ends.dropped == [0, 1, 2]
     delivery.read()
@@ -107,27 +109,27 @@ def started_over(delivery: Delivery, old: FakeProducer, new: FakeProducer) -> It
     assert len(new.committed) == 1
 
 
-def test_a_record_that_failed_aborts_all_although_the_client_would_commit() -> None:
+def test_a_failed_record_aborts_the_transaction_although_the_client_would_commit() -> None:
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     with started_over(delivery, old, new):
         old.sent[2][3].failure(CommitFailedError())
 
 
-def test_offsets_of_partitions_that_went_are_not_committed() -> None:
+def test_does_not_commit_offsets_of_revoked_partitions() -> None:
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     with started_over(delivery, old, new):
         delivery.tracker.forget([PARTITION])
 
 
-def test_offsets_of_partitions_that_went_and_came_back_are_not_committed() -> None:
+def test_does_not_commit_offsets_of_reassigned_partitions() -> None:
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     with started_over(delivery, old, new):
         delivery.tracker.forget([PARTITION])
         delivery.tracker.assign([PARTITION])
 
 
-def test_a_transaction_whose_partitions_went_does_not_wait_for_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers of committed records would wait with it, whoever wrote what lies behind."""
+def test_a_transaction_with_revoked_partitions_does_not_wait_for_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers of committed records would wait for it, whichever producer wrote the records behind it."""
     monkeypatch.setattr(exactly_once, "_STABLE_S_MAX", 10 * LONG_S)
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     with started_over(delivery, old, new):
@@ -136,7 +138,7 @@ def test_a_transaction_whose_partitions_went_does_not_wait_for_the_group(monkeyp
 
 
 def test_a_worker_outside_its_group_commits_nothing() -> None:
-    """The broker would take a member without a generation for one that needs no check."""
+    """The broker would accept a member without a generation unchecked."""
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     with started_over(delivery, old, new):
         delivery.group = ConsumerGroupMetadata("g")
@@ -148,8 +150,8 @@ def test_a_refused_commit_starts_over() -> None:
         pass
 
 
-def test_the_record_that_was_refused_is_blamed_and_not_one_that_came_later() -> None:
-    """A reject is too large. kafka-python then refuses every record, with an error that says nothing of the reason."""
+def test_blames_the_refused_record_and_not_a_later_one() -> None:
+    """A reject is too large. kafka-python then refuses every record with an error that does not give the reason."""
     delivery = Delivery(old := FakeProducer(), new := FakeProducer())
     large = make_frame(0, b"x" * 900)
     delivery.publisher.publish(delivery.ends.outgoing(reject(large), large))
@@ -157,7 +159,7 @@ def test_the_record_that_was_refused_is_blamed_and_not_one_that_came_later() -> 
     old.refuses, old.broken_by = KafkaError("in an error state"), MessageSizeTooLargeError()
     delivery.publish(FRAMES[1])
     wait_until(lambda: delivery.ends.dropped == [0, 1])
-    assert delivery.tracker.suspended  # the sender thread says only now which record it was
+    assert delivery.tracker.suspended  # only now the sender thread reports which record it was
     old.sent[0][3].failure(MessageSizeTooLargeError())
     wait_until(lambda: not delivery.tracker.suspended)
     assert delivery.failed == []
@@ -169,7 +171,7 @@ def test_the_record_that_was_refused_is_blamed_and_not_one_that_came_later() -> 
     assert len(new.sent[0][1]) < 500
 
 
-def test_a_result_that_is_too_large_by_itself_ends_the_worker_with_its_size() -> None:
+def test_a_result_above_the_limit_ends_the_worker_and_names_its_size() -> None:
     delivery = Delivery(old := FakeProducer(acknowledges=False))
     delivery.publish(*FRAMES[:2])
     wait_until(lambda: len(old.sent) == 4)
@@ -177,11 +179,11 @@ def test_a_result_that_is_too_large_by_itself_ends_the_worker_with_its_size() ->
         future.failure(MessageSizeTooLargeError() if number == 2 else BystanderError(MessageSizeTooLargeError()))
     with pytest.raises(BrokerUnavailableError):
         delivery.publisher.flush(LONG_S)
-    with pytest.raises(BrokerUnavailableError, match=r"\d+ bytes is too large for topic 'inspection.results'"):
+    with pytest.raises(BrokerUnavailableError, match=r"\d+ bytes exceeds the limit of topic 'inspection.results'"):
         raise delivery.failed[0]
 
 
-def test_a_second_worker_with_this_name_ends_it() -> None:
+def test_a_second_worker_with_the_same_instance_id_ends_this_one() -> None:
     delivery = Delivery(FakeProducer(commit_raises=ProducerFencedError()))
     delivery.publish(FRAMES[0])
     with pytest.raises(BrokerUnavailableError):
@@ -197,10 +199,10 @@ def test_a_worker_that_was_away_for_longer_than_its_transaction_continues() -> N
         pass
 
 
-def test_a_broker_that_takes_no_record_in_time_is_lost() -> None:
+def test_a_broker_that_acknowledges_nothing_in_time_ends_the_worker() -> None:
     delivery = Delivery(FakeProducer(commit_raises=KafkaTimeoutError("late")))
     delivery.publish(FRAMES[0])
     with pytest.raises(BrokerUnavailableError):
         delivery.publisher.flush(LONG_S)
-    with pytest.raises(BrokerUnavailableError, match=r"did not end a transaction in time: .*late"):
+    with pytest.raises(BrokerUnavailableError, match=r"did not end a transaction before the timeout: .*late"):
         raise delivery.failed[0]

@@ -1,6 +1,6 @@
-"""What a producer of kafka-python 3.0.12 does not survive, and so is replaced.
+"""Errors from which a producer of kafka-python 3.0.12 does not recover, so that it is replaced.
 
-The tests that end in `_by_itself` fail on the day when a work-around is not needed any more.
+The tests that end in `_without_workaround` fail once a workaround is no longer needed.
 """
 
 import pytest
@@ -33,7 +33,7 @@ def recovery(*openings: KafkaProducer | Exception, give_up_s: float = 60) -> tup
     return ProducerRecovery(open_producer, RecordBuilder(Topics(), 1000), metrics, give_up_s), metrics
 
 
-def test_a_new_producer_is_tried_until_there_is_one() -> None:
+def test_retries_until_a_new_producer_can_be_opened() -> None:
     made, metrics = recovery(
         BrokerUnavailableError("not yet"), BrokerUnavailableError("not yet"), heir := FakeProducer()
     )
@@ -42,7 +42,7 @@ def test_a_new_producer_is_tried_until_there_is_one() -> None:
     assert metrics.registry.get_sample_value("stripwatch_producer_rebuilds_total") == 1
 
 
-def test_patience_ends_when_nothing_at_all_is_delivered() -> None:
+def test_gives_up_if_nothing_is_delivered() -> None:
     made, _ = recovery(FakeProducer(), FakeProducer(), FakeProducer(), give_up_s=0)
     made.recover(FakeProducer(), DeliveryError(KafkaError("the first")))
     made.delivered()
@@ -52,8 +52,8 @@ def test_patience_ends_when_nothing_at_all_is_delivered() -> None:
 
 
 @pytest.mark.kafka
-def test_the_client_is_dead_after_a_record_that_is_too_large_by_itself(apache_broker: BrokerHandle) -> None:
-    """Java fails the one record and continues with a new epoch."""
+def test_the_client_fails_after_a_record_that_is_too_large_without_workaround(apache_broker: BrokerHandle) -> None:
+    """The Java client fails that record and continues with a new epoch."""
     topic = apache_broker.new_topic(max_message_bytes="1000")
     producer = apache_broker.producer(enable_idempotence=True)
     try:
@@ -65,7 +65,7 @@ def test_the_client_is_dead_after_a_record_that_is_too_large_by_itself(apache_br
         force_close(producer)
 
 
-def test_a_record_that_expired_does_not_abort_its_transaction_by_itself() -> None:
-    """The transaction is not informed, and can be committed without it; Java aborts."""
+def test_an_expired_record_does_not_abort_its_transaction_without_workaround() -> None:
+    """The transaction is not notified and can be committed without the record. The Java client aborts it."""
     manager = TransactionManager("id", api_version=(2, 5))
     assert manager.classify_batch_error(KafkaTimeoutError(), None) == manager.ERROR_CLASS_RETRIABLE

@@ -1,4 +1,4 @@
-"""Events as the records that go out."""
+"""Events as Kafka records."""
 
 import json
 
@@ -27,21 +27,21 @@ def records(reject_bytes_max: int = 1000) -> RecordBuilder:
     return RecordBuilder(Topics(), reject_bytes_max)
 
 
-def test_a_clean_result_is_one_record_of_its_camera() -> None:
+def test_a_clean_result_is_one_record_with_its_camera_as_key() -> None:
     frame = make_frame()
     (record,) = records().build(result(frame, defect=False), frame)
     assert (record.topic, record.key) == ("inspection.results", b"top-1")
     assert msgspec.json.decode(record.body)["id"] == frame.id
 
 
-def test_a_defect_is_two_records_serialised_once() -> None:
+def test_a_result_with_a_defect_is_two_records_serialised_once() -> None:
     frame = make_frame()
     first, second = records().build(result(frame, defect=True), frame)
     assert (first.topic, second.topic) == ("inspection.results", "inspection.defects")
     assert first.body is second.body
 
 
-def test_a_reject_carries_the_frame_its_reason_and_its_headers() -> None:
+def test_a_reject_carries_its_frame_reason_and_headers() -> None:
     frame = make_frame(7, b"abc", headers=(("ce_id", b"1"),), timestamp_ms=99)
     (record,) = records().build(reject(frame), frame)
     headers = dict(record.headers)
@@ -53,14 +53,14 @@ def test_a_reject_carries_the_frame_its_reason_and_its_headers() -> None:
 
 
 def limited(**bytes_max: int) -> TopicLimits:
-    """Limits as Kafka says them, by the last word of the topic's name."""
+    """Limits in the form that Kafka reports, by the last word of the topic name."""
     limits = TopicLimits(lambda: {f"inspection.{name}": bytes_ for name, bytes_ in bytes_max.items()})
     limits.refresh()
     return limits
 
 
 @pytest.mark.parametrize("bytes_max", [1_000, 5_000, 100_000, 1_048_588])
-def test_a_reject_fills_the_limit_of_its_topic_and_says_how_much_it_keeps(bytes_max: int) -> None:
+def test_a_reject_fills_the_limit_of_its_topic_and_states_how_much_it_keeps(bytes_max: int) -> None:
     metrics = Metrics(CollectorRegistry())
     maker = RecordBuilder(Topics(), 16_000_000, limited(rejects=bytes_max), metrics.rejects_shortened)
     frame = make_frame(0, b"x" * 2_000_000, headers=(("ce_id", b"1"),))
@@ -72,14 +72,14 @@ def test_a_reject_fills_the_limit_of_its_topic_and_says_how_much_it_keeps(bytes_
     assert shortened_count(metrics) == 1
 
 
-def test_a_reject_that_fits_is_whole() -> None:
+def test_a_reject_within_the_limit_is_complete() -> None:
     metrics = Metrics(CollectorRegistry())
     maker = RecordBuilder(Topics(), 1000, limited(rejects=2000), metrics.rejects_shortened)
     frame = make_frame(0, b"x" * 500)
     assert (len(maker.build(reject(frame), frame)[0].body), shortened_count(metrics)) == (500, 0)
 
 
-def test_a_reject_leaves_out_the_headers_of_its_camera_where_even_they_are_too_large() -> None:
+def test_a_reject_omits_the_camera_headers_if_they_alone_exceed_the_limit() -> None:
     maker, frame = (
         RecordBuilder(Topics(), 1000, limited(rejects=2000)),
         make_frame(0, b"x" * 500, headers=(("note", b"n" * 3000),)),
@@ -90,7 +90,7 @@ def test_a_reject_leaves_out_the_headers_of_its_camera_where_even_they_are_too_l
     assert record.size_bytes <= 2000
 
 
-def test_a_frame_for_review_carries_what_the_model_said_and_where_it_was() -> None:
+def test_a_review_frame_carries_the_prediction_and_its_position() -> None:
     frame = make_frame(7, encode_frame(0.5), headers=(("ce_id", b"1"),), timestamp_ms=99, coil="C1")
     headers = dict(review_headers(result(frame, defect=False), frame))
     assert (headers["ce_type"], headers["content-type"]) == (b"stripwatch.review.v1", b"image/png")
@@ -103,7 +103,7 @@ def test_a_frame_for_review_carries_what_the_model_said_and_where_it_was() -> No
     assert (headers["original.ce_id"], headers["stripwatch_key"]) == (b"1", b"top-1")
 
 
-def test_a_copy_of_a_raw_buffer_says_so_and_keeps_its_layout() -> None:
+def test_a_copy_of_a_raw_buffer_keeps_its_layout_headers() -> None:
     buffer, layout = pack(np.zeros((8, 8), np.uint16), "Mono12p")
     frame = make_frame(7, buffer, layout=layout, headers=tuple(raw_headers(layout)))
     copies = (review_headers(result(frame, defect=False), frame), records().build(reject(frame), frame)[0].headers)

@@ -1,4 +1,4 @@
-"""Which time records carry."""
+"""Timestamps of records."""
 
 import pytest
 from kafka.errors import InvalidTimestampError
@@ -23,7 +23,7 @@ def test_a_record_carries_the_time_of_this_host() -> None:
     assert Clocks().clock.stamp_ms(frame_ms=7) == 10 * DAY_S * 1000
 
 
-def test_after_a_refusal_it_carries_that_of_its_frame_until_the_clock_is_set() -> None:
+def test_after_a_refusal_records_carry_the_time_of_their_frame_until_the_clock_is_set() -> None:
     clocks = Clocks()
     clock = clocks.clock
     with capture_logs() as logs:
@@ -38,7 +38,7 @@ def test_after_a_refusal_it_carries_that_of_its_frame_until_the_clock_is_set() -
 
 
 @pytest.mark.parametrize("sent_since", [False, True])
-def test_a_refusal_that_comes_after_the_clock_was_set_is_not_of_the_new_time(sent_since: bool) -> None:
+def test_a_refusal_received_after_the_clock_was_set_does_not_concern_the_new_time(sent_since: bool) -> None:
     clocks = Clocks()
     clocks.clock.stamp_ms(7)
     clocks.wall_s -= DAY_S
@@ -49,8 +49,10 @@ def test_a_refusal_that_comes_after_the_clock_was_set_is_not_of_the_new_time(sen
 
 
 @pytest.mark.parametrize(("jump_s", "refusals"), [(DAY_S, 1), (-DAY_S, 2)])
-def test_a_clock_that_has_jumped_is_refused(jump_s: float, refusals: int) -> None:
-    """Back only where an administrator has limited that: the refusal could be of the time before."""
+def test_a_clock_that_jumped_is_refused(jump_s: float, refusals: int) -> None:
+    """Jumps back are refused only where an administrator limits them, so the refusal may concern the time before the
+    jump.
+    """
     clocks = Clocks()
     clocks.clock.stamp_ms(7)
     clocks.wall_s += jump_s
@@ -60,8 +62,8 @@ def test_a_clock_that_has_jumped_is_refused(jump_s: float, refusals: int) -> Non
     assert (clocks.clock.refused, clocks.clock.stamp_ms(7)) == (True, 7)
 
 
-def test_after_a_while_the_time_of_this_host_is_tried_again() -> None:
-    """It may be the broker's clock that was wrong, and was set."""
+def test_tries_the_time_of_this_host_again_after_a_while() -> None:
+    """The broker's clock may have been wrong and have been corrected."""
     clocks = Clocks()
     clocks.clock.refuse("results", 7, InvalidTimestampError())
     clocks.advance(299)
@@ -70,14 +72,14 @@ def test_after_a_while_the_time_of_this_host_is_tried_again() -> None:
     assert (clocks.clock.refused, clocks.clock.stamp_ms(7)) == (False, clocks.wall_s * 1000)
 
 
-def test_a_frame_without_a_time_leaves_it_to_this_host() -> None:
+def test_a_frame_without_a_time_gets_the_time_of_this_host() -> None:
     clocks = Clocks()
     clocks.clock.refuse("results", -1, InvalidTimestampError())
     assert clocks.clock.stamp_ms(-1) == clocks.wall_s * 1000
 
 
-def test_after_a_refusal_a_frame_without_a_time_gets_that_of_the_frame_before() -> None:
-    """Seconds in place of milliseconds would be 1970 to every reader, and deleted by the topic's retention."""
+def test_after_a_refusal_a_frame_without_a_time_gets_that_of_the_previous_frame() -> None:
+    """Readers would take seconds for a time in 1970, and the topic's retention would delete the record."""
     clock = Clocks().clock
     clock.stamp_ms(7)
     clock.refuse("results", -1, InvalidTimestampError())

@@ -1,4 +1,4 @@
-"""The public Python API: `import stripwatch`, and what training and export offer."""
+"""The public Python API: `import stripwatch`, `stripwatch.training` and `stripwatch.export`."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ def model() -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Encoded strips that the demo's model has not seen, by file name, some of a size that it was not trained on."""
+    """Return encoded strips unseen by the demo model, by file name, some of a size that it was not trained on."""
     return {
         f"{number:02}.jpg": encode_jpeg(
             render(
@@ -50,7 +50,7 @@ def imported_by(script: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-def test_a_package_offers_what_it_names_and_nothing_more() -> None:
+def test_a_package_offers_exactly_the_names_in_all() -> None:
     kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
     functions = {"decode_result", "load_model", "load_settings", "read_bundle", "run_worker"}
     assert set(stripwatch.__all__) == kinds | functions | {"__version__"}
@@ -58,13 +58,13 @@ def test_a_package_offers_what_it_names_and_nothing_more() -> None:
     assert set(stripwatch.export.__all__) == {"ExportSettings", "export_run", "verify"}
 
 
-def test_the_names_of_the_worker_are_there() -> None:
+def test_the_names_of_the_worker_exist() -> None:
     check_names(stripwatch)
 
 
 @pytest.mark.training
 @pytest.mark.parametrize("package", [stripwatch.training, stripwatch.export], ids=lambda package: package.__name__)
-def test_the_names_of_training_and_export_are_there(package: ModuleType) -> None:
+def test_the_names_of_training_and_export_exist(package: ModuleType) -> None:
     check_names(package)
 
 
@@ -81,7 +81,7 @@ def check_names(package: ModuleType) -> None:
             assert all(part in getattr(package, name).__doc__ for part in ("Args:", "Raises:", "Example:")), name
 
 
-def test_an_import_alone_loads_nothing() -> None:
+def test_an_import_alone_loads_no_heavy_module() -> None:
     third_party = {
         "cv2",
         "kafka",
@@ -101,7 +101,9 @@ def test_an_import_alone_loads_nothing() -> None:
     assert "onnxruntime" not in imported_by(f"import stripwatch; stripwatch.read_bundle({str(DEMO_BUNDLE)!r})")
 
 
-def test_a_model_says_what_the_command_says(model: LoadedModel, frames: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_model_gives_the_same_results_as_the_command(
+    model: LoadedModel, frames: dict[str, bytes], tmp_path: Path
+) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()
     for name, encoded in frames.items():
@@ -124,8 +126,8 @@ def test_a_model_says_what_the_command_says(model: LoadedModel, frames: dict[str
     assert any(d.box_px for event in events.values() for d in event.defects)
 
 
-def test_a_batch_says_what_each_frame_says_alone(model: LoadedModel, frames: dict[str, bytes]) -> None:
-    many = [*frames.values()] * 3  # more than a batch
+def test_a_batch_gives_the_same_results_as_single_frames(model: LoadedModel, frames: dict[str, bytes]) -> None:
+    many = [*frames.values()] * 3  # more than one batch
     alone = [model.inspect(encoded) for encoded in many]
     assert_alike(model.inspect_batch(many), alone)
     assert model.inspect_batch([]) == []
@@ -153,7 +155,7 @@ def assert_alike(found: Sequence[Any], expected: Sequence[Any]) -> None:
         (lambda encoded: encoded[: len(encoded) // 2], "truncated"),
     ],
 )
-def test_a_frame_that_cannot_be_inspected_is_rejected_with_the_reason(
+def test_rejects_a_frame_that_cannot_be_inspected_with_the_reason(
     model: LoadedModel, frames: dict[str, bytes], damage: Any, reason: str
 ) -> None:
     whole = next(iter(frames.values()))
@@ -174,8 +176,8 @@ def test_a_path_is_not_a_frame(model: LoadedModel) -> None:
         model.inspect("strip.jpg")  # type: ignore[arg-type]
 
 
-def test_a_score_that_is_no_number_rejects_the_frame(tmp_path: Path) -> None:
-    """Nothing that computes infinity passes the golden frames, so the scores are spoilt on their way."""
+def test_rejects_a_frame_whose_score_is_not_finite(tmp_path: Path) -> None:
+    """A model that computes infinity does not pass its self-test, so the test changes the scores on their way."""
     loaded = stripwatch.load_model(write_bundle(tmp_path / "tiny.onnx"))
     runner = loaded.session._free.get()
 
@@ -192,7 +194,7 @@ def test_a_score_that_is_no_number_rejects_the_frame(tmp_path: Path) -> None:
         loaded.inspect(encode_frame(0.5))
 
 
-def test_a_file_that_is_not_a_bundle_is_refused_and_named(tmp_path: Path) -> None:
+def test_refuses_and_names_a_file_that_is_not_a_bundle(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("no model")
     (tmp_path / "bare.onnx").write_bytes(build_model().SerializeToString())
     changed = bytearray(DEMO_BUNDLE.read_bytes())
@@ -203,7 +205,7 @@ def test_a_file_that_is_not_a_bundle_is_refused_and_named(tmp_path: Path) -> Non
         for load in (stripwatch.load_model, stripwatch.read_bundle):
             with pytest.raises(stripwatch.BundleError, match=name):
                 load(str(path))
-    with pytest.raises(stripwatch.SettingsError, match="provider is 'gpu'; known are auto, cpu"):
+    with pytest.raises(stripwatch.SettingsError, match="unknown provider 'gpu'; use one of auto, cpu"):
         stripwatch.load_model(DEMO_BUNDLE, provider="gpu")  # type: ignore[arg-type]
 
 
@@ -219,7 +221,7 @@ def test_the_environment_does_not_change_a_loaded_model(
     assert (shown.out, shown.err) == ("", "")
 
 
-def test_a_promoted_bundle_is_loaded_by_its_name(tmp_path: Path) -> None:
+def test_loads_a_promoted_bundle_by_its_name(tmp_path: Path) -> None:
     from stripwatch.worker.model.bundle_store import promote
 
     change = promote(tmp_path / "store", write_bundle(tmp_path / "tiny.onnx"))
@@ -240,18 +242,18 @@ def test_settings_come_from_a_file_and_the_environment(monkeypatch: pytest.Monke
         stripwatch.load_settings(tmp_path / "no.toml")
 
 
-def test_a_worker_without_a_bundle_says_so() -> None:
+def test_run_worker_requires_a_bundle() -> None:
     with pytest.raises(stripwatch.SettingsError, match="setting 'bundle' is missing"):
         stripwatch.run_worker(stripwatch.load_settings())
 
 
 @pytest.mark.parametrize("value", [b"", b"{}", b"\xff", b"[1]", b'{"schema": "stripwatch.result/1"}'])
-def test_bytes_that_are_not_a_result_are_refused(value: bytes) -> None:
+def test_refuses_bytes_that_are_not_a_result(value: bytes) -> None:
     with pytest.raises(stripwatch.InputError, match="not a result event"):
         stripwatch.decode_result(value)
 
 
-def test_a_result_of_another_schema_is_refused_and_an_added_field_is_not() -> None:
+def test_refuses_another_schema_and_ignores_an_added_field() -> None:
     event = json.loads(EVENT.read_bytes())
     assert stripwatch.decode_result(EVENT.read_bytes()).defects[0].label == event["defects"][0]["label"]
     assert stripwatch.decode_result(json.dumps(event | {"added": 1}).encode()).id == event["id"]
@@ -259,7 +261,7 @@ def test_a_result_of_another_schema_is_refused_and_an_added_field_is_not() -> No
         stripwatch.decode_result(json.dumps(event | {"schema": "stripwatch.result/2"}).encode())
 
 
-def test_two_threads_may_ask_for_a_name_at_once() -> None:
+def test_threads_may_import_a_name_concurrently() -> None:
     script = (
         "import threading, stripwatch; barrier = threading.Barrier(8)\n"
         "def ask(): barrier.wait(); found.append(stripwatch.load_model)\n"
@@ -271,7 +273,7 @@ def test_two_threads_may_ask_for_a_name_at_once() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_limits_in_the_documentation_are_those_of_the_settings() -> None:
+def test_documented_limits_are_those_of_the_settings() -> None:
     settings = stripwatch.load_settings()
     text = " ".join((LoadedModel.inspect.__doc__ or "").split())
     assert f"{settings.frames.bytes_max:,} bytes" in text
@@ -279,7 +281,7 @@ def test_the_limits_in_the_documentation_are_those_of_the_settings() -> None:
     assert f"{settings.frames.side_px_min} pixels a side" in text
 
 
-def test_a_worker_outside_the_main_thread_is_refused_at_once() -> None:
+def test_run_worker_refuses_a_thread_other_than_the_main_thread() -> None:
     settings = stripwatch.load_settings()
     refused = pytest.raises(stripwatch.SettingsError, match="must be called from the main thread")
     with ThreadPoolExecutor(1) as pool, refused:

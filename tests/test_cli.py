@@ -1,4 +1,4 @@
-"""The one command: what it imports, what it offers, and what it says of a command that it does not know."""
+"""The `stripwatch` command: lazy imports, help texts, and errors for unknown commands."""
 
 import importlib
 import inspect
@@ -41,7 +41,7 @@ InProcess = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
-    """Run `stripwatch WORDS` here, which takes less time: exit code, stdout, stderr."""
+    """Run `stripwatch WORDS` in this process, which takes less time. Return exit code, stdout and stderr."""
 
     def call(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["stripwatch", *words])
@@ -73,14 +73,14 @@ def test_help_of_a_group_imports_no_command(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("program", "row"), ROWS, ids=IDS)
-def test_a_row_says_the_first_line_of_the_command_s_own_help(program: str, row: LazyCommand) -> None:
+def test_a_row_is_the_first_line_of_the_commands_help(program: str, row: LazyCommand) -> None:
     command = row.load()
     assert command.help is not None
     assert row.help == command.help.splitlines()[0]
 
 
 @pytest.mark.parametrize(("program", "row"), ROWS, ids=IDS)
-def test_an_example_in_a_help_text_is_a_command_that_exists(program: str, row: LazyCommand) -> None:
+def test_examples_in_help_texts_are_existing_commands(program: str, row: LazyCommand) -> None:
     command = row.load()
     for first, second in re.findall(r"(?<=[:\s`'])stripwatch (\w+) (\S+)", command.help or ""):
         group = f"stripwatch {first}"
@@ -88,8 +88,8 @@ def test_an_example_in_a_help_text_is_a_command_that_exists(program: str, row: L
         assert (second if group in TABLES else first) in names
 
 
-def test_the_tables_hold_every_command_of_the_project() -> None:
-    """A function with an option of typer is a command, or else nobody can call it."""
+def test_the_tables_contain_every_command() -> None:
+    """A function with typer options is a command, and no table would otherwise make it available."""
     groups = {".cli:app", ".rejects:rejects", ".config:config"}
     targets = {row.target for _, row in ROWS if not row.target.endswith(tuple(groups))}
     assert set(functions_with_options()) == targets
@@ -137,7 +137,7 @@ def takes_options(function: Callable[..., object]) -> bool:
         (["train", "fit", "--data", "x"], "error: Missing option '--network'; see 'stripwatch train fit --help'"),
     ],
 )
-def test_a_wrong_word_is_one_sentence_and_exit_2(arguments: list[str], says: str) -> None:
+def test_a_wrong_command_line_gives_a_one_line_error_and_exit_code_2(arguments: list[str], says: str) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{says}\n")
 
@@ -180,7 +180,7 @@ def test_every_group_is_in_the_tables() -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_name_that_no_file_can_have_is_one_sentence(
+def test_an_invalid_file_name_gives_a_one_line_error(
     in_process: InProcess, words: list[str], error: type[StripwatchError]
 ) -> None:
     code, stdout, stderr = in_process(*words, "a" * 5000)
@@ -189,7 +189,7 @@ def test_a_name_that_no_file_can_have_is_one_sentence(
     assert "Traceback" not in stderr
 
 
-def test_what_is_used_most_comes_first() -> None:
+def test_the_most_used_commands_come_first() -> None:
     text = run("--help").stdout
     names = re.findall(r"^  (\w+) {2,}", text.partition("Commands:")[2], re.MULTILINE)
     assert names == [row.name for row in TABLES["stripwatch"]]
@@ -204,18 +204,18 @@ def test_what_is_used_most_comes_first() -> None:
         *(("training", "stripwatch train"), ("export", "stripwatch export")),
     ],
 )
-def test_each_module_is_the_command_or_a_group_of_it(module: str, program: str) -> None:
+def test_each_module_runs_the_command_or_a_group_of_it(module: str, program: str) -> None:
     assert run("--help", module=module).stdout.startswith(f"Usage: {program} [OPTIONS] COMMAND [ARGS]...")
     assert run("--version", module=module).stdout == f"stripwatch {__version__}\n"
     assert f"see '{program} --help'" in run("zzz", module=module).stderr
 
 
-def test_version_does_not_start_a_command() -> None:
+def test_version_starts_no_command() -> None:
     done = run("--version", "run")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_ctrl_c_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_gives_a_one_line_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(self: LazyCommand) -> TyperCommand | TyperGroup:
         raise KeyboardInterrupt
 
@@ -227,7 +227,7 @@ def test_ctrl_c_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert capsys.readouterr().err == "error: interrupted\n"
 
 
-def test_a_group_is_typed_like_any_other() -> None:
+def test_a_group_accepts_options_like_any_command() -> None:
     group = typer.main.get_group(stripwatch.cli.app)
     assert isinstance(group, LazyGroup)
     assert isinstance(group.get_command(None, "rejects"), TyperGroup)
@@ -235,7 +235,7 @@ def test_a_group_is_typed_like_any_other() -> None:
     assert group.get_command(None, "no") is None
 
 
-# Here the role of the value depends on the command; every other option is defined once.
+# The meaning of this value depends on the command. Every other option is defined once.
 BY_COMMAND = {
     *("--bootstrap-servers", "--boxes", "--coil", "--config", "--data", "--frames", "--group-id", "--json"),
     *(

@@ -1,4 +1,4 @@
-"""`python -m worker`."""
+"""Entry point of `python -m worker`."""
 
 from stripwatch.worker.cli import main
 

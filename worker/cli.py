@@ -1,8 +1,8 @@
-"""The worker's own commands, which `stripwatch` offers at its top level. `python -m worker` has them alone."""
+"""The worker's commands, which `stripwatch` offers at its top level and `python -m worker` on their own."""
 
 from stripwatch.worker.common.command_line import PROGRAM, LazyCommand, new_app, run_app
 
-HELP = "Inspect moving steel strip: frames from Kafka in, defect events out."
+HELP = "Inspect moving steel strip: read camera frames from Kafka and publish defect events."
 _WORKER = "stripwatch.worker"
 COMMANDS = (
     LazyCommand("run", f"{_WORKER}.service.commands:run", "Inspect frames from Kafka until stopped."),
@@ -14,7 +14,7 @@ COMMANDS = (
     LazyCommand(
         "inspect",
         f"{_WORKER}.service.commands:inspect",
-        "Inspect a folder of images, without a broker, by the same steps as on the line.",
+        "Inspect a folder of images without a broker, by the same steps as on the line.",
     ),
     LazyCommand(
         "view",

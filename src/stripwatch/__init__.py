@@ -1,7 +1,7 @@
-"""Stripwatch inspects moving steel strip: frames from Kafka in, defect events out.
+"""Stripwatch inspects moving steel strip: it reads camera frames from Kafka and publishes defect events.
 
-This is the public Python API, all of it. Names are imported on first use, because every import inside the project runs
-this file first.
+This package is the complete public Python API of the worker. `stripwatch.training` and `stripwatch.export` have their
+own. Names are imported on first use, because every import inside the project runs this file first.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`python -m stripwatch`."""
+"""Entry point of `python -m stripwatch`."""
 
 from stripwatch.cli import main
 

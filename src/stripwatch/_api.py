@@ -50,7 +50,7 @@ def load_model(
         [('scratches', 0.997412, Box(x=12, y=80, width=140, height=22))]
     """
     if provider not in _PROVIDERS:
-        raise SettingsError(f"provider is {provider!r}; known are {', '.join(_PROVIDERS)}")
+        raise SettingsError(f"unknown provider {provider!r}; use one of {', '.join(_PROVIDERS)}")
     from stripwatch.worker.model.loaded_model import load_bundle
 
     return load_bundle(Path(path), provider)
@@ -152,7 +152,7 @@ def decode_result(value: bytes) -> Result:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError(f"not a result event: {error}") from error
     if result.schema != RESULT_SCHEMA:
-        raise InputError(f"not a result event: its schema is {result.schema!r}, this version reads {RESULT_SCHEMA!r}")
+        raise InputError(f"not a result event: schema is {result.schema!r}, but this version reads {RESULT_SCHEMA!r}")
     return result
 
 

@@ -1,4 +1,4 @@
-"""The one command, `stripwatch`: the worker's own commands, and the groups `train` and `export`."""
+"""The `stripwatch` command: the worker's commands and the groups `train` and `export`."""
 
 from stripwatch.worker import cli as worker
 from stripwatch.worker.common.command_line import PROGRAM, LazyCommand, new_app, run_app
@@ -20,5 +20,5 @@ app = new_app(worker.HELP, COMMANDS, worker.RENAMED)
 
 
 def main() -> None:
-    """The entry point of the console script."""
+    """Run the command. Entry point of the console script."""
     run_app(app, PROGRAM)

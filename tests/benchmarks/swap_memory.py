@@ -70,7 +70,7 @@ class Line(FrameObserver):
         self.watch = ModelReloader(
             lambda: resolve_bundle(path),
             lambda bundle, raise_if_cancelled: open_model(bundle, settings, raise_if_cancelled),
-            self.pipeline.swap,
+            self.pipeline.use_model,
             self.metrics.bundle_swaps,
             read_bundle(path).sha256,
         )

@@ -90,6 +90,6 @@ def test_the_layout_is_found_by_trying_and_remembered(line: Line, bundle: Path, 
             found.append(worker.await_log("layout"))
             line.read("results", results)
             assert worker.stop() == 0
-    assert found[0]["reason"].startswith("tried just now: ")
-    assert found[1]["reason"].startswith("as tried before: ")
+    assert found[0]["reason"].startswith("from new trials: ")
+    assert found[1]["reason"].startswith("from stored trials: ")
     assert found[0]["processes"] == found[1]["processes"] >= 1

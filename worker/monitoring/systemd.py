@@ -30,12 +30,12 @@ class Watchdog:
         self._settled = 0
         self._due_s = 0.0
 
-    def ping(self, ready: bool, frames_inside: int, frames_settled: int) -> None:
+    def ping(self, ready: bool, frames_in_flight: int, frames_settled: int) -> None:
         """Report readiness once, and ping if it is due. Safe to call at any rate."""
         if ready and not self._was_ready:
             self._was_ready = True
             self._notify("READY=1")
-        if self._now_s() < self._due_s or (frames_inside and frames_settled == self._settled):
+        if self._now_s() < self._due_s or (frames_in_flight and frames_settled == self._settled):
             return
         self._due_s, self._settled = self._now_s() + _PING_S, frames_settled
         self._notify("WATCHDOG=1")

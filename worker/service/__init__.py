@@ -1,1 +1,1 @@
-"""The worker as a process: wiring, readiness, supervision, tuning, and the check before a start."""
+"""The worker as a process: wiring, readiness, supervision, auto-tuning, and the check before a start."""

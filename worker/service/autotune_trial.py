@@ -1,9 +1,10 @@
-"""`python -m stripwatch.worker.service.autotune_trial SETTINGS SECONDS`: one process of a layout that is tried, without
-Kafka.
+"""One process of a layout that is tried, without Kafka.
 
-It plays the golden frames of its bundle, over and over, through the worker's own pipeline: decode, batch, inference,
-event. It says `ready`, begins on command, so that all processes of a layout run at the same time, and ends with
-the frames it has done.
+    python -m stripwatch.worker.service.autotune_trial SETTINGS SECONDS
+
+It repeats the golden frames of its bundle through the worker's pipeline: decode, batch, inference, event. It prints
+`ready`, waits for a line on stdin, so that all processes of a layout run at the same time, and prints the number of
+frames it has inspected.
 """
 
 import itertools
@@ -29,23 +30,26 @@ from stripwatch.worker.pipeline.inspect.publish_stage import OutgoingFrame
 READY = "ready"
 _TOPIC = "trial"
 _ROOM_S = 0.1
-_INSIDE_FRAMES_MAX, _INSIDE_BYTES_MAX = 32, 64_000_000  # few, since they are finished before the trial ends
+_IN_FLIGHT_FRAMES_MAX, _IN_FLIGHT_BYTES_MAX = (
+    32,
+    64_000_000,
+)  # small, because these frames are finished before the trial ends
 
 
 class NoPublisher:
-    """A publisher that settles at once."""
+    """A publisher that settles frames at once."""
 
     def publish(self, outgoing: OutgoingFrame) -> None:
         outgoing.settle()
 
     def flush(self, timeout_s: float) -> None:
-        """Nothing waits."""
+        """Do nothing, because no frame is waiting."""
 
 
 def run_trial(settings: Settings, model: LoadedModel, seconds: float) -> int:
-    """How many frames the pipeline settles in this many seconds, with always more waiting than a batch takes."""
+    """Return how many frames the pipeline settles in this time, always with more frames waiting than a batch takes."""
     tracker = OffsetTracker()
-    limiter = InFlightLimiter(_INSIDE_FRAMES_MAX, _INSIDE_BYTES_MAX)
+    limiter = InFlightLimiter(_IN_FLIGHT_FRAMES_MAX, _IN_FLIGHT_BYTES_MAX)
     tracker.assign([Partition(_TOPIC, 0)])
     pipeline = Pipeline(settings, model, NoPublisher(), tracker, limiter, Metrics(CollectorRegistry()))
     golden = [frame.encoded for frame in model.session.bundle.manifest.golden]
@@ -68,7 +72,7 @@ def run_trial(settings: Settings, model: LoadedModel, seconds: float) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    set_up_logs("json", "warning")  # stdout is for the answers
+    set_up_logs("json", "warning")  # stdout is for the protocol
     tune_malloc()
     given, seconds = json.loads(arguments[0]), float(arguments[1])
     settings = load_settings(None, given)

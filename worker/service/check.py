@@ -14,7 +14,7 @@ from stripwatch.worker.service.autotune import apply_layout, choose_layout
 
 
 def check(settings: Settings) -> dict[str, Any]:
-    """Load, verify and warm up; what the bundle is and how fast it runs here. Raises as `run` does."""
+    """Load, verify and warm up a bundle. Return its metadata and its speed on this machine. Raises as `run` does."""
     server_certificate(settings.metrics)
     plan = choose_layout(settings)
     model = load_model(apply_layout(settings, plan.layout))
@@ -38,14 +38,25 @@ def check(settings: Settings) -> dict[str, Any]:
 
 
 def _untrained_cameras(check: SizeCheck) -> list[str]:
-    """The cameras of the settings whose scale is unlike that of the training frames; what will happen is said."""
+    """Return the configured cameras whose scale differs from the training frames.
+
+    Prints how their frames are treated.
+
+    """
     trained = check.trained
     if trained is None:
         say("note: the bundle does not state the sizes of its training frames, so no frame is flagged for its size")
         return []
-    said = {"flag": "called unsure", "reject": "rejected", "accept": "judged as any other"}[check.untrained]
-    say(f"trained on frames of {trained}; frames unlike these are {said} (setting frames.untrained_size)")
+    treatment = {
+        "flag": "flagged and have the verdict unsure",
+        "reject": "rejected",
+        "accept": "inspected like any other",
+    }[check.untrained]
+    say(
+        f"trained on frames of {trained}; frames of other sizes or scales are {treatment} (setting "
+        "frames.untrained_size)"
+    )
     unlike = [camera for camera, scale in check.scales_mm_per_px.items() if not trained.admits_scale(scale)]
     for camera in unlike:
-        say(f"warning: camera {camera!r} has {check.scales_mm_per_px[camera]:g} mm per px: its frames are {said}")
+        say(f"warning: camera {camera!r} has {check.scales_mm_per_px[camera]:g} mm per px: its frames are {treatment}")
     return unlike

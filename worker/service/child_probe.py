@@ -1,4 +1,4 @@
-"""Whether the workers of a supervisor answer at their health ports: a process may live and do nothing."""
+"""Detects workers of a supervisor that run but do not respond on their health ports."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,13 +11,13 @@ from stripwatch.worker.monitoring.worker_scrape import all_alive
 log = structlog.get_logger()
 
 _ASK_S = 2.0  # between two rounds
-ROUNDS_MAX = 20  # without an answer, in 40 s or more; a start opens its port before it reads the bundle
+ROUNDS_MAX = 20  # unanswered, which takes 40 s or more; a worker opens its port before it reads the bundle
 
 
 class ChildProbe:
-    """Asks on a thread of its own, since an answer that does not come takes its time.
+    """Polls the workers on a separate thread, because a missing response takes until its timeout.
 
-    It counts questions, not seconds: while the whole machine stood still, nobody asked.
+    It counts requests instead of seconds, since no requests are sent while the whole machine is paused.
     """
 
     def __init__(
@@ -31,22 +31,22 @@ class ChildProbe:
         self._closing = threading.Event()
 
     def start(self, died: Callable[[BaseException], None]) -> None:
-        """died: called with what ends the thread against its will."""
+        """Start polling. died: called with the error if the thread fails."""
         OwnedThread(self._run, "child-probe", died).start()
 
     def close(self) -> None:
         self._closing.set()
 
     def hangs(self, number: int) -> bool:
-        """Whether a worker has left too many questions in a row unanswered to answer another."""
+        """Return whether a worker has left more than ROUNDS_MAX consecutive requests unanswered."""
         return self._unanswered[number] > ROUNDS_MAX
 
     def started(self, number: int) -> None:
-        """A new process has the port."""
+        """Reset the count, because a new process uses the port."""
         self._unanswered[number] = 0
 
     def check(self) -> None:
-        """Ask all at once: several that hang delay no question to the others."""
+        """Query all workers concurrently, so that hanging ones do not delay the others."""
         for number, answered in enumerate(self._ask(self._ports)):
             self._unanswered[number] = 0 if answered else self._unanswered[number] + 1
 

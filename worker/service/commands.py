@@ -1,4 +1,4 @@
-"""`stripwatch run`, `check` and `inspect`: what they take, and what they print at their end."""
+"""The commands `stripwatch run`, `check` and `inspect`."""
 
 import sys
 from pathlib import Path
@@ -30,20 +30,22 @@ def run(
     config: SettingsConfig = None,
     bundle: BundleSetting = None,
     bootstrap_servers: BootstrapServersSetting = None,
-    group_id: Annotated[str | None, typer.Option(help="Consumer group.")] = None,
+    group_id: Annotated[str | None, typer.Option(help="Kafka consumer group.")] = None,
     provider: Provider = None,
     batch_frames_max: BatchFramesMax = None,
-    linger_ms_max: Annotated[float | None, typer.Option(help="How long a free device waits for more frames.")] = None,
+    linger_ms_max: Annotated[
+        float | None, typer.Option(help="How long a free device waits for more frames, in ms.")
+    ] = None,
     metrics_port: MetricsPort = None,
     log_format: LogFormat = None,
     setting: Set = None,
 ) -> None:
     """Inspect frames from Kafka until stopped.
 
-    Settings come from --config, then the environment (STRIPWATCH_BUNDLE=...), then flags; the later wins.
-    SIGTERM finishes and commits the frames in flight. Exit codes: 2 settings, 3 bundle, 4 broker, 5 inference,
-    10 another worker has this one's instance_id, 11 a thread hung and the process was ended by force,
-    12 short of memory.
+    Settings come from --config, then the environment (STRIPWATCH_BUNDLE=...), then options; the later ones win.
+    On SIGTERM the worker finishes and commits the frames in flight. Exit codes: 2 invalid settings, 3 invalid bundle,
+    4 Kafka unavailable, 5 inference failed, 10 another worker uses this instance_id, 11 a thread hung and the process
+    was ended by force, 12 out of memory.
 
     Example: stripwatch run --bundle model.onnx --bootstrap-servers 127.0.0.1:9092 --set topics.frames=my.frames
     """
@@ -86,7 +88,7 @@ def check(
 ) -> None:
     """Load a bundle, verify its golden frames, warm up, print one JSON line, and exit.
 
-    frames_per_second is that of inference alone, by batch size, on this machine; layout is what run would take.
+    frames_per_second is the speed of inference alone on this machine, by batch size. layout is what run would use.
 
     Example: stripwatch check --bundle model.onnx
     """
@@ -100,7 +102,7 @@ def check(
 
 def inspect(
     folder: ImageFolderArgument,
-    out: Annotated[Path, typer.Option(help="JSON lines to write: one event a frame.")],
+    out: Annotated[Path, typer.Option(help="JSON Lines file to write, with one event per frame.")],
     config: SettingsConfig = None,
     bundle: BundleSetting = None,
     provider: Provider = None,
@@ -108,10 +110,10 @@ def inspect(
     force: Force = False,
     setting: Set = None,
 ) -> None:
-    """Inspect a folder of images, without a broker, by the same steps as on the line.
+    """Inspect a folder of images without a broker, by the same steps as on the line.
 
-    JPEG, PNG, BMP, TIFF and WebP files are read. Files of other types, hidden files and links to folders are skipped,
-    named on stderr, and counted as files_skipped. If none can be read, the exit code is 6.
+    Reads JPEG, PNG, BMP, TIFF and WebP files. Files of other types, hidden files and links to folders are skipped,
+    reported on stderr, and counted as files_skipped. If no file can be read, the exit code is 6.
 
     Example: stripwatch inspect --bundle model.onnx photos --out results.jsonl
     """

@@ -1,8 +1,9 @@
-"""How the work is laid over the cores: processes, and the threads of each; the best layout is found by trying.
+"""Distributes the work over the cores: number of processes, and threads of each. The best layout is found by trying.
 
-It depends on model and machine: on two cores two processes with one ONNX Runtime thread each took 1.46 times the frames
-of one process with two, for a small network (DESIGN section 5); a large one fills both cores from one process. On GPUs
-each has a process; more would share it, which is left to the settings until a bench says otherwise.
+It depends on the model and the machine. On two cores and with a small network, two processes with one ONNX Runtime
+thread each inspect more frames than one process with two threads, while a large network uses both cores from one
+process. With GPUs there is one process per GPU. More processes would share a GPU, which is left to the settings until
+measurements show an advantage.
 """
 
 from collections.abc import Sequence
@@ -10,15 +11,15 @@ from dataclasses import dataclass
 
 from stripwatch.worker.config.settings import Settings
 
-_TIE = 0.9  # trials of the same layout differ by as much where other work runs on the machine
-# kafka-python holds the GIL for about 0.3 ms a frame of 125 KB, which a trial without Kafka cannot see: from here on it
-# is 6 % of a process, and grows.
+_TIE = 0.9  # trials of the same layout differ by this much if other work runs on the machine
+# kafka-python holds the GIL for about 0.3 ms per frame of 125 KB, which a trial without Kafka cannot measure. From this
+# rate on, that is 6 % of a process.
 _GIL_FPS = 200.0
 
 
 @dataclass(frozen=True, slots=True)
 class CoreLayout:
-    """Threads are those of each process; 0 leaves it to as many as cores."""
+    """Number of processes, and threads of each process. 0 threads means as many as cores."""
 
     processes: int
     inference_threads: int
@@ -27,20 +28,20 @@ class CoreLayout:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What all processes of a layout inspected together, without Kafka."""
+    """Frames per second that all processes of a layout inspected together, without Kafka."""
 
     layout: CoreLayout
     frames_per_second: float
 
 
 def with_processes(settings: Settings, processes: int, cores: int) -> CoreLayout:
-    """A layout of as many processes; what the settings leave open of their threads is an equal share of the cores."""
+    """Return a layout with this many processes. Threads not set in the settings are an equal share of the cores."""
     share = 0 if processes == 1 else max(1, cores // processes)
     return CoreLayout(processes, settings.inference_threads or share, settings.decode_threads or share)
 
 
 def candidates(settings: Settings, cores: int, gpus: int) -> list[CoreLayout]:
-    """The layouts worth trying, fewest processes first; one where nothing is left open, or GPUs do the work.
+    """Return the layouts worth trying, fewest processes first: only one if the settings or GPUs determine it.
 
     gpus: 0 on a CPU.
     """
@@ -51,8 +52,10 @@ def candidates(settings: Settings, cores: int, gpus: int) -> list[CoreLayout]:
 
 
 def choose(trials: Sequence[Trial]) -> CoreLayout:
-    """The fastest. Of those within 10 % of it the most processes where frames are so many that Kafka's share of the GIL
-    counts, else the fewest: they need less memory, and a frame alone is done sooner.
+    """Return the fastest layout. Layouts within 10 % of the fastest count as equally fast.
+
+    Among those, choose the most processes if the frame rate is high enough for Kafka's share of the GIL to matter.
+    Otherwise choose the fewest, which need less memory and finish a single frame sooner.
     """
     best_fps = max(trial.frames_per_second for trial in trials)
     tied = sorted((t for t in trials if t.frames_per_second >= best_fps * _TIE), key=lambda t: t.layout.processes)

@@ -1,6 +1,6 @@
-"""Which process runs its model on which GPU: the processes of a supervisor take the GPUs in turn.
+"""Assigns GPUs to the processes of a supervisor, round-robin.
 
-Tested without a GPU, by numbers alone. Several processes on several GPUs have not been run.
+Tested with simulated GPUs. Several processes on several GPUs have not been run.
 """
 
 import structlog
@@ -13,21 +13,21 @@ log = structlog.get_logger()
 
 
 def usable_gpus(settings: Settings) -> int:
-    """How many GPUs the model may run on; 0 on a CPU. Raises SettingsError where the provider is not to be had."""
+    """Return how many GPUs the model may use; 0 on a CPU. Raises SettingsError if the provider is not available."""
     if runs_on_cpu(settings.provider):
         return 0
     if settings.device_id is not None:
         return 1
     count = count_gpus()
     if count is None:
-        log.warning("the GPUs cannot be counted, and one is assumed", hint="set device_id, or CUDA_VISIBLE_DEVICES")
-    return count or 1  # where there are none, the provider says so better than this could
+        log.warning("cannot count the GPUs; assuming one", hint="set device_id, or CUDA_VISIBLE_DEVICES")
+    return count or 1  # if there is none, the provider reports a better error
 
 
 def assign_gpus(settings: Settings, processes: int) -> list[int | None]:
-    """The device_id of each process, None on a CPU; the log says where GPUs are shared or left over.
+    """Return the device_id of each process, None on a CPU. Logs GPUs that are shared or unused.
 
-    Raises SettingsError where the provider is not to be had.
+    Raises SettingsError if the provider is not available.
     """
     gpus = usable_gpus(settings)
     if gpus == 0:
@@ -37,5 +37,5 @@ def assign_gpus(settings: Settings, processes: int) -> list[int | None]:
     if processes > gpus:
         log.info("processes share GPUs", processes=processes, gpus=gpus)
     if processes < gpus:
-        log.warning("GPUs are left unused", unused=list(range(processes, gpus)), hint="processes = 'auto' uses all")
+        log.warning("GPUs are unused", unused=list(range(processes, gpus)), hint="processes = 'auto' uses all")
     return [number % gpus for number in range(processes)]

@@ -1,4 +1,4 @@
-"""What no thread can say of itself: that it does not come back."""
+"""Detects threads that hang, which the threads themselves cannot report."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from stripwatch.worker.common.errors import HangError
 from stripwatch.worker.config.settings import Settings
 
-_STUCK_S_MIN = 180.0  # a slow model on a slow box needs less for a batch
+_STUCK_S_MIN = 180.0  # longer than a batch takes with a slow model on a slow machine
 _MARGIN_S = 30.0
-_GAP_S_MAX = 1.0  # between two checks; while the whole process stood still, no time passed for its threads
+_GAP_S_MAX = 1.0  # longest gap between two checks that counts; beyond it the whole process was paused
 
 
 class HangDetector:
-    """The main thread calls `check` again and again. Its limits are longer than any wait that ends by itself."""
+    """Checks progress on the main thread. Its limits exceed every wait that ends without intervention."""
 
     def __init__(self, settings: Settings, now_s: Callable[[], float] = time.monotonic) -> None:
         kafka_s = settings.broker.away_s_max + settings.send_s_max + _MARGIN_S
@@ -23,17 +23,22 @@ class HangDetector:
         self._checked_s = now_s()
         self._unsettled_s = self._away_s = 0.0
 
-    def check(self, frames_inside: int, frames_settled: int, consumer_turns: int) -> None:
-        """consumer_turns: how often the consumer's thread has come back from Kafka. Raises HangError."""
+    def check(self, frames_in_flight: int, frames_settled: int, consumer_turns: int) -> None:
+        """Raise HangError if no frame was settled or the consumer has not returned from Kafka for too long.
+
+        consumer_turns: iterations of the consumer's loop.
+        """
         now_s = self._now_s()
         passed_s, self._checked_s = min(now_s - self._checked_s, _GAP_S_MAX), now_s
         self._unsettled_s += passed_s
         self._away_s += passed_s
-        if not frames_inside or frames_settled != self._settled:
+        if not frames_in_flight or frames_settled != self._settled:
             self._settled, self._unsettled_s = frames_settled, 0.0
         if consumer_turns != self._turns:
             self._turns, self._away_s = consumer_turns, 0.0
         if self._unsettled_s > self._settle_s_max:
-            raise HangError(f"{frames_inside} frames are inside and none was settled for {self._settle_s_max:g} s")
+            raise HangError(
+                f"{frames_in_flight} frames are in flight and none was settled for {self._settle_s_max:g} s"
+            )
         if self._away_s > self._consumer_s_max:
-            raise HangError(f"the consumer's thread has not come back from Kafka for {self._consumer_s_max:g} s")
+            raise HangError(f"the consumer thread has not returned from Kafka for {self._consumer_s_max:g} s")

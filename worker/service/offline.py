@@ -1,4 +1,4 @@
-"""`stripwatch inspect`: the same pipeline over a folder of images, without a broker; one event a line."""
+"""`stripwatch inspect`: the pipeline over a folder of images, without a broker. Writes one event per line."""
 
 import threading
 import time
@@ -36,48 +36,48 @@ _FILES_CHECKED_MAX = 200
 
 
 def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = False) -> dict[str, Any]:
-    """Write an event for every image below the folder, in the order of their names; the counts of what was found.
+    """Write an event for each image in the folder, in order of the file names. Return counts.
 
-    A file that cannot be read is skipped and named. The output has its name only once it is complete; what an error
-    ends keeps the suffix .part. Raises InputError for a folder that is missing, or has no image file that can be read,
-    and for an output that is there already (without force).
+    A file that cannot be read is skipped and reported. The output gets its final name when it is complete; after an
+    error it keeps the suffix .part. Raises InputError for a folder that is missing or contains no readable image, and
+    for an existing output file unless `force` is True.
     """
     images = list_images(folder)
     if out.is_dir():
-        raise InputError(f"{out} is a folder; --out names a file")
+        raise InputError(f"{out} is a folder; --out must name a file")
     if out.exists() and not force:
-        raise InputError(f"{out} is already there; --force replaces it")
+        raise InputError(f"{out} already exists; use --force to replace it")
     model = load_model(settings)
     warn_of_sizes(model.size_check, images.files)
     with named_when_whole(out) as part:
         try:
-            lines = part.open("wb", buffering=0)  # so that a full disk fails at the line, not at the close
+            lines = part.open("wb", buffering=0)  # so that a full disk fails at the line that did not fit
         except OSError as error:
             raise InputError(f"cannot write {part}: {error.strerror}") from error
         for note in images.notes:
             say(note)
-        with lines, _named_if_cut_off(part), new_progress() as progress:
+        with lines, _report_incomplete_file(part), new_progress() as progress:
             summary = _FolderInspection(settings, model, LinesPublisher(lines), images, progress).run()
         if not summary["frames"]:
             part.unlink()
             count = len(images.files)
-            which = "the one image file" if count == 1 else f"none of the {count} image files"
+            which = "the only image file" if count == 1 else f"none of the {count} image files"
             raise InputError(f"{which} in {path_text(folder)} can{'not' if count == 1 else ''} be read")
     return {"out": str(out), "bundle": model.info.name, "provider": model.session.provider, **summary}
 
 
 @contextmanager
-def _named_if_cut_off(part: Path) -> Iterator[None]:
-    """Say where the events are that were written before an error."""
+def _report_incomplete_file(part: Path) -> Iterator[None]:
+    """After an error, report which file contains the events written so far."""
     try:
         yield
     except BaseException:
-        say(f"{path_text(part)} holds the events that were written before the inspection ended; it is not complete")
+        say(f"{path_text(part)} is incomplete; it contains the events written before the error")
         raise
 
 
 class LinesPublisher:
-    """A JSON object a line. Settled when written; the file is complete when it gets its name."""
+    """Writes one JSON object per line. A frame is settled when its line is written."""
 
     def __init__(self, lines: FileIO) -> None:
         self._lines = lines
@@ -91,11 +91,11 @@ class LinesPublisher:
         outgoing.settle()
 
     def flush(self, timeout_s: float) -> None:
-        """Each line is written as it comes."""
+        """Do nothing, because each line is written at once."""
 
 
 class _FolderInspection(FrameObserver):
-    """One run over the files: it takes the place of the consumer, and counts."""
+    """One run over the files, which replaces the consumer and counts the results."""
 
     def __init__(
         self,
@@ -125,13 +125,13 @@ class _FolderInspection(FrameObserver):
         try:
             for number, path in enumerate(files):
                 self._take(number, path)
-        finally:  # also when interrupted: the stages end before the file closes
+        finally:  # also when interrupted, so that the stages end before the file is closed
             self._pipeline.drain(threading.TIMEOUT_MAX)
         self._pipeline.raise_failure()
         if self._times_unknown:
             say(
-                f"note: files with a time before 2000 or in the future: {self._times_unknown}; "
-                "their events have the time of this inspection as captured_at"
+                f"note: files with a modification time before 2000 or in the future: {self._times_unknown}; "
+                "captured_at of their events is the time of this inspection"
             )
         seconds = time.monotonic() - started_s
         return {
@@ -171,18 +171,18 @@ class _FolderInspection(FrameObserver):
 
 
 def warn_of_sizes(check: SizeCheck, files: Sequence[Path]) -> None:
-    """Say before the first frame is judged which of them are unlike the training frames, by their headers.
+    """Warn about files whose size or scale differs from the training frames.
 
-    Looks at up to 200 files, evenly spaced: reading all of them would double the time of a folder on a slow drive. The
-    inspection itself flags every such frame.
+    It reads headers only, before the first inspection, and checks up to 200 files, evenly spaced, because reading all
+    of them would double the time on a slow drive. The inspection itself flags every such frame.
     """
     step = -(-len(files) // _FILES_CHECKED_MAX)
     if check.active and (warning := size_warning(check, map(_read, files[::step]))):
-        say(warning if step == 1 else f"{warning}; {len(files[::step])} of {len(files)} files were looked at so far")
+        say(warning if step == 1 else f"{warning}; checked {len(files[::step])} of {len(files)} files so far")
 
 
 def _read(path: Path) -> bytes:
-    """Empty where it cannot be read: the inspection itself says so."""
+    """Return the content of a file, or nothing if it cannot be read, which the inspection itself reports."""
     try:
         return path.read_bytes()
     except OSError:
@@ -190,10 +190,10 @@ def _read(path: Path) -> bytes:
 
 
 def read_file(path: Path, folder: Path, number: int) -> tuple[Frame, bool]:
-    """A file as a frame, captured when it was written; and whether that is a time at which a frame can be captured.
+    """Return a file as a frame, and whether its modification time is a plausible capture time.
 
-    Where it is none, as that of files from a reproducible archive, the frame was captured now. The id depends on the
-    time of the file in any case, so that it is the same in each inspection. Raises InputError.
+    If it is not, as for files from a reproducible archive, the frame counts as captured now. The id always depends on
+    the modification time, so that it is the same in every inspection. Raises InputError.
     """
     try:
         encoded = path.read_bytes()

@@ -1,4 +1,4 @@
-"""What /readyz asks of a worker, from the first moment on: not ready yet is an answer too."""
+"""The checks of /readyz, which respond from the first moment on: "not ready yet" is a response too."""
 
 from typing import Protocol
 
@@ -36,14 +36,14 @@ class WorkerState(Protocol):
     def alive(self) -> bool: ...
 
     @property
-    def rejects_are_many(self) -> bool: ...
+    def reject_rate_is_high(self) -> bool: ...
 
 
 class Readiness:
-    """What /readyz asks, from the first moment on: not ready yet is an answer too."""
+    """Evaluates the checks of /readyz. Before the worker exists, its checks fail."""
 
     def __init__(self) -> None:
-        self.bundle_verified = False  # and warm, on the provider that was asked for
+        self.bundle_verified = False  # verified and warmed up on the configured provider
         self.worker: WorkerState | None = None
 
     def verified(self, model: LoadedModel) -> LoadedModel:
@@ -63,10 +63,10 @@ class Readiness:
             "bundle_verified": self.bundle_verified,
             "broker_connected": worker is not None and worker.connected,
             "group_joined": worker is not None and worker.joined,
-            "few_rejects": worker is not None and not worker.rejects_are_many,
+            "few_rejects": worker is not None and not worker.reject_rate_is_high,
             "topic_readable": worker is not None and worker.topic_readable,
             "topics_writable": worker is not None and not unwritable,
-            **{f"topic_writable:{topic}": False for topic in unwritable},  # named while it is not
+            **{f"topic_writable:{topic}": False for topic in unwritable},  # listed only while it fails
             "results_delivered": worker is not None and worker.delivering,
             "clock_agrees": worker is not None and worker.clock_agrees,
             "stages_alive": worker is not None and worker.alive,

@@ -1,4 +1,4 @@
-"""Several workers of one group on one machine: started, watched, started again when one dies, and ended together."""
+"""Runs several workers of one group on one machine, restarts those that die, and stops them together."""
 
 import os
 import signal
@@ -28,17 +28,20 @@ from stripwatch.worker.service.gpu_assignment import assign_gpus
 log = structlog.get_logger()
 
 _CHECK_S = 0.1
-_STACKS_S = 0.5  # what a process may take to write the stacks of its threads
+_STACKS_S = 0.5  # time for a process to write the stacks of its threads
 _WAIT_S_MAX = 30.0
-_CLOSE_S = 15.0  # what a worker may take beyond its drain: last commit, leaving the group, closing
-_LIVED_S = 60.0  # who lived that long has not died of its start
+_CLOSE_S = 15.0  # time for a worker after its drain: last commit, leaving the group, closing
+_LIVED_S = 60.0  # a worker that ran for longer did not die of its start
 _FATAL_EXIT_CODES = (SettingsError.exit_code, BundleError.exit_code)
-_ENDED_WELL = (0, -signal.SIGTERM)  # the signal itself ends a worker that has not taken a frame yet
+_NORMAL_EXIT_CODES = (0, -signal.SIGTERM)  # SIGTERM itself ends a worker that has not taken a frame
 
 
 @dataclass(slots=True)
 class _WorkerProcess:
-    """One worker. failures: how often in a row it died young. due_s: when it may start. device_id: None on a CPU."""
+    """One worker process.
+
+    failures: consecutive deaths shortly after a start. due_s: when it may start. device_id: None on a CPU.
+    """
 
     number: int
     command: Sequence[str]
@@ -59,11 +62,11 @@ class _WorkerProcess:
 
 
 class Supervisor:
-    """Keeps a process alive for each command. Their output goes where the supervisor's goes.
+    """Keeps a process running for each command. Their output goes where the supervisor's goes.
 
-    restarted: called for each that died. device_ids: the GPU of each, for the log; empty on a CPU. open_fds: files that
-    the children keep open. probe: says whether a child that lives does not answer. Run it on the main thread: Linux
-    ends a child with the thread that started it.
+    restarted: called for each process that died. device_ids: GPU of each process, for the log; empty on a CPU.
+    open_fds: files that the children keep open. probe: detects children that do not respond. Run it on the main thread,
+    because Linux ends a child with the thread that started it.
     """
 
     def __init__(
@@ -84,69 +87,71 @@ class Supervisor:
         self._failure: BaseException | None = None
 
     def fail(self, error: BaseException) -> None:
-        """The workers cannot be watched any more: all end. Any thread may call."""
+        """Stop all workers, because they can no longer be monitored. May be called from any thread."""
         self._failure = error
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Until `stopped`, then until all have ended in order. Raises WorkerExitError."""
-        heart = Watchdog()
+        """Run until `stopped`, then until all workers have ended.
+
+        Raises WorkerExitError if one did not end normally.
+        """
+        watchdog = Watchdog()
         try:
             while not stopped() and self._failure is None:
-                heart.ping(True, 0, 0)
-                for member in self._workers:
-                    self._end_if_hung(member)
-                    self._restart_if_dead(member)
+                watchdog.ping(True, 0, 0)
+                for worker in self._workers:
+                    self._end_if_hung(worker)
+                    self._restart_if_dead(worker)
                 time.sleep(_CHECK_S)
         finally:
             codes = self._stop()
         if self._failure is not None:
             raise self._failure
         for number, code in codes.items():
-            if code not in _ENDED_WELL:
-                raise WorkerExitError(f"worker {number} did not end in order: code {code}", code)
+            if code not in _NORMAL_EXIT_CODES:
+                raise WorkerExitError(f"worker {number} did not end normally: exit code {code}", code)
 
-    def _end_if_hung(self, member: _WorkerProcess) -> None:
-        """It writes the stacks of its threads to the log first, where it still can."""
-        if member.child is None or member.killed or member.child.ended:
+    def _end_if_hung(self, worker: _WorkerProcess) -> None:
+        """Kill a worker that does not respond, after it has written the stacks of its threads to the log if it can."""
+        if worker.child is None or worker.killed or worker.child.ended:
             return
-        if self._probe.hangs(member.number):
-            process = member.child.process
-            log.error("a worker does not answer; ending it by force", process=member.number, pid=process.pid)
+        if self._probe.hangs(worker.number):
+            process = worker.child.process
+            log.error("worker does not respond; killing it", process=worker.number, pid=process.pid)
             process.send_signal(signal.SIGUSR2)
             time.sleep(_STACKS_S)
             process.kill()
-            member.killed = True  # a later check finds it ended: the kernel may hold it, and the others continue
+            worker.killed = True  # a later check finds it ended; if the kernel delays that, the other workers continue
 
-    def _restart_if_dead(self, member: _WorkerProcess) -> None:
-        if member.child is None:
-            if time.monotonic() >= member.due_s:
-                member.start(self._open_fds)
-                self._probe.started(member.number)
+    def _restart_if_dead(self, worker: _WorkerProcess) -> None:
+        if worker.child is None:
+            if time.monotonic() >= worker.due_s:
+                worker.start(self._open_fds)
+                self._probe.started(worker.number)
             return
-        code = member.child.process.poll()
+        code = worker.child.process.poll()
         if code is None:
             return
-        if (
-            code in _FATAL_EXIT_CODES and member.starts == 1
-        ):  # a later start may meet a bundle that another should not run
-            member.child = None
-            raise WorkerExitError(f"worker {member.number} cannot start, and would not a second time either", code)
-        lived_s = time.monotonic() - member.started_s
-        member.failures = 0 if lived_s > _LIVED_S else member.failures + 1
-        # One that ran well starts again at once: nobody reads its partitions meanwhile.
-        wait_s = min(_WAIT_S_MAX, 2.0**member.failures / 2) if member.failures else 0.0
-        log.warning("worker died", process=member.number, code=code, lived_s=round(lived_s, 1), again_in_s=wait_s)
-        member.child, member.due_s = None, time.monotonic() + wait_s
+        # A later start may fail because of a newly deployed bundle, which must not stop the other workers.
+        if code in _FATAL_EXIT_CODES and worker.starts == 1:
+            worker.child = None
+            raise WorkerExitError(f"worker {worker.number} cannot start, and a second attempt would fail too", code)
+        lived_s = time.monotonic() - worker.started_s
+        worker.failures = 0 if lived_s > _LIVED_S else worker.failures + 1
+        # A worker that ran well restarts at once, because its partitions are not read in the meantime.
+        wait_s = min(_WAIT_S_MAX, 2.0**worker.failures / 2) if worker.failures else 0.0
+        log.warning("worker died", process=worker.number, code=code, lived_s=round(lived_s, 1), again_in_s=wait_s)
+        worker.child, worker.due_s = None, time.monotonic() + wait_s
         self._restarted()
 
     def _stop(self) -> dict[int, int]:
-        """The exit code of each worker that ran."""
-        running = {member.number: member.child for member in self._workers if member.child is not None}
+        """Stop all workers. Return the exit code of each."""
+        running = {worker.number: worker.child for worker in self._workers if worker.child is not None}
         codes = stop_all(list(running.values()), self._stop_s_max)
         for number, child in running.items():
             if not child.ended:
                 log.error(
-                    "a worker does not end, even by force; the kernel holds it", process=number, pid=child.process.pid
+                    "worker did not end after SIGKILL; the kernel holds it", process=number, pid=child.process.pid
                 )
         return dict(zip(running, codes, strict=True))
 
@@ -154,9 +159,10 @@ class Supervisor:
 def worker_command(
     arguments: Sequence[str], name: str, port: int, layout: CoreLayout, device_id: int | None = None
 ) -> list[str]:
-    """The command line of one worker: that of this process, with name and port of its own and its share of the cores.
+    """Return the command line of one worker: that of this process with a separate name, port and share of the cores.
 
-    name: the same after a restart, since Kafka knows transactions and static members by it. device_id: None on a CPU.
+    name: must stay the same after a restart, because it identifies transactions and static members. device_id: None on
+    a CPU.
     """
     own: dict[str, object] = {
         "processes": 1,
@@ -172,11 +178,11 @@ def worker_command(
 
 
 def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) -> None:
-    """Run layout.processes workers until a signal. arguments: of the command line, from `run` on."""
+    """Run layout.processes workers until a signal. arguments: the command line from `run` on."""
     clock = SystemClock()
     ports = free_ports(layout.processes)
     registry = CollectorRegistry()
-    restarts = Counter("stripwatch_process_restarts", "Workers that died and were started again.", registry=registry)
+    restarts = Counter("stripwatch_process_restarts", "Workers that died and were restarted.", registry=registry)
     closed = connections_closed(None)
     registry.register(MultiprocessMetrics(ports, closed))
     device_ids = assign_gpus(settings, layout.processes)
@@ -189,7 +195,8 @@ def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) 
                 for n, (port, device_id) in enumerate(zip(ports, device_ids, strict=True))
             ]
             log.info("supervising", metrics_port=health.port, pid=os.getpid(), name=name.text, **asdict(layout))
-            # Workers keep the name's lock: those of a supervisor that was killed finish before another has their names.
+            # Workers hold the lock of the name, so those of a killed supervisor finish before others take over their
+            # names.
             stop_s_max = settings.drain_s_max + _CLOSE_S
             supervisor = Supervisor(commands, stop_s_max, restarts.inc, device_ids, name.lock_fds, probe)
             probe.start(supervisor.fail)

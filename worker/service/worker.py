@@ -1,4 +1,4 @@
-"""The worker: puts the stages together, runs them, and closes them in order."""
+"""The worker: assembles the stages, runs them, and closes them in order."""
 
 import time
 from collections.abc import Callable
@@ -31,15 +31,15 @@ from stripwatch.worker.service.hang_detector import HangDetector
 log = structlog.get_logger()
 _NEEDED_TOPICS = ("frames", "results", "defects", "rejects")
 _CLOSE_S = 3.0
-# After drain_s_max: closing consumer, producers and observers takes up to 11 s when Kafka does not answer.
+# After drain_s_max, closing the consumer, producers and observers takes up to 11 s if Kafka does not respond.
 _CLOSE_S_MAX = 12.0
 _TICK_S = 0.1
-_GRACE_S = 2.0  # a call that ends at its own limit says more
-_WAITING_S_MAX = 5.0  # for Kafka, inside a call; after this the worker does not deliver
+_GRACE_S = 2.0  # a call that reaches its own limit raises a better error
+_WAITING_S_MAX = 5.0  # seconds inside one call to Kafka after which results count as not delivered
 
 
 class Worker:
-    """One worker on Kafka, from connection to a clean stop."""
+    """One worker on Kafka, from the connection to a clean stop."""
 
     def __init__(
         self, settings: Settings, model: LoadedModel, metrics: Metrics, limit: ShutdownLimit | None = None
@@ -52,7 +52,7 @@ class Worker:
         topics = [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS]
         topics += needed_topics(settings.topics, settings.evidence, settings.review)
         require_topics(consumer, topics, settings.broker.wait_s_max)
-        limits = TopicLimits(partial(read_topic_limits, settings, topics[1:]))  # of all that the worker writes to
+        limits = TopicLimits(partial(read_topic_limits, settings, topics[1:]))  # all topics that the worker writes to
         limits.refresh()
         self._clock = RecordClock()
         metrics.watch(metrics.clock_refused, lambda: float(self._clock.refused))
@@ -109,7 +109,7 @@ class Worker:
         self._limit = limit
 
     def run(self, stopped: Callable[[], bool], ready: Callable[[], bool]) -> None:
-        """Until `stopped` or a stage fails. Raises what failed. ready: as /readyz says, for systemd."""
+        """Run until `stopped` or until a stage fails, and raise its error. ready: readiness for systemd."""
         watchdog = Watchdog()
         log.info("started")
         self._pipeline.start()
@@ -127,7 +127,7 @@ class Worker:
             cause = f"{self._pipeline.failure}; " if self._pipeline.failure else ""
             threads = ", ".join(hung)
             raise HangError(
-                f"{cause}a model still runs at the end of the stop (thread {threads})", self._pipeline.exit_code()
+                f"{cause}a model is still running at the end of the stop (thread {threads})", self._pipeline.exit_code()
             )
         self._pipeline.raise_failure()
 
@@ -160,16 +160,16 @@ class Worker:
 
     @property
     def _reading(self) -> bool:
-        """A frame, if there is one, comes in."""
-        return self._taking_part and not self.paused
+        """True if a new frame would be read at once."""
+        return self._participating and not self.paused
 
     @property
-    def _taking_part(self) -> bool:
+    def _participating(self) -> bool:
         return self.connected and self.joined and self.topic_readable and self.delivering
 
     def _partitions_read(self) -> int:
-        """Those of a worker that is full count: it reads them as fast as it can."""
-        return len(self._tracker.partitions()) if self._taking_part else 0
+        """Return how many partitions are read. A full worker counts, because it reads them as fast as it can."""
+        return len(self._tracker.partitions()) if self._participating else 0
 
     @property
     def delivering(self) -> bool:
@@ -184,7 +184,7 @@ class Worker:
         return self._consumer_thread.is_alive() and not self._pipeline.failed.is_set()
 
     @property
-    def rejects_are_many(self) -> bool:
+    def reject_rate_is_high(self) -> bool:
         return self._observers.rejects.is_high()
 
     def _use_model(self, model: LoadedModel) -> None:
@@ -196,9 +196,9 @@ class Worker:
         self._metrics.show_device(model.session.provider, model.session.device_id)
 
     def _stop(self) -> list[str]:
-        """One deadline for all of it. What is not settled by then is inspected again by whoever comes next.
+        """Stop everything within one deadline. Frames not settled by then are inspected again by the next worker.
 
-        The threads with which the process cannot end in order.
+        Returns the threads that still run a model, with which the process cannot exit normally.
         """
         if self._limit is not None:
             self._limit.start(self._settings.drain_s_max + _CLOSE_S_MAX, self._pipeline.exit_code)
@@ -209,15 +209,15 @@ class Worker:
         started_s = time.monotonic()
         deadline_s = started_s + self._settings.drain_s_max
         self._reloader.stop()
-        self._consumer.stop()  # nothing new comes in
+        self._consumer.stop()  # no new frames
         self._consumer_thread.join(self._settings.drain_s_max)
-        drained = self._drain(deadline_s)  # what is inside runs out, upstream first
-        self._consumer.close(_CLOSE_S)  # commits, and leaves the group last: its heartbeats kept us alive
+        drained = self._drain(deadline_s)  # finish the frames in flight, upstream stages first
+        self._consumer.close(_CLOSE_S)  # commits and leaves the group last, because its heartbeats keep the membership
         self._delivery.close()
         hung = self._observers.close(deadline_s)
         self._reload_thread.join(
             max(_CLOSE_S, deadline_s - time.monotonic())
-        )  # one run of a model that is being loaded
+        )  # at most one run of a model being loaded
         hung += ["model-reload"] if self._reload_thread.is_alive() else []
         hung += ["predict"] if self._pipeline.predicting else []
         settled = drained and self._pipeline.frames_dropped == dropped_before
@@ -225,7 +225,7 @@ class Worker:
         return hung
 
     def _drain(self, deadline_s: float) -> bool:
-        """Also after a failure: what the stages still can settle must be committed, or it is repeated."""
+        """Finish the frames in flight, even after a failure, because results that are not committed are repeated."""
         try:
             return self._pipeline.drain(max(_CLOSE_S, deadline_s - time.monotonic()))
         except BrokerUnavailableError as error:
@@ -243,7 +243,7 @@ def _consumer_config(settings: Settings, output_topics: list[str]) -> ConsumerCo
         settings.broker.away_s_max,
         settings.start_at,
         commits=settings.delivery == "at-least-once",
-        # A transaction has the same name as its worker: who lost one has lost the other.
+        # The transactional id is derived from the instance_id, so losing one means losing the other.
         keeps_name=settings.static_membership is True or settings.delivery == "exactly-once",
         output_topics=tuple(output_topics),
     )

@@ -1,4 +1,4 @@
-"""`stripwatch run`: the process around a worker, with its health port, its name and its signals."""
+"""The process around a worker, for `stripwatch run`: health port, instance name, signals."""
 
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -21,24 +21,24 @@ log = structlog.get_logger()
 
 
 def run(settings: Settings, limit: ShutdownLimit | None = None) -> None:
-    """Inspect frames until a signal. Raises whatever ended the worker against its will.
+    """Inspect frames until a signal. Raises the error that ended the worker.
 
-    limit: ends the process when the stop takes too long; None where the process is not the worker's alone.
+    limit: ends the process if the stop takes too long; None if the process does not belong to the worker alone.
     """
     require_bundle(settings)
     tune_malloc()
     dump_stacks_on_signal()
     metrics = Metrics(CollectorRegistry(), settings.metrics.camera_labels_max)
-    ProcessCollector(registry=metrics.registry)  # memory, files, and the start that tells a restart
+    ProcessCollector(registry=metrics.registry)  # memory, open files, and the start time, which reveals a restart
     readiness = Readiness()
     metrics.watch(metrics.ready, lambda: float(readiness.holds()))
     health = HealthServer(settings.metrics, metrics.registry, readiness.checks, metrics.connections_closed)
     try:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
-        log.info("settings", **settings.model_dump(mode="json"))  # secrets come out as stars
+        log.info("settings", **settings.model_dump(mode="json"))  # secrets are logged as asterisks
         with ReadinessLog(readiness.checks, readiness.paused), claimed_name(settings) as name:
             settings = settings.model_copy(update={"instance_id": name.text})
-            # no name for the model: see model_reload.py
+            # Do not assign the model to a variable: see model_reload.py.
             with ended_at_once_by_signals():
                 readiness.worker = Worker(settings, readiness.verified(load_model(settings)), metrics, limit)
             clock = SystemClock()

@@ -1,4 +1,4 @@
-"""The best layout is tried once, in processes of its own, and remembered; what fails in it stops no worker."""
+"""The best layout is determined once, in separate processes, and stored. A failure of a trial stops no worker."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ def settings(tmp_path: Path, bundle: Path) -> Settings:
 
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[CoreLayout]:
-    """The layouts that are tried on a machine of two cores, where two processes are the faster."""
+    """The layouts tried on a machine with two cores, on which two processes are faster."""
     layouts: list[CoreLayout] = []
 
     def fake(_: Settings, __: Bundle, layout: CoreLayout) -> float:
@@ -51,15 +51,15 @@ def failing(error: Exception) -> Callable[..., float]:
     return fail
 
 
-def test_it_is_tried_once_and_remembered(settings: Settings, tried: list[CoreLayout]) -> None:
+def test_tries_once_and_stores_the_result(settings: Settings, tried: list[CoreLayout]) -> None:
     first, second = choose_layout(settings), choose_layout(settings)
     assert tried == [ONE, TWO]
     assert first.layout == second.layout == TWO
-    assert first.reason == "tried just now: 100 frames/s with 1, 200 frames/s with 2 processes"
-    assert second.reason.startswith("as tried before")
+    assert first.reason == "from new trials: 100 frames/s with 1, 200 frames/s with 2 processes"
+    assert second.reason.startswith("from stored trials")
 
 
-def test_another_model_or_another_setting_that_counts_is_tried_again(
+def test_another_model_or_relevant_setting_causes_new_trials(
     settings: Settings, bundle: Path, tried: list[CoreLayout]
 ) -> None:
     choose_layout(settings)
@@ -71,8 +71,8 @@ def test_another_model_or_another_setting_that_counts_is_tried_again(
     assert len(tried) == 6
 
 
-@pytest.mark.parametrize("content", [b"", b"no json", b"[]", b'[{"layout": 1}]', b"\xff\xfe"])
-def test_what_was_remembered_and_cannot_be_used_is_tried_again(
+@pytest.mark.parametrize("content", [b"", b"not JSON", b"[]", b'[{"layout": 1}]', b"\xff\xfe"])
+def test_invalid_stored_trials_cause_new_trials(
     settings: Settings, tried: list[CoreLayout], tmp_path: Path, content: bytes
 ) -> None:
     choose_layout(settings)
@@ -84,20 +84,20 @@ def test_what_was_remembered_and_cannot_be_used_is_tried_again(
     assert remembered.read_bytes() == whole
 
 
-def test_a_folder_that_cannot_be_written_is_no_more_than_a_warning(
+def test_a_folder_that_is_not_writable_only_causes_a_warning(
     settings: Settings, tried: list[CoreLayout], tmp_path: Path
 ) -> None:
     (tmp_path / "cache").write_text("in the way")
     with capture_logs() as logs:
         assert choose_layout(settings).layout == TWO
-    assert "not remembered" in " ".join(str(line["event"]) for line in logs)
+    assert "cannot store the trials" in " ".join(str(line["event"]) for line in logs)
     assert tried
 
 
-def test_a_user_without_a_home_is_no_error(
+def test_a_user_without_a_home_is_not_an_error(
     settings: Settings, tried: list[CoreLayout], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", "~")  # what expanduser makes of a user that the system does not know
+    monkeypatch.setenv("HOME", "~")  # the result of expanduser for a user unknown to the system
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     nowhere = settings.model_copy(update={"cache_folder": None})
     assert cache_folder(nowhere) is None
@@ -106,7 +106,7 @@ def test_a_user_without_a_home_is_no_error(
 
 
 @pytest.mark.parametrize("error", [TrialError("it broke"), OSError("no more processes")])
-def test_a_trial_that_fails_leaves_a_process_a_core(
+def test_a_failed_trial_leads_to_one_process_per_core(
     settings: Settings, tried: list[CoreLayout], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     monkeypatch.setattr(autotune, "measure_layout", failing(error))
@@ -118,25 +118,23 @@ def test_a_trial_that_fails_leaves_a_process_a_core(
     assert not settings.cache_folder.exists()
 
 
-def test_nothing_is_tried_where_the_settings_say_it(settings: Settings, tried: list[CoreLayout]) -> None:
+def test_tries_nothing_if_processes_is_set(settings: Settings, tried: list[CoreLayout]) -> None:
     assert choose_layout(settings.model_copy(update={"processes": 3})).layout == CoreLayout(3, 1, 1)
     assert not tried
 
 
-def test_a_bundle_that_is_none_is_reported_before_any_trial(
-    settings: Settings, bundle: Path, tried: list[CoreLayout]
-) -> None:
+def test_reports_an_invalid_bundle_before_any_trial(settings: Settings, bundle: Path, tried: list[CoreLayout]) -> None:
     bundle.write_bytes(b"no model")
     with pytest.raises(BundleError, match="tiny"):
         choose_layout(settings)
     assert not tried
 
 
-def test_a_trial_runs_the_processes_of_a_layout(settings: Settings, bundle: Path) -> None:
+def test_a_trial_runs_all_processes_of_a_layout(settings: Settings, bundle: Path) -> None:
     assert measure_layout(settings, read_bundle(bundle), TWO, seconds=0.5) > 0
 
 
-def test_a_trial_says_why_it_failed(settings: Settings, bundle: Path) -> None:
+def test_a_failed_trial_gives_the_reason(settings: Settings, bundle: Path) -> None:
     sealed = read_bundle(bundle)
     bundle.unlink()
     with pytest.raises(TrialError, match="cannot read the bundle"):

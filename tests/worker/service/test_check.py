@@ -1,4 +1,4 @@
-"""check says which frames and cameras a model was not trained on, before the first frame comes."""
+"""`check` reports frame sizes and cameras that a model was not trained for, before the first frame."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from stripwatch.worker.service.check import check
 from tests.tiny import tiny_contract, write_bundle
 
 
-def test_the_trained_sizes_and_the_cameras_of_another_scale_are_named(
+def test_names_the_trained_sizes_and_cameras_of_another_scale(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = write_bundle(tmp_path / "tiny.onnx", tiny_contract(trained=TrainedFrames.of([(48, 32)], [0.5])))
@@ -20,17 +20,17 @@ def test_the_trained_sizes_and_the_cameras_of_another_scale_are_named(
     assert found["trained"]["width_px"] == {"smallest": 48, "largest": 48}
     assert found["untrained_cameras"] == ["top-2"]
     said = capsys.readouterr().err
-    assert "trained on frames of 48 x 32 px, 0.5 mm per px; frames unlike these are called unsure" in said
+    assert "trained on frames of 48 x 32 px, 0.5 mm per px; frames of other sizes or scales are flagged" in said
     assert "warning: camera 'top-2' has 2 mm per px" in said
 
 
-def test_an_older_bundle_says_that_it_does_not_state_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_older_bundle_does_not_state_trained_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = check(load_settings(None, {"bundle": write_bundle(tmp_path / "tiny.onnx")}))
     assert (found["trained"], found["untrained_cameras"]) == (None, [])
     assert "does not state the sizes of its training frames" in capsys.readouterr().err
 
 
-def test_the_certificate_of_the_health_port_is_checked(tmp_path: Path) -> None:
+def test_checks_the_certificate_of_the_health_port(tmp_path: Path) -> None:
     metrics = {"certificate_file": tmp_path / "nowhere.pem"}
     with pytest.raises(InputError, match=r"nowhere\.pem, named by 'metrics\.certificate_file'"):
         check(load_settings(None, {"bundle": write_bundle(tmp_path / "tiny.onnx"), "metrics": metrics}))

@@ -1,4 +1,4 @@
-"""A process that lives and does not answer."""
+"""Detecting a process that runs but does not respond."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ import pytest
 from stripwatch.worker.service.child_probe import ROUNDS_MAX, ChildProbe
 
 
-def test_a_child_that_leaves_many_questions_in_a_row_unanswered_hangs() -> None:
+def test_many_consecutive_unanswered_requests_are_a_hang() -> None:
     alive = {9001}
     probe = ChildProbe([9001, 9002], ask=lambda ports: [port in alive for port in ports])
     for _ in range(ROUNDS_MAX):
@@ -23,7 +23,7 @@ def test_a_child_that_leaves_many_questions_in_a_row_unanswered_hangs() -> None:
     assert not probe.hangs(1)
 
 
-def test_an_answer_makes_the_count_start_over() -> None:
+def test_a_response_resets_the_count() -> None:
     alive = set[int]()
     probe = ChildProbe([9001], ask=lambda ports: [port in alive for port in ports])
     for _ in range(ROUNDS_MAX):
@@ -35,15 +35,15 @@ def test_an_answer_makes_the_count_start_over() -> None:
     assert not probe.hangs(0)
 
 
-def test_time_in_which_nobody_asked_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The supervisor itself stood still, for example in a virtual machine that was paused."""
+def test_time_without_requests_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor itself was paused, for example with its virtual machine."""
     probe = ChildProbe([9001], ask=lambda ports: [False] * len(ports))
     probe.check()
     monkeypatch.setattr(time, "monotonic", lambda: 1e9)
     assert not probe.hangs(0)
 
 
-def test_its_own_death_is_reported() -> None:
+def test_reports_the_death_of_its_own_thread() -> None:
     died = threading.Event()
 
     def ask(ports: Sequence[int]) -> Never:

@@ -1,4 +1,4 @@
-"""Processes and threads: what is worth trying, and what is taken of what was tried."""
+"""Which layouts are tried, and which one is chosen."""
 
 import pytest
 
@@ -21,7 +21,9 @@ ONE, FOUR, EIGHT = CoreLayout(1, 0, 0), CoreLayout(4, 2, 2), CoreLayout(8, 1, 1)
         ({"processes": 2, "inference_threads": 1, "decode_threads": 3}, 0, [CoreLayout(2, 1, 3)]),
     ],
 )
-def test_what_is_left_open_is_shared_out(given: dict[str, object], gpus: int, layouts: list[CoreLayout]) -> None:
+def test_unset_threads_are_an_equal_share_of_the_cores(
+    given: dict[str, object], gpus: int, layouts: list[CoreLayout]
+) -> None:
     assert candidates(load_settings(None, given), cores=8, gpus=gpus) == layouts
 
 
@@ -37,13 +39,11 @@ def test_few_cores_leave_few_layouts(cores: int, processes: list[int]) -> None:
         ((900, 1000, 1400), EIGHT),
         ((20, 22, 30), EIGHT),
         ((30, 22, 20), ONE),
-        ((29, 30, 31), ONE),  # a tie of few frames: the least memory
+        ((29, 30, 31), ONE),  # a tie at a low rate: least memory
         ((29, 20, 31), ONE),
-        ((980, 1000, 950), EIGHT),  # a tie of many frames: the GIL is not shared
+        ((980, 1000, 950), EIGHT),  # a tie at a high rate: the GIL is not shared
         ((800, 1000, 950), EIGHT),
     ],
 )
-def test_the_fastest_is_taken_and_a_tie_is_decided_by_how_many_frames_there_are(
-    rates: tuple[float, ...], taken: CoreLayout
-) -> None:
+def test_chooses_the_fastest_and_breaks_ties_by_frame_rate(rates: tuple[float, ...], taken: CoreLayout) -> None:
     assert choose([Trial(one, fps) for one, fps in zip((ONE, FOUR, EIGHT), rates, strict=True)]) == taken

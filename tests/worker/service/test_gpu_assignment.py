@@ -1,4 +1,4 @@
-"""Processes take the GPUs in turn. The GPUs are numbers here: none is at hand."""
+"""GPUs are assigned to processes round-robin. The GPUs are simulated."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "Tensorrt
 
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
-    """Of a machine whose ONNX Runtime has all providers; a test sets the number."""
+    """A machine whose ONNX Runtime has all providers. The test sets the number of GPUs."""
     found: list[int | None] = [2]
     monkeypatch.setattr(ort, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
     monkeypatch.setattr(gpu_assignment, "count_gpus", lambda: found[0])
@@ -32,18 +32,18 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
         ({"provider": "cpu"}, 2, 2, [None, None], []),
         ({"provider": "cuda"}, 2, 2, [0, 1], []),
         ({"provider": "tensorrt"}, 2, 2, [0, 1], []),
-        ({}, 2, 2, [0, 1], []),  # auto takes CUDA
+        ({}, 2, 2, [0, 1], []),  # auto chooses CUDA
         ({}, 2, 5, [0, 1, 0, 1, 0], ["processes share GPUs"]),
-        ({}, 4, 2, [0, 1], ["GPUs are left unused"]),
-        ({}, 4, 1, [0], ["GPUs are left unused"]),
+        ({}, 4, 2, [0, 1], ["GPUs are unused"]),
+        ({}, 4, 1, [0], ["GPUs are unused"]),
         ({}, 1, 1, [0], []),
-        ({}, None, 2, [0, 0], ["the GPUs cannot be counted, and one is assumed", "processes share GPUs"]),
-        ({}, 0, 1, [0], []),  # CUDA says so itself
+        ({}, None, 2, [0, 0], ["cannot count the GPUs; assuming one", "processes share GPUs"]),
+        ({}, 0, 1, [0], []),  # CUDA itself reports it
         ({"device_id": 1}, 4, 2, [1, 1], []),
         ({"device_id": 0}, 4, 2, [0, 0], []),
     ],
 )
-def test_processes_take_the_gpus_in_turn(
+def test_assigns_gpus_round_robin(
     gpus: list[int | None],
     given: dict[str, Any],
     count: int | None,
@@ -57,7 +57,7 @@ def test_processes_take_the_gpus_in_turn(
     assert [line["event"] for line in logs] == said
 
 
-def test_the_log_names_the_gpus_that_nobody_uses(gpus: list[int | None]) -> None:
+def test_logs_unused_gpus(gpus: list[int | None]) -> None:
     gpus[0] = 4
     with capture_logs() as logs:
         assign_gpus(load_settings(None, {}), 2)
@@ -68,11 +68,11 @@ def test_the_log_names_the_gpus_that_nobody_uses(gpus: list[int | None]) -> None
     ("given", "count", "processes", "reason"),
     [
         ({}, 4, 4, "one process on each of 4 GPUs"),
-        ({}, 1, 1, "one process, on the one GPU"),
-        ({"device_id": 2}, 4, 1, "one process, on the GPU that device_id = 2 names"),
+        ({}, 1, 1, "one process on the only GPU"),
+        ({"device_id": 2}, 4, 1, "one process on the GPU set by device_id = 2"),
     ],
 )
-def test_auto_is_a_process_on_each_gpu(
+def test_auto_is_one_process_per_gpu(
     gpus: list[int | None], given: dict[str, Any], count: int, processes: int, reason: str
 ) -> None:
     gpus[0] = count
@@ -89,6 +89,6 @@ def test_a_missing_provider_is_reported_before_any_process_starts(
 
 
 @pytest.mark.parametrize(("device_id", "given"), [(None, False), (0, True), (3, True)])
-def test_a_worker_gets_its_gpu_by_its_command_line(device_id: int | None, given: bool) -> None:
+def test_a_worker_gets_its_gpu_on_the_command_line(device_id: int | None, given: bool) -> None:
     command = worker_command(["run"], "line-0", 9000, CoreLayout(2, 1, 1), device_id)
     assert (f"device_id={device_id}" in command) == given

@@ -1,4 +1,4 @@
-"""What no thread can say of itself."""
+"""Detecting threads that hang."""
 
 import pytest
 
@@ -17,11 +17,13 @@ class Time:
         return self.now_s
 
 
-def check_for(seconds: int, detector: HangDetector, time: Time, frames_inside: int, turns: int | None = None) -> None:
-    """Once a second, as often as the worker does at least. turns: None where the consumer comes back each time."""
+def check_for(
+    seconds: int, detector: HangDetector, time: Time, frames_in_flight: int, turns: int | None = None
+) -> None:
+    """Check once per second, the lowest rate of the worker. turns: None if the consumer returns every time."""
     for step in range(seconds):
         time.now_s += 1
-        detector.check(frames_inside, 100, step if turns is None else turns)
+        detector.check(frames_in_flight, 100, step if turns is None else turns)
 
 
 @pytest.fixture
@@ -34,14 +36,14 @@ def detector(time: Time) -> HangDetector:
     return HangDetector(SETTINGS, time)
 
 
-def test_frames_that_nobody_settles_are_a_hang(detector: HangDetector, time: Time) -> None:
+def test_frames_that_are_not_settled_are_a_hang(detector: HangDetector, time: Time) -> None:
     detector.check(3, 100, 1)
     check_for(179, detector, time, 3)
     with pytest.raises(HangError, match="3 frames"):
         check_for(2, detector, time, 3)
 
 
-def test_frames_that_are_settled_and_an_empty_worker_are_none(detector: HangDetector, time: Time) -> None:
+def test_settled_frames_and_an_idle_worker_are_not_a_hang(detector: HangDetector, time: Time) -> None:
     for step in range(5):
         time.now_s += LONG_S
         detector.check(3, 100 + step, 1 + step)
@@ -50,15 +52,15 @@ def test_frames_that_are_settled_and_an_empty_worker_are_none(detector: HangDete
         detector.check(0, 104, 10 + step)
 
 
-def test_a_consumer_that_does_not_come_back_from_kafka_is_a_hang(detector: HangDetector, time: Time) -> None:
+def test_a_consumer_that_does_not_return_from_kafka_is_a_hang(detector: HangDetector, time: Time) -> None:
     detector.check(0, 0, 5)
     check_for(169, detector, time, 0, turns=5)
     with pytest.raises(HangError, match="consumer"):
         check_for(2, detector, time, 0, turns=5)
 
 
-def test_a_process_that_stood_still_as_a_whole_does_not_hang(detector: HangDetector, time: Time) -> None:
-    """SIGSTOP, or a virtual machine that was paused: its threads had no time to do anything in."""
+def test_a_process_that_was_paused_is_not_a_hang(detector: HangDetector, time: Time) -> None:
+    """After SIGSTOP, or in a paused virtual machine, its threads had no time to run."""
     detector.check(3, 100, 1)
     time.now_s = LONG_S
     detector.check(3, 100, 1)

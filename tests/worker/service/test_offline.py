@@ -1,4 +1,4 @@
-"""inspect over a folder: the same events, without a broker."""
+"""`inspect` on a folder gives the same events without a broker."""
 
 import itertools
 import json
@@ -31,7 +31,7 @@ def events(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_every_file_has_one_event_in_order_with_the_scores_of_the_model(settings: Settings, tmp_path: Path) -> None:
+def test_writes_one_event_per_file_in_order_with_the_scores_of_the_model(settings: Settings, tmp_path: Path) -> None:
     files = write_frames(tmp_path / "in" / "top-1", [i / 30 for i in range(31)])
     summary = inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
     found = events(tmp_path / "out.jsonl")
@@ -73,7 +73,7 @@ def test_a_damaged_file_is_a_reject_or_unsure(
     assert "Corrupt" not in capfd.readouterr().err
 
 
-def test_a_file_that_is_there_is_not_replaced_unless_asked_to(settings: Settings, tmp_path: Path) -> None:
+def test_does_not_replace_an_existing_file_without_force(settings: Settings, tmp_path: Path) -> None:
     write_frames(tmp_path / "in", [0.5])
     (tmp_path / "out.jsonl").write_text("precious")
     with pytest.raises(InputError, match="--force"):
@@ -83,7 +83,7 @@ def test_a_file_that_is_there_is_not_replaced_unless_asked_to(settings: Settings
     assert len(events(tmp_path / "out.jsonl")) == 1
 
 
-def test_folders_and_files_that_are_not_there_are_named(settings: Settings, tmp_path: Path) -> None:
+def test_names_missing_folders_and_files(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no folder"):
         inspect_folder(settings, tmp_path / "nothing", tmp_path / "out.jsonl")
     (tmp_path / "empty").mkdir()
@@ -94,7 +94,7 @@ def test_folders_and_files_that_are_not_there_are_named(settings: Settings, tmp_
         inspect_folder(settings, tmp_path / "in", tmp_path / "missing" / "out.jsonl")
 
 
-def test_names_of_any_bytes_are_names(settings: Settings, tmp_path: Path) -> None:
+def test_accepts_file_names_of_any_bytes(settings: Settings, tmp_path: Path) -> None:
     folders = [b"cam\xff\xfe", b"cam\\xff\\xfe", b"two\nlines", b'it\'s "quoted"', "😀".encode(), b"n" * 255]
     for folder in folders:
         write_frames(tmp_path / "in" / os.fsdecode(folder), [0.5])
@@ -115,7 +115,7 @@ def test_names_of_any_bytes_are_names(settings: Settings, tmp_path: Path) -> Non
     }
 
 
-def test_a_run_over_a_folder_with_a_name_of_any_bytes(settings: Settings, tmp_path: Path) -> None:
+def test_accepts_a_folder_name_of_any_bytes(settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"in\xff")
     write_frames(folder, [0.5])
     summary = inspect_folder(settings, folder, tmp_path / os.fsdecode(b"out\xff.jsonl"))
@@ -123,9 +123,7 @@ def test_a_run_over_a_folder_with_a_name_of_any_bytes(settings: Settings, tmp_pa
     assert events(tmp_path / os.fsdecode(b"out\xff.jsonl"))[0]["frame"]["camera"] == "in\\xff"  # type: ignore[index]
 
 
-def test_other_files_are_counted_and_named(
-    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_counts_and_names_other_files(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_frames(tmp_path / "in", [0.5])
     (tmp_path / "in" / "a.gif").write_bytes(b"GIF89a")
     summary = inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
@@ -133,7 +131,7 @@ def test_other_files_are_counted_and_named(
     assert "type .gif: 1 (a.gif)" in capsys.readouterr().err
 
 
-def test_a_file_that_cannot_be_read_is_skipped_and_the_others_are_inspected(
+def test_skips_a_file_that_cannot_be_read(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = write_frames(tmp_path / "in", [0.5, 0.5, 0.5])
@@ -150,8 +148,8 @@ def test_a_file_that_cannot_be_read_is_skipped_and_the_others_are_inspected(
     assert f"skipping one file: cannot read {files[1]}: Permission denied" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("count", "sentence"), [(1, "the one image file in"), (3, "none of the 3 image files in")])
-def test_a_folder_of_which_nothing_can_be_read_is_an_error(
+@pytest.mark.parametrize(("count", "sentence"), [(1, "the only image file in"), (3, "none of the 3 image files in")])
+def test_a_folder_without_readable_images_is_an_error(
     count: int, sentence: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = write_frames(tmp_path / "in", [0.5] * count)
@@ -170,14 +168,14 @@ def test_a_folder_of_which_nothing_can_be_read_is_an_error(
 
 
 @pytest.mark.parametrize("written_s", [-1, 0, 4_000_000_000, 253_402_300_800 + 10**9])
-def test_a_file_time_at_which_no_frame_was_captured_gives_way_to_the_time_of_the_inspection(
+def test_replaces_an_implausible_file_time_with_the_time_of_the_inspection(
     written_s: int,
     settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Archives that are built reproducibly have files of 1970; a broken clock writes beyond the year 9999."""
+    """Reproducible archives contain files of 1970, and a broken clock can write years beyond 9999."""
     old, usual = write_frames(tmp_path / "in", [0.5, 0.5])
     stat = Path.stat
 
@@ -195,10 +193,10 @@ def test_a_file_time_at_which_no_frame_was_captured_gives_way_to_the_time_of_the
         assert year == found[usual.name]["frame"]["captured_at"][:4]  # type: ignore[index]
         ids.append([event["id"] for event in found.values()])
     assert ids[0] == ids[1]
-    assert "files with a time before 2000 or in the future: 1;" in capsys.readouterr().err
+    assert "note: files with a modification time before 2000 or in the future: 1;" in capsys.readouterr().err
 
 
-def test_an_error_leaves_what_was_written_under_a_name_that_says_it_is_not_complete(
+def test_an_error_leaves_the_events_in_a_file_named_as_incomplete(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_frames(tmp_path / "in", [0.5] * 20)
@@ -215,24 +213,24 @@ def test_an_error_leaves_what_was_written_under_a_name_that_says_it_is_not_compl
         inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
     assert len(events(tmp_path / "out.jsonl.part")) == 9
-    assert f"{tmp_path / 'out.jsonl.part'} holds the events" in capsys.readouterr().err
+    assert f"{tmp_path / 'out.jsonl.part'} is incomplete" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
-def test_a_full_disk_is_one_sentence(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_gives_a_one_line_error(settings: Settings, tmp_path: Path) -> None:
     write_frames(tmp_path / "in", [0.5])
     (tmp_path / "out.jsonl.part").symlink_to("/dev/full")
     with pytest.raises(InputError, match="No space left"):
         inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
 
 
-def test_an_out_that_is_a_folder_is_refused_before_the_work(settings: Settings, tmp_path: Path) -> None:
+def test_rejects_an_output_that_is_a_folder_before_the_work(settings: Settings, tmp_path: Path) -> None:
     write_frames(tmp_path / "in", [0.5])
     with pytest.raises(InputError, match="is a folder"):
         inspect_folder(settings, tmp_path / "in", tmp_path / "in", force=True)
 
 
-def test_an_unfit_bundle_leaves_no_file(settings: Settings, tmp_path: Path) -> None:
+def test_an_invalid_bundle_leaves_no_file(settings: Settings, tmp_path: Path) -> None:
     write_frames(tmp_path / "in", [0.5])
     (tmp_path / "tiny.onnx").write_bytes(b"x")
     with pytest.raises(BundleError):
@@ -241,7 +239,7 @@ def test_an_unfit_bundle_leaves_no_file(settings: Settings, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("untrained_size", ["flag", "reject", "accept"])
-def test_frames_of_an_untrained_size_are_named_before_they_are_judged(
+def test_names_frames_of_an_untrained_size_before_the_inspection(
     untrained_size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_frames(tmp_path / "in", [0.1])
@@ -263,7 +261,7 @@ def test_frames_of_an_untrained_size_are_named_before_they_are_judged(
         assert (wide["verdict"], summary["flags"], said) == ("defect", {}, "")
 
 
-def test_of_a_large_folder_some_files_are_looked_at_before(
+def test_checks_a_sample_of_a_large_folder_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(offline, "_FILES_CHECKED_MAX", 3)
@@ -274,4 +272,4 @@ def test_of_a_large_folder_some_files_are_looked_at_before(
     assert summary["flags"] == {"size": 7}
     said = capsys.readouterr().err
     assert "3 of 3 frames are unlike" in said
-    assert "3 of 7 files were looked at so far" in said
+    assert "; checked 3 of 7 files so far" in said

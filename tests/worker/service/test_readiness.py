@@ -14,11 +14,11 @@ GOOD = {
     "delivering": True,
     "clock_agrees": True,
     "alive": True,
-    "rejects_are_many": False,
+    "reject_rate_is_high": False,
 }
 
 
-def test_a_topic_that_cannot_be_written_is_named() -> None:
+def test_names_a_topic_that_cannot_be_written() -> None:
     readiness = Readiness()
     readiness.bundle_verified = True
     readiness.worker = cast(WorkerState, SimpleNamespace(**GOOD, unwritable_topics=()))

@@ -1,4 +1,4 @@
-"""Processes that are kept alive; a short Python script stands in for a worker."""
+"""Supervision of processes, tested with a short Python script instead of a worker."""
 
 import itertools
 import os
@@ -22,7 +22,7 @@ from stripwatch.worker.service.child_probe import ChildProbe
 from stripwatch.worker.service.core_layout import CoreLayout
 from stripwatch.worker.service.supervisor import Supervisor, worker_command
 
-# Writes its process id into the folder it is given, and waits for the end; ignores signals if asked to.
+# Writes its process id into the given folder and waits. With "deaf" it ignores signals.
 SCRIPT = """
 import os, pathlib, signal, sys, time
 if "deaf" in sys.argv:
@@ -45,19 +45,19 @@ def pids(folder: Path) -> list[int]:
 
 
 def run(commands: Sequence[Sequence[str]], stopped: Callable[[], bool], stop_s_max: float = 30.0) -> list[None]:
-    """Until stopped; an entry for each restart."""
+    """Run the supervisor until stopped. Yields a list with an entry per restart."""
     restarts: list[None] = []
     Supervisor(commands, stop_s_max, lambda: restarts.append(None)).run(stopped)
     return restarts
 
 
-def test_all_run_and_all_end_when_asked(tmp_path: Path) -> None:
+def test_all_processes_run_and_end_when_stopped(tmp_path: Path) -> None:
     folders = [tmp_path / "a", tmp_path / "b"]
     assert run([worker(folder) for folder in folders], lambda: all(map(pids, folders))) == []
     assert not any(psutil.pid_exists(pid) for folder in folders for pid in pids(folder))
 
 
-def test_the_log_says_which_process_has_which_gpu(tmp_path: Path) -> None:
+def test_logs_the_gpu_of_each_process(tmp_path: Path) -> None:
     folders = [tmp_path / "a", tmp_path / "b"]
     with capture_logs() as logs:
         supervisor = Supervisor([worker(folder) for folder in folders], 30.0, lambda: None, [0, 1])
@@ -66,7 +66,7 @@ def test_the_log_says_which_process_has_which_gpu(tmp_path: Path) -> None:
     assert [(line["process"], line["device_id"]) for line in started] == [(0, 0), (1, 1)]
 
 
-def test_one_that_dies_is_started_again_and_the_other_continues(tmp_path: Path) -> None:
+def test_restarts_a_process_that_dies_while_the_other_continues(tmp_path: Path) -> None:
     folders = [tmp_path / "a", tmp_path / "b"]
     killed: list[int] = []
 
@@ -80,15 +80,15 @@ def test_one_that_dies_is_started_again_and_the_other_continues(tmp_path: Path) 
     assert len(pids(folders[1])) == 1
 
 
-def test_one_that_is_deaf_is_killed_at_the_deadline_and_named(tmp_path: Path) -> None:
+def test_kills_and_names_a_process_that_ignores_the_stop(tmp_path: Path) -> None:
     folder = tmp_path / "a"
-    with pytest.raises(WorkerExitError, match="worker 0 did not end in order"):
+    with pytest.raises(WorkerExitError, match="worker 0 did not end normally"):
         run([worker(folder, "deaf")], lambda: bool(pids(folder)), stop_s_max=0.1)
     assert not psutil.pid_exists(pids(folder)[0])
 
 
 @pytest.mark.parametrize("code", [2, 3])
-def test_one_that_cannot_start_ends_all_with_its_code(tmp_path: Path, code: int) -> None:
+def test_a_process_that_cannot_start_ends_all_with_its_exit_code(tmp_path: Path, code: int) -> None:
     folder = tmp_path / "a"
     with pytest.raises(WorkerExitError, match="cannot start") as raised:
         run([worker(folder), [sys.executable, "-c", f"raise SystemExit({code})"]], lambda: False)
@@ -96,12 +96,12 @@ def test_one_that_cannot_start_ends_all_with_its_code(tmp_path: Path, code: int)
     assert not any(map(psutil.pid_exists, pids(folder)))
 
 
-def test_one_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
+def test_kills_and_restarts_a_process_that_hangs(tmp_path: Path) -> None:
     folder, hung = tmp_path / "a", list[int]()
 
     class Probe(ChildProbe):
         def hangs(self, number: int) -> bool:
-            """The first process alone, once it runs."""
+            """Report only the first process as hanging, once it runs."""
             if hung or not pids(folder):
                 return False
             hung.extend(pids(folder))
@@ -113,13 +113,11 @@ def test_one_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
         supervisor.run(lambda: len(pids(folder)) == 2)
     assert not psutil.pid_exists(hung[0])
     assert len(restarts) == 1
-    assert "a worker does not answer; ending it by force" in [log["event"] for log in logs]
+    assert "worker does not respond; killing it" in [log["event"] for log in logs]
 
 
-def test_a_worker_that_even_a_kill_does_not_end_holds_up_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It waits in the kernel for a device that is gone. The other is started again meanwhile, and the stop ends."""
+def test_a_process_that_survives_a_kill_delays_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits in the kernel for a device that is gone. The other one is restarted, and the stop ends."""
     killed: list[subprocess.Popen[bytes]] = []
     kill = subprocess.Popen.kill
     monkeypatch.setattr(subprocess.Popen, "kill", lambda self: killed.append(self))
@@ -144,11 +142,11 @@ def test_a_worker_that_even_a_kill_does_not_end_holds_up_nothing(
     finally:
         kill(killed[0])
         killed[0].wait()
-    assert [process.pid for process in killed] == 2 * pids(folders[0])  # when it hung, and once more at the stop
-    assert "a worker does not end, even by force; the kernel holds it" in [line["event"] for line in logs]
+    assert [process.pid for process in killed] == 2 * pids(folders[0])  # once when it hung and once at the stop
+    assert "worker did not end after SIGKILL; the kernel holds it" in [line["event"] for line in logs]
 
 
-def test_the_death_of_the_watch_over_them_ends_all(tmp_path: Path) -> None:
+def test_the_death_of_the_probe_ends_all_processes(tmp_path: Path) -> None:
     supervisor = Supervisor([worker(tmp_path / "a")], 30.0, lambda: None)
     supervisor.fail(RuntimeError("the probe died"))
     with pytest.raises(RuntimeError, match="the probe died"):
@@ -169,7 +167,7 @@ def test_a_child_keeps_the_files_that_it_is_given(tmp_path: Path) -> None:
     assert all(seen)
 
 
-def test_a_worker_is_asked_on_loopback_and_without_tls_whatever_the_file_says(tmp_path: Path) -> None:
+def test_queries_a_worker_on_loopback_without_tls_whatever_its_settings_file_says(tmp_path: Path) -> None:
     file = tmp_path / "worker.toml"
     names = ("certificate_file", "key_file", "key_password_file", "client_ca_file")
     file.write_text("".join(f"metrics.{name} = 'a'\n" for name in names) + "metrics.host = '::'")

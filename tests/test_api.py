@@ -257,7 +257,7 @@ def test_refuses_another_schema_and_ignores_an_added_field() -> None:
     event = json.loads(EVENT.read_bytes())
     assert stripwatch.decode_result(EVENT.read_bytes()).defects[0].label == event["defects"][0]["label"]
     assert stripwatch.decode_result(json.dumps(event | {"added": 1}).encode()).id == event["id"]
-    with pytest.raises(stripwatch.InputError, match=r"its schema is 'stripwatch\.result/2'"):
+    with pytest.raises(stripwatch.InputError, match=r"schema is 'stripwatch\.result/2'"):
         stripwatch.decode_result(json.dumps(event | {"schema": "stripwatch.result/2"}).encode())
 
 

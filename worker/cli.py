@@ -19,7 +19,7 @@ COMMANDS = (
     LazyCommand(
         "view",
         f"{_WORKER}.dashboard.command:view",
-        "Serve the live page: the strip of each line with its defects, newest defects, coils and their reports.",
+        "Serve the live page: the strip map of each line, the newest defects, and the coils with their reports.",
     ),
     LazyCommand(
         "report",

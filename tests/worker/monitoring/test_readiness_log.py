@@ -9,7 +9,7 @@ from stripwatch.worker.monitoring.readiness_log import ReadinessLog
 
 
 @pytest.fixture
-def said() -> Iterator[list[EventDict]]:
+def logs() -> Iterator[list[EventDict]]:
     structlog.reset_defaults()
     with capture_logs() as entries:
         yield entries
@@ -26,7 +26,7 @@ class State:
         self.log.check()
 
 
-def test_logs_each_change_once(said: list[EventDict]) -> None:
+def test_logs_each_change_once(logs: list[EventDict]) -> None:
     state = State()
     state.look()  # still not ready, so nothing has changed
     state.look(broker_connected=True)
@@ -36,7 +36,7 @@ def test_logs_each_change_once(said: list[EventDict]) -> None:
     state.look()
     state.look(group_joined=False)
     state.look(broker_connected=True, group_joined=True)
-    assert [(entry["event"], entry.get("failing_checks")) for entry in said] == [
+    assert [(entry["event"], entry.get("failing_checks")) for entry in logs] == [
         ("ready", None),
         ("unready", ["broker_connected"]),
         ("unready", ["broker_connected", "group_joined"]),
@@ -44,16 +44,16 @@ def test_logs_each_change_once(said: list[EventDict]) -> None:
     ]
 
 
-def test_does_not_log_unready_during_a_stop(said: list[EventDict]) -> None:
+def test_does_not_log_unready_during_a_stop(logs: list[EventDict]) -> None:
     state = State()
     state.look(broker_connected=True, group_joined=True)
     state.look(broker_connected=False, not_stopping=False)
-    assert [entry["event"] for entry in said] == ["ready"]
+    assert [entry["event"] for entry in logs] == ["ready"]
 
 
-def test_logs_backpressure(said: list[EventDict]) -> None:
+def test_logs_backpressure(logs: list[EventDict]) -> None:
     state = State()
     for paused in (False, True, True, False):
         state.paused = paused
         state.look()
-    assert [entry["event"] for entry in said] == ["consumer paused", "consumer resumed"]
+    assert [entry["event"] for entry in logs] == ["consumer paused", "consumer resumed"]

@@ -28,15 +28,15 @@ def test_ignores_a_missing_listener(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_pings_while_frames_make_progress() -> None:
-    said: list[str] = []
+    sent: list[str] = []
     clock = ManualClock()
-    heart = Watchdog(said.append, clock.monotonic)
+    watchdog = Watchdog(sent.append, clock.monotonic)
 
     def beat(ready: bool, inside: int, settled: int) -> list[str]:
-        said.clear()
+        sent.clear()
         clock.now_s += 1.0
-        heart.ping(ready, inside, settled)
-        return said
+        watchdog.ping(ready, inside, settled)
+        return sent
 
     assert beat(False, 0, 0) == ["WATCHDOG=1"]
     assert beat(True, 0, 0) == ["READY=1", "WATCHDOG=1"]
@@ -47,10 +47,10 @@ def test_pings_while_frames_make_progress() -> None:
 
 
 def test_pings_at_most_once_per_second() -> None:
-    said: list[str] = []
+    sent: list[str] = []
     clock = ManualClock()
-    heart = Watchdog(said.append, clock.monotonic)
+    watchdog = Watchdog(sent.append, clock.monotonic)
     for _ in range(20):
         clock.now_s += 0.1
-        heart.ping(False, 0, 0)
-    assert said == ["WATCHDOG=1"] * 2
+        watchdog.ping(False, 0, 0)
+    assert sent == ["WATCHDOG=1"] * 2

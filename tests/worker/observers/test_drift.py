@@ -262,11 +262,11 @@ def test_another_mix_of_labels_only_changes_classes(shares: list[float]) -> None
 
 
 def test_lower_confidence_drifts_by_its_difference() -> None:
-    said = parts({"grey": (0.9, 0.75, 0.22), "bright": (0.1, 0.75, 0.22)})
-    found = score_drift(said, TINY_REFERENCE)
+    sums = parts({"grey": (0.9, 0.75, 0.22), "bright": (0.1, 0.75, 0.22)})
+    found = score_drift(sums, TINY_REFERENCE)
     assert found == pytest.approx({"classes": 0, "confidence": -0.2, "unsure": 0.2})
-    assert scores(said) == pytest.approx({"confidence": 0.75, "unsure": 0.22})
-    assert "unsure" not in score_drift(said, TINY_REFERENCE, unsure_counts=False)
+    assert scores(sums) == pytest.approx({"confidence": 0.75, "unsure": 0.22})
+    assert "unsure" not in score_drift(sums, TINY_REFERENCE, unsure_counts=False)
 
 
 def test_labels_missing_from_the_reference() -> None:

@@ -33,7 +33,7 @@ MODEL = make_model(reference=TINY_REFERENCE)
 
 
 @pytest.fixture
-def said() -> Iterator[list[EventDict]]:
+def logs() -> Iterator[list[EventDict]]:
     structlog.reset_defaults()
     with capture_logs() as entries:
         yield entries
@@ -64,20 +64,20 @@ class Watched:
         return self.metrics.registry.get_sample_value(f"stripwatch_{name}", {"camera": "top-1"} | labels)
 
 
-def test_logs_each_change_of_a_condition_once(said: list[EventDict]) -> None:
+def test_logs_each_change_of_a_condition_once(logs: list[EventDict]) -> None:
     line = Watched()
     for brightness in (127.5, 5.0, 5.0, 127.5):
         line.saw(*(line.prediction(brightness) for _ in range(100)))
         line.look()
     line.look(10)
-    assert [(entry["event"], entry["log_level"], entry["camera"]) for entry in said] == [
+    assert [(entry["event"], entry["log_level"], entry["camera"]) for entry in logs] == [
         ("camera dark", "warning", "top-1"),
         ("camera no longer dark", "info", "top-1"),
         ("camera silent", "warning", "top-1"),
     ]
 
 
-def test_reports_a_camera_that_the_settings_write_in_another_case(said: list[EventDict]) -> None:
+def test_reports_a_camera_that_the_settings_write_in_another_case(logs: list[EventDict]) -> None:
     line = Watched(configured=("TOP-1", "top-2"))
     for camera in ("top-1", "top-2", "top-3"):
         line.saw(*(line.prediction(camera=camera) for _ in range(5)))
@@ -86,7 +86,7 @@ def test_reports_a_camera_that_the_settings_write_in_another_case(said: list[Eve
     assert line.value("camera_condition", condition="misnamed") == 1
     assert line.value("camera_condition", condition="misnamed", camera="top-2") is None
     assert line.value("camera_condition", condition="misnamed", camera="top-3") is None
-    assert [(entry["event"], entry["camera"], entry["configured"]) for entry in said] == [
+    assert [(entry["event"], entry["camera"], entry["configured"]) for entry in logs] == [
         ("camera misnamed", "top-1", "TOP-1")
     ]
 
@@ -102,7 +102,7 @@ def test_the_gauges_show_the_statistics() -> None:
     assert line.value("score_drift", statistic="classes") == 1  # no label of this model is in the reference
 
 
-def test_a_silent_camera_keeps_its_condition_and_a_forgotten_one_has_none(said: list[EventDict]) -> None:
+def test_a_silent_camera_keeps_its_condition_and_a_forgotten_one_has_none(logs: list[EventDict]) -> None:
     line = Watched()
     line.saw(*(line.prediction() for _ in range(5)))
     line.look(10)
@@ -113,7 +113,7 @@ def test_a_silent_camera_keeps_its_condition_and_a_forgotten_one_has_none(said: 
     line.clock.now_s += 6
     line.watch.tick(True, [])
     assert b'camera="top-1"' not in generate_latest(line.metrics.registry)
-    assert [entry["event"] for entry in said] == ["camera silent"]
+    assert [entry["event"] for entry in logs] == ["camera silent"]
 
 
 def test_evaluates_once_per_second() -> None:
@@ -139,14 +139,14 @@ def replay_of(prediction: Prediction) -> Prediction:
     return dataclasses.replace(prediction, frame=dataclasses.replace(prediction.frame, replay_of="a-reject"))
 
 
-def test_a_replayed_frame_does_not_end_the_silence_of_a_camera(said: list[EventDict]) -> None:
+def test_a_replayed_frame_does_not_end_the_silence_of_a_camera(logs: list[EventDict]) -> None:
     line = Watched()
     line.saw(*(line.prediction() for _ in range(5)))
     for _ in range(20):
         line.saw(replay_of(line.prediction()))
         line.look()
     assert line.value("camera_condition", condition="silent") == 1
-    assert [entry["event"] for entry in said] == ["camera silent"]
+    assert [entry["event"] for entry in logs] == ["camera silent"]
 
 
 def test_replayed_frames_are_not_in_the_statistics_of_a_camera() -> None:
@@ -187,7 +187,7 @@ def test_custom_thresholds_make_the_unsure_share_incomparable(
     assert line.value("score_drift", statistic="confidence") == pytest.approx(-0.05)
 
 
-def test_untrained_size_is_reported_until_fifty_other_frames_have_arrived(said: list[EventDict]) -> None:
+def test_untrained_size_is_reported_until_fifty_other_frames_have_arrived(logs: list[EventDict]) -> None:
     line = Watched()
     usual, flagged = line.prediction(), dataclasses.replace(line.prediction(), flags=(FrameFlag.SIZE,))
     line.saw(usual)
@@ -207,7 +207,7 @@ def test_untrained_size_is_reported_until_fifty_other_frames_have_arrived(said: 
     line.saw(dataclasses.replace(usual, flags=(FrameFlag.DAMAGED,)))
     line.look()
     assert line.value("camera_condition", condition="untrained_size") == 0
-    assert [entry["event"] for entry in said if "untrained" in entry["event"]] == [
+    assert [entry["event"] for entry in logs if "untrained" in entry["event"]] == [
         "camera untrained_size",
         "camera no longer untrained_size",
     ] * 3

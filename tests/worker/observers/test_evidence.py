@@ -74,7 +74,7 @@ class Made:
         return {name: value for name, value in found.items() if value}
 
 
-def said(event: Result | Reject) -> bool | None:
+def announced(event: Result | Reject) -> bool | None:
     assert isinstance(event, Result)
     return event.evidence
 
@@ -82,7 +82,7 @@ def said(event: Result | Reject) -> bool | None:
 def test_sends_an_image_with_the_event_id_as_key_after_the_acknowledgement() -> None:
     made, frame = Made(), make_frame(1, PICTURE, coil="C1")
     event = made.admit(frame)
-    assert said(event) is True
+    assert announced(event) is True
     assert msgspec.json.decode(msgspec.json.encode(event))["evidence"] is True
     made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {"sent": 1}
@@ -113,9 +113,9 @@ def test_draws_the_heatmap_of_the_defects_label() -> None:
 
 def test_an_event_without_a_defect_does_not_mention_evidence() -> None:
     made, frame = Made(), make_frame()
-    assert said(made.admit(frame, defect=False)) is None
+    assert announced(made.admit(frame, defect=False)) is None
     skipped = Skipped(frame, MODEL)
-    assert said(made.evidence.on_event(skipped, EVENTS.skipped(skipped, 0.0))) is None
+    assert announced(made.evidence.on_event(skipped, EVENTS.skipped(skipped, 0.0))) is None
     made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {}
 
@@ -123,16 +123,16 @@ def test_an_event_without_a_defect_does_not_mention_evidence() -> None:
 def test_a_dropped_frame_releases_its_room_and_sends_no_image() -> None:
     made, frames = Made(), [make_frame(1, PICTURE) for _ in range(3 * FRAMES_MAX)]
     for frame in frames:
-        assert said(made.admit(frame)) is True
+        assert announced(made.admit(frame)) is True
         made.evidence.on_dropped(EVENT, frame)
-    assert said(made.admit(frames[0])) is True  # the frame was read again
+    assert announced(made.admit(frames[0])) is True  # the frame was read again
     made.evidence.on_delivered(EVENT, frames[0])
     assert made.finish() == {"sent": 1}
 
 
 def test_two_copies_of_a_frame_have_separate_room() -> None:
     made, first, second = Made(), make_frame(1, PICTURE), make_frame(1, PICTURE)
-    assert [said(made.admit(frame)) for frame in (first, second)] == [True, True]
+    assert [announced(made.admit(frame)) for frame in (first, second)] == [True, True]
     made.evidence.on_dropped(EVENT, second)
     made.evidence.on_delivered(EVENT, first)
     assert made.finish() == {"sent": 1}
@@ -141,14 +141,14 @@ def test_two_copies_of_a_frame_have_separate_room() -> None:
 def test_the_event_says_so_if_its_camera_is_over_quota() -> None:
     made = Made(per_minute=2)
     for camera in ("top-1", "top-2"):
-        assert [said(made.admit(make_frame(n, camera=camera))) for n in range(4)] == [True, True, False, False]
+        assert [announced(made.admit(make_frame(n, camera=camera))) for n in range(4)] == [True, True, False, False]
     assert made.finish() == {"over_quota": 4}
 
 
 def test_the_event_says_so_if_there_is_no_room() -> None:
     made = Made()
     frames = [make_frame(number, PICTURE) for number in range(FRAMES_MAX + 3)]
-    assert [said(made.admit(frame)) for frame in frames] == [True] * FRAMES_MAX + [False] * 3
+    assert [announced(made.admit(frame)) for frame in frames] == [True] * FRAMES_MAX + [False] * 3
     for frame in frames:
         made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {"sent": FRAMES_MAX, "dropped": 3}
@@ -160,10 +160,10 @@ def test_a_failed_image_is_counted_and_later_events_announce_none() -> None:
 
     made, frames = Made(away), [make_frame(number, PICTURE) for number in range(3)]
     for frame in frames[:2]:
-        assert said(made.admit(frame)) is True
+        assert announced(made.admit(frame)) is True
         made.evidence.on_delivered(EVENT, frame)
     assert made.finish() == {"failed": 2}
-    assert said(made.admit(frames[2])) is False
+    assert announced(made.admit(frames[2])) is False
 
 
 def test_a_frame_that_cannot_be_drawn_counts_as_failed() -> None:

@@ -19,9 +19,9 @@ def test_names_the_trained_sizes_and_cameras_of_another_scale(
     found = check(load_settings(None, {"bundle": bundle, "cameras": cameras}))
     assert found["trained"]["width_px"] == {"smallest": 48, "largest": 48}
     assert found["untrained_cameras"] == ["top-2"]
-    said = capsys.readouterr().err
-    assert "trained on frames of 48 x 32 px, 0.5 mm per px; frames of other sizes or scales are flagged" in said
-    assert "warning: camera 'top-2' has 2 mm per px" in said
+    stderr = capsys.readouterr().err
+    assert "trained on frames of 48 x 32 px, 0.5 mm per px; frames of other sizes or scales are flagged" in stderr
+    assert "warning: camera 'top-2' has 2 mm per px" in stderr
 
 
 def test_an_older_bundle_does_not_state_trained_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

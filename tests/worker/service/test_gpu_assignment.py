@@ -27,7 +27,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
 
 
 @pytest.mark.parametrize(
-    ("given", "count", "processes", "assigned", "said"),
+    ("given", "count", "processes", "assigned", "events"),
     [
         ({"provider": "cpu"}, 2, 2, [None, None], []),
         ({"provider": "cuda"}, 2, 2, [0, 1], []),
@@ -49,12 +49,12 @@ def test_assigns_gpus_round_robin(
     count: int | None,
     processes: int,
     assigned: list[int | None],
-    said: list[str],
+    events: list[str],
 ) -> None:
     gpus[0] = count
     with capture_logs() as logs:
         assert assign_gpus(load_settings(None, given), processes) == assigned
-    assert [line["event"] for line in logs] == said
+    assert [line["event"] for line in logs] == events
 
 
 def test_logs_unused_gpus(gpus: list[int | None]) -> None:

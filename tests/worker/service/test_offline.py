@@ -248,17 +248,17 @@ def test_names_frames_of_an_untrained_size_before_the_inspection(
     given = {"bundle": write_bundle(tmp_path / "tiny.onnx", contract), "frames": {"untrained_size": untrained_size}}
     summary = inspect_folder(load_settings(None, given), tmp_path / "in", tmp_path / "out.jsonl")
     usual, wide = events(tmp_path / "out.jsonl")
-    said = capsys.readouterr().err
+    stderr = capsys.readouterr().err
     assert (usual["verdict"], usual["flags"]) == ("defect", [])
     if untrained_size == "flag":
         assert (wide["verdict"], wide["label"], wide["defects"], wide["flags"]) == ("unsure", "dark", [], ["size"])
         assert summary["flags"] == {"size": 1}
-        assert "1 of 2 frames are unlike those that the model was trained on, 48 x 32 px: 1 of 480 x 32 px" in said
+        assert "1 of 2 frames are unlike those that the model was trained on, 48 x 32 px: 1 of 480 x 32 px" in stderr
     elif untrained_size == "reject":
         assert (wide["reason"], summary["flags"], summary["rejects"]) == ("untrained_size", {}, 1)
-        assert "they are rejected" in said
+        assert "they are rejected" in stderr
     else:
-        assert (wide["verdict"], summary["flags"], said) == ("defect", {}, "")
+        assert (wide["verdict"], summary["flags"], stderr) == ("defect", {}, "")
 
 
 def test_checks_a_sample_of_a_large_folder_first(
@@ -270,6 +270,6 @@ def test_checks_a_sample_of_a_large_folder_first(
     settings = load_settings(None, {"bundle": write_bundle(tmp_path / "tiny.onnx", contract)})
     summary = inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
     assert summary["flags"] == {"size": 7}
-    said = capsys.readouterr().err
-    assert "3 of 3 frames are unlike" in said
-    assert "; checked 3 of 7 files so far" in said
+    stderr = capsys.readouterr().err
+    assert "3 of 3 frames are unlike" in stderr
+    assert "; checked 3 of 7 files so far" in stderr

@@ -95,7 +95,7 @@ def test_millimetres_are_null_if_unknown(frame: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head_edge", "scan", "direction", "place"),
+    ("head_edge", "scan", "direction", "span"),
     [
         ("left", "line", None, (1050, 1150)),
         ("left", "line", "forward", (1050, 1150)),
@@ -108,12 +108,12 @@ def test_millimetres_are_null_if_unknown(frame: dict[str, Any]) -> None:
     ],
 )
 def test_strip_span_depends_on_mount_and_strip_direction(
-    head_edge: Any, scan: Any, direction: Any, place: tuple[int, int]
+    head_edge: Any, scan: Any, direction: Any, span: tuple[int, int]
 ) -> None:
     """1600 px of 0.5 mm from 1000 mm on, and a box from px 100 to 300. The frame shows the same strip in each case."""
     camera = Camera(mm_per_px=0.5, head_edge=head_edge, scan=scan)
     frame = make_frame(5, strip_position_mm=1000, strip_direction=direction)
-    assert strip_span(frame, 1600, Box(100, 0, 200, 10), camera) == StripSpan(*place)
+    assert strip_span(frame, 1600, Box(100, 0, 200, 10), camera) == StripSpan(*span)
     assert strip_span(frame, 1600, None, camera) == StripSpan(1000, 1800)
     assert frame_info(frame, 1600, 256, camera).strip_direction == direction
 

@@ -101,7 +101,7 @@ def test_does_not_load_a_file_that_is_still_being_written(path: Path, tmp_path: 
     assert (watched.taken, watched.count("refused")) == (["2"], 0)
 
 
-def unfit(path: Path, how: str) -> None:
+def write_invalid(path: Path, how: str) -> None:
     """Write something to the path that must not run."""
     if how == "cut off":
         path.write_bytes(path.read_bytes()[:-10])
@@ -119,7 +119,7 @@ def test_rejects_an_invalid_bundle_once_and_loads_the_next_valid_one(path: Path,
     first = put(path, "1")
     watched = Watched(path, first, real=True)
     watched.look()
-    unfit(path, how)
+    write_invalid(path, how)
     (refused,) = [log for log in watched.look(5) if log["log_level"] == "error"]
     assert (refused["event"], refused["running"]) == ("bundle rejected", first)
     assert str(path) in refused["error"]

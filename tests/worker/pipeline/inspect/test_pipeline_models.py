@@ -128,8 +128,8 @@ def test_a_failed_stage_ends_the_worker(model: LoadedModel, broken: str, failure
         pipeline.start()
         feed(pipeline, parts, [encode_frame(0.5)])
         assert pipeline.failed.wait(30)
-    (said,) = [line for line in logs if line["event"] == "the worker cannot continue"]
-    assert said["error"] == ("the device is gone" if broken == "model" else "Fault")
+    (entry,) = [line for line in logs if line["event"] == "the worker cannot continue"]
+    assert entry["error"] == ("the device is gone" if broken == "model" else "Fault")
     with pytest.raises(failure):
         pipeline.raise_failure()
     assert not pipeline.drain(30)

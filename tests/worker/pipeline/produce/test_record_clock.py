@@ -28,9 +28,9 @@ def test_after_a_refusal_records_carry_the_time_of_their_frame_until_the_clock_i
     clock = clocks.clock
     with capture_logs() as logs:
         clock.refuse("results", round(9 * DAY_S * 1000), InvalidTimestampError("out of range"))
-    (said,) = logs
-    assert (said["topic"], said["seconds_ahead_of_frame"], said["log_level"]) == ("results", DAY_S, "error")
-    assert "message.timestamp.after.max.ms" in said["setting"]
+    (entry,) = logs
+    assert (entry["topic"], entry["seconds_ahead_of_frame"], entry["log_level"]) == ("results", DAY_S, "error")
+    assert "message.timestamp.after.max.ms" in entry["setting"]
     clocks.advance(60)
     assert (clock.refused, clock.stamp_ms(7)) == (True, 7)
     clocks.wall_s -= DAY_S

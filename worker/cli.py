@@ -34,23 +34,23 @@ COMMANDS = (
     LazyCommand(
         "topics",
         f"{_WORKER}.commands.topics:topics",
-        "Create the topics of the line. Existing topics are left unchanged; differences are reported.",
+        "Create the topics of a line. Existing topics are left unchanged, and their differences are reported.",
     ),
     LazyCommand(
         "rejects",
         f"{_WORKER}.commands.rejects:rejects",
-        "Show the frames that could not be inspected, and send them again.",
+        "List rejected frames, and send them again.",
     ),
-    LazyCommand("config", f"{_WORKER}.commands.config:config", "Rewrite settings files of an earlier version."),
+    LazyCommand("config", f"{_WORKER}.commands.config:config", "Rewrite settings files from an earlier version."),
     LazyCommand(
         "schemas",
         f"{_WORKER}.commands.schemas:schemas",
-        "Write what is on Kafka as JSON Schemas and one AsyncAPI 3 document, made from the code.",
+        "Write JSON Schemas and an AsyncAPI 3 document of all Kafka records, generated from the code.",
     ),
     LazyCommand(
         "demo",
         f"{_WORKER}.bench.demo:demo",
-        "Run cameras, Kafka and a worker on this machine, show them live, and check every frame at the end.",
+        "Run cameras, Kafka and a worker on this machine, show the results live, and verify every frame at the end.",
     ),
     LazyCommand(
         "broker",
@@ -60,7 +60,7 @@ COMMANDS = (
     LazyCommand(
         "bench",
         f"{_WORKER}.bench.command:bench",
-        "Measure how fast this machine inspects frames, the cost, and the bottleneck.",
+        "Measure how fast this machine inspects frames, the CPU cost of a frame, and the bottleneck.",
     ),
     LazyCommand(
         "simulate",
@@ -70,7 +70,7 @@ COMMANDS = (
     LazyCommand(
         "replay",
         f"{_WORKER}.simulator.replay:replay",
-        "Play a folder of images as cameras on Kafka: the files in order of name, the cameras in turn.",
+        "Send a folder of images to Kafka as frames of cameras: the files in order of name, the cameras in rotation.",
     ),
 )
 RENAMED = {"contracts": "schemas"}

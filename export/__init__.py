@@ -1,6 +1,6 @@
-"""A trained Keras model in, one ONNX file out that says what it is and proves what it computes.
+"""Export of trained Keras models to bundles: single ONNX files with a manifest and a built-in self-test.
 
-These names are the public API of export, imported on first use.
+The names below are the public API of export. They are imported on first use.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The commands of export, which `stripwatch` offers as the group `export`. `python -m export` has them alone."""
+"""Command group `stripwatch export`, also available as `python -m export`."""
 
 from stripwatch.worker.common.command_line import PROGRAM, LazyCommand, new_app, run_app
 
@@ -7,45 +7,45 @@ COMMANDS = (
     LazyCommand(
         "run",
         f"{_EXPORT}.convert.commands:run",
-        "Export a run: convert, prove that ONNX Runtime computes what Keras computes, write.",
+        "Export a run to a bundle after checking that ONNX Runtime reproduces the Keras scores.",
     ),
     LazyCommand(
         "verify",
         f"{_EXPORT}.convert.commands:verify",
-        "Prove from the file alone that a bundle is whole, unchanged, and computes what was trained.",
+        "Verify that a bundle is intact and reproduces the scores of the trained model.",
     ),
     LazyCommand(
         "show",
         f"{_EXPORT}.bundles.commands:show",
-        "Print what a bundle says of itself, after its checksum was verified.",
+        "Verify the checksum of a bundle and print its metadata.",
     ),
     LazyCommand(
         "bench",
         f"{_EXPORT}.bench.command:bench",
-        "Measure frames per second and latency by batch size, on this machine, as the worker runs a bundle.",
+        "Measure throughput and latency of bundles by batch size, using the worker's own inference session.",
     ),
     LazyCommand(
         "diff",
         f"{_EXPORT}.bundles.commands:diff",
-        "Compare two bundles on a folder of frames: how often the worker would give the same answer.",
+        "Compare the results of two bundles on a folder of frames.",
     ),
     LazyCommand(
         "promote",
         f"{_EXPORT}.bundles.commands:promote",
-        "Put a bundle into a store (made if it is not there), as STORE/NAME/VERSION.onnx, and point STORE/NAME at it.",
+        "Copy a bundle into a registry and make it the version that REGISTRY/NAME refers to.",
     ),
     LazyCommand(
         "rollback",
         f"{_EXPORT}.bundles.commands:rollback",
-        "Point a name at what was promoted before, after that has passed its self-test again.",
+        "Promote the previously promoted version of a bundle again.",
     ),
     LazyCommand(
         "list",
         f"{_EXPORT}.bundles.commands:list_bundles",
-        "List the bundles of a store, which are promoted, and what is wrong with any that cannot be used.",
+        "List the bundles in a registry with their promotion status and any problems.",
     ),
 )
-app = new_app("Make a bundle: one ONNX file that says what it is and proves what it computes.", COMMANDS)
+app = new_app("Export trained models as bundles, and inspect, compare, measure and promote bundles.", COMMANDS)
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""How fast a bundle or a run is."""
+"""Benchmarks of bundles and runs."""

@@ -1,4 +1,4 @@
-"""`stripwatch export bench`: how fast bundles run on this machine, and what a run's precisions cost and bring."""
+"""Benchmark of bundles on this machine: throughput and latency by device and batch size."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,9 +29,10 @@ EXECUTIONS: dict[Device, tuple[Provider, ExecutionOptions]] = {
 
 @dataclass(frozen=True, slots=True)
 class BenchPlan:
-    """seconds: of runs for each bundle, device and batch size. threads: of ONNX Runtime on a CPU, 0: it chooses.
+    """Settings of a benchmark.
 
-    scores_only: each bundle with heatmaps is measured once more without them, which shows what they cost.
+    seconds: duration for each bundle, device and batch size. threads: threads of ONNX Runtime on a CPU; 0 lets it
+    choose. scores_only: measure each bundle with heatmaps a second time without them, which shows their cost.
     """
 
     batch_sizes: tuple[int, ...]
@@ -43,9 +44,10 @@ class BenchPlan:
 
 @dataclass(frozen=True, slots=True)
 class BenchRow:
-    """One bundle on one device; speeds is empty for a precision that was refused, and refused says why.
+    """Result of one bundle on one device.
 
-    scores_only: it was not asked for the heatmaps that it has.
+    speeds: empty for a precision that the accuracy gate rejected. refused: the reason for the rejection. scores_only:
+    true if the bundle has heatmaps that were not computed.
     """
 
     bundle: str
@@ -67,15 +69,18 @@ class BenchRow:
 
 
 def devices_here() -> tuple[Device, ...]:
-    """What the installed ONNX Runtime can run on, each in the way that is the worker's default."""
+    """Return the devices that the installed ONNX Runtime supports, each in the worker's default execution mode."""
     return ("cpu", "cuda") if "CUDAExecutionProvider" in ort.get_available_providers() else ("cpu",)
 
 
 def bench_bundles(bundles: Sequence[Path], plan: BenchPlan, progress: Progress) -> list[BenchRow]:
-    """Bundles, each a file or STORE/NAME, beside each other. Raises what the worker raises for one that is unfit."""
+    """Measure several bundles alternately and return one row per bundle and device.
+
+    bundles: bundle files, or REGISTRY/NAME. Raises the worker's errors for an invalid bundle.
+    """
     read = [variant for path in bundles for variant in _variants(load_resolved(resolve_bundle(path)), plan.scores_only)]
     rounds = rounds_of(len(read), len(plan.batch_sizes)) * len(plan.devices)
-    task = progress.add_task(f"measure {', '.join(sorted({path.name for path in bundles}))}", total=rounds)
+    task = progress.add_task(f"measuring {', '.join(sorted({path.name for path in bundles}))}", total=rounds)
     rows = []
     for device in plan.devices:
         provider, execution = EXECUTIONS[device]
@@ -88,7 +93,7 @@ def bench_bundles(bundles: Sequence[Path], plan: BenchPlan, progress: Progress) 
 
 
 def _variants(bundle: Bundle, scores_only: bool) -> list[Bundle]:
-    """With heatmaps, and without: the worker asks for them only where the contract has a grid."""
+    """Return the bundle, and a variant without heatmaps, which the worker computes only if the manifest has a grid."""
     if not scores_only or len(output_names(bundle)) == 1:
         return [bundle]
     return [bundle, replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, grid=None))]
@@ -108,6 +113,7 @@ def _row(bundle: Bundle, device: Device, speeds: list[Speed]) -> BenchRow:
 
 
 def as_json(rows: Sequence[BenchRow], plan: BenchPlan) -> dict[str, Any]:
+    """Return the machine and all rows as JSON."""
     machine = {
         "cpu": processor_name(),
         "cores": usable_cores(),
@@ -118,6 +124,8 @@ def as_json(rows: Sequence[BenchRow], plan: BenchPlan) -> dict[str, Any]:
 
 
 def _plain(row: BenchRow) -> dict[str, Any]:
-    said = asdict(row)
-    said["fidelity"] = msgspec.json.decode(msgspec.json.encode(row.fidelity))  # of a broken candidate NaN, here null
-    return said
+    plain = asdict(row)
+    plain["fidelity"] = msgspec.json.decode(
+        msgspec.json.encode(row.fidelity)
+    )  # turns NaN of a failed candidate to null
+    return plain

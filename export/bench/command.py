@@ -1,4 +1,4 @@
-"""`stripwatch export bench`: what it takes, and what it writes."""
+"""Command `stripwatch export bench`."""
 
 from __future__ import annotations
 
@@ -27,28 +27,41 @@ _SIZE_MAX = 1024
 
 def bench(
     what: Annotated[
-        list[Path], typer.Argument(metavar="FILE|STORE/NAME|RUN...", help="Bundles, or run folders of training.")
+        list[Path],
+        typer.Argument(metavar="FILE|REGISTRY/NAME|RUN...", help="Bundles, or run folders written by training."),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for bench.json, bench.md, bench.png and the bundles of runs.")
+        Path | None,
+        typer.Option(
+            help="Folder for bench.json, bench.md, bench.png and the bundles exported from runs. Required for runs."
+        ),
     ] = None,
-    precisions: Annotated[str, typer.Option(help="Of runs, comma between.")] = "fp32,fp16,int8",
-    batch_sizes: Annotated[str, typer.Option(help="Comma between.")] = "1,2,4,8,16",
-    seconds: Annotated[float, typer.Option(min=0.01, help="Of runs, for each bundle and batch size.")] = 2.0,
+    precisions: Annotated[
+        str, typer.Option(help="Precisions at which runs are exported, separated by commas.")
+    ] = "fp32,fp16,int8",
+    batch_sizes: Annotated[str, typer.Option(help="Batch sizes to measure, separated by commas.")] = "1,2,4,8,16",
+    seconds: Annotated[
+        float, typer.Option(min=0.01, help="Measuring time in seconds for each bundle, device and batch size.")
+    ] = 2.0,
     device: Annotated[
         str,
-        typer.Option(help="cpu, cuda, cuda-bound, cuda-graph, tensorrt, comma between. all: cpu, cuda if here."),
+        typer.Option(
+            help="Devices to measure, separated by commas: cpu, cuda, cuda-bound, cuda-graph, tensorrt. "
+            "all measures cpu, and cuda if available."
+        ),
     ] = "all",
-    threads: Annotated[int, typer.Option(min=0, help="Of ONNX Runtime on a CPU; 0: it chooses.")] = 0,
+    threads: Annotated[
+        int, typer.Option(min=0, help="Number of ONNX Runtime threads on a CPU. 0 lets ONNX Runtime choose.")
+    ] = 0,
     scores_only: Annotated[
-        bool, typer.Option("--scores-only", help="Measure each bundle once more without its heatmaps.")
+        bool, typer.Option("--scores-only", help="Measure each bundle a second time without its heatmaps.")
     ] = False,
     data: MovedData = None,
 ) -> None:
-    """Measure frames per second and latency by batch size, on this machine, as the worker runs a bundle.
+    """Measure throughput and latency of bundles by batch size, using the worker's own inference session.
 
-    The bundles of one run, or all files given, take turns, so that other work on the machine strikes all alike.
-    A run is exported first, at each precision, through the usual gate; one that is refused is a line of the table too.
+    Bundles are measured alternately, so that other load on the machine affects all of them equally. Runs are first
+    exported at each precision through the accuracy gate; the table also lists precisions that the gate rejects.
 
     \b
     Example:
@@ -58,7 +71,9 @@ def bench(
     sizes, wanted = parse_sizes(batch_sizes), pick(precisions, get_args(Precision), "--precisions")
     runs = [path for path in what if (path / RECORD_FILE).exists()]
     if runs and out is None:
-        raise SettingsError("--out is missing: a run is exported before it is measured, so name a folder")
+        raise SettingsError(
+            "--out is missing: runs are exported before they are measured; pass a folder for the bundles"
+        )
     require("onnxruntime", *(["matplotlib"] if out else []))
     from stripwatch.export.bench.bundle_bench import BenchPlan, Device, as_json, devices_here
     from stripwatch.export.bench.table import print_table
@@ -70,7 +85,7 @@ def bench(
         for found in _measure(what, runs, wanted, out, data, plan, progress):
             rows += found
             if out is not None:
-                _write(out, rows, plan)  # a stop loses only what is at work
+                _write(out, rows, plan)  # an interruption loses only the current measurement
     print_table(rows)
     print_summary(as_json(rows, plan))
 
@@ -84,7 +99,10 @@ def _measure(
     plan: BenchPlan,
     progress: Progress,
 ) -> Iterator[list[BenchRow]]:
-    """Files first, beside each other, then run by run. Raises before any work where one is neither."""
+    """Yield the rows of all bundle files, measured together, then those of each run.
+
+    Raises InputError or BundleError before any work if an argument is neither a bundle nor a run.
+    """
     from stripwatch.export.bench.bundle_bench import bench_bundles
     from stripwatch.worker.model.bundle_store import resolve_bundle
 
@@ -105,18 +123,23 @@ def _measure(
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
-    """ "1,8" as (1, 8). Raises SettingsError."""
+    """Parse "1,8" to (1, 8), sorted and without duplicates. Raises SettingsError for anything else."""
     words = text.split(",")
     if not all(word.strip().isdecimal() and 1 <= int(word) <= _SIZE_MAX for word in words):
-        raise SettingsError(f"--batch-sizes {text!r}: numbers from 1 to {_SIZE_MAX} with a comma between, as in 1,8,16")
+        raise SettingsError(
+            f"--batch-sizes {text!r} is not a list of numbers from 1 to {_SIZE_MAX} separated by commas, such as 1,8,16"
+        )
     return tuple(sorted({int(word) for word in words}))
 
 
 def pick(text: str, known: tuple[T, ...], option: str) -> tuple[T, ...]:
-    """The words of text, comma between, in the order of the known ones. Raises SettingsError."""
+    """Parse a comma-separated list of known words and return them in the order of `known`.
+
+    option: name of the option, for the error. Raises SettingsError for an unknown word.
+    """
     words = [word.strip() for word in text.split(",")]
     if unknown := [word for word in words if word not in known]:
-        raise SettingsError(f"{option}: {unknown[0]!r} is none of {', '.join(map(str, known))}")
+        raise SettingsError(f"{option}: {unknown[0]!r} is unknown; choose from {', '.join(map(str, known))}")
     return tuple(each for each in known if each in words)
 
 

@@ -1,4 +1,4 @@
-"""Every precision of trained runs, exported and measured together: what each costs in accuracy and gains in speed."""
+"""Benchmark of trained runs at several precisions: the accuracy each one costs and the speed it gains."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,14 +21,14 @@ def bench_runs(
     plan: BenchPlan,
     progress: Progress,
 ) -> Iterator[list[BenchRow]]:
-    """Export each run into out, as RUN-PRECISION.onnx, and measure its bundles beside each other: its rows, a run.
+    """Export each run to RUN-PRECISION.onnx in `out`, measure its bundles alternately, and yield its rows.
 
-    A precision that the gate refuses is a row without speeds. Raises what export_run raises for anything else.
+    A precision that the accuracy gate rejects is a row without speeds. Raises what export_run raises.
     """
     files = [_file(out, run, precision) for run in runs for precision in precisions]
     for file in files:
         if files.count(file) > 1:
-            raise InputError(f"two runs would both be written to {file}: give their folders different names")
+            raise InputError(f"two runs would be exported to the same file {file}; give their folders different names")
         check_out(file)
     for run in runs:
         yield list(_bench_run(run, precisions, out, data, plan, progress))

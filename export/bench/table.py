@@ -1,4 +1,4 @@
-"""What `stripwatch export bench` found: a table for the terminal, the same for a report, and a plot."""
+"""Benchmark results as a table for the terminal, a Markdown table, and a plot."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +8,13 @@ from rich.table import Table
 
 from stripwatch.export.bench.bundle_bench import BenchRow
 
-# f/s: frames a second. CPU ms: worked for a frame in the best batch, over all threads.
-_COLUMNS = ("bundle", "on", "agree", "accuracy", "macro-F1", "MB", "f/s at 1", "best f/s", "batch", "CPU ms")
-_WIDTH = 130  # where stdout is no terminal
+# f/s: frames per second. CPU ms: CPU time of all threads per frame at the best batch size.
+_COLUMNS = ("bundle", "device", "agreement", "accuracy", "macro-F1", "MB", "f/s at 1", "best f/s", "batch", "CPU ms")
+_WIDTH = 130  # if stdout is not a terminal
 
 
 def print_table(rows: Sequence[BenchRow]) -> None:
+    """Print one row per bundle and device, and the reasons of rejected precisions."""
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         console = Console(width=_WIDTH, markup=False, highlight=False)
@@ -21,20 +22,21 @@ def print_table(rows: Sequence[BenchRow]) -> None:
     for row in rows:
         table.add_row(*_cells(row))
     console.print(table)
-    for line in _refusals(rows):
+    for line in _rejections(rows):
         console.print(line)
 
 
 def markdown(rows: Sequence[BenchRow]) -> str:
+    """Return the same table as Markdown."""
     lines = [_COLUMNS, ("---",) * len(_COLUMNS), *map(_cells, rows)]
     escaped = [[cell.replace("|", r"\|") for cell in cells] for cells in lines]
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in escaped)
-    return table + "".join(f"\n{line}\n" for line in _refusals(rows))
+    return table + "".join(f"\n{line}\n" for line in _rejections(rows))
 
 
 def draw_speeds(rows: Sequence[BenchRow]) -> bytes:
-    """A PNG: frames a second and latency over the batch size, a line a bundle."""
-    from stripwatch.export.reporting.figures import literal, new_axes, to_png  # it needs matplotlib
+    """Return a plot as PNG: throughput and latency by batch size, one line per bundle and device."""
+    from stripwatch.export.reporting.figures import literal, new_axes, to_png  # needs matplotlib
 
     figure, (rates, latencies) = new_axes(11, 4.4, ncols=2)
     lines = []
@@ -42,30 +44,32 @@ def draw_speeds(rows: Sequence[BenchRow]) -> bytes:
         sizes = [speed.batch_frames for speed in row.speeds]
         lines += rates.plot(sizes, [speed.frames_per_second for speed in row.speeds], marker="o")
         latencies.plot(sizes, [speed.latency_ms_p50 for speed in row.speeds], marker="o")
-    rates.set(ylabel="frames a second", yscale="log")
-    latencies.set(ylabel="latency of a batch, median, ms", yscale="log")
+    rates.set(ylabel="frames per second", yscale="log")
+    latencies.set(ylabel="median batch latency, ms", yscale="log")
     for axis in (rates, latencies):
         axis.set_xscale("log", base=2)
-        axis.set_xlabel("frames in a batch")
+        axis.set_xlabel("batch size, frames")
     figure.legend(lines, [literal(_title(row)) for row in rows], loc="outside right upper", fontsize=8)
     return to_png(figure)
 
 
 def _cells(row: BenchRow) -> tuple[str, ...]:
-    found, size = row.fidelity, f"{row.size_bytes / 1e6:.2f}" if row.size_bytes else "-"
-    answers = (f"{found.agreement:.4f}", f"{found.accuracy:.4f}", f"{found.macro_f1:.4f}") if found else ("-",) * 3
-    speeds = ("refused", "-", "-", "-")
+    fidelity, size = row.fidelity, f"{row.size_bytes / 1e6:.2f}" if row.size_bytes else "-"
+    figures = ("-",) * 3
+    if fidelity:
+        figures = (f"{fidelity.agreement:.4f}", f"{fidelity.accuracy:.4f}", f"{fidelity.macro_f1:.4f}")
+    speeds = ("rejected", "-", "-", "-")
     if row.speeds:
         first, best = row.first, row.best
         rates = (f"{first.frames_per_second:.1f}", f"{best.frames_per_second:.1f}")
         speeds = (*rates, str(best.batch_frames), f"{best.cpu_ms_a_frame:.2f}")
-    return (_title(row), row.device or "-", *answers, size, *speeds)
+    return (_title(row), row.device or "-", *figures, size, *speeds)
 
 
 def _title(row: BenchRow) -> str:
-    """The file, and whether its heatmaps were left out."""
+    """Return the file name, marked if heatmaps were not computed."""
     return Path(row.bundle).stem + (" (scores only)" if row.scores_only else "")
 
 
-def _refusals(rows: Sequence[BenchRow]) -> list[str]:
-    return [f"{_title(row)} was refused. {row.refused}" for row in rows if row.refused]
+def _rejections(rows: Sequence[BenchRow]) -> list[str]:
+    return [f"{_title(row)} was rejected by the accuracy gate. {row.refused}" for row in rows if row.refused]

@@ -1,1 +1,1 @@
-"""Bundles that exist: show, compare, list."""
+"""Inspection, comparison and listing of bundles."""

@@ -1,4 +1,4 @@
-"""Commands on finished bundles and on a store of them: what they take, and the summaries they end with."""
+"""Commands of `stripwatch export` for bundles and registries: show, promote, rollback, list and diff."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from stripwatch.worker.common.console import print_summary, say
 if TYPE_CHECKING:
     from stripwatch.worker.model.bundle_store import PromotionChange
 
-_SAID_MAX = 20
-Store = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of bundles.")]
+_LINES_MAX = 20  # of each kind, on stderr
+Registry = Annotated[
+    Path, typer.Argument(metavar="REGISTRY", help="Registry: folder of bundles, REGISTRY/NAME/VERSION.onnx.")
+]
 
 
 def show(
     file: BundleArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     html: Annotated[
-        Path | None, typer.Option(help="Write a page instead, with validation charts and golden frames in it.")
+        Path | None,
+        typer.Option(help="Write an HTML page with validation charts and golden frames instead of printing tables."),
     ] = None,
 ) -> None:
-    """Print what a bundle says of itself, after its checksum was verified.
+    """Verify the checksum of a bundle and print its metadata.
 
     \b
     Example:
@@ -51,41 +54,47 @@ def show(
 
 
 def promote(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle, outside the store or in it.")], store: Store
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Bundle file, either outside the registry or already in it.")
+    ],
+    registry: Registry,
 ) -> None:
-    """Put a bundle into a store (made if it is not there), as STORE/NAME/VERSION.onnx, and point STORE/NAME at it.
+    """Copy a bundle into a registry and make it the version that REGISTRY/NAME refers to.
 
-    The bundle proves itself on this machine first. One that does not is not promoted, and what was promoted still is.
+    The bundle is stored as REGISTRY/NAME/VERSION.onnx; the registry is created if it does not exist. The bundle must
+    first pass its self-test on this machine. If it fails, the promoted version stays unchanged.
 
     \b
     Example:
       stripwatch export promote model.onnx bundles
-      stripwatch export promote bundles/plant-a/2.onnx bundles     # an older one again
+      stripwatch export promote bundles/plant-a/2.onnx bundles     # promote an older version again
       stripwatch run --bundle bundles/plant-a
     """
     require("onnxruntime")
-    from stripwatch.worker.model import bundle_store as stored
+    from stripwatch.worker.model import bundle_store
 
-    _print(stored.promote(store, file))
+    _print(bundle_store.promote(registry, file))
 
 
 def rollback(
-    folder: Annotated[Path, typer.Argument(metavar="STORE/NAME", help="A name in a store.")],
+    folder: Annotated[Path, typer.Argument(metavar="REGISTRY/NAME", help="Name of a bundle in a registry.")],
 ) -> None:
-    """Point a name at what was promoted before, after that has passed its self-test again.
+    """Promote the previously promoted version of a bundle again.
+
+    The previous version must first pass its self-test on this machine.
 
     \b
     Example:
       stripwatch export rollback bundles/plant-a
     """
     require("onnxruntime")
-    from stripwatch.worker.model import bundle_store as stored
+    from stripwatch.worker.model import bundle_store
 
-    _print(stored.rollback(folder))
+    _print(bundle_store.rollback(folder))
 
 
-def list_bundles(store: Store) -> None:
-    """List the bundles of a store, which are promoted, and what is wrong with any that cannot be used.
+def list_bundles(registry: Registry) -> None:
+    """List the bundles in a registry with their promotion status and any problems.
 
     \b
     Example:
@@ -95,26 +104,32 @@ def list_bundles(store: Store) -> None:
     from stripwatch.export.bundles import listing
     from stripwatch.worker.model.bundle_store import entries
 
-    found = entries(store)
-    listing.print_table(found, Console(markup=False))
-    for entry in found:
+    bundles = entries(registry)
+    listing.print_table(bundles, Console(markup=False))
+    for entry in bundles:
         if entry.problem:
             say(f"{entry.path}: {entry.problem}")
-    print_summary({"store": str(store)} | listing.as_json(found))
+    print_summary({"store": str(registry)} | listing.as_json(bundles))
 
 
 def diff(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A bundle, or STORE/NAME.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    a: Annotated[Path, typer.Argument(metavar="A", help="First bundle: a file, or REGISTRY/NAME.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Second bundle: a file, or REGISTRY/NAME.")],
     frames: Annotated[Path, typer.Argument(metavar="FRAMES", help="Folder of image files.")],
     sheet: Annotated[
-        Path | None, typer.Option(help="PNG to write: the frames that get another answer, with both answers.")
+        Path | None,
+        typer.Option(
+            help="PNG file to write: a contact sheet of the frames with different results, with both results."
+        ),
     ] = None,
-    provider: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto, cpu or cuda.")] = "auto",
+    provider: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="Device that runs both bundles. auto uses CUDA if available, else the CPU."),
+    ] = "auto",
 ) -> None:
-    """Compare two bundles on a folder of frames: how often the worker would give the same answer.
+    """Compare the results of two bundles on a folder of frames.
 
-    Two answers agree when label and verdict are the same. Each bundle uses its own decode and its own thresholds.
+    Two results agree if label and verdict are the same. Each bundle uses its own decode spec and thresholds.
 
     \b
     Example:
@@ -123,15 +138,15 @@ def diff(
     require("onnxruntime", *(["matplotlib"] if sheet else []))
     from stripwatch.export.bundles import diff as differ
 
-    found = differ.compare(a, b, frames, provider)
-    drawn = sheet is not None and bool(found.differing)
-    if sheet is not None and found.differing:
-        atomic_write(sheet, differ.draw_differing(found, frames))
-    for name in found.rejected[:_SAID_MAX]:
-        say(f"{name} cannot be read or decoded by both bundles, and is left out")
-    for pair in found.differing[:_SAID_MAX]:
+    difference = differ.compare(a, b, frames, provider)
+    drawn = sheet is not None and bool(difference.differing)
+    if sheet is not None and difference.differing:
+        atomic_write(sheet, differ.draw_differing(difference, frames))
+    for name in difference.rejected[:_LINES_MAX]:
+        say(f"{name} skipped: not readable with the decode specs of both bundles")
+    for pair in difference.differing[:_LINES_MAX]:
         say(f"{pair.name}: A {differ.describe(pair.a)}, B {differ.describe(pair.b)}")
-    print_summary({"a": str(a), "b": str(b)} | differ.as_json(found) | {"sheet": str(sheet) if drawn else None})
+    print_summary({"a": str(a), "b": str(b)} | differ.as_json(difference) | {"sheet": str(sheet) if drawn else None})
 
 
 def _print(change: PromotionChange) -> None:

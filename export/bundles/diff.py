@@ -1,4 +1,4 @@
-"""`stripwatch export diff`: what two bundles say of the same frames."""
+"""Comparison of the results of two bundles on the same frames."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _NAMED_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The results of both bundles for a frame. name: of its file, from the folder."""
+    """The results of both bundles for one frame. name: path of the file below the folder."""
 
     name: str
     a: Inspection
@@ -34,17 +34,18 @@ class Pair:
 
     @property
     def score_difference(self) -> float:
-        """The largest over the labels; one that the other bundle does not know has a score of 0 there."""
+        """Return the largest score difference over all labels; a label unknown to one bundle scores 0 there."""
         labels = self.a.scores.keys() | self.b.scores.keys()
         return max(abs(self.a.scores.get(label, 0.0) - self.b.scores.get(label, 0.0)) for label in labels)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """rejected: names of frames that cannot be read or decoded. pairs: the others.
+    """Comparison of two bundles on a folder of frames.
 
-    files_skipped: what the folder holds besides, as `ImageFolder.skipped` has it. trained: the training frames of a and
-    of b. decode: of a.
+    pairs: frames that both bundles inspected. rejected: names of frames that could not be read or decoded.
+    files_skipped: number of other files, as in `ImageFolder.skipped`. trained: training frames of bundle a and of
+    bundle b. decode: decode spec of bundle a.
     """
 
     pairs: list[Pair]
@@ -55,19 +56,20 @@ class Difference:
 
     @property
     def differing(self) -> list[Pair]:
-        """Where the worker would say something else; the largest difference first."""
+        """Return the frames with different verdict or label, those with the largest score difference first."""
         return sorted((pair for pair in self.pairs if not pair.agree), key=lambda pair: -pair.score_difference)
 
 
 def describe(result: Inspection) -> str:
-    """For people: "defect: scratches 0.997"."""
+    """Return a result as text, such as "defect: scratches 0.997"."""
     return f"{result.verdict}: {result.label} {result.score:.3f}"
 
 
 def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Difference:
-    """Run two bundles, each a file or STORE/NAME, over the image files below a folder, each with its own decode.
+    """Run two bundles over the image files below a folder, each with its own decode spec.
 
-    Raises what the worker raises for a bundle that is unfit, InputError for a folder without a readable frame.
+    a, b: bundle files, or REGISTRY/NAME. Raises the worker's errors for an invalid bundle, InputError if no frame in
+    the folder can be decoded.
     """
     images = list_images(folder)
     files = images.files
@@ -78,7 +80,7 @@ def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Diff
         task = progress.add_task("compare", total=2 * len(files))
         of_a, of_b = (_inspect_files(model, files, lambda: progress.advance(task)) for model in models)
     if not of_a.keys() & of_b.keys():
-        raise InputError(f"{path_text(folder)} has no frame that can be decoded")
+        raise InputError(f"no image in {path_text(folder)} can be decoded by both bundles")
     names = {path: name_below(folder, path) for path in files}
     pairs = [Pair(names[path], of_a[path], of_b[path]) for path in files if path in of_a and path in of_b]
     rejected = [names[path] for path in files if path not in of_a or path not in of_b]
@@ -88,31 +90,31 @@ def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Diff
 
 
 def _inspect_files(model: LoadedModel, files: Sequence[Path], advance: Callable[[], None]) -> dict[Path, Inspection]:
-    """The result of each file that the model can inspect."""
+    """Return the result of each file that the model can inspect."""
 
     def read(path: Path) -> bytes:
         advance()
         try:
             return read_whole(path)
         except InputError:
-            return b""  # is rejected as empty
+            return b""  # the model rejects an empty file
 
     results = zip(files, model.inspect_each(map(read, files)), strict=True)
     return {path: result for path, result in results if isinstance(result, Inspection)}
 
 
 def draw_differing(difference: Difference, folder: Path) -> bytes:
-    """A contact sheet, PNG, of the frames on which they differ, with what each says."""
-    from stripwatch.export.reporting.figures import (  # it needs matplotlib, the comparison does not
+    """Return a contact sheet as PNG of the frames with different results, with the results of both bundles."""
+    from stripwatch.export.reporting.figures import (  # needs matplotlib, which the comparison does not
         Tile,
         decode_tile,
         draw_sheet,
     )
 
     shown = difference.differing[:_TILES_MAX]
-    title = f"{len(difference.differing)} of {len(difference.pairs)} frames get another answer"
+    title = f"{len(difference.differing)} of {len(difference.pairs)} frames have different results"
     if len(shown) < len(difference.differing):
-        title += f"; the {len(shown)} with the largest difference"
+        title += f"; the {len(shown)} with the largest score difference are shown"
     captions = [f"{pair.name}\nA {describe(pair.a)}\nB {describe(pair.b)}" for pair in shown]
     images = [decode_tile(read_whole(file_below(folder, pair.name)), difference.decode) for pair in shown]
     tiles = [Tile(image, caption) for image, caption in zip(images, captions, strict=True)]
@@ -120,7 +122,10 @@ def draw_differing(difference: Difference, folder: Path) -> bytes:
 
 
 def as_json(difference: Difference) -> dict[str, Any]:
-    """agreement: share of frames with the same label and verdict. differing: the first hundred."""
+    """Return the comparison as JSON. agreement: share of frames with the same label and verdict.
+
+    differing: at most 100 frames.
+    """
     pairs, differing = difference.pairs, difference.differing
     trained_a, trained_b = (each and str(each) for each in difference.trained)
     return {

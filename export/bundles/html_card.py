@@ -1,4 +1,4 @@
-"""The card of a bundle as one HTML page: what show prints, validation charts, and the golden frames."""
+"""HTML page of a bundle: the metadata that `show` prints, validation charts, and the golden frames."""
 
 from collections.abc import Iterator
 
@@ -14,8 +14,12 @@ _SCORES_SHOWN = 2
 
 
 def html_card(card: BundleCard) -> str:
+    """Return the HTML page of a bundle."""
     manifest = card.bundle.manifest
-    note = "Every figure of Keras was measured on validation frames, which chose the epoch and the thresholds."
+    note = (
+        "Keras was measured on the validation frames. These also selected the epoch and the thresholds, so the figures "
+        "are optimistic."
+    )
     return page(f"{manifest.name} {manifest.version}", note, _parts(card))
 
 
@@ -26,17 +30,20 @@ def _parts(card: BundleCard) -> Iterator[str]:
     yield table(LABEL_COLUMNS, label_rows(manifest))
     yield f'<p class="note">{LABEL_NOTE}</p>'
     if validation.confusion is not None:
-        yield picture("Confusion", draw_confusion(manifest.labels, validation.confusion))
+        yield picture("Confusion matrix", draw_confusion(manifest.labels, validation.confusion))
     if validation.reliability:
-        yield picture("Reliability", draw_reliability(validation.reliability, "of Keras, at temperature 1"))
+        yield picture("Reliability diagram", draw_reliability(validation.reliability, "Keras model, temperature 1"))
     yield "<h2>Golden frames</h2>"
-    yield f"<p>Run at load; each score must be within {manifest.score_tolerance:.2g} of what Keras gave.</p>"
+    yield (
+        "<p>The worker runs these frames when it loads the bundle. Each score must be within "
+        f"{manifest.score_tolerance:.2g} of the Keras score.</p>"
+    )
     for golden in manifest.golden:
         yield figure(browser_image(golden.encoded, manifest.decode), _caption(manifest, golden))
 
 
 def _caption(manifest: Manifest, golden: GoldenFrame) -> list[str]:
-    """The label, and what Keras said."""
+    """Return the caption lines of a golden frame: name, true label and best Keras scores."""
     best = np.argsort(golden.scores)[::-1][:_SCORES_SHOWN]
     scores = ", ".join(f"{manifest.labels[at]} {golden.scores[at]:.4f}" for at in best)
     return [golden.name, f"label: {golden.label}", f"Keras: {scores}"]

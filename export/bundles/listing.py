@@ -1,4 +1,4 @@
-"""`stripwatch export list`: the bundles of a store, for people and for programs."""
+"""Listing of the bundles in a registry, as a table and as JSON."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.model.bundle_store import RegistryEntry
 
 
-def as_json(found: list[RegistryEntry]) -> dict[str, Any]:
-    """promoted: name to version. bundles: one an entry, in the order of the store."""
+def as_json(bundles: list[RegistryEntry]) -> dict[str, Any]:
+    """Return the listing as JSON. promoted: version by name. bundles: one object per bundle, in registry order."""
     return {
-        "promoted": {entry.name: entry.version for entry in found if entry.promoted},
+        "promoted": {entry.name: entry.version for entry in bundles if entry.promoted},
         "bundles": [
             {
                 "name": entry.name,
@@ -22,14 +22,15 @@ def as_json(found: list[RegistryEntry]) -> dict[str, Any]:
                 "bytes": entry.size_bytes,
                 "problem": entry.problem,
             }
-            for entry in found
+            for entry in bundles
         ],
     }
 
 
-def print_table(found: list[RegistryEntry], console: Console) -> None:
+def print_table(bundles: list[RegistryEntry], console: Console) -> None:
+    """Print a table with one row per bundle."""
     table = Table("name", "version", "promoted", "precision", "accuracy", "MB", "sha256")
-    for entry in found:
+    for entry in bundles:
         table.add_row(path_text(entry.name), path_text(entry.version), "yes" if entry.promoted else "", *_facts(entry))
     console.print(table)
 

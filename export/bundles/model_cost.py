@@ -1,4 +1,4 @@
-"""What one frame costs a graph, counted from its shapes."""
+"""Computational cost of an ONNX graph: multiply-adds per frame and parameters, counted from its shapes."""
 
 import math
 
@@ -10,10 +10,10 @@ _SUMS = ("Conv", "Gemm", "MatMul")
 
 
 def multiply_adds(model: bytes) -> int | None:
-    """Multiplications with an addition that convolutions and matrix products need for one frame.
+    """Return the number of multiply-adds that convolutions and matrix products need for one frame.
 
-    For each value they give, as many as it sums: channels of a group x height x width of a kernel, or rows of a matrix.
-    None where the file leaves a size open.
+    Each output value counts as many as the products it sums: channels of a group x height x width of the kernel for a
+    convolution, rows of the matrix for a matrix product. Returns None if the file leaves a size undefined.
     """
     proto = onnx.load_from_string(model)
     for value in (*proto.graph.input, *proto.graph.output):
@@ -24,7 +24,7 @@ def multiply_adds(model: bytes) -> int | None:
 
 
 def parameters(model: bytes) -> int:
-    """Numbers in the constants of the graph, but for those that stand alone."""
+    """Return the number of values in the constants of the graph, scalars excluded."""
     proto = onnx.load_from_string(model)
     return sum(math.prod(tensor.dims) for tensor in proto.graph.initializer if tensor.dims)
 
@@ -38,7 +38,7 @@ def _shapes(proto: ModelProto) -> _Shapes:
 
 
 def _node_multiply_adds(node: NodeProto, shapes: _Shapes) -> int:
-    """0 where a size is not known."""
+    """Return the multiply-adds of one node; 0 if a size is unknown."""
     results, first, second = (shapes.get(name, [0]) for name in (node.output[0], *node.input[:2]))
-    summed = math.prod(second[1:]) if node.op_type == "Conv" else first[-1]  # a kernel is [out, in / group, h, w]
+    summed = math.prod(second[1:]) if node.op_type == "Conv" else first[-1]  # kernels are [out, in / group, h, w]
     return math.prod(results) * summed

@@ -1,1 +1,1 @@
-"""From a run to a bundle: convert, quantize, compare with Keras, pack, verify."""
+"""Conversion of a run to a bundle: convert, quantize, compare with Keras, pack, verify."""

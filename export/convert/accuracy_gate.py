@@ -1,4 +1,4 @@
-"""May this file stand in for the Keras model? Answered on every validation frame, with limits that a person can set."""
+"""Accuracy gate: configurable limits on how far an exported model may deviate from Keras on the validation frames."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,11 @@ _EPS = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
-    """agreement_min: share of frames with the same answer. Drops are in points: per cent of frames, or of macro-F1."""
+    """Limits of the accuracy gate.
+
+    agreement_min: smallest share of frames with the same predicted labels as Keras, 0 to 1. score_difference_max:
+    largest difference of any score, 0 to 1. accuracy_drop_max, f1_drop_max: largest loss, in percentage points.
+    """
 
     agreement_min: float
     score_difference_max: float
@@ -25,16 +29,22 @@ class GateLimits:
 
 
 class GateRejectedError(ExportRejectedError):
-    """No candidate of a precision stayed within the limits. fidelity, reason: of the last one, and what it lacks."""
+    """No candidate of a precision stayed within the limits.
 
-    def __init__(self, precision: Precision, fidelity: Fidelity, over: list[str]) -> None:
+    fidelity: measurement of the last candidate. reason: the limits that it violates.
+    """
+
+    def __init__(self, precision: Precision, fidelity: Fidelity, violations: list[str]) -> None:
         self.fidelity = fidelity
-        self.reason = f"{fidelity.scheme}: {'; '.join(over)}"
-        super().__init__(f"--precision {precision} loses too much, and nothing was written. {self.reason}")
+        self.reason = f"{fidelity.scheme}: {'; '.join(violations)}"
+        super().__init__(
+            f"--precision {precision} deviates too far from Keras; nothing was written. {self.reason}. Choose a higher "
+            "precision or relax the limits"
+        )
 
 
-# float32 computes the same, but for rounding. Half precision keeps 11 bits: a frame on the edge between two labels
-# moves, a clear one does not. Eight bits move scores visibly; half a point of accuracy is a fair price for speed.
+# float32 differs from Keras only by rounding. Half precision keeps 11 significant bits, which can change borderline
+# frames but not clear ones. int8 changes scores visibly; half a point of accuracy is a fair price for its speed.
 LIMITS: dict[Precision, GateLimits] = {
     "fp32": GateLimits(1.0, 5e-5, 0.0, 0.0),
     "fp16": GateLimits(0.995, 0.2, 0.1, 0.1),
@@ -42,13 +52,16 @@ LIMITS: dict[Precision, GateLimits] = {
 }
 
 
-def measure_fidelity(keras: Scores, found: Scores, targets: Flags, task: Task, scheme: str) -> Fidelity:
-    """Scores of both, [n, labels], and the truth."""
-    predicted, by_keras = predicted_labels(found, task), predicted_labels(keras, task)
+def measure_fidelity(keras: Scores, candidate: Scores, targets: Flags, task: Task, scheme: str) -> Fidelity:
+    """Compare the scores of a candidate with those of Keras and with the true labels.
+
+    keras, candidate: float32 [n, labels]. targets: [n, labels]. scheme: description of the candidate.
+    """
+    predicted, by_keras = predicted_labels(candidate, task), predicted_labels(keras, task)
     return Fidelity(
         frames=len(targets),
         agreement=float((predicted == by_keras).all(axis=1).mean()),
-        score_difference=float(np.abs(found - keras).max()),
+        score_difference=float(np.abs(candidate - keras).max()),
         accuracy=float((predicted == targets).all(axis=1).mean()),
         macro_f1=_macro_f1(targets, predicted),
         keras_accuracy=float((by_keras == targets).all(axis=1).mean()),
@@ -57,21 +70,23 @@ def measure_fidelity(keras: Scores, found: Scores, targets: Flags, task: Task, s
     )
 
 
-def violated_limits(found: Fidelity, limits: GateLimits) -> list[str]:
-    """Each limit that does not hold, with by how much; none: the file may be used."""
-    most = {
-        "a score differs by": (found.score_difference, limits.score_difference_max),
-        "points of accuracy lost:": (100 * (found.keras_accuracy - found.accuracy), limits.accuracy_drop_max),
-        "points of macro-F1 lost:": (100 * (found.keras_macro_f1 - found.macro_f1), limits.f1_drop_max),
+def violated_limits(measured: Fidelity, limits: GateLimits) -> list[str]:
+    """Return a text for each violated limit; an empty list if the candidate passes."""
+    maxima = {
+        "score difference": (measured.score_difference, limits.score_difference_max),
+        "accuracy loss in points": (100 * (measured.keras_accuracy - measured.accuracy), limits.accuracy_drop_max),
+        "macro-F1 loss in points": (100 * (measured.keras_macro_f1 - measured.macro_f1), limits.f1_drop_max),
     }
-    over = [
-        f"{what} {value:.3g}, at most {limit:g}" for what, (value, limit) in most.items() if not value <= limit + _EPS
+    violations = [
+        f"{name} is {value:.3g}, the limit is {limit:g}"
+        for name, (value, limit) in maxima.items()
+        if not value <= limit + _EPS
     ]
-    if found.agreement < limits.agreement_min:
-        over.insert(0, f"agreement is {found.agreement:.4f}, at least {limits.agreement_min:g}")
-    return over
+    if measured.agreement < limits.agreement_min:
+        violations.insert(0, f"agreement with Keras is {measured.agreement:.4f}, required is {limits.agreement_min:g}")
+    return violations
 
 
 def _macro_f1(targets: Flags, predicted: Flags) -> float:
-    """1 without a label, true or predicted: then nothing can be lost."""
+    """Return the macro-F1, or 1 if no frame has or is given a label, since nothing can be lost then."""
     return float(np.nan_to_num(macro_f1(targets, predicted)[0], nan=1.0))

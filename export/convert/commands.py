@@ -1,4 +1,4 @@
-"""`stripwatch export run` and `verify`: what they take, and the summaries they end with."""
+"""Commands `stripwatch export run` and `stripwatch export verify`."""
 
 import time
 from dataclasses import replace
@@ -16,31 +16,68 @@ from stripwatch.worker.model.bundle import Precision
 
 def run(
     folder: RunFolder,
-    out: Annotated[Path, typer.Option(help="File to write; never overwritten.")],
-    name: Annotated[str | None, typer.Option(help="Of the model; data folder and network if not given.")] = None,
-    version: Annotated[str, typer.Option(help="Of the model.")] = "1",
+    out: Annotated[Path, typer.Option(help="Bundle file to write. An existing file is never overwritten.")],
+    name: Annotated[
+        str | None, typer.Option(help="Model name. Default: data folder and network, joined by a hyphen.")
+    ] = None,
+    version: Annotated[str, typer.Option(help="Model version.")] = "1",
     golden: Annotated[
-        int | None, typer.Option(min=1, help="Golden frames; two a label up to twelve if not given.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of golden frames. Default: two per label, at most twelve, but never fewer than one per label.",
+        ),
     ] = None,
     data: MovedData = None,
     precision: Annotated[
-        Precision, typer.Option("--precision", help="fp16 and int8 are smaller and, where the device helps, faster.")
+        Precision,
+        typer.Option(
+            "--precision",
+            help="Numeric precision of the bundle. fp16 and int8 are smaller, and faster on devices that support them.",
+        ),
     ] = "fp32",
     agreement_min: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of validation frames with the same answer as Keras.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Minimum share of validation frames with the same predicted labels as Keras. "
+            "Default: 1 for fp32, 0.995 for fp16, 0.98 for int8.",
+        ),
     ] = None,
-    score_difference_max: Annotated[float | None, typer.Option(min=0, max=1, help="Of any score to Keras.")] = None,
+    score_difference_max: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Maximum difference of any score from Keras. Default: 0.00005 for fp32, 0.2 for fp16, 0.5 for int8.",
+        ),
+    ] = None,
     accuracy_drop_max: Annotated[
-        float | None, typer.Option(min=0, max=100, help="Points of accuracy; else 0 for fp32, 0.1 fp16, 0.5 int8.")
+        float | None,
+        typer.Option(
+            min=0,
+            max=100,
+            help="Maximum loss of accuracy, in percentage points. Default: 0 for fp32, 0.1 for fp16, 0.5 for int8.",
+        ),
     ] = None,
-    f1_drop_max: Annotated[float | None, typer.Option(min=0, max=100, help="Points of macro-F1; likewise.")] = None,
+    f1_drop_max: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=100,
+            help="Maximum loss of macro-F1, in percentage points. Default: 0 for fp32, 0.1 for fp16, 0.5 for int8.",
+        ),
+    ] = None,
 ) -> None:
-    """Export a run: convert, prove that ONNX Runtime computes what Keras computes, write.
+    """Export a run to a bundle after checking that ONNX Runtime reproduces the Keras scores.
 
-    A few validation frames travel in the file with the scores that Keras gave: the golden frames. The worker runs them
-    at load, and refuses a file that gives other scores. Every validation frame goes through the file once: one that
-    loses more than the limits is refused, says by how much, and nothing is written. For int8, first every convolution
-    is tried in eight bits, then fewer and fewer.
+    The bundle contains golden frames: a few validation frames with the scores that Keras computed for them. The worker
+    runs them when it loads the bundle, and rejects the bundle if the scores differ.
+
+    The export compares the converted model with Keras on every validation frame. If a limit is exceeded, the command
+    reports by how much and writes no file. For int8 it first quantizes every convolution, then fewer and fewer until
+    the limits are met.
 
     \b
     Example:
@@ -79,28 +116,28 @@ def run(
 
 
 def verify(file: BundleArgument) -> None:
-    """Prove from the file alone that a bundle is whole, unchanged, and computes what was trained.
+    """Verify that a bundle is intact and reproduces the scores of the trained model.
 
-    Ends with exit code 3 and one sentence when it does not.
+    Needs only the bundle file. Exits with code 3 and an error message if a check fails.
 
     \b
     Example:
       stripwatch export verify model.onnx
     """
     require("onnx", "onnxruntime")
-    from stripwatch.export.convert.verify import verify as prove
+    from stripwatch.export.convert.verify import verify as verify_bundle
 
-    proved = prove(file)
-    manifest = proved.bundle.manifest
+    verified = verify_bundle(file)
+    manifest = verified.bundle.manifest
     print_summary(
         {
             "bundle": str(file),
             "name": manifest.name,
             "version": manifest.version,
-            "sha256": proved.bundle.sha256,
+            "sha256": verified.bundle.sha256,
             "golden_frames": len(manifest.golden),
-            "golden_difference": proved.golden_difference,
+            "golden_difference": verified.golden_difference,
             "score_tolerance": manifest.score_tolerance,
-            "frames_per_second": proved.frames_per_second,
+            "frames_per_second": verified.frames_per_second,
         }
     )

@@ -1,4 +1,4 @@
-"""What a bundle says of ordinary frames: the worker measures drift, and notices untrained sizes, against it."""
+"""Drift reference and trained sizes of a bundle, against which the worker detects drift and untrained frame sizes."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -18,11 +18,14 @@ from stripwatch.worker.model.reference import ClassScores, Reference, Spread
 from stripwatch.worker.model.trained_range import TrainedFrames
 from stripwatch.worker.model.verdict import Decision, decision_policy
 
-_FRAMES_MAX = 1000  # the mean of that many is known to 3 % of their deviation
+_FRAMES_MAX = 1000  # enough to know the mean to 3 % of the standard deviation
 
 
 def decide_all(manifest: Manifest, scores: Scores) -> list[Decision]:
-    """What the worker decides with the thresholds of the bundle. scores: of the file, float32 [n, labels]."""
+    """Return the decisions that the worker makes with the thresholds of the bundle.
+
+    scores: float32 [n, labels], computed by the exported model.
+    """
     policy = decision_policy(manifest, {})
     return [policy.decide(row) for row in np.clip(scores, 0, 1).tolist()]
 
@@ -30,9 +33,10 @@ def decide_all(manifest: Manifest, scores: Scores) -> list[Decision]:
 def with_reference(
     manifest: Manifest, validation: ScoredValidation, decisions: list[Decision], progress: Progress
 ) -> Manifest:
-    """The manifest with its reference. decisions: of the file itself, on the validation frames.
+    """Return the manifest with its drift reference.
 
-    Raises InputError for a training frame that is not what it was.
+    decisions: those of the exported model on the validation frames. Raises InputError if a training frame has changed
+    since the run.
     """
     spreads = measure_spreads(validation.run, validation.root, progress)
     frames = min(len(validation.run.split.train), _FRAMES_MAX)
@@ -41,9 +45,9 @@ def with_reference(
 
 
 def trained_frames(run: Run, root: Path) -> TrainedFrames:
-    """The sizes of the training frames, as the run recorded them, or read from the files of an older run.
+    """Return the sizes of the training frames as recorded in the run, or read from the files for an older run.
 
-    Raises InputError for a training frame that is not what it was.
+    Raises InputError if a training frame has changed since the run.
     """
     if run.trained is not None:
         return run.trained
@@ -52,19 +56,22 @@ def trained_frames(run: Run, root: Path) -> TrainedFrames:
 
 
 def measure_spreads(run: Run, root: Path, progress: Progress) -> dict[str, Spread]:
-    """Of training frames, as the worker will measure; of many, some that the run's seed picks."""
+    """Return mean and deviation of each image statistic over the training frames, measured as in the worker.
+
+    Uses at most 1,000 frames, picked with the seed of the run.
+    """
     frames = run.split.train
     picked = np.random.default_rng(run.configuration.seed).permutation(len(frames))[:_FRAMES_MAX]
     measured = [
         measure(decode(read_frame(root, frames[at]), run.decode).pixels)
-        for at in progress.track(picked.tolist(), description="reference")
+        for at in progress.track(picked.tolist(), description="drift reference")
     ]
     columns = {name: np.array([getattr(each, name) for each in measured]) for name in STATISTICS}
     return {name: Spread(float(column.mean()), float(column.std())) for name, column in columns.items()}
 
 
 def sum_up(decisions: list[Decision]) -> dict[str, ClassScores]:
-    """By best label."""
+    """Summarize decisions by best label: share of all frames, mean score, and share of unsure verdicts."""
     by_label: dict[str, list[Decision]] = defaultdict(list)
     for decision in decisions:
         by_label[decision.label].append(decision)

@@ -1,4 +1,4 @@
-"""`stripwatch export run`: from a run folder to a bundle, proved before it is written."""
+"""Export of a run folder to a bundle, which is verified before it gets its final name."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from stripwatch.export.convert.golden_frames import GoldenTolerance, choose_gold
 from stripwatch.export.convert.keras_to_onnx import to_onnx
 from stripwatch.export.convert.ort_cpu import Outputs, open_cpu
 from stripwatch.export.convert.pack import Facts, describe, pack
-from stripwatch.export.convert.parity import Parity, prove_parity
+from stripwatch.export.convert.parity import Parity, check_parity
 from stripwatch.export.convert.quantize import QuantizedModels, in_eight_bits, in_float32, in_half
 from stripwatch.export.convert.threshold_figures import lost_precision, measure_thresholds
 from stripwatch.export.convert.validation_scores import ScoredValidation, Scores, score, scores_of
@@ -50,9 +50,9 @@ _GOLDEN_DIFFERENCE_MAX: dict[Precision, float] = {"fp16": 0.005, "int8": 0.025}
 
 @dataclass(frozen=True, slots=True)
 class ExportSettings:
-    """What an export is asked for; the fields are the options of `stripwatch export run`. None takes the usual value.
+    """Settings of an export; the fields are the options of `stripwatch export run`. None selects the default.
 
-    data: where the run's data folder is now. limits: what the file may differ by from Keras.
+    data: current location of the run's data folder. limits: largest allowed deviation from Keras.
     """
 
     run: Path
@@ -67,9 +67,9 @@ class ExportSettings:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What every precision of a run starts from: its model as ONNX in float32, proved to compute what Keras computes.
+    """A run converted to ONNX in float32 and compared with Keras: the starting point for every precision.
 
-    backbone: the name of its layer.
+    backbone: name of the backbone layer.
     """
 
     evaluation: Evaluation | None
@@ -81,6 +81,8 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
+    """A bundle that was written. parity: differences between its float32 model and Keras. model_bytes: file size."""
+
     manifest: Manifest
     parity: Parity
     model_bytes: int
@@ -88,7 +90,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """The candidate that passed the gate, and its scores of the validation frames."""
+    """The candidate that passed the accuracy gate, and its scores of the validation frames."""
 
     proto: onnx.ModelProto
     fidelity: Fidelity
@@ -96,19 +98,20 @@ class _Accepted:
 
 
 def export_run(settings: ExportSettings) -> Exported:
-    """Convert a run to ONNX, prove that it computes what Keras computes, and write the bundle.
+    """Convert a run to ONNX, check that it reproduces the scores of Keras, and write the bundle.
 
-    Not thread-safe: Keras belongs to the process.
+    Not thread-safe, because Keras keeps global state.
 
     Args:
-        settings: Which run, where the file goes, at which precision, and what it may differ by from Keras.
+        settings: The run, the output file, the precision, and the largest allowed deviation from Keras.
 
     Returns:
-        The manifest of the bundle, the differences of its scores (0 to 1) to those of Keras, and its size in bytes.
+        The manifest of the bundle, the differences between its scores (0 to 1) and those of Keras, and its size in
+        bytes.
 
     Raises:
-        InputError: The run is missing or not what it was, or the file exists. Nothing was written.
-        ExportRejectedError: The file does not agree with Keras within the limits. Nothing was written.
+        InputError: The run is missing or has changed, or the output file exists. Nothing is written.
+        ExportRejectedError: The exported model deviates from Keras by more than the limits. Nothing is written.
 
     Example:
         >>> from pathlib import Path
@@ -123,65 +126,72 @@ def export_run(settings: ExportSettings) -> Exported:
 
 
 def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converted:
-    """data: where the run's data folder is now. Raises InputError or ExportRejectedError."""
+    """Convert a run to ONNX in float32 and compare it with Keras.
+
+    data: current location of the run's data folder; None for the location stored in the run. Raises InputError if the
+    run or its data is missing or has changed, ExportRejectedError if the model cannot be converted faithfully.
+    """
     run = read_run(folder)
     if len(run.labels) > LABELS_MAX:
-        raise ExportRejectedError(f"{folder} has {len(run.labels)} labels, and a bundle holds at most {LABELS_MAX}")
+        raise ExportRejectedError(f"{folder} has {len(run.labels)} labels; a bundle supports at most {LABELS_MAX}")
     evaluation = read_evaluation(folder, run)
     if evaluation is None:
-        say("note: the run was not evaluated, so its thresholds are the usual 0.5; 'evaluate' chooses them")
+        say("note: the run was not evaluated, so all thresholds are 0.5; run 'evaluate' to choose them")
     root = data or path_of(run.data)
     model = load_model(folder)
     view = exported_view(model, run.configuration.head)
     validation = ScoredValidation(run, root, score(run, root, model.predict_on_batch, progress, "Keras"))
     proto = to_onnx(view)
-    parity = prove_parity(proto.SerializeToString(), *_sample(view, validation))
+    parity = check_parity(proto.SerializeToString(), *_sample(view, validation))
     return Converted(evaluation, validation, proto, backbone_name(model), parity)
 
 
 def export_converted(converted: Converted, settings: ExportSettings, progress: Progress) -> Exported:
-    """One precision: the first candidate that passes the gate, proved once more as a file. Raises GateRejectedError."""
+    """Export one precision: the first candidate that passes the accuracy gate, verified again as a file.
+
+    Raises GateRejectedError if no candidate passes.
+    """
     validation, limits = converted.validation, settings.limits or LIMITS[settings.precision]
     candidates = _candidates(settings.precision, converted.proto, converted.backbone, validation)
     accepted = _first_accepted(settings.precision, candidates, limits, validation, progress)
     described = describe(validation.run, converted.evaluation, _facts(settings, validation, accepted))
     decisions = decide_all(described, accepted.scores)
     figures = measure_thresholds(described, decisions, validation.targets)
-    for sentence in lost_precision(figures, converted.evaluation) if converted.evaluation else ():
-        say(sentence)
+    for warning in lost_precision(figures, converted.evaluation) if converted.evaluation else ():
+        say(warning)
     measured = msgspec.structs.replace(described, threshold_figures=figures)
     manifest = with_reference(measured, validation, decisions, progress)
     bundle = pack(accepted.proto, manifest)
-    check_out(settings.out)  # the work took a while
-    _write_proved(settings.out, bundle)
+    check_out(settings.out)  # the file may have been created in the meantime
+    _write_verified(settings.out, bundle)
     return Exported(manifest, converted.parity, len(bundle))
 
 
 def check_out(out: Path) -> None:
-    """Raises InputError where a bundle cannot be written."""
+    """Raise InputError if the output file exists or its folder does not."""
     if out.exists():
-        raise InputError(f"{out} is there already, and a bundle is never overwritten: choose another --out")
+        raise InputError(f"{out} already exists and bundles are never overwritten; choose another --out")
     if not out.parent.is_dir():
-        raise InputError(f"there is no folder {out.parent} to write {out.name} in")
+        raise InputError(f"cannot write {out}: the folder {out.parent} does not exist; create it first")
 
 
-def _write_proved(out: Path, bundle: bytes) -> None:
-    """The last proof is of the file itself, as a stranger would check it; only then it gets its name."""
+def _write_verified(out: Path, bundle: bytes) -> None:
+    """Write the bundle as a draft, verify that file on its own, and only then give it its final name."""
     draft = out.with_name(f"{out.name}.draft")
     try:
         atomic_write(draft, bundle)
         verify(draft)
         draft.replace(out)
     except BundleError as error:
-        raise ExportRejectedError(f"the finished file does not prove itself: {error}; nothing was written") from error
+        raise ExportRejectedError(f"the exported file failed its self-test: {error}; nothing was written") from error
     finally:
         draft.unlink(missing_ok=True)
 
 
 def _sample(view: keras.Model, validation: ScoredValidation) -> tuple[Pixels, Outputs]:
-    """Validation frames from the first to the last, and what Keras gave for them.
+    """Return up to 64 evenly spaced validation frames and the Keras outputs for them.
 
-    The scores are those of the model as it was trained, the heatmaps those of the view on it that is exported.
+    The scores come from the model as trained, the heatmaps from its exported variant.
     """
     every = len(validation.keras)
     picked = np.unique(np.linspace(0, every - 1, min(every, _PARITY_FRAMES_MAX)).round().astype(int))
@@ -195,7 +205,7 @@ def _sample(view: keras.Model, validation: ScoredValidation) -> tuple[Pixels, Ou
 def _candidates(
     precision: Precision, proto: onnx.ModelProto, backbone: str, validation: ScoredValidation
 ) -> QuantizedModels:
-    """From the one with most of it in the precision asked for, to the one with least."""
+    """Yield candidates in order, from the most to the fewest nodes in the requested precision."""
     if precision == "fp32":
         return in_float32(proto)
     if precision == "fp16":
@@ -213,19 +223,22 @@ def _first_accepted(
     validation: ScoredValidation,
     progress: Progress,
 ) -> _Accepted:
-    """The first candidate that passes the gate. Raises GateRejectedError, with what the last one falls short by."""
+    """Return the first candidate that passes the accuracy gate.
+
+    Raises GateRejectedError, with the violated limits of the last candidate, if none passes.
+    """
     run, targets = validation.run, validation.targets
-    with closing(candidates):  # one may hold a folder
+    with closing(candidates):  # the generator may hold a temporary folder
         for candidate in candidates:
-            said = scores_of(open_cpu(candidate.proto.SerializeToString()))
-            scores = score(run, validation.root, said, progress, "ONNX Runtime")
+            predict = scores_of(open_cpu(candidate.proto.SerializeToString()))
+            scores = score(run, validation.root, predict, progress, "ONNX Runtime")
             fidelity = measure_fidelity(validation.keras, scores, targets, run.configuration.task, candidate.scheme)
-            over = violated_limits(fidelity, limits)
-            if not over:
+            violations = violated_limits(fidelity, limits)
+            if not violations:
                 return _Accepted(candidate.proto, fidelity, scores)
-            refused = GateRejectedError(precision, fidelity, over)
-            say(f"refused: {refused.reason}")
-    raise refused
+            rejection = GateRejectedError(precision, fidelity, violations)
+            say(f"candidate rejected: {rejection.reason}")
+    raise rejection
 
 
 def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Accepted) -> Facts:
@@ -247,14 +260,23 @@ def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Ac
 
 
 def _pick_golden(validation: ScoredValidation, near: GoldenTolerance | None, count: int | None) -> list[int]:
-    """Positions of validation frames. Raises ExportRejectedError where there is none to prove the file with."""
+    """Return the positions of the golden frames among the validation frames.
+
+    Raises ExportRejectedError if no validation frame qualifies.
+    """
     run, targets = validation.run, validation.targets
     wanted = count or usual_count(len(run.labels))
     chosen = choose_golden(run.configuration.task, targets, validation.keras, wanted, near)
     if not chosen:
-        close = ", and the file close to it" if near else ""
-        raise ExportRejectedError(f"on no validation frame is Keras clearly right{close}: nothing would prove the file")
+        close = " with similar scores in Keras and the exported model" if near else ""
+        raise ExportRejectedError(
+            f"no golden frame found: no validation frame is classified correctly by a clear margin{close}; train the "
+            "model further"
+        )
     missing = missing_labels(run.labels, targets, chosen)
     if missing:
-        say(f"warning: no validation frame is clearly right for {', '.join(missing)}: no golden frame for it")
+        say(
+            f"warning: no golden frame for {', '.join(missing)}: no validation frame with that label is classified "
+            "correctly by a clear margin"
+        )
     return chosen

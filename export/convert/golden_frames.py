@@ -1,4 +1,4 @@
-"""Which validation frames travel in the bundle, to show at load that it still computes what was trained."""
+"""Selection of the golden frames: validation frames stored in the bundle for its self-test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,21 +8,24 @@ from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import Task
 
-# The best label must lead by this much, or rounding on another device could turn a sound bundle down.
-_LEAD_MIN = 0.02
+# The best label must lead by this margin, or rounding on another device could make a correct bundle fail.
+_MARGIN_MIN = 0.02
 _USUAL_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
 class GoldenTolerance:
-    """differences: [n], the largest between a score of Keras and one of the file; golden frames stay under the most."""
+    """Largest score difference between Keras and the exported model that a golden frame may have.
+
+    differences: the largest difference of each frame, [n]. difference_max: limit for golden frames.
+    """
 
     differences: NDArray[np.float32]
     difference_max: float
 
 
 def usual_count(labels: int) -> int:
-    """Two a label, up to twelve, but never fewer than one a label."""
+    """Return the default number of golden frames: two per label up to twelve, but at least one per label."""
     return max(labels, min(2 * labels, _USUAL_MAX))
 
 
@@ -33,38 +36,43 @@ def choose_golden(
     count: int,
     near: GoldenTolerance | None = None,
 ) -> list[int]:
-    """Positions of frames: of each label the surest right one, then the hardest right ones of all up to count.
+    """Return the positions of the golden frames, ascending.
 
-    targets, scores: [n, labels]. Right is, in multiclass, the right label in the lead; in multilabel, each label on its
-    side of 0.5, and a frame of several labels stands for its first. A label without a right frame has none; one a label
-    is always kept; a frame without a label is never taken. near: for a file that rounds so coarsely that it would not
-    pass its own hardest frames.
+    For each label the correct frame with the largest margin is chosen, then the correct frames with the smallest
+    margins overall, up to `count`. A multiclass frame is correct if the true label has the highest score. A multilabel
+    frame is correct if every label is on the right side of 0.5; with several labels it counts for its first one. The
+    one frame per label is kept even if that exceeds `count`. Frames without a label are never chosen, and a label
+    without a correct frame gets none.
+
+    targets, scores: [n, labels]. near: tolerance for precisions that round so coarsely that the model would fail on
+    its own hardest frames.
     """
-    lead = _lead_of_one(targets, scores) if task == "multiclass" else 2 * _lead_of_each(targets, scores)
-    fit, lead_min = targets.any(axis=1), _LEAD_MIN
-    if near is not None:  # a device may differ from Keras by twice what the CPU does, on either label of the lead
-        fit, lead_min = fit & (near.differences <= near.difference_max), _LEAD_MIN + 4 * near.difference_max
-    right = np.flatnonzero((lead >= lead_min) & fit)
+    margin = _margin_of_best(targets, scores) if task == "multiclass" else 2 * _margin_of_all(targets, scores)
+    eligible, margin_min = targets.any(axis=1), _MARGIN_MIN
+    if near is not None:  # a device may differ from Keras by twice what the CPU does, for both labels of the margin
+        eligible = eligible & (near.differences <= near.difference_max)
+        margin_min = _MARGIN_MIN + 4 * near.difference_max
+    correct = np.flatnonzero((margin >= margin_min) & eligible)
     truth = targets.argmax(axis=1)
-    hardest_first = right[np.argsort(lead[right], kind="stable")]
-    chosen = {int(truth[at]): int(at) for at in hardest_first}  # the last one of a label, its surest, stays
+    hardest_first = correct[np.argsort(margin[correct], kind="stable")]
+    chosen = {int(truth[at]): int(at) for at in hardest_first}  # keeps the last of each label: its largest margin
     kept = list(chosen.values())
     others = [int(at) for at in hardest_first if int(at) not in kept]
     return sorted(kept + others[: max(0, count - len(kept))])
 
 
-def _lead_of_one(targets: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The score of the right label over the best other one; below 0 where another leads."""
+def _margin_of_best(targets: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the score of the true label minus the best other score, [n]; negative if another label leads."""
     others = np.where(targets, -np.inf, scores).max(axis=1)
     return np.asarray(np.where(targets, scores, -np.inf).max(axis=1) - others, np.float32)
 
 
-def _lead_of_each(targets: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far the label nearest to 0.5 is on its right side of it; below 0 where one is on the wrong side."""
+def _margin_of_all(targets: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the smallest distance of a score from 0.5, [n]; negative if a label is on the wrong side of 0.5."""
     return np.asarray(np.where(targets, scores - 0.5, 0.5 - scores).min(axis=1), np.float32)
 
 
 def missing_labels(labels: Sequence[str], targets: NDArray[np.bool_], chosen: Sequence[int]) -> list[str]:
-    """Labels that no golden frame has."""
+    """Return the labels that no golden frame has."""
     absent = ~targets[list(chosen)].any(axis=0)
     return [labels[int(at)] for at in np.flatnonzero(absent)]

@@ -1,4 +1,4 @@
-"""Keras to ONNX, with the names and sizes that the worker relies on."""
+"""Conversion from Keras to ONNX, with the input and output names and sizes that the worker expects."""
 
 import logging
 from typing import cast
@@ -18,16 +18,16 @@ _OUTPUTS = (SCORES_NAME, HEATMAPS_NAME)
 
 
 def to_onnx(model: keras.Model) -> onnx.ModelProto:
-    """Convert a model with a list of outputs: scores, or scores and heatmaps. Only the batch stays dynamic.
+    """Convert a model whose outputs are [scores] or [scores, heatmaps]. Only the batch dimension stays dynamic.
 
-    The variables are frozen first: converting the function itself leaves constants as graph inputs for some networks.
-    Raises ExportRejectedError when a layer cannot be converted.
+    The variables are frozen first, because converting the function directly leaves constants as graph inputs for some
+    networks. Raises ExportRejectedError if a layer cannot be converted.
     """
     frozen = _freeze(model)
     names = (INPUT_NAME, *_OUTPUTS[: len(model.outputs)])
     tensors = [tensor.name for tensor in (*frozen.inputs, *frozen.outputs)]
     try:
-        with silenced(logging.ERROR):  # what it cannot convert it logs, and leaves in the graph
+        with silenced(logging.ERROR):  # tf2onnx logs operators it cannot convert and leaves them in the graph
             proto, _ = tf2onnx.convert.from_graph_def(
                 frozen.graph.as_graph_def(),
                 input_names=tensors[:1],
@@ -35,7 +35,7 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
                 opset=OPSET,
                 tensors_to_rename=dict(zip(tensors, names, strict=True)),
             )
-    except Exception as error:  # tf2onnx raises what it meets
+    except Exception as error:  # tf2onnx passes on any type
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ExportRejectedError(f"tf2onnx cannot convert this model: {reason}") from error
     _check_operators(proto)
@@ -48,7 +48,9 @@ def to_onnx(model: keras.Model) -> onnx.ModelProto:
 def _check_operators(proto: onnx.ModelProto) -> None:
     for node in proto.graph.node:
         if not onnx.defs.has(node.op_type, OPSET, node.domain):
-            raise ExportRejectedError(f"ONNX has no operator for {node.op_type}, which {node.name!r} needs")
+            raise ExportRejectedError(
+                f"layer {node.name!r} needs the operator {node.op_type}, which ONNX opset {OPSET} does not have"
+            )
 
 
 def _freeze(model: keras.Model) -> tf.types.experimental.ConcreteFunction:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU with all outputs of a model, for proofs; the worker's own session gives the scores only."""
+"""ONNX Runtime on the CPU with all outputs of a model, for verification. The worker's session may omit heatmaps."""
 
 from typing import Any
 
@@ -15,20 +15,20 @@ Outputs = dict[str, NDArray[np.float32]]
 
 
 def open_cpu(model: bytes) -> ort.InferenceSession:
-    """Raises ExportRejectedError when ONNX Runtime cannot load the model."""
+    """Open a model on the CPU. Raises ExportRejectedError if ONNX Runtime cannot load it."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = library_threads()
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises a dozen types without a common base
+    except Exception as error:  # onnxruntime raises many types without a common base
         raise ExportRejectedError(
             f"ONNX Runtime cannot load the converted model: {str(error).splitlines()[0]}"
         ) from error
 
 
 def run_batches(session: ort.InferenceSession, frames: Pixels, batch: int) -> Outputs:
-    """Every output, by name, of frames that are fed `batch` at a time."""
+    """Return every output by name, computed in batches of `batch` frames. frames: uint8 [n, h, w, c]."""
     names = [output.name for output in session.get_outputs()]
     parts: list[list[Any]] = [
         session.run(names, {INPUT_NAME: frames[at : at + batch]}) for at in range(0, len(frames), batch)

@@ -1,4 +1,4 @@
-"""Write the model, its manifest and the checksum as one file."""
+"""Assembly of a bundle: the model, its manifest and the checksum in one file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,19 +23,20 @@ from stripwatch.worker.model.bundle import (
 from stripwatch.worker.model.onnx_metadata import add_checksum
 from stripwatch.worker.model.trained_range import TrainedFrames
 
-_LABELS_DRAWN_MAX = 50  # beyond it a confusion matrix is a picture of dust, and the contract large
+_CONFUSION_LABELS_MAX = 50  # a larger confusion matrix is unreadable and makes the manifest large
 
-# Twice what an export may differ by, since the worker's provider rounds in its own way. What a golden frame is to catch
-# (a swapped label, a scaled layer, another constant) moves a score by 1e-3 and more. Half precision and eight bits
-# differ by themselves, on the golden frames by a known amount; another device may double it.
+# Twice the difference that an export may have, because the worker's provider rounds differently. The faults that golden
+# frames detect (a swapped label, a scaled layer, a changed constant) move a score by 1e-3 and more. The deviation of
+# half precision and int8 on the golden frames is known; another device may double it.
 _TOLERANCE_MIN: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-3, "int8": 1e-2}
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an export adds to what the run says. data: the name of the data folder, without the path to it.
+    """Facts that an export adds to those recorded in the run.
 
-    golden_difference: the largest between a score of Keras and one of the file, on the golden frames.
+    data: name of the data folder, without its path. golden_difference: largest score difference between Keras and the
+    exported model on the golden frames.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Facts:
 
 
 def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
-    """The contract of an exported run. Without an evaluation the thresholds are the usual ones."""
+    """Return the manifest of an exported run. Without an evaluation it has the default thresholds."""
     configuration = run.configuration
     provenance = Provenance(
         run_id=run.run_id,
@@ -96,10 +97,10 @@ def _thresholds(run: Run, evaluation: Evaluation | None) -> dict[str, Threshold]
 
 
 def _validation(run: Run, evaluation: Evaluation | None) -> Validation:
-    """With what an evaluation on the same frames has found, for the card."""
+    """Return the validation figures, extended by those of an evaluation on the same frames."""
     if evaluation is None or evaluation.measured_on != "validation":
         return run.validation
-    confusion = evaluation.confusion if len(run.labels) <= _LABELS_DRAWN_MAX else None
+    confusion = evaluation.confusion if len(run.labels) <= _CONFUSION_LABELS_MAX else None
     return msgspec.structs.replace(
         run.validation,
         macro_f1=evaluation.macro_f1.value if evaluation.macro_f1 else None,
@@ -109,6 +110,6 @@ def _validation(run: Run, evaluation: Evaluation | None) -> Validation:
 
 
 def pack(proto: onnx.ModelProto, manifest: Manifest) -> bytes:
-    """The bytes of the bundle: the model with its manifest and its checksum as metadata."""
+    """Return the bytes of the bundle: the model with its manifest and checksum as metadata."""
     onnx.helper.set_model_props(proto, encode_manifest(manifest))
     return add_checksum(proto.SerializeToString())

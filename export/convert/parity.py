@@ -1,4 +1,4 @@
-"""Proof that the ONNX file computes what Keras computes, before anything is written."""
+"""Parity check between the converted ONNX model and Keras, run before any file is written."""
 
 from dataclasses import dataclass
 
@@ -10,46 +10,49 @@ from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, SCORES_NAME
 
-# Both compute in float32, but sum in another order and fold other constants: sound exports of MobileNet differ by up to
-# 1.3e-5. A wrong constant or a swapped layer shows in the second digit.
+# Both compute in float32, but sum in a different order and fold different constants: correct exports of MobileNet
+# differ by up to 1.3e-5. A wrong constant or a swapped layer changes the second digit.
 SCORE_DIFFERENCE_MAX = 5e-5
 HEATMAP_DIFFERENCE_MAX = 1e-3
-_BATCH_SIZES = (1, 3, 16)  # one frame, and sizes that no export would have baked in by chance
+_BATCH_SIZES = (1, 3, 16)  # a single frame, and sizes that an export would not contain as a constant by chance
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The largest differences found: of a score, and of a heatmap value over the largest value of all heatmaps.
+    """Largest differences between the ONNX model and Keras.
 
-    heatmap_difference: None where the model gives no heatmaps.
+    score_difference: absolute. heatmap_difference: relative to the largest absolute value of all heatmaps; None if the
+    model has no heatmaps.
     """
 
     score_difference: float
     heatmap_difference: float | None
 
 
-def prove_parity(model: bytes, frames: Pixels, keras: Outputs) -> Parity:
-    """Run frames, uint8 [n, h, w, c], at three batch sizes and compare every output with what Keras gave for them.
+def check_parity(model: bytes, frames: Pixels, keras: Outputs) -> Parity:
+    """Run the ONNX model at three batch sizes and compare every output with that of Keras.
 
-    Raises ExportRejectedError, naming by how much, when a difference is over its limit.
+    frames: uint8 [n, h, w, c]. keras: the Keras outputs for these frames. Raises ExportRejectedError if a difference
+    exceeds its limit.
     """
     session = open_cpu(model)
     worst = dict.fromkeys(keras, 0.0)
     for batch in _BATCH_SIZES:
-        found = run_batches(session, frames, batch)
+        outputs = run_batches(session, frames, batch)
         for name, expected in keras.items():
-            worst[name] = max(worst[name], _compare(name, found[name], expected, batch))
+            worst[name] = max(worst[name], _compare(name, outputs[name], expected, batch))
     return Parity(worst[SCORES_NAME], worst.get(HEATMAPS_NAME))
 
 
 def _compare(name: str, onnx: NDArray[np.float32], keras: NDArray[np.float32], batch: int) -> float:
-    what, scale, limit = name, 1.0, SCORE_DIFFERENCE_MAX
+    quantity, scale, limit = name, 1.0, SCORE_DIFFERENCE_MAX
     if name == HEATMAPS_NAME:
-        what, scale, limit = "heatmaps, over their largest value,", float(np.abs(keras).max()), HEATMAP_DIFFERENCE_MAX
+        quantity, scale = "heatmaps relative to their maximum", float(np.abs(keras).max())
+        limit = HEATMAP_DIFFERENCE_MAX
     difference = float(np.abs(onnx - keras).max()) / scale
     if not difference <= limit:  # NaN fails too
         raise ExportRejectedError(
-            f"the ONNX model does not compute what Keras computes: {what} differ by {difference:.2g} "
-            f"at batch size {batch}, allowed is {limit:.2g}; nothing was written"
+            f"the ONNX model does not match Keras: {quantity} differ by {difference:.2g} at batch size {batch}, the "
+            f"limit is {limit:.2g}; nothing was written"
         )
     return difference

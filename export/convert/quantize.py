@@ -1,10 +1,12 @@
-"""The converted model in half precision or in eight bits; what is delicate stays in float32.
+"""Conversion of an ONNX model to half precision or int8, with the sensitive parts kept in float32.
 
-fp16: the backbone alone. Preprocessing, head and outputs stay as they are, since a sum over places and a softmax lose
-digits that decide. int8: static, per channel, as QDQ nodes, which every provider of ONNX Runtime reads. The first
-convolutions hold few weights and much of the error, so that more and more of them stay in float until the gate passes.
-Weights take seven of their eight bits: x86 without VNNI adds two products of an activation and a weight in 16 bits and
-cuts off what does not fit, so that the scores of weights of eight bits depend on the processor.
+fp16: only the backbone is converted. Preprocessing, head and outputs stay in float32, because a sum over many cells and
+a softmax would lose decisive digits.
+int8: static quantization per channel with QDQ nodes, which every provider of ONNX Runtime supports. The first
+convolutions hold few weights but cause much of the error, so a growing share of them stays in float32 until the gate
+passes. Weights use seven of their eight bits: x86 without VNNI adds two products of an activation and a weight in 16
+bits and saturates on overflow, so scores computed with 8-bit weights would depend on the processor (see reduce_range in
+https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
 """
 
 import tempfile
@@ -31,7 +33,7 @@ _FLOAT_SHARES = (0.0, 0.25, 0.5, 0.75)
 
 @dataclass(frozen=True, slots=True)
 class QuantizedModel:
-    """A model that might do, and in a few words what was done to it."""
+    """A candidate for the accuracy gate. scheme: short description of its precision."""
 
     proto: onnx.ModelProto
     scheme: str
@@ -41,20 +43,25 @@ QuantizedModels = Generator[QuantizedModel]
 
 
 def in_float32(proto: onnx.ModelProto) -> QuantizedModels:
+    """Yield the model unchanged."""
     yield QuantizedModel(proto, "float32")
 
 
 def in_half(proto: onnx.ModelProto, backbone: str) -> QuantizedModels:
-    """backbone: the name of its layer, which the names of its nodes hold."""
+    """Yield the model with its backbone in float16. backbone: name of its layer, which its node names contain."""
     kept = _outside(proto, backbone)
     with silenced():
         half = convert_float_to_float16(_copy(proto), keep_io_types=True, node_block_list=kept)
-    OnnxModel(half).topological_sort()  # the casts it adds stand at the end
+    OnnxModel(half).topological_sort()  # the converter appends its casts at the end
     yield QuantizedModel(half, "float16; preprocessing and head in float32")
 
 
 def in_eight_bits(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> QuantizedModels:
-    """From all convolutions of the backbone in eight bits to its last quarter. frames: [n, h, w, c] to calibrate by."""
+    """Yield int8 models with all convolutions of the backbone quantized, then the last 75, 50 and 25 %.
+
+    backbone: name of its layer, which its node names contain. frames: uint8 [n, h, w, c], for calibration. Raises
+    ExportRejectedError if the backbone has no convolution.
+    """
     with tempfile.TemporaryDirectory(prefix="stripwatch-export-") as folder:
         source, target = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         _fold(proto, source)
@@ -64,7 +71,7 @@ def in_eight_bits(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> Quan
         outside = set(_outside(folded, backbone))
         inside = [at for at in convolutions if nodes[at].name not in outside]
         if not inside:
-            raise ExportRejectedError("--precision int8: the backbone has no convolution to make eight bits of")
+            raise ExportRejectedError("--precision int8: the backbone has no convolution to quantize")
         for share in _FLOAT_SHARES:
             first = inside[int(share * len(inside))]
             left = outside | {node.name for node in nodes[:first]} if share else outside
@@ -75,17 +82,20 @@ def in_eight_bits(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> Quan
                     _Frames(frames),
                     QuantFormat.QDQ,
                     per_channel=True,
-                    reduce_range=True,  # of the weights alone
-                    activation_type=QuantType.QUInt8,  # the same steps as signed ones; x86 computes with these
+                    reduce_range=True,  # applies to the weights only
+                    activation_type=QuantType.QUInt8,  # same resolution as signed, and native on x86
                     nodes_to_exclude=sorted(left),
                 )
             kept = int(share * len(inside))
-            words = f"the first {kept} of {len(inside)} convolutions in float32" if kept else "every convolution"
-            yield QuantizedModel(onnx.load(target), f"int8, {words}; preprocessing and head in float32")
+            part = f"the first {kept} of {len(inside)} convolutions in float32" if kept else "every convolution"
+            yield QuantizedModel(onnx.load(target), f"int8, {part}; preprocessing and head in float32")
 
 
 def _outside(proto: onnx.ModelProto, backbone: str) -> list[str]:
-    """The nodes of preprocessing and head. A node that the converter renamed belongs to what it stands between."""
+    """Return the names of the nodes outside the backbone: preprocessing and head.
+
+    A node whose name the converter replaced counts as outside if all nodes that read its output are outside.
+    """
     named = {node.name for node in proto.graph.node if "/" in node.name and backbone not in node.name}
     readers: dict[str, list[str]] = {}
     for node in proto.graph.node:
@@ -105,7 +115,7 @@ def _copy(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _fold(proto: onnx.ModelProto, out: Path) -> None:
-    """What any device can do ahead: constants, batch normalisation. The quantizer expects it to be done."""
+    """Write the model with constants and batch normalization folded, as the quantizer expects."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = library_threads()
@@ -115,7 +125,7 @@ def _fold(proto: onnx.ModelProto, out: Path) -> None:
 
 
 class _Frames(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-    """Hands the frames to the calibration, batch by batch."""
+    """Feeds frames to the calibration in batches."""
 
     def __init__(self, frames: Pixels) -> None:
         self._batches = iter([frames[at : at + _BATCH] for at in range(0, len(frames), _BATCH)])

@@ -1,4 +1,4 @@
-"""What the thresholds of a bundle mean for its own file, whose scores differ from those of Keras that chose them."""
+"""Precision and recall of a bundle at its thresholds, which were chosen with the slightly different Keras scores."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,10 @@ _PRECISION_LOSS_MAX = 0.01
 def measure_thresholds(
     manifest: Manifest, decisions: Sequence[Decision], targets: NDArray[np.bool_]
 ) -> dict[str, ThresholdFigures]:
-    """Precision and recall at each threshold. decisions: of the file, on frames with the labels `targets`."""
+    """Return precision and recall of the bundle at each threshold, by label.
+
+    decisions: those of the exported model, in the order of targets. targets: true labels, [n, labels].
+    """
     scores = np.array([decision.scores for decision in decisions], np.float64)
     counts = callable_labels(scores, manifest.task)
 
@@ -29,12 +32,13 @@ def measure_thresholds(
     }
 
 
-def lost_precision(found: dict[str, ThresholdFigures], evaluation: Evaluation) -> list[str]:
-    """Sentences for the labels whose precision at `sure` is more than a point below what the evaluation states."""
+def lost_precision(measured: dict[str, ThresholdFigures], evaluation: Evaluation) -> list[str]:
+    """Return a warning for each label whose precision at `sure` is over one percentage point below the evaluation's."""
     stated = {label: chosen.sure.precision for label, chosen in evaluation.thresholds.items()}
     return [
-        f"warning: at `sure` of {label!r} this file has a precision of {figures.sure_precision:.4f} on the validation "
-        f"frames; Keras has {stated[label]:.4f}, so set thresholds.{label}.sure or export with more precision"
-        for label, figures in found.items()
+        f"warning: label {label!r}: precision at the threshold `sure` is {figures.sure_precision:.4f} on the "
+        f"validation frames, with Keras it was {stated[label]:.4f}; set thresholds.{label}.sure in the worker settings "
+        "or export with a higher --precision"
+        for label, figures in measured.items()
         if figures.sure_precision < stated[label] - _PRECISION_LOSS_MAX
     ]

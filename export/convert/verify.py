@@ -1,4 +1,4 @@
-"""`stripwatch export verify`: proof from the file alone that a bundle is sound."""
+"""Verification of a bundle that needs nothing but the file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,10 @@ from stripwatch.worker.model.session import open_session, verify_golden
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """golden_difference: the largest, of a score. frames_per_second: one at a time, on this CPU."""
+    """A verified bundle.
+
+    golden_difference: largest difference of a golden score. frames_per_second: on this CPU, one frame at a time.
+    """
 
     bundle: Bundle
     golden_difference: float
@@ -25,19 +28,19 @@ class Verified:
 
 
 def verify(path: Path) -> Verified:
-    """Prove from the file alone that a bundle is whole, unchanged, and computes what was trained, on the CPU.
+    """Verify on the CPU that a bundle is intact and reproduces the scores of the trained model.
 
-    Checked are its checksum, manifest, ONNX rules, signature, golden frames and heatmaps.
+    Checks the checksum, the manifest, validity as an ONNX model, inputs and outputs, golden frames and heatmaps.
 
     Args:
-        path: A bundle file, or STORE/NAME for the promoted bundle of a store.
+        path: A bundle file, or REGISTRY/NAME for the promoted bundle of a registry.
 
     Returns:
-        The bundle, the largest difference of a golden score (0 to 1) to that of Keras, and the frames per second of one
-        frame at a time.
+        The bundle, the largest difference of a golden score (0 to 1) from Keras, and the throughput in frames per
+        second for single frames.
 
     Raises:
-        BundleError: The first check that fails. The message names the file.
+        BundleError: A check failed. The message names the file.
 
     Example:
         >>> from pathlib import Path
@@ -59,18 +62,22 @@ def verify(path: Path) -> Verified:
 def _check_onnx(bundle: Bundle) -> None:
     try:
         onnx.checker.check_model(bundle.model, full_check=True)
-    except Exception as error:  # the checker and protobuf raise a handful of types
-        raise BundleError(f"{bundle.path} breaks the rules of ONNX: {str(error).strip().splitlines()[0]}") from error
+    except Exception as error:  # the checker and protobuf raise several unrelated types
+        reason = str(error).strip().splitlines()[0]
+        raise BundleError(f"{bundle.path} is not a valid ONNX model: {reason}") from error
 
 
 def _check_heatmaps(bundle: Bundle, outputs: Outputs) -> None:
-    """The activation of a heatmap's mean over its places must be the scores."""
+    """Raise BundleError unless applying the activation to the mean of each heatmap gives the scores."""
     if HEATMAPS_NAME not in outputs:
-        raise BundleError(f"{bundle.path}: its contract promises heatmaps, and it has no such output")
+        raise BundleError(f"{bundle.path}: the manifest declares heatmaps, but the model has no output {HEATMAPS_NAME}")
     activate = _softmax if bundle.manifest.task == "multiclass" else _sigmoid
     difference = float(np.abs(activate(outputs[HEATMAPS_NAME].mean(axis=(1, 2))) - outputs[SCORES_NAME]).max())
     if not difference <= bundle.manifest.score_tolerance:
-        raise BundleError(f"{bundle.path}: its heatmaps do not belong to its scores: they differ by {difference:.2g}")
+        raise BundleError(
+            f"{bundle.path}: the heatmaps do not match the scores: they differ by {difference:.2g}, the tolerance is "
+            f"{bundle.manifest.score_tolerance:.2g}"
+        )
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

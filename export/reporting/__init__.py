@@ -1,1 +1,1 @@
-"""HTML, charts and figures of reports."""
+"""HTML pages, charts and figures for reports."""

@@ -1,4 +1,4 @@
-"""How far a share can be trusted."""
+"""Confidence intervals of shares."""
 
 from scipy.stats import binomtest
 
@@ -8,6 +8,9 @@ LEVEL = 0.95
 
 
 def share_interval(right: int, of: int) -> Interval:
-    """Wilson's: unlike the bootstrap it does not shrink to nothing when none, or every one, is right."""
-    found = binomtest(right, of).proportion_ci(LEVEL, method="wilson")
-    return Interval(right / of, float(found.low), float(found.high))
+    """Return the share right / of with its 95 % Wilson score interval (Wilson 1927).
+
+    Unlike the bootstrap interval it does not collapse to a point at shares of 0 and 1.
+    """
+    limits = binomtest(right, of).proportion_ci(LEVEL, method="wilson")
+    return Interval(right / of, float(limits.low), float(limits.high))

@@ -1,4 +1,4 @@
-"""Figures as PNG files: drawn without a display, one look for all."""
+"""Figures as PNG files, drawn without a display and in one style."""
 
 import io
 import warnings
@@ -21,7 +21,8 @@ _DPI = 110
 _SHEET_INCHES = 11.0
 _TILE_HEIGHT_PX = 200
 _CAPTION_CHARS_MAX = 90
-# Okabe and Ito's colours, which colour-blind people can tell apart. After seven lines the dashes change.
+# Okabe and Ito's palette (https://jfly.uni-koeln.de/color/), which colour-blind people can distinguish. After seven
+# lines the colours repeat with dashed lines.
 BLUE, VERMILION = "#0072B2", "#D55E00"
 _COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _CHART_STYLE: dict[Any, Any] = {
@@ -35,46 +36,48 @@ _CHART_STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One image of a sheet. pixels: uint8 [h, w, 3], RGB."""
+    """One image of a contact sheet with its caption. pixels: uint8 [h, w, 3], RGB."""
 
     pixels: Pixels
     caption: str
 
 
 def new_figure(width_inches: float, height_inches: float) -> Figure:
+    """Return an empty figure that renders without a display."""
     figure = Figure(figsize=(width_inches, height_inches), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def new_axes(width_inches: float, height_inches: float, **subplots: Any) -> tuple[Figure, Any]:
-    """A figure and the axes of its charts, with a grid behind the data. subplots: arguments of Figure.subplots."""
+    """Return a figure and its axes, with a grid behind the data. subplots: arguments of Figure.subplots."""
     figure = new_figure(width_inches, height_inches)
     with mpl.rc_context(_CHART_STYLE):
         return figure, figure.subplots(**subplots)
 
 
 def literal(text: str) -> str:
-    r"""A name or label as text for matplotlib, which would take what stands between two dollar signs for mathematics.
+    r"""Escape a name or label for matplotlib, which typesets text between two dollar signs as mathematics.
 
-    matplotlib draws "\$" as a dollar sign, also where a library draws the text before it returns. A legend needs its
-    handles and labels as arguments besides: it leaves out a label that begins with an underscore.
+    matplotlib draws "\$" as a plain dollar sign. Pass handles and labels to a legend as arguments as well: matplotlib
+    otherwise omits labels that begin with an underscore.
     """
     return text.replace("$", r"\$")
 
 
 def to_png(figure: Figure) -> bytes:
+    """Render a figure as PNG."""
     written = io.BytesIO()
-    with warnings.catch_warnings():  # a name may hold a character that the font lacks; a box is drawn in its place
+    with warnings.catch_warnings():  # a name may hold a character missing from the font, which is drawn as a box
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(written, format="png")
     return written.getvalue()
 
 
 def decode_tile(encoded: bytes, depth: DecodeSpec | None = None) -> Pixels:
-    """An image for a sheet: uint8 [h, w, 3], at its own aspect, and no higher than needed.
+    """Decode an image for a contact sheet: uint8 [h, w, 3], 200 pixels high, in its own aspect ratio.
 
-    depth: samples of more than 8 bits become 8 bits as this spec says.
+    depth: decode spec whose bit depth and levels map samples of more than 8 bits to 8 bits.
     """
     header = read_header(encoded)
     width_px = max(1, round(_TILE_HEIGHT_PX * header.width_px / header.height_px))
@@ -82,7 +85,10 @@ def decode_tile(encoded: bytes, depth: DecodeSpec | None = None) -> Pixels:
 
 
 def browser_image(encoded: bytes, depth: DecodeSpec) -> bytes:
-    """An image file that every browser shows: JPEG and 8-bit PNG files as they are, others as PNG of 8 bits."""
+    """Return an image file that every browser can display.
+
+    JPEG and 8-bit PNG files are returned unchanged, others are converted to 8-bit PNG. depth: as for decode_tile.
+    """
     header = read_header(encoded)
     if header.format == "jpeg" or (header.format == "png" and header.bits <= 8):
         return encoded
@@ -97,12 +103,12 @@ def _display_spec(height_px: int, width_px: int, depth: DecodeSpec | None) -> De
 
 
 def _shortened(line: str) -> str:
-    """A line of a caption, without its middle where it is longer than a sheet is wide."""
+    """Return a caption line, with its middle replaced by an ellipsis if it is wider than the sheet."""
     return line if len(line) <= _CAPTION_CHARS_MAX else f"{line[: _CAPTION_CHARS_MAX - 20]}…{line[-19:]}"
 
 
 def draw_sheet(title: str, tiles: Sequence[Tile]) -> bytes:
-    """A PNG with all tiles in a grid, captions above; wide images get fewer columns."""
+    """Return a contact sheet as PNG: all tiles in a grid with captions above them. Wide images get fewer columns."""
     aspect = float(np.median([tile.pixels.shape[1] / tile.pixels.shape[0] for tile in tiles]))
     columns = max(2, min(6, round(7 / aspect)))
     rows = -(-len(tiles) // columns)

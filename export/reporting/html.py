@@ -1,4 +1,4 @@
-"""One page with everything in it, pictures too: it can be mailed, and needs no network."""
+"""Self-contained HTML pages with embedded images, which can be mailed and need no network."""
 
 import base64
 from collections.abc import Iterable
@@ -15,29 +15,31 @@ figcaption { font-size: .85rem; overflow-wrap: anywhere }
 
 
 def page(title: str, note: str, parts: Iterable[str]) -> str:
-    """parts: of HTML, one below the other."""
+    """Return a complete HTML page. note: text below the title. parts: HTML fragments, one below the other."""
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
     opening = f'<style>{_STYLE}</style><h1>{escape(title)}</h1>\n<p class="note">{escape(note)}</p>'
     return "\n".join([head + opening, *parts, "</html>"])
 
 
 def picture(title: str, png: bytes) -> str:
+    """Return a heading and a full-width image. png: JPEG or PNG file."""
     return f'<h2>{escape(title)}</h2><img alt="{escape(title)}" src="{inline(png)}">'
 
 
 def figure(image: bytes, caption: Iterable[str]) -> str:
-    """A small picture with lines below it."""
+    """Return a small image with caption lines below it. image: JPEG or PNG file."""
     lines = "<br>".join(map(escape, caption))
     return f'<figure><img alt="" src="{inline(image)}"><figcaption>{lines}</figcaption></figure>'
 
 
 def inline(image: bytes) -> str:
-    """A JPEG or PNG file as the source of an image."""
+    """Return a JPEG or PNG file as a data URL."""
     kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
 
 
 def table(columns: Iterable[str], rows: Iterable[tuple[str, ...]], style: str = "") -> str:
+    """Return an HTML table. rows: cell texts, which are escaped. style: CSS class."""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<table class="{style}"><tr>{head}</tr>{body}</table>'

@@ -1,1 +1,1 @@
-"""A training run on disk, as training writes it and export reads it."""
+"""The run folder on disk, which training writes and export reads."""

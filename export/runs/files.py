@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic file writes, and reads and folder creation that raise InputError."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ __all__ = ["atomic_write", "is_temporary", "make_folder", "read_whole"]
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, with those above it, where there is none. Raises InputError, with the path."""
+    """Create a folder and its parents unless they exist. Raises InputError, with the path, on failure."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot make the folder {path}: {getattr(error, 'strerror', error)}") from error
+        raise InputError(f"cannot create the folder {path}: {getattr(error, 'strerror', error)}") from error
 
 
 def read_whole(path: Path) -> bytes:
-    """The bytes of a file. Raises InputError, with the path, when it cannot be read."""
+    """Return the bytes of a file. Raises InputError, with the path, if it cannot be read."""
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The frames of a run, read again from the data folder and proved to be the same."""
+"""Reading the frames of a run from its data folder, with a check that the files are unchanged."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,14 +15,16 @@ from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 
 def read_frame(root: Path, frame: SplitFrame) -> bytes:
-    """The encoded file. Raises InputError when it is gone, or not the file of the run any more."""
+    """Return the encoded image. Raises InputError if the file is missing or has changed since the run."""
     path = file_below(root, frame.name)
     encoded = read_whole(path)
     if hashlib.sha256(encoded).hexdigest() != frame.sha256:
-        raise InputError(f"{path_text(path)} is not the file that the run was made with: its sha256 differs")
+        raise InputError(
+            f"{path_text(path)} has changed since the run: its SHA-256 differs; restore the file or fit the model again"
+        )
     return encoded
 
 
 def read_pixels(root: Path, frames: Sequence[SplitFrame], spec: DecodeSpec) -> Pixels:
-    """uint8 [n, h, w, c]."""
+    """Decode frames to one array, uint8 [n, h, w, c]. Raises what read_frame and decode raise."""
     return np.stack([decode(read_frame(root, frame), spec).pixels for frame in frames])

@@ -27,19 +27,20 @@ def require(*modules: str) -> None:
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow, which takes seconds, so only the commands that need it call this, before anything else of it.
+    """Import TensorFlow with its startup messages suppressed.
 
-    Raises SettingsError when it is not installed.
+    The import takes seconds, so only commands that need TensorFlow call this, before any other import of it.
+    Raises SettingsError if TensorFlow is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    with _stderr_closed():
+    with _stderr_discarded():
         require("tensorflow")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @contextmanager
 def silenced(level: int = logging.WARNING) -> Iterator[None]:
-    """Libraries that log advice to people who call them by hand are not heard in the block, up to that level."""
+    """Suppress log messages up to `level` inside the block, for libraries that log advice meant for interactive use."""
     before = logging.root.manager.disable
     logging.disable(level)
     try:
@@ -49,15 +50,15 @@ def silenced(level: int = logging.WARNING) -> Iterator[None]:
 
 
 @contextmanager
-def _stderr_closed() -> Iterator[None]:
-    """TensorFlow 2.21 writes two lines to the file descriptor at import, whatever its log level is."""
+def _stderr_discarded() -> Iterator[None]:
+    """Discard stderr inside the block: TensorFlow 2.21 writes two lines to file descriptor 2 at any log level."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    saved = os.dup(2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(devnull)

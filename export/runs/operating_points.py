@@ -1,4 +1,4 @@
-"""Precision and recall at a threshold, counted at its value with the comparison of the worker."""
+"""Precision and recall at a threshold, counted with the same comparison that the worker uses."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,27 +11,32 @@ Scores = NDArray[np.float64]
 
 
 def callable_labels(scores: Scores, task: Task) -> Flags:
-    """Whether a frame can be called a label at all, [n, labels]: in multiclass its best label alone."""
+    """Return the labels that each frame can be assigned, [n, labels]: all in multilabel, the best one in multiclass."""
     if task == "multilabel":
         return np.ones(scores.shape, bool)
     return best_label(scores)
 
 
 def precision_recall(value: float, scores: Scores, positive: Flags, counts: Flags) -> tuple[float, float]:
-    """Precision and recall of calling the label where a frame counts and its score is at or above value; 0 for 0 / 0.
+    """Return precision and recall of one label at the threshold `value`; 0 / 0 counts as 0.
 
-    scores: calibrated, of one label. counts: the frames that can be called this label. The comparison is in double
-    precision, as the worker's: a float32 score is compared with the number in the bundle's JSON.
+    scores: calibrated scores of the label, [n]. positive: frames that have the label, [n]. counts: frames that can be
+    assigned the label, [n]. As in the worker, scores are compared in double precision with the number in the bundle's
+    JSON.
     """
-    called = counts & (scores.astype(np.float64) >= value)
-    right = int((called & positive).sum())
-    return _ratio(right, int(called.sum())), _ratio(right, int(positive.sum()))
+    assigned = counts & (scores.astype(np.float64) >= value)
+    correct = int((assigned & positive).sum())
+    return _ratio(correct, int(assigned.sum())), _ratio(correct, int(positive.sum()))
 
 
 def operating_point(
     value: float, scores: Scores, positive: Flags, counts: Flags, precision_min: float = 0.0, recall_min: float = 0.0
 ) -> OperatingPoint:
-    """The figures at a value. precision_min, recall_min: what was asked for, which `reached` compares with."""
+    """Return the operating point of one label at the threshold `value`.
+
+    precision_min, recall_min: the requested minimum; `reached` states if both are met. For the other arguments see
+    precision_recall.
+    """
     precision, recall = precision_recall(value, scores, positive, counts)
     return OperatingPoint(value, precision, recall, precision >= precision_min and recall >= recall_min - 1e-9)
 

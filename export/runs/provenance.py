@@ -1,4 +1,4 @@
-"""What a model was made with: library versions and the commit of this code."""
+"""Library versions and the commit of this code, recorded with each model."""
 
 import platform
 import subprocess
@@ -11,14 +11,17 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def versions_of(*modules: ModuleType) -> dict[str, str]:
-    """Name to version: Python, this project, and the modules given."""
+    """Return the versions of Python, Stripwatch and the given modules, by name."""
     ours = {"python": platform.python_version(), "stripwatch": __version__}
     return ours | {module.__name__: str(module.__version__) for module in modules}
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this code runs from, "-dirty" where files were changed; None outside one."""
-    if not (_ROOT / ".git").exists():  # installed: a repository further up would be somebody else's
+    """Return the commit of the checkout this code runs from, or None outside a checkout.
+
+    The commit ends in "-dirty" if tracked files were modified.
+    """
+    if not (_ROOT / ".git").exists():  # installed: a repository in a parent folder belongs to another project
         return None
     command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

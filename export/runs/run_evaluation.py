@@ -1,4 +1,4 @@
-"""evaluation.json in a run folder: how good the model is, and the thresholds that its bundle will have."""
+"""Schema of evaluation.json in a run folder: the accuracy of the model, and the thresholds for its bundle."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ SCHEMA = "stripwatch.evaluation/1"
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """A figure and the limits it has in 95 % of repetitions."""
+    """A measured value with its 95 % confidence interval."""
 
     value: float
     low: float
@@ -23,10 +23,10 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class OperatingPoint(msgspec.Struct, frozen=True):
-    """A score, and the precision and recall of calling the label at or above it, counted on the validation frames.
+    """A threshold with the precision and recall of assigning the label at or above it, counted on validation frames.
 
-    In multiclass a frame can be called its best label alone. 0 for 0 / 0. reached: whether what was asked for could be
-    had.
+    In multiclass a frame can only be assigned its best label. 0 / 0 counts as 0. reached: true if the requested
+    precision or recall was met.
     """
 
     value: float
@@ -36,16 +36,18 @@ class OperatingPoint(msgspec.Struct, frozen=True):
 
 
 class ChosenThreshold(msgspec.Struct, frozen=True):
-    """From unsure on the label is suspected, from sure on it is taken as a fact."""
+    """The two thresholds of a label: at or above `unsure` it is suspected, at or above `sure` it is accepted."""
 
     unsure: OperatingPoint
     sure: OperatingPoint
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """error: expected calibration error (Guo et al. 2017); scaled: with the temperature that validation frames gave.
+    """Calibration of the scores by temperature scaling (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
 
-    applied: the temperature that the bundle will have; 1 where validation holds too few mistakes to choose one by.
+    temperature: the best fit on the validation frames. applied: the temperature written to the bundle; 1 if the
+    validation frames hold too few errors to choose one. error: expected calibration error of the raw scores.
+    error_scaled: the same after scaling with `temperature`. bins: the reliability diagram of the raw scores.
     """
 
     temperature: float
@@ -56,11 +58,12 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 class Localization(msgspec.Struct, frozen=True):
-    """Counts over pairs of a frame and one of its labels that is marked on it.
+    """Localization counts over pairs of a frame and one of its annotated labels.
 
-    pointing: the heatmap's peak lies inside a mark of the label (the pointing game, Zhang et al. 2016). boxes: a box
-    derived from the heatmap and one around a mark have an intersection over union of 0.5 or more. centre, whole: the
-    same for the middle of the image, and for the whole image as box: what knows nothing of the image.
+    pointing: pairs whose heatmap peak lies inside an annotation of the label (the pointing game, Zhang et al. 2016,
+    https://arxiv.org/abs/1608.00507). boxes: pairs in which a box derived from the heatmap and an annotated box have
+    an intersection over union of 0.5 or more. centre, whole: baselines that ignore the image content: the same counts
+    for the image centre as peak, and for the whole image as box.
     """
 
     pairs: int
@@ -75,7 +78,7 @@ class Localization(msgspec.Struct, frozen=True):
 
     @property
     def shares(self) -> dict[str, float]:
-        """Of the pairs, without their number."""
+        """Return each count as a share of the pairs, 0 to 1."""
         names = ("pointing", "boxes", "centre", "whole")
         return {name: getattr(self, name) / self.pairs if self.pairs else 0.0 for name in names}
 
@@ -84,17 +87,18 @@ NO_LOCALIZATION = Localization(0, 0, 0, 0, 0)
 
 
 def total(counts: Mapping[str, Localization]) -> Localization:
-    """Over all labels."""
+    """Return the sum of the counts over all labels."""
     return sum(counts.values(), NO_LOCALIZATION)
 
 
 class Evaluation(msgspec.Struct, frozen=True):
-    """measured_on: "validation", the frames that also chose thresholds and temperature, or "test", others.
+    """Content of evaluation.json.
 
-    macro_f1: None where no frame has a label and none is given one. average_precision: None for a label without frames.
-    confusion: rows are true labels, columns answers; None in task multilabel. thresholds are of scores with the
-    temperature that is applied, and their figures of validation. localisation: a label; None where nothing is marked,
-    or the head has no heatmaps.
+    measured_on: "validation" for the frames that also chose thresholds and temperature, "test" for other frames.
+    macro_f1: None if no frame has a label and none is predicted. average_precision: by label; None for a label without
+    frames. confusion: rows are true labels, columns are predicted labels; None in task multilabel. thresholds: by
+    label, for scores scaled with the applied temperature; their precision and recall are those on validation frames.
+    localisation: by label; None if no frame is annotated or the head has no heatmaps.
     """
 
     schema: str
@@ -116,18 +120,22 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Write evaluation.json to a run folder."""
     atomic_write(folder / EVALUATION_FILE, msgspec.json.format(msgspec.json.encode(evaluation)))
 
 
 def read_evaluation(folder: Path, run: Run) -> Evaluation | None:
-    """The evaluation of a run; None where there is none. Raises InputError when it is of another model or malformed."""
+    """Return the evaluation in a run folder, or None if there is none.
+
+    Raises InputError if the file is malformed or belongs to another model.
+    """
     path = folder / EVALUATION_FILE
     if not path.exists():
         return None
     try:
         found = msgspec.json.decode(read_whole(path), type=Evaluation)
     except msgspec.MsgspecError as error:
-        raise InputError(f"{path} is malformed: {error}; evaluate the run again") from error
+        raise InputError(f"{path} is malformed: {error}; run 'evaluate' again") from error
     if found.model_sha256 != run.model_sha256:
-        raise InputError(f"{path} is of another model than {folder}: evaluate the run again")
+        raise InputError(f"{path} belongs to another model than the one in {folder}; run 'evaluate' again")
     return found

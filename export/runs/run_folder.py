@@ -1,8 +1,8 @@
-"""The run folder: what training leaves and export takes. It lives here since export never imports training.
+"""The run folder, which training writes and export reads. Defined here because export never imports training.
 
-model.keras   the best epoch, preprocessing inside
-history.csv   one line an epoch
-run.json      everything else; written last, so a folder that has it is whole
+model.keras   the model of the kept epoch, preprocessing included
+history.csv   one row per epoch
+run.json      everything else; written last, so a folder that contains it is complete
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from stripwatch.worker.model.trained_range import TrainedFrames
 
 SCHEMA = "stripwatch.run/1"
 MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"
-MODEL_PART = "model.part.keras"  # Keras insists on its suffix
-# What a killed fit can continue from; a finished run has none of it.
+MODEL_PART = "model.part.keras"  # Keras requires this suffix
+# Files that a killed fit can continue from; deleted when the run is finished.
 BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX = "begun.json", "features-", ".weights.h5"
 
 Head = Literal["gap", "paper-baseline", "dense"]
@@ -37,12 +37,13 @@ PrecisionChoice = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """The settings of a fit. weights: "imagenet", "none", or the name of a file. cut: "" where nothing was cut off.
+    """Settings of a fit as recorded in run.json.
 
-    keep: which epoch counts; best_by: what makes it the best. patience: epochs without a better one that end a stage,
-    0: none do. fine_tune: epochs, with the rate fine_tune_rate, of the layers from fine_tune_from on ("": the last
-    third of the backbone). precision: of the arithmetic of the fit; the model that is kept is float32.
-    weight_decay: of adamw; fine-tuning has Keras's 0.004 whatever it says.
+    weights: "imagenet", "none", or the name of a file. cut: the last layer of the backbone; "" for the whole network.
+    keep: the epoch that is kept. best_by: the metric that selects the best epoch. patience: epochs without improvement
+    that end a stage; 0 disables early stopping. fine_tune: epochs of fine-tuning, at the learning rate fine_tune_rate,
+    starting at layer fine_tune_from ("" for the last third of the backbone). precision: arithmetic of the fit; the
+    saved model is always float32. weight_decay: for adamw; fine-tuning always uses Keras's default of 0.004.
     """
 
     layout: str
@@ -77,15 +78,16 @@ class Configuration(msgspec.Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """The network in a few words, such as "mobilenet 0.25" or "xception before:block14_sepconv1"."""
+        """Return a short name of the network, such as "mobilenet 0.25" or "xception before:block14_sepconv1"."""
         width = f"{self.alpha:g}" if self.alpha != 1 else ""
         return " ".join(word for word in (self.network, width, self.cut) if word)
 
 
 class SplitFrame(msgspec.Struct, frozen=True):
-    """One file of the data folder. name: as `name_below` makes it and `file_below` finds it. sha256: of the file.
+    """One image file of the data folder.
 
-    label: as a manifest writes it: "a|b" for an image with two labels, "" for one without.
+    name: path below the data folder, as returned by `name_below` and resolved by `file_below`. sha256: of the file.
+    label: as in a manifest: "a|b" for an image with two labels, "" for an image without labels.
     """
 
     name: str
@@ -98,12 +100,14 @@ class SplitFrame(msgspec.Struct, frozen=True):
 
 
 class Split(msgspec.Struct, frozen=True):
+    """The frames used for training and for validation."""
+
     train: list[SplitFrame]
     validation: list[SplitFrame]
 
 
 class HeatmapFacts(msgspec.Struct, frozen=True):
-    """How the heatmaps of a model are read. threshold: as stripwatch.worker.model.heatmaps.HeatmapDecoder takes it."""
+    """How to decode the heatmaps of a model. For the fields see stripwatch.worker.model.heatmaps.HeatmapDecoder."""
 
     kind: HeatmapKind
     grid: CellGrid
@@ -111,7 +115,7 @@ class HeatmapFacts(msgspec.Struct, frozen=True):
 
 
 class AnnotationFacts(msgspec.Struct, frozen=True):
-    """The boxes or masks that the places were fitted on. path: as it was then, None where they are part of the data."""
+    """The boxes or masks that a fit used. path: their location at that time; None if they are part of the data set."""
 
     path: str | None
     sha256: str
@@ -119,11 +123,11 @@ class AnnotationFacts(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """run.json. Later versions may add fields; a reader of this one passes over them.
+    """Content of run.json. Later versions may add fields; unknown fields are ignored.
 
-    data: the folder as it was then. seconds: how long each step took. best_epoch counts from 1. heatmaps: None for a
-    head without. marks: None for a head that does not use any. trained: the sizes and the scale of the training frames;
-    None in runs of versions that did not record them.
+    data: the data folder at the time of the fit. seconds: duration of each step. best_epoch: counted from 1.
+    heatmaps: None if the head has none. marks: None if the fit used no annotations. trained: sizes and scale of the
+    training frames; None in runs of versions that did not record them.
     """
 
     schema: str
@@ -148,7 +152,7 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def heatmap_decoder(self) -> HeatmapDecoder | None:
-        """None for a head without heatmaps."""
+        """Return a decoder for the heatmaps of the model, or None if its head has none."""
         if self.heatmaps is None:
             return None
         facts, spec = self.heatmaps, self.decode
@@ -156,38 +160,47 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def read_run(folder: Path) -> Run:
-    """Read run.json and check that model.keras is the one it describes. Raises InputError for anything else."""
+    """Read run.json and check that model.keras is the model it describes.
+
+    Raises InputError if the folder is not a finished run, or run.json and model.keras do not match.
+    """
     if not folder.is_dir():
-        raise InputError(f"there is no run folder {folder}")
+        raise InputError(f"run folder {folder} does not exist")
     record = folder / RECORD_FILE
     if not record.exists():
-        raise InputError(f"{folder} is no finished run: it has no {RECORD_FILE}, which training writes last")
+        raise InputError(
+            f"{folder} is not a finished run: it has no {RECORD_FILE}, which training writes last; finish the fit with "
+            "'fit --resume'"
+        )
     run = _decode(record)
     if file_sha256(folder / MODEL_FILE) != run.model_sha256:
-        raise InputError(f"{folder / MODEL_FILE} is not the model that {RECORD_FILE} describes: its sha256 differs")
+        raise InputError(
+            f"{folder / MODEL_FILE} is not the model that {RECORD_FILE} describes: its SHA-256 differs; restore the "
+            "file or fit the model again"
+        )
     return run
 
 
 def claim_folder(folder: Path, resume: bool = False) -> None:
-    """Make an empty run folder, or clear one that a killed run left; with resume that is kept.
+    """Create the run folder, or clear the remains of a killed run; with `resume` these are kept.
 
-    Raises InputError when the folder holds a finished run, or anything else that is not ours.
+    Raises InputError if the folder holds a finished run or files that do not belong to a run.
     """
     if (folder / RECORD_FILE).exists():
-        raise InputError(f"{folder} is a finished run: choose another --out, or remove it")
+        raise InputError(f"{folder} is a finished run; choose another --out, or remove the folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         found = sorted(path.name for path in folder.iterdir())
-        foreign = [name for name in found if not _is_ours(name)]
+        foreign = [name for name in found if not _is_run_file(name)]
         if foreign:
-            raise InputError(f"{folder} is in use: it holds {foreign[0]!r}; choose another --out")
+            raise InputError(f"{folder} holds {foreign[0]!r}, which is not part of a run; choose another --out")
         for name in [] if resume and BEGUN_FILE in found else found:
             (folder / name).unlink()
     except OSError as error:
         raise InputError(f"cannot use {folder} as run folder: {error.strerror}") from error
 
 
-def _is_ours(name: str) -> bool:
+def _is_run_file(name: str) -> bool:
     if is_temporary(name):
         return True
     bare = name.removesuffix(PART)
@@ -196,12 +209,12 @@ def _is_ours(name: str) -> bool:
 
 
 def write_run(folder: Path, run: Run) -> None:
-    """Write run.json, which marks the folder as finished."""
+    """Write run.json, which marks the run as finished."""
     atomic_write(folder / RECORD_FILE, msgspec.json.format(msgspec.json.encode(run)))
 
 
 def file_sha256(path: Path) -> str:
-    """Of the whole file. Raises InputError when it cannot be read."""
+    """Return the SHA-256 of a file as hex digits. Raises InputError if it cannot be read."""
     return hashlib.sha256(read_whole(path)).hexdigest()
 
 
@@ -210,7 +223,7 @@ class _Schema(msgspec.Struct):
 
 
 def _with_new_names(record: dict[str, Any]) -> dict[str, Any]:
-    """An early record calls the head "paper-baseline" by its old name, "article"."""
+    """Return the record with current names: early versions called the head "paper-baseline" "article"."""
     configuration = record.get("configuration")
     if isinstance(configuration, dict) and configuration.get("head") == "article":
         return record | {"configuration": configuration | {"head": "paper-baseline"}}
@@ -222,7 +235,9 @@ def _decode(record: Path) -> Run:
     try:
         schema = msgspec.json.decode(text, type=_Schema).schema
         if schema != SCHEMA:
-            raise InputError(f"{record} is {schema!r}; this version reads {SCHEMA!r}, so update one of the two")
+            raise InputError(
+                f"{record} has schema {schema!r}, but this version reads {SCHEMA!r}; update Stripwatch, or fit again"
+            )
         return msgspec.convert(_with_new_names(msgspec.json.decode(text)), type=Run)
     except msgspec.MsgspecError as error:
         raise InputError(f"{record} is malformed: {error}") from error

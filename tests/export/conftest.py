@@ -22,7 +22,7 @@ def exported_int8(tmp_path_factory: pytest.TempPathFactory, learned_run: Path) -
 
 @pytest.fixture(scope="session")
 def exported_fp32(tmp_path_factory: pytest.TempPathFactory, learned_run: Path) -> Path:
-    """Of the same run as the two above."""
+    """A float32 bundle of the run that exported_fp16 and exported_int8 use."""
     return _export(tmp_path_factory, learned_run, "fp32")
 
 

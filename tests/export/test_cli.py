@@ -10,7 +10,7 @@ from tests.export.conftest import run_cli
 
 @pytest.mark.training
 @pytest.mark.parametrize("arguments", [["run", "--help"], ["verify", "FILE"], ["show", "FILE"]])
-def test_what_needs_no_tensorflow_does_not_load_it(exported: Path, arguments: list[str]) -> None:
+def test_light_commands_do_not_load_tensorflow(exported: Path, arguments: list[str]) -> None:
     words = [str(exported) if word == "FILE" else word for word in arguments]
     script = f"import sys; from stripwatch.export.cli import app; app({words!r}, standalone_mode=False); "
     check = "sys.exit('tensorflow' in sys.modules)"
@@ -21,7 +21,7 @@ def test_what_needs_no_tensorflow_does_not_load_it(exported: Path, arguments: li
 
 @pytest.mark.long
 @pytest.mark.training
-def test_run_ends_with_one_json_line(
+def test_run_prints_one_json_line_at_the_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fitted_run: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "model.onnx"
@@ -35,7 +35,7 @@ def test_run_ends_with_one_json_line(
 
 
 @pytest.mark.training
-def test_verify_and_show_end_with_json(
+def test_verify_and_show_print_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], exported: Path
 ) -> None:
     assert run_cli(monkeypatch, "verify", exported) == 0
@@ -47,13 +47,13 @@ def test_verify_and_show_end_with_json(
 
 
 @pytest.mark.parametrize("command", ["verify", "show"])
-def test_a_file_that_is_no_bundle_is_one_sentence_and_exit_3(
+def test_an_invalid_bundle_gives_one_error_line_and_exit_code_3(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
 ) -> None:
     (tmp_path / "text.onnx").write_text("no model")
-    for file, says in ((tmp_path / "text.onnx", "is no usable bundle"), (tmp_path / "gone.onnx", "cannot read")):
+    for file, message in ((tmp_path / "text.onnx", "is no usable bundle"), (tmp_path / "gone.onnx", "cannot read")):
         assert run_cli(monkeypatch, command, file) == 3
         shown = capsys.readouterr()
         assert shown.err.startswith("error: ")
-        assert says in shown.err
+        assert message in shown.err
         assert len(shown.err.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""The commands on a store: one JSON object at the end, one sentence and an exit code where it cannot be."""
+"""Registry commands end with one JSON object, or with one error line and an exit code."""
 
 import json
 from pathlib import Path
@@ -15,17 +15,17 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def two(tmp_path: Path) -> list[Path]:
-    """Versions 1 and 2, which differ in what they take for a defect."""
+    """Versions 1 and 2, which differ in the labels that count as defects."""
     plain = tiny_contract()
     contracts = (plain, replace(plain, version="2", clean_label="dark"))
     return [write_bundle(tmp_path / f"{manifest.version}.onnx", manifest) for manifest in contracts]
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, capsys: Capture, *arguments: object) -> dict[str, Any]:
-    """The last line on stdout of a command that ends well."""
+    """Run a command that must succeed and return the JSON object on the last line of stdout."""
     assert run_cli(monkeypatch, *arguments) == 0
-    said: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return said
+    summary: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return summary
 
 
 def test_promote_list_diff_and_rollback(
@@ -47,7 +47,7 @@ def test_promote_list_diff_and_rollback(
     assert not (tmp_path / "none.png").exists()
 
 
-def test_a_name_in_a_store_is_shown_like_its_file(
+def test_shows_a_registry_name_like_its_file(
     two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     promoted = ask(monkeypatch, capsys, "promote", two[1], tmp_path / "store")
@@ -57,7 +57,7 @@ def test_a_name_in_a_store_is_shown_like_its_file(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "message"),
     [
         (["promote", "gone.onnx", "store"], 3, "cannot read the bundle gone.onnx"),
         (["rollback", "nowhere"], 3, "nowhere is no name in a store"),
@@ -65,10 +65,10 @@ def test_a_name_in_a_store_is_shown_like_its_file(
         (["diff", "gone.onnx", "gone.onnx", "nowhere"], 6, "there is no folder nowhere"),
     ],
 )
-def test_what_is_not_there_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: Capture, arguments: list[str], code: int, says: str
+def test_a_missing_path_gives_one_error_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, arguments: list[str], code: int, message: str
 ) -> None:
     assert run_cli(monkeypatch, *arguments) == code
     shown = capsys.readouterr().err
-    assert says in shown
+    assert message in shown
     assert len(shown.splitlines()) == 1

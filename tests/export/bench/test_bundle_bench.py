@@ -13,7 +13,7 @@ from tests.tiny import mapped_contract, tiny_contract, write_bundle
 PLAN = BenchPlan(batch_sizes=(1, 2), seconds=0.01, devices=("cpu",), scores_only=True)
 
 
-def test_files_and_names_in_a_store_are_rows_and_heatmaps_can_be_left_out(tmp_path: Path) -> None:
+def test_measures_files_and_registry_names_with_and_without_heatmaps(tmp_path: Path) -> None:
     promote(tmp_path / "store", write_bundle(tmp_path / "plain.onnx"))
     maps = write_bundle(tmp_path / "maps.onnx", mapped_contract())
     with new_progress() as progress:
@@ -24,25 +24,25 @@ def test_files_and_names_in_a_store_are_rows_and_heatmaps_can_be_left_out(tmp_pa
         ("maps.onnx", True),
     ]
     assert all(row.first.batch_frames == 1 and row.best in row.speeds for row in rows)
-    said = as_json(rows, PLAN)
-    assert said["rows"][1]["size_bytes"] == maps.stat().st_size
-    assert [speed["batch_frames"] for speed in said["rows"][0]["speeds"]] == [1, 2]
-    assert said["machine"]["cores"] >= 1
+    summary = as_json(rows, PLAN)
+    assert summary["rows"][1]["size_bytes"] == maps.stat().st_size
+    assert [speed["batch_frames"] for speed in summary["rows"][0]["speeds"]] == [1, 2]
+    assert summary["machine"]["cores"] >= 1
 
 
-def test_a_forged_bundle_is_not_measured(tmp_path: Path) -> None:
+def test_rejects_a_forged_bundle(tmp_path: Path) -> None:
     forged = write_bundle(tmp_path / "forged.onnx", tiny_contract(labels=["grey", "dark", "bright"]))
     with new_progress() as progress, pytest.raises(BundleError, match="calls golden frame"):
         bench_bundles([forged], PLAN, progress)
 
 
-def test_a_refused_candidate_that_gives_no_numbers_is_still_json() -> None:
+def test_writes_nan_of_a_rejected_candidate_as_null() -> None:
     fidelity = Fidelity(3, 0.0, float("nan"), 0.0, 0.0, 1.0, 1.0, "broken")
-    row = BenchRow("a.onnx", "int8", None, fidelity, refused="a score differs by nan")
-    (said,) = as_json([row], PLAN)["rows"]
-    assert said["fidelity"]["score_difference"] is None
-    json.dumps(said, allow_nan=False)
+    row = BenchRow("a.onnx", "int8", None, fidelity, refused="score difference is nan")
+    (summary,) = as_json([row], PLAN)["rows"]
+    assert summary["fidelity"]["score_difference"] is None
+    json.dumps(summary, allow_nan=False)
 
 
-def test_the_cpu_is_always_there() -> None:
+def test_the_cpu_is_always_available() -> None:
     assert devices_here()[0] == "cpu"

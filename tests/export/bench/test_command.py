@@ -16,7 +16,7 @@ QUICK = ("--seconds", 0.01, "--batch-sizes", "1,2")
 
 @pytest.mark.long
 @pytest.mark.training
-def test_a_run_is_measured_at_each_precision_and_a_refused_one_is_a_line_too(
+def test_measures_a_run_at_each_precision_and_lists_rejected_precisions(
     learned_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(LIMITS, "fp16", NOTHING_PASSES)
@@ -25,19 +25,19 @@ def test_a_run_is_measured_at_each_precision_and_a_refused_one_is_a_line_too(
     fp32, fp16 = json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]
     assert fp32["fidelity"]["agreement"] == 1
     assert [speed["batch_frames"] for speed in fp32["speeds"]] == [1, 2]
-    assert "a score differs by" in fp16["refused"]
+    assert "score difference is" in fp16["refused"]
     assert fp16["fidelity"]["scheme"].startswith("float16")
     assert fp16["speeds"] == []
     verify(out / "learned-fp32.onnx")
     assert sorted(path.name for path in out.iterdir()) == ["bench.json", "bench.md", "bench.png", "learned-fp32.onnx"]
     table = (out / "bench.md").read_text()
     assert "| learned-fp32 | cpu | 1.0000 |" in table
-    assert "| refused |" in table
-    assert run_cli(monkeypatch, "bench", learned_run, "--out", out, *QUICK) == 6  # the bundle is never overwritten
-    assert "learned-fp32.onnx is there already" in capsys.readouterr().err
+    assert "| rejected |" in table
+    assert run_cli(monkeypatch, "bench", learned_run, "--out", out, *QUICK) == 6  # bundles are never overwritten
+    assert "learned-fp32.onnx already exists" in capsys.readouterr().err
 
 
-def test_files_alone_need_no_folder(
+def test_bundle_files_need_no_output_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_cli(monkeypatch, "bench", write_bundle(tmp_path / "tiny.onnx"), *QUICK, "--device", "cpu") == 0
@@ -47,36 +47,36 @@ def test_files_alone_need_no_folder(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "message"),
     [
         (["gone.onnx"], 3, "cannot read the bundle gone.onnx"),
         ([".", "--out", "nowhere"], 3, ". is no name in a store"),
-        (["gone.onnx", "--batch-sizes", "1,x"], 2, "--batch-sizes '1,x': numbers from 1 to 1024"),
-        (["gone.onnx", "--precisions", "fp32,fp8"], 2, "'fp8' is none of fp32, fp16, int8"),
+        (["gone.onnx", "--batch-sizes", "1,x"], 2, "--batch-sizes '1,x' is not a list of numbers from 1 to 1024"),
+        (["gone.onnx", "--precisions", "fp32,fp8"], 2, "'fp8' is unknown; choose from fp32, fp16, int8"),
         (
             ["gone.onnx", "--device", "cpu,tpu"],
             2,
-            "'tpu' is none of cpu, cuda, cuda-bound, cuda-graph",
+            "'tpu' is unknown; choose from cpu, cuda, cuda-bound, cuda-graph",
         ),
-        (["gone.onnx", "--device", ""], 2, "--device: '' is none of cpu"),
+        (["gone.onnx", "--device", ""], 2, "--device: '' is unknown; choose from cpu"),
     ],
 )
-def test_a_wrong_word_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, says: str
+def test_reports_an_invalid_argument_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
 ) -> None:
     assert run_cli(monkeypatch, "bench", *arguments) == code
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda-graph", "tensorrt"])
-def test_a_device_that_is_not_here_is_refused(
+def test_rejects_an_unavailable_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: str
 ) -> None:
     assert run_cli(monkeypatch, "bench", write_bundle(tmp_path / "tiny.onnx"), *QUICK, "--device", device) == 2
     assert f"provider = '{device.split('-')[0]}' needs" in capsys.readouterr().err
 
 
-def test_a_run_needs_a_folder_for_its_bundles(
+def test_a_run_needs_an_output_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "run.json").touch()
@@ -85,7 +85,7 @@ def test_a_run_needs_a_folder_for_its_bundles(
 
 
 @pytest.mark.training
-def test_two_runs_of_one_name_are_refused_before_the_work_begins(
+def test_rejects_two_runs_with_the_same_folder_name_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folds = [tmp_path / name / "fold-1" for name in ("a", "b")]
@@ -93,10 +93,10 @@ def test_two_runs_of_one_name_are_refused_before_the_work_begins(
         fold.mkdir(parents=True)
         (fold / "run.json").touch()
     assert run_cli(monkeypatch, "bench", *folds, "--out", tmp_path / "out") == 6
-    assert "two runs would both be written to" in capsys.readouterr().err
+    assert "two runs would be exported to the same file" in capsys.readouterr().err
 
 
-def test_lists_are_read_in_any_order() -> None:
+def test_parses_lists_in_any_order() -> None:
     assert parse_sizes("16, 1,1") == (1, 16)
     assert pick("int8, fp32", ("fp32", "fp16", "int8"), "--precisions") == ("fp32", "int8")
     with pytest.raises(SettingsError):

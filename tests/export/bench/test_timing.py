@@ -9,7 +9,7 @@ from stripwatch.worker.model.session import Output, Session, open_session
 from tests.tiny import mapped_contract, tiny_contract, write_bundle
 
 
-def test_every_session_is_measured_at_every_size_in_turns_on_real_frames(
+def test_measures_all_sessions_and_sizes_alternately_on_golden_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contracts = (tiny_contract(), mapped_contract(name="maps"))
@@ -19,7 +19,7 @@ def test_every_session_is_measured_at_every_size_in_turns_on_real_frames(
     predict = Session.predict
 
     def note(session: Session, frames: Pixels) -> Output:
-        assert len({frame.mean() for frame in frames}) == min(len(frames), 3)  # the golden frames, not a blank
+        assert len({frame.mean() for frame in frames}) == min(len(frames), 3)  # golden frames, not blank ones
         turn = (session.bundle.manifest.name, len(frames))
         if seen[-1:] != [turn]:
             seen.append(turn)

@@ -26,39 +26,37 @@ def plain(tmp_path: Path) -> Path:
     return write_bundle(tmp_path / "plain.onnx")
 
 
-def test_a_bundle_agrees_with_itself_at_another_decode(plain: Path, frames: Path, tmp_path: Path) -> None:
+def test_a_bundle_agrees_with_itself_under_another_decode_spec(plain: Path, frames: Path, tmp_path: Path) -> None:
     linear = tiny_contract(decode=DecodeSpec(13, SPEC.width_px, interpolation="linear"))
     found = compare(plain, write_bundle(tmp_path / "linear.onnx", linear), frames)
-    said = as_json(found)
-    assert (said["frames"], said["agreement"], said["same_label"], said["differing"]) == (4, 1.0, 1.0, [])
-    assert 0 < said["score_difference"] < 0.1
+    summary = as_json(found)
+    assert (summary["frames"], summary["agreement"], summary["same_label"], summary["differing"]) == (4, 1.0, 1.0, [])
+    assert 0 < summary["score_difference"] < 0.1
 
 
-def test_another_threshold_is_another_answer_of_the_same_label(plain: Path, frames: Path, tmp_path: Path) -> None:
+def test_another_threshold_changes_the_verdict_but_not_the_label(plain: Path, frames: Path, tmp_path: Path) -> None:
     strict = replace(tiny_contract(), thresholds={label: Threshold(0.99, 0.5) for label in tiny_contract().labels})
     found = compare(plain, write_bundle(tmp_path / "strict.onnx", strict), frames)
-    said = as_json(found)
-    assert said["same_label"] == 1
-    assert said["score_difference"] == 0
+    summary = as_json(found)
+    assert summary["same_label"] == 1
+    assert summary["score_difference"] == 0
     assert {pair.name for pair in found.differing} >= {"bright_0002.png"}
-    assert said["agreement"] == 1 - len(found.differing) / 4
+    assert summary["agreement"] == 1 - len(found.differing) / 4
 
 
-def test_a_frame_of_a_size_that_one_was_not_trained_on_is_unsure_to_it(
-    plain: Path, frames: Path, tmp_path: Path
-) -> None:
+def test_a_bundle_is_unsure_of_a_frame_of_an_untrained_size(plain: Path, frames: Path, tmp_path: Path) -> None:
     other = write_bundle(tmp_path / "other.onnx", tiny_contract(trained=TrainedFrames.of([(200, 200)])))
-    said = as_json(compare(plain, other, frames))
-    assert (said["trained_a"], said["trained_b"]) == (None, "200 x 200 px")
-    assert (said["same_label"], said["score_difference"]) == (1, 0)
-    assert all(" unsure: " in f" {each['b']}" for each in said["differing"])
-    assert said["agreement"] < 1
+    summary = as_json(compare(plain, other, frames))
+    assert (summary["trained_a"], summary["trained_b"]) == (None, "200 x 200 px")
+    assert (summary["same_label"], summary["score_difference"]) == (1, 0)
+    assert all(" unsure: " in f" {each['b']}" for each in summary["differing"])
+    assert summary["agreement"] < 1
 
 
-def test_the_sheet_shows_each_frame_that_differs_with_both_answers(
+def test_the_sheet_shows_each_differing_frame_with_both_results(
     plain: Path, frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """B takes grey for a defect and dark for none."""
+    """Bundle B classifies grey as a defect and dark as clean."""
     found = compare(plain, write_bundle(tmp_path / "other.onnx", tiny_contract(clean_label="dark")), frames)
     assert draw_differing(found, frames).startswith(b"\x89PNG")
     drawn: list[Tile] = []
@@ -68,14 +66,14 @@ def test_the_sheet_shows_each_frame_that_differs_with_both_answers(
         return title.encode()
 
     monkeypatch.setattr("stripwatch.export.reporting.figures.draw_sheet", note)
-    assert draw_differing(found, frames) == b"2 of 4 frames get another answer"
+    assert draw_differing(found, frames) == b"2 of 4 frames have different results"
     captions = [tile.caption.splitlines() for tile in drawn]
     assert sorted(name for name, *_ in captions) == ["dark_0000.png", "grey_0001.png"]
     for _, a, b in captions:
         assert {a.split()[1], b.split()[1]} == {"clean:", "defect:"}
 
 
-def test_labels_that_only_one_of_them_knows_count_as_a_difference(plain: Path, frames: Path, tmp_path: Path) -> None:
+def test_counts_labels_known_to_only_one_bundle_as_a_difference(plain: Path, frames: Path, tmp_path: Path) -> None:
     renamed = [golden_renamed for golden_renamed in tiny_contract().golden if golden_renamed.label != "bright"]
     manifest = tiny_contract(
         labels=["dark", "grey", "white"],
@@ -87,22 +85,22 @@ def test_labels_that_only_one_of_them_knows_count_as_a_difference(plain: Path, f
     assert found.differing[0].score_difference > 0.9
 
 
-def test_what_cannot_be_decoded_is_counted_and_left_out(plain: Path, frames: Path) -> None:
+def test_counts_and_skips_files_that_cannot_be_decoded(plain: Path, frames: Path) -> None:
     (frames / "broken.png").write_bytes(encode_frame(CENTRES[0])[:60])
     found = compare(plain, plain, frames)
     assert (len(found.pairs), found.rejected) == (4, ["broken.png"])
     for path in frames.glob("*_*.png"):
         path.unlink()
-    with pytest.raises(InputError, match="no frame that can be decoded"):
+    with pytest.raises(InputError, match=r"no image in .* can be decoded by both bundles"):
         compare(plain, plain, frames)
 
 
-def test_an_unfit_bundle_is_named(plain: Path, frames: Path, tmp_path: Path) -> None:
+def test_names_an_invalid_bundle(plain: Path, frames: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"gone\.onnx"):
         compare(plain, tmp_path / "gone.onnx", frames)
 
 
-def test_scores_are_those_of_the_worker(plain: Path, frames: Path) -> None:
+def test_scores_equal_those_of_the_worker(plain: Path, frames: Path) -> None:
     (first, *_) = compare(plain, plain, frames).pairs
     assert np.isclose(sum(first.a.scores.values()), 1, atol=1e-5)
     assert first.a.label == "bright"

@@ -16,7 +16,7 @@ from tests.tiny import LABELS, SPEC, tiny_contract, write_bundle
 pytestmark = pytest.mark.training
 
 
-def test_the_page_holds_facts_charts_and_golden_frames_and_asks_for_nothing_else(tmp_path: Path) -> None:
+def test_the_page_contains_facts_charts_and_golden_frames_and_loads_nothing(tmp_path: Path) -> None:
     figures = {label: ClassFigures(0.9, 0.8, 0.847, 10) for label in LABELS}
     confusion, bins = [[8, 1, 1], [0, 9, 1], [0, 0, 10]], [Bin(20, 0.7, 0.75), Bin(10, 0.95, 1.0)]
     validation = Validation(30, 0.9, figures, 0.85, confusion, bins)
@@ -24,7 +24,7 @@ def test_the_page_holds_facts_charts_and_golden_frames_and_asks_for_nothing_else
     page = html_card(read_card(read_bundle(write_bundle(tmp_path / "a.onnx", manifest))))
     assert "<h1>&lt;b&gt; 1</h1>" in page
     assert "<b>" not in page
-    for fact in ("accuracy 90.00% of 30 validation frames, macro-F1 0.8500", "<td>0.847</td>", "grey (no defect)"):
+    for fact in ("accuracy 90.00% on 30 validation frames, macro-F1 0.8500", "<td>0.847</td>", "grey (no defect)"):
         assert fact in page
     for golden in manifest.golden:
         assert inline(golden.encoded) in page
@@ -34,7 +34,7 @@ def test_the_page_holds_facts_charts_and_golden_frames_and_asks_for_nothing_else
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp"])
-def test_golden_frames_that_browsers_do_not_show_are_written_as_png_of_8_bits(tmp_path: Path, suffix: str) -> None:
+def test_converts_golden_frames_that_browsers_cannot_display_to_8_bit_png(tmp_path: Path, suffix: str) -> None:
     pixels = np.linspace(0, 255, 32 * 48).reshape(32, 48).astype(np.uint8)
     deep = suffix in (".png", ".tif")
     stored = pixels.astype(np.uint16) * 16 if deep else np.dstack([pixels] * 3)
@@ -49,7 +49,7 @@ def test_golden_frames_that_browsers_do_not_show_are_written_as_png_of_8_bits(tm
     assert any(image is not None and np.array_equal(image, np.dstack([pixels] * 3)) for image in shown)
 
 
-def test_what_was_not_evaluated_has_no_charts(tmp_path: Path) -> None:
+def test_a_bundle_without_evaluation_has_no_charts(tmp_path: Path) -> None:
     page = html_card(read_card(read_bundle(write_bundle(tmp_path / "a.onnx"))))
     assert "Confusion" not in page
     assert "Reliability" not in page

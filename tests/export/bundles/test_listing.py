@@ -14,7 +14,7 @@ from tests.tiny import tiny_contract, write_bundle
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """tiny 9 and 10, the tenth promoted, and beside it a broken file and one that lies about its version."""
+    """A registry with versions 9 and 10 (promoted), a truncated file, and a file with the wrong version in its name."""
     for number in ("9", "10"):
         file = write_bundle(tmp_path / f"{number}.onnx", replace(tiny_contract(), version=number))
         promote(tmp_path / "store", file)
@@ -24,21 +24,21 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-def test_every_bundle_is_listed_in_order_with_what_is_wrong_with_it(store: Path) -> None:
+def test_lists_all_bundles_in_order_with_their_problems(store: Path) -> None:
     found = entries(store)
     assert [entry.version for entry in found] == ["9", "10", "11", "12"]
-    said = as_json(found)
-    assert said["promoted"] == {"tiny": "10"}
-    problems = [bundle["problem"] for bundle in said["bundles"]]
+    summary = as_json(found)
+    assert summary["promoted"] == {"tiny": "10"}
+    problems = [bundle["problem"] for bundle in summary["bundles"]]
     assert problems[:2] == [None, None]
     assert "is no usable bundle" in problems[2]
     assert "says that it is tiny 9" in problems[3]
     text = io.StringIO()
     print_table(found, Console(file=text, width=250))
-    assert said["bundles"][1]["sha256"][:12] in text.getvalue()
+    assert summary["bundles"][1]["sha256"][:12] in text.getvalue()
 
 
-def test_a_promoted_file_that_is_gone_and_a_broken_pointer_are_entries_too(store: Path) -> None:
+def test_lists_a_missing_promoted_file_and_a_broken_pointer(store: Path) -> None:
     (store / "tiny" / "10.onnx").unlink()
     (gone,) = [entry for entry in entries(store) if entry.promoted]
     assert "cannot read the bundle" in str(gone.problem)
@@ -48,13 +48,13 @@ def test_a_promoted_file_that_is_gone_and_a_broken_pointer_are_entries_too(store
     assert "is malformed" in str(found[0].problem)
 
 
-def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_names_a_missing_registry(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no store"):
         entries(tmp_path / "nowhere")
     assert entries(tmp_path) == []
 
 
-def test_names_that_are_no_numbers_not_utf_8_or_styles_of_a_terminal_are_listed(tmp_path: Path) -> None:
+def test_lists_versions_that_are_not_numbers_not_utf_8_or_look_like_markup(tmp_path: Path) -> None:
     names = [b"10", b"9", "\u00b2".encode(), "\u0663".encode(), b"a\xff", b"[red]x[b]"]
     (tmp_path / "tiny").mkdir()
     for name in names:

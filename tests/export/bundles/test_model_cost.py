@@ -10,7 +10,7 @@ pytestmark = pytest.mark.training
 
 
 def conv_model(height: int | str = 8) -> bytes:
-    """A 3x3 convolution of 4 channels in two groups to 6, stride 2, then a matrix of 6 x 5."""
+    """A 3x3 convolution from 4 to 6 channels in two groups with stride 2, followed by a 6 x 5 matrix product."""
     nodes = [
         helper.make_node("Conv", ["frames", "kernel"], ["maps"], group=2, strides=[2, 2], pads=[1, 1, 1, 1]),
         helper.make_node("ReduceMean", ["maps"], ["means"], axes=[2, 3], keepdims=0),
@@ -28,21 +28,22 @@ def conv_model(height: int | str = 8) -> bytes:
     return model
 
 
-def test_each_result_counts_what_it_sums() -> None:
+def test_each_output_value_counts_its_products() -> None:
     assert multiply_adds(conv_model()) == 6 * 4 * 4 * (2 * 3 * 3) + 5 * 6
     assert parameters(conv_model()) == 6 * 2 * 3 * 3 + 6 * 5
 
 
-def test_an_open_size_gives_no_count() -> None:
+def test_an_undefined_size_gives_no_count() -> None:
     assert multiply_adds(conv_model("height")) is None
 
 
-# Stride and channels of the first eleven separable blocks (Howard et al. 2017, table 1), which the demo's model keeps.
+# Stride and channels of the first eleven separable blocks (Howard et al. 2017, https://arxiv.org/abs/1704.04861, table
+# 1), which the demo model uses.
 _BLOCKS = [(1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512), *[(1, 512)] * 5]
 
 
-def test_the_demo_model_needs_what_its_paper_says() -> None:
-    """Width 0.25, 160x160, then the head: 3x3 to 128 channels, and 1x1 to the five defects and "nothing here"."""
+def test_the_demo_model_has_the_published_cost() -> None:
+    """Width 0.25 at 160x160, and the head: 3x3 to 128 channels, 1x1 to five defects and "no defect here"."""
     side, channels = 80, 8
     expected = side**2 * 3 * 3 * 3 * channels
     for stride, wider in _BLOCKS:

@@ -1,4 +1,4 @@
-"""Bundles that are not what was trained, and limits that no export keeps."""
+"""Manipulated bundles with a valid checksum, and gate limits that no export meets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ Change = Callable[[onnx.ModelProto, Manifest], Manifest]
 
 
 def reseal(exported: Path, out: Path, change: Change) -> Path:
-    """Change model or contract, and compute the digest again as a thorough forger would."""
+    """Change the model or manifest and recompute the checksum, as a careful forger would."""
     proto = onnx.load(exported)
     manifest = change(proto, read_bundle(exported).manifest)
     out.write_bytes(pack(proto, manifest))
@@ -25,7 +25,7 @@ def reseal(exported: Path, out: Path, change: Change) -> Path:
 
 
 def constant_into(proto: onnx.ModelProto, op_type: str) -> str:
-    """The constant that the first node of a kind takes."""
+    """Return the name of the constant input of the first node with this operator."""
     constants = {each.name for each in proto.graph.initializer}
     node = next(each for each in proto.graph.node if each.op_type == op_type)
     return next(str(name) for name in node.input if name in constants)

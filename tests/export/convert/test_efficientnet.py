@@ -1,4 +1,4 @@
-"""Eight bits ruin EfficientNet (77.4 to 56.4 % on ImageNet, tensorflow/tpu#669): the gate must see it."""
+"""int8 ruins EfficientNet (77.4 to 56.4 % on ImageNet, tensorflow/tpu#669), so the accuracy gate must reject it."""
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.training, pytest.mark.long]
 SIDE_PX = 96
 
 
-def test_the_gate_refuses_efficientnet_in_eight_bits() -> None:
+def test_the_gate_rejects_efficientnet_in_int8() -> None:
     frames = frames_of(SIDE_PX, count=48)
     model = lively_classifier("efficientnetb0", frames, "gap", "multiclass")
     view = exported_view(model, "gap")
@@ -27,7 +27,7 @@ def test_the_gate_refuses_efficientnet_in_eight_bits() -> None:
     candidate = next(candidates)
     candidates.close()
     assert candidate.scheme.startswith("int8, every convolution")
-    said = scores_of(open_cpu(candidate.proto.SerializeToString()))(frames)
-    as_keras_says = np.eye(scores.shape[1], dtype=bool)[scores.argmax(axis=1)]
-    fidelity = measure_fidelity(scores, said, as_keras_says, "multiclass", candidate.scheme)
+    int8_scores = scores_of(open_cpu(candidate.proto.SerializeToString()))(frames)
+    keras_labels = np.eye(scores.shape[1], dtype=bool)[scores.argmax(axis=1)]
+    fidelity = measure_fidelity(scores, int8_scores, keras_labels, "multiclass", candidate.scheme)
     assert violated_limits(fidelity, LIMITS["int8"])

@@ -23,7 +23,7 @@ from stripwatch.worker.model.verdict import decision_policy
 pytestmark = pytest.mark.training
 
 
-def test_the_file_has_the_names_and_sizes_that_the_worker_relies_on(exported: Path) -> None:
+def test_the_model_has_the_names_and_sizes_that_the_worker_expects(exported: Path) -> None:
     graph = onnx.load(exported).graph
     shapes = {
         value.name: [dimension.dim_param or dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
@@ -33,7 +33,7 @@ def test_the_file_has_the_names_and_sizes_that_the_worker_relies_on(exported: Pa
     assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
 
 
-def test_the_bundle_says_what_the_run_says(exported: Path, fitted_run: Path, textures: Path) -> None:
+def test_the_manifest_repeats_the_facts_of_the_run(exported: Path, fitted_run: Path, textures: Path) -> None:
     manifest, run = read_bundle(exported).manifest, read_run(fitted_run)
     assert (manifest.name, manifest.version) == ("textures", "7")
     assert manifest.labels == run.labels
@@ -44,18 +44,18 @@ def test_the_bundle_says_what_the_run_says(exported: Path, fitted_run: Path, tex
     assert manifest.opset == OPSET
     assert manifest.thresholds == {label: Threshold() for label in run.labels}
     assert manifest.provenance.run_id == run.run_id
-    assert manifest.provenance.data == textures.name  # where the folder was is nobody's business
+    assert manifest.provenance.data == textures.name  # the path of the data folder is not disclosed
     assert manifest.provenance.network == "mobilenet 0.25"
     assert {"keras", "tf2onnx", "onnxruntime", "numpy"} <= set(manifest.provenance.versions)
 
 
-def test_the_sizes_of_a_run_that_did_not_record_them_are_read_from_its_files(fitted_run: Path) -> None:
+def test_reads_sizes_from_the_files_of_a_run_without_recorded_sizes(fitted_run: Path) -> None:
     run = read_run(fitted_run)
     older = msgspec.structs.replace(run, trained=None)
     assert trained_frames(older, Path(run.data)) == run.trained
 
 
-def test_the_reference_is_what_the_worker_measures_and_what_its_events_say(exported: Path, fitted_run: Path) -> None:
+def test_the_drift_reference_matches_the_worker_statistics_and_events(exported: Path, fitted_run: Path) -> None:
     bundle, run = read_bundle(exported), read_run(fitted_run)
     found = bundle.manifest.reference
     assert found is not None
@@ -69,14 +69,14 @@ def test_the_reference_is_what_the_worker_measures_and_what_its_events_say(expor
     pixels = read_pixels(Path(run.data), run.split.validation, run.decode)
     scores = open_session(bundle, "cpu", batch_frames_max=16).predict(pixels).scores
     decisions = [decision_policy(bundle.manifest, {}).decide(row) for row in scores.tolist()]
-    for label, said in found.classes.items():
+    for label, class_scores in found.classes.items():
         of_label = [each for each in decisions if each.label == label]
-        assert said.share == len(of_label) / len(decisions)
-        assert said.confidence == pytest.approx(np.mean([each.score for each in of_label]), abs=1e-4)
-        assert said.unsure == sum(each.verdict == "unsure" for each in of_label) / len(of_label)
+        assert class_scores.share == len(of_label) / len(decisions)
+        assert class_scores.confidence == pytest.approx(np.mean([each.score for each in of_label]), abs=1e-4)
+        assert class_scores.unsure == sum(each.verdict == "unsure" for each in of_label) / len(of_label)
 
 
-def test_golden_frames_are_real_validation_files_with_the_scores_of_keras(exported: Path, fitted_run: Path) -> None:
+def test_golden_frames_are_validation_files_with_keras_scores(exported: Path, fitted_run: Path) -> None:
     manifest, run = read_bundle(exported).manifest, read_run(fitted_run)
     validation = {frame.name: frame for frame in run.split.validation}
     model = load_model(fitted_run)
@@ -90,7 +90,7 @@ def test_golden_frames_are_real_validation_files_with_the_scores_of_keras(export
         np.testing.assert_allclose(golden.scores, scores, atol=1e-5)
 
 
-def test_the_worker_gives_every_validation_frame_the_label_that_keras_gives(exported: Path, fitted_run: Path) -> None:
+def test_worker_and_keras_predict_the_same_label_for_every_validation_frame(exported: Path, fitted_run: Path) -> None:
     run = read_run(fitted_run)
     pixels = read_pixels(Path(run.data), run.split.validation, run.decode)
     session = open_session(read_bundle(exported), "cpu", batch_frames_max=2)
@@ -101,14 +101,14 @@ def test_the_worker_gives_every_validation_frame_the_label_that_keras_gives(expo
         np.testing.assert_allclose(scores, keras, atol=5e-5)
 
 
-def test_a_bundle_is_never_overwritten(exported: Path, fitted_run: Path) -> None:
+def test_never_overwrites_a_bundle(exported: Path, fitted_run: Path) -> None:
     before = exported.read_bytes()
     with pytest.raises(InputError, match="never overwritten"):
         export_run(ExportSettings(fitted_run, exported))
     assert exported.read_bytes() == before
 
 
-def test_a_model_that_does_not_agree_is_refused_and_nothing_is_written(
+def test_rejects_a_model_that_deviates_from_keras_and_writes_nothing(
     fitted_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def another(model: object) -> onnx.ModelProto:
@@ -119,34 +119,34 @@ def test_a_model_that_does_not_agree_is_refused_and_nothing_is_written(
 
     monkeypatch.setattr("stripwatch.export.convert.export_run.to_onnx", another)
     with pytest.raises(
-        ExportRejectedError, match=r"scores differ by .* at batch size 1, allowed is 5e-05; nothing was written"
+        ExportRejectedError, match=r"scores differ by .* at batch size 1, the limit is 5e-05; nothing was written"
     ):
         export_run(ExportSettings(fitted_run, tmp_path / "model.onnx"))
     assert list(tmp_path.iterdir()) == []
 
 
 def scores_kernel(proto: onnx.ModelProto) -> str:
-    """The constant that the last matrix product of the graph multiplies with."""
+    """Return the constant of the last matrix product in the graph."""
     product = [node for node in proto.graph.node if node.op_type == "MatMul"][-1]
     return str(product.input[1])
 
 
-def test_ten_thousand_labels_are_refused_before_the_work_begins(
+def test_rejects_ten_thousand_labels_before_any_work(
     fitted_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = msgspec.structs.replace(read_run(fitted_run), labels=[str(number) for number in range(10_000)])
     monkeypatch.setattr("stripwatch.export.convert.export_run.read_run", lambda folder: run)
-    with pytest.raises(ExportRejectedError, match="has 10000 labels, and a bundle holds at most 1000"):
+    with pytest.raises(ExportRejectedError, match="has 10000 labels; a bundle supports at most 1000"):
         export_run(ExportSettings(fitted_run, tmp_path / "model.onnx"))
 
 
-def test_a_changed_validation_file_is_refused(fitted_run: Path, textures: Path, tmp_path: Path) -> None:
+def test_rejects_a_changed_validation_file(fitted_run: Path, textures: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(textures, moved)
     settings = ExportSettings(fitted_run, tmp_path / "model.onnx", data=moved)
     victim = moved / read_run(fitted_run).split.validation[0].name
     victim.write_bytes(victim.read_bytes() + b"\0")
-    with pytest.raises(InputError, match=f"{victim.name} is not the file that the run was made with"):
+    with pytest.raises(InputError, match=f"{victim.name} has changed since the run"):
         export_run(settings)
     victim.unlink()
     with pytest.raises(InputError, match=f"cannot read .*{victim.name}"):
@@ -154,13 +154,13 @@ def test_a_changed_validation_file_is_refused(fitted_run: Path, textures: Path, 
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
-        ({"run": Path("nowhere")}, "there is no run folder nowhere"),
-        ({"out": Path("nowhere/model.onnx")}, "there is no folder nowhere"),
+        ({"run": Path("nowhere")}, "run folder nowhere does not exist"),
+        ({"out": Path("nowhere/model.onnx")}, "the folder nowhere does not exist"),
     ],
 )
-def test_a_wrong_place_is_one_sentence(fitted_run: Path, tmp_path: Path, changes: dict[str, Path], says: str) -> None:
+def test_names_a_missing_folder(fitted_run: Path, tmp_path: Path, changes: dict[str, Path], message: str) -> None:
     settings = ExportSettings(fitted_run, tmp_path / "model.onnx")
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         export_run(replace(settings, **changes))  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from stripwatch.export.convert.golden_frames import choose_golden, missing_label
 
 
 def rows(*best: tuple[int, float], labels: int = 3) -> NDArray[np.float32]:
-    """Score rows that give one label its score and share the rest evenly."""
+    """Return score rows that give one label a score and divide the rest evenly among the others."""
     scores = np.empty((len(best), labels), np.float32)
     for row, (label, score) in zip(scores, best, strict=True):
         row[:] = (1 - score) / (labels - 1)
@@ -19,7 +19,7 @@ def one_hot(*truth: int, labels: int = 3) -> NDArray[np.bool_]:
     return np.eye(labels, dtype=bool)[list(truth)]
 
 
-def test_each_label_has_its_surest_and_the_hardest_right_ones_follow() -> None:
+def test_chooses_the_largest_margin_of_each_label_then_the_smallest_margins() -> None:
     targets = one_hot(0, 0, 0, 1, 1, 2, 2)
     scores = rows((0, 0.9), (0, 0.6), (0, 0.99), (1, 0.8), (1, 0.7), (2, 0.95), (2, 0.5))
     assert choose_golden("multiclass", targets, scores, 3) == [2, 3, 5]
@@ -27,19 +27,19 @@ def test_each_label_has_its_surest_and_the_hardest_right_ones_follow() -> None:
     assert choose_golden("multiclass", targets, scores, 5) == [1, 2, 3, 5, 6]
 
 
-def test_a_label_without_a_right_frame_is_left_out_and_named() -> None:
+def test_names_a_label_without_a_correct_frame() -> None:
     targets = one_hot(0, 1, 1)
     chosen = choose_golden("multiclass", targets, rows((0, 0.9), (0, 0.9), (2, 0.6)), 6)
     assert chosen == [0]
     assert missing_labels(["a", "b", "c"], targets, chosen) == ["b", "c"]
 
 
-def test_a_frame_that_rounding_could_turn_is_not_golden() -> None:
+def test_skips_frames_whose_label_rounding_could_change() -> None:
     scores = np.array([[0.505, 0.495], [0.52, 0.48]], np.float32)
     assert choose_golden("multiclass", one_hot(0, 0, labels=2), scores, 2) == [1]
 
 
-def test_of_several_labels_all_must_be_on_their_side_and_clean_frames_are_not_taken() -> None:
+def test_in_multilabel_all_labels_must_be_correct_and_clean_frames_are_skipped() -> None:
     targets = np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1]], bool)
     scores = np.array([[0.9, 0.8, 0.1], [0.1, 0.99, 0.6], [0.1, 0.7, 0.2], [0, 0, 0], [0.1, 0.1, 0.505]], np.float32)
     chosen = choose_golden("multilabel", targets, scores, 5)
@@ -47,12 +47,12 @@ def test_of_several_labels_all_must_be_on_their_side_and_clean_frames_are_not_ta
     assert missing_labels(["a", "b", "c"], targets, chosen) == ["c"]
 
 
-def test_two_a_label_up_to_twelve_and_never_fewer_than_one() -> None:
+def test_default_count_is_two_per_label_up_to_twelve_but_at_least_one() -> None:
     assert [usual_count(labels) for labels in (1, 2, 6, 8, 30)] == [2, 4, 12, 12, 30]
 
 
 @given(st.integers(0, 10_000), st.integers(2, 5), st.integers(1, 40), st.integers(1, 20))
-def test_what_is_chosen_is_right_and_stands_for_every_label_that_can(
+def test_chosen_frames_are_correct_and_cover_every_possible_label(
     seed: int, labels: int, frames: int, count: int
 ) -> None:
     rng = np.random.default_rng(seed)

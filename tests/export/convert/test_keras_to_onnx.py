@@ -1,4 +1,4 @@
-"""What cannot be exported is named, before anything is written."""
+"""Models that cannot be exported are rejected with the name of the layer before anything is written."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.training
 
 @keras.saving.register_keras_serializable(package="plant")
 class Bessel(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
-    """A function that ONNX has no operator for."""
+    """A layer with a function that has no ONNX operator."""
 
     def call(self, values: Any) -> Any:
         return tf.math.bessel_i0(values)
@@ -28,12 +28,14 @@ def model_of(layer: keras.layers.Layer) -> keras.Model:
     return keras.Model(frames, [layer(means)])
 
 
-def test_a_layer_that_onnx_cannot_say_is_named() -> None:
-    with pytest.raises(ExportRejectedError, match=r"ONNX has no operator for BesselI0, which '.*bessel.*' needs"):
+def test_names_a_layer_without_an_onnx_operator() -> None:
+    with pytest.raises(
+        ExportRejectedError, match=r"layer '.*bessel.*' needs the operator BesselI0, which ONNX opset 17 does not have"
+    ):
         to_onnx(model_of(Bessel()))
 
 
-def test_a_layer_that_keras_does_not_know_is_named(tmp_path: Path) -> None:
+def test_names_a_layer_class_unknown_to_keras(tmp_path: Path) -> None:
     model_of(Bessel()).save(tmp_path / "model.keras")
     keras.saving.get_custom_objects().pop("plant>Bessel")
     with pytest.raises(InputError, match=r"cannot load .*model\.keras: Could not locate class 'Bessel'$"):

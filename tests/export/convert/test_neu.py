@@ -1,4 +1,4 @@
-"""The whole way on real photographs: train, export, and `stripwatch inspect` on what the network has not seen."""
+"""End-to-end test on real photographs: train, export, and run `stripwatch inspect` on unseen frames."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from stripwatch.worker.service.offline import inspect_folder
 pytestmark = [pytest.mark.training, pytest.mark.long]
 
 
-def test_neu_from_photographs_to_the_same_labels_in_the_worker(shared: Path, tmp_path: Path) -> None:
+def test_worker_reproduces_keras_labels_on_neu_photographs(shared: Path, tmp_path: Path) -> None:
     data, weights = shared / "data" / "neu-det", shared / "weights" / "mobilenet_2_5_224_tf_no_top.h5"
     run = fit(FitSettings(data, tmp_path / "run", "mobilenet", alpha=0.25, weights=str(weights), seed=1))
     assert run.validation.accuracy >= 0.97
@@ -36,11 +36,11 @@ def test_neu_from_photographs_to_the_same_labels_in_the_worker(shared: Path, tmp
         {"patches_101.jpg", "patches_105.jpg"} & {Path(frame.name).stem + ".jpg" for frame in part}
         for part in (run.split.train, run.split.validation)
     ]
-    assert sorted(map(len, together)) == [0, 2]  # the same photograph twice
+    assert sorted(map(len, together)) == [0, 2]  # a duplicate photograph
 
 
 def inspect_unseen(run: Run, data: Path, folder: Path) -> dict[str, str]:
-    """What the worker says of each validation frame."""
+    """Return the worker's result for each validation frame."""
     for frame in run.split.validation:
         (folder / "unseen" / frame.name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(data / frame.name, folder / "unseen" / frame.name)

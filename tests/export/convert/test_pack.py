@@ -1,4 +1,4 @@
-"""What a run and its evaluation say arrives in the contract."""
+"""The manifest contains the facts of a run and its evaluation."""
 
 from typing import Any
 
@@ -23,16 +23,16 @@ def described(evaluation: Evaluation | None, precision: Precision = "fp32", diff
     return describe(RUN, evaluation, Facts("n", "1", "data", precision, golden, difference, FIDELITY, {"onnx": "1"}))
 
 
-def test_thresholds_and_temperature_of_the_evaluation_are_those_that_the_worker_applies() -> None:
+def test_the_manifest_has_the_thresholds_and_applied_temperature_of_the_evaluation() -> None:
     manifest = described(EVALUATION)
     assert manifest.thresholds == {"a": Threshold(0.6, 0.3), "b": Threshold(0.9, 0.2)}
     assert manifest.thresholds_chosen == "recall 0.98 on validation"
     judge = decision_policy(manifest, {})
-    assert judge.temperature == 1.5  # the one that is applied, not the one that was found
+    assert judge.temperature == 1.5  # the applied temperature, not the fitted one
     assert [judge.decide(scores).verdict for scores in ([0.95, 0.05], [0.6, 0.4])] == ["defect", "unsure"]
 
 
-def test_the_figures_of_validation_are_kept_for_the_card_but_not_those_of_a_test_set() -> None:
+def test_the_manifest_has_figures_of_validation_but_not_of_a_test_set() -> None:
     assert described(EVALUATION).validation.macro_f1 == 0.75
     assert described(EVALUATION).validation.confusion == [[3, 1], [0, 4]]
     assert described(EVALUATION).validation.reliability == [Bin(8, 0.9, 0.875)]
@@ -41,7 +41,7 @@ def test_the_figures_of_validation_are_kept_for_the_card_but_not_those_of_a_test
     assert elsewhere.thresholds["a"] == Threshold(0.6, 0.3)
 
 
-def test_a_run_that_was_not_evaluated_has_the_usual_thresholds() -> None:
+def test_a_run_without_evaluation_has_default_thresholds() -> None:
     manifest = described(None)
     assert manifest.thresholds == {"a": Threshold(), "b": Threshold()}
     assert (manifest.thresholds_chosen, manifest.temperature) == ("default", 1.0)
@@ -51,5 +51,5 @@ def test_a_run_that_was_not_evaluated_has_the_usual_thresholds() -> None:
     ("precision", "difference", "tolerance"),
     [("fp32", 1e-5, 1e-4), ("fp16", 1e-4, 2e-3), ("fp16", 0.004, 0.008), ("int8", 0.02, 0.04)],
 )
-def test_the_tolerance_belongs_to_the_precision(precision: Any, difference: float, tolerance: float) -> None:
+def test_the_score_tolerance_depends_on_the_precision(precision: Any, difference: float, tolerance: float) -> None:
     assert described(None, precision, difference).score_tolerance == pytest.approx(tolerance)

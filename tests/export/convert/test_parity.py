@@ -3,14 +3,14 @@ import onnx
 import pytest
 
 from stripwatch.export.convert.ort_cpu import Outputs
-from stripwatch.export.convert.parity import prove_parity
+from stripwatch.export.convert.parity import check_parity
 from stripwatch.worker.common.errors import ExportRejectedError
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3), np.uint8)
 
 
 def mean_model() -> bytes:
-    """frames -> heatmaps: the frames as float32; scores: their mean over places."""
+    """Build a model whose heatmaps are the frames as float32, and whose scores are the means of the heatmaps."""
     batch: list[str | int | None] = ["batch", 4, 4, 3]
     graph = onnx.helper.make_graph(
         [
@@ -34,27 +34,27 @@ def expected() -> Outputs:
     return {"scores": heatmaps.mean(axis=(1, 2)), "heatmaps": heatmaps}
 
 
-def test_the_same_outputs_agree() -> None:
-    parity = prove_parity(mean_model(), FRAMES, expected())
+def test_identical_outputs_pass() -> None:
+    parity = check_parity(mean_model(), FRAMES, expected())
     assert parity.score_difference <= 5e-5
     assert parity.heatmap_difference == 0
 
 
 @pytest.mark.parametrize(
-    ("output", "by", "says"),
+    ("output", "by", "message"),
     [
-        ("scores", 1e-3, "scores differ by 0.001 at batch size 1, allowed is 5e-05; nothing was written"),
+        ("scores", 1e-3, "scores differ by 0.001 at batch size 1, the limit is 5e-05; nothing was written"),
         ("scores", float("nan"), "scores differ by nan"),
-        ("heatmaps", 1.0, "heatmaps, over their largest value, differ by 0.0039"),
+        ("heatmaps", 1.0, "heatmaps relative to their maximum differ by 0.0039"),
     ],
 )
-def test_one_value_that_differs_is_refused_by_how_much(output: str, by: float, says: str) -> None:
+def test_rejects_a_single_differing_value_and_states_the_difference(output: str, by: float, message: str) -> None:
     keras = expected()
-    keras[output][8].flat[1] += by  # a frame of the last batch
-    with pytest.raises(ExportRejectedError, match=says):
-        prove_parity(mean_model(), FRAMES, keras)
+    keras[output][8].flat[1] += by  # a frame in the last batch
+    with pytest.raises(ExportRejectedError, match=message):
+        check_parity(mean_model(), FRAMES, keras)
 
 
-def test_a_file_that_cannot_run_is_refused() -> None:
+def test_rejects_a_model_that_onnx_runtime_cannot_load() -> None:
     with pytest.raises(ExportRejectedError, match="ONNX Runtime cannot load the converted model"):
-        prove_parity(b"no model", FRAMES, expected())
+        check_parity(b"no model", FRAMES, expected())

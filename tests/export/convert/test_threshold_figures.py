@@ -1,4 +1,4 @@
-"""The figures in a bundle are of its own scores, at its own thresholds."""
+"""Precision and recall in a bundle belong to its own scores at its own thresholds."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SCORES = np.array([[0.9, 0.06, 0.04], [0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.
 TARGETS = np.eye(3, dtype=bool)[[0, 1, 0, 1]]
 
 
-def test_a_label_is_called_where_it_is_best_and_reaches_its_threshold() -> None:
+def test_in_multiclass_a_label_counts_if_it_is_best_and_reaches_its_threshold() -> None:
     manifest = tiny_contract(thresholds={label: Threshold(sure=0.8, unsure=0.65) for label in LABELS})
     found = measure_thresholds(manifest, decide_all(manifest, SCORES), TARGETS)
     assert found[LABELS[0]] == ThresholdFigures(1.0, 0.5, 0.5, 0.5)
@@ -23,7 +23,7 @@ def test_a_label_is_called_where_it_is_best_and_reaches_its_threshold() -> None:
 
 
 @pytest.mark.parametrize("temperature", [1.0, 1.7])
-def test_where_labels_do_not_exclude_each_other_every_one_counts(temperature: float) -> None:
+def test_in_multilabel_every_label_counts(temperature: float) -> None:
     manifest = tiny_contract(
         task="multilabel",
         temperature=temperature,
@@ -39,10 +39,10 @@ def test_where_labels_do_not_exclude_each_other_every_one_counts(temperature: fl
     assert found[LABELS[1]].unsure_recall == 0.5
 
 
-def test_a_file_that_is_less_precise_than_keras_is_named() -> None:
+def test_warns_of_a_bundle_with_lower_precision_than_keras() -> None:
     stated = ChosenThreshold(OperatingPoint(0.3, 0.9, 1.0, True), OperatingPoint(0.9, 0.99, 0.5, True))
     evaluation = replace(EVALUATION, thresholds={"a": stated, "b": stated})
     found = {"a": ThresholdFigures(0.97, 0.5, 0.9, 1.0), "b": ThresholdFigures(0.985, 0.5, 0.9, 1.0)}
-    (sentence,) = lost_precision(found, evaluation)
-    assert "at `sure` of 'a' this file has a precision of 0.9700" in sentence
-    assert "set thresholds.a.sure" in sentence
+    (warning,) = lost_precision(found, evaluation)
+    assert "label 'a': precision at the threshold `sure` is 0.9700" in warning
+    assert "set thresholds.a.sure" in warning

@@ -1,4 +1,4 @@
-"""Twelve-bit frames from the first look at the data to verdicts: survey, fit, evaluate, export, verify, inspect."""
+"""End-to-end test of 12-bit frames: survey, fit, evaluate, export, verify, inspect."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.training, pytest.mark.long]
 
 @pytest.fixture
 def twelve_bits(textures: Path, tmp_path: Path) -> Path:
-    """The textures as a 12-bit camera would have stored them: unscaled, in files of 16 bits that declare nothing."""
+    """The textures as stored by a 12-bit camera: unscaled, in 16-bit files that declare no depth."""
     out = tmp_path / "twelve"
     out.mkdir()
     for path in textures.glob("*.png"):
@@ -36,7 +36,7 @@ def twelve_bits(textures: Path, tmp_path: Path) -> Path:
     return out
 
 
-def test_twelve_bits_are_judged_on_the_line_as_they_were_learned(
+def test_the_worker_decodes_twelve_bit_frames_as_in_training(
     twelve_bits: Path, textures: Path, random_weights: Path, tmp_path: Path
 ) -> None:
     from stripwatch.training import EvaluateSettings, evaluate, fit
@@ -64,14 +64,14 @@ def test_twelve_bits_are_judged_on_the_line_as_they_were_learned(
 
     found = _inspect(tmp_path / "model.onnx", twelve_bits, tmp_path / "twelve.jsonl")
     eight_bits = _inspect(tmp_path / "model.onnx", textures, tmp_path / "eight.jsonl")
-    for event, as_eight_bits in zip(found, eight_bits, strict=True):  # of batches that need not be of one size
+    for event, as_eight_bits in zip(found, eight_bits, strict=True):  # batch sizes may differ
         assert event["scores"] == pytest.approx(as_eight_bits["scores"], abs=1e-5)
     assert [event["verdict"] for event in found] == [event["verdict"] for event in eight_bits]
     right = [event["label"] == event["frame"]["file"].split("_")[0] for event in found]
     assert sum(right) >= 0.95 * len(right)
 
     flagged = _inspect(write_bundle(tmp_path / "untold.onnx"), twelve_bits, tmp_path / "flagged.jsonl")
-    assert {event["verdict"] for event in flagged} == {"unsure"}  # this bundle knows of no depth
+    assert {event["verdict"] for event in flagged} == {"unsure"}  # this bundle has no bit depth
 
 
 def _inspect(bundle: Path, frames: Path, out: Path) -> list[dict[str, Any]]:
@@ -79,7 +79,7 @@ def _inspect(bundle: Path, frames: Path, out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.read_text().splitlines()]
 
 
-def test_levels_are_those_of_the_training_frames(twelve_bits: Path, random_weights: Path, tmp_path: Path) -> None:
+def test_levels_come_from_the_training_frames(twelve_bits: Path, random_weights: Path, tmp_path: Path) -> None:
     from stripwatch.training import fit
 
     settings = tiny_fit(twelve_bits, tmp_path / "run", bit_depth=12, levels="auto", weights=str(random_weights))

@@ -1,4 +1,4 @@
-"""What a bundle is protected from: a changed byte by its checksum; with a new checksum, by its golden frames."""
+"""The checksum of a bundle detects changed bytes; golden frames detect changes with a recomputed checksum."""
 
 from pathlib import Path
 
@@ -39,17 +39,17 @@ def another_decode(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
     return msgspec.structs.replace(manifest, decode=msgspec.structs.replace(manifest.decode, interpolation="linear"))
 
 
-def test_a_bundle_proves_itself(exported: Path) -> None:
-    proved = verify(exported)
-    assert proved.golden_difference <= 5e-5
-    assert proved.frames_per_second > 0
+def test_an_exported_bundle_passes_verification(exported: Path) -> None:
+    verified = verify(exported)
+    assert verified.golden_difference <= 5e-5
+    assert verified.frames_per_second > 0
 
 
-def test_sealed_again_without_a_change_it_still_does(exported: Path, tmp_path: Path) -> None:
+def test_a_bundle_with_a_recomputed_checksum_still_passes(exported: Path, tmp_path: Path) -> None:
     verify(reseal(exported, tmp_path / "same.onnx", nothing))
 
 
-def test_one_changed_byte_of_a_weight_is_caught_by_the_seal(exported: Path, tmp_path: Path) -> None:
+def test_the_checksum_detects_one_changed_byte_of_a_weight(exported: Path, tmp_path: Path) -> None:
     model = bytearray(exported.read_bytes())
     kernel = max((each.raw_data for each in onnx.load(exported).graph.initializer), key=len)
     model[model.index(kernel) + len(kernel) // 2] ^= 1
@@ -59,32 +59,34 @@ def test_one_changed_byte_of_a_weight_is_caught_by_the_seal(exported: Path, tmp_
 
 
 @pytest.mark.parametrize("change", [two_labels_swapped, a_layer_scaled, another_preprocessing_constant, another_decode])
-def test_a_change_sealed_again_is_caught_by_the_golden_frames(exported: Path, tmp_path: Path, change: Change) -> None:
+def test_golden_frames_detect_a_change_with_a_recomputed_checksum(
+    exported: Path, tmp_path: Path, change: Change
+) -> None:
     with pytest.raises(BundleError, match=r"does not compute what was trained|calls golden frame"):
         verify(reseal(exported, tmp_path / "forged.onnx", change))
 
 
-def test_heatmaps_of_another_model_are_caught(exported: Path, tmp_path: Path) -> None:
+def test_rejects_heatmaps_of_another_model(exported: Path, tmp_path: Path) -> None:
     def change(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
         heatmaps = [node for node in proto.graph.node if node.op_type == "Conv"][-1]
         scale(proto, heatmaps.input[1], 1.5)
         return manifest
 
-    with pytest.raises(BundleError, match="its heatmaps do not belong to its scores"):
+    with pytest.raises(BundleError, match="the heatmaps do not match the scores"):
         verify(reseal(exported, tmp_path / "forged.onnx", change))
 
 
-def test_a_file_cut_in_half_is_no_bundle(exported: Path, tmp_path: Path) -> None:
+def test_rejects_a_truncated_file(exported: Path, tmp_path: Path) -> None:
     model = exported.read_bytes()
     (tmp_path / "half.onnx").write_bytes(model[: len(model) // 2])
     with pytest.raises(BundleError, match=r"half\.onnx is no usable bundle"):
         verify(tmp_path / "half.onnx")
 
 
-def test_a_graph_that_breaks_the_rules_is_named(exported: Path, tmp_path: Path) -> None:
+def test_rejects_an_invalid_onnx_graph(exported: Path, tmp_path: Path) -> None:
     def change(proto: onnx.ModelProto, manifest: Manifest) -> Manifest:
         proto.graph.node[0].input[0] = "nowhere"
         return manifest
 
-    with pytest.raises(BundleError, match=r"broken\.onnx breaks the rules of ONNX"):
+    with pytest.raises(BundleError, match=r"broken\.onnx is not a valid ONNX model"):
         verify(reseal(exported, tmp_path / "broken.onnx", change))

@@ -1,4 +1,4 @@
-"""Names from outside reach matplotlib as text: labels of data sets, names of files and of bundles."""
+"""Labels and names from outside reach matplotlib as literal text."""
 
 import numpy as np
 import pytest
@@ -13,13 +13,13 @@ from stripwatch.export.bench.timing import Speed
 from stripwatch.export.reporting import charts
 from stripwatch.export.reporting.figures import Tile, draw_sheet, literal
 
-# Not mathematics that can be drawn, mathematics that can, a label that legends leave out, and styles of a terminal.
+# Invalid and valid mathematics, a label that legends omit, and terminal markup.
 NAMES = ["$\\frac$", "a $x$ b", "a\\$b", "$", "_hidden", "[red]x[b]"]
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that were saved."""
+    """Collect the figures that are saved."""
     figures: list[Figure] = []
     save = Figure.savefig
 
@@ -32,7 +32,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 
 def texts(figures: list[Figure]) -> set[str]:
-    """What a reader sees, as matplotlib draws it."""
+    """Return the texts as matplotlib draws them."""
     return {_as_drawn(text) for figure in figures for text in figure.findobj(Text)}
 
 
@@ -42,11 +42,11 @@ def _as_drawn(text: Text) -> str:
 
 
 @given(st.text())
-def test_every_text_is_drawn_as_it_is(text: str) -> None:
+def test_draws_every_text_literally(text: str) -> None:
     assert _as_drawn(Text(0, 0, literal(text))) == text
 
 
-def test_a_confusion_matrix_has_every_label(drawn: list[Figure]) -> None:
+def test_a_confusion_matrix_shows_every_label(drawn: list[Figure]) -> None:
     charts.draw_confusion(NAMES, np.eye(len(NAMES), dtype=int).tolist())
     assert set(NAMES) <= texts(drawn)
 
@@ -63,14 +63,14 @@ def test_a_confusion_matrix_of_many_labels_has_a_bounded_size(monkeypatch: pytes
     assert [len(figure.axes[0].texts) for figure in figures] == [30 * 30, 0, 0, 0]
 
 
-def test_a_sheet_has_every_caption_and_its_title(drawn: list[Figure]) -> None:
+def test_a_sheet_shows_its_title_and_every_caption(drawn: list[Figure]) -> None:
     picture = np.zeros((20, 30, 3), np.uint8)
     for title in NAMES:
         draw_sheet(title, [Tile(picture, name) for name in NAMES])
         assert {title, *NAMES} <= texts(drawn)
 
 
-def test_the_plot_of_speeds_names_every_bundle(drawn: list[Figure], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_speed_plot_names_every_bundle(drawn: list[Figure], capsys: pytest.CaptureFixture[str]) -> None:
     speed = Speed(1, 10.0, 2.0, 3.0, 1.0, 5)
     rows = [BenchRow(f"{name}.onnx", "fp32", 1000, None, "cpu", speeds=(speed,)) for name in [*NAMES, "a|b"]]
     draw_speeds(rows)

@@ -1,4 +1,4 @@
-"""A record of a run, and of its evaluation."""
+"""Example records of a run and its evaluation."""
 
 import hashlib
 

@@ -7,14 +7,14 @@ from stripwatch.export.runs.files import atomic_write, is_temporary, read_whole
 from stripwatch.worker.common.errors import InputError
 
 
-def test_a_file_is_replaced_and_no_part_stays(tmp_path: Path) -> None:
+def test_replaces_a_file_and_leaves_no_part_file(tmp_path: Path) -> None:
     for data in (b"first", b"second"):
         atomic_write(tmp_path / "a", data)
         assert read_whole(tmp_path / "a") == data
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_link_or_a_file_beside_it_is_neither_followed_nor_overwritten(
+def test_neither_follows_nor_overwrites_an_existing_part_file_or_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "victim").write_bytes(b"precious")
@@ -29,28 +29,30 @@ def test_a_link_or_a_file_beside_it_is_neither_followed_nor_overwritten(
     assert ((tmp_path / "victim").read_bytes(), read_whole(tmp_path / "a")) == (b"precious", b"new")
 
 
-def test_a_new_file_has_the_mode_that_the_umask_says(tmp_path: Path) -> None:
+def test_a_new_file_has_the_mode_set_by_the_umask(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     atomic_write(tmp_path / "a", b"")
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "no/folder"])
-def test_a_place_that_cannot_be_is_named(tmp_path: Path, name: str) -> None:
+def test_names_an_impossible_path(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="cannot write"):
         atomic_write(tmp_path / name, b"")
     with pytest.raises(InputError, match="cannot read"):
         read_whole(tmp_path / name)
 
 
-def test_what_a_killed_process_leaves_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recognizes_files_left_by_a_killed_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "replace", lambda part, _: seen.append(part.name))
     seen: list[str] = []
     atomic_write(tmp_path / "a", b"")
     assert [is_temporary(name) for name in [*seen, "a", "a.part"]] == [True, False, False]
 
 
-def test_a_failed_move_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_replacement_keeps_the_old_file_and_leaves_no_part_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
@@ -62,6 +64,6 @@ def test_a_failed_move_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read .*nothing: No such file"):
         read_whole(tmp_path / "nothing")

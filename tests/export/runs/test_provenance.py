@@ -7,12 +7,12 @@ import pytest
 from stripwatch.export.runs import provenance
 
 
-def test_versions_name_python_this_project_and_the_modules() -> None:
+def test_versions_include_python_stripwatch_and_the_given_modules() -> None:
     assert provenance.versions_of(np)["numpy"] == np.__version__
     assert {"python", "stripwatch"} <= set(provenance.versions_of())
 
 
-def test_the_commit_is_that_of_the_checkout_and_says_when_files_changed(
+def test_the_commit_is_that_of_the_checkout_and_marks_modified_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def git(*words: str) -> str:

@@ -19,52 +19,52 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_was_written_is_read(folder: Path) -> None:
+def test_reads_a_written_run(folder: Path) -> None:
     assert read_run(folder) == RUN
 
 
-def test_fields_of_a_later_version_are_passed_over(folder: Path) -> None:
+def test_ignores_fields_of_later_versions(folder: Path) -> None:
     record = msgspec.json.decode((folder / "run.json").read_bytes())
     (folder / "run.json").write_bytes(msgspec.json.encode(record | {"mood": "good"}))
     assert read_run(folder) == RUN
 
 
 @pytest.mark.parametrize(
-    ("record", "says"),
+    ("record", "message"),
     [
-        (b'{"schema": "stripwatch.run/2"}', "is 'stripwatch.run/2'; this version reads 'stripwatch.run/1'"),
+        (b'{"schema": "stripwatch.run/2"}', "has schema 'stripwatch.run/2', but this version reads 'stripwatch.run/1'"),
         (b'{"schema": "stripwatch.run/1"}', "is malformed: Object missing required field"),
         (b'{"schema": "stripw', "is malformed: Input data was truncated"),
         (b"{}", "is malformed"),
     ],
 )
-def test_another_or_broken_record_is_refused(folder: Path, record: bytes, says: str) -> None:
+def test_rejects_a_malformed_record_or_another_schema(folder: Path, record: bytes, message: str) -> None:
     (folder / "run.json").write_bytes(record)
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=message):
         read_run(folder)
 
 
-def test_a_folder_without_a_record_is_no_finished_run(folder: Path) -> None:
+def test_rejects_a_folder_without_a_record(folder: Path) -> None:
     (folder / "run.json").unlink()
-    with pytest.raises(InputError, match="is no finished run"):
+    with pytest.raises(InputError, match="is not a finished run"):
         read_run(folder)
 
 
-def test_another_model_than_the_recorded_one_is_refused(folder: Path) -> None:
+def test_rejects_a_model_that_does_not_match_the_record(folder: Path) -> None:
     (folder / "model.keras").write_bytes(b"another")
     with pytest.raises(InputError, match=r"model\.keras is not the model that run\.json describes"):
         read_run(folder)
 
 
-def test_a_missing_folder_or_model_is_named(folder: Path) -> None:
-    with pytest.raises(InputError, match="there is no run folder"):
+def test_names_a_missing_folder_or_model(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"run folder .*nowhere does not exist"):
         read_run(folder / "nowhere")
     (folder / "model.keras").unlink()
     with pytest.raises(InputError, match=r"cannot read .*model\.keras"):
         read_run(folder)
 
 
-def test_a_run_of_an_older_version_has_the_head_by_its_new_name(folder: Path) -> None:
+def test_reads_the_old_head_name_as_the_new_one(folder: Path) -> None:
     record = msgspec.json.decode((folder / "run.json").read_bytes())
     record["configuration"]["head"] = "article"
     (folder / "run.json").write_bytes(msgspec.json.encode(record))
@@ -85,7 +85,7 @@ LEFT = (
 )
 
 
-def test_what_a_killed_run_left_is_cleared_or_kept_to_continue(tmp_path: Path) -> None:
+def test_files_of_a_killed_run_are_cleared_or_kept_with_resume(tmp_path: Path) -> None:
     for name in LEFT:
         (tmp_path / name).touch()
     (tmp_path / "begun.json").touch()
@@ -95,14 +95,14 @@ def test_what_a_killed_run_left_is_cleared_or_kept_to_continue(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_note_of_what_was_begun_there_is_nothing_to_continue_from(tmp_path: Path) -> None:
+def test_resume_without_a_begun_file_clears_the_folder(tmp_path: Path) -> None:
     for name in LEFT:
         (tmp_path / name).touch()
     claim_folder(tmp_path, resume=True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_finished_run_and_a_foreign_folder_stay_untouched(
+def test_leaves_a_finished_run_and_foreign_files_untouched(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with pytest.raises(InputError, match="is a finished run"):
@@ -116,7 +116,7 @@ def test_a_finished_run_and_a_foreign_folder_stay_untouched(
     assert len(list(foreign.iterdir())) == 2
 
 
-def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+def test_names_a_file_that_blocks_the_run_folder(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
     with pytest.raises(InputError, match=r"cannot use .*run as run folder"):
         claim_folder(tmp_path / "run")

@@ -93,7 +93,7 @@ def test_a_changed_validation_frame_is_refused(folder: Path, textures: Path, tmp
 
 def test_an_evaluation_of_another_model_is_refused(folder: Path) -> None:
     run = read_run(folder)
-    with pytest.raises(InputError, match="is of another model"):
+    with pytest.raises(InputError, match="belongs to another model"):
         read_evaluation(folder, msgspec.structs.replace(run, model_sha256="0"))
     assert read_evaluation(folder.parent, run) is None
 

@@ -31,10 +31,5 @@ def test_each_figure_is_on_the_benchmarks_page_with_its_date_and_commit() -> Non
     assert missing == set()
 
 
-def test_each_link_leads_to_a_file() -> None:
-    links = {link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", README)}
-    assert {link for link in links if not (ROOT / link).exists()} == set()
-
-
 def test_the_readme_stays_short() -> None:
     assert len(README.encode()) <= BYTES_MAX

@@ -1,6 +1,7 @@
 """The page of all settings: allowed values and defaults come from the JSON Schema that pydantic derives."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,6 +56,7 @@ Earlier versions had some settings under other keys. An old key is an error that
 `stripwatch config migrate worker.toml` rewrites a file to the new keys and keeps its comments and order. The old file
 is kept as `worker.toml.bak`. Other errors in the file are reported and left for you to fix.
 """
+_KEY = re.compile(r"(?<![\w`./])[a-z]+(?:[._][a-z_]+)+(?![\w`/])")
 _TOP_LEVEL = "In the TOML file these keys come before the first table."
 
 
@@ -84,12 +86,41 @@ def _section(title: str, text: str, prefix: str, schema: Mapping[str, Any]) -> l
     blocks = [f"## {title}", paragraph(text)]
     for key, field in schema["properties"].items():
         default = "Required." if key in schema.get("required", ()) else f"Default: {_default(field)}."
-        blocks += [f"### `{prefix}{key}`", paragraph(field["description"]), f"Value: {_values(field)}. {default}"]
+        description = paragraph(_linked(_choices(field, field["description"]), f"{prefix}{key}"))
+        blocks += [f"### `{prefix}{key}`", description, f"Value: {_values(field)}. {default}"]
     return blocks
 
 
-def _link(key: str) -> str:
-    return f"[{code(key)}](#{key.replace('.', '')})"
+def _choices(field: Mapping[str, Any], text: str) -> str:
+    """Format each choice of a setting as code where its explanation begins, as in "auto: one per core"."""
+    kinds = field.get("anyOf", [field])
+    choices = [choice for kind in kinds for choice in kind.get("enum", [kind.get("const")]) if choice]
+    return re.sub(rf"\b({'|'.join(map(re.escape, choices))}):", r"`\1`:", text) if choices else text
+
+
+def _linked(text: str, own: str) -> str:
+    """Link the keys of other settings that a description names, in full or without their section."""
+    section = own.rpartition(".")[0]
+
+    def link(found: re.Match[str]) -> str:
+        word = found[0]
+        ending = [key for key in all_keys() if key.endswith(f".{word}")]
+        for key in (f"{section}.{word}", word, *(ending if len(ending) == 1 else ())):
+            if key in all_keys() and key != own:
+                return _link(key, word)
+        return word
+
+    return _KEY.sub(link, text)
+
+
+def all_keys() -> list[str]:
+    """The keys of all settings, with ID and LABEL for the names of cameras and labels."""
+    top_level = [key for key in Settings.model_fields if key not in _tables()]
+    return top_level + [f"{name}.{key}" for name, model in SECTIONS.items() for key in model.model_fields]
+
+
+def _link(key: str, text: str = "") -> str:
+    return f"[{code(text or key)}](#{key.replace('.', '').lower()})"
 
 
 def _default(field: Mapping[str, Any]) -> str:

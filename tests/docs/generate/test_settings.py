@@ -11,7 +11,8 @@ from docs.generate.settings import settings_page
 from stripwatch.worker.config.renames import RENAMES
 from stripwatch.worker.config.settings import SECTIONS, Settings
 
-KEYS = [key for key in Settings.model_fields if key not in {name.split(".")[0] for name in SECTIONS}]
+TABLES = {name.split(".")[0] for name in SECTIONS}
+KEYS = [key for key in Settings.model_fields if key not in TABLES]
 KEYS += [f"{name}.{key}" for name, model in SECTIONS.items() for key in model.model_fields]
 
 
@@ -47,10 +48,12 @@ def test_an_added_setting_appears_with_its_limits(monkeypatch: pytest.MonkeyPatc
     class Section(BaseModel):
         """What it is for."""
 
-        mode: Literal["fast", "exact"] = Field(default="fast", description="How to run.")
+        mode: Literal["fast", "exact"] = Field(
+            default="fast", description="fast: as drain_s_max, on_time and mm_per_px."
+        )
         share: float | None = Field(default=None, gt=0, le=0.5, description="Share of something.")
         workers: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(default=1, description="How many.")
-        on: bool = Field(default=False, description="Turn it on.")
+        on_time: bool = Field(default=False, description="Turn it on.")
         name: str = Field(min_length=1, max_length=9, pattern="^a", description="A name.")
 
     class More(Settings):
@@ -60,8 +63,11 @@ def test_an_added_setting_appears_with_its_limits(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(settings, "Settings", More)
     found = entries()
     assert found["[added]"] == ["What it is for."]
-    assert found["added.mode"] == ["How to run.", 'Value: `"fast"`, `"exact"`. Default: `"fast"`.']
+    assert found["added.mode"] == [
+        "`fast`: as [`drain_s_max`](#drain_s_max), [`on_time`](#addedon_time) and [`mm_per_px`](#camerasidmm_per_px).",
+        'Value: `"fast"`, `"exact"`. Default: `"fast"`.',
+    ]
     assert found["added.share"][1] == "Value: number, above 0, at most 0.5. Default: none."
     assert found["added.workers"][1] == 'Value: integer, 1 to 64, or `"auto"`. Default: `1`.'
-    assert found["added.on"][1] == "Value: `true` or `false`. Default: `false`."
+    assert found["added.on_time"][1] == "Value: `true` or `false`. Default: `false`."
     assert found["added.name"][1] == "Value: text, at most 9 characters, matching `^a`, not empty. Required."

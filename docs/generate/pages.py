@@ -5,13 +5,19 @@ from pathlib import Path
 
 from docs.generate.alerts import alerts_page
 from docs.generate.commands import commands_page
+from docs.generate.events import events_page
 from docs.generate.exit_codes import exit_codes_page
+from docs.generate.headers import headers_page
 from docs.generate.settings import settings_page
+from docs.generate.topics import topics_page
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 PAGES: dict[str, Callable[[], str]] = {
     "alerts.md": alerts_page,
     "commands.md": commands_page,
+    "events.md": events_page,
     "exit-codes.md": exit_codes_page,
+    "headers.md": headers_page,
     "settings.md": settings_page,
+    "topics.md": topics_page,
 }

@@ -1,0 +1,121 @@
+"""The page of all record headers, made from the descriptions in worker/contracts."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from docs.generate.examples import examples
+from docs.generate.markdown import code, page, table
+from stripwatch.worker.contracts.frame_headers import OriginHeaders, RejectHeaders, ReviewHeaders
+from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX, OWN_PREFIX
+from stripwatch.worker.contracts.header_specs import (
+    EVENT_HEADERS,
+    EVENT_HEADERS_REQUIRED,
+    FRAME_COPY_HEADERS,
+    FRAME_HEADERS,
+    ORIGINAL_HEADER,
+    REPLAY_MARK_HEADERS,
+    HeaderSpec,
+)
+from stripwatch.worker.images.raw_header import PIXEL_FORMATS
+
+_HEAD = """# Headers
+
+Record headers on Kafka. Values are UTF-8 text, also those of numbers.
+
+## Headers of a frame
+
+What a camera sends on `inspection.frames`. The headers follow the CloudEvents Kafka binding in binary mode. None is
+required: a frame without headers is inspected, and its camera is the record's key, else topic and partition. A raw
+buffer needs `ce_pixelformat`, `ce_widthpx` and `ce_heightpx`. `deploy/contracts/send_frames.py` is a complete sender.
+
+A malformed header costs its value, never the frame, except for the format of a raw buffer. The metric
+`stripwatch_header_faults_total` counts malformed headers by name; its label is `key` for a malformed key and
+`timestamp` for a record time that is not plausible. A text is malformed if it is not UTF-8, has control characters, or
+is longer than 200 characters. An empty header counts as missing. If a name occurs twice, the last one is used.
+
+Send CloudEvents in binary mode only. A frame in structured mode (`application/cloudevents+json`) is rejected as
+`unsupported_format`, because its image is text within JSON.
+
+The record's **key** is the camera id: frames with one key stay in one partition and in order. Without a key, the camera
+is the last part of `ce_source`.
+"""
+_EXAMPLE = "Example of a frame's headers:"
+_EFFECTS = "### Effect of a missing or malformed header"
+_PIXELS = """### Pixel formats of raw buffers
+
+Names are those of the GenICam Pixel Format Naming Convention; see [Frame formats](frame-formats.md) for rows and
+padding.
+"""
+_EVENTS = """## Headers of every event
+
+On results, defect events, rejects, evidence images, review frames, shadow results and coil summaries.
+"""
+_COPIES = """## Headers of rejects and review frames
+
+A reject and a review frame hold the original bytes of a frame. In addition to the headers above, they state where the
+frame came from, and carry its key and its headers unchanged.
+"""
+_REJECTS, _REVIEWS = "### On rejects only", "### On review frames only"
+_MARKS = """## Header of a replay mark
+
+The only header of the record that `stripwatch rejects replay` writes to the topic of rejects for each frame that it
+sent again.
+"""
+
+
+def headers_page() -> str:
+    """Return the page with the headers of frames, events, frame copies and replay marks."""
+    sent = "\n".join(f"{name}: {value.decode()}" for name, value in examples()["frame"].headers)
+    return page(
+        _HEAD,
+        table(["header", "value", "meaning", "example"], _rows(FRAME_HEADERS)),
+        _EFFECTS,
+        table(
+            ["header", "missing", "malformed"],
+            ([code(each.name), each.missing, each.malformed] for each in FRAME_HEADERS),
+        ),
+        f"{_EXAMPLE}\n\n```text\n{sent}\n```",
+        _PIXELS,
+        table(["format", "bits per sample", "bits per pixel", "colours"], _pixel_formats()),
+        _EVENTS,
+        table(["header", "value", "meaning", "example", "always present"], _event_rows()),
+        _COPIES,
+        table(["header", "value", "meaning"], _own(OriginHeaders)),
+        table(["header", "value", "meaning", "example"], _rows([*FRAME_COPY_HEADERS, _original()])),
+        _REJECTS,
+        table(["header", "value", "meaning"], _own(RejectHeaders)),
+        _REVIEWS,
+        table(["header", "value", "meaning"], _own(ReviewHeaders)),
+        _MARKS,
+        table(["header", "value", "meaning", "example"], _rows(REPLAY_MARK_HEADERS)),
+    )
+
+
+def _rows(headers: Iterable[HeaderSpec]) -> list[list[str]]:
+    return [[code(each.name), each.form, each.description, code(each.example)] for each in headers]
+
+
+def _event_rows() -> list[list[str]]:
+    return [[*row, "yes" if row[0].strip("`") in EVENT_HEADERS_REQUIRED else "no"] for row in _rows(EVENT_HEADERS)]
+
+
+def _original() -> HeaderSpec:
+    return HeaderSpec(
+        f"{ORIGINAL_PREFIX}NAME", ORIGINAL_HEADER.form, ORIGINAL_HEADER.description, ORIGINAL_HEADER.example
+    )
+
+
+def _own(kind: type[msgspec.Struct]) -> list[list[str]]:
+    _, definitions = msgspec.json.schema_components([kind])
+    fields: dict[str, Any] = definitions[kind.__name__]["properties"]
+    forms = {"string": "text", "integer": "integer", "number": "number"}
+    return [[code(OWN_PREFIX + name), forms[field["type"]], field["description"]] for name, field in fields.items()]
+
+
+def _pixel_formats() -> list[list[str]]:
+    return [
+        [code(name), str(each.bits), str(each.bits_per_pixel), each.colours or "grey"]
+        for name, each in PIXEL_FORMATS.items()
+    ]

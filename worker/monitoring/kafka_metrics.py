@@ -37,8 +37,7 @@ class KafkaMetrics(MetricGroup):
         self.clock_refused = self._gauge(
             "clock_refused", "1 while Kafka refuses records stamped with the time of this host, else 0."
         )
-        # Happens after a rebalance whose drain timed out, or after a fault. The result was not published, so nothing is
-        # repeated.
+        # Inspected but not published, after a rebalance whose drain timed out or after a fault.
         self.frames_read_again = self._counter(
             "frames_read_again", "Frames dropped before their result was published. They are read again."
         )

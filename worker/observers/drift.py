@@ -34,7 +34,6 @@ class Baseline:
     """The reference with which the frames of one model are compared.
 
     unsure_counts: False if the settings replace the thresholds of the bundle, which changes the unsure share.
-
     """
 
     model_sha256: str
@@ -72,7 +71,7 @@ class CameraReport:
 class DecayedSums(Generic[K]):
     """Sums over approximately the newest frames_max frames.
 
-    When that number is reached, all past frames are halved in weight.
+    When that number is reached, the weight of all past frames is halved.
     """
 
     def __init__(self, frames_max: int) -> None:
@@ -138,7 +137,6 @@ def _trace_positions(size: int) -> NDArray[np.int64]:
     """Return random positions in a raw buffer.
 
     A regular step may be a multiple of the row length, which would sample a single column.
-
     """
     return np.sort(np.random.default_rng(0).integers(size // 8, size, _TRACE_BYTES))
 
@@ -228,7 +226,7 @@ class Drift:
             return conditions
         dark_below = settings.dark_ratio * reference.brightness.mean if reference else settings.dark_brightness
         conditions["dark"] = statistics["brightness"] < dark_below
-        if reference:  # a dark image has no sharpness to judge
+        if reference:  # sharpness means nothing in a dark image
             blurred = statistics["sharpness"] < settings.blurred_ratio * reference.sharpness.mean
             conditions["blurred"] = blurred and not conditions["dark"]
         return conditions

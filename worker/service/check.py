@@ -41,7 +41,6 @@ def _untrained_cameras(check: SizeCheck) -> list[str]:
     """Return the configured cameras whose scale differs from the training frames.
 
     Prints how their frames are treated.
-
     """
     trained = check.trained
     if trained is None:

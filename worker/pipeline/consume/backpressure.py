@@ -36,18 +36,16 @@ class InFlightLimiter:
 
     @property
     def bytes_left(self) -> int:
-        """Encoded bytes that may still be read. A poll ends with the frame that exceeds it."""
+        """Encoded bytes that may still be read. A poll ends with the frame that uses it up."""
         return max(0, self._bytes_max - self._bytes)
 
     @property
     def linger_s(self) -> float:
         """Seconds for which a fetch or a result may wait for others.
 
-        A request to Kafka costs as much as a frame.
-
-        0 for a single frame, plus 2 ms for each further frame in flight, up to 15 ms. In a backlog it is the time that
-        eight frames take, up to 100 ms. A worker that begins to fall behind therefore needs less time per frame at
-        once, and does not settle at a long queue.
+        A request to Kafka costs as much as a frame. The time is 0 for a single frame, plus 2 ms for each further frame
+        in flight, up to 15 ms. In a backlog it is the time that eight frames take, up to 100 ms. A worker that begins
+        to fall behind therefore needs less time per frame at once, and its queue does not stay long.
         """
         if self._frames > _BACKLOG_FRAMES:
             return max(_LINGER_S_MAX, min(_COALESCE_S_MAX, _COALESCE_FRAMES / max(1.0, self._fps)))
@@ -70,10 +68,8 @@ class InFlightLimiter:
     def reserve_copy(self, frame_id: int, size_bytes: int, failed: threading.Event) -> None:
         """Wait until the producer may hold a copy of these bytes.
 
-        All copies together are limited to a quarter of bytes_max.
-
-        kafka-python's producer has no limit of its own. One copy is always allowed. The call returns early if `failed`
-        is set.
+        All copies together are limited to a quarter of bytes_max. kafka-python's producer has no limit of its
+        own. One copy is always allowed. The call returns early if `failed` is set.
         """
         with self._changed:
             room_bytes = self._bytes_max // 4 - size_bytes

@@ -13,7 +13,7 @@ COMMANDS = (
     LazyCommand(
         "export",
         "stripwatch.export.cli:app",
-        "Make a bundle: one ONNX file that says what it is and proves what it computes.",
+        "Export trained models as bundles, and inspect, compare, measure and promote bundles.",
     ),
 )
 app = new_app(worker.HELP, COMMANDS, worker.RENAMED)

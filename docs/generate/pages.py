@@ -1,4 +1,4 @@
-"""Which page is written by which function."""
+"""The generated pages and charts, and the function that writes each."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ from docs.generate.events import events_page
 from docs.generate.exit_codes import exit_codes_page
 from docs.generate.headers import headers_page
 from docs.generate.settings import settings_page
+from docs.generate.throughput import throughput_chart
 from docs.generate.topics import topics_page
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -20,4 +21,5 @@ PAGES: dict[str, Callable[[], str]] = {
     "headers.md": headers_page,
     "settings.md": settings_page,
     "topics.md": topics_page,
+    "../explanation/throughput.svg": throughput_chart,
 }

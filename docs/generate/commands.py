@@ -99,7 +99,8 @@ def _entry(context: typer.Context) -> list[str]:
         inner = [(each.command_path, (each.command.help or "").split("\n\n")[0]) for each in _below(context)]
         rows = [[f"[{code(name)}](#{name.replace(' ', '-')})", _prose(text)] for name, text in inner]
         return [title, *_help(context.command.help or ""), table(["command", "purpose"], rows)]
-    codes = ", ".join(map(str, EXIT_CODES[path.removeprefix(f"{PROGRAM} ")]))
+    numbers = EXIT_CODES[path.removeprefix(f"{PROGRAM} ")]
+    codes = ", ".join(f"[{number}](exit-codes.md#exit-code-{number})" for number in numbers)
     usage = f"```text\n{context.command.get_usage(context).removeprefix('Usage: ')}\n```"
     summary, *more = _help(context.command.help or "")
     return [title, summary, usage, *more, *_parameters(context), f"Exit codes: {codes}."]

@@ -3,8 +3,9 @@
 import inspect
 
 from docs.generate.commands import EXIT_CODES
-from docs.generate.markdown import code, page, table
+from docs.generate.markdown import code, page, paragraph, table
 from stripwatch.worker.common import errors
+from stripwatch.worker.common.command_line import PROGRAM
 from stripwatch.worker.common.errors import FrameRejected, StripwatchError, WorkerExitError
 
 _HEAD = """# Exit codes
@@ -12,30 +13,29 @@ _HEAD = """# Exit codes
 Every command ends with one of these codes. Unless it is 0, the last line on stderr is one sentence that begins with
 `error:` and states what is wrong and where. From Python the same errors are exceptions, and `exit_code` is the code.
 """
-_ALL = "all"
-_OTHER = (
-    (0, "", "Success. A worker that was stopped by SIGTERM or SIGINT has finished and committed its frames.", "", _ALL),
-    (
-        1,
-        "",
-        "An error that Stripwatch does not expect, with a traceback on stderr.",
-        "Report the traceback as a bug.",
-        _ALL,
-    ),
-    (130, "", "Interrupted by Ctrl-C or SIGINT before the command had finished.", "", _ALL),
-)
+_OTHER = {
+    0: ("Success. A worker that was stopped by SIGTERM or SIGINT has finished and committed its frames.", ""),
+    1: ("An error that Stripwatch does not expect, with a traceback on stderr.", "Report the traceback as a bug."),
+    130: ("Interrupted by Ctrl-C or SIGINT before the command had finished.", ""),
+}
+_ABOVE = "above 128"
 
 
 def exit_codes_page() -> str:
     """Return the page with every exit code, in numeric order."""
-    rows = [*_OTHER, *(_row(kind) for kind in error_classes())]
-    columns = ["code", "meaning", "what to do", "exception", "commands"]
-    lines = [
-        [f"**{number}**", meaning, remedy, name, commands] for number, name, meaning, remedy, commands in sorted(rows)
-    ]
-    meaning, remedy = documented(WorkerExitError)
-    above = ["above 128", meaning, remedy, code(WorkerExitError.__name__), code("run")]
-    return page(_HEAD, table(columns, [*lines, above]))
+    found = {number: [meaning, _remedy(remedy), "Commands: all."] for number, (meaning, remedy) in _OTHER.items()}
+    found |= {kind.exit_code: _facts(kind) for kind in error_classes()}
+    codes: list[tuple[int | str, list[str]]] = [*sorted(found.items()), (_ABOVE, _facts(WorkerExitError))]
+    overview = [[f"[{number}](#exit-code-{str(number).replace(' ', '-')})", facts[0]] for number, facts in codes]
+    return page(
+        _HEAD,
+        table(["code", "meaning"], overview),
+        *(
+            block
+            for number, facts in codes
+            for block in (f"## Exit code {number}", *(paragraph(fact) for fact in facts if fact))
+        ),
+    )
 
 
 def error_classes() -> list[type[StripwatchError]]:
@@ -50,6 +50,17 @@ def documented(kind: type[StripwatchError]) -> tuple[str, str]:
     return meaning, remedy
 
 
-def _row(kind: type[StripwatchError]) -> tuple[int, str, str, str, str]:
-    users = [code(command) for command, codes in EXIT_CODES.items() if kind.exit_code in codes]
-    return kind.exit_code, code(kind.__name__), *documented(kind), ", ".join(users) or _ALL
+def _facts(kind: type[StripwatchError]) -> list[str]:
+    meaning, remedy = documented(kind)
+    users = [command for command, codes in EXIT_CODES.items() if kind.exit_code in codes]
+    users = ["run"] if kind is WorkerExitError else users
+    commands = ", ".join(_command(user) for user in users) or "all"
+    return [meaning, _remedy(remedy), f"Exception: {code(kind.__name__)}. Commands: {commands}."]
+
+
+def _remedy(text: str) -> str:
+    return text and f"**What to do:** {text}"
+
+
+def _command(name: str) -> str:
+    return f"[{code(name)}](commands.md#{PROGRAM}-{name.replace(' ', '-')})"

@@ -31,9 +31,9 @@ A setting has the value of the last of these sources that gives one:
 
 **Environment variables** are named `STRIPWATCH_` and the key in upper case, with two underscores for each dot. A
 variable may hold a whole section as a JSON object, as in `STRIPWATCH_EVIDENCE='{"enabled": true, "quality": 70}'`; a
-variable for one setting wins over it. Setting keys may be written in any case. Camera ids and labels keep theirs:
-`STRIPWATCH_CAMERAS__TOP-1__MM_PER_PX=0.5` sets the scale of camera `TOP-1`, not of `top-1`. A shell cannot export a
-name that contains a hyphen or a space. Use `export STRIPWATCH_CAMERAS='{"TOP-1": {"mm_per_px": 0.5}}'`,
+variable for one setting wins over it. Setting keys may be written in any case, but the case of camera ids and labels
+matters: `STRIPWATCH_CAMERAS__TOP-1__MM_PER_PX=0.5` sets the scale of camera `TOP-1`, not of `top-1`. A shell cannot
+export a name that contains a hyphen or a space. Use `export STRIPWATCH_CAMERAS='{"TOP-1": {"mm_per_px": 0.5}}'`,
 `--set 'cameras."TOP-1".mm_per_px=0.5'` or the file. Variables that Kubernetes sets for services, such as
 `STRIPWATCH_SERVICE_HOST`, are not settings; the log lists them.
 
@@ -47,8 +47,9 @@ Kafka.
 does notice a replaced or newly promoted bundle ([`bundle_check_s`](#bundle_check_s); also the shadow bundle), renewed
 certificate files of the metrics port, and a renewed `security.token_file`.
 
-Commands that connect to Kafka but do not inspect frames, such as [`stripwatch topics`](commands.md#stripwatch-topics),
-use `[security]` from the same sources. [Renamed settings](#renamed-settings) lists the keys of earlier versions.
+Commands that only need a connection to Kafka, such as [`stripwatch topics`](commands.md#stripwatch-topics), read only
+`[security]`, from the file and the environment. [Renamed settings](#renamed-settings) lists the keys of earlier
+versions.
 """
 _RENAMED_HEAD = """## Renamed settings
 

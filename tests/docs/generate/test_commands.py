@@ -31,7 +31,7 @@ def test_an_entry_is_complete(path: str) -> None:
     text, context = entries()[path], CONTEXTS[path]
     assert f"```text\n{path} " in text
     assert re.search(rf"^{path}\b", text.partition("```shell\n")[2]), "the docstring has no example"
-    assert re.search(r"^Exit codes: \d", text, re.MULTILINE)
+    assert re.search(r"^Exit codes: \[\d", text, re.MULTILINE)
     rows = re.findall(r"^\| `(.+?)` \| .* \| (.*) \|$", text, re.MULTILINE)
     shown = [parameter for parameter in context.command.get_params(context) if parameter.name != "help"]
     assert len(rows) == len(shown)
@@ -93,4 +93,4 @@ def test_an_added_command_appears_with_its_options(monkeypatch: pytest.MonkeyPat
     assert "| `--mode` | `fast`, `exact` | `fast` | How. |" in text
     assert "| `--tag` | `KEY=VALUE`, repeatable |  | A tag \\<b>. |" in text
     assert "| `--loud` |  |  | Say more. |" in text
-    assert blocks[-1] == "Exit codes: 4, 6."
+    assert blocks[-1] == "Exit codes: [4](exit-codes.md#exit-code-4), [6](exit-codes.md#exit-code-6)."

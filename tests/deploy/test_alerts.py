@@ -24,7 +24,7 @@ def test_prometheus_accepts_configuration_and_rules() -> None:
 
 
 @pytest.mark.parametrize("metrics", [Metrics, CoilMetrics])
-def test_prometheus_has_no_objection_to_a_metric(metrics: type[Metrics | CoilMetrics]) -> None:
+def test_promtool_accepts_every_metric(metrics: type[Metrics | CoilMetrics]) -> None:
     """Nor to its unit or its help."""
     registry = CollectorRegistry()
     metrics(registry)
@@ -33,17 +33,17 @@ def test_prometheus_has_no_objection_to_a_metric(metrics: type[Metrics | CoilMet
 
 @pytest.mark.long
 @pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda path: path.stem)
-def test_alerts_fire_by_their_fault_and_at_no_other_time(file: Path) -> None:
+def test_alerts_fire_on_their_fault_and_at_no_other_time(file: Path) -> None:
     promtool("test", "rules", str(file))
 
 
 @pytest.mark.parametrize("file", UNIT_TESTS, ids=lambda path: path.stem)
-def test_unit_tests_evaluate_the_groups_in_their_order(file: Path) -> None:
+def test_unit_tests_evaluate_the_groups_in_order(file: Path) -> None:
     names = group_names(DEPLOY / "prometheus")
     assert yaml.safe_load(file.read_text())["group_eval_order"] == names
 
 
-def test_names_of_groups_are_unique() -> None:
+def test_group_names_are_unique() -> None:
     """One PrometheusRule takes the groups of both files (deploy/README.md)."""
     names = group_names(DEPLOY / "prometheus")
     assert len(names) == len(set(names))

@@ -81,7 +81,7 @@ def of_kind(*kinds: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("panel", of_kind("state-timeline"), ids=title)
-def test_a_state_is_green_where_its_metric_is_good(panel: dict[str, Any]) -> None:
+def test_state_is_green_when_its_metric_is_good(panel: dict[str, Any]) -> None:
     metrics = set().union(*(names_of(target["expr"]).metrics for target in panel["targets"]))
     (good_at_one,) = {GOOD_AT_ONE[metric] for metric in metrics}
     mappings = panel["fieldConfig"]["defaults"]["mappings"]
@@ -94,7 +94,7 @@ def test_a_state_is_green_where_its_metric_is_good(panel: dict[str, Any]) -> Non
     assert all(state["text"] for state in states.values())
 
 
-def test_only_zero_and_one_are_states() -> None:
+def test_states_are_only_zero_and_one() -> None:
     """A metric of a timeline is a flag, or is compared."""
     for panel in of_kind("state-timeline"):
         for target in panel["targets"]:
@@ -105,7 +105,7 @@ def test_only_zero_and_one_are_states() -> None:
 
 
 @pytest.mark.parametrize("panel", of_kind("timeseries"), ids=title)
-def test_an_axis_begins_at_zero_unless_its_values_go_below_or_fall(panel: dict[str, Any]) -> None:
+def test_axis_starts_at_zero_unless_its_values_are_negative_or_watched_for_a_fall(panel: dict[str, Any]) -> None:
     metrics = set().union(*(names_of(target["expr"]).metrics for target in panel["targets"]))
     defaults = panel["fieldConfig"]["defaults"]
     assert ("min" in defaults) is not bool(metrics & NOT_FROM_ZERO)
@@ -113,7 +113,7 @@ def test_an_axis_begins_at_zero_unless_its_values_go_below_or_fall(panel: dict[s
     assert not {"axisSoftMin", "axisSoftMax"} & defaults["custom"].keys()
 
 
-def test_no_axis_cuts_off_what_is_higher_and_no_bar_what_is_lower() -> None:
+def test_axes_do_not_cut_off_high_values_nor_bars_low_ones() -> None:
     for panel in PANELS:
         assert "max" not in panel["fieldConfig"]["defaults"], title(panel)
     for panel in of_kind("bargauge"):
@@ -121,7 +121,7 @@ def test_no_axis_cuts_off_what_is_higher_and_no_bar_what_is_lower() -> None:
 
 
 @pytest.mark.parametrize("target", TWO_SIDED)
-def test_a_target_on_both_sides_of_zero_is_drawn_on_both(target: str) -> None:
+def test_target_on_both_sides_of_zero_is_drawn_on_both(target: str) -> None:
     rules = yaml.safe_load((DEPLOY / "prometheus" / "alert_rules.yml").read_text())["groups"]
     (alert,) = (rule["expr"] for group in rules for rule in group["rules"] if target in rule["expr"])
     assert f"-1 * {target}" in alert, "the alert compares with both"
@@ -129,18 +129,18 @@ def test_a_target_on_both_sides_of_zero_is_drawn_on_both(target: str) -> None:
     assert {target, f"-1 * {target}"} <= drawn
 
 
-def test_every_stat_is_known_here() -> None:
+def test_every_stat_is_covered_by_these_tests() -> None:
     assert {title(panel) for panel in of_kind("stat")} == set(STATS)
 
 
 @pytest.mark.parametrize("panel", of_kind("stat"), ids=title)
-def test_a_stat_has_the_colour_of_what_it_says(panel: dict[str, Any]) -> None:
+def test_stat_has_the_expected_colour_for_each_value(panel: dict[str, Any]) -> None:
     wanted = STATS[title(panel)]
     assert {value: colour_of(panel, value) for value in wanted} == wanted
 
 
 @pytest.mark.parametrize("panel", of_kind("stat"), ids=title)
-def test_a_stat_is_of_now(panel: dict[str, Any]) -> None:
+def test_stat_shows_the_current_value(panel: dict[str, Any]) -> None:
     """Over a range, the last value of a series that has ended would stay: a line that lost its workers looked ready."""
     assert all(target["instant"] and not target["range"] for target in panel["targets"])
 
@@ -152,7 +152,7 @@ def test_a_stat_is_of_now(panel: dict[str, Any]) -> None:
         ("Lag", "stripwatch:lag_seconds:target"),
     ],
 )
-def test_a_stat_turns_red_at_the_target_of_the_rules(stat: str, record: str) -> None:
+def test_stat_turns_red_at_the_target_of_the_rules(stat: str, record: str) -> None:
     groups = yaml.safe_load((DEPLOY / "prometheus" / "recording_rules.yml").read_text())["groups"]
     (expr,) = (rule["expr"] for group in groups for rule in group["rules"] if rule["record"] == record)
     (panel,) = (panel for panel in of_kind("stat") if title(panel) == stat)
@@ -163,14 +163,14 @@ def test_a_stat_turns_red_at_the_target_of_the_rules(stat: str, record: str) -> 
 @pytest.mark.parametrize(
     "panel", [panel for panel in PANELS if panel["type"] not in ("table", "state-timeline")], ids=title
 )
-def test_a_unit_is_that_of_what_is_asked_for(panel: dict[str, Any]) -> None:
+def test_unit_matches_the_query(panel: dict[str, Any]) -> None:
     measures = [target["expr"] for target in panel["targets"] if ":target" not in target["expr"].partition("{")[0]]
     units = {next(unit for pattern, unit in UNITS if re.search(pattern, expr)) for expr in measures}
     assert units == {panel["fieldConfig"]["defaults"]["unit"]}, "one for all queries of a panel"
 
 
 @pytest.mark.parametrize("panel", of_kind("timeseries", "heatmap"), ids=title)
-def test_an_axis_says_what_is_counted(panel: dict[str, Any]) -> None:
+def test_axis_label_names_what_is_counted(panel: dict[str, Any]) -> None:
     unit = panel["fieldConfig"]["defaults"]["unit"]
     axis = panel["options"]["yAxis"] if panel["type"] == "heatmap" else panel["fieldConfig"]["defaults"]["custom"]
     assert unit != "short" or axis["axisLabel"]
@@ -178,7 +178,7 @@ def test_an_axis_says_what_is_counted(panel: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("panel", "expr"), QUERIES, ids=lambda value: title(value) if isinstance(value, dict) else "")
-def test_cameras_of_two_lines_are_never_one(panel: dict[str, Any], expr: str) -> None:
+def test_cameras_of_two_lines_are_separate_series(panel: dict[str, Any], expr: str) -> None:
     """Two lines may have a camera top-1 each."""
     for clause in re.findall(r"\bby \(([^)]*)\)", expr):
         labels = {label.strip() for label in clause.split(",")}
@@ -188,7 +188,7 @@ def test_cameras_of_two_lines_are_never_one(panel: dict[str, Any], expr: str) ->
 @pytest.mark.parametrize(
     "target", [target for panel in PANELS for target in panel["targets"]], ids=lambda target: target["expr"][:60]
 )
-def test_a_legend_tells_all_series_of_a_query_apart(target: dict[str, Any]) -> None:
+def test_legend_distinguishes_all_series_of_a_query(target: dict[str, Any]) -> None:
     """It names each label that the query groups by, but for the buckets of a histogram."""
     if target["format"] == "table":
         return
@@ -221,7 +221,7 @@ tests:
 """
 
 
-def test_a_line_that_lost_all_its_workers_is_a_red_zero(tmp_path: Path) -> None:
+def test_line_that_lost_all_its_workers_shows_a_red_zero(tmp_path: Path) -> None:
     (expr,) = (t["expr"] for panel in PANELS if title(panel) == "Workers ready" for t in panel["targets"])
     text = LOST.replace("RULES", str(DEPLOY / "prometheus" / "recording_rules.yml"))
     (tmp_path / "lost.yml").write_text(text.replace("EXPR", json.dumps(expr.replace("$line", ".*"))))
@@ -250,7 +250,7 @@ tests:
 """
 
 
-def test_a_line_that_stands_without_a_backlog_is_not_behind(tmp_path: Path) -> None:
+def test_stopped_line_without_a_backlog_has_no_lag(tmp_path: Path) -> None:
     (expr,) = (t["expr"] for panel in PANELS if title(panel) == "Lag" for t in panel["targets"])
     text = STANDS.replace("RULES", str(DEPLOY / "prometheus" / "recording_rules.yml"))
     (tmp_path / "stands.yml").write_text(text.replace("EXPR", json.dumps(expr.replace("$line", ".*"))))
@@ -279,7 +279,7 @@ tests:
 """
 
 
-def test_a_missed_camera_that_its_worker_has_forgotten_is_silent(tmp_path: Path) -> None:
+def test_missing_camera_forgotten_by_its_worker_is_shown_as_silent(tmp_path: Path) -> None:
     (expr,) = (t["expr"] for panel in PANELS if title(panel) == "Camera activity" for t in panel["targets"])
     expr = expr.replace("$line", ".*").replace("$camera", ".*")
     (tmp_path / "missed.yml").write_text(MISSED.replace("EXPR", json.dumps(expr)))

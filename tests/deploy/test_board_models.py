@@ -30,7 +30,7 @@ def test_grafana_knows_every_field_of_a_board(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_every_panel_is_read_by_the_model_of_its_type(name: str) -> None:
+def test_sdk_reads_every_panel_with_the_model_of_its_type(name: str) -> None:
     for panel in panels(json.loads(board_text(BOARDS[name]))):
         model = import_module(f"grafana_foundation_sdk.models.{panel.type_val.replace('-', '')}")
         assert type(panel.options) is model.Options, panel.title
@@ -60,7 +60,7 @@ def differences(written: Any, read_back: Any, path: str = "") -> Iterator[str]:
     ("field", "value"),
     [("fieldConfig", {"defaults": {"units": "s"}, "overrides": []}), ("options", {"tooltips": {}}), ("colour", "red")],
 )
-def test_an_unknown_field_is_noticed(field: str, value: Any) -> None:
+def test_detects_an_unknown_field(field: str, value: Any) -> None:
     board = json.loads(board_text(BOARDS["line.json"]))
     board["panels"][1][field] = value
     read_back = json.loads(json.dumps(Dashboard.from_json(board), cls=JSONEncoder))

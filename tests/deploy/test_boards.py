@@ -63,7 +63,7 @@ def expressions() -> list[str]:
     ]
 
 
-def test_names_are_found_in_a_query() -> None:
+def test_finds_the_metrics_and_labels_of_a_query() -> None:
     expr = (
         'sum by (line, le) (rate(a_bucket{x="1{", y=~"$y"}[5m])) / on (line) group_left () b:c:d5m > bool 2 '
         'unless max_over_time({__name__=~"e_(f|g)_total"}[1d] offset 1h) or label_replace(h, "i", "$1", "j", "(.+)")'
@@ -82,12 +82,12 @@ def test_every_metric_and_label_exists(expr: str) -> None:
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_a_board_is_what_its_generator_writes(name: str) -> None:
+def test_board_files_match_their_generator(name: str) -> None:
     assert (DEPLOY / "grafana" / name).read_text() == board_text(BOARDS[name]), "run python -m deploy.boards"
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_a_board_names_the_provisioned_datasource_and_explains_each_panel(name: str) -> None:
+def test_board_uses_the_provisioned_data_source_and_describes_each_panel(name: str) -> None:
     source = DEPLOY / "grafana" / "provisioning" / "datasources" / "prometheus.yml"
     (provisioned,) = yaml.safe_load(source.read_text())["datasources"]
     text = (DEPLOY / "grafana" / name).read_text()

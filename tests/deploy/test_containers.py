@@ -33,7 +33,7 @@ def test_hadolint_finds_nothing(file: Path) -> None:
 
 
 @pytest.mark.parametrize("image", [*IMAGES.values(), *WHEELS.values()], ids=[*IMAGES, *WHEELS])
-def test_the_build_context_has_what_an_image_copies(image: Image) -> None:
+def test_build_context_contains_all_copied_files(image: Image) -> None:
     let_in = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     assert image.context
     for source in image.context:
@@ -42,7 +42,7 @@ def test_the_build_context_has_what_an_image_copies(image: Image) -> None:
 
 
 @pytest.mark.parametrize("image", WHEELS.values(), ids=WHEELS)
-def test_a_wheel_is_made_of_all_that_it_needs(image: Image) -> None:
+def test_wheel_is_built_from_all_its_sources(image: Image) -> None:
     links = [path for path in (ROOT / "src" / "stripwatch").iterdir() if path.is_symlink()]
     linked = {str(path.resolve().relative_to(ROOT)) for path in links}
     assert linked
@@ -52,7 +52,7 @@ def test_a_wheel_is_made_of_all_that_it_needs(image: Image) -> None:
 
 
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
-def test_an_image_has_the_wheel_in_place_of_the_code_and_is_not_root(image: Image) -> None:
+def test_image_has_the_wheel_instead_of_the_sources_and_is_not_root(image: Image) -> None:
     (wheel,) = (copy for copy in image.copies if copy.stage == "wheel")
     assert wheel.sources == (f"{image.folder}/dist",)
     assert all(source.endswith((".txt", ".onnx")) for source in image.context)
@@ -61,7 +61,7 @@ def test_an_image_has_the_wheel_in_place_of_the_code_and_is_not_root(image: Imag
 
 
 @pytest.mark.parametrize("image", [*IMAGES.values(), *WHEELS.values()], ids=[*IMAGES, *WHEELS])
-def test_nothing_is_installed_that_is_not_locked(image: Image) -> None:
+def test_images_install_only_locked_packages(image: Image) -> None:
     calls = [words for run in image.of("RUN") for words in [shlex.split(run.text)] if words[0] == "pip"]
     assert calls
     for words in calls:
@@ -70,16 +70,16 @@ def test_nothing_is_installed_that_is_not_locked(image: Image) -> None:
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu"])
-def test_the_worker_image_starts_a_command_of_the_wheel(name: str) -> None:
+def test_worker_image_starts_a_command_of_the_wheel(name: str) -> None:
     assert IMAGES[name].command() == ["stripwatch", "run"]
     assert "stripwatch" in PROJECT["scripts"]
 
 
-def test_the_training_image_starts_a_command_of_the_wheel() -> None:
+def test_training_image_starts_a_command_of_the_wheel() -> None:
     assert IMAGES["training"].command() == ["stripwatch", "train", "--help"]
 
 
-def test_the_bundle_of_the_compose_file_is_in_the_image() -> None:
+def test_image_contains_the_bundle_used_by_compose() -> None:
     command = SERVICES["worker"]["command"]
     bundle = Path(command[command.index("--bundle") + 1])
     image = IMAGES["cpu"]
@@ -87,7 +87,7 @@ def test_the_bundle_of_the_compose_file_is_in_the_image() -> None:
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu"])
-def test_the_worker_image_has_no_tensorflow(name: str) -> None:
+def test_worker_image_has_no_tensorflow(name: str) -> None:
     (lock,) = (source for source in IMAGES[name].context if source.startswith("requirements/"))
     text = (ROOT / lock).read_text()
     assert "onnxruntime" in text
@@ -95,7 +95,7 @@ def test_the_worker_image_has_no_tensorflow(name: str) -> None:
     assert not any(line.startswith(("tensorflow", "keras")) for line in text.splitlines())
 
 
-def test_the_environment_of_an_image_is_one_that_the_worker_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_accepts_the_environment_of_its_image(monkeypatch: pytest.MonkeyPatch) -> None:
     for image in (IMAGES["cpu"], IMAGES["gpu"]):
         for key, value in image.environment.items():
             monkeypatch.setenv(key, value)
@@ -106,7 +106,7 @@ def test_the_environment_of_an_image_is_one_that_the_worker_takes(monkeypatch: p
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_a_service_of_ours_is_a_command_of_the_worker(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compose_services_run_valid_worker_commands(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     service = OURS[name]
     for key, value in service.get("environment", {}).items():
         monkeypatch.setenv(key, value)
@@ -119,38 +119,38 @@ def test_a_service_of_ours_is_a_command_of_the_worker(name: str, monkeypatch: py
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_a_service_of_ours_may_do_only_what_it_must(name: str) -> None:
+def test_compose_services_have_minimal_privileges(name: str) -> None:
     service = OURS[name]
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
-def test_the_worker_has_longer_to_stop_than_it_takes() -> None:
+def test_worker_has_enough_time_to_stop() -> None:
     grace_s = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
     assert grace_s > load_settings(None, {}).drain_s_max + 10
 
 
-def test_coils_has_longer_to_stop_than_kafka_may_take() -> None:
+def test_coils_has_enough_time_to_stop() -> None:
     grace_s = int(SERVICES["coils"]["stop_grace_period"].removesuffix("s"))
     assert grace_s > load_settings(None, {}).send_s_max + 10
 
 
-def test_coils_is_asked_at_the_port_that_it_is_given() -> None:
+def test_coils_health_check_uses_its_port() -> None:
     coils = SERVICES["coils"]
     port = coils["command"][coils["command"].index("--metrics-port") + 1]
     assert f"http://127.0.0.1:{port}/healthz" in coils["healthcheck"]["test"][-1]
     assert not coils["healthcheck"]["disable"]
 
 
-def test_the_live_page_is_asked_at_its_port() -> None:
+def test_live_page_health_check_uses_its_port() -> None:
     view = SERVICES["view"]
     assert view["ports"][0].endswith(":8800:8800")
     assert "http://127.0.0.1:8800/" in view["healthcheck"]["test"][-1]
     assert not view["healthcheck"]["disable"]
 
 
-def test_what_compose_mounts_is_there_and_every_port_is_on_loopback() -> None:
+def test_compose_mounts_exist_and_every_port_is_on_loopback() -> None:
     for service in SERVICES.values():
         for source, _, _ in (volume.partition(":") for volume in service.get("volumes", ())):
             assert source in COMPOSE["volumes"] or (DEPLOY / source).exists()

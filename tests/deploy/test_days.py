@@ -20,7 +20,7 @@ def test_exactly_these_alerts_fire(day: Day) -> None:
     assert not outcome.not_numbers, "recorded as NaN, which spoils every average over it"
 
 
-def test_every_alert_has_a_day_of_its_own_and_is_in_the_table() -> None:
+def test_every_alert_has_a_day_and_is_in_the_table() -> None:
     alone = {name for day in faulty.DAYS if len(day.fires) == 1 for name in day.fires}
     assert alone == set(alert_names())
     assert {name for day in ALL_DAYS for name in day.fires} <= set(alert_names())
@@ -28,17 +28,17 @@ def test_every_alert_has_a_day_of_its_own_and_is_in_the_table() -> None:
     assert all(f"| {name} | fault: " in text or f"; fault: {name.removeprefix('Stripwatch')}" in text for name in alone)
 
 
-def test_names_of_days_are_unique() -> None:
+def test_day_names_are_unique() -> None:
     names = [day.name for day in ALL_DAYS]
     assert len(names) == len(set(names))
 
 
-def test_workers_of_the_days_export_every_metric() -> None:
+def test_simulated_workers_export_every_metric() -> None:
     """A new one with labels is made in tests/deploy/days/exported.py."""
     assert [name for name, there in families().items() if not there] == []
 
 
-def test_changes_meet_a_series() -> None:
+def test_every_change_matches_a_series() -> None:
     """A metric or label that was renamed would leave a fault without effect."""
     for day in ALL_DAYS:
         series = {(each.name, tuple(each.labels.items())) for each in series_of(day)}
@@ -48,7 +48,7 @@ def test_changes_meet_a_series() -> None:
             ), f"{day.name}: no series is {change.metric}{dict(change.labels)}"
 
 
-def test_notation_of_promtool() -> None:
+def test_promtool_notation() -> None:
     values = np.array([0, 600, 1200, np.nan, np.nan, np.nan, 5, 5, 5, 0.5])
     stale = np.array([False] * 3 + [True] + [False] * 6)
     assert notation(Series("a", {}, values, stale)) == "0+600x2 stale _x2 5+0x2 0.5"

@@ -64,7 +64,7 @@ def test_systemd_finds_the_unit_hardened(unit: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_systemd_accepts_the_unit_with_its_gpu(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit_with_the_gpu_drop_in(tmp_path: Path) -> None:
     unit = installed(UNIT, tmp_path)
     drop_ins = Path(f"{unit}.d")
     drop_ins.mkdir()
@@ -73,7 +73,7 @@ def test_systemd_accepts_the_unit_with_its_gpu(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_a_hang_is_found_after_every_silence_that_ends_by_itself() -> None:
+def test_watchdog_exceeds_every_recoverable_outage() -> None:
     settings = load_settings(EDGE / "worker.toml", {})
     assert int(service("WatchdogSec")) > settings.broker.away_s_max + settings.drain_s_max
     assert int(service("WatchdogSec")) > settings.send_s_max + settings.drain_s_max
@@ -81,13 +81,13 @@ def test_a_hang_is_found_after_every_silence_that_ends_by_itself() -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
-def test_a_wrong_setting_is_not_tried_again_and_all_else_is(unit: Path) -> None:
+def test_restarts_after_every_exit_except_a_wrong_setting(unit: Path) -> None:
     assert services(unit)["Restart"] == "always"
     assert int(services(unit)["RestartPreventExitStatus"]) == SettingsError.exit_code
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
-def test_a_unit_starts_a_command_with_the_settings_of_the_box(unit: Path) -> None:
+def test_units_start_a_command_with_the_settings_file(unit: Path) -> None:
     program, command, *arguments = services(unit)["ExecStart"].split()
     assert program == "/opt/stripwatch/current/bin/stripwatch"
     assert command == unit.stem.removeprefix("stripwatch-").replace("worker", "run")
@@ -99,7 +99,7 @@ def test_a_unit_starts_a_command_with_the_settings_of_the_box(unit: Path) -> Non
     found.make_context(command, list(arguments))
 
 
-def test_all_units_have_the_same_user_journal_and_limits() -> None:
+def test_units_have_the_same_user_journal_and_limits() -> None:
     own = {"Type", "ExecStart", "Environment", "SyslogIdentifier", "MemoryMax", "TimeoutStopSec", "KillMode"}
     worker = services(UNIT)
     for unit in UNITS[1:]:
@@ -108,17 +108,17 @@ def test_all_units_have_the_same_user_journal_and_limits() -> None:
         assert {"ProtectSystem", "SystemCallFilter", "LogNamespace", "User"} <= beside.keys()
 
 
-def test_what_was_written_of_coils_is_committed_before_it_is_killed() -> None:
+def test_coils_has_time_to_commit_before_it_is_killed() -> None:
     settings = load_settings(EDGE / "worker.toml", {})
     assert int(services(UNITS[1])["TimeoutStopSec"]) > settings.send_s_max + 10
 
 
-def test_a_stop_asks_the_supervisor_alone() -> None:
+def test_stop_signals_only_the_supervisor() -> None:
     """By default systemd would ask its workers too, who would have a second signal from the supervisor."""
     assert services(UNIT)["KillMode"] == "mixed"
 
 
-def test_the_worker_says_ready_alive_and_stopping(
+def test_worker_notifies_systemd_of_ready_alive_and_stopping(
     embedded_broker: BrokerHandle, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = tmp_path / "notify"
@@ -139,20 +139,17 @@ def install(folder: Path, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run([folder / "install.sh"], capture_output=True, text=True, env=os.environ | environment)
 
 
-def test_an_install_without_its_wheels_is_one_sentence(tmp_path: Path) -> None:
+def test_install_without_wheels_gives_a_one_line_error(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(EDGE, tmp_path / "edge"))
     done = install(folder, DESTDIR=str(tmp_path / "box"))
     assert done.returncode == InputError.exit_code
-    assert (
-        done.stderr
-        == f"error: {folder} has no stripwatch-VERSION.whl; run pack.sh first, and this from the folder "
-        + ("that it made\n")
-    )
+    remedy = "run pack.sh first, then install.sh from the folder it creates"
+    assert done.stderr == f"error: {folder} has no stripwatch-VERSION.whl; {remedy}\n"
     assert not (tmp_path / "box").exists()
 
 
 @pytest.mark.long
-def test_an_install_that_fails_leaves_nothing_that_looks_installed(tmp_path: Path) -> None:
+def test_failed_install_leaves_nothing_that_looks_installed(tmp_path: Path) -> None:
     folder, box = Path(shutil.copytree(EDGE, tmp_path / "edge")), tmp_path / "box"
     (folder / "stripwatch-0.0.0-py3-none-any.whl").write_bytes(b"no wheel")
     (folder / "wheels").mkdir()
@@ -176,7 +173,7 @@ def package(tmp_path: Path) -> Path:
     return folder
 
 
-def test_an_update_renames_old_settings_before_it_switches(package: Path, tmp_path: Path) -> None:
+def test_update_renames_old_settings_before_it_switches(package: Path, tmp_path: Path) -> None:
     box = tmp_path / "box"
     settings = box / "etc/stripwatch/worker.toml"
     settings.parent.mkdir(parents=True)
@@ -201,7 +198,7 @@ def old_settings(tmp_path: Path) -> Path:
     return settings
 
 
-def test_an_update_that_cannot_rename_the_settings_leaves_the_box_as_it_was(
+def test_update_that_cannot_rename_the_settings_changes_nothing(
     package: Path, tmp_path: Path, old_settings: Path
 ) -> None:
     old_settings.write_text("log_format = 'json'\nlog.format = 'auto'\n")
@@ -212,7 +209,7 @@ def test_an_update_that_cannot_rename_the_settings_leaves_the_box_as_it_was(
     assert (opt / "current").readlink() == Path("1")
 
 
-def test_an_update_that_fails_before_the_switch_leaves_no_environment(
+def test_update_that_fails_before_the_switch_leaves_no_environment(
     package: Path, tmp_path: Path, old_settings: Path
 ) -> None:
     (package / UNIT.name).unlink()
@@ -221,7 +218,7 @@ def test_an_update_that_fails_before_the_switch_leaves_no_environment(
     assert {path.name for path in (tmp_path / "box/opt/stripwatch").iterdir()} == {"1", "current"}
 
 
-def test_settings_that_the_service_completes_are_renamed(package: Path, tmp_path: Path, old_settings: Path) -> None:
+def test_renames_settings_that_are_completed_by_the_service(package: Path, tmp_path: Path, old_settings: Path) -> None:
     """The password comes from a drop-in, which this command does not see; a backup of an earlier update is there."""
     security = "[security]\nprotocol = 'SASL_SSL'\nmechanism = 'PLAIN'\nusername = 'u'\n"
     old_settings.write_text(f"log_format = 'json'\n{security}")
@@ -238,7 +235,7 @@ def test_settings_that_the_service_completes_are_renamed(package: Path, tmp_path
     assert (opt / "0.0.0/bin/stripwatch").exists()
 
 
-def test_a_pack_does_not_write_over_another(tmp_path: Path) -> None:
+def test_pack_does_not_overwrite_an_existing_folder(tmp_path: Path) -> None:
     done = subprocess.run([EDGE / "pack.sh", tmp_path], capture_output=True, text=True)
     assert done.returncode == InputError.exit_code
-    assert done.stderr == f"error: {tmp_path} is there already; name a new folder\n"
+    assert done.stderr == f"error: {tmp_path} already exists; choose a new folder\n"

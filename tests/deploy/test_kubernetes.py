@@ -44,7 +44,7 @@ def settings() -> Settings:
     return load_settings(BASE / "worker.toml", {})
 
 
-def test_kustomize_has_every_file() -> None:
+def test_kustomization_lists_every_file() -> None:
     kustomization = manifest("kustomization")
     named = {*kustomization["resources"], *kustomization["configMapGenerator"][0]["files"], "kustomization.yaml"}
     assert named == {path.name for path in BASE.iterdir()}
@@ -60,11 +60,11 @@ def test_kustomize_has_every_file() -> None:
         POD["spec"]["topologySpreadConstraints"][0]["labelSelector"],
     ],
 )
-def test_a_selector_finds_the_pods(selector: dict[str, dict[str, str]]) -> None:
+def test_selectors_match_the_pods(selector: dict[str, dict[str, str]]) -> None:
     assert selector["matchLabels"].items() <= LABELS.items()
 
 
-def test_the_metrics_have_the_labels_that_rules_and_boards_ask_for() -> None:
+def test_metrics_have_the_labels_used_by_rules_and_boards() -> None:
     monitor = manifest("pod-monitor")["spec"]
     jobs = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
     (job,) = (job for job in jobs if job["job_name"] == "stripwatch-worker")
@@ -73,7 +73,7 @@ def test_the_metrics_have_the_labels_that_rules_and_boards_ask_for() -> None:
     assert LABELS[monitor["jobLabel"]] == job["job_name"]
 
 
-def test_ports_and_probes_are_those_of_the_worker(settings: Settings) -> None:
+def test_ports_and_probes_match_the_worker(settings: Settings) -> None:
     (port,) = CONTAINER["ports"]
     assert port["containerPort"] == settings.metrics.port
     assert settings.metrics.host == "0.0.0.0"
@@ -83,7 +83,7 @@ def test_ports_and_probes_are_those_of_the_worker(settings: Settings) -> None:
     assert manifest("network-policy")["spec"]["ingress"][0]["ports"][0]["port"] == port["name"]
 
 
-def test_a_supervisor_answers_long_before_a_scrape_or_a_probe_gives_up() -> None:
+def test_supervisor_answers_before_scrapes_and_probes_time_out() -> None:
     """Also when processes of its pod hang."""
     (endpoint,) = manifest("pod-monitor")["spec"]["podMetricsEndpoints"]
     assert float(endpoint["scrapeTimeout"].removesuffix("s")) > 2 * SCRAPE_S_MAX
@@ -92,12 +92,12 @@ def test_a_supervisor_answers_long_before_a_scrape_or_a_probe_gives_up() -> None
     assert float(prometheus.get("scrape_timeout", prometheus["scrape_interval"]).removesuffix("s")) > 2 * SCRAPE_S_MAX
 
 
-def test_a_pod_has_longer_to_stop_than_it_takes(settings: Settings) -> None:
+def test_pod_has_enough_time_to_stop(settings: Settings) -> None:
     assert POD["spec"]["terminationGracePeriodSeconds"] > settings.drain_s_max + 30
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
-def test_the_pod_may_do_only_what_it_must(name: str) -> None:
+def test_pods_have_minimal_privileges(name: str) -> None:
     pod = DEPLOYMENTS[name]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     user = pod["securityContext"]
@@ -114,7 +114,7 @@ def test_the_pod_may_do_only_what_it_must(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BESIDE)
-def test_a_pod_beside_the_workers_runs_a_command_with_their_settings(name: str) -> None:
+def test_other_pods_run_a_valid_command_with_the_workers_settings(name: str) -> None:
     pod = BESIDE[name]["Deployment"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     command, *arguments = container["args"]
@@ -130,7 +130,7 @@ def test_a_pod_beside_the_workers_runs_a_command_with_their_settings(name: str) 
 
 
 @pytest.mark.parametrize("name", BESIDE)
-def test_what_stands_beside_the_workers_is_there_once_and_has_its_own_pods(name: str) -> None:
+def test_other_deployments_have_one_replica_and_separate_pods(name: str) -> None:
     kinds = BESIDE[name]
     spec = kinds["Deployment"]["spec"]
     labels = spec["template"]["metadata"]["labels"]
@@ -141,13 +141,13 @@ def test_what_stands_beside_the_workers_is_there_once_and_has_its_own_pods(name:
     assert {one["metadata"]["name"] for one in kinds.values()} == {f"stripwatch-{name}"}
 
 
-def test_two_writers_of_summaries_are_never_there_at_a_time(settings: Settings) -> None:
+def test_two_summary_writers_never_run_at_the_same_time(settings: Settings) -> None:
     spec = BESIDE["coils"]["Deployment"]["spec"]
     assert spec["strategy"] == {"type": "Recreate"}
     assert spec["template"]["spec"]["terminationGracePeriodSeconds"] > settings.send_s_max + 10
 
 
-def test_coils_is_asked_at_its_port_and_scraped() -> None:
+def test_coils_is_probed_and_scraped_at_its_port() -> None:
     kinds = BESIDE["coils"]
     (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
     (port,) = container["ports"]
@@ -161,7 +161,7 @@ def test_coils_is_asked_at_its_port_and_scraped() -> None:
     assert kinds["NetworkPolicy"]["spec"]["ingress"] == manifest("network-policy")["spec"]["ingress"]
 
 
-def test_the_live_page_is_asked_at_its_port_and_reached_by_its_service() -> None:
+def test_live_page_is_probed_at_its_port_and_reached_by_its_service() -> None:
     kinds = BESIDE["view"]
     (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
     (port,) = container["ports"]
@@ -175,7 +175,7 @@ def test_the_live_page_is_asked_at_its_port_and_reached_by_its_service() -> None
     assert kinds["NetworkPolicy"]["spec"]["ingress"][0]["ports"][0]["port"] == port["name"]
 
 
-def test_on_gpus_only_the_worker_has_the_image_that_lacks_a_web_server() -> None:
+def test_only_the_worker_uses_the_gpu_image() -> None:
     overlay = yaml.safe_load((BASE.parent / "gpu" / "kustomization.yaml").read_text())
     assert "images" not in overlay, "it would change the image of the live page too"
     (patch,) = (yaml.safe_load(patch["patch"]) for patch in overlay["patches"])
@@ -185,7 +185,7 @@ def test_on_gpus_only_the_worker_has_the_image_that_lacks_a_web_server() -> None
         assert ("\nstarlette==" in (DEPLOY.parent / "requirements" / f"{lock}.txt").read_text()) is has
 
 
-def test_settings_and_bundle_are_where_they_are_mounted(settings: Settings) -> None:
+def test_settings_and_bundle_paths_are_mounted(settings: Settings) -> None:
     mounts = {mount["mountPath"]: mount for mount in CONTAINER["volumeMounts"]}
     assert set(mounts) == {"/etc/stripwatch", "/bundles", "/tmp"}
     assert CONTAINER["args"] == ["run", "--config", "/etc/stripwatch/worker.toml"]
@@ -194,7 +194,7 @@ def test_settings_and_bundle_are_where_they_are_mounted(settings: Settings) -> N
     assert {mount["name"] for mount in mounts.values()} == {volume["name"] for volume in POD["spec"]["volumes"]}
 
 
-def test_the_scaler_watches_the_group_of_the_worker(settings: Settings) -> None:
+def test_scaler_watches_the_group_of_the_worker(settings: Settings) -> None:
     spec = manifest("scaled-object")["spec"]
     assert TRIGGER["consumerGroup"] == settings.group_id
     assert TRIGGER["topic"] == settings.topics.frames
@@ -205,14 +205,14 @@ def test_the_scaler_watches_the_group_of_the_worker(settings: Settings) -> None:
     assert spec["minReplicaCount"] >= 1
 
 
-def test_the_scaler_speaks_a_protocol_that_every_supported_kafka_understands() -> None:
+def test_scaler_uses_a_protocol_version_supported_by_every_kafka() -> None:
     version = TRIGGER["version"]
     assert isinstance(version, str), "KEDA takes text; YAML would read 2.1 as a number"
     oldest, newest = (2, 1, 0), (3, 9, 0)  # of Kafka 4 (KIP-896); of the oldest broker that this project is tested with
     assert oldest <= tuple(map(int, version.split("."))) <= newest
 
 
-def test_the_scaler_leaves_no_frame_without_a_worker() -> None:
+def test_scaler_never_leaves_frames_without_a_worker() -> None:
     assert all(isinstance(value, str) for value in TRIGGER.values()), "KEDA takes text alone"
     assert int(TRIGGER["lagThreshold"]) > 0
     defaults_kept = {
@@ -227,6 +227,6 @@ def test_the_scaler_leaves_no_frame_without_a_worker() -> None:
     assert "idleReplicaCount" not in manifest("scaled-object")["spec"]
 
 
-def test_there_are_no_more_workers_than_partitions() -> None:
+def test_no_more_workers_than_partitions() -> None:
     partitions = inspect.signature(topics).parameters["partitions"].default
     assert manifest("scaled-object")["spec"]["maxReplicaCount"] <= partitions

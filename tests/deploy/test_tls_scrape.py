@@ -16,7 +16,7 @@ from tests.deploy.prometheus import Target, running_prometheus, until
 METRIC = "stripwatch_health_certificate_expiry_timestamp_seconds"
 
 
-def test_prometheus_reads_a_port_behind_tls(tmp_path: Path) -> None:
+def test_prometheus_scrapes_a_port_with_tls(tmp_path: Path) -> None:
     with absence_is_a_skip(KafkaUnavailableError):
         make_certificates(tmp_path)
     for ours, theirs in (

@@ -208,7 +208,7 @@ STEPS = (
 )
 
 
-def test_a_line_through_all_its_faults(watched: Watched, bundle: Path, tmp_path: Path) -> None:
+def test_alerts_and_boards_during_all_faults_of_a_line(watched: Watched, bundle: Path, tmp_path: Path) -> None:
     for step in STEPS:
         set_right(watched)
         folder = tmp_path / step.__name__

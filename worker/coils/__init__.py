@@ -1,1 +1,1 @@
-"""Results gathered into coils: metres covered, defects merged along the strip, summaries."""
+"""Coils: results aggregated into covered lengths, defects merged along the strip, and summaries."""

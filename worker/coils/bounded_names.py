@@ -1,8 +1,8 @@
-"""Results as their readers keep them: each text has a maximum length.
+"""Bounded names: readers of results limit the length of each text they keep.
 
-What is kept of a result goes into the summary of a coil, which must fit into one record, and to every viewer of the
-page twice a second. A worker's own names are shorter, so only what others write to the topic of results is shortened.
-Two long names that begin alike stay two names: a shortened one ends with a digest of the whole.
+These texts end up in coil summaries, which must fit into one record, and are sent to every viewer of the page twice per
+second. A worker's own names are shorter, so only records from other writers are affected. A shortened name ends with a
+digest of the whole, so two long names with the same beginning stay distinct.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ _DIGEST_CHARS = 12
 
 
 def shorten(name: str) -> str:
-    """The name itself up to NAME_CHARS_MAX characters; of a longer one its beginning, an ellipsis and a digest."""
+    """Return a name of up to NAME_CHARS_MAX characters unchanged, or a longer one as beginning, ellipsis and digest."""
     if len(name) <= NAME_CHARS_MAX:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_CHARS]

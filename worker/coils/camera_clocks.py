@@ -1,4 +1,4 @@
-"""The times of capture of all cameras on one clock, so that a camera whose clock is wrong is not taken for late."""
+"""Converts capture times of all cameras to one clock, so a camera with a wrong clock does not appear late."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from stripwatch.worker.coils.observations import Observation
 
-_WINDOW_MS = 12 * 3_600_000  # a clock that was set back is understood after one to two of these
+_WINDOW_MS = 12 * 3_600_000  # a clock that was set back is recognized after one to two windows
 _CAMERAS_MAX = 1_000
 
 CameraKey = tuple[str | None, str]  # line and camera
@@ -21,7 +21,7 @@ class KnownDelay(NamedTuple):
 
 @dataclass(slots=True)
 class _Delay:
-    """The shortest time from capture to result, of this window and the one before."""
+    """The shortest time from capture to result in this window and in the previous one."""
 
     began_ms: int
     shortest_ms: int
@@ -33,13 +33,13 @@ class _Delay:
 
 
 class CameraClocks:
-    """Adds to the times of a camera how far its clock is behind that of the workers.
+    """Adds to the capture times of a camera the delay of its clock against the workers' clock.
 
-    A result follows its frame within a fraction of a second unless a worker is late, and one is not late all the time:
-    so the shortest time from capture to result, beyond that fraction, is the error of the camera's clock. A camera that
-    was never seen is believed to be in time.
+    A result normally follows its frame within a fraction of a second, and no worker is late all the time. The shortest
+    time from capture to result beyond that fraction is therefore the error of the camera's clock. The clock of an
+    unknown camera is assumed to be right.
 
-    known: of an earlier run; by line and camera, the shortest time and when it was known.
+    known: delays from an earlier run, by line and camera.
     """
 
     def __init__(self, known: Mapping[CameraKey, KnownDelay] = MappingProxyType({})) -> None:
@@ -48,7 +48,7 @@ class CameraClocks:
         )
 
     def common_ms(self, observation: Observation) -> int:
-        """When the frame was captured, by the clock of the workers; its camera's clock is learned from it."""
+        """Return the capture time by the workers' clock, after updating the delay of the camera's clock."""
         key, recorded_ms = (observation.line, observation.camera), observation.recorded_ms
         if recorded_ms is None:
             return observation.captured_ms
@@ -58,12 +58,12 @@ class CameraClocks:
         return observation.captured_ms + (delay.behind_ms if delay else 0)
 
     def shortest_ms(self, line: str | None, camera: str) -> int | None:
-        """From capture to result; None of a camera that was never seen."""
+        """Return the shortest time from capture to result, or None for an unknown camera."""
         delay = self._delays.get((line, camera))
         return delay.behind_ms if delay else None
 
     def behind_ms(self, line: str | None, camera: str) -> int:
-        """How far the clock is behind, as far as is known by now."""
+        """Return the known delay of the camera's clock; 0 for an unknown camera."""
         return self.shortest_ms(line, camera) or 0
 
     def _learn(self, key: CameraKey, recorded_ms: int, delay_ms: int) -> _Delay:

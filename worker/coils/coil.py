@@ -1,4 +1,4 @@
-"""One coil: what the frames of all its cameras show, added up."""
+"""One coil: the aggregated observations of all its cameras, and its summary."""
 
 import hashlib
 from collections import Counter
@@ -23,14 +23,14 @@ from stripwatch.worker.contracts.coil_summary import (
 from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
 
-# Of a summary: it must fit into one Kafka message, and names come from outside.
+# Limits of a summary: it must fit into one Kafka message, and names come from outside.
 _GAPS_MAX, _DEFECTS_MAX, _CAMERAS_MAX = 200, 1_000, 256
 
 
 class CoilAggregate:
-    """Grows with each observation. Neither their order nor repeats among them matter.
+    """Aggregates observations of a coil. The result does not depend on their order or on repeats.
 
-    expected: cameras that should have seen the coil; the coil tracker sets them when the coil has ended.
+    expected: cameras that should have seen the coil; set by the coil tracker when the coil has ended.
     """
 
     def __init__(self, first: Observation, rules: StripRules | None = None) -> None:
@@ -44,10 +44,10 @@ class CoilAggregate:
         self._tracks: dict[str, CameraTrack] = {}
         self.frame_ids = DigestSet()
         self.supplement = False
-        self.replaced_rejects = 0  # of a supplement
-        self.time_is_taken = False  # as the time of the first frame, by another part of the coil
+        self.replaced_rejects = 0  # only in a supplement
+        self.time_is_taken = False  # another part of the coil begins at the same capture time
         self._id: str | None = None
-        self._rejected: dict[str, str] = {}  # by id; the camera that the reject counts for
+        self._rejected: dict[str, str] = {}  # the camera that the reject counts for, by frame id
         self._states: dict[str, Counter[str]] = {}
         self._without_scale: set[str] = set()
         self._verdicts: Counter[str] = Counter()
@@ -66,9 +66,9 @@ class CoilAggregate:
 
     @property
     def id(self) -> str:
-        """It stays as it was in the first summary, also when an earlier frame comes after that.
+        """The id of the summary. It stays the same after the first summary, even if an earlier frame arrives later.
 
-        Two parts of a coil can begin at the same time of capture, but a frame is counted in one of them only.
+        Two parts of a coil can begin at the same capture time, but each frame is counted in only one of them.
         """
         if self._id is not None:
             return self._id
@@ -84,16 +84,16 @@ class CoilAggregate:
 
     @property
     def rejected_ids(self) -> Collection[str]:
-        """Of the frames that were not inspected later."""
+        """Ids of rejected frames that were not inspected later."""
         return self._rejected.keys()
 
     @property
     def cameras(self) -> Collection[str]:
-        """Those that sent a frame."""
+        """Cameras that sent at least one frame."""
         return self._states.keys()
 
     def placed(self) -> PlacedCoil:
-        """What each camera shows of the strip, those that are expected and silent included."""
+        """Return the part of the strip that each camera shows, including silent cameras that were expected."""
         names = list(self._tracks)
         shifts = common_shifts([self._tracks[name].transitions() for name in names])
         cameras = {name: self._tracks[name].placed(of) for name, of in zip(names, shifts, strict=True)}
@@ -104,9 +104,9 @@ class CoilAggregate:
         return PlacedCoil(cameras | nothing, frozenset(silent), frozenset(self._without_scale), self._rules)
 
     def add(self, observation: Observation) -> bool:
-        """Whether it is new; a repeat is not counted again.
+        """Add an observation. Return False for a repeat, which is not counted again.
 
-        A frame that was rejected, sent again and inspected is inspected, whichever event comes first.
+        A frame that was rejected, replayed and inspected counts as inspected, regardless of the order of its events.
         """
         rejected_of = self._rejected.get(observation.frame_id)
         again = rejected_of is not None
@@ -186,7 +186,7 @@ class CoilAggregate:
         )
 
     def _faults_together(self, of_cameras: Iterable[Counter[str]]) -> dict[str, int]:
-        """The cameras of a strip have one encoder, so a reset that several of them see is one."""
+        """Add up the faults of all cameras. They share one encoder, so a reset seen by several cameras counts once."""
         faults = sum(of_cameras, Counter[str]())
         faults["reset"] = count_resets([track.transitions() for track in self._tracks.values()])
         return _known_faults(faults)

@@ -1,4 +1,4 @@
-"""A coil, or the part of it between two silences, from its first frame until nothing can correct it any more."""
+"""A coil, or its part between two silences, from its first frame until it can no longer be corrected."""
 
 from dataclasses import dataclass, field
 from math import inf
@@ -16,7 +16,7 @@ _CAMERAS_MAX, _OTHERS = 256, ""
 
 
 class EventSource(NamedTuple):
-    """Where an event of a frame was read. read_before: by an earlier run, which had counted it."""
+    """The record that an event was read from. read_before: an earlier run has read and counted it."""
 
     partition: Partition
     offset: int
@@ -25,10 +25,12 @@ class EventSource(NamedTuple):
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class CoilPart:
-    """heard_s: when an event of it came last. captured: first and last time of each camera, by its own clock.
+    """One part of a coil.
 
-    changed: since its newest summary, whose number is revision. correctable_until_s: of a part that has ended.
-    offsets: of its records in each partition, so that it can be read again. faults: those that summaries have stated.
+    heard_s: time of its last event. revision: number of its newest summary. changed: it has changed since that summary.
+    correctable_until_s: end of the time in which an ended part can be corrected. offsets: its records in each
+    partition, so that it can be read again. captured: first and last capture time of each camera, by the camera's
+    clock. faults: faults that its summaries have already stated.
     """
 
     log: CoilAggregate
@@ -44,7 +46,7 @@ class CoilPart:
 
     @property
     def first_ms(self) -> int:
-        """By the clock of the workers, as far as it is known by now how far the cameras are behind it."""
+        """Capture time of the first frame by the workers' clock, given the known delays of the cameras' clocks."""
         return min(first + self._behind_ms(camera) for camera, (first, _) in self.captured.items())
 
     @property
@@ -52,11 +54,11 @@ class CoilPart:
         return max(last + self._behind_ms(camera) for camera, (_, last) in self.captured.items())
 
     def gap_ms(self, at_ms: int) -> float:
-        """How far outside of the part a moment is. One that was cut at a limit takes no more frames."""
+        """Return how far a time is outside the part; infinity for a part cut at a limit, which accepts no frames."""
         return inf if self.ended == "limit" else max(self.first_ms - at_ms, at_ms - self.last_ms, 0)
 
     def stretch_to(self, camera: str, captured_ms: int) -> None:
-        """A frame of this moment belongs to it. If that lies beyond its end, the part had not ended."""
+        """Extend the part to a capture time. If that is beyond its end, the part reopens."""
         if self.ended and self.ended != "limit" and captured_ms + self._behind_ms(camera) > self.last_ms:
             self.ended = None
         if camera not in self.captured and len(self.captured) >= _CAMERAS_MAX:
@@ -73,7 +75,7 @@ class CoilPart:
             self.offsets[source.partition] = OffsetSpan(known.first if known else source.offset, source.offset)
 
     def summary(self) -> CoilSummary:
-        """To be published: from now on the coil keeps its id."""
+        """Build the summary for publishing. From now on the coil keeps its id."""
         self.log.pin_id(self.log.id)
         offsets = {partition.name: span for partition, span in self.offsets.items()}
         summary = self.log.summary(self.ended, self.revision)

@@ -1,6 +1,6 @@
-"""Which coils run, which have ended and can still be corrected, and of which a summary is due.
+"""Tracks which coils run, which have ended but can still be corrected, and which need a summary.
 
-Time comes in from outside, in seconds of any clock, so that a test never waits.
+Callers pass in the time, in seconds of any clock, so tests never wait.
 """
 
 from collections import OrderedDict
@@ -20,20 +20,20 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.coil_summary import Ended
 from stripwatch.worker.contracts.positions import Partition
 
-LAG_S_TARGET = 30.0  # stripwatch:lag_seconds:target of the recording rules: beyond it an alert calls the worker late
+LAG_S_TARGET = 30.0  # stripwatch:lag_seconds:target of the recording rules, beyond which StripwatchLagGrows fires
 _SILENCE_S_MIN = 120.0
 _FORGOTTEN_MAX = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class CoilRules:
-    """A coil has ended when nothing of it came for settle_s and the line has moved on, or for silence_s anyway.
+    """Rules for closing coils.
 
-    Frames that come later correct it, for correctable_s after its end or its newest correction. The defaults are those
-    of the default settings.
-    frames_max bounds the memory of a line that never names a new coil, open_max that of one which always does,
-    frames_kept_max that of all coils together.
-    cameras: by line, those that the settings name; of the other lines those are expected that saw the coils before.
+    A coil ends after settle_s without frames if the line has started another coil, or after silence_s without frames.
+    Later frames correct it for correctable_s after its end or its newest correction. The defaults follow from the
+    default settings. frames_max bounds the memory of a line that never starts a new coil, open_max that of a line that
+    constantly does, and frames_kept_max that of all coils together. cameras: cameras named in the settings, by line; on
+    other lines, the cameras that saw earlier coils are expected.
     """
 
     settle_s: float = 95.0
@@ -53,11 +53,11 @@ class CoilRules:
         silence_s: float | None = None,
         correctable_s: float | None = None,
     ) -> Self:
-        """By the settings of the workers, except what is given.
+        """Derive the rules from the workers' settings, except for the values given.
 
         settle_s: a killed worker keeps its partitions until its session ends, the others drain before they take over,
-        and then they work off what has come meanwhile. correctable_s: a worker that hangs is put out of the group after
-        max_poll_interval_ms, and Kafka may take send_s_max to acknowledge a result.
+        and then work off the backlog. correctable_s: a hung worker leaves the group after max_poll_interval_ms, and
+        Kafka may take send_s_max to acknowledge a result.
         """
         held_up_s = settings.session_timeout_ms / 1000 + settings.drain_s_max + LAG_S_TARGET
         hung_s = held_up_s + settings.max_poll_interval_ms / 1000 + settings.send_s_max
@@ -75,10 +75,10 @@ Outcome = Literal["in-time", "late", "supplement", "repeat"]
 
 
 class Added(NamedTuple):
-    """What became of an event. part: None for a repeat that belongs to a coil which is not kept any more.
+    """The outcome of adding an event. part: None for a repeat in a coil that is no longer kept.
 
-    late: it corrects a coil that had ended. supplement: that coil could not be corrected any more.
-    replaces_reject: the frame was rejected before, and was sent again.
+    outcome: "late" if it corrects a coil that had ended; "supplement" if that coil can no longer be corrected.
+    replaces_reject: the frame was rejected before and was replayed.
     """
 
     part: CoilPart | None
@@ -87,10 +87,10 @@ class Added(NamedTuple):
 
 
 class CoilTracker:
-    """Every frame is counted in one part of its coil, whenever it comes.
+    """Assigns every frame to one part of its coil, whenever it arrives.
 
-    That is the part that was captured at its time, even if it has ended: then it gets a corrected summary. Of a coil
-    that is not kept any more, late frames make a part of their own, a supplement.
+    It chooses the part that was captured at the frame's time, even if that has ended; the part then gets a corrected
+    summary. Late frames of a coil that is no longer kept form a separate part, a supplement.
     """
 
     def __init__(self, rules: CoilRules, published: PublishedCoils | None = None) -> None:
@@ -106,7 +106,7 @@ class CoilTracker:
         self._ids: OrderedDict[str, None] = OrderedDict.fromkeys(self._published.ids())
 
     def __iter__(self) -> Iterator[CoilPart]:
-        """The parts that are kept, in the order in which they began."""
+        """Iterate over the kept parts in the order of their first frames."""
         parts = (part for parts in self._parts.values() for part in parts)
         return iter(sorted(parts, key=lambda part: part.first_ms))
 
@@ -115,11 +115,11 @@ class CoilTracker:
         return [part for part in self if not part.ended]
 
     def first_offsets(self) -> dict[Partition, int]:
-        """By partition, from where on it must be read to have all parts again that can still change."""
+        """Return, by partition, the offset from which all parts that can still change can be rebuilt."""
         return _first_offsets(self)
 
     def first_unpublished(self) -> dict[Partition, int]:
-        """By partition, from where on there are late frames of coils that cannot be corrected, in no summary yet."""
+        """Return, by partition, the first offset of unpublished supplements (late frames of final coils)."""
         return _first_offsets(part for part in self if part.log.supplement and part.changed)
 
     def add(self, observation: Observation, now_s: float, source: EventSource | None = None) -> Added:
@@ -149,7 +149,7 @@ class CoilTracker:
         return Added(part, outcome, replaces_reject=replaces)
 
     def due(self, now_s: float) -> list[CoilPart]:
-        """The parts of which a summary is to be published, oldest first: they have ended, or were corrected."""
+        """Return the ended or corrected parts whose summary must be published, oldest first."""
         self.end_parts(now_s)
         excess = self._excess()
         due = [part for part in self if part.ended and part.changed and (self._is_quiet(part, now_s) or part in excess)]
@@ -162,7 +162,7 @@ class CoilTracker:
         return publish
 
     def finish(self) -> list[CoilPart]:
-        """The parts with anything that is not in a summary yet, as there is nothing more to come."""
+        """Return the parts with changes that are not in a summary yet. Call it when no more events follow."""
         return [part for part in self if part.changed and self._revise(part)]
 
     def _part_of(self, key: Key, frame_id: str, at_ms: int) -> CoilPart | None:
@@ -183,32 +183,32 @@ class CoilTracker:
         part = CoilPart(CoilAggregate(observation, self._rules.strip), self._clocks, now_s)
         part.stretch_to(observation.camera, observation.captured_ms)
         part.note_source(source)
-        read_before = source is not None and source.read_before  # a late frame without a summary is not
+        read_before = source is not None and source.read_before  # False for a late frame in no summary yet
         part.log.supplement = at_ms <= self._final_ms.get(key, -1) and not read_before
         self._parts.setdefault(key, []).append(part)
         replaces = self._replaces_final_reject(part, observation)
         return Added(part, "supplement" if part.log.supplement else "in-time", replaces_reject=replaces)
 
     def _replaces_final_reject(self, part: CoilPart, observation: Observation) -> bool:
-        """Whether a new frame of this part is in an earlier summary, as a reject; the part counts that."""
+        """Return whether a new frame of this part is a reject in an earlier summary, and count it in the part."""
         replaces = part.log.supplement and self._final_frames.replaces_reject(observation)
         part.log.replaced_rejects += replaces
         return replaces
 
     def _is_long_final(self, key: Key, at_ms: int) -> bool:
-        """Whether no part that an earlier run has kept can have held this moment.
+        """Return whether this time is certainly before every part that an earlier run kept.
 
-        The next part may begin right where one was cut at a limit, and the clocks may have been less well known then.
+        The next part may begin right where one was cut at a limit, and the clocks may have been known less precisely.
         """
         return at_ms <= self._final_ms.get(key, -1) - 500 * self._rules.silence_s
 
     def _repeat_of_final(self, observation: Observation) -> Added:
-        """An earlier run has counted it in a coil that cannot be corrected any more."""
+        """Treat an observation as a repeat: an earlier run has counted it in a coil that is final now."""
         self._final_frames.add(observation)
         return Added(None, "repeat")
 
     def end_parts(self, now_s: float) -> None:
-        """Let end what has ended by now, and publish nothing: of a part that is read again there is more to come."""
+        """End parts by the rules without publishing them, because a part that is being read again is incomplete."""
         running = self.running
         newest_ms: dict[str | None, int] = {}
         for part in running:
@@ -228,11 +228,11 @@ class CoilTracker:
         return "limit" if part.log.frames >= self._rules.frames_max else None
 
     def _is_quiet(self, part: CoilPart, now_s: float) -> bool:
-        """A correction waits for more of them; a coil that has just ended was waited for."""
+        """Return whether no frame arrived for a while, so that late frames are collected into one correction."""
         return part.ended == "limit" or now_s - part.heard_s >= min(self._rules.settle_s, self._rules.silence_s)
 
     def _excess(self) -> set[CoilPart]:
-        """The parts that ended first, where all together are too many or too large."""
+        """Return the parts that ended first, as many as needed to stay within the limits of parts and frames."""
         ended = sorted((part for part in self if part.ended), key=lambda part: part.heard_s)
         frames, excess = sum(part.log.frames for part in self), set[CoilPart]()
         for part in ended:
@@ -244,7 +244,7 @@ class CoilTracker:
         return excess
 
     def _revise(self, part: CoilPart) -> bool:
-        """Give the part the number of its next summary. False where what it would say is published already."""
+        """Assign the revision of the part's next summary. Return False if the same content is already published."""
         known = self._published.take(part) if part.revision == 0 else None
         if known is None:
             if part.revision == 0 and not part.log.supplement:
@@ -268,7 +268,7 @@ class CoilTracker:
             self._ids.popitem(last=False)
 
     def _forget(self, part: CoilPart) -> None:
-        """Nothing corrects it from now on. The ids of its frames are kept a while, so that repeats are not late."""
+        """Make a part final. The ids of its frames are kept for a while, so repeats do not count as late."""
         key = part.log.line, part.log.coil
         self._parts[key].remove(part)
         if not self._parts[key]:

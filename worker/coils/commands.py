@@ -1,4 +1,4 @@
-"""`stripwatch coils` and `report`: what they take, and what they print at their end."""
+"""The commands `stripwatch coils` and `stripwatch report`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,38 +20,40 @@ from stripwatch.worker.config.cli_options import (
 def coils(
     config: SettingsConfig = None,
     bootstrap_servers: BootstrapServersSetting = None,
-    group_id: Annotated[str, typer.Option(help="The group whose commits say where to continue.")] = "stripwatch-coils",
+    group_id: Annotated[
+        str, typer.Option(help="Consumer group whose committed offsets mark where to continue.")
+    ] = "stripwatch-coils",
     settle_s: Annotated[
         float | None,
         typer.Option(
             min=0,
             help="Close a coil this many seconds after its last frame once the line has started the next coil. "
-            "Unset: session_timeout_ms + drain_s_max + 30 s, as long as a killed worker may hold up frames.",
+            "Default: session_timeout_ms + drain_s_max + 30 s, the longest time that a killed worker delays frames.",
         ),
     ] = None,
     silence_s: Annotated[
         float | None,
         typer.Option(
-            min=1, help="Close a coil after this many seconds without a frame. Unset: 120, or settle-s if that is more."
+            min=1, help="Close a coil after this many seconds without a frame. Default: 120, or settle-s if larger."
         ),
     ] = None,
     correctable_s: Annotated[
         float | None,
         typer.Option(
             min=0,
-            help="For this many seconds more, frames that come late correct a coil. "
-            "Unset: settle-s by the settings + max_poll_interval_ms + send_s_max.",
+            help="Let late frames correct a closed coil for this many seconds. "
+            "Default: default of settle-s + max_poll_interval_ms + send_s_max.",
         ),
     ] = None,
     metrics_port: MetricsPort = None,
     setting: Set = None,
 ) -> None:
-    """Write a summary of each coil to the topic of coils when the coil has ended, until stopped.
+    """Publish a summary of each coil when it has ended, until stopped.
 
-    It reads results and rejects of all lines; run it once beside the workers, with their settings. A summary is written
-    at least once, a repeat has the same ce_id. Frames that come late are added to their coil, and its summary is
-    written again with the same id and a higher revision. Without --metrics-port it opens no port. SIGTERM ends it in
-    order; the last line on stdout is JSON.
+    The command reads the results and rejects of all lines. Run it once per cluster, with the settings of the workers. A
+    summary is written at least once; a repeat has the same ce_id. Late frames are added to their coil, and its summary
+    is written again with the same id and a higher revision. Without --metrics-port the command opens no port. SIGTERM
+    stops it cleanly. The last line on stdout is JSON.
 
     Example: stripwatch coils --bootstrap-servers 127.0.0.1:9092
     """
@@ -66,18 +68,18 @@ def coils(
 def report(
     config: SettingsConfig = None,
     bootstrap_servers: BootstrapServersSetting = None,
-    coil: Annotated[str | None, typer.Option(help="Only coils of this name.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="No table, but all of each coil in the JSON.")] = False,
-    csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a row for each coil to this new file.")
-    ] = None,
+    coil: Annotated[str | None, typer.Option(help="Report only coils with this name.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the complete summaries as JSON instead of a table.")
+    ] = False,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one row per coil to this new file.")] = None,
     force: Force = False,
     setting: Set = None,
 ) -> None:
-    """Report each coil from the results on Kafka: metres, metres not covered, frames, defects of each class.
+    """Report the coils on Kafka: length, uncovered length, frames, and defects per class.
 
-    Reads the topics of results and rejects from their beginning, and ends coils as `coils` does: a name that was used
-    again later is another coil. The last line on stdout is JSON.
+    The command reads the results and rejects from their beginning, and closes coils by the same rules as `coils`: a
+    name that is reused later is a different coil. The last line on stdout is JSON.
 
     Example: stripwatch report --bootstrap-servers 127.0.0.1:9092 --csv coils.csv
     """

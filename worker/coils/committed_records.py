@@ -1,4 +1,4 @@
-"""Where `stripwatch coils` continues after a restart, and what it keeps of a record until its turn."""
+"""The start offsets of `stripwatch coils` after a restart, and the records it keeps for processing in time order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from stripwatch.worker.contracts.replay_mark import replayed_id
 
 
 class CommittedStarts:
-    """Starts reading where the last run would have its coils again, and knows how far that run had read.
+    """Seeks to the committed offsets, from which open coils can be rebuilt, and knows how far the last run had read.
 
-    first_offsets: where this run begins, by the name of the partition.
+    first_offsets: start offset of this run, by partition name.
     """
 
     def __init__(self) -> None:
@@ -28,11 +28,11 @@ class CommittedStarts:
 
     @property
     def is_reading_again(self) -> bool:
-        """There are records to come that the last run had read."""
+        """True while records are outstanding that the last run had already read."""
         return bool(self._behind)
 
     def note(self, next_offsets: Mapping[TopicPartition, int]) -> None:
-        """All before these offsets has had its turn; the last records may be markers of transactions."""
+        """Note that everything before these offsets was processed. The last records may be transaction markers."""
         self._behind = {tp for tp in self._behind if next_offsets.get(tp, 0) < self.read_to[tp]}
 
     def caught_up(self) -> None:
@@ -47,7 +47,7 @@ class CommittedStarts:
             consumer.seek(partition, first)
             if committed is None:
                 continue
-            # A version that wrote no metadata dropped what was late: all records that are there count as read by it.
+            # A version that wrote no metadata dropped late frames: all existing records count as read by it.
             text = committed.metadata
             self.read_to[partition] = int(text) if text and text.isdecimal() else ends[partition]
             if committed.offset < self.read_to[partition]:
@@ -56,7 +56,7 @@ class CommittedStarts:
 
 @dataclass(frozen=True, slots=True)
 class ReadRecord:
-    """What a record is, and where. observation: None where it is neither result nor reject; mark: of a replay."""
+    """A record with its source. observation: None if it is neither result nor reject. mark: it is a replay mark."""
 
     source: EventSource
     observation: Observation | None
@@ -64,7 +64,7 @@ class ReadRecord:
 
 
 class RecordReader:
-    """Makes of a record what is kept of it until its turn."""
+    """Converts records to `ReadRecord` objects, which are kept until they can be processed in time order."""
 
     def __init__(self, settings: Settings, starts: CommittedStarts) -> None:
         self._rejects = settings.topics.rejects
@@ -75,5 +75,5 @@ class RecordReader:
         read_before = record.offset < self._starts.read_to.get(partition, 0)
         source = EventSource(Partition(*partition), record.offset, read_before)
         if replayed_id(record.value, record.headers):
-            return ReadRecord(source, None, mark=True)  # the frame's own result will say what became of it
+            return ReadRecord(source, None, mark=True)  # the outcome follows as the result of the replayed frame
         return ReadRecord(source, observation_from_record(record, self._rejects))

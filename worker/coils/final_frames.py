@@ -1,4 +1,4 @@
-"""The ids of frames in summaries that nothing can correct any more. A repeat of one does not count as late."""
+"""Ids of frames in final summaries, which can no longer be corrected. A repeat of one does not count as late."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -11,22 +11,22 @@ _SET_MAX = 10_000
 
 
 class FinalFrames:
-    """The newest of them: a worker that comes back after an hour repeats the last frames before its absence.
+    """The newest ids: a worker that returns after an hour repeats the last frames before its outage.
 
-    Rejects are kept apart, since a frame that was rejected can still be sent again and be inspected.
+    Rejects are kept separately, because a rejected frame can still be replayed and inspected.
     """
 
     def __init__(self) -> None:
         self._settled, self._rejected = _RecentIds(), _RecentIds()
 
     def has(self, observation: Observation) -> bool:
-        """Whether it is a repeat of one of them."""
+        """Return whether the observation repeats one of these frames."""
         return observation.frame_id in self._settled or (
             observation.state == "rejected" and observation.frame_id in self._rejected
         )
 
     def replaces_reject(self, observation: Observation) -> bool:
-        """Whether it was inspected or skipped after it had been rejected. Every replay is of a reject."""
+        """Return whether the frame was inspected or skipped after it had been rejected. Only rejects are replayed."""
         if observation.state == "rejected":
             return False
         return observation.replay_of is not None or observation.frame_id in self._rejected
@@ -36,7 +36,7 @@ class FinalFrames:
         ids.add(observation.frame_id)
 
     def add_all(self, frame_ids: DigestSet, rejected: Iterable[str]) -> None:
-        """Those of a part. rejected: which of them are rejects still."""
+        """Add the frames of a part. rejected: those that are still rejects."""
         rejected = list(rejected)
         self._settled.update(frame_ids.without(rejected))
         for frame_id in rejected:
@@ -44,7 +44,7 @@ class FinalFrames:
 
 
 class _RecentIds:
-    """In several sets, the oldest of which is dropped when they are too many."""
+    """Ids in several sets. The oldest set is dropped when there are too many ids."""
 
     def __init__(self) -> None:
         self._sets = deque([DigestSet()])  # the last one grows

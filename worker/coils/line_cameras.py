@@ -1,4 +1,4 @@
-"""Which cameras should see a coil of a line, so that one which sends nothing is missed."""
+"""The cameras that are expected to see each coil of a line, so that a silent camera is noticed."""
 
 import itertools
 from collections import OrderedDict
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from stripwatch.worker.config.sections import Camera
 
-REMEMBERED_COILS = 100  # a camera that was taken away is reported in as many coils, then forgotten
+REMEMBERED_COILS = 100  # a camera that was removed is reported for this many coils, then forgotten
 _LINES_MAX, _CAMERAS_MAX = 1_000, 256
 
 
@@ -15,14 +15,14 @@ _LINES_MAX, _CAMERAS_MAX = 1_000, 256
 class _Line:
     coils: int = 0
     last_seen: dict[str, int] = field(default_factory=dict)  # by camera, the number of the coil
-    newest: str | None = None  # the coil, and the cameras that have seen a part of it
+    newest: str | None = None  # the newest coil; of_newest: the cameras that have seen a part of it
     of_newest: set[str] = field(default_factory=set)
 
 
 class LineCameras:
-    """The cameras that the settings name for a line; where they name none, those that saw its coils before.
+    """Knows the cameras of each line: those named in the settings, or else those that saw its earlier coils.
 
-    configured: by line.
+    configured: the cameras named in the settings, by line.
     """
 
     def __init__(self, configured: Mapping[str, Collection[str]]) -> None:
@@ -30,8 +30,10 @@ class LineCameras:
         self._lines: OrderedDict[str | None, _Line] = OrderedDict()
 
     def expected(self, line: str | None, coil: str | None) -> Collection[str]:
-        """Those that should see this part of the coil: a camera that has seen another part of it need not see this one,
-        since after a stop near the end of the coil the first cameras of the line have seen all of it.
+        """Return the cameras that are expected to see this part of a coil.
+
+        A camera that has seen another part of the coil is not expected again: after a stop near the end of the coil,
+        the first cameras of the line have already seen all of it.
         """
         known = self._lines.get(line, _Line())
         named = self._configured.get(line) if line is not None else None
@@ -39,7 +41,7 @@ class LineCameras:
         return [camera for camera in (known.last_seen if named is None else named) if camera not in seen]
 
     def saw(self, line: str | None, coil: str | None, cameras: Collection[str]) -> None:
-        """A part of the coil has ended, and these cameras sent frames of it."""
+        """Record that a part of a coil has ended, and that these cameras sent frames of it."""
         known = self._lines.setdefault(line, _Line())
         self._lines.move_to_end(line)
         if coil is None or coil != known.newest:
@@ -55,6 +57,6 @@ class LineCameras:
 
 
 def configured_cameras(cameras: Mapping[str, Camera]) -> dict[str, list[str]]:
-    """By line, the cameras that the settings `cameras.ID.line` name for it."""
+    """Return the cameras of each line according to the settings `cameras.ID.line`."""
     lines = sorted({camera.line for camera in cameras.values() if camera.line})
     return {line: sorted(name for name, camera in cameras.items() if camera.line == line) for line in lines}

@@ -1,4 +1,4 @@
-"""What one record of the results or rejects says of one frame of the strip."""
+"""Observations: a frame as described by one record of the results or rejects."""
 
 import sys
 from collections.abc import Sequence
@@ -26,12 +26,13 @@ _decode_result = msgspec.json.Decoder(Result).decode
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One frame as its result or reject tells of it. span_mm: of an inspected frame whose camera's scale is known.
+    """One frame, read from its result or reject.
 
-    defects: those whose place on the strip is known, at least by the position of the frame, which is a point then.
-    unplaced: the labels of the others. line_uri: the line as its cameras name it in ce_source, where that was read.
-    flags: why the verdict is unsure whatever the scores are. direction: of the strip, where the camera states it.
-    recorded_ms: when its event was written.
+    span_mm: the part of the strip shown by an inspected frame, if the camera's scale is known. defects: defects with a
+    known strip position, which is a point if only the position of the frame is known. unplaced: labels of the other
+    defects. line_uri: the line as stated in ce_source. flags: reasons why the verdict is unsure regardless of the
+    scores. direction: direction of the strip, if stated by the camera. recorded_ms: time at which the event was
+    written.
     """
 
     id: str
@@ -53,13 +54,13 @@ class Observation:
 
     @property
     def frame_id(self) -> str:
-        """One for all events of a frame: those of its replays, and the reject that was sent again."""
+        """The id shared by all events of a frame: its first reject and the events of its replays."""
         return self.replay_of or self.id
 
 
 def read_result(value: bytes | None) -> Result | None:
-    """The result in a record, with names of a bounded length; None for a record that is none, since anybody may write
-    to a topic.
+    """Decode a result, with names of bounded length. Return None if the value is not a result, since any client may
+    write to the topic.
     """
     try:
         return bounded_result(_decode_result(value or b""))
@@ -68,13 +69,16 @@ def read_result(value: bytes | None) -> Result | None:
 
 
 def observation_from_result(result: Result, timestamp_ms: int) -> Observation | None:
-    """timestamp_ms: of the record, since no frame was taken after its result. None where captured_at is no time."""
+    """Convert a result to an observation. Return None if captured_at is not a valid time.
+
+    timestamp_ms: record time, the upper limit of the capture time.
+    """
     frame = result.frame
     try:
         captured_ms = parse_rfc3339(frame.captured_at)
     except ValueError:
         return None
-    if not _is_a_place(frame):
+    if not _has_valid_position(frame):
         frame = msgspec.structs.replace(frame, strip_position_mm=None, strip_mm=None)
     placed = [_strip_defect(result.id, defect, frame) for defect in result.defects]
     return Observation(
@@ -99,9 +103,9 @@ def observation_from_result(result: Result, timestamp_ms: int) -> Observation | 
 def observation_from_reject(
     key: bytes | None, headers: Sequence[tuple[str, bytes | None]], timestamp_ms: int
 ) -> Observation | None:
-    """From the headers of a reject; None where it has no id, so that it cannot be distinguished from a repeat.
+    """Convert the headers of a reject to an observation. Return None without an id, which is needed to detect repeats.
 
-    Its headers are CloudEvents as those of a frame are, so they are read by the same rules.
+    The headers are CloudEvents like those of a frame, and are read by the same rules.
     """
     named = dict(headers)
     identity, replay_of = named.get(header_names.ID), named.get(ORIGINAL_PREFIX + header_names.REPLAY_OF)
@@ -127,9 +131,9 @@ def observation_from_reject(
 
 
 def observation_from_record(record: Any, rejects_topic: str) -> Observation | None:
-    """Of a Kafka record from the results or the rejects; None where it is neither.
+    """Convert a Kafka record of the results or rejects to an observation. Return None if it is neither.
 
-    A replay mark is not an observation either: ask replayed_id first whether a record is one.
+    Replay marks must be filtered out first with `replayed_id`.
     """
     if record.topic == rejects_topic:
         observation = observation_from_reject(record.key, record.headers, record.timestamp)
@@ -145,12 +149,12 @@ def _line_uri(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
 
 
 def _captured_ms(captured_ms: int, record_ms: int) -> int:
-    """No frame was captured after its result; an event of an older worker may also say 1970."""
+    """Limit the capture time to the record time. An event of an older worker may also state 1970."""
     return min(captured_ms, record_ms) if is_capture_time(captured_ms, record_ms) else record_ms
 
 
-def _is_a_place(frame: FrameInfo) -> bool:
-    """Whether a header may state the position: an event may be of an older worker, or of anybody."""
+def _has_valid_position(frame: FrameInfo) -> bool:
+    """Return whether the position is in the allowed range, which events of older workers or others may violate."""
     at, span = frame.strip_position_mm, frame.strip_mm
     if at is None or abs(at) > STRIP_POSITION_MM_MAX:
         return False
@@ -158,7 +162,7 @@ def _is_a_place(frame: FrameInfo) -> bool:
 
 
 def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefect | None:
-    """None where its place is not known, or is not within its frame."""
+    """Convert a defect. Return None if its strip position is unknown or outside its frame."""
     at = frame.strip_position_mm
     if at is None:
         return None
@@ -179,6 +183,6 @@ def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefec
 
 
 def _rows(box: Box) -> PixelSpan | None:
-    """None where no image could have that many rows."""
+    """Return the rows of a box, or None if they are impossible for an image."""
     rows = PixelSpan(box.y, box.y + box.height)
     return rows if 0 <= rows.start <= rows.end <= SAFE_INTEGER_MAX else None

@@ -1,4 +1,4 @@
-"""The summaries that are on Kafka already: a coil that is read again after a restart continues them."""
+"""Summaries that are already on Kafka. A coil that is read again after a restart continues its summary."""
 
 import hashlib
 from collections import OrderedDict
@@ -19,11 +19,12 @@ Key = tuple[str | None, str | None]  # line and coil
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The newest summary of one id. cameras: those that sent frames, and those that were expected.
+    """The newest summary with one id.
 
-    behind_ms: how far the clocks of all its cameras are behind at least. offsets: of its records, by partition. digest:
-    of what it says, whatever it is called. final: nothing can correct it any more, since not all of its records are
-    read again, it is a supplement, or an older version wrote it, which did not state its records.
+    behind_ms: minimum delay of the clocks of all its cameras. cameras: cameras that sent frames or were expected to.
+    offsets: its records by partition. digest: digest of its content without its id. final: it can no longer be
+    corrected, because not all of its records are read again, it is a supplement, or an older version wrote it without
+    stating its records.
     """
 
     id: str
@@ -40,17 +41,17 @@ class Published:
     final: bool
 
     def has(self, source: EventSource, captured_ms: int) -> bool:
-        """Whether the frame of this record is counted in it."""
+        """Return whether the frame of this record is counted in the summary."""
         span = self.offsets.get(source.partition.name)
         in_time = self.first_ms <= captured_ms <= self.last_ms
         return span is not None and span.first <= source.offset <= span.last and in_time
 
 
 class PublishedCoils:
-    """By line and coil. cameras_seen: the cameras that sent frames, for each part of a coil. delays: what is
-    known of the clocks of cameras.
+    """The published summaries by line and coil.
 
-    starts: by partition, where this run begins to read; without it, everything is read again.
+    cameras_seen: the cameras that sent frames, per part of a coil. delays: known delays of camera clocks. starts: start
+    offset of this run by partition; None if everything is read again.
     """
 
     def __init__(self, starts: Mapping[str, int] | None = None) -> None:
@@ -60,7 +61,7 @@ class PublishedCoils:
         self._by_key: OrderedDict[Key, dict[str, Published]] = OrderedDict()
 
     def add(self, summary: CoilSummary) -> None:
-        """Raises ValueError for a time that cannot be read."""
+        """Add a summary from Kafka. Raises ValueError for an invalid time."""
         first_ms, last_ms = parse_rfc3339(summary.first_captured_at), parse_rfc3339(summary.last_captured_at)
         delays = {name: of.delay_ms_min for name, of in summary.cameras.items() if of.delay_ms_min is not None}
         for camera, delay_ms in delays.items():
@@ -87,11 +88,11 @@ class PublishedCoils:
             self.cameras_seen.append(((summary.line, summary.coil), seen))
 
     def final_ms(self, silence_s: float) -> dict[Key, int]:
-        """Up to which time of capture a frame of a coil comes too late to correct it."""
+        """Return for each coil the capture time up to which a frame is too late to correct it."""
         finals: dict[Key, int] = {}
         for key, ids in self._by_key.items():
             for known in ids.values():
-                if known.final and not known.supplement:  # a coil that has one may be read again itself
+                if known.final and not known.supplement:  # a coil with a supplement may itself be read again
                     until_ms = final_until_ms(known.last_ms + known.behind_ms, known.ended, silence_s)
                     finals[key] = max(until_ms, finals.get(key, until_ms))
         return finals
@@ -100,13 +101,13 @@ class PublishedCoils:
         return (identity for ids in self._by_key.values() for identity in ids)
 
     def has_final(self, key: Key, source: EventSource | None, captured_ms: int) -> bool:
-        """Whether the frame of this record is in a summary that nothing can correct."""
+        """Return whether the frame of this record is counted in a final summary."""
         if source is None:
             return False
         return any(known.final and known.has(source, captured_ms) for known in self._by_key.get(key, {}).values())
 
     def take(self, part: CoilPart) -> Published | None:
-        """The newest summary of this part, which no other part has: the one that began with the same record."""
+        """Remove and return the newest summary of this part, identified by its first record; None if there is none."""
         of_key = self._by_key.get((part.log.line, part.log.coil), {})
         firsts = {(partition.name, span.first) for partition, span in part.offsets.items()}
         for known in of_key.values():
@@ -120,8 +121,10 @@ class PublishedCoils:
 
 
 def final_until_ms(last_ms: int, ended: Ended | None, silence_s: float) -> int:
-    """Up to when a frame belongs to a part that ended so: had it come in time, there would have been no silence. A part
-    that was cut at a limit takes no more frames.
+    """Return the capture time up to which a frame belongs to a part that ended in this way.
+
+    A frame within `silence_s` after the last one would have prevented the silence, had it arrived in time. A part that
+    was cut at a limit accepts no more frames.
     """
     return last_ms if ended == "limit" else last_ms + round(1000 * silence_s)
 

@@ -1,4 +1,4 @@
-"""`stripwatch report`: what Kafka still knows of the coils, as a table, as CSV or as JSON."""
+"""`stripwatch report`: reports the coils that are still on Kafka as a table, CSV or JSON."""
 
 import csv
 import io
@@ -36,21 +36,23 @@ _COLUMNS = (
 
 
 def report(settings: Settings, coil: str | None, csv_path: Path | None, force: bool) -> list[CoilSummary]:
-    """Every coil (or those of one name) in results and rejects, oldest first. Raises BrokerUnavailableError,
-    InputError.
+    """Report all coils (or those with one name) in the results and rejects, oldest first.
+
+    Raises BrokerUnavailableError, InputError if the CSV file exists or cannot be written, and SettingsError for a coil
+    that is not found.
     """
     if csv_path and csv_path.exists() and not force:
-        raise InputError(f"{csv_path} is there already; --force replaces it")
+        raise InputError(f"{csv_path} already exists; pass --force to replace it")
     found = [one for one in read_coils(settings) if coil is None or one.coil == coil]
     if coil is not None and not found:
-        raise SettingsError(f"no coil {coil!r} in {settings.topics.results} at {settings.bootstrap_servers}")
+        raise SettingsError(f"coil {coil!r} not found in {settings.topics.results} at {settings.bootstrap_servers}")
     if csv_path:
         write_csv(csv_path, found)
     return found
 
 
 def read_coils(settings: Settings) -> list[CoilSummary]:
-    """From the beginning of the topics to their end as it is now, oldest first."""
+    """Summarize all coils from the beginning of the topics to their current end, oldest first."""
     collector = CoilCollector(CoilRules.of(settings))
     topics = [settings.topics.results, settings.topics.rejects]
     read = 0
@@ -69,7 +71,7 @@ def read_coils(settings: Settings) -> list[CoilSummary]:
 
 
 class CoilCollector:
-    """The newest summary of each coil. Of its frames, only those of coils that can still change are kept."""
+    """Collects the newest summary of each coil. It keeps frames only for coils that can still change."""
 
     def __init__(self, rules: CoilRules) -> None:
         self._tracker = CoilTracker(rules)
@@ -84,7 +86,7 @@ class CoilCollector:
             self._tracker.add(observation, now_s)
 
     def finish(self) -> list[CoilSummary]:
-        """Of all coils, oldest first; those that may still run say so."""
+        """Return the summaries of all coils, oldest first. `ended` is None for coils that may still run."""
         self._collect(self._tracker.finish())
         return sorted(self._summaries.values(), key=lambda summary: summary.first_captured_at)
 
@@ -98,7 +100,7 @@ def as_table(coils: Sequence[CoilSummary]) -> Table:
     table = Table(expand=False)
     labels = sorted({label for coil in coils for label in coil.defects})
     faulty = any(coil.cameras_silent or coil.position_faults for coil in coils)
-    notes = ("not by all cameras", "silent cameras", "positions") if faulty else ()
+    notes = ("partly uncovered", "silent cameras", "position faults") if faulty else ()
     for name in (
         *("coil", "line", "metres", "not covered", "frames", "unsure", "flagged", "rejected", "skipped"),
         *notes,
@@ -135,7 +137,7 @@ def metres(mm: int | None) -> str:
 
 
 def as_csv(coils: Sequence[CoilSummary]) -> str:
-    """One row a coil, one column a class. A name that a spreadsheet would run as a formula gets a quote before it."""
+    """Return one row per coil and one column per class. Names that a spreadsheet would run as formulas are quoted."""
     labels = sorted({label for coil in coils for label in coil.defects})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -154,7 +156,7 @@ def as_csv(coils: Sequence[CoilSummary]) -> str:
 
 
 def write_csv(path: Path, coils: Sequence[CoilSummary]) -> None:
-    """Raises InputError, with the path, when that fails."""
+    """Write the CSV file. Raises InputError with its path if that fails."""
     atomic_write(path, as_csv(coils).encode())
 
 

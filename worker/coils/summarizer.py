@@ -1,9 +1,9 @@
-"""`stripwatch coils`: writes a summary of each coil when it has ended. One process for all lines of a cluster.
+"""`stripwatch coils`: publishes a summary of each coil when it has ended. One process serves all lines of a cluster.
 
-A worker sees the cameras of its partitions alone, so this is done by a reader of all results and rejects. For each
-partition it commits where the oldest coil began that can still change, and beside it how far it has read: a restart
-reads these coils again, and continues the summaries that it finds on their topic. So a summary is written at least
-once, a repeat has the same ce_id, and a correction has the same id and a higher revision.
+A worker sees only the cameras of its partitions, so a separate process reads all results and rejects. For each
+partition it commits the first offset of the oldest coil that can still change, and in the metadata how far it has read.
+After a restart it reads these coils again, and continues the summaries it finds on their topic. A summary is therefore
+written at least once, a repeat has the same ce_id, and a correction has the same id and a higher revision.
 """
 
 import time
@@ -48,13 +48,13 @@ _decode_summary = msgspec.json.Decoder(CoilSummary).decode
 def summarize_coils(
     settings: Settings, rules: CoilRules, group_id: str, metrics_port: int | None = None
 ) -> dict[str, Any]:
-    """Run until a signal; the counts. Raises BrokerUnavailableError, SettingsError."""
+    """Run until a signal. Return the counts of the run. Raises BrokerUnavailableError and SettingsError."""
     clock = SystemClock()
     topics = [settings.topics.results, settings.topics.rejects]
     with open_reader(client_config(settings, TOOLS_ID), group_id) as consumer:
         producer = open_producer(producer_config(settings))
         try:
-            with ended_at_once_by_signals():  # the first process of a container would ignore one here
+            with ended_at_once_by_signals():  # PID 1 of a container would ignore signals here
                 starts = CommittedStarts()
                 reader = TimeOrderedReader(TopicReader(consumer, topics, starts), RecordReader(settings, starts))
                 tracker = CoilTracker(rules, published_coils(settings, starts.first_offsets))
@@ -78,7 +78,7 @@ def summarize_coils(
 
 @contextmanager
 def _health(settings: Settings, writer: "CoilWriter", port: int | None) -> Iterator[None]:
-    """Metrics and health of this process, where a port is given."""
+    """Serve metrics and health of this process if a port is given."""
     if port is None:
         yield
         return
@@ -94,7 +94,7 @@ def _health(settings: Settings, writer: "CoilWriter", port: int | None) -> Itera
 
 
 class CoilWriter:
-    """Results and rejects in, summaries and commits out."""
+    """Reads results and rejects, and writes summaries and commits."""
 
     def __init__(
         self,
@@ -117,12 +117,14 @@ class CoilWriter:
         self._written_s = 0.0
         self._warned = WeakSet[CoilPart]()
         self._was_live = False
-        self.metrics.caught_up.set_function(self.is_caught_up)  # asked at a scrape: the main loop may hang
+        self.metrics.caught_up.set_function(
+            self.is_caught_up
+        )  # evaluated at each scrape, because the main loop may hang
 
     def step(self) -> None:
         self._stepped_s = time.monotonic()
         for now_s, record in self._reader.poll():
-            if now_s - self._written_s >= 1:  # a coil that ended before this record
+            if now_s - self._written_s >= 1:  # summarize coils that ended before this record
                 self._write(now_s)
             if record.observation is not None:
                 self._add(record.observation, now_s, record.source)
@@ -138,7 +140,7 @@ class CoilWriter:
             self.commit()
 
     def commit(self) -> None:
-        """Up to the first record of the oldest coil that can still change; the metadata says how far was read."""
+        """Commit the first record of the oldest coil that can still change. The metadata states how far was read."""
         firsts, unpublished = self._tracker.first_offsets(), self._tracker.first_unpublished()
         read_to = {Partition(*each): offset for each, offset in self._reader.next_offsets().items()}
         offsets = {
@@ -149,7 +151,9 @@ class CoilWriter:
         try:
             self._consumer.commit(to_kafka(offsets))
         except KafkaError as error:
-            raise BrokerUnavailableError(f"Kafka did not take the commit: {type(error).__name__}: {error}") from error
+            raise BrokerUnavailableError(
+                f"Kafka rejected the offset commit: {type(error).__name__}: {error}"
+            ) from error
 
     def checks(self) -> dict[str, bool]:
         return {"caught_up": self.is_caught_up()}
@@ -158,7 +162,7 @@ class CoilWriter:
         return self._was_live and self.is_alive()
 
     def is_alive(self) -> bool:
-        """Whether the main loop runs: a worker may not take longer either."""
+        """Return whether the main loop runs, with the same time limit as a worker (max_poll_interval_ms)."""
         return time.monotonic() - self._stepped_s < self._settings.max_poll_interval_ms / 1000
 
     def counts(self) -> dict[str, Any]:
@@ -189,12 +193,12 @@ class CoilWriter:
             self._warned.add(added.part)
             coil = {"coil": observation.coil, "line": observation.line, "camera": observation.camera}
             if added.outcome == "late":
-                log.info("frames of a coil that has ended; its summary will be corrected", **coil)
+                log.info("late frames of an ended coil, its summary will be corrected", **coil)
             else:
                 log.warning("late frames summarized in a supplement", **coil)
 
     def _write(self, now_s: float) -> None:
-        """Summaries of what has ended or was corrected; the commits stay behind until Kafka has them."""
+        """Publish summaries of ended and corrected coils. Their offsets are committed after Kafka has acknowledged."""
         self._written_s = now_s
         if self._starts.is_reading_again:
             self._tracker.end_parts(now_s)
@@ -209,10 +213,10 @@ class CoilWriter:
                 future.get(timeout=self._settings.send_s_max)
             except KafkaError as error:
                 topic = self._settings.topics.coils
-                raise BrokerUnavailableError(f"{topic} did not take a summary: {error}") from error
+                raise BrokerUnavailableError(f"{topic} did not accept a coil summary: {error}") from error
             self.metrics.summaries.labels(_kind(part)).inc()
             log.info(
-                "coil summarised",
+                "coil summarized",
                 coil=part.log.coil,
                 line=part.log.line,
                 why=part.ended,
@@ -222,7 +226,7 @@ class CoilWriter:
             )
 
     def _note_faults(self, part: CoilPart, summary: CoilSummary) -> None:
-        """Each kind of fault once for a part, in the summary or the correction that states it first."""
+        """Count and log each kind of fault once per part, at the first summary that states it."""
         new = faults_of(summary) - part.faults
         part.faults |= new
         if not new:
@@ -254,14 +258,14 @@ class CoilWriter:
 
 
 def coil_headers(summary: CoilSummary, line_uri: str | None) -> Headers:
-    """line_uri: of the line's cameras, as they sent it."""
+    """Return the CloudEvents headers of a summary. line_uri: the line as stated in ce_source by its cameras."""
     identity = summary.id if summary.revision == 1 else f"{summary.id}-{summary.revision}"
     source = line_uri or quote(summary.line or "/")
     return cloudevent_headers(identity, source, "coil", summary.last_captured_at, summary.coil or None)
 
 
 def published_coils(settings: Settings, first_offsets: Mapping[str, int]) -> PublishedCoils:
-    """The newest summaries on Kafka. first_offsets: where this run begins to read results and rejects."""
+    """Read the newest summaries from Kafka. first_offsets: offsets from which this run reads results and rejects."""
     published = PublishedCoils(first_offsets)
     with open_reader(client_config(settings, TOOLS_ID)) as consumer:
         reader = TopicReader(consumer, [settings.topics.coils], from_last(_KNOWN_SUMMARIES))
@@ -279,6 +283,6 @@ def _kind(part: CoilPart) -> str:
 
 
 def _total(counter: Counter, **labels: str) -> int:
-    """Of all series, or of those with these labels."""
+    """Return the sum of all series of a counter, or of those with these labels."""
     samples = (sample for metric in counter.collect() for sample in metric.samples if sample.name.endswith("_total"))
     return round(sum(sample.value for sample in samples if labels.items() <= sample.labels.items()))

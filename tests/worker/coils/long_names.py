@@ -1,4 +1,4 @@
-"""Results whose names are as long as a sender makes them."""
+"""Results with names of any length."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +13,12 @@ LONG_CHARS = 1_000_000
 
 
 def long_name(kind: str, number: int) -> str:
-    """Names of one kind differ only at their end."""
+    """Return a long name. Names of one kind differ only at their end."""
     return f"{kind} ".ljust(LONG_CHARS, "x") + str(number)
 
 
 def text_fields(struct: type[msgspec.Struct]) -> set[str]:
-    """Those that take any text; a new one is long in these tests without being named here."""
+    """Return the fields that hold arbitrary text. New fields are covered without being listed here."""
     found = set()
     for field in msgspec.inspect.type_info(struct).fields:  # type: ignore[attr-defined]
         kind = field.type.type if isinstance(field.type, msgspec.inspect.Metadata) else field.type  # with a description
@@ -29,7 +29,7 @@ def text_fields(struct: type[msgspec.Struct]) -> set[str]:
 
 
 def with_long_names(number: int) -> Result:
-    """Each text is long, except the time, which is not a name."""
+    """Make every text long except the time, which is not a name."""
     result = event(Shown(number, label="pits"), SimpleNamespace(topic="frames", partition=1, offset=number), AT)
 
     def long(part: msgspec.Struct) -> dict[str, str]:

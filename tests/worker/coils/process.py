@@ -1,4 +1,4 @@
-"""`stripwatch coils` as a process."""
+"""Runs `stripwatch coils` as a process."""
 
 import signal
 import subprocess

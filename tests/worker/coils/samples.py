@@ -1,4 +1,4 @@
-"""Observations, defects and results of coils."""
+"""Sample observations, defects and results of coils."""
 
 from dataclasses import replace
 from typing import Any
@@ -27,7 +27,7 @@ def defect(
 
 
 def observation(number: int = 0, start: int | None = 0, end: int | None = None, **changes: object) -> Observation:
-    """Frame `number` of top-1, inspected and clean; of a known scale where end is given."""
+    """Build frame `number` of top-1, inspected and clean, with a known scale if `end` is given."""
     span = None if start is None or end is None else StripSpan(start, end)
     plain = Observation(f"f{number}", "/l", "C1", "top-1", 1000 + number, "inspected", "clean", start, span, (), ())
     return replace(plain, **changes)  # type: ignore[arg-type]
@@ -43,7 +43,10 @@ def logged(observations: list[Observation], rules: StripRules | None = None) -> 
 def frame(
     second: int, bad: bool = False, behind_s: float = 0, recorded_s: float | None = None, **more: Any
 ) -> Observation:
-    """One a second and camera, each showing 100 mm. behind_s: the camera's clock. recorded_s: when its result came."""
+    """Build one frame per second and camera, each showing 100 mm.
+
+    behind_s: delay of the camera's clock. recorded_s: time at which the result was written.
+    """
     coil, camera = more.get("coil", "C1"), more.get("camera", "top-1")
     start = FRAME_MM * more.pop("place", second)
     name = f"{coil}-{camera}-{second}"

@@ -1,4 +1,4 @@
-"""Names of any length: what is kept of a result stays small, and no two names become one."""
+"""Names of any length: results stay small, and distinct names stay distinct."""
 
 from types import SimpleNamespace
 
@@ -25,11 +25,11 @@ def test_every_text_of_a_result_has_a_maximum_length() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "top-1", "x" * NAME_CHARS_MAX, "é" * NAME_CHARS_MAX])
-def test_an_ordinary_name_stays_as_it_is(name: str) -> None:
+def test_ordinary_name_is_unchanged(name: str) -> None:
     assert shorten(name) == name
 
 
-def test_two_long_names_that_begin_alike_stay_two() -> None:
+def test_long_names_with_the_same_beginning_stay_distinct() -> None:
     one, other = (shorten("x" * LONG_CHARS + end) for end in "ab")
     assert one != other
     assert one == shorten("x" * LONG_CHARS + "a")
@@ -37,7 +37,7 @@ def test_two_long_names_that_begin_alike_stay_two() -> None:
     assert "x…" in one
 
 
-def test_a_summary_with_long_names_fits_into_a_record() -> None:
+def test_summary_with_long_names_fits_into_a_record() -> None:
     result = read_result(msgspec.json.encode(with_long_names(0)))
     assert result is not None
     observation = observation_from_result(result, NOW_MS)
@@ -46,7 +46,7 @@ def test_a_summary_with_long_names_fits_into_a_record() -> None:
     assert len(summary) < SUMMARY_BYTES_MAX
 
 
-def test_a_replay_with_a_long_id_still_belongs_to_its_reject() -> None:
+def test_replay_with_a_long_id_still_matches_its_reject() -> None:
     identity = long_name("reject", 0)
     place = SimpleNamespace(topic="frames", partition=1, offset=1)
     replay = event(Shown(0), place, AT)

@@ -18,7 +18,7 @@ from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from tests.worker.coils.samples import defect, logged, observation
 
 
-def test_a_coil_adds_up() -> None:
+def test_summary_adds_up_the_frames_of_a_coil() -> None:
     scratch = defect(150, 260, (0, 9), 0.8)
     found = logged(
         [
@@ -39,19 +39,19 @@ def test_a_coil_adds_up() -> None:
     assert (found.first_captured_at, found.last_captured_at) == ("1970-01-01T00:00:01.000Z", "1970-01-01T00:00:01.004Z")
 
 
-def test_without_a_scale_nothing_is_reported_of_coverage() -> None:
+def test_coverage_is_unknown_without_a_scale() -> None:
     found = logged([observation(0, 0), observation(1, 500)])
     assert (found.length_mm, found.uncovered_mm, found.gaps) == (500, None, [])
     assert found.cameras["top-1"].uncovered_mm is None
 
 
-def test_without_positions_nothing_is_reported_of_lengths() -> None:
+def test_lengths_are_unknown_without_positions() -> None:
     found = logged([observation(0, None, unplaced=("pits",)), observation(1, None)])
     assert (found.strip_mm, found.length_mm, found.uncovered_mm) == (None, None, None)
     assert found.defects == {"pits": 1}
 
 
-def test_a_camera_that_saw_nothing_covers_nothing() -> None:
+def test_camera_without_inspected_frames_covers_nothing() -> None:
     found = logged([observation(0, 0, 300), observation(1, 100, state="rejected", camera="top-2")])
     assert found.cameras["top-2"].uncovered_mm == 300
 
@@ -71,14 +71,14 @@ def coils(draw: st.DrawFn) -> list[Observation]:
 
 
 @given(coils(), st.randoms())
-def test_neither_order_nor_repeats_change_a_summary(observations: list[Observation], rng: random.Random) -> None:
+def test_summary_is_independent_of_order_and_repeats(observations: list[Observation], rng: random.Random) -> None:
     again = observations + rng.choices(observations, k=len(observations))
     rng.shuffle(again)
     assert logged(again) == logged(observations)
 
 
 @given(coils())
-def test_coverage_and_gaps_are_the_span(observations: list[Observation]) -> None:
+def test_coverage_and_gaps_add_up_to_the_strip(observations: list[Observation]) -> None:
     found = logged(observations, StripRules(gap_tolerance_mm=0))
     assert found.strip_mm is not None
     assert found.frames.inspected + found.frames.skipped + found.frames.rejected == len(observations)
@@ -89,28 +89,28 @@ def test_coverage_and_gaps_are_the_span(observations: list[Observation]) -> None
 
 @st.composite
 def strips(draw: st.DrawFn) -> tuple[list[Observation], int, float]:
-    """Abutting frames of any scale from any place, with one hole, and the length that was lost. Whole millimetres.
+    """Draw adjacent frames of any scale and start, with one gap, and the length of the gap in whole millimetres.
 
-    What a sender rounds or cuts off, and what the worker rounds: as in `event_builder.strip_span`.
+    Positions are rounded as by senders (round, floor or ceil) and by the worker (`event_builder.strip_span`).
     """
     frame_mm = draw(st.integers(8, 8192)) * draw(st.floats(0.01, 5))
     first_mm = draw(st.floats(-1e9, 1e9))
     to_int: list[Callable[[float], int]] = [round, math.floor, math.ceil]
     stated = draw(st.sampled_from(to_int))
     hole_mm = draw(st.just(0.0) | st.floats(2.5, 100_000))
-    fewest = 1 if hole_mm < 9_000 else 3  # of fewer frames that are far from all others the places are not used
+    fewest = 1 if hole_mm < 9_000 else 3  # the positions of fewer frames far from all others are not used
     before, after = draw(st.integers(fewest, 60)), draw(st.integers(fewest, 60))
     places = [first_mm + number * frame_mm for number in range(before)]
     places += [first_mm + hole_mm + number * frame_mm for number in range(before, before + after)]
     long_mm = round(frame_mm)
     spans = [(stated(place), stated(place) + long_mm) for place in places]
-    hour_ms = 3_600_000  # apart, since this is not about speed
+    hour_ms = 3_600_000  # far apart in time, because this test is not about speed
     frames = [observation(n, *span, captured_ms=n * hour_ms) for n, span in enumerate(spans) if long_mm]
     return frames, before, hole_mm
 
 
 @given(strips())
-def test_abutting_frames_leave_no_gap_and_a_hole_is_as_long_as_it_is(
+def test_adjacent_frames_leave_no_gap_and_missing_frames_an_exact_one(
     strip: tuple[list[Observation], int, float],
 ) -> None:
     frames, before, hole_mm = strip
@@ -126,8 +126,8 @@ def test_abutting_frames_leave_no_gap_and_a_hole_is_as_long_as_it_is(
     assert found.uncovered_mm == gap.end - gap.start == pytest.approx(hole_mm, abs=1.5)
 
 
-def test_rounding_splits_no_defect() -> None:
-    """An edge defect along frames of 200.4 mm, whose ends are rounded apart."""
+def test_rounding_does_not_split_a_defect() -> None:
+    """An edge defect runs along frames of 200.4 mm, whose ends are rounded to different millimetres."""
     frames = []
     for number in range(100):
         start = round(number * 200.4)
@@ -138,7 +138,7 @@ def test_rounding_splits_no_defect() -> None:
     assert found.strip_defects[0].strip_mm == found.strip_mm
 
 
-def test_the_longest_gaps_are_listed_first_and_all_are_counted() -> None:
+def test_longest_gaps_are_listed_first_and_all_are_counted() -> None:
     frames = [observation(number, number * 205, number * 205 + 200) for number in range(1000)]
     lost = [one for number, one in enumerate(frames) if number not in (700, 701, 400)]
     found = logged(lost)
@@ -147,25 +147,25 @@ def test_the_longest_gaps_are_listed_first_and_all_are_counted() -> None:
     assert found.uncovered_mm == 994 * 5 + 415 + 210
 
 
-def test_a_plant_may_join_over_more_than_rounding() -> None:
+def test_gap_tolerance_can_exceed_rounding() -> None:
     frames = [observation(number, number * 205, number * 205 + 200) for number in range(100)]
     assert logged(frames, StripRules(gap_tolerance_mm=5)).uncovered_mm == 0
 
 
 @pytest.mark.parametrize("state", ["rejected", "skipped"])
-def test_where_nothing_was_inspected_nothing_is_covered(state: str) -> None:
+def test_frames_that_were_not_inspected_cover_nothing(state: str) -> None:
     found = logged([observation(number, number * 200, state=state, verdict=None) for number in range(10)])
     assert (found.length_mm, found.uncovered_mm, found.partly_uncovered_mm) == (1800, 1800, 1800)
     assert found.gaps == [StripSpan(0, 1800)]
     assert found.cameras["top-1"].uncovered_mm == 1800
 
 
-def test_what_not_every_camera_shows_is_partly_uncovered() -> None:
+def test_stretch_missed_by_one_camera_is_partly_uncovered() -> None:
     found = logged([observation(0, 0, 300), observation(1, 200, 500, camera="top-2"), observation(2, 900, 1000)])
     assert (found.uncovered_mm, found.partly_uncovered_mm) == (400, 900)
 
 
-def test_a_camera_that_is_expected_and_silent_covers_nothing() -> None:
+def test_silent_expected_camera_covers_nothing() -> None:
     aggregate = CoilAggregate(observation(0, 0, 300))
     aggregate.expected = ["top-1", "top-2"]
     found = aggregate.summary()
@@ -174,8 +174,8 @@ def test_a_camera_that_is_expected_and_silent_covers_nothing() -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_a_frame_that_was_sent_again_counts_once(order: tuple[int, ...]) -> None:
-    """Its reject, and the results of two replays, in any order."""
+def test_replayed_frame_counts_once(order: tuple[int, ...]) -> None:
+    """The events are a reject and the results of two replays, in any order."""
     first = replace(observation(1), state="rejected", verdict=None, span_mm=None)
     events = [first, *(replace(observation(number), replay_of=first.id) for number in (7, 8))]
     aggregate = CoilAggregate(observation(0))
@@ -185,14 +185,14 @@ def test_a_frame_that_was_sent_again_counts_once(order: tuple[int, ...]) -> None
     assert aggregate.frames == 2
 
 
-def test_a_frame_that_is_rejected_again_is_one_reject() -> None:
+def test_frame_rejected_twice_is_one_reject() -> None:
     first = replace(observation(1), state="rejected", verdict=None, span_mm=None)
     aggregate = CoilAggregate(first)
     assert not aggregate.add(replace(first, id="again", replay_of=first.id))
     assert aggregate.summary().frames == FrameCounts(inspected=0, skipped=0, rejected=1)
 
 
-def test_flagged_frames_are_counted_once_each_and_for_each_flag() -> None:
+def test_counts_flagged_frames_in_total_and_per_flag() -> None:
     flagged = observation(1, verdict="unsure", flags=(FrameFlag.SIZE, FrameFlag.DAMAGED))
     frames = [observation(0), flagged, flagged, observation(2, verdict="unsure"), replace(flagged, id="f3")]
     found = logged(frames)
@@ -205,7 +205,7 @@ def test_flagged_frames_are_counted_once_each_and_for_each_flag() -> None:
     assert [column.header for column in as_table([found]).columns][4:7] == ["frames", "unsure", "flagged"]
 
 
-def test_what_a_person_should_look_into_is_in_table_and_csv() -> None:
+def test_table_and_csv_contain_faults() -> None:
     aggregate = CoilAggregate(observation(0, 0, 300))
     for number, start in enumerate((300, 600, 10**9, 900), start=1):
         aggregate.add(observation(number, start, start + 300))
@@ -218,5 +218,5 @@ def test_what_a_person_should_look_into_is_in_table_and_csv() -> None:
     assert (told["positions_outlier"], told["positions_reset"], told["positions_reversed"]) == ("1", "0", "0")
     cells = {str(column.header): list(column.cells) for column in as_table([plain, found]).columns}
     assert cells["silent cameras"] == ["", "=top-2"]
-    assert cells["positions"] == ["outlier 1", "outlier 1"]
+    assert cells["position faults"] == ["outlier 1", "outlier 1"]
     assert "silent cameras" not in {column.header for column in as_table([logged([observation(0, 0, 300)])]).columns}

@@ -21,7 +21,7 @@ def ends(tracker: CoilTracker, now_s: float) -> list[tuple[str | None, str | Non
     return [(part.log.coil, part.ended) for part in tracker.due(now_s)]
 
 
-def test_a_coil_ends_when_the_line_moved_on_and_its_stragglers_came() -> None:
+def test_coil_ends_when_the_next_one_runs_and_late_frames_had_time_to_arrive() -> None:
     tracker = CoilTracker(RULES)
     tracker.add(observation(0), 0.0)
     tracker.add(observation(1, coil="C2"), 1.0)
@@ -32,36 +32,36 @@ def test_a_coil_ends_when_the_line_moved_on_and_its_stragglers_came() -> None:
     assert ends(tracker, 121.0) == [("C2", "silence")]
 
 
-def test_another_line_is_another_matter() -> None:
+def test_coil_of_another_line_does_not_end_a_coil() -> None:
     tracker = CoilTracker(RULES)
     tracker.add(observation(0), 0.0)
     tracker.add(observation(1, line="/other", coil="C2"), 1.0)
     assert ends(tracker, 100.0) == []
 
 
-def test_an_old_coil_that_comes_late_does_not_end_the_newer_one() -> None:
+def test_late_older_coil_does_not_end_the_newer_one() -> None:
     tracker = CoilTracker(RULES)
     tracker.add(observation(9, coil="C2"), 0.0)
     tracker.add(observation(0, coil="C1"), 1.0)
     assert ends(tracker, 20.0) == [("C1", "next-coil")]
 
 
-def test_a_coil_continues_after_a_silence_as_a_part_of_its_own() -> None:
+def test_coil_continues_after_a_silence_as_a_separate_part() -> None:
     tracker = CoilTracker(RULES)
     tracker.add(frame(0), 0.0)
     (first,) = tracker.due(200.0)
-    assert tracker.add(frame(0), 201.0).outcome == "repeat", "a repeat of what was summarised"
+    assert tracker.add(frame(0), 201.0).outcome == "repeat", "a repeat of a summarized frame"
     second = tracker.add(frame(201), 202.0)
     assert (second.outcome, second.part in (None, first)) == ("in-time", False)
 
 
-def test_a_repeat_within_a_coil_is_not_new() -> None:
+def test_repeat_within_a_coil_is_recognized() -> None:
     tracker = CoilTracker(RULES)
     tracker.add(observation(0), 0.0)
     assert tracker.add(observation(0), 1.0).outcome == "repeat"
 
 
-def test_an_endless_coil_ends_at_a_limit_and_continues_as_another_part() -> None:
+def test_endless_coil_ends_at_a_limit_and_continues_as_another_part() -> None:
     tracker = CoilTracker(RULES)
     for number in range(5):
         tracker.add(observation(number, coil=None), 0.0)
@@ -72,7 +72,7 @@ def test_an_endless_coil_ends_at_a_limit_and_continues_as_another_part() -> None
 
 
 def run_two_coils(tracker: CoilTracker, held_up: range) -> CoilSummary:
-    """C1 for 40 s and then C2, without the frames of C1 that a killed worker holds up; the summary of C1."""
+    """Track C1 for 40 s and then C2, without the frames of C1 held by a killed worker. Return the summary of C1."""
     for second in range(100):
         if second not in held_up:
             coil = "C1" if second < 40 else "C2"
@@ -83,8 +83,8 @@ def run_two_coils(tracker: CoilTracker, held_up: range) -> CoilSummary:
     raise AssertionError("C1 did not end")
 
 
-def test_coils_are_in_order_also_while_the_clocks_of_their_cameras_are_being_learned() -> None:
-    """The first results of a worker take longer than those that follow."""
+def test_coils_are_in_order_while_camera_clocks_are_being_learned() -> None:
+    """The first results of a worker take longer than later ones."""
     tracker = CoilTracker(WIDE)
     tracker.add(frame(0, behind_s=300, recorded_s=3), 3)
     tracker.add(frame(1, behind_s=300, recorded_s=3, coil="C2"), 3)
@@ -92,13 +92,13 @@ def test_coils_are_in_order_also_while_the_clocks_of_their_cameras_are_being_lea
     assert ends(tracker, 14) == [("C1", "next-coil")]
 
 
-def test_late_frames_with_defects_correct_the_summary_of_their_coil_once() -> None:
+def test_late_frames_correct_the_summary_of_their_coil_once() -> None:
     tracker = CoilTracker(WIDE)
     before = run_two_coils(tracker, held_up=range(20, 30))
     assert (before.revision, before.frames.inspected, before.uncovered_mm, before.defects) == (1, 30, 1000, {})
     for second in range(20, 30):
         assert tracker.add(frame(second, bad=True, recorded_s=60 + second), 80 + second).outcome == "late"
-        assert tracker.due(80 + second) == [], "corrections wait for more of them"
+        assert tracker.due(80 + second) == [], "corrections wait for further late frames"
     (part,) = tracker.due(119)
     after = part.summary()
     assert (after.id, after.revision, after.ended) == (before.id, 2, "next-coil")
@@ -106,7 +106,7 @@ def test_late_frames_with_defects_correct_the_summary_of_their_coil_once() -> No
     assert tracker.due(120) == []
 
 
-def test_a_late_frame_that_is_older_than_the_first_keeps_the_id() -> None:
+def test_late_frame_older_than_the_first_keeps_the_id() -> None:
     tracker = CoilTracker(WIDE)
     before = run_two_coils(tracker, held_up=range(5))
     tracker.add(frame(0, recorded_s=60), 60)
@@ -116,8 +116,8 @@ def test_a_late_frame_that_is_older_than_the_first_keeps_the_id() -> None:
     assert after.first_captured_at < before.first_captured_at
 
 
-def test_a_clock_that_is_behind_puts_frames_into_the_part_that_ran_when_they_came() -> None:
-    """Five minutes behind, and a stop of three minutes."""
+def test_frames_of_a_slow_clock_belong_to_the_part_running_at_their_arrival() -> None:
+    """The clock is five minutes slow, and the stop takes three minutes."""
     tracker, summaries = CoilTracker(WIDE), []
     for second in range(800):
         summaries += [part.summary() for part in tracker.due(second)]
@@ -131,22 +131,22 @@ def test_a_clock_that_is_behind_puts_frames_into_the_part_that_ran_when_they_cam
     assert (other.strip_defects_total, other.defects) == (120, {"scratches": 120})
 
 
-def test_a_coil_that_goes_on_after_its_workers_were_away_is_one_coil() -> None:
+def test_coil_that_continues_after_a_worker_outage_is_one_coil() -> None:
     tracker = CoilTracker(WIDE)
     tracker.add(frame(0), 0)
     (part,) = tracker.due(130)
     for second in range(1, 100):
         assert tracker.add(frame(second, recorded_s=140), 140).part is part
-    assert [running.ended for running in tracker.running] == [None], "it runs again"
+    assert [running.ended for running in tracker.running] == [None], "the coil has reopened"
     assert [(one, one.summary().frames.inspected) for one in tracker.due(260)] == [(part, 100)]
     assert part.revision == 2
 
 
-def test_frames_that_nothing_can_correct_any_more_are_a_supplement() -> None:
+def test_late_frames_of_a_final_coil_are_a_supplement() -> None:
     tracker = CoilTracker(WIDE)
     first = run_two_coils(tracker, held_up=range(20, 30))
     tracker.due(400)
-    assert [part.log.coil for part in tracker] == ["C2"], "C1 is forgotten"
+    assert [part.log.coil for part in tracker] == ["C2"], "C1 is final"
     assert tracker.add(frame(3), 401).outcome == "repeat", "its last frames are still known"
     for second in range(20, 30):
         assert tracker.add(frame(second, bad=True, recorded_s=402), 402).outcome == "supplement"
@@ -157,8 +157,8 @@ def test_frames_that_nothing_can_correct_any_more_are_a_supplement() -> None:
     assert sum(extra.defects.values()) == 10
 
 
-def test_the_tail_of_a_coil_that_comes_when_the_coil_is_final_is_a_supplement() -> None:
-    """The workers were away for an hour; what was captured after a silence is a part of its own."""
+def test_end_of_a_coil_that_arrives_after_it_is_final_is_a_supplement() -> None:
+    """The workers were down for an hour. Frames captured after a silence form a separate part."""
     tracker = CoilTracker(WIDE)
     tracker.add(frame(0), 0)
     tracker.due(200)
@@ -167,7 +167,7 @@ def test_the_tail_of_a_coil_that_comes_when_the_coil_is_final_is_a_supplement() 
     assert tracker.add(frame(400, recorded_s=3600), 3600).outcome == "in-time"
 
 
-def test_commits_stay_behind_until_a_coil_can_no_longer_change() -> None:
+def test_commits_wait_until_a_coil_can_no_longer_change() -> None:
     tracker = CoilTracker(WIDE)
     run_two_coils(tracker, held_up=range(0))
     assert tracker.first_offsets() == {P: 0}
@@ -175,8 +175,8 @@ def test_commits_stay_behind_until_a_coil_can_no_longer_change() -> None:
     assert tracker.first_offsets() == {P: 40}
 
 
-def test_two_parts_of_a_coil_that_begin_at_the_same_time_of_capture_have_ids_of_their_own() -> None:
-    """The camera of the second part has a clock that is behind by the length of the stop."""
+def test_two_parts_with_the_same_first_capture_time_have_different_ids() -> None:
+    """The clock of the second part's camera is slow by the length of the stop."""
     tracker = CoilTracker(WIDE)
     tracker.add(frame(0), 0)
     (first,) = (part.summary() for part in tracker.due(200))
@@ -191,8 +191,9 @@ def test_two_parts_of_a_coil_that_begin_at_the_same_time_of_capture_have_ids_of_
 
 
 def restarted(summaries: list[CoilSummary], frames: list[Observation], read_before: int, first: int = 0) -> CoilTracker:
-    """A new process that knows the summaries and reads the frames, the first of which is the record `first`; an earlier
-    process had read the records before `read_before`.
+    """Return the tracker of a new process that knows the summaries and reads the frames from record `first` on.
+
+    An earlier process had read the records before `read_before`.
     """
     published = PublishedCoils({P.name: first})
     for summary in summaries:
@@ -203,7 +204,7 @@ def restarted(summaries: list[CoilSummary], frames: list[Observation], read_befo
     return tracker
 
 
-def test_a_restart_publishes_nothing_again_and_continues_the_revisions() -> None:
+def test_restart_publishes_nothing_twice_and_continues_the_revisions() -> None:
     frames = [frame(second, bad=second % 7 == 0) for second in range(40)]
     tracker = restarted([], frames, 0)
     (part,) = tracker.due(200)
@@ -218,7 +219,7 @@ def test_a_restart_publishes_nothing_again_and_continues_the_revisions() -> None
     assert (again.summary().id, again.summary().revision) == (first.id, 3)
 
 
-def test_late_frames_without_a_summary_are_read_again_and_those_with_one_are_not() -> None:
+def test_restart_reads_only_unpublished_late_frames_again() -> None:
     tracker = CoilTracker(WIDE)
     run_two_coils(tracker, held_up=range(20, 30))
     tracker.due(400)
@@ -228,7 +229,7 @@ def test_late_frames_without_a_summary_are_read_again_and_those_with_one_are_not
     assert tracker.first_unpublished() == {}
 
 
-def test_the_rest_of_a_coil_that_was_final_before_a_restart_is_not_published_as_the_coil() -> None:
+def test_rest_of_a_coil_that_was_final_before_a_restart_is_a_supplement() -> None:
     frames = [frame(second) for second in range(40) if second != 12]
     (part,) = restarted([], frames, 0).due(200)
     first = part.summary()
@@ -239,7 +240,7 @@ def test_the_rest_of_a_coil_that_was_final_before_a_restart_is_not_published_as_
     assert (rest.frames.inspected, rest.strip_defects_total) == (1, 1), "the others are in the summary of the coil"
 
 
-def test_late_frames_after_a_restart_are_not_in_the_supplement_before_it() -> None:
+def test_late_frames_after_a_restart_form_a_new_supplement() -> None:
     frames = [frame(second) for second in range(40) if second not in (12, 13, 14)]
     late = [frame(second, bad=True, recorded_s=100 + second) for second in (13, 12, 14)]
     (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
@@ -247,17 +248,17 @@ def test_late_frames_after_a_restart_are_not_in_the_supplement_before_it() -> No
     (other,) = (part.summary() for part in restarted([first, extra], late, 38, first=37).due(300))
     assert (extra.frames.inspected, other.frames.inspected, other.supplement) == (1, 2, True)
     assert extra.id != other.id
-    assert restarted([first, extra, other], late, 38, first=37).due(300) == [], "of a commit from before the summary"
+    assert restarted([first, extra, other], late, 38, first=37).due(300) == [], "with a commit from before the summary"
 
 
-def test_repeats_of_a_final_coil_are_repeats_also_when_they_are_read_again() -> None:
-    """A worker that was away for an hour has repeated its last frames."""
+def test_repeats_of_a_final_coil_stay_repeats_when_read_again() -> None:
+    """A worker that was down for an hour repeated its last frames."""
     frames = [frame(second) for second in range(40)]
     (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
     assert restarted([first], frames[20:30], 50, first=40).due(300) == []
 
 
-def test_after_an_update_the_coils_of_the_version_before_are_not_published_again() -> None:
+def test_update_does_not_republish_coils_of_the_previous_version() -> None:
     frames = [frame(second) for second in range(40) if second != 12]
     (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
     old = msgspec.structs.replace(first, offsets={})
@@ -266,8 +267,8 @@ def test_after_an_update_the_coils_of_the_version_before_are_not_published_again
     assert (extra.supplement, extra.frames.inspected) == (True, 1)
 
 
-def test_the_part_after_a_limit_keeps_its_first_frames_after_a_restart() -> None:
-    """They can be captured before the last frames ahead of the limit, which another camera has sent."""
+def test_part_after_a_limit_keeps_its_first_frames_after_a_restart() -> None:
+    """They may have been captured before the last frames ahead of the limit, which another camera sent."""
     tracker = CoilTracker(replace(WIDE, frames_max=20))
     frames = [frame(second) for second in (*range(19), 20, 19, *range(21, 40))]
     for number, one in enumerate(frames[:20]):
@@ -277,8 +278,8 @@ def test_the_part_after_a_limit_keeps_its_first_frames_after_a_restart() -> None
     assert (first.ended, second.frames.inspected, second.supplement) == ("limit", 20, False)
 
 
-def test_what_is_known_of_the_clocks_is_known_after_a_restart() -> None:
-    """Frames of half an hour ago are late, and not of a camera whose clock is wrong."""
+def test_clock_delays_are_restored_after_a_restart() -> None:
+    """Frames from half an hour ago are late; they do not mean that the camera's clock is wrong."""
     frames = [frame(second, behind_s=300) for second in range(40) if second not in (12, 13)]
     late = [frame(second, behind_s=300, recorded_s=1800) for second in (12, 13)]
     (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
@@ -289,7 +290,7 @@ def test_what_is_known_of_the_clocks_is_known_after_a_restart() -> None:
     assert (corrected.id, corrected.revision, corrected.frames.inspected) == (first.id, 2, 40)
 
 
-def test_a_coil_that_is_read_again_whole_does_not_count_the_frames_of_its_supplements() -> None:
+def test_coil_read_again_completely_excludes_frames_of_its_supplements() -> None:
     frames = [frame(second) for second in range(40) if second not in (12, 13)]
     late = [frame(second, bad=True, recorded_s=100 + second) for second in (12, 13)]
     (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
@@ -299,8 +300,8 @@ def test_a_coil_that_is_read_again_whole_does_not_count_the_frames_of_its_supple
     assert (corrected.id, corrected.revision, corrected.frames.inspected) == (first.id, 2, 39)
 
 
-def test_a_part_that_began_after_a_restart_does_not_replace_the_part_before_it() -> None:
-    """One camera is an hour behind, and the strip stood for a quarter of an hour."""
+def test_part_begun_after_a_restart_does_not_replace_the_part_before() -> None:
+    """The clock of one camera is an hour slow, and the strip stopped for a quarter of an hour."""
 
     def both(seconds: range) -> list[Observation]:
         return [
@@ -315,13 +316,13 @@ def test_a_part_that_began_after_a_restart_does_not_replace_the_part_before_it()
     assert (first.frames.inspected, second.frames.inspected) == (40, 60)
 
 
-def test_late_frames_after_a_restart_of_a_final_coil_are_a_supplement() -> None:
+def test_late_frames_of_a_final_coil_after_a_restart_are_a_supplement() -> None:
     (part,) = restarted([], [frame(second) for second in range(40) if second != 12], 0).due(200)
     tracker = restarted([part.summary()], [frame(12, bad=True)], 39, first=39)
     assert [one.summary().supplement for one in tracker.due(200)] == [True]
 
 
-def test_the_memory_of_coils_that_are_kept_is_bounded() -> None:
+def test_memory_of_kept_coils_is_bounded() -> None:
     tracker = CoilTracker(replace(WIDE, frames_kept_max=100, open_max=3))
     published = 0
     for number in range(60):
@@ -332,7 +333,7 @@ def test_the_memory_of_coils_that_are_kept_is_bounded() -> None:
     assert published + sum(part.log.frames for part in tracker.running) == 600
 
 
-def test_a_replay_of_a_reject_counts_once_also_after_the_end_of_its_coil() -> None:
+def test_replay_counts_once_even_after_the_end_of_its_coil() -> None:
     tracker = CoilTracker(WIDE)
     tracker.add(replace(frame(0), state="rejected", verdict=None), 0)
     tracker.due(200)
@@ -342,7 +343,7 @@ def test_a_replay_of_a_reject_counts_once_also_after_the_end_of_its_coil() -> No
     assert msgspec.structs.asdict(part.summary().frames) == {"inspected": 1, "skipped": 0, "rejected": 0}
 
 
-def test_a_replay_of_a_reject_of_a_final_coil_is_a_supplement_that_says_what_it_replaces() -> None:
+def test_replay_in_a_final_coil_is_a_supplement_that_counts_the_replaced_reject() -> None:
     tracker = CoilTracker(WIDE)
     reject = replace(frame(5), state="rejected", verdict=None)
     for second in range(10):
@@ -354,7 +355,7 @@ def test_a_replay_of_a_reject_of_a_final_coil_is_a_supplement_that_says_what_it_
     added = tracker.add(replays[0], 3600)
     assert (added.outcome, added.replaces_reject) == ("supplement", True)
     assert tracker.add(replays[1], 3600).outcome == "repeat"
-    assert tracker.add(frame(4), 3600).outcome == "repeat", "also beside a supplement"
+    assert tracker.add(frame(4), 3600).outcome == "repeat", "also next to a supplement"
     (extra,) = (part.summary() for part in tracker.due(3800))
     assert (extra.frames.inspected, extra.replaced_rejects, extra.strip_defects_total) == (1, 1, 1)
     assert first.frames.inspected + extra.frames.inspected + first.frames.rejected - extra.replaced_rejects == 10
@@ -362,7 +363,7 @@ def test_a_replay_of_a_reject_of_a_final_coil_is_a_supplement_that_says_what_it_
     assert tracker.add(replays[1], 4200).outcome == "repeat", "also when the supplement is final"
 
 
-def test_a_replay_after_a_restart_says_that_it_replaces_a_reject() -> None:
+def test_replay_after_a_restart_counts_the_replaced_reject() -> None:
     reject = replace(frame(5), state="rejected", verdict=None)
     frames = [reject if second == 5 else frame(second) for second in range(10)]
     (first,) = (part.summary() for part in restarted([], frames, 0).due(200))
@@ -371,7 +372,7 @@ def test_a_replay_after_a_restart_says_that_it_replaces_a_reject() -> None:
     assert (extra.supplement, extra.frames.inspected, extra.replaced_rejects) == (True, 1, 1)
 
 
-def test_a_camera_that_saw_the_coil_before_is_missed_in_the_next() -> None:
+def test_camera_that_saw_the_previous_coil_is_expected_in_the_next() -> None:
     tracker = CoilTracker(CoilRules())
     for number, (coil, camera) in enumerate([("A", "top-1"), ("A", "top-2"), ("B", "top-1"), ("C", "top-1")]):
         tracker.add(observation(number, 0, 300, coil=coil, camera=camera), now_s=0)
@@ -383,7 +384,7 @@ def test_a_camera_that_saw_the_coil_before_is_missed_in_the_next() -> None:
     ]
 
 
-def test_the_first_camera_of_the_line_is_not_missed_in_the_rest_of_a_coil_after_a_stop() -> None:
+def test_first_camera_is_not_expected_in_the_rest_of_a_coil_after_a_stop() -> None:
     tracker, summaries = CoilTracker(WIDE), []
     for coil, second, cameras in (("C1", 0, "12"), ("C2", 200, "12"), ("C2", 500, "2")):
         for camera in cameras:
@@ -396,7 +397,7 @@ def test_the_first_camera_of_the_line_is_not_missed_in_the_rest_of_a_coil_after_
     ]
 
 
-def test_the_settings_say_which_cameras_are_missed_and_what_a_gap_is() -> None:
+def test_settings_define_the_expected_cameras_and_the_gap_tolerance() -> None:
     settings = Settings.model_validate(
         {
             "cameras": {"top-1": {"line": "/l"}, "top-2": {"line": "/l"}},
@@ -411,21 +412,21 @@ def test_the_settings_say_which_cameras_are_missed_and_what_a_gap_is() -> None:
     assert (summary.cameras_silent, summary.uncovered_mm, summary.position_faults) == (["top-2"], 0, {"outlier": 1})
 
 
-def test_the_defaults_are_those_of_the_default_settings() -> None:
+def test_defaults_follow_from_the_default_settings() -> None:
     assert CoilRules.of(load_settings(None, {})) == CoilRules()
 
 
-def test_a_slower_worker_is_waited_for_longer() -> None:
+def test_waits_longer_for_workers_with_longer_timeouts() -> None:
     slow = load_settings(None, {"session_timeout_ms": 120_000, "drain_s_max": 30, "send_s_max": 100})
     found = CoilRules.of(slow)
     assert (found.settle_s, found.silence_s, found.correctable_s) == (180, 180, 180 + 300 + 100)
 
 
-def test_what_is_given_is_taken_and_the_rest_derived() -> None:
+def test_given_values_override_the_derived_ones() -> None:
     found = CoilRules.of(load_settings(None, {}), settle_s=1, silence_s=60)
     assert (found.settle_s, found.silence_s, found.correctable_s) == (1, 60, 455)
 
 
-def test_the_lag_that_is_waited_for_is_the_one_that_an_alert_allows() -> None:
+def test_assumed_lag_equals_the_target_of_the_alert() -> None:
     (target,) = (rule for rule in rules_of("recording_rules.yml") if rule["record"] == "stripwatch:lag_seconds:target")
     assert target["expr"] == f"vector({LAG_S_TARGET:.0f})"

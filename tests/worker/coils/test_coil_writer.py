@@ -1,4 +1,4 @@
-"""What `stripwatch coils` counts and says, with a reader and a producer that the test controls."""
+"""Metrics and logs of `stripwatch coils`, with a reader and a producer controlled by the test."""
 
 import time
 from typing import Any
@@ -33,7 +33,7 @@ class Reader:
 
 
 class Producer:
-    """Kafka takes everything at once."""
+    """A producer whose records are acknowledged at once."""
 
     def send(self, *_: Any, **__: Any) -> "Producer":
         return self
@@ -46,7 +46,7 @@ class Consumer:
 
 
 class Line:
-    """Coils of a writer, frame by frame."""
+    """A coil writer that is fed frame by frame."""
 
     def __init__(self) -> None:
         self.reader = Reader()
@@ -71,7 +71,7 @@ def line() -> Line:
     return Line()
 
 
-def test_a_fault_that_a_correction_states_first_is_counted_and_is_counted_once(line: Line) -> None:
+def test_counts_a_fault_found_by_a_correction_once(line: Line) -> None:
     frames = [frame(second) for second in range(40)]
     line.see([*frames[:20], *frames[21:]], 0)
     line.pass_to(200)
@@ -83,7 +83,7 @@ def test_a_fault_that_a_correction_states_first_is_counted_and_is_counted_once(l
     assert (line.value("faulty_total", fault="outlier"), line.value("summaries_total", kind="corrected")) == (1, 2)
 
 
-def test_a_main_loop_that_hangs_is_neither_caught_up_nor_alive(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hung_main_loop_is_neither_caught_up_nor_alive(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     line.pass_to(0)
     assert (line.value("caught_up"), line.writer.is_alive()) == (1, True)
     stepped_s = time.monotonic()
@@ -91,10 +91,13 @@ def test_a_main_loop_that_hangs_is_neither_caught_up_nor_alive(line: Line, monke
     assert (line.value("caught_up"), line.writer.is_alive()) == (0, False)
 
 
-def test_late_frames_of_two_coils_in_turn_are_one_line_of_the_log_each(line: Line) -> None:
+def test_alternating_late_frames_of_two_coils_are_logged_once_per_coil(line: Line) -> None:
     coils, seconds = ("C1", "C2"), range(20)
     line.see([frame(second, coil=coil) for second in seconds if second not in (5, 6, 7) for coil in coils], 0)
     line.pass_to(200)
     with capture_logs() as logs:
         line.see([frame(second, coil=coil, recorded_s=210) for second in (5, 6, 7) for coil in coils], 210)
-    assert [entry["coil"] for entry in logs if entry["event"].startswith("frames of a coil")] == ["C1", "C2"]
+    assert [entry["coil"] for entry in logs if entry["event"].startswith("late frames of an ended coil")] == [
+        "C1",
+        "C2",
+    ]

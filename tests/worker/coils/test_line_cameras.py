@@ -2,7 +2,7 @@ from stripwatch.worker.coils.line_cameras import REMEMBERED_COILS, LineCameras, 
 from stripwatch.worker.config.sections import Camera
 
 
-def test_those_that_saw_the_coils_before_are_expected() -> None:
+def test_cameras_that_saw_earlier_coils_are_expected() -> None:
     cameras = LineCameras({})
     assert list(cameras.expected("/l", "C1")) == []
     cameras.saw("/l", "C1", ["a", "b"])
@@ -12,7 +12,7 @@ def test_those_that_saw_the_coils_before_are_expected() -> None:
     assert (list(cameras.expected(None, "C2")), list(cameras.expected("/other", "C1"))) == (["x"], [])
 
 
-def test_a_later_part_of_a_coil_expects_only_the_cameras_that_have_not_seen_the_coil() -> None:
+def test_later_part_of_a_coil_expects_only_cameras_that_have_not_seen_it() -> None:
     cameras = LineCameras({"/m": ["a", "b", "c"]})
     for line in ("/l", "/m"):
         cameras.saw(line, "C1", ["a", "b", "c"])
@@ -29,7 +29,7 @@ def test_each_part_without_a_coil_expects_all_cameras() -> None:
     assert sorted(cameras.expected("/l", None)) == ["a", "b"]
 
 
-def test_a_camera_that_was_taken_away_is_forgotten_in_the_end() -> None:
+def test_removed_camera_is_forgotten_eventually() -> None:
     cameras = LineCameras({})
     cameras.saw("/l", "C0", ["a", "b"])
     for number in range(1, REMEMBERED_COILS):
@@ -39,14 +39,14 @@ def test_a_camera_that_was_taken_away_is_forgotten_in_the_end() -> None:
     assert list(cameras.expected("/l", "the one after it")) == ["b"]
 
 
-def test_the_settings_decide_where_they_name_the_line() -> None:
+def test_settings_take_precedence_for_their_lines() -> None:
     settings = {"a": Camera(line="/l"), "b": Camera(line="/l"), "c": Camera(), "d": Camera(line="/m")}
     cameras = LineCameras(configured_cameras(settings))
     cameras.saw("/l", "C1", ["old"])
     assert [list(cameras.expected(line, "C2")) for line in ("/l", "/m", "/n")] == [["a", "b"], ["d"], []]
 
 
-def test_names_from_outside_take_no_memory_without_end() -> None:
+def test_memory_for_names_is_bounded() -> None:
     cameras = LineCameras({})
     for number in range(2_000):
         cameras.saw(f"/l{number}", "C1", [f"c{camera}" for camera in range(300)])

@@ -24,7 +24,7 @@ from tests.worker.pipeline.samples import CAMERAS, MODEL, prediction
 NOW_MS = 1_800_000_000_000
 
 
-def test_a_result_tells_where_it_looked_and_what_it_saw() -> None:
+def test_reads_position_and_defects_from_a_result() -> None:
     seen = observation_from_result(result(coil="C1", line="/p/l", strip_position_mm=1000), NOW_MS)
     assert seen is not None
     assert (seen.line, seen.coil, seen.camera, seen.state) == ("/p/l", "C1", "top-1", "inspected")
@@ -34,19 +34,19 @@ def test_a_result_tells_where_it_looked_and_what_it_saw() -> None:
     ]
 
 
-def test_a_defect_without_a_place_is_counted_all_the_same() -> None:
+def test_defect_without_a_position_is_counted() -> None:
     seen = observation_from_result(result(camera="unknown"), NOW_MS)
     assert seen is not None
     assert (seen.defects, seen.unplaced, seen.span_mm) == ((), ("pits",), None)
 
 
-def test_a_camera_whose_clock_runs_ahead_is_not_believed() -> None:
+def test_capture_time_after_the_record_time_is_ignored() -> None:
     seen = observation_from_result(result(captured_ms=NOW_MS + 86_400_000), NOW_MS)
     assert seen is not None
     assert seen.captured_ms == NOW_MS
 
 
-def test_a_skipped_frame_covers_nothing() -> None:
+def test_skipped_frame_covers_nothing() -> None:
     event = msgspec.structs.replace(result(strip_position_mm=5), state="skipped", verdict=None, defects=[])
     seen = observation_from_result(event, NOW_MS)
     assert seen is not None
@@ -54,17 +54,17 @@ def test_a_skipped_frame_covers_nothing() -> None:
 
 
 @pytest.mark.parametrize("value", [None, b"", b"{}", b"[1]", b"\xff", b"{" * 10_000])
-def test_what_is_no_result_is_none(value: bytes | None) -> None:
+def test_value_that_is_not_a_result_gives_none(value: bytes | None) -> None:
     assert read_result(value) is None
 
 
-def test_a_time_that_is_none() -> None:
+def test_invalid_time_gives_none() -> None:
     event = result()
     wrong = msgspec.structs.replace(event, frame=msgspec.structs.replace(event.frame, captured_at="soon"))
     assert observation_from_result(wrong, NOW_MS) is None
 
 
-def test_a_reject_is_read_from_its_headers() -> None:
+def test_reads_a_reject_from_its_headers() -> None:
     frame = replace(make_frame(5), line="/pl ant/l", coil="C1", strip_position_mm=700, strip_direction="reverse")
     reject = EventBuilder(CAMERAS).reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.EMPTY, "")))
     seen = observation_from_reject(b"top-1", reject_headers(reject, frame, 0), NOW_MS)
@@ -75,8 +75,8 @@ def test_a_reject_is_read_from_its_headers() -> None:
 
 
 @pytest.mark.parametrize("position", [10**12 + 1, 2**53, 2**70, -(2**63)])
-def test_a_position_that_no_header_can_state_is_none(position: int) -> None:
-    """An event may be anybody's, and a number beyond 64 bits is JSON too."""
+def test_ignores_a_position_outside_the_range_of_the_header(position: int) -> None:
+    """Any client may write events, and JSON allows numbers beyond 64 bits."""
     event = result(strip_position_mm=0)
     frame = msgspec.structs.replace(event.frame, strip_position_mm=position)
     seen = observation_from_result(msgspec.structs.replace(event, frame=frame), NOW_MS)
@@ -86,7 +86,7 @@ def test_a_position_that_no_header_can_state_is_none(position: int) -> None:
 
 
 @pytest.mark.parametrize("span", [StripSpan(10**15, 10**15 + 9), StripSpan(400, 300), StripSpan(-300, 100)])
-def test_a_defect_that_is_not_within_its_frame_has_no_place(span: StripSpan) -> None:
+def test_defect_outside_its_frame_has_no_position(span: StripSpan) -> None:
     event = result(strip_position_mm=0)
     defects = [msgspec.structs.replace(defect, strip_mm=span) for defect in event.defects]
     seen = observation_from_result(msgspec.structs.replace(event, defects=defects), NOW_MS)
@@ -95,7 +95,7 @@ def test_a_defect_that_is_not_within_its_frame_has_no_place(span: StripSpan) -> 
 
 
 @pytest.mark.parametrize("box", [Box(0, 2**70, 10, 10), Box(0, -(2**70), 10, 10), Box(0, 10, 10, 2**80)])
-def test_a_box_of_more_rows_than_any_image_has_takes_the_whole_width(box: Box) -> None:
+def test_box_with_impossible_rows_spans_the_whole_width(box: Box) -> None:
     event = result(strip_position_mm=0)
     defects = [msgspec.structs.replace(defect, box_px=box) for defect in event.defects]
     seen = observation_from_result(msgspec.structs.replace(event, defects=defects), NOW_MS)
@@ -105,7 +105,7 @@ def test_a_box_of_more_rows_than_any_image_has_takes_the_whole_width(box: Box) -
 
 
 @pytest.mark.parametrize("span", [StripSpan(10**15, 10**15 + 9), StripSpan(800, 0)])
-def test_a_frame_that_is_not_at_its_position_has_no_place(span: StripSpan) -> None:
+def test_frame_whose_span_contradicts_its_position_has_none(span: StripSpan) -> None:
     event = result(strip_position_mm=0)
     frame = msgspec.structs.replace(event.frame, strip_mm=span)
     seen = observation_from_result(msgspec.structs.replace(event, frame=frame), NOW_MS)
@@ -113,11 +113,11 @@ def test_a_frame_that_is_not_at_its_position_has_no_place(span: StripSpan) -> No
     assert (seen.position_mm, seen.span_mm, seen.unplaced) == (None, None, ("pits",))
 
 
-def test_a_record_without_an_id_is_no_reject() -> None:
+def test_record_without_an_id_is_not_a_reject() -> None:
     assert observation_from_reject(b"top-1", [("ce_id", None)], NOW_MS) is None
 
 
-def test_a_time_of_1970_in_an_event_of_an_older_worker_is_not_believed() -> None:
+def test_ignores_a_time_of_1970_from_an_older_worker() -> None:
     seen = observation_from_result(result(captured_ms=1_795_889), NOW_MS)
     assert seen is not None
     assert seen.captured_ms == NOW_MS
@@ -128,7 +128,7 @@ def test_a_time_of_1970_in_an_event_of_an_older_worker_is_not_believed() -> None
     assert refused.captured_ms == NOW_MS
 
 
-def test_a_record_names_the_line_as_its_cameras_do() -> None:
+def test_reads_the_line_from_ce_source() -> None:
     frame = make_frame(5, line="/p/line 1", source="/p/line%201/top-1", coil="C1")
     event = EventBuilder(CAMERAS).result(prediction((0.1, 0.9), line="/p/line 1"), 0.0)
     reject = EventBuilder(CAMERAS).reject(RejectedFrame(frame, MODEL, FrameRejected(RejectReason.EMPTY, "")))
@@ -151,7 +151,7 @@ def test_a_record_names_the_line_as_its_cameras_do() -> None:
         assert CoilAggregate(seen).line_uri == "/p/line%201"
 
 
-def test_a_result_tells_its_flags() -> None:
+def test_reads_the_flags_of_a_result() -> None:
     event = msgspec.structs.replace(result(), verdict="unsure", defects=[], flags=(FrameFlag.SIZE,))
     seen = observation_from_result(event, NOW_MS)
     assert seen is not None

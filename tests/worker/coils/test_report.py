@@ -1,4 +1,4 @@
-"""The report over results of the past, without Kafka: that is in test_summarizer.py."""
+"""The report over past results, without Kafka (see test_summarizer.py for tests with Kafka)."""
 
 import tracemalloc
 from dataclasses import replace
@@ -12,7 +12,7 @@ from tests.worker.coils.samples import EPOCH_S, frame, observation
 DAY_S = 86_400
 
 
-def test_a_name_that_is_used_again_the_next_day_is_another_coil() -> None:
+def test_name_reused_the_next_day_is_another_coil() -> None:
     collector = CoilCollector(CoilRules())
     for day, place in ((0, 0), (DAY_S, 50_000)):
         for second in range(200):
@@ -25,7 +25,7 @@ def test_a_name_that_is_used_again_the_next_day_is_another_coil() -> None:
     assert monday.id != tuesday.id
 
 
-def test_late_frames_are_in_the_row_of_their_coil() -> None:
+def test_late_frames_are_included_in_the_row_of_their_coil() -> None:
     collector = CoilCollector(CoilRules())
     for second in [*range(20), *range(30, 250)]:
         collector.add(frame(second, coil="C1" if second < 40 else "C2"), second)
@@ -37,8 +37,8 @@ def test_late_frames_are_in_the_row_of_their_coil() -> None:
 
 
 @pytest.mark.long
-def test_memory_is_that_of_the_coils_that_can_still_change() -> None:
-    """Of 400 coils of 100 frames."""
+def test_memory_depends_only_on_coils_that_can_still_change() -> None:
+    """The sample has 400 coils of 100 frames."""
     collector = CoilCollector(CoilRules(settle_s=10, silence_s=20, correctable_s=100))
     plain = observation(0, 0, 100)
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""The summaries of coils on Kafka, and the report over what is there."""
+"""Coil summaries on Kafka, and the report over existing results."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ DAY_MS = 86_400_000
 
 
 def results(coil: str, numbers: range, **frame: Any) -> list[Result]:
-    """One result a number: 800 mm of strip each, 700 mm apart, all of it one long defect."""
+    """Build one result per number: 800 mm of strip each, 700 mm apart, all showing one long defect."""
     return [
         msgspec.structs.replace(
             result(**{"coil": coil, "line": "/p/l"} | _taken(n) | frame),
@@ -41,7 +41,7 @@ def _taken(number: int) -> dict[str, int]:
 def publish(
     line: Line, events: list[Result], topic: str = "results", at_ms: int | None = None, partition: int = 0
 ) -> None:
-    """at_ms: the time of the first record, and of the others a second after each."""
+    """Send results. at_ms: time of the first record; the others follow at intervals of one second."""
     with line.broker.producer() as producer:
         for number, event in enumerate(events):
             source = [("ce_source", b"/p%2Fl/top-1")]
@@ -63,7 +63,7 @@ def coil_line(request: pytest.FixtureRequest) -> Line:
     return line
 
 
-def test_a_summary_when_the_next_coil_runs_and_after_a_restart_no_other(coil_line: Line) -> None:
+def test_publishes_a_summary_when_the_next_coil_runs_and_none_after_a_restart(coil_line: Line) -> None:
     publish(coil_line, results("C1", range(4)) + results("C2", range(10, 12)))
     publish_replay_mark(coil_line)
     with running_coils(coil_line) as process:
@@ -73,10 +73,10 @@ def test_a_summary_when_the_next_coil_runs_and_after_a_restart_no_other(coil_lin
     assert (summary.coil, summary.ended, summary.length_mm, summary.uncovered_mm) == ("C1", "next-coil", 2900, 0)
     assert summary.defects == {"pits": 1}, "four frames of one long defect"
     assert (record.key, record.headers["ce_id"].decode()) == (b"/p/l", summary.id)
-    assert record.headers["ce_source"] == b"/p%2Fl", "as the cameras of the line write it"
+    assert record.headers["ce_source"] == b"/p%2Fl", "the line as written by its cameras"
     assert (counts["coils"], counts["frames"], counts["unreadable"]) == (1, 6, 0)
 
-    publish(coil_line, results("C1", range(4)) + results("C3", range(20, 22)))  # a worker that repeats itself
+    publish(coil_line, results("C1", range(4)) + results("C3", range(20, 22)))  # a worker repeats its results
     with running_coils(coil_line) as process:
         records = coil_line.read("coils", 2)
         stopped(process)
@@ -84,8 +84,8 @@ def test_a_summary_when_the_next_coil_runs_and_after_a_restart_no_other(coil_lin
     assert len(coil_line.read_all("coils")) == 2
 
 
-def test_late_frames_correct_their_summary_and_a_restart_continues_the_revisions(coil_line: Line) -> None:
-    """A worker was killed, and another one inspects its frames when the line has moved on."""
+def test_late_frames_correct_their_summary_across_a_restart(coil_line: Line) -> None:
+    """A worker was killed, and another one inspects its frames after the line has started the next coil."""
     port = free_port()
     publish(coil_line, results("C1", range(3)) + results("C1", range(13, 16)) + results("C2", range(20, 22)))
     with running_coils(coil_line, "--metrics-port", str(port)) as process:
@@ -97,7 +97,7 @@ def test_late_frames_correct_their_summary_and_a_restart_continues_the_revisions
         counts = stopped(process)
     assert (first.json["revision"], first.json["uncovered_mm"], second.json["revision"]) == (1, 6900, 2)
     assert (second.json["id"], second.json["frames"]["inspected"]) == (first.json["id"], 11)
-    assert second.json["uncovered_mm"] == 3400, "frames 8 to 12 have not come"
+    assert second.json["uncovered_mm"] == 3400, "frames 8 to 12 have not arrived"
     ids = [record.headers["ce_id"].decode() for record in (first, second)]
     assert ids == [first.json["id"], f"{first.json['id']}-2"]
     assert (counts["coils"], counts["corrections"], counts["late"], counts["frames"]) == (1, 1, 5, 13)
@@ -108,7 +108,7 @@ def test_late_frames_correct_their_summary_and_a_restart_continues_the_revisions
     ):
         assert sample in metrics
 
-    publish(coil_line, results("C1", range(8, 13)))  # while nobody reads
+    publish(coil_line, results("C1", range(8, 13)))  # while no summarizer runs
     with running_coils(coil_line) as process:
         *_, third = coil_line.read("coils", 3)
         counts = stopped(process)
@@ -117,7 +117,7 @@ def test_late_frames_correct_their_summary_and_a_restart_continues_the_revisions
     assert (counts["coils"], counts["supplements"]) == (0, 0)
 
 
-def test_frames_that_come_too_late_to_correct_a_summary_get_one_of_their_own(coil_line: Line) -> None:
+def test_frames_too_late_for_a_correction_get_a_supplement(coil_line: Line) -> None:
     publish(coil_line, results("C1", range(6)) + results("C2", range(20, 22)))
     with running_coils(coil_line, "--correctable-s", "0") as process:
         (first,) = coil_line.read("coils", 1)
@@ -130,15 +130,13 @@ def test_frames_that_come_too_late_to_correct_a_summary_get_one_of_their_own(coi
 
 
 def late_result(number: int) -> Result:
-    """Of a frame that nobody had seen."""
+    """Build the result of a new frame."""
     (found,) = results("C1", range(number, number + 1))
     return msgspec.structs.replace(found, id=f"late-{number}")
 
 
-def test_the_report_ends_coils_by_the_time_of_the_records_in_every_partition(
-    coil_line: Line, command_line: CommandLine
-) -> None:
-    """An id is used again the next day. One partition is longer than the other, so it is read further at first."""
+def test_report_closes_coils_by_record_time_across_partitions(coil_line: Line, command_line: CommandLine) -> None:
+    """A coil id is reused the next day. One partition is longer than the other, so more of it is read at first."""
     line = replace(coil_line, topics=coil_line.topics | {"results": coil_line.broker.new_topic(2)})
     now_ms = round(time.time() * 1000) - 2 * DAY_MS
     for day in range(2):
@@ -159,7 +157,7 @@ def test_the_report_ends_coils_by_the_time_of_the_records_in_every_partition(
     assert [coil["ended"] for coil in coils] == ["silence", None]
 
 
-def test_the_report_reads_what_is_there(coil_line: Line, command_line: CommandLine, tmp_path: Path) -> None:
+def test_report_reads_all_existing_records(coil_line: Line, command_line: CommandLine, tmp_path: Path) -> None:
     publish(coil_line, results("C1", range(4)) + results("=1+1", range(10, 12)))
     publish_replay_mark(coil_line)
     table = tmp_path / "coils.csv"
@@ -180,5 +178,5 @@ def test_the_report_reads_what_is_there(coil_line: Line, command_line: CommandLi
     assert (code, "'C9'" in stderr) == (2, True)
 
 
-def test_no_coil_is_a_header() -> None:
+def test_report_without_coils_is_only_a_header() -> None:
     assert as_csv([]).count("\n") == 1

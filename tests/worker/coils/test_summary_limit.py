@@ -6,10 +6,10 @@ from stripwatch.worker.coils.coil_part import CoilPart
 from stripwatch.worker.coils.summary_limit import within_limit
 from tests.worker.coils.samples import defect, logged, observation
 
-KAFKA_BYTES_MAX = 1_048_588  # message.max.bytes of a broker unless it is set
+KAFKA_BYTES_MAX = 1_048_588  # default message.max.bytes of a broker
 
 
-def test_a_summary_with_many_defects_and_long_names_fits_into_a_record_and_says_how_many_there_are() -> None:
+def test_summary_that_is_too_large_drops_defects_but_keeps_their_total() -> None:
     name = "é" * 200
     log = CoilAggregate(observation(0, 0))
     for n in range(1, 1_001):
@@ -25,6 +25,6 @@ def test_a_summary_with_many_defects_and_long_names_fits_into_a_record_and_says_
     assert len(sent.strip_defects) >= 250
 
 
-def test_a_summary_that_fits_stays_as_it_is() -> None:
+def test_summary_that_fits_is_unchanged() -> None:
     summary = logged([observation(0, 0, 300, defects=(defect(0, 9),))])
     assert within_limit(summary) == summary

@@ -1,1 +1,1 @@
-"""What cameras show of a strip, in millimetres: stretches, coverage, defects."""
+"""The strip as seen by its cameras, in millimetres: stretches, coverage, defects."""

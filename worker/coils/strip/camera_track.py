@@ -1,10 +1,10 @@
-"""One camera's way along a coil: which of its positions can be true, and where on the strip its frames are.
+"""One camera's track along a coil: decides which of its positions are valid, and places its frames on the strip.
 
-Positions come from an encoder, and encoders are reset, wrap around and send single wrong values. The frames of a camera
-are judged in the order of their capture. Frames near each other form a stretch; one that is farther away begins
-another, however long the pause before it was. A stretch of CONFIRMED_FRAMES or more is real. The frames of a shorter
-one are outliers, whose places are not used. What lies between two real stretches is judged by the time between them
-and by the way that the strip ran (`transitions.py`); after a reset the strip continues.
+Positions come from an encoder, and encoders are reset, wrap around, and send single wrong values. The frames of a
+camera are processed in order of capture. Frames at nearby positions form a stretch; a frame farther away begins another
+one, regardless of the pause before it. A stretch of CONFIRMED_FRAMES or more is valid. The frames of a shorter one are
+outliers, whose positions are not used. The transition between two valid stretches is classified by the time between
+them and the direction of the strip (`transitions.py`). After a reset the strip continues.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ _OPEN_MAX, _STRETCHES_MAX = 8, 1_000
 
 
 class CameraTrack:
-    """The frames of one camera that state a position. The order in which they are added does not matter."""
+    """The frames of one camera that state a position. They can be added in any order."""
 
     def __init__(self, rules: StripRules) -> None:
         self._rules = rules
@@ -30,16 +30,16 @@ class CameraTrack:
         self._start_over()
 
     def _start_over(self) -> None:
-        self._judged = True  # else a frame came late where it may change the judgement of others
+        self._assigned = True  # False after a late frame that may change the assignment of others
         self._near_mm = self._frames.near_mm
         self._stretches: dict[int, Stretch] = {}
-        self._open: list[Stretch] = []  # the next frame may belong to these; the one with the newest frame is last
+        self._open: list[Stretch] = []  # the next frame may belong to these; sorted by newest frame
         self._next_number = 0
         self._dropped_frames = 0
         self._dropped_labels: Counter[str] = Counter()
 
     def add(self, placement: Placement, again: bool = False) -> None:
-        """again: the frame was added before, as one that was rejected."""
+        """Add a frame. again: the frame was added before as a reject."""
         if again and (at := self._frames.fill(placement)) is not None:
             stretch = self._stretches.get(self._frames.stretches[at])
             if stretch:
@@ -48,65 +48,65 @@ class CameraTrack:
                 self._dropped_labels.update(defect.label for defect in placement.defects)
             return
         at = self._frames.insert(placement)
-        if not self._judged:
+        if not self._assigned:
             return
         if at == len(self._frames) - 1:
-            self._frames.stretches[at] = self._judge(at, placement).number
+            self._frames.stretches[at] = self._assign(at, placement).number
         else:
-            self._judged = self._joined_late(at, placement)
+            self._assigned = self._joined_late(at, placement)
 
     def transitions(self) -> list[Transition]:
-        """Between the real stretches, in the order of capture."""
-        return [transition(before, after, self._rules) for before, after in pairwise(self._real())]
+        """Return the transitions between valid stretches, in order of capture."""
+        return [transition(before, after, self._rules) for before, after in pairwise(self._valid())]
 
     def placed(self, shifts_mm: Sequence[int]) -> PlacedCamera:
-        """shifts_mm: of the transitions, in their order."""
-        real = self._real()
-        if len(real) > 1:
-            return self._placed.of(real, shifts_mm)
-        for stretch in real:
+        """Place the valid stretches on the strip. shifts_mm: shift of each transition, in order."""
+        valid = self._valid()
+        if len(valid) > 1:
+            return self._placed.of(valid, shifts_mm)
+        for stretch in valid:
             return PlacedCamera(stretch.covered, stretch.defects, (stretch.low_mm, stretch.high_mm))
         return PlacedCamera.of_nothing(self._rules)
 
     def faults(self) -> Counter[str]:
-        real = self._real()
+        valid = self._valid()
         kinds = Counter(one.kind for one in self.transitions())
         ran_back = sum(
             falls(before.last, after.first)
-            for (before, after), one in zip(pairwise(real), self.transitions(), strict=True)
+            for (before, after), one in zip(pairwise(valid), self.transitions(), strict=True)
             if one.kind == "run"
         )
         return Counter(
             jump=kinds["jump"],
-            outlier=self._dropped_frames + sum(stretch.frames for stretch in self._not_real(real)),
+            outlier=self._dropped_frames + sum(stretch.frames for stretch in self._not_valid(valid)),
             reset=kinds["reset"],
-            reversed=ran_back + sum(stretch.falls for stretch in real),
-            still=sum(stretch.frames for stretch in real if len(real) == 1 and _is_still(stretch)),
+            reversed=ran_back + sum(stretch.falls for stretch in valid),
+            still=sum(stretch.frames for stretch in valid if len(valid) == 1 and _is_still(stretch)),
         )
 
     def unplaced(self) -> Counter[str]:
-        """The labels of defects whose places are not used."""
-        left = self._not_real(self._real())
+        """Count, by label, the defects of outliers, whose positions are not used."""
+        left = self._not_valid(self._valid())
         return self._dropped_labels + Counter(defect.label for stretch in left for defect in stretch.defects)
 
-    def _real(self) -> list[Stretch]:
-        """In the order of capture. Of too few frames to tell, those that most others agree with."""
-        if not self._judged or self._near_mm != self._frames.near_mm:
+    def _valid(self) -> list[Stretch]:
+        """Return the valid stretches in order of capture, or the largest stretch if none is confirmed."""
+        if not self._assigned or self._near_mm != self._frames.near_mm:
             self._start_over()
             for at, placement in enumerate(self._frames):
-                self._frames.stretches[at] = self._judge(at, placement).number
-        real = [stretch for stretch in self._stretches.values() if stretch.frames >= CONFIRMED_FRAMES]
+                self._frames.stretches[at] = self._assign(at, placement).number
+        valid = [stretch for stretch in self._stretches.values() if stretch.frames >= CONFIRMED_FRAMES]
         best = max(self._stretches.values(), key=lambda stretch: (stretch.frames, -stretch.number), default=None)
-        return self._of_this_coil(real) if real or best is None else [best]
+        return self._of_this_coil(valid) if valid or best is None else [best]
 
-    def _not_real(self, real: Sequence[Stretch]) -> list[Stretch]:
-        return [stretch for stretch in self._stretches.values() if stretch not in real]
+    def _not_valid(self, valid: Sequence[Stretch]) -> list[Stretch]:
+        return [stretch for stretch in self._stretches.values() if stretch not in valid]
 
     def _is_near(self, before: Placement, after: Placement) -> bool:
         return abs(after.position_mm - before.position_mm) <= self._near_mm and self._rules.can_run(before, after)
 
-    def _judge(self, at: int, placement: Placement) -> Stretch:
-        """The stretch of frame number `at`, the newest: one that it is near, else a new one."""
+    def _assign(self, at: int, placement: Placement) -> Stretch:
+        """Assign the newest frame, number `at`, to a nearby stretch or to a new one, and return that stretch."""
         stretch = next((one for one in reversed(self._open) if self._is_near(one.last, placement)), None)
         if stretch is None:
             stretch = Stretch(self._next_number, self._rules, placement)
@@ -125,7 +125,7 @@ class CameraTrack:
         return stretch
 
     def _joined(self, at: int, new: Stretch) -> Stretch:
-        """The stretch before, with the frames of the new one, where the strip ran on to it and frames are missing."""
+        """Merge a new stretch into the one before it if the strip continued and only frames are missing between."""
         earlier = (one for one in reversed(self._stretches.values()) if one.frames >= CONFIRMED_FRAMES)
         before = next((one for one in earlier if one is not new), None)
         if before is None or before not in self._open:
@@ -148,10 +148,10 @@ class CameraTrack:
             self._dropped_labels.update(defect.label for defect in stretch.defects)
 
     def _joined_late(self, at: int, placement: Placement) -> bool:
-        """Whether the frame could be added to the stretch around it without any effect on the other frames.
+        """Add a late frame to the stretch around it. Return False if it might change the assignment of other frames.
 
-        The CONFIRMED_FRAMES before it are of one stretch, so no other was open. The frame is near both its neighbours,
-        and its position is between theirs.
+        It cannot change them if the CONFIRMED_FRAMES before it belong to one stretch, so no other was open, if it is
+        near both neighbours, and if its position is between theirs.
         """
         numbers = self._frames.stretches
         if at < CONFIRMED_FRAMES or {*numbers[at - CONFIRMED_FRAMES : at]} != {numbers[at + 1]}:
@@ -167,17 +167,17 @@ class CameraTrack:
         numbers[at] = stretch.number
         return True
 
-    def _of_this_coil(self, real: list[Stretch]) -> list[Stretch]:
-        """Without a few frames at either end that state positions of the coil before or after.
+    def _of_this_coil(self, valid: list[Stretch]) -> list[Stretch]:
+        """Drop short stretches at either end with positions of the previous or next coil.
 
-        The name of the coil and the encoder seldom change at the same frame.
+        The coil id and the encoder seldom change at the same frame.
         """
-        few = sum(stretch.frames for stretch in real) / 10
-        while len(real) > 1 and _is_of_a_neighbour(real[0], few) and self._is_reset(real[0], real[1]):
-            real = real[1:]
-        while len(real) > 1 and _is_of_a_neighbour(real[-1], few) and self._is_reset(real[-2], real[-1]):
-            real = real[:-1]
-        return real
+        few = sum(stretch.frames for stretch in valid) / 10
+        while len(valid) > 1 and _is_of_a_neighbour(valid[0], few) and self._is_reset(valid[0], valid[1]):
+            valid = valid[1:]
+        while len(valid) > 1 and _is_of_a_neighbour(valid[-1], few) and self._is_reset(valid[-2], valid[-1]):
+            valid = valid[:-1]
+        return valid
 
     def _is_reset(self, before: Stretch, after: Stretch) -> bool:
         return transition(before, after, self._rules).kind == "reset"

@@ -1,14 +1,13 @@
-"""Sets of millimetres, kept as few spans."""
+"""Sets of millimetres, stored as few spans."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 
 class IntervalSet:
-    """A set of whole millimetres as disjoint half-open spans in order; spans at most join_mm apart are one.
+    """A set of whole millimetres as sorted, disjoint, half-open spans. Spans at most join_mm apart are merged.
 
-    It is the union of the spans that were added, with its gaps of at most join_mm filled. So neither their order nor
-    repeats matter.
+    It is the union of the added spans with gaps of at most join_mm filled, so it does not depend on order or repeats.
     """
 
     def __init__(self, join_mm: int = 0) -> None:
@@ -34,7 +33,7 @@ class IntervalSet:
         self._ends[first:last] = [end]
 
     def gaps(self, start: int, end: int) -> list[tuple[int, int]]:
-        """What is missing between start and end, in order. Gaps of at most join_mm are left out."""
+        """Return the missing spans between start and end, in order, without gaps of at most join_mm."""
         inside = [(max(a, start), min(b, end)) for a, b in self if a < end and b > start]
         edges = [start, *(edge for span in inside for edge in span), end]
         return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > self._join_mm and a < b]

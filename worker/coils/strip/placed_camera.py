@@ -1,4 +1,4 @@
-"""What one camera saw of a coil, its stretches one behind the other."""
+"""The part of a coil that one camera saw, with its stretches placed on the strip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +12,10 @@ from stripwatch.worker.coils.strip.strip_defects import StripDefects, moved
 
 @dataclass(frozen=True, slots=True)
 class PlacedCamera:
-    """What a camera saw of the coil. edges: its lowest and highest position; None where none can be used.
+    """The part of a coil that a camera saw.
 
-    shifts: from which place on how much lies between it and the position that frames state; empty without a reset.
+    edges: its lowest and highest strip position in mm, or None if no position is usable. shifts: (from_mm, shift_mm);
+    from that strip position on, positions stated by frames are smaller by shift_mm. Empty without an encoder reset.
     """
 
     covered: IntervalSet
@@ -28,9 +29,9 @@ class PlacedCamera:
 
 
 class PlacedStretches:
-    """Stretches at their places on the strip, kept from one summary to the next.
+    """Stretches placed on the strip, cached between summaries.
 
-    The live page asks every second, so only the frames that came meanwhile are added.
+    The live page asks for them every second, so only new frames are added.
     """
 
     def __init__(self, rules: StripRules) -> None:
@@ -39,7 +40,7 @@ class PlacedStretches:
         self._placed = PlacedCamera.of_nothing(rules)
 
     def of(self, stretches: Sequence[Stretch], shifts_mm: Sequence[int]) -> PlacedCamera:
-        """shifts_mm: between one stretch and the next."""
+        """Place the stretches. shifts_mm: shift between each stretch and the next."""
         places = list(zip(stretches, accumulate(shifts_mm, initial=0), strict=True))
         if places != self._places or any(stretch.newest is None for stretch in stretches):
             self._place_all(places)

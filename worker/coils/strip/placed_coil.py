@@ -1,4 +1,4 @@
-"""What the cameras of a coil show of the strip, and what they do not."""
+"""The covered and uncovered parts of a coil, over all its cameras."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ Gaps = list[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class PlacedCoil:
-    """silent: cameras that sent nothing. without_scale: those with inspected frames of unknown place or length."""
+    """A coil with its cameras placed on the strip.
+
+    silent: cameras that sent nothing. without_scale: cameras with inspected frames of unknown position or length.
+    """
 
     cameras: Mapping[str, PlacedCamera]
     silent: frozenset[str]
@@ -30,7 +33,7 @@ class PlacedCoil:
         return [defect for camera in self.cameras.values() for defect in camera.defects]
 
     def gaps(self) -> Gaps | None:
-        """Of all cameras together; None where no frame's length is known, so that nothing can be said."""
+        """Return the spans that no camera covers, or None if no frame's length is known."""
         seen = [camera.covered for camera in self.cameras.values()]
         if self.without_scale and not any(covered.length_mm for covered in seen):
             return None
@@ -44,7 +47,7 @@ class PlacedCoil:
         return covered.gaps(strip.start, strip.end) if strip else None
 
     def partly_uncovered_mm(self) -> int | None:
-        """What not every camera shows; of cameras without a scale nothing is known."""
+        """Return the length that not every camera covers, ignoring cameras without a scale; None if all are."""
         known = [gaps for gaps in map(self.gaps_of, self.cameras) if gaps is not None]
         missing = IntervalSet()
         for start, end in (gap for gaps in known for gap in gaps):

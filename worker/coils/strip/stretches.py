@@ -1,4 +1,4 @@
-"""Stretches: frames of one camera, each of whose positions is near the one before."""
+"""Stretches: runs of frames of one camera, each at a position near the one before."""
 
 from array import array
 from bisect import bisect_left, bisect_right
@@ -13,10 +13,10 @@ from stripwatch.worker.config.sections import CoilsSettings
 from stripwatch.worker.contracts.coil_summary import StripDefect
 from stripwatch.worker.contracts.events import StripDirection, StripSpan
 
-SLACK_MM = 10_000  # a time may be that of sending, and frames that waited are sent together
-_JITTER_MM = 10  # the encoder of a standing strip moves a little to and fro
-_TURN_MM = 1_000  # a strip that stops recoils a little
-_STEPS_MIN = 8  # of a moving strip: fewer may all come from wrong positions
+SLACK_MM = 10_000  # capture times may be sending times, and delayed frames are sent together
+_JITTER_MM = 10  # the encoder of a stopped strip jitters
+_TURN_MM = 1_000  # a stopping strip moves back a little
+_STEPS_MIN = 8  # minimum number of steps of a moving strip; fewer may all come from wrong positions
 _STEPS_NEAR = 4
 _NEWEST_MAX = 5_000
 _DIRECTIONS: tuple[StripDirection | None, ...] = (None, "forward", "reverse")
@@ -24,7 +24,7 @@ _DIRECTIONS: tuple[StripDirection | None, ...] = (None, "forward", "reverse")
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What one frame shows of the strip. span: None where nothing was inspected, or the scale is not known."""
+    """The part of the strip shown by one frame. span: None if the frame was not inspected or the scale is unknown."""
 
     time_ms: int
     position_mm: int
@@ -35,9 +35,10 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class StripRules:
-    """gap_tolerance_mm: frames this far apart leave no gap, and their defects are one, since places are rounded.
+    """Rules for combining the frames of a strip. The defaults are those of the settings `coils.*`.
 
-    speed_mps_max: no strip is faster. The defaults are those of the settings `coils.*`.
+    gap_tolerance_mm: frames up to this far apart leave no gap and their defects are merged, because positions are
+    rounded. speed_mps_max: maximum speed of a strip.
     """
 
     gap_tolerance_mm: int = 1
@@ -48,41 +49,41 @@ class StripRules:
         return cls(settings.gap_tolerance_mm, settings.strip_speed_mps_max)
 
     def can_run(self, before: Placement, after: Placement) -> bool:
-        """Whether the time between the frames is enough for the strip to run from one to the other."""
+        """Return whether the strip can move from one frame to the other in the time between them."""
         way_mm = abs(after.position_mm - before.position_mm)
         return way_mm <= self.speed_mps_max * abs(after.time_ms - before.time_ms) + SLACK_MM
 
 
 class Stretch:
-    """Frames each of which is near the one before, in the positions that they state."""
+    """Frames whose stated positions are each near the one before."""
 
     def __init__(self, number: int, rules: StripRules, first: Placement) -> None:
         self.number = number
         self.frames = self.falls = 0
-        self.streak = 0  # of frames since another stretch had one
+        self.streak = 0  # number of frames since another stretch received one
         self.first = self.last = first
         self._lowest_mm = self._highest_mm = first.position_mm
         self.low_mm = self.high_mm = first.position_mm
         self.covered = IntervalSet(rules.gap_tolerance_mm)
         self.defects = StripDefects(rules.gap_tolerance_mm)
         self.frame_mm = 0
-        self.newest: list[Placement] | None = None  # shown since the stretch was placed on the strip
+        self.newest: list[Placement] | None = None  # frames added since the stretch was placed on the strip
         self._way_at_start = self._way_at_end = 0
-        self._furthest_mm = first.position_mm  # on the way at the end
+        self._furthest_mm = first.position_mm  # furthest position in the direction at the end
 
     @property
     def end_mm(self) -> int:
-        """Where the newest frame ends; one that was not inspected is as long as the others."""
+        """End position of the newest frame, assuming the longest frame length if it was not inspected."""
         return self.last.position_mm + self.frame_mm
 
     @property
     def is_still(self) -> bool:
-        """Whether all its frames are at one position."""
+        """True if all its frames are at the same position."""
         return self._highest_mm - self._lowest_mm <= _JITTER_MM
 
     @property
     def way_at_start(self) -> int:
-        """1 where positions rise in the first metre, -1 where they fall, 0 where they stay."""
+        """Direction at the start: 1 if positions rise in the first metre, -1 if they fall, 0 if they stay."""
         return self._way_at_start or self._way
 
     @property
@@ -95,7 +96,7 @@ class Stretch:
         return sign(way_mm) if abs(way_mm) > _JITTER_MM else 0
 
     def append(self, placement: Placement) -> None:
-        """The newest frame."""
+        """Append the newest frame."""
         self.frames += 1
         self.streak += 1
         self.falls += falls(self.last, placement)
@@ -129,16 +130,16 @@ class Stretch:
 
 
 class Frames:
-    """All frames of a camera, in order of capture: they are judged again when one comes late in a doubtful place.
+    """All frames of a camera, in order of capture. They are needed to reassign all frames after an ambiguous late one.
 
-    Numbers in arrays take a fifth of the memory that objects would. stretches: the number of each frame's stretch.
+    Arrays of numbers take a fifth of the memory of objects. stretches: the number of each frame's stretch.
     """
 
     def __init__(self) -> None:
         self.stretches = array("q")
         self._times, self._positions, self._starts, self._ends = array("q"), array("q"), array("q"), array("q")
         self._directions = array("b")
-        self._steps = Counter[int]()  # from frame to frame, by the number of binary digits of their millimetres
+        self._steps = Counter[int]()  # steps between frames, by the bit length of their millimetres
         self._defects: list[bytes] = []
 
     def __len__(self) -> int:
@@ -159,9 +160,9 @@ class Frames:
 
     @property
     def near_mm(self) -> int:
-        """How far from one frame to the next a position is believed without others: a few typical steps, 10 m at least.
+        """Maximum step between two frames of a stretch: a few times the median step, but at least 10 m.
 
-        Steps of a strip that stands do not count, and those of a few wrong positions are not typical.
+        Steps of a stopped strip do not count, and those of a few wrong positions do not affect the median.
         """
         moving = sorted((digits, count) for digits, count in self._steps.items() if digits and count)
         total = sum(count for _, count in moving)
@@ -188,7 +189,7 @@ class Frames:
         return at
 
     def fill(self, placement: Placement) -> int | None:
-        """Add what was inspected to a frame of this time and position that was rejected; None where there is none."""
+        """Add the inspected data to a rejected frame of the same time and position. Return its index, or None."""
         at = self._after(placement) - 1
         while at >= 0 and (self._times[at], self._positions[at]) == (placement.time_ms, placement.position_mm):
             if self._starts[at] == self._ends[at] and not self._defects[at]:
@@ -199,7 +200,7 @@ class Frames:
         return None
 
     def _count_steps(self, at: int, position_mm: int) -> None:
-        """Of a frame that is inserted: a step to it and one from it in place of the one over it."""
+        """Update the step counts for an inserted frame: the step over it is replaced by those to and from it."""
         around = self._positions[max(0, at - 1) : at + 1] if at else self._positions[:1]
         if 0 < at < len(self):
             self._steps[_digits(self._positions[at] - self._positions[at - 1])] -= 1
@@ -212,7 +213,7 @@ class Frames:
 
 
 def falls(before: Placement, after: Placement) -> bool:
-    """Whether the strip ran backwards although no header says so. A turn that two headers state does not count."""
+    """Return whether the strip ran backwards without a header that says so. A stated turn does not count."""
     unstated = before.direction == after.direction != "reverse"
     return unstated and after.position_mm < before.position_mm - _JITTER_MM
 

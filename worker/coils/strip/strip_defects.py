@@ -1,4 +1,4 @@
-"""Defects of a strip. The parts of a defect that several frames of one camera show are joined."""
+"""Defects of a strip. Parts of a defect in several frames of one camera are merged."""
 
 import sys
 from bisect import bisect_left, bisect_right
@@ -14,7 +14,7 @@ from stripwatch.worker.contracts.events import StripSpan
 
 
 def packed(defects: Sequence[StripDefect]) -> bytes:
-    """The defects in less than half of the memory."""
+    """Serialize defects, to store them in less than half of the memory."""
     return _pack([_Packed.of(defect) for defect in defects]) if defects else b""
 
 
@@ -56,10 +56,10 @@ _unpack = msgspec.msgpack.Decoder(list[_Packed]).decode
 
 
 class StripDefects:
-    """Joins defects of one camera and label whose rectangles overlap, or lie at most join_mm apart along the strip.
+    """Merges defects of one camera and label whose rectangles overlap or are at most join_mm apart along the strip.
 
-    A union's rectangle may reach further ones, so joining continues until all rectangles are apart. The result is
-    the finest grouping whose rectangles are apart. There is only one, so the order of arrival does not matter.
+    The rectangle of a union may touch further ones, so merging continues until all rectangles are apart. The result is
+    the finest grouping with separate rectangles. It is unique, so the order of arrival does not matter.
     """
 
     def __init__(self, join_mm: int = 0) -> None:
@@ -67,7 +67,7 @@ class StripDefects:
         self._found: dict[tuple[str, str], _Apart] = {}
 
     def __iter__(self) -> Iterator[StripDefect]:
-        """By camera, label and place."""
+        """Iterate in order of camera, label and position."""
         for key in sorted(self._found):
             yield from self._found[key]
 
@@ -82,10 +82,10 @@ class StripDefects:
 
 
 class _Apart:
-    """Rectangles of one camera and label, each apart from every other.
+    """Separate rectangles of one camera and label.
 
-    They are kept by the magnitude of their length (the number of its binary digits). One rectangle as long as the coil
-    is alone in its class, so it does not widen the search among the short ones.
+    They are grouped by the bit length of their length. A rectangle as long as the coil is alone in its group, so it
+    does not widen the search among the short ones.
     """
 
     def __init__(self, join_mm: int) -> None:
@@ -109,7 +109,7 @@ class _Apart:
         self._by_magnitude.setdefault(_magnitude(defect), _Sorted()).insert(defect)
 
     def _touching(self, defect: StripDefect, searched: Sequence[StripSpan]) -> list[StripDefect]:
-        """Those that touch the defect, as far as they are near one of the spans."""
+        """Return the defects near one of the spans that touch the given defect."""
         found = {}
         for span in searched:
             for magnitude, one in self._by_magnitude.items():
@@ -125,7 +125,7 @@ class _Apart:
 
 
 class _Sorted:
-    """Defects by place. starts: those of the defects, for a search without a call for each comparison."""
+    """Defects sorted by position. starts: their start positions, for a search without a call per comparison."""
 
     def __init__(self) -> None:
         self.starts: list[int] = []
@@ -143,14 +143,14 @@ class _Sorted:
         del self.starts[at], self.defects[at]
 
     def between(self, first_mm: int, last_mm: int) -> list[StripDefect]:
-        """Those that start there."""
+        """Return the defects that start in this range."""
         return self.defects[bisect_left(self.starts, first_mm) : bisect_right(self.starts, last_mm)]
 
 
 def _not_searched(union: StripDefect, parts: Sequence[StripDefect]) -> Sequence[StripSpan]:
-    """Where along the strip something may touch the union that touches none of its parts.
+    """Return the spans in which a defect may touch the union without touching any of its parts.
 
-    Beside a part that has all the rows of the union there is nothing: it would touch the part.
+    Next to a part that covers all rows of the union there is none, because it would touch that part.
     """
     widest = max(
         (part.strip_mm for part in parts if part.across_px == union.across_px),
@@ -164,7 +164,7 @@ def _not_searched(union: StripDefect, parts: Sequence[StripDefect]) -> Sequence[
 
 
 def moved(defect: StripDefect, along_mm: int) -> StripDefect:
-    """The same defect elsewhere on the strip."""
+    """Return the defect shifted along the strip."""
     span = StripSpan(defect.strip_mm.start + along_mm, defect.strip_mm.end + along_mm)
     return msgspec.structs.replace(defect, strip_mm=span)
 

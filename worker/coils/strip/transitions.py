@@ -1,4 +1,4 @@
-"""What lies between two stretches of a camera: a hole, a strip that turned, or an encoder that was set."""
+"""The transition between two stretches of a camera: missing frames, a change of direction, or an encoder reset."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ _COMPARED_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """shift_mm: to be added to the positions after a reset, so that they continue those before.
+    """The transition between two stretches.
 
-    run: the strip ran from one to the other, and its frames are missing. jump: positions went ahead as after a hole,
-    but faster than any strip; nothing is shifted, since a hole must not be hidden.
+    kind: "run" if the strip moved from one to the other and frames are missing; "jump" if positions moved ahead as
+    after missing frames, but faster than any strip, in which case nothing is shifted to avoid hiding a gap; "reset" if
+    the encoder was set. shift_mm: added to the positions after a reset to continue those before.
     """
 
     kind: Literal["run", "jump", "reset"]
@@ -25,11 +26,12 @@ class Transition:
 
 
 def transition(before: Stretch, after: Stretch, rules: StripRules) -> Transition:
-    """The strip ran on, or back, if a stretch says so: it cannot turn twice and leave no frame.
+    """Classify the transition between two stretches.
 
-    Positions that went the other way than the frames on both sides are those of an encoder that was set.
+    The strip moved in a direction only if one of the stretches shows that direction, because it cannot turn twice
+    without any frame between. A step against the direction on both sides means that the encoder was set.
     """
-    from_ms, to_ms = sorted((before.last.time_ms, after.first.time_ms))  # they overlap where a clock was set back
+    from_ms, to_ms = sorted((before.last.time_ms, after.first.time_ms))  # they overlap if a clock was set back
     step_mm = after.first.position_mm - before.last.position_mm
     way_before = before.way_at_end or after.way_at_start or 1
     way_after = after.way_at_start or way_before
@@ -43,10 +45,10 @@ def transition(before: Stretch, after: Stretch, rules: StripRules) -> Transition
 
 
 def common_shifts(cameras: Sequence[Sequence[Transition]]) -> list[list[int]]:
-    """The shifts of the transitions of each camera, where resets of several cameras at one time are one.
+    """Return the shifts of each camera's transitions, with a common shift for simultaneous resets of several cameras.
 
-    They have the encoder of the strip in common. Frames that a camera lost about then make its own shift too small, so
-    the largest counts. One that differs by more than frames explain is of another encoder.
+    The cameras share the strip's encoder. Frames lost around a reset make a camera's own shift too small, so the
+    largest shift counts. A shift that differs by more than lost frames can explain belongs to another encoder.
     """
     resets = _resets(cameras)
     if len(resets) > _COMPARED_MAX:
@@ -58,7 +60,7 @@ def common_shifts(cameras: Sequence[Sequence[Transition]]) -> list[list[int]]:
 
 
 def count_resets(cameras: Sequence[Sequence[Transition]]) -> int:
-    """How often an encoder was set: resets of several cameras at one time are one."""
+    """Count encoder resets. Simultaneous resets of several cameras count once."""
     distinct: list[Transition] = []
     for reset in sorted(_resets(cameras), key=lambda one: (one.before_ms, one.after_ms, one.shift_mm)):
         recent = distinct[-_COMPARED_MAX:]

@@ -18,17 +18,17 @@ def spans_of(pairs: list[tuple[int, int]], join_mm: int = 0) -> IntervalSet:
 
 
 @given(some_spans)
-def test_it_is_the_set_of_millimetres_that_were_added(pairs: list[tuple[int, int]]) -> None:
+def test_contains_exactly_the_added_millimetres(pairs: list[tuple[int, int]]) -> None:
     spans = spans_of(pairs)
     millimetres = {mm for start, end in pairs for mm in range(start, end)}
     assert {mm for start, end in spans for mm in range(start, end)} == millimetres
     assert spans.length_mm == len(millimetres)
     found = list(spans)
-    assert all(end < start for (_, end), (start, _) in itertools.pairwise(found)), "apart and in order"
+    assert all(end < start for (_, end), (start, _) in itertools.pairwise(found)), "disjoint and sorted"
 
 
 @given(some_spans, edges, edges)
-def test_coverage_and_gaps_are_the_whole(pairs: list[tuple[int, int]], start: int, end: int) -> None:
+def test_coverage_and_gaps_add_up_to_the_whole(pairs: list[tuple[int, int]], start: int, end: int) -> None:
     spans = spans_of(pairs)
     gaps = spans.gaps(start, end)
     inside = sum(max(0, min(b, end) - max(a, start)) for a, b in spans)
@@ -37,12 +37,10 @@ def test_coverage_and_gaps_are_the_whole(pairs: list[tuple[int, int]], start: in
 
 
 @given(some_spans, st.integers(0, 8), st.randoms())
-def test_spans_join_within_the_tolerance_and_no_further(
-    pairs: list[tuple[int, int]], join_mm: int, rng: random.Random
-) -> None:
+def test_merges_spans_within_the_tolerance_only(pairs: list[tuple[int, int]], join_mm: int, rng: random.Random) -> None:
     exact, shuffled = spans_of(pairs), spans_of(rng.sample(pairs, len(pairs)), join_mm)
     found = spans_of(pairs, join_mm)
     assert list(found) == list(shuffled)
     real = [gap for gap in exact.gaps(-60, 60) if gap[1] - gap[0] > join_mm]
-    assert found.gaps(-60, 60) == real, "every longer gap is there, as long as it is"
+    assert found.gaps(-60, 60) == real, "every longer gap is kept with its exact length"
     assert all(start - end > join_mm for (_, end), (start, _) in itertools.pairwise(found))

@@ -20,7 +20,7 @@ def joined(defects: list[StripDefect], join_mm: int = 0) -> list[StripDefect]:
     return list(found)
 
 
-def test_a_scratch_over_three_frames_is_one_defect() -> None:
+def test_scratch_across_three_frames_is_one_defect() -> None:
     parts = [defect(100, 200, (10, 20)), defect(180, 400, (15, 30), 0.97), defect(400, 450, (28, 40))]
     (scratch,) = joined(parts)
     assert scratch == StripDefect("scratches", "top-1", 0.97, StripSpan(100, 450), PixelSpan(10, 40), 3, "e180")
@@ -36,11 +36,11 @@ def test_a_scratch_over_three_frames_is_one_defect() -> None:
     ],
     ids=["beside it", "after it", "another camera", "another class"],
 )
-def test_what_does_not_touch_stays_apart(other: StripDefect) -> None:
+def test_separate_defects_are_not_merged(other: StripDefect) -> None:
     assert len(joined([defect(100, 200, (10, 20)), other])) == 2
 
 
-def test_a_part_without_a_box_takes_the_whole_width() -> None:
+def test_part_without_a_box_spans_the_whole_width() -> None:
     (found,) = joined([defect(100, 200, (10, 20)), defect(300, 400, (50, 60)), defect(150, 350)])
     assert (found.strip_mm, found.across_px, found.parts) == (StripSpan(100, 400), None, 3)
 
@@ -65,7 +65,7 @@ def test_the_order_of_arrival_does_not_matter(defects: list[StripDefect], join_m
 
 
 def by_definition(defects: list[StripDefect], join_mm: int) -> list[StripDefect]:
-    """Join any two that touch until none do."""
+    """Merge any two defects that touch until none do."""
     apart = list(defects)
     while pair := next(
         ((a, b) for a, b in combinations(apart, 2) if len(joined([a, b], join_mm)) == 1),
@@ -76,12 +76,12 @@ def by_definition(defects: list[StripDefect], join_mm: int) -> list[StripDefect]
 
 
 @given(many_defects(), st.integers(0, 5))
-def test_the_search_finds_what_the_definition_joins(defects: list[StripDefect], join_mm: int) -> None:
+def test_search_merges_exactly_the_defects_that_touch(defects: list[StripDefect], join_mm: int) -> None:
     assert sorted(joined(defects, join_mm), key=repr) == sorted(by_definition(defects, join_mm), key=repr)
 
 
-def test_the_number_of_rectangles_looked_at_does_not_grow_with_a_long_defect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An edge defect along the whole coil, a pit beside it in each frame, and rows that vary a little."""
+def test_long_defect_does_not_increase_the_number_of_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The samples have an edge defect along the whole coil and a pit next to it in each frame, with varying rows."""
 
     def compared(frames: int) -> int:
         comparisons = 0
@@ -104,7 +104,7 @@ def test_the_number_of_rectangles_looked_at_does_not_grow_with_a_long_defect(mon
 
 
 @given(many_defects())
-def test_defects_are_packed_and_unpacked(defects: list[StripDefect]) -> None:
+def test_packed_defects_can_be_unpacked(defects: list[StripDefect]) -> None:
     assert list(unpacked(packed(defects))) == defects
 
 
@@ -115,6 +115,6 @@ def test_packed_defects_take_less_than_half_of_the_memory() -> None:
 
 
 @given(many_defects(), st.integers(0, 5))
-def test_what_is_left_is_apart(defects: list[StripDefect], join_mm: int) -> None:
+def test_merged_rectangles_are_separate(defects: list[StripDefect], join_mm: int) -> None:
     once = joined(defects, join_mm)
     assert sorted(joined(once, join_mm), key=repr) == sorted(once, key=repr)

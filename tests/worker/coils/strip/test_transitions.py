@@ -1,4 +1,4 @@
-"""A line that stops: wrong positions, resets and lost frames about a pause, in which a strip could run far."""
+"""Wrong positions, resets and lost frames around a stop, which is long enough for a strip to run far."""
 
 from dataclasses import replace
 
@@ -38,14 +38,14 @@ BEFORE = run(1000)  # 200 m in 100 s
 
 @pytest.mark.parametrize(("pause_ms", "wrong_mm"), [(60_000, 2_700_000), (30_000, 1_400_000), (5_000, 400_000)])
 @pytest.mark.parametrize("after", [0, 1000])
-def test_one_wrong_position_after_a_stop_moves_nothing(pause_ms: int, wrong_mm: int, after: int) -> None:
-    """A strip could have run there in the pause. Nothing may follow: it was the last frame of the coil then."""
+def test_one_wrong_position_after_a_stop_causes_no_shift(pause_ms: int, wrong_mm: int, after: int) -> None:
+    """The strip had time to run there. The wrong position may also be that of the last frame of the coil."""
     resumed_ms = 100_000 + pause_ms
     taken = [*BEFORE, (resumed_ms, wrong_mm), *run(after, 200_000, resumed_ms + FRAME_MS)]
     assert figures(logged(shown(taken))) == (200_000 + after * FRAME_MM, 0, {"outlier": 1})
 
 
-def test_one_wrong_position_before_a_stop_at_the_head_moves_nothing() -> None:
+def test_one_wrong_position_before_a_stop_at_the_head_causes_no_shift() -> None:
     taken = [(0, 1_000_000), *run(1000, 0, 60_000)]
     assert figures(logged(shown(taken))) == (200_000, 0, {"outlier": 1})
 
@@ -55,25 +55,25 @@ def test_one_wrong_position_before_a_stop_at_the_head_moves_nothing() -> None:
     [run(1000, 1_500, 160_000), run(1000, -500, 160_000), run(1000, 120_000, 160_000)],
     ids=["to 1.5 m", "to -0.5 m", "to another value"],
 )
-def test_an_encoder_that_is_reset_during_a_stop(after: Taken) -> None:
+def test_encoder_reset_during_a_stop(after: Taken) -> None:
     assert figures(logged(shown(BEFORE + after))) == (400_000, 0, {"reset": 1})
 
 
-def test_an_encoder_that_counts_down_and_is_reset_during_a_stop() -> None:
+def test_encoder_counting_down_and_reset_during_a_stop() -> None:
     taken = run(1000, step_mm=-FRAME_MM) + run(1000, 0, 160_000, -FRAME_MM)
     assert figures(logged(shown(taken))) == (400_000, 0, {"reset": 1, "reversed": 1998})
 
 
-def test_an_encoder_that_is_reset_while_a_strip_stands_in_front_of_the_camera() -> None:
-    """Frames come all the time, and the strip recoils a little when it stops."""
+def test_encoder_reset_while_the_strip_is_stopped_at_the_camera() -> None:
+    """Frames keep arriving, and the stopping strip moves back a little."""
     standing = [(100_000 + number * FRAME_MS, 199_760) for number in range(300)]
     reset = [(130_000 + number * FRAME_MS, 0) for number in range(300)]
     found = logged(shown([*BEFORE, *standing, *reset, *run(1000, 0, 160_000)]))
     assert (found.length_mm, found.uncovered_mm, found.position_faults["reset"]) == (399_960, 0, 1)
 
 
-def test_a_reset_among_lost_frames_is_at_the_place_that_the_other_camera_shows() -> None:
-    """top-2 lost 2 s, and its first frame after the reset is 2 m from 0."""
+def test_reset_among_lost_frames_is_placed_by_the_other_camera() -> None:
+    """top-2 lost 2 s of frames, and its first frame after the reset is 2 m from 0."""
     taken = [*run(500), *run(500, 0, 50_000)]
     lost = [one for number, one in enumerate(shown(taken, "top-2")) if not 490 <= number < 510]
     found = logged(sorted(shown(taken) + lost, key=lambda one: one.captured_ms))
@@ -82,18 +82,18 @@ def test_a_reset_among_lost_frames_is_at_the_place_that_the_other_camera_shows()
     assert found.cameras["top-1"].position_faults == found.cameras["top-2"].position_faults == {"reset": 1}
 
 
-def test_resets_of_encoders_that_differ_are_counted_apart() -> None:
+def test_resets_of_different_encoders_are_counted_separately() -> None:
     taken, other = run(500) + run(500, 0, 50_000), run(500) + run(500, 50_000, 50_000)
     assert logged(shown(taken) + shown(other, "top-2")).position_faults == {"reset": 2}
 
 
-def test_frames_that_a_camera_lost_are_a_hole_however_many() -> None:
+def test_frames_lost_by_a_camera_are_a_gap_of_any_length() -> None:
     taken = [*BEFORE, *run(1000, 300_000, 150_000)]
     assert figures(logged(shown(taken))) == (500_000, 100_000, {})
 
 
-def test_a_strip_that_is_drawn_back_among_lost_frames_is_covered_once() -> None:
-    """Forward to 200 m, back to 100 m, of which 20 m are lost, and forward again."""
+def test_strip_pulled_back_among_lost_frames_is_covered_once() -> None:
+    """The strip runs forward to 200 m, back to 100 m with 20 m lost, and forward again."""
     back = run(400, 180_000, 110_000, -FRAME_MM)
     found = logged(shown([*BEFORE, *back, *run(1000, 100_200, 150_000)]))
     assert (found.strip_mm, found.uncovered_mm) == (StripSpan(0, 300_200), 0)
@@ -101,15 +101,15 @@ def test_a_strip_that_is_drawn_back_among_lost_frames_is_covered_once() -> None:
 
 
 @pytest.mark.parametrize("step_mm", [1, 200, 5_000, 20_000])
-def test_slow_strips_and_cameras_that_take_few_frames_have_their_places(step_mm: int) -> None:
-    """A frame of 200 mm each second."""
+def test_slow_strips_and_slow_cameras_are_placed_correctly(step_mm: int) -> None:
+    """One frame of 200 mm per second."""
     taken = [(number * 1000, number * step_mm) for number in range(100)]
     found = logged(shown(taken))
     assert (found.length_mm, found.position_faults) == (99 * step_mm + FRAME_MM, {})
 
 
-def test_a_summary_joins_only_the_defects_that_came_since_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The live page asks every second, and one of the resets lies far back."""
+def test_summary_merges_only_new_defects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live page asks every second, and one of the resets happened long ago."""
     added = 0
 
     def counted(found: StripDefects, one: StripDefect) -> None:
@@ -132,23 +132,23 @@ def test_a_summary_joins_only_the_defects_that_came_since_the_one_before(monkeyp
 
 
 @pytest.mark.parametrize(("frames", "faults"), [(100, {"still": 100}), (99, {})])
-def test_an_encoder_that_is_dead_is_a_fault(frames: int, faults: dict[str, int]) -> None:
+def test_dead_encoder_is_a_fault(frames: int, faults: dict[str, int]) -> None:
     assert logged(shown(run(frames, 7_000, step_mm=0))).position_faults == faults
 
 
-def test_a_wrong_position_does_not_hide_that_an_encoder_is_dead() -> None:
+def test_wrong_position_does_not_hide_a_dead_encoder() -> None:
     taken = [*run(100, 7_000, step_mm=0), (10_000, 900_000), *run(100, 7_003, 70_000, 0)]
     assert logged(shown(taken)).position_faults == {"outlier": 1, "still": 200}
 
 
-def test_a_strip_that_stands_for_a_while_is_no_fault() -> None:
+def test_temporarily_stopped_strip_is_not_a_fault() -> None:
     standing = run(300, 20_000, 10_000, step_mm=0)
     assert logged(shown([*run(100), *standing])).position_faults == {}
 
 
 @st.composite
 def strips_with_stops(draw: st.DrawFn) -> tuple[Taken, int]:
-    """Runs of 8 frames or more, with pauses, lost frames and resets between them. And the length of a frame."""
+    """Draw runs of 8 or more frames, separated by pauses, lost frames or resets, and the length of a frame."""
     step_mm = draw(st.sampled_from([5, 200, 2_000]))
     way = draw(st.sampled_from([1, -1]))
     taken: Taken = []
@@ -168,7 +168,7 @@ def strips_with_stops(draw: st.DrawFn) -> tuple[Taken, int]:
 
 
 @given(strips_with_stops(), st.data())
-def test_one_wrong_position_anywhere_costs_one_frame(strip: tuple[Taken, int], data: st.DataObject) -> None:
+def test_one_wrong_position_anywhere_affects_one_frame(strip: tuple[Taken, int], data: st.DataObject) -> None:
     taken, frame_mm = strip
     at = data.draw(st.integers(0, len(taken) - 1))
     wrong_mm = data.draw(st.integers(-3_000_000, 3_000_000) | st.sampled_from([10**12, 2**32 - 1]))

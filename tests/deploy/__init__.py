@@ -1,1 +1,1 @@
-"""What operators are given: rules, boards, containers, manifests."""
+"""Tests of the deployment files: rules, boards, containers, manifests."""

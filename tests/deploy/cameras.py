@@ -1,4 +1,4 @@
-"""Cameras that can be given a fault while they send."""
+"""Cameras whose faults can be changed while they send."""
 
 import threading
 import time
@@ -11,23 +11,23 @@ from tests.tiny import encode_frame
 
 
 def shots(brightness: float) -> list[bytes]:
-    """Noise makes each another one, as in a camera that lives."""
+    """Build distinct images with noise, as from a live camera."""
     return [encode_frame(brightness, seed=seed) for seed in range(8)]
 
 
 GREY, DARK, BRIGHT = (shots(brightness) for brightness in (0.5, 0.1, 0.9))
 BLURRED = [encode_frame(0.5, seed=seed, noise=0.5) for seed in range(8)]
 BETWEEN = shots(0.3)  # neither dark nor grey
-CUT_OFF = [part for image in GREY for part in (image, image[: len(image) // 2])]  # every second one
+CUT_OFF = [part for image in GREY for part in (image, image[: len(image) // 2])]  # every second image
 RATE_FPS = 20
 
 
 class Cameras:
-    """Each camera sends its images in turn. Set `images` and `ahead` at any time."""
+    """Cameras that send their images in rotation. `images` and `ahead` can be changed at any time."""
 
     def __init__(self, images: dict[str, list[bytes]]) -> None:
         self.images = images
-        self.ahead = timedelta(0)  # of their clock
+        self.ahead = timedelta(0)  # offset of their clock
         self.position = b"1000"  # header ce_strippositionmm
         self._stop = threading.Event()
 

@@ -1,4 +1,4 @@
-"""One line that is watched: a broker, cameras, a worker, and a Prometheus that scrapes it."""
+"""Fixtures of a monitored line: a broker, cameras, a worker, and a Prometheus that scrapes it."""
 
 import shutil
 import time
@@ -16,7 +16,7 @@ from tests.deploy.prometheus import Prometheus, Target, running_prometheus
 from tests.e2e.line import Line, WorkerProcess, running_worker
 from tests.tiny import LABELS, tiny_contract, write_bundle
 
-# So strict that a frame between two classes is unsure; the shadow is also unsure of bright ones.
+# Thresholds at which a frame between two classes is unsure; the shadow is also unsure about bright frames.
 SETTINGS = {
     "thresholds.dark.sure": 0.9,
     "thresholds.grey.sure": 0.9,
@@ -27,7 +27,7 @@ SETTINGS = {
     "drift.scored_frames": 50,
     "drift.silent_s": 2,
 }
-# Of grey frames now and then a bright one, and of a model that is sure of all three classes.
+# A drift reference of grey frames with an occasional bright one, and of a model that is confident in all three classes.
 REFERENCE = Reference(
     frames=100,
     brightness=Spread(129, 25),

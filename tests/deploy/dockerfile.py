@@ -1,4 +1,4 @@
-"""A Dockerfile as the list of its instructions, stage by stage: as much of the language as ours use."""
+"""Parses Dockerfiles into instructions per stage, as far as this project uses the language."""
 
 import json
 import re
@@ -14,7 +14,7 @@ class Instruction:
 
     @property
     def words(self) -> list[str]:
-        """The exec form as its words, the shell form as a call of the shell."""
+        """Return the words of the exec form, or the shell form as a call of the shell."""
         if self.text.startswith("["):
             found: list[str] = json.loads(self.text)
             return found
@@ -23,7 +23,7 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A COPY. stage: of which stage the sources are files, by its name; None: of the build context."""
+    """A COPY instruction. stage: name of the source stage, or None for the build context."""
 
     sources: tuple[str, ...]
     target: str
@@ -39,7 +39,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What a container of a target starts with: the instructions of all stages that it is made of, oldest first."""
+    """An image target: the instructions of all its stages, oldest first."""
 
     instructions: tuple[Instruction, ...]
 
@@ -48,7 +48,7 @@ class Image:
 
     @property
     def environment(self) -> dict[str, str]:
-        """With the variables of earlier lines in place."""
+        """Return the environment, with variables of earlier lines substituted."""
         found = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         for instruction in self.of("ENV"):
             for key, value in re.findall(r"(\w+)=(\S+)", instruction.text):
@@ -76,12 +76,12 @@ class Image:
 
     @property
     def context(self) -> list[str]:
-        """What it copies from the build context."""
+        """Return the paths copied from the build context."""
         return [source for copy in self.copies if copy.stage is None for source in copy.sources]
 
 
 def read_image(file: Path, target: str | None = None) -> Image:
-    """target: the name of a stage; the last one without."""
+    """Read a Dockerfile. target: name of a stage; the last one by default."""
     stages: dict[str, tuple[Instruction, ...]] = {}
     name = ""
     for instruction in _instructions(file.read_text()):

@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback with the rules of deploy/, in which time runs faster: a minute is a second."""
+"""Runs a real Prometheus on loopback with the rules of deploy/, accelerated so that a minute takes a second."""
 
 import json
 import re
@@ -26,7 +26,7 @@ _DURATION = re.compile(r"(?<![\w.])(\d+)([smhd])\b")
 
 
 def hurried(text: str) -> str:
-    """A rule or a query with short durations: a minute is a second, an hour five, a day a minute; its clock is fast."""
+    """Shorten the durations of a rule or query: a minute becomes 1 s, an hour 5 s, a day 60 s. Its clock runs fast."""
     short = _DURATION.sub(lambda found: f"{max(SCRAPE_MS, int(found[1]) * _HURRIED_MS[found[2]])}ms", text)
     return _CLOCK.sub(r"60 * \1(", short)
 
@@ -44,7 +44,7 @@ class Prometheus:
     folder: Path
 
     def watch(self, targets: Mapping[str, Target]) -> None:
-        """Scrape these from now on; Prometheus sees that the file changed."""
+        """Change the scraped targets. Prometheus detects that the file changed."""
         groups = [
             {"targets": [f"127.0.0.1:{target.port}"], "labels": {"line": target.line, "device": target.device}}
             for target in targets.values()
@@ -60,11 +60,11 @@ class Prometheus:
         return self._ask("query_range", query=expr, start=start_s, end=time.time(), step=0.5)
 
     def firing(self) -> list[dict[str, str]]:
-        """The labels of every alert that fires."""
+        """Return the labels of every firing alert."""
         return [sample["metric"] for sample in self.query('ALERTS{alertstate="firing"}')]
 
     def annotations(self) -> list[str]:
-        """What the alerts that are there say, as rendered."""
+        """Return the rendered summaries of the current alerts."""
         with urllib.request.urlopen(f"{self.url}/api/v1/alerts", timeout=60) as answer:
             return [alert["annotations"]["summary"] for alert in json.load(answer)["data"]["alerts"]]
 
@@ -77,7 +77,7 @@ class Prometheus:
 
 @contextmanager
 def running_prometheus(folder: Path, over_tls: bool = False) -> Iterator[Prometheus]:
-    """folder: for its configuration and data, and over TLS for the files that prometheus.yml names in its comment."""
+    """Run Prometheus. folder: for configuration, data and, with TLS, the files named in prometheus.yml's comment."""
     binary, port = require("prometheus", "apt install prometheus"), free_port()
     _write_configuration(folder, _tls_comment() if over_tls else {})
     command = [
@@ -105,14 +105,14 @@ def _answers(prometheus: Prometheus) -> bool:
 
 
 def _tls_comment() -> dict[str, Any]:
-    """What prometheus.yml says in a comment of a worker with a certificate."""
+    """Return the TLS configuration from the comment in prometheus.yml."""
     lines = re.findall(r"^ +# ((?:scheme|tls_config): .+)$", (FOLDER / "prometheus.yml").read_text(), re.MULTILINE)
     found: dict[str, Any] = yaml.safe_load("\n".join(lines))
     return found
 
 
 def _write_configuration(folder: Path, tls: Mapping[str, Any]) -> None:
-    """That of deploy/, with the targets in a file, and in a hurry."""
+    """Return the configuration of deploy/ with targets from a file and shortened intervals."""
     configuration = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     every = f"{SCRAPE_MS}ms"
     configuration["global"] = {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every}

@@ -1,4 +1,4 @@
-"""What a query of a board or a rule names: metrics and labels."""
+"""Extracts the metrics and labels used in queries of boards and rules."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Names:
 
 
 def names_of(expr: str) -> Names:
-    """Of a PromQL expression. Not a parser; enough for the queries of this project, and Prometheus parses them too."""
+    """Find the metrics and labels of a PromQL expression. It is not a full parser, but enough for these queries."""
     labels = {
         label.strip()
         for clause in [*_BY.findall(expr), *(_label_names(selector) for selector in _SELECTOR.findall(expr))]
@@ -37,7 +37,7 @@ def names_of(expr: str) -> Names:
 
 
 def labels_added(expr: str) -> set[str]:
-    """By label_replace."""
+    """Return the labels created by label_replace."""
     return set(_LABEL_ADDED.findall(expr))
 
 
@@ -46,7 +46,7 @@ def _label_names(selector: str) -> str:
 
 
 def _expand(pattern: str) -> list[str]:
-    """`a_(b|c)_d` as its two names."""
+    """Expand a name pattern such as `a_(b|c)_d` into its names."""
     head, _, rest = pattern.partition("(")
     choices, _, tail = rest.partition(")")
     return [head + choice + tail for choice in choices.split("|")]

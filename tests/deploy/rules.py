@@ -1,4 +1,4 @@
-"""The rules for Prometheus, and its tool that checks them."""
+"""The Prometheus rules, and promtool to check them."""
 
 import subprocess
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""`python -m tests.deploy.schemas --folder DIR`: the manifests and compose.yaml against their schemas, strictly.
+"""`python -m tests.deploy.schemas --folder DIR`: strictly validates the manifests and compose.yaml by their schemas.
 
-It fetches what it needs into the folder, and so is no part of the tests: kustomize and the loader of compose files
-(built by Go), the package kubernetes-validate, and the schemas of KEDA and the Prometheus operator (their Go modules).
+It is not part of the tests because it downloads its tools into the folder: kustomize and the loader of compose files
+(built with Go), the package kubernetes-validate, and the schemas of KEDA and the Prometheus operator (from their Go
+modules).
 """
 
 import argparse
@@ -19,7 +20,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 KUSTOMIZE = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"
 COMPOSE = "github.com/compose-spec/compose-go/v2/cmd@v2.9.0"
 VALIDATE = "kubernetes-validate==1.37.0"
-# kind: module, and the file in it that defines the kind
+# by kind: Go module, and the file in it that defines the kind
 CRDS = {
     "ScaledObject": ("github.com/kedacore/keda/v2@v2.18.0", "config/crd/bases/keda.sh_scaledobjects.yaml"),
     **{
@@ -53,7 +54,7 @@ def crd_schema(kind: str, folder: Path) -> dict[str, Any]:
 
 
 def closed(schema: Any) -> Any:
-    """Kubernetes drops a field that it does not know; here it is an error."""
+    """Validate strictly: an unknown field, which Kubernetes would drop, is an error."""
     if isinstance(schema, list):
         return [closed(item) for item in schema]
     if not isinstance(schema, dict):
@@ -65,7 +66,7 @@ def closed(schema: Any) -> Any:
 
 
 def prometheus_rule() -> dict[str, Any]:
-    """As deploy/README.md makes it of the rule files."""
+    """Build the PrometheusRule from the rule files as described in deploy/README.md."""
     groups = [
         group
         for file in sorted((DEPLOY / "prometheus").glob("*_rules.yml"))

@@ -1,9 +1,10 @@
-"""`python -m tests.deploy.slim`: what the images would be, without a container engine, and what runs in them.
+"""`python -m tests.deploy.slim`: builds the contents of the images without a container engine, and runs their commands.
 
-It makes the file system of a slim Debian 12 with Python 3.11 and nothing else (debootstrap), follows COPY and RUN of
+It creates the file system of a slim Debian 12 with Python 3.11 and nothing else (debootstrap), executes COPY and RUN of
 each Dockerfile in it (chroot), and runs the commands of compose.yaml there as the image's user, with a read-only root.
-So it finds what a virtual environment on a full machine hides: a missing system library, a file that the wheel lacks, a
-place that is written to. It is no container: network and processes are the machine's. Needs root, 10 GB and minutes.
+This finds problems that a virtual environment on a full machine hides: a missing system library, a file missing in the
+wheel, an unexpected write. It is not a container: network and processes are those of the machine. It needs root, 10 GB
+and several minutes.
 """
 
 import argparse
@@ -28,9 +29,9 @@ from tests.deploy.dockerfile import Copy, Image, read_image
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 WORKER, TRAINING = DEPLOY / "worker.Dockerfile", DEPLOY / "training.Dockerfile"
-DEMO = "strip-mobilenet.onnx"  # in the image's folder
+DEMO = "strip-mobilenet.onnx"  # relative to the image's folder
 AWAIT_S_MAX = 120.0
-# python3.11 of Debian, in the place of the image python:3.11-slim-bookworm
+# Debian's python3.11 replaces the image python:3.11-slim-bookworm.
 PACKAGES = "python3,python3-venv,ca-certificates"
 _ENTER = """
 set -e
@@ -59,7 +60,7 @@ class SlimRoot:
 
     @classmethod
     def build(cls, base: Path, file: Path, target: str, root: Path, volume: Path) -> Self:
-        """target: the stage of that Dockerfile; the stages that it copies from are built first, beside it."""
+        """Build an image. target: stage of the Dockerfile; stages that it copies from are built first."""
         image, stages = read_image(file, target), {}
         for stage in {copy.stage for copy in image.copies if copy.stage is not None}:
             stages[stage] = root.with_name(f"{root.name}-{stage}")
@@ -75,20 +76,20 @@ class SlimRoot:
                 origin = ROOT if copy.stage is None else stages[copy.stage]
                 (folder / copy.target).parent.mkdir(parents=True, exist_ok=True)
                 sources = [origin / source.lstrip("/") for source in copy.sources]
-                subprocess.run(["cp", "-RP", *sources, folder / copy.target], check=True)  # links stay links
+                subprocess.run(["cp", "-RP", *sources, folder / copy.target], check=True)  # preserve links
             if instruction.name == "RUN":
                 say(f"RUN {' '.join(instruction.words)}")
                 subprocess.run([*enter, *instruction.words], check=True, stdout=sys.stderr)
         return cls(image, root, volume)
 
     def start(self, command: Sequence[str], **more: str) -> subprocess.Popen[str]:
-        """As the image's user, on a read-only root, with a /tmp in memory."""
+        """Start a command as the image's user, with a read-only root and a /tmp in memory."""
         inner = [self.image.user, self.image.folder, *pairs(self.image, **more), *command]
         enter = ["unshare", "-m", "sh", "-c", _ENTER, str(self.root), str(self.volume)]
         return subprocess.Popen([*enter, *inner], stdout=subprocess.PIPE, text=True)
 
     def run(self, command: Sequence[str], **more: str) -> str:
-        """Its stdout; fails with its exit code."""
+        """Run a command and return its stdout. Exits if the command fails."""
         process = self.start(command, **more)
         out, _ = process.communicate(timeout=1200)
         if process.returncode != 0:
@@ -101,7 +102,7 @@ def pairs(image: Image, **more: str) -> list[str]:
 
 
 def pip_settings() -> dict[str, str]:
-    """How pip reaches its registry from this machine; an image is built without."""
+    """Return this machine's pip configuration for its registry, which an image build does not have."""
     return {key: value for key, value in os.environ.items() if key in ("PIP_CERT", "PIP_INDEX_URL")}
 
 
@@ -120,7 +121,7 @@ def slim_base(folder: Path) -> Path:
 
 
 def check_worker(slim: SlimRoot) -> dict[str, object]:
-    """Topics, cameras and worker of compose.yaml on the embedded broker, which stands outside."""
+    """Run topics, cameras and worker of compose.yaml with the embedded broker outside the image."""
     image = slim.image
     found = json.loads(slim.run(image.command(["check", "--bundle", DEMO])).splitlines()[-1])
     with embedded_broker() as broker:
@@ -163,7 +164,7 @@ def await_health(slim: SlimRoot, worker: subprocess.Popen[str]) -> None:
 
 
 def check_gpu(slim: SlimRoot) -> dict[str, object]:
-    """No GPU is needed to see that all libraries but the driver's are found, and that it does not take the CPU."""
+    """Check without a GPU that all libraries except the driver's are found, and that the CPU is not used instead."""
     library = next(slim.root.glob("opt/venv/lib/python3*/site-packages/onnxruntime/capi/*providers_cuda.so"))
     error = slim.run(["python", "-c", _LOAD, f"/{library.relative_to(slim.root)}"]).strip()
     refused = slim.start(slim.image.command(["check", "--bundle", DEMO])).wait(AWAIT_S_MAX)
@@ -171,7 +172,7 @@ def check_gpu(slim: SlimRoot) -> dict[str, object]:
 
 
 def check_training(slim: SlimRoot) -> dict[str, object]:
-    """The two commands at the head of the Dockerfile, on a simulated strip."""
+    """Run the two commands from the head of the Dockerfile on a simulated strip."""
     volume = slim.volume
     data, run = "/mnt/strips", "/mnt/run"
     subprocess.run(
@@ -200,7 +201,7 @@ def build(base: Path, name: str, folder: Path) -> SlimRoot:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--folder", type=Path, required=True, help="Where the file systems are made; empty, or from before."
+        "--folder", type=Path, required=True, help="Folder for the file systems; empty, or from an earlier run."
     )
     parser.add_argument("--image", choices=list(CHECKS), action="append", help="All of them without.")
     options = parser.parse_args()

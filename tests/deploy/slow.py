@@ -1,4 +1,4 @@
-"""The tiny model, made slow: the same scores after 50 GFLOP of useless work, more than fits between two frames."""
+"""A slow version of the tiny model: the same scores after 50 GFLOP of extra work, more than fits between two frames."""
 
 import numpy as np
 import onnx
@@ -10,7 +10,7 @@ _SIDE, _ROUNDS = 1024, 24
 
 
 def slow_model() -> onnx.ModelProto:
-    """It multiplies large matrices made of the frame, and adds nothing of them to the logits."""
+    """Multiply large matrices derived from the frame, without any effect on the logits."""
     model = build_model()
     graph = model.graph
     constants = {"side": np.array([_SIDE, _SIDE], np.int64), "nothing": np.float32(0), "shrink": np.float32(1 / _SIDE)}

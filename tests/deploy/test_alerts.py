@@ -1,4 +1,4 @@
-"""Rules, their unit tests and their runbooks belong together: none without the others."""
+"""Every alert has a rule, unit tests and a runbook section."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_prometheus_accepts_configuration_and_rules() -> None:
 
 @pytest.mark.parametrize("metrics", [Metrics, CoilMetrics])
 def test_promtool_accepts_every_metric(metrics: type[Metrics | CoilMetrics]) -> None:
-    """Nor to its unit or its help."""
+    """Units and help texts are checked too."""
     registry = CollectorRegistry()
     metrics(registry)
     promtool("check", "metrics", stdin=generate_latest(registry).decode())
@@ -44,13 +44,13 @@ def test_unit_tests_evaluate_the_groups_in_order(file: Path) -> None:
 
 
 def test_group_names_are_unique() -> None:
-    """One PrometheusRule takes the groups of both files (deploy/README.md)."""
+    """One PrometheusRule combines the groups of both files (deploy/README.md)."""
     names = group_names(DEPLOY / "prometheus")
     assert len(names) == len(set(names))
 
 
 def test_every_alert_fires_in_a_unit_test() -> None:
-    """The unit tests name in `exp_samples` what fires, and the days in `fires`; promtool holds both to it."""
+    """Unit tests list firing alerts in `exp_samples`, simulated days in `fires`; promtool verifies both."""
     fired = {
         name
         for file in UNIT_TESTS

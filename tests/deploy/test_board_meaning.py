@@ -1,4 +1,4 @@
-"""What the boards show means what the metrics mean: colours, thresholds, units and axes."""
+"""Colours, thresholds, units and axes of the boards match the meaning of the metrics."""
 
 import json
 import re
@@ -21,17 +21,17 @@ PANELS: list[dict[str, Any]] = [
 ]
 QUERIES = [(panel, target["expr"]) for panel in PANELS for target in panel["targets"]]
 
-# What is so when a state is 1, and whether that is good. A timeline of another metric fails until it is named here.
+# Whether the value 1 of a state is good. A timeline of a new metric fails until it is listed here.
 GOOD_AT_ONE = {
     "stripwatch_ready": True,
     "stripwatch_process_up": True,
     "up": True,
-    "camera:stripwatch_frames:rate1m": True,  # compared with 0: the camera sends
-    "camera:stripwatch_missed:last": True,  # 0 times it: a missed camera is one that does not send
-    "camera:stripwatch_replaced": True,  # a camera whose place another one took has no state
+    "camera:stripwatch_frames:rate1m": True,  # compared with 0: 1 if the camera sends
+    "camera:stripwatch_missed:last": True,  # multiplied by 0: a missing camera does not send
+    "camera:stripwatch_replaced": True,  # a replaced camera has no state
     "camera:stripwatch_camera_condition:max": False,  # the camera is silent, dark, blurred ...
 }
-# Where 0 is not the lowest value, or a fall within a small part of the axis is what a person must see.
+# Values that can be negative, or for which a small fall must be visible.
 NOT_FROM_ZERO = {
     "camera:stripwatch_frame_drift:avg10m",
     "camera:stripwatch_score_drift:avg10m",
@@ -41,16 +41,16 @@ NOT_FROM_ZERO = {
     "stripwatch_score_statistic",
 }
 TWO_SIDED = ("stripwatch:frame_drift:target", "stripwatch:score_drift:target")
-# Values of each stat, and the colour that they must have.
+# Values of each stat, and their expected colour.
 STATS = {
     "Workers ready": {0.0: "red", 1.0: "green", 5.0: "green"},
     "Alerts": {0.0: "green", 1.0: "red"},
     "Frames": {0.0: "orange", 0.5: "green", 300.0: "green"},
-    "Frames with a defect": {0.0: "blue", 0.5: "blue"},  # what is usual differs; an alert knows it
+    "Frames with a defect": {0.0: "blue", 0.5: "blue"},  # the usual share varies; an alert checks it
     "Result age": {0.1: "green", 1.5: "red"},
     "Lag": {0.0: "green", 20.0: "green", 31.0: "red", float("inf"): "red"},
 }
-# By the name of a metric, or what is done with it; the first that fits counts.
+# Expected unit by pattern of the query; the first match counts.
 UNITS = (
     (r"60 \* .*rate\(", "suffix: /min"),
     (r"process_cpu_seconds_total|Cores", "suffix: cores"),
@@ -95,7 +95,7 @@ def test_state_is_green_when_its_metric_is_good(panel: dict[str, Any]) -> None:
 
 
 def test_states_are_only_zero_and_one() -> None:
-    """A metric of a timeline is a flag, or is compared."""
+    """A metric of a timeline is a flag or a comparison."""
     for panel in of_kind("state-timeline"):
         for target in panel["targets"]:
             flag = re.match(
@@ -141,7 +141,7 @@ def test_stat_has_the_expected_colour_for_each_value(panel: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("panel", of_kind("stat"), ids=title)
 def test_stat_shows_the_current_value(panel: dict[str, Any]) -> None:
-    """Over a range, the last value of a series that has ended would stay: a line that lost its workers looked ready."""
+    """A range query would keep the last value of an ended series: a line without workers would look ready."""
     assert all(target["instant"] and not target["range"] for target in panel["targets"])
 
 
@@ -179,7 +179,7 @@ def test_axis_label_names_what_is_counted(panel: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("panel", "expr"), QUERIES, ids=lambda value: title(value) if isinstance(value, dict) else "")
 def test_cameras_of_two_lines_are_separate_series(panel: dict[str, Any], expr: str) -> None:
-    """Two lines may have a camera top-1 each."""
+    """Two lines may both have a camera top-1."""
     for clause in re.findall(r"\bby \(([^)]*)\)", expr):
         labels = {label.strip() for label in clause.split(",")}
         assert "camera" not in labels or "line" in labels
@@ -189,7 +189,7 @@ def test_cameras_of_two_lines_are_separate_series(panel: dict[str, Any], expr: s
     "target", [target for panel in PANELS for target in panel["targets"]], ids=lambda target: target["expr"][:60]
 )
 def test_legend_distinguishes_all_series_of_a_query(target: dict[str, Any]) -> None:
-    """It names each label that the query groups by, but for the buckets of a histogram."""
+    """The legend contains each label that the query groups by, except the buckets of a histogram."""
     if target["format"] == "table":
         return
     grouped = re.match(

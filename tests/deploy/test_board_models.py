@@ -1,4 +1,4 @@
-"""Grafana's own SDK reads the boards: every field is one that Grafana knows, in a type that it takes."""
+"""Grafana's SDK reads the boards, so every field is known to Grafana and has a valid type."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Panel, RowPanel
 
 from deploy.boards.__main__ import BOARDS, board_text
 
-# Of queries for annotations. Grafana's Prometheus data source reads them; the SDK has no model of it.
+# Fields of annotation queries that Grafana's Prometheus data source reads, but for which the SDK has no model.
 PROMETHEUS_ANNOTATION = {"step", "titleFormat"}
 
 
@@ -44,7 +44,7 @@ def panels(board: dict[str, Any]) -> Iterator[Panel]:
 
 
 def differences(written: Any, read_back: Any, path: str = "") -> Iterator[str]:
-    """Paths, without the numbers in lists, of what is absent or another value in what was read."""
+    """Return the paths (without list indices) of values that are missing or changed in what was read."""
     if isinstance(written, dict) and isinstance(read_back, dict):
         for key, value in written.items():
             at = f"{path}.{key}".removeprefix(".")

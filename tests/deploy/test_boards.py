@@ -1,4 +1,4 @@
-"""The boards ask for nothing that is not there. (That every query has an answer is in test_watched.py.)"""
+"""The boards use only existing metrics and labels. (test_watched.py tests that every query returns data.)"""
 
 import json
 import re
@@ -22,7 +22,7 @@ OF_ALERTS = {"alertname", "alertstate", "severity", "camera"}
 
 
 def known_metrics() -> dict[str, set[str]]:
-    """Each metric and its labels: those of the worker, of Prometheus itself, and of the recording rules."""
+    """Return each metric with its labels: those of the worker, of Prometheus itself, and of the recording rules."""
     registry = Metrics(CollectorRegistry()).registry
     registry.register(MultiprocessMetrics([]))
     certificate_expiry(registry)
@@ -37,7 +37,7 @@ def known_metrics() -> dict[str, set[str]]:
     for rule in recording_rules():
         known[rule["record"]] = names_of(rule["expr"]).labels | labels_added(rule["expr"])
         for metric in names_of(rule["expr"]).metrics:
-            kept = known.get(metric, set())  # a rule may read a later one: the value of the evaluation before
+            kept = known.get(metric, set())  # a rule may read a later one, with the value of the previous evaluation
             known[rule["record"]] |= kept & {"verdict"} if " by (" in rule["expr"] else kept
     return known
 

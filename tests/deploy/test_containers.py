@@ -1,4 +1,4 @@
-"""Dockerfiles and compose.yaml: linted, and true to the project. `python -m tests.deploy.slim` runs what is in them."""
+"""Dockerfiles and compose.yaml match the project. `python -m tests.deploy.slim` also runs their commands."""
 
 import shlex
 import subprocess
@@ -115,7 +115,7 @@ def test_compose_services_run_valid_worker_commands(name: str, monkeypatch: pyte
     group = typer.main.get_group(app)
     found = group.get_command(typer.Context(group), command)
     assert found is not None
-    found.make_context(command, arguments)  # fails on an option that is not there
+    found.make_context(command, arguments)  # fails on an unknown option
 
 
 @pytest.mark.parametrize("name", OURS)

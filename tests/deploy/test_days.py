@@ -1,4 +1,4 @@
-"""Each day of the library, with exactly the alerts that fire on it. `python -m tests.deploy.days` prints them all."""
+"""Exactly the expected alerts fire on each simulated day. `python -m tests.deploy.days` prints them."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_exactly_these_alerts_fire(day: Day) -> None:
     outcome = outcome_of(day)
     assert outcome.ever == day.fires
     assert {minute: outcome.at[minute] for minute in day.at} == day.at
-    assert not outcome.not_numbers, "recorded as NaN, which spoils every average over it"
+    assert not outcome.not_numbers, "recorded as NaN, which makes every average over it NaN"
 
 
 def test_every_alert_has_a_day_and_is_in_the_table() -> None:
@@ -34,12 +34,12 @@ def test_day_names_are_unique() -> None:
 
 
 def test_simulated_workers_export_every_metric() -> None:
-    """A new one with labels is made in tests/deploy/days/exported.py."""
+    """Add new metrics with labels to tests/deploy/days/exported.py."""
     assert [name for name, there in families().items() if not there] == []
 
 
 def test_every_change_matches_a_series() -> None:
-    """A metric or label that was renamed would leave a fault without effect."""
+    """A renamed metric or label would otherwise leave a fault without effect."""
     for day in ALL_DAYS:
         series = {(each.name, tuple(each.labels.items())) for each in series_of(day)}
         for change in day.changes:

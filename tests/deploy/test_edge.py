@@ -1,4 +1,4 @@
-"""The service of a box beside the cameras: what systemd makes of the unit, and what the worker tells systemd."""
+"""The systemd services of an edge machine: systemd accepts the units, and the worker notifies systemd."""
 
 import configparser
 import os
@@ -23,7 +23,7 @@ from tests.e2e.line import Line, running_worker
 EDGE = Path(__file__).parents[2] / "deploy" / "edge"
 UNIT = EDGE / "stripwatch-worker.service"
 UNITS = [UNIT, *(EDGE / f"stripwatch-{name}.service" for name in ("coils", "view"))]
-EXPOSURE_MAX = 20  # of 100, by systemd's count; what is left is the network, which the worker is there for
+EXPOSURE_MAX = 20  # exposure of up to 100 by systemd's rating; the rest is network access, which the worker needs
 
 
 def services(unit: Path) -> dict[str, str]:
@@ -38,7 +38,7 @@ def service(key: str) -> str:
 
 
 def installed(unit: Path, folder: Path) -> Path:
-    """The unit as on a box where the worker is installed: systemd looks whether its program and its user are there."""
+    """Write a unit as on a machine with the worker installed, because systemd checks its program and user."""
     text = re.sub(r"^ExecStart=\S+", f"ExecStart={shutil.which('true')}", unit.read_text(), flags=re.MULTILINE)
     text = re.sub(r"^(User|Group)=.*", r"\1=root", text, flags=re.MULTILINE)
     copy = folder / unit.name
@@ -114,7 +114,7 @@ def test_coils_has_time_to_commit_before_it_is_killed() -> None:
 
 
 def test_stop_signals_only_the_supervisor() -> None:
-    """By default systemd would ask its workers too, who would have a second signal from the supervisor."""
+    """By default systemd would signal the workers too, and the supervisor would send them a second signal."""
     assert services(UNIT)["KillMode"] == "mixed"
 
 
@@ -160,7 +160,7 @@ def test_failed_install_leaves_nothing_that_looks_installed(tmp_path: Path) -> N
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A package whose Python makes environments that run this checkout, without an installation."""
+    """A package whose Python creates environments that run this checkout, without an installation."""
     folder = Path(shutil.copytree(EDGE, tmp_path / "edge"))
     (folder / "stripwatch-0.0.0-py3-none-any.whl").touch()
     worker = " ".join([sys.executable, "-P", "-m", "stripwatch.worker"])
@@ -188,7 +188,7 @@ def test_update_renames_old_settings_before_it_switches(package: Path, tmp_path:
 
 @pytest.fixture
 def old_settings(tmp_path: Path) -> Path:
-    """On a box that runs version 1."""
+    """The machine runs version 1 before."""
     settings = tmp_path / "box/etc/stripwatch/worker.toml"
     settings.parent.mkdir(parents=True)
     settings.write_text("log_format = 'json'\n")
@@ -219,7 +219,7 @@ def test_update_that_fails_before_the_switch_leaves_no_environment(
 
 
 def test_renames_settings_that_are_completed_by_the_service(package: Path, tmp_path: Path, old_settings: Path) -> None:
-    """The password comes from a drop-in, which this command does not see; a backup of an earlier update is there."""
+    """The password comes from a drop-in, which this command does not see, and a backup of an earlier update exists."""
     security = "[security]\nprotocol = 'SASL_SSL'\nmechanism = 'PLAIN'\nusername = 'u'\n"
     old_settings.write_text(f"log_format = 'json'\n{security}")
     backup = old_settings.with_name("worker.toml.bak")

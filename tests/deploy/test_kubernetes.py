@@ -27,7 +27,7 @@ def manifest(name: str) -> dict[str, Any]:
 
 
 def manifests(name: str) -> dict[str, dict[str, Any]]:
-    """Those of a file with several, by their kind."""
+    """Return the manifests of a file by their kind."""
     return {one["kind"]: one for one in yaml.safe_load_all((BASE / f"{name}.yaml").read_text())}
 
 
@@ -84,7 +84,7 @@ def test_ports_and_probes_match_the_worker(settings: Settings) -> None:
 
 
 def test_supervisor_answers_before_scrapes_and_probes_time_out() -> None:
-    """Also when processes of its pod hang."""
+    """It must do so even if processes of its pod hang."""
     (endpoint,) = manifest("pod-monitor")["spec"]["podMetricsEndpoints"]
     assert float(endpoint["scrapeTimeout"].removesuffix("s")) > 2 * SCRAPE_S_MAX
     assert CONTAINER["readinessProbe"]["timeoutSeconds"] > 2 * PROBE_S_MAX
@@ -110,7 +110,7 @@ def test_pods_have_minimal_privileges(name: str) -> None:
     assert not container["securityContext"]["allowPrivilegeEscalation"]
     assert container["resources"].keys() == {"requests", "limits"}
     assert not pod["automountServiceAccountToken"]
-    assert not pod["enableServiceLinks"], "the worker refuses variables that it does not know"
+    assert not pod["enableServiceLinks"], "the worker rejects unknown variables"
 
 
 @pytest.mark.parametrize("name", BESIDE)
@@ -122,7 +122,7 @@ def test_other_pods_run_a_valid_command_with_the_workers_settings(name: str) -> 
     group = typer.main.get_group(app)
     found = group.get_command(typer.Context(group), command)
     assert found is not None
-    found.make_context(command, list(arguments))  # fails on an option that is not there
+    found.make_context(command, list(arguments))  # fails on an unknown option
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert mounts == {"settings": "/etc/stripwatch", "tmp": "/tmp"}
     assert set(mounts) == {volume["name"] for volume in pod["volumes"]}
@@ -152,7 +152,7 @@ def test_coils_is_probed_and_scraped_at_its_port() -> None:
     (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
     (port,) = container["ports"]
     assert container["args"][-2:] == ["--metrics-port", str(port["containerPort"])]
-    assert port["containerPort"] != MetricsSettings().port, "it may run on the host of a worker"
+    assert port["containerPort"] != MetricsSettings().port, "it may run on the same host as a worker"
     for probe in ("startupProbe", "livenessProbe"):
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": port["name"]}
     monitor = kinds["PodMonitor"]["spec"]
@@ -177,7 +177,7 @@ def test_live_page_is_probed_at_its_port_and_reached_by_its_service() -> None:
 
 def test_only_the_worker_uses_the_gpu_image() -> None:
     overlay = yaml.safe_load((BASE.parent / "gpu" / "kustomization.yaml").read_text())
-    assert "images" not in overlay, "it would change the image of the live page too"
+    assert "images" not in overlay, "this would also change the image of the live page"
     (patch,) = (yaml.safe_load(patch["patch"]) for patch in overlay["patches"])
     assert patch["metadata"]["name"] == "stripwatch-worker"
     assert [one["image"] for one in patch["spec"]["template"]["spec"]["containers"]] == ["stripwatch-worker:gpu"]
@@ -201,19 +201,19 @@ def test_scaler_watches_the_group_of_the_worker(settings: Settings) -> None:
     assert TRIGGER["bootstrapServers"] == settings.bootstrap_servers
     assert TRIGGER["offsetResetPolicy"] == settings.start_at
     assert spec["scaleTargetRef"]["name"] == manifest("deployment")["metadata"]["name"]
-    assert "replicas" not in manifest("deployment")["spec"], "two would write it"
+    assert "replicas" not in manifest("deployment")["spec"], "both would set it"
     assert spec["minReplicaCount"] >= 1
 
 
 def test_scaler_uses_a_protocol_version_supported_by_every_kafka() -> None:
     version = TRIGGER["version"]
-    assert isinstance(version, str), "KEDA takes text; YAML would read 2.1 as a number"
+    assert isinstance(version, str), "KEDA requires a string; YAML would parse 2.1 as a number"
     oldest, newest = (2, 1, 0), (3, 9, 0)  # of Kafka 4 (KIP-896); of the oldest broker that this project is tested with
     assert oldest <= tuple(map(int, version.split("."))) <= newest
 
 
 def test_scaler_never_leaves_frames_without_a_worker() -> None:
-    assert all(isinstance(value, str) for value in TRIGGER.values()), "KEDA takes text alone"
+    assert all(isinstance(value, str) for value in TRIGGER.values()), "KEDA requires strings"
     assert int(TRIGGER["lagThreshold"]) > 0
     defaults_kept = {
         "activationLagThreshold",

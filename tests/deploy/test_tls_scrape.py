@@ -1,4 +1,4 @@
-"""A real Prometheus reads a health port behind TLS as the comment in prometheus.yml says, with its own certificate."""
+"""A real Prometheus scrapes a health port with TLS, configured as in the comment of prometheus.yml."""
 
 import shutil
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Faults of a real line seen by a real Prometheus, and the boards' queries on it.
+"""A real Prometheus detects the faults of a real line, and answers the boards' queries.
 
-One test with a step for each fault: the last steps need a Prometheus that has seen them all.
+It is one test with a step per fault, because the last steps need a Prometheus that has seen all faults.
 """
 
 import json
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.long
 
 GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana"
 VARIABLES = {"$line": ".*", "$camera": ".*", "$instance": ".*", "$__rate_interval": "2m", "$__range": "10m"}
-# This worker delivers at least once, its port has no TLS, and nobody summarises coils; the metrics are held to exist in
-# test_boards.py.
+# This worker delivers at least once, its port has no TLS, and no process summarizes coils. test_boards.py verifies that
+# these metrics exist.
 MAY_BE_EMPTY = {
     "Transactions",
     "Certificate of the health port",
@@ -36,7 +36,7 @@ MAY_BE_EMPTY = {
 
 
 def set_right(watched: Watched) -> None:
-    """The line on a good day."""
+    """Reset the line to its normal state."""
     watched.cameras.images = {"top-1": GREY, "top-2": GREY * 4 + BRIGHT[:1]}
     watched.cameras.ahead, watched.cameras.position = timedelta(0), b"1000"
     watched.prometheus.watch({"worker": Target(watched.port)})
@@ -61,7 +61,7 @@ def a_good_day_is_quiet(watched: Watched, bundle: Path, folder: Path) -> None:
 
 
 def dark_frames(watched: Watched, bundle: Path, folder: Path) -> None:
-    """The tiny model calls them a defect."""
+    """The tiny model classifies these frames as defects."""
     watched.cameras.images = {"top-1": DARK, "top-2": DARK}
     await_alert(watched, "StripwatchDefectRateHigh", line="line-1")
     await_alert(watched, "StripwatchCameraDark", camera="top-1")
@@ -122,7 +122,7 @@ def tampered(bundle: Path, out: Path) -> Path:
 
 
 def a_wrong_bundle_beside_the_line(watched: Watched, bundle: Path, folder: Path) -> None:
-    """The worker keeps the one that runs."""
+    """The worker keeps the running bundle."""
     tampered(bundle, folder / "wrong.onnx").replace(watched.bundle)
     await_alert(watched, "StripwatchBundleRefused")
     right = Path(shutil.copy(bundle, folder / "right.onnx"))
@@ -132,13 +132,13 @@ def a_wrong_bundle_beside_the_line(watched: Watched, bundle: Path, folder: Path)
 
 
 def a_shadow_that_disagrees(watched: Watched, bundle: Path, folder: Path) -> None:
-    """About bright frames."""
+    """The shadow model disagrees on bright frames."""
     watched.cameras.images = {"top-1": BRIGHT, "top-2": GREY}
     await_alert(watched, "StripwatchShadowDisagrees", line="line-1")
 
 
 def a_worker_that_starts_with_a_wrong_bundle(watched: Watched, bundle: Path, folder: Path) -> None:
-    """It refuses it and ends, so that nothing answers at its port."""
+    """The worker rejects the setting and exits, so nothing answers at its port."""
     wrong = tampered(bundle, folder / "wrong.onnx")
     worker = WorkerProcess(watched.line, wrong, "wrong")
     try:
@@ -151,7 +151,7 @@ def a_worker_that_starts_with_a_wrong_bundle(watched: Watched, bundle: Path, fol
 
 
 def every_query_of_a_board_has_an_answer(watched: Watched, bundle: Path, folder: Path) -> None:
-    """After all these faults no panel but those of MAY_BE_EMPTY is empty, and a label in a legend is in the answer.
+    """Only panels in MAY_BE_EMPTY are empty after all these faults, and every label in a legend has a value.
 
     `process` alone is not: it is there where a machine has several workers under a supervisor.
     """

@@ -1,4 +1,4 @@
-"""Programs that the tests call: on a laptop a missing one skips its tests; with CI=true it fails them."""
+"""External programs used by the tests. A missing program skips its tests, or fails them if CI=true."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 
 def require(name: str, install: str) -> str:
-    """The full path of a program, in this environment or on the machine. install: the command that brings it."""
+    """Return the full path of a program in this environment or on the machine. install: command to install it."""
     path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     return path or skip_or_fail(f"'{name}' is not there: {install}")
 

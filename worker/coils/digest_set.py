@@ -1,4 +1,4 @@
-"""A set of texts at 16 bytes each: of the ids of frames there are a million in an hour of a line."""
+"""A compact set of strings, 16 bytes each. One line produces about a million frame ids per hour."""
 
 import hashlib
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ _RECENT_MIN = 4096
 
 
 class DigestSet:
-    """Only grows.
+    """A set that only grows.
 
-    A Python set costs 140 bytes an entry. New ones wait in it, and when they are a sixteenth of all they are merged
-    into a sorted array of digests. With digests of 128 bits no two of them are ever the same.
+    A Python set costs 140 bytes per entry. New entries are collected in one, and merged into a sorted array of digests
+    when they are a sixteenth of all. Collisions of 128-bit digests are negligible.
     """
 
     def __init__(self) -> None:

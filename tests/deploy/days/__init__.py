@@ -1,1 +1,1 @@
-"""Days of a plant as data: what Prometheus scrapes on them, and exactly the alerts that fire."""
+"""Simulated days of a plant as data: the scraped series, and exactly the alerts that fire."""

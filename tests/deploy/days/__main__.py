@@ -1,7 +1,7 @@
-"""Print which alert fires on which day, as a Markdown table. A test proves that it is so.
+"""Print a Markdown table of the alerts that fire on each simulated day. A test verifies it.
 
-python -m tests.deploy.days                    what is expected
-python -m tests.deploy.days --rules FOLDER     what fires by these rules, and what of it is not expected
+python -m tests.deploy.days                    expected alerts
+python -m tests.deploy.days --rules FOLDER     alerts that fire with these rules, unexpected ones marked
 """
 
 import argparse
@@ -23,7 +23,7 @@ def alert_names(rules: Path = RULES) -> list[str]:
 
 
 def table() -> Iterator[str]:
-    """A line for each alert: the days on which it fires. On all others it does not."""
+    """Yield one line per alert with the days on which it fires."""
     yield "| alert | fires on these days, and on no other |"
     yield "|---|---|"
     for alert in alert_names():
@@ -31,7 +31,7 @@ def table() -> Iterator[str]:
 
 
 def compared(rules: Path, days: tuple[Day, ...] = ALL_DAYS) -> Iterator[str]:
-    """A line for each day: what fires, and what of it is wrong."""
+    """Yield one line per day with the firing alerts and the unexpected ones."""
     yield "| day | fires | missing | false | at a minute |"
     yield "|---|---|---|---|---|"
     for day in days:

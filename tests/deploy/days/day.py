@@ -1,10 +1,10 @@
-"""A day: its lines, cameras and workers, what happens, and the alerts that fire. Times are minutes from its start."""
+"""A simulated day: its lines, cameras, workers, events and expected alerts. Times are minutes from its start."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Labels = Mapping[str, str]
-Span = tuple[float, float]  # from, and until just before
+Span = tuple[float, float]  # (start, end), end excluded
 FOREVER = float("inf")
 ALWAYS: tuple[Span, ...] = ((0, FOREVER),)
 CAMERAS: Mapping[str, tuple[Span, ...]] = {"top-1": ALWAYS, "top-2": ALWAYS}
@@ -12,7 +12,7 @@ CAMERAS: Mapping[str, tuple[Span, ...]] = {"top-1": ALWAYS, "top-2": ALWAYS}
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A process that answers at its instance while it lives. process: its number, where a supervisor has several."""
+    """A process that answers at its instance while it lives. process: its number under a supervisor."""
 
     instance: str
     lives: tuple[Span, ...] = ALWAYS
@@ -22,7 +22,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """stops: no camera sends. slow: share of frames whose result takes three seconds, by span. device: a label."""
+    """A line. stops: spans without frames. slow: share of frames whose result takes three seconds, by span."""
 
     name: str = "l1"
     cameras: Mapping[str, tuple[Span, ...]] = field(default_factory=lambda: CAMERAS)
@@ -34,9 +34,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the series with these labels do otherwise than on an ordinary day, from `start` until `stop`.
+    """A deviation of the series with these labels from an ordinary day, from `start` until `stop`.
 
-    value: what a gauge shows. once, per_minute: what a counter counts beside its ordinary course. holds: it stops.
+    value: value of a gauge. once, per_minute: additional counts of a counter. holds: the counter stops.
     """
 
     metric: str
@@ -51,7 +51,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class PlantRule:
-    """A rule that the plant writes into the targets: a planned stop, or what it has removed."""
+    """A rule that the plant adds to the targets: a planned stop, or a removed item."""
 
     record: str
     labels: Labels
@@ -60,10 +60,10 @@ class PlantRule:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """fires: the alerts that fire at any time of it; no other does. at: exactly those that fire at that minute.
+    """A day and its expected alerts. fires: exactly the alerts that fire at some time. at: those firing at a minute.
 
-    coils: when `stripwatch coils` runs; else its target is gone. unscraped: Prometheus scrapes nothing. step_s: between
-    two scrapes. evaluate_s: between two evaluations.
+    coils: spans in which `stripwatch coils` runs; otherwise its target is gone. unscraped: spans without scrapes.
+    step_s: seconds between scrapes. evaluate_s: seconds between evaluations.
     """
 
     name: str
@@ -80,5 +80,5 @@ class Day:
 
 
 def alerts(*names: str) -> frozenset[str]:
-    """By their names without the prefix that all have."""
+    """Return alerts by their names without the common prefix."""
     return frozenset(f"Stripwatch{name}" for name in names)

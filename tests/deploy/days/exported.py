@@ -1,4 +1,4 @@
-"""What one worker exports: every metric of worker/monitoring/metrics.py, so that a changed name is noticed here."""
+"""The series exported by a worker: every metric of worker/monitoring/metrics.py, so a changed name is noticed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.drift import Condition, ScoreDrift, ScoreStatistic
 from tests.deploy.days.day import Labels
 
-_RULES_READ = ("stripwatch_frame_age_seconds",)  # of the histograms; the others would be half of all series
+_RULES_READ = ("stripwatch_frame_age_seconds",)  # buckets of the histograms; the others would be half of all series
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One series. kind: counter, gauge, or a part of a histogram, which counts too."""
+    """One series. kind: counter, gauge, or a part of a histogram, which is a counter too."""
 
     name: str
     labels: Labels
@@ -26,12 +26,12 @@ class Exported:
 
 
 def exported(cameras: Sequence[str], bundle: str) -> list[Exported]:
-    """The series of a worker with every observer switched on, which has seen these cameras."""
+    """Return the series of a worker with every observer enabled that has seen these cameras."""
     return _series_of(_metrics(cameras, bundle).registry)
 
 
 def exported_by_coils() -> list[Exported]:
-    """The series of `stripwatch coils`."""
+    """Return the series of `stripwatch coils`."""
     return _series_of(CoilMetrics(CollectorRegistry()).registry)
 
 
@@ -46,7 +46,7 @@ def _series_of(registry: CollectorRegistry) -> list[Exported]:
 
 
 def families() -> dict[str, bool]:
-    """Every metric of a worker and of `stripwatch coils`, and whether it has a series here."""
+    """Return every metric of a worker and of `stripwatch coils`, and whether it has a series here."""
     registries = (_metrics(["top-1"], "sha-1").registry, CoilMetrics(CollectorRegistry()).registry)
     return {family.name: bool(family.samples) for registry in registries for family in registry.collect()}
 

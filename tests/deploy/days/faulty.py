@@ -1,4 +1,4 @@
-"""One day for each alert: its fault, and nothing else fires."""
+"""One day per alert: its fault occurs, and no other alert fires."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ _A = {"instance": "a"}
 
 
 def _counted(alert: str, metric: str, once: int = 1, **labels: str) -> Day:
-    """A counter counts that never counts on an ordinary day."""
+    """Build a fault day on which a counter counts that stays constant on an ordinary day."""
     return _fault(alert, Change(f"stripwatch_{metric}_total", {**_A, **labels}, _AT, once=once))
 
 
 def _shown(alert: str, metric: str, value: float, minutes: int = 20, **labels: str) -> Day:
-    """A gauge shows what it never shows on an ordinary day."""
+    """Build a fault day on which a gauge has a value it never has on an ordinary day."""
     return _fault(alert, Change(f"stripwatch_{metric}", {**_A, **labels}, _AT, value=value), minutes=minutes)
 
 
 def _share(alert: str, metric: str, per_minute: int, minutes: int = 25, **labels: str) -> Day:
-    """Among 1,200 frames a minute."""
+    """Build a fault day on which `per_minute` of the 1,200 frames per minute are counted."""
     change = Change(f"stripwatch_{metric}_total", {**_A, **labels}, _AT, per_minute=per_minute)
     return _fault(alert, change, minutes=minutes)
 
@@ -36,7 +36,7 @@ def _fault(
 
 
 def _verdicts(alert: str, verdict: str, per_minute: int) -> Day:
-    """After 90 minutes of the usual."""
+    """Build a fault day on which a verdict becomes frequent after 90 ordinary minutes."""
     change = Change("stripwatch_results_total", {**_A, "verdict": verdict}, 90, per_minute=per_minute)
     return _fault(alert, change, minutes=115)
 

@@ -1,4 +1,4 @@
-"""Days without a fault of the workers: stops, updates, cameras that change. Some of them still need a person."""
+"""Days without a fault of the workers: stops, updates, camera changes. Some of them still raise an alert."""
 
 from tests.deploy.days.day import ALWAYS, CAMERAS, FOREVER, Change, Day, Line, PlantRule, Span, Worker, alerts
 
@@ -8,19 +8,19 @@ _WEEKEND = PlantRule(  # the first day of every test is a Thursday
     "vector(1) and (day_of_week() == 4 and hour() >= 3 or day_of_week() == 5 and hour() < 9)",
 )
 _NIGHT = PlantRule("line:stripwatch_planned_stop", {"line": "l1"}, "vector(1) and hour() >= 3 and hour() < 11")
-_MONDAY = 30 * 60 + 3 * 60  # the line stands for 30 hours from minute 180 on: longer than any window of a day
+_MONDAY = 30 * 60 + 3 * 60  # the line is stopped for 30 hours from minute 180 on, longer than any one-day window
 _FROM_30_MIN = "vector(1) and vector(time()) > 1800"
 _FROM_80_MIN = "vector(1) and vector(time()) > 4800"
 _THREE = {**CAMERAS, "top-3": ALWAYS}
 
 
 def _bad_surface(minute: int) -> Change:
-    """Beside the ordinary 5 %: together 4 of 10 frames show a defect."""
+    """Add defects to the ordinary 5 %, so that 4 of 10 frames show one."""
     return Change("stripwatch_results_total", {"verdict": "defect", "instance": "a"}, minute, per_minute=700)
 
 
 def _bad_after_stop(minutes: int) -> Day:
-    """The usual share must survive a stop, and the hour of frames after it must not become the usual."""
+    """Build a day on which the usual share must survive a stop, and must not be replaced by the hour after it."""
     silent = ("LineSilent",) if minutes > 15 else ()
     return Day(
         f"stop of {minutes} minutes, then a bad surface",
@@ -112,7 +112,7 @@ CAMERAS_CHANGE = (
         ),
     ),
     Day(
-        "camera removed, and nobody says so",
+        "camera removed without being declared",
         minutes=120,
         lines=(Line(cameras={**_THREE, "top-3": ((0, 30),)}),),
         fires=alerts("CameraSilent"),
@@ -125,7 +125,7 @@ CAMERAS_CHANGE = (
         fires=alerts("CameraReplaced"),
     ),
     Day(
-        "camera exchanged while the line stands",
+        "camera exchanged while the line is stopped",
         minutes=120,
         lines=(Line(cameras={"top-1": ALWAYS, "top-2": ((0, 40),), "top-9": ((50, FOREVER),)}, stops=((40, 50),)),),
         fires=alerts("CameraReplaced"),
@@ -201,7 +201,7 @@ CAMERAS_CHANGE = (
         at={120: alerts("CameraSilent")},
     ),
     Day(
-        "the only camera of a line dies: without frames nobody can tell that from a stop",
+        "the only camera of a line dies, which looks like a stop",
         minutes=120,
         lines=(Line(cameras={"top-1": ((0, 40),)}),),
         fires=alerts("LineSilent"),
@@ -239,7 +239,7 @@ _JUMPED = Change("stripwatch_offset_resets_total", {"instance": "a", "cause": "r
 
 
 def _counted_by(instance: str, minute: int) -> tuple[Change, ...]:
-    """What a worker counts only where something went wrong, all at once."""
+    """Build counts of everything that a worker counts only after a fault, all at once."""
     return tuple(
         Change(f"stripwatch_{metric}_total", {"instance": instance, **labels}, minute, once=5)
         for metric, labels in (
@@ -259,7 +259,7 @@ _FAULTY_COIL = Change("stripwatch_coils_faulty_total", {"instance": "coils", "fa
 
 
 def _eight_processes(*lives: Span) -> Line:
-    """Of one supervisor. lives: those of one of them."""
+    """Build the processes of one supervisor. lives: spans in which one of them lives."""
     return Line(workers=tuple(Worker("a", lives if number == 3 else ALWAYS, str(number)) for number in range(8)))
 
 
@@ -286,7 +286,7 @@ WORKERS_CHANGE = (
         evaluate_s=15,
     ),
     Day(
-        "pauses of ten seconds again and again",
+        "repeated pauses of ten seconds",
         minutes=60,
         lines=(Line(slow={(start, start + 0.5): 0.8 for start in range(10, 60, 3)}),),
         step_s=15,
@@ -294,7 +294,7 @@ WORKERS_CHANGE = (
         fires=alerts("FrameAgeHigh"),
     ),
     Day(
-        "Prometheus restarted, and away for 20 minutes",
+        "Prometheus down for 20 minutes",
         minutes=180,
         changes=(
             Change("stripwatch_frames_deleted_total", {"instance": "a"}, 10, once=1200),
@@ -305,13 +305,13 @@ WORKERS_CHANGE = (
         at={89: alerts(), 130: alerts()},
     ),
     Day(
-        "new Prometheus, and workers with losses of long ago",
+        "new Prometheus, and workers with losses from long ago",
         minutes=120,
         changes=(*_counted_by("a", 10), _FAULTY_COIL),
         unscraped=((0, 60),),
     ),
     Day(
-        "Prometheus away for more than a day; a worker that started meanwhile has lost frames",
+        "Prometheus down for more than a day; a worker that started in that time has lost frames",
         minutes=150 + _AWAY,
         lines=(Line(workers=(Worker("a"), Worker("b", ((0, 10), (90 + 600, FOREVER))))),),
         changes=(
@@ -331,7 +331,7 @@ WORKERS_CHANGE = (
         at={21: alerts(), 60: alerts("ProcessDown")},
     ),
     Day(
-        "one of eight processes dies and is started again",
+        "one of eight processes dies and is restarted",
         minutes=60,
         lines=(_eight_processes((0, 20), (21, FOREVER)),),
     ),
@@ -349,7 +349,7 @@ WORKERS_CHANGE = (
         plant=(PlantRule("line:stripwatch_removed", {"line": "l2"}, _FROM_30_MIN),),
     ),
     Day(
-        "worker away past retention",
+        "worker down for longer than the retention",
         minutes=60 + _AWAY,
         lines=(Line(workers=(Worker("a", ((0, 30), (30 + _AWAY, FOREVER))),)),),
         changes=(_LOST, _JUMPED),
@@ -368,7 +368,7 @@ WORKERS_CHANGE = (
         at={19: alerts(), 45: alerts("InstanceIdTaken", "RejectsShortened")},
     ),
     Day(
-        "worker restarted, and lost as many frames as the time before",
+        "worker restarted, and lost the same number of frames as before",
         minutes=90,
         lines=(Line(workers=(Worker("a", ((0, 50), (52, FOREVER))), Worker("b"))),),
         changes=tuple(

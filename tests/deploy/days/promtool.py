@@ -1,4 +1,4 @@
-"""Days as unit tests of Prometheus' own tool, and what fires on them."""
+"""Runs simulated days as unit tests of promtool, and returns the alerts that fire."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.deploy.tools import require
 RULES = Path(__file__).parents[3] / "deploy" / "prometheus"
 _FIRING = 'ALERTS{alertstate="firing"}'
 _NOW = f"group by (alertname) ({_FIRING})"
-# A recorded value that is not a number spoils every average over it.
+# A recorded NaN makes every average over it NaN.
 _RECORDED = 'label_replace({__name__=~"(line|camera):.*"}, "alertname", "$1", "__name__", "(.+)")'
 _NOT_A_NUMBER = f"group by (alertname) ({_RECORDED} unless ({_RECORDED} >= -Inf))"
 _UNITS = {"d": 1440, "h": 60, "m": 1, "s": 1 / 60}
@@ -26,7 +26,7 @@ _UNITS = {"d": 1440, "h": 60, "m": 1, "s": 1 / 60}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """ever: the alerts that fired. at: those that fire at a minute. not_numbers: recorded series that are NaN then."""
+    """The outcome of a day. ever: fired alerts. at: alerts firing at a minute. not_numbers: series that are NaN."""
 
     ever: frozenset[str]
     at: dict[int, frozenset[str]]
@@ -34,7 +34,7 @@ class Outcome:
 
 
 def outcome_of(day: Day, rules: Path = RULES) -> Outcome:
-    """What fires on a day by these rules. promtool is asked for nothing, and says what there is instead."""
+    """Evaluate a day with these rules. promtool is given empty expectations, and reports the actual alerts instead."""
     minutes = (*day.at, day.minutes)
     checks = [(expr, minute) for expr in (_NOW, _NOT_A_NUMBER) for minute in minutes] + [(_ever(day), day.minutes)]
     with tempfile.TemporaryDirectory() as folder:
@@ -58,13 +58,13 @@ def outcome_of(day: Day, rules: Path = RULES) -> Outcome:
 
 
 def group_names(rules: Path) -> list[str]:
-    """Of both files, in the order of evaluation; promtool's own order is random."""
+    """Return the groups of both files in order of evaluation. promtool's default order is random."""
     files = (yaml.safe_load((rules / name).read_text()) for name in ("recording_rules.yml", "alert_rules.yml"))
     return [group["name"] for document in files for group in document["groups"]]
 
 
 def _ever(day: Day) -> str:
-    """What fired at any time. promtool also evaluates while Prometheus is away; what fires then does not count."""
+    """Return the alerts that fired at any time, except while Prometheus is down, when promtool evaluates too."""
     begins = [0, *(round(stop) for _, stop in day.unscraped)]
     ends = [*(round(start) for start, _ in day.unscraped), day.minutes]
     spans = [(begin, end) for begin, end in zip(begins, ends, strict=True) if end > begin]
@@ -92,7 +92,7 @@ def _write(day: Day, checks: list[tuple[str, int]], rules: Path, folder: Path) -
 
 
 def _with_plant(day: Day, rules: Path) -> dict[str, Any]:
-    """The recording rules, in which the plant has written what it plans and what it removed."""
+    """Return the recording rules with the plant's own rules for planned stops and removed items."""
     document: dict[str, Any] = yaml.safe_load((rules / "recording_rules.yml").read_text())
     for own in day.plant:
         for group in document["groups"]:
@@ -103,7 +103,7 @@ def _with_plant(day: Day, rules: Path) -> dict[str, Any]:
 
 
 def notation(series: Series) -> str:
-    """The values in promtool's notation, in which `a+bxn` is a and n values more."""
+    """Return the values in promtool's notation, in which `a+bxn` is a followed by n more values."""
     parts: list[str] = []
     present = ~np.isnan(series.values)
     at = 0

@@ -1,4 +1,4 @@
-"""The series of a day, minute by minute: what the workers of its lines export while cameras send and processes live."""
+"""The series of a simulated day, minute by minute, as exported by the workers of its lines."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from tests.deploy.days.exported import Exported, exported, exported_by_coils
 JOB = "stripwatch-worker"
 COILS_JOB = "stripwatch-coils"
 PARTITIONS = 8
-FRAMES_PER_MINUTE = 600  # of a camera
+FRAMES_PER_MINUTE = 600  # per camera
 _SLOW_S = 3
 Values = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 
-# Shares of the frames that a worker takes. What is not named counts nothing, or is 0.
+# Shares of the consumed frames. Counters and gauges not listed here stay at 0.
 _VERDICTS = {"clean": 0.93, "defect": 0.05, "unsure": 0.02}
 _SHADOW = {"agrees": 0.1, "differs": 0.002}
 _GAUGES = {
@@ -37,7 +37,7 @@ _GAUGES = {
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """values: NaN marks a missing sample. stale: where Prometheus marks that the series has ended."""
+    """One series. values: NaN marks a missing sample. stale: steps at which Prometheus marks the series as ended."""
 
     name: str
     labels: Labels
@@ -49,7 +49,7 @@ class Series:
 
 
 def series_of(day: Day) -> Iterator[Series]:
-    """All series of a day, as promtool takes them."""
+    """Return all series of a day in promtool's format."""
     minutes = np.arange(int(day.minutes * 60 / day.step_s) + 1) * day.step_s / 60
     scraped = ~_within(minutes, day.unscraped)
     for each in chain(_of_coils(day, minutes), *(_LineSeries(day, line, minutes).all() for line in day.lines)):
@@ -58,7 +58,7 @@ def series_of(day: Day) -> Iterator[Series]:
 
 
 def _of_coils(day: Day, minutes: Values) -> Iterator[Series]:
-    """Of `stripwatch coils`, of which a plant has one."""
+    """Return the series of `stripwatch coils`, which runs once per plant."""
     target, there = {"job": COILS_JOB, "instance": "coils"}, _within(minutes, day.coils)
     yield _while_there("up", target, np.ones(len(minutes)), there)
     yield _while_there("process_start_time_seconds", target, _starts(minutes, day.coils), there)
@@ -70,13 +70,13 @@ def _of_coils(day: Day, minutes: Values) -> Iterator[Series]:
 
 
 def _while_there(name: str, labels: Labels, values: Values, there: Mask) -> Series:
-    """Prometheus marks the end of a series whose target is gone, or does not give it any more."""
+    """Mark the end of a series whose target is gone or no longer exports it, as Prometheus does."""
     before = np.concatenate([[False], there[:-1]])
     return Series(name, labels, np.where(there, values, np.nan), before & ~there)
 
 
 def _with_changes(added: Values, name: str, labels: Labels, day: Day, minutes: Values) -> Values:
-    """What a counter counts in each step, with what happens on this day."""
+    """Return the increments of a counter per step, including the changes of this day."""
     for change in day.changes:
         if _matches(change, name, labels):
             inside = _within(minutes, [(change.start, change.stop)])
@@ -94,7 +94,7 @@ def _within(minutes: Values, spans: Sequence[Span]) -> Mask:
 
 
 def _starts(minutes: Values, lives: Sequence[Span]) -> Values:
-    """When the process of each step started, in seconds."""
+    """Return the start time in seconds of the process running in each step."""
     start = np.zeros(len(minutes))
     for first, stop in lives:
         start[_within(minutes, [(first, stop)])] = 60 * first + 1
@@ -115,7 +115,7 @@ def _with_gauges(series: Series, changes: Sequence[Change], minutes: Values) -> 
 
 
 class _LineSeries:
-    """Cameras are shared among the workers that live, as partitions are."""
+    """Distribute the cameras over the live workers, as partitions are."""
 
     def __init__(self, day: Day, line: Line, minutes: Values) -> None:
         self._line, self._minutes, self._day = line, minutes, day
@@ -136,7 +136,7 @@ class _LineSeries:
             there = np.logical_or.reduce(list(own.values()))
             yield self._series("up", {"instance": instance}, np.ones(len(self._minutes)), there)
             for process, alive in own.items():
-                if process:  # the supervisor says so of each that it should run
+                if process:  # the supervisor reports this for each process
                     labels = {"instance": instance, "process": process}
                     yield self._series("stripwatch_process_up", labels, alive.astype(float), there)
         for number, worker in enumerate(self._line.workers):
@@ -145,7 +145,9 @@ class _LineSeries:
     def _of_worker(self, number: int, worker: Worker) -> Iterator[Series]:
         alive = self._alive[number]
         target = {"instance": worker.instance} | ({"process": worker.process} if worker.process else {})
-        turn = np.cumsum([np.zeros(len(alive)), *self._alive[:-1]], axis=0)[number]  # its place among those that live
+        turn = np.cumsum([np.zeros(len(alive)), *self._alive[:-1]], axis=0)[
+            number
+        ]  # its index among the live processes
         living = np.maximum(np.sum(self._alive, axis=0), 1)
         held = {name: alive & (at % living == turn) for at, name in enumerate(self._line.cameras)}
         taken = {name: self._sends[name] & mask for name, mask in held.items()}
@@ -189,20 +191,20 @@ class _LineSeries:
 
 
 def _since(taken: Mask, alive: Mask) -> Mask:
-    """From the first frame on, in each life of a process."""
+    """Return the steps from the first frame on, for each life of a process."""
     count = np.cumsum(taken)
     return count - _at_start(count.astype(float), taken.astype(float), alive) > 0
 
 
 def _at_start(total: Values, added: Values, alive: Mask) -> Values:
-    """At each step, what `total` was before the life of the process began in which this step lies."""
+    """Return for each step the value of `total` before the current life of the process began."""
     begins = alive & ~np.concatenate([[False], alive[:-1]])
     at = np.maximum.accumulate(np.where(begins, np.arange(len(alive)), 0))
     return (total - np.where(alive, added, 0))[at]
 
 
 def _ordinary(each: Exported, frames: dict[str, Values], slow: Values) -> Values:
-    """What a counter counts in each step. slow: the share of frames whose result takes three seconds."""
+    """Return the increments of a counter per step. slow: share of frames whose result takes three seconds."""
     together: Values = np.sum(list(frames.values()), axis=0)
     taken = frames.get(each.labels.get("camera", ""), together)
     share: Values = np.full(len(taken), _share(each))
@@ -212,7 +214,7 @@ def _ordinary(each: Exported, frames: dict[str, Values], slow: Values) -> Values
 
 
 def _share(each: Exported) -> float:
-    """Of the frames that a worker takes."""
+    """Return the share of consumed frames that a counter counts."""
     match each.name:
         case "stripwatch_frames_total" | "stripwatch_frame_age_seconds_count" | "stripwatch_frame_age_seconds_sum":
             return 1.0

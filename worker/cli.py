@@ -24,12 +24,12 @@ COMMANDS = (
     LazyCommand(
         "report",
         f"{_WORKER}.coils.commands:report",
-        "Report each coil from the results on Kafka: metres, metres not covered, frames, defects of each class.",
+        "Report the coils on Kafka: length, uncovered length, frames, and defects per class.",
     ),
     LazyCommand(
         "coils",
         f"{_WORKER}.coils.commands:coils",
-        "Write a summary of each coil to the topic of coils when the coil has ended, until stopped.",
+        "Publish a summary of each coil when it has ended, until stopped.",
     ),
     LazyCommand(
         "topics",

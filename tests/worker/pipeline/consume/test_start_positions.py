@@ -76,7 +76,7 @@ def test_forgets_a_truncation_detected_before_the_partition_was_seeked(consumer:
 OLD_ID, ID = "0ld", "1d"
 
 
-def placed(notes: dict[int, CommitMetadata]) -> dict[int, CommitMetadata | None]:
+def committed_metadata(notes: dict[int, CommitMetadata]) -> dict[int, CommitMetadata | None]:
     """Return the metadata of each partition's next commit, with offset 7 and this metadata committed before."""
     committed = {
         TopicPartition("frames", number): OffsetAndMetadata(7, note.encode(), -1) for number, note in notes.items()
@@ -112,14 +112,14 @@ def placed(notes: dict[int, CommitMetadata]) -> dict[int, CommitMetadata | None]
 def test_uses_the_lowest_partition_count_of_all_metadata(differing: int) -> None:
     """Otherwise an added partition would count as an old one, and start_at = "latest" would skip its frames."""
     notes = dict.fromkeys(range(3), CommitMetadata(ID, 5)) | {differing: CommitMetadata(ID, 3)}
-    assert set(placed(notes).values()) == {CommitMetadata(ID, 3)}
+    assert set(committed_metadata(notes).values()) == {CommitMetadata(ID, 3)}
 
 
 def test_ignores_metadata_of_a_deleted_topic() -> None:
-    carried = placed({0: CommitMetadata(ID, 4), 1: CommitMetadata(OLD_ID, 1), 2: CommitMetadata(OLD_ID, 2)})
+    carried = committed_metadata({0: CommitMetadata(ID, 4), 1: CommitMetadata(OLD_ID, 1), 2: CommitMetadata(OLD_ID, 2)})
     assert carried[0] == CommitMetadata(ID, 4)
     assert carried[3] == CommitMetadata(ID, 0)  # recreated while the group was running, as the old metadata shows
 
 
 def test_uses_metadata_from_before_topic_ids() -> None:
-    assert set(placed(dict.fromkeys(range(5), CommitMetadata("", 3))).values()) == {CommitMetadata(ID, 3)}
+    assert set(committed_metadata(dict.fromkeys(range(5), CommitMetadata("", 3))).values()) == {CommitMetadata(ID, 3)}

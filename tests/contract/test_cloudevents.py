@@ -128,7 +128,7 @@ def test_a_frame_in_structured_mode_is_rejected_by_name() -> None:
     """Its camera cannot be told either, unless it is the key."""
     frame = _read(to_structured_event(_event(OF_THE_FRAME)))
     assert frame.camera == "cäm"
-    with pytest.raises(FrameRejected, match="JSON files are not read") as caught:
+    with pytest.raises(FrameRejected, match="JSON files are not supported") as caught:
         read_header(frame.encoded)
     assert caught.value.reason == RejectReason.UNSUPPORTED_FORMAT
 

@@ -51,7 +51,7 @@ def test_an_invalid_bundle_gives_one_error_line_and_exit_code_3(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
 ) -> None:
     (tmp_path / "text.onnx").write_text("no model")
-    for file, message in ((tmp_path / "text.onnx", "is no usable bundle"), (tmp_path / "gone.onnx", "cannot read")):
+    for file, message in ((tmp_path / "text.onnx", "is not a valid bundle"), (tmp_path / "gone.onnx", "cannot read")):
         assert run_cli(monkeypatch, command, file) == 3
         shown = capsys.readouterr()
         assert shown.err.startswith("error: ")

@@ -60,9 +60,9 @@ def test_shows_a_registry_name_like_its_file(
     ("arguments", "code", "message"),
     [
         (["promote", "gone.onnx", "store"], 3, "cannot read the bundle gone.onnx"),
-        (["rollback", "nowhere"], 3, "nowhere is no name in a store"),
-        (["list", "nowhere"], 6, "there is no store nowhere"),
-        (["diff", "gone.onnx", "gone.onnx", "nowhere"], 6, "there is no folder nowhere"),
+        (["rollback", "nowhere"], 3, "nowhere is not a name in a registry"),
+        (["list", "nowhere"], 6, "registry nowhere does not exist"),
+        (["diff", "gone.onnx", "gone.onnx", "nowhere"], 6, "folder nowhere does not exist"),
     ],
 )
 def test_a_missing_path_gives_one_error_line(

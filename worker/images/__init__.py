@@ -1,1 +1,1 @@
-"""Encoded images: headers, decoding, statistics of pixels, files in a folder."""
+"""Image files and raw buffers: headers, decoding, pixel statistics, and lists of the image files in a folder."""

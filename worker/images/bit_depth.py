@@ -1,4 +1,4 @@
-"""Samples of more than 8 bits become 8 bits, as training chose it: the one mapping, through a lookup table."""
+"""Map samples of more than 8 bits to 8 bits through a lookup table, as chosen in training."""
 
 from functools import lru_cache
 
@@ -11,15 +11,15 @@ from stripwatch.worker.images.samples import Samples, SampleValues
 
 BIT_DEPTH_MIN, BIT_DEPTH_MAX = 9, 16  # of samples that are stored in 16 bits
 _STORED_BITS = 16
-_STRAY_SHARE = 1000  # one sample in 1000 may be larger: defective pixels, and marks that software draws in white
+_STRAY_SHARE = 1000  # one sample in 1000 may be larger: defective pixels, and text that software draws in white
 _FEW_BITS = 14  # 16-bit samples that all fit in these probably come from a camera of 10, 12 or 14 bits
 
 
 def to_8_bits(samples: Samples, spec: DecodeSpec) -> tuple[Pixels, tuple[FrameFlag, ...]]:
-    """Map samples to 8 bits, and say where their depth is unknown or is not the stated one.
+    """Map samples to 8 bits, and flag samples whose depth is unknown or contradicts the stated depth.
 
-    The depth is the declared one, else the one that training states, else 16 bits. 8-bit samples remain as they are;
-    where training chose levels, it had deeper samples, and 8 bits look unlike them.
+    The depth is the one that the file declares, else the one stated by training, else 16 bits. 8-bit samples are not
+    changed. They are flagged if training chose levels: the model then saw deeper samples, which look different.
     """
     if samples.values.dtype == np.uint8:
         pixels, doubtful = np.asarray(samples.values, np.uint8), spec.levels is not None
@@ -32,9 +32,10 @@ def to_8_bits(samples: Samples, spec: DecodeSpec) -> tuple[Pixels, tuple[FrameFl
 
 
 def largest_sample(values: SampleValues, declared: int | None) -> int:
-    """The largest sample. Where the file declares no depth below 16, it is halved while hardly any sample is larger.
+    """Return the largest sample, ignoring a few outliers if the file declares no depth below 16 bits.
 
-    A camera of 12 bits with one white pixel would otherwise pass for one of 16 bits, and its frames come out black.
+    Outliers are ignored by halving the value while at most one sample in 1000 is larger. Otherwise one white pixel
+    would make a 12-bit camera look like a 16-bit camera, and its frames would come out black.
     """
     largest = int(values.max())
     if declared in (None, _STORED_BITS):
@@ -44,10 +45,13 @@ def largest_sample(values: SampleValues, declared: int | None) -> int:
 
 
 def is_doubtful(largest: int, declared: int | None, stated: int | None) -> bool:
-    """Whether samples up to this value contradict their depth, or use only few of 16 bits that training did not state.
+    """Return whether the depth of samples is contradicted by their largest value, or is unknown and below 16 bits.
 
-    declared: by the file. Software declares 16 bits for whatever it stores in 16, so that alone is not believed.
-    stated: by training, as `DecodeSpec.bit_depth`.
+    Args:
+        largest: The largest sample.
+        declared: Depth that the file declares. Software often declares 16 bits for anything stored in 16 bits, so 16
+            is only trusted if training states it too.
+        stated: Depth stated by training, as in `DecodeSpec.bit_depth`.
     """
     unproven = declared == _STORED_BITS and stated != _STORED_BITS
     bits = None if unproven else declared or stated
@@ -56,7 +60,7 @@ def is_doubtful(largest: int, declared: int | None, stated: int | None) -> bool:
 
 @lru_cache(maxsize=32)
 def _lookup_table(bits: int, levels: Levels | None) -> Pixels:
-    """The 8-bit value of every 16-bit value; one beyond the stated depth counts as the largest."""
+    """Return the 8-bit value for every 16-bit value. A value beyond the depth counts as the largest one."""
     values = np.minimum(np.arange(2**_STORED_BITS), 2**bits - 1)
     if levels is None:
         mapped = values >> (bits - 8) if bits >= 8 else values << (8 - bits)

@@ -1,4 +1,4 @@
-"""How the bytes of a frame become pixels: the one definition that training and the worker share."""
+"""Decode the bytes of a frame into pixels. Training and the worker share this code."""
 
 import math
 from collections.abc import Callable
@@ -18,16 +18,16 @@ from stripwatch.worker.images.raw_buffers import decode_raw
 from stripwatch.worker.images.raw_header import frame_header
 from stripwatch.worker.images.samples import Samples
 
-_SIDE_PX_MAX = 1_000_000  # libpng decodes no more, and OpenCV little more
+_SIDE_PX_MAX = 1_000_000  # the limit of libpng; OpenCV's is hardly larger
 _DEFAULT_LIMITS = DecodeLimits()
-# Samples, and the coefficients of a progressive JPEG, which have two bytes each; and the decoder itself.
+# Room for the samples and for the coefficients of a progressive JPEG, two bytes each; plus the decoder itself.
 _DECODING_BYTES_PER_SAMPLE_BYTE, _DECODER_BYTES = 3, 4_000_000
 
 Reserve = Callable[[int], None]
 
 
 def no_reserve(_: int) -> None:
-    """Decode without asking anybody for memory."""
+    """Reserve nothing: decode without a memory budget."""
 
 
 def decode(
@@ -37,20 +37,23 @@ def decode(
     layout: RawLayout | None = None,
     reserve: Reserve = no_reserve,
 ) -> Image:
-    """Turn an image file or a raw buffer into the pixels that a model with this spec takes.
+    """Decode an image file or a raw buffer into the pixels that a model with this spec expects.
 
-    Alpha is dropped. A rotation in EXIF is ignored, because a camera does not turn.
+    Alpha is dropped. A rotation in EXIF is ignored, because inspection cameras have a fixed orientation.
 
     Args:
         encoded: A whole JPEG, PNG, BMP, TIFF or WebP file; with a layout, the raw buffer of a camera.
-        spec: What the model was trained on.
-        limits: What the frame may cost; checked before any pixel is allocated.
-        layout: The format of a raw buffer, as the headers of its record state it; None for an image file.
-        reserve: Called with the bytes of memory that the frame takes at most, before any pixel is allocated; may wait.
+        spec: Decoding that the model was trained with.
+        limits: Limits of size and kind, checked before any pixel is allocated.
+        layout: Format of a raw buffer, as the headers of its record state it; None for an image file.
+        reserve: Called before any pixel is allocated, with the maximum bytes of memory for the frame; may block.
+
+    Returns:
+        The image, with pixels of shape `spec.shape`.
 
     Raises:
-        FrameRejected: The frame cannot be decoded; no exception of a decoder leaves here.
-        MemoryError: Memory was not enough to decode the frame.
+        FrameRejected: The frame cannot be decoded. Exceptions of decoders are converted to this one.
+        MemoryError: There was not enough memory to decode the frame.
     """
     header = _checked_header(encoded, layout, limits)
     reserve(_decoding_bytes(header) + math.prod(spec.shape))
@@ -69,7 +72,7 @@ def decode(
 
 
 def read_samples(encoded: bytes, layout: RawLayout, limits: DecodeLimits = _DEFAULT_LIMITS) -> Samples:
-    """The samples of a raw buffer, of its own depth, colour and size. Raises what `decode` raises."""
+    """Decode a raw buffer in its own depth, colour and size. Raises the same exceptions as `decode`."""
     header = _checked_header(encoded, layout, limits)
     try:
         return decode_raw(encoded, layout, header, "rgb")
@@ -89,7 +92,7 @@ def _checked_header(encoded: bytes, layout: RawLayout | None, limits: DecodeLimi
 def _decode_samples(
     encoded: bytes, header: ImageHeader, spec: DecodeSpec, limits: DecodeLimits, layout: RawLayout | None
 ) -> Samples:
-    # A grey file is made colour last, when it is small: every channel would go the same way.
+    # A grey file is converted to colour last, after it was resized, because all channels are equal.
     colour = "grey" if header.channels == 1 else spec.colour
     if layout is not None:
         return decode_raw(encoded, layout, header, colour)
@@ -110,12 +113,12 @@ def _check_header(header: ImageHeader, limits: DecodeLimits) -> None:
         raise FrameRejected(RejectReason.TOO_SMALL, f"{size}, a side under {limits.side_px_min}")
     if header.progressive and limits.progressive == "reject":
         detail = (
-            "a progressive JPEG file, in which damage can hide; send baseline files, or change the setting "
+            "a progressive JPEG file, in which damage can go unnoticed; send baseline files, or change the setting "
             "frames.progressive"
         )
         raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, detail)
     if header.format == "jpeg" and (header.channels not in (1, 3) or header.bits != 8):
-        colour = f"a JPEG of {header.channels} channels of {header.bits} bits; 1 or 3 of 8 bits are read"
+        colour = f"a JPEG file with {header.channels} channels of {header.bits} bits; 1 or 3 of 8 bits are supported"
         raise FrameRejected(RejectReason.UNSUPPORTED_COLOUR, colour)
 
 
@@ -125,9 +128,9 @@ def _header_flags(header: ImageHeader, limits: DecodeLimits) -> tuple[FrameFlag,
 
 
 def _raise_memory_error(header: ImageHeader, error: cv2.error | None = None) -> None:
-    """Raise MemoryError if that is why decoding failed.
+    """Raise MemoryError if decoding failed for lack of memory.
 
-    OpenCV often only says that it cannot decode, so as much memory is asked for as decoding takes.
+    OpenCV often reports only that it cannot decode, so this allocates as much memory as decoding needs.
     """
     if error is not None and error.code == cv2.Error.StsNoMem:
         raise MemoryError(error.err) from error
@@ -135,7 +138,7 @@ def _raise_memory_error(header: ImageHeader, error: cv2.error | None = None) -> 
 
 
 def _decoding_bytes(header: ImageHeader) -> int:
-    """What decoding takes at most, beside the result."""
+    """Return the maximum memory for decoding in bytes, without the result."""
     sample_bytes = 2 if header.bits > 8 else 1
     pixels = header.width_px * header.height_px
     return pixels * header.channels * sample_bytes * _DECODING_BYTES_PER_SAMPLE_BYTE + _DECODER_BYTES

@@ -1,4 +1,4 @@
-"""What decoding takes and returns: the spec of a model, the limits of a frame, and the decoded image."""
+"""Types of decoding: the spec of a model, the limits of a frame, and the decoded image."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,9 +14,9 @@ Pixels = NDArray[np.uint8]
 
 
 class Levels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The grey levels that become 0 and 255 when samples of more than 8 bits are mapped to 8 bits.
+    """Black and white level: the grey levels that become 0 and 255 when deeper samples are mapped to 8 bits.
 
-    Both are shares of the full scale of the significant bits: 0.5 is 2048 of 4095 in 12-bit data.
+    Both are fractions of the full scale of the significant bits: 0.5 is 2048 of 4095 in 12-bit data.
     """
 
     black: float
@@ -24,18 +24,23 @@ class Levels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DecodeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How the frames of a model are decoded; training writes it into the bundle.
+    """Decoding of the frames of a model. Training writes it into the bundle.
 
-    Defaults are omitted from the bundle, so a worker of an earlier version can read every bundle that does not use a
-    field it lacks, and refuses the others.
+    Fields with default values are omitted from the bundle. A worker of an earlier version can therefore read every
+    bundle that does not use a newer field, and rejects the others.
 
-    colour: "rgb" gives 3 channels in that order, "grey" gives 1.
-    fit: "stretch" resizes the whole frame to height_px x width_px, whatever its aspect ratio.
-    interpolation: "area" averages where the frame shrinks in both directions, else linear; "linear" always.
-    jpeg_scale: 2, 4 or 8 lets the JPEG decoder itself shrink by that factor, which is faster and not the same pixels.
-    bit_depth: significant bits, 9 to 16, of samples stored in 16 bits by files that do not declare a depth; None where
-        training did not state it.
-    levels: how samples of more than 8 significant bits become 8 bits; None keeps the upper 8 significant bits.
+    Attributes:
+        height_px: Height of the decoded image.
+        width_px: Width of the decoded image.
+        colour: "rgb" gives 3 channels in that order, "grey" gives 1.
+        fit: "stretch" resizes the whole frame to height_px x width_px regardless of its aspect ratio.
+        interpolation: "area" averages pixels if the frame shrinks in both directions and is linear otherwise;
+            "linear" is always linear.
+        jpeg_scale: 2, 4 or 8: the JPEG decoder shrinks the image by that factor, which is faster but gives other
+            pixels than resizing.
+        bit_depth: Significant bits (9 to 16) of samples that are stored in 16 bits by files that do not declare a
+            depth; None if training did not state it.
+        levels: Mapping of samples with more than 8 significant bits to 8 bits; None keeps the upper 8 significant bits.
     """
 
     height_px: int
@@ -53,23 +58,27 @@ class DecodeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     @property
     def name(self) -> str:
-        """Colour and scale as `fit --decode` takes them, such as "rgb" or "grey/2"."""
+        """Colour and scale in the notation of `fit --decode`, such as "rgb" or "grey/2"."""
         return self.colour if self.jpeg_scale == 1 else f"{self.colour}/{self.jpeg_scale}"
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of what `decode` returns."""
+        """Height, width and channels of the decoded pixels."""
         return self.height_px, self.width_px, self.channels
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What a single frame may cost. The bytes come from outside; without limits one of them can take all memory.
+    """Limits of a single frame. Frames come from outside; without limits one of them could use all memory.
 
-    flags_damaged: decode a damaged JPEG file as far as possible and flag it, instead of rejecting it. Only the worker
-        may: training and golden frames take intact files only.
-    progressive: what becomes of a progressive JPEG file, in which damage can hide. Training and golden frames accept
-        it.
+    Attributes:
+        bytes_max: Maximum encoded size in bytes.
+        pixels_max: Maximum number of pixels.
+        side_px_min: Minimum width and height in pixels.
+        flags_damaged: Decode a damaged JPEG file as far as possible and flag it, instead of rejecting it. Only the
+            worker does so; training and golden frames require intact files.
+        progressive: Treatment of a progressive JPEG file, in which damage can go unnoticed. Training and golden frames
+            accept it.
     """
 
     bytes_max: int = FRAME_BYTES_MAX
@@ -83,9 +92,11 @@ class DecodeLimits:
 class Image:
     """A decoded frame.
 
-    pixels: uint8 [height, width, channels] as the spec says.
-    width_px, height_px: of the frame before it was resized.
-    flags: why the frame was not decoded, or does not look, as in training; its verdict is unsure then.
+    Attributes:
+        pixels: uint8 array of shape [height, width, channels] as in the spec.
+        width_px: Width of the frame before it was resized.
+        height_px: Height of the frame before it was resized.
+        flags: Reasons why the image may differ from those in training; with a flag, the verdict is unsure.
     """
 
     pixels: Pixels

@@ -1,4 +1,4 @@
-"""Image files in a folder: the one list of suffixes, and the one walk, which also says what it leaves out."""
+"""Find the image files in a folder, and report what is skipped. The list of supported suffixes is here."""
 
 import os
 from collections import Counter, defaultdict
@@ -27,7 +27,12 @@ _NAMED_MAX = 3
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file, folder or link that is not read as an image. why: a phrase; all of one kind have the same."""
+    """A file, folder or link that is not read as an image.
+
+    Attributes:
+        name: Path below the folder, as text.
+        why: Reason as a phrase; skipped files are grouped by it.
+    """
 
     name: str
     why: str
@@ -35,11 +40,13 @@ class SkippedFile:
 
 @dataclass(frozen=True, slots=True)
 class ImageFolder:
-    """What lies below a folder.
+    """Result of scanning a folder.
 
-    files: those that are read as images, in the order of their names; what is in them is not looked at.
-    skipped: what is not read, but for the annotations that belong to images. same_names: names of files that differ
-    only by suffix or case, as text; all of them are read.
+    Attributes:
+        root: The folder.
+        files: Files with the suffix of an image, sorted by name. Their content is not checked.
+        skipped: Files, folders and links that are not read, without the annotations that belong to images.
+        same_names: Groups of names, as text, that differ only by suffix or case. All of these files are read.
     """
 
     root: Path
@@ -49,7 +56,7 @@ class ImageFolder:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences for a person: what was skipped, the first of each kind by name, and what shares a name."""
+        """Messages for the user: what was skipped, with the first few names of each kind, and names that collide."""
         root, notes = path_text(self.root), []
         if self.skipped:
             what = "file or folder" if len(self.skipped) == 1 else "files or folders"
@@ -61,23 +68,23 @@ class ImageFolder:
 
 
 def content_type_of(path: Path) -> str:
-    """The media type of an image file, by its suffix."""
+    """Return the media type of an image file by its suffix."""
     return CONTENT_TYPES[path.suffix.lower()]
 
 
 def suffix_for(content_type: str) -> str:
-    """A suffix of files of this media type. Raises ValueError for a type that no image file has."""
+    """Return the first suffix for a media type. Raises StopIteration for a type that is not an image type."""
     return next(suffix for suffix, kind in CONTENT_TYPES.items() if kind == content_type)
 
 
 def list_images(root: Path) -> ImageFolder:
-    """The image files below a folder.
+    """List the image files below a folder.
 
-    Raises InputError for a folder that is missing or without image files; the sentence names what is there instead.
+    Raises InputError if the folder is missing or has no image files; the message names the files that it has.
     """
     if not root.is_dir():
         raise InputError(
-            f"{path_text(root)} is not a folder" if root.exists() else f"there is no folder {path_text(root)}"
+            f"{path_text(root)} is not a folder" if root.exists() else f"folder {path_text(root)} does not exist"
         )
     found = scan_folder(root)
     if not found.files:
@@ -86,13 +93,13 @@ def list_images(root: Path) -> ImageFolder:
 
 
 def no_images_text(found: ImageFolder) -> str:
-    """The sentence for a folder without an image file."""
-    sentence = f"{path_text(found.root)} has no {', '.join(CONTENT_TYPES)} file"
-    return f"{sentence}; it has {_by_kind(found.skipped)}" if found.skipped else sentence
+    """Return the error message for a folder without image files."""
+    message = f"{path_text(found.root)} contains no {', '.join(CONTENT_TYPES)} file"
+    return f"{message}; it contains {_by_kind(found.skipped)}" if found.skipped else message
 
 
 def scan_folder(root: Path) -> ImageFolder:
-    """Walk a folder and its subfolders. What is hidden is skipped, and links to folders are not followed."""
+    """Scan a folder and its subfolders. Hidden files and folders are skipped, and links to folders are not followed."""
     files: list[Path] = []
     others: list[Path] = []
     skipped: list[SkippedFile] = []
@@ -130,13 +137,13 @@ def _entries(folder: Path, skip: Callable[[Path, str], None]) -> list["os.DirEnt
 
 
 def _kind(entry: "os.DirEntry[str]") -> str:
-    """ "file", "folder", or what else it is."""
+    """Return "file", "folder", or the reason why the entry is skipped."""
     if entry.name.startswith("."):
         return "hidden"
     try:
         if entry.is_symlink():
             if entry.is_dir():
-                return "link to a folder, which is not followed"
+                return "link to a folder (not followed)"
             if entry.is_file():
                 return "file"
             return _SPECIAL if Path(entry.path).exists() else "broken link"
@@ -148,7 +155,7 @@ def _kind(entry: "os.DirEntry[str]") -> str:
 
 
 def _without_sidecars(others: Iterable[Path], images: Iterable[Path]) -> Iterator[Path]:
-    """Files that are neither images nor annotations: tables, and files named after an image of any folder."""
+    """Yield the files that are not annotations, which are tables and files named after an image in any folder."""
     stems = {path.stem for path in images}
     for path in others:
         suffix = path.suffix.lower()
@@ -165,7 +172,7 @@ def _same_names(root: Path, files: Iterable[Path]) -> tuple[tuple[str, ...], ...
 
 
 def _by_kind(skipped: Iterable[SkippedFile]) -> str:
-    """ "type .pdf: 3 (a.pdf, b.pdf, c.pdf), broken link: 1 (d.jpg)", the most frequent kind first."""
+    """Summarize by kind, most frequent first: "type .pdf: 3 (a.pdf, b.pdf, c.pdf), broken link: 1 (d.jpg)"."""
     names: dict[str, list[str]] = defaultdict(list)
     for each in skipped:
         names[each.why].append(each.name)

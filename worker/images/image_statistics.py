@@ -1,4 +1,4 @@
-"""Three numbers of a decoded frame, by which light, lens and focus are watched."""
+"""Brightness, contrast and sharpness of a decoded frame, for monitoring light, lens and focus."""
 
 import time
 from collections.abc import Callable
@@ -19,11 +19,15 @@ _CAMERAS_MAX = 1024
 
 @dataclass(frozen=True, slots=True)
 class FrameStatistics:
-    """brightness: mean, in grey values of 0 to 255. contrast: their standard deviation.
+    """Pixel statistics of one frame.
 
-    sharpness: mean absolute difference of neighbours along the row (Jarvis 1976, sum modulus difference) over the mean
-    (Groen et al. 1985, so that dim light is no blur): 0.05 says that neighbours differ by 5 % of the brightness. The
-    strip runs along the row, so blur by motion shows there too. Noise of the sensor counts as sharp.
+    Attributes:
+        brightness: Mean grey value, 0 to 255.
+        contrast: Standard deviation of the grey values.
+        sharpness: Mean absolute difference of neighbouring pixels along the row (sum modulus difference, Jarvis 1976)
+            divided by the mean, so that dim light does not count as blur (Groen et al. 1985). At 0.05, neighbours
+            differ by 5 % of the brightness. The strip runs along the row, so motion blur lowers the value too. Sensor
+            noise raises it.
     """
 
     brightness: float
@@ -32,9 +36,13 @@ class FrameStatistics:
 
 
 def measure(pixels: Pixels) -> FrameStatistics:
-    """pixels: uint8 [height, width, channels], as a model takes them. Of colour, green stands for grey.
+    """Measure the statistics of an image.
 
-    Looks at whole rows, as far apart as makes about 32,768 pixels; OpenCV releases the GIL meanwhile.
+    The statistics are computed on evenly spaced rows with about 32,768 pixels in total. Of colour images only the green
+    channel is used. OpenCV releases the GIL during the computation.
+
+    Args:
+        pixels: uint8 array of shape [height, width, channels], as the model receives it.
     """
     height, width, channels = pixels.shape
     rows = np.ascontiguousarray(pixels[:: -(-height * width // _SAMPLE_PIXELS), :, channels // 2])
@@ -44,9 +52,9 @@ def measure(pixels: Pixels) -> FrameStatistics:
 
 
 class CameraSampler:
-    """Whether it is a camera's turn to be measured: never twice within period_s, however fast it sends.
+    """Limits measurements to one per camera and period.
 
-    Any thread may call. Two that call at once may both get yes, which costs one measurement more.
+    Thread-safe, except that two simultaneous calls may both return True, which costs one extra measurement.
     """
 
     def __init__(self, period_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -55,10 +63,11 @@ class CameraSampler:
         self._due_s: dict[str, float] = {}
 
     def due(self, camera: str) -> bool:
+        """Return whether the camera is due for a measurement, and start its next period if so."""
         now_s = self._now_s()
         if now_s < self._due_s.get(camera, now_s):
             return False
-        if len(self._due_s) >= _CAMERAS_MAX:  # names come from outside; those cut off are only measured once more
+        if len(self._due_s) >= _CAMERAS_MAX:  # bound the memory: camera names come from outside
             self._due_s.clear()
         self._due_s[camera] = now_s + self._period_s
         return True

@@ -1,4 +1,4 @@
-"""Decode JPEG files with libjpeg-turbo, which says whether it had to guess. OpenCV does not."""
+"""Decode JPEG files with libjpeg-turbo, which reports damaged files. OpenCV does not."""
 
 import numpy as np
 import simplejpeg
@@ -12,26 +12,26 @@ from stripwatch.worker.images.samples import Samples
 
 _CHANNELS = {"grey": 1, "rgb": 3}
 _COLOUR_SPACES = {"grey": "GRAY", "rgb": "RGB"}
-_NO_HEADER = "tjDecompressHeader3()"  # says that it does not know the subsampling, whatever the fault is
+_NO_HEADER = "tjDecompressHeader3()"  # its message blames the subsampling, whatever the fault is
 _OUT_OF_MEMORY = "Insufficient memory"  # libjpeg: JERR_OUT_OF_MEMORY
 
 
 def decode_jpeg(encoded: bytes, header: ImageHeader, colour: str, scale: int, flags_damaged: bool = False) -> Samples:
-    """Decode a JPEG file, or say that it is damaged. Writes nothing to stderr.
+    """Decode a JPEG file. Nothing is written to stderr.
 
     Args:
         encoded: A complete file, as `header` describes it.
-        header: What `read_jpeg_header` found in the file.
+        header: Header of the file, from `read_jpeg_header`.
         colour: "grey" gives one channel; "rgb" three.
-        scale: 1, 2, 4 or 8: the decoder itself shrinks the image by this factor, rounding its sides up. One side at
-            least must have 8 pixels.
+        scale: 1, 2, 4 or 8: the decoder shrinks the image by this factor and rounds width and height up. At least one
+            side must have 8 pixels.
         flags_damaged: Decode a damaged file as far as possible and flag it, instead of rejecting it.
 
     Raises:
         FrameRejected: The file is damaged.
-        MemoryError: Memory was not enough.
+        MemoryError: There was not enough memory.
     """
-    fault = "the scans leave out parts of the image"
+    fault = "the scans do not cover the whole image"
     for variant in jpeg_variants(encoded) if header.complete else ():
         try:
             return Samples(_decode(variant, header, colour, scale, strict=True))
@@ -47,14 +47,14 @@ def decode_jpeg(encoded: bytes, header: ImageHeader, colour: str, scale: int, fl
 
 
 def _decode(encoded: bytes, header: ImageHeader, colour: str, scale: int, strict: bool) -> Pixels:
-    """strict: raise ValueError for what libjpeg only warns about, too."""
+    """Decode one variant of a file. strict: also raise ValueError for warnings of libjpeg."""
     height_px, width_px = -(-header.height_px // scale), -(-header.width_px // scale)
-    # The decoder would lose its own memory, where that for the pixels cannot be had.
+    # The decoder would leak its memory if the allocation of the pixels failed inside it.
     pixels = np.empty((height_px, width_px, _CHANNELS[colour]), np.uint8)
     smallest = {"min_height": height_px, "min_width": width_px} if scale > 1 else {}
     try:
         simplejpeg.decode_jpeg(encoded, _COLOUR_SPACES[colour], buffer=pixels, strict=strict, **smallest)
-    except RuntimeError as error:  # it could not create a decoder
+    except RuntimeError as error:  # the decoder could not be created
         raise MemoryError(str(error)) from error
     except ValueError as error:
         if str(error).startswith(_OUT_OF_MEMORY):

@@ -1,8 +1,8 @@
-"""Files with the pixels of a JPEG file, without the harmless peculiarities that libjpeg warns about.
+"""Variants of a JPEG file with the same pixels, but without harmless peculiarities that libjpeg warns about.
 
-The decoder takes every warning as damage, and reports only the first: a harmless one would hide real damage. So such
-peculiarities are removed, and no warning is ever tolerated. Source of the fields: libjpeg-turbo 3.1, jdmarker.c,
-jdapimin.c, jdicc.c and jdhuff.c.
+The decoder treats every warning as damage and reports only the first one, so a harmless warning could hide real damage.
+Therefore such peculiarities are removed, and no warning is tolerated. Source of the fields: libjpeg-turbo 3.1,
+jdmarker.c, jdapimin.c, jdicc.c and jdhuff.c.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _WHOLE_SPECTRUM = b"\x00\x3f\x00"  # of a sequential scan: coefficients 0 to 63,
 
 
 def jpeg_variants(encoded: bytes) -> Iterator[bytes]:
-    """The file itself, and the variants of it that differ. All have the same pixels if one of them is intact.
+    """Yield the file itself, then variants that differ from it. All have the same pixels if one of them is intact.
 
     encoded: A file whose header `read_jpeg_header` has accepted.
     """
@@ -31,7 +31,7 @@ def jpeg_variants(encoded: bytes) -> Iterator[bytes]:
 
 
 def _normalise_fields(encoded: bytes) -> bytes:
-    """Set the header fields to what libjpeg assumes when it warns, and hide an ICC profile, which is not used."""
+    """Set header fields to the values that libjpeg assumes when it warns, and hide ICC profiles, which are not used."""
     changed = bytearray(encoded)
     sequential = False
     for marker, at, size in segments(encoded):
@@ -50,7 +50,7 @@ def _normalise_fields(encoded: bytes) -> bytes:
 
 
 def _normalise_scans(changed: bytearray, at: int) -> None:
-    """The spectrum and the approximation of each scan, which a decoder of sequential files ignores."""
+    """Normalise the spectrum and the approximation of each scan, which decoders of sequential files ignore."""
     while (at := changed.find(bytes([0xFF, START_OF_SCAN]), at)) >= 0:
         size, components = (
             int.from_bytes(changed[at + 2 : at + 4], "big"),
@@ -63,10 +63,10 @@ def _normalise_scans(changed: bytearray, at: int) -> None:
 
 
 def _without_padding(encoded: bytes) -> bytes:
-    """The file without the zero bytes before its end marker, with which some senders fill up the last scan."""
+    """Remove the zero bytes before the end marker, with which some senders pad the last scan."""
     scan_at = max(at for _, at, _ in segments(encoded))
     end = encoded.find(END_MARKER, scan_at)
     scan = encoded[:end].rstrip(b"\0")
     if scan.endswith(b"\xff"):
-        scan += b"\0"  # FF 00 is a byte of the scan
+        scan += b"\0"  # FF 00 is an escaped byte of the scan, not padding
     return scan + encoded[end:]

@@ -1,4 +1,4 @@
-"""A raw buffer as a PNG file that decodes to the same pixels, for whoever looks at frames or learns from them."""
+"""Convert raw buffers to PNG files that decode to the same pixels, for viewing and training."""
 
 import struct
 import zlib
@@ -18,10 +18,11 @@ _STORED_BITS = 16
 
 
 def raw_to_png(encoded: bytes, layout: RawLayout, limits: DecodeLimits) -> bytes:
-    """Grey of 8 bits, colour of 8 bits (a Bayer mosaic is demosaiced), or grey of 16 bits.
+    """Convert a raw buffer to a PNG file with 8-bit grey, 8-bit colour (Bayer mosaics are demosaiced) or 16-bit grey.
 
-    The samples of the last are scaled to the full range, as PNG has it, and the chunk sBIT states their depth. A sample
-    beyond its depth is stored as the largest, as which it is decoded; that the buffer had such samples is not kept.
+    16-bit samples are scaled to the full range, as the PNG specification requires, and the chunk sBIT states their
+    depth. A sample beyond the depth is stored as the largest value, as it would be decoded; the file does not record
+    that the buffer had such samples.
 
     Raises FrameRejected for a buffer that cannot be decoded.
     """
@@ -33,7 +34,7 @@ def raw_to_png(encoded: bytes, layout: RawLayout, limits: DecodeLimits) -> bytes
 
 
 def _scaled(values: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:
-    """To the full range of 16 bits, rounded up, so that the low bits of dark frames show as well that it was done."""
+    """Scale samples to the full 16-bit range, rounding up so that the scaling shows in the low bits of dark frames."""
     full_scale = 2**bits - 1
     scaled = np.arange(2**bits) * (2**_STORED_BITS - 1)
     table = ((scaled + full_scale - 1) // full_scale).astype(np.uint16)
@@ -45,7 +46,7 @@ def _png(values: SampleValues) -> bytes:
 
 
 def _with_depth(png: bytes, bits: int) -> bytes:
-    """With the chunk sBIT, which stands behind the header."""
+    """Insert the chunk sBIT after the header."""
     body = b"sBIT" + bytes([bits])
     chunk = struct.pack(">I", 1) + body + struct.pack(">I", zlib.crc32(body))
     return png[:_IHDR_END] + chunk + png[_IHDR_END:]

@@ -1,6 +1,6 @@
-"""A PNG file reduced to its pixels, so that libpng has nothing to warn of on stderr and no reason to fail.
+"""Reduce a PNG file to its pixels, so that libpng writes no warnings to stderr and does not fail.
 
-The rows are unpacked and checked here, and handed on without compression, so nothing is unpacked twice.
+The rows are unpacked and checked here and passed on uncompressed, so nothing is unpacked twice.
 """
 
 import struct
@@ -16,14 +16,14 @@ from stripwatch.worker.images.headers.png import GREY, PALETTE, PNG_SIGNATURE, P
 _FILTER_MAX = 4
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _SRGB_GAMMA = struct.pack(">I", 45455)
-_GAMMA_MIN, _GAMMA_MAX = 10_000, 1_000_000  # 0.1 and 10; displays and cameras have 0.36 to 2.8
+_GAMMA_MIN, _GAMMA_MAX = 10_000, 1_000_000  # 0.1 and 10; real displays and cameras have 0.36 to 2.8
 _BLOCK_BYTES_MAX = 65_535
 
 
 def minimal_png(encoded: bytes) -> bytes:
     """Rewrite a PNG file that `read_png_header` accepts.
 
-    The gamma stays, because libpng uses it where colours become grey. Raises FrameRejected for damaged pixels.
+    The gamma is kept, because libpng uses it to convert colours to grey. Raises FrameRejected for damaged pixels.
     """
     chunks: dict[bytes, list[memoryview]] = {}
     for name, body, _ in png_chunks(encoded):
@@ -42,10 +42,10 @@ def minimal_png(encoded: bytes) -> bytes:
 
 
 def _check_indices(image: PngImage, header: bytes, rows: bytes, entries: int) -> None:
-    """Raises FrameRejected for pixels beyond the palette, which libpng makes black.
+    """Raise FrameRejected for pixels beyond the palette, which libpng would turn black.
 
-    Only without their filters do rows say which entries they use. So libpng reads them once as grey samples, and then
-    scales those of fewer than 8 bits up to 255.
+    The palette indices are only visible after the row filters are undone, so libpng decodes the rows once as grey
+    samples. It scales samples of fewer than 8 bits to 0..255.
     """
     as_grey = header[:9] + bytes([GREY]) + header[10:]
     encoded = b"".join([PNG_SIGNATURE, _chunk(b"IHDR", as_grey), *_stored(rows), _chunk(b"IEND", b"")])
@@ -55,7 +55,7 @@ def _check_indices(image: PngImage, header: bytes, rows: bytes, entries: int) ->
 
 
 def _gamma(chunks: dict[bytes, list[memoryview]]) -> bytes | None:
-    """None also for a value that no display or camera has: greys made with it would be black or white."""
+    """Return the gamma of the file; None also for an implausible value, which would make all greys black or white."""
     if b"sRGB" in chunks:
         return _SRGB_GAMMA
     gamma = bytes(chunks[b"gAMA"][0]) if b"gAMA" in chunks else b""
@@ -68,22 +68,22 @@ def _unpack_rows(packed: bytes, image: PngImage) -> bytes:
     try:
         rows = inflater.decompress(packed, size + 1)
     except zlib.error as error:
-        raise FrameRejected(RejectReason.DAMAGED, f"a PNG file whose pixels are damaged: {error}") from error
+        raise FrameRejected(RejectReason.DAMAGED, f"a PNG file with damaged pixels: {error}") from error
     if len(rows) < size or (len(rows) == size and not inflater.eof):
         raise FrameRejected(RejectReason.DAMAGED, "a PNG file whose pixels end early")
     if len(rows) > size:
-        raise FrameRejected(RejectReason.DAMAGED, "a PNG file of more pixels than its header says")
+        raise FrameRejected(RejectReason.DAMAGED, "a PNG file with more pixels than its header states")
     at = 0
     for count, row_bytes in _passes(image):
         part = np.frombuffer(rows, np.uint8, count * row_bytes, at).reshape(count, row_bytes)
         if int(part[:, 0].max()) > _FILTER_MAX:
-            raise FrameRejected(RejectReason.DAMAGED, "a PNG file with a row of an unknown filter")
+            raise FrameRejected(RejectReason.DAMAGED, "a PNG file with an unknown row filter")
         at += part.size
     return rows
 
 
 def _passes(image: PngImage) -> Iterator[tuple[int, int]]:
-    """Number of rows, and bytes of each with its filter, of the passes that have pixels."""
+    """Yield the number of rows and the bytes per row (with the filter byte) of each pass that has pixels."""
     for x, y, step_x, step_y in _ADAM7 if image.interlaced else ((0, 0, 1, 1),):
         width, rows = (image.width_px - x + step_x - 1) // step_x, (image.height_px - y + step_y - 1) // step_y
         if width > 0 and rows > 0:
@@ -91,7 +91,7 @@ def _passes(image: PngImage) -> Iterator[tuple[int, int]]:
 
 
 def _stored(rows: bytes) -> Iterator[bytes | memoryview]:
-    """A zlib stream without compression (RFC 1950 and 1951), in chunks of one block each; the rows are not copied."""
+    """Yield an uncompressed zlib stream (RFC 1950 and 1951) as chunks of one block each, without copying the rows."""
     yield _chunk(b"IDAT", b"\x78\x01")
     for at in range(0, len(rows), _BLOCK_BYTES_MAX):
         block = memoryview(rows)[at : at + _BLOCK_BYTES_MAX]

@@ -1,7 +1,7 @@
-"""A TIFF file reduced to its strips and to the tags that say how they are stored.
+"""Reduce a TIFF file to its strips and the tags that describe their storage.
 
-libtiff then sees nothing that was not checked. Orientation and alpha are left out: OpenCV turns an image by its
-orientation even with IMREAD_IGNORE_ORIENTATION, and multiplies the colours by an alpha channel.
+libtiff then reads only data that was checked. Orientation and alpha are left out, because OpenCV rotates an image by
+its orientation even with IMREAD_IGNORE_ORIENTATION, and multiplies the colours by an alpha channel.
 """
 
 import struct
@@ -16,17 +16,17 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.images.headers import tiff
 
 _SHORT, _LONG = 3, 4
-_UNSPECIFIED = 0  # the meaning of a sample beside the colours; a decoder multiplies by one that is called alpha
+_UNSPECIFIED = 0  # meaning of the extra sample; decoders would multiply the colours by an extra sample named alpha
 
 
 def minimal_tiff(encoded: bytes) -> bytes:
-    """Rewrite a TIFF file that `read_tiff_header` accepts, and check that compressed strips hold all their rows.
+    """Rewrite a TIFF file that `read_tiff_header` accepts, and check that compressed strips contain all their rows.
 
-    Deflated strips must agree with their checksums, too. Raises FrameRejected for strips that do not.
+    The checksums of deflated strips are verified too. Raises FrameRejected for a damaged strip.
     """
     image = tiff.read_tiff_image(encoded)
-    places = zip(image.strip_offsets.tolist(), image.strip_bytes.tolist(), strict=True)
-    strips = [memoryview(encoded)[at : at + size] for at, size in places]
+    extents = zip(image.strip_offsets.tolist(), image.strip_bytes.tolist(), strict=True)
+    strips = [memoryview(encoded)[at : at + size] for at, size in extents]
     if image.compression in (tiff.DEFLATE, tiff.OLD_DEFLATE):
         for number, strip in enumerate(strips):
             _check_deflated(strip, image.rows_of(number) * image.row_bytes)
@@ -40,16 +40,17 @@ def _check_deflated(strip: memoryview, size: int) -> None:
     try:
         rows = inflater.decompress(strip, size + 1)
     except zlib.error as error:
-        raise FrameRejected(RejectReason.DAMAGED, f"a TIFF file with a strip that is damaged: {error}") from error
+        raise FrameRejected(RejectReason.DAMAGED, f"a TIFF file with a damaged strip: {error}") from error
     if len(rows) != size or not inflater.eof:
-        raise FrameRejected(RejectReason.DAMAGED, "a TIFF file with a strip that is not as long as its rows")
+        raise FrameRejected(RejectReason.DAMAGED, "a TIFF file with a strip whose length does not match its rows")
 
 
 def _check_complete(image: tiff.TiffImage, strips: list[memoryview]) -> None:
-    """libtiff completes a cut strip of 8-bit samples with black, and OpenCV reports that of 16-bit samples only.
+    """Raise FrameRejected if a strip is cut.
 
-    So the strips are read as 16-bit samples first. Where a row has an odd number of bytes, the last few bytes of a
-    strip, one for each of its rows, are not checked.
+    libtiff fills a cut strip of 8-bit samples with black, and OpenCV reports this only for 16-bit samples. Therefore
+    the strips are first decoded as 16-bit samples. If rows have an odd number of bytes, the last few bytes of a strip
+    (one per row) are not checked.
     """
     if image.row_bytes < 2:
         return
@@ -63,11 +64,11 @@ def _check_complete(image: tiff.TiffImage, strips: list[memoryview]) -> None:
     )
     encoded = np.frombuffer(b"".join([_directory(words, strips), *strips]), np.uint8)
     if cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH) is None:
-        raise FrameRejected(RejectReason.DAMAGED, "a TIFF file with a strip that is damaged or ends early")
+        raise FrameRejected(RejectReason.DAMAGED, "a TIFF file with a damaged or truncated strip")
 
 
 def _directory(image: tiff.TiffImage, strips: list[memoryview]) -> bytes:
-    """Header, tags and their values of a file whose strips follow."""
+    """Return the header, the tags and their values, after which the strips follow."""
     sizes = [len(strip) for strip in strips]
     tags: list[tuple[int, int, list[int]]] = [
         (tiff.WIDTH, _LONG, [image.width_px]),
@@ -104,6 +105,6 @@ def _directory(image: tiff.TiffImage, strips: list[memoryview]) -> bytes:
 
 
 def _value_bytes(kind: int, values: list[int]) -> int:
-    """How many bytes the values take outside the entry of their tag; up to 4 are inside. An even number."""
+    """Return the bytes of the values stored outside the tag's entry, padded to even; up to 4 bytes fit inside it."""
     size = len(values) * (2 if kind == _SHORT else 4)
     return 0 if size <= 4 else size + size % 2

@@ -1,7 +1,8 @@
-"""Read what the headers of a record state of a raw buffer, and check it against the size of the buffer.
+"""Read the format of a raw buffer from the headers of its record, and check it against the size of the buffer.
 
-Names and packing follow the GenICam Pixel Format Naming Convention 2.4 (EMVA); Mono10Packed and Mono12Packed are those
-of GigE Vision. The buffer holds the image alone: chunk data of a camera, which follows it, depends on the transport.
+Names and packing follow the GenICam Pixel Format Naming Convention 2.4 (EMVA); Mono10Packed and Mono12Packed are
+defined by GigE Vision. The buffer must contain only the image: chunk data of a camera, which follows the image, depends
+on the transport.
 """
 
 import difflib
@@ -18,10 +19,14 @@ from stripwatch.worker.images.headers.reader import read_header
 
 @dataclass(frozen=True, slots=True)
 class PixelFormat:
-    """bits: significant bits of a sample. bits_per_pixel: as stored.
+    """Format of the pixels in a raw buffer.
 
-    packing: how pixels share bytes: "none" in bytes or 16-bit words of their own, "p" by the naming convention, or
-    "gige" by GigE Vision. colours: the order of the samples, or the first four of a Bayer mosaic; empty for grey.
+    Attributes:
+        bits: Significant bits of a sample.
+        bits_per_pixel: Stored bits per pixel.
+        packing: "none" if each sample has its own byte or 16-bit word, "p" for the packing of the naming convention,
+            "gige" for that of GigE Vision.
+        colours: Order of the samples, or the first four of a Bayer mosaic; empty for grey.
     """
 
     bits: int
@@ -56,7 +61,7 @@ _SIDE_PX_MAX = 2**31 - 1
 
 
 def frame_header(encoded: bytes, layout: RawLayout | None) -> ImageHeader:
-    """Size and samples of a frame: of an image file without a layout, else of a raw buffer. Raises FrameRejected."""
+    """Read the header of an image file (layout is None) or of a raw buffer. Raises FrameRejected."""
     if layout is None:
         return read_header(encoded)
     if not encoded:
@@ -65,7 +70,10 @@ def frame_header(encoded: bytes, layout: RawLayout | None) -> ImageHeader:
 
 
 def read_raw_header(layout: RawLayout) -> ImageHeader:
-    """Raises FrameRejected for a pixel format that is not read, and for a size that is missing or makes no sense."""
+    """Read the size and samples of a raw buffer from its layout.
+
+    Raises FrameRejected for an unsupported pixel format, and for a missing or invalid size.
+    """
     pixel_format = read_pixel_format(layout)
     width_px, height_px = _side(WIDTH_PX, layout.width_px), _side(HEIGHT_PX, layout.height_px)
     bits = 16 if pixel_format.bits > 8 else 8
@@ -73,7 +81,7 @@ def read_raw_header(layout: RawLayout) -> ImageHeader:
 
 
 def read_pixel_format(layout: RawLayout) -> PixelFormat:
-    """Raises FrameRejected: unsupported_format."""
+    """Look up the pixel format of a layout. Raises FrameRejected (unsupported_format)."""
     name = layout.pixel_format
     if name in PIXEL_FORMATS:
         return PIXEL_FORMATS[name]
@@ -82,22 +90,22 @@ def read_pixel_format(layout: RawLayout) -> PixelFormat:
     what = f"is {name!r}" if name else "cannot be read"
     supported = ", ".join(PIXEL_FORMATS)
     raise FrameRejected(
-        RejectReason.UNSUPPORTED_FORMAT, f"{PIXEL_FORMAT} {what}{hint}; raw buffers are read of {supported}"
+        RejectReason.UNSUPPORTED_FORMAT, f"{PIXEL_FORMAT} {what}{hint}; supported pixel formats: {supported}"
     )
 
 
 def read_stride(encoded: bytes, layout: RawLayout, header: ImageHeader) -> tuple[int, int]:
-    """Bytes from row to row, and bytes of the last row, after the buffer was found to be of the stated size.
+    """Check the size of the buffer, and return the bytes from row to row and the bytes of the last row.
 
-    The padding of the last row may be missing, as GenICam allows. Raises FrameRejected: truncated, or undecodable for a
-    size that contradicts itself.
+    The padding of the last row may be missing, as GenICam allows. Raises FrameRejected: truncated if bytes are missing,
+    undecodable if the stated sizes contradict each other.
     """
     row_bits = header.width_px * PIXEL_FORMATS[layout.pixel_format].bits_per_pixel
     row_bytes = -(-row_bits // 8)
     row = f"a row of {header.width_px} pixels ({WIDTH_PX}) of {layout.pixel_format}"
     if layout.stride_bytes is None and row_bits % 8:
         detail = (
-            f"{row} ends within a byte; state in {STRIDE_BYTES} where the next row begins. If that is in the same "
+            f"{row} ends within a byte; state in {STRIDE_BYTES} where the next row begins. If it begins in the same "
             f"byte, set the camera to a width that is a multiple of {_whole_pixels(layout)}"
         )
         raise FrameRejected(RejectReason.UNDECODABLE, detail)
@@ -116,12 +124,12 @@ def read_stride(encoded: bytes, layout: RawLayout, header: ImageHeader) -> tuple
     stated = f"{header.height_px} rows ({HEIGHT_PX}) of {stride} bytes ({STRIDE_BYTES} or {WIDTH_PX}) are {needed}"
     if there < needed:
         raise FrameRejected(RejectReason.TRUNCATED, f"{there} bytes; {stated}: {needed - there} are missing")
-    more = f"{there} bytes; {stated}: {there - needed} too many; send the image alone, without chunk data or padding"
+    more = f"{there} bytes; {stated}: {there - needed} too many; send only the image, without chunk data or padding"
     raise FrameRejected(RejectReason.UNDECODABLE, more)
 
 
 def _whole_pixels(layout: RawLayout) -> int:
-    """The smallest number of pixels that fill whole bytes."""
+    """Return the smallest number of pixels that fill whole bytes."""
     return 8 // math.gcd(8, PIXEL_FORMATS[layout.pixel_format].bits_per_pixel)
 
 

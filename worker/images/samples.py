@@ -1,4 +1,4 @@
-"""The samples that a decoder hands on: still of the depth and the colour of the file or the raw buffer."""
+"""Samples of a decoded image, in the depth and colour of the file or raw buffer."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,15 @@ SampleValues = NDArray[np.uint8] | NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """A decoded image before it becomes what a model takes.
+    """A decoded image before it is converted to the input of a model.
 
-    values: [height, width] of a grey image or [height, width, 3] in the order RGB; uint8, or uint16 for samples of more
-        than 8 bits. Those are numbers from 0 to 2**bits - 1: in the low bits, whatever the file does with them.
-    bits: significant bits of uint16 values where the file or the raw buffer declares them; None where it does not.
-        Without meaning for uint8.
-    flags: what the decoder noticed, such as damage that the settings tolerate.
+    Attributes:
+        values: Array of shape [height, width] for grey or [height, width, 3] in the order RGB; uint8, or uint16 for
+            samples of more than 8 bits. uint16 values range from 0 to 2**bits - 1, also if the file stores them in the
+            upper bits.
+        bits: Significant bits of uint16 values if the file or the raw buffer declares them, else None. Not used for
+            uint8.
+        flags: Findings of the decoder, such as damage that the settings tolerate.
     """
 
     values: SampleValues

@@ -1,9 +1,9 @@
-"""How large a batch becomes and how long it waits, by what was measured at warm-up and the time that is given.
+"""Batch size and linger time, chosen from the speeds measured at warm-up and the latency target.
 
-A free device takes what is there at once: that is the shortest time for a frame, and under load the batches grow by
-themselves, since frames gather while the device works. Two things are learned beyond that. What is there is split where
-two runs are quicker than one (padded sizes, and devices on which batch 1 beats batch 8). And where `latency_ms_target`
-leaves time, a batch waits for more frames if a fuller one costs less of the device for each.
+An idle device takes all waiting frames at once. This gives the lowest latency, and under load batches grow
+automatically, because frames accumulate while the device is busy. There are two refinements. Waiting frames are split
+into two runs if that is faster than one (padded sizes, and devices on which batch 1 beats batch 8). And if
+`latency_ms_target` leaves time, a batch waits for more frames, because fuller batches cost less device time per frame.
 """
 
 from bisect import bisect_left
@@ -12,22 +12,26 @@ from dataclasses import dataclass
 
 from stripwatch.worker.model.session import WarmedBatch
 
-_SLOWER_MAX = 1.2  # of all that waits, for the sake of the mean frame; in a backlog the best batch is taken anyway
+_SLOWER_MAX = 1.2  # accepted slowdown of the last frame in favour of the mean; a backlog always uses the best size
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """linger_s_max = 0: a free device takes what is there."""
+    """Maximum size of the next batch, and how long to wait for it. linger_s_max = 0: run the waiting frames at once."""
 
     frames_max: int
     linger_s_max: float
 
 
 class BatchPolicy:
-    """batches: as warmed up, smallest first. best_frames: beyond which no batch is worth while.
+    """Chooses the limits of each batch.
 
-    padded: a batch costs what the next warmed size costs. linger_s: as the settings fix it, None where they do not.
-    target_s: from a decoded frame to its scores; None: as short as can be.
+    Args:
+        batches: Measurements of the warm-up, smallest size first.
+        best_frames: Batch size above which throughput does not improve.
+        padded: Batches are padded to the next warmed-up size and take as long as that.
+        linger_s: Linger time from the settings; None to derive it from the target.
+        target_s: Target latency from a decoded frame to its scores; None for the lowest possible latency.
     """
 
     def __init__(
@@ -45,13 +49,16 @@ class BatchPolicy:
         self._first = _first_runs(self._run_s, [batch.frames for batch in batches])
 
     def limits(self, waiting: int, rate_fps: float) -> BatchLimits:
-        """For the next batch. waiting: frames that are there, the first one included. rate_fps: at which more come."""
+        """Return the limits of the next batch.
+
+        waiting: Number of waiting frames, including the first one. rate_fps: Arrival rate of frames.
+        """
         linger_s = self._linger_s if self._linger_s is not None else self._spare_s(waiting, rate_fps)
-        whole = linger_s > 0 or waiting >= self._best_frames  # in a backlog the frames a second count
+        whole = linger_s > 0 or waiting >= self._best_frames  # in a backlog, throughput matters
         return BatchLimits(self._best_frames if whole else self._first[waiting], linger_s)
 
     def _spare_s(self, waiting: int, rate_fps: float) -> float:
-        """What the target leaves beside a run in progress and the run itself; 0 where no frame would come."""
+        """Return the time left by the target after a run in progress and the next run; 0 if no frame would arrive."""
         if self._target_s is None or waiting >= self._best_frames:
             return 0.0
         spare_s = max(0.0, self._target_s - 2 * self._run_s[self._best_frames])
@@ -59,7 +66,7 @@ class BatchPolicy:
 
 
 def _run_s(batches: Sequence[WarmedBatch], frames: int, padded: bool) -> float:
-    """Seconds of a run of this many frames: as measured, padded to what was measured, or between its neighbours."""
+    """Return the seconds of a run: measured, those of the padded size, or interpolated between measured sizes."""
     sizes = [batch.frames for batch in batches]
     at = min(bisect_left(sizes, frames), len(sizes) - 1)
     above_s = sizes[at] / batches[at].frames_per_second
@@ -70,10 +77,11 @@ def _run_s(batches: Sequence[WarmedBatch], frames: int, padded: bool) -> float:
 
 
 def _first_runs(run_s: Sequence[float], sizes: Sequence[int]) -> list[int]:
-    """For each number of frames that wait the first run: of those with which all are done nearly as soon as can be, the
-    one with which the mean frame is done soonest.
+    """Return the size of the first run for each number of waiting frames.
+
+    Of the sizes with which all frames finish nearly as early as possible, it is the one with the lowest mean time.
     """
-    soonest_s, mean_s, first = [0.0], [0.0], [0]  # mean_s: times the frames
+    soonest_s, mean_s, first = [0.0], [0.0], [0]  # mean_s: mean multiplied by the number of frames
     for waiting in range(1, len(run_s)):
         choices = {n for n in sizes if n < waiting} | {waiting}
         done_s = {n: run_s[n] + soonest_s[waiting - n] for n in choices}

@@ -1,4 +1,4 @@
-"""The bundle: one ONNX file that says all the worker must know to run it (its contract)."""
+"""The bundle: one ONNX file whose metadata (the manifest) contains everything that a worker needs to run it."""
 
 import os
 from dataclasses import dataclass
@@ -26,18 +26,18 @@ SIDE_PX_MAX = 8192
 TEMPERATURE_MIN, TEMPERATURE_MAX = 0.2, 5.0
 HeatmapKind = Literal["activation", "place"]
 Precision = Literal["fp32", "fp16", "int8"]
-TOLERANCE_MAX = 0.05  # an eight-bit model needs some; from here on golden frames would prove nothing
+TOLERANCE_MAX = 0.05  # int8 models need some tolerance; with more, the self-test would be meaningless
 
 
 class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A score at or above `sure` settles the label; from `unsure` up to there a person should look."""
+    """Thresholds of a label: at or above `sure` the label is certain; from `unsure` to `sure` the frame is unsure."""
 
     sure: float = 0.5
     unsure: float = 0.5
 
 
 class ClassFigures(msgspec.Struct, frozen=True):
-    """How one label did on the validation frames: ratios between 0 and 1, and the number of frames with it."""
+    """Scores of one label on the validation frames: ratios from 0 to 1, and the number of frames with the label."""
 
     precision: float
     recall: float
@@ -46,9 +46,9 @@ class ClassFigures(msgspec.Struct, frozen=True):
 
 
 class ThresholdFigures(msgspec.Struct, frozen=True):
-    """Precision and recall of calling a label from its thresholds on, measured with this file on validation frames.
+    """Precision and recall of a label at its thresholds, measured with the bundle on validation frames.
 
-    In multiclass a frame can be called its best label alone. 0 for 0 / 0.
+    In a multiclass task only the best label of a frame counts. 0 / 0 counts as 0.
     """
 
     sure_precision: float
@@ -58,7 +58,7 @@ class ThresholdFigures(msgspec.Struct, frozen=True):
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """Answers of about the same confidence: how many, how sure on average, and what share of them is right."""
+    """Bin of a reliability diagram: number of predictions, their mean confidence and their accuracy."""
 
     answers: int
     confidence: float
@@ -66,9 +66,10 @@ class Bin(msgspec.Struct, frozen=True):
 
 
 class Validation(msgspec.Struct, frozen=True):
-    """Measured by Keras on frames that took no part in fitting.
+    """Evaluation by Keras on frames that were not used for fitting.
 
-    macro_f1, confusion (rows are true labels, columns answers), reliability: where the run was evaluated.
+    macro_f1, confusion (rows: true labels, columns: predicted labels) and reliability are None if the run was not
+    evaluated.
     """
 
     frames: int
@@ -80,10 +81,17 @@ class Validation(msgspec.Struct, frozen=True):
 
 
 class Fidelity(msgspec.Struct, frozen=True):
-    """What the file computes beside what Keras computed, on every validation frame, on the CPU that exported it.
+    """Comparison of the bundle with the Keras model on all validation frames, on the CPU that exported it.
 
-    agreement: share of frames with the same answer. score_difference: the largest of any score. scheme: what was done
-    to reach the precision.
+    Attributes:
+        frames: Number of validation frames.
+        agreement: Share of frames with the same predicted label.
+        score_difference: Largest difference of any score.
+        accuracy: Accuracy of the bundle.
+        macro_f1: Macro-averaged F1 of the bundle.
+        keras_accuracy: Accuracy of the Keras model.
+        keras_macro_f1: Macro-averaged F1 of the Keras model.
+        scheme: Method used to reach the precision.
     """
 
     frames: int
@@ -97,7 +105,7 @@ class Fidelity(msgspec.Struct, frozen=True):
 
 
 class Provenance(msgspec.Struct, frozen=True):
-    """Where the model comes from. versions: library name to version; data_sha256 covers names, bytes and labels."""
+    """Origin of a model. versions: library name to version. data_sha256 covers names, bytes and labels of the data."""
 
     run_id: str
     created_at: str
@@ -111,7 +119,7 @@ class Provenance(msgspec.Struct, frozen=True):
 
 
 class GoldenFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A real frame, still encoded, and what Keras said of it. scores: one a label, in the order of the labels."""
+    """A real, encoded frame with the scores that Keras gave for it, one per label in the order of the labels."""
 
     name: str
     label: str
@@ -120,9 +128,9 @@ class GoldenFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CellGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the places of a heatmap look: the centre of the first one and the step to the next, in pixels of the input.
+    """Geometry of heatmap cells: centre of the first cell and step between cells, in pixels of the model input.
 
-    Both are (down, across); pixel centres are whole numbers.
+    Both are (down, across); pixel centres have integer coordinates.
     """
 
     first_px: tuple[float, float]
@@ -130,12 +138,32 @@ class CellGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a bundle says of itself. Later versions may add fields; a reader of this one passes over them.
+    """Metadata of a bundle. Later versions may add fields; readers of this version ignore them.
 
-    grid, box_threshold: how heatmaps become boxes (worker.boxes); without a grid there are none. temperature: what the
-    logits are divided by for the scores that events report; thresholds are of those, golden scores of the plain ones.
-    reference: what drift is measured against. trained: the sizes and the scale of the training frames. Older bundles
-    have neither. threshold_figures: a label; older bundles have none.
+    Attributes:
+        schema: Version of the manifest format.
+        name: Name of the model.
+        version: Version of the model.
+        task: "multiclass" if labels exclude each other, else "multilabel".
+        labels: Labels in the order of the scores.
+        clean_label: Label that means "no defect"; None if there is none.
+        thresholds: Thresholds per label; they apply to calibrated scores.
+        thresholds_chosen: How the thresholds were chosen.
+        decode: Decoding of the frames.
+        heatmaps: Kind of the heatmap output; None without heatmaps.
+        precision: Numeric precision of the graph.
+        opset: ONNX opset.
+        score_tolerance: Maximum difference to the golden scores in the self-test.
+        provenance: Origin of the model.
+        validation: Evaluation on validation frames.
+        golden: Golden frames; their scores are not calibrated.
+        grid: Geometry of the heatmap cells; without it there are no boxes.
+        box_threshold: Threshold that turns heatmaps into boxes, see `HeatmapDecoder`.
+        temperature: Divisor of the logits that calibrates the scores reported in events.
+        fidelity: Comparison with the Keras model; None in older bundles.
+        reference: Statistics against which drift is measured; None in older bundles.
+        trained: Sizes and scale of the training frames; None in older bundles.
+        threshold_figures: Precision and recall per label at its thresholds; None in older bundles.
     """
 
     schema: str
@@ -164,17 +192,17 @@ class Manifest(msgspec.Struct, frozen=True):
 
     @property
     def lacks(self) -> list[str]:
-        """What newer bundles have and this one does not, with what it costs."""
+        """Parts that newer bundles have and this one lacks, each with the consequence."""
         costs = {
             "reference": (self.reference, "drift is not measured"),
-            "trained": (self.trained, "frames of untrained sizes are not noticed"),
+            "trained": (self.trained, "frames of untrained sizes are not detected"),
         }
         return [f"{name}: {cost}" for name, (value, cost) in costs.items() if value is None]
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A verified model file in memory: what runs is what was checked, even if the file changes meanwhile."""
+    """A verified bundle in memory. The model that runs is the one that was checked, even if the file changes later."""
 
     path: Path
     manifest: Manifest
@@ -183,9 +211,10 @@ class Bundle:
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read and check a bundle: complete, unchanged since its export, sound in its contract, and no more than a graph.
+    """Read a bundle and check it.
 
-    Raises BundleError, with the path, for anything else.
+    It must be complete and unchanged since its export, have a valid manifest, and contain no custom operators or
+    external data. Raises BundleError, which names the path, if it is not.
     """
     try:
         model = _read_file(path)
@@ -197,13 +226,13 @@ def read_bundle(path: Path) -> Bundle:
         check_graph(model)
         return Bundle(path, manifest, sha256, model)
     except BundleError as error:
-        raise BundleError(f"{path} is no usable bundle: {error}") from error
-    except (ValueError, ArithmeticError, LookupError, RecursionError, MemoryError) as error:  # what a parser may raise
-        raise BundleError(f"{path} is no usable bundle: {type(error).__name__}: {error}") from error
+        raise BundleError(f"{path} is not a valid bundle: {error}") from error
+    except (ValueError, ArithmeticError, LookupError, RecursionError, MemoryError) as error:  # raised by parsers
+        raise BundleError(f"{path} is not a valid bundle: {type(error).__name__}: {error}") from error
 
 
 def _read_file(path: Path) -> bytes:
-    """Of a regular file: a pipe could keep the caller waiting forever. Raises OSError or BundleError."""
+    """Read a regular file; a pipe could block the caller forever. Raises OSError or BundleError."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not S_ISREG(os.fstat(file.fileno()).st_mode):
             raise BundleError(f"the bundle {path} is not a regular file")
@@ -211,23 +240,25 @@ def _read_file(path: Path) -> bytes:
 
 
 def decode_manifest(metadata: dict[str, str]) -> Manifest:
-    """The contract in an ONNX file's metadata. Raises BundleError if there is none, or it is malformed or newer."""
+    """Decode the manifest in the metadata of an ONNX file. Raises BundleError if it is missing, malformed or newer."""
     text = metadata.get(MANIFEST_KEY)
     if text is None:
-        raise BundleError("it is an ONNX file without a Stripwatch contract")
+        raise BundleError("it is an ONNX file without a Stripwatch manifest")
     try:
         schema = msgspec.json.decode(text, type=_Schema).schema
         if schema != SCHEMA:
-            raise BundleError(f"its contract is {schema!r}; this version reads {SCHEMA!r}, so update one of the two")
+            raise BundleError(
+                f"its manifest has schema {schema!r}, but this version reads {SCHEMA!r}; update one of the two"
+            )
         manifest = msgspec.json.decode(text, type=Manifest)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise BundleError(f"its contract is malformed: {error}") from error
+        raise BundleError(f"its manifest is malformed: {error}") from error
     _check(manifest)
     return manifest
 
 
 def encode_manifest(manifest: Manifest) -> dict[str, str]:
-    """The metadata that turns an ONNX file into a bundle, once it has its checksum (`onnx_metadata.add_checksum`)."""
+    """Encode a manifest as ONNX metadata. The file becomes a bundle when it has its checksum (`add_checksum`)."""
     _check(manifest)
     return {MANIFEST_KEY: msgspec.json.encode(manifest).decode(), CHECKSUM_KEY: NO_CHECKSUM}
 
@@ -237,25 +268,29 @@ class _Schema(msgspec.Struct):
 
 
 def _check(manifest: Manifest) -> None:
-    """What the types alone cannot say."""
+    """Check the rules that the types cannot express. Raises BundleError."""
     labels = set(manifest.labels)
     if not 1 <= len(labels) <= LABELS_MAX:
-        raise BundleError(f"its contract has {len(labels)} labels; 1 to {LABELS_MAX} are allowed")
+        raise BundleError(f"its manifest has {len(labels)} labels; 1 to {LABELS_MAX} are allowed")
     if len(labels) != len(manifest.labels):
-        raise BundleError("its contract names a label twice")
+        raise BundleError("its manifest has a duplicate label")
     if not all(0 < len(label) <= LABEL_CHARS_MAX and label.isprintable() for label in labels):
-        raise BundleError(f"its contract has a label that is empty, unprintable or over {LABEL_CHARS_MAX} characters")
+        raise BundleError(
+            f"its manifest has a label that is empty, unprintable or longer than {LABEL_CHARS_MAX} characters"
+        )
     _check_decode(manifest.decode)
     if not 0 < manifest.score_tolerance <= TOLERANCE_MAX:
-        raise BundleError(f"its score tolerance is {manifest.score_tolerance:g}; it must be in 0 to {TOLERANCE_MAX}")
+        raise BundleError(
+            f"its score tolerance is {manifest.score_tolerance:g}; it must be above 0 and at most {TOLERANCE_MAX}"
+        )
     if manifest.clean_label is not None and manifest.clean_label not in labels:
         raise BundleError(f"its clean label {manifest.clean_label!r} is not among its labels")
     if set(manifest.thresholds) != labels:
-        raise BundleError("its thresholds are not those of its labels")
+        raise BundleError("its thresholds do not match its labels")
     if not all(0 <= threshold.unsure <= threshold.sure <= 1 for threshold in manifest.thresholds.values()):
-        raise BundleError("its thresholds are not in order: 0 <= unsure <= sure <= 1")
+        raise BundleError("its thresholds must satisfy 0 <= unsure <= sure <= 1")
     if not 0 < manifest.box_threshold < 1:
-        raise BundleError(f"its box threshold is {manifest.box_threshold:g}; it must lie between 0 and 1")
+        raise BundleError(f"its box threshold is {manifest.box_threshold:g}; it must be between 0 and 1")
     if manifest.grid is not None and not all(step > 0 for step in manifest.grid.step_px):
         raise BundleError(f"its grid has steps {manifest.grid.step_px}; they must be above 0")
     if not TEMPERATURE_MIN <= manifest.temperature <= TEMPERATURE_MAX:
@@ -267,17 +302,17 @@ def _check(manifest: Manifest) -> None:
     if manifest.trained is not None:
         check_trained(manifest.trained)
     if not manifest.golden:
-        raise BundleError("it has no golden frames, so nothing shows that it still computes what was trained")
+        raise BundleError("it has no golden frames, so it cannot be tested")
     for frame in manifest.golden:
         if frame.label not in labels or len(frame.scores) != len(manifest.labels):
-            raise BundleError(f"its golden frame {frame.name!r} does not fit its labels")
+            raise BundleError(f"its golden frame {frame.name!r} does not match its labels")
 
 
 def _check_decode(spec: DecodeSpec) -> None:
     if not all(1 <= side <= SIDE_PX_MAX for side in (spec.height_px, spec.width_px)):
-        raise BundleError(f"its decode spec says {spec.shape}; a side has 1 to {SIDE_PX_MAX} pixels")
+        raise BundleError(f"its decode spec has shape {spec.shape}; width and height must be 1 to {SIDE_PX_MAX}")
     if spec.bit_depth is not None and not BIT_DEPTH_MIN <= spec.bit_depth <= BIT_DEPTH_MAX:
         raise BundleError(f"its bit depth is {spec.bit_depth}; {BIT_DEPTH_MIN} to {BIT_DEPTH_MAX} are allowed")
     if spec.levels is not None and not 0 <= spec.levels.black < spec.levels.white <= 1:
         levels = f"black {spec.levels.black:g} and white {spec.levels.white:g}"
-        raise BundleError(f"its levels are {levels}; they must be in order: 0 <= black < white <= 1")
+        raise BundleError(f"its levels are {levels}; they must satisfy 0 <= black < white <= 1")

@@ -1,10 +1,10 @@
-"""The store: a folder of bundles, of which one a name is promoted. A worker is pointed at STORE/NAME instead of a file.
+"""Model registry: a folder of bundles with one promoted version per name. Workers run REGISTRY/NAME instead of a file.
 
-STORE/NAME/VERSION.onnx    bundles, which never change
-STORE/NAME/promoted.json   the pointer: what was promoted, one after the other; the last is in force
+REGISTRY/NAME/VERSION.onnx    bundles, which never change
+REGISTRY/NAME/promoted.json   history of promotions, oldest first; the last one is current
 
-The pointer is replaced as a whole, never a link: it works on network drives, and a reader sees the old or the new one.
-Readers take no lock and write nothing, so a worker may see the store read-only.
+promoted.json is replaced atomically and is not a link, so it works on network drives and readers see the old or the new
+content. Readers take no lock and write nothing, so workers may have read-only access to the registry.
 """
 
 import fcntl
@@ -32,7 +32,7 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
 class Promotion(msgspec.Struct, frozen=True):
-    """at: RFC 3339, UTC."""
+    """A promoted version of a bundle. at: time of promotion, RFC 3339 in UTC."""
 
     version: str
     sha256: str
@@ -40,7 +40,7 @@ class Promotion(msgspec.Struct, frozen=True):
 
 
 class PromotionHistory(msgspec.Struct, frozen=True):
-    """Oldest first; never empty."""
+    """Content of promoted.json: the promotions of a name, oldest first; never empty."""
 
     schema: str
     promotions: list[Promotion]
@@ -48,9 +48,12 @@ class PromotionHistory(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedBundle:
-    """The file to run. Two that are equal are the same bundle, so asking again tells cheaply whether it changed.
+    """The bundle file to run. Equal values mean the same bundle, so comparing two of them detects a change cheaply.
 
-    sha256: what a store's pointer promises, else None. stat: size, time and inode of a file that stands alone.
+    Attributes:
+        path: The file.
+        sha256: Digest of the promoted bundle in a registry; None for a plain file.
+        stat: Size, modification time and inode of a plain file; None in a registry.
     """
 
     path: Path
@@ -60,7 +63,7 @@ class ResolvedBundle:
 
 @dataclass(frozen=True, slots=True)
 class PromotionChange:
-    """What promote or rollback has done. before: None for the first promotion of a name."""
+    """Result of a promotion or rollback. before: None for the first promotion of a name."""
 
     folder: Path
     before: Promotion | None
@@ -69,7 +72,7 @@ class PromotionChange:
 
 @dataclass(frozen=True, slots=True)
 class RegistryEntry:
-    """One version of a name. contract, sha256: None where the file is not usable, which problem then says."""
+    """A version in a registry. If its file is not a valid bundle, manifest and sha256 are None and problem says why."""
 
     name: str
     version: str
@@ -82,9 +85,9 @@ class RegistryEntry:
 
 
 def resolve_bundle(bundle: Path) -> ResolvedBundle:
-    """What to run for the setting `bundle`: that file, or the promoted one where it is a name in a store.
+    """Resolve the setting `bundle`: a file, or the promoted version of a name in a registry.
 
-    Reads the pointer at most, never a model. Raises BundleError where there is nothing to run.
+    Reads promoted.json but no model. Raises BundleError if there is no such file or promoted version.
     """
     try:
         found = bundle.stat()
@@ -99,26 +102,27 @@ def resolve_bundle(bundle: Path) -> ResolvedBundle:
 
 
 def load_resolved(choice: ResolvedBundle) -> Bundle:
-    """Read and check the bundle, also that it is the one that was promoted. Raises BundleError."""
+    """Read and check a bundle, and verify that it is the promoted one. Raises BundleError."""
     bundle = read_bundle(choice.path)
     if choice.sha256 not in (None, bundle.sha256):
-        raise BundleError(f"{choice.path} is not the bundle that was promoted: its sha256 differs")
+        raise BundleError(f"{choice.path} is not the promoted bundle: its sha256 differs")
     return bundle
 
 
 def promote(store: Path, file: Path) -> PromotionChange:
-    """Prove a bundle on this machine, put it into the store, and point at it; one that is in the store is pointed at.
+    """Run the self-test of a bundle, copy it into the registry unless it is there, and make it the current version.
 
-    Raises BundleError when it is no bundle that computes what was trained, InputError when the store cannot be written,
-    another promote is at work, or the version is taken by another bundle. Then what was promoted still is.
+    Raises BundleError if the bundle is invalid or fails its self-test. Raises InputError if the registry cannot be
+    written, another promotion is in progress, or the version belongs to another bundle. After an error, the promoted
+    version is unchanged.
     """
     bundle = read_bundle(file)
     name, version = bundle.manifest.name, bundle.manifest.version
     for what, word in (("name", name), ("version", version)):
         if not _WORD.fullmatch(word):
-            raise BundleError(f"{file}: its {what} {word!r} is no file name; a store takes letters, digits and . _ + -")
+            raise BundleError(f"{file}: its {what} {word!r} may only contain letters, digits and . _ + - in a registry")
     if _is_there(store / POINTER_FILE):
-        raise InputError(f"{store} is a name in a store; give the store itself, {store.parent}")
+        raise InputError(f"{store} is a name in a registry; give the registry itself, {store.parent}")
     _self_test(bundle)
     folder = store / name
     with _locked(folder, make=True):
@@ -133,12 +137,12 @@ def promote(store: Path, file: Path) -> PromotionChange:
 
 
 def rollback(folder: Path) -> PromotionChange:
-    """Point STORE/NAME at what was promoted before, after its self-test. Raises as promote does."""
-    _read_pointer(folder)  # a sentence for a folder that is none, before anything is written
+    """Make the previously promoted version current again, after its self-test. Raises the same errors as promote."""
+    _read_pointer(folder)  # report a wrong folder before anything is written
     with _locked(folder):
         promotions = _read_pointer(folder).promotions
         if len(promotions) < 2:
-            raise InputError(f"{folder}: nothing was promoted before version {promotions[-1].version}")
+            raise InputError(f"{folder}: no version was promoted before {promotions[-1].version}")
         *_, now, before = promotions
         _self_test(load_resolved(ResolvedBundle(_file(folder, now.version), now.sha256, None)))
         _write_pointer(folder, promotions[:-1])
@@ -146,9 +150,9 @@ def rollback(folder: Path) -> PromotionChange:
 
 
 def entries(store: Path) -> list[RegistryEntry]:
-    """Every bundle of a store, by name and version; what cannot be used is an entry too. Raises InputError."""
+    """List all bundles of a registry by name and version, including invalid ones. Raises InputError."""
     if not _is_there(store) or not store.is_dir():
-        raise InputError(f"there is no store {store}")
+        raise InputError(f"registry {store} does not exist")
     return [entry for folder in sorted(store.iterdir()) if folder.is_dir() for entry in _entries_of(folder)]
 
 
@@ -174,17 +178,17 @@ def _entry(path: Path, version: str, promotion: Promotion | None) -> RegistryEnt
     except BundleError as error:
         return RegistryEntry(*names, None, None, path.stat().st_size if path.exists() else 0, str(error))
     stated = (bundle.manifest.name, bundle.manifest.version)
-    problem = None if stated == names[:2] else f"{path} says that it is {' '.join(stated)}"
+    problem = None if stated == names[:2] else f"{path} contains {' '.join(stated)}"
     return RegistryEntry(*names, bundle.manifest, bundle.sha256, len(bundle.model), problem)
 
 
 def _by_number(version: str) -> list[tuple[int, str]]:
-    """So that 10 comes after 9. A digit such as "²", which has no decimal value, is text."""
+    """Sort key that puts 10 after 9. Digits without a decimal value, such as "²", are text."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", version)]
 
 
 def _is_there(path: Path) -> bool:
-    """Raises InputError for a name that cannot be looked up at all, such as one that is too long."""
+    """Return whether the path exists. Raises InputError for an impossible path, such as one that is too long."""
     try:
         return path.exists()
     except OSError as error:
@@ -200,11 +204,11 @@ def _self_test(bundle: Bundle) -> None:
 
 
 def _copy_in(bundle: Bundle, target: Path) -> None:
-    """Copy a bundle into the store, unless it is there."""
+    """Copy a bundle into the registry unless it is already there. Raises InputError."""
     if not target.exists():
         atomic_write(target, bundle.model)
     elif read_bundle(target).sha256 != bundle.sha256:
-        raise InputError(f"{target} is there already and is another bundle: export with another --version")
+        raise InputError(f"{target} already exists and is a different bundle; export with another --version")
 
 
 def _read_pointer(folder: Path) -> PromotionHistory:
@@ -212,15 +216,17 @@ def _read_pointer(folder: Path) -> PromotionHistory:
     try:
         pointer = msgspec.json.decode(path.read_bytes(), type=PromotionHistory)
     except FileNotFoundError as error:
-        raise BundleError(f"{folder} is no name in a store, or has no promoted bundle") from error
+        raise BundleError(f"{folder} is not a name in a registry, or has no promoted bundle") from error
     except msgspec.MsgspecError as error:
         raise BundleError(f"{path} is malformed: {error}") from error
     except (OSError, ValueError) as error:
         raise BundleError(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
     if pointer.schema != SCHEMA:
-        raise BundleError(f"{path} is {pointer.schema!r}; this version reads {SCHEMA!r}, so update one of the two")
+        raise BundleError(
+            f"{path} has schema {pointer.schema!r}, but this version reads {SCHEMA!r}; update one of the two"
+        )
     if not pointer.promotions or not all(_WORD.fullmatch(each.version) for each in pointer.promotions):
-        raise BundleError(f"{path} is malformed: it names no version")
+        raise BundleError(f"{path} is malformed: it has no valid version")
     return pointer
 
 
@@ -231,18 +237,20 @@ def _write_pointer(folder: Path, promotions: list[Promotion]) -> None:
 
 @contextmanager
 def _locked(folder: Path, make: bool = False) -> Iterator[None]:
-    """One writer a name. The lock goes with the process that holds it, so a killed one leaves none behind."""
+    """Allow one writer per name. The lock ends with its process, so a killed process leaves none behind."""
     try:
         if make:
             folder.mkdir(parents=True, exist_ok=True)
         file = (folder / _LOCK_FILE).open("ab")
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot write in the store, {folder}: {getattr(error, 'strerror', error)}") from error
+        raise InputError(f"cannot write to the registry {folder}: {getattr(error, 'strerror', error)}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(f"another promote or rollback is at work on {folder}: try again after it") from error
+            raise InputError(f"another promotion or rollback of {folder} is in progress; try again later") from error
         except OSError as error:
-            raise InputError(f"cannot lock {folder}: {error.strerror}; a store needs a drive with locks") from error
+            raise InputError(
+                f"cannot lock {folder}: {error.strerror}; put the registry on a drive that supports file locks"
+            ) from error
         yield

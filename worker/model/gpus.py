@@ -1,4 +1,4 @@
-"""How many GPUs this process may use, without CUDA: a process that only starts others must not hold a context there."""
+"""Count the GPUs that this process may use, without CUDA: a supervisor must not hold a CUDA context."""
 
 import os
 import shutil
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from stripwatch.worker.common.errors import SettingsError
 
-_DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")  # a folder for each GPU
-_ANSWER_S_MAX = 20.0  # without its persistence mode the driver starts every GPU first
+_DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")  # one folder per GPU
+_ANSWER_S_MAX = 20.0  # without persistence mode, the driver initializes every GPU first
 
 
 def count_gpus() -> int | None:
-    """The number of device ids that CUDA will know here; None where neither the driver nor the environment tells.
+    """Return the number of GPUs that CUDA will see, or None if neither the driver nor the environment shows it.
 
-    nvidia-smi comes before the driver's folder, since in a container the folder may show the GPUs of the whole host.
+    nvidia-smi takes precedence over the driver's folder, which in a container may show the GPUs of the whole host.
     """
     installed = _count_by_nvidia_smi()
     if installed is None:
@@ -24,22 +24,25 @@ def count_gpus() -> int | None:
 
 
 def require_gpu(device_id: int) -> None:
-    """Raises SettingsError where there are too few GPUs. If nobody can count them, ONNX Runtime decides."""
+    """Raise SettingsError if there are too few GPUs. If the GPUs cannot be counted, ONNX Runtime decides."""
     count = count_gpus()
     if count is not None and device_id >= count:
-        raise SettingsError(f"device_id = {device_id} is not there: {_found(count)}")
+        raise SettingsError(f"device_id = {device_id} does not exist: {_available(count)}")
 
 
-def _found(count: int) -> str:
+def _available(count: int) -> str:
     if count == 0:
-        return "this machine shows no GPU; see nvidia-smi and CUDA_VISIBLE_DEVICES"
+        return "this machine has no visible GPU; check nvidia-smi and CUDA_VISIBLE_DEVICES"
     if count == 1:
-        return "this machine shows 1 GPU, whose device_id is 0"
-    return f"this machine shows {count} GPUs, whose device_id is 0 to {count - 1}"
+        return "this machine has 1 visible GPU, with device_id 0"
+    return f"this machine has {count} visible GPUs, with device_id 0 to {count - 1}"
 
 
 def _count_visible(visible: str, installed: int | None) -> int:
-    """CUDA takes the list up to its first entry that is no GPU. An entry is a number, or a name of a GPU or MIG."""
+    """Count the entries of CUDA_VISIBLE_DEVICES as CUDA does: up to the first entry that is not a GPU.
+
+    An entry is a number, or the name of a GPU or MIG instance.
+    """
     count = 0
     for entry in (part.strip() for part in visible.split(",")):
         number = int(entry) if entry.isascii() and entry.isdigit() else None
@@ -61,7 +64,7 @@ def _count_by_nvidia_smi() -> int | None:
     except (OSError, subprocess.SubprocessError):
         return None
     kinds = [line.split()[0] for line in answer.splitlines() if line.strip()]
-    return 1 if "MIG" in kinds else kinds.count("GPU")  # of GPUs cut into MIG instances CUDA gives a process one
+    return 1 if "MIG" in kinds else kinds.count("GPU")  # CUDA gives a process only one MIG instance
 
 
 def _count_by_folder() -> int | None:

@@ -1,4 +1,4 @@
-"""From a heatmap to boxes: where on the frame a label is. Training measures with it, the worker reports with it."""
+"""Convert heatmaps to boxes, for events in the worker and for localization scores in training."""
 
 import math
 from collections.abc import Sequence
@@ -14,15 +14,21 @@ from stripwatch.worker.model.bundle import CellGrid, HeatmapKind, Manifest
 
 Heatmap = NDArray[np.float32]
 BOXES_MAX = 8
-_NEAR_PEAK = 0.7  # where nothing reaches the threshold, the surroundings of the peak are the box
+_NEAR_PEAK = 0.7  # if no value reaches the threshold, the box is the region above this fraction of the peak
 
 
 @dataclass(frozen=True, slots=True)
 class HeatmapDecoder:
-    """How the heatmaps of one model are read. height_px, width_px: of the model's input.
+    """Decoder for the heatmaps of one model.
 
-    threshold: of a score at a place where kind is "place"; where it is "activation", of the way from the lowest value
-    of the map to its highest, since activations have no scale of their own.
+    Attributes:
+        kind: Meaning of the values: "place" for scores per cell, "activation" for class activations.
+        grid: Geometry of the heatmap cells.
+        threshold: Threshold for boxes. For kind "place" it applies to the score of a cell. For kind "activation" it
+            applies to the map scaled to 0..1 from its lowest to its highest value, because activations have no
+            absolute scale.
+        height_px: Height of the model input.
+        width_px: Width of the model input.
     """
 
     kind: HeatmapKind
@@ -32,7 +38,10 @@ class HeatmapDecoder:
     width_px: int
 
     def enlarge(self, heatmap: Heatmap) -> Heatmap:
-        """A map of one label, [h, w], over the whole input, [height_px, width_px], each place at its own centre."""
+        """Resize the heatmap of one label, shape [h, w], to the model input, with each cell at its own centre.
+
+        Returns an array of shape [height_px, width_px].
+        """
         (first_y, first_x), (step_y, step_x) = self.grid.first_px, self.grid.step_px
         to_input = np.array([[step_x, 0, first_x], [0, step_y, first_y]])
         size = (self.width_px, self.height_px)
@@ -40,41 +49,41 @@ class HeatmapDecoder:
         return _unit_range(np.asarray(large)) if self.kind == "activation" else np.asarray(large, np.float32)
 
     def boxes(self, heatmap: Heatmap, frame_width_px: int, frame_height_px: int) -> list[Box]:
-        """Boxes on the frame, surest first: regions over the threshold, else the one around the peak.
+        """Return the boxes in pixels of the frame, highest score first: regions above the threshold, else the peak.
 
-        Regions smaller than half a place are left out, unless they hold the peak. No box: the heatmap has a value that
-        is not finite, or is negative everywhere, and so locates nothing.
+        Regions smaller than half a cell are left out unless they contain the peak. The list is empty if the heatmap
+        has a non-finite value or is negative everywhere.
         """
         if not np.isfinite(heatmap).all():
             return []
         large = self.enlarge(heatmap)
         peak = float(large.max())
-        if not 0 <= peak < math.inf:  # also where float32 overflowed on the way
+        if not 0 <= peak < math.inf:  # float32 may have overflowed
             return []
         mask = (large >= (self.threshold if peak >= self.threshold else peak * _NEAR_PEAK)).view(np.uint8)
         outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-        # One outline, the usual thing, is one region without a hole, and holds the peak.
+        # A single outline, the usual case, is one region without holes that contains the peak.
         rectangles = [cv2.boundingRect(outlines[0])] if len(outlines) == 1 else self._regions(large, mask, peak)
         scale_x, scale_y = frame_width_px / self.width_px, frame_height_px / self.height_px
         return [_scaled(rectangle, scale_x, scale_y) for rectangle in rectangles[:BOXES_MAX]]
 
     def _regions(self, large: Heatmap, mask: NDArray[Any], peak: float) -> list[Sequence[int]]:
-        """Of each connected region left, top, width and height, surest first."""
+        """Return left, top, width and height of each connected region, highest score first."""
         _, regions, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_16U)
-        half_place = self.grid.step_px[0] * self.grid.step_px[1] / 2
+        half_cell = self.grid.step_px[0] * self.grid.step_px[1] / 2
         found: list[tuple[float, Sequence[int]]] = []
         for number in range(1, len(stats)):
             x, y, width, height, area = (int(value) for value in stats[number])
             inside = regions[y : y + height, x : x + width] == number
             highest = float(large[y : y + height, x : x + width][inside].max())
-            if area >= half_place or highest == peak:
+            if area >= half_cell or highest == peak:
                 found.append((highest, (x, y, width, height)))
         found.sort(key=lambda region: -region[0])
         return [rectangle for _, rectangle in found]
 
 
 def heatmap_decoder(manifest: Manifest) -> HeatmapDecoder | None:
-    """None where a bundle has no heatmaps, or does not say where their places lie."""
+    """Create the heatmap decoder of a bundle; None if it has no heatmaps or no cell geometry."""
     if manifest.heatmaps is None or manifest.grid is None:
         return None
     spec = manifest.decode

@@ -1,4 +1,4 @@
-"""What a model reports of one frame: from raw scores and heatmaps to a verdict and boxes."""
+"""Interpret the output of a model for one frame: raw scores and heatmaps become a verdict and boxes."""
 
 import math
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ class DetectedDefect:
     Attributes:
         label: The class of the defect.
         score: Its calibrated score, 0 to 1, rounded to six places.
-        box_px: Where it is, in pixels of the source image from its upper left corner; None where that is not known: the
-            bundle has no heatmaps, or the heatmap of this frame locates nothing (its values are not finite).
+        box_px: Location in pixels of the source image, from its upper left corner. None if the location is unknown: the
+            bundle has no heatmaps, or the heatmap of this frame has no finite, non-negative values.
     """
 
     label: str
@@ -37,15 +37,15 @@ class Inspection:
     """The result of inspecting one frame.
 
     Attributes:
-        verdict: "clean", "unsure" or "defect", by the thresholds of the bundle; "unsure" for a frame with flags.
+        verdict: "clean", "unsure" or "defect" according to the thresholds; "unsure" for a frame with flags.
         label: The label with the highest score, which may be the one that means "no defect".
         score: The score of `label`, 0 to 1, calibrated and rounded to six places.
         scores: The score of every label, in the order of the bundle's labels.
-        defects: One entry for each box of each defect label that reaches its threshold, best label first; one without
-            a box where its place is not known. Empty unless the verdict is "defect", and never empty then.
+        defects: One entry for each box of each defect label that reaches its threshold, best label first; a label whose
+            location is unknown has one entry without a box. Not empty if and only if the verdict is "defect".
         width_px: Width of the source image, in pixels.
         height_px: Height of the source image, in pixels.
-        flags: Why the verdict is "unsure" whatever the scores are; empty for an ordinary frame.
+        flags: Reasons why the verdict is "unsure" regardless of the scores; empty for an ordinary frame.
     """
 
     verdict: Verdict
@@ -67,11 +67,19 @@ def interpret(
     height_px: int,
     flags: tuple[FrameFlag, ...] = (),
 ) -> Inspection:
-    """Turn the output of a model for one frame into what is reported of it.
+    """Turn the output of a model for one frame into an inspection.
 
-    raw_scores: in the order of the labels. heatmaps: [h, w, labels]. decoder and heatmaps: None where the model has
-    none. width_px, height_px, flags: of the decoded image. A frame with flags is unsure and has no defects, because
-    the model does not know such frames; its label and scores are kept for whoever looks at it.
+    A frame with flags is unsure and has no defects, because the model was not trained on such frames. Its label and
+    scores are kept for the person who reviews it.
+
+    Args:
+        policy: Thresholds and calibration.
+        decoder: Heatmap decoder; None if the model has no heatmaps.
+        raw_scores: Scores in the order of the labels.
+        heatmaps: Array of shape [h, w, labels]; None if the model has no heatmaps.
+        width_px: Width of the source image.
+        height_px: Height of the source image.
+        flags: Flags of the decoded image.
     """
     decision = policy.decide(raw_scores)
     boxes = partial(_boxes, decoder, heatmaps, width_px, height_px)
@@ -94,16 +102,16 @@ def interpret(
 def _boxes(
     decoder: HeatmapDecoder | None, heatmaps: NDArray[np.float32] | None, width_px: int, height_px: int, at: int
 ) -> Sequence[Box | None]:
-    """Of the label at that position; one defect without a box where its place is not known."""
+    """Return the boxes of the label at this index; one None if the location is unknown."""
     if decoder is None or heatmaps is None:
         return (None,)
     return decoder.boxes(np.ascontiguousarray(heatmaps[..., at]), width_px, height_px) or (None,)
 
 
 def valid_scores(scores: NDArray[np.float32]) -> tuple[float, ...]:
-    """The scores of one frame, from 0 to 1; what rounding put beyond either end is brought back.
+    """Return the scores of one frame, with small rounding errors clipped to 0..1.
 
-    Raises FrameRejected where one is not a finite number, or further outside.
+    Raises FrameRejected if a score is not finite or is further outside of 0..1.
     """
     values: list[float] = scores.tolist()
     if all(0 <= value <= 1 for value in values):
@@ -118,5 +126,5 @@ def valid_scores(scores: NDArray[np.float32]) -> tuple[float, ...]:
 
 
 def _rounded(score: float) -> float:
-    """Six places: finer than any two runs of a model agree, and a third of the bytes."""
+    """Round to six places, which is finer than two runs of a model agree and saves two thirds of the bytes."""
     return round(score, 6)

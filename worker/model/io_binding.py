@@ -1,13 +1,13 @@
-"""A model with buffers that stay: an input and its outputs for each batch size, on the device that runs it.
+"""Run a model with preallocated input and output buffers for each batch size, on the device that runs it.
 
-Meant for a GPU: nothing is allocated there while frames come, and addresses that stay are what a CUDA graph needs (ONNX
-Runtime, "CUDA graphs": I/O binding, and a graph for each `gpu_graph_id`). Off by default (`cuda_run`), since no GPU was
-at hand where this was written. On a CPU, where the tests run it, it gains nothing.
+This is meant for a GPU: nothing is allocated there while frames arrive, and a CUDA graph requires fixed addresses (ONNX
+Runtime, "CUDA graphs": I/O binding, and one graph per `gpu_graph_id`). It is off by default (`cuda_run`) because no GPU
+was available during development. On a CPU, where the tests run it, it has no benefit.
 
-All graphs of a process are captured and replayed on one thread, for two reasons. CUDA's provider keeps the graphs of a
-session by thread, so what warm-up captured on the thread that loads would be captured again among the first frames. And
-it captures in CUDA's global mode, in which a call of another thread can spoil the capture: the frames of the model that
-runs would spoil that of the model that is to replace it.
+All graphs of a process are captured and replayed on one thread, for two reasons. The CUDA provider keeps the graphs of
+a session per thread, so graphs captured on the loading thread during warm-up would be captured again with the first
+frames. It also captures in CUDA's global mode, in which a call from another thread can break the capture: the frames of
+the running model would break the capture of the model that is to replace it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,12 +26,15 @@ CudaRun = Literal["plain", "bound", "graph"]
 Floats = NDArray[np.float32]
 T = TypeVar("T")
 
-_FIRST_GRAPH_ID = 1  # for ONNX Runtime -1 means no capture, and 0 is the graph of runs that name none
+_FIRST_GRAPH_ID = 1  # ONNX Runtime reserves -1 for no capture, and 0 for runs without a graph id
 _GRAPH_THREAD = ThreadPoolExecutor(1, thread_name_prefix="cuda-graph")
 
 
 def on_graph_thread(work: Callable[[], T]) -> T:
-    """Do it on the thread that captures and replays graphs, and wait. Raises what it raises. Not from that thread."""
+    """Run `work` on the thread that captures and replays graphs, and return its result.
+
+    Exceptions are passed on. Must not be called from that thread.
+    """
     return _GRAPH_THREAD.submit(work).result()
 
 
@@ -44,7 +47,7 @@ class _Buffers:
 
 
 class IoBindingRunner:
-    """Runs as an InferenceSession does, always with one of the batch sizes. One thread calls at a time."""
+    """Drop-in for an InferenceSession that always runs one of the given batch sizes. Not thread-safe."""
 
     def __init__(
         self,
@@ -56,22 +59,29 @@ class IoBindingRunner:
         device_id: int = 0,
         number: int = 0,
     ) -> None:
-        """names: of the outputs that may be asked for. sizes: smallest first. graph: capture one for each size.
+        """Allocate the buffers.
 
-        number: of this runner in its session, from 0. It keeps the ids of graphs apart: a graph reads and writes the
-        buffers that it was captured with, so no two runners may share one.
+        Args:
+            session: The session to run.
+            names: Names of the outputs that may be requested.
+            sizes: Batch sizes, smallest first.
+            device: Kind of device, such as "cuda".
+            graph: Capture one CUDA graph per batch size.
+            device_id: Number of the device.
+            number: Number of this runner in its session, from 0. It makes graph ids unique: a graph uses the buffers
+                that it was captured with, so two runners must not share one.
         """
         self._session = session
         self._graph = graph
         first_id = _FIRST_GRAPH_ID + number * len(sizes)
         ids = range(first_id, first_id + len(sizes)) if graph else [None] * len(sizes)
-        place = (device, device_id)
+        location = (device, device_id)
         self._buffers = {
-            size: _buffers(session, names, size, place, graph_id) for size, graph_id in zip(sizes, ids, strict=True)
+            size: _buffers(session, names, size, location, graph_id) for size, graph_id in zip(sizes, ids, strict=True)
         }
 
     def run(self, names: Sequence[str], inputs: Mapping[str, Pixels]) -> list[Floats]:
-        """Of each name n rows, for the n frames under the name of the input."""
+        """Return an array with n rows for each output name, for n input frames."""
         if self._graph:
             return on_graph_thread(lambda: self._run_parts(names, inputs))
         return self._run_parts(names, inputs)
@@ -82,7 +92,7 @@ class IoBindingRunner:
         return [np.concatenate(of_name) for of_name in zip(*parts, strict=True)]
 
     def _run(self, frames: Pixels, names: Sequence[str]) -> list[Floats]:
-        """Copies, since the next run writes into the same buffers."""
+        """Run one batch. The outputs are copied, because the next run writes to the same buffers."""
         n = len(frames)
         size = next(size for size in self._buffers if size >= n)
         buffers = self._buffers[size]
@@ -94,12 +104,12 @@ class IoBindingRunner:
 
 
 def _buffers(
-    session: ort.InferenceSession, names: Sequence[str], size: int, place: tuple[str, int], graph_id: int | None
+    session: ort.InferenceSession, names: Sequence[str], size: int, location: tuple[str, int], graph_id: int | None
 ) -> _Buffers:
-    """place: the kind of device, and its number."""
+    """Allocate and bind the buffers of one batch size. location: kind and number of the device."""
     shapes = {value.name: (size, *value.shape[1:]) for value in (*session.get_inputs(), *session.get_outputs())}
-    frames = ort.OrtValue.ortvalue_from_shape_and_type(shapes[INPUT_NAME], np.uint8, *place)
-    outputs = {name: ort.OrtValue.ortvalue_from_shape_and_type(shapes[name], np.float32, *place) for name in names}
+    frames = ort.OrtValue.ortvalue_from_shape_and_type(shapes[INPUT_NAME], np.uint8, *location)
+    outputs = {name: ort.OrtValue.ortvalue_from_shape_and_type(shapes[name], np.float32, *location) for name in names}
     binding = session.io_binding()
     binding.bind_ortvalue_input(INPUT_NAME, frames)
     for name, value in outputs.items():

@@ -1,4 +1,4 @@
-"""A bundle in service, with all that moves with it when another takes its place."""
+"""A loaded bundle, with everything that is replaced together with it on a model reload."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,9 +37,9 @@ log = structlog.get_logger()
 
 
 class FrameDecoder(Protocol):
-    """Turns an image file, or a raw buffer with its layout, into what the session takes. Raises FrameRejected.
+    """Decodes an image file, or a raw buffer with its layout, into the input of the session. Raises FrameRejected.
 
-    reserve: as `decode` takes it.
+    reserve: as in `decode`.
     """
 
     def __call__(self, encoded: bytes, layout: RawLayout | None = None, reserve: Reserve = no_reserve, /) -> Image: ...
@@ -47,11 +47,21 @@ class FrameDecoder(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """What a frame is given when it comes in, and keeps: no frame is ever decoded for one model and judged by another.
+    """A verified, warmed-up model with its decoder, batch policy and thresholds.
 
-    decode: encoded bytes to what the session takes; raises FrameRejected. size_check: what `decode_frame` and `inspect`
-    hold the decoded frame against. heatmap_decoder: None without heatmaps.
-    Two models are the same only if they are one object. The last frame that holds one lets it go, memory and all.
+    Each frame keeps a reference to the model that was current when it arrived, so a frame is never decoded for one
+    model and classified by another. The memory of a replaced model is freed when its last frame is done. Models compare
+    equal only if they are the same object.
+
+    Attributes:
+        info: Model information for events.
+        session: ONNX Runtime session.
+        decode: Decodes encoded bytes into the input of the session; raises FrameRejected.
+        batch_policy: Chooses batch sizes and linger times.
+        policy: Thresholds and calibration.
+        heatmap_decoder: Converts heatmaps to boxes; None without heatmaps.
+        reference: Statistics for drift; None if the bundle has none.
+        size_check: Compares decoded frames with the training frames.
     """
 
     info: ModelInfo
@@ -64,16 +74,16 @@ class LoadedModel:
     size_check: SizeCheck = field(default_factory=SizeCheck)
 
     def decode_frame(self, frame: Frame, reserve: Reserve = no_reserve) -> Image:
-        """Decode a frame from a camera, and flag it where it is unlike the training frames.
+        """Decode a frame from a camera, and flag it if its size or scale differs from the training frames.
 
-        reserve: as `decode` takes it. Raises FrameRejected or MemoryError.
+        reserve: as in `decode`. Raises FrameRejected or MemoryError.
         """
         return self.size_check.apply(self.decode(frame.encoded, frame.layout, reserve), frame.camera)
 
     def inspect(self, encoded: bytes) -> Inspection:
         """Inspect one frame.
 
-        Any number of threads may call this; the model itself runs one batch at a time.
+        Thread-safe; the model itself runs one batch at a time.
 
         Args:
             encoded: A whole image file: JPEG, PNG, BMP, TIFF (8 to 16 bits, one page) or WebP. At most 36,000,000 bytes
@@ -83,7 +93,7 @@ class LoadedModel:
             The verdict, the scores of all labels (0 to 1), and the defects with their boxes in pixels of the image.
 
         Raises:
-            FrameRejected: The bytes are not such an image, or the model gives no valid score for it.
+            FrameRejected: The bytes are not such an image, or the model gave no valid score for it.
             InferenceError: ONNX Runtime failed.
 
         Example:
@@ -96,20 +106,20 @@ class LoadedModel:
         return self.inspect_image(self._decode(encoded))
 
     def inspect_batch(self, encoded: Sequence[bytes]) -> list[Inspection]:
-        """Inspect several frames, in batches of the size that ran fastest when the model was warmed up.
+        """Inspect several frames, in batches of the size that was fastest during warm-up.
 
-        The frames may differ in size. Scores may differ from those of `inspect` in the sixth decimal place, since ONNX
-        Runtime adds in another order. Any number of threads may call this.
+        The frames may differ in size. Scores may differ from those of `inspect` in the sixth decimal place, because
+        ONNX Runtime sums in a different order. Thread-safe.
 
         Args:
-            encoded: The frames, each as `inspect` takes it.
+            encoded: Image files, as for `inspect`.
 
         Returns:
             One result for each frame, in the same order; an empty list for no frames.
 
         Raises:
-            FrameRejected: A frame cannot be inspected. The detail names the first such frame by its index, counted
-                from 0, and there is no result for the others: leave it out, or call `inspect` for each frame.
+            FrameRejected: A frame cannot be inspected. The detail names the first such frame by its index from 0. No
+                results are returned for the other frames: leave the frame out, or call `inspect` for each frame.
             InferenceError: ONNX Runtime failed.
 
         Example:
@@ -125,9 +135,9 @@ class LoadedModel:
         return results
 
     def inspect_each(self, encoded: Iterable[bytes]) -> Iterator[Inspection | FrameRejected]:
-        """Inspect any number of frames, as `inspect_batch` does; one that cannot be inspected gives its FrameRejected.
+        """Inspect any number of frames in batches, and yield FrameRejected for a frame that cannot be inspected.
 
-        No more than one batch is in memory. Raises InferenceError when ONNX Runtime fails, which ends it.
+        At most one batch is in memory. Raises InferenceError if ONNX Runtime fails, which ends the iteration.
 
         Example:
             >>> for path, result in zip(paths, model.inspect_each(path.read_bytes() for path in paths)):
@@ -142,7 +152,7 @@ class LoadedModel:
             yield from (next(inspected) if isinstance(each, Image) else each for each in images)
 
     def inspect_image(self, image: Image) -> Inspection:
-        """Inspect one frame that is decoded, by `decode_frame`. Raises FrameRejected or InferenceError."""
+        """Inspect a frame decoded by `decode_frame`. Raises FrameRejected or InferenceError."""
         (result,) = self._inspect_images([image])
         if isinstance(result, FrameRejected):
             raise result
@@ -156,12 +166,12 @@ class LoadedModel:
         height_px: int,
         flags: tuple[FrameFlag, ...] = (),
     ) -> Inspection:
-        """Turn the output of the session for one frame into what is reported of it, as `inspection.interpret` says."""
+        """Interpret the output of the session for one frame; see `inspection.interpret`."""
         return interpret(self.policy, self.heatmap_decoder, raw_scores, heatmaps, width_px, height_px, flags)
 
     def _decode(self, encoded: bytes) -> Image:
         if not isinstance(encoded, bytes):
-            raise TypeError(f"a frame is the bytes of an image file, not {type(encoded).__name__}")
+            raise TypeError(f"a frame must be the bytes of an image file, not {type(encoded).__name__}")
         return self.size_check.apply(self.decode(encoded))
 
     def _inspect_images(self, images: Sequence[Image]) -> list[Inspection | FrameRejected]:
@@ -186,9 +196,9 @@ def _or_rejected(step: Callable[P, T], *arguments: P.args, **named: P.kwargs) ->
 def open_model(
     bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], None] = lambda: None
 ) -> LoadedModel:
-    """Load, verify by the golden frames, warm up, and say so in the log.
+    """Load a bundle, run its self-test, warm it up, and log the result.
 
-    raise_if_cancelled: called now and then; raises to break off. Raises BundleError or SettingsError.
+    raise_if_cancelled: called repeatedly; raises an exception to cancel. Raises BundleError or SettingsError.
     """
     started_s = time.monotonic()
     model = _open(bundle, settings, raise_if_cancelled)
@@ -204,12 +214,12 @@ def open_model(
         seconds=round(time.monotonic() - started_s, 2),
     )
     if lacks := bundle.manifest.lacks:
-        log.info("the bundle is older than this version and lacks facts", bundle=str(bundle.path), lacks=lacks)
+        log.info("bundle was exported by an older version", bundle=str(bundle.path), lacks=lacks)
     return model
 
 
 def load_bundle(path: Path, provider: Provider = "auto") -> LoadedModel:
-    """A file or STORE/NAME, verified and warm, with the defaults of all settings; the environment has no say.
+    """Load, verify and warm up a bundle file or REGISTRY/NAME, with default settings and without the environment.
 
     Raises BundleError or SettingsError.
     """
@@ -250,7 +260,7 @@ def _frame_decoder(spec: DecodeSpec, limits: DecodeLimits) -> FrameDecoder:
 
 
 def decode_limits(frames: FramesSettings) -> DecodeLimits:
-    """The limits of the settings, as the decoder takes them."""
+    """Return the limits of the decoder from the settings."""
     return DecodeLimits(
         frames.bytes_max,
         frames.pixels_max,
@@ -261,7 +271,7 @@ def decode_limits(frames: FramesSettings) -> DecodeLimits:
 
 
 def size_check(manifest: Manifest, settings: Settings) -> SizeCheck:
-    """What frames are held against under these settings."""
+    """Create the check of frame sizes from the manifest and the settings."""
     cameras = settings.cameras.items()
     scales = {name: camera.mm_per_px for name, camera in cameras if camera.mm_per_px is not None}
     return SizeCheck(manifest.trained, settings.frames.untrained_size, scales)
@@ -272,11 +282,12 @@ def _seconds(ms: float | None) -> float | None:
 
 
 def load_model(settings: Settings) -> LoadedModel:
-    """The bundle of the settings, verified and warm."""
+    """Load, verify and warm up the bundle of the settings. Raises BundleError or SettingsError."""
     return open_model(load_resolved(resolve_bundle(require_bundle(settings))), settings)
 
 
 def require_bundle(settings: Settings) -> Path:
+    """Return the setting `bundle`. Raises SettingsError if it is not set."""
     if settings.bundle is None:
-        raise SettingsError("setting 'bundle' is missing: name the model file, as in --bundle model.onnx")
+        raise SettingsError("setting 'bundle' is missing; name the bundle, as in --bundle model.onnx")
     return settings.bundle

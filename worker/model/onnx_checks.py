@@ -1,15 +1,15 @@
-"""What a model may not bring along: operators from elsewhere, which are code, and weights from other files.
+"""Reject models with custom operators, which are code, or with weights in other files.
 
-ONNX Runtime opens any file that a tensor names. It refuses operators nobody has registered, but knows some of its own
-that load files, such as EPContext. The numbers are those of onnx.proto, see onnx_metadata.py.
+ONNX Runtime opens any file that a tensor names. It rejects operators that are not registered, but has operators of its
+own that load files, such as EPContext. The field numbers are those of onnx.proto, see onnx_metadata.py.
 """
 
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.model.onnx_metadata import bytes_tag, fields, text_of, varint, varint_tag
 
-DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})  # the standard's own
+DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})  # domains of the ONNX standard
 _DEPTH_MAX = 32
-# What each message holds of interest, by field number.
+# The relevant fields of each message, by field number.
 _MESSAGES: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -28,13 +28,13 @@ _TENSOR_NAME, _TENSOR_EXTERNAL, _TENSOR_LOCATION = bytes_tag(8), bytes_tag(13), 
 
 
 def check_graph(model: bytes) -> None:
-    """Raises BundleError, which names the operator or the tensor."""
+    """Check the graph of an ONNX file. Raises BundleError that names the operator or the tensor."""
     _check(model, "model", 0, len(model), 0)
 
 
 def _check(model: bytes, message: str, start: int, end: int, depth: int) -> None:
     if depth > _DEPTH_MAX:
-        raise BundleError(f"its graph is more than {_DEPTH_MAX} messages deep")
+        raise BundleError(f"its graph is nested more than {_DEPTH_MAX} messages deep")
     found = list(fields(model, start, end))
     if message == "node":
         _check_node(model, found)
@@ -49,11 +49,11 @@ def _check_node(model: bytes, found: list[tuple[int, tuple[int, int]]]) -> None:
     for tag, span in found:
         if tag == _NODE_DOMAIN and (domain := text_of(model, span)) not in DOMAINS:
             operator = next((text_of(model, span) for tag, span in found if tag == _NODE_OPERATOR), "")
-            raise BundleError(f"its operator {operator!r} of {domain!r} is none of the ONNX standard")
+            raise BundleError(f"its operator {operator!r} of domain {domain!r} is not part of the ONNX standard")
 
 
 def _check_tensor(model: bytes, found: list[tuple[int, tuple[int, int]]]) -> None:
     for tag, span in found:
         if tag == _TENSOR_EXTERNAL or (tag == _TENSOR_LOCATION and varint(model, *span)[0] != 0):
             name = next((text_of(model, span) for tag, span in found if tag == _TENSOR_NAME), "")
-            raise BundleError(f"its tensor {name!r} lies in another file; a bundle is one file")
+            raise BundleError(f"its tensor {name!r} is stored in another file; a bundle must be one file")

@@ -1,8 +1,8 @@
-"""The metadata of an ONNX file, read and given its checksum without loading the model and without the onnx package.
+"""Read the metadata of an ONNX file and write its checksum, without loading the model and without the onnx package.
 
-An ONNX file is one protobuf message, ModelProto; its metadata is field 14, a repeated pair of strings
-(https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Only the top level of the message is
-walked here; onnx_checks.py goes down.
+An ONNX file is one protobuf message, ModelProto; its metadata is field 14, repeated pairs of strings
+(https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). This module parses only the top level of the message;
+onnx_checks.py parses the nested messages.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ def varint_tag(number: int) -> int:
 
 
 def bytes_tag(number: int) -> int:
-    """Of a string or a message. What stands under the same number in another encoding is another, unknown field."""
+    """Return the tag of a string or message field. The same number with another encoding is a different field."""
     return number << 3 | _BYTES
 
 
@@ -31,30 +31,30 @@ _KEY, _VALUE = bytes_tag(1), bytes_tag(2)
 
 
 def read_metadata(model: bytes) -> dict[str, str]:
-    """The metadata pairs of an ONNX file. Raises BundleError when the bytes are no complete ONNX file."""
+    """Return the metadata of an ONNX file. Raises BundleError if the bytes are not a complete ONNX file."""
     return {key: text_of(model, span) for key, span in _metadata_spans(model).items()}
 
 
 def add_checksum(model: bytes) -> bytes:
-    """The same file with its sha256 written over the NO_CHECKSUM value of CHECKSUM_KEY.
+    """Return the file with its sha256 in place of the NO_CHECKSUM value of CHECKSUM_KEY.
 
-    The digest is that of the file with 64 zeros in its own place, so it covers every other byte.
+    The digest is computed with 64 zeros in place of the checksum, so it covers every other byte.
     """
     start, end = _checksum_span(model)
     return model[:start] + _digest(model, (start, end)).encode() + model[end:]
 
 
 def verify_checksum(model: bytes) -> str:
-    """The sha256 that the file states. Raises BundleError if any byte of the file was changed since."""
+    """Return the sha256 stated in the file. Raises BundleError if any byte of the file was changed."""
     span = _checksum_span(model)
     stated, found = text_of(model, span), _digest(model, span)
     if stated != found:
-        raise BundleError(f"its bytes were changed: sha256 is {found[:12]}…, the file states {stated[:12]}…")
+        raise BundleError(f"its content was changed: the sha256 is {found[:12]}…, but the file states {stated[:12]}…")
     return stated
 
 
 def graph_sha256(model: bytes) -> str:
-    """Of the graph alone: the same for two files that compute the same way, whatever they say of themselves."""
+    """Return the sha256 of the graph without the metadata. It is the same for files that differ only in metadata."""
     spans = [span for tag, span in fields(model, 0, len(model)) if tag == _GRAPH]
     if len(spans) != 1:
         raise BundleError("it is not an ONNX file")
@@ -72,12 +72,12 @@ def _digest(model: bytes, checksum_span: Span) -> str:
 def _checksum_span(model: bytes) -> Span:
     start, end = _metadata_spans(model).get(CHECKSUM_KEY, (0, 0))
     if end - start != len(NO_CHECKSUM):
-        raise BundleError("it is an ONNX file without a Stripwatch contract")
+        raise BundleError("it is an ONNX file without a Stripwatch manifest")
     return start, end
 
 
 def _metadata_spans(model: bytes) -> dict[str, Span]:
-    """Where the value of each metadata key stands in the file."""
+    """Return the span of the value of each metadata key."""
     spans: dict[str, Span] = {}
     tags_seen: set[int] = set()
     for tag, (start, end) in fields(model, 0, len(model)):
@@ -86,7 +86,7 @@ def _metadata_spans(model: bytes) -> dict[str, Span]:
             pair = dict(fields(model, start, end))
             key = text_of(model, pair.get(_KEY, (0, 0)))
             if key in spans:
-                raise BundleError(f"its metadata has {key!r} twice")
+                raise BundleError(f"its metadata contains {key!r} twice")
             spans[key] = pair.get(_VALUE, (0, 0))
     if not {_IR_VERSION, _GRAPH} <= tags_seen:
         raise BundleError("it is not an ONNX file")
@@ -94,10 +94,10 @@ def _metadata_spans(model: bytes) -> dict[str, Span]:
 
 
 def fields(model: bytes, start: int, end: int) -> Iterator[tuple[int, Span]]:
-    """Tag (number and encoding) and span of each field of the protobuf message that lies in model[start:end].
+    """Yield tag (number and encoding) and span of each field of the protobuf message in model[start:end].
 
-    A tag above 32 bits is refused: the protobuf library of ONNX Runtime drops the bits above and reads a field that
-    would be unknown here.
+    Tags above 32 bits are rejected: the protobuf library of ONNX Runtime drops the upper bits and would read a field
+    that is unknown here.
     """
     at = start
     while at < end:

@@ -1,4 +1,4 @@
-"""An ONNX Runtime session on the configured provider, and proof that it computes what was trained."""
+"""An ONNX Runtime session on the configured provider, with the self-test and warm-up of its bundle."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NO_MEMORY = re.compile(r"bad[ _]alloc|failed to allocate memory|out of memory",
 
 @dataclass(frozen=True, slots=True)
 class WarmedBatch:
-    """One batch size, run at least twice. frames_per_second is that of its fastest run."""
+    """Measured speed of one batch size: frames per second in the fastest of at least one timed run."""
 
     frames: int
     frames_per_second: float
@@ -45,7 +45,7 @@ class WarmedBatch:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a model says of n frames. scores: [n, labels]; heatmaps: [n, h, w, labels], None where it has none."""
+    """Output of a model for n frames: scores [n, labels] and heatmaps [n, h, w, labels] (None without heatmaps)."""
 
     scores: Floats
     heatmaps: Floats | None = None
@@ -53,7 +53,7 @@ class Output:
 
 @dataclass(slots=True)
 class Session:
-    """A bundle, verified and ready. As many threads as batches may be in flight call `predict` at the same time."""
+    """A verified, warmed-up bundle. As many threads as there may be batches in flight can call `predict` at once."""
 
     bundle: Bundle
     provider: str
@@ -63,11 +63,12 @@ class Session:
     device_id: int | None = None  # of the GPU; None on a CPU
 
     def predict(self, frames: Pixels) -> Output:
-        """What the model says of frames, uint8 [n, height, width, channels].
+        """Run the model on frames, a uint8 array of shape [n, height, width, channels].
 
-        Where the provider is a GPU the batch is padded to a size that was warmed up: each new shape there costs a
-        search for convolution algorithms and memory that is not given back (onnxruntime #709, #24376).
-        Raises InferenceError; MemoryError where memory of the host or the device is not enough for the batch.
+        On a GPU, the batch is padded to a warmed-up size, because each new shape costs a search for convolution
+        algorithms and memory that is not freed (onnxruntime #709, #24376).
+
+        Raises InferenceError, or MemoryError if the host or the device has not enough memory for the batch.
         """
         n = len(frames)
         if self.padded:
@@ -81,12 +82,12 @@ class Session:
 
     @property
     def padded(self) -> bool:
-        """Whether a batch is filled up to a size that was warmed up."""
+        """Whether batches are padded to a warmed-up size."""
         return self.provider != CPU
 
     @property
     def best_batch_frames(self) -> int:
-        """The smallest warmed batch size that no larger one beats by more than 5 %."""
+        """Smallest warmed-up batch size that no larger size exceeds in throughput by more than 5 %."""
         best = self.batches[0]
         for batch in self.batches:
             if batch.frames_per_second > best.frames_per_second * _SPEED_GAIN_MIN:
@@ -102,12 +103,19 @@ def open_session(
     raise_if_cancelled: Callable[[], None] = lambda: None,
     execution: ExecutionOptions = DEFAULT_EXECUTION,
 ) -> Session:
-    """Load a bundle, verify its golden frames, warm up every batch size up to batch_frames_max.
+    """Load a bundle, run its self-test, and warm up the batch sizes up to batch_frames_max.
 
-    threads: of ONNX Runtime on a CPU; 0 leaves the choice to it. raise_if_cancelled: called before each run; raises to
-    break off.
-    execution: how frames reach the device; golden frames and warm-up take the same.
-    Raises SettingsError when the provider is not to be had, BundleError when the bundle does not do what it says.
+    Args:
+        bundle: The bundle.
+        provider: Execution provider.
+        threads: Threads of ONNX Runtime on a CPU; 0 for its default.
+        batch_frames_max: Largest batch size.
+        raise_if_cancelled: Called before each run; raises an exception to cancel.
+        execution: Options for the device; used for self-test and warm-up as well.
+
+    Raises:
+        SettingsError: The provider is not available.
+        BundleError: The bundle does not match its manifest, fails its self-test or cannot run here.
     """
     name = choose_provider(provider)
     session = create_session(bundle, name, threads, batch_frames_max, execution)
@@ -121,7 +129,7 @@ def open_session(
             difference = max(verify_golden(bundle, runner) for runner in dict.fromkeys(free))
         batches = [_warm_up(bundle, free[0], size, raise_if_cancelled) for size in sizes]
     except (InferenceError, MemoryError) as error:
-        raise BundleError(f"{bundle.path} does not run here: {str(error) or 'not enough memory'}") from error
+        raise BundleError(f"{bundle.path} cannot run on this machine: {str(error) or 'not enough memory'}") from error
     ready = SimpleQueue[InferenceRunner]()
     for runner in free:
         ready.put(runner)
@@ -130,10 +138,10 @@ def open_session(
 
 @contextmanager
 def _faults_of(bundle: Bundle) -> Iterator[None]:
-    """Whatever a library raises for a bundle that it cannot read becomes a BundleError.
+    """Convert exceptions of libraries for an unreadable bundle into BundleError.
 
-    ONNX Runtime raises UnicodeDecodeError for a name that is not UTF-8, numpy ValueError for a shape that is not as
-    declared, and the list is not complete.
+    For example, ONNX Runtime raises UnicodeDecodeError for a name that is not UTF-8, and numpy ValueError for a shape
+    that differs from the declared one.
     """
     try:
         yield
@@ -144,9 +152,10 @@ def _faults_of(bundle: Bundle) -> Iterator[None]:
 
 
 def verify_golden(bundle: Bundle, session: InferenceRunner) -> float:
-    """The largest difference between the scores of Keras and those of this session on the golden frames.
+    """Run the self-test: compare the scores of this session on the golden frames with those of Keras.
 
-    Raises BundleError when it is over the tolerance, or when a frame's best label is not the expected one.
+    Returns the largest difference. Raises BundleError if it exceeds the tolerance, or if the best label of a frame is
+    not the expected one.
     """
     manifest = bundle.manifest
     try:
@@ -160,22 +169,25 @@ def verify_golden(bundle: Bundle, session: InferenceRunner) -> float:
     worst = int(np.argmax(differences))
     if not differences[worst] <= manifest.score_tolerance:  # NaN fails too
         raise BundleError(
-            f"{bundle.path} does not compute what was trained: golden frame {manifest.golden[worst].name!r} "
+            f"{bundle.path} failed its self-test: golden frame {manifest.golden[worst].name!r} "
             f"differs by {differences[worst]:.2g}, allowed is {manifest.score_tolerance:.2g}"
         )
     for golden, row in zip(manifest.golden, scores, strict=True):
         label = manifest.labels[int(np.argmax(row))]
         if manifest.task == "multiclass" and label != golden.label:
-            raise BundleError(f"{bundle.path} calls golden frame {golden.name!r} {label!r}, expected {golden.label!r}")
+            raise BundleError(
+                f"{bundle.path} failed its self-test: golden frame {golden.name!r} is labelled {label!r}, "
+                f"expected {golden.label!r}"
+            )
     return float(differences[worst])
 
 
 def _check_outputs(bundle: Bundle, scores: Floats, heatmaps: list[Floats]) -> None:
-    """What a model gave for its golden frames, whatever shapes its graph declares."""
+    """Check the shapes of the actual outputs, which may differ from those that the graph declares."""
     manifest = bundle.manifest
     shape = (len(manifest.golden), len(manifest.labels))
     if scores.shape != shape:
-        raise BundleError(f"{bundle.path}: its scores have the shape {scores.shape}, expected is {shape}")
+        raise BundleError(f"{bundle.path}: its scores have the shape {scores.shape}, expected {shape}")
     for values in heatmaps:
         if values.ndim != 4 or (values.shape[0], values.shape[3]) != shape:
             raise BundleError(
@@ -191,17 +203,19 @@ def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:
     outputs = {value.name: value for value in session.get_outputs()}
     shape = list(bundle.manifest.decode.shape)
     if set(inputs) != {INPUT_NAME} or inputs[INPUT_NAME].type != "tensor(uint8)":
-        raise BundleError(f"{bundle.path}: its one input must be {INPUT_NAME!r}, uint8; it has {sorted(inputs)}")
+        raise BundleError(f"{bundle.path}: its only input must be {INPUT_NAME!r}, uint8; it has {sorted(inputs)}")
     if inputs[INPUT_NAME].shape[1:] != shape:
-        raise BundleError(f"{bundle.path}: its input is {inputs[INPUT_NAME].shape[1:]}, its decode spec says {shape}")
+        raise BundleError(
+            f"{bundle.path}: its input has the shape {inputs[INPUT_NAME].shape[1:]}, but its decode spec has {shape}"
+        )
     labels = len(bundle.manifest.labels)
     if SCORES_NAME not in outputs or outputs[SCORES_NAME].shape[1:] != [labels]:
-        raise BundleError(f"{bundle.path}: it must have an output {SCORES_NAME!r} of {labels} scores a frame")
+        raise BundleError(f"{bundle.path}: it must have an output {SCORES_NAME!r} with {labels} scores per frame")
     if bundle.manifest.heatmaps is None:
         return
     shape = outputs[HEATMAPS_NAME].shape if HEATMAPS_NAME in outputs else []
     if len(shape) != 4 or shape[3] != labels or not all(isinstance(side, int) for side in shape[1:]):
-        raise BundleError(f"{bundle.path}: it must have an output {HEATMAPS_NAME!r}, [batch, h, w, {labels}]")
+        raise BundleError(f"{bundle.path}: it must have an output {HEATMAPS_NAME!r} of shape [batch, h, w, {labels}]")
 
 
 def _warm_up(
@@ -210,7 +224,7 @@ def _warm_up(
     frames = np.zeros((size, *bundle.manifest.decode.shape), np.uint8)
     names = output_names(bundle)
     raise_if_cancelled()
-    _run(session, frames, names)  # the first run of a shape allocates and searches
+    _run(session, frames, names)  # not timed: the first run of a shape allocates memory and searches algorithms
     started = time.perf_counter()
     best_s = float("inf")
     while best_s == float("inf") or time.perf_counter() - started < _WARM_UP_S_MAX:
@@ -222,7 +236,7 @@ def _warm_up(
 
 
 def output_names(bundle: Bundle) -> list[str]:
-    """What is asked of the model in one pass: the heatmaps only where somebody can say where their places lie."""
+    """Return the outputs to compute: the scores, and the heatmaps if the geometry of their cells is known."""
     with_maps = bundle.manifest.heatmaps is not None and bundle.manifest.grid is not None
     return [SCORES_NAME, HEATMAPS_NAME] if with_maps else [SCORES_NAME]
 

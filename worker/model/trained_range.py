@@ -1,10 +1,9 @@
-"""The sizes and the scale of the frames that a model was trained on, and whether a frame is like them.
+"""Sizes and scale of the frames that a model was trained on, and the check whether a frame matches them.
 
-A frame is brought to the size of the model's input, so its size decides how large a defect is in what the model sees,
-and its aspect ratio decides how far a defect is stretched. A network without its own experience of other sizes copes
-with little. What may differ is what augmentation for robustness usually covers: a factor of 1.25 in size (the standard
-scale jitter of 0.8 to 1.25, Ghiasi et al. 2021) and of 4/3 in aspect ratio (random crops of 3/4 to 4/3, Szegedy et al.
-2015).
+A frame is resized to the model input. Its size therefore determines how large a defect appears to the model, and its
+aspect ratio how much a defect is stretched. A network that was not trained on other sizes tolerates little difference.
+The accepted differences are those that augmentation usually covers: a factor of 1.25 in size (the standard scale jitter
+of 0.8 to 1.25, Ghiasi et al. 2021) and of 4/3 in aspect ratio (random crops of 3/4 to 4/3, Szegedy et al. 2015).
 """
 
 import math
@@ -29,7 +28,7 @@ Untrained = Literal["flag", "reject", "accept"]
 
 
 class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The smallest and the largest value of any training frame."""
+    """Smallest and largest value among the training frames."""
 
     smallest: float
     largest: float
@@ -39,7 +38,7 @@ class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return cls(min(values), max(values))
 
     def admits(self, value: float, factor: float) -> bool:
-        """Whether the value is in the range, or beyond it by this factor at most."""
+        """Return whether the value is within the range, extended by this factor at both ends."""
         return self.smallest / factor - _ROUNDING <= value <= self.largest * factor + _ROUNDING
 
     def __str__(self) -> str:
@@ -49,9 +48,14 @@ class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainedFrames(msgspec.Struct, frozen=True):
-    """The training frames of a model.
+    """Ranges of the training frames of a model.
 
-    aspect_ratio: width over height. mm_per_px: along the strip; None where training did not state it.
+    Attributes:
+        frames: Number of training frames.
+        width_px: Range of widths.
+        height_px: Range of heights.
+        aspect_ratio: Range of width divided by height.
+        mm_per_px: Range of the scale along the strip; None if training did not state it.
     """
 
     frames: int
@@ -62,7 +66,7 @@ class TrainedFrames(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, sizes: Sequence[tuple[int, int]], mm_per_px: Sequence[float] = ()) -> Self:
-        """Of at least one frame. sizes: width and height of each."""
+        """Collect the ranges of at least one frame. sizes: width and height of each frame."""
         widths, heights = zip(*sizes, strict=True)
         return cls(
             frames=len(sizes),
@@ -80,16 +84,16 @@ class TrainedFrames(msgspec.Struct, frozen=True):
         )
 
     def admits_scale(self, mm_per_px: float | None) -> bool:
-        """Also where either scale is not known."""
+        """Return whether the scale is accepted; true if either scale is unknown."""
         return mm_per_px is None or self.mm_per_px is None or self.mm_per_px.admits(mm_per_px, SIZE_FACTOR)
 
     def flags(self, width_px: int, height_px: int, mm_per_px: float | None = None) -> tuple[FrameFlag, ...]:
-        """What makes a frame unlike the training frames; nothing for a frame that is like them."""
+        """Return flags for the differences between a frame and the training frames; empty if there are none."""
         size = () if self.admits_size(width_px, height_px) else (FrameFlag.SIZE,)
         return size if self.admits_scale(mm_per_px) else (*size, FrameFlag.SCALE)
 
     def __str__(self) -> str:
-        """For people: "200 x 200 px" or "800 to 1600 x 256 px, aspect ratio 3.125 to 6.25, 0.5 mm per px"."""
+        """Format as "200 x 200 px" or "800 to 1600 x 256 px, aspect ratio 3.125 to 6.25, 0.5 mm per px"."""
         size = f"{self.width_px} x {self.height_px} px"
         aspect = (
             "" if self.aspect_ratio.smallest == self.aspect_ratio.largest else f", aspect ratio {self.aspect_ratio}"
@@ -99,10 +103,12 @@ class TrainedFrames(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class SizeCheck:
-    """Holds frames against the training frames of a model.
+    """Compares frames with the training frames of a model.
 
-    trained: None where the bundle does not state them, and nothing is unlike them. scales_mm_per_px: by camera, where
-    it is known.
+    Attributes:
+        trained: Ranges of the training frames; None if the bundle does not state them, which accepts every frame.
+        untrained: Treatment of other frames.
+        scales_mm_per_px: Scale by camera, if known.
     """
 
     trained: TrainedFrames | None = None
@@ -110,9 +116,9 @@ class SizeCheck:
     scales_mm_per_px: Mapping[str, float] = field(default_factory=dict)
 
     def apply(self, image: Image, camera: str | None = None) -> Image:
-        """The image, with flags where it is unlike the training frames and the settings do not accept that.
+        """Return the image, with flags if it differs from the training frames and the settings do not accept that.
 
-        Raises FrameRejected where the settings refuse such frames.
+        Raises FrameRejected if the settings reject such frames.
         """
         flags = self.flags(image.width_px, image.height_px, camera)
         if not flags:
@@ -122,7 +128,7 @@ class SizeCheck:
         return replace(image, flags=(*image.flags, *flags))
 
     def flags(self, width_px: int, height_px: int, camera: str | None = None) -> tuple[FrameFlag, ...]:
-        """Why a frame of this size is unlike the training frames; nothing where the settings accept it."""
+        """Return the flags for a frame of this size; empty if the settings accept all frames."""
         if self.trained is None or not self.active:
             return ()
         return self.trained.flags(width_px, height_px, self._scale(camera))
@@ -133,6 +139,7 @@ class SizeCheck:
         return self.trained is not None and self.untrained != "accept"
 
     def describe(self, width_px: int, height_px: int, camera: str | None = None) -> str:
+        """Describe the size of a frame and the sizes of the training frames."""
         scale = self._scale(camera)
         mm = f" at {scale:g} mm per px" if scale is not None else ""
         return f"{width_px} x {height_px} px{mm}; the model was trained on {self.trained}"
@@ -142,9 +149,9 @@ class SizeCheck:
 
 
 def size_warning(check: SizeCheck, files: Iterable[bytes]) -> str | None:
-    """A sentence about the image files that are unlike the training frames, by their headers; None where none is.
+    """Return a warning about image files whose size differs from the training frames; None if there are none.
 
-    Files whose header cannot be read are passed over.
+    Only headers are read. Files with an unreadable header are ignored.
     """
     sizes: Counter[tuple[int, int]] = Counter()
     for encoded in files:
@@ -156,16 +163,16 @@ def size_warning(check: SizeCheck, files: Iterable[bytes]) -> str | None:
         return None
     named = ", ".join(f"{count} of {width} x {height} px" for (width, height), count in unlike[:_SIZES_NAMED_MAX])
     more = f" and {len(unlike) - _SIZES_NAMED_MAX} more sizes" if len(unlike) > _SIZES_NAMED_MAX else ""
-    result = "they are called unsure" if check.untrained == "flag" else "they are rejected"
+    result = "their verdict is unsure" if check.untrained == "flag" else "they are rejected"
     return (
-        f"warning: {sum(count for _, count in unlike)} of {sizes.total()} frames are unlike those that the model was "
-        f"trained on, {check.trained}: {named}{more}; {result} (setting frames.untrained_size)"
+        f"warning: {sum(count for _, count in unlike)} of {sizes.total()} frames differ in size from the training "
+        f"frames ({check.trained}): {named}{more}; {result} (setting frames.untrained_size)"
     )
 
 
 def check_trained(trained: TrainedFrames) -> None:
-    """Raises BundleError for what the types alone cannot say."""
+    """Check the rules that the types cannot express. Raises BundleError."""
     ranges = [trained.width_px, trained.height_px, trained.aspect_ratio, trained.mm_per_px]
     for each in ranges:
         if each is not None and not 0 < each.smallest <= each.largest < math.inf:
-            raise BundleError(f"its range of training frames goes from {each.smallest:g} to {each.largest:g}")
+            raise BundleError(f"its training frames have an invalid range, {each.smallest:g} to {each.largest:g}")

@@ -1,4 +1,4 @@
-"""From scores to a verdict: two thresholds a label make clean, unsure or defect."""
+"""Turn scores into a verdict: clean, unsure or defect, by two thresholds per label."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,14 @@ _TINY = 1e-7  # float32 scores saturate at 0 and 1
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """label: the best one, which may mean "no defect". scores: calibrated, in the order of the labels.
+    """Verdict for one frame.
 
-    defects: the positions of the labels that are taken as a fact, best first.
+    Attributes:
+        verdict: "clean", "unsure" or "defect".
+        label: The best label, which may mean "no defect".
+        score: Score of the best label.
+        scores: Calibrated scores in the order of the labels.
+        defects: Indices of the defect labels that reach their `sure` threshold, best first.
     """
 
     verdict: Verdict
@@ -27,7 +32,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class DecisionPolicy:
-    """The labels of a bundle, the thresholds in force, and the temperature that its scores are calibrated with."""
+    """Labels of a bundle, the thresholds in use, and the temperature that calibrates the scores."""
 
     labels: tuple[str, ...]
     clean_label: str | None
@@ -37,11 +42,14 @@ class DecisionPolicy:
     temperature: float = 1.0
 
     def decide(self, raw_scores: Sequence[float]) -> Decision:
-        """Judge the scores of one frame. raw_scores: of the model, in the order of the labels.
+        """Decide the verdict of one frame.
 
-        A defect: a defect label reaches its `sure`; where labels exclude each other only the best one counts.
-        Clean: no defect label reaches its `unsure`, and the clean label, where there is one, is best and `sure`; where
-        labels exclude each other and none means clean, never. Anything else is unsure.
+        * defect: a defect label reaches its `sure` threshold. If labels exclude each other, only the best label counts.
+        * clean: no defect label reaches its `unsure` threshold, and the clean label (if there is one) is the best label
+          and reaches its `sure` threshold. If labels exclude each other and there is no clean label, no frame is clean.
+        * unsure: everything else.
+
+        raw_scores: scores of the model in the order of the labels, not calibrated.
         """
         scores = calibrate(raw_scores, self.temperature, self.single_label)
         best = max(range(len(scores)), key=scores.__getitem__)
@@ -72,9 +80,9 @@ class DecisionPolicy:
 
 
 def calibrate(scores: Sequence[float], temperature: float, single_label: bool) -> tuple[float, ...]:
-    """The scores that a model would give with its logits divided by temperature (Guo et al. 2017).
+    """Return the scores that the model would give with its logits divided by the temperature (Guo et al. 2017).
 
-    The logits of a softmax are the logarithms of its scores, but for a constant that falls out.
+    The logits of a softmax are the logarithms of its scores, up to a constant that cancels out.
     """
     if temperature == 1:
         return tuple(scores)
@@ -87,10 +95,12 @@ def calibrate(scores: Sequence[float], temperature: float, single_label: bool) -
 
 
 def decision_policy(manifest: Manifest, overrides: Mapping[str, ThresholdOverride]) -> DecisionPolicy:
-    """Thresholds of the bundle, with those of the settings over them. Raises SettingsError for an unknown label."""
+    """Apply overrides from the settings to the thresholds of the bundle. Raises SettingsError for an unknown label."""
     for label in overrides:
         if label not in manifest.labels:
-            raise SettingsError(f"setting 'thresholds.{label}': the bundle has no such label, only {manifest.labels}")
+            raise SettingsError(
+                f"setting 'thresholds.{label}': the bundle has no such label; its labels are {manifest.labels}"
+            )
     return DecisionPolicy(
         labels=tuple(manifest.labels),
         clean_label=manifest.clean_label,

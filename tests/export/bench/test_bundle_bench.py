@@ -32,7 +32,7 @@ def test_measures_files_and_registry_names_with_and_without_heatmaps(tmp_path: P
 
 def test_rejects_a_forged_bundle(tmp_path: Path) -> None:
     forged = write_bundle(tmp_path / "forged.onnx", tiny_contract(labels=["grey", "dark", "bright"]))
-    with new_progress() as progress, pytest.raises(BundleError, match="calls golden frame"):
+    with new_progress() as progress, pytest.raises(BundleError, match="is labelled"):
         bench_bundles([forged], PLAN, progress)
 
 

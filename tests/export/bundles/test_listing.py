@@ -31,8 +31,8 @@ def test_lists_all_bundles_in_order_with_their_problems(store: Path) -> None:
     assert summary["promoted"] == {"tiny": "10"}
     problems = [bundle["problem"] for bundle in summary["bundles"]]
     assert problems[:2] == [None, None]
-    assert "is no usable bundle" in problems[2]
-    assert "says that it is tiny 9" in problems[3]
+    assert "is not a valid bundle" in problems[2]
+    assert "contains tiny 9" in problems[3]
     text = io.StringIO()
     print_table(found, Console(file=text, width=250))
     assert summary["bundles"][1]["sha256"][:12] in text.getvalue()
@@ -49,7 +49,7 @@ def test_lists_a_missing_promoted_file_and_a_broken_pointer(store: Path) -> None
 
 
 def test_names_a_missing_registry(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no store"):
+    with pytest.raises(InputError, match=r"registry .* does not exist"):
         entries(tmp_path / "nowhere")
     assert entries(tmp_path) == []
 

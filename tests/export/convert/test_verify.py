@@ -54,7 +54,7 @@ def test_the_checksum_detects_one_changed_byte_of_a_weight(exported: Path, tmp_p
     kernel = max((each.raw_data for each in onnx.load(exported).graph.initializer), key=len)
     model[model.index(kernel) + len(kernel) // 2] ^= 1
     (tmp_path / "changed.onnx").write_bytes(model)
-    with pytest.raises(BundleError, match="its bytes were changed"):
+    with pytest.raises(BundleError, match="its content was changed"):
         verify(tmp_path / "changed.onnx")
 
 
@@ -62,7 +62,7 @@ def test_the_checksum_detects_one_changed_byte_of_a_weight(exported: Path, tmp_p
 def test_golden_frames_detect_a_change_with_a_recomputed_checksum(
     exported: Path, tmp_path: Path, change: Change
 ) -> None:
-    with pytest.raises(BundleError, match=r"does not compute what was trained|calls golden frame"):
+    with pytest.raises(BundleError, match=r"failed its self-test"):
         verify(reseal(exported, tmp_path / "forged.onnx", change))
 
 
@@ -79,7 +79,7 @@ def test_rejects_heatmaps_of_another_model(exported: Path, tmp_path: Path) -> No
 def test_rejects_a_truncated_file(exported: Path, tmp_path: Path) -> None:
     model = exported.read_bytes()
     (tmp_path / "half.onnx").write_bytes(model[: len(model) // 2])
-    with pytest.raises(BundleError, match=r"half\.onnx is no usable bundle"):
+    with pytest.raises(BundleError, match=r"half\.onnx is not a valid bundle"):
         verify(tmp_path / "half.onnx")
 
 

@@ -36,7 +36,7 @@ def test_a_file_without_a_class_is_named(tmp_path: Path, name: str) -> None:
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "readme.txt")
-    with pytest.raises(DataError, match=r"has no \.jpg, .* file"):
+    with pytest.raises(DataError, match=r"contains no \.jpg, .* file"):
         read_dataset(tmp_path, "prefix")
 
 

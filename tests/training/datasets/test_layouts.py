@@ -48,7 +48,7 @@ def test_folder_and_prefix_that_agree_are_no_question(tmp_path: Path) -> None:
         ),
         (["a/x_1.jpg", "b/x_1.jpg", "x_2.jpg"], r"a/x_1\.jpg and .*b/x_1\.jpg are two files of one name"),
         (["pits/1.jpg", "pits/1.png", "rust/1.jpg"], r"folder: .*pits/1\.jpg and .*1\.png are two files of one name"),
-        (["notes.txt"], r"has no \.jpg, .* file; it has type \.txt: 1"),
+        (["notes.txt"], r"contains no \.jpg, .* file; it contains type \.txt: 1"),
         (["pits_1.jpg", "pits_2.jpg"], "one class only, pits"),
     ],
 )

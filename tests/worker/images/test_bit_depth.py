@@ -1,4 +1,4 @@
-"""How samples of more than 8 bits become 8 bits: exact values, and the flags of unknown and contradicted depths."""
+"""Mapping of samples with more than 8 bits to 8 bits: exact values, and flags for unknown or contradicted depths."""
 
 import numpy as np
 import pytest
@@ -22,13 +22,13 @@ def one(value: int, spec: DecodeSpec = PLAIN, bits: int | None = None) -> tuple[
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))))
-def test_8_bits_remain_the_same_array(pixels: np.ndarray) -> None:
+def test_returns_8_bit_samples_unchanged(pixels: np.ndarray) -> None:
     mapped, flags = to_8_bits(Samples(pixels), TWELVE)
     assert mapped is pixels
     assert flags == ()
 
 
-def test_8_bits_are_unlike_the_deeper_samples_from_which_levels_were_chosen() -> None:
+def test_flags_8_bit_samples_if_the_model_has_levels() -> None:
     pixels = np.zeros((8, 8), np.uint8)
     mapped, flags = to_8_bits(Samples(pixels), DecodeSpec(8, 8, levels=Levels(0.1, 0.5)))
     assert mapped is pixels
@@ -36,7 +36,7 @@ def test_8_bits_are_unlike_the_deeper_samples_from_which_levels_were_chosen() ->
 
 
 @given(st.integers(9, 16), st.data())
-def test_without_levels_the_upper_8_significant_bits_remain(bits: int, data: st.DataObject) -> None:
+def test_keeps_the_upper_8_significant_bits_without_levels(bits: int, data: st.DataObject) -> None:
     value = data.draw(st.integers(0, 2**bits - 1))
     assert one(value, SIXTEEN, bits) == (value >> (bits - 8), ())
 
@@ -61,8 +61,8 @@ def test_levels_of_twelve_bits(value: int, expected: int) -> None:
         (2**14, PLAIN, None, (64, ())),  # undeclared, and too large for a camera of 14 bits
         (4095, TWELVE, None, (255, ())),  # training states 12 bits
         (4096, TWELVE, None, (255, (FrameFlag.BIT_DEPTH,))),  # more than training states
-        (2**14, TWELVE, 16, (64, ())),  # what a file declares comes before what training states
-        (2**14 - 1, PLAIN, 16, (63, (FrameFlag.BIT_DEPTH,))),  # 16 bits are declared for whatever is stored in 16
+        (2**14, TWELVE, 16, (64, ())),  # the depth declared by the file takes precedence over training
+        (2**14 - 1, PLAIN, 16, (63, (FrameFlag.BIT_DEPTH,))),  # a declaration of 16 bits is not trusted
         (4095, TWELVE, 16, (15, (FrameFlag.BIT_DEPTH,))),
         (16, SIXTEEN, 16, (0, ())),
         (16, SIXTEEN, None, (0, ())),
@@ -71,7 +71,7 @@ def test_levels_of_twelve_bits(value: int, expected: int) -> None:
         (63, PLAIN, 6, (252, ())),
     ],
 )
-def test_depths_that_are_unknown_or_contradicted_are_flagged(
+def test_flags_unknown_or_contradicted_depths(
     value: int, spec: DecodeSpec, bits: int | None, expected: tuple[int, tuple[FrameFlag, ...]]
 ) -> None:
     assert one(value, spec, bits) == expected
@@ -84,12 +84,12 @@ def test_depths_that_are_unknown_or_contradicted_are_flagged(
         (10, TWELVE, None, ()),
         (10, PLAIN, 16, (FrameFlag.BIT_DEPTH,)),
         (11, PLAIN, 16, ()),
-        (10, TWELVE, 12, (FrameFlag.BIT_DEPTH,)),  # a file that declares its depth is held to it
-        (11, PLAIN, None, ()),  # more than a thousandth: samples of 16 bits, and dark
+        (10, TWELVE, 12, (FrameFlag.BIT_DEPTH,)),  # outliers count if the file declares its depth
+        (11, PLAIN, None, ()),  # more than one sample in 1000: a dark 16-bit image
         (11, TWELVE, None, (FrameFlag.BIT_DEPTH,)),
     ],
 )
-def test_a_few_white_pixels_do_not_hide_the_depth_of_a_camera(
+def test_ignores_a_few_white_pixels_when_detecting_the_depth(
     stray: int, spec: DecodeSpec, bits: int | None, flags: tuple[FrameFlag, ...]
 ) -> None:
     values = np.full((100, 100), 4000, np.uint16)
@@ -97,7 +97,7 @@ def test_a_few_white_pixels_do_not_hide_the_depth_of_a_camera(
     assert to_8_bits(Samples(values, bits), spec)[1] == flags
 
 
-def test_flags_of_the_decoder_remain_and_none_comes_twice() -> None:
+def test_keeps_the_flags_of_the_decoder_without_duplicates() -> None:
     flags = (FrameFlag.DAMAGED, FrameFlag.BIT_DEPTH)
     assert to_8_bits(Samples(np.zeros((8, 8), np.uint16), flags=flags), PLAIN)[1] == flags
     assert to_8_bits(Samples(np.zeros((8, 8), np.uint8), flags=flags), PLAIN)[1] == flags

@@ -1,4 +1,4 @@
-"""The decode that training and the worker share: right pixels, or a reason."""
+"""Decoding shared by training and the worker: correct pixels, or a reject with its reason."""
 
 from contextlib import suppress
 from typing import Any
@@ -20,7 +20,7 @@ COLOURS[..., 0], COLOURS[..., 1], COLOURS[..., 2] = 200, 100, 50
 
 
 @pytest.mark.parametrize("name", BAD_FRAMES)
-def test_a_bad_frame_has_its_reason(name: str) -> None:
+def test_rejects_a_bad_frame_with_its_reason(name: str) -> None:
     value, reason = BAD_FRAMES[name]
     with pytest.raises(FrameRejected) as caught:
         decode(value or b"", SPEC)
@@ -29,7 +29,7 @@ def test_a_bad_frame_has_its_reason(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GOOD_FRAMES)
-def test_odd_but_whole_frames_are_read(name: str) -> None:
+def test_decodes_unusual_but_intact_frames(name: str) -> None:
     image = decode(GOOD_FRAMES[name], SPEC)
     assert image.pixels.shape == SPEC.shape
     assert image.pixels.dtype == np.uint8
@@ -38,7 +38,7 @@ def test_odd_but_whole_frames_are_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("jpeg_scale", [1, 2, 4, 8])
-def test_colours_come_as_rgb_at_every_scale(jpeg_scale: int) -> None:
+def test_decodes_colours_as_rgb_at_every_scale(jpeg_scale: int) -> None:
     encoded = cv2.imencode(".jpg", COLOURS[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
     spec = DecodeSpec(8, 8, jpeg_scale=jpeg_scale)  # type: ignore[arg-type]
     assert np.abs(decode(encoded, spec).pixels.reshape(-1, 3).mean(0) - [200, 100, 50]).max() < 3
@@ -52,13 +52,13 @@ def test_grey_is_one_channel() -> None:
     assert np.abs(decode(encoded, spec).pixels.astype(int) - expected).max() <= 1
 
 
-def test_pixels_are_untouched_where_the_size_fits() -> None:
+def test_does_not_change_pixels_if_the_size_matches() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, SPEC.shape, np.uint8)
     encoded = cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
     assert np.array_equal(decode(encoded, SPEC).pixels, pixels)
 
 
-def test_area_averages_where_the_frame_shrinks() -> None:
+def test_area_interpolation_averages_shrunk_frames() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (32, 48), np.uint8)
     encoded = cv2.imencode(".png", pixels)[1].tobytes()
     means = pixels.reshape(16, 2, 24, 2).mean(axis=(1, 3))
@@ -105,7 +105,7 @@ def test_a_rotation_in_exif_is_ignored() -> None:
         (DecodeLimits(side_px_min=33), RejectReason.TOO_SMALL),
     ],
 )
-def test_limits_hold(limits: DecodeLimits, reason: RejectReason) -> None:
+def test_rejects_frames_beyond_the_limits(limits: DecodeLimits, reason: RejectReason) -> None:
     with pytest.raises(FrameRejected) as caught:
         decode(encode_frame(0.5), SPEC, limits)
     assert caught.value.reason == reason
@@ -116,7 +116,9 @@ SEEDS = [encode_frame(0.5, suffix=".jpg"), encode_frame(0.5), encode_frame(0.5, 
 
 @settings(max_examples=300)
 @given(st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=8), st.data())
-def test_no_mutation_of_a_file_escapes(seed: bytes, changes: list[tuple[int, int]], data: st.DataObject) -> None:
+def test_any_mutation_of_a_file_is_decoded_or_rejected(
+    seed: bytes, changes: list[tuple[int, int]], data: st.DataObject
+) -> None:
     mutated = bytearray(seed)
     for at, value in changes:
         mutated[at % len(mutated)] = value

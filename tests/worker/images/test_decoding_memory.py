@@ -1,4 +1,4 @@
-"""Decoding takes no more memory than it asks for first, which is what the memory budget of a worker counts."""
+"""Decoding uses no more memory than it reserves first; the memory budget of a worker relies on this."""
 
 import sys
 from pathlib import Path
@@ -14,10 +14,10 @@ from stripwatch.worker.images.lossless_png import raw_to_png
 from stripwatch.worker.simulator.raw_frames import pack_raw
 from tests.image_files import tiff_file
 
-SIDE_PX = 4096  # so every array is a mapping of its own, which the kernel counts separately
+SIDE_PX = 4096  # large enough that every array is a separate mapping, which the kernel counts separately
 NOISE = np.random.default_rng(0).integers(0, 256, (SIDE_PX, SIDE_PX), np.uint8)
 LIMITS = DecodeLimits(bytes_max=10**9)
-TOLERANCE = 1.5  # the heap keeps some of what was freed
+TOLERANCE = 1.5  # the heap keeps some freed memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own count of memory")
 
@@ -37,12 +37,12 @@ def test_tiff_files(compress: bool) -> None:
 def assert_within_reserve(encoded: bytes, layout: RawLayout | None) -> None:
     reserved: list[int] = []
     before = psutil.Process().memory_info().rss
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is resident
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak to the resident memory
     decode(encoded, DecodeSpec(64, 64), LIMITS, layout, reserved.append)
     assert peak_bytes() - before <= TOLERANCE * reserved[0]
 
 
 def peak_bytes() -> int:
-    """psutil tells no peak on Linux."""
+    """Read the peak from /proc, because psutil does not report it on Linux."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

@@ -1,4 +1,4 @@
-"""One limit of size in training, in every command and on the line, which admits a frame of 8192 x 4096 pixels."""
+"""Training, all commands and the worker share one frame size limit, which admits frames of 8192 x 4096 pixels."""
 
 import cv2
 import numpy as np
@@ -20,8 +20,8 @@ def encoded(height_px: int, width_px: int) -> bytes:
     return bytes(cv2.imencode(".jpg", np.full((height_px, width_px), 100, np.uint8))[1].tobytes())
 
 
-def test_the_line_admits_what_training_admits() -> None:
-    """Except that it calls progressive files unsure; a person has looked at those of a training set."""
+def test_the_worker_admits_the_same_frames_as_training() -> None:
+    """The only difference: the worker flags progressive files, because nobody has checked them as in a training set."""
     assert decode_limits(FramesSettings()) == DecodeLimits(progressive="flag")
     assert decode_limits(FramesSettings(progressive="accept")) == DecodeLimits()
 
@@ -34,7 +34,7 @@ def test_a_line_scan_frame_of_8192_by_4096_pixels_is_decoded() -> None:
     assert refused.value.reason is RejectReason.TOO_MANY_PIXELS
 
 
-def test_its_mono8_buffer_fits_each_limit_of_bytes_on_its_way() -> None:
+def test_a_mono8_buffer_of_8192_by_4096_pixels_fits_every_byte_limit() -> None:
     buffer_bytes = 4096 * 8192
     assert buffer_bytes <= FramesSettings().bytes_max <= RejectsSettings().bytes_max
     topics = {plan.name: int(plan.settings["max.message.bytes"]) for plan in plan_topics(1, 1, 1, MESSAGE_BYTES_MAX)}

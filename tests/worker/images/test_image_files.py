@@ -1,4 +1,4 @@
-"""The walk over a folder: what is read as an image, and what is named as skipped."""
+"""Scanning a folder: which files are read as images, and which are reported as skipped."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ def whys(root: Path) -> dict[str, str]:
     return {each.name: each.why for each in scan_folder(root).skipped}
 
 
-def test_every_suffix_is_read_in_any_case_and_in_subfolders(tmp_path: Path) -> None:
+def test_finds_every_suffix_in_any_case_and_in_subfolders(tmp_path: Path) -> None:
     names = [f"{number}{suffix}" for number, suffix in enumerate(CONTENT_TYPES)]
     touch(tmp_path, *names, "sub/deep/X.BMP", "sub/y.TiF")
     found = list_images(tmp_path)
@@ -34,7 +34,7 @@ def test_every_suffix_is_read_in_any_case_and_in_subfolders(tmp_path: Path) -> N
     assert (found.skipped, found.notes) == ((), [])
 
 
-def test_a_content_type_has_a_suffix_and_a_suffix_a_content_type() -> None:
+def test_maps_suffixes_to_content_types_and_back() -> None:
     assert content_type_of(Path("a.JFIF")) == content_type_of(Path("a.jpe")) == "image/jpeg"
     assert {suffix_for(content_type) for content_type in CONTENT_TYPES.values()} == {
         ".jpg",
@@ -46,7 +46,7 @@ def test_a_content_type_has_a_suffix_and_a_suffix_a_content_type() -> None:
     assert set(SUFFIXES.values()) <= set(CONTENT_TYPES)
 
 
-def test_what_is_not_read_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_reports_skipped_files_with_the_reason(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.gif", "README", ".hidden.jpg", ".cache/c.jpg", "d.jpg/e.png")
     (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
@@ -65,7 +65,7 @@ def test_what_is_not_read_is_named_with_the_reason(tmp_path: Path) -> None:
         "d.jpg": "folder named like an image",
         "gone.jpg": "broken link",
         "loop.jpg": "broken link (Too many levels of symbolic links)",
-        "up": "link to a folder, which is not followed",
+        "up": "link to a folder (not followed)",
         "pipe.png": "pipe, socket or device",
         "device.png": "pipe, socket or device",
         "to_pipe.png": "pipe, socket or device",
@@ -74,7 +74,7 @@ def test_what_is_not_read_is_named_with_the_reason(tmp_path: Path) -> None:
     assert "broken link: 1 (gone.jpg)" in found.notes[0]
 
 
-def test_a_few_of_many_are_named(tmp_path: Path) -> None:
+def test_names_only_a_few_of_many_skipped_files(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", *(f"{number}.pdf" for number in range(5)))
     assert list_images(tmp_path).notes == [
         f"skipping 5 files or folders in {tmp_path}: type .pdf: 5 (0.pdf, 1.pdf, 2.pdf, ...)"
@@ -82,7 +82,7 @@ def test_a_few_of_many_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
-def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
+def test_reports_a_folder_without_permission(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "shut/b.jpg")
     (tmp_path / "shut").chmod(0)
     try:
@@ -91,7 +91,7 @@ def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
         (tmp_path / "shut").chmod(0o700)
 
 
-def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "a.jpg", "shut/b.jpg")
     listed = os.scandir
 
@@ -104,13 +104,13 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: py
     assert whys(tmp_path) == {"shut": "folder that cannot be listed (Permission denied)"}
 
 
-def test_annotations_beside_images_are_not_noise(tmp_path: Path) -> None:
+def test_does_not_report_the_annotations_of_images(tmp_path: Path) -> None:
     touch(tmp_path, "images/a_1.jpg", "xml/a_1.xml", "labels/a_1.txt", "manifest.csv", "truth.jsonl", "classes.txt")
     touch(tmp_path, "notes.txt", "other.xml")
     assert whys(tmp_path) == {"notes.txt": "type .txt", "other.xml": "type .xml"}
 
 
-def test_names_that_differ_by_suffix_or_case_are_noted(tmp_path: Path) -> None:
+def test_notes_names_that_differ_only_by_suffix_or_case(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "A.png", "b.bmp", "sub/a.jpg")
     found = list_images(tmp_path)
     assert len(found.files) == 4
@@ -118,27 +118,29 @@ def test_names_that_differ_by_suffix_or_case_are_noted(tmp_path: Path) -> None:
     assert found.notes[0].endswith("differ only by suffix or case, and all of them are read: A.png and a.jpg")
 
 
-def test_a_folder_of_other_formats_names_them_and_those_that_are_read(tmp_path: Path) -> None:
+def test_rejects_a_folder_without_images_and_names_its_files(tmp_path: Path) -> None:
     touch(tmp_path, "a.gif", "b.GIF", "c.heic")
-    with pytest.raises(InputError, match=r"has no \.jpg, .*\.webp file; it has type \.gif: 2 .*, type \.heic: 1"):
+    with pytest.raises(
+        InputError, match=r"contains no \.jpg, .*\.webp file; it contains type \.gif: 2 .*, type \.heic: 1"
+    ):
         list_images(tmp_path)
 
 
-def test_a_name_that_is_not_utf8_is_named_as_text(tmp_path: Path) -> None:
+def test_reports_a_name_that_is_not_utf8_as_text(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
     (tmp_path / os.fsdecode(b"b\xff\n.gif")).write_bytes(b"x")
     assert whys(tmp_path) == {"b\\xff\\x0a.gif": "type .gif"}
     list_images(tmp_path).notes[0].encode()
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_rejects_a_folder_that_does_not_exist(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
-    with pytest.raises(InputError, match="there is no folder"):
+    with pytest.raises(InputError, match=r"folder .*nowhere does not exist"):
         list_images(tmp_path / "nowhere")
     with pytest.raises(InputError, match="is not a folder"):
         list_images(tmp_path / "a.jpg")
 
 
-def test_one_file_is_one_file(tmp_path: Path) -> None:
+def test_uses_the_singular_for_one_file(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"")
     assert scan_folder(tmp_path).notes == [f"skipping 1 file or folder in {tmp_path}: type .pdf: 1 (a.pdf)"]

@@ -1,4 +1,4 @@
-"""What the three numbers mean, and that they follow light and blur as they say."""
+"""Brightness, contrast and sharpness: their values, and how they react to light and blur."""
 
 import cv2
 import numpy as np
@@ -20,17 +20,17 @@ def grey(shape: tuple[int, int], factor: float = 1.0) -> Pixels:
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]))))
-def test_of_small_frames_they_are_what_numpy_says(pixels: Pixels) -> None:
+def test_statistics_of_small_frames_match_numpy(pixels: Pixels) -> None:
     seen = pixels[..., pixels.shape[2] // 2].astype(float)
     steps = np.abs(np.diff(seen, axis=1))
     found = measure(pixels)
     assert found.brightness == pytest.approx(seen.mean())
-    assert found.contrast == pytest.approx(seen.std(), abs=1e-5)  # a difference of float32 squares
+    assert found.contrast == pytest.approx(seen.std(), abs=1e-5)  # OpenCV subtracts squares in float32
     assert found.sharpness == pytest.approx((steps.mean() if steps.size else 0) / max(seen.mean(), 1))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_of_large_frames_they_are_close_to_those_of_every_pixel(shape: tuple[int, int]) -> None:
+def test_statistics_of_large_frames_are_close_to_those_of_all_pixels(shape: tuple[int, int]) -> None:
     pixels = grey(shape)
     found = measure(pixels)
     assert found.brightness == pytest.approx(pixels.mean(), rel=0.05)
@@ -38,7 +38,7 @@ def test_of_large_frames_they_are_close_to_those_of_every_pixel(shape: tuple[int
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_less_light_is_darker_with_less_contrast_and_hardly_less_sharp(shape: tuple[int, int]) -> None:
+def test_less_light_lowers_brightness_and_contrast_but_hardly_sharpness(shape: tuple[int, int]) -> None:
     bright, dim = measure(grey(shape)), measure(grey(shape, 0.5))
     assert dim.brightness == pytest.approx(0.5 * bright.brightness, rel=0.02)
     assert dim.contrast == pytest.approx(0.5 * bright.contrast, rel=0.02)
@@ -46,7 +46,7 @@ def test_less_light_is_darker_with_less_contrast_and_hardly_less_sharp(shape: tu
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_blur_by_focus_or_by_motion_is_less_sharp_and_no_darker(shape: tuple[int, int]) -> None:
+def test_blur_lowers_sharpness_but_not_brightness(shape: tuple[int, int]) -> None:
     pixels = grey(shape)[..., 0]
     sharp = measure(pixels[..., np.newaxis])
     for blurred in (cv2.GaussianBlur(pixels, (0, 0), 3), cv2.blur(pixels, (15, 1))):
@@ -55,7 +55,7 @@ def test_blur_by_focus_or_by_motion_is_less_sharp_and_no_darker(shape: tuple[int
         assert found.brightness == pytest.approx(sharp.brightness, rel=0.02)
 
 
-def test_a_camera_has_its_turn_once_in_a_period_and_another_does_not_take_it() -> None:
+def test_samples_each_camera_once_per_period() -> None:
     clock = ManualClock()
     turns = CameraSampler(0.2, clock.monotonic)
     assert [turns.due(camera) for camera in ("a", "b", "a", "b")] == [True, True, False, False]
@@ -65,7 +65,7 @@ def test_a_camera_has_its_turn_once_in_a_period_and_another_does_not_take_it() -
     assert [turns.due("a"), turns.due("a")] == [True, False]
 
 
-def test_names_without_end_take_no_memory() -> None:
+def test_unlimited_camera_names_use_bounded_memory() -> None:
     turns = CameraSampler(60, ManualClock().monotonic)
     assert all(turns.due(f"camera-{number}") for number in range(5000))
     assert len(turns._due_s) <= 1024

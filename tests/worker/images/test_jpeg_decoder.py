@@ -1,4 +1,4 @@
-"""JPEG files: the pixels that OpenCV gives for intact ones, and no pixels for damaged ones."""
+"""JPEG decoding: intact files give the pixels of OpenCV, and damaged files are rejected."""
 
 from itertools import product
 from pathlib import Path
@@ -31,7 +31,7 @@ _OPENCV = {
 
 
 def opencv_pixels(encoded: bytes, colour: str, scale: int = 1) -> Pixels:
-    """What decoded frames before simplejpeg, and the golden frames of every bundle of that time."""
+    """Decode with OpenCV, as earlier versions did for frames and the golden frames of bundles."""
     flags = _OPENCV[colour, scale] | cv2.IMREAD_IGNORE_ORIENTATION
     decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
     assert decoded is not None
@@ -66,13 +66,13 @@ def test_a_damaged_file_is_rejected(damage: str, oddity: str, capfd: pytest.Capt
         plain, following = (KINDS[kind](texture(seed, colour=in_colour)) for seed in (0, 1))
         error = reject_of(HARMLESS[oddity](DAMAGES[damage](plain, following)))
         assert error.reason == RejectReason.DAMAGED
-        assert error.detail.startswith(("libjpeg: ", "the scans leave out"))
+        assert error.detail.startswith(("libjpeg: ", "the scans do not cover"))
         assert "revision" not in error.detail
     assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("kind", ["baseline", "progressive", "restart markers"])
-def test_a_cut_anywhere_is_seen(kind: str) -> None:
+def test_rejects_a_file_cut_anywhere(kind: str) -> None:
     encoded = revised(KINDS[kind](texture(size=(32, 48))))
     start = encoded.index(b"\xff\xda") + 14
     for cut in range(start, len(encoded) - 2):
@@ -86,18 +86,18 @@ def test_a_file_that_ends_between_two_scans_is_damaged() -> None:
     assert len(ends) > 5
     for end in ends:
         cut = encoded[:end] + b"\xff\xd9"
-        assert reject_of(cut).detail == "the scans leave out parts of the image"
+        assert reject_of(cut).detail == "the scans do not cover the whole image"
         assert decode(revised(cut), DecodeSpec(16, 24), DecodeLimits(flags_damaged=True)).flags == (FrameFlag.DAMAGED,)
 
 
-def test_a_component_without_a_scan_is_damage() -> None:
+def test_rejects_a_component_without_a_scan() -> None:
     grey, in_colour = encode(texture(colour=False)), KINDS["4:4:4"](texture())
     scan = in_colour.index(b"\xff\xda")
     only_first = segment(0xDA, b"\1\1\0\0\x3f\0") + grey[grey.index(b"\xff\xda") + 10 :]
-    assert reject_of(in_colour[:scan] + only_first).detail == "the scans leave out parts of the image"
+    assert reject_of(in_colour[:scan] + only_first).detail == "the scans do not cover the whole image"
 
 
-def test_the_detail_names_what_libjpeg_found() -> None:
+def test_the_detail_quotes_libjpeg() -> None:
     damaged = DAMAGES["cut, with an end marker"](encode(texture()), b"")
     assert reject_of(damaged).detail == "libjpeg: Corrupt JPEG data: premature end of data segment"
     assert reject_of(revised(damaged)).detail == reject_of(damaged).detail
@@ -132,28 +132,28 @@ def test_real_photographs_give_the_pixels_of_opencv(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_may_be_flagged_instead(damage: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_flags_a_damaged_file_if_configured(damage: str, capfd: pytest.CaptureFixture[str]) -> None:
     for kind, in_colour in product(KINDS, (True, False)):
         plain, following = (KINDS[kind](texture(seed, colour=in_colour)) for seed in (0, 1))
         damaged = revised(DAMAGES[damage](plain, following))
         samples = decode_jpeg(damaged, read_header(damaged), "rgb", 1, flags_damaged=True)
         assert samples.flags == (FrameFlag.DAMAGED,)
-        if kind != "progressive":  # whose cut scan concerns the whole image
+        if kind != "progressive":  # where the cut scan affects the whole image
             assert np.array_equal(samples.values[:16], opencv_pixels(plain, "rgb")[:16])
     assert capfd.readouterr().err == ""
 
 
-def test_a_file_that_cannot_be_decoded_at_all_is_rejected_also_where_damage_is_flagged() -> None:
+def test_rejects_an_undecodable_file_even_if_damage_is_flagged() -> None:
     encoded = encode(texture())
     at = encoded.index(b"\xff\xc4")
-    broken = encoded[: at + 5] + b"\xff" * 16 + encoded[at + 21 :]  # a Huffman table that cannot be
+    broken = encoded[: at + 5] + b"\xff" * 16 + encoded[at + 21 :]  # an invalid Huffman table
     with pytest.raises(FrameRejected) as caught:
         decode(broken, DecodeSpec(16, 24), DecodeLimits(flags_damaged=True))
     assert caught.value.reason == RejectReason.DAMAGED
     assert caught.value.detail == "libjpeg cannot read the header"
 
 
-def test_an_intact_file_has_no_flag_where_damage_is_flagged() -> None:
+def test_does_not_flag_an_intact_file() -> None:
     for name, oddity in HARMLESS.items():
         flags = decode(oddity(encode(texture())), DecodeSpec(16, 24), DecodeLimits(flags_damaged=True)).flags
         assert flags == ((FrameFlag.SECOND_IMAGE,) if name == "a file after the end" else ()), name
@@ -165,12 +165,12 @@ def test_only_a_progressive_file_is_flagged(kind: str) -> None:
     assert flags == ((FrameFlag.PROGRESSIVE,) if kind == "progressive" else ())
 
 
-def test_restart_markers_do_not_make_a_progressive_file_trustworthy() -> None:
+def test_flags_a_progressive_file_with_restart_markers() -> None:
     encoded = encode(texture(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_RST_INTERVAL, 8)
     assert decode(encoded, DecodeSpec(16, 24), DecodeLimits(progressive="flag")).flags == (FrameFlag.PROGRESSIVE,)
 
 
-def test_a_progressive_file_is_accepted_or_rejected_where_the_settings_say_so() -> None:
+def test_accepts_or_rejects_progressive_files_as_configured() -> None:
     encoded = KINDS["progressive"](texture())
     assert decode(encoded, DecodeSpec(16, 24)).flags == ()
     with pytest.raises(FrameRejected, match=r"frames\.progressive") as caught:

@@ -1,4 +1,4 @@
-"""A frame that is decoded while memory is short is not called damaged. In a child process with a limit."""
+"""Lack of memory while decoding is not reported as a damaged frame. Tested in a child process with a memory limit."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ print(sorted(outcomes))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS limits memory on Linux")
 @pytest.mark.parametrize("kind", [".jpg", ".progressive.jpg", ".png"])
-def test_short_memory_is_no_fault_of_the_frame(kind: str) -> None:
+def test_reports_lack_of_memory_as_a_memory_error(kind: str) -> None:
     done = subprocess.run([sys.executable, "-c", CHILD, kind], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "['decoded', 'short of memory']"

@@ -1,4 +1,4 @@
-"""A PNG file has the pixels that OpenCV gives for it, without a word of libpng, and none that is damaged passes."""
+"""PNG decoding: the pixels of OpenCV, no output of libpng on stderr, and rejects for damaged files."""
 
 import itertools
 import struct
@@ -58,7 +58,7 @@ def test_8_bits_are_bit_identical_to_opencv(
     _, encoded = a_png(kind, seed, interlaced, size, *chunks)
     rgb, grey = by_opencv(encoded, "rgb"), by_opencv(encoded, "grey")
     assert np.array_equal(decode(encoded, DecodeSpec(*size)).pixels, rgb)
-    # A grey model and a file of one channel: as before, and so is a colour file, by libpng's own conversion.
+    # With a grey model, grey files are unchanged and colour files are converted by libpng.
     assert np.array_equal(decode(encoded, DecodeSpec(*size, "grey")).pixels[..., 0], grey)
 
 
@@ -120,18 +120,18 @@ def damaged_files() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", damaged_files())
-def test_pixels_that_are_damaged_under_right_checksums_are_seen(name: str) -> None:
+def test_rejects_damaged_pixels_with_correct_checksums(name: str) -> None:
     with pytest.raises(FrameRejected) as caught:
         decode(damaged_files()[name], DecodeSpec(16, 24))
     assert caught.value.reason == RejectReason.DAMAGED
 
 
-def test_more_rows_than_the_header_says_are_damage_and_not_unpacked() -> None:
+def test_rejects_more_rows_than_the_header_states_without_unpacking_them() -> None:
     _, whole = a_png((0, 8), 0, False, (16, 24))
     for size in (17 * 25, 200_000_000):
         surplus = whole[:33] + png_chunk(b"IDAT", zlib.compress(bytes(size), 9)) + png_chunk(b"IEND", b"")
         tracemalloc.start()
-        with pytest.raises(FrameRejected, match="more pixels than its header says") as caught:
+        with pytest.raises(FrameRejected, match="more pixels than its header states") as caught:
             decode(surplus, DecodeSpec(16, 24))
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
         tracemalloc.stop()
@@ -140,7 +140,7 @@ def test_more_rows_than_the_header_says_are_damage_and_not_unpacked() -> None:
 
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_a_palette_needs_an_entry_for_each_pixel_and_no_more(bits: int, interlaced: bool) -> None:
+def test_rejects_pixels_outside_the_palette(bits: int, interlaced: bool) -> None:
     rng = np.random.default_rng(bits)
     entries = 2**bits - 1
     pixels, palette = rng.integers(0, entries, (16, 24, 1)), rng.bytes(3 * entries)
@@ -156,8 +156,8 @@ def test_a_palette_needs_an_entry_for_each_pixel_and_no_more(bits: int, interlac
     assert caught.value.reason == RejectReason.DAMAGED
 
 
-def test_filtered_rows_are_checked_against_the_palette_by_what_they_say_unfiltered() -> None:
-    """Each row says the difference to the one above: 1 every time, which is entry 15 in the last row."""
+def test_checks_the_palette_after_undoing_row_filters() -> None:
+    """Each row stores the difference 1 to the row above, which adds up to entry 15 in the last row."""
     rows = np.pad(np.full((16, 24), 1, np.uint8), ((0, 0), (1, 0)), constant_values=2)
     rows[0] = 0
     parts = [
@@ -173,7 +173,7 @@ def test_filtered_rows_are_checked_against_the_palette_by_what_they_say_unfilter
 
 
 @pytest.mark.parametrize("gamma", [1, 16, 9_999, 1_000_001, 625_000_000, 2**31 - 1, 2**32 - 1])
-def test_a_gamma_that_nothing_has_changes_no_grey(gamma: int) -> None:
+def test_ignores_an_implausible_gamma(gamma: int) -> None:
     _, plain = a_png((2, 8), 0, False, (16, 24))
     odd = png_with_chunk(plain, b"gAMA", struct.pack(">I", gamma))
     spec = DecodeSpec(16, 24, "grey")
@@ -183,16 +183,14 @@ def test_a_gamma_that_nothing_has_changes_no_grey(gamma: int) -> None:
 @pytest.mark.parametrize(
     ("largest", "flags"), [(4080, (FrameFlag.BIT_DEPTH,)), (1024, (FrameFlag.BIT_DEPTH,)), (1008, ()), (4096, ())]
 )
-def test_unscaled_samples_with_low_bits_of_zero_contradict_their_depth(
-    largest: int, flags: tuple[FrameFlag, ...]
-) -> None:
-    """12 bits that are multiples of 16 look scaled and black; so does a covered lens, which uses even less."""
+def test_flags_unscaled_samples_with_zero_low_bits(largest: int, flags: tuple[FrameFlag, ...]) -> None:
+    """12-bit samples that are multiples of 16 look scaled and almost black; a covered lens gives even lower values."""
     pixels = np.linspace(0, largest // 16, 16 * 24).astype(int).reshape(16, 24, 1) * 16
     pixels[8:] = largest
     assert decode(png_file(pixels, 16, 0, [(b"sBIT", b"\x0c")]), DecodeSpec(16, 24)).flags == flags
 
 
-def test_rows_of_more_than_one_block_are_whole() -> None:
+def test_decodes_rows_of_more_than_one_block() -> None:
     pixels, encoded = a_png((0, 8), 0, False, (400, 500))
     assert np.array_equal(decode(encoded, DecodeSpec(400, 500, "grey")).pixels, pixels)
 
@@ -211,7 +209,7 @@ for line in sys.stdin:
 
 
 def test_nothing_is_written_to_stderr() -> None:
-    """Files at which libpng warns or gives up on stderr; the process of a test has its own, so in a child."""
+    """Uses files for which libpng writes to stderr, in a child process whose stderr can be captured."""
     _, grey = a_png((0, 8), 0, False, (16, 24))
     _, colour = a_png((3, 2), 0, False, (16, 24))
     chunks = [

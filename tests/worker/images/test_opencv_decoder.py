@@ -1,4 +1,4 @@
-"""BMP, TIFF and WebP files have the pixels that were written into them, bit by bit, and no other file passes."""
+"""BMP, TIFF and WebP decoding: bit-identical pixels for valid files, and rejects for all others."""
 
 import sys
 import tracemalloc
@@ -31,7 +31,7 @@ def noise(seed: int, shape: tuple[int, ...], bits: int = 8) -> NDArray[Any]:
 
 
 def decoded(encoded: bytes, **options: Any) -> Image:
-    """In its own size and with the channels of a colour model; see `assert_pixels`."""
+    """Decode a file in its own size for a colour model; see `assert_pixels`."""
     return decode(encoded, DecodeSpec(*size_of(encoded), **options))
 
 
@@ -41,7 +41,7 @@ def size_of(encoded: bytes) -> tuple[int, int]:
 
 
 def assert_pixels(encoded: bytes, expected: NDArray[Any]) -> None:
-    """expected: uint8 [height, width] or [height, width, 3] in RGB. Checks the colour and the grey model."""
+    """Check the pixels for a colour and a grey model. expected: uint8 [height, width] or [height, width, 3] in RGB."""
     colour = expected if expected.ndim == 3 else np.dstack([expected] * 3)
     grey = cv2.cvtColor(expected, cv2.COLOR_RGB2GRAY) if expected.ndim == 3 else expected
     assert np.array_equal(decoded(encoded).pixels, colour)
@@ -87,7 +87,7 @@ def test_tiff_files_of_every_compression(
     for shape in (size, (*size, 3)):
         pixels = noise(seed, shape, bits)
         if bits == 16:
-            pixels[0, 0] = 65535  # or the depth might be in doubt
+            pixels[0, 0] = 65535  # use the full range, so that the depth is not in doubt
         stored = pixels[..., ::-1] if pixels.ndim == 3 else pixels
         encoded = cv2.imencode(".tif", stored, [*options, cv2.IMWRITE_TIFF_ROWSPERSTRIP, rows])[1].tobytes()
         assert_pixels(encoded, (pixels >> (bits - 8)).astype(np.uint8))
@@ -103,7 +103,7 @@ def test_tiff_files_of_every_depth_byte_order_and_orientation(
         pixels = noise(seed, shape, bits)
         pixels[0, 0] = 2**bits - 1
         expected = (pixels >> (bits - 8)).astype(np.uint8)
-        for extra_samples in (0, 1, 2):  # 2 is alpha that colours must not be multiplied by
+        for extra_samples in (0, 1, 2):  # 2: alpha, by which colours must not be multiplied
             tags = {274: (SHORT, [orientation]), 338: (SHORT, [extra_samples])}
             encoded = tiff_file(pixels, bits, tags, big_endian=big_endian)
             assert_pixels(encoded, expected[..., :3] if len(shape) == 3 else expected)
@@ -116,17 +116,17 @@ def test_tiff_files_of_every_depth_byte_order_and_orientation(
         ({}, (15, (FrameFlag.BIT_DEPTH,))),
         ({281: (SHORT, [4095])}, (255, ())),
         ({341: (SHORT, [4095])}, (255, ())),
-        ({341: (LONG, [65535])}, (15, (FrameFlag.BIT_DEPTH,))),  # all 16 bits, of which the data use 12
-        ({281: (SHORT, [4000])}, (15, (FrameFlag.BIT_DEPTH,))),  # the largest that occurs, which is no depth
-        ({341: (SHORT, [1023])}, (255, (FrameFlag.BIT_DEPTH,))),  # less than the data
+        ({341: (LONG, [65535])}, (15, (FrameFlag.BIT_DEPTH,))),  # declares 16 bits, but the data use 12
+        ({281: (SHORT, [4000])}, (15, (FrameFlag.BIT_DEPTH,))),  # the largest value that occurs, not a depth
+        ({341: (SHORT, [1023])}, (255, (FrameFlag.BIT_DEPTH,))),  # less than the data use
     ],
 )
-def test_a_tiff_file_states_its_depth_by_its_largest_sample(tags: Any, expected: Any) -> None:
+def test_reads_the_depth_of_a_tiff_file_from_its_largest_sample(tags: Any, expected: Any) -> None:
     image = decoded(tiff_file(np.full((16, 24), 4095, np.uint16), 16, tags), colour="grey")
     assert (int(image.pixels[3, 3, 0]), image.flags) == expected
 
 
-def test_a_tiff_file_whose_white_is_0_is_turned_round() -> None:
+def test_inverts_a_tiff_file_in_which_white_is_zero() -> None:
     pixels = noise(0, (16, 24))
     assert_pixels(tiff_file(pixels, 8, {262: (SHORT, [0])}), 255 - pixels)
 
@@ -135,7 +135,7 @@ def test_a_tiff_file_whose_white_is_0_is_turned_round() -> None:
 @pytest.mark.parametrize("channels", [3, 4])
 def test_webp_files_have_the_pixels_that_opencv_gives(quality: int, channels: int) -> None:
     pixels = cv2.GaussianBlur(noise(0, (40, 56, channels)), (5, 5), 0)
-    pixels[..., 3:] = np.maximum(pixels[..., 3:], 1)  # the colour of what is invisible is not kept
+    pixels[..., 3:] = np.maximum(pixels[..., 3:], 1)  # WebP does not keep the colour of transparent pixels
     encoded = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, quality])[1].tobytes()
     assert_pixels(encoded, np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)))
     if quality > 100:
@@ -187,18 +187,18 @@ UNSUPPORTED: dict[str, tuple[bytes, RejectReason]] = {
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
-def test_what_is_not_read_has_its_reason(name: str) -> None:
+def test_rejects_unsupported_files_with_their_reason(name: str) -> None:
     encoded, reason = UNSUPPORTED[name]
     assert reason_of(encoded) == reason
 
 
 @pytest.mark.parametrize("name", ["BigTIFF", "JPEG 2000", "GIF", "AVIF", "HEIC"])
 def test_the_reject_names_the_format(name: str) -> None:
-    with pytest.raises(FrameRejected, match=f"{name} files are not read; JPEG, PNG, BMP, TIFF and WebP files are read"):
+    with pytest.raises(FrameRejected, match=f"{name} files are not supported; supported are JPEG, PNG, BMP, TIFF"):
         decode(UNSUPPORTED[name][0], DecodeSpec(8, 8))
 
 
-def test_an_animated_webp_is_not_read() -> None:
+def test_rejects_an_animated_webp() -> None:
     animation = cv2.Animation()
     animation.frames = [COLOUR, COLOUR[::-1].copy()]
     animation.durations = [100, 100]
@@ -227,7 +227,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_every_cut_is_seen(name: str) -> None:
+def test_rejects_a_file_cut_anywhere(name: str) -> None:
     encoded = WHOLE[name]
     decode(encoded, DecodeSpec(8, 8))
     for size in range(1, len(encoded)):
@@ -236,8 +236,8 @@ def test_every_cut_is_seen(name: str) -> None:
 
 @pytest.mark.parametrize("compression", [LZW, PACK_BITS])
 @pytest.mark.parametrize(("width", "bits"), [(24, 8), (25, 8), (24, 16)])
-def test_a_compressed_strip_that_is_cut_is_damage(compression: int, width: int, bits: int) -> None:
-    """libtiff completes 8-bit strips with black, and OpenCV does not report it."""
+def test_rejects_a_cut_compressed_strip(compression: int, width: int, bits: int) -> None:
+    """libtiff fills cut 8-bit strips with black, and OpenCV does not report it."""
     pixels = noise(1, (32, width), bits)
     options = [cv2.IMWRITE_TIFF_COMPRESSION, compression, cv2.IMWRITE_TIFF_PREDICTOR, 1]
     whole = cv2.imencode(".tif", pixels, [*options, cv2.IMWRITE_TIFF_ROWSPERSTRIP, 32])[1].tobytes()
@@ -250,7 +250,7 @@ def test_a_compressed_strip_that_is_cut_is_damage(compression: int, width: int, 
         assert reason_of(encoded) == RejectReason.DAMAGED, kept
 
 
-def test_a_changed_bit_in_a_deflated_strip_is_damage() -> None:
+def test_rejects_a_changed_bit_in_a_deflated_strip() -> None:
     encoded = tiff_file(GREY, 8, compress=True)
     for at in range(len(encoded) - 380, len(encoded)):
         changed = bytearray(encoded)
@@ -264,7 +264,9 @@ def test_a_changed_bit_in_a_deflated_strip_is_damage() -> None:
     st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=8),
     st.data(),
 )
-def test_no_mutation_of_a_file_escapes(seed: bytes, changes: list[tuple[int, int]], data: st.DataObject) -> None:
+def test_any_mutation_of_a_file_is_decoded_or_rejected(
+    seed: bytes, changes: list[tuple[int, int]], data: st.DataObject
+) -> None:
     mutated = bytearray(seed)
     for at, value in changes:
         mutated[at % len(mutated)] = value
@@ -275,20 +277,20 @@ def test_no_mutation_of_a_file_escapes(seed: bytes, changes: list[tuple[int, int
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what the kernel counts")
 @pytest.mark.parametrize("height", [2**19, 2**16])
-def test_a_header_that_promises_too_much_costs_nothing(height: int) -> None:
-    """A deflated strip of a gigabyte of zeros would be one; the size in the header is checked first."""
+def test_rejects_an_oversized_header_without_allocating(height: int) -> None:
+    """A deflated strip with a gigabyte of zeros must not be unpacked: the size in the header is checked first."""
     encoded = tiff_file(GREY, 8, {257: (LONG, [height]), 278: (LONG, [height]), 256: (LONG, [2**14])}, compress=True)
     assert reason_of(encoded) == RejectReason.TOO_MANY_PIXELS
 
 
-def test_a_tiff_file_of_very_many_strips_is_not_read() -> None:
-    """Each strip costs more memory than its pixels do."""
+def test_rejects_a_tiff_file_with_too_many_strips() -> None:
+    """Each strip needs more memory than its pixels."""
     pixels = np.zeros((65_537, 8), np.uint8)
     places = {273: (LONG, [0] * len(pixels)), 278: (LONG, [1]), 279: (LONG, [8] * len(pixels))}
     assert reason_of(tiff_file(pixels, 8, places)) == RejectReason.UNDECODABLE
 
 
-def test_a_deflated_strip_of_more_than_its_rows_is_not_unpacked() -> None:
+def test_does_not_unpack_more_than_the_rows_of_a_deflated_strip() -> None:
     bomb = zlib.compress(bytes(200_000_000), 9)
     encoded = tiff_file(GREY, 8, {259: (SHORT, [8]), 279: (LONG, [len(bomb)])})[: -GREY.size] + bomb
     tracemalloc.start()

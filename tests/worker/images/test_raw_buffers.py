@@ -1,4 +1,4 @@
-"""Raw buffers become the samples that the camera meant, or are rejected with the header that is wrong."""
+"""Raw buffers are decoded to the samples of the camera, or rejected with the name of the wrong header."""
 
 from dataclasses import replace
 from typing import Any
@@ -40,8 +40,8 @@ def test_grey_samples_are_those_of_the_camera(name: str, width: int, padding: in
     assert read.bits == (PIXEL_FORMATS[name].bits if PIXEL_FORMATS[name].bits > 8 else None)
 
 
-def test_the_bytes_of_the_standards_give_their_pixels() -> None:
-    """One row of 8 pixels, by hand; 8 rows of it, because a side has 8 pixels at least."""
+def test_unpacks_the_byte_layouts_of_the_standards() -> None:
+    """A handmade row of 8 pixels, repeated 8 times because a side needs at least 8 pixels."""
     rows = {
         "Mono12p": (bytes([0x34, 0x52, 0xF1] * 4), [0x234, 0xF15]),
         "Mono12Packed": (bytes([0x12, 0x93, 0xAB] * 4), [0x123, 0xAB9]),
@@ -56,7 +56,7 @@ def test_the_bytes_of_the_standards_give_their_pixels() -> None:
 
 @pytest.mark.parametrize("name", BAYER)
 def test_bayer_formats_show_the_colours_of_the_camera(name: str) -> None:
-    """A scene of one colour: what each filter lets through is known."""
+    """In a scene with a single colour, the value behind each filter is known."""
     scene = dict(zip("RGB", (200, 100, 50), strict=True))
     mosaic = np.zeros((16, 24), np.uint8)
     for at, colour in enumerate(PIXEL_FORMATS[name].colours):
@@ -68,7 +68,7 @@ def test_bayer_formats_show_the_colours_of_the_camera(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["RGB8", "BGR8"])
 @pytest.mark.parametrize("padding", [0, 5])
-def test_colour_comes_as_rgb(name: str, padding: int) -> None:
+def test_decodes_colour_as_rgb(name: str, padding: int) -> None:
     expected = samples(name)
     buffer, layout = pack(expected, name, padding)
     rgb = expected if name == "RGB8" else expected[..., ::-1]
@@ -76,21 +76,21 @@ def test_colour_comes_as_rgb(name: str, padding: int) -> None:
 
 
 @pytest.mark.parametrize("name", GREY)
-def test_a_depth_by_name_needs_no_setting_and_has_no_flag(name: str) -> None:
+def test_takes_the_depth_from_the_format_name_without_a_flag(name: str) -> None:
     values = np.full((16, 24), 2 ** PIXEL_FORMATS[name].bits // 4)
     buffer, layout = pack(values, name)
     image = decode(buffer, DecodeSpec(16, 24, "grey", bit_depth=16 if name == "Mono16" else 11), LIMITS, layout)
     assert (image.flags, set(image.pixels.ravel().tolist())) == ((), {64})
 
 
-def test_a_value_over_the_depth_is_flagged() -> None:
+def test_flags_a_value_above_the_depth() -> None:
     buffer, layout = pack(np.full((16, 24), 4096), "Mono12")
     image = decode(buffer, GREY_SPEC, LIMITS, layout)
     assert (image.flags, int(image.pixels.max())) == ((FrameFlag.BIT_DEPTH,), 255)
 
 
-def test_12_bits_in_a_format_of_16_are_flagged() -> None:
-    """A camera that is set to Mono16 and digitises 12 bits: its frames come out black."""
+def test_flags_12_bit_samples_in_a_16_bit_format() -> None:
+    """A camera set to Mono16 that digitises 12 bits would give black frames."""
     buffer, layout = pack(np.full((16, 24), 4095), "Mono16")
     for spec in (GREY_SPEC, DecodeSpec(16, 24, "grey", bit_depth=12)):
         assert decode(buffer, spec, LIMITS, layout).flags == (FrameFlag.BIT_DEPTH,)
@@ -98,7 +98,7 @@ def test_12_bits_in_a_format_of_16_are_flagged() -> None:
 
 
 @pytest.mark.parametrize("name", ["Mono8", "RGB8", "BayerRG8"])
-def test_a_format_of_8_bits_is_flagged_for_levels_of_deeper_samples(name: str) -> None:
+def test_flags_an_8_bit_format_if_the_model_has_levels(name: str) -> None:
     buffer, layout = pack(samples(name), name)
     assert decode(buffer, DecodeSpec(16, 24), LIMITS, layout).flags == ()
     spec = DecodeSpec(16, 24, levels=Levels(0.1, 0.8))
@@ -122,15 +122,15 @@ def test_the_last_row_may_lack_its_padding(name: str, width: int, padding: int) 
 
 
 @pytest.mark.parametrize("name", ["Mono10", "Mono12", "Mono14"])
-def test_a_dark_frame_is_stored_without_doubt(name: str) -> None:
-    """Its samples have no bits that scaling could repeat in the low ones."""
+def test_stores_a_dark_frame_without_a_flag(name: str) -> None:
+    """Its samples are too small for scaling to set their low bits."""
     buffer, layout = pack(np.full((16, 24), 2 ** (PIXEL_FORMATS[name].bits - 5) + 3), name)
     stored = decode(raw_to_png(buffer, layout, LIMITS), GREY_SPEC)
     assert stored.flags == decode(buffer, GREY_SPEC, LIMITS, layout).flags == ()
     assert np.array_equal(stored.pixels, decode(buffer, GREY_SPEC, LIMITS, layout).pixels)
 
 
-def test_levels_are_those_of_the_spec() -> None:
+def test_applies_the_levels_of_the_spec() -> None:
     buffer, layout = pack(np.full((16, 24), 2048), "Mono12p")
     spec = DecodeSpec(16, 24, "grey", levels=Levels(0.25, 0.75))
     assert set(decode(buffer, spec, LIMITS, layout).pixels.ravel().tolist()) == {128}
@@ -198,7 +198,7 @@ BUFFER, LAYOUT = pack(samples("Mono12p"), "Mono12p")
         ({"pixel_format": ""}, RejectReason.UNSUPPORTED_FORMAT, ["ce_pixelformat cannot be read"]),
     ],
 )
-def test_a_layout_that_makes_no_sense_is_rejected_by_name(
+def test_rejects_an_invalid_layout_and_names_the_header(
     change: dict[str, Any], reason: RejectReason, words: list[str]
 ) -> None:
     with pytest.raises(FrameRejected) as caught:
@@ -207,7 +207,7 @@ def test_a_layout_that_makes_no_sense_is_rejected_by_name(
     assert not [word for word in words if word not in caught.value.detail], caught.value.detail
 
 
-def test_limits_hold_before_anything_is_allocated() -> None:
+def test_checks_the_limits_before_allocating() -> None:
     with pytest.raises(FrameRejected) as caught:
         decode(BUFFER, GREY_SPEC, DecodeLimits(bytes_max=575), LAYOUT)
     assert caught.value.reason == RejectReason.TOO_MANY_BYTES
@@ -216,7 +216,7 @@ def test_limits_hold_before_anything_is_allocated() -> None:
     assert caught.value.reason == RejectReason.EMPTY
 
 
-def test_a_raw_buffer_without_a_pixel_format_is_told_which_header_it_lacks() -> None:
+def test_names_the_missing_pixel_format_header_of_a_raw_buffer() -> None:
     with pytest.raises(FrameRejected, match="ce_pixelformat"):
         decode(BUFFER, GREY_SPEC)
 

@@ -1,4 +1,4 @@
-"""How batches are paced: by rule, and in a simulation of a device beside every fixed setting."""
+"""Batching policy: its rules, and a simulated comparison with fixed settings."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ SIZES = (1, 2, 4, 8, 16)
 
 @dataclass(frozen=True)
 class Device:
-    """A run takes fixed_s, and frame_s for each frame up to cache_frames and slow_s for each beyond."""
+    """A run takes fixed_s, plus frame_s per frame up to cache_frames, plus slow_s per further frame."""
 
     fixed_s: float
     frame_s: float
@@ -67,7 +67,7 @@ class Run:
 
 
 def simulate(arrivals_s: Sequence[float], device: Device, policy: Policy) -> Run:
-    """Frames come at their times; one device takes batches as `gather` makes them."""
+    """Simulate frames that arrive at given times and one device that runs batches formed like the worker's."""
     clock, rate, waits_s, busy_s = ManualClock(), DecayedRate(), [], 0.0
     frames = ScriptedQueue(clock, arrivals_s)
     taken = 0
@@ -85,7 +85,7 @@ def simulate(arrivals_s: Sequence[float], device: Device, policy: Policy) -> Run
 
 
 def arrivals(load: str, device: Device, frames: int = 800) -> list[float]:
-    """Poisson at a share of what the device can do; bursty: 40 at once, at half of it."""
+    """Return arrival times: Poisson at a share of the device's capacity, or bursts of 40 frames at half of it."""
     capacity_fps = device.capacity_fps
     if load == "bursty":
         return [burst * 40 / (capacity_fps / 2) for burst in range(frames // 40) for _ in range(40)]
@@ -105,7 +105,7 @@ def learned(device: Device, load: str) -> Run:
 
 @pytest.mark.parametrize("device", DEVICES, ids=["gpu", "small", "large"])
 @pytest.mark.parametrize("load", ["low", "medium", "saturating", "bursty"])
-def test_no_fixed_setting_does_much_better_at_any_load(device: Device, load: str) -> None:
+def test_no_fixed_setting_is_much_better_at_any_load(device: Device, load: str) -> None:
     arrivals_s = arrivals(load, device)
     others = [simulate(arrivals_s, device, fixed(size, linger_s)) for size in SIZES for linger_s in (0.0, 0.002, 0.01)]
     assert learned(device, load).frames_per_second >= 0.97 * max(run.frames_per_second for run in others)
@@ -113,8 +113,8 @@ def test_no_fixed_setting_does_much_better_at_any_load(device: Device, load: str
 
 
 @pytest.mark.parametrize(("size", "linger_s"), list(itertools.product(SIZES, (0.0, 0.002, 0.01))))
-def test_each_fixed_setting_does_worse_on_some_device_at_some_load(size: int, linger_s: float) -> None:
-    """So one that is right everywhere cannot be set by hand."""
+def test_each_fixed_setting_is_worse_on_some_device_at_some_load(size: int, linger_s: float) -> None:
+    """Therefore no fixed value is right everywhere."""
     ratios = []
     for device, load in itertools.product(DEVICES, ("medium", "saturating")):
         arrivals_s = arrivals(load, device)
@@ -122,7 +122,7 @@ def test_each_fixed_setting_does_worse_on_some_device_at_some_load(size: int, li
     assert max(ratios) > 1.1
 
 
-def test_with_time_to_spare_the_device_works_less_and_the_target_is_kept() -> None:
+def test_a_latency_target_saves_device_time_and_is_met() -> None:
     arrivals_s, target_s = arrivals("medium", GPU), 0.05
     at_once = simulate(arrivals_s, GPU, GPU.pace().limits)
     patient = simulate(arrivals_s, GPU, GPU.pace(target_s=target_s).limits)
@@ -130,38 +130,38 @@ def test_with_time_to_spare_the_device_works_less_and_the_target_is_kept() -> No
     assert patient.p99_s <= target_s
 
 
-def test_a_target_that_leaves_no_time_changes_nothing() -> None:
+def test_a_target_without_spare_time_changes_nothing() -> None:
     pace = GPU.pace(target_s=1.9 * GPU.run_s(16))
     assert pace.limits(3, 1000.0) == GPU.pace().limits(3, 1000.0)
 
 
-def test_nobody_waits_where_no_frame_would_come() -> None:
+def test_does_not_linger_if_no_frame_would_arrive() -> None:
     pace = GPU.pace(target_s=0.1)
     assert pace.limits(1, rate_fps=5.0).linger_s_max == 0
     assert pace.limits(1, rate_fps=50.0) == BatchLimits(16, 0.1 - 2 * (16 / GPU.batches[-1].frames_per_second))
     assert pace.limits(16, rate_fps=50.0).linger_s_max == 0
 
 
-def test_what_the_settings_fix_is_so() -> None:
+def test_uses_the_linger_time_of_the_settings() -> None:
     assert GPU.pace(linger_s=0.02, target_s=9.0).limits(1, 0.0) == BatchLimits(16, 0.02)
     assert GPU.pace(linger_s=0.0, target_s=9.0).limits(3, 500.0) == BatchLimits(3, 0.0)
 
 
-def test_what_is_there_is_split_where_two_runs_are_quicker_than_one() -> None:
+def test_splits_waiting_frames_if_two_runs_are_faster() -> None:
     assert [GPU.pace().limits(waiting, 0.0).frames_max for waiting in (1, 5, 9, 12, 13, 99)] == [1, 5, 8, 8, 13, 16]
     assert [SMALL_NETWORK.pace().limits(waiting, 0.0).frames_max for waiting in (1, 2, 9, 99)] == [1, 1, 1, 1]
     assert LARGE_NETWORK.pace().limits(99, 0.0).frames_max == LARGE_NETWORK.best_frames == 8
 
 
 @given(st.lists(st.floats(0.5, 2), min_size=5, max_size=5), st.sampled_from(SIZES), st.integers(1, 99), st.booleans())
-def test_a_batch_is_never_more_than_what_waits_or_is_worth_while(
+def test_a_batch_never_exceeds_the_waiting_frames_or_the_best_size(
     noise: list[float], best: int, waiting: int, padded: bool
 ) -> None:
     batches = [WarmedBatch(size, 100 * factor) for size, factor in zip(SIZES, noise, strict=True)]
     assert 1 <= BatchPolicy(batches, best, padded).limits(waiting, 10.0).frames_max <= min(best, waiting)
 
 
-def test_the_rate_follows_what_comes() -> None:
+def test_the_rate_follows_the_arrivals() -> None:
     rate = DecayedRate()
     steady = [rate.count(2, number / 50) for number in range(500)]
     assert steady[-1] == pytest.approx(100, rel=0.03)

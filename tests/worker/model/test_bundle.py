@@ -1,4 +1,4 @@
-"""What a bundle must be to be read."""
+"""Reading a bundle, and the checks of its manifest."""
 
 import json
 import math
@@ -25,22 +25,22 @@ from stripwatch.worker.model.reference import ClassScores
 from tests.tiny import LABELS, TINY_REFERENCE, build_model, tiny_contract, write_bundle
 
 
-def test_a_bundle_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_reads_a_bundle_as_it_was_written(tmp_path: Path) -> None:
     manifest = tiny_contract()
     bundle = read_bundle(write_bundle(tmp_path / "a.onnx", manifest))
     assert bundle.manifest == manifest
     assert len(bundle.sha256) == 64
 
 
-def test_a_mapping_to_8_bits_is_kept_and_is_absent_where_it_is_not_used(tmp_path: Path) -> None:
+def test_stores_the_mapping_to_8_bits_only_if_it_is_used(tmp_path: Path) -> None:
     spec = DecodeSpec(16, 24, bit_depth=12, levels=Levels(0.02, 0.9))
     manifest = replace(tiny_contract(), decode=spec)
     assert read_bundle(write_bundle(tmp_path / "a.onnx", manifest)).manifest.decode == spec
     plain = json.loads(encode_manifest(tiny_contract())[MANIFEST_KEY])["decode"]
-    assert set(plain) <= {"height_px", "width_px"}  # an earlier worker refuses fields that it does not know
+    assert set(plain) <= {"height_px", "width_px"}  # workers of earlier versions reject unknown fields
 
 
-def test_a_reference_is_kept_and_a_bundle_from_before_it_has_none(tmp_path: Path) -> None:
+def test_keeps_a_reference_and_accepts_older_bundles_without_one(tmp_path: Path) -> None:
     manifest = tiny_contract(reference=TINY_REFERENCE)
     assert read_bundle(write_bundle(tmp_path / "a.onnx", manifest)).manifest.reference == TINY_REFERENCE
     older = json.loads(encode_manifest(manifest)[MANIFEST_KEY])
@@ -50,15 +50,15 @@ def test_a_reference_is_kept_and_a_bundle_from_before_it_has_none(tmp_path: Path
         encode_manifest(tiny_contract(reference=replace(TINY_REFERENCE, classes={"x": ClassScores(1, 1, 0)})))
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"missing\.onnx"):
         read_bundle(tmp_path / "missing.onnx")
 
 
-def test_a_plain_onnx_file_and_a_cut_one_are_refused(tmp_path: Path) -> None:
+def test_rejects_a_plain_onnx_file_and_a_truncated_one(tmp_path: Path) -> None:
     plain = tmp_path / "plain.onnx"
     plain.write_bytes(build_model().SerializeToString())
-    with pytest.raises(BundleError, match=r"plain\.onnx.*without a Stripwatch contract"):
+    with pytest.raises(BundleError, match=r"plain\.onnx.*without a Stripwatch manifest"):
         read_bundle(plain)
     whole = write_bundle(tmp_path / "whole.onnx").read_bytes()
     plain.write_bytes(whole[: len(whole) // 2])
@@ -66,17 +66,17 @@ def test_a_plain_onnx_file_and_a_cut_one_are_refused(tmp_path: Path) -> None:
         read_bundle(plain)
 
 
-def test_a_changed_byte_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_changed_byte(tmp_path: Path) -> None:
     path = write_bundle(tmp_path / "a.onnx")
     content = bytearray(path.read_bytes())
     at = content.index(b"weights") + 1
     content[at] ^= 1
     path.write_bytes(content)
-    with pytest.raises(BundleError, match="bytes were changed"):
+    with pytest.raises(BundleError, match="content was changed"):
         read_bundle(path)
 
 
-def test_a_contract_of_a_later_version_is_named(tmp_path: Path) -> None:
+def test_names_the_schema_of_a_later_manifest(tmp_path: Path) -> None:
     path = tmp_path / "later.onnx"
     model = build_model()
     helper.set_model_props(model, {MANIFEST_KEY: '{"schema": "stripwatch.bundle/2"}', CHECKSUM_KEY: NO_CHECKSUM})
@@ -85,12 +85,12 @@ def test_a_contract_of_a_later_version_is_named(tmp_path: Path) -> None:
         read_bundle(path)
 
 
-def test_a_field_that_this_version_does_not_know_is_passed_over() -> None:
+def test_ignores_unknown_fields() -> None:
     text = encode_manifest(tiny_contract())[MANIFEST_KEY]
     assert decode_manifest({MANIFEST_KEY: '{"new": 1, ' + text[1:]}) == tiny_contract()
 
 
-def test_a_malformed_contract_names_the_field() -> None:
+def test_names_the_malformed_field_of_a_manifest() -> None:
     fields = msgspec.json.decode(encode_manifest(tiny_contract())[MANIFEST_KEY])
     fields["decode"]["width_px"] = "wide"
     with pytest.raises(BundleError, match=r"decode\.width_px"):
@@ -102,11 +102,11 @@ def test_a_malformed_contract_names_the_field() -> None:
     [
         ({"labels": [], "thresholds": {}}, "0 labels"),
         ({"labels": [f"l{i}" for i in range(1001)]}, "1001 labels"),
-        ({"labels": ["dark", "grey", "bright", "dark"]}, "names a label twice"),
+        ({"labels": ["dark", "grey", "bright", "dark"]}, "duplicate label"),
         ({"clean_label": "spotless"}, "'spotless'"),
         ({"thresholds": {"dark": Threshold()}}, "thresholds"),
-        ({"thresholds": {label: Threshold(0.5, 0.6) for label in LABELS}}, "not in order"),
-        ({"thresholds": {label: Threshold(9, 0.5) for label in LABELS}}, "not in order"),
+        ({"thresholds": {label: Threshold(0.5, 0.6) for label in LABELS}}, "must satisfy 0 <= unsure <= sure <= 1"),
+        ({"thresholds": {label: Threshold(9, 0.5) for label in LABELS}}, "must satisfy 0 <= unsure <= sure <= 1"),
         ({"labels": ["dark", "grey", "br\night"]}, "unprintable"),
         ({"labels": ["dark", "grey", "b" * 201]}, "over 200 characters"),
         ({"decode": DecodeSpec(0, 0)}, "1 to 8192 pixels"),
@@ -136,7 +136,7 @@ def test_a_file_with_ten_thousand_labels_is_refused(tmp_path: Path) -> None:
     model, path = build_model(), tmp_path / "many.onnx"
     helper.set_model_props(model, {MANIFEST_KEY: msgspec.json.encode(fields).decode(), CHECKSUM_KEY: NO_CHECKSUM})
     path.write_bytes(add_checksum(model.SerializeToString()))
-    with pytest.raises(BundleError, match=r"many\.onnx is no usable bundle: .* 10000 labels; 1 to 1000 are allowed"):
+    with pytest.raises(BundleError, match=r"many\.onnx is not a valid bundle: .* 10000 labels; 1 to 1000 are allowed"):
         read_bundle(path)
 
 

@@ -74,7 +74,7 @@ def test_asking_again_tells_whether_another_one_was_chosen(store: Path, tmp_path
 def test_rollback_goes_back_step_by_step(store: Path, tmp_path: Path) -> None:
     promote(store, version(tmp_path, "3"))
     assert [rollback(store / "tiny").now.version for _ in range(2)] == ["2", "1"]
-    with pytest.raises(InputError, match="nothing was promoted before version 1"):
+    with pytest.raises(InputError, match="no version was promoted before 1"):
         rollback(store / "tiny")
     assert in_force(store) == "1"
     promote(store, store / "tiny" / "3.onnx")
@@ -83,14 +83,14 @@ def test_rollback_goes_back_step_by_step(store: Path, tmp_path: Path) -> None:
 
 def test_a_version_never_changes(store: Path, tmp_path: Path) -> None:
     other = version(tmp_path, "1", tiny_contract(clean_label="dark"))
-    with pytest.raises(InputError, match=r"1\.onnx is there already and is another bundle"):
+    with pytest.raises(InputError, match=r"1\.onnx already exists and is a different bundle"):
         promote(store, other)
     assert in_force(store) == "2"
 
 
 def test_a_bundle_that_does_not_prove_itself_is_not_promoted(store: Path, tmp_path: Path) -> None:
     forged = version(tmp_path, "3", tiny_contract(labels=[LABELS[1], LABELS[0], LABELS[2]]))
-    with pytest.raises(BundleError, match="calls golden frame"):
+    with pytest.raises(BundleError, match="is labelled"):
         promote(store, forged)
     forged.write_bytes(forged.read_bytes()[:-100])
     with pytest.raises(BundleError, match="cut short"):
@@ -101,31 +101,31 @@ def test_a_bundle_that_does_not_prove_itself_is_not_promoted(store: Path, tmp_pa
 
 def test_a_rollback_to_a_file_that_was_damaged_is_refused(store: Path, tmp_path: Path) -> None:
     (store / "tiny" / "1.onnx").write_bytes(b"")
-    with pytest.raises(BundleError, match=r"1\.onnx is no usable bundle"):
+    with pytest.raises(BundleError, match=r"1\.onnx is not a valid bundle"):
         rollback(store / "tiny")
     assert in_force(store) == "2"
 
 
 def test_another_file_in_the_place_of_the_promoted_one_is_not_run(store: Path, tmp_path: Path) -> None:
     version(store / "tiny", "2", tiny_contract(clean_label="dark"))
-    with pytest.raises(BundleError, match=r"2\.onnx is not the bundle that was promoted"):
+    with pytest.raises(BundleError, match=r"2\.onnx is not the promoted bundle"):
         in_force(store)
 
 
 @pytest.mark.parametrize(
     ("pointer", "says"),
     [
-        (None, "tiny is no name in a store, or has no promoted bundle"),
+        (None, "tiny is not a name in a registry, or has no promoted bundle"),
         (b"", r"promoted\.json is malformed"),
         (b'{"schema": "stripwatch.promoted/2", "promotions": []}', "this version reads 'stripwatch.promoted/1'"),
-        (b'{"schema": "stripwatch.promoted/1", "promotions": []}', "names no version"),
+        (b'{"schema": "stripwatch.promoted/1", "promotions": []}', "has no valid version"),
         (
             b'{"schema": "stripwatch.promoted/1", "promotions": [{"version": "../x", "sha256": "", "at": ""}]}',
-            "names no version",
+            "has no valid version",
         ),
     ],
 )
-def test_a_pointer_that_points_nowhere_is_one_sentence(store: Path, pointer: bytes | None, says: str) -> None:
+def test_reports_a_missing_promoted_file(store: Path, pointer: bytes | None, says: str) -> None:
     path = store / "tiny" / POINTER_FILE
     path.unlink() if pointer is None else path.write_bytes(pointer)
     for ask in (resolve_bundle, rollback):
@@ -133,7 +133,7 @@ def test_a_pointer_that_points_nowhere_is_one_sentence(store: Path, pointer: byt
             ask(store / "tiny")
 
 
-def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_name_that_is_not_a_file_name(tmp_path: Path) -> None:
     for changes, says in (({"name": "../x"}, r"name '\.\./x'"), ({"version": "a/b"}, "version 'a/b'")):
         file = write_bundle(tmp_path / "a.onnx", replace(tiny_contract(), **changes))
         with pytest.raises(BundleError, match=says):
@@ -141,12 +141,12 @@ def test_a_name_that_is_no_file_name_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
-def test_a_name_is_not_taken_for_the_store(store: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is a name in a store; give the store itself"):
+def test_rejects_a_name_in_place_of_the_registry(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a name in a registry; give the registry itself"):
         promote(store / "tiny", tmp_path / "1.onnx")
 
 
-def test_a_disk_that_cannot_be_written_is_named_and_the_worker_still_reads(
+def test_reports_a_read_only_disk_and_still_reads_from_it(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As root writes anywhere, the refusal comes from the call that the kernel would refuse."""
@@ -161,14 +161,12 @@ def test_a_disk_that_cannot_be_written_is_named_and_the_worker_still_reads(
     monkeypatch.setattr(Path, "open", read_only)
     changes: list[Callable[[], PromotionChange]] = [lambda: promote(store, file), lambda: rollback(store / "tiny")]
     for change in changes:
-        with pytest.raises(InputError, match=r"cannot write in the store, .*tiny: Read-only file system"):
+        with pytest.raises(InputError, match=r"cannot write to the registry .*tiny: Read-only file system"):
             change()
     assert in_force(store) == "2"
 
 
-def test_a_disk_that_fills_up_leaves_what_was_promoted(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_keeps_the_promoted_version(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: bytes) -> None:
         raise InputError(f"cannot write {path}: No space left on device")
 
@@ -186,7 +184,7 @@ with _locked(Path(sys.argv[1])): print(flush=True); input()
 """
 
 
-def test_two_promotes_at_once_are_one_and_a_sentence(store: Path, tmp_path: Path) -> None:
+def test_rejects_a_promotion_while_another_is_in_progress(store: Path, tmp_path: Path) -> None:
     """The other one is a process of its own; killed, it leaves no lock behind."""
     command = [sys.executable, "-c", HOLD, str(store / "tiny")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -195,7 +193,7 @@ def test_two_promotes_at_once_are_one_and_a_sentence(store: Path, tmp_path: Path
         one = tmp_path / "1.onnx"
         changes: list[Callable[[], PromotionChange]] = [lambda: promote(store, one), lambda: rollback(store / "tiny")]
         for change in changes:
-            with pytest.raises(InputError, match="another promote or rollback is at work on"):
+            with pytest.raises(InputError, match="another promotion or rollback of"):
                 change()
         assert in_force(store) == "2"
         other.kill()
@@ -203,7 +201,7 @@ def test_two_promotes_at_once_are_one_and_a_sentence(store: Path, tmp_path: Path
     assert in_force(store) == "1"
 
 
-def test_many_at_once_each_count_or_are_refused(store: Path, tmp_path: Path) -> None:
+def test_concurrent_promotions_succeed_or_are_rejected(store: Path, tmp_path: Path) -> None:
     files = [version(tmp_path, str(number)) for number in range(3, 9)]
 
     def attempt(file: Path) -> str:
@@ -215,25 +213,25 @@ def test_many_at_once_each_count_or_are_refused(store: Path, tmp_path: Path) -> 
     with ThreadPoolExecutor(len(files)) as pool:
         answers = list(pool.map(attempt, files))
     counted = [answer for answer in answers if answer.isdigit()]
-    assert all("is at work on" in answer for answer in answers if answer not in counted)
+    assert all("is in progress" in answer for answer in answers if answer not in counted)
     pointer = msgspec.json.decode((store / "tiny" / POINTER_FILE).read_bytes(), type=PromotionHistory)
     assert [each.version for each in pointer.promotions[:2]] == ["1", "2"]
     assert sorted(each.version for each in pointer.promotions[2:]) == sorted(counted)
     assert in_force(store) == pointer.promotions[-1].version
 
 
-def test_the_stored_file_is_the_bundle_byte_for_byte(store: Path, tmp_path: Path) -> None:
+def test_copies_the_bundle_byte_for_byte(store: Path, tmp_path: Path) -> None:
     assert (store / "tiny" / "1.onnx").read_bytes() == (tmp_path / "1.onnx").read_bytes()
     assert read_bundle(store / "tiny" / "1.onnx").sha256 == read_bundle(tmp_path / "1.onnx").sha256
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "f" * 300])
-def test_a_name_that_no_file_can_have_is_one_sentence(tmp_path: Path, name: str) -> None:
+def test_reports_an_impossible_file_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     for read in (resolve_bundle, read_bundle):
         with pytest.raises(BundleError, match="cannot read the bundle"):
             read(path)
-    with pytest.raises(BundleError, match=r"cannot read|is no name in a store"):
+    with pytest.raises(BundleError, match=r"cannot read|is not a name in a registry"):
         rollback(path)
     with pytest.raises(InputError):
         stored.entries(path)

@@ -1,4 +1,4 @@
-"""Frames of a 12-bit camera, in every file that holds them, are judged like the same frames of 8 bits, or unsure."""
+"""Frames of a 12-bit camera give the same verdict as their 8-bit versions in every file format, or are unsure."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,7 +30,7 @@ def png(pixels: NDArray[Any]) -> bytes:
 
 
 def twelve_bits(pixels: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """As a camera of 12 bits might have seen it: 16 grey values for each of 8 bits."""
+    """Simulate the image of a 12-bit camera: 16 grey values for each 8-bit value."""
     noise = np.random.default_rng(0).integers(0, 16, pixels.shape, np.uint16)
     return np.asarray(pixels.astype(np.uint16) * 16 + noise, np.uint16)
 
@@ -55,7 +55,7 @@ def demo() -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def trained_on_12_bits(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    """The demo's bundle, whose decode spec states 12 bits; its golden frames are of 8."""
+    """Return the bundle of the demo with 12 bits in its decode spec; its golden frames have 8 bits."""
     bundle = read_bundle(DEMO_BUNDLE)
     manifest = replace(bundle.manifest, decode=replace(bundle.manifest.decode, bit_depth=12))
     model = onnx.load_from_string(bundle.model)
@@ -68,7 +68,7 @@ def trained_on_12_bits(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 
 
 @pytest.mark.parametrize("file", DECLARED)
-def test_a_declared_depth_gives_the_result_of_8_bits(demo: LoadedModel, file: str) -> None:
+def test_a_declared_depth_gives_the_same_result_as_8_bits(demo: LoadedModel, file: str) -> None:
     for name, pixels in FRAMES.items():
         encoded = DECLARED[file](twelve_bits(pixels))
         assert np.array_equal(demo.decode(encoded).pixels, demo.decode(png(pixels)).pixels)
@@ -78,14 +78,14 @@ def test_a_declared_depth_gives_the_result_of_8_bits(demo: LoadedModel, file: st
 
 
 @pytest.mark.parametrize("file", UNDECLARED)
-def test_an_undeclared_depth_makes_every_verdict_unsure(demo: LoadedModel, file: str) -> None:
+def test_an_undeclared_depth_makes_the_verdict_unsure(demo: LoadedModel, file: str) -> None:
     for pixels in FRAMES.values():
         found = demo.inspect(UNDECLARED[file](twelve_bits(pixels)))
         assert (found.verdict, found.flags, found.defects) == ("unsure", (FrameFlag.BIT_DEPTH,), ())
 
 
 @pytest.mark.parametrize("file", UNDECLARED)
-def test_the_depth_of_training_stands_in_for_a_declaration(trained_on_12_bits: LoadedModel, file: str) -> None:
+def test_uses_the_depth_of_training_if_none_is_declared(trained_on_12_bits: LoadedModel, file: str) -> None:
     for name, pixels in FRAMES.items():
         found = trained_on_12_bits.inspect(UNDECLARED[file](twelve_bits(pixels)))
         assert found == trained_on_12_bits.inspect(png(pixels))

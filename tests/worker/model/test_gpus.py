@@ -1,4 +1,4 @@
-"""GPUs are counted by what the driver and the environment say; a script stands in for nvidia-smi."""
+"""Counting GPUs with nvidia-smi (replaced by a script), the driver's folder and the environment."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ CUT = "GPU 0: NVIDIA A30 (UUID: GPU-11)\n  MIG 1g.6gb Device 0: (UUID: MIG-1)\n 
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine without a driver. Its folders: bin, and driver."""
+    """Set up a machine without a driver, and return its folders for programs and for the driver."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setattr(gpus, "_DRIVER_FOLDER", tmp_path / "driver")
@@ -51,24 +51,24 @@ def install_driver(machine: Path, count: int) -> None:
         (CUT, "MIG-1", 1),
     ],
 )
-def test_nvidia_smi_and_the_environment_tell(
+def test_counts_gpus_with_nvidia_smi_and_the_environment(
     machine: Path, monkeypatch: pytest.MonkeyPatch, answer: str, visible: str | None, count: int
 ) -> None:
     install_nvidia_smi(machine, answer)
-    install_driver(machine, 8)  # in a container those of the host; nvidia-smi knows better
+    install_driver(machine, 8)  # in a container the folder shows the GPUs of the host, so nvidia-smi takes precedence
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert count_gpus() == count
 
 
-def test_the_folder_of_the_driver_tells_where_nvidia_smi_is_missing_or_fails(machine: Path) -> None:
+def test_counts_the_folder_of_the_driver_if_nvidia_smi_is_missing_or_fails(machine: Path) -> None:
     install_driver(machine, 3)
     assert count_gpus() == 3
     install_nvidia_smi(machine, "NVML: Driver/library version mismatch\n", code=18)
     assert count_gpus() == 3
 
 
-def test_without_a_driver_only_the_environment_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_the_environment_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     assert count_gpus() is None
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     assert count_gpus() == 2
@@ -77,19 +77,19 @@ def test_without_a_driver_only_the_environment_can_tell(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("count", "device_id", "said"),
     [
-        (0, 1, "shows no GPU"),
-        (1, 1, "shows 1 GPU, whose device_id is 0"),
-        (4, 4, "shows 4 GPUs, whose device_id is 0 to 3"),
+        (0, 1, "has no visible GPU"),
+        (1, 1, "has 1 visible GPU, with device_id 0"),
+        (4, 4, "has 4 visible GPUs, with device_id 0 to 3"),
         (4, 3, None),
         (None, 9, None),
     ],
 )
-def test_a_gpu_that_is_not_there_is_a_wrong_setting(
+def test_rejects_a_gpu_that_does_not_exist(
     monkeypatch: pytest.MonkeyPatch, count: int | None, device_id: int, said: str | None
 ) -> None:
     monkeypatch.setattr(gpus, "count_gpus", lambda: count)
     if said is None:
         require_gpu(device_id)
         return
-    with pytest.raises(SettingsError, match=f"device_id = {device_id} is not there: this machine {said}"):
+    with pytest.raises(SettingsError, match=f"device_id = {device_id} does not exist: this machine {said}"):
         require_gpu(device_id)

@@ -8,7 +8,7 @@ from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.model.bundle import CellGrid
 from stripwatch.worker.model.heatmaps import BOXES_MAX, HeatmapDecoder
 
-# 4x6 places, 16 px apart, over an input of 64x96: the middle of the first cell is at 7.5 px.
+# 4x6 cells, 16 px apart, over an input of 64x96: the centre of the first cell is at 7.5 px.
 GRID = CellGrid((7.5, 7.5), (16.0, 16.0))
 
 
@@ -24,7 +24,7 @@ def heatmap(*sure: tuple[int, int]) -> np.ndarray[tuple[int, int], np.dtype[np.f
     return values
 
 
-def test_a_place_stands_at_its_own_centre() -> None:
+def test_enlarging_keeps_each_cell_at_its_centre() -> None:
     large = reader().enlarge(heatmap((1, 2)))
     assert large.shape == (64, 96)
     row, column = np.mean(np.nonzero(large == large.max()), axis=1)
@@ -33,19 +33,19 @@ def test_a_place_stands_at_its_own_centre() -> None:
     assert int(unpadded.argmax()) == 28 * 96 + 46
 
 
-def test_one_sure_place_is_a_box_of_about_its_cell() -> None:
+def test_one_hot_cell_gives_a_box_of_about_its_size() -> None:
     (box,) = reader().boxes(heatmap((1, 2)), 96, 64)
     assert [box.x, box.y] == pytest.approx([32, 16], abs=1)
     assert [box.width, box.height] == pytest.approx([16, 16], abs=2)
 
 
-def test_a_box_is_in_pixels_of_the_frame() -> None:
+def test_scales_boxes_to_pixels_of_the_frame() -> None:
     (small,) = reader().boxes(heatmap((1, 2), (1, 3)), 96, 64)
     (large,) = reader().boxes(heatmap((1, 2), (1, 3)), 192, 256)
     assert large == Box(2 * small.x, 4 * small.y, 2 * small.width, 4 * small.height)
 
 
-def test_regions_apart_are_boxes_apart_the_surest_first() -> None:
+def test_separate_regions_give_separate_boxes_best_first() -> None:
     values = heatmap((0, 0))
     values[3, 5] = 0.8
     first, second = reader().boxes(values, 96, 64)
@@ -55,14 +55,14 @@ def test_regions_apart_are_boxes_apart_the_surest_first() -> None:
     assert len(many) == BOXES_MAX
 
 
-def test_what_stays_under_the_threshold_is_boxed_around_its_peak() -> None:
+def test_boxes_the_peak_if_nothing_reaches_the_threshold() -> None:
     values = heatmap((2, 4)) * 0.3 + 0.01
     (box,) = reader().boxes(values, 96, 64)
     assert box.x <= 64 + 8 < box.x + box.width
     assert box.width < 32
 
 
-def test_activations_count_between_their_lowest_and_highest() -> None:
+def test_scales_activations_between_their_lowest_and_highest_value() -> None:
     values = heatmap((1, 2)) * 7 - 40
     assert reader(kind="activation").boxes(values, 96, 64) == reader().boxes(heatmap((1, 2)), 96, 64)
     assert reader(kind="activation").boxes(np.zeros((4, 6), np.float32), 96, 64) == [Box(0, 0, 96, 64)]
@@ -75,7 +75,7 @@ def test_activations_count_between_their_lowest_and_highest() -> None:
     st.integers(8, 5000),
     st.sampled_from(["place", "activation"]),
 )
-def test_there_is_always_a_box_and_it_lies_in_the_frame(
+def test_there_is_always_a_box_inside_the_frame(
     values: np.ndarray[tuple[int, int], np.dtype[np.float32]], threshold: float, width: int, height: int, kind: str
 ) -> None:
     found = reader(kind=kind, threshold=threshold).boxes(values, width, height)

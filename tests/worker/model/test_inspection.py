@@ -1,4 +1,4 @@
-"""A defect is reported whatever its heatmap looks like, and no score outside 0 to 1 is."""
+"""Every defect is reported regardless of its heatmap, and scores outside 0 to 1 are rejected."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ DARK = (0.9, 0.1, 0.0)
 
 
 def maps(value: float, everywhere: bool = True) -> NDArray[np.float32]:
-    """Of the three labels on 2 x 3 places; the value is that of the defect's label."""
+    """Return heatmaps of three labels on 2 x 3 cells; `value` is used for the label of the defect."""
     found = np.full((2, 3, 3), 0.1, np.float32)
     found[0, 1, 0] = 0.9
     with np.errstate(over="ignore"):
@@ -45,14 +45,14 @@ def test_a_defect_always_has_an_entry(kind: str, value: float) -> None:
     assert interpret(policy, decoder, DARK, maps(value, everywhere=False), 48, 32).defects
 
 
-def test_the_map_of_another_label_does_not_matter() -> None:
+def test_ignores_the_heatmap_of_another_label() -> None:
     heatmaps = maps(0.9)
     heatmaps[..., 2] = np.nan
     (defect,) = interpret(decision_policy(MANIFEST, {}), heatmap_decoder(MANIFEST), DARK, heatmaps, 48, 32).defects
     assert defect.box_px is not None
 
 
-def test_rounding_is_brought_back_and_other_scores_are_refused() -> None:
+def test_clips_rounding_errors_and_rejects_other_scores() -> None:
     assert valid_scores(np.array([1.001, -0.001, 0.5], np.float32)) == (1.0, 0.0, 0.5)
     for wrong in (1.5, -0.2, np.nan, np.inf, -np.inf):
         with pytest.raises(FrameRejected) as caught:

@@ -1,4 +1,4 @@
-"""Buffers that stay, on the CPU: the results of a plain run. What a GPU adds is not tested."""
+"""Preallocated buffers on the CPU give the results of a plain run. Behaviour specific to GPUs is not tested."""
 
 import threading
 from typing import Any
@@ -26,7 +26,7 @@ def session(bundle: Bundle) -> ort.InferenceSession:
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 9])
-def test_any_number_of_frames_gives_what_a_plain_run_gives(
+def test_gives_the_results_of_a_plain_run_for_any_number_of_frames(
     bundle: Bundle, session: ort.InferenceSession, n: int
 ) -> None:
     names = output_names(bundle)
@@ -38,7 +38,7 @@ def test_any_number_of_frames_gives_what_a_plain_run_gives(
         np.testing.assert_allclose(mine, plain, atol=1e-5)
 
 
-def test_a_result_outlives_the_next_run(bundle: Bundle, session: ort.InferenceSession) -> None:
+def test_a_result_is_not_overwritten_by_the_next_run(bundle: Bundle, session: ort.InferenceSession) -> None:
     names = output_names(bundle)
     bound = IoBindingRunner(session, names, SIZES, "cpu", graph=False)
     dark, bright = (np.full((2, *bundle.manifest.decode.shape), grey, np.uint8) for grey in (0, 255))
@@ -50,13 +50,13 @@ def test_a_result_outlives_the_next_run(bundle: Bundle, session: ort.InferenceSe
         np.testing.assert_array_equal(values, kept)
 
 
-def test_golden_frames_pass_through_the_buffers(bundle: Bundle, session: ort.InferenceSession) -> None:
-    bound = IoBindingRunner(session, output_names(bundle), SIZES, "cpu", graph=True)  # a CPU passes over the graph's id
+def test_passes_the_self_test_with_buffers(bundle: Bundle, session: ort.InferenceSession) -> None:
+    bound = IoBindingRunner(session, output_names(bundle), SIZES, "cpu", graph=True)  # a CPU ignores the graph id
     assert verify_golden(bundle, bound) <= bundle.manifest.score_tolerance
 
 
 class RecordingRunOptions(ort.RunOptions):  # type: ignore[misc]
-    """Keeps what it is given, since ONNX Runtime has no way to read it back for a run that is over."""
+    """Records its arguments, because ONNX Runtime cannot return those of a finished run."""
 
     ids: list[str]
 
@@ -74,7 +74,7 @@ class RecordingRunOptions(ort.RunOptions):  # type: ignore[misc]
         (False, 2, []),
     ],
 )
-def test_each_runner_and_size_has_a_graph_of_its_own(
+def test_each_runner_and_size_has_its_own_graph(
     bundle: Bundle,
     session: ort.InferenceSession,
     monkeypatch: pytest.MonkeyPatch,
@@ -82,15 +82,15 @@ def test_each_runner_and_size_has_a_graph_of_its_own(
     runners: int,
     ids: list[str],
 ) -> None:
-    """A graph reads the buffers that it was captured with: by another runner's id it would give that one's results."""
+    """A graph reads the buffers that it was captured with: a shared id would give the results of another runner."""
     monkeypatch.setattr(RecordingRunOptions, "ids", [], raising=False)
     monkeypatch.setattr(ort, "RunOptions", RecordingRunOptions)
     for number in range(runners):
         IoBindingRunner(session, output_names(bundle), SIZES, "cpu", graph, number=number)
-    assert RecordingRunOptions.ids == ids  # never 0, the graph of runs that name none, nor -1, no graph
+    assert RecordingRunOptions.ids == ids  # 0 is reserved for runs without a graph id, and -1 for no graph
 
 
-def test_buffers_lie_on_the_gpu_of_the_session(
+def test_allocates_buffers_on_the_gpu_of_the_session(
     bundle: Bundle, session: ort.InferenceSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: set[tuple[str, int]] = set()
@@ -106,7 +106,7 @@ def test_buffers_lie_on_the_gpu_of_the_session(
 
 
 @pytest.mark.parametrize("graph", [True, False])
-def test_graphs_are_captured_and_replayed_on_one_thread_whoever_asks(
+def test_captures_and_replays_all_graphs_on_one_thread(
     bundle: Bundle, session: ort.InferenceSession, monkeypatch: pytest.MonkeyPatch, graph: bool
 ) -> None:
     ran_on: list[str] = []
@@ -127,9 +127,7 @@ def test_graphs_are_captured_and_replayed_on_one_thread_whoever_asks(
     assert ran_on == (["cuda-graph_0"] * 3 if graph else ["0", "1", "2"])
 
 
-def test_what_fails_on_the_graph_thread_comes_out_where_it_was_asked_for(
-    bundle: Bundle, session: ort.InferenceSession
-) -> None:
+def test_passes_exceptions_of_the_graph_thread_to_the_caller(bundle: Bundle, session: ort.InferenceSession) -> None:
     bound = IoBindingRunner(session, output_names(bundle), SIZES, "cpu", graph=True)
     with pytest.raises(KeyError, match="no such output"):
         bound.run(["no such output"], {INPUT_NAME: np.zeros((1, *bundle.manifest.decode.shape), np.uint8)})

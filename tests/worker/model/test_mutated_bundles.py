@@ -1,4 +1,4 @@
-"""A bundle with any fault is refused in one sentence, with the exit code of a bundle: no other exception escapes."""
+"""Any faulty bundle is rejected with a BundleError; no other exception escapes."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ BUNDLES_PER_SEED = 40
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_mutated_bundle_loads_or_is_refused(tmp_path: Path, seed: int) -> None:
+def test_a_mutated_bundle_loads_or_is_rejected(tmp_path: Path, seed: int) -> None:
     plain = write_bundle(tmp_path / "plain.onnx", tiny_contract(reference=TINY_REFERENCE)).read_bytes()
     mapped = write_bundle(tmp_path / "mapped.onnx", mapped_contract()).read_bytes()
     path = tmp_path / "mutated.onnx"

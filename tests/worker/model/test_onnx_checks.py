@@ -16,7 +16,7 @@ def custom(model: onnx.ModelProto) -> None:
 
 
 def with_context(model: onnx.ModelProto) -> None:
-    """An operator that ONNX Runtime has itself, and that names a file to load."""
+    """Return an operator of ONNX Runtime that names a file to load."""
     node = helper.make_node("EPContext", [], ["x"], domain="com.microsoft", ep_cache_context="/tmp/engine")
     model.graph.node.append(node)
 
@@ -59,17 +59,17 @@ def sparse_elsewhere(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (custom, "its operator 'Mul' of 'com.example.plant' is none of the ONNX standard"),
-        (with_context, "its operator 'EPContext' of 'com.microsoft'"),
+        (custom, "its operator 'Mul' of domain 'com.example.plant' is not part of the ONNX standard"),
+        (with_context, "its operator 'EPContext' of domain 'com.microsoft'"),
         (in_a_branch, "of 'ai.onnx.contrib'"),
         (in_a_function, "of 'elsewhere'"),
-        (weights_elsewhere, "its tensor '(scale|weights|bias)' lies in another file"),
-        (location_alone, "lies in another file"),
-        (constant_elsewhere, "its tensor 'k' lies in another file"),
-        (sparse_elsewhere, "lies in another file"),
+        (weights_elsewhere, "its tensor '(scale|weights|bias)' is stored in another file"),
+        (location_alone, "is stored in another file"),
+        (constant_elsewhere, "its tensor 'k' is stored in another file"),
+        (sparse_elsewhere, "is stored in another file"),
     ],
 )
-def test_what_is_not_in_the_file_or_the_standard_is_refused(
+def test_rejects_external_data_and_custom_operators(
     spoil: Callable[[onnx.ModelProto], None], sentence: str, tmp_path: Path
 ) -> None:
     model = build_model()
@@ -78,14 +78,16 @@ def test_what_is_not_in_the_file_or_the_standard_is_refused(
         read_bundle(write_bundle(tmp_path / "spoiled.onnx", model=model))
 
 
-def test_a_graph_of_its_own_passes(tmp_path: Path) -> None:
+def test_accepts_a_self_contained_graph(tmp_path: Path) -> None:
     read_bundle(write_bundle(tmp_path / "sound.onnx", model=build_model(heatmaps=True)))
     model = build_model()
-    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))  # named by converters, and used by no node
+    model.opset_import.append(
+        helper.make_opsetid("com.microsoft", 1)
+    )  # declared by converters, but not used by any node
     check_graph(model.SerializeToString())
 
 
-def test_a_graph_as_deep_as_a_stack_is_refused() -> None:
+def test_rejects_a_deeply_nested_graph() -> None:
     graph = helper.make_graph([], "inner", [], [])
     for _ in range(25):
         node = helper.make_node("Loop", [], [], body=graph)

@@ -1,4 +1,4 @@
-"""The onnx package as an independent judge of our own reader: it finds nothing that ours misses."""
+"""Compare our reader of ONNX files with the onnx package: it finds nothing that ours misses."""
 
 from collections.abc import Iterator
 from random import Random
@@ -16,14 +16,14 @@ from stripwatch.worker.model.onnx_checks import DOMAINS, check_graph
 from stripwatch.worker.model.onnx_metadata import bytes_tag, read_metadata, varint_tag
 from tests.tiny import build_model
 
-RARE = {"domain", "external_data", "data_location"}  # or no generated model would be free of them
+RARE = {"domain", "external_data", "data_location"}  # otherwise no generated model would be free of them
 SEEDS = st.integers(0, 2**32 - 1).map(Random)
 TEXTS = ("", "x", "ä", "ai.onnx", "ai.onnx.ml", "com.microsoft", "location")
 
 
 @settings(max_examples=300)
 @given(SEEDS)
-def test_a_generated_model_is_refused_if_and_only_if_onnx_finds_a_reason(random: Random) -> None:
+def test_rejects_a_generated_model_exactly_if_onnx_finds_a_reason(random: Random) -> None:
     model = ModelProto(ir_version=10)
     model.graph.SetInParent()
     fill(model, random, depth=7)
@@ -32,7 +32,7 @@ def test_a_generated_model_is_refused_if_and_only_if_onnx_finds_a_reason(random:
 
 @settings(max_examples=300)
 @given(SEEDS, st.integers(1, 4))
-def test_a_model_of_changed_bytes_hides_nothing(random: Random, changes: int) -> None:
+def test_changed_bytes_hide_nothing(random: Random, changes: int) -> None:
     model = build_model(metadata={"a": "1", "b": "2"}, heatmaps=True)
     fill(model, random, depth=4)
     changed = bytearray(model.SerializeToString())
@@ -50,7 +50,7 @@ def test_a_model_of_changed_bytes_hides_nothing(random: Random, changes: int) ->
 
 
 def judge(encoded: bytes, model: ModelProto, other_refusals: bool = False) -> None:
-    """other_refusals: ours may also refuse bytes that onnx still reads."""
+    """Compare both readers. other_refusals: ours may also reject bytes that onnx accepts."""
     keys = [pair.key for pair in model.metadata_props]
     reasons = [*reasons_against(model), *(["keys"] if len(set(keys)) < len(keys) else [])]
     try:
@@ -64,7 +64,7 @@ def judge(encoded: bytes, model: ModelProto, other_refusals: bool = False) -> No
 
 
 def reasons_against(message: Message) -> Iterator[str]:
-    """By reflection, so that it follows every field that this version of onnx knows."""
+    """Search by reflection, which covers every field that the installed version of onnx knows."""
     if isinstance(message, NodeProto) and message.domain not in DOMAINS:
         yield f"operator of {message.domain!r}"
     if isinstance(message, TensorProto) and (message.external_data or message.data_location == TensorProto.EXTERNAL):
@@ -105,7 +105,7 @@ def scalar(field: FieldDescriptor, random: Random) -> object:
 
 
 def number(value: int) -> bytes:
-    """As a varint."""
+    """Encode a number as a varint."""
     parts = [value >> shift & 0x7F for shift in range(0, max(1, value.bit_length()), 7)]
     return bytes([*(part | 0x80 for part in parts[:-1]), parts[-1]])
 
@@ -115,26 +115,26 @@ def field(tag: int, content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("tag", [bytes_tag(13), bytes_tag(13) | 1 << 32, bytes_tag(13) | 1 << 34])
-def test_a_tag_with_bits_that_onnx_runtime_drops_hides_no_file(tag: int) -> None:
-    """ONNX Runtime 1.32 opens the file that a model named in such a field."""
+def test_rejects_tags_with_bits_that_onnx_runtime_drops(tag: int) -> None:
+    """ONNX Runtime 1.32 opened the file that a model named in such a field."""
     entry = field(bytes_tag(1), b"location") + field(bytes_tag(2), b"weights.bin")
     location = number(varint_tag(14) | tag & ~0xFFFFFFFF) + number(TensorProto.EXTERNAL)
     tensor = field(bytes_tag(8), b"w") + field(tag, entry) + location
     encoded = build_model().SerializeToString() + field(bytes_tag(7), field(bytes_tag(5), tensor))
-    with pytest.raises(BundleError, match=r"lies in another file|not an ONNX file"):
+    with pytest.raises(BundleError, match=r"is stored in another file|not an ONNX file"):
         check_graph(encoded)
 
 
-def test_a_key_that_is_there_twice_is_refused_as_by_onnx() -> None:
+def test_rejects_a_duplicate_key_as_onnx_does() -> None:
     model = build_model(metadata={"a": "1", "b": "2"})
     model.metadata_props[1].key = "a"
     with pytest.raises(onnx.checker.ValidationError, match="duplicate keys"):
         onnx.checker.check_model(model)
-    with pytest.raises(BundleError, match="its metadata has 'a' twice"):
+    with pytest.raises(BundleError, match="its metadata contains 'a' twice"):
         read_metadata(model.SerializeToString())
 
 
-def test_a_number_in_place_of_a_text_is_an_unknown_field() -> None:
+def test_ignores_a_number_in_place_of_a_text() -> None:
     pair = field(bytes_tag(1), b"a") + field(bytes_tag(2), b"1") + number(2 << 3 | 5) + b"evil"
     encoded = build_model().SerializeToString() + field(bytes_tag(14), pair)
     stated = {each.key: each.value for each in onnx.load_model_from_string(encoded).metadata_props}

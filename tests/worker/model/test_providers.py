@@ -1,4 +1,4 @@
-"""What is asked of ONNX Runtime for each provider. That a GPU then does it is not tested: none is at hand."""
+"""Options passed to ONNX Runtime for each provider. Their effect on a GPU is not tested here."""
 
 import os
 from pathlib import Path
@@ -40,7 +40,7 @@ def bundle(tmp_path: Path) -> Bundle:
         ([TENSORRT, CUDA, CPU], "cpu", CPU),
     ],
 )
-def test_auto_takes_cuda_where_it_is_there(
+def test_auto_selects_cuda_if_available(
     monkeypatch: pytest.MonkeyPatch, available: list[str], wanted: Any, chosen: str
 ) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: available)
@@ -49,12 +49,12 @@ def test_auto_takes_cuda_where_it_is_there(
 
 
 @pytest.mark.parametrize(("wanted", "name"), [("cuda", CUDA), ("tensorrt", TENSORRT)])
-def test_what_is_not_installed_is_refused_by_name(wanted: Any, name: str) -> None:
-    with pytest.raises(SettingsError, match=f"provider = '{wanted}' needs {name}.*stripwatch.gpu."):
+def test_names_a_provider_that_is_not_installed(wanted: Any, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"provider = '{wanted}' requires {name}.*stripwatch.gpu."):
         choose_provider(wanted)
 
 
-def test_cuda_is_held_to_full_floats(bundle: Bundle) -> None:
+def test_cuda_does_not_use_tf32(bundle: Bundle) -> None:
     ((name, options),) = with_options(bundle, CUDA, 8, ExecutionOptions("graph", device_id=1))
     assert name == CUDA
     assert options == {
@@ -65,7 +65,7 @@ def test_cuda_is_held_to_full_floats(bundle: Bundle) -> None:
     }
 
 
-def test_tensorrt_and_the_cuda_beside_it_have_one_gpu_and_no_graph(bundle: Bundle, tmp_path: Path) -> None:
+def test_tensorrt_and_its_cuda_fallback_use_the_same_gpu_and_no_graph(bundle: Bundle, tmp_path: Path) -> None:
     first, second = (
         with_options(bundle, TENSORRT, 8, ExecutionOptions("graph", engine_folder=tmp_path, device_id=device_id))
         for device_id in (0, 1)
@@ -92,27 +92,27 @@ def test_tensorrt_builds_one_engine_for_all_batches_and_keeps_it_by_model(
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
 
 
-def test_golden_frames_fit_into_the_engine_however_small_the_batch(bundle: Bundle) -> None:
+def test_the_engine_admits_the_golden_frames_in_one_batch(bundle: Bundle) -> None:
     (_, options), _ = with_options(bundle, TENSORRT, 1, ExecutionOptions())
     assert options["trt_profile_max_shapes"].startswith(f"{INPUT_NAME}:{len(bundle.manifest.golden)}x")
     assert "trt_engine_cache_enable" not in options
 
 
-def test_an_engine_that_cannot_be_kept_is_reported_before_minutes_of_building(bundle: Bundle, tmp_path: Path) -> None:
+def test_reports_an_unwritable_engine_folder_before_building(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match=r"cannot be kept: .*file.*'cache_folder'"):
+    with pytest.raises(SettingsError, match=r"cannot store the TensorRT engine: .*file.*'cache_folder'"):
         with_options(bundle, TENSORRT, 8, ExecutionOptions(engine_folder=tmp_path / "file"))
 
 
-def test_half_floats_are_allowed_where_the_model_has_them(tmp_path: Path) -> None:
+def test_enables_fp16_only_for_fp16_models(tmp_path: Path) -> None:
     manifest = tiny_contract(precision="fp16")
     bundle = read_bundle(write_bundle(tmp_path / "half.onnx", manifest, build_model()))
     assert with_options(bundle, TENSORRT, 8, ExecutionOptions())[0][1]["trt_fp16_enable"] == "1"
 
 
 @pytest.mark.parametrize("wanted", [CUDA, TENSORRT])
-def test_a_provider_that_falls_back_is_refused(bundle: Bundle, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ONNX Runtime with it built in, on a machine without its libraries: it loads on the CPU and only warns."""
+def test_rejects_a_fallback_to_another_provider(bundle: Bundle, wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime built with the provider, but without its libraries, loads on the CPU and only warns."""
 
     class FallsBack(ort.InferenceSession):  # type: ignore[misc]
         def __init__(self, model: bytes, options: ort.SessionOptions, providers: Any, **_: Any) -> None:
@@ -124,7 +124,7 @@ def test_a_provider_that_falls_back_is_refused(bundle: Bundle, wanted: str, monk
         create_session(bundle, wanted, 0, 8, ExecutionOptions())
 
 
-def test_a_plain_session_takes_all_calls_at_once(bundle: Bundle) -> None:
+def test_shares_a_plain_session_between_batches(bundle: Bundle) -> None:
     session = create_session(bundle, CPU, 1, 8, ExecutionOptions())
     assert (
         create_runners(bundle, session, ["scores"], [1, 8], CPU, ExecutionOptions("bound", in_flight=3))
@@ -134,7 +134,7 @@ def test_a_plain_session_takes_all_calls_at_once(bundle: Bundle) -> None:
 
 @pytest.fixture
 def gpu_session(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What is asked of an ONNX Runtime that seems to have a GPU: its sessions run on the CPU and do not say so."""
+    """Record the options passed to an ONNX Runtime that pretends to have a GPU; its sessions run on the CPU."""
     asked: list[dict[str, Any]] = []
 
     class OnGpu(ort.InferenceSession):  # type: ignore[misc]
@@ -154,10 +154,10 @@ def gpu_session(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("wanted", [CPU, CUDA])
-def test_a_run_that_fails_never_continues_on_the_cpu(
+def test_a_failed_run_does_not_fall_back_to_the_cpu(
     bundle: Bundle, gpu_session: list[dict[str, Any]], wanted: str
 ) -> None:
-    """By default `run` of ONNX Runtime's Python makes a session on the CPU when the device fails, and prints a line."""
+    """By default `run` in ONNX Runtime's Python API creates a session on the CPU if the device fails."""
 
     class LostDevice:
         def is_webgpu_graph_capture_enabled(self) -> bool:
@@ -173,7 +173,7 @@ def test_a_run_that_fails_never_continues_on_the_cpu(
     assert len(gpu_session) == 1
 
 
-def test_gpus_are_numbered_as_nvidia_smi_numbers_them(
+def test_numbers_gpus_as_nvidia_smi_does(
     bundle: Bundle, gpu_session: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_session(bundle, CUDA, 1, 8, ExecutionOptions())
@@ -184,11 +184,11 @@ def test_gpus_are_numbered_as_nvidia_smi_numbers_them(
     monkeypatch.delenv("CUDA_DEVICE_ORDER")
 
 
-def test_a_gpu_that_is_not_there_is_reported_before_onnx_runtime_starts(
+def test_reports_a_missing_gpu_before_onnx_runtime_starts(
     bundle: Bundle, gpu_session: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpus, "count_gpus", lambda: 2)
-    with pytest.raises(SettingsError, match="device_id = 2 is not there: this machine shows 2 GPUs"):
+    with pytest.raises(SettingsError, match="device_id = 2 does not exist: this machine has 2 visible GPUs"):
         create_session(bundle, CUDA, 1, 8, ExecutionOptions(device_id=2))
     assert gpu_session == []
 
@@ -210,7 +210,7 @@ def test_a_gpu_that_is_not_there_is_reported_before_onnx_runtime_starts(
         ("Invalid model: no graph", BundleError, "cannot load it: Invalid model"),
     ],
 )
-def test_a_fault_of_the_gpu_is_not_one_of_the_bundle(
+def test_a_gpu_error_is_a_settings_error(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, said: str, error: type[Exception], named: str
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -223,7 +223,7 @@ def test_a_fault_of_the_gpu_is_not_one_of_the_bundle(
 
 
 @pytest.mark.parametrize("cuda_run", ["bound", "graph"])
-def test_buffers_and_graphs_are_of_one_runner_each(
+def test_each_runner_has_its_own_buffers_and_graphs(
     bundle: Bundle, gpu_session: list[dict[str, Any]], cuda_run: Any
 ) -> None:
     execution = ExecutionOptions(cuda_run, in_flight=1 if cuda_run == "graph" else 2, device_id=0)
@@ -233,12 +233,12 @@ def test_buffers_and_graphs_are_of_one_runner_each(
     assert all(verify_golden(bundle, runner) <= bundle.manifest.score_tolerance for runner in runners)
 
 
-def test_two_batches_in_flight_by_graphs_are_refused_whoever_asks(
-    bundle: Bundle, gpu_session: list[dict[str, Any]]
-) -> None:
+def test_rejects_two_batches_in_flight_with_graphs(bundle: Bundle, gpu_session: list[dict[str, Any]]) -> None:
     execution = ExecutionOptions("graph", in_flight=2)
     session = create_session(bundle, CUDA, 1, 8, execution)
-    with pytest.raises(SettingsError, match=r"batches_in_flight = 2 does not go with cuda_run = 'graph'.*one thread"):
+    with pytest.raises(
+        SettingsError, match=r"batches_in_flight = 2 is not possible with cuda_run = 'graph'.*one thread"
+    ):
         create_runners(bundle, session, ["scores"], [1, 8], CUDA, execution)
 
 

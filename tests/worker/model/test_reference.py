@@ -1,4 +1,4 @@
-"""What a reference must be to be believed."""
+"""Checks of the drift reference in a bundle."""
 
 from typing import Any
 
@@ -10,20 +10,20 @@ from stripwatch.worker.model.reference import ClassScores, Spread, check_referen
 from tests.tiny import LABELS, TINY_REFERENCE
 
 
-def test_a_sound_reference_passes() -> None:
+def test_accepts_a_valid_reference() -> None:
     check_reference(TINY_REFERENCE, LABELS)
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"brightness": Spread(float("nan"), 1)}, "below 0 or no number"),
-        ({"sharpness": Spread(0.1, -1)}, "below 0 or no number"),
+        ({"brightness": Spread(float("nan"), 1)}, "negative or not finite"),
+        ({"sharpness": Spread(0.1, -1)}, "negative or not finite"),
         ({"classes": {"stripes": ClassScores(1, 1, 0)}}, "not among its labels"),
         ({"classes": {"grey": ClassScores(1, 1.5, 0)}}, "outside of 0 to 1"),
-        ({"classes": {"grey": ClassScores(0.5, 0.9, 0)}}, "do not sum up to 1"),
+        ({"classes": {"grey": ClassScores(0.5, 0.9, 0)}}, "do not add up to 1"),
     ],
 )
-def test_one_that_makes_no_sense_is_refused(changes: dict[str, Any], sentence: str) -> None:
+def test_rejects_an_invalid_reference(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BundleError, match=sentence):
         check_reference(replace(TINY_REFERENCE, **changes), LABELS)

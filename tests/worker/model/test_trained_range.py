@@ -1,4 +1,4 @@
-"""A frame is unlike the training frames beyond what augmentation usually covers, and not before."""
+"""Frames are flagged exactly if their size differs by more than augmentation usually covers."""
 
 import math
 
@@ -31,17 +31,17 @@ def image(width_px: int, height_px: int) -> Image:
         ((160, 160), True),
         ((251, 251), False),
         ((159, 200), False),
-        ((250, 187), False),  # either side alone is near enough; the aspect ratio is not
+        ((250, 187), False),  # width and height are close enough, but the aspect ratio is not
         ((1600, 256), False),
         ((4096, 1024), False),
     ],
 )
-def test_a_model_of_one_size_admits_sizes_near_it(size: tuple[int, int], admitted: bool) -> None:
+def test_accepts_sizes_close_to_the_training_size(size: tuple[int, int], admitted: bool) -> None:
     assert ONE_SIZE.admits_size(*size) is admitted
     assert ONE_SIZE.flags(*size) == (() if admitted else (FrameFlag.SIZE,))
 
 
-def test_every_training_frame_is_admitted_and_so_are_sizes_between_them() -> None:
+def test_accepts_all_training_sizes_and_those_between() -> None:
     for width_px in (800, 1000, 1600):
         assert STRIPS.flags(width_px, 256, 0.5) == ()
 
@@ -49,26 +49,26 @@ def test_every_training_frame_is_admitted_and_so_are_sizes_between_them() -> Non
 @pytest.mark.parametrize(
     ("mm_per_px", "flagged"), [(0.5, False), (0.4, False), (0.625, False), (0.39, True), (1, True)]
 )
-def test_a_camera_of_another_scale_is_flagged(mm_per_px: float, flagged: bool) -> None:
+def test_flags_a_camera_with_another_scale(mm_per_px: float, flagged: bool) -> None:
     assert STRIPS.flags(1600, 256, mm_per_px) == ((FrameFlag.SCALE,) if flagged else ())
 
 
-def test_an_unknown_scale_flags_nothing() -> None:
+def test_does_not_flag_an_unknown_scale() -> None:
     assert STRIPS.flags(1600, 256, None) == ()
     assert ONE_SIZE.flags(200, 200, 3.0) == ()
 
 
-def test_size_and_scale_are_two_flags() -> None:
+def test_flags_size_and_scale_separately() -> None:
     assert STRIPS.flags(200, 200, 2.0) == (FrameFlag.SIZE, FrameFlag.SCALE)
 
 
-def test_flags_are_added_to_those_of_the_decoder() -> None:
+def test_adds_flags_to_those_of_the_decoder() -> None:
     decoded = Image(IMAGE.pixels, 1600, 256, (FrameFlag.BIT_DEPTH,))
     assert SizeCheck(ONE_SIZE).apply(decoded).flags == (FrameFlag.BIT_DEPTH, FrameFlag.SIZE)
     assert SizeCheck(ONE_SIZE).apply(image(200, 200)).flags == ()
 
 
-def test_the_settings_may_refuse_untrained_frames() -> None:
+def test_rejects_untrained_frames_if_configured() -> None:
     check = SizeCheck(STRIPS, "reject", {"top-1": 2.0})
     with pytest.raises(FrameRejected, match="200 x 200 px; the model was trained on 800 to 1600 x 256 px") as refused:
         check.apply(image(200, 200), "top-2")
@@ -79,9 +79,7 @@ def test_the_settings_may_refuse_untrained_frames() -> None:
 
 
 @pytest.mark.parametrize(("trained", "untrained"), [(ONE_SIZE, "accept"), (None, "flag"), (None, "reject")])
-def test_nothing_is_flagged_where_it_is_accepted_or_nothing_is_known(
-    trained: TrainedFrames | None, untrained: Untrained
-) -> None:
+def test_does_not_flag_if_accepted_or_unknown(trained: TrainedFrames | None, untrained: Untrained) -> None:
     check = SizeCheck(trained, untrained)
     assert not check.active
     assert check.apply(image(4096, 1024)).flags == ()
@@ -96,12 +94,12 @@ def test_a_model_flags_what_it_inspects_and_what_cameras_send() -> None:
     assert model._decode(b"x").flags == (FrameFlag.SIZE,)
 
 
-def test_a_warning_counts_and_names_the_sizes() -> None:
+def test_the_warning_counts_and_names_the_sizes() -> None:
     files = [encode_frame(0.5, (200, 200)), *[encode_frame(0.5, (32, 48))] * 2, b"no image"]
     warning = size_warning(SizeCheck(ONE_SIZE), files)
     assert warning is not None
     assert "2 of 3 frames" in warning
-    assert "2 of 48 x 32 px; they are called unsure" in warning
+    assert "2 of 48 x 32 px; their verdict is unsure" in warning
     assert size_warning(SizeCheck(ONE_SIZE), files[:1]) is None
     assert "rejected" in (size_warning(SizeCheck(ONE_SIZE, "reject"), files) or "")
 
@@ -110,12 +108,12 @@ def test_the_range_survives_the_bundle_and_older_bundles_say_what_they_lack() ->
     written = decode_manifest(encode_manifest(tiny_contract(trained=STRIPS)))
     assert written.trained == STRIPS
     assert [each.partition(":")[0] for each in written.lacks] == ["reference"]
-    assert "trained: frames of untrained sizes are not noticed" in tiny_contract().lacks
+    assert "trained: frames of untrained sizes are not detected" in tiny_contract().lacks
 
 
 @pytest.mark.parametrize("width", [Range(0, 10), Range(20, 10), Range(math.nan, 10), Range(1, math.inf)])
-def test_a_range_that_is_none_makes_the_bundle_invalid(width: Range) -> None:
-    with pytest.raises(BundleError, match="range of training frames"):
+def test_rejects_a_bundle_with_an_invalid_range(width: Range) -> None:
+    with pytest.raises(BundleError, match="training frames have an invalid range"):
         encode_manifest(tiny_contract(trained=replace(ONE_SIZE, width_px=width)))
 
 

@@ -1,4 +1,4 @@
-"""Scores to verdicts, for labels that exclude each other and for labels that do not."""
+"""Verdicts from scores, for multiclass and multilabel models."""
 
 import math
 from dataclasses import replace
@@ -33,7 +33,7 @@ def judge(
         ((0.3, 0.1, 0.6), "unsure", "scratch"),
     ],
 )
-def test_labels_that_exclude_each_other(scores: tuple[float, ...], verdict: str, label: str) -> None:
+def test_decides_for_labels_that_exclude_each_other(scores: tuple[float, ...], verdict: str, label: str) -> None:
     decision = judge().decide(scores)
     assert (decision.verdict, decision.label) == (verdict, label)
     assert [LABELS[at] for at in decision.defects] == ([label] if verdict == "defect" else [])
@@ -68,16 +68,18 @@ def test_a_verdict_is_a_defect_exactly_when_a_defect_is_named(
 
 
 @given(scores)
-def test_a_higher_threshold_never_makes_a_defect(scores: tuple[float, ...]) -> None:
+def test_a_higher_threshold_never_adds_a_defect(scores: tuple[float, ...]) -> None:
     if judge(sure=0.5).decide(scores).verdict != "defect":
         assert judge(sure=0.8).decide(scores).verdict != "defect"
 
 
-logit_triples = st.lists(st.floats(-7, 7), min_size=3, max_size=3)  # wider, and a score is below the clamp of 1e-7
+logit_triples = st.lists(
+    st.floats(-7, 7), min_size=3, max_size=3
+)  # a wider range would have scores below the clamp of 1e-7
 
 
 @given(logit_triples, st.floats(0.2, 5))
-def test_calibrated_scores_are_those_of_logits_over_the_temperature(logits: list[float], temperature: float) -> None:
+def test_calibrates_like_logits_divided_by_the_temperature(logits: list[float], temperature: float) -> None:
     def softmax(values: list[float]) -> list[float]:
         powers = [math.exp(value - max(values)) for value in values]
         return [power / sum(powers) for power in powers]
@@ -93,7 +95,7 @@ def test_a_temperature_of_one_changes_nothing(scores: tuple[float, ...]) -> None
     assert calibrate(scores, 1.0, single_label=True) == calibrate(scores, 1.0, single_label=False) == scores
 
 
-def test_a_verdict_goes_by_calibrated_scores() -> None:
+def test_thresholds_apply_to_calibrated_scores() -> None:
     said = (0.05, 0.05, 0.9)
     assert judge(sure=0.7).decide(said).verdict == "defect"
     softer = replace(judge(sure=0.7), temperature=3.0).decide(said)
@@ -101,13 +103,13 @@ def test_a_verdict_goes_by_calibrated_scores() -> None:
     assert softer.score == softer.scores[2] == pytest.approx(0.567, abs=1e-3)
 
 
-def test_settings_override_thresholds_and_events_can_tell() -> None:
+def test_settings_override_thresholds_and_events_show_it() -> None:
     found = decision_policy(tiny_contract(), {"bright": ThresholdOverride(sure=0.2)})
     assert found.thresholds == (Threshold(), Threshold(), Threshold(sure=0.2, unsure=0.2))
     assert found.overridden
     assert not decision_policy(tiny_contract(), {}).overridden
 
 
-def test_an_override_for_a_label_that_is_not_there_is_refused() -> None:
+def test_rejects_an_override_for_an_unknown_label() -> None:
     with pytest.raises(SettingsError, match=r"thresholds\.pink"):
         decision_policy(tiny_contract(), {"pink": ThresholdOverride(sure=0.2)})

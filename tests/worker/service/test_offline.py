@@ -84,7 +84,7 @@ def test_does_not_replace_an_existing_file_without_force(settings: Settings, tmp
 
 
 def test_names_missing_folders_and_files(settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no folder"):
+    with pytest.raises(InputError, match="does not exist"):
         inspect_folder(settings, tmp_path / "nothing", tmp_path / "out.jsonl")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty has no \.jpg"):
@@ -253,7 +253,7 @@ def test_names_frames_of_an_untrained_size_before_the_inspection(
     if untrained_size == "flag":
         assert (wide["verdict"], wide["label"], wide["defects"], wide["flags"]) == ("unsure", "dark", [], ["size"])
         assert summary["flags"] == {"size": 1}
-        assert "1 of 2 frames are unlike those that the model was trained on, 48 x 32 px: 1 of 480 x 32 px" in stderr
+        assert "1 of 2 frames differ in size from the training frames (48 x 32 px): 1 of 480 x 32 px" in stderr
     elif untrained_size == "reject":
         assert (wide["reason"], summary["flags"], summary["rejects"]) == ("untrained_size", {}, 1)
         assert "they are rejected" in stderr
@@ -271,5 +271,5 @@ def test_checks_a_sample_of_a_large_folder_first(
     summary = inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
     assert summary["flags"] == {"size": 7}
     stderr = capsys.readouterr().err
-    assert "3 of 3 frames are unlike" in stderr
+    assert "3 of 3 frames differ in size" in stderr
     assert "; checked 3 of 7 files so far" in stderr

@@ -63,9 +63,9 @@ def test_loop_ends_if_all_files_were_deleted(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("nowhere", "there is no folder "),
+        ("nowhere", "does not exist"),
         ("images/b.jpg", "is not a folder"),
-        ("empty", "has no .jpg, .jpeg, .jfif"),
+        ("empty", "contains no .jpg, .jpeg, .jfif"),
     ],
 )
 def test_folder_without_images_is_an_input_error(

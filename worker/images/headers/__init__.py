@@ -1,1 +1,1 @@
-"""What the first bytes of an image file declare, read before any pixel is decoded."""
+"""Readers of image file headers. They check a file before any pixel is decoded."""

@@ -1,4 +1,4 @@
-"""Read the header of a BMP file, and whether the file is complete. Source: Microsoft, Bitmap Storage (wingdi.h)."""
+"""Read the header of a BMP file, and check that it is complete. Source: Microsoft, Bitmap Storage (wingdi.h)."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ _PALETTE_ENTRIES_MAX = 256
 
 
 def read_bmp_header(encoded: bytes) -> ImageHeader:
-    """Raises FrameRejected for a file that is incomplete or malformed, or has what is not read."""
+    """Read the header of a BMP file. Raises FrameRejected for an incomplete, malformed or unsupported file."""
     if len(encoded) < _FILE_HEADER_BYTES + 4:
         raise truncated("BMP", encoded)
     size = _number(encoded, 14)
@@ -31,7 +31,7 @@ def read_bmp_header(encoded: bytes) -> ImageHeader:
         bits_per_pixel = _number(encoded, 28, 2)
         _check_compression(encoded, bits_per_pixel)
     if bits_per_pixel not in (8, 24, 32):
-        detail = f"a BMP file of {bits_per_pixel} bits per pixel; 8, 24 and 32 are read"
+        detail = f"a BMP file with {bits_per_pixel} bits per pixel; 8, 24 and 32 are supported"
         raise FrameRejected(RejectReason.UNSUPPORTED_COLOUR, detail)
     if width_px < 0 or height_px == -(2**31):
         raise FrameRejected(RejectReason.DAMAGED, f"a BMP file of {width_px}x{height_px} pixels")
@@ -50,7 +50,7 @@ def read_bmp_header(encoded: bytes) -> ImageHeader:
     if pixels_at < palette_end:
         raise FrameRejected(RejectReason.DAMAGED, f"a BMP file whose pixels begin in its header, at byte {pixels_at}")
     end = max(pixels_at + row_bytes * height_px, _number(encoded, 2))
-    second_image = begins_image(encoded, end, encoded[:6])  # two letters alone say little, so with its length
+    second_image = begins_image(encoded, end, encoded[:6])  # "BM" alone is too short to be reliable, so with the length
     return ImageHeader("bmp", width_px, height_px, channels, bits=8, second_image=second_image)
 
 
@@ -60,7 +60,9 @@ def _check_compression(encoded: bytes, bits_per_pixel: int) -> None:
         return
     if compression != _BIT_FIELDS:
         name = _OTHER_COMPRESSIONS.get(compression, f"number {compression}")
-        raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"BMP compression {name}; uncompressed files are read")
+        raise FrameRejected(
+            RejectReason.UNSUPPORTED_FORMAT, f"BMP compression {name}; only uncompressed files are supported"
+        )
     if len(encoded) < 66:
         raise truncated("BMP", encoded)
     if bits_per_pixel != 32 or tuple(_number(encoded, at) for at in (54, 58, 62)) != _BGR_MASKS:
@@ -68,7 +70,7 @@ def _check_compression(encoded: bytes, bits_per_pixel: int) -> None:
 
 
 def _read_palette(encoded: bytes, header_bytes: int) -> np.ndarray:
-    """Entries of BGR, and a byte without meaning in all but the oldest files."""
+    """Return the palette as BGR entries, each with an unused byte except in the oldest files."""
     core = header_bytes == _CORE_HEADER_BYTES
     entries = _PALETTE_ENTRIES_MAX if core else _number(encoded, 46) or _PALETTE_ENTRIES_MAX
     if entries > _PALETTE_ENTRIES_MAX:

@@ -1,4 +1,4 @@
-"""What every image format declares in its header, and the errors that the readers share."""
+"""Image header common to all formats, and checks shared by the readers."""
 
 import re
 from dataclasses import dataclass
@@ -16,17 +16,20 @@ _PADDING = re.compile(rb"\0*")
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """The size and the samples of an image, as its file declares them.
+    """Size and samples of an image, as its file declares them.
 
-    width_px, height_px: as stored; a rotation in EXIF is ignored.
-    channels: samples per pixel, after a palette is expanded.
-    bits: bits per sample as stored.
-    significant_bits: how many of them carry data, where the file declares it (sBIT in PNG, the largest sample in TIFF);
-        None where it does not.
-    in_upper_bits: whether the significant bits are the upper ones of a sample of 16 bits; else they are the lower ones.
-    complete: False where the file ends in order but leaves out parts of the image that it announces.
-    progressive: whether it is a progressive JPEG file, in which damage can hide.
-    second_image: whether a further image follows this one in the same bytes.
+    Attributes:
+        format: Image format.
+        width_px: Stored width; a rotation in EXIF is ignored.
+        height_px: Stored height; a rotation in EXIF is ignored.
+        channels: Samples per pixel, after a palette is expanded.
+        bits: Stored bits per sample.
+        significant_bits: Bits that carry data, if the file declares it (sBIT in PNG, the largest sample in TIFF), else
+            None.
+        in_upper_bits: The significant bits are the upper bits of a 16-bit sample; otherwise they are the lower bits.
+        complete: False if the file is well-formed but lacks parts of the image that it announces.
+        progressive: The file is a progressive JPEG, in which damage can go unnoticed.
+        second_image: Another image follows this one in the same bytes.
     """
 
     format: ImageFormat
@@ -42,13 +45,13 @@ class ImageHeader:
 
 
 def check_part_count(kind: str, count: int) -> None:
-    """Raises FrameRejected for a file of more parts than are read."""
+    """Raise FrameRejected for a file with too many parts."""
     if count > _PARTS_MAX:
-        raise FrameRejected(RejectReason.UNDECODABLE, f"a {kind} file of more than {_PARTS_MAX} parts")
+        raise FrameRejected(RejectReason.UNDECODABLE, f"a {kind} file with more than {_PARTS_MAX} parts")
 
 
 def begins_image(encoded: bytes, end: int, signature: bytes) -> bool:
-    """Whether another image begins behind the one that ends there, apart from padding. What else follows is ignored."""
+    """Return whether another image begins after the given end, apart from padding. Other trailing data is ignored."""
     padding = _PADDING.match(encoded, end)
     return padding is not None and encoded.startswith(signature, padding.end())
 

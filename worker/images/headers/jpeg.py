@@ -1,4 +1,4 @@
-"""Read the header of a JPEG file, and whether the file is complete. Source: ITU-T T.81, annex B."""
+"""Read the header of a JPEG file, and check that it is complete. Source: ITU-T T.81, annex B."""
 
 import itertools
 import re
@@ -17,8 +17,8 @@ START_OF_SCAN = 0xDA
 SEQUENTIAL = frozenset({0xC0, 0xC1})
 _PROGRESSIVE = 0xC2
 _END, _TABLES, _APP2 = 0xD9, frozenset({0xC4, 0xDB}), 0xE2
-_MULTI_PICTURE = b"MPF\0"  # CIPA DC-007: a camera's preview follows the image, and this segment says so
-# The decoder reads arithmetic coding too, but it cannot notice damage there: a cut scan is continued with zeros.
+_MULTI_PICTURE = b"MPF\0"  # CIPA DC-007: announces that a preview follows the image
+# The decoder supports arithmetic coding, but does not notice damage there: it continues a cut scan with zeros.
 _UNSUPPORTED = {
     **dict.fromkeys((0xC3, 0xCB), "lossless JPEG"),
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical JPEG"),
@@ -28,15 +28,15 @@ _UNSUPPORTED = {
 _FILL_BYTES = re.compile(rb"\xff+")
 _SEGMENT_HEADER_BYTES = 4  # marker and length
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
-_SCANS_MAX = 64  # progressive files of cameras and libraries have about ten
-# What libjpeg-turbo reads: the factors of luma where both chroma have 1x1, and of chroma where luma has 2x2.
+_SCANS_MAX = 64  # progressive files from cameras and libraries have about ten
+# Supported by libjpeg-turbo: these factors of luma if both chroma have 1x1, and of chroma if luma has 2x2.
 _LUMA_SAMPLING = frozenset({(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (1, 4)})
 _CHROMA_SAMPLING = frozenset({(1, 2), (2, 1)})
-_EQUAL_SAMPLING_MAX = 3  # blocks of each component, where all have the same factors
+_EQUAL_SAMPLING_MAX = 3  # blocks of each component, if all have the same factors
 
 
 class Segment(NamedTuple):
-    """A marker with the place and the size of its body; the body excludes the two bytes of its length."""
+    """A marker with the offset and size of its body; the body excludes the two bytes of its length."""
 
     marker: int
     at: int
@@ -44,26 +44,28 @@ class Segment(NamedTuple):
 
 
 def read_jpeg_header(encoded: bytes) -> ImageHeader:
-    """Raises FrameRejected for a file that is truncated, malformed or of a kind that is not decoded."""
+    """Read the header of a JPEG file. Raises FrameRejected for a truncated, malformed or unsupported file."""
     frame: Segment | None = None
     scan_at, is_multi_picture = 0, False
     for segment in segments(encoded):
         if segment.marker in SEQUENTIAL or segment.marker == _PROGRESSIVE:
-            if frame is not None:  # a decoder might believe another one of two
+            if frame is not None:  # a decoder might use the other one
                 raise FrameRejected(RejectReason.DAMAGED, "a JPEG file with two frame headers")
             frame = segment
         elif segment.marker in _UNSUPPORTED:
-            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"{_UNSUPPORTED[segment.marker]} files are not read")
+            raise FrameRejected(
+                RejectReason.UNSUPPORTED_FORMAT, f"{_UNSUPPORTED[segment.marker]} files are not supported"
+            )
         elif segment.marker == _APP2:
             is_multi_picture |= encoded.startswith(_MULTI_PICTURE, segment.at)
         scan_at = segment.at
     scans = _find_scans(encoded, scan_at - _SEGMENT_HEADER_BYTES)
-    if len(scans) > _SCANS_MAX:  # each goes over the whole image again: hours, in a few MB
-        raise FrameRejected(RejectReason.UNDECODABLE, f"a JPEG file of more than {_SCANS_MAX} scans")
+    if len(scans) > _SCANS_MAX:  # each scan processes the whole image again: a few MB could take hours
+        raise FrameRejected(RejectReason.UNDECODABLE, f"a JPEG file with more than {_SCANS_MAX} scans")
     if frame is None:
         raise FrameRejected(RejectReason.DAMAGED, "a JPEG file without a frame header before its first scan")
-    # Entropy-coded data never holds FF D9, so the first scan to the end is where the end marker must be;
-    # a thumbnail's own end marker lies before the scan.
+    # Entropy-coded data never contains FF D9, so the first FF D9 after the start of the scan is the end marker.
+    # A thumbnail's end marker comes before the scan.
     end = encoded.find(END_MARKER, scan_at)
     if end < 0:
         raise truncated("JPEG", encoded)
@@ -80,7 +82,7 @@ def read_jpeg_header(encoded: bytes) -> ImageHeader:
 
 
 def segments(encoded: bytes) -> Iterator[Segment]:
-    """The segments up to the header of the first scan, which is the last one. Raises FrameRejected."""
+    """Yield the segments up to and including the header of the first scan. Raises FrameRejected."""
     at = 2
     seen: set[int] = set()
     for count in itertools.count(1):
@@ -96,21 +98,21 @@ def segments(encoded: bytes) -> Iterator[Segment]:
 
 
 def _without_image(seen: set[int]) -> FrameRejected:
-    """seen: the markers of a file that ends before its first scan."""
-    if seen & _TABLES and not seen & {*SEQUENTIAL, _PROGRESSIVE}:  # T.81, B.5: for images that are sent without them
-        return FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "JPEG files of tables without an image are not read")
+    """Return the reject for a file that ends before its first scan. seen: its markers."""
+    if seen & _TABLES and not seen & {*SEQUENTIAL, _PROGRESSIVE}:  # T.81, B.5: tables for images sent without tables
+        return FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "JPEG files with only tables are not supported")
     return FrameRejected(RejectReason.DAMAGED, "a JPEG file without a scan")
 
 
 def _find_scans(encoded: bytes, at: int) -> list[int]:
-    """Where FF DA stands from there on. bytes.find takes ten times as long: 0.1 ms for a strip, with the GIL."""
+    """Return the offsets of FF DA from `at` on. numpy is ten times faster than bytes.find, which holds the GIL."""
     content = np.frombuffer(encoded, np.uint8, offset=at)
     starts = np.flatnonzero((content[:-1] == 0xFF) & (content[1:] == START_OF_SCAN))
     return [int(start) + at for start in starts[: _SCANS_MAX + 1]]
 
 
 def _next_segment(encoded: bytes, at: int) -> Segment:
-    if fill := _FILL_BYTES.match(encoded, at):  # millions of them took seconds in a loop
+    if fill := _FILL_BYTES.match(encoded, at):  # a loop over millions of fill bytes would take seconds
         at = fill.end()
     if at == 0 or at >= len(encoded):
         raise truncated("JPEG", encoded)
@@ -129,7 +131,7 @@ def _next_segment(encoded: bytes, at: int) -> Segment:
 
 def _read_start_of_frame(body: bytes) -> ImageHeader:
     if len(body) < 6 or len(body) < 6 + 3 * body[5]:
-        raise FrameRejected(RejectReason.DAMAGED, f"a JPEG frame header of only {len(body)} bytes")
+        raise FrameRejected(RejectReason.DAMAGED, f"a JPEG frame header with only {len(body)} bytes")
     header = ImageHeader(
         format="jpeg",
         height_px=int.from_bytes(body[1:3], "big"),
@@ -145,7 +147,7 @@ def _read_start_of_frame(body: bytes) -> ImageHeader:
 
 
 def _check_sampling(factors: list[tuple[int, int]]) -> None:
-    """Raises FrameRejected where libjpeg-turbo could not say which chroma subsampling these factors are."""
+    """Raise FrameRejected for sampling factors that libjpeg-turbo does not support."""
     luma, chroma = factors[0], factors[1]
     if chroma == factors[2] and (
         (chroma == (1, 1) and luma in _LUMA_SAMPLING)

@@ -1,4 +1,4 @@
-"""Whether the scans of a JPEG file bring the whole image. libjpeg accepts a file that was cut between two scans."""
+"""Check that the scans of a JPEG file cover the whole image. libjpeg accepts a file that was cut between two scans."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ _COEFFICIENTS = 64  # of a block
 
 
 class Scan(NamedTuple):
-    """What the header of a scan announces: coefficients first to last of these components, down to a bit."""
+    """Content of a scan as its header announces it: coefficients first to last of some components, down to a bit."""
 
     components: bytes
     first: int
@@ -16,7 +16,7 @@ class Scan(NamedTuple):
 
 
 def read_scan(encoded: bytes, at: int) -> Scan:
-    """at: Where the segment begins whose marker is FF DA. A malformed one gives a scan of nothing."""
+    """Read the header of the scan at this offset, where its marker FF DA is. A malformed header gives an empty scan."""
     count = int.from_bytes(encoded[at + 4 : at + 5], "big")
     body = encoded[at + 5 : at + 8 + 2 * count]
     if len(body) < 2 * count + 3:
@@ -26,14 +26,14 @@ def read_scan(encoded: bytes, at: int) -> Scan:
 
 
 def bring_all(scans: Iterable[Scan], components: bytes, progressive: bool) -> bool:
-    """Whether each coefficient of each component arrives to its last bit.
+    """Return whether the scans contain every coefficient of every component completely.
 
-    progressive: else each scan brings all coefficients of its components.
+    progressive: False means that each scan contains all coefficients of its components.
     """
     lowest_bits = {component: [1] * _COEFFICIENTS for component in components}
     for scan in scans:
         first, last, lowest_bit = scan[1:] if progressive else (0, _COEFFICIENTS - 1, 0)
-        places = range(first, min(last + 1, _COEFFICIENTS))
+        covered = range(first, min(last + 1, _COEFFICIENTS))
         for component in set(scan.components) & lowest_bits.keys():
-            lowest_bits[component][first : places.stop] = [lowest_bit] * len(places)
+            lowest_bits[component][first : covered.stop] = [lowest_bit] * len(covered)
     return not any(map(any, lowest_bits.values()))

@@ -1,4 +1,4 @@
-"""Read the header of a PNG file, and whether the file is complete. Source: W3C PNG specification, chapters 5 and 11."""
+"""Read the header of a PNG file, and check that it is complete. Source: W3C PNG specification, chapters 5 and 11."""
 
 import zlib
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _BITS = {GREY: (1, 2, 4, 8, 16), COLOUR: (8, 16), PALETTE: (1, 2, 4, 8), GREY_AL
 
 @dataclass(frozen=True, slots=True)
 class PngImage:
-    """What the header chunk says."""
+    """Content of the header chunk (IHDR)."""
 
     width_px: int
     height_px: int
@@ -29,7 +29,10 @@ class PngImage:
 
 
 def read_png_header(encoded: bytes) -> ImageHeader:
-    """Raises FrameRejected for a file that is incomplete or malformed, or has a chunk with a wrong checksum."""
+    """Read the header of a PNG file.
+
+    Raises FrameRejected for an incomplete, malformed or unsupported file, or a chunk with a wrong checksum.
+    """
     image: PngImage | None = None
     header: ImageHeader | None = None
     has_palette, end = False, len(PNG_SIGNATURE)
@@ -37,10 +40,10 @@ def read_png_header(encoded: bytes) -> ImageHeader:
         end += 12 + len(body)
         if zlib.crc32(body, zlib.crc32(name)) != checksum:
             raise _damaged(f"PNG chunk {name!r} has a wrong checksum")
-        if name == b"CgBI":  # it comes first, its pixels are raw deflate, and red and blue are exchanged
-            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "PNG files of Apple's CgBI kind are not read")
-        if (name == b"IHDR") != (image is None):  # a decoder might believe another one of two
-            raise _damaged("a PNG file whose header chunk is not its first, or not alone")
+        if name == b"CgBI":  # the first chunk of a file with raw deflate data, in which red and blue are exchanged
+            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "PNG files of Apple's CgBI variant are not supported")
+        if (name == b"IHDR") != (image is None):  # a decoder might use the other one
+            raise _damaged("a PNG file whose header chunk is not the first chunk, or not the only one")
         if image is None:
             image = read_image_chunk(body)
             header = ImageHeader("png", image.width_px, image.height_px, _CHANNELS[image.colour_type], image.bits)
@@ -50,14 +53,14 @@ def read_png_header(encoded: bytes) -> ImageHeader:
         elif name == b"PLTE":
             has_palette = has_palette or _is_palette(body, image)
         elif name == b"acTL":
-            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "an animated PNG file; one image is read")
+            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "animated PNG files are not supported")
     if image is None or header is None or (image.colour_type == PALETTE and not has_palette):
-        raise _damaged("a PNG file without a palette for its pixels")
+        raise _damaged("a PNG file without the palette that its pixels require")
     return replace(header, second_image=begins_image(encoded, end, PNG_SIGNATURE))
 
 
 def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, memoryview, int]]:
-    """Name, content and checksum of every chunk up to the end. Raises FrameRejected for a file that is incomplete."""
+    """Yield name, content and checksum of every chunk up to the end. Raises FrameRejected for an incomplete file."""
     at, name, count = len(PNG_SIGNATURE), b"", 0
     while name != b"IEND":
         count += 1
@@ -72,29 +75,30 @@ def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, memoryview, int]]:
 
 
 def read_image_chunk(body: memoryview) -> PngImage:
-    """Raises FrameRejected for a header chunk of impossible content."""
+    """Parse a header chunk. Raises FrameRejected for invalid content."""
     known = len(body) == 13 and body[8] in _BITS.get(body[9], ())
     if not known or body[10] != 0 or body[11] != 0 or body[12] > 1:
-        raise _damaged("a PNG header chunk that is malformed")
+        raise _damaged("a malformed PNG header chunk")
     width_px, height_px = int.from_bytes(body[0:4], "big"), int.from_bytes(body[4:8], "big")
     return PngImage(width_px, height_px, body[8], body[9], bool(body[12]))
 
 
 def _significant_bits(body: memoryview, header: ImageHeader) -> int:
     if len(body) != header.channels or not all(1 <= bits <= 16 for bits in body):
-        raise _damaged("a PNG file that declares impossible significant bits (sBIT)")
+        raise _damaged("a PNG file with invalid significant bits (sBIT)")
     colours = body[:3] if header.channels >= 3 else body[:1]  # alpha is dropped
     if len(set(colours)) > 1:
         stated = ", ".join(map(str, colours))
         raise FrameRejected(
-            RejectReason.UNSUPPORTED_COLOUR, f"a PNG file of {stated} significant bits; one depth is read"
+            RejectReason.UNSUPPORTED_COLOUR,
+            f"a PNG file whose colours have {stated} significant bits; they must have the same number",
         )
     return colours[0]
 
 
 def _is_palette(body: memoryview, image: PngImage) -> bool:
     if image.colour_type == PALETTE and (len(body) % 3 or not 3 <= len(body) <= 3 * 2**image.bits):
-        raise _damaged(f"a PNG file with a palette of {len(body)} bytes")
+        raise _damaged(f"a PNG file with an invalid palette of {len(body)} bytes")
     return True
 
 

@@ -1,7 +1,7 @@
-"""Tell the format of an image file by its first bytes, and read its header.
+"""Recognise the format of an image file by its first bytes, and read its header.
 
-A decoder trusts the size in a header with memory, so the size is checked before decoding. A decoder may also fill the
-missing part of a truncated file with anything, so each reader checks that its file is complete.
+A decoder allocates as much memory as the header asks for, so the size is checked before decoding. A decoder may also
+fill the missing part of a truncated file with arbitrary pixels, so each reader checks that its file is complete.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _READERS: dict[bytes, Callable[[bytes], ImageHeader]] = {
     **dict.fromkeys(TIFF_SIGNATURES, read_tiff_header),
     BMP_SIGNATURE: read_bmp_header,
 }
-_READABLE = "JPEG, PNG, BMP, TIFF and WebP files are read, and raw buffers with the header ce_pixelformat"
+_READABLE = "supported are JPEG, PNG, BMP, TIFF and WebP files, and raw buffers with the header ce_pixelformat"
 _UNREADABLE = {
     **dict.fromkeys(BIG_TIFF_SIGNATURES, "BigTIFF"),
     b"\x00\x00\x00\x0cjP  \r\n\x87\n": "JPEG 2000",
@@ -38,9 +38,9 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"mif1": "HEIF", b"msf1": "HEIF"}  
 
 
 def read_header(encoded: bytes) -> ImageHeader:
-    """Read size and samples of a complete image file.
+    """Read the size and samples of a complete image file.
 
-    Raises FrameRejected: empty, unsupported_format, unsupported_colour, truncated, damaged or undecodable.
+    Raises FrameRejected with reason empty, unsupported_format, unsupported_colour, truncated, damaged or undecodable.
     """
     if not encoded:
         raise FrameRejected(RejectReason.EMPTY, "the record has no value")
@@ -52,8 +52,8 @@ def read_header(encoded: bytes) -> ImageHeader:
     if is_webp(encoded):
         return read_webp_header(encoded)
     if (name := _name_unreadable(encoded)) is not None:
-        raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"{name} files are not read; {_READABLE}")
-    begins = f"no known image format: begins with {encoded[:8].hex(' ')}; {_READABLE}"
+        raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, f"{name} files are not supported; {_READABLE}")
+    begins = f"unknown image format, beginning with {encoded[:8].hex(' ')}; {_READABLE}"
     raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, begins)
 
 

@@ -1,7 +1,7 @@
-"""Read the directory of a TIFF file, and whether the file is complete. Source: TIFF revision 6.0 (Adobe, 1992).
+"""Read the directory of a TIFF file, and check that it is complete. Source: TIFF revision 6.0 (Adobe, 1992).
 
-Baseline files of one page in strips are read, as cameras and libraries write them. Everything else that the format
-allows is refused by name.
+Baseline files with one page in strips are supported, as cameras and libraries write them. For everything else that the
+format allows, the reject names the unsupported feature.
 """
 
 from dataclasses import dataclass
@@ -28,18 +28,18 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 _OTHER_COLOURS = {3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr", 8: "CIELab", 32803: "Bayer"}
 _ENTRY = {"little": np.dtype([("tag", "<u2"), ("type", "<u2"), ("count", "<u4"), ("value", "<u4")])}
 _ENTRY["big"] = _ENTRY["little"].newbyteorder(">")
-_TYPE_BYTES = {1: 1, 3: 2, 4: 4}  # BYTE, SHORT and LONG: those of the tags that matter here
+_TYPE_BYTES = {1: 1, 3: 2, 4: 4}  # BYTE, SHORT and LONG: the types of the tags used here
 _ALL_TYPE_BYTES = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8])  # by the number of the type
 _ENTRIES_MAX = 1000
-_VALUES_MAX = 65_536  # of a tag, such as the places of the strips: a million of them take 430 MB and 4 s
+_VALUES_MAX = 65_536  # per tag, such as the offsets of the strips; a million of them would take 430 MB and 4 s
 _ROWS_PER_STRIP_DEFAULT = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class TiffImage:
-    """The one page of a TIFF file. Its strips lie inside the file and do not exceed it together.
+    """The page of a TIFF file. Every strip is inside the file, and their total size does not exceed that of the file.
 
-    end: where its last part ends.
+    end: offset after the last part of the image.
     """
 
     byte_order: Literal["little", "big"]
@@ -65,7 +65,7 @@ class TiffImage:
 
 
 class _Directory:
-    """The tags of the first page, of the numeric types that the tags read here have."""
+    """Tags of the first page, as far as they have a numeric type that is used here."""
 
     def __init__(self, encoded: bytes) -> None:
         self.byte_order: Literal["little", "big"] = "little" if encoded[:2] == b"II" else "big"
@@ -76,20 +76,22 @@ class _Directory:
         if at < 8 or end + 4 > len(encoded):
             raise truncated("TIFF", encoded)
         if not 1 <= count <= _ENTRIES_MAX:
-            raise _damaged(f"a TIFF directory of {count} entries")
+            raise _damaged(f"a TIFF directory with {count} entries")
         entries = np.frombuffer(encoded, _ENTRY[self.byte_order], count, at + 2)
         self.end = max(end + 4, _end_of_values(entries))
         self._entries = {int(entry["tag"]): (entry, at + 2 + 12 * index) for index, entry in enumerate(entries)}
         if len(self._entries) != count:
-            raise _damaged("a TIFF directory that has a tag twice")
+            raise _damaged("a TIFF directory with a duplicate tag")
         if any(encoded[end : end + 4]):
-            raise FrameRejected(RejectReason.UNSUPPORTED_FORMAT, "a TIFF file of several pages; one page is read")
+            raise FrameRejected(
+                RejectReason.UNSUPPORTED_FORMAT, "a TIFF file with several pages; only one page is supported"
+            )
 
     def __contains__(self, tag: int) -> bool:
         return tag in self._entries
 
     def array(self, tag: int) -> NDArray[np.int64] | None:
-        """The values of a tag; None where the file does not have it."""
+        """Return the values of a tag, or None if the file does not have it."""
         if tag not in self._entries:
             return None
         entry, at = self._entries[tag]
@@ -97,7 +99,7 @@ class _Directory:
         if kind not in _TYPE_BYTES or count == 0:
             raise _damaged(f"TIFF tag {tag} has type {kind} and {count} values")
         if count > _VALUES_MAX:
-            detail = f"TIFF tag {tag} has {count} values; {_VALUES_MAX} are read"
+            detail = f"TIFF tag {tag} has {count} values; at most {_VALUES_MAX} are supported"
             raise FrameRejected(RejectReason.UNDECODABLE, detail)
         size = _TYPE_BYTES[kind] * count
         start = at + 8 if size <= 4 else int(entry["value"])
@@ -119,7 +121,7 @@ class _Directory:
 
 
 def read_tiff_header(encoded: bytes) -> ImageHeader:
-    """Raises FrameRejected for a file that is incomplete or malformed, or has what is not read."""
+    """Read the header of a TIFF file. Raises FrameRejected for an incomplete, malformed or unsupported file."""
     image = read_tiff_image(encoded)
     return ImageHeader(
         format="tiff",
@@ -168,7 +170,7 @@ def read_tiff_image(encoded: bytes) -> TiffImage:
 
 
 def _end_of_values(entries: NDArray[Any]) -> int:
-    """Where the last value ends that does not fit into its entry; 0 where all do."""
+    """Return the offset after the last value that is stored outside its entry; 0 if there is none."""
     sizes = _ALL_TYPE_BYTES[np.where(entries["type"] < len(_ALL_TYPE_BYTES), entries["type"], 0)] * entries["count"]
     return int(np.where(sizes > 4, entries["value"] + sizes, 0).max())
 
@@ -177,25 +179,25 @@ def _check_structure(tags: _Directory) -> None:
     compression = tags.value(COMPRESSION, UNCOMPRESSED)
     if compression not in _COMPRESSIONS:
         name = _OTHER_COMPRESSIONS.get(compression, f"number {compression}")
-        raise _unsupported(f"TIFF compression {name}; none, LZW, deflate and PackBits are read")
+        raise _unsupported(f"TIFF compression {name}; none, LZW, deflate and PackBits are supported")
     if tags.value(PREDICTOR, 1) not in (1, 2):
-        raise _unsupported(f"TIFF predictor {tags.value(PREDICTOR)}; 1 and 2 are read")
+        raise _unsupported(f"TIFF predictor {tags.value(PREDICTOR)}; 1 and 2 are supported")
     if _TILE_WIDTH in tags:
-        raise _unsupported("a TIFF file in tiles; strips are read")
+        raise _unsupported("a TIFF file in tiles; only strips are supported")
     if tags.value(_FILL_ORDER, 1) != 1:
-        raise _unsupported("a TIFF file whose bits are in reverse order")
+        raise _unsupported("a TIFF file with reversed bit order (FillOrder 2)")
     if tags.value(_PLANAR, 1) != 1 and tags.value(SAMPLES_PER_PIXEL, 1) > 1:
-        raise _unsupported("a TIFF file with a plane for each colour; interleaved colours are read")
+        raise _unsupported("a TIFF file with separate colour planes; only interleaved colours are supported")
 
 
 def _check_colour(tags: _Directory, samples: int, bits: int, photometric: int) -> None:
     if photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB):
         raise _unsupported_colour(f"{_OTHER_COLOURS.get(photometric, f'number {photometric}')} colours")
-    if tags.value(_SAMPLE_FORMAT, 1) not in (1, 4):  # 4 is undefined, and written by some for unsigned
+    if tags.value(_SAMPLE_FORMAT, 1) not in (1, 4):  # 4 means undefined; some programs write it for unsigned
         kind = {2: "signed", 3: "floating-point"}.get(tags.value(_SAMPLE_FORMAT), "complex")
-        raise _unsupported_colour(f"{kind} samples; unsigned ones are read")
+        raise _unsupported_colour(f"{kind} samples; only unsigned samples are supported")
     if bits not in (8, 10, 12, 14, 16):
-        raise _unsupported_colour(f"samples of {bits} bits; 8, 10, 12, 14 and 16 are read")
+        raise _unsupported_colour(f"samples of {bits} bits; 8, 10, 12, 14 and 16 are supported")
     if samples not in ((3, 4) if photometric == RGB else (1,)):
         raise _unsupported_colour(f"{samples} samples per pixel; grey has 1, colour 3, or 4 with alpha")
     if bits > 8 and photometric == WHITE_IS_ZERO:
@@ -203,10 +205,10 @@ def _check_colour(tags: _Directory, samples: int, bits: int, photometric: int) -
 
 
 def _declared_bits(tags: _Directory, bits: int) -> int | None:
-    """The depth that a file states: by samples of 10, 12 or 14 bits, or by their largest possible value.
+    """Return the depth that the file declares, by samples of 10, 12 or 14 bits or by the largest possible value.
 
-    Some programs put the largest value that occurs there, which says nothing of the camera. So only a value that is
-    the largest of a whole number of bits counts.
+    Some programs write the largest value that occurs instead, which is not the depth of the camera. Therefore a value
+    only counts if it is the largest one of a whole number of bits.
     """
     if bits != 16:
         return bits
@@ -221,8 +223,8 @@ def _declared_bits(tags: _Directory, bits: int) -> int | None:
 def _check_strips(image: TiffImage, encoded: bytes) -> None:
     count = -(-image.height_px // image.rows_per_strip)
     if len(image.strip_offsets) != count or len(image.strip_bytes) != count:
-        raise _damaged(f"a TIFF file of {count} strips that has the place of {len(image.strip_offsets)}")
-    if count == 0:  # no rows; the limits refuse it
+        raise _damaged(f"a TIFF file with {count} strips but {len(image.strip_offsets)} strip offsets")
+    if count == 0:  # no rows; rejected later by the size limits
         return
     if int((image.strip_offsets + image.strip_bytes).max()) > len(encoded):
         raise truncated("TIFF", encoded)
@@ -244,4 +246,4 @@ def _unsupported(detail: str) -> FrameRejected:
 
 
 def _unsupported_colour(detail: str) -> FrameRejected:
-    return FrameRejected(RejectReason.UNSUPPORTED_COLOUR, f"a TIFF file of {detail}")
+    return FrameRejected(RejectReason.UNSUPPORTED_COLOUR, f"a TIFF file with {detail}")

@@ -1,4 +1,4 @@
-"""JPEG files of kinds that are not decoded are named as such, and malformed ones are called damaged."""
+"""JPEG headers: unsupported kinds are named in the reject, and malformed files are rejected as damaged."""
 
 from itertools import product
 
@@ -51,9 +51,9 @@ def reject_of(encoded: bytes) -> FrameRejected:
         (0xF7, "JPEG-LS"),
     ],
 )
-def test_a_kind_that_is_not_read_is_unsupported(marker: int, name: str) -> None:
+def test_rejects_unsupported_kinds_of_jpeg(marker: int, name: str) -> None:
     error = reject_of(with_marker(marker))
-    assert (error.reason, error.detail) == (RejectReason.UNSUPPORTED_FORMAT, f"{name} files are not read")
+    assert (error.reason, error.detail) == (RejectReason.UNSUPPORTED_FORMAT, f"{name} files are not supported")
 
 
 def test_jpeg_ls_is_recognised_by_its_frame_header() -> None:
@@ -61,12 +61,12 @@ def test_jpeg_ls_is_recognised_by_its_frame_header() -> None:
     assert reject_of(encoded + b"data\xff\xd9").reason == RejectReason.UNSUPPORTED_FORMAT
 
 
-def test_a_height_that_follows_the_scan_is_unsupported() -> None:
+def test_rejects_a_height_stated_after_the_scan() -> None:
     encoded = PLAIN[: FRAME_AT + 5] + b"\0\0" + PLAIN[FRAME_AT + 7 :]
     assert reject_of(encoded).reason == RejectReason.UNSUPPORTED_FORMAT
 
 
-def test_each_sampling_is_refused_that_the_decoder_does_not_know() -> None:
+def test_rejects_exactly_the_samplings_that_the_decoder_does_not_support() -> None:
     factors = [16 * horizontal + vertical for horizontal, vertical in product((1, 2, 3, 4), repeat=2)]
     refused = 0
     for luma, first, second in product(factors, repeat=3):
@@ -80,17 +80,17 @@ def test_each_sampling_is_refused_that_the_decoder_does_not_know() -> None:
     assert 4000 < refused < 4096
 
 
-def test_tables_without_an_image_are_unsupported() -> None:
-    """T.81, B.5: an abbreviated file, for images that are sent without their tables."""
+def test_rejects_tables_without_an_image() -> None:
+    """T.81, B.5: an abbreviated file holds the tables for images that are sent without them."""
     tables = PLAIN[:2] + PLAIN[PLAIN.index(b"\xff\xdb") : FRAME_AT] + b"\xff\xd9"
     error = reject_of(tables)
     assert (error.reason, error.detail) == (
         RejectReason.UNSUPPORTED_FORMAT,
-        "JPEG files of tables without an image are not read",
+        "JPEG files with only tables are not supported",
     )
 
 
-def test_an_end_before_the_first_scan_is_damage() -> None:
+def test_rejects_an_end_before_the_first_scan() -> None:
     scan_at = PLAIN.index(b"\xff\xda")
     for encoded in (
         b"\xff\xd8\xff\xd9",
@@ -101,7 +101,7 @@ def test_an_end_before_the_first_scan_is_damage() -> None:
         assert (error.reason, error.detail) == (RejectReason.DAMAGED, "a JPEG file without a scan")
 
 
-def test_a_malformed_header_is_damage() -> None:
+def test_rejects_a_malformed_header() -> None:
     scan_at = PLAIN.index(b"\xff\xda")
     without_frame = PLAIN[:FRAME_AT] + PLAIN[FRAME_AT + 19 :]
     for encoded in (

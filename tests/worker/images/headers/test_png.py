@@ -1,4 +1,4 @@
-"""What a PNG file declares of its depth, and the structure that it must have."""
+"""PNG headers: the declared depth, and the required structure."""
 
 import struct
 from typing import Any
@@ -48,7 +48,7 @@ def test_significant_bits_of_8_bits_change_nothing() -> None:
         (COLOUR, b"\x0c\x0c\x0a", RejectReason.UNSUPPORTED_COLOUR),
     ],
 )
-def test_significant_bits_that_make_no_sense_are_refused(encoded: bytes, declared: bytes, reason: Any) -> None:
+def test_rejects_invalid_significant_bits(encoded: bytes, declared: bytes, reason: Any) -> None:
     with pytest.raises(FrameRejected) as caught:
         read_png_header(png_with_chunk(encoded, b"sBIT", declared))
     assert caught.value.reason == reason
@@ -66,7 +66,7 @@ def test_significant_bits_that_make_no_sense_are_refused(encoded: bytes, declare
         (8, 3, b"\0\0\0", RejectReason.DAMAGED),  # a palette is missing
     ],
 )
-def test_a_header_chunk_that_makes_no_sense_is_refused(bits: int, colour_type: int, at_12: bytes, reason: Any) -> None:
+def test_rejects_an_invalid_header_chunk(bits: int, colour_type: int, at_12: bytes, reason: Any) -> None:
     header = struct.pack(">IIBB", 8, 8, bits, colour_type) + at_12
     empty = png_file(DEEP >> 8, 8, 0)
     with pytest.raises(FrameRejected) as caught:
@@ -74,14 +74,14 @@ def test_a_header_chunk_that_makes_no_sense_is_refused(bits: int, colour_type: i
     assert caught.value.reason == reason
 
 
-def test_a_file_of_apples_own_kind_is_not_read() -> None:
+def test_rejects_the_cgbi_variant_of_apple() -> None:
     encoded = GREY[:8] + png_chunk(b"CgBI", bytes(4)) + GREY[8:]
     with pytest.raises(FrameRejected, match="CgBI") as caught:
         read_png_header(encoded)
     assert caught.value.reason == RejectReason.UNSUPPORTED_FORMAT
 
 
-def test_an_animation_is_not_read() -> None:
-    with pytest.raises(FrameRejected, match="an animated PNG file") as caught:
+def test_rejects_an_animation() -> None:
+    with pytest.raises(FrameRejected, match="animated PNG files are not supported") as caught:
         read_png_header(png_with_chunk(GREY, b"acTL", bytes(8)))
     assert caught.value.reason == RejectReason.UNSUPPORTED_FORMAT

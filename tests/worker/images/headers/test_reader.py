@@ -1,4 +1,4 @@
-"""Headers read without decoding, against what OpenCV decodes."""
+"""Headers agree with the images that OpenCV decodes."""
 
 import cv2
 import numpy as np
@@ -15,20 +15,20 @@ from tests.tiny import encode_frame
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([1, 3]), st.sampled_from([".jpg", ".png"]))
-def test_size_and_channels_are_those_of_the_image(height: int, width: int, channels: int, suffix: str) -> None:
+def test_reads_size_and_channels(height: int, width: int, channels: int, suffix: str) -> None:
     encoded = cv2.imencode(suffix, np.zeros((height, width, channels), np.uint8))[1].tobytes()
     header = read_header(encoded)
     assert (header.height_px, header.width_px, header.channels, header.bits) == (height, width, channels, 8)
 
 
-def test_depth_and_alpha_are_seen() -> None:
+def test_reads_depth_and_alpha() -> None:
     assert read_header(GOOD_FRAMES["16-bit PNG"]).bits == 16
     assert read_header(GOOD_FRAMES["PNG with alpha"]).channels == 4
     assert read_header(GOOD_FRAMES["progressive JPEG"]).format == "jpeg"
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_every_cut_is_seen(suffix: str) -> None:
+def test_rejects_a_file_cut_anywhere(suffix: str) -> None:
     encoded = encode_frame(0.5, suffix=suffix)
     for size in range(9, len(encoded)):
         with pytest.raises(FrameRejected) as caught:
@@ -36,7 +36,7 @@ def test_every_cut_is_seen(suffix: str) -> None:
         assert caught.value.reason == RejectReason.TRUNCATED
 
 
-def test_the_end_of_a_thumbnail_is_not_the_end_of_the_file() -> None:
+def test_does_not_take_the_end_of_a_thumbnail_for_the_end_of_the_file() -> None:
     plain, thumbnail = encode_frame(0.5, suffix=".jpg"), encode_frame(0.2, (8, 8), ".jpg")
     segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
     whole = plain[:2] + segment + plain[2:]
@@ -58,7 +58,7 @@ def originals() -> list[bytes]:
 
 
 @pytest.mark.parametrize("padding", [b"", bytes(1), bytes(4096)])
-def test_a_second_image_behind_the_first_is_seen(padding: bytes) -> None:
+def test_detects_a_second_image(padding: bytes) -> None:
     for encoded in originals():
         assert not read_header(encoded).second_image
         assert not read_header(encoded + padding).second_image
@@ -86,8 +86,8 @@ _CHUNK = b"XXXX" + bytes(4)
     ],
     ids=["JPEG", "PNG", "WebP"],
 )
-def test_a_file_of_very_many_parts_is_not_read(encoded: bytes) -> None:
-    """Millions of them took 16 s and more than 1 GB."""
+def test_rejects_a_file_with_too_many_parts(encoded: bytes) -> None:
+    """Reading millions of parts took 16 s and more than 1 GB."""
     with pytest.raises(FrameRejected, match="parts") as caught:
         read_header(encoded)
     assert caught.value.reason == RejectReason.UNDECODABLE

@@ -1,4 +1,4 @@
-"""What Kafka's access rules forbid is one sentence and exit code 4, at once, and nothing is lost."""
+"""What Kafka's ACLs do not allow is one sentence and exit code 4, at once, and nothing is lost."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,9 +42,9 @@ def forbidden(line: Line, kind: ResourceType, name: str, operation: ACLOperation
 @pytest.mark.parametrize(
     ("kind", "name", "operation", "delivery", "sentence"),
     [
-        (ResourceType.TOPIC, "frames", ACLOperation.READ, "at-least-once", "forbid this worker the topic"),
-        (ResourceType.TOPIC, "results", ACLOperation.WRITE, "at-least-once", "forbid this worker the topic"),
-        (ResourceType.TOPIC, "results", ACLOperation.WRITE, "exactly-once", "forbid this worker the topic"),
+        (ResourceType.TOPIC, "frames", ACLOperation.READ, "at-least-once", "do not allow access to the topic"),
+        (ResourceType.TOPIC, "results", ACLOperation.WRITE, "at-least-once", "do not allow access to the topic"),
+        (ResourceType.TOPIC, "results", ACLOperation.WRITE, "exactly-once", "do not allow access to the topic"),
         (ResourceType.GROUP, "group", ACLOperation.READ, "at-least-once", "GroupAuthorizationFailedError"),
         (
             ResourceType.TRANSACTIONAL_ID,
@@ -68,7 +68,7 @@ def test_a_refusal_is_one_sentence(
         worker.kill()
     said = [entry["event"] for entry in worker.lines]
     assert sentence in said[-1]
-    assert said[-1].startswith("error: Kafka's access rules forbid")
+    assert said[-1].startswith("error: Kafka's ACLs do not allow")
     assert not any("Traceback" in event for event in said)
 
 
@@ -84,7 +84,7 @@ def test_a_replay_that_may_not_write_sends_nothing(line: Line, bundle: Path, top
     with forbidden(own, ResourceType.TOPIC, own.topics[topic], ACLOperation.WRITE):
         done = run_cli(*command)
         assert done.returncode == 4
-        assert f"Kafka's access rules do not let this client write to {own.topics[topic]}; grant it" in done.stderr
+        assert f"Kafka's ACLs do not allow this client to write to {own.topics[topic]}; grant it" in done.stderr
         assert run_cli(*command, "--dry-run").returncode == 0
     assert (len(own.read_all("frames")), len(own.read_all("rejects"))) == (1, 1)
     assert run_cli(*command).returncode == 0
@@ -99,10 +99,10 @@ def test_a_limit_that_may_not_be_read_is_learned_from_one_refusal(line: Line, bu
         forbidden(own, ResourceType.TOPIC, topics["rejects"], ACLOperation.DESCRIBE_CONFIGS),
         running_worker(own, bundle, "limits") as worker,
     ):
-        said = worker.await_log("topic size limits cannot be read; they are learned from refusals")
+        said = worker.await_log("cannot read topic size limits; learning them from rejected records")
         assert said["topics"] == [topics["rejects"]]
-        worker.await_log("learned a topic's size limit from a refusal")
+        worker.await_log("learned a topic's size limit from a rejected record")
         (reject,) = own.read("rejects", 1)
         assert worker.stop() == 0
     assert 1_000_000 < len(reject.value or b"") < 1_048_588
-    assert sum(entry["event"] == "learned a topic's size limit from a refusal" for entry in worker.lines) == 1
+    assert sum(entry["event"] == "learned a topic's size limit from a rejected record" for entry in worker.lines) == 1

@@ -42,7 +42,7 @@ def test_what_is_wrong_is_reported_in_one_sentence(arguments: list[str], code: i
 def test_a_broker_that_is_not_there_is_one_sentence(bundle: str) -> None:
     done = run_cli("run", "--bundle", bundle, "--bootstrap-servers", "127.0.0.1:1", "--set", "broker.wait_s_max=0.5")
     assert done.returncode == 4
-    assert done.stderr.strip().splitlines()[-1].startswith("error: no Kafka broker answers at 127.0.0.1:1")
+    assert done.stderr.strip().splitlines()[-1].startswith("error: no Kafka broker responded at 127.0.0.1:1")
     assert "Traceback" not in done.stderr
 
 

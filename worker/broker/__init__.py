@@ -1,1 +1,1 @@
-"""Kafka clients: consumers, producers, administration, TLS."""
+"""Kafka clients: consumers, producers, administration and TLS."""

@@ -1,4 +1,4 @@
-"""Connections of the tools to Kafka. The exceptions and the log noise of kafka-python end here."""
+"""Administration of Kafka topics for the commands. Exceptions of kafka-python are converted here."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ _DESCRIBE, _WRITE = ACLOperation.DESCRIBE.name, ACLOperation.WRITE.name
 
 @contextmanager
 def open_admin(client: ClientConfig) -> Iterator[Any]:
-    """A KafkaAdminClient, closed at the end. Raises SettingsError or BrokerUnavailableError."""
+    """Open a KafkaAdminClient, and close it at the end. Raises SettingsError or BrokerUnavailableError."""
     admin = connect(KafkaAdminClient, client, request_timeout_ms=round(BOOTSTRAP_S_MAX * 1000))
     try:
         with _connected(admin, client.bootstrap_servers):
@@ -36,22 +36,22 @@ def open_admin(client: ClientConfig) -> Iterator[Any]:
 
 
 def require_topic(client: ClientConfig, topic: str) -> None:
-    """Raise SettingsError if the topic is not there: a producer would silently make it, with the wrong limits."""
+    """Raise SettingsError if the topic does not exist: a producer would create it silently with the wrong limits."""
     bootstrap_servers = client.bootstrap_servers
     with open_admin(client) as admin:
         (described,) = admin.describe_topics([topic])
     error = for_code(described["error_code"])
     if error is UnknownTopicOrPartitionError:
-        how = f"make it with 'stripwatch topics --bootstrap-servers {bootstrap_servers}'"
-        raise SettingsError(f"there is no topic {topic} at {bootstrap_servers}; {how}")
+        how = f"create it with 'stripwatch topics --bootstrap-servers {bootstrap_servers}'"
+        raise SettingsError(f"topic {topic} does not exist at {bootstrap_servers}; {how}")
     if described["error_code"]:
         raise SettingsError(f"topic {topic} at {bootstrap_servers} cannot be used: {error.__name__}")
 
 
 def require_write_access(client: ClientConfig, topics: Collection[str]) -> None:
-    """Raise BrokerUnavailableError for topics that Kafka's access rules do not let this client write to.
+    """Raise BrokerUnavailableError for topics to which Kafka's ACLs do not allow this client to write.
 
-    A broker that does not say what a client may do passes; it refuses the record itself.
+    A broker that does not report the client's permissions passes; it then rejects the record itself.
     """
     with open_admin(client) as admin:
         described = admin.describe_topics(sorted(set(topics)))
@@ -62,15 +62,15 @@ def require_write_access(client: ClientConfig, topics: Collection[str]) -> None:
     ]
     if forbidden:
         raise BrokerUnavailableError(
-            f"Kafka's access rules do not let this client write to {', '.join(forbidden)}; grant it the ACL operation "
+            f"Kafka's ACLs do not allow this client to write to {', '.join(forbidden)}; grant it the ACL operation "
             "Write on each of these topics. Nothing was sent"
         )
 
 
 def topic_settings(admin: Any, topics: Collection[str]) -> dict[str, dict[str, str]]:
-    """The settings of each topic; none where it is missing or hidden from this client. Raises KafkaError.
+    """Return the settings of each topic, empty for a topic that is missing or hidden by ACLs. Raises KafkaError.
 
-    Asks for all settings, not for some by name: the embedded broker breaks the connection over a list of names.
+    All settings are requested, because the embedded broker drops the connection if it gets a list of names.
     """
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
     described = admin.describe_configs(resources, config_filter="all").get("topic", {})
@@ -83,19 +83,19 @@ def _connected(admin: Any, bootstrap_servers: str) -> Iterator[None]:
         yield
     except (KafkaTimeoutError, KafkaConnectionError) as error:
         raise BrokerUnavailableError(
-            f"Kafka answered at {bootstrap_servers}, but then no longer: {why_lost(admin, error)}"
+            f"Kafka at {bootstrap_servers} stopped responding: {why_lost(admin, error)}"
         ) from error
     except KafkaError as error:
-        raise BrokerUnavailableError(f"Kafka at {bootstrap_servers} answers with an error: {error}") from error
+        raise BrokerUnavailableError(f"Kafka at {bootstrap_servers} returned an error: {error}") from error
 
 
-_HEADER_BYTES = 65_536  # a reject is the frame with more headers: it must still fit
+_HEADER_BYTES = 65_536  # room for the additional headers of a reject, which contains the whole frame
 _EVENT_BYTES_MAX = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
 class TopicPlan:
-    """How a topic should be. settings: Kafka's names and values, as text."""
+    """Desired configuration of a topic. settings: Kafka's topic settings as text."""
 
     name: str
     partitions: int
@@ -104,9 +104,9 @@ class TopicPlan:
 
 
 def plan_topics(partitions: int, replication: int, retention_hours: int, message_bytes_max: int) -> list[TopicPlan]:
-    """Frames stay for retention_hours; defects, review and coils 30 times as long, the rest 7 times.
+    """Plan all topics. Frames are kept for retention_hours; defects, review and coils 30 times, the rest 7 times that.
 
-    Rejects, review and coils are few and read by people, so one partition keeps them in order.
+    Rejects, review frames and coils are few and read by people, so they have one partition, which keeps them in order.
     """
     copies_bytes_max = message_bytes_max + _HEADER_BYTES
 
@@ -132,7 +132,7 @@ def plan_topics(partitions: int, replication: int, retention_hours: int, message
 
 
 def create_topics(admin: Any, plans: list[TopicPlan]) -> None:
-    """Create them; one that is there is left as it is. Raises SettingsError when Kafka refuses one."""
+    """Create the topics, leaving existing ones unchanged. Raises SettingsError if Kafka rejects one."""
     if not plans:
         return
     wanted = {
@@ -144,14 +144,17 @@ def create_topics(admin: Any, plans: list[TopicPlan]) -> None:
         for plan in plans
     }
     for created in admin.create_topics(wanted, raise_errors=False)["topics"]:
-        if created["error_code"] not in (0, TopicAlreadyExistsError.errno):  # another may make it at the same moment
-            raise SettingsError(f"Kafka refuses topic {created['name']}: {created['error_message']}")
+        if created["error_code"] not in (
+            0,
+            TopicAlreadyExistsError.errno,
+        ):  # another client may create it at the same time
+            raise SettingsError(f"Kafka rejected the topic {created['name']}: {created['error_message']}")
     admin.wait_for_topics(list(wanted))
 
 
 @contextmanager
 def temporary_topics(client: ClientConfig, prefix: str, partitions: int) -> Iterator[dict[str, str]]:
-    """The worker's topics by kind, created with this prefix; those with a prefix are removed at the end."""
+    """Create the topics with a prefix, and yield their names by kind. They are deleted unless the prefix is empty."""
     plans = [replace(plan, name=prefix + plan.name) for plan in plan_topics(partitions, 1, 1, MESSAGE_BYTES_MAX)]
     with open_admin(client) as admin:
         create_topics(admin, plans)

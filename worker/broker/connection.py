@@ -1,4 +1,4 @@
-"""The Kafka clients as this project sets them up, and one sentence when the broker is not there."""
+"""Connect Kafka clients, and explain in one sentence why a broker cannot be reached."""
 
 import logging
 import re
@@ -32,16 +32,20 @@ from stripwatch.worker.config.settings import Settings
 T = TypeVar("T")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")
 BOOTSTRAP_S_MAX = 10.0
-_RECONNECT_MS_MAX = 2000  # 30 s, the default, is long after a broker that is back
+_RECONNECT_MS_MAX = 2000  # the default of 30 s delays the recovery after a broker restart
 TOOLS_ID = "stripwatch-tools"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """Which Kafka a client connects to, and how; the defaults are those of a command.
+    """Connection parameters of a Kafka client. The defaults are those of commands.
 
-    client_id: names the client in the logs and quotas of the brokers. wait_s_max: for the first answer.
-    quiet: hold back kafka-python's own log lines; a command reports what matters itself, once.
+    Attributes:
+        bootstrap_servers: HOST:PORT[,HOST:PORT...].
+        security: TLS and SASL settings.
+        client_id: Name of the client in the logs and quotas of the brokers.
+        wait_s_max: Maximum time to wait for the first response.
+        quiet: Suppress the log lines of kafka-python, because commands report errors themselves.
     """
 
     bootstrap_servers: str
@@ -58,23 +62,30 @@ def client_config(settings: Settings, client_id: str = "stripwatch") -> ClientCo
 
 
 def authorization_message(error: AuthorizationError) -> str:
-    """One sentence for what Kafka's access rules forbid."""
+    """Describe an authorization error in one sentence."""
     if isinstance(error, TopicAuthorizationFailedError):
         found = error.args[0] if error.args else ""
         topics = sorted(found) if isinstance(found, Collection) and not isinstance(found, str) else [found]
-        return f"Kafka's access rules forbid this worker the topic {', '.join(map(repr, topics))}"
-    return f"Kafka's access rules forbid it: {type(error).__name__}: {error}"
+        return f"Kafka's ACLs do not allow access to the topic {', '.join(map(repr, topics))}; grant it to this client"
+    return f"Kafka's ACLs do not allow the operation: {type(error).__name__}: {error}"
 
 
 def connect(client: Callable[..., T], config: ClientConfig, **options: Any) -> T:
-    """Make a kafka-python client.
+    """Create a kafka-python client.
 
-    Raises SettingsError for malformed servers, InputError for a file that `security` names, BrokerUnavailableError when
-    none answers, or one does not let us in.
+    Args:
+        client: Class of the client.
+        config: Connection parameters.
+        options: Further options of the client.
+
+    Raises:
+        SettingsError: The bootstrap servers are malformed.
+        InputError: A file named in `security.*` cannot be read.
+        BrokerUnavailableError: No broker responds, or authentication failed.
     """
     servers = [server.strip() for server in config.bootstrap_servers.split(",")]
     if not all(map(_SERVER.fullmatch, servers)):
-        raise SettingsError(f"bootstrap servers are HOST:PORT[,HOST:PORT...], not {config.bootstrap_servers!r}")
+        raise SettingsError(f"bootstrap servers must be HOST:PORT[,HOST:PORT...], not {config.bootstrap_servers!r}")
     warn_of_untested_version()
     if config.quiet:
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
@@ -98,20 +109,20 @@ def connect(client: Callable[..., T], config: ClientConfig, **options: Any) -> T
         )
     except SaslAuthenticationFailedError as error:
         raise BrokerUnavailableError(
-            f"Kafka at {config.bootstrap_servers} does not let us in by {config.security.mechanism}: {refusal(error)}"
+            f"Kafka at {config.bootstrap_servers} rejected the {config.security.mechanism} login: {refusal(error)}"
         ) from error
     except KafkaError as error:
         waited_s = time.monotonic() - started_s
         by = "" if config.security.protocol == "PLAINTEXT" else f" over {config.security.protocol}"
         raise BrokerUnavailableError(
-            f"no Kafka broker answers at {config.bootstrap_servers} within {waited_s:.1f} s{by} "
+            f"no Kafka broker responded at {config.bootstrap_servers} within {waited_s:.1f} s{by} "
             f"({_bootstrap_faults(servers, context) or type(error).__name__})"
         ) from error
 
 
 @contextmanager
 def broker_errors(client: Any) -> Iterator[None]:
-    """Let a KafkaError of this client pass as BrokerUnavailableError that says why."""
+    """Convert a KafkaError of this client into a BrokerUnavailableError that states the cause."""
     try:
         yield
     except AuthorizationError as error:
@@ -121,29 +132,29 @@ def broker_errors(client: Any) -> Iterator[None]:
 
 
 def why_lost(client: Any, error: Exception) -> str:
-    """Why a client that reached a bootstrap server got no further."""
+    """Explain why a client that had reached a bootstrap server failed."""
     return unreachable(client) or f"{type(error).__name__}: {error}"
 
 
 def unreachable(client: Any) -> str | None:
-    """Why a client that was connected gets no answer any more; None where the brokers can be reached."""
+    """Explain why a connected client no longer gets responses; None if the brokers can be reached."""
     servers, context = client.config["bootstrap_servers"], client.config["ssl_context"]
     faults = faults_of(servers, partial(answer_fault, context=context))
     if None not in faults.values():
         return f"the bootstrap servers cannot be reached ({_in_words(faults)})"
     if fault := advertised_fault(client):
         return (
-            f"none of the addresses that the brokers advertise can be used from here ({fault}); correct "
+            f"none of the addresses that the brokers advertise can be reached from this machine ({fault}); correct "
             "advertised.listeners of the brokers, or make these addresses reachable from this machine"
         )
     return None
 
 
 def advertised_fault(client: Any) -> str | None:
-    """Why none of the addresses that the brokers advertise can be reached from here; None where one can be.
+    """Explain why no address advertised by the brokers can be reached; None if at least one can be reached.
 
-    Only for a client that is in trouble: a healthy one needs no further connections, and a new consumer on a listener
-    with TLS and SASL was seen to receive nothing after them (kafka-python 3.0.12; the cause is not known).
+    Call this only for a failing client: after such extra connections, a new consumer on a listener with TLS and SASL
+    received nothing (kafka-python 3.0.12; the cause is not known).
     """
     find = partial(connection_fault, context=client.config["ssl_context"])
     faults = faults_of(advertised_servers(client), find)

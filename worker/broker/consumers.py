@@ -1,4 +1,4 @@
-"""Kafka consumers, and what they say in this project's own types."""
+"""Create Kafka consumers, and convert records and offsets of kafka-python to the project's own types."""
 
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -23,14 +23,14 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
 from stripwatch.worker.contracts.positions import CommitPoint, Partition, Position, Record
 
-_METADATA_AGE_MS_MAX = 3000  # 5 min, the default, is how late new partitions and a recreated topic would be noticed
+_METADATA_AGE_MS_MAX = 3000  # with the default, new partitions and recreated topics are noticed after up to 5 minutes
 FETCH_BYTES_MAX = 16_000_000  # of the worker
 _READER_FETCH_BYTES_MAX = 8_000_000
-# The embedded broker waits a fetch out even when data comes, for several partitions: at kafka-python's 500 ms a frame
-# waited for 136 ms (median), at 20 for about 10. Apache Kafka answers at once.
+# With several partitions, the embedded broker holds a fetch for the whole time even if data arrives: with the default
+# of 500 ms a frame waited for 136 ms (median), with 20 ms for about 10 ms. Apache Kafka responds immediately.
 FETCH_WAIT_MS = 20
-_READER_FETCH_WAIT_MS = 50  # of a reader that has time: fewer requests
-# Of a reject or a frame, with room for a topic whose limit was raised; and of a compressed batch, unpacked.
+_READER_FETCH_WAIT_MS = 50  # for readers without tight latency: fewer requests
+# For rejects and frames, with room for a topic whose limit was raised, and for an unpacked compressed batch.
 _READER_LIMITS = FetchLimits(record_bytes_max=2 * MESSAGE_BYTES_MAX, batch_bytes_max=3 * MESSAGE_BYTES_MAX)
 _RECORD_OVERHEAD_BYTES = 65_536  # its key and headers
 _ASK_AGAIN_S = 0.2
@@ -39,7 +39,7 @@ _ASSIGNORS = {"eager": RangePartitionAssignor, "cooperative": CooperativeStickyA
 
 
 def open_group_member(settings: Settings) -> BoundedConsumer:
-    """A consumer of the worker's group, subscribed to nothing yet. Raises BrokerUnavailableError."""
+    """Create a consumer in the worker's group, without a subscription. Raises BrokerUnavailableError."""
     return _open(
         client_config(settings),
         fetch_limits(settings),
@@ -50,10 +50,10 @@ def open_group_member(settings: Settings) -> BoundedConsumer:
         partition_assignment_strategy=[_ASSIGNORS[settings.rebalance]()],
         session_timeout_ms=settings.session_timeout_ms,
         max_poll_interval_ms=settings.max_poll_interval_ms,
-        # The others learn of a member that joins or leaves by the answer to their next heartbeat; until then all wait.
+        # Members learn about a rebalance from the response to their next heartbeat, and the whole group waits for them.
         heartbeat_interval_ms=min(_HEARTBEAT_MS, settings.session_timeout_ms // 3),
-        auto_offset_reset="none",  # or kafka-python skips what Kafka has deleted: see start_positions.py
-        # exactly-once: also of offsets, so that reading waits for a transaction that is not yet decided (KIP-447).
+        auto_offset_reset="none",  # otherwise kafka-python silently skips deleted records: see start_positions.py
+        # exactly-once: also applies to offsets, so that reading waits for pending transactions (KIP-447).
         isolation_level="read_committed" if settings.delivery == "exactly-once" else "read_uncommitted",
     )
 
@@ -65,10 +65,10 @@ def open_reader(
     fetch_bytes_max: int = _READER_FETCH_BYTES_MAX,
     fetch_wait_ms: int = _READER_FETCH_WAIT_MS,
 ) -> Iterator[BoundedConsumer]:
-    """A consumer that joins no group and is assigned its partitions by hand.
+    """Open a consumer that does not join a group and whose partitions are assigned manually.
 
-    group_id: whose commits it may read and write. fetch_bytes_max: of one fetch; a larger record still comes, alone.
-    Raises SettingsError, or BrokerUnavailableError where no broker answers.
+    group_id: group whose committed offsets it may read and write. fetch_bytes_max: size of a fetch; a larger record is
+    still delivered, alone. Raises SettingsError, or BrokerUnavailableError if no broker responds.
     """
     consumer = _open(
         client,
@@ -76,7 +76,7 @@ def open_reader(
         fetch_bytes_max,
         fetch_wait_ms,
         group_id=group_id,
-        auto_offset_reset="earliest",  # only where what it would read next is gone
+        auto_offset_reset="earliest",  # only if the next records were deleted
         isolation_level="read_committed",
     )
     try:
@@ -96,7 +96,7 @@ def _open(
         enable_auto_commit=False,
         allow_auto_create_topics=False,
         metadata_max_age_ms=_METADATA_AGE_MS_MAX,
-        # Fetches are memory that no other limit counts; a larger frame still comes, alone (KIP-74).
+        # No other limit counts the memory of fetches. A larger frame is still delivered, alone (KIP-74).
         fetch_max_bytes=fetch_bytes_max,
         max_partition_fetch_bytes=fetch_bytes_max // 4,
         fetch_max_wait_ms=fetch_wait_ms,
@@ -105,7 +105,10 @@ def _open(
 
 
 def read_from_beginning(consumer: KafkaConsumer, topics: Collection[str]) -> None:
-    """Assign all partitions of these topics. Raises BrokerUnavailableError for a topic that is missing."""
+    """Assign all partitions of these topics and seek to their beginning.
+
+    Raises BrokerUnavailableError for a missing topic.
+    """
     require_topics(consumer, topics)
     consumer.assign(all_partitions(consumer, topics))
     consumer.seek_to_beginning()
@@ -116,25 +119,29 @@ def all_partitions(consumer: KafkaConsumer, topics: Collection[str]) -> list[Top
 
 
 def fetch_limits(settings: Settings) -> FetchLimits:
-    """What a record batch may unpack to: a quarter of inflight.bytes_max, and never less than one frame."""
+    """Return the fetch limits of a worker.
+
+    A record batch may unpack to a quarter of inflight.bytes_max, but at least to one frame.
+    """
     frame_bytes = settings.frames.bytes_max
     return FetchLimits(frame_bytes, max(settings.inflight.bytes_max // 4, frame_bytes + _RECORD_OVERHEAD_BYTES))
 
 
 def require_topics(consumer: KafkaConsumer, topics: Collection[str], wait_s_max: float = 30) -> None:
-    """Raise BrokerUnavailableError when a topic is missing. It asks for all topics: by name, some brokers would create
-    them.
+    """Raise BrokerUnavailableError if a topic is missing.
+
+    All topics are requested, because some brokers create a topic that is requested by name.
     """
     missing = sorted(set(topics) - list_topics(consumer, wait_s_max))
     if missing:
         raise BrokerUnavailableError(
-            f"the broker has no topic {', '.join(map(repr, missing))}; 'stripwatch topics' creates them "
-            "(or access rules hide them from this worker)"
+            f"the broker has no topic {', '.join(map(repr, missing))}; create it with 'stripwatch topics' "
+            "(or ACLs hide it from this client)"
         )
 
 
 def list_topics(consumer: KafkaConsumer, wait_s_max: float) -> set[str]:
-    """The names of all topics; a connection that drops meanwhile is made again. Raises BrokerUnavailableError."""
+    """Return the names of all topics, retrying after connection errors. Raises BrokerUnavailableError."""
     started_s = time.monotonic()
     while True:
         try:
@@ -160,12 +167,12 @@ def from_kafka_offsets(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> d
 
 
 def cluster_id(consumer: KafkaConsumer) -> str:
-    """The id of the Kafka cluster, empty where the broker names none."""
+    """Return the id of the Kafka cluster; empty if the broker does not report one."""
     return cluster_metadata(consumer).cluster_id or ""
 
 
 def from_kafka(record: Any) -> Record:
-    """A kafka-python ConsumerRecord as ours: here its type ends."""
+    """Convert a ConsumerRecord of kafka-python to a Record."""
     return Record(position_of(record), record.timestamp, record.key, record.value, record.headers)
 
 
@@ -174,5 +181,5 @@ def position_of(record: Any) -> Position:
 
 
 def partition_of(record: Any) -> TopicPartition:
-    """Of a record, or of a position."""
+    """Return the partition of a record or a position."""
     return TopicPartition(record.topic, record.partition)

@@ -1,10 +1,10 @@
-"""The name by which Kafka knows a worker: as a static member of its group, and in its transactions.
+"""Name of a worker in Kafka, used as static member id in its group and as transactional id.
 
-A process that starts again in the place of a dead one must have the dead one's name, and no two processes that live at
-the same time may share one. The host name alone does not serve: two workers run on one host, and boxes that were cloned
-from one image, or containers on the host's network, share their host's name. So each worker locks a file in a folder of
-its host, the first that is free. The file holds a random part of the name, made when it was first locked, and the
-kernel releases the lock when the process ends, however it ends.
+A process that replaces a dead one must have the same name, and two running processes must not share a name. The host
+name is not sufficient: several workers may run on one host, and machines cloned from one image, or containers on the
+host network, share a host name. Therefore each worker locks the first free file in a folder of its host. The file
+contains a random part of the name, created when it was first locked. The kernel releases the lock when the process ends
+for any reason.
 """
 
 import fcntl
@@ -27,13 +27,13 @@ log = structlog.get_logger()
 
 _WORKERS_MAX = 1000  # of one group on one host
 _HOST_CHARACTERS_MAX = 64
-_FOLDER_TRIES = 100  # each other process that ends may remove the empty folder once
+_FOLDER_TRIES = 100  # every other process that ends may remove the empty folder once
 _TOKEN = re.compile(rb"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
 class MemberName:
-    """lock_fds: hold the name; a child process that keeps them open keeps the name taken."""
+    """Name of a worker. lock_fds: descriptors that lock the name, also in a child process that inherits them."""
 
     text: str
     lock_fds: Sequence[int] = ()
@@ -41,10 +41,10 @@ class MemberName:
 
 @contextmanager
 def claimed_name(settings: Settings) -> Iterator[MemberName]:
-    """The name of this process while the block lasts: `instance_id`, else one that it claims on this host.
+    """Yield the name of this process: `instance_id`, or a name claimed on this host for the duration of the block.
 
-    A block that ends well has left the group, so its name is forgotten; after any other end it is kept for the next
-    process. Where no file can be locked the name is made for this start alone, and the log says so.
+    If the block ends without an error, the worker has left its group and the name is released. Otherwise it is kept for
+    the next process. If no file can be locked, the name is valid only for this start, and a warning is logged.
     """
     if settings.instance_id:
         yield MemberName(settings.instance_id)
@@ -54,14 +54,14 @@ def claimed_name(settings: Settings) -> Iterator[MemberName]:
         fd, path = _lock_first_free(folder)
     except OSError as error:
         log.warning(
-            "this worker's name does not outlast a restart: its folder cannot be used; set instance_id",
+            "the worker's name will change with a restart, because its folder cannot be used; set instance_id",
             error=str(error),
         )
         yield MemberName(_name(uuid4().hex[:8]))
         return
     try:
         yield MemberName(_name(_token(fd)), (fd,))
-        with suppress(OSError):  # others have names in the folder, or somebody removed it
+        with suppress(OSError):  # the folder is in use by other workers, or was removed
             path.unlink()
             folder.rmdir()
     finally:
@@ -69,13 +69,13 @@ def claimed_name(settings: Settings) -> Iterator[MemberName]:
 
 
 def names_folder(settings: Settings) -> Path:
-    """Where the names of one group lie on this host: systemd's folder of the service, else the user's, else /tmp."""
+    """Return the folder for the names of a group: in systemd's RUNTIME_DIRECTORY, the user's runtime folder or /tmp."""
     group = hashlib.sha256(f"{settings.bootstrap_servers}\n{settings.group_id}".encode()).hexdigest()[:16]
     return _runtime_folder() / "names" / group
 
 
 def _runtime_folder() -> Path:
-    if service := os.environ.get("RUNTIME_DIRECTORY"):  # as systemd.exec(5) has it: several are separated by a colon
+    if service := os.environ.get("RUNTIME_DIRECTORY"):  # systemd.exec(5): several folders are separated by colons
         return Path(service.split(":")[0])
     if user := os.environ.get("XDG_RUNTIME_DIR"):
         return Path(user, "stripwatch")
@@ -83,7 +83,7 @@ def _runtime_folder() -> Path:
 
 
 def _lock_first_free(folder: Path) -> tuple[int, Path]:
-    """A descriptor that holds the lock, and its file. Raises OSError."""
+    """Lock the first free file, and return its descriptor and path. Raises OSError."""
     for number in range(_WORKERS_MAX):
         path = folder / str(number)
         fd = _open(path)
@@ -94,26 +94,26 @@ def _lock_first_free(folder: Path) -> tuple[int, Path]:
             if not isinstance(error, BlockingIOError):
                 raise
             continue
-        if os.fstat(fd).st_nlink:  # else its last owner has just removed it
+        if os.fstat(fd).st_nlink:  # otherwise its previous owner has just removed it
             return fd, path
         os.close(fd)
-    raise OSError(f"{folder} holds {_WORKERS_MAX} names that are all in use")
+    raise OSError(f"all {_WORKERS_MAX} names in {folder} are in use")
 
 
 def _open(path: Path) -> int:
-    """Raises OSError."""
+    """Open a file of the folder, creating both if necessary. Raises OSError."""
     for _ in range(_FOLDER_TRIES):
         with suppress(FileNotFoundError):  # a process that ended has just removed the folder
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _require_own_folders(path.parent)
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    raise FileNotFoundError(f"{path.parent} is removed again and again")
+    raise FileNotFoundError(f"{path.parent} is removed repeatedly")
 
 
 def _require_own_folders(folder: Path) -> None:
-    """Up to the runtime folder: in /tmp somebody else may have been there first. Raises PermissionError.
+    """Raise PermissionError if a folder up to the runtime folder belongs to another user, which is possible in /tmp.
 
-    The folder of a service may be a link that belongs to root, as systemd makes it with DynamicUser.
+    The folder of a service may be a link that belongs to root, as created by systemd with DynamicUser.
     """
     for part in (folder, *folder.parents):
         if part.lstat().st_uid not in (os.getuid(), 0):
@@ -123,7 +123,7 @@ def _require_own_folders(folder: Path) -> None:
 
 
 def _token(fd: int) -> str:
-    """The random part, which the file keeps. Whoever calls holds the lock."""
+    """Return the random part of the name from the file, creating it if necessary. The caller holds the lock."""
     kept = os.pread(fd, 64, 0)
     if not _TOKEN.fullmatch(kept):
         kept = uuid4().hex[:8].encode()
@@ -133,6 +133,6 @@ def _token(fd: int) -> str:
 
 
 def _name(token: str) -> str:
-    """Kafka takes the characters of a topic's name."""
+    """Return the name with the characters that Kafka allows, which are those of topic names."""
     host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:_HOST_CHARACTERS_MAX]
     return f"{host}-{token}"

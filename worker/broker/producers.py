@@ -1,4 +1,4 @@
-"""Kafka producers."""
+"""Create Kafka producers."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -25,21 +25,27 @@ from stripwatch.worker.config.settings import Settings
 _RECORD_HEADER_BYTES = 100_000  # of a reject, or another copy of a frame
 _BATCH_BYTES = 65_536
 _REQUEST_BYTES_MIN = 1_048_576
-# A transaction that follows the last one at once finds it still closing, and asks again after this (100 by default).
+# A transaction that follows directly finds the previous one still closing, and retries after this time (default 100).
 _TRANSACTION_RETRY_MS = 20
-LINGER_MS = 2  # how long a record waits for others before it is sent, where nobody knows better
+LINGER_MS = 2  # default time that a record waits for others before it is sent
 _FRAME_LINGER_MS = 5
 
-DELIVERY_S_MAX = 30.0  # the producer gives a frame up after so long; then the broker is lost
-INFLIGHT_BYTES_MAX = 64_000_000  # kafka-python itself sets no limit to what waits for an acknowledgement
+DELIVERY_S_MAX = 30.0  # after this time the producer gives up on a frame, and the broker counts as unavailable
+INFLIGHT_BYTES_MAX = 64_000_000  # kafka-python does not limit the bytes that wait for an acknowledgement
 
 
 @dataclass(frozen=True, slots=True)
 class ProducerConfig:
-    """What a producer may send, and how long that may take.
+    """Configuration of a producer.
 
-    send_s_max: until a record is acknowledged or given up; also of a call that blocks.
-    transactional_id: None for a producer without transactions. transaction_s_max: then Kafka aborts an open one.
+    Attributes:
+        client: Connection parameters.
+        send_s_max: Maximum time until a record is acknowledged or given up, and of a blocking call.
+        request_bytes_max: Maximum size of a request.
+        batch_bytes: Maximum size of a batch of several records.
+        linger_ms: Time that a record waits for others before it is sent.
+        transactional_id: Transactional id; None for a producer without transactions.
+        transaction_s_max: Time after which Kafka aborts an open transaction.
     """
 
     client: ClientConfig
@@ -58,23 +64,28 @@ def producer_config(
     send_s_max: float | None = None,
     in_transactions: bool = False,
 ) -> ProducerConfig:
-    """A producer of the worker or of `stripwatch coils`.
+    """Build the configuration of a producer of the worker or of `stripwatch coils`.
 
-    limits: of its topics. body_bytes_max: of the largest record. send_s_max: shorter than that of the settings.
+    Args:
+        settings: The settings.
+        limits: Size limits of the producer's topics.
+        body_bytes_max: Maximum size of a record.
+        send_s_max: Shorter time than that of the settings.
+        in_transactions: Use transactions.
     """
     limits = limits or TopicLimits()
     config = ProducerConfig(
         client_config(settings),
         settings.send_s_max if send_s_max is None else send_s_max,
         max(_REQUEST_BYTES_MIN, body_bytes_max + _RECORD_HEADER_BYTES, limits.largest() or 0),
-        # No batch of several records is over a topic's limit, so no record is refused for the company it keeps.
+        # A batch of several records never exceeds a topic's limit, so no record is rejected because of the others.
         min(_BATCH_BYTES, limits.smallest() or _BATCH_BYTES),
     )
     if not in_transactions:
         return config
     return replace(
         config,
-        # Longer than elsewhere: readers see a record only at the end of its transaction.
+        # A longer linger time costs nothing, because consumers see a record only at the end of its transaction.
         linger_ms=max(LINGER_MS, settings.exactly_once.transaction_ms // 4),
         transactional_id=f"{settings.group_id}-{settings.instance_id}",
         transaction_s_max=settings.exactly_once.transaction_s_max,
@@ -84,11 +95,18 @@ def producer_config(
 def open_producer(
     config: ProducerConfig, topics: Collection[str] = (), is_gone: Callable[[str], bool] = lambda _: False
 ) -> KafkaProducer:
-    """An idempotent producer: a retry after a lost acknowledgement writes nothing twice. Raises BrokerUnavailableError.
+    """Create an idempotent producer, whose retries after a lost acknowledgement do not write a record twice.
 
-    With a transactional id, whoever had it before is fenced, and its open transaction aborted.
-    topics: their metadata is fetched here, so that no `send` has to wait for it.
-    is_gone: of a topic of frames; its offsets are left out of a transaction that Kafka refuses them for.
+    With a transactional id, a previous producer with the same id is fenced and its open transaction is aborted.
+
+    Args:
+        config: Configuration of the producer.
+        topics: Topics whose metadata is fetched now, so that `send` does not have to wait for it.
+        is_gone: Returns whether a topic of frames was deleted. Its offsets are left out of a transaction if Kafka
+            rejects them.
+
+    Raises:
+        BrokerUnavailableError: No broker responds, or ACLs forbid the operation.
     """
     send_ms = round(config.send_s_max * 1000)
     transactional = {
@@ -142,33 +160,33 @@ def _claim_transactional_id(producer: KafkaProducer) -> None:
         raise BrokerUnavailableError(authorization_message(error)) from error
     except KafkaError as error:
         force_close(producer)
-        raise BrokerUnavailableError(
-            f"Kafka gives no transactions to this worker: {type(error).__name__}: {error}"
-        ) from error
+        raise BrokerUnavailableError(f"cannot initialize transactions: {type(error).__name__}: {error}") from error
 
 
 @contextmanager
 def open_frame_producer(client: ClientConfig, topic: str) -> Iterator[KafkaProducer]:
-    """A producer of a command, for frames to a topic that exists.
+    """Open a producer for frames, used by commands.
 
-    Raises SettingsError, also for a topic that is not there, or BrokerUnavailableError where no broker answers.
+    Raises SettingsError, also if the topic does not exist, or BrokerUnavailableError if no broker responds.
     """
     require_topic(client, topic)
     limits = TopicLimits(partial(_frame_limits, client, topic))
     limits.refresh()
-    bytes_max = limits.bytes_max(topic) or INFLIGHT_BYTES_MAX  # a larger frame is refused here: it costs no other frame
+    bytes_max = (
+        limits.bytes_max(topic) or INFLIGHT_BYTES_MAX
+    )  # a larger frame is rejected by the producer and affects no other frame
     batch_bytes = min(_BATCH_BYTES, bytes_max)
     producer = open_producer(ProducerConfig(client, DELIVERY_S_MAX, bytes_max, batch_bytes, _FRAME_LINGER_MS))
     try:
         yield producer
     finally:
-        with suppress(KafkaError):  # whoever needs the acknowledgements has flushed before
+        with suppress(KafkaError):  # callers that need acknowledgements flush before
             producer.flush(timeout=1)
         force_close(producer)
 
 
 def _frame_limits(client: ClientConfig, topic: str) -> dict[str, int]:
-    """Empty where Kafka does not tell; then a frame that is too large is refused by Kafka."""
+    """Return the size limit of the topic, or nothing if Kafka does not report it; Kafka then rejects large frames."""
     with suppress(BrokerUnavailableError), open_admin(client) as admin:
         return limits_of(admin, [topic])
     return {}

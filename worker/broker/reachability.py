@@ -1,4 +1,4 @@
-"""Why a Kafka server cannot be used from this machine, in a few words: kafka-python only says that time is up."""
+"""Diagnose why a Kafka server cannot be used from this machine; kafka-python only reports a timeout."""
 
 import socket
 import ssl
@@ -11,7 +11,7 @@ from contextlib import suppress
 from stripwatch.worker.common.tls_files import openssl_reason
 
 ANSWER_S_MAX = 2.0
-_SEARCH_S_MAX = 4 * ANSWER_S_MAX  # a search asks up to three times
+_SEARCH_S_MAX = 4 * ANSWER_S_MAX  # a diagnosis takes up to three connections
 _SERVERS_MAX = 20
 # The first request of any client, ApiVersions 0 without a client id: size, API key, version, correlation id, no client.
 _HELLO = struct.pack(">ihhih", 10, 18, 0, 0, -1)
@@ -23,15 +23,15 @@ _PLAIN_HINT = "it speaks Kafka without TLS (setting 'security.protocol')"
 
 
 def greet(server: str, context: ssl.SSLContext | None) -> bytes:
-    """The first bytes of the server's answer to Kafka's first request. Raises OSError, ssl.SSLError among them.
+    """Send Kafka's first request, and return the first bytes of the response. Raises OSError, including ssl.SSLError.
 
-    The answer matters: TLS 1.3 refuses our certificate only after the handshake.
+    The response is needed because TLS 1.3 rejects a client certificate only after the handshake.
     """
     return _ask(server, _HELLO, context)
 
 
 def connection_fault(server: str, context: ssl.SSLContext | None = None) -> str | None:
-    """What is wrong with a server's name, port or certificate, or None."""
+    """Return what is wrong with a server's name, port or certificate, or None."""
     try:
         if context is None:
             socket.create_connection(_address(server), timeout=ANSWER_S_MAX).close()
@@ -40,7 +40,7 @@ def connection_fault(server: str, context: ssl.SSLContext | None = None) -> str 
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
         return None  # it may be starting or stopping
     except ssl.SSLCertVerificationError as error:
-        return f"its certificate is refused: {error.verify_message}"
+        return f"its certificate is not trusted: {error.verify_message}"
     except ssl.SSLError as error:
         return f"TLS failed: {tls_reason(error)}"
     except (OSError, UnicodeError) as error:
@@ -49,7 +49,7 @@ def connection_fault(server: str, context: ssl.SSLContext | None = None) -> str 
 
 
 def answer_fault(server: str, context: ssl.SSLContext | None = None) -> str | None:
-    """What is wrong with a server that a client got no answer from, or None where it answers as Kafka does."""
+    """Return why a client got no response from a server, or None if the server responds like Kafka."""
     try:
         answer = greet(server, context)
     except ssl.SSLError as error:
@@ -65,14 +65,14 @@ def answer_fault(server: str, context: ssl.SSLContext | None = None) -> str | No
     if _is_kafka(answer):
         return None
     if answer.startswith(_HTTP) or _speaks_http(server):
-        return "an HTTP server listens there, not Kafka"
-    return "it closes the connection without an answer" if not answer else "what listens there does not speak Kafka"
+        return "it is an HTTP server, not Kafka"
+    return "it closes the connection without a response" if not answer else "it does not speak the Kafka protocol"
 
 
 def faults_of(servers: Iterable[str], find: Callable[[str], str | None]) -> dict[str, str | None]:
-    """What `find` says of each server (of many: the first 20), all asked at once, within 8 s.
+    """Run a diagnosis for each server (at most the first 20) in parallel, within 8 s.
 
-    A name server that does not answer would hold up whoever asks it, so each is asked on a thread of its own.
+    Each runs on a separate thread, because a name server that does not respond would block the others.
     """
     asked = list(dict.fromkeys(servers))[:_SERVERS_MAX]
     found: dict[str, str | None] = {}
@@ -86,11 +86,11 @@ def faults_of(servers: Iterable[str], find: Callable[[str], str | None]) -> dict
         thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline_s - time.monotonic()))
-    return {server: found.get(server, "nothing answers: neither it nor a name server") for server in asked}
+    return {server: found.get(server, "neither the server nor a name server responds") for server in asked}
 
 
 def tls_reason(error: ssl.SSLError) -> str:
-    """Why TLS with a server failed."""
+    """Describe why TLS with a server failed."""
     if error.reason == "WRONG_VERSION_NUMBER":
         return "it does not speak TLS (setting 'security.protocol')"
     return openssl_reason(error)
@@ -117,30 +117,30 @@ def _network_fault(server: str, error: OSError | UnicodeError) -> str:
     if isinstance(error, socket.gaierror | UnicodeError):
         return f"the host name {host!r} does not resolve on this machine"
     if isinstance(error, ConnectionRefusedError):
-        return f"the connection is refused: nothing listens on port {port}"
+        return f"connection refused: nothing listens on port {port}"
     if isinstance(error, TimeoutError):
-        return f"nothing answers within {ANSWER_S_MAX:g} s: the host is down, or a firewall is between"
+        return f"no response within {ANSWER_S_MAX:g} s: the host is down, or a firewall blocks the connection"
     return f"it cannot be reached: {getattr(error, 'strerror', None) or error}"
 
 
 def _silence_fault(server: str) -> str:
-    """The connection, or the answer to the first request, took too long."""
+    """Describe the fault of a server whose connection or first response took too long."""
     fault = connection_fault(server)
     if fault is not None:
         return fault
     if _speaks_http(server):
-        return "an HTTP server listens there, not Kafka"
-    return f"it accepts connections but does not answer within {ANSWER_S_MAX:g} s: not Kafka, or Kafka is stuck"
+        return "it is an HTTP server, not Kafka"
+    return f"it accepts connections but does not respond within {ANSWER_S_MAX:g} s: not Kafka, or Kafka hangs"
 
 
 def _speaks_tls(server: str) -> bool:
-    """Whatever its certificate says: this only asks for the protocol."""
+    """Return whether a server speaks TLS. Its certificate is not verified, because only the protocol matters."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         greet(server, context)
     except ssl.SSLError as error:
-        return "_ALERT_" in (error.reason or "")  # it refuses us in the words of TLS
+        return "_ALERT_" in (error.reason or "")  # rejected with a TLS alert
     except OSError:
         return False
     return True
@@ -159,7 +159,7 @@ def _speaks_kafka(server: str) -> bool:
 
 
 def _is_kafka(answer: bytes) -> bool:
-    """The answer has a size, and names the request, which had the number 0."""
+    """Return whether a response begins like one of Kafka: with a size, and the number 0 of the request."""
     if len(answer) < _KAFKA_ANSWER.size:
         return False
     size, correlation_id = _KAFKA_ANSWER.unpack_from(answer)

@@ -1,4 +1,4 @@
-"""Records of several partitions in the order of their time, and the time that passes between them."""
+"""Merge records of several partitions in the order of their time, and measure the time between them."""
 
 from collections import deque
 from collections.abc import Iterator, Set
@@ -18,9 +18,9 @@ class Waiting(NamedTuple, Generic[T]):
 
 
 class TimeOrder(Generic[T]):
-    """Holds what came early until the partitions that are behind have caught up.
+    """Buffer that holds early records until slower partitions have caught up.
 
-    Within a partition the order of offsets is kept, so a record that is older than the one before it counts as of the
+    The order of offsets within a partition is kept: a record that is older than its predecessor counts as having the
     same time.
     """
 
@@ -36,7 +36,7 @@ class TimeOrder(Generic[T]):
         waiting.append(Waiting(time_ms, offset, size_bytes, item))
 
     def pop(self, awaited: Set[TopicPartition]) -> Iterator[Waiting[T]]:
-        """The oldest first, for as long as there is one of each awaited partition."""
+        """Yield the oldest items first, as long as there is an item of each awaited partition."""
         while self._waiting and all(partition in self._waiting for partition in awaited):
             oldest = min(self._waiting, key=lambda partition: self._waiting[partition][0].time_ms)
             yield self._waiting[oldest].popleft()
@@ -44,7 +44,7 @@ class TimeOrder(Generic[T]):
                 del self._waiting[oldest]
 
     def full(self) -> set[TopicPartition]:
-        """The partitions of which enough is held."""
+        """Return the partitions whose buffer is full."""
         return {partition for partition, waiting in self._waiting.items() if _is_full(waiting)}
 
     def first_offsets(self) -> dict[TopicPartition, int]:
@@ -56,9 +56,9 @@ def _is_full(waiting: deque[Waiting[T]]) -> bool:
 
 
 class StreamClock:
-    """Seconds that pass in the records while old ones are read, and on this host when there are none.
+    """Clock that follows the times of records while old ones are read, and this host's clock afterwards.
 
-    Only differences count, so it does not matter how old the records are, or whose clock is right.
+    Only differences count, so the age of the records and errors of clocks do not matter.
     """
 
     def __init__(self) -> None:
@@ -67,14 +67,14 @@ class StreamClock:
         self._live_s: float | None = None
 
     def pass_record(self, time_s: float) -> float:
-        """A record of the past was read."""
+        """Advance to the time of a record that was read, and return the clock's time."""
         last_s = time_s if self._record_s is None else self._record_s
         self.now_s += max(0.0, time_s - last_s)
         self._record_s, self._live_s = max(time_s, last_s), None
         return self.now_s
 
     def pass_live(self, monotonic_s: float) -> float:
-        """All records were read at this time of the host."""
+        """Advance to a time of the host at which all records had been read, and return the clock's time."""
         last_s = monotonic_s if self._live_s is None else self._live_s
         self.now_s += max(0.0, monotonic_s - last_s)
         self._live_s, self._record_s = max(monotonic_s, last_s), None

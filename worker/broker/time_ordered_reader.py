@@ -1,4 +1,4 @@
-"""Reads topics as TopicReader does, and hands out what it finds of the past in the order of its time."""
+"""Read topics like TopicReader, but deliver past records of all partitions in the order of their time."""
 
 import time
 from collections.abc import Callable
@@ -11,22 +11,25 @@ from stripwatch.worker.broker.time_order import StreamClock, TimeOrder
 from stripwatch.worker.broker.topic_reader import TopicReader
 
 T = TypeVar("T")
-_LIVE_S = 10.0  # all records were read so recently
-_PATIENCE_S = 5.0  # a partition without a leader does not hold up the others
+_LIVE_S = 10.0  # live means that all records were read within this time
+_PATIENCE_S = 5.0  # afterwards a partition without a leader does not hold up the others
 
 
 class Timed(NamedTuple, Generic[T]):
-    """now_s: of the reader's own clock, which runs with the records."""
+    """An item with its time on the reader's clock, which follows the records."""
 
     now_s: float
     item: T
 
 
 class TimeOrderedReader(Generic[T]):
-    """One partition may be read faster than another, by days: then it is paused until the other has come as far.
+    """Delivers records in the order of their time, pausing partitions that are ahead of others by up to days.
 
-    read: makes the item of a record that is kept until its turn; a record of a reject may carry 36 MB.
-    clock: that of the reader before, where one continues to read.
+    Args:
+        reader: The reader of the topics.
+        read: Converts a record into the item that is buffered; the record of a reject may carry 36 MB.
+        clock: Clock of a previous reader, to continue its time.
+        monotonic: Monotonic time in seconds.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class TimeOrderedReader(Generic[T]):
 
     @property
     def is_caught_up(self) -> bool:
-        """All that was there when reading began has been handed out."""
+        """Whether all records that existed when reading began have been delivered."""
         return self._reader.caught_up_at_s is not None and not self._order
 
     @property
@@ -56,11 +59,11 @@ class TimeOrderedReader(Generic[T]):
 
     @property
     def settled_s(self) -> float:
-        """Up to which time, by the clock of the items, all has been handed out."""
+        """Time on the reader's clock up to which all records have been delivered."""
         return self._clock.now_s - (self._lag_s() if self.is_live else 0.0)
 
     def poll(self) -> list[Timed[T]]:
-        """What has its turn; waits a moment where there is nothing."""
+        """Return the items that are due, after a short wait if there are none."""
         records = self._reader.poll()
         polled_s = self._monotonic()
         for record in records:
@@ -84,7 +87,7 @@ class TimeOrderedReader(Generic[T]):
         return ready
 
     def next_offsets(self) -> dict[TopicPartition, int]:
-        """Where to continue to get what was not handed out yet."""
+        """Return the offsets of the first records that were not delivered yet."""
         return self._reader.next_offsets() | self._order.first_offsets()
 
     def _awaited(self, now_s: float) -> set[TopicPartition]:

@@ -1,4 +1,4 @@
-"""How Kafka proves itself to this project, and this project to Kafka: TLS and SASL, as kafka-python takes them."""
+"""TLS and SASL for Kafka clients: convert the settings `security.*` to options of kafka-python."""
 
 import ssl
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ from stripwatch.worker.config.security import Security
 
 
 def client_options(security: Security) -> dict[str, Any]:
-    """What any kafka-python client is given.
+    """Return the security options for any kafka-python client.
 
-    Raises InputError for a file that cannot be read, SettingsError for one that holds something else.
+    Raises InputError for a file that cannot be read, and SettingsError for a file with invalid content.
     """
     options: dict[str, Any] = {"security_protocol": security.protocol}
     if security.encrypted:
@@ -33,21 +33,20 @@ def client_options(security: Security) -> dict[str, Any]:
 
 
 def check_tls(servers: Iterable[str], context: ssl.SSLContext) -> None:
-    """Shake hands with each server that is there.
+    """Try a TLS handshake with each server.
 
-    kafka-python (3.0.12) tries a certificate it does not trust again until its time is up, and says only that.
-    Raises BrokerUnavailableError where the two sides do not trust each other. A server that is not there is left to the
-    client.
+    kafka-python 3.0.12 retries with an untrusted certificate until it times out, and reports only the timeout. Raises
+    BrokerUnavailableError if a certificate is not trusted. Servers that cannot be reached are left to the client.
     """
     for server in servers:
         try:
             greet(server, context)
         except ssl.SSLCertVerificationError as error:
             raise BrokerUnavailableError(
-                f"the certificate of Kafka at {server} is refused: {error.verify_message}"
+                f"the certificate of Kafka at {server} is not trusted: {error.verify_message}"
             ) from error
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            continue  # hung up: it may be on its way up or down
+            continue  # closed the connection: it may be starting or stopping
         except ssl.SSLError as error:
             raise BrokerUnavailableError(f"TLS with Kafka at {server} failed: {tls_reason(error)}") from error
         except OSError:
@@ -55,7 +54,7 @@ def check_tls(servers: Iterable[str], context: ssl.SSLContext) -> None:
 
 
 def _tls_context(security: Security) -> ssl.SSLContext:
-    """TLS 1.2 or newer, and the name in the broker's certificate must be its address."""
+    """Create a context for TLS 1.2 or newer, in which the broker's certificate must match its address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if security.ca_file:
@@ -76,7 +75,7 @@ def _password(security: Security) -> str:
 
 
 class _FileToken(AbstractTokenProvider):  # type: ignore[misc]
-    """kafka-python asks for each connection, and again before the broker's limit on a session ends."""
+    """Reads the token for each connection, and again before the broker's session limit ends."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()

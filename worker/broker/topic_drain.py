@@ -1,4 +1,4 @@
-"""The records of one topic up to its end as of now, for commands that must come to an end themselves."""
+"""Read one topic up to its current end, for commands that must terminate."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +20,10 @@ _POLL_MS = 500
 def open_drain(
     client: ClientConfig, topic: str, title: str, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Iterator[Record]]:
-    """From its beginning, with a progress bar of that title. Raises BrokerUnavailableError, also while it is read."""
+    """Yield the records of a topic from its beginning, with a progress bar.
+
+    Raises BrokerUnavailableError, also while the records are read.
+    """
     require_topic(client, topic)
     with open_reader(client) as consumer, new_progress() as progress:
         with broker_errors(consumer):
@@ -41,7 +44,7 @@ def _read_to(
         if polled:
             moved_s = time.monotonic()
         elif time.monotonic() - moved_s > STANDSTILL_S_MAX:
-            why = unreachable(consumer) or "its brokers can be reached; look whether each partition has a leader"
+            why = unreachable(consumer) or "its brokers can be reached; check that each partition has a leader"
             raise BrokerUnavailableError(
                 f"Kafka sent nothing for {STANDSTILL_S_MAX:.0f} s before the end of the topic: {why}"
             )

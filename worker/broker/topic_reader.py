@@ -1,4 +1,4 @@
-"""Reads whole topics, every partition, as one who looks on: it joins no group, so workers do not notice it."""
+"""Read all partitions of topics without joining a consumer group, so that workers are not affected."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -24,10 +24,16 @@ _PARTITIONS_S = 3.0
 
 
 class TopicReader:
-    """The records of some topics as they come, and the moment up to which all of them have been read.
+    """Reads the records of topics, and tracks the time up to which all records have been read.
 
-    One thread. Partitions that are added later are read from their beginning, and so is a topic that is deleted and
-    created again. KafkaErrors pass as BrokerUnavailableError.
+    Not thread-safe. Partitions that are added later, and topics that are recreated, are read from their beginning.
+    KafkaErrors are converted to BrokerUnavailableError.
+
+    Args:
+        consumer: A consumer without a group.
+        topics: Topics to read.
+        starts: Seeks to the start position in new partitions.
+        monotonic: Monotonic time in seconds.
     """
 
     def __init__(
@@ -37,7 +43,7 @@ class TopicReader:
         starts: Starts,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.caught_up_at_s: float | None = None  # all that was there at this moment has been read
+        self.caught_up_at_s: float | None = None  # all records that existed at this time have been read
         self._consumer = consumer
         self._topics = list(topics)
         self._monotonic = monotonic
@@ -55,7 +61,7 @@ class TopicReader:
             self._ask_ends()
 
     def poll(self) -> list[Any]:
-        """What has come since the last time; waits a moment where there is nothing."""
+        """Return the new records, after a short wait if there are none."""
         with broker_errors(self._consumer):
             self._follow_topics()
             records = [record for batch in self._consumer.poll(timeout_ms=_POLL_MS).values() for record in batch]
@@ -65,33 +71,38 @@ class TopicReader:
             has_read_all = self._has_read_all()
             if has_read_all:
                 self.caught_up_at_s = self._asked_s
-            # Ask again also where nothing came: the end may have moved back, or the broker be away, which raises.
+            # Also ask if nothing arrived: the end may have moved back, or the broker may be unavailable, which raises.
             is_quiet = now_s - self._read_s >= _END_CHECK_S
             if (has_read_all or is_quiet) and now_s - self._asked_s >= _END_CHECK_S and self._all_current():
                 self._ask_ends()
         return records
 
     def _has_read_all(self) -> bool:
-        """Nothing more comes of a topic that is gone. Raises where it went before it was read to its end once."""
+        """Return whether all topics are read to their ends, ignoring deleted topics.
+
+        Raises BrokerUnavailableError if a topic was deleted before it was read to its end for the first time.
+        """
         gone = {identity.topic for identity in self._identities if identity.is_gone}
         unread = {tp.topic for tp, end in self._ends.items() if self._consumer.position(tp) < end}
         if self.caught_up_at_s is None and (lost := gone & unread):
-            raise BrokerUnavailableError(f"topic {', '.join(map(repr, sorted(lost)))} was deleted while it was read")
+            raise BrokerUnavailableError(
+                f"topic {', '.join(map(repr, sorted(lost)))} was deleted while it was being read"
+            )
         return unread <= gone
 
     def next_offsets(self) -> dict[TopicPartition, int]:
-        """Where reading continues."""
+        """Return the offsets of the next records to read."""
         with broker_errors(self._consumer):
             return {tp: self._consumer.position(tp) for tp in self._consumer.assignment()}
 
     def behind(self) -> set[TopicPartition]:
-        """The partitions of which not all has been read that was there when their ends were asked for."""
+        """Return the partitions that have not been read up to the ends that were last requested."""
         with broker_errors(self._consumer):
             assigned = self._consumer.assignment()
             return {tp for tp, end in self._ends.items() if tp in assigned and self._consumer.position(tp) < end}
 
     def pause_only(self, partitions: set[TopicPartition]) -> None:
-        """Read nothing of these until the next call."""
+        """Pause these partitions and resume all others."""
         paused = self._consumer.paused()
         self._consumer.pause(*(partitions & self._consumer.assignment()) - paused)
         self._consumer.resume(*(paused - partitions))
@@ -102,7 +113,7 @@ class TopicReader:
             log.error("topic was recreated; reading it from its beginning", topic=identity.topic)
             identity.bind_recreated()
         if not self._all_current():
-            return  # a topic is gone: its partitions are kept, since it may come back as it was
+            return  # a topic is gone: keep its partitions, because it may come back unchanged
         now_s = self._monotonic()
         if recreated or now_s - self._assigned_s >= _PARTITIONS_S:
             self._consumer.assign(all_partitions(self._consumer, self._topics))
@@ -122,7 +133,7 @@ class TopicReader:
         except KafkaTimeoutError:
             if self._all_current():
                 raise
-            return  # a topic was deleted while its ends were asked for
+            return  # a topic was deleted during the request
         self._asked_s = self._monotonic()
 
 
@@ -131,7 +142,7 @@ def from_beginning(consumer: KafkaConsumer, partitions: list[TopicPartition]) ->
 
 
 def from_last(records: int) -> Starts:
-    """As many records of each topic, shared out over its partitions."""
+    """Start at the last records of each topic; their number is divided among its partitions."""
 
     def seek(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
         begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)

@@ -105,10 +105,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     ("serve", "fault"),
     [
         (kafka, None),
-        (hangs_up, "it closes the connection without an answer"),
-        (http, "an HTTP server listens there, not Kafka"),
-        (http_that_refuses, "an HTTP server listens there, not Kafka"),
-        (banner, "what listens there does not speak Kafka"),
+        (hangs_up, "it closes the connection without a response"),
+        (http, "it is an HTTP server, not Kafka"),
+        (http_that_refuses, "it is an HTTP server, not Kafka"),
+        (banner, "it does not speak the Kafka protocol"),
     ],
 )
 def test_what_listens_there(serve: Serve, fault: str | None) -> None:
@@ -120,7 +120,7 @@ def test_what_listens_there(serve: Serve, fault: str | None) -> None:
 @pytest.mark.usefixtures("quick")
 def test_a_server_that_never_answers() -> None:
     with server(silent) as address:
-        assert "accepts connections but does not answer" in str(answer_fault(address))
+        assert "accepts connections but does not respond" in str(answer_fault(address))
 
 
 def test_a_server_that_expects_tls(tls: Serve) -> None:
@@ -138,7 +138,7 @@ def test_a_server_without_tls() -> None:
 def test_a_certificate_for_another_name(tls: Serve, certificate: Path) -> None:
     with server(tls) as address:
         context = ssl.create_default_context(cafile=str(certificate))
-        assert str(connection_fault(address, context)).startswith("its certificate is refused: IP address mismatch")
+        assert str(connection_fault(address, context)).startswith("its certificate is not trusted: IP address mismatch")
         assert connection_fault(address.replace("127.0.0.1", "localhost"), context) is None
 
 
@@ -152,7 +152,7 @@ def test_a_host_name_that_does_not_resolve(find: Callable[[str], str | None], ho
 def test_a_port_on_which_nothing_listens(find: Callable[[str], str | None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert find(f"127.0.0.1:{port}") == f"the connection is refused: nothing listens on port {port}"
+    assert find(f"127.0.0.1:{port}") == f"connection refused: nothing listens on port {port}"
 
 
 def test_a_host_that_drops_every_packet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,8 +160,8 @@ def test_a_host_that_drops_every_packet(monkeypatch: pytest.MonkeyPatch) -> None
         raise TimeoutError
 
     monkeypatch.setattr(socket, "create_connection", drop)
-    assert "nothing answers within" in str(connection_fault("10.255.255.1:9092"))
-    assert "nothing answers within" in str(answer_fault("10.255.255.1:9092"))
+    assert "no response within" in str(connection_fault("10.255.255.1:9092"))
+    assert "no response within" in str(answer_fault("10.255.255.1:9092"))
 
 
 def test_a_name_server_that_hangs_does_not_hold_up_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,5 +177,5 @@ def test_a_name_server_that_hangs_does_not_hold_up_the_rest(monkeypatch: pytest.
     found = faults_of(["slow:1", "a:1", "b:1", "a:1", "slow:2"], find)
     assert time.monotonic() - began_s < 30
     released.set()
-    silence = "nothing answers: neither it nor a name server"
+    silence = "neither the server nor a name server responds"
     assert found == {"slow:1": silence, "a:1": None, "b:1": "refused", "slow:2": silence}

@@ -81,4 +81,4 @@ def test_a_broker_that_does_not_answer_is_no_failure(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(topic_limits, "_ASK_S_MAX", 0.3)
     with capture_logs() as logs:
         assert read_topic_limits(load_settings(None, {"bootstrap_servers": "127.0.0.1:1"}), ["results"]) == {}
-    assert "they are learned from refusals" in logs[-1]["event"]
+    assert "learning them from rejected records" in logs[-1]["event"]

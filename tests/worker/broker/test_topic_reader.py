@@ -56,7 +56,7 @@ def test_a_topic_that_is_deleted_before_it_was_read_is_no_end_without_a_word(apa
         reader.poll()
         with apache_broker.admin() as admin:
             admin.delete_topics([topic])
-        with pytest.raises(BrokerUnavailableError, match=f"topic '{topic}' was deleted while it was read"):
+        with pytest.raises(BrokerUnavailableError, match=f"topic '{topic}' was deleted while it was being read"):
             wait_until(lambda: bool(reader.poll()) or reader.caught_up_at_s is not None)
 
 

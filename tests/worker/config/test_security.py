@@ -96,10 +96,10 @@ class TestOnKafka:
     @pytest.mark.parametrize(
         ("mechanism", "changes", "sentence"),
         [
-            ("PLAIN", {"password": "wrong"}, "does not let us in by PLAIN: Authentication failed: Invalid username"),
-            ("SCRAM-SHA-256", {"password": "wrong"}, "does not let us in by SCRAM-SHA-256"),
-            ("SCRAM-SHA-512", {"username": "nobody"}, "does not let us in by SCRAM-SHA-512"),
-            ("OAUTHBEARER", {"lives_s": -60}, "does not let us in by OAUTHBEARER"),
+            ("PLAIN", {"password": "wrong"}, "rejected the PLAIN login: Authentication failed: Invalid username"),
+            ("SCRAM-SHA-256", {"password": "wrong"}, "rejected the SCRAM-SHA-256 login"),
+            ("SCRAM-SHA-512", {"username": "nobody"}, "rejected the SCRAM-SHA-512 login"),
+            ("OAUTHBEARER", {"lives_s": -60}, "rejected the OAUTHBEARER login"),
         ],
     )
     def test_reports_wrong_credentials_in_one_sentence(
@@ -109,10 +109,12 @@ class TestOnKafka:
 
     def test_reports_an_untrusted_certificate_in_one_sentence(self, kafka: SecureBroker) -> None:
         other = sasl("PLAIN", kafka.folder, ca_file=kafka.folder / "other.pem")
-        assert "is refused: unable to get local issuer certificate" in connection_error(kafka.sasl, other)
+        assert "is not trusted: unable to get local issuer certificate" in connection_error(kafka.sasl, other)
         ours = Security(protocol="SSL", ca_file=kafka.folder / "ca.pem")
-        assert "is refused: certificate has expired" in connection_error(kafka.expired, ours)
-        assert "is refused: Hostname mismatch" in connection_error(kafka.mutual.replace("127.0.0.1", "localhost"), ours)
+        assert "is not trusted: certificate has expired" in connection_error(kafka.expired, ours)
+        assert "is not trusted: Hostname mismatch" in connection_error(
+            kafka.mutual.replace("127.0.0.1", "localhost"), ours
+        )
 
     def test_reports_that_the_broker_expects_another_protocol(self, kafka: SecureBroker) -> None:
         assert "it expects TLS (setting 'security.protocol')" in connection_error(kafka.mutual, Security())

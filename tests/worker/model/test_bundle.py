@@ -108,9 +108,9 @@ def test_names_the_malformed_field_of_a_manifest() -> None:
         ({"thresholds": {label: Threshold(0.5, 0.6) for label in LABELS}}, "must satisfy 0 <= unsure <= sure <= 1"),
         ({"thresholds": {label: Threshold(9, 0.5) for label in LABELS}}, "must satisfy 0 <= unsure <= sure <= 1"),
         ({"labels": ["dark", "grey", "br\night"]}, "unprintable"),
-        ({"labels": ["dark", "grey", "b" * 201]}, "over 200 characters"),
-        ({"decode": DecodeSpec(0, 0)}, "1 to 8192 pixels"),
-        ({"decode": DecodeSpec(40_000, 40_000)}, "1 to 8192 pixels"),
+        ({"labels": ["dark", "grey", "b" * 201]}, "longer than 200 characters"),
+        ({"decode": DecodeSpec(0, 0)}, "width and height must be 1 to 8192"),
+        ({"decode": DecodeSpec(40_000, 40_000)}, "width and height must be 1 to 8192"),
         ({"decode": DecodeSpec(16, 24, bit_depth=8)}, "its bit depth is 8; 9 to 16"),
         ({"decode": DecodeSpec(16, 24, bit_depth=17)}, "its bit depth is 17"),
         ({"decode": DecodeSpec(16, 24, levels=Levels(-0.1, 1.0))}, "its levels are black -0.1 and white 1;"),
@@ -125,7 +125,7 @@ def test_names_the_malformed_field_of_a_manifest() -> None:
         ({"golden": [GoldenFrame("g", "pink", b"", [0.1] * len(LABELS))]}, "'g'"),
     ],
 )
-def test_a_contract_that_makes_no_sense_is_refused(changes: dict[str, Any], sentence: str) -> None:
+def test_rejects_an_invalid_manifest(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BundleError, match=sentence):
         encode_manifest(replace(tiny_contract(), **changes))
 

@@ -61,8 +61,8 @@ def sparse_elsewhere(model: onnx.ModelProto) -> None:
     [
         (custom, "its operator 'Mul' of domain 'com.example.plant' is not part of the ONNX standard"),
         (with_context, "its operator 'EPContext' of domain 'com.microsoft'"),
-        (in_a_branch, "of 'ai.onnx.contrib'"),
-        (in_a_function, "of 'elsewhere'"),
+        (in_a_branch, "of domain 'ai.onnx.contrib'"),
+        (in_a_function, "of domain 'elsewhere'"),
         (weights_elsewhere, "its tensor '(scale|weights|bias)' is stored in another file"),
         (location_alone, "is stored in another file"),
         (constant_elsewhere, "its tensor 'k' is stored in another file"),

@@ -50,7 +50,7 @@ def test_auto_selects_cuda_if_available(
 
 @pytest.mark.parametrize(("wanted", "name"), [("cuda", CUDA), ("tensorrt", TENSORRT)])
 def test_names_a_provider_that_is_not_installed(wanted: Any, name: str) -> None:
-    with pytest.raises(SettingsError, match=f"provider = '{wanted}' requires {name}.*stripwatch.gpu."):
+    with pytest.raises(SettingsError, match=f"provider = '{wanted}' requires {name}.*onnxruntime-gpu"):
         choose_provider(wanted)
 
 

@@ -69,7 +69,7 @@ def test_does_not_request_heatmaps_without_cell_geometry(tmp_path: Path) -> None
 
 
 def test_rejects_a_bundle_without_the_declared_heatmaps(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"must have an output 'heatmaps', \[batch, h, w, 3\]"):
+    with pytest.raises(BundleError, match=r"must have an output 'heatmaps' of shape \[batch, h, w, 3\]"):
         opened(tmp_path, mapped_contract(), build_model())
 
 
@@ -148,7 +148,7 @@ def test_golden_frames_catch_a_changed_computation(tmp_path: Path, model: onnx.M
 
 def test_golden_frames_catch_swapped_labels(tmp_path: Path) -> None:
     swapped = replace(tiny_contract(), labels=[LABELS[1], LABELS[0], LABELS[2]])
-    with pytest.raises(BundleError, match=r"'dark\.png' 'grey', expected 'dark'"):
+    with pytest.raises(BundleError, match=r"'dark\.png' is labelled 'grey', expected 'dark'"):
         opened(tmp_path, swapped)
 
 

@@ -81,4 +81,4 @@ def test_folder_without_images_is_an_input_error(
 def test_error_names_a_missing_topic_and_the_remedy(folder: Path, empty_broker: str, command_line: CommandLine) -> None:
     code, stdout, stderr = command_line("replay", folder, "--bootstrap-servers", empty_broker)
     assert (code, stdout) == (2, "")
-    assert f"there is no topic inspection.frames at {empty_broker}; make it with 'stripwatch topics" in stderr
+    assert f"topic inspection.frames does not exist at {empty_broker}; create it with 'stripwatch topics" in stderr

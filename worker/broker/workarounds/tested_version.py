@@ -1,4 +1,4 @@
-"""The version of kafka-python that the workarounds were tested with."""
+"""Version of kafka-python with which the workarounds were tested."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ TESTED_VERSION = "3.0.12"
 
 
 def warn_of_untested_version() -> None:
-    """Log once a process that another version is installed."""
+    """Log a warning, once per process, if another version is installed."""
     if kafka.__version__ != TESTED_VERSION:
         _warn(kafka.__version__)
 

@@ -216,6 +216,6 @@ def test_lag_counts_frames_that_are_not_settled(broker: BrokerHandle) -> None:
 def test_names_a_missing_topic(broker: BrokerHandle) -> None:
     settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers})
     consumer = open_group_member(settings)
-    with pytest.raises(BrokerUnavailableError, match=r"no topic 'no-such-topic'; 'stripwatch topics' creates"):
+    with pytest.raises(BrokerUnavailableError, match=r"no topic 'no-such-topic'; create it with 'stripwatch topics'"):
         require_topics(consumer, ["no-such-topic"])
     consumer.close()

@@ -119,7 +119,10 @@ def test_a_reject_above_the_limit_is_sent_again_with_less_of_its_frame() -> None
     ("error", "sentence"),
     [
         (KafkaTimeoutError("60000 ms has passed"), "topic 'inspection.results' refused a record before the timeout"),
-        (TopicAuthorizationFailedError({"inspection.results"}), r"do not allow access to the topic 'inspection.results'"),
+        (
+            TopicAuthorizationFailedError({"inspection.results"}),
+            r"do not allow access to the topic 'inspection.results'",
+        ),
         (
             MessageSizeTooLargeError(),
             r"a record of \d+ bytes exceeds the limit of topic 'inspection.results'.*max.message.bytes",

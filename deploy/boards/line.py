@@ -102,7 +102,7 @@ NOW = Row(
             "Firing alerts",
             "table",
             (Query(f"ALERTS{{{OF_ALERT}}}"),),
-            "See deploy/runbooks.md for what to do. Empty if everything is in order.",
+            "See docs/how-to/operator/runbooks.md for what to do. Empty if everything is in order.",
             width=24,
             height=5,
         ),

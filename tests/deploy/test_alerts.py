@@ -13,6 +13,7 @@ from tests.deploy.days.__main__ import ALL_DAYS
 from tests.deploy.days.promtool import group_names
 from tests.deploy.rules import DEPLOY, promtool, rules
 
+RUNBOOKS = DEPLOY.parent / "docs" / "how-to" / "operator" / "runbooks.md"
 UNIT_TESTS = sorted((Path(__file__).parent / "alerts").glob("*.yml"))
 
 
@@ -63,13 +64,13 @@ def test_every_alert_fires_in_a_unit_test() -> None:
 
 
 def test_every_alert_has_a_summary_a_severity_and_a_runbook_section() -> None:
-    text = (DEPLOY / "runbooks.md").read_text()
+    text = RUNBOOKS.read_text()
     sections = dict(re.findall(r"^### (\w+)\n\n(.+?)(?=\n\n#|\Z)", text, re.MULTILINE | re.DOTALL))
     assert list(sections) == list(ALERTS), "in the same order"
     for name, rule in ALERTS.items():
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"].endswith(".")
-        assert rule["annotations"]["runbook_url"] == f"deploy/runbooks.md#{name.lower()}"
+        assert rule["annotations"]["runbook_url"] == f"docs/how-to/operator/runbooks.md#{name.lower()}"
         assert len(sections[name].split()) > 25, name
         assert "- **Check**" in sections[name], name
         assert "- **Act" in sections[name], name

@@ -1,1 +1,1 @@
-"""What a plant runs Stripwatch with. The only code here writes the Grafana boards."""
+"""Deployment files. The only code here generates the Grafana boards."""

@@ -66,7 +66,7 @@ class CameraPlan:
 
 @dataclass(frozen=True, slots=True)
 class CapacityFit:
-    """How a plan fits machines of a measured capacity.
+    """The result of fitting a plan to machines of a measured capacity.
 
     cameras_max: number of such cameras per machine. machines: number needed for the whole plan, or None if not even one
     camera fits. load: the plan's rate as a share of the capacity of one machine.

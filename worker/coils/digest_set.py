@@ -29,7 +29,7 @@ class DigestSet:
         return self._has(_digest(text))
 
     def add(self, text: str) -> bool:
-        """Whether it is new."""
+        """Add a string. Return whether it is new."""
         digest = _digest(text)
         if self._has(digest):
             return False

@@ -1,4 +1,4 @@
-"""The state of the live page: recent results and rejects, counted, within memory limits whatever is sent."""
+"""The state of the live page: recent results and rejects, counted, with bounded memory for any input."""
 
 import threading
 import time

@@ -8,7 +8,7 @@ from stripwatch.worker.coils.digest_set import DigestSet
 
 
 @given(st.lists(st.integers(0, 60)))
-def test_it_is_a_set(numbers: list[int]) -> None:
+def test_behaves_like_a_set(numbers: list[int]) -> None:
     ids, seen = DigestSet(), set[int]()
     for number in numbers:
         assert (f"f{number}" in ids) == (number in seen)
@@ -27,7 +27,7 @@ def test_entries_are_found_after_they_were_merged() -> None:
     assert len(ids) == len(names)
 
 
-def test_a_digest_that_ends_in_zeros_is_found() -> None:
+def test_finds_a_digest_that_ends_in_zeros() -> None:
     """NumPy strips them from byte strings."""
     ids = DigestSet()
     name = next(f"f{n}" for n in range(10_000) if digest_set._digest(f"f{n}").endswith(b"\0"))
@@ -38,7 +38,7 @@ def test_a_digest_that_ends_in_zeros_is_found() -> None:
     assert not ids.add(name)
 
 
-def test_an_entry_costs_little_more_than_its_digest() -> None:
+def test_entry_costs_little_more_than_its_digest() -> None:
     tracemalloc.start()
     try:
         ids = DigestSet()

@@ -1,4 +1,4 @@
-"""How the feed interprets the records that the live page reads."""
+"""The feed, which interprets the records that the live page reads."""
 
 from types import SimpleNamespace
 

@@ -206,7 +206,7 @@ def encoders(draw: st.DrawFn) -> list[int]:
 
 
 @given(encoders(), st.sampled_from([0, 1, 7]), st.randoms(use_true_random=False))
-def test_the_order_of_arrival_does_not_matter(positions: list[int], late: int, rng: random.Random) -> None:
+def test_result_is_independent_of_the_order_of_arrival(positions: list[int], late: int, rng: random.Random) -> None:
     frames = taken(positions)
     for number in range(0, len(frames), 4):  # including rejected frames
         frames[number] = replace(frames[number], state="rejected", verdict=None, span_mm=None)

@@ -57,7 +57,9 @@ def many_defects(draw: st.DrawFn) -> list[StripDefect]:
 
 
 @given(many_defects(), st.integers(0, 5), st.randoms())
-def test_the_order_of_arrival_does_not_matter(defects: list[StripDefect], join_mm: int, rng: random.Random) -> None:
+def test_result_is_independent_of_the_order_of_arrival(
+    defects: list[StripDefect], join_mm: int, rng: random.Random
+) -> None:
     shuffled = rng.sample(defects, len(defects))
     found = sorted(joined(defects, join_mm), key=repr)
     assert found == sorted(joined(shuffled, join_mm), key=repr)
